@@ -1,0 +1,304 @@
+"""Fills the reference pages from the code, while mkdocs builds them.
+
+A page holds a line such as ``<!-- generated: trace requests -->``; it is replaced by what the code says
+today. A marker that nothing answers to, or a part that says nothing, fails the build.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+__all__ = ["on_page_content", "on_page_markdown"]
+
+ROOT = Path(__file__).resolve().parents[1]
+
+MARKER = re.compile(r"^<!-- generated: (?P<part>[a-z-]+)(?: (?P<argument>\S+))? -->$", re.MULTILINE)
+# Docstrings name Python objects in reStructuredText roles; the page shows the name alone.
+ROLE = re.compile(r":(?:py:)?(?:class|data|func|math|meth|mod):(?=<code>)")
+# Their tables and formulas are laid out by hand, and stay so.
+LAID_OUT = re.compile(r"<p>(?:\.\. math::\s*|(?====))(?P<text>.*?)</p>", re.DOTALL)
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Replace every marker of a page."""
+    return MARKER.sub(lambda found: PARTS[found["part"]](found["argument"] or ""), markdown)
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Show docstrings as they are meant: no role before a name, tables and formulas as laid out."""
+    html = LAID_OUT.sub(lambda found: f"<pre>{found['text']}</pre>", html)
+    return ROLE.sub("", html)
+
+
+def table(header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def trace_columns(name: str) -> str:
+    from edgesim.trace.schema import TABLES
+
+    def type_name(arrow_type: object) -> str:
+        return "string" if "dictionary" in str(arrow_type) else str(arrow_type)
+
+    columns = TABLES[name]
+    rows = ((f"`{c.name}`", type_name(c.type), "yes" if c.nullable else "", c.meaning) for c in columns)
+    return table(("column", "type", "may be null", "meaning"), rows)
+
+
+def units(_: str) -> str:
+    from edgesim.units import DIMENSIONS
+
+    rows = (
+        (d.name.split(" ", 1)[1], f"`{d.example}`", ", ".join(f"`{unit}`" for unit in d.units))
+        for d in DIMENSIONS
+    )
+    return table(("quantity", "example", "units"), rows)
+
+
+Schema = dict[str, Any]
+
+
+def scenario(_: str) -> str:
+    """Describe every section of a scenario, from the JSON Schema that editors get."""
+    from edgesim.scenario.schema import Scenario
+
+    root = Scenario.model_json_schema(by_alias=True)
+    return "\n\n".join(sections(root, root, "", described={}))
+
+
+def sections(schema: Schema, root: Schema, path: str, described: dict[str, str]) -> Iterator[str]:
+    """Yield one section of the page per mapping of the file, parents before children."""
+    rows = []
+    children = []
+    for key, value in schema["properties"].items():
+        *row, about = key_row(key, schema, root)
+        child = mapping_of(value, root)
+        if child is not None and not child["title"].startswith("Figure"):
+            child_path = f"{path}.{key}" if path else key
+            first_path = described.setdefault(child["title"], child_path)
+            if first_path == child_path:
+                children.append((child_path, value, child))
+            else:
+                about += f" As `{first_path}`."
+        rows.append((*row, about))
+    yield f"## {f'`{path}`' if path else 'The file'}\n\n{schema.get('description', '')}"
+    yield table(("key", "value", "default", "meaning"), iter(rows))
+    for child_path, value, child in children:
+        suffix = "[]" if "array" in kinds_of(value) else ".<name>" if "patternProperties" in value else ""
+        yield from sections(child, root, child_path + suffix, described)
+
+
+def alternatives(value: Schema, root: Schema) -> Iterator[Schema]:
+    """Yield what a value may be, references followed."""
+    if "$ref" in value:
+        yield from alternatives(root["$defs"][value["$ref"].rsplit("/", 1)[1]], root)
+    elif "anyOf" in value:
+        for alternative in value["anyOf"]:
+            yield from alternatives(alternative, root)
+    else:
+        yield value
+
+
+def kinds_of(value: Schema) -> set[str]:
+    return {alternative.get("type", "") for alternative in value.get("anyOf", [value])}
+
+
+def mapping_of(value: Schema, root: Schema) -> Schema | None:
+    """Find the mapping that a value is, holds in a list, or holds under names; None for a plain value."""
+    for alternative in alternatives(value, root):
+        inner = alternative.get("items") or next(
+            iter(alternative.get("patternProperties", {}).values()), None
+        )
+        if inner is not None:
+            return mapping_of(inner, root)
+        if "properties" in alternative:
+            return alternative
+    return None
+
+
+def form(value: Schema, root: Schema) -> str:
+    """Say what is written there: a unit's example, a choice of words, a kind of number."""
+    forms = []
+    for one in alternatives(value, root):
+        match one:
+            case {"enum": words}:
+                forms.append(", ".join(f"`{word}`" for word in words))
+            case {"const": word}:
+                forms.append(f"`{word}`")
+            case {"examples": examples, "pattern": _}:
+                forms.append(f"such as `{examples[0]}`")
+            case {"examples": examples}:
+                forms.append(" or ".join(f"`{example}`" for example in examples))
+            case {"type": "array", "items": items}:
+                forms.append(f"list of: {form(items, root)}")
+            case {"type": "array", "prefixItems": items}:
+                forms.append("[" + ", ".join(form(item, root) for item in items) + "]")
+            case {"title": title} if title.startswith("Figure"):
+                forms.append("{value, source, estimate}")
+            case {"properties": _} | {"patternProperties": _}:
+                forms.append("mapping")
+            case {"type": "null"}:
+                pass
+            case {"type": plain}:
+                forms.append(
+                    {"integer": "whole number", "boolean": "true or false", "string": "text"}.get(
+                        plain, plain
+                    )
+                )
+    return ", or ".join(dict.fromkeys(forms))
+
+
+def key_row(key: str, schema: Schema, root: Schema) -> tuple[str, str, str, str]:
+    """Describe one key of a mapping: its name, what is written there, its default, its meaning."""
+    value = schema["properties"][key]
+    default = "required" if key in schema.get("required", []) else default_of(value)
+    return f"`{key}`", form(value, root), default, meaning(value, root)
+
+
+def default_of(value: Schema) -> str:
+    default = value.get("default")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, str | int | float) and default != "":
+        return f"`{default}`" if default != 0.0 else "0"
+    return ""
+
+
+def meaning(value: Schema, root: Schema) -> str:
+    """Take the key's own description, or that of what it refers to, in one line."""
+    text = value.get("description")
+    if text is None:
+        text = next((one["description"] for one in alternatives(value, root) if "description" in one), "")
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def strategies(_: str) -> str:
+    """Describe the options of every strategy that edgesim ships."""
+    from edgesim.strategy import discover
+
+    parts = []
+    for name, found in discover().items():
+        if not found.__module__.startswith("edgesim."):
+            continue  # somebody's plug-in in this environment
+        schema = found.model_json_schema(by_alias=True)
+        rows = [key_row(key, schema, schema) for key in schema["properties"]]
+        parts.append(f"### `{name}`\n\n{schema.get('description', '')}")
+        parts.append(table(("option", "value", "default", "meaning"), iter(rows)) if rows else "No options.")
+    return "\n\n".join(parts)
+
+
+def cli(_: str) -> str:
+    """Show every command's help: arguments and options in the order of the terminal's."""
+    import click
+    from typer.main import get_command
+
+    from edgesim.cli import app
+
+    group = get_command(app)
+    parts = []
+    for name, command in group.commands.items():
+        context = click.Context(command, info_name=f"edgesim {name}")
+        parts.append(
+            f"## `edgesim {name}`\n\n```text\n{command.get_usage(context)}\n```\n\n{command.help or ''}"
+        )
+        rows = [
+            (f"`{', '.join((*option.opts, *option.secondary_opts))}`", getattr(option, "help", None) or "")
+            for option in command.params
+            if not getattr(option, "hidden", False)
+        ]
+        parts.append(table(("argument or option", "meaning"), iter(rows)))
+    return "\n\n".join(parts)
+
+
+def devices(_: str) -> str:
+    """Show every figure of every device kind, with its source."""
+    from edgesim.scenario.catalogue import device_kinds
+
+    parts = []
+    for name, kind in device_kinds().items():
+        rows = []
+        for path, figure in figures(kind, ""):
+            # The text as it stands in the catalogue: value, then where it comes from.
+            estimate = " *Est.*" if figure.estimate else ""
+            rows.append((f"`{path}`", quantity(figure.value, path), figure.source + estimate))
+        parts.append(f"### `{name}`\n\n{kind.description}")
+        parts.append(table(("figure", "value", "source"), iter(rows)))
+    return "\n\n".join(parts)
+
+
+def figures(section: BaseModel, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield every sourced figure of a device kind with its key in YAML."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        key = f"{path}{field.alias or name}"
+        if hasattr(value, "source"):
+            yield key, value
+        elif isinstance(value, BaseModel):
+            yield from figures(value, f"{key}.")
+
+
+def quantity(value: float, path: str) -> str:
+    """Write an SI number with a prefix; which unit it has, its key in the catalogue says."""
+    units = {
+        "memory": "B",
+        "process_memory": "B",
+        "memory_bandwidth": "B/s",
+        "staging": "B/s",
+        "compute": "FLOP/s",
+        "overhead_per_call": "s",
+        "overhead": "s",
+        "power": "W",
+    }
+    keys = path.split(".")
+    unit = next(units[key] for key in (keys[-1], keys[0]) if key in units)
+    if value == 0:
+        return f"0 {unit}"
+    prefixes = {12: "T", 9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "µ"}
+    exponent = max((e for e in prefixes if abs(value) >= 10.0**e), default=-6)
+    return f"{value / 10.0**exponent:.4g} {prefixes[exponent]}{unit}"
+
+
+def models(_: str) -> str:
+    """Show every model's shape, with its source."""
+    from edgesim.scenario.catalogue import models as catalogue
+
+    rows = []
+    for name, kind in catalogue().items():
+        shape = kind.architecture("bfloat16")
+        rows.append(
+            (
+                f"`{name}`",
+                kind.description,
+                f"{shape.n_blocks} × {shape.hidden_size}",
+                f"{shape.n_heads} / {shape.n_kv_heads}",
+                f"{shape.n_parameters / 1e6:,.0f} M",
+                str(shape.max_context),
+                kind.source + (" *Est.*" if kind.estimate else ""),
+            )
+        )
+    header = ("model", "what it is", "blocks × width", "heads / KV heads", "parameters", "context", "source")
+    return table(header, iter(rows))
+
+
+def file(name: str) -> str:
+    """Show a file of the repository."""
+    language = {".py": "python", ".yaml": "yaml", ".toml": "toml"}[Path(name).suffix]
+    return f"```{language}\n{(ROOT / name).read_text(encoding='utf-8').strip()}\n```"
+
+
+PARTS: dict[str, Callable[[str], str]] = {
+    "file": file,
+    "trace": trace_columns,
+    "units": units,
+    "scenario": scenario,
+    "cli": cli,
+    "devices": devices,
+    "models": models,
+    "strategies": strategies,
+}

@@ -1,0 +1,1 @@
+"""The event engine: stations, links, memory and the cluster's verbs, on SimPy."""

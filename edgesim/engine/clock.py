@@ -1,0 +1,160 @@
+"""The clock: a SimPy environment whose processes may also sleep until a known instant.
+
+A first-come-first-served station knows a job's departure the moment the job arrives. Waiting for it
+therefore needs no ``Resource``, no request event and no ``Timeout`` object: the process names the
+instant at which it wants to go on, and the clock puts the process itself on SimPy's heap. That is one
+heap operation per visit, and the order of events is SimPy's own: by time, then priority, then
+sequence number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from heapq import heappop, heappush, heappushpop
+from typing import Any
+
+import simpy
+from simpy.core import StopSimulation
+from simpy.events import NORMAL, PENDING, URGENT
+
+__all__ = ["Clock", "Course", "Life", "Step"]
+
+Step = float | simpy.Event
+"""What a process may wait for: an absolute instant [s], or any SimPy event."""
+
+Course = Generator[Step, Any, Any]
+"""A process: it yields steps, is sent the values of the events it waited for, may return a value."""
+
+
+class Life(simpy.Event):
+    """A process on a :class:`Clock`; as an event, it happens when the process ends.
+
+    The generator yields absolute instants (wake me then) or SimPy events (wake me when it has
+    happened). It starts at the current instant, after everything already due then.
+
+    An exception that leaves the generator goes to ``on_error``, which says whether it has dealt with
+    it; if not, it goes on to the process that waits for this one, and if nobody does, it ends the run.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        course: Course,
+        *,
+        on_end: Callable[[Any], None] | None = None,
+        on_error: Callable[[Exception], bool] | None = None,
+    ) -> None:
+        super().__init__(clock)
+        self._clock = clock
+        self._go_on = course.send
+        self._throw = course.throw
+        self._on_end = on_end
+        self._on_error = on_error
+        self._news: Any = None
+        self._bad_news: Exception | None = None
+        clock.wake(self, clock.now)
+
+    def _hear(self, event: simpy.Event) -> None:
+        """An event that this process waited for has happened, or has failed."""
+        if event._ok:
+            self._news = event._value
+        else:
+            event.defused = True
+            self._bad_news = event._value
+        self._clock.advance(self)
+
+    def _end(self, value: Any) -> None:
+        if self._on_end is not None:
+            self._on_end(value)
+        self.succeed(value)
+
+    def _fail(self, error: Exception) -> None:
+        if self._on_error is not None and self._on_error(error):
+            self.succeed(None)
+        else:
+            self.fail(error)
+
+
+class Clock(simpy.Environment):
+    """A SimPy environment that also runs :class:`Life` processes.
+
+    Events at one instant happen in the order of their priority (SimPy's ``URGENT`` before
+    ``NORMAL``), then in the order in which they were scheduled.
+    """
+
+    def wake(self, life: Life, at_s: float) -> None:
+        """Let a process go on at an instant that is not in the past."""
+        heappush(self._queue, (at_s, NORMAL, next(self._eid), life))
+
+    def advance(self, life: Life) -> None:
+        """Run a process up to its next wait."""
+        news, life._news = life._news, None
+        error, life._bad_news = life._bad_news, None
+        try:
+            step = life._go_on(news) if error is None else life._throw(error)
+        except StopIteration as end:
+            life._end(end.value)
+        except Exception as error:  # whatever leaves a process is its owner's to judge
+            life._fail(error)
+        else:
+            self._wait(life, step)
+
+    def _wait(self, life: Life, step: Step) -> None:
+        if not isinstance(step, simpy.Event):
+            self.wake(life, float(step))
+        elif step.callbacks is not None:
+            step.callbacks.append(life._hear)
+        else:  # it has happened already
+            life._hear(step)
+
+    def _happen(self, event: simpy.Event) -> None:
+        callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+        for callback in callbacks:
+            callback(event)
+        if not event._ok and not event.defused:
+            raise event._value
+
+    def step(self) -> None:
+        """Process the next thing that is due."""
+        self._now, _, _, event = heappop(self._queue)
+        if event.__class__ is Life and event._value is PENDING:
+            self.advance(event)
+        else:
+            self._happen(event)
+
+    def run(self, until: float | simpy.Event | None = None) -> Any:
+        """Run until nothing is due, or until an instant; what is due exactly then does not happen.
+
+        This is :meth:`step` in a loop, written out, and a process that goes to sleep changes places
+        with the next one due in a single heap operation: a simulation spends its time in this loop.
+        """
+        if isinstance(until, simpy.Event):
+            raise TypeError("a Clock runs until an instant; wait for an event inside a process")
+        if until is not None:
+            stop = simpy.Event(self)
+            stop._ok, stop._value = True, None
+            stop.callbacks.append(StopSimulation.callback)
+            self.schedule(stop, URGENT, until - self._now)
+        queue, sequence = self._queue, self._eid
+        try:
+            while queue:
+                self._now, _, _, event = heappop(queue)
+                while event.__class__ is Life and event._value is PENDING:
+                    news, event._news = event._news, None
+                    try:
+                        step = event._go_on(news)
+                    except StopIteration as end:
+                        event._end(end.value)
+                        break
+                    except Exception as error:  # as in advance()
+                        event._fail(error)
+                        break
+                    if step.__class__ is not float:
+                        self._wait(event, step)
+                        break
+                    self._now, _, _, event = heappushpop(queue, (step, NORMAL, next(sequence), event))
+                else:
+                    self._happen(event)
+        except StopSimulation:
+            pass
+        return None

@@ -1,0 +1,415 @@
+"""The cluster: the verbs of which every strategy is made, and the only writer of the trace.
+
+A verb begins when it is called, and ``yield from`` waits for its end::
+
+    yield from cluster.send(request, here, there, token.activation_bytes)
+    yield from cluster.compute(request, there, part, token)
+
+Most verbs know their end at once, for first-come-first-served stations have a closed form; they return
+the instant itself. Those that must wait for others (for memory, say) return a generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, NoReturn
+
+from edgesim.engine.clock import Clock, Course, Life, Step
+from edgesim.engine.compute import Host, Price
+from edgesim.engine.link import Hop, Network, via_of
+from edgesim.engine.memory import Admission, Memory, NoRoom
+from edgesim.engine.observation import Observation
+from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.world import World
+from edgesim.errors import ContractError
+from edgesim.model.architecture import Slice
+from edgesim.trace.buffer import SpanBuffer, Spot, pack_span
+from edgesim.trace.schema import Outcome, SpanKind
+
+__all__ = ["Cluster", "RequestFailed", "Verb"]
+
+Verb = Iterable[Step] | Generator[Step, Any, Any]
+"""What a verb returns, for ``yield from``."""
+
+DONE: tuple[Step, ...] = ()
+
+
+class RequestFailed(Exception):  # noqa: N818  # an outcome on its way to the engine, not an error
+    """A request has failed; the message is the reason that goes into the trace."""
+
+
+class Cluster:
+    """Devices, links and memory at work during one run, behind the verbs of a strategy.
+
+    Parameters
+    ----------
+    world
+        The replication that is simulated.
+    clock
+        Its clock.
+    holdings
+        Which parts of the model each device holds; computing anything else there is a mistake.
+    spans
+        Where spans are recorded; None keeps none (the requests and devices tables remain).
+    """
+
+    def __init__(
+        self,
+        world: World,
+        clock: Clock,
+        holdings: Mapping[str, tuple[Slice, ...]],
+        spans: SpanBuffer | None = None,
+    ) -> None:
+        self._clock = clock
+        self._world = world
+        self._model = world.model
+        self._spans = spans
+        self._add = None if spans is None else spans.add
+        self._holdings = holdings
+        self.network = Network(world.devices, world.links, world.model.activation_bytes(1))
+        self.hosts = {device.id: Host(device) for device in world.devices.values()}
+        self._codes_of_emits = {id_: self._code(Spot(SpanKind.EMIT, id_)) for id_ in world.devices}
+        self._codes_of_endpoints = {
+            device.id: self._code(Spot(SpanKind.ENDPOINT, device.id, power_w=device.endpoint_power_w))
+            for device in world.devices.values()
+        }
+        self.hops: dict[tuple[str, str], Hop] = {}
+        for link in world.links:
+            for sender, peer in (link.between, link.between[::-1]):
+                if self.network.link(sender, peer) is link:
+                    power_w = world.devices[sender].power.tx_w + world.devices[peer].power.rx_w
+                    spot = Spot(SpanKind.SEND, sender, peer, via_of(link), power_w, link.latency_s)
+                    self.hops[sender, peer] = Hop(link, sender, peer, self._code(spot))
+        self.memories = {
+            device.id: Memory(device.memory_bytes, device.process_bytes + self._weight_bytes(device.id))
+            for device in world.devices.values()
+        }
+        self._admission = Admission(clock, self.memories, world.memory_policy)
+
+    # --- verbs -----------------------------------------------------------------------------------
+
+    @property
+    def now_s(self) -> float:
+        """The present instant [s]."""
+        return self._clock._now
+
+    def compute(
+        self,
+        request: LiveRequest,
+        device: str,
+        part: Slice,
+        token: Token,
+        *,
+        keep: tuple[Slice, Token] | None = None,
+    ) -> Verb:
+        """Run one pass of a part of the model on a device, first come first served.
+
+        Parameters
+        ----------
+        part
+            Blocks to run, with or without the embedding before and the head after them.
+        token
+            The pass; its numbers of new and cached tokens set the price.
+        keep
+            Work that this request does next on the same device, without letting anybody in between:
+            the station is kept for it, and the request's next ``compute`` must ask for just that.
+
+        On a device where the request holds no KV cache yet, room for the blocks that the placement
+        put there is reserved first, for the request's full length.
+        """
+        host = self.hosts[device]
+        if device not in request.held:
+            return self._compute_once_admitted(request, device, part, token, keep)
+        if request.kept is not None:
+            return self._compute_kept(request, device, part, token)
+        try:
+            price = host.prices[part]
+        except KeyError:
+            price = self._price(host, part)
+        try:
+            service_s = price.decode_s[token.n_context] if token.n_new == 1 else price.of(token)
+        except IndexError:
+            service_s = price.of(token)
+        # Station.book, written out: this verb and `send` are what a simulation consists of.
+        now_s = self._clock._now
+        free_at_s = host.free_at_s
+        started_at_s = now_s if now_s > free_at_s else free_at_s
+        host.free_at_s = ended_at_s = started_at_s + service_s
+        host.busy_s += service_s
+        if self._add is not None:
+            self._add(pack_span(request.id, token.index, price.code, token.n_new, 0, now_s, started_at_s, ended_at_s))
+        if keep is not None:
+            self._keep(request, host, keep, ended_at_s)
+        return (ended_at_s,)
+
+    def send(
+        self,
+        request: LiveRequest | None,
+        source: str,
+        target: str,
+        size_bytes: float,
+        *,
+        token: Token | None = None,
+    ) -> Verb:
+        """Carry a message from one device to another, store and forward over the cheapest route.
+
+        It pays the sender's endpoint cost, then each hop in turn (queue, transmission, latency), then
+        the receiver's endpoint cost. From a device to itself it costs nothing.
+
+        Parameters
+        ----------
+        request
+            For whom; None for control traffic.
+        token
+            The pass it belongs to; the one in hand if not given.
+        """
+        if source == target:
+            return DONE
+        host = self.hosts[source]
+        try:
+            hop = host.direct[target]
+        except KeyError:
+            hop = self._direct(host, target)
+        index = -1 if request is None else request.token if token is None else token.index
+        if hop is None:
+            return self._send(request, source, target, size_bytes, index)
+        now_s = self._clock._now
+        if hop.s_per_byte is None:
+            started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
+        else:  # Hop.send, written out
+            free_at_s = hop.free_at_s
+            started_at_s = now_s if now_s > free_at_s else free_at_s
+            service_s = size_bytes * hop.s_per_byte
+            hop.free_at_s = ended_at_s = started_at_s + service_s
+            hop.busy_s += service_s
+            arrived_at_s = ended_at_s + hop.latency_s
+        if self._add is not None:
+            owner = -1 if request is None else request.id
+            self._add(pack_span(owner, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s))
+        return (arrived_at_s,)
+
+    def emit(self, request: LiveRequest, device: str, token: Token) -> Verb:
+        """Deliver a token to the request's source from the device that has made it.
+
+        Tokens stream: decoding goes on while one is on its way, so only the last is waited for. The
+        instants of delivery are what time to first token and inter-token latency are made of.
+        """
+        if device == request.source:
+            self._deliver(request, token)
+            return DONE
+        delivery = self._carry_home(request, device, token)
+        if token.is_last:
+            return delivery
+        Life(self._clock, delivery)
+        return DONE
+
+    def together(self, *verbs: Verb) -> Course:
+        """Wait for several verbs, all of them begun now; returns their values in order."""
+        lives = [Life(self._clock, _course(verb)) for verb in verbs]
+        values = []
+        for life in lives:
+            values.append((yield life))
+        return values
+
+    def all_reduce(self, request: LiveRequest, group: Iterable[str], size_bytes: float, *, via: str = "ring") -> Course:
+        """Sum a tensor over a group of devices by messages; returns the error variance, which is 0.
+
+        Parameters
+        ----------
+        size_bytes
+            Size of the whole tensor, as every member holds it before and after.
+        via
+            ``ring``: reduce-scatter and all-gather around the group, 2(N-1) rounds of size/N each
+            (Patarasuk and Yuan 2009). ``star``: all send to the first, which sends the sum back.
+        """
+        members = tuple(group)
+        n_members = len(members)
+        if via == "ring":
+            share_bytes = size_bytes / n_members
+            for _ in range(2 * (n_members - 1)):
+                yield from self.together(
+                    *(
+                        self.send(request, member, members[(i + 1) % n_members], share_bytes)
+                        for i, member in enumerate(members)
+                    )
+                )
+        elif via == "star":
+            root, *others = members
+            yield from self.together(*(self.send(request, member, root, size_bytes) for member in others))
+            yield from self.together(*(self.send(request, root, member, size_bytes) for member in others))
+        else:
+            raise ContractError(f"all_reduce: via={via!r} is not known; there are 'ring' and 'star'")
+        return 0.0
+
+    def admit(self, request: LiveRequest, devices: Iterable[str]) -> Verb:
+        """Reserve the request's KV cache on several devices at one instant, or wait for all of them.
+
+        What is reserved is the full length (prompt and output) for the blocks that the placement put on
+        each device. With the scenario's ``reject`` policy, or where it can never fit, the request fails.
+        """
+        n_tokens = request.n_prompt_tokens + request.n_output_tokens
+        sizes_bytes = {
+            device: n_tokens * self._model.kv_bytes_per_token(self._n_blocks(device))
+            for device in devices
+            if device not in request.held
+        }
+        for device in sizes_bytes:
+            self.hosts[device].n_requests += 1
+        request.awaited.extend(sizes_bytes)
+        try:
+            admitted = self._admission.ask(request, sizes_bytes)
+        except NoRoom as fact:
+            raise RequestFailed(f"memory: {fact}") from None
+        return DONE if admitted is None else self._wait_for_memory(request, sizes_bytes, admitted)
+
+    def sleep(self, seconds: float) -> Verb:
+        """Let time pass."""
+        return (self._clock._now + seconds,)
+
+    def observe(self) -> Observation:
+        """What a scheduler could know now: queues, requests and memory at every device."""
+        return Observation(self._clock._now, self.hosts, self.memories)
+
+    def fail(self, request: LiveRequest, reason: str) -> NoReturn:
+        """End a request without its answer; the reason goes into the trace."""
+        raise RequestFailed(reason)
+
+    # --- how they do it --------------------------------------------------------------------------
+
+    def _code(self, spot: Spot) -> int:
+        return 0 if self._spans is None else self._spans.code_of(spot)
+
+    def _weight_bytes(self, device: str) -> int:
+        return sum(self._model.weight_bytes(part) for part in self._holdings.get(device, ()))
+
+    def _n_blocks(self, device: str) -> int:
+        return sum(part.n_blocks for part in self._holdings.get(device, ()))
+
+    def _price(self, host: Host, part: Slice) -> Price:
+        device = host.device
+        held = self._holdings.get(device.id, ())
+        blocks = {block for slice_ in held for block in range(slice_.first, slice_.last)}
+        ends = (any(s.embedding for s in held), any(s.head for s in held))
+        if (
+            not blocks.issuperset(range(part.first, part.last))
+            or (part.embedding and not ends[0])
+            or (part.head and not ends[1])
+        ):
+            raise ContractError(
+                f"compute: {device.id!r} does not hold {part}; its placement gives it "
+                f"{', '.join(map(str, held)) or 'nothing'}"
+            )
+        if device.timing is None:
+            raise ContractError(f"compute: {device.id!r} is a switch and computes nothing")
+        code = self._code(Spot(SpanKind.COMPUTE, device.id, via=str(part), power_w=device.power.active_w))
+        price = host.prices[part] = Price(device.timing, part, code)
+        return price
+
+    def _keep(self, request: LiveRequest, host: Host, keep: tuple[Slice, Token], from_s: float) -> None:
+        part, token = keep
+        price = host.prices.get(part) or self._price(host, part)
+        service_s = price.of(token)
+        host.free_at_s = until_s = from_s + service_s
+        host.busy_s += service_s
+        request.kept = (host.device.id, part, token, from_s, until_s)
+        if self._add is not None:
+            self._add(pack_span(request.id, token.index, price.code, token.n_new, 0, from_s, from_s, until_s))
+
+    def _compute_kept(self, request: LiveRequest, device: str, part: Slice, token: Token) -> Verb:
+        assert request.kept is not None
+        *kept_for, _, until_s = request.kept
+        if kept_for[:2] != [device, part] or kept_for[2] is not token:
+            raise ContractError(f"compute: request {request.id} kept {kept_for[0]!r} for {kept_for[1]} and asks for else")
+        request.kept = None
+        return (until_s,)
+
+    def _compute_once_admitted(
+        self, request: LiveRequest, device: str, part: Slice, token: Token, keep: tuple[Slice, Token] | None
+    ) -> Course:
+        yield from self.admit(request, (device,))
+        yield from self.compute(request, device, part, token, keep=keep)
+
+    def _wait_for_memory(self, request: LiveRequest, sizes_bytes: Mapping[str, int], admitted: Any) -> Course:
+        asked_at_s = self._clock._now
+        yield admitted
+        now_s = self._clock._now
+        if self._spans is not None:
+            for device, size_bytes in sizes_bytes.items():
+                code = self._spans.code_of(Spot(SpanKind.WAIT, device))
+                self._spans.add(pack_span(request.id, request.token, code, 0, size_bytes, asked_at_s, asked_at_s, now_s))
+
+    def _direct(self, host: Host, target: str) -> Hop | None:
+        """The one hop to a neighbour without endpoint costs; None where a message takes more."""
+        source = host.device.id
+        path = self.network.path(source, target)
+        free = all(self.hosts[end].device.endpoint.is_free for end in (source, target))
+        hop = self.hops[source, target] if len(path) == 2 and free else None
+        host.direct[target] = hop
+        return hop
+
+    def _send(
+        self, request: LiveRequest | None, source: str, target: str, size_bytes: float, index: int
+    ) -> Course:
+        owner = -1 if request is None else request.id
+        yield from self._handle(owner, self.hosts[source], size_bytes, index)
+        path = self.network.path(source, target)
+        for sender, peer in zip(path, path[1:], strict=False):
+            hop = self.hops[sender, peer]
+            now_s = self._clock._now
+            started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
+            if self._add is not None:
+                self._add(pack_span(owner, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s))
+            yield arrived_at_s
+        yield from self._handle(owner, self.hosts[target], size_bytes, index)
+
+    def _handle(self, owner: int, host: Host, size_bytes: float, index: int) -> Verb:
+        """Pay one end's cost of a message."""
+        endpoint = host.device.endpoint
+        if endpoint.is_free:
+            return DONE
+        now_s = self._clock._now
+        started_at_s, ended_at_s = host.messaging.book(now_s, endpoint.seconds(size_bytes))
+        if self._add is not None:
+            code = self._codes_of_endpoints[host.device.id]
+            self._add(pack_span(owner, index, code, 0, size_bytes, now_s, started_at_s, ended_at_s))
+        return (ended_at_s,)
+
+    def _carry_home(self, request: LiveRequest, device: str, token: Token) -> Course:
+        yield from self.send(request, device, request.source, request.token_bytes, token=token)
+        self._deliver(request, token)
+
+    def _deliver(self, request: LiveRequest, token: Token) -> None:
+        now_s = self._clock._now
+        if request.first_token_at_s is None:
+            request.first_token_at_s = now_s
+        request.n_emitted_tokens += 1
+        if self._add is not None:
+            code = self._codes_of_emits[request.source]
+            self._add(pack_span(request.id, token.index, code, 1, 0, now_s, now_s, now_s))
+
+    # --- a request's life ------------------------------------------------------------------------
+
+    def end(self, request: LiveRequest) -> None:
+        """Close a request whose strategy has come to its end."""
+        if request.n_emitted_tokens != request.n_output_tokens:
+            raise ContractError(
+                f"serve: request {request.id} ended with {request.n_emitted_tokens} of its "
+                f"{request.n_output_tokens} tokens emitted; emit every token, or fail the request"
+            )
+        self._close(request, Outcome.COMPLETED, None)
+
+    def end_failed(self, request: LiveRequest, reason: str) -> None:
+        """Close a request that has failed."""
+        self._close(request, Outcome.FAILED, reason)
+
+    def _close(self, request: LiveRequest, outcome: Outcome, reason: str | None) -> None:
+        request.outcome, request.reason = outcome, reason
+        request.ended_at_s = self._clock._now
+        for device in request.awaited:
+            self.hosts[device].n_requests -= 1
+        self._admission.release(request)
+
+
+def _course(verb: Verb) -> Course:
+    """A verb as a process of its own."""
+    return (yield from verb)

@@ -1,0 +1,122 @@
+"""The fleet as a planner sees it before time zero: devices, what a pass and a message cost, and room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from edgesim.engine.link import Network
+from edgesim.engine.world import Device, World
+from edgesim.errors import PlacementError
+from edgesim.model.architecture import Architecture, Slice
+from edgesim.rng import Streams
+from edgesim.workload.requests import Extent, Typical
+
+__all__ = ["Fleet"]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What ``place`` may know: everything about the devices and the network, the workload as a law.
+
+    Attributes
+    ----------
+    model
+        The scenario's model.
+    typical
+        Mean prompt and output lengths of the workload's laws.
+    extent
+        Longest lengths that occur in the replication that is planned for.
+    sources
+        Devices at which requests arise.
+    """
+
+    model: Architecture
+    typical: Typical
+    extent: Extent
+    sources: tuple[str, ...]
+    prompt_bytes_per_token: int
+    _network: Network
+
+    @classmethod
+    def of(cls, world: World) -> Fleet:
+        """The fleet of a world."""
+        return cls(
+            model=world.model,
+            typical=world.workload.typical,
+            extent=world.workload.extent(Streams(world.seed, world.replication)),
+            sources=world.workload.sources,
+            prompt_bytes_per_token=world.prompt_bytes_per_token,
+            _network=Network(world.devices, world.links, world.model.activation_bytes(1)),
+        )
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Every device that computes, in the scenario's order."""
+        return tuple(d for d in self._network.devices.values() if d.timing is not None)
+
+    def device(self, id: str) -> Device:  # noqa: A002  # the trace's and the scenario's own word
+        """One device by its id."""
+        return self._network.devices[id]
+
+    def select(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Ids of the computing devices that these names of devices or groups stand for, in order.
+
+        Raises
+        ------
+        PlacementError
+            If a name is neither a device's nor a group's; the message names the nearest.
+        """
+        chosen: dict[str, None] = {}
+        for name in names:
+            members = [d.id for d in self.devices if name in (d.id, d.group)]
+            if not members:
+                known = sorted({d.id for d in self.devices} | {d.group for d in self.devices})
+                near = get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+                raise PlacementError(f"no computing device or group is called {name!r}; {hint}")
+            chosen.update(dict.fromkeys(members))
+        return tuple(chosen)
+
+    def seconds(self, device: str, part: Slice, *, n_new: int, n_context: int) -> float:
+        """Time of one pass of a part of the model on a device."""
+        timing = self.device(device).timing
+        if timing is None:
+            raise PlacementError(f"{device!r} is a switch and computes nothing")
+        return float(timing.seconds(part, batch=1, n_new=n_new, n_context=n_context))
+
+    def request_seconds(self, device: str, part: Slice) -> float:
+        """Time that a part of the model takes for the whole of a typical request: prefill and decode.
+
+        Decode steps are priced at the middle context, which is exact for times linear in the context.
+        """
+        n_prompt, n_steps = round(self.typical.n_prompt_tokens), self.typical.n_output_tokens - 1
+        prefill_s = self.seconds(device, part, n_new=max(1, n_prompt), n_context=0)
+        if n_steps <= 0:
+            return prefill_s
+        middle = round(n_prompt + (n_steps - 1) / 2)
+        return prefill_s + n_steps * self.seconds(device, part, n_new=1, n_context=max(1, middle))
+
+    def transfer_seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Time of one message from end to end while nothing else moves."""
+        return self._network.seconds(source, target, size_bytes)
+
+    def request_transfer_seconds(self, source: str, target: str) -> float:
+        """Time to hand the activations of a whole typical request from one stage to the next."""
+        n_prompt, n_steps = self.typical.n_prompt_tokens, self.typical.n_output_tokens - 1
+        token_bytes = self.model.activation_bytes(1)
+        prefill_s = self.transfer_seconds(source, target, n_prompt * token_bytes)
+        return prefill_s + max(0.0, n_steps) * self.transfer_seconds(source, target, token_bytes)
+
+    def room_bytes(self, device: str) -> int:
+        """Memory for weights and KV caches: what the serving process leaves."""
+        return self.device(device).memory_bytes - self.device(device).process_bytes
+
+    def kv_bytes(self, n_blocks: int) -> int:
+        """KV cache of the longest request for this many blocks."""
+        return self.extent.n_tokens * self.model.kv_bytes_per_token(n_blocks)
+
+    def check_reach(self, source: str, target: str) -> None:
+        """Raise PlacementError unless a path leads from one device to the other."""
+        self._network.path(source, target)

@@ -1,0 +1,123 @@
+"""Links: the network as a graph, its routes, and one-way hops as first-come-first-served stations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+import networkx as nx
+
+from edgesim.engine.station import Station
+from edgesim.engine.world import Device, Link, RateAt
+from edgesim.errors import PlacementError
+from edgesim.units import bits
+
+__all__ = ["Hop", "Network", "via_of"]
+
+
+class Network:
+    """The topology's graph and its cheapest routes; a pure value, shared by planning and running.
+
+    A route is the path of least expected latency for a message of the reference size: store and
+    forward, so each hop costs its transmission time and its latency. Ties go to the path found first
+    in the order of the scenario's links.
+
+    Parameters
+    ----------
+    reference_bytes
+        Size of the message for which routes are cheapest: one token's activation.
+    """
+
+    def __init__(self, devices: Mapping[str, Device], links: Iterable[Link], reference_bytes: int) -> None:
+        self.devices = devices
+        self._graph: nx.Graph[str] = nx.Graph()
+        self._graph.add_nodes_from(devices)
+        for link in links:
+            # Of parallel links the cheapest for the reference message carries the traffic.
+            cost_s = _seconds(link, reference_bytes)
+            known = self._graph.has_edge(*link.between)
+            if not known or cost_s < self._graph.edges[link.between]["cost_s"]:
+                self._graph.add_edge(*link.between, link=link, cost_s=cost_s)
+        self._paths: dict[str, dict[str, list[str]]] = {}
+
+    def path(self, source: str, target: str) -> list[str]:
+        """Devices on the route, both ends included.
+
+        Raises
+        ------
+        PlacementError
+            If no path leads from one to the other.
+        """
+        paths = self._paths.get(source)
+        if paths is None:
+            paths = nx.single_source_dijkstra_path(self._graph, source, weight="cost_s")
+            self._paths[source] = paths
+        try:
+            return paths[target]
+        except KeyError:
+            raise PlacementError(
+                f"topology: no path leads from {source!r} to {target!r}; link them, directly or over others"
+            ) from None
+
+    def link(self, source: str, target: str) -> Link:
+        """The link between two neighbours."""
+        return cast("Link", self._graph.edges[source, target]["link"])
+
+    def seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Time that one message takes from end to end on an idle network, endpoints included."""
+        if source == target:
+            return 0.0
+        path = self.path(source, target)
+        ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
+        return ends_s + sum(
+            _seconds(self.link(a, b), size_bytes) for a, b in zip(path, path[1:], strict=False)
+        )
+
+
+def _seconds(link: Link, size_bytes: float) -> float:
+    rate_bps = link.rate_bps(0.0) if callable(link.rate_bps) else link.rate_bps
+    return bits(size_bytes) / rate_bps + link.latency_s
+
+
+class Hop(Station):
+    """One direction of a link while the simulation runs.
+
+    Attributes
+    ----------
+    s_per_byte
+        Seconds per byte at a constant rate; None where the rate depends on the instant.
+    latency_s
+        Time after the last bit has left until it has arrived.
+    """
+
+    __slots__ = ("_rate_at", "code", "latency_s", "peer", "s_per_byte", "sender", "via")
+
+    def __init__(self, link: Link, sender: str, peer: str, code: int) -> None:
+        super().__init__()
+        self.sender = sender
+        self.peer = peer
+        self.via = via_of(link)
+        self.latency_s = link.latency_s
+        self.code = code
+        self._rate_at: RateAt | None = None
+        self.s_per_byte: float | None = None
+        if callable(link.rate_bps):
+            self._rate_at = link.rate_bps
+        else:
+            self.s_per_byte = bits(1) / link.rate_bps
+
+    def send(self, now_s: float, size_bytes: float) -> tuple[float, float]:
+        """Book a message; when its first bit leaves and when its last bit has arrived."""
+        if self.s_per_byte is not None:
+            service_s = size_bytes * self.s_per_byte
+        else:
+            rate_at = cast("RateAt", self._rate_at)
+            # The channel is looked at when the transmission starts, not when it is queued.
+            service_s = bits(size_bytes) / rate_at(max(now_s, self.free_at_s))
+        started_at_s, ended_at_s = self.book(now_s, service_s)
+        return started_at_s, ended_at_s + self.latency_s
+
+
+def via_of(link: Link) -> str:
+    """A link's name in the trace: its two ends, in alphabetical order."""
+    return "--".join(sorted(link.between))

@@ -1,0 +1,110 @@
+"""A request while it is being served, and its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgesim.model.architecture import Architecture, Slice
+from edgesim.workload.requests import Request
+
+__all__ = ["LiveRequest", "Token"]
+
+
+class Token:
+    """One forward pass of a request: token 0 is the prefill, each later one a decode step.
+
+    Attributes
+    ----------
+    index
+        Which output token this pass produces, from 0.
+    n_new
+        Tokens that go through the blocks: the whole prompt for token 0, else 1.
+    n_context
+        Tokens whose keys and values are in the cache before the pass.
+    activation_bytes
+        Size of the pass's hidden states, as handed from stage to stage.
+    is_last
+        Whether the request ends with it.
+    """
+
+    __slots__ = ("activation_bytes", "index", "is_last", "n_context", "n_new")
+
+    def __init__(self, index: int, n_new: int, n_context: int, activation_bytes: int, is_last: bool) -> None:
+        self.index = index
+        self.n_new = n_new
+        self.n_context = n_context
+        self.activation_bytes = activation_bytes
+        self.is_last = is_last
+
+    def __repr__(self) -> str:
+        return f"Token(index={self.index}, n_new={self.n_new}, n_context={self.n_context})"
+
+
+class LiveRequest:
+    """A request being served: what it asks, as strategies read it, and how far it has come.
+
+    Attributes
+    ----------
+    id, source, sample, arrived_at_s, n_prompt_tokens, n_output_tokens
+        As the workload drew them.
+    prompt_bytes, token_bytes
+        Size on the wire of the prompt's token ids, and of one.
+    """
+
+    __slots__ = (
+        "_token_activation_bytes",
+        "arrived_at_s",
+        "awaited",
+        "ended_at_s",
+        "first_token_at_s",
+        "held",
+        "id",
+        "kept",
+        "n_emitted_tokens",
+        "n_output_tokens",
+        "n_prompt_tokens",
+        "outcome",
+        "prompt_bytes",
+        "reason",
+        "sample",
+        "source",
+        "token",
+        "token_bytes",
+    )
+
+    def __init__(self, asked: Request, model: Architecture, token_bytes: int) -> None:
+        self.id = asked.id
+        self.source = asked.source
+        self.sample = asked.sample
+        self.arrived_at_s = asked.arrived_at_s
+        self.n_prompt_tokens = asked.n_prompt_tokens
+        self.n_output_tokens = asked.n_output_tokens
+        self.prompt_bytes = token_bytes * asked.n_prompt_tokens
+        self.token_bytes = token_bytes
+        self._token_activation_bytes = model.activation_bytes(1)
+        # What the cluster's verbs keep here, and only they write:
+        self.token = 0  # index of the token in hand
+        self.n_emitted_tokens = 0
+        self.first_token_at_s: float | None = None
+        self.ended_at_s: float | None = None
+        self.outcome = "censored"  # until it ends
+        self.reason: str | None = None
+        self.held: dict[str, int] = {}  # device -> bytes of KV cache reserved there
+        self.awaited: list[str] = []  # devices whose memory it has asked for
+        self.kept: tuple[str, Slice, Token, float, float] | None = None  # work that keeps the station
+
+    def tokens(self) -> Iterator[Token]:
+        """Yield the request's passes in order: the prefill, then one decode step per further token."""
+        n_prompt, n_output = self.n_prompt_tokens, self.n_output_tokens
+        size_bytes = self._token_activation_bytes
+        self.token = 0
+        yield Token(0, n_prompt, 0, n_prompt * size_bytes, n_output == 1)
+        for index in range(1, n_output):
+            self.token = index
+            yield Token(index, 1, n_prompt + index - 1, size_bytes, index == n_output - 1)
+
+    def __repr__(self) -> str:
+        return (
+            f"LiveRequest(id={self.id}, source={self.source!r}, "
+            f"n_emitted_tokens={self.n_emitted_tokens} of {self.n_output_tokens})"
+        )

@@ -1,0 +1,200 @@
+"""One run: a world, a strategy's placement, and the three tables that come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from edgesim.engine.clock import Clock, Course, Life
+from edgesim.engine.cluster import Cluster, RequestFailed
+from edgesim.engine.request import LiveRequest
+from edgesim.engine.world import World
+from edgesim.errors import ContractError
+from edgesim.model.architecture import Slice
+from edgesim.trace.buffer import SpanBuffer
+from edgesim.trace.schema import arrow_schema
+
+__all__ = ["Serving", "simulate"]
+
+_PART_ROWS = 50_000
+
+Write = Callable[[str, pa.Table], None]
+
+
+class Serving(Protocol):
+    """What the engine asks of a strategy: one request's life, and possibly a process of its own."""
+
+    def serve(self, request: LiveRequest, cluster: Cluster, placement: Any) -> Generator[Any, Any, Any]:
+        """Serve one request with the cluster's verbs."""
+        ...
+
+    def control(self, cluster: Cluster, placement: Any) -> Generator[Any, Any, Any] | None:
+        """Decide periodically, or None."""
+        ...
+
+
+def simulate(
+    world: World,
+    serving: Serving,
+    placement: Any,
+    holdings: Mapping[str, tuple[Slice, ...]],
+    write: Write,
+    *,
+    keep_spans: bool = True,
+) -> Cluster:
+    """Simulate one replication under one strategy.
+
+    Parameters
+    ----------
+    placement
+        What the strategy's ``place`` returned; handed back to ``serve``.
+    holdings
+        Which parts of the model each device holds.
+    write
+        Takes the parts of the tables ``spans``, ``requests`` and ``devices``, in the order in which
+        they become whole; ``devices`` comes last.
+    keep_spans
+        Whether to record spans; without them there is no energy per request and no inter-token time.
+
+    Returns
+    -------
+    Cluster
+        As the run has left it.
+    """
+    clock = Clock()
+    spans = SpanBuffer(lambda table: write("spans", table), world.horizon_s) if keep_spans else None
+    cluster = Cluster(world, clock, holdings, spans)
+    requests = _Requests(world, cluster, clock, serving, placement, spans, write)
+    Life(clock, requests.arrive())
+    controller = serving.control(cluster, placement)
+    if controller is not None:
+        Life(clock, controller)
+    clock.run(world.horizon_s)
+    ended_at_s = clock.now if world.horizon_s is None else world.horizon_s
+    requests.finish()
+    write("devices", _devices(world, cluster, ended_at_s))
+    return cluster
+
+
+@dataclass
+class _Requests:
+    """Lets the requests of a workload arrive, and tells how they ended."""
+
+    world: World
+    cluster: Cluster
+    clock: Clock
+    serving: Serving
+    placement: Any
+    spans: SpanBuffer | None
+    write: Write
+
+    def __post_init__(self) -> None:
+        self.in_flight: dict[int, LiveRequest] = {}
+        self.ended: list[LiveRequest] = []
+
+    def arrive(self) -> Course:
+        model, token_bytes = self.world.model, self.world.prompt_bytes_per_token
+        for asked in self.world.requests():
+            if asked.arrived_at_s > self.clock.now:
+                yield asked.arrived_at_s
+            request = LiveRequest(asked, model, token_bytes)
+            self.in_flight[request.id] = request
+            self._start(request)
+
+    def _start(self, request: LiveRequest) -> None:
+        def end(_: object) -> None:
+            self.cluster.end(request)
+            self._close(request)
+
+        def fail(error: Exception) -> bool:
+            if not isinstance(error, RequestFailed):
+                error.add_note(f"while serving {request!r}, at {self.clock.now} s of simulated time")
+                return False
+            self.cluster.end_failed(request, str(error))
+            self._close(request)
+            return True
+
+        course = self.serving.serve(request, self.cluster, self.placement)
+        Life(self.clock, course, on_end=end, on_error=fail)
+
+    def _close(self, request: LiveRequest) -> None:
+        del self.in_flight[request.id]
+        self.ended.append(request)
+        if self.spans is not None and self.spans.is_full:
+            self.spans.flush()
+        if len(self.ended) >= _PART_ROWS:
+            self._tell(self.ended)
+            self.ended = []
+
+    def finish(self) -> None:
+        """Tell of the requests that ended last, and of those still in flight."""
+        if self.in_flight and self.world.horizon_s is None:
+            stuck = next(iter(self.in_flight.values()))
+            raise ContractError(f"nothing is left to happen, and {stuck!r} still waits: a deadlock in the strategy")
+        self._tell(self.ended + list(self.in_flight.values()))
+
+    def _tell(self, requests: list[LiveRequest]) -> None:
+        ids = np.array([r.id for r in requests], dtype=np.int64)
+        energy_j = pa.nulls(len(ids), pa.float64()) if self.spans is None else self.spans.energy_j(ids)
+        columns = {
+            "request_id": ids,
+            "source": [r.source for r in requests],
+            "sample": [r.sample for r in requests],
+            "arrived_at_s": [r.arrived_at_s for r in requests],
+            "first_token_at_s": [r.first_token_at_s for r in requests],
+            "ended_at_s": [r.ended_at_s for r in requests],
+            "n_prompt_tokens": [r.n_prompt_tokens for r in requests],
+            "n_output_tokens": [r.n_output_tokens for r in requests],
+            "n_emitted_tokens": [r.n_emitted_tokens for r in requests],
+            "outcome": [r.outcome for r in requests],
+            "reason": [r.reason for r in requests],
+            "energy_j": energy_j,
+        }
+        self.write("requests", _table("requests", columns, len(ids)))
+
+
+def _devices(world: World, cluster: Cluster, ended_at_s: float) -> pa.Table:
+    """Tell what every device has done, integrated exactly up to the end of the run."""
+    devices = list(world.devices.values())
+    busy_s = {d.id: cluster.hosts[d.id].busy_until(ended_at_s) for d in devices}
+    tx_j = dict.fromkeys(world.devices, 0.0)
+    rx_j = dict.fromkeys(world.devices, 0.0)
+    for hop in cluster.hops.values():
+        airtime_s = hop.busy_until(ended_at_s)
+        tx_j[hop.sender] += airtime_s * world.devices[hop.sender].power.tx_w
+        rx_j[hop.peer] += airtime_s * world.devices[hop.peer].power.rx_w
+    columns = {
+        "device": [d.id for d in devices],
+        "group": [d.group for d in devices],
+        "kind": [d.kind for d in devices],
+        "origin": [d.origin or None for d in devices],
+        "duration_s": [ended_at_s] * len(devices),
+        "busy_s": list(busy_s.values()),
+        "energy_compute_j": [busy_s[d.id] * d.power.active_w for d in devices],
+        "energy_tx_j": list(tx_j.values()),
+        "energy_rx_j": list(rx_j.values()),
+        "energy_idle_j": [ended_at_s * d.power.idle_w for d in devices],
+        "memory_bytes": [d.memory_bytes for d in devices],
+        "peak_memory_bytes": [cluster.memories[d.id].peak_bytes for d in devices],
+        "n_failures": [0] * len(devices),
+    }
+    return _table("devices", columns, len(devices))
+
+
+def _table(name: str, columns: Mapping[str, Any], n_rows: int) -> pa.Table:
+    """A table of the trace; columns that nothing fills are null."""
+    schema = arrow_schema(name)
+    arrays = []
+    for field in schema:
+        values = columns.get(field.name)
+        if values is None:
+            arrays.append(pa.nulls(n_rows, field.type))
+        elif pa.types.is_dictionary(field.type):
+            arrays.append(pa.array(values, pa.string()).dictionary_encode().cast(field.type))
+        else:
+            arrays.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)

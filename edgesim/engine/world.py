@@ -1,0 +1,162 @@
+"""The world of one replication, as values: what every strategy meets in exactly the same way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edgesim.model.architecture import Architecture
+from edgesim.model.profile import Timing
+from edgesim.rng import Streams
+from edgesim.workload.requests import Request, Workload
+
+__all__ = ["Device", "Endpoint", "Link", "Objectives", "Power", "RateAt", "World"]
+
+RateAt = Callable[[float], float]
+"""A link's rate [bit/s] as a pure function of the instant [s] at which a transmission starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """Power draw of a device by state; what is active comes on top of what idles.
+
+    Not modelled: dynamic voltage and frequency scaling, thermal throttling.
+    """
+
+    idle_w: float = 0.0
+    active_w: float = 0.0
+    tx_w: float = 0.0
+    rx_w: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What a message costs at either end, before it leaves and after it has arrived.
+
+    The cost of one message is ``overhead_s + size_bytes / staging_bytes_per_s``: serialisation, system
+    calls, copies between accelerator and host memory. Measured edge deployments show this fixed
+    cost, not bytes over bandwidth, to dominate small messages.
+
+    Parameters
+    ----------
+    overhead_s
+        Fixed cost of one message at this device [s].
+    staging_bytes_per_s
+        Rate of the copies [byte/s].
+    on_compute
+        Whether messages occupy the compute station (a single-threaded runtime), or a messaging
+        station of their own beside it.
+    """
+
+    overhead_s: float = 0.0
+    staging_bytes_per_s: float = math.inf
+    on_compute: bool = False
+
+    def seconds(self, size_bytes: float) -> float:
+        """Time that one message of this size takes at this end."""
+        return self.overhead_s + size_bytes / self.staging_bytes_per_s
+
+    @property
+    def is_free(self) -> bool:
+        """Whether messages cost nothing here."""
+        return self.overhead_s == 0.0 and math.isinf(self.staging_bytes_per_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A node of the topology: a computer, or a switch when it has no timing.
+
+    Parameters
+    ----------
+    id, group, kind
+        Its name, the name of the topology entry that made it, and the catalogue's name of its kind.
+    memory_bytes
+        Memory for weights, KV caches and the process itself.
+    process_bytes
+        What the serving process takes before any weight is loaded.
+    timing
+        How long the scenario's model takes here; None for a switch, which only forwards.
+    place_m
+        Coordinates in the plane [m], where the scenario gives them.
+    """
+
+    id: str
+    group: str
+    kind: str
+    memory_bytes: int
+    process_bytes: int = 0
+    timing: Timing | None
+    power: Power = field(default_factory=Power)
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    place_m: tuple[float, float] | None = None
+
+    @property
+    def endpoint_power_w(self) -> float:
+        """Power that handling a message takes above idle: the processor's, where it is the processor's work."""
+        return self.power.active_w if self.endpoint.on_compute else 0.0
+
+    @property
+    def origin(self) -> str:
+        """Where this device's compute times come from: measured, scaled, analytic; empty for a switch."""
+        return "" if self.timing is None else self.timing.origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A point-to-point link: full duplex, one message at a time each way, first come first served.
+
+    Parameters
+    ----------
+    between
+        The two devices' ids.
+    rate_bps
+        Constant rate, or the rate at the instant at which a transmission starts.
+    latency_s
+        Propagation delay, after the last bit has left.
+
+    Not modelled: losses, framing overhead, a rate that changes during a transmission.
+    """
+
+    between: tuple[str, str]
+    rate_bps: float | RateAt
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    """Service objectives a request must meet, all of them, to count as goodput; None is not asked."""
+
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    e2e_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """One replication: devices, links and the workload, the same for every strategy.
+
+    Parameters
+    ----------
+    horizon_s
+        When the run ends; requests then in flight are censored. None: when every request has ended.
+    memory_policy
+        What a request meets that finds no room for its KV cache: a queue, or refusal.
+    prompt_bytes_per_token
+        Size of a token id on the wire.
+    """
+
+    model: Architecture
+    devices: Mapping[str, Device]
+    links: tuple[Link, ...]
+    workload: Workload
+    seed: int
+    replication: int = 0
+    horizon_s: float | None = None
+    memory_policy: Literal["queue", "reject"] = "queue"
+    prompt_bytes_per_token: int = 4
+
+    def requests(self) -> Iterator[Request]:
+        """Yield the replication's requests in order of arrival; each call draws the same ones."""
+        return self.workload.requests(Streams(self.seed, self.replication))

@@ -1,0 +1,133 @@
+"""Which calls are timed: token counts on which times are interpolated, and others held out to test that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise, product
+from typing import Any, Self
+
+from edgesim.model.architecture import Architecture
+from edgesim.model.profile import Phase, phase_of
+
+__all__ = ["Grid", "Shape"]
+
+_SMALLEST_RANGE = 64  # ranges below this share one grid: their calls cost next to nothing
+_SMALLEST_CONTEXT = 16  # the KV cache of fewer tokens is lost in the time of a block
+_STEP_PROMPTS = (8, 32)  # prompts behind which a generation step is timed
+_STEP_HELD_OUT = (16,)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Shape:
+    """One call to time: `n_new` tokens of each of `batch` sequences, behind `n_context` tokens."""
+
+    batch: int
+    n_new: int
+    n_context: int
+    held_out: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """Prefill or decode."""
+        return phase_of(self.n_new, self.n_context)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The measured ranges, and the values on each axis.
+
+    Attributes
+    ----------
+    batches
+        Sequences in a call.
+    prompts
+        New tokens of a prefill, on an empty cache.
+    contexts
+        Tokens in the cache before a decoding step.
+    held_out_prompts, held_out_contexts
+        Values between those of the axes, measured to learn the error of the interpolation.
+    """
+
+    batches: tuple[int, ...]
+    prompts: tuple[int, ...]
+    contexts: tuple[int, ...]
+    held_out_prompts: tuple[int, ...]
+    held_out_contexts: tuple[int, ...]
+
+    @classmethod
+    def covering(cls, max_new: int, max_context: int, batches: tuple[int, ...] = (1,)) -> Self:
+        """Cover prompts up to `max_new` and contexts up to `max_context` tokens.
+
+        Both ranges are rounded up to powers of two, so that scenarios of slightly different lengths share
+        one profile. The axes double from value to value, with one more between 16 and 32 and so on, where
+        matrix kernels change their tiling; what is held out lies midway between neighbours.
+        """
+        if max_new < 1 or max_context < 0 or not batches or min(batches) < 1:
+            raise ValueError(f"a grid covers at least one token of one sequence: {max_new=} {max_context=} {batches=}")
+        prompts = _doubling(1, _power_of_two(max(max_new, _SMALLEST_RANGE)))
+        contexts = _doubling(_SMALLEST_CONTEXT, _power_of_two(max(max_context, _SMALLEST_RANGE)))
+        return cls(
+            batches=tuple(sorted(set(batches))),
+            prompts=prompts,
+            contexts=contexts,
+            held_out_prompts=_between(prompts),
+            held_out_contexts=_between(contexts),
+        )
+
+    def within(self, architecture: Architecture) -> Grid:
+        """Cut the grid to the longest text that the model can hold."""
+        longest = architecture.max_context
+        prompts, contexts = _cut(self.prompts, longest), _cut(self.contexts, longest - 1)
+        return Grid(
+            batches=self.batches,
+            prompts=prompts,
+            contexts=contexts,
+            held_out_prompts=tuple(n for n in self.held_out_prompts if n < prompts[-1]),
+            held_out_contexts=tuple(n for n in self.held_out_contexts if n < contexts[-1]),
+        )
+
+    def shapes(self) -> tuple[Shape, ...]:
+        """Every call to time, held-out ones included."""
+        found = [
+            Shape(batch, n_new, n_context, held_out)
+            for held_out, prompts, contexts in (
+                (False, self.prompts, self.contexts),
+                (True, self.held_out_prompts, self.held_out_contexts),
+            )
+            for batch in self.batches
+            for n_new, n_context in [*((n, 0) for n in prompts), *((1, c) for c in contexts)]
+        ]
+        return tuple(found)
+
+    def step_shapes(self) -> tuple[Shape, ...]:
+        """Prompts behind which generation steps are timed; their cost hardly depends on the length."""
+        found = [
+            Shape(batch, n, 0, held_out)
+            for held_out, prompts in ((False, _STEP_PROMPTS), (True, _STEP_HELD_OUT))
+            for batch, n in product(self.batches, prompts)
+        ]
+        return tuple(shape for shape in found if shape.n_new <= self.prompts[-1])
+
+    def facts(self) -> Mapping[str, Any]:
+        """The grid as plain values, for a profile's metadata and for a digest."""
+        return {key: list(values) for key, values in asdict(self).items()}
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << (n - 1).bit_length()
+
+
+def _doubling(first: int, last: int) -> tuple[int, ...]:
+    return tuple(1 << k for k in range(first.bit_length() - 1, last.bit_length()))
+
+
+def _between(axis: tuple[int, ...]) -> tuple[int, ...]:
+    """Midway between neighbours that leave room."""
+    return tuple((lower + upper) // 2 for lower, upper in pairwise(axis) if upper - lower > 1)
+
+
+def _cut(axis: tuple[int, ...], longest: int) -> tuple[int, ...]:
+    if axis[-1] <= longest:
+        return axis
+    return (*(n for n in axis if n < longest), longest)

@@ -1,0 +1,429 @@
+"""A profile: how long the parts of a model took on a real machine, and how far to trust that.
+
+A profile is a table of measured points with the conditions under which they were measured, kept in one
+Parquet file. Some of its points were held out of the interpolation grid; predicted from the others and
+compared with what was measured there, they say how large the profile's own error is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from edgesim.errors import ProfileError
+from edgesim.model.architecture import Architecture, Component, FloatArray, Slice, Tokens
+from edgesim.model.ceilings import Ceilings
+from edgesim.model.surface import GridPoint, Surface
+
+__all__ = [
+    "MARGIN",
+    "SCHEMA_VERSION",
+    "HeldOutError",
+    "Origin",
+    "Phase",
+    "Point",
+    "Profile",
+    "SummaryRow",
+    "SurfaceTiming",
+    "Timing",
+    "phase_of",
+]
+
+Origin = Literal["measured", "scaled", "analytic"]
+
+SCHEMA_VERSION = 1
+MARGIN = 1.1
+"""How far beyond the largest measured point a time may be asked for: up to ten per cent."""
+
+_METADATA_KEY = b"edgesim.profile"
+
+
+class Phase(StrEnum):
+    """Prefill reads a prompt of any length; decode adds one token to a context."""
+
+    PREFILL = "prefill"
+    DECODE = "decode"
+
+
+def phase_of(n_new: int, n_context: int) -> Phase:
+    """Say which phase a call belongs to: decode is one new token behind at least one earlier token."""
+    return Phase.DECODE if n_new == 1 and n_context > 0 else Phase.PREFILL
+
+
+class Timing(Protocol):
+    """What a simulated device charges for computing: the one door between compute and the engine."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where the times come from: this host, another host's scaled to this device, or formulas alone."""
+        ...
+
+    def seconds(self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
+        """Seconds of one pass through a slice, for every pair of the broadcast token counts.
+
+        Parameters
+        ----------
+        part
+            The slice: its blocks; the embedding, where held; where the head is held, the head and one
+            generation step (token choice and the host work of each token).
+        batch
+            Sequences passing together.
+        n_new
+            New tokens of each sequence: the prompt's in prefill, 1 in decode.
+        n_context
+            Tokens of each sequence already in the KV cache before the pass.
+
+        Raises
+        ------
+        ProfileError
+            Beyond what was measured, and a stated margin.
+        """
+        ...
+
+    def check(self, *, max_new: int, max_context: int) -> None:
+        """Raise a ProfileError unless prompts and contexts up to these lengths can be charged (batch 1)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One measured time of one component.
+
+    `spread_s` is half the inter-quartile range over `n_repeats` repeats. A held-out point takes no part in
+    the interpolation; `predicted_s` is then what the other points say of it.
+    """
+
+    component: Component
+    phase: Phase
+    batch: int
+    n_new: int
+    n_context: int
+    median_s: float
+    spread_s: float
+    n_repeats: int
+    held_out: bool = False
+    predicted_s: float | None = None
+
+    @property
+    def at(self) -> GridPoint:
+        """Where on the grid it lies: batch, new tokens, context."""
+        return self.batch, self.n_new, self.n_context
+
+
+class HeldOutError(NamedTuple):
+    """Relative errors over all held-out points of all components."""
+
+    median: float
+    p95: float
+
+
+class SummaryRow(NamedTuple):
+    """One line for a person: a component in one phase at one batch size, over all its points."""
+
+    component: Component
+    phase: Phase
+    batch: int
+    n_tokens: tuple[int, int]
+    """Smallest and largest: of new tokens in prefill, of context in decode."""
+    median_s: tuple[float, float]
+    """Times at these two."""
+    spread: float
+    """Median of the relative spreads."""
+    n_repeats: int
+    """Of the least measured point."""
+
+
+SurfaceKey = tuple[Component, Phase]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Measured times of one architecture's components on one machine, and how they were obtained.
+
+    Attributes
+    ----------
+    architecture
+        What was measured, with its number format.
+    device, threads
+        ``cpu`` or ``cuda``; threads of each operation (on a GPU: of the host beside it).
+    ceilings
+        What the machine can do at best, measured in the same minutes.
+    host, versions
+        Facts about the machine; versions of the software that computed.
+    measured_at
+        UTC, ISO 8601.
+    grid
+        What was asked to be measured.
+    points
+        The measurements, held-out ones included.
+    """
+
+    architecture: Architecture
+    device: str
+    threads: int
+    ceilings: Ceilings
+    host: Mapping[str, Any]
+    versions: Mapping[str, str]
+    measured_at: str
+    grid: Mapping[str, Any]
+    points: tuple[Point, ...]
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def surfaces(self) -> Mapping[SurfaceKey, Surface]:
+        """The grid of each component and phase, without the held-out points."""
+        found: dict[SurfaceKey, dict[GridPoint, float]] = defaultdict(dict)
+        for point in self.points:
+            if not point.held_out:
+                found[point.component, point.phase][point.at] = point.median_s
+        return MappingProxyType({key: Surface.through(values) for key, values in found.items()})
+
+    def timing(self) -> SurfaceTiming:
+        """What a device pays that is the very machine this profile was measured on."""
+        return SurfaceTiming(self.surfaces, "measured", f"the profile of {self.architecture.name}")
+
+    def component_seconds(
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
+    ) -> FloatArray:
+        """Seconds of one call of one component, interpolated; refuses like :meth:`Timing.seconds`."""
+        return self.timing().component_seconds(component, batch=batch, n_new=n_new, n_context=n_context)
+
+    @property
+    def held_out_error(self) -> HeldOutError:
+        """How far the interpolation misses the points it was not shown, relative to what they measured.
+
+        Raises
+        ------
+        ProfileError
+            If no point was held out.
+        """
+        errors = [
+            abs(point.predicted_s / point.median_s - 1)
+            for point in self.points
+            if point.predicted_s is not None
+        ]
+        if not errors:
+            raise ProfileError(
+                f"the profile of {self.architecture.name} holds no point out of its grid, so that its error is "
+                "unknown; measure it again with a grid that does"
+            )
+        return HeldOutError(float(np.median(errors)), float(np.quantile(errors, 0.95)))
+
+    def summary(self) -> list[SummaryRow]:
+        """One row per component, phase and batch size, in the order of a forward pass."""
+        groups: dict[tuple[Component, Phase, int], list[Point]] = defaultdict(list)
+        for point in sorted(self.points, key=lambda point: (point.n_new, point.n_context)):
+            groups[point.component, point.phase, point.batch].append(point)
+        order = (list(Phase), list(Component))
+        ranked = sorted(groups, key=lambda key: (order[0].index(key[1]), key[2], order[1].index(key[0])))
+        return [_summarise(key, groups[key]) for key in ranked]
+
+    # --- the file ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def digest(self) -> str:
+        """Identify the contents, conditions and points alike (SHA-256, hexadecimal)."""
+        content = {"conditions": self._conditions(), "points": [asdict(point) for point in self.points]}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def table(self) -> pa.Table:
+        """The points as an Arrow table, one row each, with the conditions in its metadata."""
+        rows = [asdict(point) for point in self.points]
+        columns = {name: [row[name] for row in rows] for name in _POINT_SCHEMA.names}
+        metadata = {_METADATA_KEY: json.dumps(self._conditions(), sort_keys=True).encode()}
+        return pa.table(columns, schema=_POINT_SCHEMA.with_metadata(metadata))
+
+    def save(self, path: Path) -> None:
+        """Write the profile as one Parquet file."""
+        pq.write_table(self.table(), path)
+
+    @classmethod
+    def load(cls, path: Path) -> Profile:
+        """Read a profile from its Parquet file, without importing what measured it.
+
+        Raises
+        ------
+        ProfileError
+            If there is no such file, or it is not a profile of this schema version.
+        """
+        remedy = "give a file written by `edgesim profile MODEL -o FILE`"
+        try:
+            table = pq.read_table(path)
+        except OSError as error:
+            raise ProfileError(f"no profile can be read from {path} ({error}); {remedy}") from error
+        except pa.ArrowInvalid as error:
+            raise ProfileError(f"{path} is not a Parquet file; {remedy}") from error
+        text = (table.schema.metadata or {}).get(_METADATA_KEY)
+        if text is None:
+            raise ProfileError(f"{path} is a Parquet file, but no profile; {remedy}")
+        conditions = json.loads(text)
+        version = conditions.pop("schema_version", None)
+        if version != SCHEMA_VERSION or not set(_POINT_SCHEMA.names) <= set(table.column_names):
+            raise ProfileError(
+                f"{path} is a profile of schema version {version}; this edgesim reads version {SCHEMA_VERSION}. "
+                "Measure it again"
+            )
+        return cls(
+            architecture=Architecture.from_config(
+                json.loads(conditions["architecture"]["config"]),
+                name=conditions["architecture"]["name"],
+                dtype=conditions["architecture"]["dtype"],
+            ),
+            ceilings=Ceilings(**conditions["ceilings"]),
+            points=tuple(_point(row) for row in table.select(_POINT_SCHEMA.names).to_pylist()),
+            **{
+                key: conditions[key]
+                for key in ("device", "threads", "host", "versions", "measured_at", "grid")
+            },
+        )
+
+    def _conditions(self) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "architecture": {
+                "name": self.architecture.name,
+                "dtype": self.architecture.dtype,
+                "config": self.architecture.config,
+            },
+            "device": self.device,
+            "threads": self.threads,
+            "ceilings": asdict(self.ceilings),
+            "host": dict(self.host),
+            "versions": dict(self.versions),
+            "measured_at": self.measured_at,
+            "grid": dict(self.grid),
+        }
+
+
+_POINT_SCHEMA = pa.schema(
+    [
+        pa.field("component", pa.string(), nullable=False),
+        pa.field("phase", pa.string(), nullable=False),
+        pa.field("batch", pa.int64(), nullable=False),
+        pa.field("n_new", pa.int64(), nullable=False),
+        pa.field("n_context", pa.int64(), nullable=False),
+        pa.field("median_s", pa.float64(), nullable=False),
+        pa.field("spread_s", pa.float64(), nullable=False),
+        pa.field("n_repeats", pa.int64(), nullable=False),
+        pa.field("held_out", pa.bool_(), nullable=False),
+        pa.field("predicted_s", pa.float64()),
+    ]
+)
+
+
+def _point(row: Mapping[str, Any]) -> Point:
+    values = {field.name: row[field.name] for field in fields(Point)}
+    return Point(**values | {"component": Component(row["component"]), "phase": Phase(row["phase"])})
+
+
+def _summarise(key: tuple[Component, Phase, int], points: Sequence[Point]) -> SummaryRow:
+    component, phase, batch = key
+    n_tokens = [point.n_context if phase is Phase.DECODE else point.n_new for point in points]
+    return SummaryRow(
+        component,
+        phase,
+        batch,
+        (n_tokens[0], n_tokens[-1]),
+        (points[0].median_s, points[-1].median_s),
+        float(np.median([point.spread_s / point.median_s for point in points])),
+        min(point.n_repeats for point in points),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SurfaceTiming:
+    """A :class:`Timing` that reads surfaces: the measured ones, or the same scaled to another device.
+
+    Attributes
+    ----------
+    surfaces
+        For each component and phase.
+    origin
+        Where the values come from.
+    source
+        Names the profile in messages.
+    """
+
+    surfaces: Mapping[SurfaceKey, Surface]
+    origin: Origin
+    source: str
+
+    def seconds(self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
+        """Sum the blocks and the ends that the slice holds; see :meth:`Timing.seconds`."""
+        charged = [(part.n_blocks, Component.BLOCK)]
+        charged += [(1, Component.EMBEDDING)] if part.embedding else []
+        charged += [(1, Component.HEAD), (1, Component.STEP)] if part.head else []
+        total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
+        for n_times, component in charged:
+            if n_times:
+                total = total + n_times * self.component_seconds(
+                    component, batch=batch, n_new=n_new, n_context=n_context
+                )
+        return total
+
+    def component_seconds(
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
+    ) -> FloatArray:
+        """Seconds of one call of one component, wherever each pair of token counts puts it."""
+        news, contexts = np.broadcast_arrays(np.asarray(n_new, np.int64), np.asarray(n_context, np.int64))
+        decodes = (news == 1) & (contexts > 0)
+        total = np.zeros(news.shape)
+        for phase, chosen in ((Phase.DECODE, decodes), (Phase.PREFILL, ~decodes)):
+            if np.any(chosen):
+                surface = self._surface(component, phase)
+                n_new_here, n_context_here = news[chosen], contexts[chosen]
+                if (
+                    component is Component.STEP
+                ):  # its work does not grow with the text, so few points cover all
+                    n_new_here = np.minimum(n_new_here, int(surface.axes[1][-1]))
+                    n_context_here = np.minimum(n_context_here, int(surface.axes[2][-1]))
+                self._refuse_beyond(surface, phase, batch, n_new_here, n_context_here)
+                total[chosen] = surface.at(batch, n_new_here, n_context_here)
+        return total
+
+    def check(self, *, max_new: int, max_context: int) -> None:
+        """Refuse lengths beyond the measured ones; see :meth:`Timing.check`."""
+        asked = [(Phase.PREFILL, max_new, 0)] + ([(Phase.DECODE, 1, max_context)] if max_context else [])
+        for phase, n_new, n_context in asked:
+            surface = self._surface(Component.BLOCK, phase)
+            self._refuse_beyond(surface, phase, 1, np.array([n_new]), np.array([n_context]))
+
+    def _surface(self, component: Component, phase: Phase) -> Surface:
+        try:
+            return self.surfaces[component, phase]
+        except KeyError:
+            raise ProfileError(
+                f"{self.source} has no {phase} times of the {component}; measure again with a grid that covers "
+                f"{phase}"
+            ) from None
+
+    def _refuse_beyond(
+        self, surface: Surface, phase: Phase, batch: int, news: NDArray[np.int64], contexts: NDArray[np.int64]
+    ) -> None:
+        asked = {
+            "batch size": (batch, 1.0),
+            "new tokens": (int(news.max()), MARGIN),
+            "tokens of context": (int(contexts.max()), MARGIN),
+        }
+        for (what, (value, margin)), axis in zip(asked.items(), surface.axes, strict=True):
+            largest = int(axis[-1])
+            if value > largest * margin or (what == "batch size" and value < axis[0]):
+                raise ProfileError(
+                    f"{self.source}: asked for a {phase} with {what} = {value}, but it was measured from "
+                    f"{int(axis[0])} to {largest} and is trusted up to {int(largest * margin)}; measure again with "
+                    "a larger grid, or ask for less"
+                )

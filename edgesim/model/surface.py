@@ -1,0 +1,94 @@
+"""A time measured on a grid of (batch, new tokens, context), read between the grid's points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.model.architecture import FloatArray, Tokens
+
+__all__ = ["GridPoint", "Surface"]
+
+GridPoint = tuple[int, int, int]
+"""Batch, new tokens, context."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """Seconds on a full rectangular grid, and piecewise linear between its points.
+
+    Linear pieces never overshoot: between two grid points the result lies between their values, so that it
+    rises wherever the measurements rise. Below the smallest point the smallest point counts. Beyond the
+    largest the last piece goes on, but never downwards; how far anybody may go there is not decided here.
+
+    Attributes
+    ----------
+    axes
+        Rising values of batch, new tokens and context.
+    seconds
+        ``[n_batches, n_news, n_contexts]``
+    """
+
+    axes: tuple[FloatArray, FloatArray, FloatArray]
+    seconds: FloatArray
+
+    @classmethod
+    def through(cls, points: Mapping[GridPoint, float]) -> Surface:
+        """Lay a surface through points, which must fill a rectangular grid.
+
+        Raises
+        ------
+        ValueError
+            If the product of the axes has a point that was not given.
+        """
+        axes = [sorted({point[axis] for point in points}) for axis in range(3)]
+        missing = [point for point in product(*axes) if point not in points]
+        if missing or not points:
+            raise ValueError(f"the points do not fill a grid: no {missing[:3]} among {len(points)} points")
+        values = [points[batch, n_new, n_context] for batch, n_new, n_context in product(*axes)]
+        b, n, c = (np.array(axis, np.float64) for axis in axes)
+        return cls((b, n, c), np.array(values).reshape(len(b), len(n), len(c)))
+
+    def grid(self) -> Iterable[GridPoint]:
+        """The points of the grid, in the order of `seconds` flattened."""
+        return product(*([int(x) for x in axis] for axis in self.axes))  # type: ignore[return-value]
+
+    def with_seconds(self, seconds: FloatArray) -> Surface:
+        """Return the same grid with other values, given flat or in shape."""
+        return replace(self, seconds=seconds.reshape(self.seconds.shape))
+
+    def at(self, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
+        """Seconds at one batch size and at every pair of the broadcast token counts."""
+        news, contexts = np.broadcast_arrays(np.asarray(n_new, np.float64), np.asarray(n_context, np.float64))
+        seconds = self._linear(batch, news, contexts)
+        last_new, last_context = self.axes[1][-1], self.axes[2][-1]
+        if np.any(news > last_new) or np.any(contexts > last_context):
+            inside = self._linear(batch, np.minimum(news, last_new), np.minimum(contexts, last_context))
+            seconds = np.maximum(seconds, inside)
+        return seconds
+
+    def _linear(self, batch: int, news: FloatArray, contexts: FloatArray) -> FloatArray:
+        coordinates = (np.full(news.shape, float(batch)), news, contexts)
+        pieces = [_piece(axis, x) for axis, x in zip(self.axes, coordinates, strict=True)]
+        total = np.zeros(news.shape)
+        # One term per corner of the cell, two per axis that has more than one value.
+        for corner in product(*(range(min(len(axis), 2)) for axis in self.axes)):
+            weight = np.ones(news.shape)
+            for (_, share), upper in zip(pieces, corner, strict=True):
+                weight = weight * (share if upper else 1.0 - share)
+            index = tuple(lower + upper for (lower, _), upper in zip(pieces, corner, strict=True))
+            total = total + weight * self.seconds[index]
+        return total
+
+
+def _piece(axis: FloatArray, x: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
+    """Find the piece of an axis that holds `x`: the index of its lower end, and how far along it `x` lies."""
+    lower = np.clip(np.searchsorted(axis, x, side="right") - 1, 0, max(len(axis) - 2, 0))
+    if len(axis) == 1:
+        return lower, np.zeros(x.shape)
+    share = (x - axis[lower]) / (axis[lower + 1] - axis[lower])
+    return lower, np.maximum(share, 0.0)

@@ -1,0 +1,5 @@
+"""Where to put what: placement algorithms as pure functions of plain arrays."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,201 @@
+"""The problem of laying a model's blocks along a chain of devices, and its answer.
+
+A chain is what a pipeline's token walks: the starter embeds it, every device on the chain runs one
+contiguous run of blocks and hands the activation on, and the answer comes back to the starter.
+
+Each device holds one run, once. A second run on the same device would be a second process with a
+cache of its own and a second message per token through the same endpoint, which neither EdgeShard nor
+MDI-LLM deploys; and it makes "memory respected" a statement about a run, hence checkable exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesim.errors import PlacementError
+
+__all__ = ["Chain", "LatencyProblem", "Stage"]
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+
+
+def _nothing() -> FloatArray:
+    return np.zeros(1)
+
+
+class Stage(NamedTuple):
+    """A device and the run of blocks ``[first, last)`` that it holds; ``first == last`` means none."""
+
+    device: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A way of laying the blocks out, in the order in which an activation walks it.
+
+    The first stage is the starter's; it is empty where the starter holds embedding (and head) only.
+    """
+
+    stages: tuple[Stage, ...]
+    cost_s: float
+
+    @property
+    def starter(self) -> int:
+        """Device that embeds the tokens and receives the answer."""
+        return self.stages[0].device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LatencyProblem:
+    """What the latency of a chain depends on. Device and block are indices.
+
+    All times are expected seconds per request (or per token at the workload's mix of prefill and decode:
+    any unit will do if all times share it). A memory that is to hold KV caches too counts them in
+    ``block_bytes``; what a device's process takes is deducted from its memory beforehand.
+
+    Attributes
+    ----------
+    block_s : [n_devices, n_blocks]
+        Time of each block on each device.
+    hop_s : [n_devices, n_devices]
+        Time to hand the activation from row to column, endpoints included; ``inf`` where there is no route.
+        Nothing is handed over within a device: the diagonal becomes 0.
+    memory_bytes : [n_devices]
+        Room for weights and caches.
+    block_bytes : [n_blocks]
+        Room that each block takes.
+    starter
+        Device that requests start from. None lets the planner choose it.
+    first_block_at_starter
+        Whether the starter must hold the first block (EdgeShard: raw prompts never leave the source; MDI-LLM:
+        the starter takes part). If not, it may hold the embedding alone.
+    embedding_s, head_s : [n_devices]
+        Time of what stands before the first block, and after the last (final norm, head, sampling).
+    embedding_bytes, head_bytes
+        Room that these take.
+    head_at
+        ``"starter"``: the last activation returns to the starter, which runs the head (MDI-LLM: no hop ever
+        carries a vocabulary vector). ``"last"``: the device of the last block runs it, and the token returns.
+    return_s : [n_devices, n_devices]
+        Time of that return from row (last device) to column (starter); None stands for ``hop_s``, which is
+        exact for ``head_at="starter"`` and an upper bound for a token.
+    """
+
+    block_s: FloatArray
+    hop_s: FloatArray
+    memory_bytes: IntArray
+    block_bytes: IntArray
+    starter: int | None = None
+    first_block_at_starter: bool = True
+    embedding_s: FloatArray = field(default_factory=_nothing)
+    head_s: FloatArray = field(default_factory=_nothing)
+    embedding_bytes: int = 0
+    head_bytes: int = 0
+    head_at: Literal["starter", "last"] = "starter"
+    return_s: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        n_devices, n_blocks = np.shape(self.block_s)
+        if n_devices < 1 or n_blocks < 1:
+            raise PlacementError(
+                f"latency partition: {n_blocks} blocks, {n_devices} devices; expected at least one of each: add some"
+            )
+        if self.starter is not None and not 0 <= self.starter < n_devices:
+            raise PlacementError(
+                f"latency partition: starter is device {self.starter}; expected 0 to {n_devices - 1}: name one"
+            )
+        self._freeze("block_s", np.float64, n_devices, n_blocks)
+        self._freeze("hop_s", np.float64, n_devices, n_devices)
+        self._freeze("memory_bytes", np.int64, n_devices)
+        self._freeze("block_bytes", np.int64, n_blocks)
+        self._freeze("embedding_s", np.float64, n_devices)
+        self._freeze("head_s", np.float64, n_devices)
+        if self.return_s is not None:
+            self._freeze("return_s", np.float64, n_devices, n_devices)
+
+    def _freeze(self, name: str, dtype: type[np.generic], *shape: int) -> None:
+        """Replace a field by a read-only array of its one type and shape; a scalar stands for all entries."""
+        given = np.asarray(getattr(self, name), dtype=dtype)
+        if given.size != 1 and given.shape != shape:
+            raise PlacementError(
+                f"latency partition: {name} has shape {given.shape}; expected {shape}: correct it"
+            )
+        array = np.array(np.broadcast_to(given.reshape(()) if given.size == 1 else given, shape))
+        may_be_endless = name in ("hop_s", "return_s")  # no route
+        if not ((array >= 0) & (may_be_endless | np.isfinite(array))).all():
+            raise PlacementError(
+                f"latency partition: {name} ranges from {array.min()} to {array.max()}; expected "
+                f"{'numbers' if may_be_endless else 'finite numbers'} of 0 or more: correct it"
+            )
+        if may_be_endless:
+            np.fill_diagonal(array, 0.0)
+        array.setflags(write=False)
+        object.__setattr__(self, name, array)
+
+    @property
+    def n_devices(self) -> int:
+        """Number of devices to choose from."""
+        return int(self.block_s.shape[0])
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks to place."""
+        return int(self.block_s.shape[1])
+
+    @property
+    def needed_bytes(self) -> int:
+        """Room that the whole model takes, embedding and head included."""
+        return int(self.block_bytes.sum()) + self.embedding_bytes + self.head_bytes
+
+    @property
+    def back_s(self) -> FloatArray:
+        """Time of the return from row (last device) to column (starter)."""
+        return self.hop_s if self.return_s is None else self.return_s
+
+    def hand_over_s(self, giver: int, taker: int) -> float:
+        """Time to hand the activation from one device to another; none within a device."""
+        return float(self.hop_s[giver, taker])
+
+    def hand_back_s(self, last: int, starter: int) -> float:
+        """Time to bring the answer from the last device to the starter; none where they are one."""
+        return float(self.back_s[last, starter])
+
+    def taken_bytes(self, stages: tuple[Stage, ...]) -> dict[int, int]:
+        """Room that a chain takes on each of its devices."""
+        taken: Counter[int] = Counter()
+        for stage in stages:
+            taken[stage.device] += int(self.block_bytes[stage.first : stage.last].sum())
+        taken[stages[0].device] += self.embedding_bytes
+        taken[stages[0 if self.head_at == "starter" else -1].device] += self.head_bytes
+        return dict(taken)
+
+    def fits(self, stages: tuple[Stage, ...]) -> bool:
+        """Whether every device on the chain has room for all that it holds."""
+        return all(
+            n_bytes <= self.memory_bytes[device] for device, n_bytes in self.taken_bytes(stages).items()
+        )
+
+    def cost_s(self, stages: tuple[Stage, ...]) -> float:
+        """Time of one pass along a chain and back to its starter."""
+        starter, last = stages[0].device, stages[-1].device
+        blocks_s = [
+            float(time_s) for device, first, end in stages for time_s in self.block_s[device, first:end]
+        ]
+        hops_s = [self.hand_over_s(a.device, b.device) for a, b in pairwise(stages)]
+        head = starter if self.head_at == "starter" else last
+        ends_s = [float(self.embedding_s[starter]), float(self.head_s[head]), self.hand_back_s(last, starter)]
+        return math.fsum([*blocks_s, *hops_s, *ends_s])
+
+    def chain(self, stages: tuple[Stage, ...]) -> Chain:
+        """Name the cost of a layout."""
+        return Chain(stages, self.cost_s(stages))

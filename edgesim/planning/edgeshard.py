@@ -1,0 +1,110 @@
+"""EdgeShard's latency programme as published, for comparison with the exact one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import groupby
+
+from edgesim.errors import PlacementError
+from edgesim.planning.chain import Chain, LatencyProblem, Stage
+
+__all__ = ["latency_edgeshard"]
+
+
+def latency_edgeshard(problem: LatencyProblem) -> Chain:
+    """Lay out a chain by the published dynamic programme, O(N M^2) for N blocks and M devices.
+
+    ``DP(i, j) = min over k of DP(i-1, k) + hop(k, j) + compute(i, j)`` for block i on device j (Zhang et al.
+    2024, arXiv 2405.14371), then the return to the source. One path is kept for each (i, j), and memory is
+    checked along that path. Two differences from `edgesim.planning.latency.latency` follow:
+
+    - where memory binds, the chain may be slower than need be, or none may be found though one exists;
+    - a device may hold several runs (its memory counts them all), so where memory does not bind the chain
+      may also be faster than any whose devices hold one run each.
+
+    Raises
+    ------
+    PlacementError
+        The problem names no starter (the paper's source), or no kept path fits.
+    """
+    if problem.starter is None:
+        raise PlacementError(
+            "latency partition (EdgeShard): the problem names no starter; expected one: name the source"
+        )
+    paths = _open(problem, problem.starter)
+    for block in range(1, problem.n_blocks):
+        paths = [_extend(problem, paths, block, device) for device in range(problem.n_devices)]
+    ended = [_end(problem, path, problem.starter) for path in paths]
+    best = min((path for path in ended if path is not None), key=lambda path: path.cost_s, default=None)
+    if best is None:
+        raise PlacementError(
+            "latency partition (EdgeShard): no path that the programme keeps fits: the model needs "
+            f"{problem.needed_bytes} bytes, the devices have {int(problem.memory_bytes.sum())}; expected room "
+            "for every block: use the exact latency partition, which finds a chain wherever there is one"
+        )
+    return problem.chain(_stages(best.devices, problem.starter))
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    cost_s: float
+    devices: tuple[int, ...]  # [blocks done]
+    room_bytes: tuple[int, ...]  # [n_devices]
+
+
+def _open(problem: LatencyProblem, starter: int) -> list[_Path | None]:
+    ends_bytes = problem.embedding_bytes + (problem.head_bytes if problem.head_at == "starter" else 0)
+    room_bytes = [int(n_bytes) for n_bytes in problem.memory_bytes]
+    room_bytes[starter] -= ends_bytes
+    if room_bytes[starter] < 0:
+        return [None] * problem.n_devices
+    cost_s = float(problem.embedding_s[starter])
+    if problem.head_at == "starter":
+        cost_s += float(problem.head_s[starter])
+    root = _Path(cost_s, (), tuple(room_bytes))
+    firsts = [starter] if problem.first_block_at_starter else list(range(problem.n_devices))
+    return [
+        _step(problem, root, 0, device, problem.hand_over_s(starter, device)) if device in firsts else None
+        for device in range(problem.n_devices)
+    ]
+
+
+def _extend(problem: LatencyProblem, paths: list[_Path | None], block: int, device: int) -> _Path | None:
+    options = [
+        _step(problem, path, block, device, problem.hand_over_s(path.devices[-1], device))
+        for path in paths
+        if path is not None
+    ]
+    return min((path for path in options if path is not None), key=lambda path: path.cost_s, default=None)
+
+
+def _step(problem: LatencyProblem, path: _Path, block: int, device: int, hop_s: float) -> _Path | None:
+    left_bytes = path.room_bytes[device] - int(problem.block_bytes[block])
+    if left_bytes < 0 or math.isinf(hop_s):
+        return None
+    room_bytes = (*path.room_bytes[:device], left_bytes, *path.room_bytes[device + 1 :])
+    cost_s = path.cost_s + hop_s + float(problem.block_s[device, block])
+    return _Path(cost_s, (*path.devices, device), room_bytes)
+
+
+def _end(problem: LatencyProblem, path: _Path | None, starter: int) -> _Path | None:
+    if path is None:
+        return None
+    last = path.devices[-1]
+    cost_s = path.cost_s + problem.hand_back_s(last, starter)
+    if problem.head_at == "last":
+        cost_s += float(problem.head_s[last])
+        if path.room_bytes[last] < problem.head_bytes:
+            return None
+    return None if math.isinf(cost_s) else _Path(cost_s, path.devices, path.room_bytes)
+
+
+def _stages(devices: tuple[int, ...], starter: int) -> tuple[Stage, ...]:
+    stages = [] if devices[0] == starter else [Stage(starter, 0, 0)]
+    first = 0
+    for device, run in groupby(devices):
+        last = first + len(list(run))
+        stages.append(Stage(device, first, last))
+        first = last
+    return tuple(stages)

@@ -1,0 +1,261 @@
+"""The chain of least latency, with memory respected exactly.
+
+EdgeShard (Zhang et al. 2024, arXiv 2405.14371) minimises the sum of compute and hand-over times along a
+chain of devices by a dynamic programme over (block, device). What a device has already taken is not part
+of that state, so memory is only checked along the paths that the programme happens to keep: where memory
+binds it can miss the best chain, or any (see `edgesim.planning.edgeshard`, kept for comparison).
+
+The exact problem contains the shortest Hamiltonian path, so no fast algorithm serves its every case.
+`latency` is exact all the same, by best-first search over (blocks done, last device, devices used), with
+`edgesim.planning.lattice.Relaxation` as its lower bound. Devices alike in every respect are counted, not
+named, so twelve equal boards are no harder than two. A state is dropped if
+
+- its bound reaches the best chain known (a beam search finds a good one first),
+- the unused devices could not hold the blocks that are left, or
+- another state at the same place has used no device more and has cost no more.
+
+**Complexity.** The bound takes O(C N (N + C)) for N blocks and C classes of devices. The search visits the
+states whose bound lies below the optimum: few where the relaxation is tight, exponentially many in the
+worst case (say twenty devices, no two alike, that can hold hardly more than the model). Past ``max_states``
+it raises `PlacementError` with the best chain found and how far from the optimum that can be at most. What
+it returns is proved optimal, to within rounding.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from itertools import count, islice
+from typing import NamedTuple
+
+from edgesim.errors import PlacementError
+from edgesim.planning.chain import Chain, LatencyProblem, Stage
+from edgesim.planning.lattice import Lattice, Relaxation, Step, alike, best_relaxation
+
+__all__ = ["latency"]
+
+MAX_STATES = 500_000  # kept at once: about half a minute, and a few hundred megabytes
+BEAM_WIDTH = 32
+BEAM_STEPS = 24
+ROUNDING = 1e-12  # relative: chains closer than this count as equally good
+
+
+def latency(problem: LatencyProblem, *, max_states: int = MAX_STATES) -> Chain:
+    """Find the chain of least latency among all that fit.
+
+    Without a starter every device is tried as one.
+
+    Raises
+    ------
+    PlacementError
+        No chain fits, or the search met its limit before it could prove a chain the best.
+    """
+    best: Chain | None = None
+    starters = [group[0] for group in alike(problem, range(problem.n_devices))]
+    for starter in starters if problem.starter is None else [problem.starter]:
+        better = _best_chain(problem, starter, math.inf if best is None else best.cost_s, max_states)
+        best = better or best
+    if best is None:
+        raise PlacementError(_no_room(problem))
+    return best
+
+
+class _State(NamedTuple):
+    """A beginning of a chain. ``used`` has a bit per device, set from the low end of each class's field."""
+
+    bound_s: float  # no completion costs less; for a complete chain, its cost
+    done: int
+    last: int
+    used: int
+    paid_s: float  # prices of the devices used
+    room: int  # blocks that the unused devices can hold at most
+    before: _State | None
+
+
+def _best_chain(problem: LatencyProblem, starter: int, below_s: float, max_states: int) -> Chain | None:
+    """Find the best chain from one starter, if there is one that costs less than ``below_s``."""
+    lattice = Lattice.of(problem, starter)
+    rough = _Graph(Relaxation.at(lattice, lattice.free))
+    known = _beam(rough, below_s)
+    graph = _Graph(best_relaxation(lattice, known.bound_s if known else below_s))
+    known = _beam(graph, known.bound_s if known else below_s) or known
+    best = _best_first(graph, known, below_s, max_states)
+    return problem.chain(graph.stages(best)) if best else None
+
+
+class _Graph:
+    """The states of one search and the ways between them."""
+
+    def __init__(self, relaxation: Relaxation) -> None:
+        self._relaxation = relaxation
+        self._members = relaxation.lattice.members
+        self._capacity = relaxation.lattice.capacity
+        self._price_s = [float(price_s) for price_s in relaxation.price_s]
+        offsets = [sum(map(len, self._members[:index])) for index in range(len(self._members))]
+        self._lowest = [1 << offset for offset in offsets]
+        self._field = [
+            ((1 << len(group)) - 1) << at for group, at in zip(self._members, offsets, strict=True)
+        ]
+        self._steps = cache(self._list_steps)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks to place."""
+        return self._relaxation.lattice.n_blocks
+
+    def starts(self, below_s: float) -> Iterator[_State]:
+        """Yield the states after the starter's run whose bound lies below a ceiling, least first."""
+        others = zip(self._capacity[1:], self._members[1:], strict=True)
+        room = sum(capacity * len(group) for capacity, group in others)
+        root = _State(0.0, 0, 0, 0, 0.0, room, None)
+        for step in self._relaxation.starts():
+            state = self._advance(root, step, self._lowest[0], 0.0, room)
+            if state is not None and state.bound_s < below_s:
+                yield state._replace(before=None)
+
+    def expand(self, state: _State, below_s: float) -> Iterator[_State]:
+        """Yield the states one run further whose bound lies below a ceiling."""
+        for step in self._steps(state.done, state.last):
+            if state.bound_s + step.excess_s >= below_s:
+                return
+            field, to = self._field[step.to], step.to
+            taken = state.used & field
+            if taken == field:
+                continue
+            used = state.used | self._lowest[to] | (taken << 1 & field)
+            paid_s, room = state.paid_s + self._price_s[to], state.room - self._capacity[to]
+            following = self._advance(state, step, used, paid_s, room)
+            if following is not None and following.bound_s < below_s:
+                yield following
+
+    def _advance(self, state: _State, step: Step, used: int, paid_s: float, room: int) -> _State | None:
+        if room < self.n_blocks - step.done:
+            return None
+        bound_s = state.bound_s + step.excess_s
+        if step.done == self.n_blocks:
+            # The refund for devices that stay unused was an allowance of the bound, not part of the cost.
+            bound_s += self._relaxation.refund_s - paid_s
+        return _State(bound_s, step.done, step.to, used, paid_s, room, state)
+
+    def _list_steps(self, done: int, last: int) -> list[Step]:
+        return self._relaxation.steps(done, last, math.inf)
+
+    def stages(self, state: _State) -> tuple[Stage, ...]:
+        """Name the devices of a complete chain; which member of a class serves is all the same."""
+        free = [list(group) for group in self._members]
+        walk: list[_State] = []
+        at: _State | None = state
+        while at is not None:
+            walk.insert(0, at)
+            at = at.before
+        firsts = [0, *(before.done for before in walk)]
+        return tuple(
+            Stage(free[here.last].pop(0), first, here.done) for here, first in zip(walk, firsts, strict=False)
+        )
+
+
+def _beam(graph: _Graph, below_s: float) -> _State | None:
+    """Find a good chain quickly: from every number of blocks done, only the most promising states go on."""
+    levels: list[dict[tuple[int, int], _State]] = [{} for _ in range(graph.n_blocks + 1)]
+
+    def keep(state: _State) -> None:
+        level, key = levels[state.done], (state.last, state.used)
+        if key not in level or state.bound_s < level[key].bound_s:
+            level[key] = state
+
+    for state in graph.starts(below_s):
+        keep(state)
+    for level in levels[:-1]:
+        for state in heapq.nsmallest(BEAM_WIDTH, level.values(), key=_bound_s):
+            for following in islice(graph.expand(state, below_s), BEAM_STEPS):
+                keep(following)
+    return min(levels[-1].values(), key=_bound_s, default=None)
+
+
+def _best_first(graph: _Graph, known: _State | None, below_s: float, max_states: int) -> _State | None:
+    """Take states by least bound until none is left below the best chain known."""
+    best, ceiling_s = known, _just_below(known.bound_s if known else below_s)
+    heap: list[tuple[float, int, int, _State]] = []
+    order = count()
+    reached: dict[tuple[int, int, int], float] = {}
+    settled: defaultdict[tuple[int, int], list[tuple[int, float]]] = defaultdict(list)
+    arriving = graph.starts(ceiling_s)
+    while True:
+        for state in arriving:
+            if state.bound_s >= ceiling_s:  # the ceiling may have come down on the way
+                continue
+            if state.done == graph.n_blocks:
+                best, ceiling_s = state, _just_below(state.bound_s)
+                continue
+            place = (state.done, state.last, state.used)
+            if state.bound_s < reached.get(place, math.inf):
+                reached[place] = state.bound_s
+                # Of equal bounds the one with more blocks done comes first: it ends the search sooner.
+                heapq.heappush(heap, (state.bound_s, -state.done, next(order), state))
+        if not heap or heap[0][0] >= ceiling_s:
+            return best
+        if len(reached) > max_states:
+            raise PlacementError(_gave_up(heap[0][0], best, graph, max_states))
+        state = heapq.heappop(heap)[-1]
+        peers = settled[state.done, state.last]
+        # At one place bounds differ from costs by the prices paid, and by what is the same for all.
+        cost_s = state.bound_s - state.paid_s
+        if any(used & ~state.used == 0 and other_s <= cost_s for used, other_s in peers):
+            arriving = iter(())
+            continue
+        peers.append((state.used, cost_s))
+        arriving = graph.expand(state, ceiling_s)
+
+
+def _bound_s(state: _State) -> float:
+    return state.bound_s
+
+
+def _just_below(cost_s: float) -> float:
+    return cost_s * (1 - ROUNDING)
+
+
+def _gave_up(bound_s: float, best: _State | None, graph: _Graph, max_states: int) -> str:
+    found = "no chain that fits was found yet"
+    if best is not None:
+        runs = [f"{first}-{last - 1} on device {device}" for device, first, last in graph.stages(best)]
+        found = (
+            f"the best chain found takes {best.bound_s:.6g} s, at most {best.bound_s / bound_s - 1:.1%} more "
+            f"than the optimum (blocks {', '.join(runs)})"
+        )
+    return (
+        f"latency partition: {max_states} states were not enough to prove a chain the fastest; {found}; "
+        "expected fewer devices that differ, or more memory: give the partition as an explicit list, "
+        "leave devices out, or choose another partition"
+    )
+
+
+def _no_room(problem: LatencyProblem) -> str:
+    starters = range(problem.n_devices) if problem.starter is None else [problem.starter]
+    ends_bytes = problem.embedding_bytes + (problem.head_bytes if problem.head_at == "starter" else 0)
+    least_bytes = ends_bytes + (int(problem.block_bytes[0]) if problem.first_block_at_starter else 0)
+    most_bytes = max(int(problem.memory_bytes[starter]) for starter in starters)
+    if most_bytes < least_bytes:
+        return (
+            f"latency partition: the starter needs {_gb(least_bytes)} for embedding, head and the block that it "
+            f"must hold, and has room for {_gb(most_bytes)}; expected it to fit: choose a larger starter, or a "
+            "smaller dtype"
+        )
+    lattices = [Lattice.of(problem, starter) for starter in starters]
+    n_held = max(
+        sum(held * len(group) for held, group in zip(lattice.capacity, lattice.members, strict=True))
+        for lattice in lattices
+    )
+    return (
+        f"latency partition: no chain of devices fits: the model needs {_gb(problem.needed_bytes)}, the "
+        f"{problem.n_devices} devices have room for {_gb(int(problem.memory_bytes.sum()))} in all, and in whole "
+        f"blocks for at most {n_held} of the {problem.n_blocks}; expected room for every block on devices with "
+        "a route between them: add devices or memory, use a smaller dtype, or admit fewer requests at once"
+    )
+
+
+def _gb(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.3g} GB"

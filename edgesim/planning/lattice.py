@@ -1,0 +1,261 @@
+"""What the exact latency search walks on: classes of equal devices, runs that fit, and a lower bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesim.planning.chain import FloatArray, LatencyProblem
+
+__all__ = ["Lattice", "Relaxation", "Step", "alike", "best_relaxation"]
+
+N_PRICE_STEPS = 200
+PATIENCE = 10  # price steps without a better bound before the step is halved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lattice:
+    """A latency problem seen from one starter, with devices that are alike in every respect as one class.
+
+    Class 0 is the starter alone: it stands at the head of the chain and nowhere else.
+
+    Attributes
+    ----------
+    members : [n_classes]
+        The devices of each class.
+    start_s
+        Time before the first block.
+    run_s : [n_classes, n_blocks + 1, n_blocks + 1]
+        Time of blocks ``[k, j)`` on a device of the class; ``inf`` where it has no room for them.
+    hop_s : [n_classes, n_classes]
+        Time from a device of one class to another device of the other; ``inf`` where there is none.
+    end_s : [n_classes]
+        Time after the last block, had it run there.
+    capacity : [n_classes]
+        The most blocks that one device can hold.
+    """
+
+    members: tuple[tuple[int, ...], ...]
+    start_s: float
+    run_s: FloatArray
+    hop_s: FloatArray
+    end_s: FloatArray
+    capacity: tuple[int, ...]
+
+    @classmethod
+    def of(cls, problem: LatencyProblem, starter: int) -> Lattice:
+        """Group the devices and tabulate what each class can hold, and in what time."""
+        others = [device for device in range(problem.n_devices) if device != starter]
+        members = ((starter,), *alike(problem, others))
+        first = [group[0] for group in members]
+        start_s = float(problem.embedding_s[starter])
+        end_s = problem.back_s[first, starter]
+        if problem.head_at == "starter":
+            start_s += float(problem.head_s[starter])
+        else:
+            end_s = end_s + problem.head_s[first]
+        run_s = _run_s(problem, members)
+        return cls(
+            members=members,
+            start_s=start_s,
+            run_s=run_s,
+            hop_s=_hop_s(problem, members),
+            end_s=end_s,
+            capacity=tuple(_longest_run(runs) for runs in run_s),
+        )
+
+    @property
+    def free(self) -> FloatArray:
+        """Return the prices at which every use of a device is free."""
+        return np.zeros(len(self.members))
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks to place."""
+        return int(self.run_s.shape[1]) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One way on from a state: a run up to ``done`` blocks on a device of a class.
+
+    ``excess_s`` is by how much the bound rises with it: 0 along a best walk of the relaxation.
+    """
+
+    excess_s: float
+    to: int
+    done: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relaxation:
+    """The dynamic programme over (block, class) in which a device may serve again, at a price each time.
+
+    With a price ``p_d >= 0`` on every use of a device of class d, what a chain still costs after k blocks,
+    the last on class c, is at least
+
+        rest_s[k, c] - sum over classes d of p_d * (devices of class d still unused)
+
+    for every choice of prices: a Lagrangian relaxation of "each device holds one run". The bound never falls
+    along a chain. At prices 0 it is EdgeShard's programme with runs that fit.
+    """
+
+    lattice: Lattice
+    price_s: FloatArray  # [n_classes]
+    rest_s: FloatArray  # [n_blocks + 1, n_classes]
+
+    @classmethod
+    def at(cls, lattice: Lattice, price_s: FloatArray) -> Relaxation:
+        """Solve it, from the last block to the first: O(C N (N + C)) for N blocks and C classes."""
+        n = lattice.n_blocks
+        rest_s = np.full((n + 1, len(price_s)), math.inf)
+        rest_s[n] = lattice.end_s
+        for k in range(n - 1, -1, -1):
+            enter_s = (lattice.run_s[:, k, k + 1 :] + rest_s[k + 1 :].T).min(axis=1) + price_s
+            rest_s[k] = (lattice.hop_s + enter_s).min(axis=1)
+        return cls(lattice, price_s, rest_s)
+
+    @property
+    def refund_s(self) -> float:
+        """Prices of all devices, each paid once: what the bound starts by giving back."""
+        return float(sum(p * len(group) for p, group in zip(self.price_s, self.lattice.members, strict=True)))
+
+    @property
+    def bound_s(self) -> float:
+        """Lower bound on the latency of every chain that fits."""
+        return min((step.excess_s for step in self.starts()), default=math.inf)
+
+    def starts(self) -> list[Step]:
+        """Return the runs that the starter can open with; ``excess_s`` is the whole bound."""
+        lattice = self.lattice
+        bound_s = lattice.start_s + lattice.run_s[0, 0] + self.rest_s[:, 0] - self.refund_s
+        return [Step(float(bound_s[j]), 0, int(j)) for j in np.argsort(bound_s) if bound_s[j] < math.inf]
+
+    def steps(self, done: int, last: int, below_s: float) -> list[Step]:
+        """Return the ways on from a state that raise the bound by less than ``below_s``, least first."""
+        lattice = self.lattice
+        run_s, rest_s = lattice.run_s[:, done, done + 1 :], self.rest_s[done + 1 :].T
+        entry_s = lattice.hop_s[last] + self.price_s - self.rest_s[done, last]
+        excess_s = np.maximum(entry_s[:, None] + run_s + rest_s, 0.0)  # rounding may leave -1e-17
+        classes, ends = np.nonzero(excess_s < below_s)
+        chosen = excess_s[classes, ends]
+        order = np.argsort(chosen, kind="stable").tolist()
+        columns = zip(chosen.tolist(), classes.tolist(), (ends + done + 1).tolist(), strict=True)
+        listed = [Step(*column) for column in columns]
+        return [listed[i] for i in order]
+
+    def uses(self) -> npt.NDArray[np.int64]:
+        """Count how often a best walk uses each class: more often than it has devices, and its price is low."""
+        uses = np.zeros(len(self.price_s), dtype=np.int64)
+        step: Step | None = self.starts()[0]
+        while step is not None:
+            if step.to:
+                uses[step.to] += 1
+            step = self._best_step(step)
+        return uses
+
+    def _best_step(self, step: Step) -> Step | None:
+        done, lattice = step.done, self.lattice
+        if done == lattice.n_blocks:
+            return None
+        ends_s = lattice.run_s[:, done, done + 1 :] + self.rest_s[done + 1 :].T
+        to = int((lattice.hop_s[step.to] + self.price_s + ends_s.min(axis=1)).argmin())
+        return Step(0.0, to, done + 1 + int(ends_s[to].argmin()))
+
+
+def best_relaxation(lattice: Lattice, target_s: float) -> Relaxation:
+    """Raise the bound by subgradient steps on the prices (Polyak's rule towards ``target_s``).
+
+    The target is the latency of a known chain; where none is known, a tenth above the best bound so far.
+    """
+    sizes = np.array([len(group) for group in lattice.members])
+    best = current = Relaxation.at(lattice, lattice.free)
+    bound_s, stride, idle = best.bound_s, 1.0, 0
+    for _ in range(N_PRICE_STEPS):
+        if not bound_s < target_s:
+            break
+        surplus = current.uses() - sizes
+        surplus[0] = 0  # the starter stands at the head only: it needs no price
+        surplus = np.where((current.price_s == 0) & (surplus < 0), 0, surplus)
+        if not surplus.any():
+            break
+        gap_s = (target_s if target_s < math.inf else 1.1 * bound_s) - current.bound_s
+        price_s = np.maximum(current.price_s + stride * gap_s / float(surplus @ surplus) * surplus, 0.0)
+        current = Relaxation.at(lattice, price_s)
+        if current.bound_s > bound_s:
+            best, bound_s, idle = current, current.bound_s, 0
+        else:
+            idle += 1
+            if idle == PATIENCE:
+                stride, idle, current = stride / 2, 0, best
+    return best
+
+
+def alike(problem: LatencyProblem, devices: Iterable[int]) -> list[tuple[int, ...]]:
+    """Group devices whose exchange would change nothing: same times, same room, same hops to all others.
+
+    Exchangeability is transitive (if i and j can be swapped, and j and k, so can i and k), so comparing
+    with one member of each group is enough.
+    """
+    groups: list[list[int]] = []
+    for device in devices:
+        for group in groups:
+            if _exchangeable(problem, device, group[0]):
+                group.append(device)
+                break
+        else:
+            groups.append([device])
+    return [tuple(group) for group in groups]
+
+
+def _exchangeable(problem: LatencyProblem, a: int, b: int) -> bool:
+    swap = np.arange(problem.n_devices)
+    swap[[a, b]] = b, a
+    return (
+        problem.memory_bytes[a] == problem.memory_bytes[b]
+        and problem.embedding_s[a] == problem.embedding_s[b]
+        and problem.head_s[a] == problem.head_s[b]
+        and np.array_equal(problem.block_s[a], problem.block_s[b])
+        and all(
+            np.array_equal(matrix_s, matrix_s[np.ix_(swap, swap)])
+            for matrix_s in (problem.hop_s, problem.back_s)
+        )
+    )
+
+
+def _hop_s(problem: LatencyProblem, members: Sequence[tuple[int, ...]]) -> FloatArray:
+    hop_s = np.array([[problem.hop_s[a[0], b[-1]] for b in members] for a in members])
+    for index, group in enumerate(members):
+        if len(group) == 1:
+            hop_s[index, index] = math.inf
+    hop_s[:, 0] = math.inf  # nobody hands on to the starter before the end
+    return hop_s
+
+
+def _run_s(problem: LatencyProblem, members: Sequence[tuple[int, ...]]) -> FloatArray:
+    n = problem.n_blocks
+    first, end = np.arange(n + 1)[:, None], np.arange(n + 1)[None, :]
+    before_bytes = np.concatenate([[0], np.cumsum(problem.block_bytes)])
+    taken_bytes = before_bytes[end] - before_bytes[first]
+    if problem.head_at == "last":
+        taken_bytes = taken_bytes + np.where(end == n, problem.head_bytes, 0)
+    runs_s = []
+    for index, group in enumerate(members):
+        before_s = np.concatenate([[0.0], np.cumsum(problem.block_s[group[0]])])
+        room_bytes, possible = int(problem.memory_bytes[group[0]]), end > first
+        if index == 0:
+            room_bytes -= problem.embedding_bytes
+            room_bytes -= problem.head_bytes if problem.head_at == "starter" else 0
+            possible = (first == 0) & (end >= int(problem.first_block_at_starter))
+        possible = possible & (taken_bytes <= room_bytes)
+        runs_s.append(np.where(possible, before_s[end] - before_s[first], math.inf))
+    return np.array(runs_s)
+
+
+def _longest_run(run_s: FloatArray) -> int:
+    first, end = np.nonzero(run_s < math.inf)
+    return int((end - first).max(initial=0))

@@ -1,0 +1,137 @@
+"""From a scenario to the world of one replication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edgesim.engine.world import Device, Endpoint, Power, World
+from edgesim.errors import ScenarioError
+from edgesim.model.profile import Timing
+from edgesim.rng import Streams
+from edgesim.scenario.check import architecture, find_problems, known_kinds, sources
+from edgesim.scenario.kinds import DeviceKind
+from edgesim.scenario.problems import ProblemsError
+from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema_topology import DeviceEntry
+from edgesim.scenario.topology import Layout, Node, lay_out
+from edgesim.workload.requests import Extent, Workload
+
+__all__ = ["build_world", "extent", "kinds_used", "workload"]
+
+
+def build_world(scenario: Scenario, replication: int, timings: Mapping[str, Timing]) -> World:
+    """Make the world that every strategy meets in one replication.
+
+    Parameters
+    ----------
+    replication
+        Which of the scenario's independent repetitions.
+    timings
+        How long the model takes on each device kind that the scenario uses (see :func:`kinds_used`).
+
+    Raises
+    ------
+    ScenarioError
+        If the scenario has mistakes; one that was loaded from a file has none left.
+    """
+    layout = _checked_layout(scenario)
+    kinds = known_kinds(scenario)
+    return World(
+        model=architecture(scenario),
+        devices={
+            node.id: _device(node, kinds[node.kind], timings[node.kind]) if node.kind else _switch(node)
+            for node in layout.nodes.values()
+        },
+        links=layout.links,
+        workload=_workload(scenario, layout),
+        seed=scenario.seed,
+        replication=replication,
+        horizon_s=scenario.horizon_s,
+        memory_policy=scenario.memory.admission,
+        prompt_bytes_per_token=scenario.workload.prompt_bytes_per_token,
+    )
+
+
+def kinds_used(scenario: Scenario) -> dict[str, DeviceKind]:
+    """Return the device kinds of the scenario's devices by name: those that need a timing."""
+    known, layout = known_kinds(scenario), _checked_layout(scenario)
+    return {node.kind: known[node.kind] for node in layout.nodes.values() if node.kind}
+
+
+def workload(scenario: Scenario) -> Workload:
+    """Return the law of the scenario's requests."""
+    return _workload(scenario, _checked_layout(scenario))
+
+
+def extent(scenario: Scenario) -> Extent:
+    """Return how many requests a replication has and how long they get, at most over all replications.
+
+    The requests are really drawn, so this is what a profile must cover, however long a law's tail may be.
+
+    Raises
+    ------
+    ScenarioError
+        If a request is longer than the model's context.
+    """
+    law, model = workload(scenario), architecture(scenario)
+    drawn = [law.extent(Streams(scenario.seed, replication)) for replication in range(scenario.replications)]
+    largest = Extent(*map(max, zip(*drawn, strict=True)))
+    if largest.n_tokens > model.max_context:
+        raise ScenarioError(
+            f"{scenario.origin.name}: $.workload: a request of {largest.n_tokens} tokens is drawn, more than the "
+            f"context of {model.name}, {model.max_context}; give the lengths a 'max'"
+        )
+    return largest
+
+
+def _checked_layout(scenario: Scenario) -> Layout:
+    layout = lay_out(scenario.topology, seed=scenario.seed)
+    if layout.problems or not layout.device_ids:
+        raise ProblemsError(find_problems(scenario))
+    return layout
+
+
+def _workload(scenario: Scenario, layout: Layout) -> Workload:
+    entry = scenario.workload
+    return Workload(
+        arrivals=entry.arrivals.law(),
+        prompt_tokens=entry.prompt_tokens.law(),
+        output_tokens=entry.output_tokens.law(),
+        sources=sources(scenario, layout),
+        horizon_s=scenario.horizon_s,
+        n_requests=entry.requests,
+    )
+
+
+def _device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
+    device = Device(
+        id=node.id,
+        group=node.group,
+        kind=node.kind,
+        memory_bytes=kind.memory_bytes.value,
+        process_bytes=kind.process_bytes.value,
+        timing=timing,
+        power=kind.power_values(),
+        endpoint=kind.endpoint_values(),
+        place_m=node.place_m,
+    )
+    return device if node.entry is None else _overridden(device, node.entry)
+
+
+def _overridden(device: Device, entry: DeviceEntry) -> Device:
+    """Put the entry's own figures in the place of its kind's."""
+    parts: dict[str, Power | Endpoint | int] = {}
+    if entry.memory_bytes is not None:
+        parts["memory_bytes"] = entry.memory_bytes
+    if entry.process_bytes is not None:
+        parts["process_bytes"] = entry.process_bytes
+    if entry.power is not None:
+        parts["power"] = replace(device.power, **entry.power.model_dump(exclude_none=True))
+    if entry.endpoint is not None:
+        parts["endpoint"] = replace(device.endpoint, **entry.endpoint.model_dump(exclude_none=True))
+    return replace(device, **parts)
+
+
+def _switch(node: Node) -> Device:
+    return Device(id=node.id, group=node.group, kind="switch", memory_bytes=0, timing=None, place_m=node.place_m)

@@ -1,0 +1,77 @@
+"""What comes with edgesim: device kinds and models, every figure with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from edgesim.errors import ScenarioError
+from edgesim.model.architecture import Architecture
+from edgesim.scenario.kinds import DeviceKind
+from edgesim.scenario.nearest import suggest
+from edgesim.scenario.section import Section
+
+__all__ = ["ModelKind", "device_kind", "device_kinds", "model", "models"]
+
+
+class ModelKind(Section):
+    """A model by its published dimensions, as a Hugging Face config states them."""
+
+    name: str
+    """How scenarios call it."""
+    description: str
+    """What it is, in a line."""
+    source: str
+    """Where the dimensions are published, or how they were derived."""
+    estimate: bool = False
+    """Whether some dimension is derived and not published."""
+    config: Mapping[str, Any] = Field(repr=False)
+    """What its `config.json` says, as far as shape goes."""
+
+    def architecture(self, dtype: str) -> Architecture:
+        """Read the config for a number format."""
+        return Architecture.from_config(self.config, name=self.name, dtype=dtype)
+
+
+@cache
+def device_kinds() -> Mapping[str, DeviceKind]:
+    """Return all device kinds by name."""
+    entries = _read("devices.yaml")
+    return MappingProxyType({name: DeviceKind.model_validate(entry) for name, entry in entries.items()})
+
+
+@cache
+def models() -> Mapping[str, ModelKind]:
+    """Return all models by name."""
+    entries = _read("models.yaml")
+    return MappingProxyType(
+        {name: ModelKind.model_validate({"name": name, **entry}) for name, entry in entries.items()}
+    )
+
+
+def device_kind(name: str) -> DeviceKind:
+    """Return one device kind; an unknown name is an error that names the nearest."""
+    known = device_kinds()
+    if name not in known:
+        raise ScenarioError(f"no device kind '{name}'; {suggest(name, known)} (edgesim list devices)")
+    return known[name]
+
+
+def model(name: str) -> ModelKind:
+    """Return one model; an unknown name is an error that names the nearest."""
+    known = models()
+    if name not in known:
+        raise ScenarioError(f"no model '{name}'; {suggest(name, known)} (edgesim list models)")
+    return known[name]
+
+
+def _read(file: str) -> dict[str, Any]:
+    text = files("edgesim.scenario.catalogue").joinpath(file).read_text(encoding="utf-8")
+    entries: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    return entries

@@ -1,0 +1,132 @@
+"""What cannot be seen in one field alone: references between the parts of a scenario, and the world outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+
+from edgesim.errors import InputError
+from edgesim.model.architecture import Architecture
+from edgesim.scenario import catalogue
+from edgesim.scenario.contenders import contenders_or_problems
+from edgesim.scenario.kinds import DeviceKind
+from edgesim.scenario.nearest import suggest
+from edgesim.scenario.problems import Problem
+from edgesim.scenario.schema import Scenario
+from edgesim.scenario.topology import Layout, lay_out
+
+__all__ = ["architecture", "find_problems", "known_kinds", "profile_file", "sources"]
+
+
+def find_problems(scenario: Scenario) -> list[Problem]:
+    """Return every mistake that the schema alone cannot see, in no particular order."""
+    layout = lay_out(scenario.topology, seed=scenario.seed)
+    problems = [*layout.problems, *_model_problems(scenario), *_profile_problems(scenario)]
+    problems += _kind_problems(scenario, layout)
+    problems += _source_problems(scenario, layout)
+    if not scenario.strategies:
+        problems.append(Problem(("strategies",), "no strategies; list at least one, such as {use: local}"))
+    problems += contenders_or_problems(scenario)[1]
+    # A topology with mistakes in it is incomplete; what it seems to cut off may be joined by the link that failed.
+    if not problems:
+        problems += _reach_problems(scenario, layout)
+    return problems
+
+
+def known_kinds(scenario: Scenario) -> Mapping[str, DeviceKind]:
+    """Device kinds that a scenario may name: the catalogue's, and its own before them."""
+    return {**catalogue.device_kinds(), **scenario.kinds}
+
+
+def sources(scenario: Scenario, layout: Layout) -> tuple[str, ...]:
+    """Return the ids of the devices that requests come from."""
+    named = [id_ for name in scenario.workload.sources for id_ in layout.members(name)]
+    return tuple(dict.fromkeys(named)) or layout.first_group()
+
+
+def architecture(scenario: Scenario) -> Architecture:
+    """Read the scenario's model: one of the catalogue, or a config on this machine.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or of a family that edgesim does not read.
+    """
+    name, dtype = scenario.model.architecture, scenario.model.dtype
+    models = catalogue.models()
+    if name in models:
+        return models[name].architecture(dtype)
+    path = scenario.origin.folder / FilePath(name).expanduser()
+    if path.exists():
+        return Architecture.from_path(path, dtype=dtype)
+    raise InputError(f"no model '{name}' in the catalogue, and no such folder or file; {suggest(name, models)}")
+
+
+def profile_file(scenario: Scenario) -> FilePath | None:
+    """Where the scenario's saved profile is; None when it names none."""
+    if not scenario.profile.is_file:
+        return None
+    return scenario.origin.folder / FilePath(scenario.profile.use).expanduser()
+
+
+def _model_problems(scenario: Scenario) -> Iterator[Problem]:
+    try:
+        model = architecture(scenario)
+    except InputError as error:
+        yield Problem(("model", "architecture"), str(error))
+        return
+    longest = [scenario.workload.prompt_tokens.law().longest, scenario.workload.output_tokens.law().longest]
+    if sum(length or 0 for length in longest) > model.max_context:
+        yield Problem(
+            ("workload",),
+            f"a prompt of {longest[0] or 'unbounded'} and an answer of {longest[1] or 'unbounded'} tokens exceed the "
+            f"context of {model.name}, {model.max_context} tokens; shorten them",
+        )
+
+
+def _profile_problems(scenario: Scenario) -> Iterator[Problem]:
+    file = profile_file(scenario)
+    if file is not None and not file.exists():
+        yield Problem(
+            ("profile",),
+            f"no profile file '{scenario.profile.use}'; measure one (edgesim profile MODEL -o FILE), or write auto "
+            "or analytic",
+        )
+
+
+def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
+    if not layout.device_ids:
+        if not layout.problems:
+            yield Problem(("topology",), "no devices; name at least one, such as {id: edge, kind: jetson-agx-orin}")
+        return
+    known = known_kinds(scenario)
+    entries = {(node.path, node.kind) for node in layout.nodes.values() if node.kind}
+    for path, name in sorted(entries, key=str):
+        path = (*path, "kinds" if path[-1] == "generate" else "kind")
+        if name not in known:
+            yield Problem(path, f"no device kind '{name}'; {suggest(name, known)} (edgesim list devices)")
+            continue
+        kind, dtype = known[name], scenario.model.dtype
+        if kind.is_profiled_host and scenario.profile.use == "analytic":
+            yield Problem(path, f"'{name}' computes as a measured host does, and profile: analytic measures none")
+        elif not kind.is_profiled_host and kind.ceilings(dtype) is None:
+            yield Problem(path, f"kind '{name}' has no compute rate for {dtype}; add one, or choose another dtype")
+
+
+def _source_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
+    for index, name in enumerate(scenario.workload.sources):
+        path = ("workload", "sources", index)
+        members = layout.members(name)
+        if not members and not layout.problems:
+            yield Problem(path, layout.unknown(name))
+        elif members and not layout.nodes[members[0]].kind:
+            yield Problem(path, f"'{name}' is a switch; requests come from devices")
+
+
+def _reach_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
+    pair = layout.cut_off(sources(scenario, layout))
+    if pair is not None:
+        yield Problem(
+            ("topology", "links"),
+            f"no path of links leads from source '{pair[0]}' to '{pair[1]}'; add a link, or remove the device",
+        )

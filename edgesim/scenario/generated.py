@@ -1,0 +1,84 @@
+"""Graphs by networkx's generators, called by name from a scenario."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import networkx as nx
+
+from edgesim.scenario.nearest import suggest
+
+__all__ = ["generate_edges", "generators"]
+
+_NEVER_OPTIONS = frozenset({"create_using", "backend", "backend_kwargs"})
+"""Parameters of networkx's own, which no scenario sets."""
+
+
+def generators() -> dict[str, Callable[..., Any]]:
+    """Return networkx's graph generators that are called with plain options only."""
+    public = {name: getattr(nx, name) for name in dir(nx) if not name.startswith("_")}
+    return {
+        name: function
+        for name, function in public.items()
+        if getattr(function, "__module__", "").startswith("networkx.generators.")
+        and inspect.isfunction(inspect.unwrap(function))
+        and "G" not in inspect.signature(function).parameters
+    }
+
+
+def generate_edges(graph: str, options: dict[str, Any], seed: int) -> tuple[int, list[tuple[int, int]]]:
+    """Make a graph and return its number of nodes and its edges, nodes numbered in the generator's order.
+
+    Parameters
+    ----------
+    graph
+        Name of a generator, such as ``grid_2d_graph``.
+    options
+        Its parameters.
+    seed
+        Seed for a generator that takes one and is not given its own.
+
+    Raises
+    ------
+    ValueError
+        With a finished sentence, if there is no such generator, if it does not take these options,
+        or if what it makes is no simple undirected graph.
+    """
+    known = generators()
+    if graph not in known:
+        raise ValueError(f"networkx has no undirected generator '{graph}'; {suggest(graph, known)}")
+    function = known[graph]
+    parameters = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name not in _NEVER_OPTIONS and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    names = [parameter.name for parameter in parameters]
+    for option in options:
+        if option not in names:
+            raise ValueError(f"unknown key '{option}'; {graph} takes {', '.join(names)}; {suggest(option, names)}")
+    missing = [p.name for p in parameters if p.default is p.empty and p.name not in options]
+    if missing:
+        raise ValueError(f"{graph} needs {', '.join(missing)} beside 'graph'")
+    if "seed" in names:
+        options = {"seed": seed, **options}
+    return _number(graph, _call(graph, function, options))
+
+
+def _call(graph: str, function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    try:
+        return function(**options)
+    except (nx.NetworkXException, TypeError, ValueError, KeyError, IndexError, ZeroDivisionError) as error:
+        # The generators check their parameters in many ways, and everything here came from the user.
+        raise ValueError(f"{graph} refuses these options: {error}") from error
+
+
+def _number(graph: str, made: Any) -> tuple[int, list[tuple[int, int]]]:
+    if not isinstance(made, nx.Graph) or made.is_directed() or made.is_multigraph():
+        raise ValueError(f"{graph} does not make a simple undirected graph; choose another generator")
+    if nx.number_of_selfloops(made):
+        raise ValueError(f"{graph} makes links from a node to itself with these options; choose others")
+    index = {node: number for number, node in enumerate(made)}
+    return len(index), [(index[a], index[b]) for a, b in made.edges]

@@ -1,0 +1,22 @@
+"""The scenarios that come with edgesim, wherever it is installed."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import PurePath
+
+__all__ = ["packaged_scenarios"]
+
+
+def packaged_scenarios() -> dict[str, Traversable]:
+    """Return the shipped scenario files by name (``smart_city``).
+
+    A wheel carries them inside the package; in a checkout they stand beside it.
+    """
+    package = files("edgesim")
+    for folder in (package / "data" / "scenarios", package / ".." / "scenarios"):
+        if folder.is_dir():
+            found = {PurePath(f.name).stem: f for f in folder.iterdir() if f.name.endswith(".yaml")}
+            return dict(sorted(found.items()))
+    return {}

@@ -1,0 +1,116 @@
+"""What is wrong with a scenario: places and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from edgesim.errors import ScenarioError
+from edgesim.scenario.nearest import suggest
+
+__all__ = ["OWN_MESSAGE", "Path", "Problem", "ProblemsError", "explain", "from_validation", "path_text", "shown"]
+
+Path = tuple[str | int, ...]
+"""Keys and indices from the root of the document down."""
+
+OWN_MESSAGE = "edgesim"
+"""The type of the pydantic errors whose message is already a finished sentence."""
+
+N_LISTED = 10
+N_SHOWN = 60
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: where in the document, and what was found, expected and to do about it."""
+
+    path: Path
+    message: str
+
+
+class ProblemsError(ScenarioError):
+    """A scenario has mistakes, one line each.
+
+    Parameters
+    ----------
+    problems
+        The mistakes, in the order in which to list them.
+    places
+        Where the mistakes stand in a file, one for each; by default their paths.
+    """
+
+    def __init__(self, problems: Sequence[Problem], places: Iterable[str] = ()) -> None:
+        self.problems = tuple(problems)
+        places = tuple(places) or tuple(path_text(problem.path) for problem in problems)
+        lines = [f"{place}: {problem.message}" for place, problem in zip(places, problems, strict=True)]
+        if len(lines) > N_LISTED:
+            lines[N_LISTED:] = [f"and {len(lines) - N_LISTED} more"]
+        super().__init__("\n".join(lines))
+
+
+def path_text(path: Path) -> str:
+    """Write a path as ``$.topology.links[0].wired``."""
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+
+
+def shown(value: object) -> str:
+    """What was found, short enough for one line."""
+    text = repr(value)
+    return text if len(text) <= N_SHOWN else f"{text[:N_SHOWN]}..."
+
+
+def explain(line: ErrorDetails, keys: Mapping[str, str]) -> Problem:
+    """Turn one line of a pydantic report into a sentence in this project's words.
+
+    Parameters
+    ----------
+    line
+        The line; its location is relative to the model that reported it.
+    keys
+        The keys that the model knows, each with its description.
+    """
+    path, found, context = line["loc"], line["input"], line.get("ctx", {})
+    match line["type"]:
+        case "edgesim":
+            sentence = line["msg"]
+        case "missing":
+            key, path = str(path[-1]), path[:-1]
+            about = keys.get(key, "").split(". ")[0].rstrip(".")
+            sentence = f"'{key}' is missing" + (f" ({about[0].lower()}{about[1:]})" if about else "")
+        case "extra_forbidden":
+            sentence = f"unknown key '{path[-1]}'; {suggest(path[-1], keys)}"
+        case "model_type" | "model_attributes_type":
+            sentence = f"expected a mapping with keys such as {', '.join(list(keys)[:4])}, got {shown(found)}"
+        case "value_error" | "assertion_error":
+            sentence = str(context["error"])
+        case "literal_error" | "enum":
+            sentence = f"expected {context['expected']}, got {shown(found)}"
+        case kind if kind in _EXPECTED:
+            sentence = f"expected {_EXPECTED[kind]}, got {shown(found)}"
+        case _:
+            sentence = f"{line['msg'].replace('Input should', 'this should')}, got {shown(found)}"
+    return Problem(path, sentence)
+
+
+def from_validation(error: ValidationError, keys: Mapping[str, str], at: Path = ()) -> list[Problem]:
+    """Turn a pydantic report into problems whose paths start at ``at``."""
+    lines = (explain(line, keys) for line in error.errors(include_url=False))
+    return [Problem((*at, *problem.path), problem.message) for problem in lines]

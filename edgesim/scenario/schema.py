@@ -1,0 +1,183 @@
+"""What a scenario file may contain."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, PrivateAttr, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from edgesim.engine.world import Objectives
+from edgesim.scenario.kinds import DeviceKind
+from edgesim.scenario.quantities import PositiveSeconds, Seconds
+from edgesim.scenario.schema_topology import Count, Name, Topology
+from edgesim.scenario.schema_workload import WorkloadEntry
+from edgesim.scenario.section import Section, refuse
+
+__all__ = [
+    "MemoryEntry",
+    "ModelEntry",
+    "ObjectivesEntry",
+    "Origin",
+    "ProfileEntry",
+    "Scenario",
+    "StrategyEntry",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a scenario was read from; relative paths in it start at ``folder``."""
+
+    name: str = "scenario"
+    text: str = ""
+    folder: Path = field(default_factory=Path)
+
+
+class ModelEntry(Section):
+    """The model that is served."""
+
+    architecture: str
+    """A model of the catalogue (`edgesim list models`), or the path of a local Hugging Face folder or config file."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "bfloat16"
+    """Number format of weights, activations and cache."""
+
+
+class ProfileEntry(Section):
+    """Where compute times come from; ``auto``, ``analytic`` or a path alone is short for ``{use: ...}``."""
+
+    use: str = "auto"
+    """`auto` measures this machine once and keeps the profile; `analytic` measures nothing and charges the roofline
+    of each kind; anything else is the path of a saved profile."""
+    threads: Count | None = None
+    """Threads to measure with; by default one per core."""
+    budget_s: PositiveSeconds | None = Field(default=None, alias="budget")
+    """How long measuring may take."""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether `use` is the path of a saved profile."""
+        return self.use not in ("auto", "analytic")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_word(cls, data: object) -> object:
+        return {"use": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _measuring_options_when_measuring(self) -> ProfileEntry:
+        if self.use != "auto" and (self.threads is not None or self.budget_s is not None):
+            refuse(f"'threads' and 'budget' say how to measure, but 'use: {self.use}' measures nothing")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Allow the single word, too."""
+        return {"anyOf": [{"type": "string", "examples": ["auto", "analytic"]}, handler(core_schema)]}
+
+
+class MemoryEntry(Section):
+    """What happens when a device has no room for a request's KV cache."""
+
+    admission: Literal["queue", "reject"] = "queue"
+    """`queue`: the request waits for room; `reject`: it fails at once."""
+
+
+class ObjectivesEntry(Section):
+    """What a request must meet, all of it, to count as goodput."""
+
+    ttft_s: PositiveSeconds | None = Field(default=None, alias="ttft")
+    """Time to the first token."""
+    tpot_s: PositiveSeconds | None = Field(default=None, alias="tpot")
+    """Mean time per token after the first."""
+    e2e_s: PositiveSeconds | None = Field(default=None, alias="e2e")
+    """Time to the last token."""
+
+    def values(self) -> Objectives:
+        """Return the objectives as the engine knows them."""
+        return Objectives(ttft_s=self.ttft_s, tpot_s=self.tpot_s, e2e_s=self.e2e_s)
+
+
+class StrategyEntry(Section):
+    """One strategy to compare; its options stand beside these keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+    use: str
+    """Name of an installed strategy (`edgesim list strategies`)."""
+    label: str | None = None
+    """Name in tables and trace folders; by default the strategy's, told apart by the options that differ."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The strategy's own options."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Scenario(Section):
+    """One question: a model, devices, requests, and the strategies that compete.
+
+    Not modelled: more than one model at a time; requests that depend on one another.
+    """
+
+    name: Name
+    """Short name; the results' default folder is called after it."""
+    description: str = ""
+    """What is asked, in a sentence."""
+    seed: Annotated[int, Field(strict=True, ge=0)] = 0
+    """Seed of all randomness."""
+    replications: Count = 1
+    """Independent repetitions, from which confidence intervals come."""
+    horizon_s: PositiveSeconds | None = Field(default=None, alias="horizon")
+    """When a replication ends; without it, when all of `workload.requests` have ended."""
+    warmup_s: Seconds = Field(default=0.0, alias="warmup")
+    """Requests that arrive before this instant are simulated, and left out of the statistics."""
+    model: ModelEntry
+    """The model that is served."""
+    profile: ProfileEntry = ProfileEntry()
+    """Where compute times come from."""
+    topology: Topology
+    """Devices and links."""
+    kinds: dict[Name, DeviceKind] = {}
+    """Device kinds of this scenario's own; they come before the catalogue's."""
+    workload: WorkloadEntry
+    """Requests."""
+    objectives: ObjectivesEntry = ObjectivesEntry()
+    """What counts as goodput."""
+    memory: MemoryEntry = MemoryEntry()
+    """What happens when memory is short."""
+    strategies: tuple[StrategyEntry, ...]
+    """Strategies to compare; differences are taken to the first."""
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    def model_post_init(self, context: object) -> None:
+        """Remember the file that this scenario came from."""
+        if isinstance(context, Origin):
+            self._origin = context
+
+    @property
+    def origin(self) -> Origin:
+        """The file that this scenario came from."""
+        return self._origin
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all values: the same for any order of keys, spelling of units and comments."""
+        values = self.model_dump(mode="json", by_alias=True)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    @model_validator(mode="after")
+    def _ends(self) -> Scenario:
+        if self.horizon_s is None and self.workload.requests is None:
+            refuse("this would never end: give 'horizon', such as '10 min', or 'workload.requests'")
+        if self.horizon_s is not None and self.warmup_s >= self.horizon_s:
+            refuse(f"the warmup ({self.warmup_s:g} s) leaves nothing of the horizon ({self.horizon_s:g} s)")
+        return self

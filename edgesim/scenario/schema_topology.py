@@ -1,0 +1,205 @@
+"""What a scenario's ``topology`` may contain."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from edgesim.scenario.quantities import (
+    BitsPerSecond,
+    Bytes,
+    BytesPerSecond,
+    Metres,
+    PositiveBytes,
+    PositiveMetres,
+    Seconds,
+    Watts,
+)
+from edgesim.scenario.section import Names, Section, refuse
+
+__all__ = [
+    "Connect",
+    "Count",
+    "DeviceEntry",
+    "EndpointOverrides",
+    "Generate",
+    "LinkEntry",
+    "Name",
+    "Place",
+    "PowerOverrides",
+    "SwitchEntry",
+    "Topology",
+    "Wired",
+]
+
+_NAME = "^[A-Za-z][A-Za-z0-9_-]*$"
+
+
+def _named(text: str) -> str:
+    if not re.fullmatch(_NAME, text):
+        refuse(f"expected a name of letters, digits, '-' and '_' that starts with a letter, got {text!r}")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": _NAME})]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Connect = Literal["all", "nearest", "round-robin", "one-to-one", "ring"]
+
+
+class Place(Section):
+    """Where devices stand in the plane: one point, or a grid that is filled row by row."""
+
+    at_m: tuple[Metres, Metres] | None = Field(default=None, alias="at")
+    """Coordinates of a single device, such as [20 m, 5 m]."""
+    grid_m: PositiveMetres | None = Field(default=None, alias="grid")
+    """Distance between neighbours in a grid."""
+    columns: Count | None = None
+    """Devices per row of the grid; by default the grid is as square as it can be."""
+    corner_m: tuple[Metres, Metres] = Field(default=(0.0, 0.0), alias="corner")
+    """Where the grid's first device stands."""
+
+    @model_validator(mode="after")
+    def _point_or_grid(self) -> Place:
+        if (self.at_m is None) == (self.grid_m is None):
+            refuse("expected either 'at: [x, y]' or 'grid: 60 m'")
+        if self.at_m is not None and self.model_fields_set != {"at_m"}:
+            refuse("'columns' and 'corner' belong to a grid, not to 'at'")
+        return self
+
+
+class PowerOverrides(Section):
+    """Power figures that differ from the kind's."""
+
+    idle_w: Watts | None = Field(default=None, alias="idle")
+    """The whole device, switched on and waiting."""
+    active_w: Watts | None = Field(default=None, alias="active")
+    """What computing adds."""
+    tx_w: Watts | None = Field(default=None, alias="tx")
+    """What sending adds."""
+    rx_w: Watts | None = Field(default=None, alias="rx")
+    """What receiving adds."""
+
+
+class EndpointOverrides(Section):
+    """Costs of messages that differ from the kind's."""
+
+    overhead_s: Seconds | None = Field(default=None, alias="overhead")
+    """Fixed cost of one message."""
+    staging_bytes_per_s: BytesPerSecond | None = Field(default=None, alias="staging")
+    """Rate of copying a message between network and accelerator memory."""
+    on_compute: bool | None = None
+    """Whether messages occupy the processor that computes."""
+
+
+class DeviceEntry(Section):
+    """One device, or a group of alike ones.
+
+    With ``count`` the devices are called ``id-0``, ``id-1``, ...; without it there is one, called ``id``.
+    """
+
+    id: Name
+    """Name of the device, or of the group."""
+    kind: str
+    """A kind of the catalogue (`edgesim list devices`) or of this scenario's `kinds`."""
+    count: Count | None = None
+    """How many there are."""
+    place: Place | None = None
+    """Where they stand; needed by links that connect the nearest."""
+    memory_bytes: PositiveBytes | None = Field(default=None, alias="memory")
+    """Memory, where it differs from the kind's."""
+    process_bytes: Bytes | None = Field(default=None, alias="process_memory")
+    """Memory taken before any weight is loaded, where it differs from the kind's."""
+    power: PowerOverrides | None = None
+    """Power, where it differs from the kind's."""
+    endpoint: EndpointOverrides | None = None
+    """Cost of messages, where it differs from the kind's."""
+
+
+class SwitchEntry(Section):
+    """A node that forwards and never computes: a switch, a router, a base station's backhaul port."""
+
+    id: Name
+    """Name of the switch."""
+    place: Place | None = None
+    """Where it stands."""
+
+
+class Wired(Section):
+    """A cable, or whatever behaves like one: a constant rate each way and a fixed delay."""
+
+    rate_bps: BitsPerSecond = Field(alias="rate")
+    """Rate each way."""
+    latency_s: Seconds = Field(default=0.0, alias="latency")
+    """Propagation delay one way, after the last bit has left."""
+
+
+class LinkEntry(Section):
+    """Links between two groups, or within one.
+
+    `connect` says which pairs of devices get a link:
+
+    * ``all``: every device of the first with every device of the second; within one group, every pair.
+    * ``nearest``: each device of the first with the device of the second that stands nearest to it.
+    * ``round-robin``: each device of the first with one of the second, which are dealt out in turn.
+    * ``one-to-one``: the first with the first, the second with the second; the groups are equally large.
+    * ``ring``: within one group, each with the next and the last with the first.
+    """
+
+    between: tuple[str, str]
+    """Two groups, devices or switches; the same group twice for links within it."""
+    wired: Wired
+    """What the links are made of."""
+    connect: Connect = "all"
+    """Which pairs get a link."""
+
+
+class Generate(Section):
+    """Devices and links by one of networkx's graph generators.
+
+    The generator's own parameters stand beside these keys: ``{graph: watts_strogatz_graph, n: 12, k: 4,
+    p: 0.1, id: node, kinds: [raspberry-pi-5], wired: {rate: 100 Mbit/s}}``. A generator that takes a
+    seed gets the scenario's, unless one is given. Nodes are called ``id-0``, ``id-1``, ... in the order of
+    the generator.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    graph: str
+    """Name of a generator of undirected graphs, such as grid_2d_graph."""
+    id: Name
+    """Name of the group that the nodes form."""
+    kinds: Names = ()
+    """Device kinds, dealt out to the nodes in turn; without any the nodes are switches."""
+    wired: Wired
+    """What every edge is made of."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The generator's own parameters."""
+        return dict(self.__pydantic_extra__ or {})
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Let an editor accept the generator's parameters."""
+        schema = handler(core_schema)
+        handler.resolve_ref_schema(schema)["additionalProperties"] = True
+        return schema
+
+
+class Topology(Section):
+    """Devices, switches and the links between them."""
+
+    devices: tuple[DeviceEntry, ...] = ()
+    """Devices and groups of devices."""
+    switches: tuple[SwitchEntry, ...] = ()
+    """Nodes that only forward."""
+    links: tuple[LinkEntry, ...] = ()
+    """Links, full duplex."""
+    generate: Generate | None = None
+    """A generated part of the topology."""

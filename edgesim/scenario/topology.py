@@ -1,0 +1,206 @@
+"""From a scenario's topology to nodes and links: groups spelled out, references resolved, paths checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import networkx as nx
+
+from edgesim.engine.world import Link
+from edgesim.scenario.connections import Point, pairs
+from edgesim.scenario.generated import generate_edges
+from edgesim.scenario.nearest import suggest
+from edgesim.scenario.problems import Path, Problem
+from edgesim.scenario.schema_topology import DeviceEntry, Generate, LinkEntry, Place, Topology, Wired
+
+__all__ = ["Layout", "Node", "lay_out"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node of the topology, before it is known how fast it computes.
+
+    Attributes
+    ----------
+    id, group
+        Its name, and the name of the entry that made it.
+    kind
+        Name of its device kind; empty for a switch.
+    entry
+        The entry that made it, whose figures replace the kind's; None for switches and generated nodes.
+    place_m
+        Coordinates, where given.
+    path
+        Where in the scenario it comes from.
+    """
+
+    id: str
+    group: str
+    kind: str
+    entry: DeviceEntry | None = None
+    place_m: Point | None = None
+    path: Path = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """All nodes and links of a scenario; the mistakes that were met are listed, and left out."""
+
+    nodes: Mapping[str, Node]
+    links: tuple[Link, ...]
+    problems: tuple[Problem, ...] = ()
+    _groups: Mapping[str, tuple[str, ...]] = field(repr=False)
+
+    def members(self, reference: str) -> tuple[str, ...]:
+        """Ids that a group's or a node's name stands for; empty if there is no such name."""
+        return self._groups.get(reference) or ((reference,) if reference in self.nodes else ())
+
+    def unknown(self, reference: str) -> str:
+        """Say that a name is unknown, and which one is nearest."""
+        return f"no device, group or switch '{reference}'; {suggest(reference, {**self._groups, **self.nodes})}"
+
+    def first_group(self) -> tuple[str, ...]:
+        """The devices of the first entry of the topology."""
+        return next((ids for ids in self._groups.values() if self.nodes[ids[0]].kind), ())
+
+    @property
+    def device_ids(self) -> tuple[str, ...]:
+        """Ids of the nodes that compute."""
+        return tuple(node.id for node in self.nodes.values() if node.kind)
+
+    def cut_off(self, sources: Sequence[str]) -> tuple[str, str] | None:
+        """A source and a device that no path joins; None if there is no such pair."""
+        graph = nx.Graph()
+        graph.add_nodes_from(self.nodes)
+        graph.add_edges_from(link.between for link in self.links)
+        for source in sources:
+            reached = nx.node_connected_component(graph, source)
+            for device in self.device_ids:
+                if device not in reached:
+                    return source, device
+        return None
+
+
+def lay_out(topology: Topology, *, seed: int) -> Layout:
+    """Spell a topology out.
+
+    A pure function: the seed serves graph generators that draw, and all replications share the result.
+    """
+    return _Draft(seed).finish(topology)
+
+
+class _Draft:
+    """A layout in the making."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._nodes: dict[str, Node] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}
+        self._links: dict[frozenset[str], Link] = {}
+        self._problems: list[Problem] = []
+
+    def finish(self, topology: Topology) -> Layout:
+        root: Path = ("topology",)
+        for index, entry in enumerate(topology.devices):
+            self._add_devices(entry, (*root, "devices", index))
+        edges = self._add_generated(topology.generate, (*root, "generate"))
+        for index, switch in enumerate(topology.switches):
+            place_m = _places(switch.place, 1)[0]
+            path: Path = (*root, "switches", index)
+            self._add_group(switch.id, [Node(id=switch.id, group=switch.id, kind="", place_m=place_m, path=path)])
+        for a, b, wired in edges:
+            self._add_link(a, b, wired, (*root, "generate"))
+        for index, link in enumerate(topology.links):
+            self._add_links(link, (*root, "links", index))
+        return self._layout()
+
+    def _layout(self) -> Layout:
+        return Layout(
+            nodes=MappingProxyType(self._nodes),
+            links=tuple(self._links.values()),
+            problems=tuple(self._problems),
+            _groups=MappingProxyType(self._groups),
+        )
+
+    def _add_devices(self, entry: DeviceEntry, path: Path) -> None:
+        if entry.place is not None and entry.place.at_m is not None and (entry.count or 1) > 1:
+            self._refuse((*path, "place", "at"), f"{entry.count} devices cannot all stand here; use 'grid'")
+        ids = [entry.id] if entry.count is None else [f"{entry.id}-{index}" for index in range(entry.count)]
+        nodes = [
+            Node(id=id_, group=entry.id, kind=entry.kind, entry=entry, place_m=place_m, path=path)
+            for id_, place_m in zip(ids, _places(entry.place, len(ids)), strict=True)
+        ]
+        self._add_group(entry.id, nodes)
+
+    def _add_generated(self, generate: Generate | None, path: Path) -> list[tuple[str, str, Wired]]:
+        if generate is None:
+            return []
+        try:
+            n_nodes, edges = generate_edges(generate.graph, generate.options, self._seed)
+        except ValueError as error:
+            self._refuse(path, str(error))
+            return []
+        if n_nodes == 0:
+            self._refuse(path, f"{generate.graph} makes no node with these options")
+            return []
+        kinds = generate.kinds or ("",)
+        nodes = [
+            Node(id=f"{generate.id}-{n}", group=generate.id, kind=kinds[n % len(kinds)], path=path)
+            for n in range(n_nodes)
+        ]
+        self._add_group(generate.id, nodes)
+        return [(nodes[a].id, nodes[b].id, generate.wired) for a, b in edges]
+
+    def _add_group(self, name: str, nodes: Sequence[Node]) -> None:
+        taken = [node.id for node in nodes if node.id in self._nodes] or [name] * (name in self._groups)
+        if taken or name in self._nodes:
+            self._refuse((*nodes[0].path, "id"), f"'{(taken or [name])[0]}' is already another's name; choose one")
+            return
+        self._nodes.update({node.id: node for node in nodes})
+        self._groups[name] = tuple(node.id for node in nodes)
+
+    def _add_links(self, entry: LinkEntry, path: Path) -> None:
+        layout = self._layout()
+        groups = [layout.members(reference) for reference in entry.between]
+        for index, reference in enumerate(entry.between):
+            if not groups[index]:
+                self._refuse((*path, "between", index), layout.unknown(reference))
+        if not all(groups):
+            return
+        places_m = {node.id: node.place_m for node in self._nodes.values() if node.place_m is not None}
+        try:
+            joined = pairs(entry.connect, *groups, places_m)
+        except ValueError as error:
+            self._refuse(path, str(error))
+            return
+        if not joined:
+            self._refuse((*path, "between"), f"'{entry.between[0]}' is a single device; a link needs two ends")
+        for a, b in joined:
+            self._add_link(a, b, entry.wired, path)
+
+    def _add_link(self, a: str, b: str, wired: Wired, path: Path) -> None:
+        ends = frozenset((a, b))
+        if len(ends) == 1 or ends in self._links:
+            sentence = f"'{a}' and '{b}' are linked already" if len(ends) == 2 else f"'{a}' would link to itself"
+            self._refuse(path, f"{sentence}; a pair of devices has one link")
+            return
+        self._links[ends] = Link(between=(a, b), rate_bps=wired.rate_bps, latency_s=wired.latency_s)
+
+    def _refuse(self, path: Path, sentence: str) -> None:
+        problem = Problem(path, sentence)
+        if problem.path not in [known.path for known in self._problems]:
+            self._problems.append(problem)
+
+
+def _places(place: Place | None, n_devices: int) -> list[Point | None]:
+    """Coordinates of so many devices, a grid filled row by row."""
+    if place is None:
+        return [None] * n_devices
+    if place.at_m is not None or place.grid_m is None:
+        return [place.at_m] * n_devices
+    columns = place.columns or math.ceil(math.sqrt(n_devices))
+    (x_m, y_m), step_m = place.corner_m, place.grid_m
+    return [(x_m + n % columns * step_m, y_m + n // columns * step_m) for n in range(n_devices)]

@@ -1,0 +1,26 @@
+"""Every source computes its own answers: the whole model on the device where the request arises."""
+
+from __future__ import annotations
+
+from edgesim.engine.cluster import Cluster
+from edgesim.engine.fleet import Fleet
+from edgesim.engine.request import LiveRequest
+from edgesim.model.architecture import Architecture
+from edgesim.strategy import Placement, Serving, Stage, Strategy
+
+__all__ = ["Local"]
+
+
+class Local(Strategy):
+    """Compute where the request arises; nothing is sent. The baseline of every comparison."""
+
+    def place(self, model: Architecture, fleet: Fleet) -> Placement:
+        """Put the whole model on every source."""
+        return Placement(tuple(Stage(source, model.whole) for source in fleet.sources))
+
+    def serve(self, request: LiveRequest, cluster: Cluster, placement: Placement) -> Serving:
+        """Prefill and decode at the source."""
+        part = placement.stages[0].part
+        for token in request.tokens():
+            yield from cluster.compute(request, request.source, part, token)
+            yield from cluster.emit(request, request.source, token)

@@ -1,0 +1,172 @@
+"""The contract of a strategy, what it decides before time zero, and how strategies are found.
+
+A strategy is a value: its fields are its options in a scenario, and nothing else. It arrives through the
+entry point group ``edgesim.strategies``, edgesim's own strategies like anybody's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from edgesim.engine.cluster import Cluster
+from edgesim.engine.fleet import Fleet
+from edgesim.engine.request import LiveRequest, Token
+from edgesim.errors import PlacementError, StrategyError
+from edgesim.model.architecture import Architecture, Slice
+
+__all__ = [
+    "Cluster",
+    "Fleet",
+    "LiveRequest",
+    "Placement",
+    "Serving",
+    "Slice",
+    "Stage",
+    "Strategy",
+    "Token",
+    "check_memory",
+    "discover",
+    "strategy_class",
+]
+
+GROUP = "edgesim.strategies"
+
+Serving = Generator[Any, Any, None]
+"""What ``serve`` is: a generator that yields from the cluster's verbs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the model on a device."""
+
+    device: str
+    part: Slice
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which device holds which part of the model, from time zero to the end of the run.
+
+    Strategies with more to remember subclass it; the engine reads ``stages`` only.
+    """
+
+    stages: tuple[Stage, ...]
+
+    @cached_property
+    def holdings(self) -> Mapping[str, tuple[Slice, ...]]:
+        """Parts held by each device."""
+        held: dict[str, tuple[Slice, ...]] = defaultdict(tuple)
+        for stage in self.stages:
+            held[stage.device] += (stage.part,)
+        return dict(held)
+
+    @cached_property
+    def devices(self) -> tuple[str, ...]:
+        """Every device that holds a part."""
+        return tuple(self.holdings)
+
+
+class Strategy(BaseModel):
+    """A way of serving requests with the model spread over the fleet.
+
+    A subclass declares its options as fields (pydantic: types, defaults, validators), decides once in
+    :meth:`place` and acts in :meth:`serve`. It must not keep state between calls: what it decides
+    belongs into the placement, what it counts into local variables.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def place(self, model: Architecture, fleet: Fleet) -> Placement:
+        """Decide, once and before time zero, which device holds which part of the model.
+
+        Must be pure: the same model and fleet give the same placement.
+
+        Raises
+        ------
+        PlacementError
+            If it cannot be done; say what was needed, what there is, and what to change.
+        """
+        raise NotImplementedError
+
+    def serve(self, request: LiveRequest, cluster: Cluster, placement: Any) -> Serving:
+        """Live one request's life: a generator that yields from the cluster's verbs."""
+        raise NotImplementedError
+
+    def control(self, cluster: Cluster, placement: Any) -> Serving | None:
+        """Return a process of the strategy's own, for decisions at instants it chooses; None for none."""
+        return None
+
+
+def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> None:
+    """Refuse a placement whose weights, beside the process and the smallest KV cache, do not fit.
+
+    Raises
+    ------
+    PlacementError
+        Naming the first device that is too small, what it would hold, and what it has.
+    """
+    for device, parts in placement.holdings.items():
+        weight_bytes = sum(model.weight_bytes(part) for part in parts)
+        n_blocks = sum(part.n_blocks for part in parts)
+        cache_bytes = model.kv_bytes_per_token(n_blocks)
+        room_bytes = fleet.room_bytes(device)
+        overlap = [b for b, n in Counter(b for p in parts for b in range(p.first, p.last)).items() if n > 1]
+        if overlap:
+            raise PlacementError(f"{device!r} is given block {overlap[0]} twice")
+        if weight_bytes + cache_bytes > room_bytes:
+            raise PlacementError(
+                f"{device!r} would hold {', '.join(map(str, parts))} of {model.name} in {model.dtype}: "
+                f"{weight_bytes / 1e9:.2f} GB of weights, and has {room_bytes / 1e9:.2f} GB for them; "
+                "give it fewer blocks, use a smaller model or dtype, or name devices with more memory"
+            )
+
+
+def discover() -> dict[str, type[Strategy]]:
+    """Load every installed strategy, by its name in scenarios.
+
+    Raises
+    ------
+    StrategyError
+        If an installed plugin cannot be imported, or is no strategy.
+    """
+    return {name: _load(point) for name, point in sorted(_points().items())}
+
+
+def strategy_class(name: str) -> type[Strategy]:
+    """Load one installed strategy.
+
+    Raises
+    ------
+    StrategyError
+        If none has that name; the message names the nearest.
+    """
+    points = _points()
+    if name not in points:
+        near = get_close_matches(name, points, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(sorted(points))}"
+        raise StrategyError(f"no strategy {name!r}; {hint} (edgesim list strategies)")
+    return _load(points[name])
+
+
+def _points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _load(point: EntryPoint) -> type[Strategy]:
+    try:
+        found = point.load()
+    except (ImportError, AttributeError) as error:
+        raise StrategyError(
+            f"strategy {point.name!r} ({point.value}) cannot be loaded: {error}; repair or uninstall its package"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        raise StrategyError(f"strategy {point.name!r} ({point.value}) is not a subclass of edgesim.Strategy")
+    return found

@@ -1,0 +1,141 @@
+"""The laws that any trace must obey, whoever wrote it and whatever strategy ran.
+
+Each check returns its violations as sentences; none found is an empty list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from edgesim.trace.reader import Trace
+from edgesim.trace.schema import Outcome
+
+__all__ = ["violations"]
+
+# Instants are sums of a few thousand floating-point terms: a relative 1e-9 is far above their rounding
+# and far below any time that a model, a link or a person could tell apart.
+_RELATIVE = 1e-9
+
+
+def violations(trace: Trace) -> list[str]:
+    """Check every strategy and replication of a trace against every law.
+
+    The laws: outcomes are told apart (completed requests have all their tokens, censored ones no end);
+    causality (arrived <= asked <= started <= ended); exclusivity (one compute pass at a time per
+    device, one message at a time per link and direction); conservation of tokens (as many emissions as
+    the request tells, in order) and of energy (spans against requests and devices); and the same
+    requests under every strategy.
+    """
+    found: list[str] = []
+    first: dict[int, pd.DataFrame] = {}
+    latency_s = {
+        str(via): float(facts["latency_s"])
+        for via, facts in cast("Mapping[str, Mapping[str, float]]", trace.run.get("links", {})).items()
+    }
+    for strategy in trace.strategies:
+        for replication in trace.replications(strategy):
+            where = f"{strategy}, replication {replication}: "
+            requests = trace.requests(strategy, replication).sort_values("request_id", ignore_index=True)
+            devices = trace.devices(strategy, replication)
+            spans = trace.spans(strategy, replication)
+            arrivals = requests[["request_id", "source", "arrived_at_s", "n_prompt_tokens", "n_output_tokens"]]
+            if replication not in first:
+                first[replication] = arrivals
+            elif not _same(first[replication], arrivals):
+                found.append(f"{where}its requests are not those of {trace.strategies[0]}")
+            laws = (_outcomes(requests), _causality(requests, spans), _exclusivity(spans, latency_s))
+            found += [where + law for checked in laws for law in checked]
+            if len(spans):
+                found += [where + law for law in _tokens(requests, spans)]
+                found += [where + law for law in _energy(requests, spans, devices)]
+            over = devices[devices["peak_memory_bytes"] > devices["memory_bytes"]]
+            found += [f"{where}{d} held more than its memory" for d in over["device"]]
+    return found
+
+
+def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:
+    return len(a) == len(b) and all((a[c].to_numpy() == b[c].to_numpy()).all() for c in a.columns)
+
+
+def _outcomes(requests: pd.DataFrame) -> Iterator[str]:
+    if requests["request_id"].duplicated().any():
+        yield "a request is told twice"
+    completed = requests["outcome"] == Outcome.COMPLETED
+    censored = requests["outcome"] == Outcome.CENSORED
+    failed = requests["outcome"] == Outcome.FAILED
+    if not (completed | censored | failed).all():
+        yield "an outcome is neither completed, failed nor censored"
+    if (requests["n_emitted_tokens"] != requests["n_output_tokens"])[completed].any():
+        yield "a completed request lacks tokens"
+    if requests["ended_at_s"].isna()[completed | failed].any():
+        yield "a request that ended has no end"
+    if requests["ended_at_s"].notna()[censored].any():
+        yield "a censored request has an end"
+    if requests["reason"].isna()[failed].any():
+        yield "a failed request gives no reason"
+    if (requests["first_token_at_s"].isna() != (requests["n_emitted_tokens"] == 0)).any():
+        yield "a first token's instant and the number of tokens disagree"
+
+
+def _causality(requests: pd.DataFrame, spans: pd.DataFrame) -> Iterator[str]:
+    if (requests["first_token_at_s"] < requests["arrived_at_s"]).any():
+        yield "a token came before its request"
+    if (requests["ended_at_s"] < requests["first_token_at_s"]).any():
+        yield "a request ended before its first token"
+    # Comparisons with null are false, so what lies beyond the end of the run passes.
+    if (spans["started_at_s"] < spans["asked_at_s"]).any():
+        yield "a span started before it was asked for"
+    if (spans["ended_at_s"] < spans["started_at_s"]).any():
+        yield "a span ended before it started"
+    owned = spans[spans["request_id"].notna()]
+    arrived_at_s = requests.set_index("request_id")["arrived_at_s"].reindex(owned["request_id"])
+    if (owned["asked_at_s"].to_numpy() < arrived_at_s.to_numpy()).any():
+        yield "a span was asked for before its request arrived"
+
+
+def _exclusivity(spans: pd.DataFrame, latency_s: Mapping[str, float]) -> Iterator[str]:
+    passes = spans[(spans["kind"] == "compute") & spans["started_at_s"].notna()]
+    for device, work in passes.groupby("device", observed=True):
+        if _overlap(work["started_at_s"].to_numpy(), work["ended_at_s"].to_numpy()):
+            yield f"two compute passes overlap on {device}"
+    hops = spans[(spans["kind"] == "send") & spans["started_at_s"].notna()]
+    for key, sent in hops.groupby(["device", "peer", "via"], observed=True):
+        device, peer, via = cast("tuple[str, str, str]", key)
+        if via in latency_s:
+            ended_at_s = sent["ended_at_s"].to_numpy() - latency_s[via]
+            if _overlap(sent["started_at_s"].to_numpy(), ended_at_s):
+                yield f"two messages overlap from {device} to {peer}"
+
+
+def _overlap(started_at_s: np.ndarray, ended_at_s: np.ndarray) -> bool:
+    order = np.lexsort((ended_at_s, started_at_s))
+    slack_s = _RELATIVE * np.nanmax(np.abs(started_at_s), initial=0.0)
+    return bool((started_at_s[order][1:] < ended_at_s[order][:-1] - slack_s).any())
+
+
+def _tokens(requests: pd.DataFrame, spans: pd.DataFrame) -> Iterator[str]:
+    told = spans[(spans["kind"] == "emit") & spans["ended_at_s"].notna()]
+    n_told = told.groupby("request_id").size().reindex(requests["request_id"], fill_value=0)
+    if (n_told.to_numpy() != requests["n_emitted_tokens"].to_numpy()).any():
+        yield "the emissions of a request are not as many as it tells"
+    first_at_s = told.groupby("request_id")["ended_at_s"].min().reindex(requests["request_id"])
+    if (first_at_s.to_numpy() != requests["first_token_at_s"].to_numpy())[n_told.to_numpy() > 0].any():
+        yield "a first token's instant is not its emission's"
+    in_order = told.sort_values(["request_id", "token"], kind="stable")
+    same = in_order["request_id"].to_numpy()[1:] == in_order["request_id"].to_numpy()[:-1]
+    if (np.diff(in_order["ended_at_s"].to_numpy())[same] < 0).any():
+        yield "a token was delivered before the one ahead of it"
+
+
+def _energy(requests: pd.DataFrame, spans: pd.DataFrame, devices: pd.DataFrame) -> Iterator[str]:
+    active_j = devices[["energy_compute_j", "energy_tx_j", "energy_rx_j"]].to_numpy().sum()
+    spans_j = spans["energy_j"].sum()
+    if not np.isclose(active_j, spans_j, rtol=_RELATIVE * len(spans), atol=1e-9):
+        yield f"the devices' active energy is {active_j} J, the spans' {spans_j} J"
+    owned_j = spans.loc[spans["request_id"].notna(), "energy_j"].sum()
+    if not np.isclose(requests["energy_j"].sum(), owned_j, rtol=_RELATIVE * len(spans), atol=1e-9):
+        yield f"the requests' energy is {requests['energy_j'].sum()} J, their spans' {owned_j} J"

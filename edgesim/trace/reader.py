@@ -1,0 +1,129 @@
+"""Reading a trace folder, anyone's: as pandas tables, a strategy and a replication at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgesim.errors import TraceError
+from edgesim.trace.schema import SCHEMA_VERSION, TABLES, arrow_schema
+from edgesim.trace.writer import RUN_FILE
+
+__all__ = ["Trace"]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A trace folder, opened for reading.
+
+    Parameters
+    ----------
+    path
+        The folder that holds ``run.json``.
+
+    Raises
+    ------
+    TraceError
+        If the folder holds no trace, or one of another schema version.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+        version = self.run.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise TraceError(
+                f"{self.path}: schema version {version}, this edgesim reads {SCHEMA_VERSION}; "
+                "use the edgesim that wrote it, or run the scenario again"
+            )
+
+    @cached_property
+    def run(self) -> Mapping[str, object]:
+        """What ``run.json`` says: scenario, seed, profile, machine, versions, status."""
+        file = self.path / RUN_FILE
+        if not file.is_file():
+            raise TraceError(f"{self.path}: no trace here ({RUN_FILE} is missing)")
+        try:
+            return cast("Mapping[str, object]", json.loads(file.read_text(encoding="utf-8")))
+        except json.JSONDecodeError as error:
+            raise TraceError(f"{file}: not valid JSON ({error}); run the scenario again") from None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run that wrote it came to its end."""
+        return self.run.get("status") == "complete"
+
+    @cached_property
+    def strategies(self) -> tuple[str, ...]:
+        """Labels of the strategies, in the scenario's order, that have anything on disk."""
+        found = {p.name.removeprefix("strategy=") for p in self.path.glob("*/strategy=*")}
+        order = cast("list[str]", self.run.get("strategies", []))
+        return tuple([s for s in order if s in found] + sorted(found.difference(order)))
+
+    def replications(self, strategy: str) -> tuple[int, ...]:
+        """Replications of one strategy that are whole: their devices table, written last, is there."""
+        home = self.path / "devices" / f"strategy={strategy}"
+        found = (p.parent.name.removeprefix("replication=") for p in home.glob("replication=*/part-*.parquet"))
+        return tuple(sorted({int(number) for number in found}))
+
+    def requests(self, strategy: str, replication: int) -> pd.DataFrame:
+        """All requests of one run."""
+        return _frame(self._table("requests", strategy, replication))
+
+    def devices(self, strategy: str, replication: int) -> pd.DataFrame:
+        """All devices of one run."""
+        return _frame(self._table("devices", strategy, replication))
+
+    def spans(self, strategy: str, replication: int) -> pd.DataFrame:
+        """All spans of one run; :meth:`span_parts` takes less memory on large ones."""
+        return _frame(self._table("spans", strategy, replication))
+
+    def span_parts(
+        self, strategy: str, replication: int, columns: list[str] | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """Spans of one run, a part at a time, in the order in which they were booked."""
+        for part in self._parts("spans", strategy, replication):
+            yield _frame(self._read(part, columns))
+
+    def emits(
+        self, strategy: str, replication: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        """Deliveries of tokens, a part at a time: request ids and instants, those after the end left out."""
+        for spans in self.span_parts(strategy, replication, ["request_id", "kind", "ended_at_s"]):
+            told = spans[(spans["kind"] == "emit") & spans["ended_at_s"].notna()]
+            yield told["request_id"].to_numpy(np.int64), told["ended_at_s"].to_numpy(np.float64)
+
+    def _parts(self, table: str, strategy: str, replication: int) -> list[Path]:
+        home = self.path / table / f"strategy={strategy}" / f"replication={replication}"
+        return sorted(home.glob("part-*.parquet"))
+
+    def _table(self, table: str, strategy: str, replication: int) -> pa.Table:
+        parts = [self._read(part) for part in self._parts(table, strategy, replication)]
+        if not parts:
+            return arrow_schema(table).empty_table()
+        return pa.concat_tables(parts).unify_dictionaries()
+
+    def _read(self, part: Path, columns: list[str] | None = None) -> pa.Table:
+        try:
+            table = pq.ParquetFile(part).read(columns)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise TraceError(f"{part}: cannot be read ({error})") from None
+        lacking = {c.name for c in TABLES[part.parts[-4]]}.difference(table.column_names) if columns is None else ()
+        if lacking:
+            raise TraceError(f"{part}: lacks the column(s) {', '.join(sorted(lacking))}")
+        return table
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    return cast("pd.DataFrame", table.to_pandas())

@@ -1,0 +1,122 @@
+"""The trace's columns, once: the writer, the reader, the laws and the docs page are all made from this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+import pyarrow as pa
+
+__all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Outcome", "SpanKind", "arrow_schema"]
+
+SCHEMA_VERSION = 1
+
+
+class SpanKind(StrEnum):
+    """What a span of time was spent on."""
+
+    COMPUTE = "compute"
+    ENDPOINT = "endpoint"
+    SEND = "send"
+    ALL_REDUCE = "all_reduce"
+    WAIT = "wait"
+    RETRANSMIT = "retransmit"
+    CONTROL = "control"
+    EMIT = "emit"
+
+
+class Outcome(StrEnum):
+    """How a request ended; ``censored`` means that it was still in flight when the run ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CENSORED = "censored"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    nullable: bool = False
+
+
+_NAME = pa.dictionary(pa.int32(), pa.string())
+
+TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
+    {
+        "requests": (
+            Column("request_id", pa.int64(), "Number in the order of arrival, from 0; the same under every strategy."),
+            Column("source", _NAME, "Device at which the request arises and to which its tokens are delivered."),
+            Column("sample", pa.int64(), "Number of the evaluation sample that stands for its text."),
+            Column("arrived_at_s", pa.float64(), "Instant of arrival."),
+            Column("first_token_at_s", pa.float64(), "Delivery of the first token at the source; null if never.", True),
+            Column("ended_at_s", pa.float64(), "Delivery of the last token, or the failure; null if censored.", True),
+            Column("n_prompt_tokens", pa.int32(), "Length of the prompt."),
+            Column("n_output_tokens", pa.int32(), "Tokens asked for."),
+            Column("n_emitted_tokens", pa.int32(), "Tokens delivered."),
+            Column("outcome", _NAME, "completed, failed, or censored (in flight when the run ended)."),
+            Column("reason", _NAME, "Why it failed; else null.", True),
+            Column(
+                "energy_j",
+                pa.float64(),
+                "Active energy of all its spans, up to the end of the run; null where spans were not kept.",
+                True,
+            ),
+            Column("error_variance", pa.float64(), "Mean normalised error of its analog all-reduces; null if none.", True),
+            Column("mean_exit_block", pa.float64(), "Mean number of blocks its tokens passed; null if all passed all.", True),
+            Column("correct", pa.float64(), "Share of its tokens that were right; null where answers are not measured.", True),
+        ),
+        "spans": (
+            Column("request_id", pa.int64(), "The request; null for control traffic.", True),
+            Column("token", pa.int32(), "Index of the output token worked for; 0 is the prefill. Null for control.", True),
+            Column(
+                "kind",
+                _NAME,
+                "compute; endpoint (a message's cost at either end); send (one hop); all_reduce; wait (for memory); "
+                "retransmit; control; emit (of no length: a token's delivery at the source).",
+            ),
+            Column("device", _NAME, "Where: the computing device, or the sender."),
+            Column("peer", _NAME, "The receiver of a hop; else null.", True),
+            Column("via", _NAME, "The link of a hop; for compute, the part of the model.", True),
+            Column("asked_at_s", pa.float64(), "When the work was asked for; queueing is started - asked."),
+            Column("started_at_s", pa.float64(), "When it was begun; null if after the end of the run.", True),
+            Column(
+                "ended_at_s",
+                pa.float64(),
+                "When it was done; for a hop, when the last bit had arrived. Null if after the end of the run.",
+                True,
+            ),
+            Column("n_tokens", pa.int32(), "Tokens that went through (compute), or were delivered (emit)."),
+            Column("size_bytes", pa.int64(), "Bytes carried (send, endpoint) or reserved (wait)."),
+            Column("energy_j", pa.float64(), "Active energy spent in it, up to the end of the run."),
+            Column("error_variance", pa.float64(), "Normalised error of an analog all-reduce; else null.", True),
+            Column("attempts", pa.int32(), "Transmissions needed."),
+        ),
+        "devices": (
+            Column("device", _NAME, "Its name."),
+            Column("group", _NAME, "The scenario's entry that made it."),
+            Column("kind", _NAME, "Its kind in the catalogue."),
+            Column("origin", _NAME, "Where its compute times come from: measured, scaled or analytic; null for a switch.", True),
+            Column("duration_s", pa.float64(), "Length of the run."),
+            Column("busy_s", pa.float64(), "Time its compute station worked."),
+            Column("energy_compute_j", pa.float64(), "Active energy of computing, above idle."),
+            Column("energy_tx_j", pa.float64(), "Active energy of sending, above idle."),
+            Column("energy_rx_j", pa.float64(), "Active energy of receiving, above idle."),
+            Column("energy_idle_j", pa.float64(), "Idle power times the length of the run."),
+            Column("memory_bytes", pa.int64(), "Size of its memory."),
+            Column("peak_memory_bytes", pa.int64(), "Most that weights, process and KV caches ever took."),
+            Column("n_failures", pa.int32(), "Times it failed."),
+        ),
+    }
+)
+
+
+def arrow_schema(table: str) -> pa.Schema:
+    """Arrow schema of one table, its version in the metadata."""
+    fields = [pa.field(c.name, c.type, c.nullable) for c in TABLES[table]]
+    return pa.schema(fields, metadata={"edgesim_schema_version": str(SCHEMA_VERSION)})

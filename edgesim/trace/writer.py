@@ -1,0 +1,92 @@
+"""Writing a trace folder: whole files only, so that a run killed at any moment leaves a readable one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgesim.errors import TraceError
+from edgesim.trace.schema import SCHEMA_VERSION
+
+__all__ = ["PartWriter", "TraceFolder"]
+
+RUN_FILE = "run.json"
+
+
+class TraceFolder:
+    """The folder of one run: its tables, and ``run.json`` about all of them.
+
+    Parameters
+    ----------
+    path
+        Where the trace goes; it must not exist, or be empty, or hold an earlier trace with
+        ``replace``.
+    """
+
+    def __init__(self, path: Path, *, replace: bool = False) -> None:
+        self.path = path
+        if path.exists() and not path.is_dir():
+            raise TraceError(f"{path}: a file is in the way of the trace folder; name another with --out")
+        if path.is_dir() and any(path.iterdir()):
+            if not replace:
+                raise TraceError(f"{path}: the folder is not empty; name another with --out, or remove it")
+            self._remove_earlier()
+        path.mkdir(parents=True, exist_ok=True)
+
+    def _remove_earlier(self) -> None:
+        """Remove an earlier trace, and only what a trace consists of."""
+        if not (self.path / RUN_FILE).is_file():
+            raise TraceError(f"{self.path}: not a trace (no {RUN_FILE}), so it is not replaced")
+        for part in sorted(self.path.glob("*/strategy=*/replication=*/part-*.parquet*")):
+            part.unlink()
+        (self.path / RUN_FILE).unlink()
+
+    def write_run(self, facts: Mapping[str, object]) -> None:
+        """Write ``run.json``, at once or not at all."""
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2, ensure_ascii=False) + "\n"
+        temporary = self.path / f".{RUN_FILE}.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, self.path / RUN_FILE)
+
+    def parts(self, strategy: str, replication: int) -> PartWriter:
+        """Writer for one strategy's one replication."""
+        return PartWriter(self.path, strategy, replication)
+
+
+class PartWriter:
+    """Writes the numbered parts of one (strategy, replication), each under a temporary name until whole.
+
+    The bytes depend on the tables alone: the same seed and profile give the same files.
+    """
+
+    def __init__(self, folder: Path, strategy: str, replication: int) -> None:
+        self._folder = folder
+        self._partition = f"strategy={strategy}/replication={replication}"
+        self._n_parts: dict[str, int] = {}
+
+    def write(self, table_name: str, table: pa.Table) -> None:
+        """Write one part of one table."""
+        number = self._n_parts.get(table_name, 0)
+        self._n_parts[table_name] = number + 1
+        home = self._folder / table_name / self._partition
+        home.mkdir(parents=True, exist_ok=True)
+        part = home / f"part-{number:05d}.parquet"
+        temporary = part.with_suffix(".parquet.tmp")
+        named = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+        instants = [field.name for field in table.schema if field.name.endswith("_at_s")]
+        # Names repeat, so they are dictionary-encoded; neighbouring instants share their leading bytes,
+        # which splitting the byte streams lays side by side for the compressor.
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=named,
+            use_byte_stream_split=instants,
+        )
+        os.replace(temporary, part)

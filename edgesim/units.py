@@ -1,0 +1,226 @@
+"""The one door through which units come in, and the few conversions the physics needs.
+
+Inside edgesim everything is SI. A dimensioned value in a file is text with its unit (``20 MHz``,
+``8 GB``, ``5 ms``), and :func:`parse` turns it into a number in the base unit of its dimension.
+The vocabulary is closed on purpose: ``20 mbit/s`` must not pass as millibits, nor ``Mb`` as megabarns.
+Bits and bytes are separate dimensions here, so that neither can stand in for the other;
+:func:`bits` is the only place where the factor between them is written.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+
+if TYPE_CHECKING:
+    import pint
+
+__all__ = [
+    "BOLTZMANN_J_PER_K",
+    "BYTE_RATE",
+    "COMPUTE_RATE",
+    "DATA_RATE",
+    "DATA_SIZE",
+    "DIMENSIONS",
+    "DISTANCE",
+    "ENERGY",
+    "FREQUENCY",
+    "POWER",
+    "TIME",
+    "Dimension",
+    "UnitError",
+    "bits",
+    "db_to_linear",
+    "dbm_to_w",
+    "linear_to_db",
+    "parse",
+    "w_to_dbm",
+]
+
+FloatLike = TypeVar("FloatLike", float, NDArray[np.float64])
+
+BOLTZMANN_J_PER_K = 1.380649e-23
+"""Boltzmann constant; exact since the 2019 redefinition (SI Brochure, 9th edition, table 1)."""
+
+
+class UnitError(InputError, ValueError):
+    """A text is not a quantity of the dimension that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One kind of quantity: how it is called, an example to show, and the units it may be written in."""
+
+    name: str
+    example: str
+    base_unit: str
+    units: tuple[str, ...]
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression (of the ECMA dialect too) that its texts match."""
+        return rf"^\s*{_NUMBER}\s*({'|'.join(self.units)})\s*$"
+
+
+_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+
+TIME = Dimension("a duration", "5 ms", "s", ("ns", "us", "µs", "ms", "s", "min", "h", "d"))
+FREQUENCY = Dimension("a frequency", "20 MHz", "Hz", ("Hz", "kHz", "MHz", "GHz", "/s", "/min", "/h"))
+DATA_SIZE = Dimension("a data size", "8 GB", "B", ("B", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"))
+DATA_RATE = Dimension(
+    "a data rate",
+    "100 Mbit/s",
+    "bit/s",
+    ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s", "bps", "kbps", "Mbps", "Gbps", "Tbps"),
+)
+BYTE_RATE = Dimension(
+    "a byte rate",
+    "68 GB/s",
+    "B/s",
+    ("B/s", "kB/s", "MB/s", "GB/s", "TB/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"),
+)
+POWER = Dimension("a power", "5 W", "W", ("uW", "µW", "mW", "W", "kW"))
+ENERGY = Dimension("an energy", "40 kJ", "J", ("uJ", "µJ", "mJ", "J", "kJ", "MJ", "Wh", "kWh"))
+DISTANCE = Dimension("a distance", "60 m", "m", ("mm", "cm", "m", "km"))
+COMPUTE_RATE = Dimension(
+    "a compute rate", "1.3 TFLOP/s", "FLOP/s", ("FLOP/s", "MFLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s")
+)
+
+DIMENSIONS = (
+    TIME,
+    FREQUENCY,
+    DATA_SIZE,
+    DATA_RATE,
+    BYTE_RATE,
+    POWER,
+    ENERGY,
+    DISTANCE,
+    COMPUTE_RATE,
+)
+
+# Base units first, then every other unit by its definition; all prefixes are spelled out, so none combines freely.
+_DEFINITIONS = (
+    *("s = [time]", "m = [length]", "W = [power]", "B = [bytes]", "bit = [bits]", "FLOP = [work]"),
+    *("ns = 1e-9 s", "us = 1e-6 s", "µs = 1e-6 s", "ms = 1e-3 s", "min = 60 s", "h = 3600 s", "d = 86400 s"),
+    *("Hz = 1 / s", "kHz = 1e3 / s", "MHz = 1e6 / s", "GHz = 1e9 / s"),
+    *("kB = 1e3 B", "MB = 1e6 B", "GB = 1e9 B", "TB = 1e12 B"),
+    *("KiB = 1024 B", "MiB = 1024 KiB", "GiB = 1024 MiB", "TiB = 1024 GiB"),
+    *("kbit = 1e3 bit", "Mbit = 1e6 bit", "Gbit = 1e9 bit", "Tbit = 1e12 bit"),
+    *("bps = bit / s", "kbps = 1e3 bps", "Mbps = 1e6 bps", "Gbps = 1e9 bps", "Tbps = 1e12 bps"),
+    *("uW = 1e-6 W", "µW = 1e-6 W", "mW = 1e-3 W", "kW = 1e3 W"),
+    *("J = W * s", "uJ = 1e-6 J", "µJ = 1e-6 J", "mJ = 1e-3 J", "kJ = 1e3 J", "MJ = 1e6 J"),
+    *("Wh = W * h", "kWh = 1e3 Wh"),
+    *("mm = 1e-3 m", "cm = 1e-2 m", "km = 1e3 m"),
+    *("MFLOP = 1e6 FLOP", "GFLOP = 1e9 FLOP", "TFLOP = 1e12 FLOP", "PFLOP = 1e15 FLOP"),
+)
+
+_QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>[A-Za-zµμ]*(?:\s*/\s*[A-Za-zµμ]+)?)\s*")
+_AMBIGUOUS = re.compile(r"(?P<prefix>[kKmMgGtT]i?)b(?P<rate>/s)?")
+
+
+def parse(text: object, dimension: Dimension) -> float:
+    """Read a quantity such as ``'20 MHz'``; the result is in ``dimension.base_unit``.
+
+    The arithmetic is decimal, so ``'0.3 ms'`` is the float nearest to 3e-4 and not a product of roundings.
+
+    Raises
+    ------
+    UnitError
+        If it is a bare number, not finite, of another dimension, or in an unknown unit.
+    """
+    match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) <= 100 else None
+    if match is None or not match["unit"]:
+        raise UnitError(_expected(dimension, text) + _bare_hint(text, dimension))
+    number, unit = Decimal(match["number"]), match["unit"].replace(" ", "").replace("μ", "µ")
+    registry = _registry()
+    for name in filter(None, unit.split("/")):
+        if name not in registry:
+            raise UnitError(f"{_expected(dimension, text)}; {_unknown_unit(unit, dimension)}")
+    quantity = registry.Quantity(number, registry.parse_units(f"1{unit}" if unit[0] == "/" else unit))
+    if not quantity.check(registry.parse_units(dimension.base_unit).dimensionality):
+        raise UnitError(_expected(dimension, text) + _other_dimension(number, unit, dimension))
+    value = float(quantity.to(dimension.base_unit).magnitude)
+    if not math.isfinite(value):
+        raise UnitError(f"{_expected(dimension, text)}; the number is too large")
+    return value
+
+
+def bits(size_bytes: float) -> float:
+    """How many bits so many bytes are (or bits per second, bytes per second)."""
+    return 8 * size_bytes
+
+
+def db_to_linear(ratio_db: FloatLike) -> FloatLike:
+    """Turn a power ratio in decibels into a plain one: 10^(dB / 10)."""
+    ratio: FloatLike = 10.0 ** (ratio_db / 10.0)
+    return ratio
+
+
+def linear_to_db(ratio: FloatLike) -> FloatLike:
+    """Turn a plain power ratio into decibels: 10 log10(ratio)."""
+    ratio_db: FloatLike = 10.0 * np.log10(ratio)
+    return ratio_db
+
+
+def dbm_to_w(power_dbm: FloatLike) -> FloatLike:
+    """Turn a power in decibels over one milliwatt into watts."""
+    return db_to_linear(power_dbm - 30.0)
+
+
+def w_to_dbm(power_w: FloatLike) -> FloatLike:
+    """Turn watts into decibels over one milliwatt."""
+    return linear_to_db(power_w) + 30.0
+
+
+@cache
+def _registry() -> pint.UnitRegistry:
+    # pint takes a third of a second to import, and most of edgesim never reads a unit.
+    import pint
+
+    registry: pint.UnitRegistry = pint.UnitRegistry(None, non_int_type=Decimal)
+    for definition in _DEFINITIONS:
+        registry.define(definition)
+    return registry
+
+
+def _expected(dimension: Dimension, found: object) -> str:
+    return f"expected {dimension.name} such as '{dimension.example}', got {found!r}"
+
+
+def _bare_hint(found: object, dimension: Dimension) -> str:
+    if isinstance(found, bool):
+        return ""
+    bare = isinstance(found, int | float) or (isinstance(found, str) and re.fullmatch(_NUMBER, found.strip()))
+    if not bare:
+        return ""
+    return f"; write the unit, for instance '{found} {dimension.base_unit}'"
+
+
+def _unknown_unit(unit: str, dimension: Dimension) -> str:
+    ambiguous = _AMBIGUOUS.fullmatch(unit)
+    if ambiguous:
+        prefix, rate = ambiguous["prefix"].capitalize().replace("K", "k"), ambiguous["rate"] or ""
+        return f"'{unit}' may be bits or bytes: write '{prefix}bit{rate}' or '{prefix}B{rate}'"
+    folded = {known.casefold(): known for known in dimension.units}
+    near = difflib.get_close_matches(unit.casefold(), folded, n=1)
+    hint = f"did you mean '{folded[near[0]]}'?" if near else f"known are {', '.join(dimension.units)}"
+    return f"no unit '{unit}' here; {hint}"
+
+
+def _other_dimension(number: Decimal, unit: str, dimension: Dimension) -> str:
+    other = next((d for d in DIMENSIONS if unit in d.units), None)
+    if other is None:
+        return f"; write it in one of {', '.join(dimension.units)}"
+    if (other, dimension) == (BYTE_RATE, DATA_RATE) and "i" not in unit:
+        return f", a byte rate; in bits it is '{bits(float(number)):g} {unit.replace('B', 'bit')}'"
+    return f", which is {other.name}"

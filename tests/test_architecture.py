@@ -1,0 +1,155 @@
+"""What holds for the code as a whole: directions, names, units, exports, and what an import may cost."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "edgesim"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Endings that name a dimension and no unit. Sizes of a model (hidden_size) count numbers, and stay.
+DIMENSIONED = re.compile(
+    r"(^|_)(time|duration|latency|delay|interval|period|deadline|horizon|memory|bandwidth|frequency|rate"
+    r"|power|energy|distance|overhead|budget)$"
+)
+
+
+def ids(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def exported(module: ast.Module) -> list[str] | None:
+    for node in module.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            return list(ast.literal_eval(node.value))  # type: ignore[union-attr]
+    return None
+
+
+def public_definitions(module: ast.Module) -> Iterator[str]:
+    """Classes and functions defined at the top of a module, under a name without an underscore."""
+    for node in module.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            yield node.name
+
+
+def bound_names(module: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names.update(alias.asname or alias.name for alias in node.names)
+    return names
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_contracts_hold() -> None:
+    lint = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+    done = subprocess.run(
+        [sys.executable, "-c", lint], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_every_module_lists_what_it_exports(path: Path) -> None:
+    # That the list is sorted is ruff's RUF022; that it is there and complete, nobody else's.
+    module = tree(path)
+    names = exported(module)
+    if len(module.body) <= 1 and ast.get_docstring(module):
+        return  # a package that only says what lives in it
+    assert names is not None, "no __all__"
+    assert len(names) == len(set(names)), "a name twice"
+    assert set(names) - bound_names(module) == set(), "exported, but not there"
+    if path.name != "__main__.py":
+        assert set(public_definitions(module)) - set(names) == set(), (
+            "public by its name, but not exported: export it or give it an underscore"
+        )
+
+
+def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
+    forbidden = {"utils", "util", "helpers", "helper", "common", "misc", "base", "core", "lib"}
+    named_so = [ids(path) for path in MODULES if {path.stem.strip("_"), path.parent.name} & forbidden]
+    assert named_so == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_dimensioned_fields_say_their_unit(path: Path) -> None:
+    offending = []
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for field in node.body:
+            if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+                continue
+            numeric = re.search(r"\b(float|int|FloatArray|IntArray)\b", ast.unparse(field.annotation))
+            if numeric and DIMENSIONED.search(field.target.id):
+                offending.append(f"{node.name}.{field.target.id}")
+    assert offending == [], "a dimensioned name without its unit"
+
+
+def test_the_factor_between_bytes_and_bits_is_written_once() -> None:
+    def is_eight(node: ast.expr) -> bool:
+        return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value == 8
+
+    sites = [
+        f"{ids(path)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Mult | ast.Div | ast.FloorDiv)
+        and (is_eight(node.left) or is_eight(node.right))
+    ]
+    assert [site.split(":")[0] for site in sites] == ["edgesim/units.py"], sites
+
+
+def test_nothing_prints() -> None:
+    # ruff's T20 says the same; this holds where ruff is not run, and where a noqa would hide it.
+    calls = [
+        f"{ids(path)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert calls == []
+
+
+@pytest.mark.parametrize("module", ["edgesim", "edgesim.cli", "edgesim.testing", "edgesim.measure.cache"])
+def test_importing_costs_no_torch(module: str) -> None:
+    heavy = run_python(
+        f"import sys, {module}; sys.stdout.write(' '.join({{'torch', 'transformers'}} & sys.modules.keys()))"
+    )
+    assert heavy == ""
+
+
+def test_version_is_one() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\nversion: {project['version']}\n" in citation
+    assert f"\n## [{project['version']}]" in changelog
+    assert run_python("import sys, edgesim; sys.stdout.write(edgesim.__version__)") == project["version"]
