@@ -15,12 +15,10 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-from edgesim.errors import InputError
 
 if TYPE_CHECKING:
     import pint
@@ -53,8 +51,11 @@ BOLTZMANN_J_PER_K = 1.380649e-23
 """Boltzmann constant; exact since the 2019 redefinition (SI Brochure, 9th edition, table 1)."""
 
 
-class UnitError(InputError, ValueError):
-    """A text is not a quantity of the dimension that was asked for."""
+class UnitError(ValueError):
+    """A text is not a quantity of the dimension that was asked for.
+
+    The message says what was found and expected; whoever read the text knows where it stood.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Dimension:
         return rf"^\s*{_NUMBER}\s*({'|'.join(self.units)})\s*$"
 
 
-_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 
 TIME = Dimension("a duration", "5 ms", "s", ("ns", "us", "µs", "ms", "s", "min", "h", "d"))
 FREQUENCY = Dimension("a frequency", "20 MHz", "Hz", ("Hz", "kHz", "MHz", "GHz", "/s", "/min", "/h"))
@@ -108,7 +109,7 @@ DIMENSIONS = (
     COMPUTE_RATE,
 )
 
-# Base units first, then every other unit by its definition; all prefixes are spelled out, so none combines freely.
+# Base units, then every other unit by its definition; prefixes are spelled out, so none combines freely.
 _DEFINITIONS = (
     *("s = [time]", "m = [length]", "W = [power]", "B = [bytes]", "bit = [bits]", "FLOP = [work]"),
     *("ns = 1e-9 s", "us = 1e-6 s", "µs = 1e-6 s", "ms = 1e-3 s", "min = 60 s", "h = 3600 s", "d = 86400 s"),
@@ -123,6 +124,9 @@ _DEFINITIONS = (
     *("mm = 1e-3 m", "cm = 1e-2 m", "km = 1e3 m"),
     *("MFLOP = 1e6 FLOP", "GFLOP = 1e9 FLOP", "TFLOP = 1e12 FLOP", "PFLOP = 1e15 FLOP"),
 )
+
+# Asked for a unit, pint would also take plurals, such as 'ds' for days.
+_KNOWN = frozenset(definition.partition(" = ")[0] for definition in _DEFINITIONS)
 
 _QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>[A-Za-zµμ]*(?:\s*/\s*[A-Za-zµμ]+)?)\s*")
 _AMBIGUOUS = re.compile(r"(?P<prefix>[kKmMgGtT]i?)b(?P<rate>/s)?")
@@ -142,10 +146,10 @@ def parse(text: object, dimension: Dimension) -> float:
     if match is None or not match["unit"]:
         raise UnitError(_expected(dimension, text) + _bare_hint(text, dimension))
     number, unit = Decimal(match["number"]), match["unit"].replace(" ", "").replace("μ", "µ")
-    registry = _registry()
     for name in filter(None, unit.split("/")):
-        if name not in registry:
+        if name not in _KNOWN:
             raise UnitError(f"{_expected(dimension, text)}; {_unknown_unit(unit, dimension)}")
+    registry = _registry()
     quantity = registry.Quantity(number, registry.parse_units(f"1{unit}" if unit[0] == "/" else unit))
     if not quantity.check(registry.parse_units(dimension.base_unit).dimensionality):
         raise UnitError(_expected(dimension, text) + _other_dimension(number, unit, dimension))
@@ -183,11 +187,11 @@ def w_to_dbm(power_w: FloatLike) -> FloatLike:
 
 
 @cache
-def _registry() -> pint.UnitRegistry:
+def _registry() -> pint.UnitRegistry[Any]:
     # pint takes a third of a second to import, and most of edgesim never reads a unit.
     import pint
 
-    registry: pint.UnitRegistry = pint.UnitRegistry(None, non_int_type=Decimal)
+    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(None, non_int_type=Decimal)
     for definition in _DEFINITIONS:
         registry.define(definition)
     return registry

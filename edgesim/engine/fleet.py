@@ -27,7 +27,7 @@ class Fleet:
     typical
         Mean prompt and output lengths of the workload's laws.
     extent
-        Longest lengths that occur in the replication that is planned for.
+        Longest lengths that occur in what is planned for.
     sources
         Devices at which requests arise.
     """
@@ -40,12 +40,12 @@ class Fleet:
     _network: Network
 
     @classmethod
-    def of(cls, world: World) -> Fleet:
-        """The fleet of a world."""
+    def of(cls, world: World, extent: Extent | None = None) -> Fleet:
+        """The fleet of a world; for several replications, give the extent of them all."""
         return cls(
             model=world.model,
             typical=world.workload.typical,
-            extent=world.workload.extent(Streams(world.seed, world.replication)),
+            extent=extent or world.workload.extent(Streams(world.seed, world.replication)),
             sources=world.workload.sources,
             prompt_bytes_per_token=world.prompt_bytes_per_token,
             _network=Network(world.devices, world.links, world.model.activation_bytes(1)),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -69,7 +70,9 @@ class Excerpt:
     def __init__(self, architecture: Architecture, *, n_blocks: int, device: str = "cpu") -> None:
         config = CONFIG_MAPPING[architecture.family].from_dict(json.loads(architecture.config))
         config.num_hidden_layers = n_blocks
-        with torch.random.fork_rng(devices=[]):  # leave the caller's random numbers alone
+        # Weights born in inference mode are kept from oneDNN's bfloat16 product (a head 30 times slower in
+        # torch 2.13), which no user's are; and the caller's random numbers are left alone.
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
             model = AutoModelForCausalLM.from_config(
                 config, dtype=getattr(torch, architecture.dtype), attn_implementation="sdpa"
             )
@@ -104,10 +107,14 @@ class Excerpt:
         times.pop(_AFTER_HEAD)  # the way back out of the model; time_steps counts it
         return times
 
-    def time_steps(self, shape: Shape) -> tuple[float, float]:
-        """Generate a few tokens behind a prompt; return what the first and what each further one cost outside.
+    def pass_s(self, times: Times) -> float:
+        """Seconds of a whole pass of this excerpt, of the components of one."""
+        return times[Component.EMBEDDING] + self.n_blocks * times[Component.BLOCK] + times[Component.HEAD]
 
-        *Outside* is between the head of one pass and the embedding of the next: casting and processing the
+    def time_steps(self, shape: Shape) -> tuple[float, float]:
+        """Generate a few tokens behind a prompt; return what the first and each further one cost outside.
+
+        *Outside* the model, that is: between the head of one pass and the embedding of the next: casting and processing the
         logits, choosing the token, testing whether to stop, preparing the next inputs. For the first token
         it includes what `generate` does before its first pass.
         """
@@ -124,10 +131,10 @@ class Excerpt:
         )
         end = self._clock.mark()
         self._clock.settle()
-        marks = [(_AFTER_HEAD, start), *self._marks, (None, end)]
+        marks = [(_AFTER_HEAD, start), *self._marks, (_AFTER_HEAD, end)]
         gaps = [
             self._clock.seconds(began, ended)
-            for (component, began), (_, ended) in zip(marks, marks[1:], strict=False)
+            for (component, began), (_, ended) in pairwise(marks)
             if component is _AFTER_HEAD
         ]
         before, after_prefill, *after_decode = gaps
@@ -155,9 +162,9 @@ class Excerpt:
     def _between_marks(self, end: Any) -> Times:
         """Sum the seconds from each mark to the next, by component."""
         self._clock.settle()
-        marks = [*self._marks, (None, end)]
+        marks = [*self._marks, (_AFTER_HEAD, end)]
         total: defaultdict[Component, float] = defaultdict(float)
-        for (component, began), (_, ended) in zip(marks, marks[1:], strict=False):
+        for (component, began), (_, ended) in pairwise(marks):
             total[component] += self._clock.seconds(began, ended)
         for half in (Component.ATTENTION, Component.MLP):
             total[half] /= self.n_blocks
@@ -165,7 +172,7 @@ class Excerpt:
         return dict(total)
 
     def _inputs(self, shape: Shape) -> dict[str, Any]:
-        """What `generate` passes to the model for such a pass: no mask, since nothing is padded."""
+        """Prepare what `generate` passes to the model for such a pass: no mask, since nothing is padded."""
         positions = torch.arange(shape.n_context, shape.n_context + shape.n_new, device=self._device)
         return {
             "input_ids": self._token_ids(shape),
@@ -182,15 +189,15 @@ class Excerpt:
         return torch.randint(vocab_size, size, generator=self._generator, device=self._device)
 
     def _cache(self, batch: int, n_context: int) -> DynamicCache:
-        """A KV cache of so many tokens; kept, since filling it anew would bring it into the processor's cache."""
+        """Return a KV cache of so many tokens, the same each time: filling it warms the processor's."""
         if n_context == 0:
             return DynamicCache(config=self._model.config)
         if (batch, n_context) not in self._caches:
             cache = DynamicCache(config=self._model.config)
             a = self._architecture
-            size = (batch, a.n_kv_heads, n_context, a.head_dim)
+            size = (2, batch, a.n_kv_heads, n_context, a.head_dim)
             for index in range(self.n_blocks):
-                keys, values = (torch.randn(size, dtype=self._model.dtype, device=self._device) for _ in range(2))
-                cache.update(keys, values, index)
+                filling = torch.randn(size, generator=self._generator, device=self._device)
+                cache.update(*filling.to(self._model.dtype), index)
             self._caches[batch, n_context] = cache
         return self._caches[batch, n_context]

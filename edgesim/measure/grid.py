@@ -60,11 +60,10 @@ class Grid:
         """Cover prompts up to `max_new` and contexts up to `max_context` tokens.
 
         Both ranges are rounded up to powers of two, so that scenarios of slightly different lengths share
-        one profile. The axes double from value to value, with one more between 16 and 32 and so on, where
-        matrix kernels change their tiling; what is held out lies midway between neighbours.
+        one profile. The axes double from value to value; what is held out lies midway between neighbours.
         """
         if max_new < 1 or max_context < 0 or not batches or min(batches) < 1:
-            raise ValueError(f"a grid covers at least one token of one sequence: {max_new=} {max_context=} {batches=}")
+            raise ValueError(f"nothing to cover: {max_new=}, {max_context=}, {batches=}")
         prompts = _doubling(1, _power_of_two(max(max_new, _SMALLEST_RANGE)))
         contexts = _doubling(_SMALLEST_CONTEXT, _power_of_two(max(max_context, _SMALLEST_RANGE)))
         return cls(
@@ -110,7 +109,7 @@ class Grid:
         return tuple(shape for shape in found if shape.n_new <= self.prompts[-1])
 
     def facts(self) -> Mapping[str, Any]:
-        """The grid as plain values, for a profile's metadata and for a digest."""
+        """Give the grid as plain values, for a profile's metadata and for a digest."""
         return {key: list(values) for key, values in asdict(self).items()}
 
 

@@ -1,4 +1,4 @@
-"""Facts about the machine that a profile was measured on. No torch here: a cached profile is found with it."""
+"""Facts about the machine that a profile was measured on; told without torch, to find a cached one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from types import MappingProxyType
 
 import psutil
 
-__all__ = ["FALLBACK_CACHE_BYTES", "default_threads", "host_facts", "host_identity", "last_level_cache_bytes"]
+__all__ = [
+    "FALLBACK_CACHE_BYTES",
+    "default_threads",
+    "host_facts",
+    "host_identity",
+    "last_level_cache_bytes",
+    "software_versions",
+]
 
 FALLBACK_CACHE_BYTES = 64 * 2**20
 """Assumed last-level cache where the system does not tell: large, so that no weights are kept by mistake."""
@@ -38,7 +45,7 @@ def default_threads() -> int:
 
 
 def host_facts(device: str = "cpu") -> Mapping[str, str | int]:
-    """What a reader of the profile wants to know about the machine; stable from run to run."""
+    """Tell what a reader of the profile wants to know about the machine; the same in every run."""
     facts: dict[str, str | int] = {
         "cpu": _cpu_name(),
         "machine": platform.machine(),

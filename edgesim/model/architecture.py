@@ -106,6 +106,14 @@ class Slice(_Run):
         held = ("embedding" if self.embedding else "", blocks, "head" if self.head else "")
         return "+".join(filter(None, held)) or "nothing"
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a name that :meth:`__str__` gave; a slice without blocks is put at block 0."""
+        words = text.split("+")
+        runs = [[int(end) for end in word.split("-")] for word in words if word[:1].isdigit()]
+        first, last = (runs[0][0], runs[0][-1] + 1) if runs else (0, 0)
+        return cls(first, last, embedding="embedding" in words, head="head" in words)
+
 
 @dataclass(frozen=True, slots=True)
 class Work:

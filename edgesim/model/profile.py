@@ -193,7 +193,7 @@ class Profile:
         return MappingProxyType({key: Surface.through(values) for key, values in found.items()})
 
     def timing(self) -> SurfaceTiming:
-        """What a device pays that is the very machine this profile was measured on."""
+        """Return what a device pays that is the very machine this profile was measured on."""
         return SurfaceTiming(self.surfaces, "measured", f"the profile of {self.architecture.name}")
 
     def component_seconds(
@@ -218,8 +218,8 @@ class Profile:
         ]
         if not errors:
             raise ProfileError(
-                f"the profile of {self.architecture.name} holds no point out of its grid, so that its error is "
-                "unknown; measure it again with a grid that does"
+                f"the profile of {self.architecture.name} holds no point out of its grid, so that its error "
+                "is unknown; measure it again with a grid that does"
             )
         return HeldOutError(float(np.median(errors)), float(np.quantile(errors, 0.95)))
 
@@ -241,7 +241,7 @@ class Profile:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def table(self) -> pa.Table:
-        """The points as an Arrow table, one row each, with the conditions in its metadata."""
+        """Lay the points out as an Arrow table, one row each, with the conditions in its metadata."""
         rows = [asdict(point) for point in self.points]
         columns = {name: [row[name] for row in rows] for name in _POINT_SCHEMA.names}
         metadata = {_METADATA_KEY: json.dumps(self._conditions(), sort_keys=True).encode()}
@@ -274,8 +274,8 @@ class Profile:
         version = conditions.pop("schema_version", None)
         if version != SCHEMA_VERSION or not set(_POINT_SCHEMA.names) <= set(table.column_names):
             raise ProfileError(
-                f"{path} is a profile of schema version {version}; this edgesim reads version {SCHEMA_VERSION}. "
-                "Measure it again"
+                f"{path} is a profile of schema version {version}; this edgesim reads version "
+                f"{SCHEMA_VERSION}. Measure it again"
             )
         return cls(
             architecture=Architecture.from_config(
@@ -407,8 +407,8 @@ class SurfaceTiming:
             return self.surfaces[component, phase]
         except KeyError:
             raise ProfileError(
-                f"{self.source} has no {phase} times of the {component}; measure again with a grid that covers "
-                f"{phase}"
+                f"{self.source} has no {phase} times of the {component}; measure again with a grid that "
+                f"covers {phase}"
             ) from None
 
     def _refuse_beyond(
@@ -424,6 +424,6 @@ class SurfaceTiming:
             if value > largest * margin or (what == "batch size" and value < axis[0]):
                 raise ProfileError(
                     f"{self.source}: asked for a {phase} with {what} = {value}, but it was measured from "
-                    f"{int(axis[0])} to {largest} and is trusted up to {int(largest * margin)}; measure again with "
-                    "a larger grid, or ask for less"
+                    f"{int(axis[0])} to {largest} and is trusted up to {int(largest * margin)}; measure again "
+                    "with a larger grid, or ask for less"
                 )

@@ -67,7 +67,7 @@ class ScaledTiming:
         self._timing.check(max_new=max_new, max_context=max_context)
 
     def _scaled(self, key: SurfaceKey, surface: Surface) -> Surface:
-        """Scale the values at the grid's own points; between them the target is interpolated like the host."""
+        """Scale the values at the grid's points; between them the target is interpolated as the host is."""
         component, phase = key
         if self.target == self.profile.ceilings:
             return surface

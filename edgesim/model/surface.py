@@ -54,7 +54,7 @@ class Surface:
         return cls((b, n, c), np.array(values).reshape(len(b), len(n), len(c)))
 
     def grid(self) -> Iterable[GridPoint]:
-        """The points of the grid, in the order of `seconds` flattened."""
+        """Walk the points of the grid, in the order of `seconds` flattened."""
         return product(*([int(x) for x in axis] for axis in self.axes))  # type: ignore[return-value]
 
     def with_seconds(self, seconds: FloatArray) -> Surface:

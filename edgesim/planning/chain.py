@@ -108,11 +108,11 @@ class LatencyProblem:
         n_devices, n_blocks = np.shape(self.block_s)
         if n_devices < 1 or n_blocks < 1:
             raise PlacementError(
-                f"latency partition: {n_blocks} blocks, {n_devices} devices; expected at least one of each: add some"
+                f"latency partition: {n_blocks} blocks, {n_devices} devices; expected at least one of each"
             )
         if self.starter is not None and not 0 <= self.starter < n_devices:
             raise PlacementError(
-                f"latency partition: starter is device {self.starter}; expected 0 to {n_devices - 1}: name one"
+                f"latency partition: starter is {self.starter}; expected 0 to {n_devices - 1}: name a device"
             )
         self._freeze("block_s", np.float64, n_devices, n_blocks)
         self._freeze("hop_s", np.float64, n_devices, n_devices)

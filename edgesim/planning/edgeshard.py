@@ -40,8 +40,8 @@ def latency_edgeshard(problem: LatencyProblem) -> Chain:
     if best is None:
         raise PlacementError(
             "latency partition (EdgeShard): no path that the programme keeps fits: the model needs "
-            f"{problem.needed_bytes} bytes, the devices have {int(problem.memory_bytes.sum())}; expected room "
-            "for every block: use the exact latency partition, which finds a chain wherever there is one"
+            f"{problem.needed_bytes} bytes, the devices have {int(problem.memory_bytes.sum())}; expected "
+            "room for every block: use the exact latency partition, which finds a chain wherever there is one"
         )
     return problem.chain(_stages(best.devices, problem.starter))
 

@@ -240,9 +240,9 @@ def _no_room(problem: LatencyProblem) -> str:
     most_bytes = max(int(problem.memory_bytes[starter]) for starter in starters)
     if most_bytes < least_bytes:
         return (
-            f"latency partition: the starter needs {_gb(least_bytes)} for embedding, head and the block that it "
-            f"must hold, and has room for {_gb(most_bytes)}; expected it to fit: choose a larger starter, or a "
-            "smaller dtype"
+            f"latency partition: the starter needs {_gb(least_bytes)} for embedding, head and the block that "
+            f"it must hold, and has room for {_gb(most_bytes)}; expected them to fit: choose a larger "
+            "starter, or a smaller dtype"
         )
     lattices = [Lattice.of(problem, starter) for starter in starters]
     n_held = max(
@@ -251,9 +251,10 @@ def _no_room(problem: LatencyProblem) -> str:
     )
     return (
         f"latency partition: no chain of devices fits: the model needs {_gb(problem.needed_bytes)}, the "
-        f"{problem.n_devices} devices have room for {_gb(int(problem.memory_bytes.sum()))} in all, and in whole "
-        f"blocks for at most {n_held} of the {problem.n_blocks}; expected room for every block on devices with "
-        "a route between them: add devices or memory, use a smaller dtype, or admit fewer requests at once"
+        f"{problem.n_devices} devices have room for {_gb(int(problem.memory_bytes.sum()))} in all, and in "
+        f"whole blocks for at most {n_held} of the {problem.n_blocks}; expected room for every block, on "
+        "devices with a route between them: add devices or memory, use a smaller dtype, or admit fewer "
+        "requests at once"
     )
 
 

@@ -149,7 +149,7 @@ class Relaxation:
         return [listed[i] for i in order]
 
     def uses(self) -> npt.NDArray[np.int64]:
-        """Count how often a best walk uses each class: more often than it has devices, and its price is low."""
+        """Count how often a best walk uses each class; more often than it has devices calls for a price."""
         uses = np.zeros(len(self.price_s), dtype=np.int64)
         step: Step | None = self.starts()[0]
         while step is not None:

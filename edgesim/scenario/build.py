@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from edgesim.engine.world import Device, Endpoint, Power, World
+from edgesim.engine.world import Device, World
 from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
 from edgesim.rng import Streams
@@ -75,12 +75,12 @@ def extent(scenario: Scenario) -> Extent:
         If a request is longer than the model's context.
     """
     law, model = workload(scenario), architecture(scenario)
-    drawn = [law.extent(Streams(scenario.seed, replication)) for replication in range(scenario.replications)]
+    drawn = [law.extent(Streams(scenario.seed, number)) for number in range(scenario.replications)]
     largest = Extent(*map(max, zip(*drawn, strict=True)))
     if largest.n_tokens > model.max_context:
         raise ScenarioError(
-            f"{scenario.origin.name}: $.workload: a request of {largest.n_tokens} tokens is drawn, more than the "
-            f"context of {model.name}, {model.max_context}; give the lengths a 'max'"
+            f"{scenario.origin.name}: $.workload: a request of {largest.n_tokens} tokens is drawn, more than "
+            f"the context of {model.name}, {model.max_context}; give the lengths a 'max'"
         )
     return largest
 
@@ -121,17 +121,18 @@ def _device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
 
 def _overridden(device: Device, entry: DeviceEntry) -> Device:
     """Put the entry's own figures in the place of its kind's."""
-    parts: dict[str, Power | Endpoint | int] = {}
-    if entry.memory_bytes is not None:
-        parts["memory_bytes"] = entry.memory_bytes
-    if entry.process_bytes is not None:
-        parts["process_bytes"] = entry.process_bytes
-    if entry.power is not None:
-        parts["power"] = replace(device.power, **entry.power.model_dump(exclude_none=True))
-    if entry.endpoint is not None:
-        parts["endpoint"] = replace(device.endpoint, **entry.endpoint.model_dump(exclude_none=True))
-    return replace(device, **parts)
+    power = {} if entry.power is None else entry.power.model_dump(exclude_none=True)
+    endpoint = {} if entry.endpoint is None else entry.endpoint.model_dump(exclude_none=True)
+    return replace(
+        device,
+        memory_bytes=device.memory_bytes if entry.memory_bytes is None else entry.memory_bytes,
+        process_bytes=device.process_bytes if entry.process_bytes is None else entry.process_bytes,
+        power=replace(device.power, **power),
+        endpoint=replace(device.endpoint, **endpoint),
+    )
 
 
 def _switch(node: Node) -> Device:
-    return Device(id=node.id, group=node.group, kind="switch", memory_bytes=0, timing=None, place_m=node.place_m)
+    return Device(
+        id=node.id, group=node.group, kind="switch", memory_bytes=0, timing=None, place_m=node.place_m
+    )

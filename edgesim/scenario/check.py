@@ -1,4 +1,4 @@
-"""What cannot be seen in one field alone: references between the parts of a scenario, and the world outside."""
+"""What one field alone cannot show: references between the parts of a scenario, and to the outside."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_problems(scenario: Scenario) -> list[Problem]:
     if not scenario.strategies:
         problems.append(Problem(("strategies",), "no strategies; list at least one, such as {use: local}"))
     problems += contenders_or_problems(scenario)[1]
-    # A topology with mistakes in it is incomplete; what it seems to cut off may be joined by the link that failed.
+    # A topology with mistakes is incomplete: what it seems to cut off may be joined by the link that failed.
     if not problems:
         problems += _reach_problems(scenario, layout)
     return problems
@@ -59,7 +59,9 @@ def architecture(scenario: Scenario) -> Architecture:
     path = scenario.origin.folder / FilePath(name).expanduser()
     if path.exists():
         return Architecture.from_path(path, dtype=dtype)
-    raise InputError(f"no model '{name}' in the catalogue, and no such folder or file; {suggest(name, models)}")
+    raise InputError(
+        f"no model '{name}' in the catalogue, and no such folder or file; {suggest(name, models)}"
+    )
 
 
 def profile_file(scenario: Scenario) -> FilePath | None:
@@ -79,8 +81,8 @@ def _model_problems(scenario: Scenario) -> Iterator[Problem]:
     if sum(length or 0 for length in longest) > model.max_context:
         yield Problem(
             ("workload",),
-            f"a prompt of {longest[0] or 'unbounded'} and an answer of {longest[1] or 'unbounded'} tokens exceed the "
-            f"context of {model.name}, {model.max_context} tokens; shorten them",
+            f"a prompt of {longest[0] or 'unbounded'} and an answer of {longest[1] or 'unbounded'} tokens "
+            f"exceed the context of {model.name}, {model.max_context} tokens; shorten them",
         )
 
 
@@ -89,15 +91,17 @@ def _profile_problems(scenario: Scenario) -> Iterator[Problem]:
     if file is not None and not file.exists():
         yield Problem(
             ("profile",),
-            f"no profile file '{scenario.profile.use}'; measure one (edgesim profile MODEL -o FILE), or write auto "
-            "or analytic",
+            f"no profile file '{scenario.profile.use}'; measure one (edgesim profile MODEL -o FILE), or "
+            "write auto or analytic",
         )
 
 
 def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
     if not layout.device_ids:
         if not layout.problems:
-            yield Problem(("topology",), "no devices; name at least one, such as {id: edge, kind: jetson-agx-orin}")
+            yield Problem(
+                ("topology",), "no devices; name at least one, such as {id: edge, kind: jetson-agx-orin}"
+            )
         return
     known = known_kinds(scenario)
     entries = {(node.path, node.kind) for node in layout.nodes.values() if node.kind}
@@ -108,9 +112,13 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             continue
         kind, dtype = known[name], scenario.model.dtype
         if kind.is_profiled_host and scenario.profile.use == "analytic":
-            yield Problem(path, f"'{name}' computes as a measured host does, and profile: analytic measures none")
+            yield Problem(
+                path, f"'{name}' computes as a measured host does, and profile: analytic measures none"
+            )
         elif not kind.is_profiled_host and kind.ceilings(dtype) is None:
-            yield Problem(path, f"kind '{name}' has no compute rate for {dtype}; add one, or choose another dtype")
+            yield Problem(
+                path, f"kind '{name}' has no compute rate for {dtype}; add one, or choose another dtype"
+            )
 
 
 def _source_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
@@ -128,5 +136,6 @@ def _reach_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
     if pair is not None:
         yield Problem(
             ("topology", "links"),
-            f"no path of links leads from source '{pair[0]}' to '{pair[1]}'; add a link, or remove the device",
+            f"no path of links leads from source '{pair[0]}' to '{pair[1]}'; "
+            "add a link, or remove the device",
         )

@@ -32,7 +32,9 @@ def pairs(
             return list(combinations(first, 2)) if within else list(product(first, second))
         case "ring":
             if not within:
-                raise ValueError("'connect: ring' goes round one group; name the same group twice in 'between'")
+                raise ValueError(
+                    "'connect: ring' goes round one group; name the same group twice in 'between'"
+                )
             return _ring(first)
         case _ if within:
             raise ValueError(f"'connect: {rule}' needs two groups; within one use 'all' or 'ring'")

@@ -110,4 +110,6 @@ def _label_problems(label: str, seen: set[str], path: Path) -> Iterator[Problem]
         expected = "letters, digits and . _ + -, a letter or digit first, 80 at most, since folders bear it"
         yield Problem((*path, "label"), f"expected a label of {expected}; got '{label}'")
     elif label.casefold() in seen:
-        yield Problem(path, f"a strategy before this one is called '{label}' already; give this one a 'label'")
+        yield Problem(
+            path, f"a strategy before this one is called '{label}' already; give this one a 'label'"
+        )

@@ -70,7 +70,8 @@ class Document:
         if not isinstance(root, CommentedMap):
             found = "nothing" if root is None else shown(root)
             raise ScenarioError(
-                f"{name}:1:1: expected a scenario, a mapping with keys such as name, model, topology; got {found}"
+                f"{name}:1:1: expected a scenario, a mapping with keys such as name, model and topology; "
+                f"got {found}"
             )
         return cls(name, root)
 
@@ -91,7 +92,7 @@ class Document:
 
     def place(self, path: Path) -> str:
         """Where a path stands: ``street.yaml:12:7: $.topology.links[0]``, or the override that set it."""
-        path = path[: self._depth(path)]
+        path = path[: len(self._nodes(path))]
         for length in range(len(path), 0, -1):
             if path[:length] in self._overrides:
                 return f"--set {self._overrides[path[:length]]}: {path_text(path)}"
@@ -100,15 +101,11 @@ class Document:
 
     def position(self, path: Path) -> tuple[int, int]:
         """Line and column, from 1, of the deepest part of a path that the file contains."""
-        node: Any = self.root
         line, column = 0, 0
-        for step in path:
-            if not isinstance(node, CommentedMap | CommentedSeq) or not _has(node, step):
-                break
+        for step, container in zip(path, self._nodes(path), strict=False):
             # Keys that come in by a merge (<<) stand elsewhere; the mapping that merges them is near enough.
-            if step in (node.lc.data or {}):
-                line, column = node.lc.data[step][:2]
-            node = node[step]
+            if step in (container.lc.data or {}):
+                line, column = container.lc.data[step][:2]
         return line + 1, column + 1
 
     def error(self, problems: Iterable[Problem]) -> ProblemsError:
@@ -116,14 +113,19 @@ class Document:
         ordered = sorted(problems, key=lambda problem: self.position(problem.path))
         return ProblemsError(ordered, [self.place(problem.path) for problem in ordered])
 
-    def _depth(self, path: Path) -> int:
-        """How many steps of a path the document has; shorthands make validated paths longer than that."""
+    def _nodes(self, path: Path) -> list[CommentedMap | CommentedSeq]:
+        """Mappings and lists along a path, one per step, as far as the document goes.
+
+        Shorthands make validated paths longer than what was written, and a missing key is no step either.
+        """
         node: Any = self.root
-        for depth, step in enumerate(path):
+        nodes = []
+        for step in path:
             if not isinstance(node, CommentedMap | CommentedSeq) or not _has(node, step):
-                return depth
+                break
+            nodes.append(node)
             node = node[step]
-        return len(path)
+        return nodes
 
 
 def read_value(text: str, name: str) -> Any:

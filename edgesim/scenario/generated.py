@@ -58,12 +58,14 @@ def generate_edges(graph: str, options: dict[str, Any], seed: int) -> tuple[int,
     names = [parameter.name for parameter in parameters]
     for option in options:
         if option not in names:
-            raise ValueError(f"unknown key '{option}'; {graph} takes {', '.join(names)}; {suggest(option, names)}")
+            raise ValueError(
+                f"unknown key '{option}'; {graph} takes {', '.join(names)}; {suggest(option, names)}"
+            )
     missing = [p.name for p in parameters if p.default is p.empty and p.name not in options]
     if missing:
         raise ValueError(f"{graph} needs {', '.join(missing)} beside 'graph'")
     if "seed" in names:
-        options = {"seed": seed, **options}
+        options = {"seed": seed % 2**32, **options}  # numpy's legacy generators take no larger seed
     return _number(graph, _call(graph, function, options))
 
 

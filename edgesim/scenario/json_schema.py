@@ -28,7 +28,11 @@ def json_schema(strategies: Mapping[str, type[BaseModel]] | None = None) -> dict
         schema["$defs"]["StrategyEntry"]["oneOf"] = [
             _strategy(name, model, schema["$defs"]) for name, model in strategies.items()
         ]
-    return {"$schema": DIALECT, "title": "edgesim scenario", **{k: v for k, v in schema.items() if k != "title"}}
+    return {
+        "$schema": DIALECT,
+        "title": "edgesim scenario",
+        **{k: v for k, v in schema.items() if k != "title"},
+    }
 
 
 def _strategy(name: str, model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:

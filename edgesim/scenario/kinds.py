@@ -109,7 +109,9 @@ class DeviceKind(Section):
     def _ceilings_together(self) -> DeviceKind:
         n_given = sum(part is not None for part in (self.bytes_per_s, self.compute, self.overhead_s))
         if n_given not in (0, 3):
-            refuse("memory_bandwidth, compute and overhead_per_call go together: give all three or none of them")
+            refuse(
+                "memory_bandwidth, compute and overhead_per_call go together: give all three or none of them"
+            )
         return self
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from os import PathLike
 from pathlib import Path
@@ -71,7 +70,9 @@ def _find(path: Path) -> tuple[Traversable, str, Path]:
     shipped = packaged_scenarios()
     if path.suffix in ("", ".yaml") and path.parent.name in ("", "scenarios") and path.stem in shipped:
         return shipped[path.stem], f"{path.stem}.yaml", Path()
-    raise ScenarioError(f"{path}: no such file, and no shipped scenario of that name; {suggest(path.stem, shipped)}")
+    raise ScenarioError(
+        f"{path}: no such file, and no shipped scenario of that name; {suggest(path.stem, shipped)}"
+    )
 
 
 def _read(file: Traversable, name: str) -> str:

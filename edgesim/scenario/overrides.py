@@ -40,10 +40,10 @@ def apply(document: Document, override: str) -> None:
     node: Any = document.root
     path: Path = ()
     for step in steps[:-1]:
-        step = _resolve(node, step, path, where)
-        if isinstance(node, CommentedMap) and step not in node:
-            node[step] = CommentedMap()
-        node, path = node[step], (*path, step)
+        key = _resolve(node, step, path, where)
+        if isinstance(node, CommentedMap) and key not in node:
+            node[key] = CommentedMap()
+        node, path = node[key], (*path, key)
     last = _resolve(node, steps[-1], path, where)
     node[last] = value
     document.replaced((*path, last), override)
@@ -55,7 +55,9 @@ def _steps(text: str, where: str) -> list[str]:
         steps.append(match["key"] or match["index"])
         position = match.end()
     if not steps or position != len(text):
-        raise ScenarioError(f"{where}: '{text}' is no path; expected one such as topology.devices.camera.count")
+        raise ScenarioError(
+            f"{where}: '{text}' is no path; expected one such as topology.devices.camera.count"
+        )
     return steps
 
 
@@ -66,7 +68,8 @@ def _resolve(node: Any, step: str, path: Path, where: str) -> str | int:
     if isinstance(node, CommentedSeq):
         return _index(node, step, path, where)
     raise ScenarioError(
-        f"{where}: {path_text(path)} is {shown(node)} and has no '{step}' in it; set {path_text(path)[2:]} as a whole"
+        f"{where}: {path_text(path)} is {shown(node)} and has no '{step}' in it; "
+        f"set {path_text(path)[2:]} as a whole"
     )
 
 
@@ -76,7 +79,9 @@ def _index(entries: CommentedSeq, step: str, path: Path, where: str) -> int:
             return int(step)
         _refuse(where, path, f"has {len(entries)} entries, counted from 0; there is no [{step}]")
     names = [
-        {str(entry[key]) for key in _NAMING_KEYS if key in entry} if isinstance(entry, CommentedMap) else set()
+        {str(entry[key]) for key in _NAMING_KEYS if key in entry}
+        if isinstance(entry, CommentedMap)
+        else set()
         for entry in entries
     ]
     found = [index for index, known in enumerate(names) if step in known]

@@ -11,7 +11,16 @@ from pydantic_core import ErrorDetails
 from edgesim.errors import ScenarioError
 from edgesim.scenario.nearest import suggest
 
-__all__ = ["OWN_MESSAGE", "Path", "Problem", "ProblemsError", "explain", "from_validation", "path_text", "shown"]
+__all__ = [
+    "OWN_MESSAGE",
+    "Path",
+    "Problem",
+    "ProblemsError",
+    "explain",
+    "from_validation",
+    "path_text",
+    "shown",
+]
 
 Path = tuple[str | int, ...]
 """Keys and indices from the root of the document down."""
@@ -59,11 +68,15 @@ class ProblemsError(ScenarioError):
 
     def __init__(self, problems: Sequence[Problem], places: Iterable[str] = ()) -> None:
         self.problems = tuple(problems)
-        places = tuple(places) or tuple(path_text(problem.path) for problem in problems)
-        lines = [f"{place}: {problem.message}" for place, problem in zip(places, problems, strict=True)]
+        self.places = tuple(places) or tuple(path_text(problem.path) for problem in problems)
+        lines = [f"{place}: {problem.message}" for place, problem in zip(self.places, problems, strict=True)]
         if len(lines) > N_LISTED:
             lines[N_LISTED:] = [f"and {len(lines) - N_LISTED} more"]
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[ProblemsError], tuple[object, ...]]:
+        """Travel between processes; an exception's own way keeps the message only."""
+        return type(self), (self.problems, self.places)
 
 
 def path_text(path: Path) -> str:

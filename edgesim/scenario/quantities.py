@@ -9,8 +9,19 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from edgesim import units
 from edgesim.scenario.section import refuse
+from edgesim.units import (
+    BYTE_RATE,
+    COMPUTE_RATE,
+    DATA_RATE,
+    DATA_SIZE,
+    DISTANCE,
+    FREQUENCY,
+    POWER,
+    TIME,
+    Dimension,
+    parse,
+)
 
 __all__ = [
     "BitsPerSecond",
@@ -22,6 +33,7 @@ __all__ = [
     "PositiveBytes",
     "PositiveMetres",
     "PositiveSeconds",
+    "Quantity",
     "Seconds",
     "Watts",
 ]
@@ -31,15 +43,18 @@ __all__ = [
 class Quantity:
     """How a field's text is read: its dimension, and which values make sense there."""
 
-    dimension: units.Dimension
+    dimension: Dimension
     bound: Literal["any", "zero or more", "more than zero"] = "more than zero"
     whole: bool = False
 
     def read(self, text: object) -> float | int:
         """Read ``'5 ms'`` as 0.005, or refuse it."""
-        value = units.parse(text, self.dimension)
+        value = parse(text, self.dimension)
         if (self.bound == "more than zero" and value <= 0) or (self.bound == "zero or more" and value < 0):
-            refuse(f"expected {self.dimension.name} of {self.bound}, such as '{self.dimension.example}', got {text!r}")
+            refuse(
+                f"expected {self.dimension.name} of {self.bound}, such as '{self.dimension.example}', "
+                f"got {text!r}"
+            )
         if self.whole and not value.is_integer():
             refuse(f"expected a whole number of {self.dimension.base_unit}, got {text!r}, which is {value:g}")
         return int(value) if self.whole else value
@@ -58,14 +73,14 @@ class Quantity:
         return {"type": "string", "pattern": pattern, "examples": [self.dimension.example]}
 
 
-Seconds = Annotated[float, Quantity(units.TIME, "zero or more")]
-PositiveSeconds = Annotated[float, Quantity(units.TIME)]
-Hertz = Annotated[float, Quantity(units.FREQUENCY)]
-Bytes = Annotated[int, Quantity(units.DATA_SIZE, "zero or more", whole=True)]
-PositiveBytes = Annotated[int, Quantity(units.DATA_SIZE, whole=True)]
-BitsPerSecond = Annotated[float, Quantity(units.DATA_RATE)]
-BytesPerSecond = Annotated[float, Quantity(units.BYTE_RATE)]
-Watts = Annotated[float, Quantity(units.POWER, "zero or more")]
-Metres = Annotated[float, Quantity(units.DISTANCE, "any")]
-PositiveMetres = Annotated[float, Quantity(units.DISTANCE)]
-FlopPerSecond = Annotated[float, Quantity(units.COMPUTE_RATE)]
+Seconds = Annotated[float, Quantity(TIME, "zero or more")]
+PositiveSeconds = Annotated[float, Quantity(TIME)]
+Hertz = Annotated[float, Quantity(FREQUENCY)]
+Bytes = Annotated[int, Quantity(DATA_SIZE, "zero or more", whole=True)]
+PositiveBytes = Annotated[int, Quantity(DATA_SIZE, whole=True)]
+BitsPerSecond = Annotated[float, Quantity(DATA_RATE)]
+BytesPerSecond = Annotated[float, Quantity(BYTE_RATE)]
+Watts = Annotated[float, Quantity(POWER, "zero or more")]
+Metres = Annotated[float, Quantity(DISTANCE, "any")]
+PositiveMetres = Annotated[float, Quantity(DISTANCE)]
+FlopPerSecond = Annotated[float, Quantity(COMPUTE_RATE)]

@@ -43,7 +43,8 @@ class ModelEntry(Section):
     """The model that is served."""
 
     architecture: str
-    """A model of the catalogue (`edgesim list models`), or the path of a local Hugging Face folder or config file."""
+    """A model of the catalogue (`edgesim list models`), or the path of a local Hugging Face folder or config
+    file."""
     dtype: Literal["float32", "float16", "bfloat16"] = "bfloat16"
     """Number format of weights, activations and cache."""
 
@@ -52,8 +53,8 @@ class ProfileEntry(Section):
     """Where compute times come from; ``auto``, ``analytic`` or a path alone is short for ``{use: ...}``."""
 
     use: str = "auto"
-    """`auto` measures this machine once and keeps the profile; `analytic` measures nothing and charges the roofline
-    of each kind; anything else is the path of a saved profile."""
+    """`auto` measures this machine once and keeps the profile; `analytic` measures nothing and charges each
+    kind's roofline; anything else is the path of a saved profile."""
     threads: Count | None = None
     """Threads to measure with; by default one per core."""
     budget_s: PositiveSeconds | None = Field(default=None, alias="budget")
@@ -145,7 +146,7 @@ class Scenario(Section):
     """Where compute times come from."""
     topology: Topology
     """Devices and links."""
-    kinds: dict[Name, DeviceKind] = {}
+    kinds: dict[Name, DeviceKind] = Field(default_factory=dict)
     """Device kinds of this scenario's own; they come before the catalogue's."""
     workload: WorkloadEntry
     """Requests."""

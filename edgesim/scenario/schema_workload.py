@@ -19,6 +19,7 @@ __all__ = [
     "BurstsLaw",
     "DeterministicLaw",
     "GammaLaw",
+    "Law",
     "LengthsChoice",
     "LognormalLaw",
     "UniformLaw",

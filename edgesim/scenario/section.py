@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, NoReturn, Self, TypeVar
+from typing import Annotated, ClassVar, NoReturn, Self, TypeVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
-    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError
 
 from edgesim.errors import InputError
 from edgesim.scenario.problems import OWN_MESSAGE, explain
@@ -42,21 +42,12 @@ def known_keys(model: type[BaseModel]) -> dict[str, str]:
     return {field.alias or name: field.description or "" for name, field in model.model_fields.items()}
 
 
-class _OneOrMore:
-    """Lets a list of one be written without brackets."""
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            lambda data: [data] if isinstance(data, str) else data, handler(source)
-        )
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
+def _listed(data: object) -> object:
+    return [data] if isinstance(data, str) else data
 
 
-Names = Annotated[tuple[str, ...], _OneOrMore()]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])]
+"""A list of names; a list of one may be written without brackets."""
 
 
 class Section(BaseModel):
@@ -104,12 +95,6 @@ class Choice(Section):
             got = " and ".join(map(str, given)) or "none of them"
             refuse(f"expected exactly one of {', '.join(known)}, such as {cls.example}, got {got}")
         return data
-
-    @property
-    def chosen(self) -> Any:
-        """The value under the one key that was given."""
-        (name,) = self.model_fields_set
-        return getattr(self, name)
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -60,7 +60,9 @@ class Layout:
 
     def unknown(self, reference: str) -> str:
         """Say that a name is unknown, and which one is nearest."""
-        return f"no device, group or switch '{reference}'; {suggest(reference, {**self._groups, **self.nodes})}"
+        return (
+            f"no device, group or switch '{reference}'; {suggest(reference, {**self._groups, **self.nodes})}"
+        )
 
     def first_group(self) -> tuple[str, ...]:
         """The devices of the first entry of the topology."""
@@ -73,7 +75,7 @@ class Layout:
 
     def cut_off(self, sources: Sequence[str]) -> tuple[str, str] | None:
         """A source and a device that no path joins; None if there is no such pair."""
-        graph = nx.Graph()
+        graph: nx.Graph[str] = nx.Graph()
         graph.add_nodes_from(self.nodes)
         graph.add_edges_from(link.between for link in self.links)
         for source in sources:
@@ -110,7 +112,9 @@ class _Draft:
         for index, switch in enumerate(topology.switches):
             place_m = _places(switch.place, 1)[0]
             path: Path = (*root, "switches", index)
-            self._add_group(switch.id, [Node(id=switch.id, group=switch.id, kind="", place_m=place_m, path=path)])
+            self._add_group(
+                switch.id, [Node(id=switch.id, group=switch.id, kind="", place_m=place_m, path=path)]
+            )
         for a, b, wired in edges:
             self._add_link(a, b, wired, (*root, "generate"))
         for index, link in enumerate(topology.links):
@@ -157,7 +161,9 @@ class _Draft:
     def _add_group(self, name: str, nodes: Sequence[Node]) -> None:
         taken = [node.id for node in nodes if node.id in self._nodes] or [name] * (name in self._groups)
         if taken or name in self._nodes:
-            self._refuse((*nodes[0].path, "id"), f"'{(taken or [name])[0]}' is already another's name; choose one")
+            self._refuse(
+                (*nodes[0].path, "id"), f"'{(taken or [name])[0]}' is already another's name; choose one"
+            )
             return
         self._nodes.update({node.id: node for node in nodes})
         self._groups[name] = tuple(node.id for node in nodes)
@@ -172,19 +178,23 @@ class _Draft:
             return
         places_m = {node.id: node.place_m for node in self._nodes.values() if node.place_m is not None}
         try:
-            joined = pairs(entry.connect, *groups, places_m)
+            joined = pairs(entry.connect, groups[0], groups[1], places_m)
         except ValueError as error:
             self._refuse(path, str(error))
             return
         if not joined:
-            self._refuse((*path, "between"), f"'{entry.between[0]}' is a single device; a link needs two ends")
+            self._refuse(
+                (*path, "between"), f"'{entry.between[0]}' is a single device; a link needs two ends"
+            )
         for a, b in joined:
             self._add_link(a, b, entry.wired, path)
 
     def _add_link(self, a: str, b: str, wired: Wired, path: Path) -> None:
         ends = frozenset((a, b))
         if len(ends) == 1 or ends in self._links:
-            sentence = f"'{a}' and '{b}' are linked already" if len(ends) == 2 else f"'{a}' would link to itself"
+            sentence = (
+                f"'{a}' and '{b}' are linked already" if len(ends) == 2 else f"'{a}' would link to itself"
+            )
             self._refuse(path, f"{sentence}; a pair of devices has one link")
             return
         self._links[ends] = Link(between=(a, b), rate_bps=wired.rate_bps, latency_s=wired.latency_s)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +27,11 @@ class TraceFolder:
     path
         Where the trace goes; it must not exist, or be empty, or hold an earlier trace with
         ``replace``.
+
+    Raises
+    ------
+    TraceError
+        If something else is there: nothing that was written before is lost.
     """
 
     def __init__(self, path: Path, *, replace: bool = False) -> None:
@@ -34,9 +40,16 @@ class TraceFolder:
             raise TraceError(f"{path}: a file is in the way of the trace folder; name another with --out")
         if path.is_dir() and any(path.iterdir()):
             if not replace:
-                raise TraceError(f"{path}: the folder is not empty; name another with --out, or remove it")
+                raise TraceError(f"{path}: the folder is not empty; name another with --out, or add --replace")
             self._remove_earlier()
         path.mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def reopen(cls, path: Path) -> Self:
+        """Go on writing a folder that another process has begun."""
+        folder = cls.__new__(cls)
+        folder.path = path
+        return folder
 
     def _remove_earlier(self) -> None:
         """Remove an earlier trace, and only what a trace consists of."""
@@ -44,6 +57,10 @@ class TraceFolder:
             raise TraceError(f"{self.path}: not a trace (no {RUN_FILE}), so it is not replaced")
         for part in sorted(self.path.glob("*/strategy=*/replication=*/part-*.parquet*")):
             part.unlink()
+        for level in ("*/strategy=*/replication=*", "*/strategy=*"):
+            for home in sorted(self.path.glob(level)):
+                if not any(home.iterdir()):
+                    home.rmdir()
         (self.path / RUN_FILE).unlink()
 
     def write_run(self, facts: Mapping[str, object]) -> None:

@@ -57,7 +57,11 @@ def test_every_listed_unit_parses_and_every_example_matches_its_pattern() -> Non
 @pytest.mark.parametrize(
     ("text", "dimension", "message"),
     [
-        (20, units.FREQUENCY, "expected a frequency such as '20 MHz', got 20; write the unit, for instance '20 Hz'"),
+        (
+            20,
+            units.FREQUENCY,
+            "expected a frequency such as '20 MHz', got 20; write the unit, for instance '20 Hz'",
+        ),
         ("20", units.FREQUENCY, "expected a frequency such as '20 MHz', got '20'; write the unit"),
         (True, units.TIME, "expected a duration such as '5 ms', got True"),
         ("8 GB", units.DATA_RATE, "got '8 GB', which is a data size"),
@@ -74,16 +78,15 @@ def test_every_listed_unit_parses_and_every_example_matches_its_pattern() -> Non
         ("inf s", units.TIME, "expected a duration"),
         ("1e999 s", units.TIME, "the number is too large"),
         ("1,000 ms", units.TIME, "expected a duration"),
-        ("2 GB/min", units.BYTE_RATE, None),
+        ("1e999999999 s", units.TIME, "expected a duration"),
+        ("5 ds", units.TIME, "no unit 'ds' here"),
+        ("8 GBs", units.DATA_SIZE, "no unit 'GBs' here; did you mean 'GB'?"),
         (None, units.TIME, "got None"),
     ],
 )
 def test_what_is_not_such_a_quantity_is_refused_with_the_reason(
-    text: object, dimension: units.Dimension, message: str | None
+    text: object, dimension: units.Dimension, message: str
 ) -> None:
-    if message is None:
-        units.parse(text, dimension)
-        return
     with pytest.raises(units.UnitError, match=re.escape(message)):
         units.parse(text, dimension)
 
@@ -94,7 +97,7 @@ def test_bits_are_eight_per_byte() -> None:
 
 @given(st.floats(-200, 200))
 def test_decibels_and_linear_are_inverse(ratio_db: float) -> None:
-    # Both directions round a few times; an error of n ulp in the ratio is 10/ln(10) n eps in dB, plus rounding at 200.
+    # Both directions round a few times: n ulp of the ratio are 10/ln(10) n eps in dB, and 200 dB round, too.
     tolerance_db = (10 / math.log(10) + 200) * 4 * sys.float_info.epsilon
     assert units.linear_to_db(units.db_to_linear(ratio_db)) == pytest.approx(ratio_db, abs=tolerance_db)
     assert units.w_to_dbm(units.dbm_to_w(ratio_db)) == pytest.approx(ratio_db, abs=2 * tolerance_db)

@@ -1,0 +1,318 @@
+"""The comparison as a table that a person reads in ten seconds, and as JSON with everything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from edgesim.statistics.comparison import Comparison, Difference, Estimate, Row
+from edgesim.statistics.summary import Objectives, Outcomes
+
+__all__ = ["About", "ComparisonTable", "as_json"]
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+HEADLINE = "e2e_mean_s"  # the metric whose difference to the first strategy is shown
+UNDEFINED = "–"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What was simulated, for the line above the table."""
+
+    scenario: str
+    model: str
+    n_devices: int
+    seed: int
+    warmup_s: float = 0.0
+    horizon_s: float | None = None
+    objectives: Objectives | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonTable:
+    """A rich renderable: one row per strategy, one line above, the definitions below.
+
+    It takes the width that it is given. Where that is too narrow it leaves out the least important columns
+    and says how many; nothing is squeezed until it cannot be read.
+    """
+
+    comparison: Comparison
+    about: About
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render for the width at hand."""
+        columns = _columns(self.comparison)
+        shown = _fitting(columns, console, options)
+        yield Text(_headline(self.comparison, self.about), style="bold")
+        yield _table(shown)
+        yield Text(_definitions(self.comparison, self.about, len(columns) - len(shown)), style="dim")
+
+
+def as_json(comparison: Comparison, about: About | None = None) -> dict[str, Json]:
+    """Return everything at full precision; null wherever a number is undefined, never NaN."""
+    return {
+        "about": None if about is None else _about_json(about),
+        "confidence": comparison.confidence,
+        "reference": comparison.rows[0].strategy if comparison.rows else None,
+        "strategies": [_row_json(row) for row in comparison.rows],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    head: str
+    cells: tuple[Text, ...]
+    rank: int  # 0 is never left out; the highest goes first
+    justify_left: bool = False
+
+
+def _columns(comparison: Comparison) -> list[_Column]:
+    rows = comparison.rows
+    ttft_unit = _time_unit(rows, "ttft_p50_s", "ttft_p95_s")
+    tpot_unit = _time_unit(rows, "tpot_p50_s")
+    e2e_unit = _time_unit(rows, HEADLINE)
+
+    def column(head: str, cell: Callable[[Row], Text], rank: int) -> _Column:
+        return _Column(head, tuple(cell(row) for row in rows), rank)
+
+    columns = [
+        _Column("strategy", tuple(Text(row.strategy, style="bold") for row in rows), 0, justify_left=True),
+        column(
+            f"TTFT {ttft_unit[1]}\np50 / p95", lambda r: _pair(r, "ttft_p50_s", "ttft_p95_s", ttft_unit[0]), 2
+        ),
+        column(f"TPOT {tpot_unit[1]}\np50", lambda r: _plain(r.estimates["tpot_p50_s"], tpot_unit[0]), 6),
+        column(f"E2E {e2e_unit[1]}\nmean", lambda r: _with_interval(r.estimates[HEADLINE], e2e_unit[0]), 0),
+        column("Δ E2E %\nvs first", _difference, 0),
+        column("tokens/s\n", lambda r: _plain(r.estimates["output_tokens_per_s"]), 5),
+        column("good/s\n(met)", _goodput, 3),
+        column("J/token\nactive / all", lambda r: _pair(r, "active_j_per_token", "total_j_per_token"), 4),
+        column("done / failed\n/ cut off", lambda r: _outcomes(r.outcomes), 1),
+    ]
+    if len({row.origins for row in rows}) > 1:  # else the line above says it for all
+        columns.append(column("compute\ntimes", lambda r: Text("+".join(r.origins) or UNDEFINED), 7))
+    return [column for column in columns if column.rank == 0 or _says_something(column)]
+
+
+def _says_something(column: _Column) -> bool:
+    return any(cell.plain != UNDEFINED for cell in column.cells)
+
+
+def _fitting(columns: Sequence[_Column], console: Console, options: ConsoleOptions) -> list[_Column]:
+    shown = list(columns)
+    unlimited = options.update(width=10_000)
+    while Measurement.get(console, unlimited, _table(shown)).maximum > options.max_width:
+        expendable = [column for column in shown if column.rank]
+        if not expendable:
+            break
+        shown.remove(max(expendable, key=lambda column: column.rank))
+    return shown
+
+
+def _table(columns: Sequence[_Column]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="")
+    for column in columns:
+        justify = "left" if column.justify_left else "right"
+        table.add_column(column.head, justify=justify, vertical="bottom", overflow="fold")  # type: ignore[arg-type]
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _headline(comparison: Comparison, about: About) -> str:
+    counts = sorted({len(row.replications) for row in comparison.rows})
+    replications = " to ".join(str(count) for count in {min(counts), max(counts)}) if counts else "0"
+    parts = [
+        f"{about.model} on {about.n_devices} device{'' if about.n_devices == 1 else 's'}",
+        f"{replications} replication{'' if counts == [1] else 's'}"
+        + (f" of {_duration(about.horizon_s)}" if about.horizon_s else ""),
+        f"seed {about.seed}",
+    ]
+    origins = {row.origins for row in comparison.rows}
+    if len(origins) == 1 and any(origins):
+        parts.append(f"compute times {' and '.join(*origins)}")
+    return f"{about.scenario}: {', '.join(parts)}"
+
+
+def _definitions(comparison: Comparison, about: About, n_left_out: int) -> str:
+    rows = comparison.rows
+    n_least = min((len(row.replications) for row in rows), default=0)
+    percent = f"{comparison.confidence:.0%}"
+    lines = [
+        "TTFT, TPOT, E2E: of completed requests, first and last token as delivered to the user. Percentiles: "
+        "linear, mean over replications."
+    ]
+    if n_least < 2:
+        lines.append("One replication: no intervals, nothing can be called significant.")
+    else:
+        lines.append(f"±: {percent} Student t over {n_least} replications.")
+    if len(rows) > 1:
+        star = " * excludes 0." if n_least > 1 else ""
+        lines.append(f"Δ: paired by replication, in % of {rows[0].strategy}'s mean.{star}")
+    if asked := _asked(about.objectives):
+        lines.append(
+            f"good: completed with {asked}; met: share of all requests, failed and cut off count as missed."
+        )
+    if about.warmup_s:
+        lines.append(f"Arrivals in the first {_duration(about.warmup_s)} are left out (warm-up).")
+    if any(row.outcomes.censored for row in rows):
+        lines.append("cut off: still in flight at the end.")
+    if any(_is_partial(row, estimate) for row in rows for estimate in row.estimates.values()):
+        lines.append("†: undefined in some replications, mean of the others.")
+    if n_left_out:
+        lines.append(
+            f"Narrow terminal: {n_left_out} column{'' if n_left_out == 1 else 's'} left out; --json has all."
+        )
+    return " ".join(lines)
+
+
+def _asked(objectives: Objectives | None) -> str:
+    if objectives is None:
+        return ""
+    limits = {"TTFT": objectives.ttft_s, "TPOT": objectives.tpot_s, "E2E": objectives.e2e_s}
+    return ", ".join(f"{name} ≤ {_duration(limit)}" for name, limit in limits.items() if limit is not None)
+
+
+def _duration(length_s: float) -> str:
+    if length_s >= 60 and length_s % 60 == 0:
+        return f"{length_s / 60:g} min"
+    scale, unit = next((entry for entry in TIME_UNITS if length_s >= entry[0]), TIME_UNITS[-1])
+    return f"{length_s / scale:g} {unit}"
+
+
+def _time_unit(rows: Sequence[Row], *names: str) -> tuple[float, str]:
+    """Choose one unit for a whole column, so that rows compare at a glance: that of its largest number."""
+    found = [estimate.mean for row in rows for name in names if (estimate := row.estimates[name]) is not None]
+    largest_s = max(found, default=1.0)
+    return next((entry for entry in TIME_UNITS if largest_s >= entry[0]), TIME_UNITS[-1])
+
+
+def _decimals(value: float) -> int:
+    """Digits after the point that give three significant ones, from 0 to 4."""
+    if value == 0 or not math.isfinite(value):
+        return 0
+    return min(4, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.{_decimals(value)}f}"
+
+
+def _is_partial(row: Row, estimate: Estimate | None) -> bool:
+    return estimate is not None and estimate.n < len(row.replications)
+
+
+def _plain(estimate: Estimate | None, scale: float = 1.0) -> Text:
+    return Text(UNDEFINED if estimate is None else _number(estimate.mean / scale))
+
+
+def _pair(row: Row, first: str, second: str, scale: float = 1.0) -> Text:
+    one, two = row.estimates[first], row.estimates[second]
+    if one is None or two is None:
+        return Text(UNDEFINED)
+    mark = "†" if _is_partial(row, one) else ""
+    return Text(f"{_number(one.mean / scale)} / {_number(two.mean / scale)}{mark}")
+
+
+def _with_interval(estimate: Estimate | None, scale: float) -> Text:
+    if estimate is None:
+        return Text(UNDEFINED)
+    mean = estimate.mean / scale
+    text = _number(mean)
+    if estimate.half_width is not None:
+        text += f" ±{estimate.half_width / scale:,.{_decimals(mean)}f}"
+    return Text(text)
+
+
+def _difference(row: Row) -> Text:
+    difference = row.differences.get(HEADLINE)
+    if difference is None or difference.relative is None:
+        return Text(UNDEFINED, style="dim")
+    percent, text = 100 * difference.relative, f"{100 * difference.relative:+.1f}"
+    if difference.half_width is not None and difference.mean:
+        text += f" ±{abs(difference.half_width / difference.mean * percent):.1f}"
+    if not difference.excludes_zero:
+        return Text(f"{text}  ")
+    return Text(f"{text} *", style="green" if difference.mean < 0 else "red")
+
+
+def _goodput(row: Row) -> Text:
+    good, met = row.estimates["goodput_per_s"], row.estimates["attainment"]
+    if good is None or met is None:
+        return Text(UNDEFINED)
+    return Text(f"{_number(good.mean)} ({met.mean:.0%})")
+
+
+def _outcomes(outcomes: Outcomes) -> Text:
+    return Text.assemble(
+        f"{outcomes.completed:,}",
+        " / ",
+        (f"{outcomes.failed:,}", "red" if outcomes.failed else ""),
+        " / ",
+        (f"{outcomes.censored:,}", "yellow" if outcomes.censored else ""),
+    )
+
+
+def _about_json(about: About) -> dict[str, Json]:
+    objectives = about.objectives
+    return {
+        "scenario": about.scenario,
+        "model": about.model,
+        "n_devices": about.n_devices,
+        "seed": about.seed,
+        "warmup_s": about.warmup_s,
+        "horizon_s": about.horizon_s,
+        "objectives": None
+        if objectives is None
+        else {"ttft_s": objectives.ttft_s, "tpot_s": objectives.tpot_s, "e2e_s": objectives.e2e_s},
+    }
+
+
+def _row_json(row: Row) -> dict[str, Json]:
+    return {
+        "strategy": row.strategy,
+        "replications": list(row.replications),
+        "origins": list(row.origins),
+        "outcomes": {
+            "offered": row.outcomes.offered,
+            "completed": row.outcomes.completed,
+            "failed": row.outcomes.failed,
+            "censored": row.outcomes.censored,
+        },
+        "metrics": _estimates_json(row.estimates),
+        "differences": _estimates_json(row.differences),
+        "utilisation": _estimates_json(row.utilisation),
+    }
+
+
+def _estimates_json(estimates: Mapping[str, Estimate | None]) -> dict[str, Json]:
+    return {
+        name: None if estimate is None else _estimate_json(estimate) for name, estimate in estimates.items()
+    }
+
+
+def _estimate_json(estimate: Estimate) -> dict[str, Json]:
+    low, high = estimate.interval or (None, None)
+    numbers: dict[str, Json] = {
+        "n": estimate.n,
+        "mean": _finite(estimate.mean),
+        "low": _finite(low),
+        "high": _finite(high),
+    }
+    if isinstance(estimate, Difference):
+        numbers["relative"] = _finite(estimate.relative)
+        numbers["excludes_zero"] = estimate.excludes_zero
+    return numbers
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

@@ -1,0 +1,326 @@
+"""From a scenario to a trace: everything that can fail is tried before time zero, then the clock starts."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from pathlib import Path
+
+from edgesim.engine.fleet import Fleet
+from edgesim.engine.link import via_of
+from edgesim.engine.simulation import simulate
+from edgesim.engine.world import World
+from edgesim.errors import InputError, PlacementError, ProfileError, ScenarioError
+from edgesim.measure.cache import ensure_profile
+from edgesim.measure.grid import Grid
+from edgesim.model.profile import Profile, Timing
+from edgesim.model.scaling import AnalyticTiming, ScaledTiming
+from edgesim.scenario.build import build_world, extent, kinds_used
+from edgesim.scenario.check import architecture, profile_file
+from edgesim.scenario.contenders import contenders
+from edgesim.scenario.schema import Scenario
+from edgesim.strategy import Placement, Strategy, check_memory
+from edgesim.trace.reader import Trace
+from edgesim.trace.writer import TraceFolder
+
+__all__ = ["Measuring", "Prepared", "Ran", "free_folder", "prepare", "run"]
+
+PROFILE_FILE = "profile.parquet"
+DEFAULT_BUDGET_S = 60.0
+
+Measuring = Callable[[float, float, str], None]
+"""Progress of measuring: seconds done, seconds in all, and what is being measured."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A scenario that is known to run: profile at hand, every strategy placed on the fleet.
+
+    Attributes
+    ----------
+    profile
+        Measured compute; None where the scenario asks for formulas alone.
+    placements
+        What each strategy decided, by label.
+    """
+
+    scenario: Scenario
+    profile: Profile | None
+    strategies: Mapping[str, Strategy]
+    placements: Mapping[str, Placement]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One strategy's one replication is done."""
+
+    strategy: str
+    replication: int
+    took_s: float
+
+
+def prepare(
+    scenario: Scenario, *, only: Sequence[str] = (), measuring: Measuring | None = None
+) -> Prepared:
+    """Get the profile, and let every strategy place the model.
+
+    Parameters
+    ----------
+    only
+        Labels of the strategies to take; all if empty.
+    measuring
+        Told of the progress where the profile has to be measured first.
+
+    Raises
+    ------
+    InputError
+        For all that can be known to be wrong before time zero.
+    """
+    strategies = _chosen(contenders(scenario), only)
+    longest = extent(scenario)
+    if longest.n_requests == 0:
+        raise ScenarioError(
+            f"{scenario.origin.name}: $.workload: no request arrives before the horizon; lengthen it or raise the rate"
+        )
+    profile = _profile(scenario, longest.n_prompt_tokens, longest.n_tokens, measuring)
+    world = build_world(scenario, 0, _timings(scenario, profile))
+    for device in world.devices.values():
+        if device.timing is not None:
+            device.timing.check(max_new=longest.n_prompt_tokens, max_context=longest.n_tokens - 1)
+    fleet = Fleet.of(world, longest)
+    placements = {label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()}
+    return Prepared(scenario, profile, strategies, placements)
+
+
+def run(
+    prepared: Prepared, out: Path, *, jobs: int = 1, replace: bool = False, told: Callable[[Ran], None] | None = None
+) -> Trace:
+    """Simulate every strategy in every replication, and write the trace.
+
+    Parameters
+    ----------
+    out
+        The trace's folder.
+    jobs
+        Processes to share the work; the trace is the same to the byte for any number.
+    replace
+        Whether an earlier trace in `out` may be overwritten.
+    told
+        Called after each replication, in the order in which they end.
+    """
+    if jobs < 1:
+        raise InputError(f"--jobs: expected at least 1 process, got {jobs}")
+    scenario = prepared.scenario
+    folder = TraceFolder(out, replace=replace)
+    folder.write_run({**_facts(prepared), "status": "running"})
+    if prepared.profile is not None:
+        prepared.profile.save(out / PROFILE_FILE)
+    tasks = [
+        _Task(scenario, label, prepared.strategies[label], prepared.placements[label], replication, out)
+        for replication in range(scenario.replications)
+        for label in prepared.strategies
+    ]
+    began_s = time.perf_counter()
+    for ran in _work(tasks, min(jobs, len(tasks)), prepared.profile):
+        if told is not None:
+            told(ran)
+    folder.write_run(
+        {**_facts(prepared), "status": "complete", "simulating_took_s": round(time.perf_counter() - began_s, 3)}
+    )
+    return Trace(out)
+
+
+def free_folder(parent: Path, name: str) -> Path:
+    """Find the first of ``name``, ``name-2``, ``name-3``, ... that is not there yet."""
+    number = 1
+    while (folder := parent / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return folder
+
+
+# --- before time zero ----------------------------------------------------------------------------
+
+
+def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:
+    unknown = [label for label in only if label not in strategies]
+    if unknown:
+        raise ScenarioError(f"--strategy: no strategy is labelled {unknown[0]!r}; there are {', '.join(strategies)}")
+    return {label: strategy for label, strategy in strategies.items() if not only or label in only}
+
+
+def _profile(
+    scenario: Scenario, max_new: int, max_tokens: int, measuring: Measuring | None
+) -> Profile | None:
+    if scenario.profile.use == "analytic":
+        return None
+    model = architecture(scenario)
+    file = profile_file(scenario)
+    if file is not None:
+        profile = Profile.load(file)
+        if profile.architecture.digest != model.digest:
+            raise ProfileError(
+                f"{scenario.origin.name}: $.profile: {file} is a profile of {profile.architecture.name} in "
+                f"{profile.architecture.dtype}, the scenario's model is {model.name} in {model.dtype}; "
+                "name a profile of this model, or write auto"
+            )
+        return profile
+    return ensure_profile(
+        model,
+        threads=scenario.profile.threads,
+        grid=Grid.covering(max_new, max_tokens),
+        budget_s=scenario.profile.budget_s or DEFAULT_BUDGET_S,
+        progress=measuring,
+    )
+
+
+def _timings(scenario: Scenario, profile: Profile | None) -> dict[str, Timing]:
+    """How long the model takes on each device kind: measured there, scaled to it, or by formulas."""
+    model = architecture(scenario)
+    timings: dict[str, Timing] = {}
+    for name, kind in kinds_used(scenario).items():
+        ceilings = kind.ceilings(model.dtype)
+        if profile is None:
+            if ceilings is None:
+                raise ScenarioError(f"kind {name!r} has no ceilings for {model.dtype}, and profile: analytic needs them")
+            timings[name] = AnalyticTiming(model, ceilings)
+        else:
+            timings[name] = profile.timing() if ceilings is None else ScaledTiming(profile, ceilings)
+    return timings
+
+
+def _place(scenario: Scenario, label: str, strategy: Strategy, world: World, fleet: Fleet) -> Placement:
+    try:
+        placement = strategy.place(world.model, fleet)
+        check_memory(placement, world.model, fleet)
+    except PlacementError as error:
+        raise PlacementError(f"{scenario.origin.name}: strategy {label!r}: {error}") from None
+    return placement
+
+
+# --- the run -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One strategy's one replication, as it travels to the process that simulates it."""
+
+    scenario: Scenario
+    label: str
+    strategy: Strategy
+    placement: Placement
+    replication: int
+    out: Path
+
+
+def _work(tasks: Sequence[_Task], jobs: int, profile: Profile | None) -> Iterator[Ran]:
+    if jobs == 1:
+        timings = _timings(tasks[0].scenario, profile)
+        for task in tasks:
+            yield _simulate(task, timings)
+        return
+    # Spawned, not forked: measuring may have left threads behind, and threads do not survive a fork.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_simulate_elsewhere, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _simulate_elsewhere(task: _Task) -> Ran:
+    """Simulate in a worker process, which reads the profile that the trace carries."""
+    file = task.out / PROFILE_FILE
+    profile = Profile.load(file) if file.exists() else None
+    return _simulate(task, _timings(task.scenario, profile))
+
+
+def _simulate(task: _Task, timings: Mapping[str, Timing]) -> Ran:
+    began_s = time.perf_counter()
+    world = build_world(task.scenario, task.replication, timings)
+    parts = TraceFolder.reopen(task.out).parts(task.label, task.replication)
+    simulate(world, task.strategy, task.placement, task.placement.holdings, parts.write)
+    return Ran(task.label, task.replication, time.perf_counter() - began_s)
+
+
+# --- provenance ----------------------------------------------------------------------------------
+
+
+def _facts(prepared: Prepared) -> dict[str, object]:
+    """What ``run.json`` tells of the run, whatever its end."""
+    scenario, profile = prepared.scenario, prepared.profile
+    world = build_world(scenario, 0, _timings(scenario, profile))
+    objectives = scenario.objectives.values()
+    return {
+        "name": scenario.name,
+        "scenario": {"file": scenario.origin.name, "digest": scenario.digest, "text": scenario.origin.text},
+        "seed": scenario.seed,
+        "replications": scenario.replications,
+        "horizon_s": scenario.horizon_s,
+        "warmup_s": scenario.warmup_s,
+        "objectives": {"ttft_s": objectives.ttft_s, "tpot_s": objectives.tpot_s, "e2e_s": objectives.e2e_s},
+        "model": {"name": world.model.name, "dtype": world.model.dtype, "digest": world.model.digest},
+        "strategies": list(prepared.strategies),
+        "options": {label: s.model_dump(mode="json") for label, s in prepared.strategies.items()},
+        "placements": {
+            label: [{"device": stage.device, "holds": str(stage.part)} for stage in placement.stages]
+            for label, placement in prepared.placements.items()
+        },
+        "profile": None
+        if profile is None
+        else {
+            "file": PROFILE_FILE,
+            "digest": profile.digest,
+            "measured_at": profile.measured_at,
+            "host": dict(profile.host),
+            "device": profile.device,
+            "threads": profile.threads,
+            "held_out_error": {"median": profile.held_out_error.median, "p95": profile.held_out_error.p95},
+        },
+        "links": {
+            via_of(link): {
+                "rate_bps": link.rate_bps if isinstance(link.rate_bps, int | float) else None,
+                "latency_s": link.latency_s,
+            }
+            for link in world.links
+        },
+        "n_devices": len(world.devices),
+        "machine": {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
+        "versions": _versions(),
+        "git": _git_revision(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in ("edgesim", "simpy", "numpy", "networkx", "pyarrow", "pydantic", "torch", "transformers"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # torch may be absent where a profile is at hand
+            continue
+    return found
+
+
+def _git_revision() -> dict[str, object] | None:
+    """Revision of edgesim's own checkout; None where it runs from an installed package."""
+    here = Path(__file__).parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        revision = _git(here, "rev-parse", "HEAD")
+        return {"revision": revision, "is_dirty": bool(_git(here, "status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()

@@ -1,0 +1,200 @@
+"""A conformance test for strategies: an author's whole test file is three lines.
+
+::
+
+    from edgesim.testing import check_strategy
+
+    def test_contract():
+        check_strategy(MyStrategy())
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from edgesim.engine.fleet import Fleet
+from edgesim.engine.link import via_of
+from edgesim.engine.simulation import simulate
+from edgesim.engine.world import Device, Endpoint, Link, Power, World
+from edgesim.errors import PlacementError
+from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.ceilings import Ceilings
+from edgesim.model.scaling import AnalyticTiming
+from edgesim.strategy import Placement, Strategy, check_memory
+from edgesim.trace.laws import violations
+from edgesim.trace.reader import Trace
+from edgesim.trace.writer import TraceFolder
+from edgesim.workload.arrivals import Poisson
+from edgesim.workload.lengths import Fixed, Uniform
+from edgesim.workload.requests import Workload
+
+__all__ = ["check_strategy", "worlds"]
+
+_LABEL = "checked"
+
+
+def check_strategy(strategy: Strategy) -> None:
+    """Check a strategy against its contract, on several small worlds.
+
+    The worlds have the groups ``source`` (where requests arise) and ``server``; one has a single device,
+    one two, one free links, one slow links with costly endpoints, one ends while requests are in flight,
+    one has little memory. A strategy may refuse a world with a ``PlacementError``, but not all of them.
+
+    What is checked on each world: ``place`` is pure, its placement and the strategy can travel to another
+    process, weights fit; the run obeys every law of the trace; every request ends as completed or failed,
+    or is censored by the horizon; completed requests have passed every block with every token, unless
+    the strategy exits early and says so; the same seed gives the same bytes, also when another run goes on
+    in the same process; the strategy itself is unchanged.
+
+    Raises
+    ------
+    AssertionError
+        Saying in a sentence what is not as it should be, and on which world.
+    """
+    before = strategy.model_dump_json()
+    served = [name for name, world in worlds().items() if _check_on(name, world, strategy)]
+    assert served, f"{strategy!r} refused every world; it must serve at least one of {', '.join(worlds())}"
+    assert strategy.model_dump_json() == before, f"{strategy!r} was changed by its own runs; keep state in the placement"
+
+
+def worlds() -> Mapping[str, World]:
+    """Worlds on which strategies are checked: small, different, and quick to simulate."""
+    wired, slow = Link(between=("", ""), rate_bps=1e8, latency_s=1e-3), Endpoint(overhead_s=2e-3, staging_bytes_per_s=1e8)
+    return {
+        "one device": _world(n_servers=0, link=wired),
+        "two devices": _world(n_servers=1, link=wired),
+        "free links": _world(n_servers=2, link=Link(between=("", ""), rate_bps=1e15)),
+        "slow links": _world(
+            n_servers=3, link=Link(between=("", ""), rate_bps=1e6, latency_s=0.02), endpoint=slow
+        ),
+        "a horizon": _world(n_servers=2, link=wired, horizon_s=3.0),
+        "little memory": _world(n_servers=2, link=wired, spare_tokens=40),
+        "little memory, no queue": _world(n_servers=2, link=wired, spare_tokens=40, memory_policy="reject"),
+    }
+
+
+def _world(
+    *,
+    n_servers: int,
+    link: Link,
+    endpoint: Endpoint | None = None,
+    horizon_s: float | None = None,
+    spare_tokens: int = 100_000,
+    memory_policy: Literal["queue", "reject"] = "queue",
+) -> World:
+    model = Architecture.from_config(
+        {
+            "model_type": "llama",
+            "hidden_size": 256,
+            "intermediate_size": 768,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 4,
+            "vocab_size": 4096,
+            "max_position_embeddings": 512,
+        },
+        name="check",
+        dtype="float32",
+    )
+    memory_bytes = model.weight_bytes(model.whole) + spare_tokens * model.kv_bytes_per_token(model.n_blocks)
+    ids = ["source-0", *(f"server-{i}" for i in range(n_servers))]
+    devices = {
+        id_: Device(
+            id=id_,
+            group=id_.partition("-")[0],
+            kind="check",
+            memory_bytes=memory_bytes,
+            timing=AnalyticTiming(model, Ceilings(2e9 * (1 + n), 5e8 * (1 + n), 1e-4)),
+            power=Power(idle_w=1.0, active_w=3.0, tx_w=0.5, rx_w=0.25),
+            endpoint=endpoint or Endpoint(),
+        )
+        for n, id_ in enumerate(ids)
+    }
+    pairs = [(a, b) for n, a in enumerate(ids) for b in ids[n + 1 :]]
+    return World(
+        model=model,
+        devices=devices,
+        links=tuple(Link(between=pair, rate_bps=link.rate_bps, latency_s=link.latency_s) for pair in pairs),
+        workload=Workload(
+            arrivals=Poisson(rate_hz=4.0),
+            prompt_tokens=Uniform(4, 24),
+            output_tokens=Fixed(6),
+            sources=("source-0",),
+            n_requests=20,
+            horizon_s=horizon_s,
+        ),
+        seed=1,
+        horizon_s=horizon_s,
+        memory_policy=memory_policy,
+    )
+
+
+def _check_on(name: str, world: World, strategy: Strategy) -> bool:
+    """Check one world; whether the strategy serves it."""
+    where = f"{strategy!r} on the world '{name}': "
+    try:
+        placement = strategy.place(world.model, Fleet.of(world))
+        check_memory(placement, world.model, Fleet.of(world))
+    except PlacementError:
+        return False
+    assert placement == strategy.place(world.model, Fleet.of(world)), (
+        f"{where}place gave two different placements for one fleet; it must be pure"
+    )
+    strategy, placement = pickle.loads(pickle.dumps((strategy, placement)))
+    with tempfile.TemporaryDirectory() as folder:
+        first = _run(Path(folder) / "first", world, strategy, placement)
+        sentences = violations(first)
+        assert not sentences, f"{where}{'; '.join(sentences)}"
+        for sentence in _unserved(first, world):
+            raise AssertionError(where + sentence)
+        with ThreadPoolExecutor(2) as pool:  # two runs at once in one process
+            again = list(pool.map(lambda n: _run(Path(folder) / n, world, strategy, placement), ("second", "third")))
+        for other in again:
+            assert _digest(other) == _digest(first), (
+                f"{where}two runs with one seed differ; draw no randomness of your own and share no state between runs"
+            )
+    return True
+
+
+def _run(folder: Path, world: World, strategy: Strategy, placement: Placement) -> Trace:
+    trace = TraceFolder(folder)
+    links = {via_of(link): {"latency_s": link.latency_s} for link in world.links}
+    trace.write_run({"status": "complete", "strategies": [_LABEL], "links": links})
+    simulate(world, strategy, placement, placement.holdings, trace.parts(_LABEL, 0).write)
+    return Trace(folder)
+
+
+def _unserved(trace: Trace, world: World) -> Iterator[str]:
+    """Say what was not served, or not computed."""
+    requests, spans = trace.requests(_LABEL, 0), trace.spans(_LABEL, 0)
+    if len(requests) != sum(1 for _ in world.requests()):
+        yield f"{len(requests)} requests are told of, {sum(1 for _ in world.requests())} arrived"
+    if world.horizon_s is None and (requests["outcome"] == "censored").any():
+        yield "a request never ended, though the run had no horizon"
+    passed = _block_passes(spans)
+    for asked in requests[requests["outcome"] == "completed"].itertuples():
+        n_passes = world.model.n_blocks * (asked.n_prompt_tokens + asked.n_output_tokens - 1)
+        n_done = passed.get(asked.request_id, 0)
+        if n_done != n_passes and pd.isna(asked.mean_exit_block):
+            yield f"request {asked.request_id} took {n_done} passes of a token through a block, it needs {n_passes}"
+
+
+def _block_passes(spans: pd.DataFrame) -> dict[int, int]:
+    """Passes of a token through a block, by request."""
+    work = spans[spans["kind"] == "compute"]
+    n_blocks = work["via"].astype(str).map(lambda text: Slice.parse(text).n_blocks)
+    return {int(k): int(n) for k, n in (n_blocks * work["n_tokens"]).groupby(work["request_id"]).sum().items()}
+
+
+def _digest(trace: Trace) -> str:
+    parts = sorted(trace.path.rglob("*.parquet"))
+    return json.dumps({str(part.relative_to(trace.path)): part.read_bytes().hex() for part in parts})

@@ -1,0 +1,208 @@
+"""Universal statements, on worlds that Hypothesis makes up."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from miniature import PerBlock, Tables, device, model, run, world
+
+from edgesim.engine.fleet import Fleet
+from edgesim.engine.world import Endpoint, Link, Power, World
+from edgesim.strategies.local import Local
+from edgesim.strategies.offload import Offload
+from edgesim.strategies.pipeline import Pipeline
+from edgesim.strategy import Strategy
+from edgesim.testing import worlds
+from edgesim.trace.laws import violations
+from edgesim.trace.reader import Trace
+from edgesim.trace.writer import TraceFolder
+from edgesim.workload.arrivals import Gamma, Poisson
+from edgesim.workload.lengths import Uniform
+
+STRATEGIES: tuple[Strategy, ...] = (
+    Local(),
+    Offload(to=("d-1", "d-2")),
+    Pipeline(partition="even"),
+    Pipeline(partition="latency", over=("d-1", "d-2")),
+)
+
+rates = st.floats(0.05, 5.0)
+durations = st.floats(0.0, 0.5)
+
+
+@st.composite
+def made_up(draw: st.DrawFn) -> World:
+    """Three devices with made-up speeds, endpoints and power, fully linked; two of them are sources."""
+    tight = draw(st.booleans())
+    room = 60 * model().kv_bytes_per_token(4) if tight else 1 << 40
+    devices = [
+        device(
+            f"d-{i}",
+            PerBlock(draw(st.floats(0.001, 0.2)), head_s=draw(durations)),
+            memory_bytes=model().weight_bytes(model().whole) + room,
+            power=Power(idle_w=1.0, active_w=draw(rates), tx_w=draw(rates), rx_w=draw(rates)),
+            endpoint=Endpoint(overhead_s=draw(durations), on_compute=draw(st.booleans())),
+        )
+        for i in range(3)
+    ]
+    links = [
+        Link(between=(a.id, b.id), rate_bps=draw(st.floats(1e5, 1e9)), latency_s=draw(durations))
+        for a, b in itertools.combinations(devices, 2)
+    ]
+    return world(
+        devices,
+        links,
+        arrivals=Gamma(draw(rates), draw(st.floats(0.2, 3.0))),
+        prompt=Uniform(1, 20),
+        output=Uniform(1, 6),
+        n_requests=25,
+        horizon_s=draw(st.sampled_from([None, 5.0, 30.0])),
+        sources=("d-0", "d-1"),
+        seed=draw(st.integers(0, 1000)),
+        memory_policy=draw(st.sampled_from(["queue", "reject"])),
+    )
+
+
+def serve(there: World, strategy: Strategy) -> Tables:
+    return run(there, strategy, strategy.place(there.model, Fleet.of(there)))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(there=made_up(), strategy=st.sampled_from(STRATEGIES))
+def test_every_trace_obeys_the_laws(there: World, strategy: Strategy, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("trace")
+    folder = TraceFolder(path)
+    links = {"--".join(sorted(link.between)): {"latency_s": link.latency_s} for link in there.links}
+    folder.write_run({"strategies": ["one"], "links": links})
+    placement = strategy.place(there.model, Fleet.of(there))
+    run_to_parts(there, strategy, placement, folder)
+    assert violations(Trace(path)) == []
+
+
+def run_to_parts(there: World, strategy: Strategy, placement: object, folder: TraceFolder) -> None:
+    from edgesim.engine.simulation import simulate
+
+    simulate(there, strategy, placement, placement.holdings, folder.parts("one", 0).write)
+
+
+@settings(max_examples=25, deadline=None)
+@given(there=made_up(), strategy=st.sampled_from(STRATEGIES))
+def test_conservation(there: World, strategy: Strategy) -> None:
+    """Requests, memory and work: what came in has gone out, or is still there."""
+    ran = serve(there, strategy)
+    assert sorted(ran.requests["request_id"]) == [r.id for r in there.requests()]
+    held = {id_: 0 for id_ in there.devices}
+    for device_id, memory in ran.cluster.memories.items():
+        assert memory.used_bytes <= memory.peak_bytes <= memory.capacity_bytes
+        held[device_id] = memory.used_bytes - memory.resident_bytes
+    if there.horizon_s is None:
+        assert set(held.values()) == {0}
+        assert all(host.n_requests == 0 for host in ran.cluster.hosts.values())
+
+
+@settings(max_examples=20, deadline=None)
+@given(there=made_up(), strategy=st.sampled_from(STRATEGIES))
+def test_littles_law_on_every_queue(there: World, strategy: Strategy) -> None:
+    """L = lambda W, exactly, over a drained run: the number present, integrated, against the sum of sojourns."""
+    ran = serve(replace(there, horizon_s=None, workload=replace(there.workload, horizon_s=None)), strategy)
+    spans = ran.spans[ran.spans["kind"].isin(["compute", "send", "endpoint", "wait"])]
+    for queue, visits in spans.groupby(["kind", "device", "peer"], observed=True, dropna=False):
+        arrivals, departures = visits["asked_at_s"].to_numpy(), visits["ended_at_s"].to_numpy()
+        instants = np.concatenate([arrivals, departures])
+        steps = np.concatenate([np.ones(len(arrivals)), -np.ones(len(departures))])
+        order = np.lexsort((-steps, instants))
+        present = np.cumsum(steps[order])
+        assert present.min() >= 0, queue
+        assert present[-1] == 0, queue
+        duration_s = instants.max() - instants.min()
+        mean_present = float(np.sum(present[:-1] * np.diff(instants[order]))) / duration_s if duration_s else 0.0
+        rate_hz = len(visits) / duration_s if duration_s else 0.0
+        mean_sojourn_s = float((departures - arrivals).mean())
+        assert math.isclose(mean_present, rate_hz * mean_sojourn_s, rel_tol=1e-9, abs_tol=1e-9), queue
+
+
+def doubled(there: World) -> World:
+    """Every duration twice as long, every rate half as high."""
+    arrivals = there.workload.arrivals
+    assert isinstance(arrivals, Gamma | Poisson)
+    devices = {
+        id_: replace(
+            d,
+            timing=PerBlock(2 * d.timing.block_s, 2 * d.timing.head_s),
+            endpoint=replace(d.endpoint, overhead_s=2 * d.endpoint.overhead_s,
+                             staging_bytes_per_s=d.endpoint.staging_bytes_per_s / 2),
+        )
+        for id_, d in there.devices.items()
+    }
+    links = tuple(replace(link, rate_bps=link.rate_bps / 2, latency_s=2 * link.latency_s) for link in there.links)
+    horizon_s = None if there.horizon_s is None else 2 * there.horizon_s
+    workload = replace(
+        there.workload, arrivals=replace(arrivals, rate_hz=arrivals.rate_hz / 2), horizon_s=horizon_s
+    )
+    return replace(there, devices=devices, links=links, workload=workload, horizon_s=horizon_s)
+
+
+@settings(max_examples=30, deadline=None)
+@given(there=made_up(), strategy=st.sampled_from(STRATEGIES))
+def test_doubling_every_duration_doubles_every_timestamp_bit_for_bit(there: World, strategy: Strategy) -> None:
+    """Multiplication by two is exact in binary floating point, so any unit mixed up anywhere shows."""
+    placement = strategy.place(there.model, Fleet.of(there))
+    once, twice = run(there, strategy, placement), run(doubled(there), strategy, placement)
+    for before, after in ((once.spans, twice.spans), (once.requests, twice.requests)):
+        assert len(before) == len(after)
+        instants = [column for column in before.columns if column.endswith("_at_s")]
+        for column in instants:
+            assert np.array_equal(2 * before[column].to_numpy(), after[column].to_numpy(), equal_nan=True), column
+        same = [c for c in before.columns if c not in instants and not c.endswith("_j")]
+        assert before[same].equals(after[same])
+
+
+def test_one_rate_left_as_it_was_is_caught() -> None:
+    """The doubling test can fail: leave one link at its old rate."""
+    there = next(w for name, w in worlds().items() if name == "slow links")
+    devices = {id_: replace(d, timing=PerBlock(0.01)) for id_, d in there.devices.items()}
+    there = replace(there, devices=devices)
+    wrong = doubled(there)
+    wrong = replace(wrong, links=(replace(wrong.links[0], rate_bps=there.links[0].rate_bps), *wrong.links[1:]))
+    strategy = Offload(to=("server-0",))
+    once, twice = serve(there, strategy), serve(wrong, strategy)
+    assert not np.array_equal(2 * once.spans["ended_at_s"].to_numpy(), twice.spans["ended_at_s"].to_numpy())
+
+
+@settings(max_examples=15, deadline=None)
+@given(there=made_up(), strategy=st.sampled_from(STRATEGIES))
+def test_the_same_seed_gives_the_same_run(there: World, strategy: Strategy) -> None:
+    once, again = serve(there, strategy), serve(there, strategy)
+    assert once.spans.equals(again.spans)
+    assert once.requests.equals(again.requests)
+    assert once.devices.equals(again.devices)
+
+
+@settings(max_examples=15, deadline=None)
+@given(there=made_up())
+def test_every_strategy_meets_the_same_requests(there: World) -> None:
+    drawn = ["request_id", "source", "sample", "arrived_at_s", "n_prompt_tokens", "n_output_tokens"]
+    told = [serve(there, s).requests.sort_values("request_id", ignore_index=True)[drawn] for s in STRATEGIES]
+    for other in told[1:]:
+        assert told[0].equals(other)
+
+
+@settings(max_examples=15, deadline=None)
+@given(there=made_up())
+def test_on_a_network_that_costs_nothing_a_lone_request_takes_its_compute(there: World) -> None:
+    """The pipeline over free links is the sum of its parts."""
+    free = tuple(replace(link, rate_bps=math.inf, latency_s=0.0) for link in there.links)
+    devices = {id_: replace(d, endpoint=Endpoint()) for id_, d in there.devices.items()}
+    lone = replace(there.workload, n_requests=1, horizon_s=None)
+    there = replace(there, links=free, devices=devices, workload=lone, horizon_s=None)
+    ran = serve(there, Pipeline(partition="even"))
+    (asked,) = there.requests()
+    work = ran.spans[ran.spans["kind"] == "compute"]
+    busy_s = float((work["ended_at_s"] - work["started_at_s"]).sum())
+    assert ran.requests["ended_at_s"][0] - asked.arrived_at_s == pytest.approx(busy_s, rel=1e-12)
