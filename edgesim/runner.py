@@ -18,8 +18,9 @@ from edgesim.engine.link import via_of
 from edgesim.engine.simulation import simulate
 from edgesim.engine.world import World
 from edgesim.errors import InputError, PlacementError, ProfileError, ScenarioError
-from edgesim.measure.cache import ensure_profile
+from edgesim.measure.cache import DEFAULT_BUDGET_S, cached_profile, ensure_profile, profile_path
 from edgesim.measure.grid import Grid
+from edgesim.model.ceilings import Ceilings
 from edgesim.model.profile import Profile, Timing
 from edgesim.model.scaling import AnalyticTiming, ScaledTiming
 from edgesim.scenario.build import build_world, extent, kinds_used
@@ -29,11 +30,14 @@ from edgesim.scenario.schema import Scenario
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
+from edgesim.workload.requests import Extent
 
 __all__ = ["Measuring", "Prepared", "Ran", "free_folder", "prepare", "run"]
 
 PROFILE_FILE = "profile.parquet"
-DEFAULT_BUDGET_S = 60.0
+
+_UNMEASURED_HOST = Ceilings(flop_per_s=1e11, bytes_per_s=1e10, overhead_s=1e-4)
+"""A laptop's order of magnitude, by which `check` places a model on a host that has not been measured."""
 
 Measuring = Callable[[float, float, str], None]
 """Progress of measuring: seconds done, seconds in all, and what is being measured."""
@@ -67,7 +71,7 @@ class Ran:
 
 
 def prepare(
-    scenario: Scenario, *, only: Sequence[str] = (), measuring: Measuring | None = None
+    scenario: Scenario, *, only: Sequence[str] = (), measure: bool = True, measuring: Measuring | None = None
 ) -> Prepared:
     """Get the profile, and let every strategy place the model.
 
@@ -75,6 +79,9 @@ def prepare(
     ----------
     only
         Labels of the strategies to take; all if empty.
+    measure
+        Whether to measure a profile that is not at hand; if not, strategies are placed by the ceilings of
+        the device kinds, which is good enough to look at but not to run.
     measuring
         Told of the progress where the profile has to be measured first.
 
@@ -89,7 +96,7 @@ def prepare(
         raise ScenarioError(
             f"{scenario.origin.name}: $.workload: no request arrives before the horizon; lengthen it or raise the rate"
         )
-    profile = _profile(scenario, longest.n_prompt_tokens, longest.n_tokens, measuring)
+    profile = _profile(scenario, longest, measure, measuring)
     world = build_world(scenario, 0, _timings(scenario, profile))
     for device in world.devices.values():
         if device.timing is not None:
@@ -156,7 +163,7 @@ def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[
 
 
 def _profile(
-    scenario: Scenario, max_new: int, max_tokens: int, measuring: Measuring | None
+    scenario: Scenario, longest: Extent, measure: bool, measuring: Measuring | None
 ) -> Profile | None:
     if scenario.profile.use == "analytic":
         return None
@@ -171,13 +178,12 @@ def _profile(
                 "name a profile of this model, or write auto"
             )
         return profile
-    return ensure_profile(
-        model,
-        threads=scenario.profile.threads,
-        grid=Grid.covering(max_new, max_tokens),
-        budget_s=scenario.profile.budget_s or DEFAULT_BUDGET_S,
-        progress=measuring,
-    )
+    grid = Grid.covering(longest.n_prompt_tokens, longest.n_tokens).within(model)
+    threads = scenario.profile.threads or os.cpu_count() or 1
+    if not measure:
+        return cached_profile(profile_path(model, threads=threads, device="cpu", grid=grid))
+    budget_s = scenario.profile.budget_s or DEFAULT_BUDGET_S
+    return ensure_profile(model, threads=threads, grid=grid, budget_s=budget_s, progress=measuring)
 
 
 def _timings(scenario: Scenario, profile: Profile | None) -> dict[str, Timing]:
@@ -187,9 +193,7 @@ def _timings(scenario: Scenario, profile: Profile | None) -> dict[str, Timing]:
     for name, kind in kinds_used(scenario).items():
         ceilings = kind.ceilings(model.dtype)
         if profile is None:
-            if ceilings is None:
-                raise ScenarioError(f"kind {name!r} has no ceilings for {model.dtype}, and profile: analytic needs them")
-            timings[name] = AnalyticTiming(model, ceilings)
+            timings[name] = AnalyticTiming(model, ceilings or _UNMEASURED_HOST)
         else:
             timings[name] = profile.timing() if ceilings is None else ScaledTiming(profile, ceilings)
     return timings

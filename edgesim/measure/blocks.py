@@ -114,9 +114,9 @@ class Excerpt:
     def time_steps(self, shape: Shape) -> tuple[float, float]:
         """Generate a few tokens behind a prompt; return what the first and each further one cost outside.
 
-        *Outside* the model, that is: between the head of one pass and the embedding of the next: casting and processing the
-        logits, choosing the token, testing whether to stop, preparing the next inputs. For the first token
-        it includes what `generate` does before its first pass.
+        *Outside* the model, that is: between the head of one pass and the embedding of the next, where the
+        logits are cast and processed, the token is chosen, stopping is tested and the next inputs are
+        prepared. For the first token it includes what `generate` does before its first pass.
         """
         ids = self._token_ids(shape)
         self._marks.clear()

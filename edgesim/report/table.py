@@ -18,11 +18,11 @@ from edgesim.statistics.summary import Objectives, Outcomes
 
 __all__ = ["About", "ComparisonTable", "as_json"]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 HEADLINE = "e2e_mean_s"  # the metric whose difference to the first strategy is shown
-UNDEFINED = "–"
+UNDEFINED = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,33 +78,40 @@ class _Column:
 
 def _columns(comparison: Comparison) -> list[_Column]:
     rows = comparison.rows
-    ttft_unit = _time_unit(rows, "ttft_p50_s", "ttft_p95_s")
-    tpot_unit = _time_unit(rows, "tpot_p50_s")
-    e2e_unit = _time_unit(rows, HEADLINE)
+    ttft_scale, ttft_unit = _time_unit(rows, "ttft_p50_s", "ttft_p95_s")
+    tpot_scale, tpot_unit = _time_unit(rows, "tpot_p50_s")
+    e2e_scale, e2e_unit = _time_unit(rows, HEADLINE)
 
-    def column(head: str, cell: Callable[[Row], Text], rank: int) -> _Column:
+    def column(rank: int, head: str, cell: Callable[[Row], Text]) -> _Column:
         return _Column(head, tuple(cell(row) for row in rows), rank)
 
     columns = [
         _Column("strategy", tuple(Text(row.strategy, style="bold") for row in rows), 0, justify_left=True),
         column(
-            f"TTFT {ttft_unit[1]}\np50 / p95", lambda r: _pair(r, "ttft_p50_s", "ttft_p95_s", ttft_unit[0]), 2
+            3, f"TTFT {ttft_unit}\np50/p95", lambda row: _pair(row, "ttft_p50_s", "ttft_p95_s", ttft_scale)
         ),
-        column(f"TPOT {tpot_unit[1]}\np50", lambda r: _plain(r.estimates["tpot_p50_s"], tpot_unit[0]), 6),
-        column(f"E2E {e2e_unit[1]}\nmean", lambda r: _with_interval(r.estimates[HEADLINE], e2e_unit[0]), 0),
-        column("Δ E2E %\nvs first", _difference, 0),
-        column("tokens/s\n", lambda r: _plain(r.estimates["output_tokens_per_s"]), 5),
-        column("good/s\n(met)", _goodput, 3),
-        column("J/token\nactive / all", lambda r: _pair(r, "active_j_per_token", "total_j_per_token"), 4),
-        column("done / failed\n/ cut off", lambda r: _outcomes(r.outcomes), 1),
+        column(7, f"TPOT {tpot_unit}\np50", lambda row: _plain(row, "tpot_p50_s", tpot_scale)),
+        column(0, f"E2E {e2e_unit}\nmean", lambda row: _with_interval(row, HEADLINE, e2e_scale)),
+        column(0, "Δ E2E %\nvs first", _difference),
+        column(6, "tokens\n/s", lambda row: _plain(row, "output_tokens_per_s")),
+        column(8, "good\n/s", lambda row: _plain(row, "goodput_per_s")),
+        column(4, "met\n%", _attainment),
+        column(5, "J/token\nactive/all", lambda row: _pair(row, "active_j_per_token", "total_j_per_token")),
+        column(2, "done/failed\n/cut off", lambda row: _outcomes(row.outcomes)),
     ]
-    if len({row.origins for row in rows}) > 1:  # else the line above says it for all
-        columns.append(column("compute\ntimes", lambda r: Text("+".join(r.origins) or UNDEFINED), 7))
+    if not _shared_origins(rows):
+        columns.append(column(1, "times", lambda row: Text("+".join(o[0].upper() for o in row.origins))))
     return [column for column in columns if column.rank == 0 or _says_something(column)]
 
 
+def _shared_origins(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return what all rows' compute times come from, if that is the same for all."""
+    different = {row.origins for row in rows}
+    return next(iter(different)) if len(different) == 1 else ()
+
+
 def _says_something(column: _Column) -> bool:
-    return any(cell.plain != UNDEFINED for cell in column.cells)
+    return any(cell.plain not in ("", UNDEFINED) for cell in column.cells)
 
 
 def _fitting(columns: Sequence[_Column], console: Console, options: ConsoleOptions) -> list[_Column]:
@@ -119,7 +126,7 @@ def _fitting(columns: Sequence[_Column], console: Console, options: ConsoleOptio
 
 
 def _table(columns: Sequence[_Column]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="")
     for column in columns:
         justify = "left" if column.justify_left else "right"
         table.add_column(column.head, justify=justify, vertical="bottom", overflow="fold")  # type: ignore[arg-type]
@@ -137,42 +144,36 @@ def _headline(comparison: Comparison, about: About) -> str:
         + (f" of {_duration(about.horizon_s)}" if about.horizon_s else ""),
         f"seed {about.seed}",
     ]
-    origins = {row.origins for row in comparison.rows}
-    if len(origins) == 1 and any(origins):
-        parts.append(f"compute times {' and '.join(*origins)}")
+    if origins := _shared_origins(comparison.rows):
+        parts.append(f"times {' and '.join(origins)}")
     return f"{about.scenario}: {', '.join(parts)}"
 
 
 def _definitions(comparison: Comparison, about: About, n_left_out: int) -> str:
     rows = comparison.rows
     n_least = min((len(row.replications) for row in rows), default=0)
-    percent = f"{comparison.confidence:.0%}"
-    lines = [
-        "TTFT, TPOT, E2E: of completed requests, first and last token as delivered to the user. Percentiles: "
-        "linear, mean over replications."
-    ]
-    if n_least < 2:
-        lines.append("One replication: no intervals, nothing can be called significant.")
+    notes = ["Times at the user, of completed requests", "percentiles linear, averaged over replications"]
+    if n_least > 1:
+        notes.append(f"± {comparison.confidence:.0%} Student t over {n_least} replications")
     else:
-        lines.append(f"±: {percent} Student t over {n_least} replications.")
+        notes.append("one replication, so no intervals")
     if len(rows) > 1:
-        star = " * excludes 0." if n_least > 1 else ""
-        lines.append(f"Δ: paired by replication, in % of {rows[0].strategy}'s mean.{star}")
+        star = ", * excludes 0" if n_least > 1 else ""
+        notes.append(f"Δ paired by replication, in % of {rows[0].strategy}'s mean{star}")
     if asked := _asked(about.objectives):
-        lines.append(
-            f"good: completed with {asked}; met: share of all requests, failed and cut off count as missed."
-        )
-    if about.warmup_s:
-        lines.append(f"Arrivals in the first {_duration(about.warmup_s)} are left out (warm-up).")
+        notes.append(f"good, met: completed with {asked}, of all requests")
     if any(row.outcomes.censored for row in rows):
-        lines.append("cut off: still in flight at the end.")
+        notes.append("cut off: in flight at the end")
+    if about.warmup_s:
+        notes.append(f"warm-up of {_duration(about.warmup_s)} left out")
     if any(_is_partial(row, estimate) for row in rows for estimate in row.estimates.values()):
-        lines.append("†: undefined in some replications, mean of the others.")
+        notes.append("†: undefined in some replications, mean of the others")
+    if not _shared_origins(rows):
+        notes.append("compute times: M measured, S scaled from a measured device, A analytic")
     if n_left_out:
-        lines.append(
-            f"Narrow terminal: {n_left_out} column{'' if n_left_out == 1 else 's'} left out; --json has all."
-        )
-    return " ".join(lines)
+        columns = "1 column" if n_left_out == 1 else f"{n_left_out} columns"
+        notes.append(f"{columns} left out at this width, --json has all")
+    return "; ".join(notes) + "."
 
 
 def _asked(objectives: Objectives | None) -> str:
@@ -211,26 +212,31 @@ def _is_partial(row: Row, estimate: Estimate | None) -> bool:
     return estimate is not None and estimate.n < len(row.replications)
 
 
-def _plain(estimate: Estimate | None, scale: float = 1.0) -> Text:
-    return Text(UNDEFINED if estimate is None else _number(estimate.mean / scale))
+def _mark(row: Row, estimate: Estimate) -> str:
+    return "†" if _is_partial(row, estimate) else ""
+
+
+def _plain(row: Row, name: str, scale: float = 1.0) -> Text:
+    estimate = row.estimates[name]
+    return Text(UNDEFINED if estimate is None else _number(estimate.mean / scale) + _mark(row, estimate))
 
 
 def _pair(row: Row, first: str, second: str, scale: float = 1.0) -> Text:
     one, two = row.estimates[first], row.estimates[second]
     if one is None or two is None:
         return Text(UNDEFINED)
-    mark = "†" if _is_partial(row, one) else ""
-    return Text(f"{_number(one.mean / scale)} / {_number(two.mean / scale)}{mark}")
+    return Text(f"{_number(one.mean / scale)}/{_number(two.mean / scale)}{_mark(row, one)}")
 
 
-def _with_interval(estimate: Estimate | None, scale: float) -> Text:
+def _with_interval(row: Row, name: str, scale: float) -> Text:
+    estimate = row.estimates[name]
     if estimate is None:
         return Text(UNDEFINED)
     mean = estimate.mean / scale
     text = _number(mean)
     if estimate.half_width is not None:
         text += f" ±{estimate.half_width / scale:,.{_decimals(mean)}f}"
-    return Text(text)
+    return Text(text + _mark(row, estimate))
 
 
 def _difference(row: Row) -> Text:
@@ -241,24 +247,22 @@ def _difference(row: Row) -> Text:
     if difference.half_width is not None and difference.mean:
         text += f" ±{abs(difference.half_width / difference.mean * percent):.1f}"
     if not difference.excludes_zero:
-        return Text(f"{text}  ")
+        return Text(f"{text}  " if difference.half_width is not None else text)
     return Text(f"{text} *", style="green" if difference.mean < 0 else "red")
 
 
-def _goodput(row: Row) -> Text:
-    good, met = row.estimates["goodput_per_s"], row.estimates["attainment"]
-    if good is None or met is None:
-        return Text(UNDEFINED)
-    return Text(f"{_number(good.mean)} ({met.mean:.0%})")
+def _attainment(row: Row) -> Text:
+    met = row.estimates["attainment"]
+    return Text(UNDEFINED if met is None else f"{100 * met.mean:.0f}")
 
 
 def _outcomes(outcomes: Outcomes) -> Text:
     return Text.assemble(
-        f"{outcomes.completed:,}",
-        " / ",
-        (f"{outcomes.failed:,}", "red" if outcomes.failed else ""),
-        " / ",
-        (f"{outcomes.censored:,}", "yellow" if outcomes.censored else ""),
+        f"{outcomes.completed}",
+        "/",
+        (f"{outcomes.failed}", "red" if outcomes.failed else ""),
+        "/",
+        (f"{outcomes.censored}", "yellow" if outcomes.censored else ""),
     )
 
 

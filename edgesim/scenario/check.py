@@ -15,7 +15,7 @@ from edgesim.scenario.problems import Problem
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import Layout, lay_out
 
-__all__ = ["architecture", "find_problems", "known_kinds", "profile_file", "sources"]
+__all__ = ["architecture", "find_problems", "known_kinds", "named_architecture", "profile_file", "sources"]
 
 
 def find_problems(scenario: Scenario) -> list[Problem]:
@@ -52,11 +52,23 @@ def architecture(scenario: Scenario) -> Architecture:
     InputError
         If it is neither, or of a family that edgesim does not read.
     """
-    name, dtype = scenario.model.architecture, scenario.model.dtype
+    return named_architecture(
+        scenario.model.architecture, dtype=scenario.model.dtype, folder=scenario.origin.folder
+    )
+
+
+def named_architecture(name: str, *, dtype: str, folder: FilePath | None = None) -> Architecture:
+    """Read a model by its name in the catalogue, or by the path of its config, relative to `folder`.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or of a family that edgesim does not read.
+    """
     models = catalogue.models()
     if name in models:
         return models[name].architecture(dtype)
-    path = scenario.origin.folder / FilePath(name).expanduser()
+    path = (folder or FilePath()) / FilePath(name).expanduser()
     if path.exists():
         return Architecture.from_path(path, dtype=dtype)
     raise InputError(

@@ -29,7 +29,7 @@ class Offload(Strategy):
     Not modelled: the delay with which a dispatcher learns the servers' state.
     """
 
-    to: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = Field(
+    to: Annotated[tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...]), Field(min_length=1)] = Field(
         description="Server, group of servers, or a list of either"
     )
     choose: Literal["least-loaded", "first"] = Field(

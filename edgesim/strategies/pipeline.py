@@ -70,7 +70,7 @@ class Pipeline(Strategy):
         description="even; mdi (the starter holds fewer blocks, Macario et al. 2025); latency (the chain of "
         "least latency, Zhang et al. 2024, memory respected exactly); or the number of blocks of each stage",
     )
-    over: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
+    over: Annotated[tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])] = Field(
         (),
         description="Devices or groups that may take part, the starter first; all that compute if not given. "
         "`latency` chooses among them; the other partitions use every one",

@@ -1,0 +1,334 @@
+"""The command line. Exit status: 0 done; 2 the user's input is wrong (one message); 1 a bug (traceback)."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from edgesim.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesim.model.profile import Profile
+    from edgesim.runner import Prepared, Ran
+    from edgesim.scenario.schema import Scenario
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="edgesim",
+    help="Simulate ways of serving LLMs over edge devices, charged with measured compute.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a shipped one.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change the scenario, such as workload.arrivals.poisson='1 Hz'."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
+
+
+def main() -> None:
+    """Run the command line; the console script's entry point."""
+    try:
+        app()
+    except InputError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), markup=False)
+        sys.exit(2)
+
+
+@app.command()
+def run(
+    scenario: ScenarioName,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the trace; by default traces/NAME, numbered if it exists.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
+    replications: Annotated[int | None, typer.Option(help="Another number of replications.")] = None,
+    strategy: Annotated[list[str] | None, typer.Option(help="Label of a strategy to run; repeatable.")] = None,
+    set_: Overrides = None,
+    jobs: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite an earlier trace in --out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON, in full precision.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate every strategy of a scenario, write the trace, and compare."""
+    from edgesim import runner
+    from edgesim.report.comparison import about, comparison
+    from edgesim.report.table import ComparisonTable
+    from edgesim.report.table import as_json as table_as_json
+
+    notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    asked = _load(scenario, set_, seed=seed, replications=replications)
+    with _progress(notes) as tell:
+        prepared = runner.prepare(asked, only=strategy or (), measuring=tell)
+    if prepared.profile is not None:
+        notes.print(_profile_line(prepared.profile), style="dim", markup=False)
+    folder = out or runner.free_folder(Path("traces"), asked.name)
+    with _counting(notes, prepared) as told:
+        trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)
+    compared = comparison(trace)
+    if as_json:
+        typer.echo(json.dumps(table_as_json(compared, about(trace)) | {"trace": str(folder)}, indent=2))
+    else:
+        Console(highlight=False).print(ComparisonTable(compared, about(trace)))
+    notes.print(f"trace: {folder}", style="dim", markup=False)
+
+
+@app.command()
+def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) -> None:
+    """Find every mistake of a scenario, and show where its strategies would place the model.
+
+    Nothing is measured: without a profile at hand, planners go by the device kinds' ceilings.
+    """
+    from edgesim import runner
+    from edgesim.scenario.build import extent
+
+    asked = _load(scenario, set_)
+    prepared = runner.prepare(asked, measure=False)
+    console = Console(quiet=quiet, highlight=False)
+    longest = extent(asked)
+    console.print(
+        f"{asked.origin.name} is sound: {longest.n_requests} requests at most per replication, "
+        f"prompts up to {longest.n_prompt_tokens} tokens, {longest.n_tokens} tokens with the answer",
+        markup=False,
+        soft_wrap=True,
+    )
+    table = _table("strategy", "device", "holds")
+    for label, placement in prepared.placements.items():
+        for number, stage in enumerate(placement.stages):
+            table.add_row("" if number else label, stage.device, str(stage.part))
+    console.print(table)
+    if prepared.profile is None and asked.profile.use != "analytic":
+        console.print("no profile is at hand yet, so planners went by the kinds' ceilings", style="dim")
+
+
+@app.command()
+def profile(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the catalogue, a folder or a config file.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the profile here, too.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16.")] = "bfloat16",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="Threads; by default one per core.", min=1)] = None,
+    budget: Annotated[str, typer.Option(help="How long to measure, such as '60 s'.")] = "60 s",
+    max_prompt: Annotated[int, typer.Option(help="Longest prompt to cover.", min=1)] = 256,
+    max_context: Annotated[int, typer.Option(help="Longest context to cover.", min=1)] = 512,
+    batch: Annotated[list[int] | None, typer.Option(help="Batch size to cover; repeatable.", min=1)] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Time the parts of a model on this machine, by real forward passes."""
+    from edgesim.measure.cache import ensure_profile
+    from edgesim.measure.grid import Grid
+    from edgesim.scenario.check import named_architecture
+    from edgesim.units import UnitError, parse
+
+    try:
+        budget_s = parse(budget, "time")
+    except UnitError as error:
+        raise InputError(f"--budget: {error}") from None
+    notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    architecture = named_architecture(model, dtype=dtype)
+    grid = Grid.covering(max_prompt, max_context, tuple(batch or (1,)))
+    with _progress(notes) as tell:
+        measured = ensure_profile(
+            architecture,
+            threads=threads or os.cpu_count() or 1,
+            device=device,
+            grid=grid,
+            budget_s=budget_s,
+            progress=tell,
+            refresh=refresh,
+        )
+    if output is not None:
+        measured.save(output)
+        notes.print(f"saved as {output}", style="dim", markup=False)
+    _print_profile(Console(highlight=False), measured)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[
+        str, typer.Argument(metavar="[strategies|devices|models|scenarios]", help="What to list.")
+    ] = "strategies",
+) -> None:
+    """List what scenarios can name."""
+    listings = {"strategies": _strategies, "devices": _devices, "models": _models, "scenarios": _scenarios}
+    if what not in listings:
+        raise InputError(f"edgesim list: {what!r} is not known; expected {', '.join(listings)}")
+    Console(highlight=False).print(listings[what]())
+
+
+@app.command()
+def schema(output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None) -> None:
+    """Print the JSON Schema of scenario files, installed strategies included, for editors."""
+    from edgesim.scenario.json_schema import json_schema
+    from edgesim.strategy import discover
+
+    text = json.dumps(json_schema(discover()), indent=2) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+def _load(scenario: str, overrides: list[str] | None, **numbers: int | None) -> Scenario:
+    from edgesim.scenario.load import load
+
+    given = [f"{name}={number}" for name, number in numbers.items() if number is not None]
+    return load(scenario, [*(overrides or ()), *given])
+
+
+def _profile_line(profile: Profile) -> str:
+    error = profile.held_out_error
+    return (
+        f"profile: {profile.architecture.name} ({profile.architecture.dtype}) on {profile.host['cpu']}, "
+        f"{profile.threads} threads, {profile.measured_at}; held-out error {error.median:.1%} (median), "
+        f"{error.p95:.1%} (p95)"
+    )
+
+
+def _print_profile(console: Console, profile: Profile) -> None:
+    table = _table("component", "phase", "batch", "tokens", "time", "spread", "repeats")
+    for row in profile.summary():
+        low, high = row.n_tokens
+        table.add_row(
+            row.component,
+            row.phase,
+            str(row.batch),
+            f"{low} … {high}",
+            " … ".join(f"{1e3 * seconds:.3g}" for seconds in row.median_s) + " ms",
+            f"± {row.spread:.1%}",
+            str(row.n_repeats),
+        )
+    console.print(table)
+    ceilings, error = profile.ceilings, profile.held_out_error
+    console.print(
+        f"this machine reaches {ceilings.flop_per_s / 1e9:.0f} GFLOP/s in a matrix product, streams "
+        f"{ceilings.bytes_per_s / 1e9:.1f} GB/s of weights, and pays {1e6 * ceilings.overhead_s:.0f} µs per call",
+        soft_wrap=True,
+    )
+    console.print(
+        f"held-out points: median error {error.median:.1%}, 95th percentile {error.p95:.1%}", style="bold"
+    )
+
+
+def _strategies() -> Table:
+    from edgesim.strategy import discover
+
+    table = _table("strategy", "options", "from", "what it does")
+    for name, found in discover().items():
+        summary = (found.__doc__ or "").strip().partition("\n")[0]
+        table.add_row(name, ", ".join(found.model_fields) or "–", found.__module__.partition(".")[0], summary)
+    return table
+
+
+def _devices() -> Table:
+    from edgesim.scenario.catalogue import device_kinds
+
+    table = _table("device", "memory", "bandwidth", "float16", "what it is")
+    for name, kind in device_kinds().items():
+        rate = kind.ceilings("float16")
+        table.add_row(
+            name,
+            f"{kind.memory_bytes.value / 1e9:.0f} GB",
+            "as measured" if kind.bytes_per_s is None else f"{kind.bytes_per_s.value / 1e9:.0f} GB/s",
+            "as measured" if rate is None else f"{rate.flop_per_s / 1e12:.2f} TFLOP/s",
+            kind.description,
+        )
+    return table
+
+
+def _models() -> Table:
+    from edgesim.scenario.catalogue import models
+
+    table = _table("model", "parameters", "blocks", "hidden", "KV cache per token", "family")
+    for name, kind in models().items():
+        model = kind.architecture("float16")
+        table.add_row(
+            name,
+            f"{model.n_parameters / 1e6:,.0f} M",
+            str(model.n_blocks),
+            str(model.hidden_size),
+            f"{model.kv_bytes_per_token(model.n_blocks) / 1024:.0f} KiB (float16)",
+            model.family,
+        )
+    return table
+
+
+def _scenarios() -> Table:
+    from edgesim.scenario.load import load
+    from edgesim.scenario.packaged import packaged_scenarios
+
+    table = _table("scenario", "question")
+    for name in packaged_scenarios():
+        table.add_row(name, load(name).description)
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    return table
+
+
+@contextmanager
+def _progress(notes: Console) -> Iterator[Callable[[float, float, str], None]]:
+    """A bar of measuring; plain lines where there is no terminal."""
+    if not notes.is_terminal:
+        yield _plain(notes)
+        return
+    with Progress(
+        TextColumn("measuring"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
+        console=notes, transient=True,
+    ) as bar:  # fmt: skip
+        task: Any = None
+
+        def tell(done_s: float, total_s: float, what: str) -> None:
+            nonlocal task
+            if task is None:
+                task = bar.add_task(what, total=total_s)
+            bar.update(task, completed=done_s, total=total_s, description=what)
+
+        yield tell
+
+
+def _plain(notes: Console) -> Callable[[float, float, str], None]:
+    told = {"tenths": -1}
+
+    def tell(done_s: float, total_s: float, what: str) -> None:
+        tenths = int(10 * done_s / total_s) if total_s else 10
+        if done_s == 0.0 or tenths > told["tenths"]:
+            told["tenths"] = tenths
+            notes.print(f"measuring {done_s:.0f} of {total_s:.0f} s: {what}", markup=False)
+
+    return tell
+
+
+@contextmanager
+def _counting(notes: Console, prepared: Prepared) -> Iterator[Callable[[Ran], None]]:
+    """A bar of replications; nothing where there is no terminal, since runs are short."""
+    total = len(prepared.strategies) * prepared.scenario.replications
+    with Progress(
+        TextColumn("simulating"), BarColumn(), TextColumn("{task.completed}/{task.total} {task.description}"),
+        console=notes, transient=True, disable=not notes.is_terminal,
+    ) as bar:  # fmt: skip
+        task = bar.add_task("", total=total)
+
+        def tell(ran: Ran) -> None:
+            bar.update(task, advance=1, description=f"{ran.strategy}, replication {ran.replication}")
+
+        yield tell

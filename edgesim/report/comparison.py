@@ -1,0 +1,56 @@
+"""From a trace folder to the comparison that is reported: nothing but the trace is read."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from edgesim.engine.world import Objectives
+from edgesim.errors import TraceError
+from edgesim.report.table import About
+from edgesim.statistics.comparison import Comparison, compare
+from edgesim.statistics.summary import summarise
+from edgesim.trace.reader import Trace
+
+__all__ = ["about", "comparison"]
+
+
+def comparison(trace: Trace) -> Comparison:
+    """Compare all strategies of a trace over the replications that are whole.
+
+    Raises
+    ------
+    TraceError
+        If no replication is whole.
+    """
+    objectives = about(trace).objectives
+    summaries = [
+        summarise(
+            trace.requests(strategy, replication),
+            trace.devices(strategy, replication),
+            trace.emits(strategy, replication),
+            strategy=strategy,
+            replication=replication,
+            warmup_s=cast("float", trace.run["warmup_s"]),
+            objectives=objectives,
+        )
+        for strategy in trace.strategies
+        for replication in trace.replications(strategy)
+    ]
+    if not summaries:
+        raise TraceError(f"{trace.path}: no replication of any strategy is whole; run the scenario again")
+    return compare(summaries)
+
+
+def about(trace: Trace) -> About:
+    """Gather what was simulated, as the trace tells it."""
+    run = cast("dict[str, Any]", trace.run)
+    asked = Objectives(**run["objectives"])
+    return About(
+        scenario=run["name"],
+        model=f"{run['model']['name']} ({run['model']['dtype']})",
+        n_devices=run["n_devices"],
+        seed=run["seed"],
+        warmup_s=run["warmup_s"],
+        horizon_s=run["horizon_s"],
+        objectives=None if asked == Objectives() else asked,
+    )

@@ -1,0 +1,243 @@
+"""The table says what it must, at every width, and the JSON says all of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from edgesim.report.table import About, ComparisonTable, as_json
+from edgesim.statistics.comparison import Comparison, compare
+from edgesim.statistics.summary import Distribution, Outcomes, Summary
+
+
+@dataclass(frozen=True)
+class Limits:
+    ttft_s: float | None = 2.0
+    tpot_s: float | None = 0.2
+    e2e_s: float | None = None
+
+
+ABOUT = About(
+    scenario="smart-city",
+    model="tinyllama-1.1b (bfloat16)",
+    n_devices=13,
+    seed=7,
+    warmup_s=30.0,
+    horizon_s=600.0,
+    objectives=Limits(),
+)
+
+
+def sample(mean_s: float) -> Distribution:
+    return Distribution(n=100, mean=mean_s, p50=0.8 * mean_s, p95=2 * mean_s, p99=3 * mean_s)
+
+
+def summary(strategy: str, replication: int, slowness: float, **other: object) -> Summary:
+    slowness *= 1 + 0.02 * (replication % 3)
+    base = Summary(
+        strategy=strategy,
+        replication=replication,
+        warmup_s=30.0,
+        ended_at_s=600.0,
+        outcomes=Outcomes(completed=230, failed=1, censored=4),
+        ttft_s=sample(0.9 * slowness),
+        tpot_s=sample(0.12 * slowness),
+        itl_s=sample(0.11 * slowness),
+        e2e_s=sample(5.0 * slowness),
+        output_tokens_per_s=12.8 / slowness,
+        requests_per_s=0.39,
+        goodput_per_s=0.31 / slowness,
+        attainment=0.8 / slowness,
+        active_j_per_token=1.3,
+        total_j_per_token=14.2,
+        utilisation={"camera": 0.2, "edge": 0.5},
+        origins=("scaled",),
+    )
+    return replace(base, **other)
+
+
+def comparison(n_replications: int = 5, **other: object) -> Comparison:
+    # The pipeline's lead over local changes sign from one replication to the next.
+    strategies = {"local": (3.0, 0.0), "offload": (1.0, 0.0), "pipeline": (2.9, 0.3)}
+    return compare(
+        summary(
+            strategy,
+            replication,
+            factor * (1 + 0.1 * (strategy == "pipeline") * (-1) ** replication),
+            **other,
+        )
+        for strategy, (factor, swing) in strategies.items()
+        for replication in range(n_replications)
+    )
+
+
+def rendered(compared: Comparison, width: int = 100, about: About = ABOUT) -> str:
+    console = Console(width=width, record=True, file=StringIO(), color_system=None)
+    console.print(ComparisonTable(compared, about))
+    return console.export_text()
+
+
+def line_of(text: str, strategy: str) -> str:
+    return next(line for line in text.splitlines() if line.split()[:1] == [strategy])
+
+
+AS_INTENDED = """\
+smart-city: tinyllama-1.1b (bfloat16) on 13 devices, 5 replications of 10 min, seed 7, times scaled
+
+               TTFT s  TPOT ms       E2E s       Δ E2E %  tokens  met     J/token  done/failed
+ strategy     p50/p95      p50        mean      vs first      /s    %  active/all     /cut off
+ ─────────────────────────────────────────────────────────────────────────────────────────────
+ local      2.19/5.49      293   15.2 ±0.3             -    4.20   26   1.30/14.2    1150/5/20
+ offload   0.732/1.83     97.5  5.08 ±0.10  -66.7 ±1.4 *    12.6   79   1.30/14.2    1150/5/20
+ pipeline   2.16/5.41      289   15.0 ±2.1    -1.4 ±13.1    4.30   27   1.30/14.2    1150/5/20
+
+Times at the user, of completed requests; percentiles linear, averaged over replications; ± 95%
+Student t over 5 replications; Δ paired by replication, in % of local's mean, * excludes 0; good,
+met: completed with TTFT ≤ 2 s, TPOT ≤ 200 ms, of all requests; cut off: in flight at the end;
+warm-up of 30 s left out; 1 column left out at this width, --json has all.
+"""
+
+
+def test_it_reads_as_intended() -> None:
+    # The whole rendering, so that a person looks at every change in it.
+    text = "".join(f"{line.rstrip()}\n" for line in rendered(comparison()).splitlines())
+    assert text == AS_INTENDED
+
+
+@pytest.mark.parametrize("width", [120, 100, 80, 60])
+def test_no_line_is_wider_than_the_terminal_and_no_cell_is_cut(width: int) -> None:
+    text = rendered(comparison(), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for strategy in ("local", "offload", "pipeline"):
+        assert line_of(text, strategy)
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 70, 80, 90, 100, 120, 200])
+def test_essential_columns_are_always_there_and_the_missing_ones_are_counted(width: int) -> None:
+    text = rendered(comparison(), width)
+    head = text[: text.index("──")]
+    assert "E2E" in head
+    assert "Δ" in head
+    heads = ("TTFT", "TPOT", "tokens", "good", "met", "J/token", "done")
+    n_missing = sum(name not in head for name in heads)
+    said = re.search(r"(\d) columns? left out", " ".join(text.split()))
+    assert (int(said[1]) if said else 0) == n_missing
+    assert n_missing == 0 or width < 120
+
+
+def test_significant_differences_are_marked_and_others_are_not() -> None:
+    text = rendered(comparison())
+    assert "*" in line_of(text, "offload")
+    assert "*" not in line_of(text, "pipeline")
+    assert "-66.7 ±1.4 *" in line_of(text, "offload")
+
+
+def test_faster_is_green_and_slower_is_red() -> None:
+    def styles(first: float, second: float) -> str:
+        compared = compare(summary(s, r, f) for s, f in (("a", first), ("b", second)) for r in range(3))
+        console = Console(
+            width=100, record=True, file=StringIO(), force_terminal=True, color_system="standard"
+        )
+        console.print(ComparisonTable(compared, ABOUT))
+        return console.export_text(styles=True)
+
+    assert "\x1b[32m-50.0" in styles(2.0, 1.0)
+    assert "\x1b[31m+100.0" in styles(1.0, 2.0)
+
+
+def test_one_replication_shows_no_interval_and_claims_nothing() -> None:
+    text = rendered(comparison(n_replications=1))
+    table, notes = text.split("Times at the user")
+    assert "±" not in text
+    assert "*" not in table
+    assert "one replication, so no intervals" in " ".join(notes.split())
+
+
+def test_short_times_are_shown_in_milliseconds_for_a_whole_column() -> None:
+    compared = compare(summary(s, 0, f) for s, f in (("a", 1e-3), ("b", 1e-2)))
+    text = rendered(compared)
+    assert "E2E ms" in text
+    assert "5.00" in line_of(text, "a")
+    assert "50.0" in line_of(text, "b")
+
+
+def test_what_is_undefined_shows_a_dash_and_an_empty_column_is_dropped() -> None:
+    none = {"ttft_s": None, "tpot_s": None, "e2e_s": None, "goodput_per_s": None, "attainment": None}
+    compared = compare(
+        [summary("a", 0, 1.0, goodput_per_s=None, attainment=None), summary("b", 0, 1.0, **none)]
+    )
+    text = rendered(compared, 120, replace(ABOUT, objectives=None))
+    assert line_of(text, "b").split()[1:5] == ["-", "-", "-", "-"]
+    assert "met" not in text
+    assert "nan" not in text.lower()
+
+
+def test_a_metric_from_some_replications_only_is_marked() -> None:
+    compared = compare([summary("a", 0, 1.0), summary("a", 1, 1.0, ttft_s=None)])
+    text = rendered(compared)
+    assert "0.720/1.80†" in text
+    assert "undefined in some replications" in " ".join(text.split())
+
+
+def test_origins_stand_above_when_shared_and_by_row_when_not() -> None:
+    mixed = compare([summary("a", 0, 1.0), summary("b", 0, 1.0, origins=("measured", "scaled"))])
+    assert "times scaled" in " ".join(rendered(comparison()).split())
+    assert line_of(rendered(mixed), "a").split()[-1] == "S"
+    assert line_of(rendered(mixed), "b").split()[-1] == "M+S"
+
+
+def test_definitions_name_the_objectives_the_interval_and_the_warm_up() -> None:
+    notes = " ".join(rendered(comparison()).split())
+    for said in (
+        "Times at the user",
+        "percentiles linear",
+        "± 95% Student t over 5 replications",
+        "in % of local's mean",
+        "TTFT ≤ 2 s, TPOT ≤ 200 ms",
+        "warm-up of 30 s left out",
+        "cut off: in flight at the end",
+    ):
+        assert said in notes
+
+
+def test_an_empty_comparison_renders() -> None:
+    assert "smart-city" in rendered(compare([]))
+
+
+def test_json_holds_every_number_at_full_precision() -> None:
+    compared = comparison()
+    data = json.loads(json.dumps(as_json(compared, ABOUT), allow_nan=False))
+    assert data["reference"] == "local"
+    assert data["about"]["objectives"] == {"ttft_s": 2.0, "tpot_s": 0.2, "e2e_s": None}
+    row, shown = compared.rows[1], data["strategies"][1]
+    assert set(shown["metrics"]) == set(row.estimates)
+    estimate, difference = row.estimates["e2e_p95_s"], row.differences["e2e_p95_s"]
+    assert estimate is not None
+    assert estimate.interval is not None
+    assert difference is not None
+    assert shown["metrics"]["e2e_p95_s"] == {
+        "n": 5,
+        "mean": estimate.mean,
+        "low": estimate.interval[0],
+        "high": estimate.interval[1],
+    }
+    assert shown["differences"]["e2e_p95_s"]["relative"] == difference.relative
+    assert shown["differences"]["e2e_p95_s"]["excludes_zero"] is True
+    assert shown["outcomes"] == {"offered": 1175, "completed": 1150, "failed": 5, "censored": 20}
+    assert shown["utilisation"]["edge"]["mean"] == 0.5
+
+
+def test_json_has_null_never_nan() -> None:
+    compared = compare([summary("a", 0, 1.0, ttft_s=None, active_j_per_token=math.nan)])
+    metrics = as_json(compared)["strategies"][0]["metrics"]
+    assert metrics["ttft_mean_s"] is None
+    assert metrics["active_j_per_token"]["mean"] is None
+    assert metrics["e2e_mean_s"]["low"] is None
+    json.dumps(as_json(compared), allow_nan=False)
