@@ -79,7 +79,9 @@ def world(n_requests: int, n_tokens: int) -> World:
         dtype="float16",
     )
     devices = {
-        f"d{i}": Device(id=f"d{i}", group="d", kind="bench", memory_bytes=1 << 50, timing=LinearTiming(1 + 0.1 * i))
+        f"d{i}": Device(
+            id=f"d{i}", group="d", kind="bench", memory_bytes=1 << 50, timing=LinearTiming(1 + 0.1 * i)
+        )
         for i in range(N_STAGES)
     }
     ring = [(f"d{i}", f"d{(i + 1) % N_STAGES}") for i in range(N_STAGES)]
@@ -102,7 +104,9 @@ def textbook(world: World, stages: Any) -> list[float]:
     """Simulate it the usual way; departures in the order of the requests."""
     env = simpy.Environment()
     compute = {d: simpy.Resource(env) for d in world.devices}
-    wire = {(a, b): simpy.Resource(env) for l in world.links for a, b in (l.between, l.between[::-1])}
+    wire = {
+        (a, b): simpy.Resource(env) for link in world.links for a, b in (link.between, link.between[::-1])
+    }
     starter, *secondaries, head = [(s.device, s.part) for s in stages]
     ended: dict[int, float] = {}
     # Prices are looked up in tables made beforehand, as in edgesim.
@@ -188,11 +192,15 @@ def bare(n_visits: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--tokens", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--memory", action="store_true", help="20,000 requests with spans on: peak memory only")
+    parser.add_argument(
+        "--memory", action="store_true", help="20,000 requests with spans on: peak memory only"
+    )
     asked = parser.parse_args()
     console = Console()
     if asked.memory:
@@ -228,7 +236,9 @@ def main() -> None:
                 times_s[name].append(time.process_time() - began_s)
     names = list(programs)
     same = results[names[0]] == results[names[1]] == results[names[2]]
-    table = Table(title=f"{asked.requests} requests x {asked.tokens} tokens, {N_STAGES} stages, {n_visits} visits")
+    table = Table(
+        title=f"{asked.requests} requests x {asked.tokens} tokens, {N_STAGES} stages, {n_visits} visits"
+    )
     for heading in ("program", "median s", "min s", "us/visit", "times faster than textbook"):
         table.add_column(heading, justify="left" if heading == "program" else "right")
     median_s = {name: statistics.median(times_s[name]) for name in names}

@@ -32,10 +32,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a shipped one.")]
+ScenarioName = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a shipped one.")
+]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change the scenario, such as workload.arrivals.poisson='1 Hz'."),
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Change the scenario, such as workload.arrivals.poisson='1 Hz'."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 
@@ -57,11 +61,15 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
     replications: Annotated[int | None, typer.Option(help="Another number of replications.")] = None,
-    strategy: Annotated[list[str] | None, typer.Option(help="Label of a strategy to run; repeatable.")] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="Label of a strategy to run; repeatable.")
+    ] = None,
     set_: Overrides = None,
     jobs: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an earlier trace in --out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON, in full precision.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the comparison as JSON, in full precision.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate every strategy of a scenario, write the trace, and compare."""
@@ -117,7 +125,9 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
 
 @app.command()
 def profile(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the catalogue, a folder or a config file.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model of the catalogue, a folder or a config file.")
+    ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the profile here, too.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16.")] = "bfloat16",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -133,10 +143,10 @@ def profile(
     from edgesim.measure.cache import ensure_profile
     from edgesim.measure.grid import Grid
     from edgesim.scenario.check import named_architecture
-    from edgesim.units import UnitError, parse
+    from edgesim.units import TIME, UnitError, parse
 
     try:
-        budget_s = parse(budget, "time")
+        budget_s = parse(budget, TIME)
     except UnitError as error:
         raise InputError(f"--budget: {error}") from None
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
@@ -172,7 +182,9 @@ def list_(
 
 
 @app.command()
-def schema(output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None) -> None:
+def schema(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
+) -> None:
     """Print the JSON Schema of scenario files, installed strategies included, for editors."""
     from edgesim.scenario.json_schema import json_schema
     from edgesim.strategy import discover
@@ -217,7 +229,8 @@ def _print_profile(console: Console, profile: Profile) -> None:
     ceilings, error = profile.ceilings, profile.held_out_error
     console.print(
         f"this machine reaches {ceilings.flop_per_s / 1e9:.0f} GFLOP/s in a matrix product, streams "
-        f"{ceilings.bytes_per_s / 1e9:.1f} GB/s of weights, and pays {1e6 * ceilings.overhead_s:.0f} µs per call",
+        f"{ceilings.bytes_per_s / 1e9:.1f} GB/s of weights, "
+        f"and pays {1e6 * ceilings.overhead_s:.0f} µs per call",
         soft_wrap=True,
     )
     console.print(
@@ -243,7 +256,7 @@ def _devices() -> Table:
         rate = kind.ceilings("float16")
         table.add_row(
             name,
-            f"{kind.memory_bytes.value / 1e9:.0f} GB",
+            f"{kind.memory_bytes.value / 2**30:.0f} GiB",
             "as measured" if kind.bytes_per_s is None else f"{kind.bytes_per_s.value / 1e9:.0f} GB/s",
             "as measured" if rate is None else f"{rate.flop_per_s / 1e12:.2f} TFLOP/s",
             kind.description,

@@ -94,7 +94,8 @@ def prepare(
     longest = extent(scenario)
     if longest.n_requests == 0:
         raise ScenarioError(
-            f"{scenario.origin.name}: $.workload: no request arrives before the horizon; lengthen it or raise the rate"
+            f"{scenario.origin.name}: $.workload: no request arrives before the horizon; "
+            "lengthen it or raise the rate"
         )
     profile = _profile(scenario, longest, measure, measuring)
     world = build_world(scenario, 0, _timings(scenario, profile))
@@ -102,12 +103,19 @@ def prepare(
         if device.timing is not None:
             device.timing.check(max_new=longest.n_prompt_tokens, max_context=longest.n_tokens - 1)
     fleet = Fleet.of(world, longest)
-    placements = {label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()}
+    placements = {
+        label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()
+    }
     return Prepared(scenario, profile, strategies, placements)
 
 
 def run(
-    prepared: Prepared, out: Path, *, jobs: int = 1, replace: bool = False, told: Callable[[Ran], None] | None = None
+    prepared: Prepared,
+    out: Path,
+    *,
+    jobs: int = 1,
+    replace: bool = False,
+    told: Callable[[Ran], None] | None = None,
 ) -> Trace:
     """Simulate every strategy in every replication, and write the trace.
 
@@ -139,7 +147,11 @@ def run(
         if told is not None:
             told(ran)
     folder.write_run(
-        {**_facts(prepared), "status": "complete", "simulating_took_s": round(time.perf_counter() - began_s, 3)}
+        {
+            **_facts(prepared),
+            "status": "complete",
+            "simulating_took_s": round(time.perf_counter() - began_s, 3),
+        }
     )
     return Trace(out)
 
@@ -158,7 +170,9 @@ def free_folder(parent: Path, name: str) -> Path:
 def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:
     unknown = [label for label in only if label not in strategies]
     if unknown:
-        raise ScenarioError(f"--strategy: no strategy is labelled {unknown[0]!r}; there are {', '.join(strategies)}")
+        raise ScenarioError(
+            f"--strategy: no strategy is labelled {unknown[0]!r}; there are {', '.join(strategies)}"
+        )
     return {label: strategy for label, strategy in strategies.items() if not only or label in only}
 
 
@@ -297,7 +311,11 @@ def _facts(prepared: Prepared) -> dict[str, object]:
             for link in world.links
         },
         "n_devices": len(world.devices),
-        "machine": {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
+        "machine": {
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "cores": os.cpu_count(),
+        },
         "versions": _versions(),
         "git": _git_revision(),
     }

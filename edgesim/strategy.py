@@ -165,7 +165,8 @@ def _load(point: EntryPoint) -> type[Strategy]:
         found = point.load()
     except (ImportError, AttributeError) as error:
         raise StrategyError(
-            f"strategy {point.name!r} ({point.value}) cannot be loaded: {error}; repair or uninstall its package"
+            f"strategy {point.name!r} ({point.value}) cannot be loaded: {error}; "
+            "repair or uninstall its package"
         ) from error
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise StrategyError(f"strategy {point.name!r} ({point.value}) is not a subclass of edgesim.Strategy")

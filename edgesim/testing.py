@@ -15,7 +15,6 @@ import pickle
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -63,12 +62,17 @@ def check_strategy(strategy: Strategy) -> None:
     before = strategy.model_dump_json()
     served = [name for name, world in worlds().items() if _check_on(name, world, strategy)]
     assert served, f"{strategy!r} refused every world; it must serve at least one of {', '.join(worlds())}"
-    assert strategy.model_dump_json() == before, f"{strategy!r} was changed by its own runs; keep state in the placement"
+    assert strategy.model_dump_json() == before, (
+        f"{strategy!r} was changed by its own runs; keep state in the placement"
+    )
 
 
 def worlds() -> Mapping[str, World]:
     """Worlds on which strategies are checked: small, different, and quick to simulate."""
-    wired, slow = Link(between=("", ""), rate_bps=1e8, latency_s=1e-3), Endpoint(overhead_s=2e-3, staging_bytes_per_s=1e8)
+    wired, slow = (
+        Link(between=("", ""), rate_bps=1e8, latency_s=1e-3),
+        Endpoint(overhead_s=2e-3, staging_bytes_per_s=1e8),
+    )
     return {
         "one device": _world(n_servers=0, link=wired),
         "two devices": _world(n_servers=1, link=wired),
@@ -157,10 +161,12 @@ def _check_on(name: str, world: World, strategy: Strategy) -> bool:
         for sentence in _unserved(first, world):
             raise AssertionError(where + sentence)
         with ThreadPoolExecutor(2) as pool:  # two runs at once in one process
-            again = list(pool.map(lambda n: _run(Path(folder) / n, world, strategy, placement), ("second", "third")))
+            again = list(
+                pool.map(lambda n: _run(Path(folder) / n, world, strategy, placement), ("second", "third"))
+            )
         for other in again:
             assert _digest(other) == _digest(first), (
-                f"{where}two runs with one seed differ; draw no randomness of your own and share no state between runs"
+                f"{where}two runs with one seed differ; draw no randomness of your own, share no state"
             )
     return True
 
@@ -180,19 +186,19 @@ def _unserved(trace: Trace, world: World) -> Iterator[str]:
         yield f"{len(requests)} requests are told of, {sum(1 for _ in world.requests())} arrived"
     if world.horizon_s is None and (requests["outcome"] == "censored").any():
         yield "a request never ended, though the run had no horizon"
-    passed = _block_passes(spans)
-    for asked in requests[requests["outcome"] == "completed"].itertuples():
-        n_passes = world.model.n_blocks * (asked.n_prompt_tokens + asked.n_output_tokens - 1)
-        n_done = passed.get(asked.request_id, 0)
-        if n_done != n_passes and pd.isna(asked.mean_exit_block):
-            yield f"request {asked.request_id} took {n_done} passes of a token through a block, it needs {n_passes}"
+    whole = requests[(requests["outcome"] == "completed") & requests["mean_exit_block"].isna()]
+    n_asked = world.model.n_blocks * (whole["n_prompt_tokens"] + whole["n_output_tokens"] - 1).to_numpy()
+    n_done = _block_passes(spans).reindex(whole["request_id"], fill_value=0).to_numpy()
+    for id_, asked, done in zip(whole["request_id"], n_asked, n_done, strict=True):
+        if asked != done:
+            yield f"request {id_} took {done} passes of a token through a block, it needs {asked}"
 
 
-def _block_passes(spans: pd.DataFrame) -> dict[int, int]:
+def _block_passes(spans: pd.DataFrame) -> pd.Series[int]:
     """Passes of a token through a block, by request."""
     work = spans[spans["kind"] == "compute"]
     n_blocks = work["via"].astype(str).map(lambda text: Slice.parse(text).n_blocks)
-    return {int(k): int(n) for k, n in (n_blocks * work["n_tokens"]).groupby(work["request_id"]).sum().items()}
+    return (n_blocks * work["n_tokens"]).groupby(work["request_id"].to_numpy()).sum()
 
 
 def _digest(trace: Trace) -> str:

@@ -39,9 +39,14 @@ def exported(module: ast.Module) -> list[str] | None:
 
 
 def public_definitions(module: ast.Module) -> Iterator[str]:
-    """Classes and functions defined at the top of a module, under a name without an underscore."""
+    """Classes and functions defined at the top of a module, under a name without an underscore.
+
+    Commands of the command line are for its users and not for importers.
+    """
     for node in module.body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        if not any(ast.unparse(by).startswith("app.command(") for by in node.decorator_list):
             yield node.name
 
 
@@ -66,7 +71,8 @@ def run_python(code: str) -> str:
 
 
 def test_import_contracts_hold() -> None:
-    lint = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+    # Without its cache, which keeps what a module imported before the imported one was there.
+    lint = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
     done = subprocess.run(
         [sys.executable, "-c", lint], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )

@@ -12,6 +12,7 @@ the instant itself. Those that must wait for others (for memory, say) return a g
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from edgesim.engine.clock import Clock, Course, Life, Step
@@ -137,7 +138,11 @@ class Cluster:
         host.free_at_s = ended_at_s = started_at_s + service_s
         host.busy_s += service_s
         if self._add is not None:
-            self._add(pack_span(request.id, token.index, price.code, token.n_new, 0, now_s, started_at_s, ended_at_s))
+            self._add(
+                pack_span(
+                    request.id, token.index, price.code, token.n_new, 0, now_s, started_at_s, ended_at_s
+                )
+            )
         if keep is not None:
             self._keep(request, host, keep, ended_at_s)
         return (ended_at_s,)
@@ -206,12 +211,13 @@ class Cluster:
     def together(self, *verbs: Verb) -> Course:
         """Wait for several verbs, all of them begun now; returns their values in order."""
         lives = [Life(self._clock, _course(verb)) for verb in verbs]
-        values = []
-        for life in lives:
-            values.append((yield life))
-        return values
+        for life in lives:  # noqa: UP028  # a list's iterator cannot be sent the lives' values
+            yield life
+        return [life.value for life in lives]
 
-    def all_reduce(self, request: LiveRequest, group: Iterable[str], size_bytes: float, *, via: str = "ring") -> Course:
+    def all_reduce(
+        self, request: LiveRequest, group: Iterable[str], size_bytes: float, *, via: str = "ring"
+    ) -> Course:
         """Sum a tensor over a group of devices by messages; returns the error variance, which is 0.
 
         Parameters
@@ -319,7 +325,9 @@ class Cluster:
         assert request.kept is not None
         *kept_for, _, until_s = request.kept
         if kept_for[:2] != [device, part] or kept_for[2] is not token:
-            raise ContractError(f"compute: request {request.id} kept {kept_for[0]!r} for {kept_for[1]} and asks for else")
+            raise ContractError(
+                f"compute: request {request.id} kept {kept_for[0]!r} for {kept_for[1]} and asks for else"
+            )
         request.kept = None
         return (until_s,)
 
@@ -336,7 +344,9 @@ class Cluster:
         if self._spans is not None:
             for device, size_bytes in sizes_bytes.items():
                 code = self._spans.code_of(Spot(SpanKind.WAIT, device))
-                self._spans.add(pack_span(request.id, request.token, code, 0, size_bytes, asked_at_s, asked_at_s, now_s))
+                self._spans.add(
+                    pack_span(request.id, request.token, code, 0, size_bytes, asked_at_s, asked_at_s, now_s)
+                )
 
     def _direct(self, host: Host, target: str) -> Hop | None:
         """The one hop to a neighbour without endpoint costs; None where a message takes more."""
@@ -353,7 +363,7 @@ class Cluster:
         owner = -1 if request is None else request.id
         yield from self._handle(owner, self.hosts[source], size_bytes, index)
         path = self.network.path(source, target)
-        for sender, peer in zip(path, path[1:], strict=False):
+        for sender, peer in pairwise(path):
             hop = self.hops[sender, peer]
             now_s = self._clock._now
             started_at_s, arrived_at_s = hop.send(now_s, size_bytes)

@@ -56,7 +56,7 @@ class Fleet:
         """Every device that computes, in the scenario's order."""
         return tuple(d for d in self._network.devices.values() if d.timing is not None)
 
-    def device(self, id: str) -> Device:  # noqa: A002  # the trace's and the scenario's own word
+    def device(self, id: str) -> Device:  # the trace's and the scenario's own word
         """One device by its id."""
         return self._network.devices[id]
 

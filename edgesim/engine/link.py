@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import cast
 
 import networkx as nx
@@ -69,9 +70,7 @@ class Network:
             return 0.0
         path = self.path(source, target)
         ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
-        return ends_s + sum(
-            _seconds(self.link(a, b), size_bytes) for a, b in zip(path, path[1:], strict=False)
-        )
+        return ends_s + sum(_seconds(self.link(a, b), size_bytes) for a, b in pairwise(path))
 
 
 def _seconds(link: Link, size_bytes: float) -> float:

@@ -62,7 +62,9 @@ class Admission:
         ``queue``: wait for room. ``reject``: refuse what does not fit at once.
     """
 
-    def __init__(self, clock: Clock, memories: Mapping[str, Memory], policy: Literal["queue", "reject"]) -> None:
+    def __init__(
+        self, clock: Clock, memories: Mapping[str, Memory], policy: Literal["queue", "reject"]
+    ) -> None:
         self._clock = clock
         self._memories = memories
         self._policy = policy

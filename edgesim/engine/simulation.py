@@ -134,7 +134,9 @@ class _Requests:
         """Tell of the requests that ended last, and of those still in flight."""
         if self.in_flight and self.world.horizon_s is None:
             stuck = next(iter(self.in_flight.values()))
-            raise ContractError(f"nothing is left to happen, and {stuck!r} still waits: a deadlock in the strategy")
+            raise ContractError(
+                f"nothing is left to happen, and {stuck!r} still waits: a deadlock in the strategy"
+            )
         self._tell(self.ended + list(self.in_flight.values()))
 
     def _tell(self, requests: list[LiveRequest]) -> None:

@@ -94,7 +94,7 @@ class Device:
 
     @property
     def endpoint_power_w(self) -> float:
-        """Power that handling a message takes above idle: the processor's, where it is the processor's work."""
+        """Power drawn above idle while a message is handled: the processor's, where that does it."""
         return self.power.active_w if self.endpoint.on_compute else 0.0
 
     @property

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ from edgesim.model.surface import GridPoint, Surface
 __all__ = ["Progress", "measure_profile"]
 
 _MIN_ROUNDS = 3  # below this a quartile means nothing; a smaller budget is overdrawn
-_EVEN_SHARE = 0.6  # of the budget goes to full rounds at the most; the rest to the worst points
+_EVEN_SHARE = 0.6  # of the budget goes to full rounds at the most; the rest to the least certain points
 _WORST_SHARE = 1 / 3  # of the points are visited in a round of the rest
 _STABLE = 0.005  # relative standard error at which a point needs no more repeats
 _FASTEST = 4  # the fastest of so many parts of the repeats is believed
@@ -82,6 +82,7 @@ def measure_profile(
     grid: Grid,
     budget_s: float,
     progress: Progress | None = None,
+    between_rounds: Callable[[], object] | None = None,
     seed: int = 0,
 ) -> Profile:
     """Measure a profile of an architecture on this machine.
@@ -100,6 +101,9 @@ def measure_profile(
         Seconds to measure for; building the modules and warming up come on top.
     progress
         Told after every visit.
+    between_rounds
+        Called after every round, outside the budget: who measures something else to compare it with does
+        so under the same conditions.
     seed
         Of the order in which points are visited.
 
@@ -121,7 +125,7 @@ def measure_profile(
         report(0.0, budget_s, "warming up")
         rounds.warm_up()
         with _OtherLoad() as other_load:
-            rounds.spend(budget_s, report)
+            rounds.spend(budget_s, report, between_rounds or (lambda: None))
     return Profile(
         architecture=architecture,
         device=device,
@@ -159,24 +163,21 @@ class _Rounds:
                 times = self._excerpt.time_pass(shape)
                 self._pass_s[shape] = self._excerpt.pass_s(times)
 
-    def spend(self, budget_s: float, report: Progress) -> None:
+    def spend(self, budget_s: float, report: Progress, between_rounds: Callable[[], object]) -> None:
         """Make full rounds, then rounds over the least certain points, until the budget is spent."""
-        began = perf_counter()
-        n_rounds = 0
-        while True:
-            elapsed_s = perf_counter() - began
-            certain = n_rounds >= _MIN_ROUNDS
-            if certain and (elapsed_s >= budget_s or max(map(self._uncertainty, self._visits)) < _STABLE):
-                return
-            everything = not certain or elapsed_s < _EVEN_SHARE * budget_s
-            chosen = list(self._visits) if everything else self._least_certain()
-            for shape, generates in self._random.sample(chosen, len(chosen)):
-                self._visit(shape, generates)
-                elapsed_s = perf_counter() - began
-                report(min(elapsed_s, budget_s), budget_s, f"round {n_rounds + 1}")
-                if certain and elapsed_s >= budget_s:
+        spent_s, n_rounds = 0.0, 0
+        while n_rounds < _MIN_ROUNDS or (spent_s < budget_s and not self._is_stable()):
+            everything = n_rounds < _MIN_ROUNDS or spent_s < _EVEN_SHARE * budget_s
+            visits = self._visits if everything else self._least_certain()
+            for shape, generates in self._random.sample(visits, len(visits)):
+                if n_rounds >= _MIN_ROUNDS and spent_s >= budget_s:
                     return
+                began = perf_counter()
+                self._visit(shape, generates)
+                spent_s += perf_counter() - began
+                report(min(spent_s, budget_s), budget_s, f"round {n_rounds + 1}")
             n_rounds += 1
+            between_rounds()
 
     def points(self) -> tuple[Point, ...]:
         """Every point with its time, and what the grid predicts where a point was held out."""
@@ -205,6 +206,9 @@ class _Rounds:
         for _ in range(max(1, min(_MAX_PASSES, int(_VISIT_S / self._pass_s[shape])))):
             for component, seconds in self._excerpt.time_pass(shape).items():
                 self._found[component, shape.phase, shape].append(seconds)
+
+    def _is_stable(self) -> bool:
+        return max(map(self._uncertainty, self._visits)) < _STABLE
 
     def _least_certain(self) -> list[tuple[Shape, bool]]:
         ranked = sorted(self._visits, key=self._uncertainty, reverse=True)

@@ -37,7 +37,7 @@ from edgesim.planning.lattice import Lattice, Relaxation, Step, alike, best_rela
 
 __all__ = ["latency"]
 
-MAX_STATES = 500_000  # kept at once: about half a minute, and a few hundred megabytes
+MAX_STATES = 500_000  # kept at once: some ten seconds, and a few hundred megabytes
 BEAM_WIDTH = 32
 BEAM_STEPS = 24
 ROUNDING = 1e-12  # relative: chains closer than this count as equally good
@@ -53,11 +53,14 @@ def latency(problem: LatencyProblem, *, max_states: int = MAX_STATES) -> Chain:
     PlacementError
         No chain fits, or the search met its limit before it could prove a chain the best.
     """
+    starters = [problem.starter]
+    if problem.starter is None:
+        starters = [group[0] for group in alike(problem, range(problem.n_devices))]
+    roughs = [Relaxation.at(lattice, lattice.free) for lattice in (Lattice.of(problem, i) for i in starters)]
     best: Chain | None = None
-    starters = [group[0] for group in alike(problem, range(problem.n_devices))]
-    for starter in starters if problem.starter is None else [problem.starter]:
-        better = _best_chain(problem, starter, math.inf if best is None else best.cost_s, max_states)
-        best = better or best
+    for rough in sorted(roughs, key=lambda rough: rough.bound_s):
+        better = _best_chain(rough, math.inf if best is None else best.cost_s, max_states)
+        best = problem.chain(better) if better else best
     if best is None:
         raise PlacementError(_no_room(problem))
     return best
@@ -75,15 +78,13 @@ class _State(NamedTuple):
     before: _State | None
 
 
-def _best_chain(problem: LatencyProblem, starter: int, below_s: float, max_states: int) -> Chain | None:
+def _best_chain(rough: Relaxation, below_s: float, max_states: int) -> tuple[Stage, ...] | None:
     """Find the best chain from one starter, if there is one that costs less than ``below_s``."""
-    lattice = Lattice.of(problem, starter)
-    rough = _Graph(Relaxation.at(lattice, lattice.free))
-    known = _beam(rough, below_s)
-    graph = _Graph(best_relaxation(lattice, known.bound_s if known else below_s))
+    known = _beam(_Graph(rough), below_s)
+    graph = _Graph(best_relaxation(rough, known.bound_s if known else below_s))
     known = _beam(graph, known.bound_s if known else below_s) or known
     best = _best_first(graph, known, below_s, max_states)
-    return problem.chain(graph.stages(best)) if best else None
+    return graph.stages(best) if best else None
 
 
 class _Graph:

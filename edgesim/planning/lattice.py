@@ -50,7 +50,7 @@ class Lattice:
     def of(cls, problem: LatencyProblem, starter: int) -> Lattice:
         """Group the devices and tabulate what each class can hold, and in what time."""
         others = [device for device in range(problem.n_devices) if device != starter]
-        members = ((starter,), *alike(problem, others))
+        members = ((starter,), *alike(problem, others, starter))
         first = [group[0] for group in members]
         start_s = float(problem.embedding_s[starter])
         end_s = problem.back_s[first, starter]
@@ -167,13 +167,13 @@ class Relaxation:
         return Step(0.0, to, done + 1 + int(ends_s[to].argmin()))
 
 
-def best_relaxation(lattice: Lattice, target_s: float) -> Relaxation:
+def best_relaxation(rough: Relaxation, target_s: float) -> Relaxation:
     """Raise the bound by subgradient steps on the prices (Polyak's rule towards ``target_s``).
 
     The target is the latency of a known chain; where none is known, a tenth above the best bound so far.
     """
+    lattice, best, current = rough.lattice, rough, rough
     sizes = np.array([len(group) for group in lattice.members])
-    best = current = Relaxation.at(lattice, lattice.free)
     bound_s, stride, idle = best.bound_s, 1.0, 0
     for _ in range(N_PRICE_STEPS):
         if not bound_s < target_s:
@@ -195,16 +195,19 @@ def best_relaxation(lattice: Lattice, target_s: float) -> Relaxation:
     return best
 
 
-def alike(problem: LatencyProblem, devices: Iterable[int]) -> list[tuple[int, ...]]:
+def alike(
+    problem: LatencyProblem, devices: Iterable[int], starter: int | None = None
+) -> list[tuple[int, ...]]:
     """Group devices whose exchange would change nothing: same times, same room, same hops to all others.
 
+    Where another device is the starter, what they would cost in its place does not matter.
     Exchangeability is transitive (if i and j can be swapped, and j and k, so can i and k), so comparing
     with one member of each group is enough.
     """
     groups: list[list[int]] = []
     for device in devices:
         for group in groups:
-            if _exchangeable(problem, device, group[0]):
+            if _exchangeable(problem, device, group[0], starter):
                 group.append(device)
                 break
         else:
@@ -212,19 +215,22 @@ def alike(problem: LatencyProblem, devices: Iterable[int]) -> list[tuple[int, ..
     return [tuple(group) for group in groups]
 
 
-def _exchangeable(problem: LatencyProblem, a: int, b: int) -> bool:
+def _exchangeable(problem: LatencyProblem, a: int, b: int, starter: int | None) -> bool:
     swap = np.arange(problem.n_devices)
     swap[[a, b]] = b, a
-    return (
-        problem.memory_bytes[a] == problem.memory_bytes[b]
-        and problem.embedding_s[a] == problem.embedding_s[b]
-        and problem.head_s[a] == problem.head_s[b]
-        and np.array_equal(problem.block_s[a], problem.block_s[b])
-        and all(
-            np.array_equal(matrix_s, matrix_s[np.ix_(swap, swap)])
-            for matrix_s in (problem.hop_s, problem.back_s)
-        )
-    )
+
+    def same(values: npt.NDArray[np.generic]) -> bool:
+        return bool(values[a] == values[b])
+
+    def unmoved(matrix_s: FloatArray) -> bool:
+        return np.array_equal(matrix_s, matrix_s[np.ix_(swap, swap)])
+
+    if starter is None:
+        ends = same(problem.embedding_s) and same(problem.head_s) and unmoved(problem.back_s)
+    else:
+        ends = same(problem.back_s[:, starter]) and (problem.head_at == "starter" or same(problem.head_s))
+    blocks = np.array_equal(problem.block_s[a], problem.block_s[b])
+    return ends and blocks and same(problem.memory_bytes) and unmoved(problem.hop_s)
 
 
 def _hop_s(problem: LatencyProblem, members: Sequence[tuple[int, ...]]) -> FloatArray:

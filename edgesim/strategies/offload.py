@@ -29,9 +29,11 @@ class Offload(Strategy):
     Not modelled: the delay with which a dispatcher learns the servers' state.
     """
 
-    to: Annotated[tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...]), Field(min_length=1)] = Field(
-        description="Server, group of servers, or a list of either"
-    )
+    to: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...]),
+        Field(min_length=1),
+    ] = Field(description="Server, group of servers, or a list of either")
     choose: Literal["least-loaded", "first"] = Field(
         "least-loaded", description="Which server a request goes to, where there are several"
     )
@@ -49,7 +51,9 @@ class Offload(Strategy):
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Placement) -> Serving:
         """Choose a server, reserve its memory, send the prompt, compute there."""
         state = cluster.observe()
-        server = min(placement.devices, key=lambda device: (state.n_requests(device), state.backlog_s(device)))
+        server = min(
+            placement.devices, key=lambda device: (state.n_requests(device), state.backlog_s(device))
+        )
         part = placement.stages[0].part
         yield from cluster.admit(request, (server,))
         yield from cluster.send(request, request.source, server, request.prompt_bytes)

@@ -70,13 +70,16 @@ class Pipeline(Strategy):
         description="even; mdi (the starter holds fewer blocks, Macario et al. 2025); latency (the chain of "
         "least latency, Zhang et al. 2024, memory respected exactly); or the number of blocks of each stage",
     )
-    over: Annotated[tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])] = Field(
+    over: Annotated[
+        tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])
+    ] = Field(
         (),
         description="Devices or groups that may take part, the starter first; all that compute if not given. "
         "`latency` chooses among them; the other partitions use every one",
     )
     starter: str | None = Field(
-        None, description="Device that holds embedding and head; else the first of `over`, or `latency`'s choice"
+        None,
+        description="Device that holds embedding and head; else the first of `over`, or `latency`'s choice",
     )
 
     def place(self, model: Architecture, fleet: Fleet) -> Ring:
@@ -119,15 +122,15 @@ class Pipeline(Strategy):
                 yield from cluster.emit(request, head.device, token)
                 return
             # MDI-LLM's starter does both in one go: sample this token, start the next.
-            yield from cluster.compute(
-                request, head.device, head.part, token, keep=(starter.part, following)
-            )
+            yield from cluster.compute(request, head.device, head.part, token, keep=(starter.part, following))
             yield from cluster.emit(request, head.device, token)
             token = following
             yield from cluster.compute(request, starter.device, starter.part, token)
 
 
-def _counts(partition: Literal["even", "mdi"] | tuple[int, ...], n_blocks: int, n_stages: int) -> tuple[int, ...]:
+def _counts(
+    partition: Literal["even", "mdi"] | tuple[int, ...], n_blocks: int, n_stages: int
+) -> tuple[int, ...]:
     """Blocks of each stage, where that does not depend on the devices' speed."""
     if partition == "even":
         return even(n_blocks, n_stages)

@@ -114,7 +114,9 @@ class SpanBuffer:
         """Hand on what has been collected."""
         if not self._rows:
             return
-        rows = np.frombuffer(bytes(self._rows), dtype=_ROW)  # [n_spans]; a copy, so that the buffer may shrink
+        rows = np.frombuffer(
+            bytes(self._rows), dtype=_ROW
+        )  # [n_spans]; a copy, so that the buffer may shrink
         self._rows.clear()
         details, self._details = self._details, {}
         self._write(self._table(rows, details))

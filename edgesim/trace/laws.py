@@ -42,7 +42,9 @@ def violations(trace: Trace) -> list[str]:
             requests = trace.requests(strategy, replication).sort_values("request_id", ignore_index=True)
             devices = trace.devices(strategy, replication)
             spans = trace.spans(strategy, replication)
-            arrivals = requests[["request_id", "source", "arrived_at_s", "n_prompt_tokens", "n_output_tokens"]]
+            arrivals = requests[
+                ["request_id", "source", "arrived_at_s", "n_prompt_tokens", "n_output_tokens"]
+            ]
             if replication not in first:
                 first[replication] = arrivals
             elif not _same(first[replication], arrivals):

@@ -74,7 +74,9 @@ class Trace:
     def replications(self, strategy: str) -> tuple[int, ...]:
         """Replications of one strategy that are whole: their devices table, written last, is there."""
         home = self.path / "devices" / f"strategy={strategy}"
-        found = (p.parent.name.removeprefix("replication=") for p in home.glob("replication=*/part-*.parquet"))
+        found = (
+            p.parent.name.removeprefix("replication=") for p in home.glob("replication=*/part-*.parquet")
+        )
         return tuple(sorted({int(number) for number in found}))
 
     def requests(self, strategy: str, replication: int) -> pd.DataFrame:
@@ -119,7 +121,9 @@ class Trace:
             table = pq.ParquetFile(part).read(columns)
         except (pa.ArrowInvalid, OSError) as error:
             raise TraceError(f"{part}: cannot be read ({error})") from None
-        lacking = {c.name for c in TABLES[part.parts[-4]]}.difference(table.column_names) if columns is None else ()
+        lacking = (
+            {c.name for c in TABLES[part.parts[-4]]}.difference(table.column_names) if columns is None else ()
+        )
         if lacking:
             raise TraceError(f"{part}: lacks the column(s) {', '.join(sorted(lacking))}")
         return table

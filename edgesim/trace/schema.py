@@ -50,12 +50,28 @@ _NAME = pa.dictionary(pa.int32(), pa.string())
 TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
     {
         "requests": (
-            Column("request_id", pa.int64(), "Number in the order of arrival, from 0; the same under every strategy."),
-            Column("source", _NAME, "Device at which the request arises and to which its tokens are delivered."),
+            Column(
+                "request_id",
+                pa.int64(),
+                "Number in the order of arrival, from 0; the same under every strategy.",
+            ),
+            Column(
+                "source", _NAME, "Device at which the request arises and to which its tokens are delivered."
+            ),
             Column("sample", pa.int64(), "Number of the evaluation sample that stands for its text."),
             Column("arrived_at_s", pa.float64(), "Instant of arrival."),
-            Column("first_token_at_s", pa.float64(), "Delivery of the first token at the source; null if never.", True),
-            Column("ended_at_s", pa.float64(), "Delivery of the last token, or the failure; null if censored.", True),
+            Column(
+                "first_token_at_s",
+                pa.float64(),
+                "Delivery of the first token at the source; null if never.",
+                True,
+            ),
+            Column(
+                "ended_at_s",
+                pa.float64(),
+                "Delivery of the last token, or the failure; null if censored.",
+                True,
+            ),
             Column("n_prompt_tokens", pa.int32(), "Length of the prompt."),
             Column("n_output_tokens", pa.int32(), "Tokens asked for."),
             Column("n_emitted_tokens", pa.int32(), "Tokens delivered."),
@@ -67,41 +83,70 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 "Active energy of all its spans, up to the end of the run; null where spans were not kept.",
                 True,
             ),
-            Column("error_variance", pa.float64(), "Mean normalised error of its analog all-reduces; null if none.", True),
-            Column("mean_exit_block", pa.float64(), "Mean number of blocks its tokens passed; null if all passed all.", True),
-            Column("correct", pa.float64(), "Share of its tokens that were right; null where answers are not measured.", True),
+            Column(
+                "error_variance",
+                pa.float64(),
+                "Mean normalised error of its analog all-reduces; null if none.",
+                True,
+            ),
+            Column(
+                "mean_exit_block",
+                pa.float64(),
+                "Mean number of blocks its tokens passed; null if all passed all.",
+                True,
+            ),
+            Column(
+                "correct",
+                pa.float64(),
+                "Share of its tokens that were right; null where answers are not measured.",
+                True,
+            ),
         ),
         "spans": (
             Column("request_id", pa.int64(), "The request; null for control traffic.", True),
-            Column("token", pa.int32(), "Index of the output token worked for; 0 is the prefill. Null for control.", True),
+            Column(
+                "token",
+                pa.int32(),
+                "Index of the output token worked for; 0 is the prefill. Null for control.",
+                True,
+            ),
             Column(
                 "kind",
                 _NAME,
-                "compute; endpoint (a message's cost at either end); send (one hop); all_reduce; wait (for memory); "
-                "retransmit; control; emit (of no length: a token's delivery at the source).",
+                "compute; endpoint (a message's cost at either end); send (one hop); all_reduce; "
+                "wait (for memory); retransmit; control; emit (of no length: a token's delivery).",
             ),
             Column("device", _NAME, "Where: the computing device, or the sender."),
             Column("peer", _NAME, "The receiver of a hop; else null.", True),
             Column("via", _NAME, "The link of a hop; for compute, the part of the model.", True),
             Column("asked_at_s", pa.float64(), "When the work was asked for; queueing is started - asked."),
-            Column("started_at_s", pa.float64(), "When it was begun; null if after the end of the run.", True),
+            Column(
+                "started_at_s", pa.float64(), "When it was begun; null if after the end of the run.", True
+            ),
             Column(
                 "ended_at_s",
                 pa.float64(),
-                "When it was done; for a hop, when the last bit had arrived. Null if after the end of the run.",
+                "When it was done; for a hop, when the last bit had arrived. Null if after the run.",
                 True,
             ),
             Column("n_tokens", pa.int32(), "Tokens that went through (compute), or were delivered (emit)."),
             Column("size_bytes", pa.int64(), "Bytes carried (send, endpoint) or reserved (wait)."),
             Column("energy_j", pa.float64(), "Active energy spent in it, up to the end of the run."),
-            Column("error_variance", pa.float64(), "Normalised error of an analog all-reduce; else null.", True),
+            Column(
+                "error_variance", pa.float64(), "Normalised error of an analog all-reduce; else null.", True
+            ),
             Column("attempts", pa.int32(), "Transmissions needed."),
         ),
         "devices": (
             Column("device", _NAME, "Its name."),
             Column("group", _NAME, "The scenario's entry that made it."),
             Column("kind", _NAME, "Its kind in the catalogue."),
-            Column("origin", _NAME, "Where its compute times come from: measured, scaled or analytic; null for a switch.", True),
+            Column(
+                "origin",
+                _NAME,
+                "Where its compute times come from: measured, scaled or analytic; null for a switch.",
+                True,
+            ),
             Column("duration_s", pa.float64(), "Length of the run."),
             Column("busy_s", pa.float64(), "Time its compute station worked."),
             Column("energy_compute_j", pa.float64(), "Active energy of computing, above idle."),

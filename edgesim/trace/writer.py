@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -40,7 +39,9 @@ class TraceFolder:
             raise TraceError(f"{path}: a file is in the way of the trace folder; name another with --out")
         if path.is_dir() and any(path.iterdir()):
             if not replace:
-                raise TraceError(f"{path}: the folder is not empty; name another with --out, or add --replace")
+                raise TraceError(
+                    f"{path}: the folder is not empty; name another with --out, or add --replace"
+                )
             self._remove_earlier()
         path.mkdir(parents=True, exist_ok=True)
 
@@ -68,7 +69,7 @@ class TraceFolder:
         text = json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2, ensure_ascii=False) + "\n"
         temporary = self.path / f".{RUN_FILE}.tmp"
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, self.path / RUN_FILE)
+        temporary.replace(self.path / RUN_FILE)
 
     def parts(self, strategy: str, replication: int) -> PartWriter:
         """Writer for one strategy's one replication."""
@@ -106,4 +107,4 @@ class PartWriter:
             use_dictionary=named,
             use_byte_stream_split=instants,
         )
-        os.replace(temporary, part)
+        temporary.replace(part)

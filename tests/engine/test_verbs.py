@@ -52,8 +52,11 @@ def test_requests_take_turns_token_by_token() -> None:
 
 def test_a_message_queues_is_transmitted_and_arrives_after_the_latency() -> None:
     ran = run(world([device("a-0"), device("b-0")], [WIRE], arrivals=AT_ONCE, n_requests=2), Serve(remote))
-    sent = [row for row in ran.log("request_id", "kind", "device", "peer", "asked_at_s", "started_at_s", "ended_at_s")
-            if row[1] == "send" and row[2] == "a-0"]
+    sent = [
+        row
+        for row in ran.log("request_id", "kind", "device", "peer", "asked_at_s", "started_at_s", "ended_at_s")
+        if row[1] == "send" and row[2] == "a-0"
+    ]
     assert sent == [
         (0, "send", "a-0", "b-0", 0.0, 0.0, 0.501),
         (1, "send", "a-0", "b-0", 0.0, 0.001, 0.502),
@@ -73,7 +76,10 @@ def test_tokens_stream_home_while_decoding_goes_on() -> None:
         (0, 1, "emit", "a-0", *[9.001004] * 3),
     ]
     (request,) = ran.requests.itertuples()
-    assert (request.first_token_at_s, request.ended_at_s) == (pytest.approx(5.001004), pytest.approx(9.001004))
+    assert (request.first_token_at_s, request.ended_at_s) == (
+        pytest.approx(5.001004),
+        pytest.approx(9.001004),
+    )
 
 
 def test_routes_are_store_and_forward_over_the_cheapest_path() -> None:
@@ -103,9 +109,13 @@ def test_endpoints_cost_their_overhead_and_staging_at_both_ends(on_compute: bool
         yield from cluster.emit(request, "a-0", token)
 
     ran = run(world(devices, [WIRE]), Serve(both))
-    # The message costs 2 s at its sender; there it waits for the 4 s of computing only if it shares the station.
+    # The message costs its sender 2 s, after the 4 s of computing only if it shares the station.
     begun_s = 4.0 if on_compute else 0.0
-    sent = [row for row in ran.log("kind", "device", "started_at_s", "ended_at_s") if row[0] in ("endpoint", "send")]
+    sent = [
+        row
+        for row in ran.log("kind", "device", "started_at_s", "ended_at_s")
+        if row[0] in ("endpoint", "send")
+    ]
     assert sent == [
         ("endpoint", "a-0", begun_s, begun_s + 2.0),
         ("send", "a-0", begun_s + 2.0, round(begun_s + 2.501, 9)),
@@ -117,7 +127,9 @@ def test_the_channel_is_looked_at_when_a_transmission_starts() -> None:
     """A link that turns 8 times faster at 0.0005 s: the second message, queued before, starts after."""
     faster = Link(between=("a-0", "b-0"), rate_bps=lambda at_s: 8e6 if at_s < 0.0005 else 64e6)
     ran = run(world([device("a-0"), device("b-0")], [faster], arrivals=AT_ONCE, n_requests=2), Serve(remote))
-    sent = [row for row in ran.log("kind", "device", "started_at_s", "ended_at_s") if row[:2] == ("send", "a-0")]
+    sent = [
+        row for row in ran.log("kind", "device", "started_at_s", "ended_at_s") if row[:2] == ("send", "a-0")
+    ]
     assert sent == [("send", "a-0", 0.0, 0.001), ("send", "a-0", 0.001, 0.001125)]
 
 
@@ -201,8 +213,13 @@ def test_a_failed_request_tells_its_reason_and_gives_its_memory_back() -> None:
 
 
 def test_at_the_horizon_requests_in_flight_are_censored_and_the_future_is_null() -> None:
-    there = world([device("a-0", power=Power(active_w=2.0))], arrivals=AT_ONCE, n_requests=2, output=Fixed(2),
-                  horizon_s=10.0)
+    there = world(
+        [device("a-0", power=Power(active_w=2.0))],
+        arrivals=AT_ONCE,
+        n_requests=2,
+        output=Fixed(2),
+        horizon_s=10.0,
+    )
     ran = run(there, Serve(local))
     assert ran.log("request_id", "kind", "started_at_s", "ended_at_s", "energy_j") == [
         (0, "compute", 0.0, 4.0, 8.0),
@@ -238,8 +255,12 @@ def tight(n_tokens: int, **facts) -> Tables:
     """One device with room for the KV cache of this many tokens, three requests of two tokens at once."""
     resident = model().weight_bytes(WHOLE)
     room = model().kv_bytes_per_token(N_BLOCKS) * n_tokens
-    there = world([device("a-0", memory_bytes=resident + room)], arrivals=Bursts(n_requests=3, period_s=1e6),
-                  n_requests=3, **facts)
+    there = world(
+        [device("a-0", memory_bytes=resident + room)],
+        arrivals=Bursts(n_requests=3, period_s=1e6),
+        n_requests=3,
+        **facts,
+    )
     return run(there, Serve(local))
 
 

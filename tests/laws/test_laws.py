@@ -75,7 +75,9 @@ def serve(there: World, strategy: Strategy) -> Tables:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(there=made_up(), strategy=st.sampled_from(STRATEGIES))
-def test_every_trace_obeys_the_laws(there: World, strategy: Strategy, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_every_trace_obeys_the_laws(
+    there: World, strategy: Strategy, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("trace")
     folder = TraceFolder(path)
     links = {"--".join(sorted(link.between)): {"latency_s": link.latency_s} for link in there.links}
@@ -97,7 +99,7 @@ def test_conservation(there: World, strategy: Strategy) -> None:
     """Requests, memory and work: what came in has gone out, or is still there."""
     ran = serve(there, strategy)
     assert sorted(ran.requests["request_id"]) == [r.id for r in there.requests()]
-    held = {id_: 0 for id_ in there.devices}
+    held = dict.fromkeys(there.devices, 0)
     for device_id, memory in ran.cluster.memories.items():
         assert memory.used_bytes <= memory.peak_bytes <= memory.capacity_bytes
         held[device_id] = memory.used_bytes - memory.resident_bytes
@@ -109,7 +111,7 @@ def test_conservation(there: World, strategy: Strategy) -> None:
 @settings(max_examples=20, deadline=None)
 @given(there=made_up(), strategy=st.sampled_from(STRATEGIES))
 def test_littles_law_on_every_queue(there: World, strategy: Strategy) -> None:
-    """L = lambda W, exactly, over a drained run: the number present, integrated, against the sum of sojourns."""
+    """L = lambda W, exactly, over a drained run: the number present against the sum of sojourns."""
     ran = serve(replace(there, horizon_s=None, workload=replace(there.workload, horizon_s=None)), strategy)
     spans = ran.spans[ran.spans["kind"].isin(["compute", "send", "endpoint", "wait"])]
     for queue, visits in spans.groupby(["kind", "device", "peer"], observed=True, dropna=False):
@@ -121,7 +123,9 @@ def test_littles_law_on_every_queue(there: World, strategy: Strategy) -> None:
         assert present.min() >= 0, queue
         assert present[-1] == 0, queue
         duration_s = instants.max() - instants.min()
-        mean_present = float(np.sum(present[:-1] * np.diff(instants[order]))) / duration_s if duration_s else 0.0
+        mean_present = (
+            float(np.sum(present[:-1] * np.diff(instants[order]))) / duration_s if duration_s else 0.0
+        )
         rate_hz = len(visits) / duration_s if duration_s else 0.0
         mean_sojourn_s = float((departures - arrivals).mean())
         assert math.isclose(mean_present, rate_hz * mean_sojourn_s, rel_tol=1e-9, abs_tol=1e-9), queue
@@ -135,12 +139,17 @@ def doubled(there: World) -> World:
         id_: replace(
             d,
             timing=PerBlock(2 * d.timing.block_s, 2 * d.timing.head_s),
-            endpoint=replace(d.endpoint, overhead_s=2 * d.endpoint.overhead_s,
-                             staging_bytes_per_s=d.endpoint.staging_bytes_per_s / 2),
+            endpoint=replace(
+                d.endpoint,
+                overhead_s=2 * d.endpoint.overhead_s,
+                staging_bytes_per_s=d.endpoint.staging_bytes_per_s / 2,
+            ),
         )
         for id_, d in there.devices.items()
     }
-    links = tuple(replace(link, rate_bps=link.rate_bps / 2, latency_s=2 * link.latency_s) for link in there.links)
+    links = tuple(
+        replace(link, rate_bps=link.rate_bps / 2, latency_s=2 * link.latency_s) for link in there.links
+    )
     horizon_s = None if there.horizon_s is None else 2 * there.horizon_s
     workload = replace(
         there.workload, arrivals=replace(arrivals, rate_hz=arrivals.rate_hz / 2), horizon_s=horizon_s
@@ -150,7 +159,9 @@ def doubled(there: World) -> World:
 
 @settings(max_examples=30, deadline=None)
 @given(there=made_up(), strategy=st.sampled_from(STRATEGIES))
-def test_doubling_every_duration_doubles_every_timestamp_bit_for_bit(there: World, strategy: Strategy) -> None:
+def test_doubling_every_duration_doubles_every_timestamp_bit_for_bit(
+    there: World, strategy: Strategy
+) -> None:
     """Multiplication by two is exact in binary floating point, so any unit mixed up anywhere shows."""
     placement = strategy.place(there.model, Fleet.of(there))
     once, twice = run(there, strategy, placement), run(doubled(there), strategy, placement)
@@ -158,7 +169,9 @@ def test_doubling_every_duration_doubles_every_timestamp_bit_for_bit(there: Worl
         assert len(before) == len(after)
         instants = [column for column in before.columns if column.endswith("_at_s")]
         for column in instants:
-            assert np.array_equal(2 * before[column].to_numpy(), after[column].to_numpy(), equal_nan=True), column
+            assert np.array_equal(2 * before[column].to_numpy(), after[column].to_numpy(), equal_nan=True), (
+                column
+            )
         same = [c for c in before.columns if c not in instants and not c.endswith("_j")]
         assert before[same].equals(after[same])
 
@@ -169,7 +182,9 @@ def test_one_rate_left_as_it_was_is_caught() -> None:
     devices = {id_: replace(d, timing=PerBlock(0.01)) for id_, d in there.devices.items()}
     there = replace(there, devices=devices)
     wrong = doubled(there)
-    wrong = replace(wrong, links=(replace(wrong.links[0], rate_bps=there.links[0].rate_bps), *wrong.links[1:]))
+    wrong = replace(
+        wrong, links=(replace(wrong.links[0], rate_bps=there.links[0].rate_bps), *wrong.links[1:])
+    )
     strategy = Offload(to=("server-0",))
     once, twice = serve(there, strategy), serve(wrong, strategy)
     assert not np.array_equal(2 * once.spans["ended_at_s"].to_numpy(), twice.spans["ended_at_s"].to_numpy())

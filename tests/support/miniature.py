@@ -21,6 +21,8 @@ from edgesim.workload.lengths import Fixed
 from edgesim.workload.requests import Workload
 
 N_BLOCKS = 4
+EVERY_SECOND = Deterministic(1.0)
+ONE_TOKEN = Fixed(1)
 
 
 def model(n_blocks: int = N_BLOCKS, **changes: object) -> Architecture:
@@ -62,9 +64,9 @@ def world(
     devices: Sequence[Device],
     links: Sequence[Link] = (),
     *,
-    arrivals: Any = Deterministic(1.0),
-    prompt: Any = Fixed(1),
-    output: Any = Fixed(1),
+    arrivals: Any = EVERY_SECOND,
+    prompt: Any = ONE_TOKEN,
+    output: Any = ONE_TOKEN,
     n_requests: int | None = 1,
     horizon_s: float | None = None,
     sources: tuple[str, ...] = (),
@@ -115,8 +117,10 @@ class Tables:
     cluster: Cluster
 
     def log(self, *columns: str) -> list[tuple[Any, ...]]:
-        """Spans as a literal list, in the order in which they were booked; to the nanosecond; null is None."""
-        asked = list(columns or ("request_id", "token", "kind", "device", "asked_at_s", "started_at_s", "ended_at_s"))
+        """Spans as a literal list in the order of booking, to the nanosecond; null is None."""
+        asked = list(
+            columns or ("request_id", "token", "kind", "device", "asked_at_s", "started_at_s", "ended_at_s")
+        )
         rows = self.spans[asked].round(9).astype(object)
         return [tuple(row) for row in rows.where(rows.notna(), None).itertuples(index=False)]
 

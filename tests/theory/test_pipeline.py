@@ -93,10 +93,12 @@ def by_the_paper(n_samples: int, n_tokens: int, stage_s: tuple[float, ...]) -> f
     queues = [deque((0.0, sample, -1) for sample in range(n_samples))] + [deque() for _ in stage_s[1:]]
     free_at_s = [0.0] * len(stage_s)
     ended_at_s = 0.0
-    left = {sample: n_tokens for sample in range(n_samples)}
+    left = dict.fromkeys(range(n_samples), n_tokens)
     while any(queues):
         # The node whose next message can be begun first works next.
-        node = min((n for n in range(len(queues)) if queues[n]), key=lambda n: max(free_at_s[n], queues[n][0][0]))
+        node = min(
+            (n for n in range(len(queues)) if queues[n]), key=lambda n: max(free_at_s[n], queues[n][0][0])
+        )
         came_at_s, sample, token = queues[node].popleft()
         now_s = max(free_at_s[node], came_at_s)
         if node == 0:
@@ -116,7 +118,13 @@ def by_the_paper(n_samples: int, n_tokens: int, stage_s: tuple[float, ...]) -> f
 
 @pytest.mark.parametrize(
     ("n_samples", "speeds"),
-    [(1, (1.0, 1.0, 1.0)), (2, (1.0, 1.7, 0.9)), (3, (1.0, 1.0, 1.0)), (4, (0.6, 1.1, 1.3)), (7, (2.0, 1.0, 0.5))],
+    [
+        (1, (1.0, 1.0, 1.0)),
+        (2, (1.0, 1.7, 0.9)),
+        (3, (1.0, 1.0, 1.0)),
+        (4, (0.6, 1.1, 1.3)),
+        (7, (2.0, 1.0, 0.5)),
+    ],
 )
 def test_the_pipeline_is_the_papers_loop(n_samples: int, speeds: tuple[float, ...]) -> None:
     counts, n_tokens = (2, 2, 2), 30
@@ -179,5 +187,7 @@ def test_the_starter_holds_embedding_and_head_and_secondaries_blocks_only() -> N
 
 def test_activations_travel_whole_at_prefill_and_one_token_at_decode() -> None:
     ran = serve(ring(1, 3, prompt=Fixed(7)), (2, 2, 2))
-    sizes = ran.spans[ran.spans["kind"] == "send"].groupby("token")["size_bytes"].unique().map(np.ndarray.tolist)
+    sizes = (
+        ran.spans[ran.spans["kind"] == "send"].groupby("token")["size_bytes"].unique().map(np.ndarray.tolist)
+    )
     assert sizes.to_dict() == {0: [7000], 1: [1000], 2: [1000]}

@@ -24,7 +24,9 @@ N_REPLICATIONS = 10
 DETERMINISTIC = Fixed(round(1.0 / TICK_S))
 
 
-def mean_sojourn_s(n_servers: int, rate_hz: float, service: object, strategy: object, n_requests: int) -> list[float]:
+def mean_sojourn_s(
+    n_servers: int, rate_hz: float, service: object, strategy: object, n_requests: int
+) -> list[float]:
     def simulate(replication: int) -> float:
         there = farm(n_servers, rate_hz, service, n_requests, replication)
         return float(sojourns_s(run(there, Serve(strategy), keep_spans=False)).mean())

@@ -136,7 +136,7 @@ def test_the_bound_never_exceeds_the_optimum_at_any_price(
     for relaxation in (
         Relaxation.at(lattice, lattice.free),
         Relaxation.at(lattice, np.array([0.0, *prices[1:]])),
-        best_relaxation(lattice, min(layouts_s, default=math.inf)),
+        best_relaxation(Relaxation.at(lattice, lattice.free), min(layouts_s, default=math.inf)),
     ):
         assert relaxation.bound_s <= min(layouts_s, default=math.inf) + 1e-9
 
@@ -183,6 +183,18 @@ def test_a_device_that_differs_in_one_hop_only_is_not_alike() -> None:
         block_s=np.ones((4, 3)), hop_s=hop_s, memory_bytes=np.full(4, 9), block_bytes=np.ones(3)
     )
     assert alike(problem, range(4)) == [(0, 2), (1,), (3,)]
+
+
+def test_what_a_device_would_cost_as_starter_sets_it_apart_only_where_it_may_be_one() -> None:
+    problem = LatencyProblem(
+        block_s=np.ones((3, 3)),
+        hop_s=1.0,
+        memory_bytes=9,
+        block_bytes=1,
+        embedding_s=np.array([1.0, 2.0, 3.0]),
+    )
+    assert alike(problem, range(3)) == [(0,), (1,), (2,)]
+    assert alike(problem, [1, 2], starter=0) == [(1, 2)]
 
 
 def two_ends(hop_s: float, **options: object) -> LatencyProblem:

@@ -40,11 +40,12 @@ def summary(strategy: str, replication: int, ttft_s: float | None, **other: obje
 
 
 def test_interval_is_the_textbook_one() -> None:
-    # 4, 6, 8: mean 6, standard deviation 2, t(0.975, 2) = 4.302652729911275.
+    # 4, 6, 8: mean 6, standard deviation 2; with two degrees of freedom t(p) = (2p - 1) / sqrt(2 p (1 - p)).
+    t = 0.95 / math.sqrt(2 * 0.975 * 0.025)
     estimate = student_t([4.0, 6.0, 8.0])
     assert estimate is not None
     assert (estimate.n, estimate.mean) == (3, 6.0)
-    assert estimate.half_width == pytest.approx(4.302652729911275 * 2 / math.sqrt(3), rel=1e-12)
+    assert estimate.half_width == pytest.approx(t * 2 / math.sqrt(3), rel=1e-12)
     assert estimate.interval == pytest.approx((6 - 4.968275, 6 + 4.968275), abs=1e-6)
 
 
