@@ -207,13 +207,18 @@ def cli(_: str) -> str:
         parts.append(
             f"## `edgesim {name}`\n\n```text\n{command.get_usage(context)}\n```\n\n{command.help or ''}"
         )
-        rows = [
-            (f"`{', '.join((*option.opts, *option.secondary_opts))}`", getattr(option, "help", None) or "")
-            for option in command.params
-            if not getattr(option, "hidden", False)
-        ]
-        parts.append(table(("argument or option", "meaning"), iter(rows)))
+        rows = [parameter_row(parameter, context) for parameter in command.params]
+        parts.append(table(("argument or option", "default", "meaning"), iter(rows)))
     return "\n\n".join(parts)
+
+
+def parameter_row(parameter: Any, context: Any) -> tuple[str, str, str]:
+    """Describe one argument or option of a command."""
+    value = "" if getattr(parameter, "is_flag", False) else parameter.make_metavar(context)
+    names = ", ".join(parameter.opts) if parameter.param_type_name == "option" else ""
+    default = parameter.default if isinstance(parameter.default, str | int | float) else None
+    shown = "" if default is None or isinstance(default, bool) else f"`{default}`"
+    return f"`{f'{names} {value}'.strip()}`", shown, getattr(parameter, "help", None) or ""
 
 
 def devices(_: str) -> str:

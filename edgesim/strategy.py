@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -21,6 +20,7 @@ from edgesim.engine.fleet import Fleet
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.errors import PlacementError, StrategyError
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.nearest import suggest
 
 __all__ = [
     "Cluster",
@@ -150,9 +150,9 @@ def strategy_class(name: str) -> type[Strategy]:
     """
     points = _points()
     if name not in points:
-        near = get_close_matches(name, points, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(sorted(points))}"
-        raise StrategyError(f"no strategy {name!r}; {hint} (edgesim list strategies)")
+        raise StrategyError(
+            f"no strategy {name!r}; {suggest(name, sorted(points))} (edgesim list strategies)"
+        )
     return _load(points[name])
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from edgesim.engine.link import Network
 from edgesim.engine.world import Device, World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.nearest import suggest
 from edgesim.rng import Streams
 from edgesim.workload.requests import Extent, Typical
 
@@ -73,9 +73,9 @@ class Fleet:
             members = [d.id for d in self.devices if name in (d.id, d.group)]
             if not members:
                 known = sorted({d.id for d in self.devices} | {d.group for d in self.devices})
-                near = get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-                raise PlacementError(f"no computing device or group is called {name!r}; {hint}")
+                raise PlacementError(
+                    f"no computing device or group is called {name!r}; {suggest(name, known)}"
+                )
             chosen.update(dict.fromkeys(members))
         return tuple(chosen)
 

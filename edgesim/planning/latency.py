@@ -53,9 +53,10 @@ def latency(problem: LatencyProblem, *, max_states: int = MAX_STATES) -> Chain:
     PlacementError
         No chain fits, or the search met its limit before it could prove a chain the best.
     """
-    starters = [problem.starter]
     if problem.starter is None:
         starters = [group[0] for group in alike(problem, range(problem.n_devices))]
+    else:
+        starters = [problem.starter]
     roughs = [Relaxation.at(lattice, lattice.free) for lattice in (Lattice.of(problem, i) for i in starters)]
     best: Chain | None = None
     for rough in sorted(roughs, key=lambda rough: rough.bound_s):
@@ -80,9 +81,13 @@ class _State(NamedTuple):
 
 def _best_chain(rough: Relaxation, below_s: float, max_states: int) -> tuple[Stage, ...] | None:
     """Find the best chain from one starter, if there is one that costs less than ``below_s``."""
-    known = _beam(_Graph(rough), below_s)
-    graph = _Graph(best_relaxation(rough, known.bound_s if known else below_s))
-    known = _beam(graph, known.bound_s if known else below_s) or known
+    known = _beam(_Graph(rough, below_s), below_s) if math.isinf(below_s) else None
+    relaxation = best_relaxation(rough, known.bound_s if known else below_s)
+    if relaxation.bound_s >= _just_below(below_s):
+        return None
+    below_now_s = known.bound_s if known else below_s
+    graph = _Graph(relaxation, below_now_s)
+    known = _beam(graph, below_now_s) or known
     best = _best_first(graph, known, below_s, max_states)
     return graph.stages(best) if best else None
 
@@ -90,7 +95,8 @@ def _best_chain(rough: Relaxation, below_s: float, max_states: int) -> tuple[Sta
 class _Graph:
     """The states of one search and the ways between them."""
 
-    def __init__(self, relaxation: Relaxation) -> None:
+    def __init__(self, relaxation: Relaxation, below_s: float) -> None:
+        self.n_blocks = relaxation.lattice.n_blocks
         self._relaxation = relaxation
         self._members = relaxation.lattice.members
         self._capacity = relaxation.lattice.capacity
@@ -100,12 +106,8 @@ class _Graph:
         self._field = [
             ((1 << len(group)) - 1) << at for group, at in zip(self._members, offsets, strict=True)
         ]
+        self._largest_excess_s = below_s - relaxation.bound_s
         self._steps = cache(self._list_steps)
-
-    @property
-    def n_blocks(self) -> int:
-        """Number of blocks to place."""
-        return self._relaxation.lattice.n_blocks
 
     def starts(self, below_s: float) -> Iterator[_State]:
         """Yield the states after the starter's run whose bound lies below a ceiling, least first."""
@@ -142,7 +144,7 @@ class _Graph:
         return _State(bound_s, step.done, step.to, used, paid_s, room, state)
 
     def _list_steps(self, done: int, last: int) -> list[Step]:
-        return self._relaxation.steps(done, last, math.inf)
+        return self._relaxation.steps(done, last, self._largest_excess_s)
 
     def stages(self, state: _State) -> tuple[Stage, ...]:
         """Name the devices of a complete chain; which member of a class serves is all the same."""

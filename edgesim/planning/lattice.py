@@ -13,8 +13,8 @@ from edgesim.planning.chain import FloatArray, LatencyProblem
 
 __all__ = ["Lattice", "Relaxation", "Step", "alike", "best_relaxation"]
 
-N_PRICE_STEPS = 200
-PATIENCE = 10  # price steps without a better bound before the step is halved
+N_PRICE_STEPS = 80
+PATIENCE = 4  # price steps without a better bound before the step is halved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

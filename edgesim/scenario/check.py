@@ -7,10 +7,10 @@ from pathlib import Path as FilePath
 
 from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
+from edgesim.nearest import suggest
 from edgesim.scenario import catalogue
 from edgesim.scenario.contenders import contenders_or_problems
 from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.nearest import suggest
 from edgesim.scenario.problems import Problem
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import Layout, lay_out
@@ -137,7 +137,7 @@ def _source_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
     for index, name in enumerate(scenario.workload.sources):
         path = ("workload", "sources", index)
         members = layout.members(name)
-        if not members and not layout.problems:
+        if not members and layout.device_ids and not layout.problems:
             yield Problem(path, layout.unknown(name))
         elif members and not layout.nodes[members[0]].kind:
             yield Problem(path, f"'{name}' is a switch; requests come from devices")

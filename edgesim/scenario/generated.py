@@ -8,7 +8,7 @@ from typing import Any
 
 import networkx as nx
 
-from edgesim.scenario.nearest import suggest
+from edgesim.nearest import suggest
 
 __all__ = ["generate_edges", "generators"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from edgesim.errors import ScenarioError
+from edgesim.nearest import suggest
 from edgesim.scenario.check import find_problems
 from edgesim.scenario.document import MAX_SIZE_BYTES, Document
-from edgesim.scenario.nearest import suggest
 from edgesim.scenario.overrides import apply
 from edgesim.scenario.packaged import packaged_scenarios
 from edgesim.scenario.problems import from_validation

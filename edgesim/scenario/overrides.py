@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from edgesim.errors import ScenarioError
+from edgesim.nearest import suggest
 from edgesim.scenario.document import Document, read_value
-from edgesim.scenario.nearest import suggest
 from edgesim.scenario.problems import Path, path_text, shown
 
 __all__ = ["apply"]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.nearest import suggest
+from edgesim.nearest import nearest, suggest
 
 __all__ = [
     "OWN_MESSAGE",
@@ -17,6 +17,7 @@ __all__ = [
     "Problem",
     "ProblemsError",
     "explain",
+    "explain_all",
     "from_validation",
     "path_text",
     "shown",
@@ -125,5 +126,15 @@ def explain(line: ErrorDetails, keys: Mapping[str, str]) -> Problem:
 
 def from_validation(error: ValidationError, keys: Mapping[str, str], at: Path = ()) -> list[Problem]:
     """Turn a pydantic report into problems whose paths start at ``at``."""
-    lines = (explain(line, keys) for line in error.errors(include_url=False))
-    return [Problem((*at, *problem.path), problem.message) for problem in lines]
+    return [Problem((*at, *problem.path), problem.message) for problem in explain_all(error, keys)]
+
+
+def explain_all(error: ValidationError, keys: Mapping[str, str]) -> list[Problem]:
+    """Explain every line of a report; a mistyped key is one mistake, not also the lack of the right one."""
+    lines = error.errors(include_url=False)
+    mistyped = {
+        (*line["loc"][:-1], nearest(line["loc"][-1], keys))
+        for line in lines
+        if line["type"] == "extra_forbidden"
+    }
+    return [explain(line, keys) for line in lines if line["type"] != "missing" or line["loc"] not in mistyped]

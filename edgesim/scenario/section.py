@@ -17,7 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError
 
 from edgesim.errors import InputError
-from edgesim.scenario.problems import OWN_MESSAGE, explain
+from edgesim.scenario.problems import OWN_MESSAGE, explain_all
 
 __all__ = ["Choice", "Names", "Section", "known_keys", "made", "refuse"]
 
@@ -66,7 +66,7 @@ class Section(BaseModel):
         try:
             return handler(data)
         except ValidationError as error:
-            lines = [explain(line, known_keys(cls)) for line in error.errors(include_url=False)]
+            lines = explain_all(error, known_keys(cls))
             details = [
                 InitErrorDetails(
                     type=PydanticCustomError(OWN_MESSAGE, "{sentence}", {"sentence": line.message}),

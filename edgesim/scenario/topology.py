@@ -10,9 +10,9 @@ from types import MappingProxyType
 import networkx as nx
 
 from edgesim.engine.world import Link
+from edgesim.nearest import suggest
 from edgesim.scenario.connections import Point, pairs
 from edgesim.scenario.generated import generate_edges
-from edgesim.scenario.nearest import suggest
 from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.schema_topology import DeviceEntry, Generate, LinkEntry, Place, Topology, Wired
 

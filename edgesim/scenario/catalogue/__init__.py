@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 
 from edgesim.errors import ScenarioError
 from edgesim.model.architecture import Architecture
+from edgesim.nearest import suggest
 from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.nearest import suggest
 from edgesim.scenario.section import Section
 
 __all__ = ["ModelKind", "device_kind", "device_kinds", "model", "models"]

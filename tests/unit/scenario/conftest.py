@@ -9,9 +9,9 @@ import pytest
 from pydantic import BeforeValidator
 
 from edgesim.errors import StrategyError
+from edgesim.nearest import suggest
 from edgesim.scenario import contenders
 from edgesim.scenario.load import parse
-from edgesim.scenario.nearest import suggest
 from edgesim.scenario.schema import Scenario
 from edgesim.strategy import Strategy
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["suggest"]
+__all__ = ["nearest", "suggest"]
 
 N_LISTED = 12
+
+
+def nearest(name: object, known: Iterable[str]) -> str | None:
+    """Find the known name that is nearest, if any comes near."""
+    folded = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    return folded[near[0]] if near else None
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
     """Say which known name is nearest, or list the known ones: ``did you mean 'edge'?``."""
     names = list(known)
-    folded = {candidate.casefold(): candidate for candidate in names}
-    near = difflib.get_close_matches(str(name).casefold(), folded, n=1)
-    if near:
-        return f"did you mean '{folded[near[0]]}'?"
+    near = nearest(name, names)
+    if near is not None:
+        return f"did you mean '{near}'?"
     if not names:
         return "there are none"
     more = ", ..." if len(names) > N_LISTED else ""

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgesim.report.comparison import comparison
+from edgesim.trace.laws import violations
+from edgesim.trace.reader import Trace
+
+ANALYTIC = ("--set", "profile=analytic")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("part-*.parquet"))}
+
+
+def test_a_run_prints_the_comparison_and_leaves_a_lawful_trace(edgesim, tmp_path: Path) -> None:
+    said = edgesim("run", "first_steps", *ANALYTIC, "--out", tmp_path / "trace")
+    assert said.status == 0
+    for label in ("local", "offload", "pipeline"):
+        assert label in said.out
+    trace = Trace(tmp_path / "trace")
+    assert trace.is_complete
+    assert trace.strategies == ("local", "offload", "pipeline")
+    assert trace.replications("local") == (0, 1, 2)
+    assert violations(trace) == []
+
+
+def test_same_seed_same_bytes_for_any_number_of_processes(edgesim, tmp_path: Path) -> None:
+    for name, jobs in (("once", 1), ("again", 1), ("shared", 2)):
+        assert edgesim("run", "first_steps", *ANALYTIC, "--out", tmp_path / name, "--jobs", jobs).status == 0
+    once = contents(tmp_path / "once")
+    assert len(once) == 3 * 3 * 3  # tables, strategies, replications
+    assert contents(tmp_path / "again") == once
+    assert contents(tmp_path / "shared") == once
+    assert edgesim("run", "first_steps", *ANALYTIC, "--out", tmp_path / "other", "--seed", 2).status == 0
+    assert contents(tmp_path / "other") != once
+
+
+def test_json_is_valid_and_the_only_thing_on_standard_output(edgesim, tmp_path: Path) -> None:
+    said = edgesim("run", "first_steps", *ANALYTIC, "--out", tmp_path / "trace", "--json")
+    told = json.loads(said.out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert told["trace"] == str(tmp_path / "trace")
+
+
+def test_quiet_says_nothing_but_the_table(edgesim, tmp_path: Path) -> None:
+    assert edgesim("run", "first_steps", *ANALYTIC, "--out", tmp_path / "trace", "--quiet").err == ""
+
+
+def test_the_default_folder_is_numbered_so_that_nothing_is_lost(
+    edgesim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert edgesim("run", "first_steps", *ANALYTIC, "--replications", 1).status == 0
+    assert sorted(p.name for p in (tmp_path / "traces").iterdir()) == ["first-steps", "first-steps-2"]
+
+
+def test_a_run_killed_in_the_middle_leaves_a_trace_that_reads_and_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "trace"
+    command = [sys.executable, "-m", "edgesim", "run", "first_steps", *ANALYTIC, "--out", str(out)]
+    with subprocess.Popen([*command, "--replications", "2000"], stderr=subprocess.DEVNULL) as process:
+        deadline_s = time.monotonic() + 60
+        while len(list(out.glob("devices/strategy=*/replication=*/part-*.parquet"))) < 4:
+            assert process.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline_s, "the run wrote nothing"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    trace = Trace(out)
+    assert not trace.is_complete
+    assert trace.run["status"] == "running"
+    assert sum(len(trace.replications(s)) for s in trace.strategies) >= 4
+    assert violations(trace) == []
+    assert comparison(trace).rows[0].replications[0] == 0
+
+
+def test_check_tells_where_the_model_would_be_placed(edgesim) -> None:
+    said = edgesim("check", "smart_city", *ANALYTIC)
+    assert said.status == 0
+    assert "is sound" in said.out
+    assert "roadside-2" in said.out
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("strategies", ["local", "offload", "pipeline"]),
+        ("devices", ["raspberry-pi-5", "jetson-agx-orin"]),
+        ("models", ["tinyllama-1.1b", "llama-2-7b", "gpt2", "nanollama-304m"]),
+        ("scenarios", ["smart_city", "first_steps"]),
+    ],
+)
+def test_list(what: str, expected: list[str], edgesim) -> None:
+    said = edgesim("list", what)
+    assert said.status == 0
+    for name in expected:
+        assert name in said.out
+
+
+def test_schema_is_json_and_knows_the_strategies(edgesim) -> None:
+    told = json.loads(edgesim("schema").out)
+    assert "pipeline" in json.dumps(told["$defs"]["StrategyEntry"])
+
+
+@pytest.mark.parametrize("words", [["--help"], ["check", "first_steps", *ANALYTIC], ["list", "strategies"]])
+def test_torch_is_not_imported_where_nothing_is_measured(words: list[str]) -> None:
+    code = (
+        "import sys; from edgesim.cli import main; sys.argv = ['edgesim', *sys.argv[1:]]\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules), 'torch was imported'"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

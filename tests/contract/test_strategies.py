@@ -1,0 +1,103 @@
+"""Every installed strategy, edgesim's own like anybody's, against the public conformance test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import PrivateAttr
+
+from edgesim.errors import PlacementError, StrategyError
+from edgesim.strategies.local import Local
+from edgesim.strategy import Placement, Strategy, discover, strategy_class
+from edgesim.testing import check_strategy
+
+# Options for strategies that cannot do without; the kit's worlds have the groups `source` and `server`.
+OPTIONS: dict[str, list[dict[str, object]]] = {
+    "offload": [{"to": "server"}, {"to": ["source", "server"], "choose": "first"}],
+    "pipeline": [{}, {"partition": "even"}, {"partition": "mdi"}, {"partition": "latency", "over": "server"}],
+    "round_robin": [{"to": "server"}],
+}
+
+
+def installed() -> Iterator[tuple[str, dict[str, object]]]:
+    for name in discover():
+        for options in OPTIONS.get(name, [{}]):
+            yield name, options
+
+
+@pytest.mark.parametrize(("name", "options"), list(installed()))
+def test_installed_strategies_keep_the_contract(name: str, options: dict[str, object]) -> None:
+    check_strategy(strategy_class(name)(**options))
+
+
+class Forgetful(Local):
+    """Emits one token too few."""
+
+    def serve(self, request, cluster, placement):
+        for token in request.tokens():
+            yield from cluster.compute(request, request.source, placement.stages[0].part, token)
+            if not token.is_last:
+                yield from cluster.emit(request, request.source, token)
+
+
+class Lazy(Local):
+    """Skips the decode steps' compute."""
+
+    def serve(self, request, cluster, placement):
+        for token in request.tokens():
+            if token.index == 0:
+                yield from cluster.compute(request, request.source, placement.stages[0].part, token)
+            yield from cluster.emit(request, request.source, token)
+
+
+class Moody(Local):
+    """Remembers earlier runs, and serves later ones more slowly."""
+
+    _mood: list[int] = PrivateAttr(default_factory=list)
+
+    def serve(self, request, cluster, placement):
+        self._mood.append(request.id)
+        yield from cluster.sleep(0.001 * len(self._mood))
+        yield from super().serve(request, cluster, placement)
+
+
+class Fickle(Local):
+    """Places the model somewhere else each time."""
+
+    _n: list[int] = PrivateAttr(default_factory=lambda: [0])
+
+    def place(self, model, fleet):
+        self._n[0] += 1
+        ids = [d.id for d in fleet.devices]
+        first = ids[self._n[0] % len(ids)]
+        stages = super().place(model, fleet).stages
+        return Placement(tuple(type(stages[0])(first, s.part) for s in stages))
+
+
+class Picky(Local):
+    """Refuses every world."""
+
+    def place(self, model, fleet):
+        raise PlacementError("not here")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "complaint"),
+    [
+        (Forgetful, "5 of its 6 tokens emitted"),
+        (Lazy, "passes of a token through a block"),
+        (Moody, "two runs with one seed differ"),
+        (Fickle, "two different placements"),
+        (Picky, "refused every world"),
+    ],
+)
+def test_a_broken_strategy_is_caught_and_told_why(strategy: type[Strategy], complaint: str) -> None:
+    with pytest.raises(Exception, match=complaint) as caught:
+        check_strategy(strategy())
+    assert isinstance(caught.value, AssertionError) or "Contract" in type(caught.value).__name__
+
+
+def test_an_unknown_strategy_is_told_with_the_nearest() -> None:
+    with pytest.raises(StrategyError, match="did you mean 'pipeline'"):
+        strategy_class("pipline")
