@@ -195,7 +195,6 @@ def strategies(_: str) -> str:
 
 def cli(_: str) -> str:
     """Show every command's help: arguments and options in the order of the terminal's."""
-    import click
     from typer.main import get_command
 
     from edgesim.cli import app
@@ -203,22 +202,14 @@ def cli(_: str) -> str:
     group = get_command(app)
     parts = []
     for name, command in group.commands.items():
-        context = click.Context(command, info_name=f"edgesim {name}")
+        context = command.context_class(command, info_name=f"edgesim {name}")
         parts.append(
             f"## `edgesim {name}`\n\n```text\n{command.get_usage(context)}\n```\n\n{command.help or ''}"
         )
-        rows = [parameter_row(parameter, context) for parameter in command.params]
-        parts.append(table(("argument or option", "default", "meaning"), iter(rows)))
+        records = (parameter.get_help_record(context) for parameter in command.params)
+        rows = [(f"`{name}`", meaning) for name, meaning in filter(None, records)]
+        parts.append(table(("argument or option", "meaning"), iter(rows)))
     return "\n\n".join(parts)
-
-
-def parameter_row(parameter: Any, context: Any) -> tuple[str, str, str]:
-    """Describe one argument or option of a command."""
-    value = "" if getattr(parameter, "is_flag", False) else parameter.make_metavar(context)
-    names = ", ".join(parameter.opts) if parameter.param_type_name == "option" else ""
-    default = parameter.default if isinstance(parameter.default, str | int | float) else None
-    shown = "" if default is None or isinstance(default, bool) else f"`{default}`"
-    return f"`{f'{names} {value}'.strip()}`", shown, getattr(parameter, "help", None) or ""
 
 
 def devices(_: str) -> str:
