@@ -80,7 +80,12 @@ def worlds() -> Mapping[str, World]:
         "slow links": _world(
             n_servers=3, link=Link(between=("", ""), rate_bps=1e6, latency_s=0.02), endpoint=slow
         ),
-        "a horizon": _world(n_servers=2, link=wired, horizon_s=3.0),
+        "a horizon": _world(
+            n_servers=2,
+            link=Link(between=("", ""), rate_bps=1e6, latency_s=0.2),
+            endpoint=slow,
+            horizon_s=3.0,
+        ),
         "little memory": _world(n_servers=2, link=wired, spare_tokens=40),
         "little memory, no queue": _world(n_servers=2, link=wired, spare_tokens=40, memory_policy="reject"),
     }

@@ -13,8 +13,9 @@ from edgesim.planning.chain import FloatArray, LatencyProblem
 
 __all__ = ["Lattice", "Relaxation", "Step", "alike", "best_relaxation"]
 
-N_PRICE_STEPS = 80
-PATIENCE = 4  # price steps without a better bound before the step is halved
+N_PRICE_STEPS = 300
+PATIENCE = 20  # price steps without a better bound before the step is halved
+MOMENTUM = 0.7  # share of the last direction that is kept; without it tight fleets need ten times the steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -168,30 +169,29 @@ class Relaxation:
 
 
 def best_relaxation(rough: Relaxation, target_s: float) -> Relaxation:
-    """Raise the bound by subgradient steps on the prices (Polyak's rule towards ``target_s``).
+    """Raise the bound by subgradient steps on the prices, of Polyak's length towards ``target_s``.
 
     The target is the latency of a known chain; where none is known, a tenth above the best bound so far.
     """
     lattice, best, current = rough.lattice, rough, rough
     sizes = np.array([len(group) for group in lattice.members])
-    bound_s, stride, idle = best.bound_s, 1.0, 0
+    bound_s, stride, n_idle, direction = best.bound_s, 1.0, 0, np.zeros(len(sizes))
     for _ in range(N_PRICE_STEPS):
-        if not bound_s < target_s:
-            break
-        surplus = current.uses() - sizes
+        surplus = current.uses() - sizes if bound_s < target_s else np.zeros(len(sizes))
         surplus[0] = 0  # the starter stands at the head only: it needs no price
-        surplus = np.where((current.price_s == 0) & (surplus < 0), 0, surplus)
-        if not surplus.any():
+        direction = surplus + MOMENTUM * direction
+        direction[(current.price_s == 0) & (direction < 0)] = 0
+        if not direction.any():
             break
-        gap_s = (target_s if target_s < math.inf else 1.1 * bound_s) - current.bound_s
-        price_s = np.maximum(current.price_s + stride * gap_s / float(surplus @ surplus) * surplus, 0.0)
-        current = Relaxation.at(lattice, price_s)
+        aim_s = target_s if target_s < math.inf else 1.1 * bound_s
+        length = stride * (aim_s - current.bound_s) / float(direction @ direction)
+        current = Relaxation.at(lattice, np.maximum(current.price_s + length * direction, 0.0))
         if current.bound_s > bound_s:
-            best, bound_s, idle = current, current.bound_s, 0
-        else:
-            idle += 1
-            if idle == PATIENCE:
-                stride, idle, current = stride / 2, 0, best
+            best, bound_s, n_idle = current, current.bound_s, 0
+            continue
+        n_idle += 1
+        if n_idle == PATIENCE:
+            stride, n_idle, current, direction = stride / 2, 0, best, np.zeros(len(sizes))
     return best
 
 

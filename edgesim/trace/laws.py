@@ -42,6 +42,9 @@ def violations(trace: Trace) -> list[str]:
             requests = trace.requests(strategy, replication).sort_values("request_id", ignore_index=True)
             devices = trace.devices(strategy, replication)
             spans = trace.spans(strategy, replication)
+            if requests["request_id"].duplicated().any():
+                found.append(f"{where}a request is told twice")
+                continue  # the other laws speak of requests by their number
             arrivals = requests[
                 ["request_id", "source", "arrived_at_s", "n_prompt_tokens", "n_output_tokens"]
             ]
@@ -64,8 +67,6 @@ def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:
 
 
 def _outcomes(requests: pd.DataFrame) -> Iterator[str]:
-    if requests["request_id"].duplicated().any():
-        yield "a request is told twice"
     completed = requests["outcome"] == Outcome.COMPLETED
     censored = requests["outcome"] == Outcome.CENSORED
     failed = requests["outcome"] == Outcome.FAILED

@@ -55,7 +55,7 @@ CASES = {
         ["bad.yaml:", "topology", "at least one"],
     ),
     "negative rate": (("rate: 100 Mbit/s", "rate: -100 Mbit/s"), ["bad.yaml:9:", "rate", "-100 Mbit/s"]),
-    "missing profile": (("profile: analytic", "profile: nowhere.pq"), ["bad.yaml:2:", "nowhere", "measure one"]),
+    "missing profile": (("profile: analytic", "profile: nowhere.pq"), ["bad.yaml:2:", "nowhere", "measure"]),
     "not YAML": (("name: good", "name: [good"), ["bad.yaml:", "not YAML"]),
     "unknown model": (("architecture: gpt2", "architecture: gpt3"), ["bad.yaml:3:", "gpt3", "gpt2"]),
     "unknown device kind": (("kind: rtx-3090", "kind: rtx-3080"), ["bad.yaml:7:", "rtx-3080", "rtx-3090"]),
