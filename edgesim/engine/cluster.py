@@ -276,6 +276,30 @@ class Cluster:
         """What a scheduler could know now: queues, requests and memory at every device."""
         return Observation(self._clock._now, self.hosts, self.memories)
 
+    def exits(self, request: LiveRequest, token: Token, block: int, *, confidence: float) -> bool:
+        """Whether a token may leave the model after this many blocks: replayed from measured answers.
+
+        Parameters
+        ----------
+        block
+            Blocks that the token has passed; an exit of the measured model must stand there.
+        confidence
+            Least confidence with which it may leave. The model's own head always lets it go.
+
+        The block at which each token has left, and whether its answer was right, go into the trace.
+        """
+        if self._world.exits is None:
+            raise ContractError("exits: this world carries no measured answers to replay")
+        try:
+            told = self._world.exits.at(request.sample, token.index, block)
+        except KeyError:
+            stand = ", ".join(map(str, self._world.exits.blocks))
+            raise ContractError(f"exits: none stands after block {block}; they stand after {stand}") from None
+        leaves = told.confidence >= confidence or block == self._world.exits.blocks[-1]
+        if leaves:
+            request.exits[token.index] = (block, told.is_correct)
+        return leaves
+
     def fail(self, request: LiveRequest, reason: str) -> NoReturn:
         """End a request without its answer; the reason goes into the trace."""
         raise RequestFailed(reason)

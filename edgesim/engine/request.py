@@ -56,6 +56,7 @@ class LiveRequest:
         "arrived_at_s",
         "awaited",
         "ended_at_s",
+        "exits",
         "first_token_at_s",
         "held",
         "id",
@@ -89,6 +90,7 @@ class LiveRequest:
         self.ended_at_s: float | None = None
         self.outcome = "censored"  # until it ends
         self.reason: str | None = None
+        self.exits: dict[int, tuple[int, bool]] = {}  # token -> block it left after, and whether rightly
         self.held: dict[str, int] = {}  # device -> bytes of KV cache reserved there
         self.awaited: list[str] = []  # devices whose memory it has asked for
         self.kept: tuple[str, Slice, Token, float, float] | None = None  # work that keeps the station

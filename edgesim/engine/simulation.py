@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -155,8 +155,15 @@ class _Requests:
             "outcome": [r.outcome for r in requests],
             "reason": [r.reason for r in requests],
             "energy_j": energy_j,
+            "mean_exit_block": [_mean([block for block, _ in r.exits.values()]) for r in requests],
+            "correct": [_mean([is_correct for _, is_correct in r.exits.values()]) for r in requests],
         }
         self.write("requests", _table("requests", columns, len(ids)))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """The mean; None of nothing."""
+    return sum(values) / len(values) if values else None
 
 
 def _devices(world: World, cluster: Cluster, ended_at_s: float) -> pa.Table:

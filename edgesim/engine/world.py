@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
+from edgesim.model.quality import ExitRecords
 from edgesim.rng import Streams
 from edgesim.workload.requests import Request, Workload
 
@@ -145,6 +146,8 @@ class World:
         What a request meets that finds no room for its KV cache: a queue, or refusal.
     prompt_bytes_per_token
         Size of a token id on the wire.
+    exits
+        Measured answers that early exits replay; None where nothing was measured.
     """
 
     model: Architecture
@@ -156,6 +159,7 @@ class World:
     horizon_s: float | None = None
     memory_policy: Literal["queue", "reject"] = "queue"
     prompt_bytes_per_token: int = 4
+    exits: ExitRecords | None = None
 
     def requests(self) -> Iterator[Request]:
         """Yield the replication's requests in order of arrival; each call draws the same ones."""

@@ -177,14 +177,13 @@ def best_relaxation(rough: Relaxation, target_s: float) -> Relaxation:
     sizes = np.array([len(group) for group in lattice.members])
     bound_s, stride, n_idle, direction = best.bound_s, 1.0, 0, np.zeros(len(sizes))
     for _ in range(N_PRICE_STEPS):
-        surplus = current.uses() - sizes if bound_s < target_s else np.zeros(len(sizes))
-        surplus[0] = 0  # the starter stands at the head only: it needs no price
-        direction = surplus + MOMENTUM * direction
-        direction[(current.price_s == 0) & (direction < 0)] = 0
-        if not direction.any():
-            break
+        surplus = (current.uses() - sizes).astype(np.float64) if bound_s < target_s else np.zeros(len(sizes))
+        surplus[0] = 0.0  # the starter stands at the head only: it needs no price
+        if not _upwards(surplus, current.price_s).any():
+            break  # the target is met, or the bound is as high as prices can raise it
+        direction = _upwards(surplus + MOMENTUM * direction, current.price_s)
         aim_s = target_s if target_s < math.inf else 1.1 * bound_s
-        length = stride * (aim_s - current.bound_s) / float(direction @ direction)
+        length = stride * (aim_s - current.bound_s) / max(float(direction @ direction), 1.0)
         current = Relaxation.at(lattice, np.maximum(current.price_s + length * direction, 0.0))
         if current.bound_s > bound_s:
             best, bound_s, n_idle = current, current.bound_s, 0
@@ -193,6 +192,11 @@ def best_relaxation(rough: Relaxation, target_s: float) -> Relaxation:
         if n_idle == PATIENCE:
             stride, n_idle, current, direction = stride / 2, 0, best, np.zeros(len(sizes))
     return best
+
+
+def _upwards(direction: FloatArray, price_s: FloatArray) -> FloatArray:
+    """Drop what would make a price negative."""
+    return np.where((price_s == 0) & (direction < 0), 0.0, direction)
 
 
 def alike(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from miniature import N_BLOCKS, PerBlock, Serve, Tables, device, model, run, world
 
 from edgesim.engine.world import Endpoint, Link, Power
-from edgesim.errors import ContractError, PlacementError
+from edgesim.errors import ContractError, InputError, PlacementError
 from edgesim.model.architecture import Slice
+from edgesim.model.quality import ExitRecords
 from edgesim.workload.arrivals import Bursts, Deterministic
 from edgesim.workload.lengths import Fixed
 
@@ -399,3 +403,62 @@ def test_without_spans_the_other_tables_are_the_same() -> None:
     lean = with_spans.requests.drop(columns="energy_j")
     assert lean.equals(without.requests.drop(columns="energy_j"))
     assert with_spans.devices.equals(without.devices)
+
+
+# --- early exits, replayed -----------------------------------------------------------------------
+
+ANSWERS = ExitRecords(
+    blocks=(2, N_BLOCKS),
+    confidence=np.array([[0.9, 1.0], [0.2, 0.6], [0.7, 0.8]]),
+    is_correct=np.array([[True, True], [False, True], [False, False]]),
+)
+
+
+def early(request, cluster):
+    """Leave after two blocks where the exit is at least 0.7 sure."""
+    for token in request.tokens():
+        yield from cluster.compute(request, "a-0", Slice(0, 2, embedding=True, head=True), token)
+        if not cluster.exits(request, token, 2, confidence=0.7):
+            yield from cluster.compute(request, "a-0", Slice(2, N_BLOCKS, head=True), token)
+            assert cluster.exits(request, token, N_BLOCKS, confidence=1.1)  # the model's own head
+        yield from cluster.emit(request, "a-0", token)
+
+
+def test_exits_are_replayed_from_measured_answers_token_by_token() -> None:
+    there = world([device("a-0")], output=Fixed(6), exits=ANSWERS)
+    ran = run(there, Serve(early))
+    (asked,) = there.requests()
+    rows = [(asked.sample + token) % 3 for token in range(6)]
+    left_after = [2 if ANSWERS.confidence[row, 0] >= 0.7 else N_BLOCKS for row in rows]
+    right = [
+        ANSWERS.is_correct[row, 0 if block == 2 else 1] for row, block in zip(rows, left_after, strict=True)
+    ]
+    (told,) = ran.requests.itertuples()
+    assert told.mean_exit_block == pytest.approx(np.mean(left_after))
+    assert told.correct == pytest.approx(np.mean(right))
+    assert told.ended_at_s == sum(left_after)  # a second per block
+
+
+def test_exits_need_measured_answers_and_an_exit_that_stands_there() -> None:
+    with pytest.raises(ContractError, match="no measured answers"):
+        run(world([device("a-0")]), Serve(early))
+
+    def wrong(request, cluster):
+        cluster.exits(request, next(request.tokens()), 3, confidence=0.5)
+        yield from cluster.sleep(0.0)
+
+    with pytest.raises(ContractError, match="none stands after block 3; they stand after 2, 4"):
+        run(world([device("a-0")], exits=ANSWERS), Serve(wrong))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"blocks": (2,)}, "do not fit 1 exits"),
+        ({"blocks": (4, 2)}, "increasing order"),
+        ({"confidence": ANSWERS.confidence + 1}, "no probability"),
+    ],
+)
+def test_records_that_make_no_sense_are_refused(changes: dict[str, object], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        replace(ANSWERS, **changes)

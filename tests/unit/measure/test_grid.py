@@ -1,0 +1,57 @@
+"""Which calls a grid asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from small_models import GPT2
+
+from edgesim.measure.grid import Grid
+from edgesim.model.architecture import Architecture
+from edgesim.model.profile import Phase
+
+
+@pytest.mark.parametrize(("max_new", "max_context"), [(1, 0), (64, 64), (100, 1000), (513, 700)])
+def test_it_covers_what_was_asked_and_no_more_than_its_double(max_new: int, max_context: int) -> None:
+    grid = Grid.covering(max_new, max_context)
+
+    assert grid.prompts[0] == 1
+    assert max_new <= grid.prompts[-1] < 2 * max(max_new, 64)
+    assert max_context <= grid.contexts[-1] < 2 * max(max_context, 64)
+
+
+def test_lengths_that_differ_a_little_share_a_grid() -> None:
+    assert Grid.covering(300, 400) == Grid.covering(512, 257)
+
+
+def test_a_held_out_value_lies_strictly_between_neighbours_of_its_axis() -> None:
+    grid = Grid.covering(512, 512)
+    for axis, held_out in ((grid.prompts, grid.held_out_prompts), (grid.contexts, grid.held_out_contexts)):
+        assert not set(axis) & set(held_out)
+        assert sum(any(a < n < b for a, b in pairwise(axis)) for n in held_out) == len(held_out) > 3
+
+
+def test_every_shape_belongs_to_its_phase() -> None:
+    shapes = Grid.covering(64, 64, batches=(1, 4)).shapes()
+
+    assert {s.n_context for s in shapes if s.phase is Phase.PREFILL} == {0}
+    assert {s.n_new for s in shapes if s.phase is Phase.DECODE} == {1}
+    assert {s.batch for s in shapes} == {1, 4}
+    assert len({replace(s, held_out=False) for s in shapes}) == len(shapes)
+
+
+def test_it_is_cut_to_the_longest_text_of_the_model() -> None:
+    gpt2 = Architecture.from_config(GPT2, name="small-gpt2", dtype="float32")
+    grid = Grid.covering(1000, 1000).within(gpt2)
+
+    assert grid.prompts[-1] == gpt2.max_context
+    assert grid.contexts[-1] == gpt2.max_context - 1
+    assert max(s.n_new + s.n_context for s in grid.shapes()) == gpt2.max_context
+
+
+@pytest.mark.parametrize("asked", [(0, 10, (1,)), (10, -1, (1,)), (10, 10, ()), (10, 10, (0,))])
+def test_nothing_to_cover_is_refused(asked: tuple[int, int, tuple[int, ...]]) -> None:
+    with pytest.raises(ValueError, match="nothing to cover"):
+        Grid.covering(*asked)
