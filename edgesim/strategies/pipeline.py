@@ -95,8 +95,12 @@ class Pipeline(Strategy):
     def _devices(self, fleet: Fleet) -> tuple[str, ...]:
         devices = fleet.select(self.over) if self.over else tuple(d.id for d in fleet.devices)
         if self.starter is not None:
-            (starter,) = fleet.select((self.starter,))[:1]
-            devices = (starter, *(d for d in devices if d != starter))
+            starters = fleet.select((self.starter,))
+            if len(starters) > 1:
+                raise PlacementError(
+                    f"starter {self.starter!r} stands for {len(starters)} devices; name one of them"
+                )
+            devices = (*starters, *(d for d in devices if d not in starters))
         for end in (*fleet.sources, *devices):
             fleet.check_reach(devices[0], end)
         return devices

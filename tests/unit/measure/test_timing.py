@@ -1,4 +1,4 @@
-"""The measuring loop on a fake excerpt, whose times are known and whose disturbances are made up."""
+"""The measuring loop on a fake excerpt and a fake clock: known times, made-up disturbances, no waiting."""
 
 from __future__ import annotations
 
@@ -10,104 +10,114 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgesim.measure.grid import Grid, Shape  # noqa: E402  torch comes first
-from edgesim.measure.timing import _Rounds, _threads  # noqa: E402
+from edgesim.measure import timing  # noqa: E402  torch comes first
+from edgesim.measure.grid import Grid, Shape  # noqa: E402
 from edgesim.model.architecture import Component  # noqa: E402
 
 GRID = Grid.covering(64, 64)
-
-
-class FakeExcerpt:
-    """Linear in the tokens; three passes in four take up to twenty times too long."""
-
-    def __init__(self, disturbed: float) -> None:
-        self.visits: list[Shape] = []
-        self._random, self._disturbed = random.Random(0), disturbed
-
-    def time_pass(self, shape: Shape) -> dict[Component, float]:
-        self.visits.append(shape)
-        slowness = self._random.uniform(1.3, 20) if self._random.random() < self._disturbed else 1.0
-        block_s = slowness * true_s(shape)
-        return {
-            Component.EMBEDDING: block_s / 4,
-            Component.ATTENTION: block_s / 2,
-            Component.MLP: block_s / 2,
-            Component.BLOCK: block_s,
-            Component.HEAD: block_s,
-        }
-
-    def pass_s(self, times: dict[Component, float]) -> float:
-        return 3 * times[Component.BLOCK]
-
-    def time_steps(self, shape: Shape) -> tuple[float, float]:
-        self.visits.append(shape)
-        return 2e-3, 1e-3
+NOISY = Shape(1, 32, 0)
 
 
 def true_s(shape: Shape) -> float:
     return 1e-3 * (1 + shape.n_new / 10 + shape.n_context / 100)
 
 
-def measured(disturbed: float, budget_s: float = 0.3) -> tuple[FakeExcerpt, _Rounds]:
-    excerpt = FakeExcerpt(disturbed)
-    fake: Any = excerpt
-    rounds = _Rounds(fake, GRID, seed=0)
-    rounds.warm_up()
-    excerpt.visits.clear()
-    rounds.spend(budget_s, lambda *_: None, lambda: None)
-    return excerpt, rounds
+class FakeExcerpt:
+    """Times linear in the tokens; a share of the passes takes up to twenty times as long as it should."""
+
+    def __init__(self, disturbed: dict[Shape, float] | float) -> None:
+        self.visits: list[Shape] = []
+        self.now_s = 0.0
+        self._random, self._disturbed = random.Random(0), disturbed
+
+    def time_pass(self, shape: Shape) -> dict[Component, float]:
+        self.visits.append(shape)
+        share = self._disturbed if isinstance(self._disturbed, float) else self._disturbed.get(shape, 0.0)
+        slowness = self._random.uniform(1.3, 20) if self._random.random() < share else 1.0
+        block_s = slowness * true_s(shape)
+        times = {
+            Component.EMBEDDING: block_s / 4,
+            Component.ATTENTION: block_s / 2,
+            Component.MLP: block_s / 2,
+            Component.BLOCK: block_s,
+            Component.HEAD: block_s,
+        }
+        self.now_s += self.pass_s(times)
+        return times
+
+    def pass_s(self, times: dict[Component, float]) -> float:
+        return 3 * times[Component.BLOCK]
+
+    def time_steps(self, shape: Shape) -> tuple[float, float]:
+        self.visits.append(shape)
+        self.now_s += 6e-3
+        return 2e-3, 1e-3
 
 
-def test_times_stand_firm_though_two_passes_in_three_are_disturbed() -> None:
-    for point in measured(disturbed=2 / 3)[1].points():
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the rounds, and return the excerpt, the rounds and what was reported."""
+
+    def run(disturbed: dict[Shape, float] | float, budget_s: float) -> Any:
+        excerpt: Any = FakeExcerpt(disturbed)
+        monkeypatch.setattr(timing, "perf_counter", lambda: excerpt.now_s)
+        rounds = timing._Rounds(excerpt, GRID, seed=0)
+        rounds.warm_up()
+        excerpt.visits.clear()
+        excerpt.now_s = 0.0
+        done: list[float] = []
+        rounds.spend(budget_s, lambda done_s, *_: done.append(done_s), lambda: None)
+        return excerpt, rounds.points(), done
+
+    return run
+
+
+def test_times_stand_firm_though_two_passes_in_three_are_disturbed(measure: Any) -> None:
+    for point in measure(2 / 3, budget_s=20)[1]:
         if point.component is Component.BLOCK:
-            shape = Shape(point.batch, point.n_new, point.n_context)
-            assert point.median_s == pytest.approx(true_s(shape))
+            assert point.median_s == pytest.approx(true_s(Shape(point.batch, point.n_new, point.n_context)))
 
 
-def test_points_held_out_are_predicted_from_the_others() -> None:
-    points = measured(disturbed=0)[1].points()
+def test_points_held_out_are_predicted_from_the_others(measure: Any) -> None:
+    points = measure(0.0, budget_s=1)[1]
 
     assert [p.predicted_s is not None for p in points] == [p.held_out for p in points]
-    assert {p.predicted_s == pytest.approx(p.median_s) for p in points if p.held_out} == {True}
+    assert all(p.predicted_s == pytest.approx(p.median_s) for p in points if p.held_out)
 
 
-def test_a_round_visits_every_point_and_each_round_in_another_order() -> None:
-    visits = measured(disturbed=0, budget_s=0)[0].visits
+def test_a_round_visits_every_point_and_each_round_in_another_order(measure: Any) -> None:
+    visits = measure(0.5, budget_s=0)[0].visits
     n_rounds = 3  # the least, whatever the budget
-    per_round = Counter(visits)
+    size = len(visits) // n_rounds
+    orders = [list(dict.fromkeys(visits[i * size : (i + 1) * size])) for i in range(n_rounds)]
 
-    assert all(count % n_rounds == 0 for count in per_round.values())
-    first, second = (list(dict.fromkeys(visits[i * len(visits) // 3 :])) for i in (0, 1))
-    assert set(first) == set(second) == {*GRID.shapes(), *GRID.step_shapes()}
-    assert first != second
+    assert all(count % n_rounds == 0 for count in Counter(visits).values())
+    assert all(set(order) == {*GRID.shapes(), *GRID.step_shapes()} for order in orders)
+    assert orders[0] != orders[1] != orders[2]
 
 
-def test_a_spent_budget_ends_the_rounds() -> None:
-    done: list[float] = []
-    fake: Any = FakeExcerpt(disturbed=0.5)
-    rounds = _Rounds(fake, GRID, seed=0)
-    rounds.warm_up()
-    rounds.spend(0.05, lambda done_s, *_: done.append(done_s), lambda: None)
+def test_a_spent_budget_ends_the_rounds(measure: Any) -> None:
+    excerpt, _, done = measure(0.5, budget_s=20)
+    longest_visit_s = 4 * 3 * 20 * true_s(Shape(1, 64, 0))
 
     assert done == sorted(done)
-    assert done[-1] == pytest.approx(0.05, abs=0.01)
+    assert done[-1] == 20
+    assert excerpt.now_s < 20 + longest_visit_s
 
 
-def test_measuring_ends_early_when_nothing_varies() -> None:
-    assert len(measured(disturbed=0, budget_s=60)[0].visits) < 10 * len(GRID.shapes())
+def test_measuring_ends_early_when_nothing_varies(measure: Any) -> None:
+    assert measure(0.0, budget_s=1000)[0].now_s < 10
 
 
-def test_the_least_certain_points_get_the_rest_of_the_budget() -> None:
-    points = measured(disturbed=0.5)[1].points()
-    repeats = [point.n_repeats for point in points if point.component is Component.BLOCK]
+def test_the_least_certain_points_get_the_rest_of_the_budget(measure: Any) -> None:
+    visits = Counter(measure({NOISY: 0.5}, budget_s=20)[0].visits)
+    alike = Shape(1, 24, 0, held_out=True)  # as long, but never disturbed
 
-    assert max(repeats) > 1.5 * min(repeats)
+    assert visits[NOISY] > 1.5 * visits[alike]
 
 
 def test_torchs_number_of_threads_is_put_back() -> None:
     before = torch.get_num_threads()
-    with pytest.raises(RuntimeError, match="inside"), _threads(before + 1):
+    with timing._threads(before + 1):
         assert torch.get_num_threads() == before + 1
-        raise RuntimeError("inside")
     assert torch.get_num_threads() == before

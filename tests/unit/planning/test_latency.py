@@ -166,10 +166,12 @@ def test_fleets_of_twenty_unlike_devices_are_solved_far_below_the_limit(size: tu
     assert chain.cost_s <= latency_edgeshard(problem).cost_s
 
 
-def test_fifteen_unlike_devices_that_hold_hardly_more_than_the_model_are_solved() -> None:
-    problem = seeded_problem(0, 15, 40, room=1.0)
+@pytest.mark.parametrize("seed", [0, 2])
+def test_fifteen_unlike_devices_that_hold_hardly_more_than_the_model_are_solved(seed: int) -> None:
+    problem = seeded_problem(seed, 15, 40, room=0.85)
+    assert 40 <= (problem.memory_bytes // 100).sum() <= 41  # room for one block more, if that
     chain = latency(problem, max_states=100_000)
-    assert len(chain.stages) >= 14
+    assert len(chain.stages) == 15
     assert problem.fits(chain.stages)
 
 
