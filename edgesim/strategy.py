@@ -101,7 +101,10 @@ class Strategy(BaseModel):
         raise NotImplementedError
 
     def control(self, cluster: Cluster, placement: Any) -> Serving | None:
-        """Return a process of the strategy's own, for decisions at instants it chooses; None for none."""
+        """Return a process of the strategy's own, for decisions at instants it chooses; None for none.
+
+        It may go on for ever: the run ends at the horizon or, without one, with the last request.
+        """
         return None
 
 

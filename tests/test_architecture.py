@@ -142,6 +142,16 @@ def test_nothing_prints() -> None:
     assert calls == []
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "analysis").glob("*.py")), ids=ids)
+def test_analysis_reads_traces_only(path: Path) -> None:
+    imported = {node.module for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom)} | {
+        alias.name for node in ast.walk(tree(path)) if isinstance(node, ast.Import) for alias in node.names
+    }
+    ours = {name for name in imported if name and name.partition(".")[0] == "edgesim"}
+    assert {name for name in ours if not name.startswith(("edgesim.trace", "edgesim.statistics"))} == set()
+    assert imported & {"simpy", "torch", "transformers"} == set()
+
+
 @pytest.mark.parametrize("module", ["edgesim", "edgesim.cli", "edgesim.testing", "edgesim.measure.cache"])
 def test_importing_costs_no_torch(module: str) -> None:
     heavy = run_python(

@@ -114,6 +114,13 @@ class Clock(simpy.Environment):
         if not event._ok and not event.defused:
             raise event._value
 
+    def stop(self, at_s: float) -> None:
+        """End the run at an instant, before anything else that is due then."""
+        stop = simpy.Event(self)
+        stop._ok, stop._value = True, None
+        stop.callbacks.append(StopSimulation.callback)
+        self.schedule(stop, URGENT, at_s - self._now)
+
     def step(self) -> None:
         """Process the next thing that is due."""
         self._now, _, _, event = heappop(self._queue)
@@ -131,10 +138,7 @@ class Clock(simpy.Environment):
         if isinstance(until, simpy.Event):
             raise TypeError("a Clock runs until an instant; wait for an event inside a process")
         if until is not None:
-            stop = simpy.Event(self)
-            stop._ok, stop._value = True, None
-            stop.callbacks.append(StopSimulation.callback)
-            self.schedule(stop, URGENT, until - self._now)
+            self.stop(until)
         queue, sequence = self._queue, self._eid
         try:
             while queue:

@@ -413,6 +413,8 @@ class Cluster:
         self._deliver(request, token)
 
     def _deliver(self, request: LiveRequest, token: Token) -> None:
+        if request.ended_at_s is not None:
+            return  # it failed while this token was on its way
         now_s = self._clock._now
         if request.first_token_at_s is None:
             request.first_token_at_s = now_s

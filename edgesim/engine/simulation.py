@@ -95,6 +95,7 @@ class _Requests:
     def __post_init__(self) -> None:
         self.in_flight: dict[int, LiveRequest] = {}
         self.ended: list[LiveRequest] = []
+        self.all_arrived = False
 
     def arrive(self) -> Course:
         model, token_bytes = self.world.model, self.world.prompt_bytes_per_token
@@ -104,6 +105,7 @@ class _Requests:
             request = LiveRequest(asked, model, token_bytes)
             self.in_flight[request.id] = request
             self._start(request)
+        self.all_arrived = True
 
     def _start(self, request: LiveRequest) -> None:
         def end(_: object) -> None:
@@ -129,6 +131,8 @@ class _Requests:
         if len(self.ended) >= _PART_ROWS:
             self._tell(self.ended)
             self.ended = []
+        if self.all_arrived and not self.in_flight and self.world.horizon_s is None:
+            self.clock.stop(self.clock.now)  # a strategy's own process might go on for ever
 
     def finish(self) -> None:
         """Tell of the requests that ended last, and of those still in flight."""

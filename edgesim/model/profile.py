@@ -94,7 +94,7 @@ class Timing(Protocol):
         ...
 
     def check(self, *, max_new: int, max_context: int) -> None:
-        """Raise a ProfileError unless prompts and contexts up to these lengths can be charged (batch 1)."""
+        """Raise a ProfileError unless prompts and contexts up to these can be charged, one by one."""
         ...
 
 
@@ -425,6 +425,6 @@ class SurfaceTiming:
             if value > largest * margin or (what == "batch size" and value < axis[0]):
                 raise ProfileError(
                     f"{self.source}: asked for a {phase} with {what} = {value}, but it was measured from "
-                    f"{int(axis[0])} to {largest} and is trusted up to {int(largest * margin)}; measure again "
+                    f"{int(axis[0])} to {largest} and is trusted to {int(largest * margin)}; measure again "
                     "with a larger grid, or ask for less"
                 )

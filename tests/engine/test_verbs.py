@@ -336,11 +336,35 @@ def test_a_strategys_own_process_runs_beside_the_requests() -> None:
             seen.append((cluster.now_s, cluster.observe().n_requests("a-0")))
             yield from cluster.send(None, "a-0", "b-0", 1000)
 
-    ran = run(world([device("a-0"), device("b-0")], [WIRE]), Serve(local, control))
+    ran = run(world([device("a-0"), device("b-0")], [WIRE], horizon_s=7.0), Serve(local, control))
     assert seen == [(1.5, 1), (pytest.approx(3.501), 1), (pytest.approx(5.502), 0)]
     control_traffic = ran.spans[ran.spans["request_id"].isna()]
     assert control_traffic["kind"].tolist() == ["send"] * 3
     assert control_traffic["token"].isna().all()
+
+
+def test_without_a_horizon_the_run_ends_with_the_last_request_whatever_the_controller_does() -> None:
+    def control(cluster):
+        while True:
+            yield from cluster.sleep(0.7)
+
+    ran = run(world([device("a-0")], n_requests=3), Serve(local, control))
+    assert ran.devices["duration_s"].tolist() == [12.0]
+    assert ran.requests["outcome"].tolist() == ["completed"] * 3
+
+
+def test_a_token_that_arrives_after_its_request_has_failed_does_not_count() -> None:
+    def serve(request, cluster):
+        token = next(request.tokens())
+        yield from cluster.compute(request, "b-0", WHOLE, token)
+        yield from cluster.emit(request, "b-0", token)  # on its way for half a second
+        yield from cluster.sleep(0.1)
+        cluster.fail(request, "too late")
+
+    ran = run(world([device("a-0"), device("b-0")], [WIRE], output=Fixed(2), n_requests=2), Serve(serve))
+    assert ran.requests["n_emitted_tokens"].tolist() == [0, 0]
+    assert ran.requests["first_token_at_s"].isna().all()
+    assert "emit" not in set(ran.spans["kind"])
 
 
 # --- broken contracts ----------------------------------------------------------------------------

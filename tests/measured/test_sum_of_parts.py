@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -29,12 +28,11 @@ def benchmark() -> ModuleType:
 
 @pytest.mark.parametrize("name", ["llama-56m", "gpt2-30m"])
 def test_the_sum_of_parts_is_the_time_of_generate(benchmark: ModuleType, name: str) -> None:
-    whole, profile = benchmark.compare(name, budget_s=6, threads=1)
-    # The benchmark asks for 7 % on a quiet machine. Here the machine may be shared, and then whole runs vary
-    # among themselves: their half inter-quartile range is granted on top. A component forgotten or counted
-    # twice (the smallest of them, the generation step, is over 10 %) shows all the same on a quiet one.
-    runs_s = np.sum(whole.runs_s, axis=1)
-    lower, upper = np.quantile(runs_s, [0.25, 0.75])
-    tolerance = benchmark.TOLERANCE + (upper - lower) / 2 / np.median(runs_s)
+    whole, profile = benchmark.compare(name, budget_s=5, threads=1)
+    # The benchmark asks for 7 % and has a larger budget. Here other programs may run beside, and then the
+    # undisturbed time is uncertain itself: half of what they add to a usual run is granted on top. On a quiet
+    # machine that is little, and a forgotten half of a block or a forgotten head shows.
+    disturbance = whole.median_s / whole.undisturbed_s - 1
+    tolerance = benchmark.TOLERANCE + disturbance / 2
 
     assert benchmark.predicted_s(profile) == pytest.approx(whole.undisturbed_s, rel=tolerance)
