@@ -145,9 +145,7 @@ def compare(name: str, *, budget_s: float, threads: int) -> tuple[EndToEnd, Prof
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--budget", type=float, default=30.0, help="seconds to measure the parts of each model"
-    )
+    parser.add_argument("--budget", type=float, default=30.0, help="seconds for the parts of each model")
     parser.add_argument("--threads", type=int, default=default_threads())
     arguments = parser.parse_args()
     worst = 0.0

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+PAGE_WIDTH = 110  # columns: what the tables need, where no terminal says how many there are
+
 app = typer.Typer(
     name="edgesim",
     help="Simulate ways of serving LLMs over edge devices, charged with measured compute.",
@@ -91,7 +93,7 @@ def run(
     if as_json:
         typer.echo(json.dumps(table_as_json(compared, about(trace)) | {"trace": str(folder)}, indent=2))
     else:
-        Console(highlight=False).print(ComparisonTable(compared, about(trace)))
+        _console().print(ComparisonTable(compared, about(trace)))
     notes.print(f"trace: {folder}", style="dim", markup=False)
 
 
@@ -106,7 +108,8 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
 
     asked = _load(scenario, set_)
     prepared = runner.prepare(asked, measure=False)
-    console = Console(quiet=quiet, highlight=False)
+    console = _console()
+    console.quiet = quiet
     longest = extent(asked)
     console.print(
         f"{asked.origin.name} is sound: {longest.n_requests} requests at most per replication, "
@@ -165,7 +168,7 @@ def profile(
     if output is not None:
         measured.save(output)
         notes.print(f"saved as {output}", style="dim", markup=False)
-    _print_profile(Console(highlight=False), measured)
+    _print_profile(_console(), measured)
 
 
 @app.command("list")
@@ -178,7 +181,7 @@ def list_(
     listings = {"strategies": _strategies, "devices": _devices, "models": _models, "scenarios": _scenarios}
     if what not in listings:
         raise InputError(f"edgesim list: {what!r} is not known; expected {', '.join(listings)}")
-    Console(highlight=False).print(listings[what]())
+    _console().print(listings[what]())
 
 
 @app.command()
@@ -289,6 +292,12 @@ def _scenarios() -> Table:
     for name in packaged_scenarios():
         table.add_row(name, load(name).description)
     return table
+
+
+def _console() -> Console:
+    """Standard output; as wide as a page where it is no terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PAGE_WIDTH)
 
 
 def _table(*headings: str) -> Table:

@@ -103,8 +103,8 @@ class Point:
     """One measured time of one component.
 
     `median_s` is the median over the repeats that nothing disturbed (how these are told, the measurer
-    documents), `spread_s` half the inter-quartile range over all `n_repeats`. A held-out point takes no part in
-    the interpolation; `predicted_s` is then what the other points say of it.
+    documents), `spread_s` half the inter-quartile range over all `n_repeats`. A held-out point takes no
+    part in the interpolation; `predicted_s` is then what the other points say of it.
     """
 
     component: Component

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+import numpy as np
+from scipy.special import stdtrit
 
 from edgesim.errors import TraceError
 from edgesim.statistics.summary import ORIGINS, Outcomes, Summary
@@ -123,7 +124,10 @@ def compare(summaries: Iterable[Summary], confidence: float = CONFIDENCE) -> Com
 def _half_width(values: Sequence[float], confidence: float) -> float | None:
     if len(values) < 2:
         return None
-    return float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values))
+    n = len(values)
+    standard_error = float(np.std(values, ddof=1)) / math.sqrt(n)
+    # stdtrit is Student t's quantile; scipy.stats says the same, and takes a second to import.
+    return float(stdtrit(n - 1, (1 + confidence) / 2)) * standard_error
 
 
 def _row(runs: Mapping[int, Summary], reference: Mapping[int, Summary], confidence: float) -> Row:

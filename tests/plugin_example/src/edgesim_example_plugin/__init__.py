@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from edgesim.model.architecture import Architecture
-from edgesim.strategy import Cluster, Fleet, LiveRequest, Placement, Serving, Stage, Strategy
+from edgesim import Architecture, Cluster, Fleet, LiveRequest, Placement, Serving, Stage, Strategy
 
 __all__ = ["RoundRobin"]
 
