@@ -69,6 +69,9 @@ def run(
     set_: Overrides = None,
     jobs: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an earlier trace in --out.")] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Print every metric below the comparison.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the comparison as JSON, in full precision.")
     ] = False,
@@ -77,6 +80,7 @@ def run(
     """Simulate every strategy of a scenario, write the trace, and compare."""
     from edgesim import runner
     from edgesim.report.comparison import about, comparison
+    from edgesim.report.metrics import MetricsTable
     from edgesim.report.table import ComparisonTable
     from edgesim.report.table import as_json as table_as_json
 
@@ -94,6 +98,8 @@ def run(
         typer.echo(json.dumps(table_as_json(compared, about(trace)) | {"trace": str(folder)}, indent=2))
     else:
         _console().print(ComparisonTable(compared, about(trace)))
+        if metrics:
+            _console().print(MetricsTable(compared))
     notes.print(f"trace: {folder}", style="dim", markup=False)
 
 

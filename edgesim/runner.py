@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
+from os import PathLike
 from pathlib import Path
 
 from edgesim.engine.fleet import Fleet
@@ -111,7 +112,7 @@ def prepare(
 
 def run(
     prepared: Prepared,
-    out: Path,
+    out: str | PathLike[str],
     *,
     jobs: int = 1,
     replace: bool = False,
@@ -132,7 +133,7 @@ def run(
     """
     if jobs < 1:
         raise InputError(f"--jobs: expected at least 1 process, got {jobs}")
-    scenario = prepared.scenario
+    scenario, out = prepared.scenario, Path(out)
     folder = TraceFolder(out, replace=replace)
     folder.write_run({**_facts(prepared), "status": "running"})
     if prepared.profile is not None:

@@ -105,6 +105,9 @@ class Cluster:
     ) -> Verb:
         """Run one pass of a part of the model on a device, first come first served.
 
+        On a device where the request holds no KV cache yet, room for the blocks that the placement
+        put there is reserved first, for the request's full length.
+
         Parameters
         ----------
         part
@@ -114,9 +117,6 @@ class Cluster:
         keep
             Work that this request does next on the same device, without letting anybody in between:
             the station is kept for it, and the request's next ``compute`` must ask for just that.
-
-        On a device where the request holds no KV cache yet, room for the blocks that the placement
-        put there is reserved first, for the request's full length.
         """
         host = self.hosts[device]
         if device not in request.held:
@@ -279,14 +279,14 @@ class Cluster:
     def exits(self, request: LiveRequest, token: Token, block: int, *, confidence: float) -> bool:
         """Whether a token may leave the model after this many blocks: replayed from measured answers.
 
+        The block at which each token has left, and whether its answer was right, go into the trace.
+
         Parameters
         ----------
         block
             Blocks that the token has passed; an exit of the measured model must stand there.
         confidence
             Least confidence with which it may leave. The model's own head always lets it go.
-
-        The block at which each token has left, and whether its answer was right, go into the trace.
         """
         if self._world.exits is None:
             raise ContractError("exits: this world carries no measured answers to replay")

@@ -108,6 +108,8 @@ class Device:
 class Link:
     """A point-to-point link: full duplex, one message at a time each way, first come first served.
 
+    Not modelled: losses, framing overhead, a rate that changes during a transmission.
+
     Parameters
     ----------
     between
@@ -116,8 +118,6 @@ class Link:
         Constant rate, or the rate at the instant at which a transmission starts.
     latency_s
         Propagation delay, after the last bit has left.
-
-    Not modelled: losses, framing overhead, a rate that changes during a transmission.
     """
 
     between: tuple[str, str]

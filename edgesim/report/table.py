@@ -16,7 +16,7 @@ from rich.text import Text
 from edgesim.statistics.comparison import Comparison, Difference, Estimate, Row
 from edgesim.statistics.summary import Objectives, Outcomes
 
-__all__ = ["About", "ComparisonTable", "as_json"]
+__all__ = ["UNDEFINED", "About", "ComparisonTable", "as_json", "estimate_text", "time_unit"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -78,9 +78,9 @@ class _Column:
 
 def _columns(comparison: Comparison) -> list[_Column]:
     rows = comparison.rows
-    ttft_scale, ttft_unit = _time_unit(rows, "ttft_p50_s", "ttft_p95_s")
-    tpot_scale, tpot_unit = _time_unit(rows, "tpot_p50_s")
-    e2e_scale, e2e_unit = _time_unit(rows, HEADLINE)
+    ttft_scale, ttft_unit = time_unit(rows, "ttft_p50_s", "ttft_p95_s")
+    tpot_scale, tpot_unit = time_unit(rows, "tpot_p50_s")
+    e2e_scale, e2e_unit = time_unit(rows, HEADLINE)
 
     def column(rank: int, head: str, cell: Callable[[Row], Text]) -> _Column:
         return _Column(head, tuple(cell(row) for row in rows), rank)
@@ -91,7 +91,9 @@ def _columns(comparison: Comparison) -> list[_Column]:
             3, f"TTFT {ttft_unit}\np50/p95", lambda row: _pair(row, "ttft_p50_s", "ttft_p95_s", ttft_scale)
         ),
         column(7, f"TPOT {tpot_unit}\np50", lambda row: _plain(row, "tpot_p50_s", tpot_scale)),
-        column(0, f"E2E {e2e_unit}\nmean", lambda row: _with_interval(row, HEADLINE, e2e_scale)),
+        column(
+            0, f"E2E {e2e_unit}\nmean", lambda row: estimate_text(row, row.estimates[HEADLINE], e2e_scale)
+        ),
         column(0, "Δ E2E %\nvs first", _difference),
         column(6, "tokens\n/s", lambda row: _plain(row, "output_tokens_per_s")),
         column(8, "good\n/s", lambda row: _plain(row, "goodput_per_s")),
@@ -190,7 +192,7 @@ def _duration(length_s: float) -> str:
     return f"{length_s / scale:g} {unit}"
 
 
-def _time_unit(rows: Sequence[Row], *names: str) -> tuple[float, str]:
+def time_unit(rows: Sequence[Row], *names: str) -> tuple[float, str]:
     """Choose one unit for a whole column, so that rows compare at a glance: that of its largest number."""
     found = [estimate.mean for row in rows for name in names if (estimate := row.estimates[name]) is not None]
     largest_s = max(found, default=1.0)
@@ -228,8 +230,8 @@ def _pair(row: Row, first: str, second: str, scale: float = 1.0) -> Text:
     return Text(f"{_number(one.mean / scale)}/{_number(two.mean / scale)}{_mark(row, one)}")
 
 
-def _with_interval(row: Row, name: str, scale: float) -> Text:
-    estimate = row.estimates[name]
+def estimate_text(row: Row, estimate: Estimate | None, scale: float = 1.0) -> Text:
+    """Write one of a row's estimates with its interval; † where some replications lack it."""
     if estimate is None:
         return Text(UNDEFINED)
     mean = estimate.mean / scale

@@ -118,3 +118,9 @@ def test_torch_is_not_imported_where_nothing_is_measured(words: list[str]) -> No
     )
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_all_metrics_are_there_for_study(edgesim, tmp_path: Path) -> None:
+    said = edgesim("run", "first_steps", *ANALYTIC, "--out", tmp_path / "trace", "--metrics")
+    for words in ("TTFT p99, ms", "ITL mean, ms", "goodput, requests/s", "utilisation of phone"):
+        assert words in said.out

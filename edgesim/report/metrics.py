@@ -1,0 +1,55 @@
+"""Every metric of every strategy, for study: what the ten-second table leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+
+from edgesim.report.table import UNDEFINED, estimate_text, time_unit
+from edgesim.statistics.comparison import Comparison
+
+__all__ = ["MetricsTable"]
+
+_LATENCIES = ("ttft", "tpot", "itl", "e2e")
+_MOMENTS = ("mean", "p50", "p95", "p99")
+_RATES = {
+    "output_tokens_per_s": "output tokens/s",
+    "requests_per_s": "requests/s",
+    "goodput_per_s": "goodput, requests/s",
+    "attainment": "objectives met, share",
+    "active_j_per_token": "active J/token",
+    "total_j_per_token": "J/token with idling",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsTable:
+    """A rich renderable: one row per metric, one column per strategy, each with its interval."""
+
+    comparison: Comparison
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render the rows that are defined for any strategy."""
+        rows = self.comparison.rows
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        table.add_column("mean over replications")
+        for row in rows:
+            table.add_column(row.strategy, justify="right")
+        for latency in _LATENCIES:
+            names = [f"{latency}_{moment}_s" for moment in _MOMENTS]
+            scale, unit = time_unit(rows, *names)
+            for name, moment in zip(names, _MOMENTS, strict=True):
+                cells = [estimate_text(row, row.estimates[name], scale) for row in rows]
+                if any(cell.plain != UNDEFINED for cell in cells):
+                    table.add_row(f"{latency.upper()} {moment}, {unit}", *cells)
+        for name, title in _RATES.items():
+            cells = [estimate_text(row, row.estimates[name]) for row in rows]
+            if any(cell.plain != UNDEFINED for cell in cells):
+                table.add_row(title, *cells)
+        for group in sorted({group for row in rows for group in row.utilisation}):
+            cells = [estimate_text(row, row.utilisation.get(group)) for row in rows]
+            table.add_row(f"utilisation of {group}", *cells)
+        yield table
