@@ -29,7 +29,6 @@ from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.strategy import Placement, Strategy, check_memory
-from edgesim.trace.laws import violations
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Poisson
@@ -161,7 +160,7 @@ def _check_on(name: str, world: World, strategy: Strategy) -> bool:
     strategy, placement = pickle.loads(pickle.dumps((strategy, placement)))
     with tempfile.TemporaryDirectory() as folder:
         first = _run(Path(folder) / "first", world, strategy, placement)
-        sentences = violations(first)
+        sentences = first.check()
         assert not sentences, f"{where}{'; '.join(sentences)}"
         for sentence in _unserved(first, world):
             raise AssertionError(where + sentence)

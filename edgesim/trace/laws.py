@@ -6,13 +6,15 @@ Each check returns its violations as sentences; none found is an empty list.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
-from edgesim.trace.reader import Trace
 from edgesim.trace.schema import Outcome
+
+if TYPE_CHECKING:
+    from edgesim.trace.reader import Trace
 
 __all__ = ["violations"]
 

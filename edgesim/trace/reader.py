@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
+from edgesim.trace.laws import violations
 from edgesim.trace.schema import SCHEMA_VERSION, TABLES, arrow_schema
 from edgesim.trace.writer import RUN_FILE
 
@@ -105,6 +106,10 @@ class Trace:
         for spans in self.span_parts(strategy, replication, ["request_id", "kind", "ended_at_s"]):
             told = spans[(spans["kind"] == "emit") & spans["ended_at_s"].notna()]
             yield told["request_id"].to_numpy(np.int64), told["ended_at_s"].to_numpy(np.float64)
+
+    def check(self) -> list[str]:
+        """Check every law that a trace must obey; the violations as sentences, none if it is sound."""
+        return violations(self)
 
     def _parts(self, table: str, strategy: str, replication: int) -> list[Path]:
         home = self.path / table / f"strategy={strategy}" / f"replication={replication}"

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from edgesim.report.comparison import comparison
-from edgesim.trace.laws import violations
 from edgesim.trace.reader import Trace
 
 ANALYTIC = ("--set", "profile=analytic")
@@ -29,7 +28,7 @@ def test_a_run_prints_the_comparison_and_leaves_a_lawful_trace(edgesim, tmp_path
     assert trace.is_complete
     assert trace.strategies == ("local", "offload", "pipeline")
     assert trace.replications("local") == (0, 1, 2)
-    assert violations(trace) == []
+    assert trace.check() == []
 
 
 def test_same_seed_same_bytes_for_any_number_of_processes(edgesim, tmp_path: Path) -> None:
@@ -76,7 +75,7 @@ def test_a_run_killed_in_the_middle_leaves_a_trace_that_reads_and_says_so(tmp_pa
     assert not trace.is_complete
     assert trace.run["status"] == "running"
     assert sum(len(trace.replications(s)) for s in trace.strategies) >= 4
-    assert violations(trace) == []
+    assert trace.check() == []
     assert comparison(trace).rows[0].replications[0] == 0
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from edgesim.runner import prepare, run
 from edgesim.scenario.load import load
-from edgesim.trace.laws import violations
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import TABLES
 
@@ -61,7 +60,7 @@ def test_the_fixture_is_reproduced(strategy: str, table: str, again: Trace) -> N
 
 def test_the_fixture_is_a_lawful_trace() -> None:
     assert Trace(TINY).is_complete
-    assert violations(Trace(TINY)) == []
+    assert Trace(TINY).check() == []
 
 
 def test_a_moved_number_is_shown(again: Trace) -> None:

@@ -19,7 +19,6 @@ from edgesim.strategies.offload import Offload
 from edgesim.strategies.pipeline import Pipeline
 from edgesim.strategy import Strategy
 from edgesim.testing import worlds
-from edgesim.trace.laws import violations
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Gamma, Poisson
@@ -84,7 +83,7 @@ def test_every_trace_obeys_the_laws(
     folder.write_run({"strategies": ["one"], "links": links})
     placement = strategy.place(there.model, Fleet.of(there))
     run_to_parts(there, strategy, placement, folder)
-    assert violations(Trace(path)) == []
+    assert Trace(path).check() == []
 
 
 def run_to_parts(there: World, strategy: Strategy, placement: object, folder: TraceFolder) -> None:

@@ -14,7 +14,6 @@ from edgesim.engine.link import via_of
 from edgesim.engine.simulation import simulate
 from edgesim.strategies.offload import Offload
 from edgesim.testing import worlds
-from edgesim.trace.laws import violations
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import arrow_schema
 from edgesim.trace.writer import TraceFolder
@@ -46,7 +45,7 @@ def test_the_run_is_lawful_before_it_is_tampered_with(sound, tmp_path: Path) -> 
     frames, links = sound
     assert {"completed", "censored"} <= set(frames["requests"]["outcome"])
     write(tmp_path, frames, links)
-    assert violations(Trace(tmp_path)) == []
+    assert Trace(tmp_path).check() == []
 
 
 def first(frame: pd.DataFrame, column: str, value: object) -> int:
@@ -116,7 +115,7 @@ def test_a_broken_law_is_told(law: str, sound, tmp_path: Path) -> None:
     tampered["spans"]["kind"] = tampered["spans"]["kind"].astype(str)
     TAMPERINGS[law](tampered)
     write(tmp_path, tampered, links)
-    assert any(law in sentence for sentence in violations(Trace(tmp_path)))
+    assert any(law in sentence for sentence in Trace(tmp_path).check())
 
 
 def test_strategies_must_meet_the_same_requests(sound, tmp_path: Path) -> None:
@@ -124,4 +123,4 @@ def test_strategies_must_meet_the_same_requests(sound, tmp_path: Path) -> None:
     write(tmp_path, frames, links)
     others = frames["requests"].assign(n_prompt_tokens=frames["requests"]["n_prompt_tokens"] + 1)
     write(tmp_path, {**frames, "requests": others}, links, label="two")
-    assert any("are not those of one" in sentence for sentence in violations(Trace(tmp_path)))
+    assert any("are not those of one" in sentence for sentence in Trace(tmp_path).check())
