@@ -154,8 +154,9 @@ def main() -> int:
         whole, profile = compare(name, budget_s=arguments.budget, threads=arguments.threads)
         error = predicted_s(profile) / whole.undisturbed_s - 1
         worst = max(worst, abs(error))
+        n_millions = profile.architecture.n_parameters / 1e6
         print(
-            f"{name:<10} {profile.architecture.n_parameters / 1e6:>7.1f} M  {predicted_s(profile) * 1e3:>9.1f} ms"
+            f"{name:<10} {n_millions:>7.1f} M  {predicted_s(profile) * 1e3:>9.1f} ms"
             f"  {whole.undisturbed_s * 1e3:>7.1f} ms  {error:>+6.1%}  ({whole.median_s * 1e3:.1f} ms of"
             f" {len(whole.runs_s)}; other programs used {profile.host['other_load_cores']} cores)"
         )

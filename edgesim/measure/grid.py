@@ -14,6 +14,8 @@ __all__ = ["Grid", "Shape"]
 
 _SMALLEST_RANGE = 64  # ranges below this share one grid: their calls cost next to nothing
 _SMALLEST_CONTEXT = 16  # the KV cache of fewer tokens is lost in the time of a block
+_SINGLY = (1, 2, 3, 4, 5)  # prompts measured one by one, before they double from 8
+_WIDE_GAP = 1.5  # ratio of neighbours between which a point is held out
 _STEP_PROMPTS = (8, 32)  # prompts behind which a generation step is timed
 _STEP_HELD_OUT = (16,)
 
@@ -60,11 +62,14 @@ class Grid:
         """Cover prompts up to `max_new` and contexts up to `max_context` tokens.
 
         Both ranges are rounded up to powers of two, so that scenarios of slightly different lengths share
-        one profile. The axes double from value to value; what is held out lies midway between neighbours.
+        one profile. Contexts double from value to value: attention grows almost linearly with them. Prompts
+        are closer, with one value between each and its double, and every one up to five, where libraries
+        choose another kernel from one count to the next (a product with three rows may take longer than
+        one with five). What is held out lies midway across the widest gaps, where it is hardest to predict.
         """
         if max_new < 1 or max_context < 0 or not batches or min(batches) < 1:
             raise ValueError(f"nothing to cover: {max_new=}, {max_context=}, {batches=}")
-        prompts = _doubling(1, _power_of_two(max(max_new, _SMALLEST_RANGE)))
+        prompts = _prompts(_power_of_two(max(max_new, _SMALLEST_RANGE)))
         contexts = _doubling(_SMALLEST_CONTEXT, _power_of_two(max(max_context, _SMALLEST_RANGE)))
         return cls(
             batches=tuple(sorted(set(batches))),
@@ -117,13 +122,23 @@ def _power_of_two(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
+def _prompts(last: int) -> tuple[int, ...]:
+    doubling = _doubling(8, last)
+    between = (lower * 3 // 2 for lower in doubling[:-1])
+    return (*_SINGLY, *sorted((*doubling, *between)))
+
+
 def _doubling(first: int, last: int) -> tuple[int, ...]:
     return tuple(1 << k for k in range(first.bit_length() - 1, last.bit_length()))
 
 
 def _between(axis: tuple[int, ...]) -> tuple[int, ...]:
-    """Midway between neighbours that leave room."""
-    return tuple((lower + upper) // 2 for lower, upper in pairwise(axis) if upper - lower > 1)
+    """Midway across the wide gaps."""
+    return tuple(
+        (lower + upper) // 2
+        for lower, upper in pairwise(axis)
+        if upper - lower > 1 and upper >= _WIDE_GAP * lower
+    )
 
 
 def _cut(axis: tuple[int, ...], longest: int) -> tuple[int, ...]:
