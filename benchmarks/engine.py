@@ -7,8 +7,8 @@ Three programs simulate the same system, 200 requests of 100 tokens on a ring of
 - edgesim, the shipped ``pipeline`` strategy, with spans off and with spans on and written to Parquet;
 - a bare SimPy loop that does nothing but wait for as many timeouts as there are visits.
 
-The departures of the first two must be identical. Times are medians of interleaved repetitions; only
-ratios mean anything on another machine.
+The departures of the first two must be identical. Times are medians of interleaved repetitions, in
+processor time, so that other programs on the machine count little; only ratios mean anything elsewhere.
 
     python benchmarks/engine.py [--requests 200] [--tokens 100] [--repeats 7] [--memory]
 """
@@ -16,6 +16,7 @@ ratios mean anything on another machine.
 from __future__ import annotations
 
 import argparse
+import gc
 import resource
 import statistics
 import sys
@@ -231,6 +232,7 @@ def main() -> None:
         results: dict[str, Any] = {}
         for _ in range(asked.repeats):
             for name, program in programs.items():
+                gc.collect()  # nobody pays for what the one before has left behind
                 began_s = time.process_time()
                 results[name] = program()
                 times_s[name].append(time.process_time() - began_s)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+import gc
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -73,11 +75,25 @@ def simulate(
     controller = serving.control(cluster, placement)
     if controller is not None:
         Life(clock, controller)
-    clock.run(world.horizon_s)
+    with _old_objects_left_alone():
+        clock.run(world.horizon_s)
     ended_at_s = clock.now if world.horizon_s is None else world.horizon_s
     requests.finish()
     write("devices", _devices(world, cluster, ended_at_s))
     return cluster
+
+
+@contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """Keep the garbage collector from walking, over and over, what was there before the run.
+
+    All of it outlives the run; what the run itself makes is collected as ever. Worth a quarter of the time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @dataclass

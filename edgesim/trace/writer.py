@@ -106,5 +106,6 @@ class PartWriter:
             compression_level=1,
             use_dictionary=named,
             use_byte_stream_split=instants,
+            write_statistics=[field.name for field in table.schema if field.name == "request_id"],
         )
         temporary.replace(part)
