@@ -26,6 +26,8 @@ __all__ = ["app", "main"]
 
 PAGE_WIDTH = 110  # columns: what the tables need, where no terminal says how many there are
 
+NOISY_P95 = 0.15  # held-out error on a quiet machine stays below
+
 app = typer.Typer(
     name="edgesim",
     help="Simulate ways of serving LLMs over edge devices, charged with measured compute.",
@@ -68,6 +70,7 @@ def run(
     ] = None,
     set_: Overrides = None,
     jobs: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an earlier trace in --out.")] = False,
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Print every metric below the comparison.")
@@ -87,9 +90,10 @@ def run(
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     asked = _load(scenario, set_, seed=seed, replications=replications)
     with _progress(notes) as tell:
-        prepared = runner.prepare(asked, only=strategy or (), measuring=tell)
+        prepared = runner.prepare(asked, only=strategy or (), refresh=refresh, measuring=tell)
     if prepared.profile is not None:
         notes.print(_profile_line(prepared.profile), style="dim", markup=False)
+        _warn_of_noise(notes, prepared.profile)
     folder = out or runner.free_folder(Path("traces"), asked.name)
     with _counting(notes, prepared) as told:
         trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)
@@ -175,6 +179,7 @@ def profile(
         measured.save(output)
         notes.print(f"saved as {output}", style="dim", markup=False)
     _print_profile(_console(), measured)
+    _warn_of_noise(notes, measured)
 
 
 @app.command("list")
@@ -219,6 +224,19 @@ def _profile_line(profile: Profile) -> str:
         f"{profile.threads} threads, {profile.measured_at}; held-out error {error.median:.1%} (median), "
         f"{error.p95:.1%} (p95)"
     )
+
+
+def _warn_of_noise(notes: Console, profile: Profile) -> None:
+    """Say so where a profile was measured on a machine too busy to be trusted, and what to do."""
+    if profile.held_out_error.p95 > NOISY_P95:
+        load = profile.host.get("other_load_cores", 0.0)
+        notes.print(
+            f"warning: this profile misses held-out points by up to {profile.held_out_error.p95:.0%}, and "
+            "times scaled from it are off likewise. While it was measured, other programs kept "
+            f"{load:.1f} cores busy. Close them, and measure again with --refresh",
+            style="yellow",
+            markup=False,
+        )
 
 
 def _print_profile(console: Console, profile: Profile) -> None:

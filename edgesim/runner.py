@@ -72,7 +72,12 @@ class Ran:
 
 
 def prepare(
-    scenario: Scenario, *, only: Sequence[str] = (), measure: bool = True, measuring: Measuring | None = None
+    scenario: Scenario,
+    *,
+    only: Sequence[str] = (),
+    measure: bool = True,
+    refresh: bool = False,
+    measuring: Measuring | None = None,
 ) -> Prepared:
     """Get the profile, and let every strategy place the model.
 
@@ -83,6 +88,8 @@ def prepare(
     measure
         Whether to measure a profile that is not at hand; if not, strategies are placed by the ceilings of
         the device kinds, which is good enough to look at but not to run.
+    refresh
+        Whether to measure even though a profile is kept.
     measuring
         Told of the progress where the profile has to be measured first.
 
@@ -98,7 +105,7 @@ def prepare(
             f"{scenario.origin.name}: $.workload: no request arrives before the horizon; "
             "lengthen it or raise the rate"
         )
-    profile = _profile(scenario, longest, measure, measuring)
+    profile = _profile(scenario, longest, measure, refresh, measuring)
     world = build_world(scenario, 0, _timings(scenario, profile))
     for device in world.devices.values():
         if device.timing is not None:
@@ -178,7 +185,7 @@ def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[
 
 
 def _profile(
-    scenario: Scenario, longest: Extent, measure: bool, measuring: Measuring | None
+    scenario: Scenario, longest: Extent, measure: bool, refresh: bool, measuring: Measuring | None
 ) -> Profile | None:
     if scenario.profile.use == "analytic":
         return None
@@ -198,7 +205,9 @@ def _profile(
     if not measure:
         return cached_profile(profile_path(model, threads=threads, device="cpu", grid=grid))
     budget_s = scenario.profile.budget_s or DEFAULT_BUDGET_S
-    return ensure_profile(model, threads=threads, grid=grid, budget_s=budget_s, progress=measuring)
+    return ensure_profile(
+        model, threads=threads, grid=grid, budget_s=budget_s, progress=measuring, refresh=refresh
+    )
 
 
 def _timings(scenario: Scenario, profile: Profile | None) -> dict[str, Timing]:

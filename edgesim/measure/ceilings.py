@@ -13,9 +13,10 @@ from edgesim.measure.grid import Shape
 from edgesim.model.architecture import Architecture, Component, Family
 from edgesim.model.ceilings import Ceilings
 
-__all__ = ["measure_ceilings"]
+__all__ = ["CeilingProbe"]
 
-_N_REPEATS = 7
+_N_CALLS = 10  # of a miniature's pass, per visit
+_ONE_TOKEN = Shape(batch=1, n_new=1, n_context=16)
 _GEMM_SIZE = {"cpu": 2048, "cuda": 8192}
 _STREAM_SIZE = 4096  # a square of weights: large enough that a row's sum hides behind its reading
 _STREAM_CACHES = 4  # weights streamed, in multiples of the last-level cache
@@ -45,62 +46,61 @@ _MINIATURES: dict[Family, dict[str, object]] = {
 }
 
 
-def measure_ceilings(architecture: Architecture, *, device: str, cache_bytes: int) -> Ceilings:
-    """Measure compute, memory and overhead in the model's own number format, under the caller's threads.
+class CeilingProbe:
+    """Measures compute, memory and overhead now and then, and keeps the best that was seen.
 
-    Compute is a large square matrix product. Memory is a matrix-vector product over matrices that exceed
-    the last-level cache several times, and counts each weight once, as it is read: this is what decoding
-    does to a model's weights, and unlike a copy or a sum it includes what the vendor's kernel loses in this
-    number format. Overhead is one block of a miniature of the same family, whose arithmetic is nothing.
-    The first two are the best of a few repeats, since a ceiling is what can be reached.
+    In the model's own number format and under the caller's threads. Compute is a large square matrix
+    product. Memory is a matrix-vector product over matrices that exceed the last-level cache several
+    times, and counts each weight once, as it is read: this is what decoding does to a model's weights, and
+    unlike a copy or a sum it includes what the vendor's kernel loses in this number format. Overhead is one
+    block of a miniature of the same family, whose arithmetic is nothing.
+
+    A ceiling is what can be reached, and other programs only ever take from it. Seen once, at a moment
+    when one is busy, it can come out several times too low, and every scaled time with it; so the probe is
+    put in between the rounds of a whole measurement.
     """
-    dtype = getattr(torch, architecture.dtype)
-    with torch.inference_mode():
+
+    def __init__(self, architecture: Architecture, *, device: str, cache_bytes: int) -> None:
+        dtype = getattr(torch, architecture.dtype)
+        self._clock = clock_for(device)
+        n = _GEMM_SIZE[device]
+        self._flop = 2 * n**3
+        self._factors = tuple(torch.randn((n, n), device=device).to(dtype) for _ in range(2))
+        matrix = torch.randn((_STREAM_SIZE, _STREAM_SIZE), device=device).to(dtype)
+        n_more = ceil(_STREAM_CACHES * cache_bytes / matrix.nbytes)
+        self._matrices = (matrix, *(matrix.clone() for _ in range(n_more)))
+        self._vector = torch.randn((1, _STREAM_SIZE), device=device).to(dtype)
+        miniature = Architecture.from_config(
+            _MINIATURES[architecture.family], name="miniature", dtype=architecture.dtype
+        )
+        self._excerpt = Excerpt(miniature, n_blocks=miniature.n_blocks, device=device)
+        self._product_s: list[float] = []
+        self._stream_s: list[float] = []
+        self._call_s: list[float] = []
+
+    def visit(self) -> None:
+        """Measure each once more."""
+        self._product_s.append(self._timed(lambda: torch.mm(*self._factors)))
+        self._stream_s.append(self._timed(self._read_all))
+        times = [self._excerpt.time_pass(_ONE_TOKEN)[Component.BLOCK] for _ in range(_N_CALLS)]
+        self._call_s.extend(times)
+
+    def ceilings(self) -> Ceilings:
+        """The best rates, and the first quartile of the calls: a floor that is usually met."""
+        calls_s = sorted(self._call_s)
         return Ceilings(
-            flop_per_s=_gemm_flop_per_s(dtype, device),
-            bytes_per_s=_stream_bytes_per_s(dtype, device, cache_bytes),
-            overhead_s=_overhead_s(architecture, device),
+            flop_per_s=self._flop / min(self._product_s),
+            bytes_per_s=sum(matrix.nbytes for matrix in self._matrices) / min(self._stream_s),
+            overhead_s=calls_s[len(calls_s) // 4],
         )
 
+    def _read_all(self) -> None:
+        for matrix in self._matrices:
+            torch.nn.functional.linear(self._vector, matrix)
 
-def _gemm_flop_per_s(dtype: torch.dtype, device: str) -> float:
-    n = _GEMM_SIZE[device]
-    a, b = (torch.randn((n, n), device=device).to(dtype) for _ in range(2))
-    return 2 * n**3 / _best_s(lambda: torch.mm(a, b), device)
-
-
-def _stream_bytes_per_s(dtype: torch.dtype, device: str, cache_bytes: int) -> float:
-    n = _STREAM_SIZE
-    matrix = torch.randn((n, n), device=device).to(dtype)
-    matrix_bytes = matrix.nbytes
-    matrices = [matrix, *(matrix.clone() for _ in range(ceil(_STREAM_CACHES * cache_bytes / matrix_bytes)))]
-    vector = torch.randn((1, n), device=device).to(dtype)
-
-    def read_all() -> None:
-        for each in matrices:
-            torch.nn.functional.linear(vector, each)
-
-    return matrix_bytes * len(matrices) / _best_s(read_all, device)
-
-
-def _overhead_s(architecture: Architecture, device: str) -> float:
-    miniature = Architecture.from_config(
-        _MINIATURES[architecture.family], name="miniature", dtype=architecture.dtype
-    )
-    excerpt = Excerpt(miniature, n_blocks=miniature.n_blocks, device=device)
-    shape = Shape(batch=1, n_new=1, n_context=16)
-    times = sorted(excerpt.time_pass(shape)[Component.BLOCK] for _ in range(10 * _N_REPEATS))
-    return times[len(times) // 4]
-
-
-def _best_s(call: Callable[[], object], device: str) -> float:
-    clock = clock_for(device)
-    call()
-    times = []
-    for _ in range(_N_REPEATS):
-        began = clock.mark()
+    def _timed(self, call: Callable[[], object]) -> float:
+        began = self._clock.mark()
         call()
-        ended = clock.mark()
-        clock.settle()
-        times.append(clock.seconds(began, ended))
-    return min(times)
+        ended = self._clock.mark()
+        self._clock.settle()
+        return self._clock.seconds(began, ended)

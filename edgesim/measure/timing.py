@@ -42,7 +42,7 @@ import torch
 
 from edgesim.errors import ProfileError
 from edgesim.measure.blocks import Excerpt, n_copies
-from edgesim.measure.ceilings import measure_ceilings
+from edgesim.measure.ceilings import CeilingProbe
 from edgesim.measure.grid import Grid, Shape
 from edgesim.measure.host import host_facts, last_level_cache_bytes, software_versions
 from edgesim.model.architecture import Architecture, Component
@@ -102,8 +102,8 @@ def measure_profile(
     progress
         Told after every visit.
     between_rounds
-        Called after every round, outside the budget: who measures something else to compare it with does
-        so under the same conditions.
+        Called after every round, outside the budget, as the machine's own ceilings are measured: who
+        measures something else to compare it with does so under the same conditions.
     seed
         Of the order in which points are visited.
 
@@ -119,18 +119,24 @@ def measure_profile(
         report(0.0, budget_s, "building modules")
         cache_bytes = _cache_bytes(device)
         excerpt = Excerpt(architecture, n_blocks=n_copies(architecture, cache_bytes), device=device)
-        report(0.0, budget_s, "measuring the machine's ceilings")
-        ceilings = measure_ceilings(architecture, device=device, cache_bytes=cache_bytes)
+        probe = CeilingProbe(architecture, device=device, cache_bytes=cache_bytes)
         rounds = _Rounds(excerpt, grid, seed)
         report(0.0, budget_s, "warming up")
+        probe.visit()  # its first product and pass are slow ones, and never the best
         rounds.warm_up()
+
+        def visit_others() -> None:
+            probe.visit()
+            if between_rounds is not None:
+                between_rounds()
+
         with _OtherLoad() as other_load:
-            rounds.spend(budget_s, report, between_rounds or (lambda: None))
+            rounds.spend(budget_s, report, visit_others)
     return Profile(
         architecture=architecture,
         device=device,
         threads=threads,
-        ceilings=ceilings,
+        ceilings=probe.ceilings(),
         host={**host_facts(device), "other_load_cores": other_load.n_cores},
         versions=software_versions(),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
