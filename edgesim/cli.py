@@ -176,7 +176,8 @@ def profile(
             refresh=refresh,
         )
     if output is not None:
-        measured.save(output)
+        with _writing(output):
+            measured.save(output)
         notes.print(f"saved as {output}", style="dim", markup=False)
     _print_profile(_console(), measured)
     _warn_of_noise(notes, measured)
@@ -207,7 +208,8 @@ def schema(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        with _writing(output):
+            output.write_text(text, encoding="utf-8")
 
 
 def _load(scenario: str, overrides: list[str] | None, **numbers: int | None) -> Scenario:
@@ -215,6 +217,14 @@ def _load(scenario: str, overrides: list[str] | None, **numbers: int | None) -> 
 
     given = [f"{name}={number}" for name, number in numbers.items() if number is not None]
     return load(scenario, [*(overrides or ()), *given])
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def _profile_line(profile: Profile) -> str:

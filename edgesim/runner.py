@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from os import PathLike
 from pathlib import Path
+from threading import Thread
 
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.link import via_of
@@ -30,12 +32,10 @@ from edgesim.scenario.contenders import contenders
 from edgesim.scenario.schema import Scenario
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
-from edgesim.trace.writer import TraceFolder
+from edgesim.trace.writer import PROFILE_FILE, TraceFolder
 from edgesim.workload.requests import Extent
 
 __all__ = ["Measuring", "Prepared", "Ran", "free_folder", "prepare", "run"]
-
-PROFILE_FILE = "profile.parquet"
 
 _UNMEASURED_HOST = Ceilings(flop_per_s=1e11, bytes_per_s=1e10, overhead_s=1e-4)
 """A laptop's order of magnitude, by which `check` places a model on a host that has not been measured."""
@@ -146,7 +146,15 @@ def run(
     if prepared.profile is not None:
         prepared.profile.save(out / PROFILE_FILE)
     tasks = [
-        _Task(scenario, label, prepared.strategies[label], prepared.placements[label], replication, out)
+        _Task(
+            scenario,
+            label,
+            prepared.strategies[label],
+            prepared.placements[label],
+            replication,
+            out,
+            has_profile=prepared.profile is not None,
+        )
         for replication in range(scenario.replications)
         for label in prepared.strategies
     ]
@@ -245,6 +253,7 @@ class _Task:
     placement: Placement
     replication: int
     out: Path
+    has_profile: bool
 
 
 def _work(tasks: Sequence[_Task], jobs: int, profile: Profile | None) -> Iterator[Ran]:
@@ -254,20 +263,25 @@ def _work(tasks: Sequence[_Task], jobs: int, profile: Profile | None) -> Iterato
             yield _simulate(task, timings)
         return
     # Spawned, not forked: measuring may have left threads behind, and threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_simulate_elsewhere, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_with_parent)
+    try:
+        for future in as_completed([pool.submit(_simulate_elsewhere, task) for task in tasks]):
+            yield future.result()
+    finally:  # also on an error and on Ctrl-C: what has not begun is not begun
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_with_parent() -> None:
+    """Let a worker end when its parent is killed, instead of working on for nobody."""
+    parent = parent_process()
+    if parent is not None:
+        watch = Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True)
+        watch.start()
 
 
 def _simulate_elsewhere(task: _Task) -> Ran:
     """Simulate in a worker process, which reads the profile that the trace carries."""
-    file = task.out / PROFILE_FILE
-    profile = Profile.load(file) if file.exists() else None
+    profile = Profile.load(task.out / PROFILE_FILE) if task.has_profile else None
     return _simulate(task, _timings(task.scenario, profile))
 
 

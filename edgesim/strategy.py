@@ -116,8 +116,13 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
     PlacementError
         Naming the first device that is too small, what it would hold, and what it has.
     """
+    known = {device.id for device in fleet.devices}
     for device, parts in placement.holdings.items():
-        weight_bytes = sum(model.weight_bytes(part) for part in parts)
+        if device not in known:
+            raise PlacementError(
+                f"the placement names {device!r}, which computes nothing here; {suggest(device, known)}"
+            )
+        weight_bytes = model.held_bytes(parts)
         n_blocks = sum(part.n_blocks for part in parts)
         cache_bytes = model.kv_bytes_per_token(n_blocks)
         room_bytes = fleet.room_bytes(device)
@@ -166,7 +171,7 @@ def _points() -> dict[str, EntryPoint]:
 def _load(point: EntryPoint) -> type[Strategy]:
     try:
         found = point.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a stranger's module may fail in any way, and is told like any other input
         raise StrategyError(
             f"strategy {point.name!r} ({point.value}) cannot be loaded: {error}; "
             "repair or uninstall its package"

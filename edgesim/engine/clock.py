@@ -100,8 +100,10 @@ class Clock(simpy.Environment):
             self._wait(life, step)
 
     def _wait(self, life: Life, step: Step) -> None:
-        if not isinstance(step, simpy.Event):
+        if isinstance(step, int | float):
             self.wake(life, float(step))
+        elif not isinstance(step, simpy.Event):
+            life._fail(TypeError(f"a process yielded {step!r}; it may yield from the cluster's verbs only"))
         elif step.callbacks is not None:
             step.callbacks.append(life._hear)
         else:  # it has happened already

@@ -12,8 +12,11 @@ the instant itself. Those that must wait for others (for memory, say) return a g
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any, NoReturn
+
+import simpy
 
 from edgesim.engine.clock import Clock, Course, Life, Step
 from edgesim.engine.compute import Host, Price
@@ -120,7 +123,9 @@ class Cluster:
         """
         host = self.hosts[device]
         if device not in request.held:
-            return self._compute_once_admitted(request, device, part, token, keep)
+            admitted = self.admit(request, (device,))
+            if admitted is not DONE:
+                return self._compute_once(admitted, request, device, part, token, keep)
         if request.kept is not None:
             return self._compute_kept(request, device, part, token)
         try:
@@ -177,7 +182,7 @@ class Cluster:
             hop = self._direct(host, target)
         index = -1 if request is None else request.token if token is None else token.index
         if hop is None:
-            return self._send(request, source, target, size_bytes, index)
+            return self._message(request, source, target, size_bytes, index)
         now_s = self._clock._now
         if hop.s_per_byte is None:
             started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
@@ -202,22 +207,45 @@ class Cluster:
         if device == request.source:
             self._deliver(request, token)
             return DONE
-        delivery = self._carry_home(request, device, token)
+        sending = self.send(request, device, request.source, request.token_bytes, token=token)
+        request.n_under_way += 1
+        delivery = self._carry_home(request, sending, token)
         if token.is_last:
             return delivery
         Life(self._clock, delivery)
         return DONE
 
-    def together(self, *verbs: Verb) -> Course:
-        """Wait for several verbs, all of them begun now; returns their values in order."""
-        lives = [Life(self._clock, _course(verb)) for verb in verbs]
-        for life in lives:  # noqa: UP028  # a list's iterator cannot be sent the lives' values
-            yield life
-        return [life.value for life in lives]
+    def together(self, *verbs: Verb) -> Verb:
+        """Wait for several verbs, all of them begun now; returns their values in order.
+
+        If one fails, what waits for all fails at once, and the request with it; the others, which have been
+        booked, run on.
+        """
+        values: list[Any] = [None] * len(verbs)
+        settled = self._clock.event()
+        settled.defused = True  # it reaches whoever waits, now or later
+        left = set(range(len(verbs)))
+
+        def end(number: int, value: Any) -> None:
+            values[number] = value
+            left.discard(number)
+            if not left and not settled.triggered:
+                settled.succeed(values)
+
+        def fail(error: Exception) -> bool:
+            if not settled.triggered:
+                settled.fail(error)
+            return True
+
+        for number, verb in enumerate(verbs):
+            Life(self._clock, _course(verb), on_end=partial(end, number), on_error=fail)
+        if not verbs:
+            settled.succeed(values)
+        return _heard(settled)
 
     def all_reduce(
         self, request: LiveRequest, group: Iterable[str], size_bytes: float, *, via: str = "ring"
-    ) -> Course:
+    ) -> Verb:
         """Sum a tensor over a group of devices by messages; returns the error variance, which is 0.
 
         Parameters
@@ -229,23 +257,30 @@ class Cluster:
             (Patarasuk and Yuan 2009). ``star``: all send to the first, which sends the sum back.
         """
         members = tuple(group)
-        n_members = len(members)
+        token = request.token
         if via == "ring":
-            share_bytes = size_bytes / n_members
-            for _ in range(2 * (n_members - 1)):
-                yield from self.together(
-                    *(
-                        self.send(request, member, members[(i + 1) % n_members], share_bytes)
-                        for i, member in enumerate(members)
-                    )
-                )
+            share_bytes = size_bytes / len(members)
+            ring = list(zip(members, (*members[1:], members[0]), strict=True))
+            rounds = [[(a, b, share_bytes) for a, b in ring]] * (2 * (len(members) - 1))
         elif via == "star":
             root, *others = members
-            yield from self.together(*(self.send(request, member, root, size_bytes) for member in others))
-            yield from self.together(*(self.send(request, root, member, size_bytes) for member in others))
+            rounds = [
+                [(other, root, size_bytes) for other in others],
+                [(root, other, size_bytes) for other in others],
+            ]
         else:
             raise ContractError(f"all_reduce: via={via!r} is not known; there are 'ring' and 'star'")
-        return 0.0
+
+        def begin(messages: list[tuple[str, str, float]]) -> Verb:
+            return self.together(*(self._message(request, a, b, size, token) for a, b, size in messages))
+
+        def go_on(first: Verb) -> Course:
+            yield from first
+            for messages in rounds[1:]:
+                yield from begin(messages)
+            return 0.0
+
+        return go_on(begin(rounds[0]) if rounds else DONE)
 
     def admit(self, request: LiveRequest, devices: Iterable[str]) -> Verb:
         """Reserve the request's KV cache on several devices at one instant, or wait for all of them.
@@ -254,10 +289,12 @@ class Cluster:
         each device. With the scenario's ``reject`` policy, or where it can never fit, the request fails.
         """
         n_tokens = request.n_prompt_tokens + request.n_output_tokens
+        missing = [device for device in devices if device not in request.held]
+        earlier = [request.awaiting[device] for device in missing if device in request.awaiting]
         sizes_bytes = {
             device: n_tokens * self._model.kv_bytes_per_token(self._n_blocks(device))
-            for device in devices
-            if device not in request.held
+            for device in missing
+            if device not in request.awaiting
         }
         for device in sizes_bytes:
             self.hosts[device].n_requests += 1
@@ -266,10 +303,14 @@ class Cluster:
             admitted = self._admission.ask(request, sizes_bytes)
         except NoRoom as fact:
             raise RequestFailed(f"memory: {fact}") from None
-        return DONE if admitted is None else self._wait_for_memory(request, sizes_bytes, admitted)
+        if admitted is None and not earlier:
+            return DONE
+        return self._wait_for_memory(request, sizes_bytes, admitted, earlier)
 
     def sleep(self, seconds: float) -> Verb:
         """Let time pass."""
+        if not seconds >= 0:
+            raise ContractError(f"sleep: expected 0 seconds or more, got {seconds}")
         return (self._clock._now + seconds,)
 
     def observe(self) -> Observation:
@@ -310,7 +351,7 @@ class Cluster:
         return 0 if self._spans is None else self._spans.code_of(spot)
 
     def _weight_bytes(self, device: str) -> int:
-        return sum(self._model.weight_bytes(part) for part in self._holdings.get(device, ()))
+        return self._model.held_bytes(self._holdings.get(device, ()))
 
     def _n_blocks(self, device: str) -> int:
         return sum(part.n_blocks for part in self._holdings.get(device, ()))
@@ -355,18 +396,47 @@ class Cluster:
         request.kept = None
         return (until_s,)
 
-    def _compute_once_admitted(
-        self, request: LiveRequest, device: str, part: Slice, token: Token, keep: tuple[Slice, Token] | None
+    def _compute_once(
+        self,
+        admitted: Verb,
+        request: LiveRequest,
+        device: str,
+        part: Slice,
+        token: Token,
+        keep: tuple[Slice, Token] | None,
     ) -> Course:
-        yield from self.admit(request, (device,))
+        yield from admitted
         yield from self.compute(request, device, part, token, keep=keep)
 
-    def _wait_for_memory(self, request: LiveRequest, sizes_bytes: Mapping[str, int], admitted: Any) -> Course:
+    def _wait_for_memory(
+        self,
+        request: LiveRequest,
+        sizes_bytes: Mapping[str, int],
+        admitted: simpy.Event | None,
+        earlier: list[simpy.Event],
+    ) -> Course:
         asked_at_s = self._clock._now
+        if admitted is not None:
+            request.awaiting.update(dict.fromkeys(sizes_bytes, admitted))
+        return self._waited(request, sizes_bytes, admitted, earlier, asked_at_s)
+
+    def _waited(
+        self,
+        request: LiveRequest,
+        sizes_bytes: Mapping[str, int],
+        admitted: simpy.Event | None,
+        earlier: list[simpy.Event],
+        asked_at_s: float,
+    ) -> Course:
+        for event in earlier:  # noqa: UP028  # a list's iterator cannot be sent the events' values
+            yield event
+        if admitted is None:
+            return
         yield admitted
         now_s = self._clock._now
-        if self._spans is not None:
-            for device, size_bytes in sizes_bytes.items():
+        for device, size_bytes in sizes_bytes.items():
+            request.awaiting.pop(device, None)
+            if self._spans is not None:
                 code = self._spans.code_of(Spot(SpanKind.WAIT, device))
                 self._spans.add(
                     pack_span(request.id, request.token, code, 0, size_bytes, asked_at_s, asked_at_s, now_s)
@@ -381,20 +451,35 @@ class Cluster:
         host.direct[target] = hop
         return hop
 
-    def _send(
+    def _message(
         self, request: LiveRequest | None, source: str, target: str, size_bytes: float, index: int
-    ) -> Course:
+    ) -> Verb:
+        """Begin a message over any route: its first booking is made now."""
+        if source == target:
+            return DONE
         owner = -1 if request is None else request.id
-        yield from self._handle(owner, self.hosts[source], size_bytes, index)
-        path = self.network.path(source, target)
-        for sender, peer in pairwise(path):
-            hop = self.hops[sender, peer]
-            now_s = self._clock._now
-            started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
-            if self._add is not None:
-                self._add(pack_span(owner, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s))
-            yield arrived_at_s
+        hops = [self.hops[pair] for pair in pairwise(self.network.path(source, target))]
+        begun = self._handle(owner, self.hosts[source], size_bytes, index)
+        if begun is DONE:
+            begun = self._transmit(owner, hops.pop(0), size_bytes, index)
+        if not hops and self.hosts[target].device.endpoint.is_free:
+            return begun
+        return self._carry_on(begun, owner, hops, target, size_bytes, index)
+
+    def _carry_on(
+        self, begun: Verb, owner: int, hops: list[Hop], target: str, size_bytes: float, index: int
+    ) -> Course:
+        yield from begun
+        for hop in hops:
+            yield from self._transmit(owner, hop, size_bytes, index)
         yield from self._handle(owner, self.hosts[target], size_bytes, index)
+
+    def _transmit(self, owner: int, hop: Hop, size_bytes: float, index: int) -> Verb:
+        now_s = self._clock._now
+        started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
+        if self._add is not None:
+            self._add(pack_span(owner, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s))
+        return (arrived_at_s,)
 
     def _handle(self, owner: int, host: Host, size_bytes: float, index: int) -> Verb:
         """Pay one end's cost of a message."""
@@ -408,9 +493,15 @@ class Cluster:
             self._add(pack_span(owner, index, code, 0, size_bytes, now_s, started_at_s, ended_at_s))
         return (ended_at_s,)
 
-    def _carry_home(self, request: LiveRequest, device: str, token: Token) -> Course:
-        yield from self.send(request, device, request.source, request.token_bytes, token=token)
+    def _carry_home(self, request: LiveRequest, sending: Verb, token: Token) -> Course:
+        yield from sending
         self._deliver(request, token)
+        request.n_under_way -= 1
+        if token.is_last and request.n_under_way:  # it overtook one ahead of it
+            request.all_home = self._clock.event()
+            yield request.all_home
+        elif request.all_home is not None and not request.n_under_way:
+            request.all_home.succeed()
 
     def _deliver(self, request: LiveRequest, token: Token) -> None:
         if request.ended_at_s is not None:
@@ -422,6 +513,8 @@ class Cluster:
         if self._add is not None:
             code = self._codes_of_emits[request.source]
             self._add(pack_span(request.id, token.index, code, 1, 0, now_s, now_s, now_s))
+            if self._spans is not None and self._spans.is_full:
+                self._spans.flush(now_s)
 
     # --- a request's life ------------------------------------------------------------------------
 
@@ -443,7 +536,13 @@ class Cluster:
         request.ended_at_s = self._clock._now
         for device in request.awaited:
             self.hosts[device].n_requests -= 1
+        self._admission.forget(request)
         self._admission.release(request)
+
+
+def _heard(event: simpy.Event) -> Course:
+    """Wait for an event, as a verb."""
+    return (yield event)
 
 
 def _course(verb: Verb) -> Course:

@@ -52,8 +52,9 @@ class Memory:
 class Admission:
     """Admits requests to memory on one or several devices at once, first come first served.
 
-    A request gets all it asks for at one instant, or waits holding nothing more: requests that take
-    memory on several devices can therefore not block one another for ever. On each device the order of
+    A request gets all it asks for at one instant, or waits holding nothing more: requests that ask for
+    all their devices at once can therefore not block one another for ever (those that ask device by
+    device, holding one while they wait for the next, can). On each device the order of
     arrival holds; a request overtakes only those with whom it shares no device.
 
     Parameters
@@ -95,6 +96,13 @@ class Admission:
         self._waiting[admitted] = (request, sizes_bytes)
         self._n_waiting.update(sizes_bytes.keys())
         return admitted
+
+    def forget(self, request: LiveRequest) -> None:
+        """Take a request that has ended out of the queue."""
+        for event in [event for event, (waiting, _) in self._waiting.items() if waiting is request]:
+            _, sizes_bytes = self._waiting.pop(event)
+            self._n_waiting.subtract(sizes_bytes.keys())
+            self._admit(sizes_bytes)  # whoever stood behind it may fit
 
     def release(self, request: LiveRequest) -> None:
         """Give back all that a request holds, and admit who can be admitted now."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import simpy
+
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.requests import Request
 
@@ -53,8 +55,10 @@ class LiveRequest:
 
     __slots__ = (
         "_token_activation_bytes",
+        "all_home",
         "arrived_at_s",
         "awaited",
+        "awaiting",
         "ended_at_s",
         "exits",
         "first_token_at_s",
@@ -64,6 +68,7 @@ class LiveRequest:
         "n_emitted_tokens",
         "n_output_tokens",
         "n_prompt_tokens",
+        "n_under_way",
         "outcome",
         "prompt_bytes",
         "reason",
@@ -93,6 +98,9 @@ class LiveRequest:
         self.exits: dict[int, tuple[int, bool]] = {}  # token -> block it left after, and whether rightly
         self.held: dict[str, int] = {}  # device -> bytes of KV cache reserved there
         self.awaited: list[str] = []  # devices whose memory it has asked for
+        self.awaiting: dict[str, simpy.Event] = {}  # those it has not got yet
+        self.n_under_way = 0  # tokens on their way to the source
+        self.all_home: simpy.Event | None = None  # waited for where the last token has overtaken others
         self.kept: tuple[str, Slice, Token, float, float] | None = None  # work that keeps the station
 
     def tokens(self) -> Iterator[Token]:

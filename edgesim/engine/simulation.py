@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,11 +75,11 @@ def simulate(
     Life(clock, requests.arrive())
     controller = serving.control(cluster, placement)
     if controller is not None:
-        Life(clock, controller)
+        Life(clock, requests.watch(controller))
     with _old_objects_left_alone():
         clock.run(world.horizon_s)
     ended_at_s = clock.now if world.horizon_s is None else world.horizon_s
-    requests.finish()
+    requests.finish(ended_at_s)
     write("devices", _devices(world, cluster, ended_at_s))
     return cluster
 
@@ -89,6 +90,9 @@ def _old_objects_left_alone() -> Iterator[None]:
 
     All of it outlives the run; what the run itself makes is collected as ever. Worth a quarter of the time.
     """
+    if gc.get_freeze_count():  # somebody else's, or a run beside this one, who will undo it
+        yield
+        return
     gc.freeze()
     try:
         yield
@@ -142,21 +146,42 @@ class _Requests:
     def _close(self, request: LiveRequest) -> None:
         del self.in_flight[request.id]
         self.ended.append(request)
-        if self.spans is not None and self.spans.is_full:
-            self.spans.flush()
         if len(self.ended) >= _PART_ROWS:
-            self._tell(self.ended)
-            self.ended = []
+            held = set() if self.spans is None else self.spans.flush(self.clock.now)
+            self._tell([ended for ended in self.ended if ended.id not in held])
+            self.ended = [ended for ended in self.ended if ended.id in held]
         if self.all_arrived and not self.in_flight and self.world.horizon_s is None:
             self.clock.stop(self.clock.now)  # a strategy's own process might go on for ever
 
-    def finish(self) -> None:
-        """Tell of the requests that ended last, and of those still in flight."""
+    def watch(self, controller: Course) -> Course:
+        """Run the strategy's own process; where nothing but it is left to happen, requests wait in vain."""
+        try:
+            step = next(controller)
+            while True:
+                try:
+                    news = yield step
+                except Exception as error:  # on its way to the process that waited
+                    step = controller.throw(error)
+                    continue
+                if math.isinf(self.clock.peek()):
+                    self._refuse_deadlock()
+                step = controller.send(news)
+        except StopIteration:
+            return
+
+    def _refuse_deadlock(self) -> None:
         if self.in_flight and self.world.horizon_s is None:
             stuck = next(iter(self.in_flight.values()))
             raise ContractError(
                 f"nothing is left to happen, and {stuck!r} still waits: a deadlock in the strategy"
             )
+
+    def finish(self, ended_at_s: float) -> None:
+        """Tell of the requests that ended last, and of those still in flight."""
+        self._refuse_deadlock()
+        if self.spans is not None:
+            self.spans.end_at(ended_at_s)
+            self.spans.flush(ended_at_s)
         self._tell(self.ended + list(self.in_flight.values()))
 
     def _tell(self, requests: list[LiveRequest]) -> None:

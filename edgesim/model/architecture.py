@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -271,6 +271,12 @@ class Architecture:
     def weight_bytes(self, part: Slice) -> int:
         """Bytes of the weights that a device must store to hold a slice."""
         return self._parameters(part) * self.dtype_bytes
+
+    def held_bytes(self, parts: Iterable[Slice]) -> int:
+        """Weights of several slices on one device; a matrix that embedding and head share counts once."""
+        held = tuple(parts)
+        ends = Slice(0, 0, embedding=any(p.embedding for p in held), head=any(p.head for p in held))
+        return self.weight_bytes(ends) + sum(self.weight_bytes(Slice(p.first, p.last)) for p in held)
 
     def kv_bytes_per_token(self, n_blocks: int = 1) -> int:
         """Bytes that one token leaves in the KV cache of so many blocks: a key and a value per KV head."""

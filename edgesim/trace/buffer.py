@@ -104,22 +104,36 @@ class SpanBuffer:
         return len(self._rows) >= _PART_ROWS * _ROW.itemsize
 
     def energy_j(self, request_ids: npt.NDArray[np.int64]) -> FloatArray:
-        """Energy of all spans recorded for these requests; empties the buffer first."""
-        self.flush()
+        """Energy of all spans handed on so far for these requests."""
         if len(request_ids):
             self._make_room(int(request_ids.max()))
         return self._energy_j[request_ids]
 
-    def flush(self) -> None:
-        """Hand on what has been collected."""
-        if not self._rows:
-            return
-        rows = np.frombuffer(
-            bytes(self._rows), dtype=_ROW
-        )  # [n_spans]; a copy, so that the buffer may shrink
-        self._rows.clear()
+    def end_at(self, at_s: float) -> None:
+        """Hear when the run has ended."""
+        self._horizon_s = min(self._horizon_s, at_s)
+
+    def flush(self, now_s: float) -> set[int]:
+        """Hand on what has been collected; the requests of which something is held back.
+
+        As long as the end of the run is not known, a span that reaches into the future is held back: the
+        end may cut it.
+        """
+        # [n_spans]; a copy, so that the buffer may shrink
+        rows = np.frombuffer(bytes(self._rows), dtype=_ROW)
         details, self._details = self._details, {}
-        self._write(self._table(rows, details))
+        self._rows.clear()
+        held = np.zeros(len(rows), dtype=bool)
+        if math.isinf(self._horizon_s):
+            held = rows["ended_at_s"] > now_s
+            self._rows += rows[held].tobytes()
+            place = np.cumsum(held) - 1
+            self._details = {int(place[i]): told for i, told in details.items() if held[i]}
+            place = np.cumsum(~held) - 1
+            details = {int(place[i]): told for i, told in details.items() if not held[i]}
+        if not held.all():
+            self._write(self._table(rows[~held], details))
+        return {int(id_) for id_ in rows["request_id"][held]}
 
     def _table(self, rows: npt.NDArray[np.void], details: dict[int, tuple[float | None, int]]) -> pa.Table:
         request_id, token, code = rows["request_id"], rows["token"], rows["code"]

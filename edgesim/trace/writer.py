@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +17,7 @@ from edgesim.trace.schema import SCHEMA_VERSION
 __all__ = ["PartWriter", "TraceFolder"]
 
 RUN_FILE = "run.json"
+PROFILE_FILE = "profile.parquet"
 
 
 class TraceFolder:
@@ -43,7 +45,8 @@ class TraceFolder:
                     f"{path}: the folder is not empty; name another with --out, or add --replace"
                 )
             self._remove_earlier()
-        path.mkdir(parents=True, exist_ok=True)
+        with _told_of(path):
+            path.mkdir(parents=True, exist_ok=True)
 
     @classmethod
     def reopen(cls, path: Path) -> Self:
@@ -62,14 +65,16 @@ class TraceFolder:
             for home in sorted(self.path.glob(level)):
                 if not any(home.iterdir()):
                     home.rmdir()
+        (self.path / PROFILE_FILE).unlink(missing_ok=True)
         (self.path / RUN_FILE).unlink()
 
     def write_run(self, facts: Mapping[str, object]) -> None:
         """Write ``run.json``, at once or not at all."""
         text = json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2, ensure_ascii=False) + "\n"
         temporary = self.path / f".{RUN_FILE}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.path / RUN_FILE)
+        with _told_of(self.path):
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(self.path / RUN_FILE)
 
     def parts(self, strategy: str, replication: int) -> PartWriter:
         """Writer for one strategy's one replication."""
@@ -92,20 +97,32 @@ class PartWriter:
         number = self._n_parts.get(table_name, 0)
         self._n_parts[table_name] = number + 1
         home = self._folder / table_name / self._partition
-        home.mkdir(parents=True, exist_ok=True)
         part = home / f"part-{number:05d}.parquet"
         temporary = part.with_suffix(".parquet.tmp")
         named = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
         instants = [field.name for field in table.schema if field.name.endswith("_at_s")]
         # Names repeat, so they are dictionary-encoded; neighbouring instants share their leading bytes,
         # which splitting the byte streams lays side by side for the compressor.
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=named,
-            use_byte_stream_split=instants,
-            write_statistics=[field.name for field in table.schema if field.name == "request_id"],
-        )
-        temporary.replace(part)
+        with _told_of(part):
+            home.mkdir(parents=True, exist_ok=True)
+            pq.write_table(
+                table,
+                temporary,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=named,
+                use_byte_stream_split=instants,
+                write_statistics=[field.name for field in table.schema if field.name == "request_id"],
+            )
+            temporary.replace(part)
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Tell of a disk that is full, or a folder that may not be written, as of any other input."""
+    try:
+        yield
+    except OSError as error:
+        raise TraceError(
+            f"{path}: cannot be written: {error.strerror or error}; name another with --out"
+        ) from None

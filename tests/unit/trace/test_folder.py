@@ -131,6 +131,8 @@ def test_the_buffer_gives_back_what_was_put_in_and_cuts_at_the_horizon(rows, hor
             }
         )
     ids = np.arange(51)
+    buffer.end_at(1e9)
+    buffer.flush(0.0)
     energy_j = buffer.energy_j(ids)
     told = [row for table in tables for row in table.to_pylist()]
     assert told == expected
@@ -146,7 +148,7 @@ def test_details_stay_with_their_span() -> None:
     buffer.add(row)
     buffer.add_detailed(row, error_variance=0.25, attempts=3)
     buffer.add(row)
-    buffer.flush()
+    buffer.flush(100.0)
     assert tables[0]["error_variance"].to_pylist() == [None, 0.25, None]
     assert tables[0]["attempts"].to_pylist() == [1, 3, 1]
 
