@@ -44,6 +44,7 @@ from edgesim.workload.lengths import Fixed
 from edgesim.workload.requests import Workload
 
 N_STAGES = 4
+TARGET_OFF, TARGET_ON, TARGET_BYTES = 5.0, 3.0, 1e9
 BLOCK_S, HEAD_S, PREFILL_FACTOR, CONTEXT_S = 2.0e-3, 1.0e-3, 8.0, 1.0e-6
 RATE_BPS, LATENCY_S = 1e9, 3e-4
 
@@ -221,7 +222,7 @@ def main() -> None:
                 f"{asked.requests} requests x {asked.tokens} tokens, spans on: {took_s:.1f} s, "
                 f"peak memory {peak_bytes / 1e6:.0f} MB, trace {size_bytes / 1e6:.0f} MB"
             )
-            return
+            sys.exit(0 if peak_bytes < TARGET_BYTES else 1)
         programs: dict[str, Callable[[], Any]] = {
             "textbook, simpy.Resource": lambda: textbook(there, placement.stages),
             "edgesim, spans off": lambda: edgesim(there, strategy, placement, None),
@@ -253,8 +254,15 @@ def main() -> None:
             f"{median_s[names[0]] / median_s[name]:.2f}",
         )
     console.print(table)
-    console.print(f"departures identical: {same}")
-    sys.exit(0 if same else 1)
+    off, on = (median_s[names[0]] / median_s[name] for name in names[1:3])
+    held = {
+        "identical departures": same,
+        f"spans off at least {TARGET_OFF:g} times faster ({off:.2f})": off >= TARGET_OFF,
+        f"spans on at least {TARGET_ON:g} times faster ({on:.2f})": on >= TARGET_ON,
+    }
+    for claim, holds in held.items():
+        console.print(f"{'yes' if holds else 'NO '}  {claim}")
+    sys.exit(0 if all(held.values()) else 1)
 
 
 if __name__ == "__main__":

@@ -276,10 +276,13 @@ def _print_profile(console: Console, profile: Profile) -> None:
 
 
 def _strategies() -> Table:
-    from edgesim.strategy import discover
+    from edgesim.strategy import discover_all
 
     table = _table("strategy", "options", "from", "what it does")
-    for name, found in discover().items():
+    for name, found in discover_all().items():
+        if isinstance(found, InputError):
+            table.add_row(name, "–", "–", f"cannot be loaded: {found}", style="red")
+            continue
         summary = (found.__doc__ or "").strip().partition("\n")[0]
         table.add_row(name, ", ".join(found.model_fields) or "–", found.__module__.partition(".")[0], summary)
     return table

@@ -34,6 +34,7 @@ __all__ = [
     "Token",
     "check_memory",
     "discover",
+    "discover_all",
     "strategy_class",
 ]
 
@@ -137,6 +138,17 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
             )
 
 
+def discover_all() -> dict[str, type[Strategy] | StrategyError]:
+    """Load every installed strategy; in the place of one that cannot be loaded stands why."""
+    found: dict[str, type[Strategy] | StrategyError] = {}
+    for name, point in sorted(_points().items()):
+        try:
+            found[name] = _load(point)
+        except StrategyError as error:
+            found[name] = error
+    return found
+
+
 def discover() -> dict[str, type[Strategy]]:
     """Load every installed strategy, by its name in scenarios.
 
@@ -165,7 +177,15 @@ def strategy_class(name: str) -> type[Strategy]:
 
 
 def _points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    points: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        other = points.setdefault(point.name, point)
+        if other.value != point.value:
+            raise StrategyError(
+                f"two installed packages call a strategy {point.name!r} ({other.value} and {point.value}); "
+                "uninstall one of them"
+            )
+    return points
 
 
 def _load(point: EntryPoint) -> type[Strategy]:

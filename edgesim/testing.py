@@ -13,11 +13,14 @@ from __future__ import annotations
 import json
 import pickle
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from edgesim.engine.fleet import Fleet
@@ -27,6 +30,7 @@ from edgesim.engine.world import Device, Endpoint, Link, Power, World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.ceilings import Ceilings
+from edgesim.model.quality import ExitRecords
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
@@ -48,10 +52,11 @@ def check_strategy(strategy: Strategy) -> None:
     one has little memory. A strategy may refuse a world with a ``PlacementError``, but not all of them.
 
     What is checked on each world: ``place`` is pure, its placement and the strategy can travel to another
-    process, weights fit; the run obeys every law of the trace; every request ends as completed or failed,
-    or is censored by the horizon; completed requests have passed every block with every token, unless
-    the strategy exits early and says so; the same seed gives the same bytes, also when another run goes on
-    in the same process; the strategy itself is unchanged.
+    process, weights fit; the run obeys every law of the trace; every request ends, and completes where
+    there is room and time; every token of a completed request has passed the embedding, each block once
+    and the head before it was emitted (a token that left early through ``exits``: the blocks up to its
+    exit); the same seed gives the same bytes, also when another run goes on in the same process; the
+    strategy itself is unchanged.
 
     Raises
     ------
@@ -85,9 +90,17 @@ def worlds() -> Mapping[str, World]:
             endpoint=slow,
             horizon_s=3.0,
         ),
+        "measured answers": replace(_world(n_servers=2, link=wired), exits=_answers()),
         "little memory": _world(n_servers=2, link=wired, spare_tokens=40),
         "little memory, no queue": _world(n_servers=2, link=wired, spare_tokens=40, memory_policy="reject"),
     }
+
+
+def _answers() -> ExitRecords:
+    """Three exits that are sure of every other token, every third, and all."""
+    token = np.arange(60)[:, None]
+    sure = np.hstack([token % 2 == 0, token % 3 == 0, token >= 0])
+    return ExitRecords((2, 4, 6), np.where(sure, 0.95, 0.05), sure)
 
 
 def _world(
@@ -186,23 +199,73 @@ def _run(folder: Path, world: World, strategy: Strategy, placement: Placement) -
 def _unserved(trace: Trace, world: World) -> Iterator[str]:
     """Say what was not served, or not computed."""
     requests, spans = trace.requests(_LABEL, 0), trace.spans(_LABEL, 0)
-    if len(requests) != sum(1 for _ in world.requests()):
-        yield f"{len(requests)} requests are told of, {sum(1 for _ in world.requests())} arrived"
+    n_arrived = sum(1 for _ in world.requests())
+    if len(requests) != n_arrived:
+        yield f"{len(requests)} requests are told of, {n_arrived} arrived"
     if world.horizon_s is None and (requests["outcome"] == "censored").any():
         yield "a request never ended, though the run had no horizon"
-    whole = requests[(requests["outcome"] == "completed") & requests["mean_exit_block"].isna()]
-    n_asked = world.model.n_blocks * (whole["n_prompt_tokens"] + whole["n_output_tokens"] - 1).to_numpy()
-    n_done = _block_passes(spans).reindex(whole["request_id"], fill_value=0).to_numpy()
-    for id_, asked, done in zip(whole["request_id"], n_asked, n_done, strict=True):
-        if asked != done:
-            yield f"request {id_} took {done} passes of a token through a block, it needs {asked}"
+    if world.horizon_s is None and world.memory_policy == "queue" and (requests["outcome"] == "failed").any():
+        told = requests.loc[requests["outcome"] == "failed", "reason"].iloc[0]
+        yield f"a request failed ({told}), though there was room and time for all"
+    completed = requests[requests["outcome"] == "completed"]
+    work, emitted = (
+        _work(spans),
+        spans[spans["kind"] == "emit"].set_index(["request_id", "token"])["ended_at_s"],
+    )
+    for id_, n_prompt, n_output, exit_block in zip(
+        completed["request_id"],
+        completed["n_prompt_tokens"],
+        completed["n_output_tokens"],
+        completed["mean_exit_block"],
+        strict=True,
+    ):
+        for token in range(n_output):
+            n_new = n_prompt if token == 0 else 1
+            passes = work.get((id_, token), _Passes())
+            if not passes.cover(world.model.n_blocks, n_new, may_exit=not np.isnan(exit_block)):
+                yield (
+                    f"token {token} of request {id_} passed {passes}; it needs the embedding, each of "
+                    f"{world.model.n_blocks} blocks once ({n_new} tokens), and the head"
+                )
+                return
+            if passes.ended_at_s > emitted[id_, token] * (1 + 1e-12):
+                yield f"token {token} of request {id_} was emitted before it was computed"
+                return
 
 
-def _block_passes(spans: pd.DataFrame) -> pd.Series[int]:
-    """Passes of a token through a block, by request."""
-    work = spans[spans["kind"] == "compute"]
-    n_blocks = work["via"].astype(str).map(lambda text: Slice.parse(text).n_blocks)
-    return (n_blocks * work["n_tokens"]).groupby(work["request_id"].to_numpy()).sum()
+@dataclass
+class _Passes:
+    """What one token went through: tokens by block, embedding and heads, and when that was done."""
+
+    blocks: Counter[int] = field(default_factory=Counter)
+    n_embedded: int = 0
+    n_heads: int = 0
+    ended_at_s: float = 0.0
+
+    def cover(self, n_blocks: int, n_new: int, *, may_exit: bool) -> bool:
+        """Whether that is all that the token needed, and nothing twice."""
+        depth = max(self.blocks, default=-1) + 1
+        enough = 0 < depth <= n_blocks if may_exit else depth == n_blocks
+        each_once = all(self.blocks[block] == n_new for block in range(depth))
+        return enough and each_once and self.n_embedded == n_new and self.n_heads >= 1
+
+    def __str__(self) -> str:
+        return f"embedding {self.n_embedded}, blocks {dict(sorted(self.blocks.items()))}, head {self.n_heads}"
+
+
+def _work(spans: pd.DataFrame) -> dict[tuple[int, int], _Passes]:
+    """What every token of every request went through."""
+    work: dict[tuple[int, int], _Passes] = defaultdict(_Passes)
+    computed = spans[(spans["kind"] == "compute") & spans["ended_at_s"].notna()]
+    for id_, token, via, n_tokens, ended_at_s in zip(
+        *(computed[c] for c in ("request_id", "token", "via", "n_tokens", "ended_at_s")), strict=True
+    ):
+        part, passes = Slice.parse(str(via)), work[int(id_), int(token)]
+        passes.blocks.update(dict.fromkeys(range(part.first, part.last), int(n_tokens)))
+        passes.n_embedded += int(n_tokens) * part.embedding
+        passes.n_heads += part.head
+        passes.ended_at_s = max(passes.ended_at_s, float(ended_at_s))
+    return work
 
 
 def _digest(trace: Trace) -> str:

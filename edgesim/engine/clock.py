@@ -101,7 +101,7 @@ class Clock(simpy.Environment):
 
     def _wait(self, life: Life, step: Step) -> None:
         if isinstance(step, int | float):
-            self.wake(life, float(step))
+            self.wake(life, max(float(step), self._now))
         elif not isinstance(step, simpy.Event):
             life._fail(TypeError(f"a process yielded {step!r}; it may yield from the cluster's verbs only"))
         elif step.callbacks is not None:
@@ -158,6 +158,8 @@ class Clock(simpy.Environment):
                     if step.__class__ is not float:
                         self._wait(event, step)
                         break
+                    if step < self._now:  # a verb that had ended before it was waited for
+                        step = self._now
                     self._now, _, _, event = heappushpop(queue, (step, NORMAL, next(sequence), event))
                 else:
                     self._happen(event)

@@ -6,7 +6,9 @@ A verb begins when it is called, and ``yield from`` waits for its end::
     yield from cluster.compute(request, there, part, token)
 
 Most verbs know their end at once, for first-come-first-served stations have a closed form; they return
-the instant itself. Those that must wait for others (for memory, say) return a generator.
+the instant itself. Those of several steps (a message over several hops, a wait for memory) return a
+generator, which goes on while it is waited for. So wait for a verb at once, or hand it to ``together``, which
+waits for several; one that is put aside stands still after its first step.
 """
 
 from __future__ import annotations
@@ -316,6 +318,11 @@ class Cluster:
     def observe(self) -> Observation:
         """What a scheduler could know now: queues, requests and memory at every device."""
         return Observation(self._clock._now, self.hosts, self.memories)
+
+    @property
+    def measures_answers(self) -> bool:
+        """Whether the world carries measured answers for :meth:`exits` to replay."""
+        return self._world.exits is not None
 
     def exits(self, request: LiveRequest, token: Token, block: int, *, confidence: float) -> bool:
         """Whether a token may leave the model after this many blocks: replayed from measured answers.

@@ -27,7 +27,7 @@ def comparison(trace: Trace) -> Comparison:
         summarise(
             trace.requests(strategy, replication),
             trace.devices(strategy, replication),
-            trace.emits(strategy, replication),
+            trace.emits(strategy, replication) if trace.has_spans(strategy, replication) else None,
             strategy=strategy,
             replication=replication,
             warmup_s=cast("float", trace.run["warmup_s"]),

@@ -139,7 +139,7 @@ def _table(columns: Sequence[_Column]) -> Table:
 
 def _headline(comparison: Comparison, about: About) -> str:
     counts = sorted({len(row.replications) for row in comparison.rows})
-    replications = " to ".join(str(count) for count in {min(counts), max(counts)}) if counts else "0"
+    replications = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
     parts = [
         f"{about.model} on {about.n_devices} device{'' if about.n_devices == 1 else 's'}",
         f"{replications} replication{'' if counts == [1] else 's'}"

@@ -46,7 +46,7 @@ def _named(text: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": _NAME})]
-Count = Annotated[int, Field(strict=True, ge=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
 Connect = Literal["all", "nearest", "round-robin", "one-to-one", "ring"]
 
 
@@ -105,7 +105,7 @@ class DeviceEntry(Section):
     """Name of the device, or of the group."""
     kind: str
     """A kind of the catalogue (`edgesim list devices`) or of this scenario's `kinds`."""
-    count: Count | None = None
+    count: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
     """How many there are."""
     place: Place | None = None
     """Where they stand; needed by links that connect the nearest."""

@@ -32,7 +32,6 @@ from edgesim.statistics.comparison import (
     paired_difference,
     student_t,
 )
-from edgesim.statistics.queues import LittlesLaw, littles_law
 from edgesim.statistics.summary import Distribution, Objectives, Outcomes, Summary, summarise
 
 __all__ = [
@@ -40,13 +39,11 @@ __all__ = [
     "Difference",
     "Distribution",
     "Estimate",
-    "LittlesLaw",
     "Objectives",
     "Outcomes",
     "Row",
     "Summary",
     "compare",
-    "littles_law",
     "paired_difference",
     "student_t",
     "summarise",

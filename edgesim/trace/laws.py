@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from edgesim.trace.schema import Outcome
@@ -56,6 +57,8 @@ def violations(trace: Trace) -> list[str]:
                 found.append(f"{where}its requests are not those of {trace.strategies[0]}")
             laws = (_outcomes(requests), _causality(requests, spans), _exclusivity(spans, latency_s))
             found += [where + law for checked in laws for law in checked]
+            if not len(spans) and requests["energy_j"].notna().any() and requests["n_emitted_tokens"].any():
+                found.append(f"{where}its spans are missing")
             if len(spans):
                 found += [where + law for law in _tokens(requests, spans)]
                 found += [where + law for law in _energy(requests, spans, devices)]
@@ -137,10 +140,22 @@ def _tokens(requests: pd.DataFrame, spans: pd.DataFrame) -> Iterator[str]:
 
 
 def _energy(requests: pd.DataFrame, spans: pd.DataFrame, devices: pd.DataFrame) -> Iterator[str]:
-    active_j = devices[["energy_compute_j", "energy_tx_j", "energy_rx_j"]].to_numpy().sum()
-    spans_j = spans["energy_j"].sum()
-    if not np.isclose(active_j, spans_j, rtol=_RELATIVE * len(spans), atol=1e-9):
+    columns = ["energy_compute_j", "energy_tx_j", "energy_rx_j"]
+    active_j, spans_j = float(devices[columns].to_numpy().sum()), float(spans["energy_j"].sum())
+    if not _close(active_j, spans_j):
         yield f"the devices' active energy is {active_j} J, the spans' {spans_j} J"
-    owned_j = spans.loc[spans["request_id"].notna(), "energy_j"].sum()
-    if not np.isclose(requests["energy_j"].sum(), owned_j, rtol=_RELATIVE * len(spans), atol=1e-9):
-        yield f"the requests' energy is {requests['energy_j'].sum()} J, their spans' {owned_j} J"
+    computed_j = (
+        spans[spans["kind"].isin(["compute", "endpoint"])].groupby("device", observed=True)["energy_j"].sum()
+    )
+    told_j = devices.set_index("device")["energy_compute_j"]
+    for device in told_j.index[~_close(told_j, computed_j.reindex(told_j.index, fill_value=0.0))]:
+        yield f"the energy of computing on {device} is not that of its spans"
+    owned_j = spans[spans["request_id"].notna()].groupby("request_id")["energy_j"].sum()
+    owned_j = owned_j.reindex(requests["request_id"], fill_value=0.0)
+    if not _close(requests["energy_j"].to_numpy(), owned_j.to_numpy()).all():
+        yield "the requests' energy is not that of their spans"
+
+
+def _close(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    # Sums of millions of terms agree to 1e-9 if they are summed pairwise, as numpy and pandas do.
+    return np.asarray(np.isclose(a, b, rtol=_RELATIVE, atol=1e-9))

@@ -107,6 +107,10 @@ class Trace:
             told = spans[(spans["kind"] == "emit") & spans["ended_at_s"].notna()]
             yield told["request_id"].to_numpy(np.int64), told["ended_at_s"].to_numpy(np.float64)
 
+    def has_spans(self, strategy: str, replication: int) -> bool:
+        """Whether spans of this run are there: a run may have been told to keep none."""
+        return bool(self._parts("spans", strategy, replication))
+
     def check(self) -> list[str]:
         """Check every law that a trace must obey; the violations as sentences, none if it is sound."""
         return violations(self)

@@ -123,3 +123,43 @@ def test_all_metrics_are_there_for_study(edgesim, tmp_path: Path) -> None:
     said = edgesim("run", "first_steps", *ANALYTIC, "--out", tmp_path / "trace", "--metrics")
     for words in ("TTFT p99, ms", "ITL mean, ms", "goodput, requests/s", "utilisation of phone"):
         assert words in said.out
+
+
+def test_an_earlier_runs_profile_is_not_taken_for_this_ones(edgesim, tmp_path: Path) -> None:
+    """Workers are told whether there is a profile; they do not guess from what lies about."""
+    out = tmp_path / "trace"
+    assert edgesim("run", "first_steps", *ANALYTIC, "--replications", 1, "--out", out).status == 0
+    once = contents(out)
+    (out / "profile.parquet").write_bytes(b"of another run")
+    said = edgesim(
+        "run", "first_steps", *ANALYTIC, "--replications", 1, "--out", out, "--replace", "--jobs", 2
+    )
+    assert said.status == 0, said.err
+    assert contents(out) == once
+    assert not (out / "profile.parquet").exists()
+
+
+def test_ctrl_c_stops_a_run_that_is_shared_by_processes(tmp_path: Path) -> None:
+    out = tmp_path / "trace"
+    command = [sys.executable, "-m", "edgesim", "run", "first_steps", *ANALYTIC, "--out", str(out)]
+    command += ["--replications", "5000", "--jobs", "2"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        deadline_s = time.monotonic() + 60
+        while len(list(out.glob("devices/strategy=*/replication=*/part-*.parquet"))) < 4:
+            assert process.poll() is None, "the run ended before it could be stopped"
+            assert time.monotonic() < deadline_s, "the run wrote nothing"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    n_whole = len(list(out.glob("devices/strategy=*/replication=*/part-*.parquet")))
+    assert n_whole < 15_000
+    assert not Trace(out).is_complete
+
+
+@pytest.mark.parametrize("words", [["run", "first_steps", *ANALYTIC, "--out"], ["schema", "-o"]])
+def test_a_place_that_cannot_be_written_is_told(words: list[str], edgesim, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    said = edgesim(*words, tmp_path / "file" / "under")
+    assert said.status == 2
+    assert "cannot be written" in said.err or "in the way" in said.err
+    assert "Traceback" not in said.err

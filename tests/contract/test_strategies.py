@@ -8,6 +8,7 @@ import pytest
 from pydantic import PrivateAttr
 
 from edgesim.errors import PlacementError, StrategyError
+from edgesim.model.architecture import Slice
 from edgesim.strategies.local import Local
 from edgesim.strategy import Placement, Strategy, discover, strategy_class
 from edgesim.testing import check_strategy
@@ -39,6 +40,58 @@ class Forgetful(Local):
             yield from cluster.compute(request, request.source, placement.stages[0].part, token)
             if not token.is_last:
                 yield from cluster.emit(request, request.source, token)
+
+
+class Refuser(Local):
+    """Fails every request."""
+
+    def serve(self, request, cluster, placement):
+        yield from cluster.sleep(0.0)
+        cluster.fail(request, "no")
+
+
+class Repeater(Local):
+    """Computes the first block as often as there are blocks, and never embedding or head."""
+
+    def serve(self, request, cluster, placement):
+        for token in request.tokens():
+            for _ in range(6):
+                yield from cluster.compute(request, request.source, Slice(0, 1), token)
+            yield from cluster.emit(request, request.source, token)
+
+
+class Hasty(Local):
+    """Emits everything first and computes afterwards."""
+
+    def serve(self, request, cluster, placement):
+        tokens = list(request.tokens())
+        for token in tokens:
+            yield from cluster.emit(request, request.source, token)
+        for token in tokens:
+            yield from cluster.compute(request, request.source, placement.stages[0].part, token)
+
+
+class Early(Local):
+    """Leaves where an exit is sure; not broken at all, where answers were measured."""
+
+    def place(self, model, fleet):
+        placement = super().place(model, fleet)
+        if model.n_blocks != 6:
+            raise PlacementError("exits stand after blocks 2, 4 and 6")
+        return placement
+
+    def serve(self, request, cluster, placement):
+        for token in request.tokens():
+            for first in (0, 2, 4):
+                part = Slice(first, first + 2, embedding=first == 0, head=True)
+                yield from cluster.compute(request, request.source, part, token)
+                if cluster.measures_answers and cluster.exits(request, token, first + 2, confidence=0.9):
+                    break
+            yield from cluster.emit(request, request.source, token)
+
+
+def test_a_strategy_that_exits_early_keeps_the_contract() -> None:
+    check_strategy(Early())
 
 
 class Lazy(Local):
@@ -86,7 +139,10 @@ class Picky(Local):
     ("strategy", "complaint"),
     [
         (Forgetful, "5 of its 6 tokens emitted"),
-        (Lazy, "passes of a token through a block"),
+        (Lazy, "passed embedding 0"),
+        (Refuser, "though there was room and time"),
+        (Repeater, "passed embedding 0"),
+        (Hasty, "emitted before it was computed"),
         (Moody, "two runs with one seed differ"),
         (Fickle, "two different placements"),
         (Picky, "refused every world"),

@@ -143,3 +143,10 @@ def test_stepping_by_hand_gives_the_same_course_as_running(log: Log) -> None:
 def test_a_clock_does_not_run_until_an_event(clock: Clock) -> None:
     with pytest.raises(TypeError, match="instant"):
         clock.run(clock.timeout(1.0))
+
+
+def test_an_instant_that_has_passed_is_now(clock: Clock, log: Log) -> None:
+    Life(clock, sleeper(clock, log, "a", 2.0, 1.0, 3.0))
+    Life(clock, sleeper(clock, log, "b", 2.5))
+    clock.run()
+    assert log == [(2.0, "a"), (2.0, "a"), (2.5, "b"), (3.0, "a")]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from miniature import N_BLOCKS, PerBlock, Serve, Tables, device, model, run, world
 
+from edgesim.engine.simulation import simulate
 from edgesim.engine.world import Endpoint, Link, Power
 from edgesim.errors import ContractError, InputError, PlacementError
 from edgesim.model.architecture import Slice
@@ -427,6 +429,182 @@ def test_without_spans_the_other_tables_are_the_same() -> None:
     lean = with_spans.requests.drop(columns="energy_j")
     assert lean.equals(without.requests.drop(columns="energy_j"))
     assert with_spans.devices.equals(without.devices)
+
+
+# --- what a review found -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("latency_s", [0.0, 0.5])
+@pytest.mark.parametrize("endpoint", [Endpoint(), Endpoint(overhead_s=0.01)])
+@pytest.mark.parametrize("rate_bps", [8e6, math.inf])
+def test_tokens_emitted_together_arrive_in_order_and_all_of_them(
+    latency_s: float, endpoint: Endpoint, rate_bps: float
+) -> None:
+    hops = [
+        Link(between=pair, rate_bps=rate_bps, latency_s=latency_s)
+        for pair in (("a-0", "s-0"), ("s-0", "b-0"))
+    ]
+    devices = [device("a-0"), device("s-0", None), device("b-0", endpoint=endpoint)]
+
+    def serve(request, cluster):
+        tokens = list(request.tokens())
+        yield from cluster.compute(request, "b-0", WHOLE, tokens[0])
+        for token in tokens:
+            yield from cluster.emit(request, "b-0", token)
+
+    ran = run(world(devices, hops, output=Fixed(6)), Serve(serve))
+    emitted = ran.spans[ran.spans["kind"] == "emit"]
+    assert ran.requests["outcome"].tolist() == ["completed"]
+    assert sorted(emitted["token"]) == list(range(6))
+    assert emitted.sort_values("token")["ended_at_s"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("endpoint", [Endpoint(), Endpoint(overhead_s=1e-12)])
+def test_verbs_handed_to_together_overlap_whatever_the_topology(endpoint: Endpoint) -> None:
+    def serve(request, cluster):
+        token = next(request.tokens())
+        yield from cluster.together(
+            cluster.send(request, "a-0", "b-0", 1000), cluster.compute(request, "a-0", WHOLE, token)
+        )
+        yield from cluster.emit(request, "a-0", token)
+
+    ran = run(world([device("a-0", endpoint=endpoint), device("b-0")], [WIRE]), Serve(serve))
+    assert ran.requests["ended_at_s"][0] == 4.0  # the message needs half a second beside it
+
+
+def test_a_verb_that_has_ended_before_it_is_waited_for_takes_no_more_time() -> None:
+    def serve(request, cluster):
+        token = next(request.tokens())
+        sending = cluster.send(request, "a-0", "b-0", 1000)
+        yield from cluster.compute(request, "a-0", WHOLE, token)
+        yield from sending
+        yield from cluster.emit(request, "a-0", token)
+
+    ran = run(world([device("a-0"), device("b-0")], [WIRE]), Serve(serve))
+    assert ran.requests["ended_at_s"][0] == 4.0
+
+
+def test_a_failure_inside_together_fails_the_request_and_nothing_else() -> None:
+    def serve(request, cluster):
+        token = next(request.tokens())
+        if request.id == 0:
+            yield from cluster.together(
+                cluster.sleep(1.0), cluster.admit(request, ("a-0", "b-0")), gives_up(cluster, request)
+            )
+        yield from cluster.compute(request, "a-0", WHOLE, token)
+        yield from cluster.emit(request, "a-0", token)
+
+    def gives_up(cluster, request):
+        yield from cluster.sleep(0.5)
+        cluster.fail(request, "too slow")
+
+    ran = run(world([device("a-0"), device("b-0")], [WIRE], n_requests=2), Serve(serve))
+    assert ran.requests.sort_values("request_id")["outcome"].tolist() == ["failed", "completed"]
+    assert ran.requests.sort_values("request_id")["ended_at_s"].tolist() == [0.5, 5.0]
+    for memory in ran.cluster.memories.values():
+        assert memory.used_bytes == memory.resident_bytes
+
+
+def test_a_wait_that_its_request_has_left_is_forgotten() -> None:
+    """Request 1 gives up waiting for memory; request 2, behind it, gets it, and nothing stays reserved."""
+    resident = model().weight_bytes(WHOLE) + 2 * model().kv_bytes_per_token(N_BLOCKS)
+
+    def serve(request, cluster):
+        token = next(request.tokens())
+        if request.id == 1:
+            yield from cluster.together(cluster.admit(request, ("a-0",)), gives_up(cluster, request))
+        yield from cluster.compute(request, "a-0", WHOLE, token)
+        yield from cluster.emit(request, "a-0", token)
+
+    def gives_up(cluster, request):
+        yield from cluster.sleep(1.0)
+        cluster.fail(request, "impatient")
+
+    there = world(
+        [device("a-0", memory_bytes=resident)], arrivals=Bursts(n_requests=3, period_s=1e6), n_requests=3
+    )
+    ran = run(there, Serve(serve))
+    assert ran.requests.sort_values("request_id")["outcome"].tolist() == ["completed", "failed", "completed"]
+    assert ran.cluster.observe().n_requests("a-0") == 0
+    assert ran.cluster.memories["a-0"].used_bytes == ran.cluster.memories["a-0"].resident_bytes
+
+
+def test_one_request_asks_for_its_memory_once_however_often_it_waits() -> None:
+    resident = model().weight_bytes(WHOLE) + 2 * model().kv_bytes_per_token(N_BLOCKS)
+    half, rest = Slice(0, 2, embedding=True), Slice(2, N_BLOCKS, head=True)
+
+    def serve(request, cluster):
+        token = next(request.tokens())
+        yield from cluster.together(
+            cluster.compute(request, "a-0", half, token), cluster.compute(request, "a-0", rest, token)
+        )
+        yield from cluster.emit(request, "a-0", token)
+
+    there = world([device("a-0", memory_bytes=resident)], arrivals=AT_ONCE, n_requests=2)
+    ran = run(there, Serve(serve), holdings={"a-0": (half, rest)})
+    assert ran.requests["outcome"].tolist() == ["completed"] * 2
+    assert ran.devices["peak_memory_bytes"][0] <= resident
+
+
+def test_what_is_under_way_when_the_last_request_ends_is_cut_there() -> None:
+    """Without a horizon, too, the devices' energy and the spans' are the same."""
+    power = Power(active_w=1.0, tx_w=3.0, rx_w=2.0)
+
+    def gossip(cluster):
+        while True:
+            yield from cluster.send(None, "a-0", "b-0", 3_000_000)  # three seconds
+
+    ran = run(world([device("a-0", power=power), device("b-0", power=power)], [WIRE]), Serve(local, gossip))
+    assert ran.devices["duration_s"].tolist() == [4.0, 4.0]
+    last = ran.spans[ran.spans["kind"] == "send"].iloc[-1]
+    assert np.isnan(last["ended_at_s"])
+    spent_j = ran.devices[["energy_compute_j", "energy_tx_j", "energy_rx_j"]].to_numpy().sum()
+    assert ran.spans["energy_j"].sum() == pytest.approx(spent_j)
+
+
+def test_spans_are_handed_on_although_nobody_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgesim.trace import buffer
+
+    monkeypatch.setattr(buffer, "_PART_ROWS", 10)
+    parts = []
+    there = world(
+        [device("a-0")],
+        arrivals=Bursts(n_requests=20, period_s=1e6),
+        n_requests=20,
+        output=Fixed(50),
+        horizon_s=100.0,
+    )
+    simulate(
+        there, Serve(local), None, {"a-0": (WHOLE,)}, lambda name, table: parts.append((name, table.num_rows))
+    )
+    assert max(rows for name, rows in parts if name == "spans") <= 10 + 2 * 20
+    assert len(parts) > 3
+
+
+def test_an_endless_controller_does_not_hide_a_deadlock() -> None:
+    def stuck(request, cluster):
+        yield cluster._clock.event()
+
+    def control(cluster):
+        while True:
+            yield from cluster.sleep(1.0)
+
+    with pytest.raises(ContractError, match="deadlock"):
+        run(world([device("a-0")]), Serve(stuck, control))
+
+
+def test_no_sleeping_backwards_and_nothing_but_verbs() -> None:
+    def backwards(request, cluster):
+        yield from cluster.sleep(-5.0)
+
+    def odd(request, cluster):
+        yield None
+
+    with pytest.raises(ContractError, match="0 seconds or more"):
+        run(world([device("a-0")]), Serve(backwards))
+    with pytest.raises(TypeError, match="yielded None") as caught:
+        run(world([device("a-0")]), Serve(odd))
+    assert "LiveRequest(id=0" in caught.value.__notes__[0]
 
 
 # --- early exits, replayed -----------------------------------------------------------------------

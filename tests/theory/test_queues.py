@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from queues import (
     sojourns_s,
     tandem,
 )
+from scipy import stats
 
 from edgesim.workload.lengths import Fixed
 
@@ -96,3 +98,33 @@ def test_several_servers_are_kiefer_and_wolfowitzs_recursion_path_by_path() -> N
         expected_s.append(work_s[0])
         last_at_s = request.arrived_at_s
     np.testing.assert_allclose(sojourn_s, expected_s, rtol=0, atol=1e-9)
+
+
+def test_littles_law_with_the_number_present_seen_by_an_observer() -> None:
+    """L = lambda W: L from a process that looks every second, W from the requests' own instants."""
+    horizon_s, rate_hz = 20_000.0, 0.8
+
+    def simulate(replication: int) -> tuple[float, float]:
+        seen: list[int] = []
+
+        def look(cluster):
+            while True:
+                yield from cluster.sleep(1.0)
+                seen.append(cluster.observe().n_requests("s-0"))
+
+        there = farm(1, rate_hz, Exponential(), 10**9, replication)
+        workload = replace(there.workload, n_requests=None, horizon_s=horizon_s)
+        ran = run(
+            replace(there, workload=workload, horizon_s=horizon_s), Serve(least_work, look), keep_spans=False
+        )
+        told = ran.requests
+        present_s = (told["ended_at_s"].fillna(horizon_s) - told["arrived_at_s"]).sum()
+        return float(np.mean(seen)), float(present_s) / horizon_s
+
+    pairs = [simulate(replication) for replication in range(N_REPLICATIONS)]
+    mean_present = float(np.mean([present for present, _ in pairs]))
+    differences = [seen - present for seen, present in pairs]
+    half_width = float(stats.sem(differences) * stats.t.ppf(0.995, len(differences) - 1))
+    assert abs(float(np.mean(differences))) <= half_width
+    assert half_width < 0.01 * mean_present
+    assert_inside_student_t([present for present, _ in pairs], rate_hz / (1 - rate_hz))

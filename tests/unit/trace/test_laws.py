@@ -102,7 +102,7 @@ TAMPERINGS: dict[str, Callable[[Frames], None]] = {
         "spans", "kind", lambda f: (first(f, "kind", "emit"), "wait")
     ),
     "the devices' active energy": set_in("devices", "energy_compute_j", lambda f: (0, 1e3)),
-    "the requests' energy": set_in("requests", "energy_j", lambda f: (0, 1e3)),
+    "the requests' energy is not that of their spans": set_in("requests", "energy_j", lambda f: (0, 1e3)),
     "held more than its memory": set_in("devices", "peak_memory_bytes", lambda f: (0, 1 << 60)),
     "a request is told twice": set_in("requests", "request_id", lambda f: (1, f.loc[0, "request_id"])),
 }  # fmt: skip
