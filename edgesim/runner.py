@@ -26,7 +26,8 @@ from edgesim.measure.grid import Grid
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.profile import Profile, Timing
 from edgesim.model.scaling import AnalyticTiming, ScaledTiming
-from edgesim.scenario.build import build_world, extent, kinds_used
+from edgesim.rng import Streams
+from edgesim.scenario.build import build_world, extent, kinds_used, workload
 from edgesim.scenario.check import architecture, profile_file
 from edgesim.scenario.contenders import contenders
 from edgesim.scenario.schema import Scenario
@@ -105,6 +106,11 @@ def prepare(
             f"{scenario.origin.name}: $.workload: no request arrives before the horizon; "
             "lengthen it or raise the rate"
         )
+    if scenario.warmup_s and not _has_after(scenario, scenario.warmup_s):
+        raise ScenarioError(
+            f"{scenario.origin.name}: $.warmup: no request arrives after the first "
+            f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"
+        )
     profile = _profile(scenario, longest, measure, refresh, measuring)
     world = build_world(scenario, 0, _timings(scenario, profile))
     for device in world.devices.values():
@@ -181,6 +187,11 @@ def free_folder(parent: Path, name: str) -> Path:
 
 
 # --- before time zero ----------------------------------------------------------------------------
+
+
+def _has_after(scenario: Scenario, at_s: float) -> bool:
+    law = workload(scenario)
+    return any(request.arrived_at_s >= at_s for request in law.requests(Streams(scenario.seed)))
 
 
 def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:

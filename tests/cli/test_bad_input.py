@@ -60,6 +60,10 @@ CASES = {
     "unknown model": (("architecture: gpt2", "architecture: gpt3"), ["bad.yaml:3:", "gpt3", "gpt2"]),
     "unknown device kind": (("kind: rtx-3090", "kind: rtx-3080"), ["bad.yaml:7:", "rtx-3080", "rtx-3090"]),
     "no end": (("  requests: 5\n", ""), ["bad.yaml", "never end", "horizon"]),
+    "a warm-up that leaves nothing": (
+        ("profile: analytic", "profile: analytic\nwarmup: 1 h"),
+        ["$.warmup", "3600 s", "shorten it"],
+    ),
     "a request longer than the context": (
         ("prompt_tokens: 8", "prompt_tokens: 2000"),
         ["bad.yaml:", "context", "1024"],
