@@ -18,6 +18,7 @@ from threading import Thread
 
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.link import via_of
+from edgesim.engine.serving import ContinuousBatching, Serving, StaticBatching
 from edgesim.engine.simulation import simulate
 from edgesim.engine.world import World
 from edgesim.errors import InputError, PlacementError, ProfileError, ScenarioError
@@ -115,7 +116,7 @@ def prepare(
     world = build_world(scenario, 0, _timings(scenario, profile))
     for device in world.devices.values():
         if device.timing is not None:
-            device.timing.check(max_new=longest.n_prompt_tokens, max_context=longest.n_tokens - 1)
+            device.timing.check(max_new=_longest_pass(world, longest), max_context=longest.n_tokens - 1)
     fleet = Fleet.of(world, longest)
     placements = {
         label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()
@@ -219,7 +220,12 @@ def _profile(
                 "name a profile of this model, or write auto"
             )
         return profile
-    grid = Grid.covering(longest.n_prompt_tokens, longest.n_tokens).within(model)
+    served = {entry.serving.value() for entry in scenario.topology.devices if entry.serving is not None}
+    grid = Grid.covering(
+        longest.n_tokens if any(map(_recomputes, served)) else longest.n_prompt_tokens,
+        longest.n_tokens,
+        _batches(max(map(_largest_batch, served), default=1)),
+    ).within(model)
     threads = scenario.profile.threads or os.cpu_count() or 1
     if not measure:
         return cached_profile(profile_path(model, threads=threads, device="cpu", grid=grid))
@@ -227,6 +233,25 @@ def _profile(
     return ensure_profile(
         model, threads=threads, grid=grid, budget_s=budget_s, progress=measuring, refresh=refresh
     )
+
+
+def _recomputes(serving: Serving | None) -> bool:
+    """Whether a preempted request may have to compute all its tokens in one pass."""
+    return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+
+
+def _largest_batch(serving: Serving | None) -> int:
+    return serving.max_batch if isinstance(serving, ContinuousBatching | StaticBatching) else 1
+
+
+def _batches(largest: int) -> tuple[int, ...]:
+    """Batch sizes to measure: powers of two up to the largest, and that."""
+    return (*(1 << k for k in range((largest - 1).bit_length())), largest)
+
+
+def _longest_pass(world: World, longest: Extent) -> int:
+    grows = any(_recomputes(device.serving) for device in world.devices.values())
+    return longest.n_tokens if grows else longest.n_prompt_tokens
 
 
 def _timings(scenario: Scenario, profile: Profile | None) -> dict[str, Timing]:

@@ -26,6 +26,8 @@ from edgesim.engine.link import Hop, Network, via_of
 from edgesim.engine.memory import Admission, Memory, NoRoom
 from edgesim.engine.observation import Observation
 from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, StaticBatching
+from edgesim.engine.shared import BatchedStation, Pass, SharedStation, StaticStation, TimeSharedStation
 from edgesim.engine.world import World
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
@@ -90,7 +92,10 @@ class Cluster:
             device.id: Memory(device.memory_bytes, device.process_bytes + self._weight_bytes(device.id))
             for device in world.devices.values()
         }
-        self._admission = Admission(clock, self.memories, world.memory_policy)
+        self._admission = Admission(clock, self.memories, world.memory_policy, world.queue_limit)
+        self._sharing = [host for host in self.hosts.values() if host.device.serving is not None]
+        for host in self._sharing:
+            host.shared = self._station(host)
 
     # --- verbs -----------------------------------------------------------------------------------
 
@@ -121,9 +126,12 @@ class Cluster:
             The pass; its numbers of new and cached tokens set the price.
         keep
             Work that this request does next on the same device, without letting anybody in between:
-            the station is kept for it, and the request's next ``compute`` must ask for just that.
+            the station is kept for it, and the request's next ``compute`` must ask for just that. Where
+            passes share the device there is nothing to keep, and it is asked for as any other.
         """
         host = self.hosts[device]
+        if host.shared is not None:
+            return self._compute_shared(request, host, part, token)
         if device not in request.held:
             admitted = self.admit(request, (device,))
             if admitted is not DONE:
@@ -147,7 +155,7 @@ class Cluster:
         if self._add is not None:
             self._add(
                 pack_span(
-                    request.id, token.index, price.code, token.n_new, 0, now_s, started_at_s, ended_at_s
+                    request.id, token.index, price.code, token.n_new, 0, now_s, started_at_s, ended_at_s, 1.0
                 )
             )
         if keep is not None:
@@ -197,7 +205,9 @@ class Cluster:
             arrived_at_s = ended_at_s + hop.latency_s
         if self._add is not None:
             owner = -1 if request is None else request.id
-            self._add(pack_span(owner, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s))
+            self._add(
+                pack_span(owner, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s, 1.0)
+            )
         return (arrived_at_s,)
 
     def emit(self, request: LiveRequest, device: str, token: Token) -> Verb:
@@ -293,16 +303,20 @@ class Cluster:
         n_tokens = request.n_prompt_tokens + request.n_output_tokens
         missing = [device for device in devices if device not in request.held]
         earlier = [request.awaiting[device] for device in missing if device in request.awaiting]
-        sizes_bytes = {
+        ever_bytes = {
             device: n_tokens * self._model.kv_bytes_per_token(self._n_blocks(device))
             for device in missing
             if device not in request.awaiting
+        }
+        sizes_bytes = {
+            device: size_bytes * request.n_prompt_tokens // n_tokens if self._grows(device) else size_bytes
+            for device, size_bytes in ever_bytes.items()
         }
         for device in sizes_bytes:
             self.hosts[device].n_requests += 1
         request.awaited.extend(sizes_bytes)
         try:
-            admitted = self._admission.ask(request, sizes_bytes)
+            admitted = self._admission.ask(request, sizes_bytes, ever_bytes)
         except NoRoom as fact:
             raise RequestFailed(f"memory: {fact}") from None
         if admitted is None and not earlier:
@@ -391,7 +405,9 @@ class Cluster:
         host.busy_s += service_s
         request.kept = (host.device.id, part, token, from_s, until_s)
         if self._add is not None:
-            self._add(pack_span(request.id, token.index, price.code, token.n_new, 0, from_s, from_s, until_s))
+            self._add(
+                pack_span(request.id, token.index, price.code, token.n_new, 0, from_s, from_s, until_s, 1.0)
+            )
 
     def _compute_kept(self, request: LiveRequest, device: str, part: Slice, token: Token) -> Verb:
         assert request.kept is not None
@@ -402,6 +418,94 @@ class Cluster:
             )
         request.kept = None
         return (until_s,)
+
+    # --- devices that serve several requests at once ---------------------------------------------
+
+    def _station(self, host: Host) -> SharedStation:
+        """The station that a device's serving discipline asks for."""
+
+        def record(work: Pass, n_tokens: int, started_at_s: float, ended_at_s: float, share: float) -> None:
+            if self._add is not None:
+                row = (work.request.id, work.token, work.price.code, n_tokens, 0)
+                self._add(pack_span(*row, work.asked_at_s, started_at_s, ended_at_s, share))
+
+        serving = host.device.serving
+        if isinstance(serving, ProcessorSharing):
+            return TimeSharedStation(self._clock, record)
+        if isinstance(serving, StaticBatching):
+            return StaticStation(self._clock, serving, record)
+        assert isinstance(serving, ContinuousBatching)
+        make_room = partial(self._make_room, host) if serving.cache == "grow" else None
+        return BatchedStation(self._clock, serving, record, make_room)
+
+    def _grows(self, device: str) -> bool:
+        serving = self.hosts[device].device.serving
+        return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+
+    def _compute_shared(self, request: LiveRequest, host: Host, part: Slice, token: Token) -> Verb:
+        device = host.device.id
+        admitted = DONE if device in request.held else self.admit(request, (device,))
+        if admitted is not DONE:
+            return self._share_once(admitted, request, host, part, token)
+        return self._share(request, host, part, token)
+
+    def _share_once(
+        self, admitted: Verb, request: LiveRequest, host: Host, part: Slice, token: Token
+    ) -> Course:
+        yield from admitted
+        yield from self._share(request, host, part, token)
+
+    def _share(self, request: LiveRequest, host: Host, part: Slice, token: Token) -> Course:
+        assert host.shared is not None
+        price = host.prices.get(part) or self._price(host, part)
+        work = Pass(request, token, price, self._clock._now, self._clock.event())
+        host.shared.ask(work)
+        return _heard(work.done)
+
+    def _make_room(self, host: Host, waiting: list[Pass]) -> list[Pass]:
+        """Let caches grow by the token that comes next, oldest request first; who is preempted for it."""
+        device = host.device.id
+        token_bytes = self._model.kv_bytes_per_token(self._n_blocks(device))
+        in_order = sorted(waiting, key=lambda work: work.request.id)
+        evicted: list[Pass] = []
+        for work in in_order:
+            if work in evicted:
+                continue
+            more_bytes = (work.n_context + work.n_new) * token_bytes - work.request.held[device]
+            while more_bytes > 0 and not self._admission.grow(work.request, device, more_bytes):
+                last = next(other for other in reversed(in_order) if other not in evicted)
+                evicted.append(last)
+                self._preempt(host, last, token_bytes)
+                if last is work:
+                    break
+        return evicted
+
+    def _preempt(self, host: Host, work: Pass, token_bytes: int) -> None:
+        """Drop a request's cache; it comes back with all its tokens to compute anew."""
+        device = host.device.id
+        self._admission.drop(work.request, device)
+        size_bytes = (work.n_context + work.n_new) * token_bytes
+        let_in = self._admission.ask_again(work.request, device, size_bytes)
+        Life(self._clock, self._come_back(host, work, let_in, size_bytes, self._clock._now))
+
+    def _come_back(
+        self, host: Host, work: Pass, let_in: simpy.Event, size_bytes: int, asked_at_s: float
+    ) -> Course:
+        yield let_in
+        now_s = self._clock._now
+        if self._spans is not None:
+            code = self._spans.code_of(Spot(SpanKind.WAIT, host.device.id))
+            row = (work.request.id, work.token, code, 0, size_bytes)
+            self._spans.add(pack_span(*row, asked_at_s, asked_at_s, now_s, 1.0))
+        work.n_new, work.n_context, work.n_done, work.asked_at_s = work.n_context + work.n_new, 0, 0, now_s
+        assert host.shared is not None
+        host.shared.ask(work)
+
+    def close(self, at_s: float) -> None:
+        """Close the books at the end of the run."""
+        for host in self._sharing:
+            assert host.shared is not None
+            host.shared.close(at_s)
 
     def _compute_once(
         self,
@@ -425,7 +529,16 @@ class Cluster:
         asked_at_s = self._clock._now
         if admitted is not None:
             request.awaiting.update(dict.fromkeys(sizes_bytes, admitted))
+            if self._world.patience_s is not None:
+                Life(self._clock, self._lose_patience(request, admitted, self._world.patience_s))
         return self._waited(request, sizes_bytes, admitted, earlier, asked_at_s)
+
+    def _lose_patience(self, request: LiveRequest, admitted: simpy.Event, patience_s: float) -> Course:
+        yield self._clock._now + patience_s
+        if not admitted.triggered and request.ended_at_s is None:
+            self._admission.forget(request)
+            admitted.defused = True  # it reaches whoever waits
+            admitted.fail(RequestFailed(f"timeout: waited {patience_s:g} s for memory"))
 
     def _waited(
         self,
@@ -446,7 +559,9 @@ class Cluster:
             if self._spans is not None:
                 code = self._spans.code_of(Spot(SpanKind.WAIT, device))
                 self._spans.add(
-                    pack_span(request.id, request.token, code, 0, size_bytes, asked_at_s, asked_at_s, now_s)
+                    pack_span(
+                        request.id, request.token, code, 0, size_bytes, asked_at_s, asked_at_s, now_s, 1.0
+                    )
                 )
 
     def _direct(self, host: Host, target: str) -> Hop | None:
@@ -485,7 +600,9 @@ class Cluster:
         now_s = self._clock._now
         started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
         if self._add is not None:
-            self._add(pack_span(owner, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s))
+            self._add(
+                pack_span(owner, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s, 1.0)
+            )
         return (arrived_at_s,)
 
     def _handle(self, owner: int, host: Host, size_bytes: float, index: int) -> Verb:
@@ -497,7 +614,7 @@ class Cluster:
         started_at_s, ended_at_s = host.messaging.book(now_s, endpoint.seconds(size_bytes))
         if self._add is not None:
             code = self._codes_of_endpoints[host.device.id]
-            self._add(pack_span(owner, index, code, 0, size_bytes, now_s, started_at_s, ended_at_s))
+            self._add(pack_span(owner, index, code, 0, size_bytes, now_s, started_at_s, ended_at_s, 1.0))
         return (ended_at_s,)
 
     def _carry_home(self, request: LiveRequest, sending: Verb, token: Token) -> Course:
@@ -519,7 +636,7 @@ class Cluster:
         request.n_emitted_tokens += 1
         if self._add is not None:
             code = self._codes_of_emits[request.source]
-            self._add(pack_span(request.id, token.index, code, 1, 0, now_s, now_s, now_s))
+            self._add(pack_span(request.id, token.index, code, 1, 0, now_s, now_s, now_s, 1.0))
             if self._spans is not None and self._spans.is_full:
                 self._spans.flush(now_s)
 
@@ -543,6 +660,9 @@ class Cluster:
         request.ended_at_s = self._clock._now
         for device in request.awaited:
             self.hosts[device].n_requests -= 1
+        for host in self._sharing:
+            assert host.shared is not None
+            host.shared.leave(request)
         self._admission.forget(request)
         self._admission.release(request)
 

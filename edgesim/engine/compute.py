@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from edgesim.engine.link import Hop
@@ -11,6 +13,9 @@ from edgesim.engine.world import Device
 from edgesim.errors import ProfileError
 from edgesim.model.architecture import Slice
 from edgesim.model.profile import Timing
+
+if TYPE_CHECKING:
+    from edgesim.engine.shared import SharedStation
 
 __all__ = ["Host", "Price"]
 
@@ -24,7 +29,7 @@ class Price:
         self._timing = timing
         self._part = part
         self.code = code  # by which its spans name it
-        self._passes: dict[tuple[int, int], float] = {}
+        self._passes: dict[tuple[int, int, int], float] = {}
         self.decode_s: list[float] = []  # by tokens in the cache; grown as contexts grow
 
     def of(self, token: Token) -> float:
@@ -35,12 +40,36 @@ class Price:
             except IndexError:
                 self._grow(token.n_context)
                 return self.decode_s[token.n_context]
-        asked = (token.n_new, token.n_context)
+        return self._seconds(1, token.n_new, token.n_context)
+
+    def alone(self, n_new: int, n_context: int) -> float:
+        """Seconds of a pass that has the device to itself."""
+        return self._seconds(1, n_new, n_context)
+
+    def decode_batch(self, n_requests: int, n_context: int) -> float:
+        """Seconds of a decode step of several requests together, at one context."""
+        return self._seconds(n_requests, 1, n_context)
+
+    def prefill_batch(self, n_requests: int, n_new: int) -> float:
+        """Seconds of the prefill of several prompts together, padded to one length."""
+        return self._seconds(n_requests, n_new, 0)
+
+    def chunk(self, n_before: int, n_tokens: int) -> float:
+        """Seconds of the next tokens of a prompt, of which some have been dealt with.
+
+        What the whole prompt so far takes, less what its earlier part took: profiles measure prefills from
+        an empty cache, and chunks then sum to the whole. No chunk is quicker than it would be at first.
+        """
+        whole_s = self._seconds(1, n_before + n_tokens, 0)
+        before_s = self._seconds(1, n_before, 0) if n_before else 0.0
+        return max(whole_s - before_s, self._seconds(1, n_tokens, 0))
+
+    def _seconds(self, batch: int, n_new: int, n_context: int) -> float:
+        asked = (batch, n_new, n_context)
         seconds = self._passes.get(asked)
         if seconds is None:
-            seconds = self._passes[asked] = float(
-                self._timing.seconds(self._part, batch=1, n_new=token.n_new, n_context=token.n_context)
-            )
+            told = self._timing.seconds(self._part, batch=batch, n_new=n_new, n_context=n_context)
+            seconds = self._passes[asked] = float(told)
         return seconds
 
     def _grow(self, n_context: int) -> None:
@@ -59,7 +88,7 @@ class Price:
 class Host(Station):
     """A device at work: its compute station, its messaging station, its prices and its neighbours."""
 
-    __slots__ = ("device", "direct", "messaging", "n_requests", "prices")
+    __slots__ = ("device", "direct", "messaging", "n_requests", "prices", "shared")
 
     def __init__(self, device: Device) -> None:
         super().__init__()
@@ -67,4 +96,9 @@ class Host(Station):
         self.messaging: Station = self if device.endpoint.on_compute else Station()
         self.n_requests = 0  # requests that hold or await memory here
         self.prices: dict[Slice, Price] = {}
+        self.shared: SharedStation | None = None  # in the place of this station, where passes share it
         self.direct: dict[str, Hop | None] = {}  # by target; None where a message takes more than one hop
+
+    def busy_until(self, at_s: float) -> float:
+        """Time that the device has computed up to an instant."""
+        return super().busy_until(at_s) if self.shared is None else self.shared.busy_until(at_s)

@@ -61,26 +61,40 @@ class Admission:
     ----------
     policy
         ``queue``: wait for room. ``reject``: refuse what does not fit at once.
+    queue_limit
+        Requests that may wait for one device.
     """
 
     def __init__(
-        self, clock: Clock, memories: Mapping[str, Memory], policy: Literal["queue", "reject"]
+        self,
+        clock: Clock,
+        memories: Mapping[str, Memory],
+        policy: Literal["queue", "reject"],
+        queue_limit: int | None = None,
     ) -> None:
         self._clock = clock
         self._memories = memories
         self._policy = policy
+        self._queue_limit = queue_limit
         self._waiting: dict[simpy.Event, tuple[LiveRequest, dict[str, int]]] = {}  # in order of arrival
         self._n_waiting: Counter[str] = Counter()  # requests that wait for a device
 
-    def ask(self, request: LiveRequest, sizes_bytes: dict[str, int]) -> simpy.Event | None:
+    def ask(
+        self, request: LiveRequest, sizes_bytes: dict[str, int], ever_bytes: Mapping[str, int] | None = None
+    ) -> simpy.Event | None:
         """Reserve memory now (None), or get the event of its being reserved later.
+
+        Parameters
+        ----------
+        ever_bytes
+            The most that it will ever hold, where that is more than it asks for now.
 
         Raises
         ------
         NoRoom
             If it can never fit beside the weights, or does not fit now and the policy is to reject.
         """
-        for device, size_bytes in sizes_bytes.items():
+        for device, size_bytes in (ever_bytes or sizes_bytes).items():
             memory = self._memories[device]
             room_bytes = memory.capacity_bytes - memory.resident_bytes - request.held.get(device, 0)
             if size_bytes > room_bytes:
@@ -92,6 +106,19 @@ class Admission:
         if self._policy == "reject":
             full = next(d for d, size in sizes_bytes.items() if not self._memories[d].fits(size))
             raise NoRoom(f"{full}: no room for a KV cache of {sizes_bytes[full]} bytes at this moment")
+        for device in sizes_bytes:
+            if self._queue_limit is not None and self._n_waiting[device] >= self._queue_limit:
+                raise NoRoom(f"{device}: the queue of {self._queue_limit} requests is full")
+        return self._wait(request, sizes_bytes)
+
+    def ask_again(self, request: LiveRequest, device: str, size_bytes: int) -> simpy.Event:
+        """Queue a request that was preempted, before all others, for the next room that is given back."""
+        waiting, self._waiting = self._waiting, {}
+        admitted = self._wait(request, {device: size_bytes})
+        self._waiting.update(waiting)
+        return admitted
+
+    def _wait(self, request: LiveRequest, sizes_bytes: dict[str, int]) -> simpy.Event:
         admitted = simpy.Event(self._clock)
         self._waiting[admitted] = (request, sizes_bytes)
         self._n_waiting.update(sizes_bytes.keys())
@@ -128,6 +155,17 @@ class Admission:
         for event in admitted:
             self._n_waiting.subtract(self._waiting.pop(event)[1].keys())
             event.succeed()
+
+    def grow(self, request: LiveRequest, device: str, size_bytes: int) -> bool:
+        """Take room for more of a cache that a request holds, if there is any."""
+        if not self._memories[device].fits(size_bytes):
+            return False
+        self._take(request, {device: size_bytes})
+        return True
+
+    def drop(self, request: LiveRequest, device: str) -> None:
+        """Take a request's cache away on one device, for those who are being served."""
+        self._memories[device].used_bytes -= request.held.pop(device)
 
     def _fits(self, sizes_bytes: Mapping[str, int]) -> bool:
         return all(self._memories[device].fits(size) for device, size in sizes_bytes.items())

@@ -15,6 +15,7 @@ import pyarrow as pa
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.cluster import Cluster, RequestFailed
 from edgesim.engine.request import LiveRequest
+from edgesim.engine.serving import serving_name
 from edgesim.engine.world import World
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
@@ -179,6 +180,7 @@ class _Requests:
     def finish(self, ended_at_s: float) -> None:
         """Tell of the requests that ended last, and of those still in flight."""
         self._refuse_deadlock()
+        self.cluster.close(ended_at_s)
         if self.spans is not None:
             self.spans.end_at(ended_at_s)
             self.spans.flush(ended_at_s)
@@ -226,6 +228,7 @@ def _devices(world: World, cluster: Cluster, ended_at_s: float) -> pa.Table:
         "group": [d.group for d in devices],
         "kind": [d.kind for d in devices],
         "origin": [d.origin or None for d in devices],
+        "serving": [serving_name(d.serving) for d in devices],
         "duration_s": [ended_at_s] * len(devices),
         "busy_s": list(busy_s.values()),
         "energy_compute_j": [busy_s[d.id] * d.power.active_w for d in devices],

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edgesim.engine.serving import Serving
+from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
 from edgesim.model.quality import ExitRecords
@@ -79,6 +81,8 @@ class Device:
         What the serving process takes before any weight is loaded.
     timing
         How long the scenario's model takes here; None for a switch, which only forwards.
+    serving
+        How it serves several requests at once; None: first come, first served.
     place_m
         Coordinates in the plane [m], where the scenario gives them.
     """
@@ -91,7 +95,15 @@ class Device:
     timing: Timing | None
     power: Power = field(default_factory=Power)
     endpoint: Endpoint = field(default_factory=Endpoint)
+    serving: Serving | None = None
     place_m: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.serving is not None and self.endpoint.on_compute:
+            raise InputError(
+                f"device {self.id!r}: messages on the compute station (on_compute) go with first come, "
+                "first served only; set on_compute to false, or leave out 'serving'"
+            )
 
     @property
     def endpoint_power_w(self) -> float:
@@ -144,6 +156,10 @@ class World:
         When the run ends; requests then in flight are censored. None: when every request has ended.
     memory_policy
         What a request meets that finds no room for its KV cache: a queue, or refusal.
+    queue_limit
+        Requests that may wait for room on one device; one more fails. None: any number.
+    patience_s
+        How long a request waits for room before it fails; None: for ever.
     prompt_bytes_per_token
         Size of a token id on the wire.
     exits
@@ -158,6 +174,8 @@ class World:
     replication: int = 0
     horizon_s: float | None = None
     memory_policy: Literal["queue", "reject"] = "queue"
+    queue_limit: int | None = None
+    patience_s: float | None = None
     prompt_bytes_per_token: int = 4
     exits: ExitRecords | None = None
 

@@ -49,6 +49,8 @@ def build_world(scenario: Scenario, replication: int, timings: Mapping[str, Timi
         replication=replication,
         horizon_s=scenario.horizon_s,
         memory_policy=scenario.memory.admission,
+        queue_limit=scenario.memory.queue_limit,
+        patience_s=scenario.memory.patience_s,
         prompt_bytes_per_token=scenario.workload.prompt_bytes_per_token,
     )
 
@@ -129,6 +131,7 @@ def _overridden(device: Device, entry: DeviceEntry) -> Device:
         process_bytes=device.process_bytes if entry.process_bytes is None else entry.process_bytes,
         power=replace(device.power, **power),
         endpoint=replace(device.endpoint, **endpoint),
+        serving=None if entry.serving is None else entry.serving.value(),
     )
 
 

@@ -89,6 +89,10 @@ class MemoryEntry(Section):
 
     admission: Literal["queue", "reject"] = "queue"
     """`queue`: the request waits for room; `reject`: it fails at once."""
+    queue_limit: Count | None = None
+    """Requests that may wait for room on one device; one more fails."""
+    patience_s: PositiveSeconds | None = Field(default=None, alias="patience")
+    """How long a request waits for room before it fails."""
 
 
 class ObjectivesEntry(Section):

@@ -19,6 +19,7 @@ from edgesim.scenario.quantities import (
     Seconds,
     Watts,
 )
+from edgesim.scenario.schema_serving import ServingChoice
 from edgesim.scenario.section import Names, Section, refuse
 
 __all__ = [
@@ -117,6 +118,8 @@ class DeviceEntry(Section):
     """Power, where it differs from the kind's."""
     endpoint: EndpointOverrides | None = None
     """Cost of messages, where it differs from the kind's."""
+    serving: ServingChoice | None = None
+    """How it serves several requests at once; first come, first served if not given."""
 
 
 class SwitchEntry(Section):

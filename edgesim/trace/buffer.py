@@ -1,6 +1,6 @@
 """Where the running cluster writes its spans: a flat buffer of numbers, made into tables in bulk.
 
-Recording a span must cost less than simulating it. So a span is eight numbers packed to 44 bytes of a
+Recording a span must cost less than simulating it. So a span is eight numbers packed to 60 bytes of a
 growing byte string; its strings are a code (looked up once per device or link), its energy is computed
 when the buffer is emptied, for a quarter of a million spans at a time.
 """
@@ -32,11 +32,15 @@ _ROW = np.dtype(
         ("asked_at_s", "<f8"),
         ("started_at_s", "<f8"),
         ("ended_at_s", "<f8"),
+        ("share", "<f8"),
     ]
 )
 
-pack_span = struct.Struct("<qiiidddd").pack
-"""Packs ``(request_id, token, code, n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s)``."""
+pack_span = struct.Struct("<qiiiddddd").pack
+"""Packs ``(request_id, token, code, n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s, share)``.
+
+The share is that of the place's power: below 1 where several spans go on there at once.
+"""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -141,7 +145,7 @@ class SpanBuffer:
         power_w = np.array([spot.power_w for spot in self._spots])[code]
         tail_s = np.array([spot.tail_s for spot in self._spots])[code]
         until_s = np.minimum(ended_at_s - tail_s, self._horizon_s)
-        energy_j = power_w * np.maximum(until_s - started_at_s, 0.0)
+        energy_j = power_w * rows["share"] * np.maximum(until_s - started_at_s, 0.0)
         self._charge(request_id, energy_j)
         error_variance: list[float | None] | pa.Array = pa.nulls(len(rows), pa.float64())
         attempts = np.ones(len(rows), dtype=np.int32)

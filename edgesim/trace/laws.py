@@ -55,7 +55,7 @@ def violations(trace: Trace) -> list[str]:
                 first[replication] = arrivals
             elif not _same(first[replication], arrivals):
                 found.append(f"{where}its requests are not those of {trace.strategies[0]}")
-            laws = (_outcomes(requests), _causality(requests, spans), _exclusivity(spans, latency_s))
+            laws = (_outcomes(requests), _causality(requests, spans), _exclusivity(spans, latency_s, devices))
             found += [where + law for checked in laws for law in checked]
             if not len(spans) and requests["energy_j"].notna().any() and requests["n_emitted_tokens"].any():
                 found.append(f"{where}its spans are missing")
@@ -105,9 +105,14 @@ def _causality(requests: pd.DataFrame, spans: pd.DataFrame) -> Iterator[str]:
         yield "a span was asked for before its request arrived"
 
 
-def _exclusivity(spans: pd.DataFrame, latency_s: Mapping[str, float]) -> Iterator[str]:
+def _exclusivity(spans: pd.DataFrame, latency_s: Mapping[str, float], devices: pd.DataFrame) -> Iterator[str]:
+    serving = devices.set_index("device")["serving"].astype(str).to_dict()
     passes = spans[(spans["kind"] == "compute") & spans["started_at_s"].notna()]
     for device, work in passes.groupby("device", observed=True):
+        if serving[device] == "processor-sharing":
+            continue
+        if serving[device] != "fifo":  # the passes of one batch have one beginning and one end
+            work = work.drop_duplicates(["started_at_s", "ended_at_s"])
         if _overlap(work["started_at_s"].to_numpy(), work["ended_at_s"].to_numpy()):
             yield f"two compute passes overlap on {device}"
     hops = spans[(spans["kind"] == "send") & spans["started_at_s"].notna()]

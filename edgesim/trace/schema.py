@@ -147,6 +147,11 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 "Where its compute times come from: measured, scaled or analytic; null for a switch.",
                 True,
             ),
+            Column(
+                "serving",
+                _NAME,
+                "How it serves several requests: fifo, processor-sharing, static or continuous.",
+            ),
             Column("duration_s", pa.float64(), "Length of the run."),
             Column("busy_s", pa.float64(), "Time its compute station worked."),
             Column("energy_compute_j", pa.float64(), "Active energy of computing, above idle."),

@@ -163,3 +163,31 @@ def test_a_place_that_cannot_be_written_is_told(words: list[str], edgesim, tmp_p
     assert said.status == 2
     assert "cannot be written" in said.err or "in the way" in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    "serving",
+    [
+        "processor-sharing",
+        "static",
+        "{static: {max_batch: 4, max_wait: 50 ms}}",
+        "{continuous: {max_batch: 4}}",
+    ],
+)
+def test_serving_disciplines_from_a_scenario(serving: str, edgesim, tmp_path: Path) -> None:
+    said = edgesim(
+        "run", "first_steps", *ANALYTIC, "--replications", 1, "--out", tmp_path / "trace",
+        "--set", f"topology.devices.box.serving={serving}", "--set", "workload.arrivals.poisson='8 Hz'",
+    )  # fmt: skip
+    assert said.status == 0, said.err
+    trace = Trace(tmp_path / "trace")
+    assert trace.check() == []
+    told = trace.devices("offload", 0).set_index("device")["serving"].to_dict()
+    assert told["phone"] == "fifo"
+    assert told["box"] != "fifo"
+
+
+def test_an_unknown_discipline_is_told(edgesim) -> None:
+    said = edgesim("check", "first_steps", *ANALYTIC, "--set", "topology.devices.box.serving=contineous")
+    assert said.status == 2
+    assert "continuous" in said.err

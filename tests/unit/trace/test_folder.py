@@ -108,7 +108,9 @@ def test_the_buffer_gives_back_what_was_put_in_and_cuts_at_the_horizon(rows, hor
         started_at_s = asked_at_s + wait_s
         ended_at_s = started_at_s + took_s + spots[spot].tail_s
         buffer.add(
-            pack_span(request, token, codes[spot], n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s)
+            pack_span(
+                request, token, codes[spot], n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s, 1.0
+            )
         )
         end_s = np.inf if horizon_s is None else horizon_s
         active_s = max(0.0, min(ended_at_s - spots[spot].tail_s, end_s) - started_at_s)
@@ -144,7 +146,7 @@ def test_details_stay_with_their_span() -> None:
     tables: list[pa.Table] = []
     buffer = SpanBuffer(tables.append, None)
     code = buffer.code_of(Spot(SpanKind.ALL_REDUCE, "a"))
-    row = pack_span(0, 0, code, 0, 0, 0.0, 0.0, 1.0)
+    row = pack_span(0, 0, code, 0, 0, 0.0, 0.0, 1.0, 1.0)
     buffer.add(row)
     buffer.add_detailed(row, error_variance=0.25, attempts=3)
     buffer.add(row)
