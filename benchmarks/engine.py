@@ -56,14 +56,14 @@ class LinearTiming:
     speed: float
     origin: str = "analytic"
 
-    def seconds(self, part: Slice, *, batch: int, n_new: Any, n_context: Any) -> Any:
-        del batch
+    def seconds(self, part: Slice, *, batch: int, n_new: Any, n_context: Any, n_shards: int = 1) -> Any:
+        del batch, n_shards
         n_new, n_context = np.asarray(n_new), np.asarray(n_context)
         block_s = np.where(n_new > 1, PREFILL_FACTOR, 1.0) * BLOCK_S + CONTEXT_S * n_context
         return (part.n_blocks * block_s + part.head * HEAD_S) / self.speed
 
-    def check(self, *, max_new: int, max_context: int) -> None:
-        del max_new, max_context
+    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
+        del max_new, max_context, batch, n_shards
 
 
 def world(n_requests: int, n_tokens: int) -> World:

@@ -122,7 +122,7 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     console.quiet = quiet
     longest = extent(asked)
     console.print(
-        f"{asked.origin.name} is sound: {longest.n_requests} requests at most per replication, "
+        f"{asked.origin.name} is sound: {_how_many(asked, longest.n_requests)} per replication, "
         f"prompts up to {longest.n_prompt_tokens} tokens, {longest.n_tokens} tokens with the answer",
         markup=False,
         soft_wrap=True,
@@ -132,6 +132,9 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
         for number, stage in enumerate(placement.stages):
             table.add_row("" if number else label, stage.device, str(stage.part))
     console.print(table)
+    for label, placement in prepared.placements.items():
+        if placement.remark:
+            console.print(f"{label}: {placement.remark}", markup=False, soft_wrap=True)
     if prepared.profile is None and asked.profile.use != "analytic":
         console.print("no profile is at hand yet, so planners went by the kinds' ceilings", style="dim")
 
@@ -139,7 +142,11 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
 @app.command()
 def profile(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model of the catalogue, a folder or a config file.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model of the catalogue, a folder or config file, or an id on the Hugging Face Hub.",
+        ),
     ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the profile here, too.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16.")] = "bfloat16",
@@ -149,6 +156,10 @@ def profile(
     max_prompt: Annotated[int, typer.Option(help="Longest prompt to cover.", min=1)] = 256,
     max_context: Annotated[int, typer.Option(help="Longest context to cover.", min=1)] = 512,
     batch: Annotated[list[int] | None, typer.Option(help="Batch size to cover; repeatable.", min=1)] = None,
+    shard: Annotated[
+        list[int] | None,
+        typer.Option(help="Cut blocks into so many tensor shards and time one, too; repeatable.", min=1),
+    ] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -164,7 +175,7 @@ def profile(
         raise InputError(f"--budget: {error}") from None
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     architecture = named_architecture(model, dtype=dtype)
-    grid = Grid.covering(max_prompt, max_context, tuple(batch or (1,)))
+    grid = Grid.covering(max_prompt, max_context, tuple(batch or (1,)), tuple(shard or (1,)))
     with _progress(notes) as tell:
         measured = ensure_profile(
             architecture,
@@ -181,6 +192,56 @@ def profile(
         notes.print(f"saved as {output}", style="dim", markup=False)
     _print_profile(_console(), measured)
     _warn_of_noise(notes, measured)
+
+
+@app.command()
+def calibrate(
+    rows: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Measured rates of one device: YAML or CSV (see the docs).")
+    ],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the device kind here.")] = None,
+    overhead: Annotated[
+        str | None, typer.Option(help="Overhead per call, if known, such as '0.5 ms'; else fitted.")
+    ] = None,
+    compute: Annotated[
+        str | None,
+        typer.Option(help="Compute rate, if known, such as '75 GFLOP/s'; else fitted to prefills."),
+    ] = None,
+    error: Annotated[
+        float | None, typer.Option(help="Relative error of a measurement, if known, such as 0.02.", min=0.0)
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a device's ceilings to a few measured rates, with uncertainty, and print them as a device kind."""
+    from edgesim.model import calibration
+    from edgesim.scenario.measurements import kind_snippet, read_measurements
+    from edgesim.units import COMPUTE_RATE, TIME, UnitError, parse
+
+    try:
+        overhead_s = None if overhead is None else parse(overhead, TIME)
+        flop_per_s = None if compute is None else parse(compute, COMPUTE_RATE)
+    except UnitError as mistake:
+        raise InputError(f"--overhead, --compute: {mistake}") from None
+    read, measured = read_measurements(rows)
+    fit = calibration.calibrate(measured, overhead_s=overhead_s, flop_per_s=flop_per_s, error=error)
+    notes = Console(stderr=True, quiet=quiet, highlight=False)
+    table = _table("model", "phase", "measured", "fitted", "difference")
+    for entry, row in zip(read.measurements, fit.rows, strict=True):
+        times = (
+            f"{1e3 * row.measured_s:.4g} ms",
+            f"{1e3 * row.predicted_s:.4g} ms",
+            f"{row.difference:+.1%}",
+        )
+        table.add_row(entry.model, entry.phase, *times)
+    notes.print(table)
+    how = f"{fit.n_spare} rows to spare" if fit.n_spare else "no row to spare, so this is assumed"
+    notes.print(f"a measurement is taken to be off by {fit.error:.1%} (one standard error; {how})")
+    snippet = kind_snippet(read, fit)
+    if output is None:
+        typer.echo(snippet, nl=False)
+    else:
+        output.write_text(snippet, encoding="utf-8")
+        notes.print(f"written to {output}", style="dim", markup=False)
 
 
 @app.command("list")
@@ -227,6 +288,12 @@ def _writing(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
+def _how_many(asked: Scenario, n_requests: int) -> str:
+    if asked.workload.users is not None and asked.workload.requests is None:
+        return f"as many requests as {n_requests} users are answered"
+    return f"{n_requests} requests at most"
+
+
 def _profile_line(profile: Profile) -> str:
     error = profile.held_out_error
     return (
@@ -254,7 +321,7 @@ def _print_profile(console: Console, profile: Profile) -> None:
     for row in profile.summary():
         low, high = row.n_tokens
         table.add_row(
-            row.component,
+            row.component if row.n_shards == 1 else f"{row.component} 1/{row.n_shards}",
             row.phase,
             str(row.batch),
             f"{low} … {high}",
@@ -315,7 +382,9 @@ def _models() -> Table:
             f"{model.n_parameters / 1e6:,.0f} M",
             str(model.n_blocks),
             str(model.hidden_size),
-            f"{model.kv_bytes_per_token(model.n_blocks) / 1024:.0f} KiB (float16)",
+            f"{model.kv_bytes_per_token(model.n_blocks) / 1024:.0f} KiB (float16)"
+            if model.is_causal
+            else "–",
             model.family,
         )
     return table

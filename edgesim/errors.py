@@ -8,7 +8,8 @@
     │   ├── PlacementError    a strategy cannot place this model on this fleet
     │   ├── ProfileError      a profile is missing, foreign, or asked beyond what it measured
     │   ├── StrategyError     a strategy is unknown, or its options are wrong
-    │   └── TraceError        a folder holds no trace, or one of another schema version
+    │   ├── TraceError        a folder holds no trace, or one of another schema version
+    │   └── WorkloadError     a file of recorded requests cannot be replayed
     └── ContractError         a strategy broke its contract: a bug in its code, exit status 1
 
 A message says where, what was found, what was expected and what to do.
@@ -25,6 +26,7 @@ __all__ = [
     "ScenarioError",
     "StrategyError",
     "TraceError",
+    "WorkloadError",
 ]
 
 
@@ -54,6 +56,10 @@ class StrategyError(InputError):
 
 class TraceError(InputError):
     """A folder holds no trace, a broken one, or one of another schema version."""
+
+
+class WorkloadError(InputError):
+    """A file of recorded requests cannot be replayed; the message names the line."""
 
 
 class ContractError(EdgesimError):

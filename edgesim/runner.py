@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -149,7 +150,8 @@ def run(
         raise InputError(f"--jobs: expected at least 1 process, got {jobs}")
     scenario, out = prepared.scenario, Path(out)
     folder = TraceFolder(out, replace=replace)
-    folder.write_run({**_facts(prepared), "status": "running"})
+    facts = _facts(prepared)
+    folder.write_run({**facts, "status": "running"})
     if prepared.profile is not None:
         prepared.profile.save(out / PROFILE_FILE)
     tasks = [
@@ -171,7 +173,7 @@ def run(
             told(ran)
     folder.write_run(
         {
-            **_facts(prepared),
+            **facts,
             "status": "complete",
             "simulating_took_s": round(time.perf_counter() - began_s, 3),
         }
@@ -192,6 +194,8 @@ def free_folder(parent: Path, name: str) -> Path:
 
 def _has_after(scenario: Scenario, at_s: float) -> bool:
     law = workload(scenario)
+    if law.is_closed:
+        return True  # instants depend on the strategy
     return any(request.arrived_at_s >= at_s for request in law.requests(Streams(scenario.seed)))
 
 
@@ -371,6 +375,8 @@ def _facts(prepared: Prepared) -> dict[str, object]:
             for link in world.links
         },
         "n_devices": len(world.devices),
+        "topology_file": _file_facts(scenario),
+        "workload": world.workload.notes(Streams(scenario.seed, 0)),
         "machine": {
             "system": platform.platform(),
             "python": platform.python_version(),
@@ -379,6 +385,15 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         "versions": _versions(),
         "git": _git_revision(),
     }
+
+
+def _file_facts(scenario: Scenario) -> dict[str, str] | None:
+    """Name and digest of the file that describes the topology; None where there is none."""
+    file = scenario.topology.file
+    if file is None:
+        return None
+    data = (scenario.origin.folder / Path(file.path).expanduser()).read_bytes()
+    return {"file": file.path, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _versions() -> dict[str, str]:

@@ -61,6 +61,11 @@ class Placement:
 
     stages: tuple[Stage, ...]
 
+    @property
+    def remark(self) -> str:
+        """What a user should know of how it was decided, such as how far from the best it may be."""
+        return ""
+
     @cached_property
     def holdings(self) -> Mapping[str, tuple[Slice, ...]]:
         """Parts held by each device."""
@@ -127,6 +132,7 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
         n_blocks = sum(part.n_blocks for part in parts)
         cache_bytes = model.kv_bytes_per_token(n_blocks)
         room_bytes = fleet.room_bytes(device)
+        load_copies = fleet.device(device).load_copies
         overlap = [b for b, n in Counter(b for p in parts for b in range(p.first, p.last)).items() if n > 1]
         if overlap:
             raise PlacementError(f"{device!r} is given block {overlap[0]} twice")
@@ -135,6 +141,14 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
                 f"{device!r} would hold {', '.join(map(str, parts))} of {model.name} in {model.dtype}: "
                 f"{weight_bytes / 1e9:.2f} GB of weights, and has {room_bytes / 1e9:.2f} GB for them; "
                 "give it fewer blocks, use a smaller model or dtype, or name devices with more memory"
+            )
+        if load_copies * weight_bytes > room_bytes:
+            raise PlacementError(
+                f"{device!r} would hold {', '.join(map(str, parts))} of {model.name} in {model.dtype}: "
+                f"{weight_bytes / 1e9:.2f} GB of weights, of which loading holds {load_copies:g} copies at "
+                f"its peak (load_copies), {load_copies * weight_bytes / 1e9:.2f} GB; it has "
+                f"{room_bytes / 1e9:.2f} GB beside its process; give it fewer blocks, use a smaller model or "
+                "dtype, or name devices with more memory"
             )
 
 

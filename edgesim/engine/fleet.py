@@ -109,9 +109,34 @@ class Fleet:
         prefill_s = self.transfer_seconds(source, target, n_prompt * token_bytes)
         return prefill_s + max(0.0, n_steps) * self.transfer_seconds(source, target, token_bytes)
 
+    def request_return_seconds(self, source: str, target: str) -> float:
+        """Time to bring every token id of a typical request back, one at a time."""
+        return self.typical.n_output_tokens * self.transfer_seconds(
+            source, target, self.prompt_bytes_per_token
+        )
+
+    def request_link_seconds(self, source: str, target: str) -> float:
+        """How long a typical request's activations keep the slowest link on the way busy.
+
+        Propagation delay keeps no link busy; endpoints are told apart by :meth:`request_message_seconds`.
+        """
+        n_tokens = self.typical.n_prompt_tokens + max(0.0, self.typical.n_output_tokens - 1)
+        return self._network.busiest_seconds(source, target, n_tokens * self.model.activation_bytes(1))
+
+    def request_message_seconds(self, device: str) -> float:
+        """What receiving and sending on a typical request's activations costs a device at its own end."""
+        endpoint, token_bytes = self.device(device).endpoint, self.model.activation_bytes(1)
+        prefill_s = endpoint.seconds(self.typical.n_prompt_tokens * token_bytes)
+        n_steps = max(0.0, self.typical.n_output_tokens - 1)
+        return 2 * (prefill_s + n_steps * endpoint.seconds(token_bytes))
+
     def room_bytes(self, device: str) -> int:
         """Memory for weights and KV caches: what the serving process leaves."""
         return self.device(device).memory_bytes - self.device(device).process_bytes
+
+    def weight_room_bytes(self, device: str) -> int:
+        """Weights that a device can load: at the peak it holds several copies of them."""
+        return int(self.room_bytes(device) / self.device(device).load_copies)
 
     def kv_bytes(self, n_blocks: int) -> int:
         """KV cache of the longest request for this many blocks."""

@@ -72,6 +72,13 @@ class Network:
         ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
         return ends_s + sum(_seconds(self.link(a, b), size_bytes) for a, b in pairwise(path))
 
+    def busiest_seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Longest time that so many bytes occupy any link on the way; propagation delay occupies none."""
+        if source == target:
+            return 0.0
+        hops = [self.link(a, b) for a, b in pairwise(self.path(source, target))]
+        return max(_seconds(hop, size_bytes) - hop.latency_s for hop in hops)
+
 
 def _seconds(link: Link, size_bytes: float) -> float:
     rate_bps = link.rate_bps(0.0) if callable(link.rate_bps) else link.rate_bps

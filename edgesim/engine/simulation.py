@@ -17,14 +17,19 @@ from edgesim.engine.cluster import Cluster, RequestFailed
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving import serving_name
 from edgesim.engine.world import World
-from edgesim.errors import ContractError
+from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import SpanBuffer
 from edgesim.trace.schema import arrow_schema
+from edgesim.workload.conversation import Conversation
+from edgesim.workload.requests import Request
 
 __all__ = ["Serving", "simulate"]
 
 _PART_ROWS = 50_000
+
+_MOST_AT_ONCE = 1000
+"""Requests of one user that may end in no time, one after the other, before the clock counts as stuck."""
 
 Write = Callable[[str, pa.Table], None]
 
@@ -73,7 +78,7 @@ def simulate(
     spans = SpanBuffer(lambda table: write("spans", table), world.horizon_s) if keep_spans else None
     cluster = Cluster(world, clock, holdings, spans)
     requests = _Requests(world, cluster, clock, serving, placement, spans, write)
-    Life(clock, requests.arrive())
+    Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
     controller = serving.control(cluster, placement)
     if controller is not None:
         Life(clock, requests.watch(controller))
@@ -117,6 +122,7 @@ class _Requests:
         self.in_flight: dict[int, LiveRequest] = {}
         self.ended: list[LiveRequest] = []
         self.all_arrived = False
+        self.n_conversations = 0  # under way
 
     def arrive(self) -> Course:
         model, token_bytes = self.world.model, self.world.prompt_bytes_per_token
@@ -128,7 +134,40 @@ class _Requests:
             self._start(request)
         self.all_arrived = True
 
-    def _start(self, request: LiveRequest) -> None:
+    def converse(self) -> Course:
+        """Let users come who wait for their answers; each is a process of its own."""
+        for conversation in self.world.conversations():
+            if conversation.starts_at_s > self.clock.now:
+                yield conversation.starts_at_s
+            self.n_conversations += 1
+            Life(self.clock, self._turns(conversation), on_end=self._conversation_over)
+        self.all_arrived = True
+
+    def _turns(self, conversation: Conversation) -> Course:
+        model, token_bytes = self.world.model, self.world.prompt_bytes_per_token
+        n_at_once = 0
+        for turn in conversation.turns:
+            if turn.think_s > 0:
+                yield self.clock.now + turn.think_s
+            n_prompt, n_output = turn.n_prompt_tokens, turn.n_output_tokens
+            asked = Request(turn.id, turn.source, turn.sample, self.clock.now, n_prompt, n_output)
+            request = LiveRequest(asked, model, token_bytes)
+            self.in_flight[request.id] = request
+            yield self._start(request)
+            n_at_once = n_at_once + 1 if self.clock.now == request.arrived_at_s else 0
+            if conversation.is_endless and n_at_once == _MOST_AT_ONCE:
+                how = request.reason or request.outcome
+                raise InputError(
+                    f"workload: at {self.clock.now:g} s {n_at_once} requests of one user have ended in no "
+                    f"time, one after the other ({how}), "
+                    "and so would all others; give users a think time, or say how many 'requests' there are"
+                )
+
+    def _conversation_over(self, _: object) -> None:
+        self.n_conversations -= 1
+        self._stop_when_over()
+
+    def _start(self, request: LiveRequest) -> Life:
         def end(_: object) -> None:
             self.cluster.end(request)
             self._close(request)
@@ -142,7 +181,7 @@ class _Requests:
             return True
 
         course = self.serving.serve(request, self.cluster, self.placement)
-        Life(self.clock, course, on_end=end, on_error=fail)
+        return Life(self.clock, course, on_end=end, on_error=fail)
 
     def _close(self, request: LiveRequest) -> None:
         del self.in_flight[request.id]
@@ -151,7 +190,11 @@ class _Requests:
             held = set() if self.spans is None else self.spans.flush(self.clock.now)
             self._tell([ended for ended in self.ended if ended.id not in held])
             self.ended = [ended for ended in self.ended if ended.id in held]
-        if self.all_arrived and not self.in_flight and self.world.horizon_s is None:
+        self._stop_when_over()
+
+    def _stop_when_over(self) -> None:
+        is_over = self.all_arrived and not self.in_flight and self.n_conversations == 0
+        if is_over and self.world.horizon_s is None:
             self.clock.stop(self.clock.now)  # a strategy's own process might go on for ever
 
     def watch(self, controller: Course) -> Course:

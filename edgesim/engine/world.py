@@ -13,7 +13,8 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
 from edgesim.model.quality import ExitRecords
 from edgesim.rng import Streams
-from edgesim.workload.requests import Request, Workload
+from edgesim.workload.conversation import Conversation
+from edgesim.workload.requests import Demand, Request
 
 __all__ = ["Device", "Endpoint", "Link", "Objectives", "Power", "RateAt", "World"]
 
@@ -79,6 +80,8 @@ class Device:
         Memory for weights, KV caches and the process itself.
     process_bytes
         What the serving process takes before any weight is loaded.
+    load_copies
+        Copies of its weights that the device holds at the peak of loading them.
     timing
         How long the scenario's model takes here; None for a switch, which only forwards.
     serving
@@ -92,6 +95,7 @@ class Device:
     kind: str
     memory_bytes: int
     process_bytes: int = 0
+    load_copies: float = 1.0
     timing: Timing | None
     power: Power = field(default_factory=Power)
     endpoint: Endpoint = field(default_factory=Endpoint)
@@ -169,7 +173,7 @@ class World:
     model: Architecture
     devices: Mapping[str, Device]
     links: tuple[Link, ...]
-    workload: Workload
+    workload: Demand
     seed: int
     replication: int = 0
     horizon_s: float | None = None
@@ -180,5 +184,12 @@ class World:
     exits: ExitRecords | None = None
 
     def requests(self) -> Iterator[Request]:
-        """Yield the replication's requests in order of arrival; each call draws the same ones."""
+        """Yield the replication's requests in order of arrival; each call draws the same ones.
+
+        Of a closed workload there are none: what it asks is in :meth:`conversations`.
+        """
         return self.workload.requests(Streams(self.seed, self.replication))
+
+    def conversations(self) -> Iterator[Conversation]:
+        """Yield the conversations of a closed workload in order of their starts; none of an open one."""
+        return self.workload.conversations(Streams(self.seed, self.replication))

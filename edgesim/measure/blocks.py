@@ -5,23 +5,25 @@ and its real head, but only as many blocks as are needed. It is run by transform
 its own `generate`; hooks note the instant whenever a component begins. The components of one pass thereby
 touch one another: nothing of the pass is left out and nothing is counted twice, and each component meets
 the caches as its predecessor in a real pass leaves them.
+
+The excerpt of a shard (:meth:`edgesim.model.architecture.Architecture.shard`) is the same with that share of
+every block; of its times, only those of the blocks count.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Mapping
 from itertools import pairwise
 from math import ceil
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers import DynamicCache
 
 from edgesim.measure.clock import Clock, clock_for
 from edgesim.measure.grid import Shape
+from edgesim.measure.modules import build
+from edgesim.measure.places import PLACES
 from edgesim.model.architecture import Architecture, Component, Slice
 
 __all__ = ["CACHE_FACTOR", "Excerpt", "n_copies"]
@@ -31,12 +33,6 @@ CACHE_FACTOR = 4
 
 _N_STEPS = 5  # tokens of one timed generation: the first is the prefill's, the others are decoded
 _AFTER_HEAD = Component.STEP
-
-# Where each family keeps what begins a component: token table, blocks, norm of the MLP half, final norm.
-_PLACES: Mapping[str, tuple[str, str, str, str]] = {
-    "llama": ("model.embed_tokens", "model.layers", "post_attention_layernorm", "model.norm"),
-    "gpt2": ("transformer.wte", "transformer.h", "ln_2", "transformer.ln_f"),
-}
 
 Times = dict[Component, float]
 
@@ -49,9 +45,16 @@ def n_copies(architecture: Architecture, cache_bytes: int) -> int:
     the excerpt holds different blocks, each with weights of its own, of :data:`CACHE_FACTOR` times the cache
     in all: by the time the first is called again, the others have driven it out. A model of fewer bytes is
     taken whole, and keeps in the cache what it keeps in real use.
+
+    Where some blocks have a sliding window and others have not, there are enough for both kinds to be among
+    them about as often as in the model.
     """
     block_bytes = architecture.weight_bytes(Slice(0, 1))
-    return min(architecture.n_blocks, ceil(CACHE_FACTOR * cache_bytes / block_bytes))
+    n_needed = ceil(CACHE_FACTOR * cache_bytes / block_bytes)
+    n_rarer = min(architecture.n_windowed, architecture.n_blocks - architecture.n_windowed)
+    if n_rarer:
+        n_needed = max(n_needed, round(architecture.n_blocks / n_rarer))
+    return min(architecture.n_blocks, n_needed)
 
 
 class Excerpt:
@@ -68,18 +71,11 @@ class Excerpt:
     """
 
     def __init__(self, architecture: Architecture, *, n_blocks: int, device: str = "cpu") -> None:
-        config = CONFIG_MAPPING[architecture.family].from_dict(json.loads(architecture.config))
-        config.num_hidden_layers = n_blocks
-        # Weights born in inference mode are kept from oneDNN's bfloat16 product (a head 30 times slower in
-        # torch 2.13), which no user's are; and the caller's random numbers are left alone.
-        with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
-            model = AutoModelForCausalLM.from_config(
-                config, dtype=getattr(torch, architecture.dtype), attn_implementation="sdpa"
-            )
         self.n_blocks = n_blocks
         self._generator = torch.Generator(device).manual_seed(0)
         self._architecture = architecture
-        self._model = model.to(device).eval()
+        self._model = build(architecture, n_blocks=n_blocks, device=device)
+        self._vocab_size = int(self._model.get_input_embeddings().num_embeddings)
         self._device = device
         self._clock: Clock = clock_for(device)
         self._marks: list[tuple[Component, Any]] = []
@@ -94,15 +90,15 @@ class Excerpt:
         Those of a block and its halves are means over the excerpt's blocks.
         """
         inputs = self._inputs(shape)
-        cache = inputs["past_key_values"]
-        kept = [(layer.keys, layer.values) for layer in cache.layers] if shape.n_context else []
+        cache = inputs.get("past_key_values") if shape.n_context else None
+        kept = [dict(vars(layer)) for layer in cache.layers] if cache else []
         self._marks.clear()
         self._model(**inputs)
         end = self._clock.mark()
         # The cache was extended by new tensors; putting the old ones back is exact, and unlike `crop` it
         # leaves no strided view behind that the next pass would have to copy from.
-        for layer, (keys, values) in zip(cache.layers, kept, strict=False):
-            layer.keys, layer.values = keys, values
+        for layer, before in zip(cache.layers if cache else (), kept, strict=True):
+            vars(layer).update(before)
         times = self._between_marks(end)
         times.pop(_AFTER_HEAD)  # the way back out of the model; time_steps counts it
         return times
@@ -111,13 +107,18 @@ class Excerpt:
         """Seconds of a whole pass of this excerpt, of the components of one."""
         return times[Component.EMBEDDING] + self.n_blocks * times[Component.BLOCK] + times[Component.HEAD]
 
-    def time_steps(self, shape: Shape) -> tuple[float, float]:
+    def time_steps(self, shape: Shape) -> tuple[float, float | None]:
         """Generate a few tokens behind a prompt; return what the first and each further one cost outside.
 
         *Outside* the model, that is: between the head of one pass and the embedding of the next, where the
         logits are cast and processed, the token is chosen, stopping is tested and the next inputs are
         prepared. For the first token it includes what `generate` does before its first pass.
+
+        An encoder generates nothing: its one pass is called, the answer looked up, and no time is returned
+        for further tokens.
         """
+        if not self._architecture.is_causal:
+            return self._time_answer(shape), None
         ids = self._token_ids(shape)
         self._marks.clear()
         start = self._clock.mark()
@@ -129,18 +130,28 @@ class Excerpt:
             max_new_tokens=_N_STEPS,
             pad_token_id=0,
         )
-        end = self._clock.mark()
+        before, after_prefill, *after_decode = self._gaps(start, self._clock.mark())
+        return before + after_prefill, sum(after_decode) / len(after_decode)
+
+    # --- how ---------------------------------------------------------------------------------------------
+
+    def _time_answer(self, shape: Shape) -> float:
+        """Seconds around an encoder's pass: up to its embedding, and from its head to the chosen label."""
+        inputs = self._inputs(shape)
+        self._marks.clear()
+        start = self._clock.mark()
+        self._model(**inputs).logits.argmax(-1).tolist()
+        return sum(self._gaps(start, self._clock.mark()))
+
+    def _gaps(self, start: Any, end: Any) -> list[float]:
+        """Seconds between passes, and before the first and behind the last."""
         self._clock.settle()
         marks = [(_AFTER_HEAD, start), *self._marks, (_AFTER_HEAD, end)]
-        gaps = [
+        return [
             self._clock.seconds(began, ended)
             for (component, began), (_, ended) in pairwise(marks)
             if component is _AFTER_HEAD
         ]
-        before, after_prefill, *after_decode = gaps
-        return before + after_prefill, sum(after_decode) / len(after_decode)
-
-    # --- how ---------------------------------------------------------------------------------------------
 
     def _attach_marks(self) -> None:
         """Have every component note when it begins; after the head, the generation step begins."""
@@ -151,13 +162,13 @@ class Excerpt:
 
             return note
 
-        table, blocks, second_norm, final_norm = _PLACES[self._architecture.family]
-        self._model.get_submodule(table).register_forward_pre_hook(begin(Component.EMBEDDING))
-        for block in self._model.get_submodule(blocks).children():
+        places = PLACES[self._architecture.family]
+        self._model.get_submodule(places.embedding).register_forward_pre_hook(begin(Component.EMBEDDING))
+        for block in self._model.get_submodule(places.blocks).children():
             block.register_forward_pre_hook(begin(Component.ATTENTION))
-            block.get_submodule(second_norm).register_forward_pre_hook(begin(Component.MLP))
-        self._model.get_submodule(final_norm).register_forward_pre_hook(begin(Component.HEAD))
-        self._model.get_submodule("lm_head").register_forward_hook(begin(_AFTER_HEAD))
+            block.get_submodule(places.second_half).register_forward_pre_hook(begin(Component.MLP))
+        self._model.get_submodule(places.head).register_forward_pre_hook(begin(Component.HEAD))
+        self._model.get_submodule(places.end).register_forward_hook(begin(_AFTER_HEAD))
 
     def _between_marks(self, end: Any) -> Times:
         """Sum the seconds from each mark to the next, by component."""
@@ -172,10 +183,16 @@ class Excerpt:
         return dict(total)
 
     def _inputs(self, shape: Shape) -> dict[str, Any]:
-        """Prepare what `generate` passes to the model for such a pass: no mask, since nothing is padded."""
+        """Prepare what `generate` passes to the model for such a pass: no mask, since nothing is padded.
+
+        An encoder is given what its tokenizer returns.
+        """
+        ids = self._token_ids(shape)
+        if not self._architecture.is_causal:
+            return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "return_dict": True}
         positions = torch.arange(shape.n_context, shape.n_context + shape.n_new, device=self._device)
         return {
-            "input_ids": self._token_ids(shape),
+            "input_ids": ids,
             "position_ids": positions.expand(shape.batch, -1).contiguous(),
             "past_key_values": self._cache(shape.batch, shape.n_context),
             "use_cache": True,
@@ -185,8 +202,7 @@ class Excerpt:
 
     def _token_ids(self, shape: Shape) -> torch.Tensor:
         size = (shape.batch, shape.n_new)
-        vocab_size = self._architecture.vocab_size
-        return torch.randint(vocab_size, size, generator=self._generator, device=self._device)
+        return torch.randint(self._vocab_size, size, generator=self._generator, device=self._device)
 
     def _cache(self, batch: int, n_context: int) -> DynamicCache:
         """Return a KV cache of so many tokens, the same each time: filling it warms the processor's."""

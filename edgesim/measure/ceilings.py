@@ -10,40 +10,28 @@ import torch
 from edgesim.measure.blocks import Excerpt
 from edgesim.measure.clock import clock_for
 from edgesim.measure.grid import Shape
-from edgesim.model.architecture import Architecture, Component, Family
+from edgesim.model.architecture import Architecture, Component
 from edgesim.model.ceilings import Ceilings
 
 __all__ = ["CeilingProbe"]
 
 _N_CALLS = 10  # of a miniature's pass, per visit
-_ONE_TOKEN = Shape(batch=1, n_new=1, n_context=16)
+_ONE_TOKEN = Shape(batch=1, n_new=1, n_context=16)  # an encoder takes it without the context
 _GEMM_SIZE = {"cpu": 2048, "cuda": 8192}
 _STREAM_SIZE = 4096  # a square of weights: large enough that a row's sum hides behind its reading
 _STREAM_CACHES = 4  # weights streamed, in multiples of the last-level cache
 
-_MINIATURES: dict[Family, dict[str, object]] = {
-    "llama": {
-        "model_type": "llama",
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "vocab_size": 128,
-        "max_position_embeddings": 64,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    },
-    "gpt2": {
-        "model_type": "gpt2",
-        "n_embd": 64,
-        "n_layer": 4,
-        "n_head": 4,
-        "n_positions": 64,
-        "vocab_size": 128,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    },
+_MINIATURE = {
+    "n_blocks": 4,
+    "hidden_size": 64,
+    "n_heads": 4,
+    "n_kv_heads": 4,
+    "head_dim": 16,
+    "mlp_size": 128,
+    "vocab_size": 128,
+    "max_context": 64,
 }
+_MINIATURE_TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
 
 class CeilingProbe:
@@ -71,7 +59,9 @@ class CeilingProbe:
         self._matrices = (matrix, *(matrix.clone() for _ in range(n_more)))
         self._vector = torch.randn((1, _STREAM_SIZE), device=device).to(dtype)
         miniature = Architecture.from_config(
-            _MINIATURES[architecture.family], name="miniature", dtype=architecture.dtype
+            architecture.traits.config(**_MINIATURE) | _MINIATURE_TOKENS,
+            name="miniature",
+            dtype=architecture.dtype,
         )
         self._excerpt = Excerpt(miniature, n_blocks=miniature.n_blocks, device=device)
         self._product_s: list[float] = []

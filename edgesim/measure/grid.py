@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, product
 from typing import Any, Self
 
@@ -28,6 +28,8 @@ class Shape:
     n_new: int
     n_context: int
     held_out: bool = False
+    n_shards: int = 1
+    """Whether the blocks are whole, or one of so many tensor shards."""
 
     @property
     def phase(self) -> Phase:
@@ -49,6 +51,9 @@ class Grid:
         Tokens in the cache before a decoding step.
     held_out_prompts, held_out_contexts
         Values between those of the axes, measured to learn the error of the interpolation.
+    shards
+        Into how many equal tensor shards the blocks are cut, each measured as a model of its own; 1, the
+        whole, is always among them.
     """
 
     batches: tuple[int, ...]
@@ -56,9 +61,16 @@ class Grid:
     contexts: tuple[int, ...]
     held_out_prompts: tuple[int, ...]
     held_out_contexts: tuple[int, ...]
+    shards: tuple[int, ...] = (1,)
 
     @classmethod
-    def covering(cls, max_new: int, max_context: int, batches: tuple[int, ...] = (1,)) -> Self:
+    def covering(
+        cls,
+        max_new: int,
+        max_context: int,
+        batches: tuple[int, ...] = (1,),
+        shards: tuple[int, ...] = (1,),
+    ) -> Self:
         """Cover prompts up to `max_new` and contexts up to `max_context` tokens.
 
         Both ranges are rounded up to powers of two, so that scenarios of slightly different lengths share
@@ -67,8 +79,8 @@ class Grid:
         choose another kernel from one count to the next (a product with three rows may take longer than
         one with five). What is held out lies midway across the widest gaps, where it is hardest to predict.
         """
-        if max_new < 1 or max_context < 0 or not batches or min(batches) < 1:
-            raise ValueError(f"nothing to cover: {max_new=}, {max_context=}, {batches=}")
+        if max_new < 1 or max_context < 0 or not batches or min(batches) < 1 or min(shards, default=1) < 1:
+            raise ValueError(f"nothing to cover: {max_new=}, {max_context=}, {batches=}, {shards=}")
         prompts = _prompts(_power_of_two(max(max_new, _SMALLEST_RANGE)))
         contexts = _doubling(_SMALLEST_CONTEXT, _power_of_two(max(max_context, _SMALLEST_RANGE)))
         return cls(
@@ -77,24 +89,36 @@ class Grid:
             contexts=contexts,
             held_out_prompts=_between(prompts),
             held_out_contexts=_between(contexts),
+            shards=tuple(sorted({1, *shards})),
         )
 
     def within(self, architecture: Architecture) -> Grid:
-        """Cut the grid to the longest text that the model can hold."""
+        """Cut the grid to the longest text that the model can hold; an encoder has no contexts.
+
+        Raises
+        ------
+        InputError
+            If the model cannot be cut into as many shards as asked.
+        """
+        for n_shards in self.shards:
+            architecture.shard(n_shards)
         longest = architecture.max_context
         prompts, contexts = _cut(self.prompts, longest), _cut(self.contexts, longest - 1)
-        return Grid(
-            batches=self.batches,
+        if not architecture.is_causal:
+            contexts = ()
+        return replace(
+            self,
             prompts=prompts,
             contexts=contexts,
             held_out_prompts=tuple(n for n in self.held_out_prompts if n < prompts[-1]),
-            held_out_contexts=tuple(n for n in self.held_out_contexts if n < contexts[-1]),
+            held_out_contexts=tuple(n for n in self.held_out_contexts if contexts and n < contexts[-1]),
         )
 
     def shapes(self) -> tuple[Shape, ...]:
         """Every call to time, held-out ones included."""
         found = [
-            Shape(batch, n_new, n_context, held_out)
+            Shape(batch, n_new, n_context, held_out, n_shards)
+            for n_shards in self.shards
             for held_out, prompts, contexts in (
                 (False, self.prompts, self.contexts),
                 (True, self.held_out_prompts, self.held_out_contexts),
@@ -142,6 +166,6 @@ def _between(axis: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _cut(axis: tuple[int, ...], longest: int) -> tuple[int, ...]:
-    if axis[-1] <= longest:
+    if not axis or axis[-1] <= longest:
         return axis
     return (*(n for n in axis if n < longest), longest)

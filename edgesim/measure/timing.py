@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ from edgesim.measure.ceilings import CeilingProbe
 from edgesim.measure.grid import Grid, Shape
 from edgesim.measure.host import host_facts, last_level_cache_bytes, software_versions
 from edgesim.model.architecture import Architecture, Component
-from edgesim.model.profile import Phase, Point, Profile
+from edgesim.model.profile import Phase, Point, Profile, SurfaceKey
 from edgesim.model.surface import GridPoint, Surface
 
 __all__ = ["Progress", "measure_profile"]
@@ -58,6 +58,7 @@ _STABLE = 0.005  # relative standard error at which a point needs no more repeat
 _FASTEST = 4  # the fastest of so many parts of the repeats is believed
 _VISIT_S = 0.05  # a visit repeats shorter passes up to this, since in real use a pass follows its like,
 _MAX_PASSES = 4  # but no more often than this
+_FIRST_S = 0.5  # a first pass of this length is worked through, not spent on warming up
 
 
 class Progress(Protocol):
@@ -72,6 +73,7 @@ Key = tuple[Component, Phase, Shape]
 
 _INSIDE = (Component.EMBEDDING, Component.BLOCK, Component.HEAD)  # together, a whole pass
 _OUTSIDE = (Component.STEP,)
+_DIVIDED = (Component.ATTENTION, Component.MLP, Component.BLOCK)  # what a tensor shard has a share of
 
 
 def measure_profile(
@@ -118,9 +120,13 @@ def measure_profile(
     with _threads(threads), torch.inference_mode():
         report(0.0, budget_s, "building modules")
         cache_bytes = _cache_bytes(device)
-        excerpt = Excerpt(architecture, n_blocks=n_copies(architecture, cache_bytes), device=device)
+        shards = {n_shards: architecture.shard(n_shards) for n_shards in grid.shards}
+        excerpts = {
+            n_shards: Excerpt(shard, n_blocks=n_copies(shard, cache_bytes), device=device)
+            for n_shards, shard in shards.items()
+        }
         probe = CeilingProbe(architecture, device=device, cache_bytes=cache_bytes)
-        rounds = _Rounds(excerpt, grid, seed)
+        rounds = _Rounds(excerpts, grid, seed)
         report(0.0, budget_s, "warming up")
         probe.visit()  # its first product and pass are slow ones, and never the best
         rounds.warm_up()
@@ -148,8 +154,8 @@ def measure_profile(
 class _Rounds:
     """Visits points and remembers what each visit found."""
 
-    def __init__(self, excerpt: Excerpt, grid: Grid, seed: int) -> None:
-        self._excerpt = excerpt
+    def __init__(self, excerpts: Mapping[int, Excerpt], grid: Grid, seed: int) -> None:
+        self._excerpts = excerpts  # by how many shards make up a block
         self._random = random.Random(seed)
         # A generation is a visit of another kind: marked by its place in this tuple, not by its shape.
         self._visits: tuple[tuple[Shape, bool], ...] = (
@@ -160,14 +166,20 @@ class _Rounds:
         self._pass_s: dict[Shape, float] = {}
 
     def warm_up(self) -> None:
-        """Call everything once, so that kernels are chosen and memory mapped; learn how long passes take."""
+        """Call everything, so that kernels are chosen and memory mapped; learn how long passes take.
+
+        Short passes are called twice, since the first is a slow one; of long ones only one fits a visit
+        however slow it was.
+        """
         for shape, generates in self._visits:
+            excerpt = self._excerpts[shape.n_shards]
             if generates:
-                self._excerpt.time_steps(shape)
-            else:
-                self._excerpt.time_pass(shape)
-                times = self._excerpt.time_pass(shape)
-                self._pass_s[shape] = self._excerpt.pass_s(times)
+                excerpt.time_steps(shape)
+                continue
+            pass_s = excerpt.pass_s(excerpt.time_pass(shape))
+            if pass_s < _FIRST_S:
+                pass_s = excerpt.pass_s(excerpt.time_pass(shape))
+            self._pass_s[shape] = pass_s
 
     def spend(self, budget_s: float, report: Progress, between_rounds: Callable[[], object]) -> None:
         """Make full rounds, then rounds over the least certain points, until the budget is spent."""
@@ -188,30 +200,31 @@ class _Rounds:
     def points(self) -> tuple[Point, ...]:
         """Every point with its time, and what the grid predicts where a point was held out."""
         measured = [_point(key, found) for key, found in self._found.items()]
-        on_grid: defaultdict[tuple[Component, Phase], dict[GridPoint, float]] = defaultdict(dict)
+        on_grid: defaultdict[SurfaceKey, dict[GridPoint, float]] = defaultdict(dict)
         for point in measured:
             if not point.held_out:
-                on_grid[point.component, point.phase][point.at] = point.median_s
+                on_grid[point.of][point.at] = point.median_s
         surfaces = {key: Surface.through(values) for key, values in on_grid.items()}
         points = [
-            replace(point, predicted_s=float(surfaces[point.component, point.phase].at(*point.at)))
-            if point.held_out
-            else point
+            replace(point, predicted_s=float(surfaces[point.of].at(*point.at))) if point.held_out else point
             for point in measured
         ]
         order = list(Component)
-        return tuple(sorted(points, key=lambda p: (order.index(p.component), p.phase, *p.at)))
+        return tuple(sorted(points, key=lambda p: (p.n_shards, order.index(p.component), p.phase, *p.at)))
 
     def _visit(self, shape: Shape, generates: bool) -> None:
+        excerpt = self._excerpts[shape.n_shards]
         if generates:
-            first_s, further_s = self._excerpt.time_steps(shape)
+            first_s, further_s = excerpt.time_steps(shape)
             self._found[Component.STEP, Phase.PREFILL, shape].append(first_s)
-            decoding = replace(shape, n_new=1, n_context=shape.n_new)
-            self._found[Component.STEP, Phase.DECODE, decoding].append(further_s)
+            if further_s is not None:
+                decoding = replace(shape, n_new=1, n_context=shape.n_new)
+                self._found[Component.STEP, Phase.DECODE, decoding].append(further_s)
             return
         for _ in range(max(1, min(_MAX_PASSES, int(_VISIT_S / self._pass_s[shape])))):
-            for component, seconds in self._excerpt.time_pass(shape).items():
-                self._found[component, shape.phase, shape].append(seconds)
+            for component, seconds in excerpt.time_pass(shape).items():
+                if shape.n_shards == 1 or component in _DIVIDED:
+                    self._found[component, shape.phase, shape].append(seconds)
 
     def _is_stable(self) -> bool:
         return max(map(self._uncertainty, self._visits)) < _STABLE
@@ -223,7 +236,8 @@ class _Rounds:
     def _uncertainty(self, visit: tuple[Shape, bool]) -> float:
         """Relative standard error of a visit's time, all its components together."""
         shape, generates = visit
-        keys = [(c, shape.phase, shape) for c in (_OUTSIDE if generates else _INSIDE)]
+        inside = _INSIDE if shape.n_shards == 1 else (Component.BLOCK,)
+        keys = [(c, shape.phase, shape) for c in (_OUTSIDE if generates else inside)]
         points = [_point(key, self._found[key]) for key in keys]
         error_s = sum(point.spread_s / point.n_repeats**0.5 for point in points)
         return float(error_s / sum(point.median_s for point in points))
@@ -243,6 +257,7 @@ def _point(key: Key, seconds: Sequence[float]) -> Point:
         spread_s=float(upper - lower) / 2,
         n_repeats=len(seconds),
         held_out=shape.held_out,
+        n_shards=shape.n_shards,
     )
 
 

@@ -1,8 +1,9 @@
-"""What a decoder-only transformer is made of: parameters, FLOP, bytes, KV cache and activations.
+"""What a transformer is made of: parameters, FLOP, bytes, KV cache and activations; whole, or a shard of it.
 
 Everything here is arithmetic on a Hugging Face `config.json`; no framework is imported and no weight is
-ever loaded. Two families are read: Llama (with grouped-query attention) and GPT-2. All their blocks are
-alike, so that one block stands for every block.
+ever loaded. `edgesim.model.families` says which families are read. All blocks of a model have the same
+weights, so that one block stands for every block; where some blocks have a sliding window and others have
+not, it stands for their mean.
 """
 
 from __future__ import annotations
@@ -10,24 +11,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NamedTuple, Self, TypedDict
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.model.config import canonical, read_sizes, text_part
+from edgesim.model.families import FAMILIES, Family
 
 __all__ = [
     "DTYPE_BYTES",
-    "FAMILIES",
     "Architecture",
     "Component",
-    "Family",
     "FloatArray",
     "Slice",
     "Tokens",
@@ -38,15 +39,8 @@ FloatArray = NDArray[np.float64]
 Tokens = int | NDArray[np.int64]
 """Counts of tokens: one, or an array of them for which an array is wanted back."""
 
-Family = Literal["llama", "gpt2"]
-FAMILIES: tuple[Family, ...] = ("llama", "gpt2")
 DTYPE_BYTES: Mapping[str, int] = MappingProxyType({"float32": 4, "float16": 2, "bfloat16": 2})
 LOGIT_BYTES = 4  # transformers' generate casts the last logits to float32 before it chooses a token
-
-# Keys of a config.json that say where a checkpoint came from, not how large or fast the model is.
-_PROVENANCE_KEYS = frozenset(
-    {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version"}
-)
 
 
 class Component(StrEnum):
@@ -55,7 +49,8 @@ class Component(StrEnum):
     `BLOCK` is one transformer layer, `ATTENTION` and `MLP` its two halves, each with its normalisation and
     its residual addition. `EMBEDDING` is all that a forward pass does before its first block, `HEAD` the
     final normalisation and the vocabulary matrix on the last position, `STEP` the work per generated token
-    outside the forward pass: preparing inputs, processing logits, choosing the token.
+    outside the forward pass: preparing inputs, processing logits, choosing the token. An encoder's head is a
+    classifier on the state of the first token, and its step the work around the one pass.
     """
 
     EMBEDDING = "embedding"
@@ -125,7 +120,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Architecture:
-    r"""The shape of one decoder-only transformer in one number format.
+    r"""The shape of one transformer in one number format.
 
     FLOP and bytes per call, for a batch of :math:`b` sequences, each bringing :math:`n` new tokens to
     :math:`c` tokens already in the KV cache (prefill: :math:`n` = prompt, :math:`c = 0`; decode:
@@ -136,26 +131,51 @@ class Architecture:
     component FLOP                                           bytes moved
     ========= ============================================== =============================================
     embedding 0                                              rows gathered and written: ``(1 + r) b n h s``
-    attention ``2 b n P + 4 b q (n c + n (n + 1) / 2)``       weights, activations, KV read and written
+    attention ``2 b n P + 4 b q p``                           weights, activations, KV read and written
     mlp       ``2 b n P``                                    weights, activations
     block     attention + mlp                                attention + mlp
-    head      ``2 b v h`` (last position only)               weights, activations, logits
+    head      ``2 b P`` (one position only)                  weights, activations, logits
     step      0                                              logits read, cast to float32, searched
     ========= ============================================== =============================================
 
-    with :math:`h` the hidden size, :math:`q` = heads x head size, :math:`v` the vocabulary and :math:`r`
-    the number of tables looked up (2 in GPT-2, which adds a position table). The bracket of the attention
-    row is the number of (query, key) pairs that the causal mask leaves: query :math:`i` of the new tokens
-    sees :math:`c + i` keys, and each pair costs a product with the key and one with the value. Every weight
-    is read once a call; every matrix product reads its input and writes its output once; the scores of
+    with :math:`h` the hidden size, :math:`q` = heads x head size and :math:`r` the number of tables looked
+    up (2 in GPT-2, which adds a position table). :math:`p` is the number of (query, key) pairs that the mask
+    leaves, each of which costs a product with the key and one with the value: in a decoder, query :math:`i`
+    of the new tokens sees :math:`c + i` keys, or as many as its sliding window holds,
+    :math:`p = \sum_i \min(c + i, w)`; in an encoder every token sees all, :math:`p = n^2`. Every weight is
+    read once a call; every matrix product reads its input and writes its output once; the scores of
     attention never reach memory, as in a fused kernel.
 
+    **Encoders** (BERT and its like) answer in one pass over the text: nothing is generated, there is no KV
+    cache, and a request has one output token, which stands for the answer. Their head is a classifier on the
+    state of the first token.
+
+    **Sliding windows** bound the work of attention and what it reads. The memory of the KV cache counts
+    every token in every block all the same: what a server reserves that evicts nothing, and an upper bound
+    for one that does.
+
     Not modelled: the FLOP of normalisation, softmax, activation functions and residual additions (less than
-    one per cent of a block), and the rereading of what does not fit a cache.
+    one per cent of a block), the rereading of what does not fit a cache, and the eviction of cached tokens
+    that no window reaches any more.
+
+    Attributes
+    ----------
+    norms
+        Weights of the normalisations in the embedding, each attention half, each MLP half, and the head.
+    qk_norm
+        Weights of those of queries and keys, in each attention half.
+    n_position_rows, n_type_rows
+        Rows of the tables that are looked up beside the vocabulary's; 0 where there is none.
+    n_labels
+        Classes that an encoder's head tells apart.
+    window, n_windowed
+        Tokens that the sliding window holds, and how many blocks have one.
+    n_shards
+        The blocks are one of so many equal shards; see :meth:`shard`.
     """
 
     name: str
-    family: Family
+    family: str
     n_blocks: int
     hidden_size: int
     n_heads: int
@@ -169,14 +189,25 @@ class Architecture:
     dtype: str
     config: str
     """The Hugging Face config as canonical JSON text, less its provenance: text, so that it can be hashed."""
-    attention_bias: bool = False
-    mlp_bias: bool = False
+    is_causal: bool
+    norms: tuple[int, int, int, int]
+    qk_norm: int
+    qkv_bias: bool
+    out_bias: bool
+    mlp_bias: bool
+    head_bias: bool
+    n_position_rows: int
+    n_type_rows: int
+    n_labels: int
+    window: int | None
+    n_windowed: int
+    n_shards: int = 1
 
     # --- reading -----------------------------------------------------------------------------------------
 
     @classmethod
     def from_config(cls, config: Mapping[str, object], *, name: str, dtype: str) -> Self:
-        """Read the contents of a Hugging Face `config.json` of the Llama or the GPT-2 family.
+        """Read the contents of a Hugging Face `config.json`, or the language model's part of one.
 
         Raises
         ------
@@ -187,22 +218,12 @@ class Architecture:
             raise InputError(
                 f"model {name}: dtype {dtype!r} is not known; use one of {', '.join(DTYPE_BYTES)}"
             )
-        family = config.get("model_type")
-        text = json.dumps(
-            {key: config[key] for key in sorted(config) if key not in _PROVENANCE_KEYS}, separators=(",", ":")
-        )
-        if family == "llama":
-            return cls(name=name, dtype=dtype, config=text, **_read_llama(_Reader(config, name)))
-        if family == "gpt2":
-            return cls(name=name, dtype=dtype, config=text, **_read_gpt2(_Reader(config, name)))
-        raise InputError(
-            f"model {name}: its config says model_type {family!r}; edgesim reads {', '.join(FAMILIES)}. "
-            "Choose a model of one of these families."
-        )
+        config = text_part(config)
+        return cls(name=name, dtype=dtype, config=canonical(config), **read_sizes(config, name))
 
     @classmethod
-    def from_path(cls, path: Path, *, dtype: str) -> Self:
-        """Read a local model folder (its `config.json`) or a config file; the folder or file names the model.
+    def from_path(cls, path: Path, *, dtype: str, name: str | None = None) -> Self:
+        """Read a local model folder (its `config.json`) or a config file, which name the model if need be.
 
         Raises
         ------
@@ -210,23 +231,60 @@ class Architecture:
             If there is no such file, if it is not a JSON object, or for what :meth:`from_config` refuses.
         """
         file = path / "config.json" if path.is_dir() else path
-        try:
-            config = json.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
+        own_name = file.resolve().parent.name if file.name == "config.json" else file.stem
+        return cls.from_config(_read_json(file), name=name or own_name, dtype=dtype)
+
+    # --- shards ------------------------------------------------------------------------------------------
+
+    def shard(self, n_shards: int) -> Self:
+        """Return one of `n_shards` equal tensor shards: a model whose blocks are that part of each block.
+
+        A shard holds that share of the heads and of the MLP's width, at the full hidden size; its partial
+        results are to be summed with the others' after each half of a block. It holds whole groups of query
+        heads with the KV head that they share; where there are fewer KV heads than shards, several shards
+        hold the same one, so that their KV caches together are larger than the whole model's.
+        Normalisations, the embedding and the head are not divided: each belongs to a device entire.
+
+        Raises
+        ------
+        InputError
+            If the heads or the width cannot be divided so.
+        """
+        if n_shards == 1:
+            return self
+        if self.n_shards != 1 or n_shards < 1:
+            raise ValueError(f"a shard of 1/{n_shards} of a model of {self.n_shards} shards")
+        n_kv_heads, left_over = divmod(self.n_kv_heads, n_shards)
+        is_replicated = n_kv_heads == 0 and n_shards % self.n_kv_heads == 0
+        if self.n_heads % n_shards or self.mlp_size % n_shards or (left_over and not is_replicated):
             raise InputError(
-                f"no model config at {file} ({error.strerror}); give a folder that holds a Hugging Face "
-                "config.json, or the file itself"
-            ) from error
-        except ValueError as error:
-            raise InputError(f"{file} is not JSON text: {error}") from error
-        if not isinstance(config, dict):
-            raise InputError(
-                f"{file} holds a {type(config).__name__}; expected the JSON object of a config.json"
+                f"model {self.name} cannot be cut into {n_shards} equal tensor shards: it has {self.n_heads} "
+                f"heads on {self.n_kv_heads} KV heads and an MLP {self.mlp_size} wide. Choose one of "
+                f"{', '.join(map(str, self.possible_shards()))}"
             )
-        name = file.resolve().parent.name if file.name == "config.json" else file.stem
-        return cls.from_config(config, name=name, dtype=dtype)
+        return replace(
+            self,
+            n_heads=self.n_heads // n_shards,
+            n_kv_heads=max(1, n_kv_heads),
+            mlp_size=self.mlp_size // n_shards,
+            n_shards=n_shards,
+        )
+
+    def possible_shards(self) -> tuple[int, ...]:
+        """Into how many equal shards the model can be cut, up to one head each."""
+        return tuple(
+            n
+            for n in range(1, self.n_heads + 1)
+            if not (self.n_heads % n or self.mlp_size % n)
+            and (self.n_kv_heads % n == 0 or n % self.n_kv_heads == 0)
+        )
 
     # --- sizes -------------------------------------------------------------------------------------------
+
+    @property
+    def traits(self) -> Family:
+        """What the models of its family have in common."""
+        return FAMILIES[self.family]
 
     @property
     def whole(self) -> Slice:
@@ -246,25 +304,26 @@ class Architecture:
     def component_parameters(self, component: Component) -> int:
         """Parameters that one component reads; head and embedding both name a matrix that they share."""
         h = self.hidden_size
-        norm = h if self.family == "llama" else 2 * h  # RMSNorm scales; LayerNorm scales and shifts
+        in_embedding, in_attention, in_mlp, in_head = self.norms
         match component:
             case Component.EMBEDDING:
-                positions = self.max_context if self.family == "gpt2" else 0
-                return (self.vocab_size + positions) * h
+                return (self.vocab_size + self.n_position_rows + self.n_type_rows) * h + in_embedding
             case Component.ATTENTION:
                 queries, keys = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-                biases = queries + 2 * keys + h if self.attention_bias else 0
-                return norm + h * (queries + 2 * keys) + queries * h + biases
+                biases = (queries + 2 * keys) * self.qkv_bias + h * self.out_bias
+                return in_attention + self.qk_norm + 2 * h * (queries + keys) + biases
             case Component.MLP:
-                n_up = 2 if self.gated_mlp else 1
-                biases = n_up * self.mlp_size + h if self.mlp_bias else 0
-                return norm + (n_up + 1) * h * self.mlp_size + biases
+                n_in = 2 if self.gated_mlp else 1
+                biases = (n_in * self.mlp_size + h) * self.mlp_bias
+                return in_mlp + (n_in + 1) * h * self.mlp_size + biases
             case Component.BLOCK:
                 return self.component_parameters(Component.ATTENTION) + self.component_parameters(
                     Component.MLP
                 )
+            case Component.HEAD if self.is_causal:
+                return in_head + self.vocab_size * (h + self.head_bias)
             case Component.HEAD:
-                return norm + self.vocab_size * h
+                return in_head + (h + self.n_labels) * (h + 1)
             case Component.STEP:
                 return 0
 
@@ -279,12 +338,43 @@ class Architecture:
         return self.weight_bytes(ends) + sum(self.weight_bytes(Slice(p.first, p.last)) for p in held)
 
     def kv_bytes_per_token(self, n_blocks: int = 1) -> int:
-        """Bytes that one token leaves in the KV cache of so many blocks: a key and a value per KV head."""
-        return 2 * self.n_kv_heads * self.head_dim * self.dtype_bytes * n_blocks
+        """Bytes that one token leaves in the KV cache of so many blocks: a key and a value per KV head.
+
+        An encoder keeps none. Blocks with a sliding window count like others; see the class's own text.
+        """
+        return self._kv_bytes * n_blocks if self.is_causal else 0
 
     def activation_bytes(self, n_tokens: int) -> int:
         """Bytes of the hidden states of so many tokens: what travels from one stage to the next."""
         return self.hidden_size * self.dtype_bytes * n_tokens
+
+    def refusal(self, *, n_prompt_tokens: int, n_output_tokens: int, n_tokens: int) -> str | None:
+        """Say why the model cannot serve requests of up to such lengths; None where it can.
+
+        Parameters
+        ----------
+        n_prompt_tokens, n_output_tokens
+            The longest prompt and the longest answer.
+        n_tokens
+            The most that a prompt and its answer have together.
+        """
+        if not self.is_causal and n_output_tokens > 1:
+            return (
+                f"a request of {n_output_tokens} output tokens is drawn, but {self.name} is an encoder: it "
+                "answers in one pass and generates nothing, and the answer counts as 1 output token"
+            )
+        n_held = n_tokens if self.is_causal else n_prompt_tokens  # an encoder's answer is no part of the text
+        if n_held > self.max_context:
+            return (
+                f"a request of {n_held} tokens is drawn, more than the context of {self.name}, "
+                f"{self.max_context}"
+            )
+        return None
+
+    @property
+    def _kv_bytes(self) -> int:
+        """A key and a value of one token in one block."""
+        return 2 * self.n_kv_heads * self.head_dim * self.dtype_bytes
 
     def _parameters(self, part: Slice) -> int:
         n = part.n_blocks * self.component_parameters(Component.BLOCK)
@@ -327,136 +417,66 @@ class Architecture:
         nothing = np.zeros_like(n)
         match component:
             case Component.EMBEDDING:
-                n_tables = 2 if self.family == "gpt2" else 1
+                n_tables = 1 + (self.n_position_rows > 0) + (self.n_type_rows > 0)
                 return nothing, (1 + n_tables) * n_tokens * h * s
             case Component.ATTENTION:
                 queries, keys = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-                n_pairs = batch * (n * c + n * (n + 1) / 2)
-                flop = 2 * n_tokens * h * (2 * queries + 2 * keys) + 4 * queries * n_pairs
-                cache_bytes = (
-                    self.kv_bytes_per_token() * batch * (c + 2 * n)
-                )  # all is read, the new is written
+                n_pairs, n_cached = self._seen(n, c)
+                flop = 2 * n_tokens * h * (2 * queries + 2 * keys) + 4 * queries * batch * n_pairs
+                cache_bytes = self._kv_bytes * batch * (n_cached + 2 * n)  # the new are written, then read
                 # In and out of: the projections h -> q, k, v; attention q -> q; the projection q -> h.
                 activation_bytes = n_tokens * (2 * h + 4 * queries + 2 * keys) * s
                 return flop, weight_bytes + cache_bytes + activation_bytes
             case Component.MLP:
-                n_up = 2 if self.gated_mlp else 1
-                flop = 2 * n_tokens * (n_up + 1) * h * self.mlp_size
-                return flop, weight_bytes + n_tokens * (2 * h + (n_up + 1) * self.mlp_size) * s
+                n_in = 2 if self.gated_mlp else 1
+                flop = 2 * n_tokens * (n_in + 1) * h * self.mlp_size
+                return flop, weight_bytes + n_tokens * (2 * h + (n_in + 1) * self.mlp_size) * s
             case Component.BLOCK:
                 halves = [
                     self.work_arrays(half, batch=batch, n_new=n_new, n_context=n_context)
                     for half in (Component.ATTENTION, Component.MLP)
                 ]
                 return halves[0][0] + halves[1][0], halves[0][1] + halves[1][1]
-            case Component.HEAD:
+            case Component.HEAD if self.is_causal:
                 activation_bytes = (2 * n_tokens * h + batch * (h + self.vocab_size)) * s
                 return nothing + 2 * batch * h * self.vocab_size, weight_bytes + activation_bytes
+            case Component.HEAD:
+                n_weights = h * (h + self.n_labels)
+                return nothing + 2 * batch * n_weights, weight_bytes + nothing + batch * (3 * h) * s
             case Component.STEP:
-                return nothing, nothing + batch * self.vocab_size * (s + 2 * LOGIT_BYTES)
+                n_logits = self.vocab_size if self.is_causal else self.n_labels
+                return nothing, nothing + batch * n_logits * (s + 2 * LOGIT_BYTES)
+
+    def _seen(self, n: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Count (query, key) pairs of one sequence in one block, and the cached tokens that are read."""
+        if not self.is_causal:
+            return n * (c + n), c
+        n_pairs, n_cached = n * c + n * (n + 1) / 2, c
+        if self.window is not None:
+            share = self.n_windowed / self.n_blocks
+            n_within = np.clip(self.window - c, 0, n)  # new tokens before which all are still in the window
+            in_window = n_within * c + n_within * (n_within + 1) / 2 + (n - n_within) * self.window
+            n_pairs = (1 - share) * n_pairs + share * in_window
+            n_cached = (1 - share) * c + share * np.minimum(c, self.window)
+        return n_pairs, n_cached
 
     @cached_property
     def digest(self) -> str:
         """Identify the shape and the number format, whatever the model is called (SHA-256, hexadecimal)."""
-        return hashlib.sha256(f"{self.config}\n{self.dtype}".encode()).hexdigest()
+        shard = f"\n1/{self.n_shards}" if self.n_shards > 1 else ""
+        return hashlib.sha256(f"{self.config}\n{self.dtype}{shard}".encode()).hexdigest()
 
 
-class _Reader:
-    """The sizes in a config, read with messages that name the model and the key."""
-
-    __slots__ = ("_config", "_name")
-
-    def __init__(self, config: Mapping[str, object], name: str) -> None:
-        self._config, self._name = config, name
-
-    def size(self, *keys: str, default: int | None = None) -> int:
-        """Read a positive integer under the first of these keys that is present and not null."""
-        for key in keys:
-            value = self._config.get(key)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(
-                    f"model {self._name}: {key} is {value!r} in its config; expected a whole number >= 1"
-                )
-            return value
-        if default is None:
-            raise self.refuse(f"its config has no {keys[0]}; every Hugging Face config.json states it")
-        return default
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        value = self._config.get(key, default)
-        if not isinstance(value, bool):
-            raise self.refuse(f"{key} is {value!r} in its config; expected true or false")
-        return value
-
-    def refuse(self, message: str) -> InputError:
-        return InputError(f"model {self._name}: {message}")
-
-
-class _Shape(TypedDict):
-    """The fields of an architecture that its config decides."""
-
-    family: Family
-    n_blocks: int
-    hidden_size: int
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
-    mlp_size: int
-    gated_mlp: bool
-    vocab_size: int
-    max_context: int
-    tied_embeddings: bool
-    attention_bias: bool
-    mlp_bias: bool
-
-
-def _read_llama(config: _Reader) -> _Shape:
-    """Defaults as in transformers' LlamaConfig, for the keys that published configs leave out."""
-    hidden_size, n_heads = config.size("hidden_size"), config.size("num_attention_heads")
-    n_kv_heads = config.size("num_key_value_heads", default=n_heads)
-    if hidden_size % n_heads or n_heads % n_kv_heads:
-        raise config.refuse(
-            f"num_attention_heads {n_heads} must divide hidden_size {hidden_size}, and num_key_value_heads "
-            f"{n_kv_heads} must divide num_attention_heads"
-        )
-    return _Shape(
-        family="llama",
-        n_blocks=config.size("num_hidden_layers"),
-        hidden_size=hidden_size,
-        n_heads=n_heads,
-        n_kv_heads=n_kv_heads,
-        head_dim=config.size("head_dim", default=hidden_size // n_heads),
-        mlp_size=config.size("intermediate_size"),
-        gated_mlp=True,
-        vocab_size=config.size("vocab_size"),
-        max_context=config.size("max_position_embeddings"),
-        tied_embeddings=config.flag("tie_word_embeddings", default=False),
-        attention_bias=config.flag("attention_bias", default=False),
-        mlp_bias=config.flag("mlp_bias", default=False),
-    )
-
-
-def _read_gpt2(config: _Reader) -> _Shape:
-    """Read GPT-2's own key names, and the general ones that transformers takes for the same."""
-    hidden_size, n_heads = config.size("n_embd", "hidden_size"), config.size("n_head", "num_attention_heads")
-    if hidden_size % n_heads:
-        raise config.refuse(f"n_embd {hidden_size} is not a multiple of n_head {n_heads}")
-    if config.flag("add_cross_attention", default=False):
-        raise config.refuse("add_cross_attention is true; edgesim reads decoder-only models")
-    return _Shape(
-        family="gpt2",
-        n_blocks=config.size("n_layer", "num_hidden_layers"),
-        hidden_size=hidden_size,
-        n_heads=n_heads,
-        n_kv_heads=n_heads,
-        head_dim=hidden_size // n_heads,
-        mlp_size=config.size("n_inner", default=4 * hidden_size),
-        gated_mlp=False,
-        vocab_size=config.size("vocab_size"),
-        max_context=config.size("n_positions", "max_position_embeddings"),
-        tied_embeddings=config.flag("tie_word_embeddings", default=True),
-        attention_bias=True,
-        mlp_bias=True,
-    )
+def _read_json(file: Path) -> Mapping[str, object]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"no model config at {file} ({error.strerror}); give a folder that holds a Hugging Face "
+            "config.json, or the file itself"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{file} is not JSON text: {error}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{file} holds a {type(config).__name__}; expected the JSON object of a config.json")
+    return config

@@ -37,14 +37,16 @@ __all__ = [
     "Point",
     "Profile",
     "SummaryRow",
+    "SurfaceKey",
     "SurfaceTiming",
     "Timing",
+    "charged",
     "phase_of",
 ]
 
 Origin = Literal["measured", "scaled", "analytic"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MARGIN = 1.1
 """How far beyond the largest measured point a time may be asked for: up to ten per cent."""
 
@@ -71,7 +73,9 @@ class Timing(Protocol):
         """Where the times come from: this host, another host's scaled to this device, or formulas alone."""
         ...
 
-    def seconds(self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
+    def seconds(
+        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
         """Seconds of one pass through a slice, for every pair of the broadcast token counts.
 
         Parameters
@@ -85,6 +89,10 @@ class Timing(Protocol):
             New tokens of each sequence: the prompt's in prefill, 1 in decode.
         n_context
             Tokens of each sequence already in the KV cache before the pass.
+        n_shards
+            Of the blocks, one of so many tensor shards passes
+            (:meth:`edgesim.model.architecture.Architecture.shard`); embedding, head and generation step are
+            never divided. Summing up the shards' partial results is communication, and not part of it.
 
         Raises
         ------
@@ -93,8 +101,12 @@ class Timing(Protocol):
         """
         ...
 
-    def check(self, *, max_new: int, max_context: int) -> None:
-        """Raise a ProfileError unless prompts and contexts up to these can be charged, one by one."""
+    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
+        """Raise a ProfileError unless prompts and contexts up to these can be charged.
+
+        One by one, or in batches of up to `batch`; whole, or as one of `n_shards` shards. An encoder has no
+        contexts, and `max_context` does not matter to it.
+        """
         ...
 
 
@@ -117,6 +129,13 @@ class Point:
     n_repeats: int
     held_out: bool = False
     predicted_s: float | None = None
+    n_shards: int = 1
+    """Of how many equal tensor shards this is the time of one; 1: of the component entire."""
+
+    @property
+    def of(self) -> SurfaceKey:
+        """Which surface it belongs to."""
+        return SurfaceKey(self.component, self.phase, self.n_shards)
 
     @property
     def at(self) -> GridPoint:
@@ -145,9 +164,15 @@ class SummaryRow(NamedTuple):
     """Median of the relative spreads."""
     n_repeats: int
     """Of the least measured point."""
+    n_shards: int = 1
 
 
-SurfaceKey = tuple[Component, Phase]
+class SurfaceKey(NamedTuple):
+    """What one surface is of: a component in one phase, whole or one of its shards."""
+
+    component: Component
+    phase: Phase
+    n_shards: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,23 +210,31 @@ class Profile:
     # --- reading -----------------------------------------------------------------------------------------
 
     @cached_property
+    def shards(self) -> Mapping[int, Architecture]:
+        """The measured shards, by how many make up the model; 1 is the model itself."""
+        measured = sorted({1, *(point.n_shards for point in self.points)})
+        return MappingProxyType({n: self.architecture.shard(n) for n in measured})
+
+    @cached_property
     def surfaces(self) -> Mapping[SurfaceKey, Surface]:
         """The grid of each component and phase, without the held-out points."""
         found: dict[SurfaceKey, dict[GridPoint, float]] = defaultdict(dict)
         for point in self.points:
             if not point.held_out:
-                found[point.component, point.phase][point.at] = point.median_s
+                found[point.of][point.at] = point.median_s
         return MappingProxyType({key: Surface.through(values) for key, values in found.items()})
 
     def timing(self) -> SurfaceTiming:
         """Return what a device pays that is the very machine this profile was measured on."""
-        return SurfaceTiming(self.surfaces, "measured", f"the profile of {self.architecture.name}")
+        return SurfaceTiming(self.surfaces, "measured", self.architecture)
 
     def component_seconds(
-        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
         """Seconds of one call of one component, interpolated; refuses like :meth:`Timing.seconds`."""
-        return self.timing().component_seconds(component, batch=batch, n_new=n_new, n_context=n_context)
+        return self.timing().component_seconds(
+            component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards
+        )
 
     @property
     def held_out_error(self) -> HeldOutError:
@@ -225,13 +258,17 @@ class Profile:
         return HeldOutError(float(np.median(errors)), float(np.quantile(errors, 0.95)))
 
     def summary(self) -> list[SummaryRow]:
-        """One row per component, phase and batch size, in the order of a forward pass."""
-        groups: dict[tuple[Component, Phase, int], list[Point]] = defaultdict(list)
+        """One row per component, phase, batch size and shard, in the order of a forward pass."""
+        groups: dict[tuple[SurfaceKey, int], list[Point]] = defaultdict(list)
         for point in sorted(self.points, key=lambda point: (point.n_new, point.n_context)):
-            groups[point.component, point.phase, point.batch].append(point)
-        order = (list(Phase), list(Component))
-        ranked = sorted(groups, key=lambda key: (order[0].index(key[1]), key[2], order[1].index(key[0])))
-        return [_summarise(key, groups[key]) for key in ranked]
+            groups[point.of, point.batch].append(point)
+        phases, components = list(Phase), list(Component)
+
+        def rank(group: tuple[SurfaceKey, int]) -> tuple[int, ...]:
+            (component, phase, n_shards), batch = group
+            return n_shards, phases.index(phase), batch, components.index(component)
+
+        return [_summarise(*group, groups[group]) for group in sorted(groups, key=rank)]
 
     # --- the file ----------------------------------------------------------------------------------------
 
@@ -322,6 +359,7 @@ _POINT_SCHEMA = pa.schema(
         pa.field("n_repeats", pa.int64(), nullable=False),
         pa.field("held_out", pa.bool_(), nullable=False),
         pa.field("predicted_s", pa.float64()),
+        pa.field("n_shards", pa.int64(), nullable=False),
     ]
 )
 
@@ -331,17 +369,17 @@ def _point(row: Mapping[str, Any]) -> Point:
     return Point(**values | {"component": Component(row["component"]), "phase": Phase(row["phase"])})
 
 
-def _summarise(key: tuple[Component, Phase, int], points: Sequence[Point]) -> SummaryRow:
-    component, phase, batch = key
-    n_tokens = [point.n_context if phase is Phase.DECODE else point.n_new for point in points]
+def _summarise(of: SurfaceKey, batch: int, points: Sequence[Point]) -> SummaryRow:
+    n_tokens = [point.n_context if of.phase is Phase.DECODE else point.n_new for point in points]
     return SummaryRow(
-        component,
-        phase,
+        of.component,
+        of.phase,
         batch,
         (n_tokens[0], n_tokens[-1]),
         (points[0].median_s, points[-1].median_s),
         float(np.median([point.spread_s / point.median_s for point in points])),
         min(point.n_repeats for point in points),
+        of.n_shards,
     )
 
 
@@ -349,35 +387,36 @@ def _summarise(key: tuple[Component, Phase, int], points: Sequence[Point]) -> Su
 class SurfaceTiming:
     """A :class:`Timing` that reads surfaces: the measured ones, or the same scaled to another device.
 
+    Between two measured batch sizes times are interpolated like between two lengths; below the smallest and
+    beyond the largest they are refused.
+
     Attributes
     ----------
     surfaces
-        For each component and phase.
+        For each component and phase, and each shard that was measured.
     origin
         Where the values come from.
-    source
-        Names the profile in messages.
+    architecture
+        The model they are of.
     """
 
     surfaces: Mapping[SurfaceKey, Surface]
     origin: Origin
-    source: str
+    architecture: Architecture
 
-    def seconds(self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
+    def seconds(
+        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
         """Sum the blocks and the ends that the slice holds; see :meth:`Timing.seconds`."""
-        charged = [(part.n_blocks, Component.BLOCK)]
-        charged += [(1, Component.EMBEDDING)] if part.embedding else []
-        charged += [(1, Component.HEAD), (1, Component.STEP)] if part.head else []
         total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
-        for n_times, component in charged:
-            if n_times:
-                total = total + n_times * self.component_seconds(
-                    component, batch=batch, n_new=n_new, n_context=n_context
-                )
+        for n_times, component, shards in charged(part, n_shards):
+            total = total + n_times * self.component_seconds(
+                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=shards
+            )
         return total
 
     def component_seconds(
-        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
         """Seconds of one call of one component, wherever each pair of token counts puts it."""
         news, contexts = np.broadcast_arrays(np.asarray(n_new, np.int64), np.asarray(n_context, np.int64))
@@ -385,7 +424,7 @@ class SurfaceTiming:
         total = np.zeros(news.shape)
         for phase, chosen in ((Phase.DECODE, decodes), (Phase.PREFILL, ~decodes)):
             if np.any(chosen):
-                surface = self._surface(component, phase)
+                surface = self._surface(SurfaceKey(component, phase, n_shards))
                 n_new_here, n_context_here = news[chosen], contexts[chosen]
                 if (
                     component is Component.STEP
@@ -396,21 +435,34 @@ class SurfaceTiming:
                 total[chosen] = surface.at(batch, n_new_here, n_context_here)
         return total
 
-    def check(self, *, max_new: int, max_context: int) -> None:
+    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
         """Refuse lengths beyond the measured ones; see :meth:`Timing.check`."""
-        asked = [(Phase.PREFILL, max_new, 0)] + ([(Phase.DECODE, 1, max_context)] if max_context else [])
+        asked = [(Phase.PREFILL, max_new, 0)]
+        if max_context and self.architecture.is_causal:
+            asked.append((Phase.DECODE, 1, max_context))
         for phase, n_new, n_context in asked:
-            surface = self._surface(Component.BLOCK, phase)
-            self._refuse_beyond(surface, phase, 1, np.array([n_new]), np.array([n_context]))
+            surface = self._surface(SurfaceKey(Component.BLOCK, phase, n_shards))
+            for size in {1, batch}:
+                self._refuse_beyond(surface, phase, size, np.array([n_new]), np.array([n_context]))
 
-    def _surface(self, component: Component, phase: Phase) -> Surface:
+    @property
+    def _source(self) -> str:
+        return f"the profile of {self.architecture.name}"
+
+    def _surface(self, key: SurfaceKey) -> Surface:
         try:
-            return self.surfaces[component, phase]
+            return self.surfaces[key]
         except KeyError:
-            raise ProfileError(
-                f"{self.source} has no {phase} times of the {component}; measure again with a grid that "
-                f"covers {phase}"
-            ) from None
+            raise ProfileError(f"{self._source} has no {self._missing(key)}") from None
+
+    def _missing(self, key: SurfaceKey) -> str:
+        shard = f" of 1/{key.n_shards} of" if key.n_shards > 1 else " of"
+        missing = f"{key.phase} times{shard} the {key.component}; "
+        if key.phase is Phase.DECODE and not self.architecture.is_causal:
+            return missing + "an encoder answers in one pass: ask for 1 output token"
+        if key.n_shards > 1:
+            return missing + f"measure again with --shard {key.n_shards} (a grid whose shards have it)"
+        return missing + f"measure again with a grid that covers {key.phase}"
 
     def _refuse_beyond(
         self, surface: Surface, phase: Phase, batch: int, news: NDArray[np.int64], contexts: NDArray[np.int64]
@@ -424,7 +476,15 @@ class SurfaceTiming:
             largest = int(axis[-1])
             if value > largest * margin or (what == "batch size" and value < axis[0]):
                 raise ProfileError(
-                    f"{self.source}: asked for a {phase} with {what} = {value}, but it was measured from "
+                    f"{self._source}: asked for a {phase} with {what} = {value}, but it was measured from "
                     f"{int(axis[0])} to {largest} and is trusted to {int(largest * margin)}; measure again "
                     "with a larger grid, or ask for less"
                 )
+
+
+def charged(part: Slice, n_shards: int) -> list[tuple[int, Component, int]]:
+    """List what a pass through a slice calls: how often, which component, and of how many shards one."""
+    calls = [(part.n_blocks, Component.BLOCK, n_shards)] if part.n_blocks else []
+    calls += [(1, Component.EMBEDDING, 1)] if part.embedding else []
+    calls += [(1, Component.HEAD, 1), (1, Component.STEP, 1)] if part.head else []
+    return calls

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgesim.model.architecture import Architecture, Component, FloatArray, Slice, Tokens
 from edgesim.model.ceilings import Ceilings
-from edgesim.model.profile import Origin, Phase, Profile, SurfaceKey, SurfaceTiming
+from edgesim.model.profile import Origin, Profile, SurfaceKey, SurfaceTiming, charged
 from edgesim.model.surface import Surface
 
 __all__ = ["AnalyticTiming", "Ceilings", "ScaledTiming"]
@@ -48,48 +48,53 @@ class ScaledTiming:
 
     def __post_init__(self) -> None:
         scaled = {key: self._scaled(key, surface) for key, surface in self.profile.surfaces.items()}
-        source = f"the profile of {self.profile.architecture.name}"
         # A frozen value may set its derived field only so.
-        object.__setattr__(self, "_timing", SurfaceTiming(scaled, self.origin, source))
+        object.__setattr__(self, "_timing", SurfaceTiming(scaled, self.origin, self.profile.architecture))
 
-    def seconds(self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
+    def seconds(
+        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
         """Sum the slice's components; see :meth:`edgesim.model.profile.Timing.seconds`."""
-        return self._timing.seconds(part, batch=batch, n_new=n_new, n_context=n_context)
+        return self._timing.seconds(part, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards)
 
     def component_seconds(
-        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
         """Seconds of one call of one component on the target."""
-        return self._timing.component_seconds(component, batch=batch, n_new=n_new, n_context=n_context)
+        return self._timing.component_seconds(
+            component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards
+        )
 
-    def check(self, *, max_new: int, max_context: int) -> None:
+    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
         """Refuse lengths beyond the profile's; see :meth:`edgesim.model.profile.Timing.check`."""
-        self._timing.check(max_new=max_new, max_context=max_context)
+        self._timing.check(max_new=max_new, max_context=max_context, batch=batch, n_shards=n_shards)
 
     def _scaled(self, key: SurfaceKey, surface: Surface) -> Surface:
         """Scale the values at the grid's points; between them the target is interpolated as the host is."""
-        component, phase = key
+        component = key.component
         if self.target == self.profile.ceilings:
             return surface
         if component is Component.STEP:
             host_s, target_s = self.profile.ceilings.overhead_s, self.target.overhead_s
             return surface.with_seconds(surface.seconds * (target_s / host_s if host_s else 1.0))
         if component is not Component.BLOCK:
-            return self._scaled_component(component, surface, share=1.0)
-        host = self._halves(phase)
-        target = [self._scaled_component(half, host[half], share=0.5) for half in _HALVES]
+            return self._scaled_component(key, surface, share=1.0)
+        host = self._halves(key)
+        target = [
+            self._scaled_component(key._replace(component=half), host[half], share=0.5) for half in _HALVES
+        ]
         host_total = sum((host[half].seconds for half in _HALVES), np.zeros(1))
         target_total = sum((half.seconds for half in target), np.zeros(1))
         return surface.with_seconds(surface.seconds * target_total / host_total)
 
-    def _halves(self, phase: Phase) -> Mapping[Component, Surface]:
-        return {half: self.profile.surfaces[half, phase] for half in _HALVES}
+    def _halves(self, key: SurfaceKey) -> Mapping[Component, Surface]:
+        return {half: self.profile.surfaces[key._replace(component=half)] for half in _HALVES}
 
-    def _scaled_component(self, component: Component, surface: Surface, *, share: float) -> Surface:
+    def _scaled_component(self, key: SurfaceKey, surface: Surface, *, share: float) -> Surface:
         """Apply the formula to one component that has `share` of a call's overhead."""
-        host, target, architecture = self.profile.ceilings, self.target, self.profile.architecture
+        host, target, architecture = self.profile.ceilings, self.target, self.profile.shards[key.n_shards]
         work = [
-            architecture.work(component, batch=batch, n_new=n_new, n_context=n_context)
+            architecture.work(key.component, batch=batch, n_new=n_new, n_context=n_context)
             for batch, n_new, n_context in surface.grid()
         ]
         flop = np.array([w.flop for w in work]).reshape(surface.seconds.shape)
@@ -116,26 +121,26 @@ class AnalyticTiming:
     ceilings: Ceilings
     origin: ClassVar[Origin] = "analytic"
 
-    def seconds(self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
+    def seconds(
+        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
         """Sum the slice's components; see :meth:`edgesim.model.profile.Timing.seconds`."""
-        charged = [(part.n_blocks, Component.BLOCK)]
-        charged += [(1, Component.EMBEDDING)] if part.embedding else []
-        charged += [(1, Component.HEAD), (1, Component.STEP)] if part.head else []
         total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
-        for n_times, component in charged:
+        for n_times, component, shards in charged(part, n_shards):
             total = total + n_times * self.component_seconds(
-                component, batch=batch, n_new=n_new, n_context=n_context
+                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=shards
             )
         return total
 
     def component_seconds(
-        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Seconds of one call of one component at the ceilings."""
-        flop, moved_bytes = self.architecture.work_arrays(
+        """Seconds of one call of one component, or of one shard of it, at the ceilings."""
+        flop, moved_bytes = self.architecture.shard(n_shards).work_arrays(
             component, batch=batch, n_new=n_new, n_context=n_context
         )
         return self.ceilings.roofline_s(flop, moved_bytes) + self.ceilings.overhead_s
 
-    def check(self, *, max_new: int, max_context: int) -> None:
-        """Formulas know no measured range: any length can be charged."""
+    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
+        """Formulas know no measured range: any length can be charged, and any shard that there is."""
+        self.architecture.shard(n_shards)

@@ -74,6 +74,12 @@ class LatencyProblem:
         Room for weights and caches.
     block_bytes : [n_blocks]
         Room that each block takes.
+    weight_room_bytes : [n_devices], optional
+        Room for weights alone, where loading them takes more than holding them does: a second limit beside
+        ``memory_bytes``. None: no such limit.
+    block_weight_bytes : [n_blocks], optional
+        What counts against that limit of each block; None: all of ``block_bytes``. Embedding and head count
+        whole.
     starter
         Device that requests start from. None lets the planner choose it.
     first_block_at_starter
@@ -95,6 +101,8 @@ class LatencyProblem:
     hop_s: FloatArray
     memory_bytes: IntArray
     block_bytes: IntArray
+    weight_room_bytes: IntArray | None = None
+    block_weight_bytes: IntArray | None = None
     starter: int | None = None
     first_block_at_starter: bool = True
     embedding_s: FloatArray = field(default_factory=_nothing)
@@ -120,6 +128,11 @@ class LatencyProblem:
         self._freeze("block_bytes", np.int64, n_blocks)
         self._freeze("embedding_s", np.float64, n_devices)
         self._freeze("head_s", np.float64, n_devices)
+        if self.weight_room_bytes is not None:
+            self._freeze("weight_room_bytes", np.int64, n_devices)
+            if self.block_weight_bytes is None:
+                object.__setattr__(self, "block_weight_bytes", self.block_bytes)
+            self._freeze("block_weight_bytes", np.int64, n_blocks)
         if self.return_s is not None:
             self._freeze("return_s", np.float64, n_devices, n_devices)
 
@@ -170,11 +183,22 @@ class LatencyProblem:
         """Time to bring the answer from the last device to the starter; none where they are one."""
         return float(self.back_s[last, starter])
 
+    @property
+    def limits(self) -> tuple[tuple[IntArray, IntArray], ...]:
+        """Every limit on what a device may hold: room by device, and what each block takes of it."""
+        memory = (self.memory_bytes, self.block_bytes)
+        if self.weight_room_bytes is None or self.block_weight_bytes is None:
+            return (memory,)
+        return (memory, (self.weight_room_bytes, self.block_weight_bytes))
+
     def taken_bytes(self, stages: tuple[Stage, ...]) -> dict[int, int]:
         """Room that a chain takes on each of its devices."""
+        return self._taken_bytes(stages, self.block_bytes)
+
+    def _taken_bytes(self, stages: tuple[Stage, ...], block_bytes: IntArray) -> dict[int, int]:
         taken: Counter[int] = Counter()
         for stage in stages:
-            taken[stage.device] += int(self.block_bytes[stage.first : stage.last].sum())
+            taken[stage.device] += int(block_bytes[stage.first : stage.last].sum())
         taken[stages[0].device] += self.embedding_bytes
         taken[stages[0 if self.head_at == "starter" else -1].device] += self.head_bytes
         return dict(taken)
@@ -182,7 +206,9 @@ class LatencyProblem:
     def fits(self, stages: tuple[Stage, ...]) -> bool:
         """Whether every device on the chain has room for all that it holds."""
         return all(
-            n_bytes <= self.memory_bytes[device] for device, n_bytes in self.taken_bytes(stages).items()
+            n_bytes <= room_bytes[device]
+            for room_bytes, block_bytes in self.limits
+            for device, n_bytes in self._taken_bytes(stages, block_bytes).items()
         )
 
     def cost_s(self, stages: tuple[Stage, ...]) -> float:

@@ -37,6 +37,7 @@ from typing import NamedTuple
 from edgesim.errors import PlacementError
 from edgesim.planning.chain import Chain, LatencyProblem, Stage
 from edgesim.planning.lattice import Lattice, Relaxation, Step, alike, best_relaxation
+from edgesim.planning.shortage import no_room
 
 __all__ = ["latency"]
 
@@ -66,7 +67,7 @@ def latency(problem: LatencyProblem, *, max_states: int = MAX_STATES) -> Chain:
         better = _best_chain(rough, math.inf if best is None else best.cost_s, max_states)
         best = problem.chain(better) if better else best
     if best is None:
-        raise PlacementError(_no_room(problem))
+        raise PlacementError(no_room(problem, "latency"))
     return best
 
 
@@ -230,32 +231,3 @@ def _gave_up(bound_s: float, best: _State | None, graph: _Graph, max_states: int
         "expected fewer devices that differ, or more memory: give the partition as an explicit list, "
         "leave devices out, or choose another partition"
     )
-
-
-def _no_room(problem: LatencyProblem) -> str:
-    starters = range(problem.n_devices) if problem.starter is None else [problem.starter]
-    ends_bytes = problem.embedding_bytes + (problem.head_bytes if problem.head_at == "starter" else 0)
-    least_bytes = ends_bytes + (int(problem.block_bytes[0]) if problem.first_block_at_starter else 0)
-    most_bytes = max(int(problem.memory_bytes[starter]) for starter in starters)
-    if most_bytes < least_bytes:
-        return (
-            f"latency partition: the starter needs {_gb(least_bytes)} for embedding, head and the block that "
-            f"it must hold, and has room for {_gb(most_bytes)}; expected them to fit: choose a larger "
-            "starter, or a smaller dtype"
-        )
-    lattices = [Lattice.of(problem, starter) for starter in starters]
-    n_held = max(
-        sum(held * len(group) for held, group in zip(lattice.capacity, lattice.members, strict=True))
-        for lattice in lattices
-    )
-    return (
-        f"latency partition: no chain of devices fits: the model needs {_gb(problem.needed_bytes)}, the "
-        f"{problem.n_devices} devices have room for {_gb(int(problem.memory_bytes.sum()))} in all, and in "
-        f"whole blocks for at most {n_held} of the {problem.n_blocks}; expected room for every block, on "
-        "devices with a route between them: add devices or memory, use a smaller dtype, or admit fewer "
-        "requests at once"
-    )
-
-
-def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.3g} GB"

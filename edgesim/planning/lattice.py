@@ -48,10 +48,20 @@ class Lattice:
     capacity: tuple[int, ...]
 
     @classmethod
-    def of(cls, problem: LatencyProblem, starter: int) -> Lattice:
-        """Group the devices and tabulate what each class can hold, and in what time."""
+    def of(cls, problem: LatencyProblem, starter: int, apart: FloatArray | None = None) -> Lattice:
+        """Group the devices and tabulate what each class can hold, and in what time.
+
+        Devices with different values of ``apart`` [n_devices] are not alike, whatever else they share.
+        """
         others = [device for device in range(problem.n_devices) if device != starter]
-        members = ((starter,), *alike(problem, others, starter))
+        groups = alike(problem, others, starter)
+        if apart is not None:
+            groups = [
+                tuple(device for device in group if apart[device] == value)
+                for group in groups
+                for value in dict.fromkeys(float(apart[device]) for device in group)
+            ]
+        members = ((starter,), *groups)
         first = [group[0] for group in members]
         start_s = float(problem.embedding_s[starter])
         end_s = problem.back_s[first, starter]
@@ -234,7 +244,8 @@ def _exchangeable(problem: LatencyProblem, a: int, b: int, starter: int | None) 
     else:
         ends = same(problem.back_s[:, starter]) and (problem.head_at == "starter" or same(problem.head_s))
     blocks = np.array_equal(problem.block_s[a], problem.block_s[b])
-    return ends and blocks and same(problem.memory_bytes) and unmoved(problem.hop_s)
+    room = all(same(room_bytes) for room_bytes, _ in problem.limits)
+    return ends and blocks and room and unmoved(problem.hop_s)
 
 
 def _hop_s(problem: LatencyProblem, members: Sequence[tuple[int, ...]]) -> FloatArray:
@@ -249,19 +260,20 @@ def _hop_s(problem: LatencyProblem, members: Sequence[tuple[int, ...]]) -> Float
 def _run_s(problem: LatencyProblem, members: Sequence[tuple[int, ...]]) -> FloatArray:
     n = problem.n_blocks
     first, end = np.arange(n + 1)[:, None], np.arange(n + 1)[None, :]
-    before_bytes = np.concatenate([[0], np.cumsum(problem.block_bytes)])
-    taken_bytes = before_bytes[end] - before_bytes[first]
-    if problem.head_at == "last":
-        taken_bytes = taken_bytes + np.where(end == n, problem.head_bytes, 0)
+    ends_bytes = problem.embedding_bytes + (problem.head_bytes if problem.head_at == "starter" else 0)
     runs_s = []
     for index, group in enumerate(members):
         before_s = np.concatenate([[0.0], np.cumsum(problem.block_s[group[0]])])
-        room_bytes, possible = int(problem.memory_bytes[group[0]]), end > first
+        possible = end > first
         if index == 0:
-            room_bytes -= problem.embedding_bytes
-            room_bytes -= problem.head_bytes if problem.head_at == "starter" else 0
             possible = (first == 0) & (end >= int(problem.first_block_at_starter))
-        possible = possible & (taken_bytes <= room_bytes)
+        for all_room_bytes, block_bytes in problem.limits:
+            before_bytes = np.concatenate([[0], np.cumsum(block_bytes)])
+            taken_bytes = before_bytes[end] - before_bytes[first]
+            if problem.head_at == "last":
+                taken_bytes = taken_bytes + np.where(end == n, problem.head_bytes, 0)
+            room_bytes = int(all_room_bytes[group[0]]) - (ends_bytes if index == 0 else 0)
+            possible = possible & (taken_bytes <= room_bytes)
         runs_s.append(np.where(possible, before_s[end] - before_s[first], math.inf))
     return np.array(runs_s)
 

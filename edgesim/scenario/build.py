@@ -10,12 +10,13 @@ from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
 from edgesim.rng import Streams
 from edgesim.scenario.check import architecture, find_problems, known_kinds, sources
+from edgesim.scenario.demand import demand
 from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.problems import ProblemsError
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.schema_topology import DeviceEntry
 from edgesim.scenario.topology import Layout, Node, lay_out
-from edgesim.workload.requests import Extent, Workload
+from edgesim.workload.requests import Demand, Extent
 
 __all__ = ["build_world", "extent", "kinds_used", "workload"]
 
@@ -61,8 +62,8 @@ def kinds_used(scenario: Scenario) -> dict[str, DeviceKind]:
     return {node.kind: known[node.kind] for node in layout.nodes.values() if node.kind}
 
 
-def workload(scenario: Scenario) -> Workload:
-    """Return the law of the scenario's requests."""
+def workload(scenario: Scenario) -> Demand:
+    """Return the scenario's requests, of whatever kind."""
     return _workload(scenario, _checked_layout(scenario))
 
 
@@ -74,36 +75,47 @@ def extent(scenario: Scenario) -> Extent:
     Raises
     ------
     ScenarioError
-        If a request is longer than the model's context.
+        If a request is longer than the model's context, or asks an encoder for more than its one answer.
     """
     law, model = workload(scenario), architecture(scenario)
-    drawn = [law.extent(Streams(scenario.seed, number)) for number in range(scenario.replications)]
+    replications = range(scenario.replications if law.is_random else 1)
+    drawn = [law.extent(Streams(scenario.seed, number)) for number in replications]
     largest = Extent(*map(max, zip(*drawn, strict=True)))
-    if largest.n_tokens > model.max_context:
-        raise ScenarioError(
-            f"{scenario.origin.name}: $.workload: a request of {largest.n_tokens} tokens is drawn, more than "
-            f"the context of {model.name}, {model.max_context}; give the lengths a 'max'"
-        )
+    refused = model.refusal(
+        n_prompt_tokens=largest.n_prompt_tokens,
+        n_output_tokens=largest.n_output_tokens,
+        n_tokens=largest.n_tokens,
+    )
+    if refused is not None:
+        raise ScenarioError(f"{scenario.origin.name}: $.workload: {refused}; {_shorter(scenario)}")
     return largest
 
 
 def _checked_layout(scenario: Scenario) -> Layout:
-    layout = lay_out(scenario.topology, seed=scenario.seed)
+    layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
     if layout.problems or not layout.device_ids:
         raise ProblemsError(find_problems(scenario))
     return layout
 
 
-def _workload(scenario: Scenario, layout: Layout) -> Workload:
-    entry = scenario.workload
-    return Workload(
-        arrivals=entry.arrivals.law(),
-        prompt_tokens=entry.prompt_tokens.law(),
-        output_tokens=entry.output_tokens.law(),
+def _workload(scenario: Scenario, layout: Layout) -> Demand:
+    return demand(
+        scenario.workload,
         sources=sources(scenario, layout),
         horizon_s=scenario.horizon_s,
-        n_requests=entry.requests,
+        folder=scenario.origin.folder,
     )
+
+
+def _shorter(scenario: Scenario) -> str:
+    """Say how requests get shorter."""
+    if scenario.workload.trace is not None:
+        return (
+            "give the trace 'max_prompt' and 'max_output', and say in 'clip' what happens to longer requests"
+        )
+    if scenario.workload.sessions is not None:
+        return "give the lengths a 'max', or the sessions 'max_history'"
+    return "give the lengths a 'max'"
 
 
 def _device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
@@ -113,6 +125,7 @@ def _device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
         kind=node.kind,
         memory_bytes=kind.memory_bytes.value,
         process_bytes=kind.process_bytes.value,
+        load_copies=1.0 if kind.load_copies is None else kind.load_copies.value,
         timing=timing,
         power=kind.power_values(),
         endpoint=kind.endpoint_values(),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 
-from edgesim.errors import InputError
+from edgesim.errors import InputError, WorkloadError
+from edgesim.measure.hub import hub_architecture, is_hub_id
 from edgesim.model.architecture import Architecture
 from edgesim.nearest import suggest
 from edgesim.scenario import catalogue
 from edgesim.scenario.contenders import contenders_or_problems
+from edgesim.scenario.demand import demand
 from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.problems import Problem
+from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import Layout, lay_out
 
@@ -20,10 +22,11 @@ __all__ = ["architecture", "find_problems", "known_kinds", "named_architecture",
 
 def find_problems(scenario: Scenario) -> list[Problem]:
     """Return every mistake that the schema alone cannot see, in no particular order."""
-    layout = lay_out(scenario.topology, seed=scenario.seed)
+    layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
     problems = [*layout.problems, *_model_problems(scenario), *_profile_problems(scenario)]
     problems += _kind_problems(scenario, layout)
     problems += _source_problems(scenario, layout)
+    problems += _workload_problems(scenario)
     if not scenario.strategies:
         problems.append(Problem(("strategies",), "no strategies; list at least one, such as {use: local}"))
     problems += contenders_or_problems(scenario)[1]
@@ -58,12 +61,15 @@ def architecture(scenario: Scenario) -> Architecture:
 
 
 def named_architecture(name: str, *, dtype: str, folder: FilePath | None = None) -> Architecture:
-    """Read a model by its name in the catalogue, or by the path of its config, relative to `folder`.
+    """Read a model by its name in the catalogue, by its path relative to `folder`, or from the Hub.
+
+    The Hugging Face Hub is asked only where the name looks like ``organisation/model`` and nothing on this
+    machine matches.
 
     Raises
     ------
     InputError
-        If it is neither, or of a family that edgesim does not read.
+        If there is no such model, or it is of a family that edgesim does not read.
     """
     models = catalogue.models()
     if name in models:
@@ -71,6 +77,8 @@ def named_architecture(name: str, *, dtype: str, folder: FilePath | None = None)
     path = (folder or FilePath()) / FilePath(name).expanduser()
     if path.exists():
         return Architecture.from_path(path, dtype=dtype)
+    if is_hub_id(name):
+        return hub_architecture(name, dtype=dtype)
     raise InputError(
         f"no model '{name}' in the catalogue, and no such folder or file; {suggest(name, models)}"
     )
@@ -89,7 +97,15 @@ def _model_problems(scenario: Scenario) -> Iterator[Problem]:
     except InputError as error:
         yield Problem(("model", "architecture"), str(error))
         return
-    longest = [scenario.workload.prompt_tokens.law().longest, scenario.workload.output_tokens.law().longest]
+    lengths = (scenario.workload.prompt_tokens, scenario.workload.output_tokens)
+    longest = [None if length is None else length.law().longest for length in lengths]
+    if not model.is_causal:
+        if longest[1] is not None and longest[1] > 1:
+            yield Problem(
+                ("workload", "output_tokens"),
+                f"{model.name} is an encoder: its one answer counts as 1 output token; write 1",
+            )
+        longest[1] = 0  # the answer is no part of the text
     if sum(length or 0 for length in longest) > model.max_context:
         yield Problem(
             ("workload",),
@@ -116,11 +132,15 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             )
         return
     known = known_kinds(scenario)
-    entries = {(node.path, node.kind) for node in layout.nodes.values() if node.kind}
-    for path, name in sorted(entries, key=str):
+    entries: dict[tuple[Path, str], str] = {}
+    for node in layout.nodes.values():
+        if node.kind:
+            entries.setdefault((node.path, node.kind), node.id)
+    for (path, name), node_id in sorted(entries.items(), key=str):
         path = (*path, "kinds" if path[-1] == "generate" else "kind")
         if name not in known:
-            yield Problem(path, f"no device kind '{name}'; {suggest(name, known)} (edgesim list devices)")
+            of = f"node '{node_id}': " if path[-2] == "file" else ""
+            yield Problem(path, f"{of}no device kind '{name}'; {suggest(name, known)} (edgesim list devices)")
             continue
         kind, dtype = known[name], scenario.model.dtype
         if kind.is_profiled_host and scenario.profile.use == "analytic":
@@ -131,6 +151,17 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             yield Problem(
                 path, f"kind '{name}' has no compute rate for {dtype}; add one, or choose another dtype"
             )
+
+
+def _workload_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Find out whether the workload can be made at all; its sources are somebody else's to check."""
+    entry = scenario.workload
+    try:
+        demand(entry, sources=("anywhere",), horizon_s=scenario.horizon_s, folder=scenario.origin.folder)
+    except WorkloadError as error:
+        yield Problem(("workload", "trace", "file"), str(error))
+    except InputError as error:
+        yield Problem(("workload", "trace") if entry.trace is not None else ("workload",), str(error))
 
 
 def _source_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:

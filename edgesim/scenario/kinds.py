@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -17,6 +17,7 @@ from edgesim.scenario.section import Section, refuse
 __all__ = ["ComputeFigures", "DeviceKind", "EndpointFigures", "Figure", "PowerFigures"]
 
 Q = TypeVar("Q")
+Copies = Annotated[float, Field(ge=1)]
 
 
 class Figure(Section, Generic[Q]):
@@ -94,6 +95,9 @@ class DeviceKind(Section):
     """Memory that weights, KV caches and processes share."""
     process_bytes: Figure[Bytes] = Field(alias="process_memory")
     """What operating system and runtime occupy of it before any weight is loaded."""
+    load_copies: Figure[Copies] | None = None
+    """Copies of its weights that the device holds at the peak of loading them; 1 if not given. A loader that
+    reads a checkpoint and then fills the model from it holds two where CPU and GPU share one memory."""
     bytes_per_s: Figure[BytesPerSecond] | None = Field(default=None, alias="memory_bandwidth")
     """Achievable rate of streaming weights from memory."""
     compute: ComputeFigures | None = None

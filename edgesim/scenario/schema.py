@@ -129,7 +129,7 @@ class StrategyEntry(Section):
 class Scenario(Section):
     """One question: a model, devices, requests, and the strategies that compete.
 
-    Not modelled: more than one model at a time; requests that depend on one another.
+    Not modelled: more than one model at a time.
     """
 
     name: Name
@@ -141,7 +141,7 @@ class Scenario(Section):
     replications: Count = 1
     """Independent repetitions, from which confidence intervals come."""
     horizon_s: PositiveSeconds | None = Field(default=None, alias="horizon")
-    """When a replication ends; without it, when all of `workload.requests` have ended."""
+    """When a replication ends; without it, when all of `workload.requests`, or of a trace, have ended."""
     warmup_s: Seconds = Field(default=0.0, alias="warmup")
     """Requests that arrive before this instant are simulated, and left out of the statistics."""
     model: ModelEntry
@@ -181,7 +181,7 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _ends(self) -> Scenario:
-        if self.horizon_s is None and self.workload.requests is None:
+        if self.horizon_s is None and not self.workload.is_finite:
             refuse("this would never end: give 'horizon', such as '10 min', or 'workload.requests'")
         if self.horizon_s is not None and self.warmup_s >= self.horizon_s:
             refuse(f"the warmup ({self.warmup_s:g} s) leaves nothing of the horizon ({self.horizon_s:g} s)")

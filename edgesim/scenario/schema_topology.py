@@ -23,11 +23,13 @@ from edgesim.scenario.schema_serving import ServingChoice
 from edgesim.scenario.section import Names, Section, refuse
 
 __all__ = [
+    "NAME",
     "Connect",
     "Count",
     "DeviceEntry",
     "EndpointOverrides",
     "Generate",
+    "GraphFile",
     "LinkEntry",
     "Name",
     "Place",
@@ -37,16 +39,16 @@ __all__ = [
     "Wired",
 ]
 
-_NAME = "^[A-Za-z][A-Za-z0-9_-]*$"
+NAME = "^[A-Za-z][A-Za-z0-9_-]*$"
 
 
 def _named(text: str) -> str:
-    if not re.fullmatch(_NAME, text):
+    if not re.fullmatch(NAME, text):
         refuse(f"expected a name of letters, digits, '-' and '_' that starts with a letter, got {text!r}")
     return text
 
 
-Name = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": _NAME})]
+Name = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": NAME})]
 Count = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
 Connect = Literal["all", "nearest", "round-robin", "one-to-one", "ring"]
 
@@ -195,6 +197,35 @@ class Generate(Section):
         return schema
 
 
+class GraphFile(Section):
+    """Devices and links from a file as networkx writes it: GraphML, GML or node-link JSON.
+
+    A path alone is short for ``{path: ...}``. The contents tell the format. What nodes and edges do not say
+    themselves is taken from the keys beside `path`; what nobody says is an error, and so is a directed graph.
+    """
+
+    path: str
+    """Path of the file, from the folder of the scenario."""
+    id: Name = "node"
+    """Group of the nodes that name none; nodes whose names are numbers are called id-0, id-1, ..."""
+    kind: str | None = None
+    """Device kind of the nodes that name none; `switch` for one that only forwards."""
+    wired: Wired | None = None
+    """What edges are made of that do not say it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, data: object) -> object:
+        return {"path": data} if isinstance(data, str) else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Allow a path alone, too."""
+        return {"anyOf": [{"type": "string", "examples": ["network.graphml"]}, handler(core_schema)]}
+
+
 class Topology(Section):
     """Devices, switches and the links between them."""
 
@@ -206,3 +237,5 @@ class Topology(Section):
     """Links, full duplex."""
     generate: Generate | None = None
     """A generated part of the topology."""
+    file: GraphFile | None = None
+    """A part of the topology that a file describes."""

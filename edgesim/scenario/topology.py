@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from types import MappingProxyType
 
 import networkx as nx
@@ -13,8 +14,18 @@ from edgesim.engine.world import Link
 from edgesim.nearest import suggest
 from edgesim.scenario.connections import Point, pairs
 from edgesim.scenario.generated import generate_edges
+from edgesim.scenario.graph_file import read_graph
+from edgesim.scenario.graph_parts import SWITCH, edge_of, node_of
 from edgesim.scenario.problems import Path, Problem
-from edgesim.scenario.schema_topology import DeviceEntry, Generate, LinkEntry, Place, Topology, Wired
+from edgesim.scenario.schema_topology import (
+    DeviceEntry,
+    Generate,
+    GraphFile,
+    LinkEntry,
+    Place,
+    Topology,
+    Wired,
+)
 
 __all__ = ["Layout", "Node", "lay_out"]
 
@@ -86,19 +97,21 @@ class Layout:
         return None
 
 
-def lay_out(topology: Topology, *, seed: int) -> Layout:
+def lay_out(topology: Topology, *, seed: int, folder: FilePath | None = None) -> Layout:
     """Spell a topology out.
 
-    A pure function: the seed serves graph generators that draw, and all replications share the result.
+    The seed serves graph generators that draw; all replications share the result. Where the topology names a
+    file, its contents count, too; a relative path begins at `folder`.
     """
-    return _Draft(seed).finish(topology)
+    return _Draft(seed, folder or FilePath()).finish(topology)
 
 
 class _Draft:
     """A layout in the making."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, folder: FilePath) -> None:
         self._seed = seed
+        self._folder = folder
         self._nodes: dict[str, Node] = {}
         self._groups: dict[str, tuple[str, ...]] = {}
         self._links: dict[frozenset[str], Link] = {}
@@ -109,6 +122,7 @@ class _Draft:
         for index, entry in enumerate(topology.devices):
             self._add_devices(entry, (*root, "devices", index))
         edges = self._add_generated(topology.generate, (*root, "generate"))
+        read = self._add_file(topology.file, (*root, "file"))
         for index, switch in enumerate(topology.switches):
             place_m = _places(switch.place, 1)[0]
             path: Path = (*root, "switches", index)
@@ -117,6 +131,8 @@ class _Draft:
             )
         for a, b, wired in edges:
             self._add_link(a, b, wired, (*root, "generate"))
+        for a, b, wired in read:
+            self._add_link(a, b, wired, (*root, "file"))
         for index, link in enumerate(topology.links):
             self._add_links(link, (*root, "links", index))
         return self._layout()
@@ -158,11 +174,36 @@ class _Draft:
         self._add_group(generate.id, nodes)
         return [(nodes[a].id, nodes[b].id, generate.wired) for a, b in edges]
 
+    def _add_file(self, file: GraphFile | None, path: Path) -> list[tuple[str, str, Wired]]:
+        if file is None:
+            return []
+        try:
+            graph = read_graph(self._folder / FilePath(file.path).expanduser())
+            parts = [node_of(name, attributes, file) for name, attributes in graph.nodes]
+            ids = {name: part.id for (name, _), part in zip(graph.nodes, parts, strict=True)}
+            edges = [(ids[a], ids[b], edge_of(a, b, attributes, file)) for a, b, attributes in graph.edges]
+        except ValueError as error:
+            self._refuse(path, str(error))
+            return []
+        groups: dict[str, list[Node]] = {}
+        for part in parts:
+            kind = "" if part.kind == SWITCH else part.kind
+            node = Node(id=part.id, group=part.group, kind=kind, place_m=part.place_m, path=path)
+            groups.setdefault(part.group, []).append(node)
+        for group, nodes in groups.items():
+            if len({bool(node.kind) for node in nodes}) > 1:
+                self._refuse(path, f"group '{group}' has devices and switches in it; give switches another")
+            self._add_group(group, nodes)
+        return [(a, b, wired) for a, b, wired in edges if a in self._nodes and b in self._nodes]
+
     def _add_group(self, name: str, nodes: Sequence[Node]) -> None:
-        taken = [node.id for node in nodes if node.id in self._nodes] or [name] * (name in self._groups)
+        others = {**self._nodes, **{group: None for group in self._groups if group != name}}
+        taken = [node.id for node in nodes if node.id in others] or [name] * (name in self._groups)
         if taken or name in self._nodes:
+            path: Path = nodes[0].path
             self._refuse(
-                (*nodes[0].path, "id"), f"'{(taken or [name])[0]}' is already another's name; choose one"
+                path if path[-1] == "file" else (*path, "id"),
+                f"'{(taken or [name])[0]}' is already another's name; choose one",
             )
             return
         self._nodes.update({node.id: node for node in nodes})

@@ -10,7 +10,7 @@ stages, every stage is busy: round robin is not programmed, it emerges from firs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -21,9 +21,12 @@ from edgesim.engine.fleet import Fleet
 from edgesim.engine.request import LiveRequest
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
-from edgesim.planning.chain import LatencyProblem
+from edgesim.planning.chain import FloatArray, LatencyProblem
+from edgesim.planning.chain import Stage as Run
 from edgesim.planning.latency import latency
 from edgesim.planning.partition import even, mdi
+from edgesim.planning.proportional import proportional
+from edgesim.planning.throughput import Bottleneck, throughput
 from edgesim.strategy import Placement, Serving, Stage, Strategy
 
 __all__ = ["Pipeline", "Ring"]
@@ -34,8 +37,20 @@ class Ring(Placement):
     """A pipeline's placement: the starter first, then the secondaries, then the starter's head.
 
     Its ``stages`` are, in the order in which a token meets them: the starter's embedding and first
-    blocks, each secondary's blocks, and the head on the starter.
+    blocks, each secondary's blocks, and the head on the starter or on the last of them.
+
+    Attributes
+    ----------
+    told
+        What a user should know of how the blocks were cut; empty if nothing.
     """
+
+    told: str = ""
+
+    @property
+    def remark(self) -> str:
+        """How far from the best the cuts may be, where that is not known to be nil."""
+        return self.told
 
     @property
     def starter(self) -> Stage:
@@ -49,7 +64,7 @@ class Ring(Placement):
 
     @property
     def head(self) -> Stage:
-        """Final norm, head and sampling, on the starter."""
+        """Final norm, head and sampling."""
         return self.stages[-1]
 
 
@@ -65,32 +80,50 @@ class Pipeline(Strategy):
     not for the model's whole context; a message has no framing bytes (endpoint costs stand for it).
     """
 
-    partition: Literal["even", "mdi", "latency"] | tuple[int, ...] = Field(
+    partition: Literal["even", "mdi", "memory", "latency", "throughput"] | tuple[int, ...] = Field(
         "latency",
-        description="even; mdi (the starter holds fewer blocks, Macario et al. 2025); latency (the chain of "
-        "least latency, Zhang et al. 2024, memory respected exactly); or the number of blocks of each stage",
+        description="even; mdi (the starter holds fewer blocks, Macario et al. 2025); memory (blocks in "
+        "proportion to free memory, as exo deals them out); latency (the chain of least latency for one "
+        "request) or throughput (the chain whose slowest part is fastest, for many), both of Zhang et al. "
+        "2024 with memory respected exactly; or the number of blocks of each stage",
     )
     over: Annotated[
         tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])
     ] = Field(
         (),
         description="Devices or groups that may take part, the starter first; all that compute if not given. "
-        "`latency` chooses among them; the other partitions use every one",
+        "`latency` and `throughput` choose among them; the other partitions use every one",
     )
     starter: str | None = Field(
         None,
-        description="Device that holds embedding and head; else the first of `over`, or `latency`'s choice",
+        description="Device that holds embedding and head; else the first of `over`, or `latency`'s or "
+        "`throughput`'s choice",
+    )
+    head: Literal["starter", "last"] = Field(
+        "starter",
+        description="Who runs final norm, head and sampling: the starter, to whom the last activation "
+        "returns (MDI-LLM), or the last stage, from which the token returns (EdgeShard)",
+    )
+    in_flight: int = Field(
+        1,
+        ge=1,
+        description="Requests for whose KV caches `memory`, `latency` and `throughput` leave room at once",
     )
 
     def place(self, model: Architecture, fleet: Fleet) -> Ring:
         """Cut the blocks and lay them along the ring."""
         devices = self._devices(fleet)
+        task = _Task(model, fleet, devices, self.starter is not None, self.head, self.in_flight)
         if self.partition == "latency":
-            stages = _least_latency(model, fleet, devices, self.starter)
+            return _ring(model, _counted(devices, latency(task.latency()).stages), self.head)
+        if self.partition == "throughput":
+            found = throughput(task.throughput(), task.message_s())
+            return _ring(model, _counted(devices, found.stages), self.head, _told(found))
+        if self.partition == "memory":
+            counts = task.by_memory()
         else:
             counts = _counts(self.partition, model.n_blocks, len(devices))
-            stages = list(zip(devices, counts, strict=True))
-        return _ring(model, stages)
+        return _ring(model, list(zip(devices, counts, strict=True)), self.head)
 
     def _devices(self, fleet: Fleet) -> tuple[str, ...]:
         devices = fleet.select(self.over) if self.over else tuple(d.id for d in fleet.devices)
@@ -114,20 +147,25 @@ class Pipeline(Strategy):
         token = next(tokens)
         yield from cluster.compute(request, starter.device, starter.part, token)
         while True:
-            at = starter.device
-            for stage in secondaries:
+            at, is_elsewhere = starter.device, head.device != starter.device
+            for number, stage in enumerate(secondaries, 1):
                 yield from cluster.send(request, at, stage.device, token.activation_bytes)
-                yield from cluster.compute(request, stage.device, stage.part, token)
+                keep = (head.part, token) if is_elsewhere and number == len(secondaries) else None
+                yield from cluster.compute(request, stage.device, stage.part, token, keep=keep)
                 at = stage.device
-            yield from cluster.send(request, at, starter.device, token.activation_bytes)
+            if is_elsewhere:
+                yield from cluster.compute(request, at, head.part, token)
+                yield from cluster.send(request, at, starter.device, request.token_bytes)
+            else:
+                yield from cluster.send(request, at, starter.device, token.activation_bytes)
             following = next(tokens, None)
+            if not is_elsewhere:
+                # MDI-LLM's starter does both in one go: sample this token, start the next.
+                keep = None if following is None else (starter.part, following)
+                yield from cluster.compute(request, head.device, head.part, token, keep=keep)
+            yield from cluster.emit(request, starter.device, token)
             if following is None:
-                yield from cluster.compute(request, head.device, head.part, token)
-                yield from cluster.emit(request, head.device, token)
                 return
-            # MDI-LLM's starter does both in one go: sample this token, start the next.
-            yield from cluster.compute(request, head.device, head.part, token, keep=(starter.part, following))
-            yield from cluster.emit(request, head.device, token)
             token = following
             yield from cluster.compute(request, starter.device, starter.part, token)
 
@@ -148,40 +186,134 @@ def _counts(
     return partition
 
 
-def _ring(model: Architecture, stages: Sequence[tuple[str, int]]) -> Ring:
+def _ring(
+    model: Architecture, stages: Sequence[tuple[str, int]], head: Literal["starter", "last"], told: str = ""
+) -> Ring:
     """Stages from the numbers of blocks, the starter first; devices without a block drop out."""
     laid, first = [], 0
     for number, (device, n_blocks) in enumerate(stages):
         if n_blocks or number == 0:
             laid.append(Stage(device, Slice(first, first + n_blocks, embedding=number == 0)))
         first += n_blocks
-    head = Stage(stages[0][0], Slice(model.n_blocks, model.n_blocks, head=True))
-    return Ring((*laid, head))
+    end = laid[0 if head == "starter" else -1].device
+    return Ring((*laid, Stage(end, Slice(model.n_blocks, model.n_blocks, head=True))), told)
 
 
-def _least_latency(
-    model: Architecture, fleet: Fleet, devices: tuple[str, ...], starter: str | None
-) -> list[tuple[str, int]]:
-    """EdgeShard's problem for a typical request, KV cache of the longest request included."""
-    block, n_blocks = Slice(0, 1), model.n_blocks
-    embedding, head = Slice(0, 0, embedding=True), Slice(n_blocks, n_blocks, head=True)
-    block_s = np.array([[fleet.request_seconds(d, block)] * n_blocks for d in devices])
-    hop_s = np.array([[fleet.request_transfer_seconds(a, b) for b in devices] for a in devices])
-    # What the starter's place costs besides: the prompt's way there and the tokens' way back.
-    home_s = np.array([_home_seconds(fleet, d) for d in devices])
-    both_bytes = model.weight_bytes(Slice(0, 0, embedding=True, head=True))
-    problem = LatencyProblem(
-        block_s=block_s,
-        hop_s=hop_s,
-        memory_bytes=np.array([fleet.room_bytes(d) for d in devices]),
-        block_bytes=np.full(n_blocks, model.weight_bytes(block) + fleet.kv_bytes(1)),
-        starter=None if starter is None else 0,
-        first_block_at_starter=False,
-        embedding_s=np.array([fleet.request_seconds(d, embedding) for d in devices]) + home_s,
-        head_s=np.array([fleet.request_seconds(d, head) for d in devices]),
-        embedding_bytes=both_bytes,
-    )
-    return [(devices[s.device], s.last - s.first) for s in latency(problem).stages]
+def _counted(devices: tuple[str, ...], stages: Sequence[Run]) -> list[tuple[str, int]]:
+    return [(devices[stage.device], stage.last - stage.first) for stage in stages]
+
+
+def _told(found: Bottleneck) -> str:
+    """What a user should know of a chain that is not proved the best."""
+    if found.is_proved:
+        return ""
+    return f"throughput partition: at most {found.gap:.1%} slower than the best chain could be"
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is to be laid along which devices: EdgeShard's problems for a typical request."""
+
+    model: Architecture
+    fleet: Fleet
+    devices: tuple[str, ...]
+    starter_is_fixed: bool
+    head_at: Literal["starter", "last"]
+    in_flight: int
+
+    def latency(self) -> LatencyProblem:
+        """How long one request takes along a chain; room for the caches of the longest requests included."""
+        fleet, devices, n_blocks = self.fleet, self.devices, self.model.n_blocks
+        embedding, head = Slice(0, 0, embedding=True), Slice(n_blocks, n_blocks, head=True)
+        back_s = [[fleet.request_return_seconds(a, b) for b in devices] for a in devices]
+        # What the starter's place costs besides: the prompt's way there and the last token's way back.
+        home_s = np.array([_home_seconds(fleet, d) for d in devices])
+        return LatencyProblem(
+            block_s=np.array([[fleet.request_seconds(d, Slice(0, 1))] * n_blocks for d in devices]),
+            hop_s=np.array([[fleet.request_transfer_seconds(a, b) for b in devices] for a in devices]),
+            memory_bytes=np.array([fleet.room_bytes(d) for d in devices]),
+            block_bytes=np.full(n_blocks, self._block_bytes),
+            weight_room_bytes=np.array([fleet.weight_room_bytes(d) for d in devices]),
+            block_weight_bytes=np.full(n_blocks, self._weight_bytes),
+            starter=0 if self.starter_is_fixed else None,
+            first_block_at_starter=False,
+            embedding_s=np.array([fleet.request_seconds(d, embedding) for d in devices]) + home_s,
+            head_s=np.array([fleet.request_seconds(d, head) for d in devices]),
+            embedding_bytes=self._embedding_bytes,
+            head_bytes=self._head_bytes,
+            head_at=self.head_at,
+            return_s=None if self.head_at == "starter" else np.array(back_s),
+        )
+
+    def throughput(self) -> LatencyProblem:
+        """The same for many requests: what each one occupies, instead of how long it waits for it."""
+        fleet, devices = self.fleet, self.devices
+        embedding = Slice(0, 0, embedding=True)
+        beside_s = np.array(
+            [0.0 if _on_compute(fleet, d) else fleet.request_message_seconds(d) for d in devices]
+        )
+        link_s = np.array([[fleet.request_link_seconds(a, b) for b in devices] for a in devices])
+        # Endpoints that work beside the processor can be the slowest part, too: at either end of a hop.
+        hop_s = np.maximum(link_s, np.maximum(beside_s[:, None], beside_s[None, :]))
+        return replace(
+            self.latency(),
+            hop_s=hop_s,
+            return_s=None
+            if self.head_at == "starter"
+            else np.zeros_like(hop_s),  # tokens occupy next to nothing
+            embedding_s=np.array([fleet.request_seconds(d, embedding) for d in devices]),
+        )
+
+    def message_s(self) -> FloatArray:
+        """What a stage's messages occupy of the processor itself, by device."""
+        on_compute = [_on_compute(self.fleet, d) for d in self.devices]
+        costs_s = [self.fleet.request_message_seconds(d) for d in self.devices]
+        return np.where(on_compute, costs_s, 0.0)
+
+    def by_memory(self) -> tuple[int, ...]:
+        """Blocks in proportion to the memory that embedding and head leave."""
+        at_head = 0 if self.head_at == "starter" else len(self.devices) - 1
+        ends_bytes = [0] * len(self.devices)
+        ends_bytes[0] += self._embedding_bytes
+        ends_bytes[at_head] += self._head_bytes
+        free = [self.fleet.room_bytes(d) - n for d, n in zip(self.devices, ends_bytes, strict=True)]
+        loadable = [
+            self.fleet.weight_room_bytes(d) - n for d, n in zip(self.devices, ends_bytes, strict=True)
+        ]
+        for device, n_bytes in zip(self.devices, map(min, free, loadable), strict=True):
+            if n_bytes < 0:
+                raise PlacementError(
+                    f"memory partition: embedding and head take {sum(ends_bytes) / 1e9:.3g} GB, and "
+                    f"{device!r} has no room for its part of them; put a larger device first, or last"
+                )
+        most = [
+            min(room // self._block_bytes, weights // self._weight_bytes)
+            for room, weights in zip(free, loadable, strict=True)
+        ]
+        return proportional(self.model.n_blocks, free, most)
+
+    @property
+    def _weight_bytes(self) -> int:
+        return self.model.weight_bytes(Slice(0, 1))
+
+    @property
+    def _block_bytes(self) -> int:
+        return self._weight_bytes + self.in_flight * self.fleet.kv_bytes(1)
+
+    @property
+    def _embedding_bytes(self) -> int:
+        return self.model.weight_bytes(Slice(0, 0, embedding=True))
+
+    @property
+    def _head_bytes(self) -> int:
+        """The head's own: beside the embedding it may share a matrix with it."""
+        if self.head_at == "last":
+            return self.model.weight_bytes(Slice(0, 0, head=True))
+        return self.model.weight_bytes(Slice(0, 0, embedding=True, head=True)) - self._embedding_bytes
+
+
+def _on_compute(fleet: Fleet, device: str) -> bool:
+    return fleet.device(device).endpoint.on_compute
 
 
 def _home_seconds(fleet: Fleet, starter: str) -> float:

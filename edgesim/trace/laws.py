@@ -23,6 +23,8 @@ __all__ = ["violations"]
 # and far below any time that a model, a link or a person could tell apart.
 _RELATIVE = 1e-9
 
+_ASKED = ["request_id", "source", "sample", "n_prompt_tokens", "n_output_tokens"]
+
 
 def violations(trace: Trace) -> list[str]:
     """Check every strategy and replication of a trace against every law.
@@ -31,10 +33,14 @@ def violations(trace: Trace) -> list[str]:
     causality (arrived <= asked <= started <= ended); exclusivity (one compute pass at a time per
     device, one message at a time per link and direction); conservation of tokens (as many emissions as
     the request tells, in order) and of energy (spans against requests and devices); and the same
-    requests under every strategy.
+    requests under every strategy. Where users wait for answers before they ask again (run.json says so),
+    arrivals depend on the strategy, and how many requests a horizon lets through does, too; the last law
+    then holds of the requests that two strategies share, and of all but their instants.
     """
     found: list[str] = []
     first: dict[int, pd.DataFrame] = {}
+    workload = cast("Mapping[str, object]", trace.run.get("workload", {}))
+    is_closed = workload.get("arrivals_depend_on_strategy", False)
     latency_s = {
         str(via): float(facts["latency_s"])
         for via, facts in cast("Mapping[str, Mapping[str, float]]", trace.run.get("links", {})).items()
@@ -48,12 +54,10 @@ def violations(trace: Trace) -> list[str]:
             if requests["request_id"].duplicated().any():
                 found.append(f"{where}a request is told twice")
                 continue  # the other laws speak of requests by their number
-            arrivals = requests[
-                ["request_id", "source", "arrived_at_s", "n_prompt_tokens", "n_output_tokens"]
-            ]
+            asked = requests[_ASKED if is_closed else [*_ASKED, "arrived_at_s"]]
             if replication not in first:
-                first[replication] = arrivals
-            elif not _same(first[replication], arrivals):
+                first[replication] = asked
+            elif not (_agree if is_closed else _same)(first[replication], asked):
                 found.append(f"{where}its requests are not those of {trace.strategies[0]}")
             laws = (_outcomes(requests), _causality(requests, spans), _exclusivity(spans, latency_s, devices))
             found += [where + law for checked in laws for law in checked]
@@ -65,6 +69,12 @@ def violations(trace: Trace) -> list[str]:
             over = devices[devices["peak_memory_bytes"] > devices["memory_bytes"]]
             found += [f"{where}{d} held more than its memory" for d in over["device"]]
     return found
+
+
+def _agree(a: pd.DataFrame, b: pd.DataFrame) -> bool:
+    """Whether the requests that are in both are the same."""
+    both = a.merge(b, on="request_id", suffixes=("", "_b"))
+    return all((both[c].to_numpy() == both[f"{c}_b"].to_numpy()).all() for c in _ASKED[1:])
 
 
 def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:

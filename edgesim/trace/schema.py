@@ -53,7 +53,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "request_id",
                 pa.int64(),
-                "Number in the order of arrival, from 0; the same under every strategy.",
+                "Number, from 0: the same request under every strategy. In order of arrival; where users "
+                "wait for answers, by user (or session) and turn.",
             ),
             Column(
                 "source", _NAME, "Device at which the request arises and to which its tokens are delivered."

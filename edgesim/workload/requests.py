@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,21 @@ import numpy.typing as npt
 from edgesim.errors import InputError
 from edgesim.rng import Streams
 from edgesim.workload.arrivals import Arrivals
+from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.lengths import Lengths
 
-__all__ = ["Extent", "Request", "Typical", "Workload"]
+__all__ = [
+    "N_SAMPLES",
+    "Demand",
+    "Draw",
+    "Extent",
+    "Request",
+    "Typical",
+    "Workload",
+    "blockwise",
+    "draw_below",
+    "require_ends",
+]
 
 BLOCK = 4096  # draws made at once, as in the arrival laws
 N_SAMPLES = (
@@ -64,6 +76,55 @@ class Extent(NamedTuple):
     n_output_tokens: int
     n_tokens: int
 
+    @classmethod
+    def of(cls, requests: Iterable[Request | Turn]) -> Self:
+        """Read requests once: their number and their longest lengths."""
+        number = prompt = output = both = 0
+        for request in requests:
+            number += 1
+            prompt = max(prompt, request.n_prompt_tokens)
+            output = max(output, request.n_output_tokens)
+            both = max(both, request.n_prompt_tokens + request.n_output_tokens)
+        return cls(number, prompt, output, both)
+
+
+class Demand(Protocol):
+    """What a workload tells: to the engine, request by request, and to planners, in sum.
+
+    A workload is open or closed. Of an **open** one every instant of arrival is known beforehand, and the
+    same under every strategy: it is read by :meth:`requests`. Of a **closed** one, in which users wait for
+    answers before they ask again, only what is asked is known beforehand: it is read by
+    :meth:`conversations`, and arrivals depend on the strategy.
+    """
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Devices that requests come from."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether arrivals depend on the strategy."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether what :meth:`extent` and :meth:`notes` tell differs between replications."""
+
+    @property
+    def typical(self) -> Typical:
+        """Mean prompt and output lengths, in tokens."""
+
+    def requests(self, streams: Streams) -> Iterator[Request]:
+        """Yield the requests of an open workload in order of arrival; none of a closed one."""
+
+    def conversations(self, streams: Streams) -> Iterator[Conversation]:
+        """Yield the conversations of a closed workload in the order of their starts; none of an open one."""
+
+    def extent(self, streams: Streams) -> Extent:
+        """Tell how many requests there are, and how long they get; of a closed workload, at most."""
+
+    def notes(self, streams: Streams) -> Mapping[str, object]:
+        """Tell what a reader of the results must know: kind, files, what was clipped or left out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
@@ -95,23 +156,17 @@ class Workload:
     n_requests: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.sources:
-            raise InputError(
-                "workload: sources is empty; expected at least one device: name those that requests come from"
-            )
-        if self.horizon_s is None and self.n_requests is None:
-            raise InputError(
-                "workload: neither horizon_s nor n_requests is given, so it would never end; "
-                "expected at least one: give a horizon or a number of requests"
-            )
-        if self.horizon_s is not None and not self.horizon_s > 0:
-            raise InputError(
-                f"workload: horizon_s is {self.horizon_s:g}; expected a duration above 0: lengthen it"
-            )
-        if self.n_requests is not None and self.n_requests < 1:
-            raise InputError(
-                f"workload: n_requests is {self.n_requests}; expected at least 1: ask for more requests"
-            )
+        require_ends(self.sources, self.horizon_s, self.n_requests)
+
+    @property
+    def is_closed(self) -> bool:
+        """False: every instant is known beforehand."""
+        return False
+
+    @property
+    def is_random(self) -> bool:
+        """True: each replication draws its own requests."""
+        return True
 
     @property
     def typical(self) -> Typical:
@@ -125,34 +180,63 @@ class Workload:
         requests whichever of them reads first.
         """
         instants = self.arrivals.instants(streams["workload/arrivals"])
-        prompts = _blockwise(self.prompt_tokens.draw, streams["workload/prompt_tokens"])
-        outputs = _blockwise(self.output_tokens.draw, streams["workload/output_tokens"])
-        sources = _blockwise(_draw_below(len(self.sources)), streams["workload/sources"])
-        samples = _blockwise(_draw_below(N_SAMPLES), streams["workload/samples"])
+        prompts = blockwise(self.prompt_tokens.draw, streams["workload/prompt_tokens"])
+        outputs = blockwise(self.output_tokens.draw, streams["workload/output_tokens"])
+        sources = blockwise(draw_below(len(self.sources)), streams["workload/sources"])
+        samples = blockwise(draw_below(N_SAMPLES), streams["workload/samples"])
         drawn = zip(instants, sources, samples, prompts, outputs, strict=True)
         for number, (at_s, source, sample, n_prompt, n_output) in enumerate(islice(drawn, self.n_requests)):
             if self.horizon_s is not None and at_s >= self.horizon_s:
                 return
             yield Request(number, self.sources[source], sample, at_s, n_prompt, n_output)
 
+    def conversations(self, streams: Streams) -> Iterator[Conversation]:
+        """Yield nothing: requests do not wait for one another."""
+        return iter(())
+
+    def notes(self, streams: Streams) -> Mapping[str, object]:
+        """Tell that arrivals follow a law."""
+        return {"kind": "arrivals by a law", "arrivals_depend_on_strategy": False}
+
     def extent(self, streams: Streams) -> Extent:
         """Read all requests once and return their number and their longest lengths."""
-        number = prompt = output = both = 0
-        for request in self.requests(streams):
-            number += 1
-            prompt = max(prompt, request.n_prompt_tokens)
-            output = max(output, request.n_output_tokens)
-            both = max(both, request.n_prompt_tokens + request.n_output_tokens)
-        return Extent(number, prompt, output, both)
+        return Extent.of(self.requests(streams))
 
 
-_Draw: TypeAlias = Callable[[np.random.Generator, int], npt.NDArray[np.int64]]
+Draw: TypeAlias = Callable[[np.random.Generator, int], npt.NDArray[np.int64]]
 
 
-def _blockwise(draw: _Draw, rng: np.random.Generator) -> Iterator[int]:
+def blockwise(draw: Draw, rng: np.random.Generator, block: int = BLOCK) -> Iterator[int]:
+    """Draw without end, ``block`` numbers at a time."""
     while True:
-        yield from draw(rng, BLOCK).tolist()
+        yield from draw(rng, block).tolist()
 
 
-def _draw_below(end: int) -> _Draw:
+def draw_below(end: int) -> Draw:
+    """Draw whole numbers from 0 to ``end - 1``, all equally likely."""
     return lambda rng, n: rng.integers(end, size=n)
+
+
+def require_ends(
+    sources: tuple[str, ...], horizon_s: float | None, n_requests: int | None, *, is_finite: bool = False
+) -> None:
+    """Refuse a workload without sources, without an end, or with an end at its beginning.
+
+    Raises
+    ------
+    InputError
+        Saying which.
+    """
+    if not sources:
+        raise InputError(
+            "workload: sources is empty; expected at least one device: name those that requests come from"
+        )
+    if horizon_s is None and n_requests is None and not is_finite:
+        raise InputError(
+            "workload: neither horizon_s nor n_requests is given, so it would never end; "
+            "expected at least one: give a horizon or a number of requests"
+        )
+    if horizon_s is not None and not horizon_s > 0:
+        raise InputError(f"workload: horizon_s is {horizon_s:g}; expected a duration above 0: lengthen it")
+    if n_requests is not None and n_requests < 1:
+        raise InputError(f"workload: n_requests is {n_requests}; expected at least 1: ask for more requests")

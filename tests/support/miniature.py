@@ -47,11 +47,11 @@ class PerBlock:
     head_s: float = 0.0
     origin: ClassVar[str] = "analytic"
 
-    def seconds(self, part: Slice, *, batch: int, n_new: Any, n_context: Any) -> Any:
+    def seconds(self, part: Slice, *, batch: int, n_new: Any, n_context: Any, n_shards: int = 1) -> Any:
         news, _ = np.broadcast_arrays(np.asarray(n_new), np.asarray(n_context))
         return part.n_blocks * self.block_s * news + part.head * self.head_s
 
-    def check(self, *, max_new: int, max_context: int) -> None:
+    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
         """Any length is known."""
 
 

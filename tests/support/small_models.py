@@ -1,4 +1,4 @@
-"""Two small models, one of each family, and a profile written by hand."""
+"""Small models, one of each family, and a profile written by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,24 @@ from itertools import product
 
 from edgesim.model.architecture import Architecture, Component
 from edgesim.model.ceilings import Ceilings
+from edgesim.model.families import FAMILIES
 from edgesim.model.profile import Phase, Point, Profile
+
+_SIZES = {
+    "n_blocks": 6,
+    "hidden_size": 64,
+    "n_heads": 8,
+    "n_kv_heads": 2,
+    "head_dim": 16,  # not the hidden size by the heads, where a family may choose
+    "mlp_size": 160,
+    "vocab_size": 500,
+    "max_context": 256,
+}
+_TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+SMALL: dict[str, dict[str, object]] = {
+    name: family.config(**_SIZES) | _TOKENS for name, family in FAMILIES.items()
+}
+"""A config of each family."""
 
 LLAMA = {
     "model_type": "llama",
@@ -41,28 +58,36 @@ MILLISECONDS = {
 PROMPTS, CONTEXTS = (1, 8, 64), (16, 64)
 
 
-def by_hand(component: Component, n_new: int, n_context: int) -> float:
-    """A made-up time, linear in the prompt and in the context, so that interpolation is exact."""
-    return MILLISECONDS[component] * 1e-3 * (n_new + n_context / 64)
+def by_hand(component: Component, n_new: int, n_context: int, *, batch: int = 1, n_shards: int = 1) -> float:
+    """A made-up time, linear in the prompt, the context and the batch, so that interpolation is exact."""
+    return MILLISECONDS[component] * 1e-3 * (n_new + n_context / 64) * (3 + batch) / 4 / n_shards
 
 
-def handmade_profile(architecture: Architecture) -> Profile:
-    """Two phases of every component, and one point held out that is predicted 20 % too long."""
+def handmade_profile(
+    architecture: Architecture, *, batches: tuple[int, ...] = (1,), shards: tuple[int, ...] = (1,)
+) -> Profile:
+    """Two phases of every component, and one point held out that is predicted 20 % too long.
+
+    Of an encoder one phase; of shards, the components that have one.
+    """
+    calls = [(Phase.PREFILL, n, 0) for n in PROMPTS]
+    calls += [(Phase.DECODE, 1, c) for c in CONTEXTS if architecture.is_causal]
     points = [
         Point(
             component=component,
             phase=phase,
-            batch=1,
+            batch=batch,
             n_new=n_new,
             n_context=n_context,
-            median_s=by_hand(component, n_new, n_context),
+            median_s=by_hand(component, n_new, n_context, batch=batch, n_shards=n_shards),
             spread_s=1e-5,
             n_repeats=9,
+            n_shards=n_shards,
         )
-        for component, (phase, n_new, n_context) in product(
-            Component,
-            [(Phase.PREFILL, n, 0) for n in PROMPTS] + [(Phase.DECODE, 1, c) for c in CONTEXTS],
+        for n_shards, batch, component, (phase, n_new, n_context) in product(
+            shards, batches, Component, calls
         )
+        if n_shards == 1 or component in (Component.ATTENTION, Component.MLP, Component.BLOCK)
     ]
     held_out = Point(
         component=Component.BLOCK,

@@ -5,20 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from small_models import GPT2, LLAMA
+from small_models import SMALL
 
 torch = pytest.importorskip("torch")
 
 from edgesim.measure.blocks import CACHE_FACTOR, Excerpt, n_copies  # noqa: E402  torch comes first
 from edgesim.measure.grid import Shape  # noqa: E402
+from edgesim.measure.modules import shortened  # noqa: E402
 from edgesim.model.architecture import Architecture, Component, Slice  # noqa: E402
+from edgesim.model.families import FAMILIES  # noqa: E402
 
 INSIDE = {Component.EMBEDDING, Component.ATTENTION, Component.MLP, Component.BLOCK, Component.HEAD}
 
 
-@pytest.fixture(params=[LLAMA, GPT2], ids=["llama", "gpt2"])
-def architecture(request: pytest.FixtureRequest) -> Architecture:
-    return Architecture.from_config(request.param, name="small", dtype="float32")
+DECODERS = [name for name, family in FAMILIES.items() if family.is_causal]
+ENCODERS = [name for name in FAMILIES if name not in DECODERS]
+of_every_family = pytest.mark.parametrize("family", FAMILIES)
+of_every_decoder = pytest.mark.parametrize("family", DECODERS)
+
+
+@pytest.fixture
+def architecture(family: str) -> Architecture:
+    return Architecture.from_config(SMALL[family], name="small", dtype="float32")
 
 
 @pytest.fixture
@@ -32,7 +40,11 @@ def inference() -> Any:
         yield
 
 
-@pytest.mark.parametrize("shape", [Shape(1, 1, 0), Shape(2, 9, 0), Shape(1, 1, 30), Shape(2, 5, 30)])
+@pytest.mark.parametrize(
+    ("family", "shape"),
+    [(name, shape) for name in DECODERS for shape in (Shape(1, 1, 0), Shape(2, 9, 0), Shape(2, 5, 30))]
+    + [(name, shape) for name in ENCODERS for shape in (Shape(1, 1, 0), Shape(2, 9, 0))],
+)
 def test_the_components_of_a_pass_make_up_the_pass(excerpt: Excerpt, shape: Shape) -> None:
     excerpt.time_pass(shape)
     times = excerpt.time_pass(shape)
@@ -42,6 +54,7 @@ def test_the_components_of_a_pass_make_up_the_pass(excerpt: Excerpt, shape: Shap
     assert times[Component.BLOCK] == times[Component.ATTENTION] + times[Component.MLP]
 
 
+@of_every_decoder
 def test_a_pass_leaves_the_cache_as_it_was(excerpt: Excerpt) -> None:
     shape = Shape(1, 1, 12)
     before = [(layer.keys, layer.values) for layer in excerpt._cache(1, 12).layers]
@@ -55,6 +68,7 @@ def test_a_pass_leaves_the_cache_as_it_was(excerpt: Excerpt) -> None:
     )
 
 
+@of_every_decoder
 @pytest.mark.parametrize("step", ["prefill", "decode"])
 def test_a_timed_pass_gets_the_inputs_that_generate_gives(excerpt: Excerpt, step: str) -> None:
     passed: list[dict[str, Any]] = []
@@ -76,12 +90,34 @@ def test_a_timed_pass_gets_the_inputs_that_generate_gives(excerpt: Excerpt, step
     assert type(ours["past_key_values"]) is type(by_generate["past_key_values"])
 
 
+@of_every_decoder
 def test_a_generation_step_costs_time_outside_the_model(excerpt: Excerpt) -> None:
+    generations = [excerpt.time_steps(Shape(2, 8, 0)) for _ in range(5)]
+    # The least disturbed of each: the first step includes what generate does before it begins.
+    first_s, further_s = (min(filter(None, times)) for times in zip(*generations, strict=True))
+
+    assert 0 < further_s < first_s
+
+
+@pytest.mark.parametrize("family", ENCODERS)
+def test_an_encoder_has_a_step_around_its_one_pass_and_none_further(excerpt: Excerpt) -> None:
     first_s, further_s = excerpt.time_steps(Shape(2, 8, 0))
 
-    assert 0 < further_s < first_s  # the first includes what generate does before it begins
+    assert first_s > 0
+    assert further_s is None
 
 
+def test_the_cache_of_sliding_windows_is_put_back_too() -> None:
+    config = SMALL["gemma2"] | {"sliding_window": 8}
+    excerpt = Excerpt(Architecture.from_config(config, name="small", dtype="float32"), n_blocks=2)
+    for _ in range(2):
+        excerpt.time_pass(Shape(1, 1, 12))
+        cache = excerpt._cache(1, 12)
+        assert cache.get_seq_length() == 12
+        assert [layer.keys.shape[-2] for layer in cache.layers] == [7, 12]  # the window less the new token
+
+
+@of_every_family
 def test_building_leaves_the_callers_random_numbers_alone(architecture: Architecture) -> None:
     torch.manual_seed(7)
     expected = torch.rand(1)
@@ -91,18 +127,35 @@ def test_building_leaves_the_callers_random_numbers_alone(architecture: Architec
     assert torch.equal(torch.rand(1), expected)
 
 
+@of_every_family
 def test_weights_are_no_inference_tensors(excerpt: Excerpt) -> None:
     assert not any(parameter.is_inference() for parameter in excerpt._model.parameters())
 
 
-def test_attention_is_transformers_default(excerpt: Excerpt) -> None:
-    assert excerpt._model.config._attn_implementation == "sdpa"
+@of_every_family
+def test_attention_is_transformers_default(architecture: Architecture, excerpt: Excerpt) -> None:
+    # Gemma 2 caps its attention scores, which the fused kernel cannot.
+    expected = "eager" if architecture.family == "gemma2" else "sdpa"
+
+    assert excerpt._model.config._attn_implementation == expected
 
 
+def test_both_kinds_of_blocks_are_in_an_excerpt_as_often_as_in_the_model() -> None:
+    config = SMALL["gemma3_text"] | {"num_hidden_layers": 26, "sliding_window": 8}
+    gemma = Architecture.from_config(config, name="small", dtype="float32")
+    n_blocks = n_copies(gemma, 1)
+
+    assert (gemma.n_windowed, n_blocks) == (22, 6)
+    assert shortened(gemma, n_blocks)["layer_types"].count("sliding_attention") == 5
+
+
+@of_every_family
 def test_an_excerpt_outgrows_the_cache_or_is_the_whole_model(architecture: Architecture) -> None:
     block_bytes = architecture.weight_bytes(Slice(0, 1))
 
     assert n_copies(architecture, 2**40) == architecture.n_blocks
-    assert n_copies(architecture, 1) == 1
+    assert n_copies(architecture, 1) == (
+        1 if architecture.n_windowed in (0, 6) else n_copies(architecture, 2)
+    )
     for cache_bytes in (block_bytes // 3, block_bytes // 2):
         assert n_copies(architecture, cache_bytes) * block_bytes >= CACHE_FACTOR * cache_bytes

@@ -6,8 +6,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from small_models import GPT2
+from small_models import GPT2, SMALL
 
+from edgesim.errors import InputError
 from edgesim.measure.grid import Grid
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Phase
@@ -51,7 +52,32 @@ def test_it_is_cut_to_the_longest_text_of_the_model() -> None:
     assert max(s.n_new + s.n_context for s in grid.shapes()) == gpt2.max_context
 
 
-@pytest.mark.parametrize("asked", [(0, 10, (1,)), (10, -1, (1,)), (10, 10, ()), (10, 10, (0,))])
+def test_an_encoder_has_prompts_only() -> None:
+    bert = Architecture.from_config(SMALL["bert"], name="small-bert", dtype="float32")
+    grid = Grid.covering(64, 64).within(bert)
+
+    assert {s.phase for s in grid.shapes()} == {Phase.PREFILL}
+    assert grid.within(bert) == grid
+
+
+def test_every_shard_has_the_shapes_of_the_whole_which_is_always_there() -> None:
+    grid = Grid.covering(64, 64, shards=(4, 2))
+    whole = {replace(s, n_shards=1) for s in grid.shapes()}
+
+    assert grid.shards == (1, 2, 4)
+    assert len(grid.shapes()) == 3 * len(whole) == 3 * len(Grid.covering(64, 64).shapes())
+    assert {s.n_shards for s in grid.step_shapes()} == {1}
+
+
+def test_shards_that_the_model_has_not_are_refused() -> None:
+    llama = Architecture.from_config(SMALL["llama"], name="small-llama", dtype="float32")
+    with pytest.raises(InputError, match=r"cannot be cut into 3 equal tensor shards.*1, 2, 4, 8"):
+        Grid.covering(64, 64, shards=(3,)).within(llama)
+
+
+@pytest.mark.parametrize(
+    "asked", [(0, 10, (1,)), (10, -1, (1,)), (10, 10, ()), (10, 10, (0,)), (10, 10, (1,), (0,))]
+)
 def test_nothing_to_cover_is_refused(asked: tuple[int, int, tuple[int, ...]]) -> None:
     with pytest.raises(ValueError, match="nothing to cover"):
         Grid.covering(*asked)

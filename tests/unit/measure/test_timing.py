@@ -58,10 +58,10 @@ class FakeExcerpt:
 def measure(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the rounds, and return the excerpt, the rounds and what was reported."""
 
-    def run(disturbed: dict[Shape, float] | float, budget_s: float) -> Any:
+    def run(disturbed: dict[Shape, float] | float, budget_s: float, grid: Grid = GRID) -> Any:
         excerpt: Any = FakeExcerpt(disturbed)
         monkeypatch.setattr(timing, "perf_counter", lambda: excerpt.now_s)
-        rounds = timing._Rounds(excerpt, GRID, seed=0)
+        rounds = timing._Rounds(dict.fromkeys(grid.shards, excerpt), grid, seed=0)
         rounds.warm_up()
         excerpt.visits.clear()
         excerpt.now_s = 0.0
@@ -114,6 +114,17 @@ def test_the_least_certain_points_get_the_rest_of_the_budget(measure: Any) -> No
     alike = Shape(1, 24, 0)  # about as long, but never disturbed
 
     assert visits[NOISY] > 1.5 * visits[alike]
+
+
+def test_of_a_shard_only_what_it_has_a_share_of_is_kept(measure: Any) -> None:
+    points = measure(0.0, budget_s=1, grid=Grid.covering(64, 64, shards=(4,)))[1]
+    divided = {Component.ATTENTION, Component.MLP, Component.BLOCK}
+
+    assert {p.component for p in points if p.n_shards == 1} == set(Component)
+    assert {p.component for p in points if p.n_shards == 4} == divided
+    assert {p.at for p in points if p.n_shards == 4} == {
+        p.at for p in points if p.n_shards == 1 and p.component is Component.BLOCK
+    }
 
 
 def test_torchs_number_of_threads_is_put_back() -> None:

@@ -1,12 +1,12 @@
-"""Sizes against transformers' own modules; work against sums written out token by token."""
+"""Sizes by hand; work against sums written out token by token."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from small_models import LLAMA, SMALL
 
 from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture, Component, Slice
@@ -29,52 +29,6 @@ GPT2_SMALL = {
     "n_positions": 1024,
     "vocab_size": 50257,
 }
-VARIANTS = {
-    "llama": TINYLLAMA,
-    "llama-tied": TINYLLAMA | {"tie_word_embeddings": True},
-    "llama-biased": TINYLLAMA | {"attention_bias": True, "mlp_bias": True},
-    "llama-wide-heads": TINYLLAMA | {"head_dim": 96},
-    "llama-multi-head": TINYLLAMA | {"num_key_value_heads": None},
-    "gpt2": GPT2_SMALL,
-    "gpt2-untied": GPT2_SMALL | {"tie_word_embeddings": False},
-    "gpt2-narrow": GPT2_SMALL | {"n_inner": 1000},
-}
-
-
-def transformers_config(architecture: Architecture) -> Any:
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
-    return CONFIG_MAPPING[architecture.family].from_dict(json.loads(architecture.config))
-
-
-@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_parameters_are_those_of_the_model_that_transformers_builds(config: dict[str, object]) -> None:
-    torch = pytest.importorskip("torch")
-    from transformers import AutoModelForCausalLM
-
-    architecture = Architecture.from_config(config, name="model", dtype="bfloat16")
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(transformers_config(architecture))
-    model.tie_weights()
-    block = (model.model.layers if architecture.family == "llama" else model.transformer.h)[0]
-
-    assert architecture.n_parameters == sum(p.numel() for p in model.parameters())
-    assert architecture.component_parameters(Component.BLOCK) == sum(p.numel() for p in block.parameters())
-
-
-@pytest.mark.parametrize("config", [TINYLLAMA | {"num_hidden_layers": 2}, GPT2_SMALL | {"n_layer": 2}])
-def test_kv_bytes_are_those_of_a_real_cache(config: dict[str, object]) -> None:
-    torch = pytest.importorskip("torch")
-    from transformers import AutoModelForCausalLM
-
-    small = config | ({"hidden_size": 64} if config["model_type"] == "llama" else {"n_embd": 96})
-    architecture = Architecture.from_config(small, name="model", dtype="bfloat16")
-    model = AutoModelForCausalLM.from_config(transformers_config(architecture), dtype=torch.bfloat16)
-    with torch.inference_mode():
-        cache = model(torch.ones((1, 7), dtype=torch.long), use_cache=True).past_key_values
-    held_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-
-    assert architecture.kv_bytes_per_token(architecture.n_blocks) * 7 == held_bytes
 
 
 def test_published_sizes() -> None:
@@ -109,6 +63,49 @@ def test_attention_flop_are_the_sum_over_what_each_token_sees(llama: Architectur
     work = llama.work(Component.ATTENTION, batch=batch, n_new=n_new, n_context=n_context)
 
     assert work.flop == batch * flop
+
+
+@pytest.mark.parametrize(("n_new", "n_context"), [(5, 0), (5, 6), (20, 0), (1, 30), (9, 8)])
+def test_in_a_sliding_window_a_token_sees_no_more_than_the_window_holds(n_new: int, n_context: int) -> None:
+    window, q = 8, 64
+    plain, windowed, half_windowed = (
+        Architecture.from_config(LLAMA | {"head_dim": 8} | more, name="model", dtype="float32")
+        for more in (
+            {},
+            {"model_type": "mistral", "sliding_window": window},
+            {"model_type": "gemma2", "sliding_window": window},
+        )
+    )
+    n_out_of_sight = sum(max(0, n_context + i - window) for i in range(1, n_new + 1))
+    flop, flop_windowed, flop_half = (
+        model.work(Component.ATTENTION, batch=2, n_new=n_new, n_context=n_context).flop
+        for model in (plain, windowed, half_windowed)
+    )
+
+    assert flop - flop_windowed == 2 * 4 * q * n_out_of_sight
+    assert flop_half == (flop + flop_windowed) / 2  # every other block has a window, and a block is the mean
+    assert windowed.kv_bytes_per_token(6) == plain.kv_bytes_per_token(6)  # nothing is counted as evicted
+
+
+def test_in_an_encoder_every_token_sees_all() -> None:
+    bert = Architecture.from_config(SMALL["bert"], name="bert", dtype="float32")
+    by_token = sum(2 * 64 * 64 * 4 + 4 * 64 * 7 for _ in range(7))  # projections; pairs with all seven
+
+    assert bert.work(Component.ATTENTION, batch=3, n_new=7, n_context=0).flop == 3 * by_token
+    # The head works on the first token: a square matrix and two labels.
+    assert bert.work(Component.HEAD, batch=3, n_new=7, n_context=0).flop == 3 * 2 * 64 * (64 + 2)
+
+
+def test_requests_that_a_model_cannot_serve_are_refused_with_the_reason() -> None:
+    llama = Architecture.from_config(LLAMA, name="small-llama", dtype="float32")
+    bert = Architecture.from_config(SMALL["bert"], name="small-bert", dtype="float32")
+    fits = {"n_prompt_tokens": 256, "n_output_tokens": 1, "n_tokens": 257}
+
+    assert bert.refusal(**fits) is None  # the answer is no part of the text
+    assert "257 tokens is drawn, more than the context of small-llama, 256" in str(llama.refusal(**fits))
+    assert llama.refusal(n_prompt_tokens=250, n_output_tokens=6, n_tokens=256) is None
+    refused = bert.refusal(n_prompt_tokens=8, n_output_tokens=3, n_tokens=11)
+    assert "3 output tokens is drawn, but small-bert is an encoder" in str(refused)
 
 
 def test_decoding_in_steps_computes_what_one_prefill_computes(llama: Architecture) -> None:
@@ -154,7 +151,7 @@ def test_a_slice_that_runs_backwards_is_refused(first: int, last: int) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mamba"}, "reads llama, gpt2"),
+        ({"model_type": "mamba"}, "reads llama, mistral"),
         ({"hidden_size": None}, "has no hidden_size"),
         ({"hidden_size": 0}, "hidden_size is 0"),
         ({"vocab_size": "32000"}, "vocab_size is '32000'"),

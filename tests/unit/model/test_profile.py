@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_models import by_hand
+from small_models import SMALL, by_hand, handmade_profile
 
 from edgesim.errors import ProfileError
-from edgesim.model.architecture import Component, Slice
+from edgesim.model.architecture import Architecture, Component, Slice
 from edgesim.model.profile import Phase, Profile, Timing
 
 
@@ -73,6 +73,45 @@ def test_the_margin_is_ten_per_cent(profile: Profile) -> None:
         timing.seconds(Slice(0, 1), batch=1, n_new=2, n_context=5)
 
 
+def test_between_two_batch_sizes_times_are_interpolated(llama: Architecture) -> None:
+    timing = handmade_profile(llama, batches=(1, 4, 8)).timing()
+    for batch in range(1, 9):
+        got = timing.seconds(Slice(0, 3), batch=batch, n_new=1, n_context=np.array([16, 40]))
+        expected = [3 * by_hand(Component.BLOCK, 1, c, batch=batch) for c in (16, 40)]
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+    timing.check(max_new=64, max_context=64, batch=8)
+    with pytest.raises(ProfileError, match="batch size = 9, but it was measured from 1 to 8"):
+        timing.check(max_new=64, max_context=64, batch=9)
+
+
+def test_of_a_shard_only_the_blocks_are_divided(llama: Architecture) -> None:
+    timing = handmade_profile(llama, shards=(1, 2, 4)).timing()
+    ends = sum(by_hand(c, 8, 0) for c in (Component.EMBEDDING, Component.HEAD, Component.STEP))
+    for n_shards in (1, 2, 4):
+        got = timing.seconds(llama.whole, batch=1, n_new=8, n_context=0, n_shards=n_shards)
+        assert got == pytest.approx(ends + 6 * by_hand(Component.BLOCK, 8, 0) / n_shards)
+
+    timing.check(max_new=64, max_context=64, n_shards=4)
+
+
+def test_a_shard_that_was_not_measured_is_refused(profile: Profile) -> None:
+    with pytest.raises(ProfileError, match=r"no prefill times of 1/2 of the block; .* --shard 2"):
+        profile.timing().check(max_new=8, max_context=8, n_shards=2)
+
+
+def test_an_encoder_has_prefills_only_and_says_so() -> None:
+    bert = Architecture.from_config(SMALL["bert"], name="small-bert", dtype="float32")
+    timing = handmade_profile(bert).timing()
+
+    timing.check(max_new=64, max_context=10_000)  # its one answer adds no context
+    assert timing.seconds(Slice(0, 2), batch=1, n_new=8, n_context=0) == pytest.approx(
+        2 * by_hand(Component.BLOCK, 8, 0)
+    )
+    with pytest.raises(ProfileError, match="answers in one pass: ask for 1 output token"):
+        timing.seconds(Slice(0, 2), batch=1, n_new=1, n_context=8)
+
+
 def test_a_step_is_charged_at_any_length(profile: Profile) -> None:
     few = [
         p for p in profile.points if p.component is not Component.STEP or (p.n_new <= 8 and p.n_context <= 16)
@@ -108,6 +147,14 @@ def test_the_summary_has_a_row_per_component_and_phase(profile: Profile) -> None
     assert len(rows) == 2 * len(Component)
     assert block.n_tokens == (16, 64)
     assert block.median_s == (by_hand(Component.BLOCK, 1, 16), by_hand(Component.BLOCK, 1, 64))
+
+
+def test_a_file_keeps_the_shards(llama: Architecture, tmp_path: Path) -> None:
+    profile = handmade_profile(llama, shards=(1, 2))
+    profile.save(tmp_path / "profile.parquet")
+
+    assert Profile.load(tmp_path / "profile.parquet") == profile
+    assert [row.n_shards for row in profile.summary()] == [1] * 12 + [2] * 6
 
 
 def test_a_file_keeps_everything(profile: Profile, tmp_path: Path) -> None:
@@ -154,7 +201,7 @@ def test_another_schema_version_is_refused(profile: Profile, tmp_path: Path) -> 
     file = tmp_path / "profile.parquet"
     table = profile.table()
     metadata = {
-        key: value.replace(b'"schema_version": 1', b'"schema_version": 99')
+        key: value.replace(b'"schema_version": 2', b'"schema_version": 99')
         for key, value in table.schema.metadata.items()
     }
     pq.write_table(table.replace_schema_metadata(metadata), file)

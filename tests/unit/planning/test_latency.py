@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import combinations, permutations
 
 import numpy as np
 import pytest
+from chains import fits, layouts, problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,27 +15,6 @@ from edgesim.planning.chain import LatencyProblem, Stage
 from edgesim.planning.edgeshard import latency_edgeshard
 from edgesim.planning.latency import latency
 from edgesim.planning.lattice import Lattice, Relaxation, alike, best_relaxation
-
-
-def layouts(problem: LatencyProblem) -> Iterator[tuple[Stage, ...]]:
-    """Every chain whose devices hold one run each: every order of every set of devices, every way to cut."""
-    n = problem.n_blocks
-    starters = range(problem.n_devices) if problem.starter is None else [problem.starter]
-    for starter in starters:
-        others = [device for device in range(problem.n_devices) if device != starter]
-        for n_stages in range(1, min(n, problem.n_devices) + 1):
-            for order in permutations(others, n_stages - 1):
-                for cuts in combinations(range(1, n), n_stages - 1):
-                    ends = [0, *cuts, n]
-                    yield tuple(
-                        Stage(device, ends[i], ends[i + 1]) for i, device in enumerate((starter, *order))
-                    )
-            if not problem.first_block_at_starter:
-                for order in permutations(others, n_stages):
-                    for cuts in combinations(range(1, n), n_stages - 1):
-                        ends = [0, *cuts, n]
-                        runs = [Stage(device, ends[i], ends[i + 1]) for i, device in enumerate(order)]
-                        yield (Stage(starter, 0, 0), *runs)
 
 
 def cost_s(problem: LatencyProblem, stages: tuple[Stage, ...]) -> float:
@@ -55,52 +33,10 @@ def cost_s(problem: LatencyProblem, stages: tuple[Stage, ...]) -> float:
     return float(total_s)
 
 
-def fits(problem: LatencyProblem, stages: tuple[Stage, ...]) -> bool:
-    """Whether every device has room; independent of `LatencyProblem.fits`."""
-    room_bytes = [int(n_bytes) for n_bytes in problem.memory_bytes]
-    room_bytes[stages[0].device] -= problem.embedding_bytes
-    room_bytes[stages[0 if problem.head_at == "starter" else -1].device] -= problem.head_bytes
-    for device, first, last in stages:
-        for block in range(first, last):
-            room_bytes[device] -= int(problem.block_bytes[block])
-    return all(room_bytes[stage.device] >= 0 for stage in stages)
-
-
 def brute_force_s(problem: LatencyProblem) -> float:
     """Least cost over all layouts that fit; inf if none does."""
     return min(
         (cost_s(problem, stages) for stages in layouts(problem) if fits(problem, stages)), default=math.inf
-    )
-
-
-@st.composite
-def problems(draw: st.DrawFn, max_devices: int = 4, max_blocks: int = 6) -> LatencyProblem:
-    """Draw times and sizes as small whole numbers, so that ties and equal devices are common."""
-    n_devices, n_blocks = draw(st.integers(1, max_devices)), draw(st.integers(1, max_blocks))
-    times = st.integers(0, 9).map(float)
-    n_kinds = draw(st.integers(1, n_devices))
-
-    def matrix(n_rows: int, n_columns: int) -> np.ndarray:
-        cells = st.lists(times, min_size=n_rows * n_columns, max_size=n_rows * n_columns)
-        return np.array(draw(cells)).reshape(n_rows, n_columns)
-
-    kinds = draw(st.lists(st.integers(0, n_kinds - 1), min_size=n_devices, max_size=n_devices))
-    memory = draw(st.lists(st.integers(0, 14), min_size=n_kinds, max_size=n_kinds))
-    by_kind = draw(st.booleans())  # hops by kind: equal devices stay exchangeable
-    hop_s = matrix(n_kinds, n_kinds)[np.ix_(kinds, kinds)] if by_kind else matrix(n_devices, n_devices)
-    return LatencyProblem(
-        block_s=matrix(n_kinds, n_blocks)[kinds],
-        hop_s=hop_s,
-        memory_bytes=np.array(memory)[kinds],
-        block_bytes=np.array(draw(st.lists(st.integers(1, 4), min_size=n_blocks, max_size=n_blocks))),
-        starter=draw(st.none() | st.integers(0, n_devices - 1)),
-        first_block_at_starter=draw(st.booleans()),
-        embedding_s=matrix(1, n_devices)[0],
-        head_s=matrix(1, n_devices)[0],
-        embedding_bytes=draw(st.integers(0, 2)),
-        head_bytes=draw(st.integers(0, 2)),
-        head_at=draw(st.sampled_from(["starter", "last"])),
-        return_s=draw(st.none() | st.just(hop_s / 2)),
     )
 
 

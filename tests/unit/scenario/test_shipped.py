@@ -16,9 +16,19 @@ from edgesim.scenario.build import extent
 from edgesim.scenario.json_schema import json_schema
 from edgesim.scenario.load import load
 from edgesim.scenario.packaged import packaged_scenarios
-from edgesim.strategy import Strategy
+from edgesim.strategy import Strategy, discover
 
 SHIPPED = packaged_scenarios()
+
+
+@pytest.fixture(autouse=True)
+def _strategies() -> None:
+    """Shipped scenarios name the installed strategies, so here nothing stands in for them."""
+
+
+@pytest.fixture
+def strategies() -> dict[str, type[Strategy]]:
+    return discover()
 
 
 def content(file: Traversable) -> Any:
@@ -31,7 +41,7 @@ def test_a_shipped_scenario_has_no_mistakes_and_begins_with_its_question(name: s
     assert first_line.startswith("# ")
     assert first_line.endswith("?")
     scenario = load(name)
-    assert extent(scenario).n_requests > 50
+    assert extent(scenario).n_requests >= 3
 
 
 @pytest.mark.parametrize("spelling", ["smart_city", "smart_city.yaml", "scenarios/smart_city.yaml"])

@@ -1,0 +1,159 @@
+"""Where each family's modules keep what begins a component, and the attention of a shard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+__all__ = ["PLACES", "Attention", "Places"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """Attention whose heads are as many as fill the hidden size: its config cannot ask for fewer.
+
+    Paths are relative to the block.
+
+    Attributes
+    ----------
+    into
+        Projections to queries, keys and values: three, or one that gives all three.
+    out
+        The projection back to the hidden size.
+    holder
+        The module that divides the projections' results among heads.
+    n_heads, width
+        Its attributes with the number of heads and, where it keeps one, the size of all heads together.
+    """
+
+    into: tuple[str, ...]
+    out: str
+    holder: str
+    n_heads: str
+    width: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Modules of one family, by their paths in its model.
+
+    Attributes
+    ----------
+    embedding
+        What is called first in a pass.
+    blocks
+        The list of the blocks.
+    second_half
+        In a block, what its MLP half begins with.
+    head
+        What the head begins with.
+    end
+        What it ends with.
+    attention
+        How to cut the heads, where the config cannot.
+    """
+
+    embedding: str
+    blocks: str
+    second_half: str
+    head: str
+    end: str = "lm_head"
+    attention: Attention | None = None
+
+
+_LLAMA = Places(
+    embedding="model.embed_tokens",
+    blocks="model.layers",
+    second_half="post_attention_layernorm",
+    head="model.norm",
+)
+_GEMMA2 = Places(
+    embedding="model.embed_tokens",
+    blocks="model.layers",
+    second_half="pre_feedforward_layernorm",
+    head="model.norm",
+)
+_PHI = Places(
+    embedding="model.embed_tokens",
+    blocks="model.layers",
+    second_half="mlp",
+    head="model.final_layernorm",
+)
+_GPT2 = Places(
+    embedding="transformer.wte",
+    blocks="transformer.h",
+    second_half="ln_2",
+    head="transformer.ln_f",
+    attention=Attention(
+        into=("attn.c_attn",), out="attn.c_proj", holder="attn", n_heads="num_heads", width="split_size"
+    ),
+)
+_OPT = Places(
+    embedding="model.decoder.embed_tokens",
+    blocks="model.decoder.layers",
+    second_half="final_layer_norm",
+    head="model.decoder.final_layer_norm",
+    attention=Attention(
+        into=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        out="self_attn.out_proj",
+        holder="self_attn",
+        n_heads="num_heads",
+    ),
+)
+_BERT_ATTENTION = Attention(
+    into=("attention.self.query", "attention.self.key", "attention.self.value"),
+    out="attention.output.dense",
+    holder="attention.self",
+    n_heads="num_attention_heads",
+    width="all_head_size",
+)
+_BERT = Places(
+    embedding="bert.embeddings",
+    blocks="bert.encoder.layer",
+    second_half="intermediate",
+    head="bert.pooler",
+    end="classifier",
+    attention=_BERT_ATTENTION,
+)
+_ROBERTA = Places(
+    embedding="roberta.embeddings",
+    blocks="roberta.encoder.layer",
+    second_half="intermediate",
+    head="classifier",
+    end="classifier",
+    attention=_BERT_ATTENTION,
+)
+_DISTILBERT = Places(
+    embedding="distilbert.embeddings",
+    blocks="distilbert.transformer.layer",
+    second_half="ffn",
+    head="pre_classifier",
+    end="classifier",
+    attention=Attention(
+        into=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+        out="attention.out_lin",
+        holder="attention",
+        n_heads="n_heads",
+    ),
+)
+
+PLACES: Mapping[str, Places] = MappingProxyType(
+    {
+        "llama": _LLAMA,
+        "mistral": _LLAMA,
+        "qwen2": _LLAMA,
+        "qwen3": _LLAMA,
+        "gemma": _LLAMA,
+        "gemma2": _GEMMA2,
+        "gemma3_text": _GEMMA2,
+        "phi": _PHI,
+        "phi3": _LLAMA,
+        "gpt2": _GPT2,
+        "opt": _OPT,
+        "bert": _BERT,
+        "roberta": _ROBERTA,
+        "distilbert": _DISTILBERT,
+    }
+)
+"""By family."""

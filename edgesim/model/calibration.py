@@ -1,0 +1,356 @@
+"""A device's ceilings from a few measured rates: `edgesim.model.scaling.AnalyticTiming` the other way round.
+
+Pure arithmetic: what is fitted here is what the roofline with a floor under every call charges elsewhere, so
+a device that is calibrated gives its measurements back, as nearly as that model can.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edgesim.errors import InputError
+from edgesim.model.architecture import Architecture, Component, FloatArray
+
+__all__ = ["Calibration", "Estimate", "Fitted", "Measurement", "calibrate", "predicted_s"]
+
+CONFIDENCE = 0.95
+ASSUMED_ERROR = 0.05  # of a measurement, where no row is left over to tell it
+LEAST_DISTINCT = 1e-6  # singular value, relative: below it the rows do not tell two parameters apart
+AT_BOUND = 1e-9  # overhead, as a share of a row's time: below it the fit lies on its bound of zero
+
+_PARTS = (Component.BLOCK, Component.EMBEDDING, Component.HEAD, Component.STEP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One published or measured time of a whole model on one device, batch 1.
+
+    Attributes
+    ----------
+    seconds
+        Mean time of a decode step, or the time of a prefill.
+    phase
+        What was timed: ``decode``, averaged over the steps of an answer, or ``prefill`` of the whole prompt.
+    bytes_per_weight
+        Size of a stored weight, where it is not that of the model's number format: 0.5625 for Q40 blocks of
+        32 4-bit weights and a 16-bit scale. Activations and cache keep the number format.
+    """
+
+    model: Architecture
+    phase: Literal["decode", "prefill"]
+    n_prompt_tokens: int
+    n_output_tokens: int
+    seconds: float
+    bytes_per_weight: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.seconds) and self.seconds > 0):
+            raise InputError(f"calibration: a measured time of {self.seconds} s; expected more than zero")
+        if self.n_prompt_tokens < 1 or self.n_output_tokens < 1:
+            raise InputError("calibration: n_prompt and n_output are whole numbers of at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A parameter with its 95 % interval; without one where it was given and not fitted."""
+
+    value: float
+    low: float
+    high: float
+    is_fitted: bool = True
+
+    @classmethod
+    def given(cls, value: float) -> Estimate:
+        """Return a parameter that the user knows."""
+        return cls(value, value, value, is_fitted=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A measurement beside what the fitted ceilings say."""
+
+    measured_s: float
+    predicted_s: float
+
+    @property
+    def difference(self) -> float:
+        """Predicted over measured, less one."""
+        return self.predicted_s / self.measured_s - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Fitted ceilings.
+
+    Attributes
+    ----------
+    flop_per_s
+        None where no row was compute-bound and none was given; ``flop_per_s_at_least`` is then all that is
+        known.
+    flop_per_s_at_least
+        The rate that the rows need: the most FLOP per second in any, as measured or as fitted.
+    error
+        Relative standard error of one measurement: estimated from the residuals, or assumed where none is
+        left over.
+    n_spare
+        Rows beyond the number of fitted parameters.
+    """
+
+    bytes_per_s: Estimate
+    flop_per_s: Estimate | None
+    overhead_s: Estimate
+    flop_per_s_at_least: float
+    rows: tuple[Fitted, ...]
+    error: float
+    n_spare: int
+
+
+def predicted_s(
+    measurement: Measurement, *, bytes_per_s: float, flop_per_s: float, overhead_s: float
+) -> float:
+    """Seconds that ceilings say of a measured pass; equal to `AnalyticTiming`'s for plain number formats."""
+    work = _Work.of([measurement])
+    return float(work.seconds(bytes_per_s, flop_per_s, overhead_s)[0])
+
+
+def calibrate(
+    measurements: Sequence[Measurement],
+    *,
+    flop_per_s: float | None = None,
+    overhead_s: float | None = None,
+    error: float | None = None,
+) -> Calibration:
+    """Fit memory bandwidth, compute rate and overhead per call to measured times.
+
+    Least squares of the logarithms, so that every row counts by its relative difference; bandwidth and
+    compute rate in the logarithm, the overhead from zero upwards. Intervals are those of the linearised
+    problem: covariance ``error² (JᵀJ)⁻¹``, with Student's quantile for the rows that are left over, or the
+    normal one where the error is given. An overhead that the fit puts at zero has an interval from there, and
+    counts as known for the other parameters' intervals.
+
+    Parameters
+    ----------
+    flop_per_s, overhead_s
+        Known values, which are then not fitted. Without prefill rows the compute rate is not fitted either.
+    error
+        Relative standard error of a measurement, if known. If not, residuals tell it; where no row is left
+        over, 5 % is assumed.
+
+    Raises
+    ------
+    InputError
+        If the rows do not determine the parameters; the message says which, and what would.
+    """
+    if not measurements:
+        raise InputError("calibration: no measurements; give at least one row")
+    work = _Work.of(measurements)
+    measured_s = np.array([row.seconds for row in measurements])
+    fit_flop = flop_per_s is None and any(row.phase == "prefill" for row in measurements)
+    problem = _Problem(
+        work, measured_s, fit_flop, overhead_s is None, flop_per_s or math.inf, overhead_s or 0.0
+    )
+    if len(measurements) < problem.n_free:
+        raise InputError(
+            f"calibration: {len(measurements)} row{'s' * (len(measurements) > 1)} cannot tell "
+            f"{problem.n_free} parameters ({', '.join(problem.names)}); expected as many rows at least: "
+            "add rows of "
+            "models of other sizes, or give what you know (--overhead, --compute)"
+        )
+    x, at_bound = problem.solve()
+    b, f, o = problem.values(x)
+    jacobian = problem.jacobian(x)
+    problem.refuse_what_rows_cannot_tell(jacobian, at_bound)
+    fitted_s = work.seconds(b, f, o)
+    residuals = np.log(fitted_s / measured_s)
+    n_spare = len(measurements) - (problem.n_free - at_bound)
+    sigma, quantile = _spread(residuals, n_spare, error)
+    widths = _widths(jacobian, at_bound, problem.n_free) * sigma * quantile
+    return Calibration(
+        bytes_per_s=Estimate(b, b * math.exp(-widths[0]), b * math.exp(widths[0])),
+        flop_per_s=_compute_rate(problem, f, widths, flop_per_s),
+        overhead_s=_overhead(problem, o, widths),
+        flop_per_s_at_least=float((work.flop_total / np.minimum(measured_s, fitted_s)).max()),
+        rows=tuple(Fitted(float(m), float(p)) for m, p in zip(measured_s, fitted_s, strict=True)),
+        error=sigma,
+        n_spare=n_spare,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What each row computes and moves, by the parts of the model."""
+
+    n_calls: FloatArray  # [n_rows, n_parts]
+    flop: FloatArray
+    moved_bytes: FloatArray
+
+    @classmethod
+    def of(cls, measurements: Sequence[Measurement]) -> _Work:
+        rows = [[_call(row, part) for part in _PARTS] for row in measurements]
+        table = np.array(rows, dtype=np.float64)
+        return cls(table[:, :, 0], table[:, :, 1], table[:, :, 2])
+
+    @property
+    def flop_total(self) -> FloatArray:
+        return np.asarray((self.n_calls * self.flop).sum(axis=1))
+
+    def seconds(self, bytes_per_s: float, flop_per_s: float, overhead_s: float) -> FloatArray:
+        busy_s = np.maximum(self.flop / flop_per_s, self.moved_bytes / bytes_per_s)
+        return np.asarray((self.n_calls * (busy_s + overhead_s)).sum(axis=1))
+
+
+def _call(row: Measurement, part: Component) -> tuple[float, float, float]:
+    model = row.model
+    if row.phase == "prefill":
+        n_new, n_context = row.n_prompt_tokens, 0
+    else:  # the middle of the answer, which is exact for times linear in the context
+        n_new, n_context = 1, row.n_prompt_tokens + max(0, row.n_output_tokens - 2) // 2
+    work = model.work(part, batch=1, n_new=n_new, n_context=n_context)
+    moved_bytes = work.moved_bytes
+    if row.bytes_per_weight is not None and part is not Component.EMBEDDING:  # of which single rows are read
+        n_weights = model.component_parameters(part)
+        moved_bytes += n_weights * (row.bytes_per_weight - model.dtype_bytes)
+    return (model.n_blocks if part is Component.BLOCK else 1), work.flop, moved_bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """The least-squares problem: x is log bandwidth, then log compute rate and overhead where fitted."""
+
+    work: _Work
+    measured_s: FloatArray
+    fit_flop: bool
+    fit_overhead: bool
+    flop_per_s: float
+    overhead_s: float
+
+    @property
+    def n_free(self) -> int:
+        return 1 + self.fit_flop + self.fit_overhead
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (
+            "memory_bandwidth",
+            *(("compute",) if self.fit_flop else ()),
+            *(("overhead_per_call",) if self.fit_overhead else ()),
+        )
+
+    @property
+    def overhead_scale_s(self) -> float:
+        """The overhead at which calls would explain the whole time: makes x a number around one or below."""
+        return float((self.measured_s / self.work.n_calls.sum(axis=1)).min())
+
+    def values(self, x: FloatArray) -> tuple[float, float, float]:
+        flop_per_s = math.exp(x[1]) if self.fit_flop else self.flop_per_s
+        overhead_s = float(x[-1]) * self.overhead_scale_s if self.fit_overhead else self.overhead_s
+        return math.exp(x[0]), flop_per_s, overhead_s
+
+    def residuals(self, x: FloatArray) -> FloatArray:
+        return np.log(self.work.seconds(*self.values(x)) / self.measured_s)
+
+    def solve(self) -> tuple[FloatArray, bool]:
+        """Find the least squares, and whether the overhead lies on its bound of zero."""
+        from scipy.optimize import least_squares  # slow to import, and only this command needs it
+
+        moved_bytes = (self.work.n_calls * self.work.moved_bytes).sum(axis=1)
+        rate = math.log(float((moved_bytes / self.measured_s).max()))
+        start, low, high = [rate], [-np.inf], [np.inf]
+        if self.fit_flop:
+            start.append(math.log(float((self.work.flop_total / self.measured_s).max())))
+            low.append(-np.inf)
+            high.append(np.inf)
+        if self.fit_overhead:
+            start.append(0.05)
+            low.append(0.0)
+            high.append(1.0)
+        found = least_squares(
+            self.residuals, start, jac=self.jacobian, bounds=(low, high), xtol=1e-14, ftol=1e-14, gtol=1e-14
+        )
+        x = np.asarray(found.x, dtype=np.float64)
+        if self.fit_overhead and x[-1] < max(AT_BOUND, 1e-6 * float(np.abs(self.residuals(x)).max())):
+            x[-1] = 0.0
+            return self._without_overhead(x), True
+        return x, False
+
+    def _without_overhead(self, x: FloatArray) -> FloatArray:
+        """Solve again on the bound, which the search above only comes near to."""
+        rest = _Problem(self.work, self.measured_s, self.fit_flop, False, self.flop_per_s, 0.0)
+        inner, _ = rest.solve()
+        return np.append(inner, 0.0)
+
+    def jacobian(self, x: FloatArray) -> FloatArray:
+        """Return d log(seconds) / dx."""
+        bytes_per_s, flop_per_s, overhead_s = self.values(x)
+        seconds = self.work.seconds(bytes_per_s, flop_per_s, overhead_s)
+        streamed_s, computed_s = self.work.moved_bytes / bytes_per_s, self.work.flop / flop_per_s
+        by_memory = streamed_s >= computed_s
+        columns = [-(self.work.n_calls * streamed_s * by_memory).sum(axis=1) / seconds]
+        if self.fit_flop:
+            columns.append(-(self.work.n_calls * computed_s * ~by_memory).sum(axis=1) / seconds)
+        if self.fit_overhead:
+            columns.append(self.work.n_calls.sum(axis=1) * self.overhead_scale_s / seconds)
+        return np.column_stack(columns)
+
+    def refuse_what_rows_cannot_tell(self, jacobian: FloatArray, at_bound: bool) -> None:
+        """Raise where a parameter has no say in any row, or two have the same in all of them."""
+        for name, column in zip(self.names, jacobian.T, strict=True):
+            if np.abs(column).max() < LEAST_DISTINCT:
+                what = (
+                    "compute-bound: add a longer prompt" if name == "compute" else "bound by memory: add one"
+                )
+                raise InputError(f"calibration: the rows say nothing of {name}; none of them is {what}")
+        free = jacobian[:, : self.n_free - at_bound]
+        singular = np.linalg.svd(free, compute_uv=False)
+        if singular[-1] < LEAST_DISTINCT * singular[0]:
+            raise InputError(
+                f"calibration: the rows cannot tell {' and '.join(self.names)} apart, for they change with "
+                "them "
+                "alike; add rows of models of other sizes, or give what you know (--overhead, --compute)"
+            )
+
+
+def _spread(residuals: FloatArray, n_spare: int, error: float | None) -> tuple[float, float]:
+    """Relative error of a measurement, and the quantile that goes with how it is known."""
+    from scipy.special import ndtri, stdtrit
+
+    normal = float(ndtri((1 + CONFIDENCE) / 2))
+    if error is not None:
+        return error, normal
+    if n_spare < 1:
+        return ASSUMED_ERROR, normal
+    sigma = math.sqrt(float(residuals @ residuals) / n_spare)
+    return sigma, float(stdtrit(n_spare, (1 + CONFIDENCE) / 2))
+
+
+def _widths(jacobian: FloatArray, at_bound: bool, n_free: int) -> FloatArray:
+    """Standard errors of the parameters for a relative error of one."""
+    free = jacobian[:, :-1] if at_bound else jacobian
+    errors = np.sqrt(np.diag(np.linalg.inv(free.T @ free)))
+    if not at_bound:
+        return np.asarray(errors)
+    # How far the overhead may be from its bound, all parameters free; unknown where there are too few rows.
+    whole = jacobian.T @ jacobian
+    singular = len(jacobian) < n_free or np.linalg.cond(whole) > LEAST_DISTINCT**-2
+    overhead = math.inf if singular else math.sqrt(float(np.linalg.inv(whole)[-1, -1]))
+    return np.append(errors, overhead)
+
+
+def _compute_rate(
+    problem: _Problem, value: float, widths: FloatArray, given: float | None
+) -> Estimate | None:
+    if not problem.fit_flop:
+        return None if given is None else Estimate.given(given)
+    return Estimate(value, value * math.exp(-widths[1]), value * math.exp(widths[1]))
+
+
+def _overhead(problem: _Problem, value: float, widths: FloatArray) -> Estimate:
+    if not problem.fit_overhead:
+        return Estimate.given(value)
+    width_s = float(widths[-1]) * problem.overhead_scale_s
+    return Estimate(value, max(0.0, value - width_s), min(value + width_s, problem.overhead_scale_s))

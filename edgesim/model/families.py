@@ -1,0 +1,304 @@
+"""The families of transformers that are read: one description each, by which all of edgesim goes.
+
+A family is what transformers calls a `model_type`: models that one class builds from their config. Its
+description says under which names the config keeps the sizes, and what the blocks hold besides the
+matrices that every transformer has. Formulas and the measuring read these descriptions and know no family
+by name, so that another one is another entry here (and the places of its modules in
+`edgesim.measure.places`). Each was compared with transformers' own classes, parameter for parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+__all__ = ["FAMILIES", "Family"]
+
+_USUAL_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "n_blocks": ("num_hidden_layers",),
+        "hidden_size": ("hidden_size",),
+        "n_heads": ("num_attention_heads",),
+        "n_kv_heads": ("num_key_value_heads",),
+        "head_dim": ("head_dim",),
+        "mlp_size": ("intermediate_size",),
+        "vocab_size": ("vocab_size",),
+        "max_context": ("max_position_embeddings",),
+    }
+)
+
+Said = bool | str
+"""Whether a family has something: yes, no, or as the flag of this name in the config says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """What the models of one `model_type` have in common.
+
+    Attributes
+    ----------
+    name
+        transformers' `model_type`.
+    is_causal
+        Whether a token sees the earlier tokens only, and a model generates: a decoder. An encoder reads a
+        text in one pass, each token seeing all, and answers from the state of the first.
+    keys
+        Where the config keeps a size under another name than usual: the names, the family's own first.
+    defaults
+        What transformers takes for keys that a config may leave out.
+    has_own_head_dim
+        Whether the config may state the size of a head; else it is the hidden size by the heads.
+    has_kv_heads
+        Whether several query heads may share a key and a value (grouped-query attention).
+    mlp_multiple
+        How many hidden sizes wide the MLP is where the config does not say; none: it must.
+    has_gate
+        Whether the MLP has two matrices in, one of which gates the other.
+    norms_shift
+        Whether a normalisation shifts as well as it scales (LayerNorm; RMSNorm only scales).
+    norms_learn
+        Whether normalisations have weights at all.
+    n_norms
+        Normalisations of the hidden state: before the first block, in the attention half of a block, in
+        its MLP half, and in the head.
+    qk_norm
+        Whether the queries and keys of each head are normalised, by weights that the heads share.
+    qkv_bias, out_bias, mlp_bias
+        Whether the projections to queries, keys and values, the projection back, and the MLP's matrices
+        add a bias.
+    has_head_bias
+        Whether the vocabulary matrix adds a bias.
+    has_positions
+        Whether positions are looked up in a table of their own (else: rotary embeddings, no weights).
+    n_spare_positions
+        Rows of that table beyond the longest text (OPT keeps two).
+    positions_behind_padding
+        Whether positions are counted from behind the padding token's number, as RoBERTa does: the table's
+        rows up to it serve no text.
+    ties_embeddings
+        Whether embedding and head share their matrix where the config does not say.
+    window
+        Which blocks have a sliding window where the config states its length and does not list the blocks'
+        kinds: ``all``; ``upper``, those from `max_window_layers` on; ``alternate``, every other from the
+        first; ``pattern``, all but every `sliding_window_pattern`-th; ``none``.
+    needs
+        What a config must say, if it says anything there: variants that are not read.
+    """
+
+    name: str
+    is_causal: bool = True
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    has_own_head_dim: bool = True
+    has_kv_heads: bool = True
+    mlp_multiple: int | None = None
+    has_gate: bool = True
+    norms_shift: bool = False
+    norms_learn: Said = True
+    n_norms: tuple[int, int, int, int] = (0, 1, 1, 1)
+    qk_norm: Said = False
+    qkv_bias: Said = False
+    out_bias: Said = False
+    mlp_bias: Said = False
+    has_head_bias: bool = False
+    has_positions: bool = False
+    n_spare_positions: int = 0
+    positions_behind_padding: bool = False
+    ties_embeddings: bool = False
+    window: str = "none"
+    needs: Mapping[str, object] = field(default_factory=dict)
+
+    def names_of(self, size: str) -> tuple[str, ...]:
+        """Names under which a config may keep a size, the family's own first."""
+        own = self.keys.get(size, ())
+        return (*own, *(name for name in _USUAL_KEYS[size] if name not in own))
+
+    def config(self, **sizes: int) -> dict[str, object]:
+        """Write a config with these sizes, such as ``n_blocks=2``, less those that the family has not."""
+        if not self.has_own_head_dim:
+            sizes.pop("head_dim", None)
+        if not self.has_kv_heads:
+            sizes.pop("n_kv_heads", None)
+        return {"model_type": self.name, **{self.names_of(size)[0]: value for size, value in sizes.items()}}
+
+
+_LLAMA = Family(
+    name="llama",
+    defaults={"attention_bias": False, "mlp_bias": False},
+    qkv_bias="attention_bias",
+    out_bias="attention_bias",
+    mlp_bias="mlp_bias",
+)
+_MISTRAL = Family(name="mistral", defaults={"num_key_value_heads": 8, "sliding_window": 4096}, window="all")
+_QWEN2 = Family(
+    name="qwen2",
+    defaults={
+        "num_key_value_heads": 32,
+        "use_sliding_window": False,
+        "sliding_window": 4096,
+        "max_window_layers": 28,
+    },
+    qkv_bias=True,
+    window="upper",
+)
+_QWEN3 = Family(
+    name="qwen3",
+    defaults={**_QWEN2.defaults, "head_dim": 128, "attention_bias": False},
+    qkv_bias="attention_bias",
+    out_bias="attention_bias",
+    qk_norm=True,
+    window="upper",
+)
+_GEMMA = Family(
+    name="gemma",
+    defaults={"num_key_value_heads": 16, "head_dim": 256, "attention_bias": False},
+    qkv_bias="attention_bias",
+    out_bias="attention_bias",
+    ties_embeddings=True,
+    needs={"use_bidirectional_attention": False},
+)
+_GEMMA2 = Family(
+    name="gemma2",
+    defaults={**_GEMMA.defaults, "num_key_value_heads": 4, "sliding_window": 4096},
+    n_norms=(0, 2, 2, 1),
+    qkv_bias="attention_bias",
+    out_bias="attention_bias",
+    ties_embeddings=True,
+    window="alternate",
+    needs=_GEMMA.needs,
+)
+_GEMMA3 = Family(
+    name="gemma3_text",
+    # Published configs of the multimodal models leave out what equals these.
+    defaults={
+        **_GEMMA2.defaults,
+        "num_attention_heads": 8,
+        "vocab_size": 262_208,
+        "max_position_embeddings": 131_072,
+        "sliding_window_pattern": 6,
+    },
+    n_norms=(0, 2, 2, 1),
+    qk_norm=True,
+    qkv_bias="attention_bias",
+    out_bias="attention_bias",
+    ties_embeddings=True,
+    window="pattern",
+    needs=_GEMMA.needs,
+)
+_PHI = Family(
+    name="phi",
+    has_gate=False,
+    norms_shift=True,
+    n_norms=(0, 1, 0, 1),  # attention and MLP work side by side, on one normalised input
+    qkv_bias=True,
+    out_bias=True,
+    mlp_bias=True,
+    has_head_bias=True,
+    needs={"qk_layernorm": False},  # published Phi models have none
+)
+_PHI3 = Family(name="phi3", window="all")
+_GPT2 = Family(
+    name="gpt2",
+    keys={
+        "n_blocks": ("n_layer",),
+        "hidden_size": ("n_embd",),
+        "n_heads": ("n_head",),
+        "mlp_size": ("n_inner",),
+        "max_context": ("n_positions",),
+    },
+    has_own_head_dim=False,
+    has_kv_heads=False,
+    mlp_multiple=4,
+    has_gate=False,
+    norms_shift=True,
+    qkv_bias=True,
+    out_bias=True,
+    mlp_bias=True,
+    has_positions=True,
+    ties_embeddings=True,
+    needs={"add_cross_attention": False},
+)
+_OPT = Family(
+    name="opt",
+    keys={"mlp_size": ("ffn_dim",)},
+    defaults={"enable_bias": True, "layer_norm_elementwise_affine": True},
+    has_own_head_dim=False,
+    has_kv_heads=False,
+    has_gate=False,
+    norms_shift=True,
+    norms_learn="layer_norm_elementwise_affine",
+    qkv_bias="enable_bias",
+    out_bias="enable_bias",
+    mlp_bias="enable_bias",
+    has_positions=True,
+    n_spare_positions=2,
+    ties_embeddings=True,
+    # OPT-350m alone normalises behind its halves and projects its embedding.
+    needs={
+        "do_layer_norm_before": True,
+        "_remove_final_layer_norm": False,
+        "word_embed_proj_dim": "hidden_size",
+    },
+)
+_BERT = Family(
+    name="bert",
+    is_causal=False,
+    has_own_head_dim=False,
+    has_kv_heads=False,
+    has_gate=False,
+    defaults={"type_vocab_size": 2},
+    norms_shift=True,
+    n_norms=(1, 1, 1, 0),
+    qkv_bias=True,
+    out_bias=True,
+    mlp_bias=True,
+    has_positions=True,
+    needs={"is_decoder": False, "add_cross_attention": False},
+)
+_ROBERTA = Family(
+    name="roberta",
+    is_causal=False,
+    has_own_head_dim=False,
+    has_kv_heads=False,
+    has_gate=False,
+    defaults={"type_vocab_size": 2, "pad_token_id": 1},
+    norms_shift=True,
+    n_norms=(1, 1, 1, 0),
+    qkv_bias=True,
+    out_bias=True,
+    mlp_bias=True,
+    has_positions=True,
+    positions_behind_padding=True,
+    needs=_BERT.needs,
+)
+_DISTILBERT = Family(
+    name="distilbert",
+    is_causal=False,
+    keys={
+        "n_blocks": ("n_layers",),
+        "hidden_size": ("dim",),
+        "n_heads": ("n_heads",),
+        "mlp_size": ("hidden_dim",),
+    },
+    has_own_head_dim=False,
+    has_kv_heads=False,
+    has_gate=False,
+    norms_shift=True,
+    n_norms=(1, 1, 1, 0),
+    qkv_bias=True,
+    out_bias=True,
+    mlp_bias=True,
+    has_positions=True,
+)
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        family.name: family
+        for family in (
+            _LLAMA, _MISTRAL, _QWEN2, _QWEN3, _GEMMA, _GEMMA2, _GEMMA3, _PHI, _PHI3, _GPT2, _OPT,
+            _BERT, _ROBERTA, _DISTILBERT,
+        )
+    }
+)  # fmt: skip
+"""By `model_type`."""

@@ -1,0 +1,215 @@
+"""A file of measured rates, from which a device is calibrated, and the device kind that comes out."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from edgesim.errors import InputError
+from edgesim.model.calibration import Calibration, Estimate, Measurement
+from edgesim.nearest import suggest
+from edgesim.scenario.check import named_architecture
+from edgesim.scenario.document import Document
+from edgesim.scenario.problems import Problem, ProblemsError, from_validation
+from edgesim.scenario.schema_topology import Count, Name
+from edgesim.scenario.section import Section, known_keys
+
+__all__ = ["MeasurementEntry", "MeasurementFile", "kind_snippet", "read_measurements"]
+
+SECONDS_PER_TOKEN = MappingProxyType({"ms/token": 1e-3, "s/token": 1.0})
+TOKENS_PER_SECOND = ("tokens/s", "tok/s", "t/s")
+UNITS = (*TOKENS_PER_SECOND, *SECONDS_PER_TOKEN)
+NUMBERS = ("bytes_per_weight", "n_prompt", "n_output", "value", "nodes")  # columns of a CSV that are no text
+
+
+class MeasurementEntry(Section):
+    """One measured rate of a whole model on one device, batch 1."""
+
+    model: str
+    """A model of the catalogue (`edgesim list models`), or the path of a local Hugging Face folder or config
+    file."""
+    value: Annotated[float, Field(gt=0)]
+    """The measured number."""
+    unit: str
+    """What it is: tokens/s, ms/token or s/token."""
+    n_prompt: Count = 1
+    """Tokens of the prompt."""
+    n_output: Count = 1
+    """Tokens of the answer; the step in its middle stands for all."""
+    phase: Literal["decode", "prefill"] = "decode"
+    """What was timed: generating (`decode`) or reading the prompt (`prefill`)."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Number format of weights, activations and cache."""
+    bytes_per_weight: Annotated[float, Field(gt=0)] | None = None
+    """Size of a stored weight where it is quantised, such as 0.5625 for Q40; the rest keeps `dtype`."""
+    nodes: Count = 1
+    """Devices that took part; a calibration takes one only, for messages would hide in its ceilings."""
+
+    def measurement(self, folder: FilePath) -> Measurement:
+        """Return it as the fit takes it."""
+        if self.nodes != 1:
+            raise InputError(
+                f"{self.nodes} nodes: messages between them are part of this time; expected 1: leave the "
+                "row out"
+            )
+        if self.unit in SECONDS_PER_TOKEN:
+            per_token_s = self.value * SECONDS_PER_TOKEN[self.unit]
+        elif self.unit in TOKENS_PER_SECOND:
+            per_token_s = 1 / self.value
+        else:
+            raise InputError(f"unit {self.unit!r}; expected {', '.join(UNITS)}: {suggest(self.unit, UNITS)}")
+        return Measurement(
+            model=named_architecture(self.model, dtype=self.dtype, folder=folder),
+            phase=self.phase,
+            n_prompt_tokens=self.n_prompt,
+            n_output_tokens=self.n_output,
+            seconds=per_token_s * (self.n_prompt if self.phase == "prefill" else 1),
+            bytes_per_weight=self.bytes_per_weight,
+        )
+
+
+class MeasurementFile(Section):
+    """Measured rates of one device."""
+
+    device: Name = "calibrated"
+    """Name of the device kind that comes out."""
+    source: str = ""
+    """Where the measurements are from."""
+    measurements: tuple[MeasurementEntry, ...]
+    """The rows."""
+
+
+def read_measurements(file: FilePath) -> tuple[MeasurementFile, list[Measurement]]:
+    """Read a YAML file with a list ``measurements``, or a CSV file with the same columns.
+
+    Raises
+    ------
+    InputError
+        Listing all mistakes with their lines.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(
+            f"{file}: cannot be read ({error.strerror}); give a YAML or CSV file of measured rates"
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: not UTF-8 text; save it as such") from None
+    content, places = _from_csv(text, file) if file.suffix.lower() == ".csv" else _from_yaml(text, file)
+    try:
+        read = MeasurementFile.model_validate(content)
+    except ValidationError as error:
+        problems = from_validation(error, known_keys(MeasurementFile))
+        raise ProblemsError(problems, [places.place(problem) for problem in problems]) from None
+    rows, problems = [], []
+    for index, entry in enumerate(read.measurements):
+        try:
+            rows.append(entry.measurement(file.parent))
+        except InputError as error:
+            problems.append(Problem(("measurements", index), str(error)))
+    if problems:
+        raise ProblemsError(problems, [places.place(problem) for problem in problems])
+    if len({row.dtype for row in read.measurements}) > 1:
+        raise InputError(
+            f"{file}: rows of {' and '.join(sorted({row.dtype for row in read.measurements}))}; a device "
+            "computes "
+            "each number format at another rate: calibrate one at a time"
+        )
+    return read, rows
+
+
+class _Places:
+    """Where a row's mistake stands."""
+
+    def __init__(self, file: FilePath, document: Document | None, first_line: int = 2) -> None:
+        self._file, self._document, self._first_line = file, document, first_line
+
+    def place(self, problem: Problem) -> str:
+        if self._document is not None:
+            return self._document.place(problem.path)
+        row = next((step for step in problem.path if isinstance(step, int)), None)
+        column = problem.path[-1] if problem.path and isinstance(problem.path[-1], str) else None
+        where = str(self._file) if row is None else f"{self._file}:{row + self._first_line}"
+        return f"{where}: {column}" if column and row is not None else where
+
+
+def _from_yaml(text: str, file: FilePath) -> tuple[dict[str, Any], _Places]:
+    document = Document.parse(text, file.name)
+    return document.plain(), _Places(file, document)
+
+
+def _from_csv(text: str, file: FilePath) -> tuple[dict[str, Any], _Places]:
+    reader = csv.DictReader(StringIO(text), skipinitialspace=True)
+    rows = []
+    for number, line in enumerate(reader, 2):
+        if None in line or None in line.values():
+            raise InputError(
+                f"{file}:{number}: not as many columns as the header has; expected one value for each"
+            )
+        cells = {key.strip(): value.strip() for key, value in line.items() if value.strip()}
+        rows.append({key: _number(value) if key in NUMBERS else value for key, value in cells.items()})
+    return {"measurements": rows}, _Places(file, None)
+
+
+def _number(text: str) -> int | float | str:
+    """Read a cell's number; what is none goes on as it is, for validation to refuse with its place."""
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
+
+
+def kind_snippet(read: MeasurementFile, fit: Calibration) -> str:
+    """Write the fitted device as an entry of a scenario's ``kinds``; what no row told is left to fill in."""
+    dtype = read.measurements[0].dtype
+    came = f" ({read.source})" if read.source else ""
+    n = len(fit.rows)
+    rows = f"{n} measured rate{'s' * (n > 1)}{came}"
+    if fit.flop_per_s is None:
+        compute = f"{fit.flop_per_s_at_least / 1e9:.4g} GFLOP/s"
+        compute_source = (
+            "Not fitted, for no row is a prefill: the rate that decoding needs, at least; give --compute"
+        )
+    else:
+        compute = f"{fit.flop_per_s.value / 1e9:.4g} GFLOP/s"
+        compute_source = _source(fit.flop_per_s, 1e9, "GFLOP/s", rows)
+    lines = [
+        "kinds:",
+        f"  {read.device}:",
+        "    memory: 8 GiB            # to be filled in",
+        "    process_memory: 600 MB   # to be filled in",
+        "    memory_bandwidth:",
+        f"      value: {fit.bytes_per_s.value / 1e9:.4g} GB/s",
+        "      estimate: true",
+        f"      source: {_quoted(_source(fit.bytes_per_s, 1e9, 'GB/s', rows))}",
+        "    compute:",
+        f"      {dtype}:",
+        f"        value: {compute}",
+        "        estimate: true",
+        f"        source: {_quoted(compute_source)}",
+        "    overhead_per_call:",
+        f"      value: {fit.overhead_s.value * 1e3:.4g} ms",
+        "      estimate: true",
+        f"      source: {_quoted(_source(fit.overhead_s, 1e-3, 'ms', rows))}",
+        "    power: {idle: 3 W, active: 4 W, tx: 0.5 W, rx: 0.3 W}   # to be filled in",
+        "    endpoint: {overhead: 0.3 ms}   # to be filled in: what a message costs",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _source(estimate: Estimate, scale: float, unit: str, rows: str) -> str:
+    if not estimate.is_fitted:
+        return "Given to edgesim calibrate"
+    low, high = estimate.low / scale, estimate.high / scale
+    return f"edgesim calibrate, {rows}: 95 % interval {low:.4g} to {high:.4g} {unit}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,176 @@
+"""Arrivals whose rate follows the hour of the day: inhomogeneous Poisson processes.
+
+Both laws are exact: the number of arrivals between two instants is Poisson with the mean that
+``expected`` gives, and numbers in disjoint intervals are independent.
+
+Not modelled: weekdays, seasons, and bursts beyond what a Poisson process of this rate makes by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgesim.errors import InputError
+
+__all__ = ["DAY_S", "HOUR_S", "Diurnal", "Hourly"]
+
+DAY_S = 86_400.0
+HOUR_S = 3_600.0
+BLOCK = 4096  # draws made at once, as in the other laws
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diurnal:
+    """A Poisson process whose rate swings round its mean like a cosine.
+
+    ::
+
+        rate(t) = mean_hz (1 + swing cos(2 pi (t - peak_at_s) / period_s))
+
+    Drawn by thinning (Lewis and Shedler 1979, Naval Research Logistics Quarterly 26): candidates come at
+    the peak rate, and one at instant t is kept with probability rate(t) / peak rate.
+
+    Parameters
+    ----------
+    mean_hz
+        Rate averaged over a period.
+    swing
+        How far the rate swings, as a share of its mean: 0 is a plain Poisson process, at 1 the rate falls to
+        zero once a period.
+    peak_at_s
+        An instant at which the rate is highest; any number of periods may be added to it.
+    period_s
+        Time from peak to peak.
+    """
+
+    mean_hz: float
+    swing: float
+    peak_at_s: float = 0.0
+    period_s: float = DAY_S
+
+    def __post_init__(self) -> None:
+        for name, value in (("mean_hz", self.mean_hz), ("period_s", self.period_s)):
+            if not (value > 0 and math.isfinite(value)):
+                raise InputError(
+                    f"arrivals diurnal: {name} is {value:g}; expected a finite number above 0: correct it"
+                )
+        if not 0 <= self.swing <= 1:
+            raise InputError(
+                f"arrivals diurnal: swing is {self.swing:g}; expected 0 to 1, a share of the mean rate: "
+                "more would make the rate negative"
+            )
+        if not math.isfinite(self.peak_at_s):
+            raise InputError(
+                f"arrivals diurnal: peak_at_s is {self.peak_at_s:g}; expected a finite instant: correct it"
+            )
+
+    @property
+    def rate_hz(self) -> float:
+        """Long-run arrivals per second."""
+        return self.mean_hz
+
+    def rate_at(self, instant_s: float) -> float:
+        """Arrivals per second at an instant."""
+        return self.mean_hz * (1 + self.swing * math.cos(self._phase(instant_s)))
+
+    def expected(self, until_s: float) -> float:
+        """Mean number of arrivals from time zero until an instant: the rate's integral."""
+        wave = math.sin(self._phase(until_s)) - math.sin(self._phase(0.0))
+        return self.mean_hz * (until_s + self.swing * self.period_s / math.tau * wave)
+
+    def instants(self, rng: np.random.Generator) -> Iterator[float]:
+        """Yield the instants, in seconds since time zero."""
+        scale_s = 1.0 / (self.mean_hz * (1 + self.swing))
+        now_s = 0.0
+        while True:
+            gaps_s = scale_s * rng.standard_exponential(BLOCK)
+            gaps_s[0] += now_s
+            candidates_s = np.cumsum(gaps_s)
+            wave = np.cos(math.tau * ((candidates_s - self.peak_at_s) / self.period_s))
+            kept = rng.random(BLOCK) * (1 + self.swing) < 1 + self.swing * wave
+            yield from candidates_s[kept].tolist()
+            now_s = float(candidates_s[-1])
+
+    def _phase(self, instant_s: float) -> float:
+        return math.tau * ((instant_s - self.peak_at_s) / self.period_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hourly:
+    """A Poisson process whose rate is constant within the hour and stated for every hour.
+
+    The table starts anew when it has come to its end: 24 rates are a day, 168 a week. Drawn by changing
+    the clock: the arrivals of a process of rate 1 happen when the expected number of arrivals,
+    which is piecewise linear, reaches them.
+
+    Parameters
+    ----------
+    rates_hz
+        Arrivals per second in each hour; some may be zero, not all.
+    start_s
+        Where in the table time zero lies.
+    """
+
+    rates_hz: tuple[float, ...]
+    start_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        sound = all(math.isfinite(rate_hz) and rate_hz >= 0 for rate_hz in self.rates_hz)
+        if not (sound and any(self.rates_hz)):
+            raise InputError(
+                f"arrivals hourly: rates_hz is {self.rates_hz}; expected finite numbers of 0 or more, "
+                "at least one of them above 0: correct them"
+            )
+        if not (self.start_s >= 0 and math.isfinite(self.start_s)):
+            raise InputError(
+                f"arrivals hourly: start_s is {self.start_s:g}; expected 0 s or more: correct it"
+            )
+
+    @property
+    def period_s(self) -> float:
+        """Length of the table."""
+        return HOUR_S * len(self.rates_hz)
+
+    @property
+    def rate_hz(self) -> float:
+        """Long-run arrivals per second."""
+        return sum(self.rates_hz) / len(self.rates_hz)
+
+    def rate_at(self, instant_s: float) -> float:
+        """Arrivals per second at an instant."""
+        return self.rates_hz[int((instant_s + self.start_s) // HOUR_S) % len(self.rates_hz)]
+
+    def expected(self, until_s: float) -> float:
+        """Mean number of arrivals from time zero until an instant: the rate's integral."""
+        return self._from_start(self.start_s + until_s) - self._from_start(self.start_s)
+
+    def instants(self, rng: np.random.Generator) -> Iterator[float]:
+        """Yield the instants, in seconds since time zero."""
+        rates_hz = np.array(self.rates_hz)
+        counts = HOUR_S * np.concatenate(([0.0], np.cumsum(rates_hz)))  # [n_hours + 1]
+        total = float(counts[-1])
+        count, now_s = self._from_start(self.start_s), 0.0
+        while True:
+            draws = rng.standard_exponential(BLOCK)
+            draws[0] += count
+            reached = np.cumsum(draws)
+            tables, within = np.divmod(reached, total)
+            # No hour in which the count stands still is found: of equal counts the last begins the hour.
+            hour = np.searchsorted(counts, within, side="right") - 1
+            into_s = (within - counts[hour]) / rates_hz[hour]
+            instants_s = tables * self.period_s + HOUR_S * hour + into_s - self.start_s
+            instants_s[0] = max(instants_s[0], now_s)
+            instants_s = np.maximum.accumulate(instants_s)  # against a last bit's rounding between hours
+            yield from instants_s.tolist()
+            count, now_s = float(reached[-1]), float(instants_s[-1])
+
+    def _from_start(self, table_s: float) -> float:
+        """Mean number of arrivals from the table's beginning to a time in it, or in its repetitions."""
+        periods, within_s = divmod(table_s, self.period_s)
+        hour, rest_s = divmod(within_s, HOUR_S)
+        whole = HOUR_S * sum(self.rates_hz[: int(hour)])
+        return periods * HOUR_S * sum(self.rates_hz) + whole + self.rates_hz[int(hour)] * rest_s

@@ -1,0 +1,192 @@
+"""Traces in CSV: Azure 2023 to 2025, BurstGPT, Vidur and Splitwise.
+
+Sources of the columns: Azure Public Dataset (AzureLLMInferenceTrace 2023 and 2024, AzureLMMInferenceTrace
+2025); BurstGPT (Wang et al. 2024); Vidur's processed traces (Agrawal et al. 2024); splitwise-sim (Patel
+et al. 2024).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from edgesim.workload.readers.record import Format, Record, TextLength, refuse, whole
+
+__all__ = ["TABLES", "table_format"]
+
+Clock = Callable[[str], float]
+"""Reads an instant's text; the result is in seconds on the file's clock."""
+
+_CALENDAR = re.compile(
+    r"(\d{4}-\d\d-\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):?(\d\d))?", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The columns of one CSV format; names are compared without regard to case and outer blanks."""
+
+    name: str
+    prompt: str
+    output: str
+    time: str | None = None
+    time_unit: str | None = None
+    clock: Callable[[], Clock] = lambda: float
+    also: tuple[str, ...] = ()
+    must_be_one: str | None = None
+    remark: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns by which the format is known."""
+        return (*((self.time,) if self.time else ()), *self.also, self.prompt, self.output)
+
+
+def _calendar() -> Clock:
+    """Make a clock of dates and times whose zero is the first instant that it reads.
+
+    Fractions have up to nine digits (the 2023 files have seven, more than datetime holds); the arithmetic is
+    in whole nanoseconds.
+    """
+    day, day_ns, first_ns = "", 0, None
+
+    def read(text: str) -> float:
+        nonlocal day, day_ns, first_ns
+        match = _CALENDAR.fullmatch(text)
+        if match is None:
+            raise ValueError(text)
+        at_day, hours, minutes, seconds, fraction, sign, off_hours, off_minutes = match.groups()
+        if at_day != day:
+            day, day_ns = at_day, date.fromisoformat(at_day).toordinal() * 86_400_000_000_000
+        second = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+        if second >= 86_400:
+            raise ValueError(text)
+        at_ns = day_ns + second * 1_000_000_000
+        if fraction:
+            at_ns += int(fraction.ljust(9, "0"))
+        if sign:
+            off_s = int(off_hours) * 3600 + int(off_minutes) * 60
+            at_ns -= (off_s if sign == "+" else -off_s) * 1_000_000_000
+        if first_ns is None:
+            first_ns = at_ns
+        return (at_ns - first_ns) / 1_000_000_000
+
+    return read
+
+
+_DATES = "date and time; zero is the first row's"
+
+TABLES = (
+    Table(
+        "Azure multimodal (2025)",
+        "contexttokens",
+        "generatedtokens",
+        "timestamp",
+        _DATES,
+        _calendar,
+        also=("numimages",),
+        remark="images count by their context tokens only; encoding them is not modelled",
+    ),
+    Table("Azure (2023, 2024)", "contexttokens", "generatedtokens", "timestamp", _DATES, _calendar),
+    Table(
+        "BurstGPT",
+        "request tokens",
+        "response tokens",
+        "timestamp",
+        "seconds",
+        remark="0 response tokens mark a failed request; session ids and elapsed times are not used",
+    ),
+    Table("Vidur", "num_prefill_tokens", "num_decode_tokens", "arrived_at", "seconds"),
+    Table(
+        "Splitwise",
+        "prompt_size",
+        "token_size",
+        "arrival_timestamp",
+        "seconds",
+        must_be_one="batch_size",
+        remark="request types and application ids are not used",
+    ),
+    Table(
+        "Vidur lengths",
+        "num_prefill_tokens",
+        "num_decode_tokens",
+        remark="lengths alone; arrivals by the scenario's law",
+    ),
+)
+"""All formats, the more particular before the more general: the first that fits is taken."""
+
+
+def table_format(header: Sequence[str]) -> Format | None:
+    """Find the format that a header belongs to."""
+    names = {name.strip().casefold() for name in header}
+    for table in TABLES:
+        if names.issuperset(table.columns):
+            looks_like = ", ".join(table.columns)
+            return Format(table.name, table.time_unit, looks_like, table.remark, partial(_records, table))
+    return None
+
+
+def _records(table: Table, path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
+    del length  # there is no text in these files
+    rows = csv.reader(text, strict=True)
+    try:
+        header = [name.strip().casefold() for name in next(rows)]
+        n_columns, prompt, output = len(header), header.index(table.prompt), header.index(table.output)
+        time = header.index(table.time) if table.time else None
+        alone = header.index(table.must_be_one) if table.must_be_one in header else None
+        read_time = table.clock()
+        for cells in rows:
+            if not cells:
+                continue  # an empty line
+            if len(cells) != n_columns:
+                refuse(
+                    path, rows.line_num, f"found {len(cells)} cells, expected {n_columns} as in the header"
+                )
+            try:
+                at_s = None if time is None else read_time(cells[time])
+                record = Record(rows.line_num, at_s, _tokens(cells[prompt]), _tokens(cells[output]))
+                n_alike = 1 if alone is None else whole(cells[alone])
+            except (ValueError, OverflowError):
+                _explain(table, path, rows.line_num, dict(zip(header, cells, strict=True)))
+            if n_alike != 1:
+                refuse(
+                    path,
+                    rows.line_num,
+                    f"column '{table.must_be_one}': found {n_alike}, expected 1: one request a row",
+                )
+            yield record
+    except csv.Error as error:
+        refuse(path, rows.line_num, f"no CSV row: {error}")
+
+
+def _tokens(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return whole(text)
+
+
+def _explain(table: Table, path: Path, line: int, row: dict[str, str]) -> None:
+    """Refuse a row, naming the cell that is wrong."""
+    count = (whole, "a whole number of tokens")
+    readers: dict[str | None, tuple[Callable[[str], object], str]] = {
+        table.time: (table.clock(), f"an instant ({table.time_unit})"),
+        table.prompt: count,
+        table.output: count,
+        table.must_be_one: (whole, "a whole number"),
+    }
+    for column, (read, expected) in readers.items():
+        if column not in row:
+            continue
+        try:
+            read(row[column])
+        except (ValueError, OverflowError):
+            refuse(
+                path, line, f"column '{column}': found {row[column]!r}, expected {expected}; correct the row"
+            )

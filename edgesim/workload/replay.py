@@ -1,0 +1,219 @@
+"""A recorded trace as a workload: its instants and lengths, or its lengths at instants of a law."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import chain, repeat
+from pathlib import Path
+
+from edgesim.errors import InputError, WorkloadError
+from edgesim.rng import Streams
+from edgesim.workload.arrivals import Arrivals
+from edgesim.workload.conversation import Conversation, Turn
+from edgesim.workload.readers.detect import read
+from edgesim.workload.readers.record import Format
+from edgesim.workload.readers.text import Estimated, Tokenized
+from edgesim.workload.requests import (
+    N_SAMPLES,
+    Extent,
+    Request,
+    Typical,
+    blockwise,
+    draw_below,
+    require_ends,
+)
+from edgesim.workload.selection import Asked, Counts, Picked, Selection
+from edgesim.workload.think import Think, think_times
+
+__all__ = ["Replay"]
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What one reading of the file has found."""
+
+    extent: Extent
+    typical: Typical | None
+    counts: Counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """Requests as they were recorded, read from the file while the simulation runs, in constant memory.
+
+    Instants and lengths are the file's, the same in every replication; sources and samples are drawn, as in
+    other workloads. A file without instants takes them from a law of arrivals; its lengths follow in the
+    order of the file, and the workload ends with it.
+
+    Of conversations the first turn is replayed, unless the file tells the pauses between turns, or `think`
+    does: then later turns wait for the answers before them, and arrivals depend on the strategy. Recorded
+    text holds the new part of each turn, to which the history is added; recorded lengths are taken as they
+    are.
+
+    Not modelled: reuse of a conversation's KV cache between its turns, sharing of prefixes between
+    requests, images.
+
+    Parameters
+    ----------
+    path, format
+        The file, and what :func:`~edgesim.workload.readers.detect.detect` says of it.
+    selection
+        What of it is replayed, and how fast.
+    text_length
+        How tokens are counted, where the file holds text.
+    arrivals
+        Law of arrivals, for a file without instants, and for no other.
+    think
+        Law of the pauses between turns, for a file of conversations that does not tell them.
+    sources, horizon_s, n_requests
+        As of :class:`~edgesim.workload.requests.Workload`; the file is an end, too.
+    """
+
+    path: Path
+    format: Format
+    selection: Selection = field(default_factory=Selection)
+    text_length: Estimated | Tokenized = field(default_factory=Estimated)
+    arrivals: Arrivals | None = None
+    think: Think | None = None
+    sources: tuple[str, ...]
+    horizon_s: float | None = None
+    n_requests: int | None = None
+
+    def __post_init__(self) -> None:
+        require_ends(self.sources, self.horizon_s, self.n_requests, is_finite=True)
+        has_instants = self.format.time_unit is not None
+        about = f"{self.path}: the format, {self.format.name}, has"
+        if not has_instants and self.arrivals is None:
+            raise InputError(f"{about} lengths and no instants; give a law of 'arrivals' beside 'trace'")
+        if has_instants and self.arrivals is not None:
+            raise InputError(
+                f"{about} instants of its own ({self.format.time_unit}); leave out 'arrivals', and "
+                "scale with time_scale or rate_scale"
+            )
+        if not has_instants and not self.selection.is_whole:
+            raise InputError(f"{about} no instants; leave out the window and the scale")
+        if self.think is not None and (has_instants or self.format.has_sessions):
+            raise InputError(f"{about} no turns that wait for a think time; leave out 'think'")
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether later turns wait for answers."""
+        return self.format.has_sessions or self.think is not None
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a law of arrivals decides how much of the file is replayed."""
+        return self.arrivals is not None
+
+    @property
+    def typical(self) -> Typical:
+        """Mean lengths of what is replayed."""
+        survey = self._whole_survey
+        if survey.typical is None:
+            raise WorkloadError(
+                f"{self.path}: no request is left of it ({_told(survey.counts)}); widen the window, or allow "
+                "longer requests"
+            )
+        return survey.typical
+
+    def requests(self, streams: Streams) -> Iterator[Request]:
+        """Yield the requests in order of arrival; none where later turns wait for answers."""
+        if self.is_closed:
+            return
+        sources = blockwise(draw_below(len(self.sources)), streams["workload/sources"])
+        samples = blockwise(draw_below(N_SAMPLES), streams["workload/samples"])
+        asked = self._asked(streams, Counts())
+        drawn = zip(asked, sources, samples, strict=False)
+        for number, ((at_s, ((_, n_prompt, n_output),)), source, sample) in enumerate(drawn):
+            yield Request(number, self.sources[source], sample, at_s or 0.0, n_prompt, n_output)
+
+    def conversations(self, streams: Streams) -> Iterator[Conversation]:
+        """Yield the conversations in order of their starts; none where no turn waits for another."""
+        if not self.is_closed:
+            return
+        sources = blockwise(draw_below(len(self.sources)), streams["workload/sources"])
+        samples = blockwise(draw_below(N_SAMPLES), streams["workload/samples"])
+        thinks_s = repeat(0.0) if self.think is None else think_times(self.think, streams["workload/think"])
+        number = 0
+        for (at_s, turns), source in zip(self._asked(streams, Counts()), sources, strict=False):
+            drawn = [
+                Turn(
+                    number + index,
+                    self.sources[source],
+                    next(samples),
+                    turn.n_prompt_tokens,
+                    turn.n_output_tokens,
+                    next(thinks_s) if turn.pause_s is None else turn.pause_s,
+                )
+                for index, turn in enumerate(turns)
+            ]
+            number += len(drawn)
+            yield Conversation(at_s or 0.0, iter(drawn))
+
+    def extent(self, streams: Streams) -> Extent:
+        """Read what is replayed once: its number and its longest lengths."""
+        return self._survey_of(streams).extent
+
+    def notes(self, streams: Streams) -> Mapping[str, object]:
+        """Tell the file and its format, and how many requests were left out, shortened or taken."""
+        survey = self._survey_of(streams)
+        with self.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {
+            "kind": "replay",
+            "arrivals_depend_on_strategy": self.is_closed,
+            "file": self.path.name,
+            "sha256": digest,
+            "format": self.format.name,
+            "time_unit": self.format.time_unit,
+            "remark": self.format.remark,
+            "tokens": None if self.format.time_unit else str(self.text_length),
+            **asdict(self.selection),
+            **asdict(survey.counts),
+            "n_requests": survey.extent.n_requests,
+        }
+
+    @cached_property
+    def _whole_survey(self) -> _Survey:
+        return self._read(None)
+
+    def _survey_of(self, streams: Streams) -> _Survey:
+        return self._read(streams) if self.is_random else self._whole_survey
+
+    def _read(self, streams: Streams | None) -> _Survey:
+        counts = Counts()
+        number = prompt = output = both = sum_prompt = sum_output = 0
+        for turn in chain.from_iterable(picked.turns for picked in self._asked(streams, counts)):
+            _, n_prompt, n_output = turn
+            number += 1
+            sum_prompt, sum_output = sum_prompt + n_prompt, sum_output + n_output
+            prompt, output = max(prompt, n_prompt), max(output, n_output)
+            both = max(both, n_prompt + n_output)
+        typical = Typical(sum_prompt / number, sum_output / number) if number else None
+        return _Survey(Extent(number, prompt, output, both), typical, counts)
+
+    def _asked(self, streams: Streams | None, counts: Counts) -> Iterator[Picked]:
+        """Yield what is replayed up to the ends; without streams a law's instants do not end it."""
+        records = read(self.path, self.format, self.text_length)
+        picked = self.selection.pick(self.path, records, counts, with_later_turns=self.is_closed)
+        instants: Iterator[float] | None = None
+        if self.arrivals is not None and streams is not None:
+            instants = self.arrivals.instants(streams["workload/arrivals"])
+        n_left = self.n_requests
+        for one in picked:
+            at_s = one.at_s if instants is None else next(instants)
+            if self.horizon_s is not None and at_s is not None and at_s >= self.horizon_s:
+                return
+            turns: tuple[Asked, ...] = one.turns if n_left is None else one.turns[:n_left]
+            yield Picked(at_s, turns)
+            if n_left is not None:
+                n_left -= len(turns)
+                if n_left == 0:
+                    return
+
+
+def _told(counts: Counts) -> str:
+    return ", ".join(f"{name} {number}" for name, number in asdict(counts).items())

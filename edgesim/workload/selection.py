@@ -1,0 +1,203 @@
+"""What of a recorded trace is replayed: a window, a time scale, and a policy for what is too long."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from edgesim.errors import InputError
+from edgesim.workload.readers.record import Record, refuse
+
+__all__ = ["Asked", "Counts", "Picked", "Selection"]
+
+
+class Asked(NamedTuple):
+    """One turn of what is replayed; the pause before it is None where nobody has told it yet."""
+
+    pause_s: float | None
+    n_prompt_tokens: int
+    n_output_tokens: int
+
+
+class Picked(NamedTuple):
+    """One request, or one conversation, that is replayed; its instant is the simulation's."""
+
+    at_s: float | None
+    turns: tuple[Asked, ...]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the records that were read; it grows while they are.
+
+    Attributes
+    ----------
+    n_records
+        Read from the file: up to the end of the window or of the run, not always the whole file.
+    n_before_window
+        Left out, because they come before the window.
+    n_empty
+        Requests without prompt or without answer: in these traces, failures. They are left out.
+    n_clipped, n_dropped
+        Requests longer than allowed, shortened or left out.
+    n_later_turns
+        Later turns of conversations that are left out, since nothing says when they come.
+    """
+
+    n_records: int = 0
+    n_before_window: int = 0
+    n_empty: int = 0
+    n_clipped: int = 0
+    n_dropped: int = 0
+    n_later_turns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which part of a trace is replayed, how fast, and what happens to requests that are too long.
+
+    Parameters
+    ----------
+    from_s, length_s
+        The window, on the trace's own clock; None: to its end. Its beginning becomes time zero.
+    time_scale
+        By which intervals are multiplied, pauses of sessions among them: 0.5 replays twice as fast.
+    max_prompt_tokens, max_output_tokens
+        Longest lengths allowed; None: any.
+    too_long
+        ``clip`` shortens to the longest allowed, ``drop`` leaves the request out (of a conversation: all of
+        it), ``error`` refuses the file.
+    """
+
+    from_s: float = 0.0
+    length_s: float | None = None
+    time_scale: float = 1.0
+    max_prompt_tokens: int | None = None
+    max_output_tokens: int | None = None
+    too_long: Literal["clip", "drop", "error"] = "error"
+
+    def __post_init__(self) -> None:
+        length_s = math.inf if self.length_s is None else self.length_s
+        if not (0 <= self.from_s < math.inf and length_s > 0):
+            raise InputError(
+                f"workload: the window is from {self.from_s:g} s for {length_s:g} s; expected a beginning of "
+                "0 or more and a length above 0: correct it"
+            )
+        if not (self.time_scale > 0 and math.isfinite(self.time_scale)):
+            raise InputError(
+                f"workload: time_scale is {self.time_scale:g}; expected a finite number above 0: correct it"
+            )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether neither a window nor a scale asks for instants."""
+        return self.from_s == 0 and self.length_s is None and self.time_scale == 1
+
+    def pick(
+        self, path: Path, records: Iterable[Record], counts: Counts, *, with_later_turns: bool
+    ) -> Iterator[Picked]:
+        """Yield what is replayed, one record at a time.
+
+        Parameters
+        ----------
+        path
+            The file, for messages.
+        records
+            What it holds, in its order.
+        counts
+            Grows along.
+        with_later_turns
+            Whether conversations go on after their first turn.
+
+        Raises
+        ------
+        WorkloadError
+            If an instant goes back, a length is negative, or (under ``error``) too long.
+        """
+        until_s = math.inf if self.length_s is None else self.from_s + self.length_s
+        last_s = -math.inf
+        most_prompt, most_output = self.max_prompt_tokens or math.inf, self.max_output_tokens or math.inf
+        for record in records:
+            at_s = record.at_s
+            if at_s is not None:
+                if not last_s <= at_s < math.inf:
+                    refuse(
+                        path,
+                        record.line,
+                        f"an instant of {at_s:g} s after one of {last_s:g} s; expected rows in order of "
+                        "time: sort the file",
+                    )
+                last_s = at_s
+                if at_s >= until_s:
+                    return
+            counts.n_records += 1
+            if at_s is not None:
+                if at_s < self.from_s:
+                    counts.n_before_window += 1
+                    continue
+                at_s = (at_s - self.from_s) * self.time_scale
+            _, _, n_prompt, n_output, further = record
+            if not further and 0 < n_prompt <= most_prompt and 0 < n_output <= most_output:
+                yield Picked(at_s, (Asked(0.0, n_prompt, n_output),))
+                continue
+            turns = self._turns(path, record, counts, with_later_turns)
+            if turns:
+                yield Picked(at_s, turns)
+
+    def _turns(self, path: Path, record: Record, counts: Counts, with_later_turns: bool) -> tuple[Asked, ...]:
+        """Everything that a record asks, shortened if need be; nothing if it is left out."""
+        turns = [Asked(0.0, record.n_prompt_tokens, record.n_output_tokens)]
+        if with_later_turns:
+            turns += self._later(record)
+        else:
+            counts.n_later_turns += len(record.further)
+        kept = []
+        pause_s: float | None = 0.0
+        for turn in turns:
+            _, n_prompt, n_output = turn
+            if n_prompt < 0 or n_output < 0:
+                refuse(path, record.line, f"{n_prompt} and {n_output} tokens; expected 0 or more: correct it")
+            if turn.pause_s is None or pause_s is None:
+                pause_s = None
+            else:
+                pause_s += turn.pause_s
+            if n_prompt == 0 or n_output == 0:
+                counts.n_empty += 1
+                continue
+            clipped = self._clipped(turn)
+            if clipped is not turn:
+                if self.too_long == "error":
+                    allowed = f"{self.max_prompt_tokens or 'any'} and {self.max_output_tokens or 'any'}"
+                    refuse(
+                        path,
+                        record.line,
+                        f"a request of {n_prompt} and {n_output} tokens, at most {allowed} are allowed; "
+                        "allow more, or say 'clip: clip' or 'clip: drop'",
+                    )
+                if self.too_long == "drop":
+                    counts.n_dropped += len(turns)
+                    return ()
+                counts.n_clipped += 1
+            kept.append(clipped._replace(pause_s=pause_s))
+            pause_s = 0.0
+        return tuple(kept)
+
+    def _later(self, record: Record) -> Iterator[Asked]:
+        """Yield later turns; a file that tells no pauses tells no histories either: they are added."""
+        history = record.n_prompt_tokens + record.n_output_tokens
+        for pause_s, n_prompt, n_output in record.further:
+            if pause_s is not None:
+                yield Asked(pause_s * self.time_scale, n_prompt, n_output)
+            else:
+                yield Asked(None, history + n_prompt if n_prompt else 0, n_output)
+            history += n_prompt + n_output
+
+    def _clipped(self, turn: Asked) -> Asked:
+        prompt = min(turn.n_prompt_tokens, self.max_prompt_tokens or turn.n_prompt_tokens)
+        output = min(turn.n_output_tokens, self.max_output_tokens or turn.n_output_tokens)
+        if (prompt, output) == turn[1:]:
+            return turn
+        return Asked(turn.pause_s, prompt, output)

@@ -1,0 +1,40 @@
+"""A home cluster of Raspberry Pis: when a pipeline helps, and what only a pipeline can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from edgesim import runner
+from edgesim.errors import PlacementError
+from edgesim.scenario.load import load
+from edgesim.trace.reader import Trace
+
+Simulate = Callable[..., Trace]
+
+LLAMA_7B = "model.architecture=llama-2-7b"
+PIPELINES = ("even", "memory", "throughput")
+
+
+def mean_e2e_s(trace: Trace, strategy: str) -> float:
+    requests = trace.requests(strategy, 0)
+    requests = requests[requests["outcome"] == "completed"]
+    return float((requests["ended_at_s"] - requests["arrived_at_s"]).mean())
+
+
+def test_for_one_question_at_a_time_a_pipeline_only_adds_hops(simulate: Simulate) -> None:
+    trace = simulate("home_cluster_pi", "workload.requests=1", "replications=1", "warmup=0 s")
+    assert all(mean_e2e_s(trace, name) > mean_e2e_s(trace, "one-pi") for name in PIPELINES)
+
+
+def test_for_several_at_once_its_stages_work_side_by_side(simulate: Simulate) -> None:
+    trace = simulate("home_cluster_pi", "replications=1")
+    assert all(mean_e2e_s(trace, name) < mean_e2e_s(trace, "one-pi") / 2 for name in PIPELINES)
+
+
+def test_a_model_too_large_for_one_pi_is_held_by_four() -> None:
+    with pytest.raises(PlacementError, match=r"13.48 GB of weights, and has 7.99 GB"):
+        runner.prepare(load("home_cluster_pi", [LLAMA_7B]), only=["one-pi"])
+    for placement in runner.prepare(load("home_cluster_pi", [LLAMA_7B]), only=PIPELINES).placements.values():
+        assert len(placement.devices) == 4

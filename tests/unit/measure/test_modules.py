@@ -1,0 +1,100 @@
+"""Built models against transformers' own counts, and a shard's blocks against those of the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from small_models import SMALL
+
+torch = pytest.importorskip("torch")
+
+from edgesim.measure.modules import build  # noqa: E402  torch comes first
+from edgesim.measure.places import PLACES  # noqa: E402
+from edgesim.model.architecture import Architecture, Component  # noqa: E402
+from edgesim.model.families import FAMILIES  # noqa: E402
+
+N_SHARDS = (2, 4, 8)
+
+
+def small(family: str) -> Architecture:
+    return Architecture.from_config(SMALL[family], name="small", dtype="float32")
+
+
+def blocks(model: Any, architecture: Architecture) -> list[Any]:
+    return list(model.get_submodule(PLACES[architecture.family].blocks).children())
+
+
+def n_parameters(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_every_family_has_its_places() -> None:
+    assert PLACES.keys() == FAMILIES.keys()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("n_shards", N_SHARDS)
+def test_a_shards_blocks_have_the_parameters_that_its_architecture_counts(family: str, n_shards: int) -> None:
+    shard = small(family).shard(n_shards)
+    built = blocks(build(shard, n_blocks=2, device="cpu"), shard)
+
+    assert len(built) == 2
+    for block in built:
+        assert n_parameters(block) == shard.component_parameters(Component.BLOCK)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_shard_takes_and_gives_the_whole_hidden_state(family: str) -> None:
+    shard = small(family).shard(2)
+    model = build(shard, n_blocks=1, device="cpu")
+    seen: list[Any] = []
+    blocks(model, shard)[0].register_forward_hook(lambda _m, args, out: seen.extend((args[0], out)))
+    with torch.inference_mode():
+        model(input_ids=torch.ones((2, 5), dtype=torch.long))
+    result = seen[1][0] if isinstance(seen[1], tuple) else seen[1]
+
+    assert seen[0].shape == result.shape == (2, 5, shard.hidden_size)
+
+
+@pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if family.is_causal])
+def test_a_shards_cache_holds_its_kv_heads(family: str) -> None:
+    for n_shards in N_SHARDS:
+        shard = small(family).shard(n_shards)
+        model = build(shard, n_blocks=2, device="cpu")
+        with torch.inference_mode():
+            cache = model(torch.ones((1, 7), dtype=torch.long), use_cache=True).past_key_values
+        held_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+
+        assert held_bytes == 7 * shard.kv_bytes_per_token(2)
+
+
+def test_the_shards_of_an_attention_sum_up_to_the_whole() -> None:
+    """With the whole's weights dealt out, the shards' results sum up to the whole's."""
+    whole, n_shards = small("llama"), 2
+    attention = blocks(build(whole, n_blocks=1, device="cpu"), whole)[0].self_attn
+    hidden = torch.randn(1, 5, whole.hidden_size)
+    positions = tuple(torch.ones(1, 5, whole.head_dim) for _ in range(2))
+    with torch.inference_mode():
+        expected = attention(hidden, position_embeddings=positions, attention_mask=None)[0]
+        total = torch.zeros_like(expected)
+        for index in range(n_shards):
+            shard = whole.shard(n_shards)
+            part = blocks(build(shard, n_blocks=1, device="cpu"), shard)[0].self_attn
+            for name in ("q_proj", "k_proj", "v_proj"):
+                weight = getattr(attention, name).weight.chunk(n_shards, dim=0)[index]
+                getattr(part, name).weight.copy_(weight)
+            part.o_proj.weight.copy_(attention.o_proj.weight.chunk(n_shards, dim=1)[index])
+            total += part(hidden, position_embeddings=positions, attention_mask=None)[0]
+
+    torch.testing.assert_close(total, expected)
+
+
+def test_large_weights_are_ordinary_numbers_though_only_a_stretch_is_drawn() -> None:
+    config = SMALL["llama"] | {"vocab_size": 40_000}
+    model = build(Architecture.from_config(config, name="large", dtype="bfloat16"), n_blocks=1, device="cpu")
+    weight = model.lm_head.weight.detach().float()
+
+    assert weight.numel() > 2**20
+    assert weight.std().item() == pytest.approx(0.02, rel=0.01)
+    assert weight[-1].abs().max().item() > 0.01
