@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from edgesim.workload.readers.record import Format, Further, Record, TextLength, refuse
 
-__all__ = ["SHAREGPT", "first_item"]
+__all__ = ["SHAREGPT", "first_item", "items"]
 
 CHUNK_CHARS = 1 << 16
 MAX_ITEM_CHARS = 1 << 24  # the longest conversation of the public files has about a million

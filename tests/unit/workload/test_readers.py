@@ -125,7 +125,7 @@ def written(tmp_path: Path) -> Callable[..., Path]:
     def write(text: str | bytes, *, packed: bool = False) -> Path:
         path = tmp_path / "requests"
         data = text if isinstance(text, bytes) else text.encode()
-        path.write_bytes(gzip.compress(data) if packed else data)
+        path.write_bytes(gzip.compress(data, mtime=0) if packed else data)
         return path
 
     return write
@@ -243,7 +243,7 @@ def test_a_broken_sample_is_refused_with_its_line(name: str, written: Callable[.
         (b'[{"text": "x"}]', ":1: found a list whose first item has the keys text; expected one of"),
         (b"[1, 2", ":1: found a list whose first item has the keys none"),
         (b"\x89PNG\r\n\x1a\n", "no text: byte 0x89 is not UTF-8"),
-        (gzip.compress(AZURE_23.encode())[:60], "cannot be unpacked"),
+        (gzip.compress(AZURE_23.encode(), mtime=0)[:60], "cannot be unpacked"),
         (b"\x1f\x8bnonsense", "cannot be read"),
         (b'TIMESTAMP,ContextTokens,GeneratedTokens\n"2023', ":2: no CSV row: unexpected end of data"),
     ],
