@@ -94,6 +94,9 @@ def run(
     if prepared.profile is not None:
         notes.print(_profile_line(prepared.profile), style="dim", markup=False)
         _warn_of_noise(notes, prepared.profile)
+    for label, placement in prepared.placements.items():
+        if placement.remark:
+            notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
     folder = out or runner.free_folder(Path("traces"), asked.name)
     with _counting(notes, prepared) as told:
         trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)

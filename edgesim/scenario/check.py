@@ -100,17 +100,26 @@ def _model_problems(scenario: Scenario) -> Iterator[Problem]:
     lengths = (scenario.workload.prompt_tokens, scenario.workload.output_tokens)
     longest = [None if length is None else length.law().longest for length in lengths]
     if not model.is_causal:
-        if longest[1] is not None and longest[1] > 1:
-            yield Problem(
-                ("workload", "output_tokens"),
-                f"{model.name} is an encoder: its one answer counts as 1 output token; write 1",
-            )
-        longest[1] = 0  # the answer is no part of the text
+        yield from _encoder_problems(model, *longest)
+        return
     if sum(length or 0 for length in longest) > model.max_context:
         yield Problem(
             ("workload",),
             f"a prompt of {longest[0] or 'unbounded'} and an answer of {longest[1] or 'unbounded'} tokens "
             f"exceed the context of {model.name}, {model.max_context} tokens; shorten them",
+        )
+
+
+def _encoder_problems(model: Architecture, prompt: int | None, answer: int | None) -> Iterator[Problem]:
+    if answer is not None and answer > 1:
+        yield Problem(
+            ("workload", "output_tokens"),
+            f"{model.name} is an encoder: its one answer counts as 1 output token; write 1",
+        )
+    if prompt is not None and prompt > model.max_context:
+        yield Problem(
+            ("workload", "prompt_tokens"),
+            f"a text of {prompt} tokens exceeds the {model.max_context} that {model.name} reads; shorten it",
         )
 
 

@@ -3,8 +3,8 @@
 A law is a value; its randomness comes from the generator it is handed, so the same generator gives
 the same instants. Halving a rate doubles every instant bit for bit: rates enter as a scale only.
 
-Not modelled: rates that change over the day, and closed loops in which a user waits for an answer
-before asking again.
+Rates that change over the day are in :mod:`edgesim.workload.diurnal`; users who wait for an answer
+before asking again, in :mod:`edgesim.workload.closed`.
 """
 
 from __future__ import annotations

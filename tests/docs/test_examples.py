@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import pytest
 from ruamel.yaml import YAML
 
@@ -23,6 +24,18 @@ TOPOLOGY = {
 }
 
 
+# The files that examples name, as small as they can be.
+FILES = {
+    "AzureLLMInferenceTrace_conv.csv": (
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n"
+    ),
+    "sharegpt.json": (
+        '[{"conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]}]'
+    ),
+    "network.graphml": "\n".join(nx.generate_graphml(nx.path_graph(2))),
+}
+
+
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(
         rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
@@ -35,6 +48,7 @@ def whole(fragment: Any) -> dict[str, Any]:
         fragment = {"topology": {"devices": fragment}}
     scenario = {
         "name": "example",
+        "horizon": "10 min",
         "model": {"architecture": "edgesim-tiny", "dtype": "float32"},
         "topology": TOPOLOGY,
         "workload": WORKLOAD,
@@ -48,13 +62,16 @@ def whole(fragment: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_scenario_fragments_are_sound(page: Path, tmp_path: Path) -> None:
     yaml = YAML(typ="safe", pure=True)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     for block in blocks(page, "yaml"):
         if "round_robin" in block:  # of the example plug-in, whose own test installs it
             continue
         file = tmp_path / "example.yaml"
         with file.open("w", encoding="utf-8") as stream:
             yaml.dump(whole(yaml.load(block)), stream)
-        scenario = parse(file.read_text(encoding="utf-8"), name=f"{page.name}: {block[:60]}")
+        name = f"{page.name}: {block[:60]}"
+        scenario = parse(file.read_text(encoding="utf-8"), name=name, folder=tmp_path)
         assert scenario.name == "example"
 
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from edgesim.workload.readers.record import Format, Further, Record, TextLength, refuse
 
-__all__ = ["SHAREGPT", "first_item", "items"]
+__all__ = ["SHAREGPT", "first_item"]
 
 CHUNK_CHARS = 1 << 16
 MAX_ITEM_CHARS = 1 << 24  # the longest conversation of the public files has about a million
@@ -21,7 +21,7 @@ _ASKING = frozenset({"human", "user", "system"})
 _ANSWERING = frozenset({"gpt", "chatgpt", "assistant", "bing", "bard", "model"})
 
 
-def items(path: Path, text: TextIO) -> Iterator[tuple[int, Any]]:
+def _items(path: Path, text: TextIO) -> Iterator[tuple[int, Any]]:
     """Read a JSON list item by item, in constant memory; each with the line on which it begins."""
     decoder, window = json.JSONDecoder(), _Window(path, text)
     window.skip_blank()
@@ -42,7 +42,7 @@ def items(path: Path, text: TextIO) -> Iterator[tuple[int, Any]]:
 
 def first_item(path: Path, text: TextIO) -> Any:
     """Read the first item of a JSON list; None if there is none."""
-    return next((item for _, item in items(path, text)), None)
+    return next((item for _, item in _items(path, text)), None)
 
 
 class _Window:
@@ -95,7 +95,7 @@ class _Window:
 
 
 def _records(path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
-    for line, item in items(path, text):
+    for line, item in _items(path, text):
         said = item.get("conversations") if isinstance(item, dict) else None
         if not isinstance(said, list):
             refuse(

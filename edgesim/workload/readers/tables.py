@@ -29,7 +29,7 @@ _CALENDAR = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class _Table:
     """The columns of one CSV format; names are compared without regard to case and outer blanks."""
 
     name: str
@@ -83,7 +83,7 @@ def _calendar() -> Clock:
 _DATES = "date and time; zero is the first row's"
 
 TABLES = (
-    Table(
+    _Table(
         "Azure multimodal (2025)",
         "contexttokens",
         "generatedtokens",
@@ -93,8 +93,8 @@ TABLES = (
         also=("numimages",),
         remark="images count by their context tokens only; encoding them is not modelled",
     ),
-    Table("Azure (2023, 2024)", "contexttokens", "generatedtokens", "timestamp", _DATES, _calendar),
-    Table(
+    _Table("Azure (2023, 2024)", "contexttokens", "generatedtokens", "timestamp", _DATES, _calendar),
+    _Table(
         "BurstGPT",
         "request tokens",
         "response tokens",
@@ -102,8 +102,8 @@ TABLES = (
         "seconds",
         remark="0 response tokens mark a failed request; session ids and elapsed times are not used",
     ),
-    Table("Vidur", "num_prefill_tokens", "num_decode_tokens", "arrived_at", "seconds"),
-    Table(
+    _Table("Vidur", "num_prefill_tokens", "num_decode_tokens", "arrived_at", "seconds"),
+    _Table(
         "Splitwise",
         "prompt_size",
         "token_size",
@@ -112,7 +112,7 @@ TABLES = (
         must_be_one="batch_size",
         remark="request types and application ids are not used",
     ),
-    Table(
+    _Table(
         "Vidur lengths",
         "num_prefill_tokens",
         "num_decode_tokens",
@@ -132,7 +132,7 @@ def table_format(header: Sequence[str]) -> Format | None:
     return None
 
 
-def _records(table: Table, path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
+def _records(table: _Table, path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
     del length  # there is no text in these files
     rows = csv.reader(text, strict=True)
     try:
@@ -172,7 +172,7 @@ def _tokens(text: str) -> int:
         return whole(text)
 
 
-def _explain(table: Table, path: Path, line: int, row: dict[str, str]) -> None:
+def _explain(table: _Table, path: Path, line: int, row: dict[str, str]) -> None:
     """Refuse a row, naming the cell that is wrong."""
     count = (whole, "a whole number of tokens")
     readers: dict[str | None, tuple[Callable[[str], object], str]] = {

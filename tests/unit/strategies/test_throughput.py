@@ -13,8 +13,8 @@ from edgesim.engine.fleet import Fleet
 from edgesim.engine.world import Endpoint, Link, World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
-from edgesim.planning.throughput import throughput
-from edgesim.strategies.pipeline import Pipeline, _Task
+from edgesim.planning.throughput import Bottleneck, throughput
+from edgesim.strategies.pipeline import Pipeline, _Task, _told
 from edgesim.strategy import Placement, check_memory
 from edgesim.workload.arrivals import Bursts
 from edgesim.workload.lengths import Fixed
@@ -143,3 +143,10 @@ def test_with_its_head_on_the_last_stage_a_token_id_returns_instead_of_an_activa
     assert [stage.device for stage in placed.stages] == ["d-0", "d-1", "d-1"]
     ran = run(there, strategy, placed)
     assert ran.requests["ended_at_s"][0] == pytest.approx(2 * (4 + 0.25 + 1e-3 + 4e-6), rel=1e-12)
+
+
+def test_a_chain_that_is_not_proved_the_best_says_how_far_from_it_it_may_be() -> None:
+    assert _told(Bottleneck((), 1.25, 1.0)) == (
+        "throughput partition: at most 25.0% slower than the best chain could be"
+    )
+    assert _told(Bottleneck((), 1.0, 1.0)) == ""

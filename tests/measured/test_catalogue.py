@@ -1,0 +1,51 @@
+"""Published models on a small machine: the largest within 24 GiB, and a shard quicker than the whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = [pytest.mark.measured, pytest.mark.slow]
+
+MEASURE = """
+import json, resource, sys
+from edgesim.measure.grid import Grid
+from edgesim.measure.timing import measure_profile
+from edgesim.scenario.catalogue import model
+
+name, shards = sys.argv[1], tuple(map(int, sys.argv[2:]))
+architecture = model(name).architecture("bfloat16")
+grid = Grid(
+    batches=(1,), prompts=(1, 8), contexts=(16, 32),
+    held_out_prompts=(4,), held_out_contexts=(24,), shards=shards,
+).within(architecture)
+profile = measure_profile(architecture, threads=2, device="cpu", grid=grid, budget_s=2)
+block_s = [
+    float(profile.component_seconds("block", batch=1, n_new=8, n_context=0, n_shards=n)) for n in shards
+]
+peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"peak_bytes": peak_bytes, "block_s": block_s}))
+"""
+
+
+def measured(name: str, *shards: int) -> dict[str, Any]:
+    """Measure in a process of its own, whose peak of memory is its own too."""
+    program = [sys.executable, "-c", MEASURE, name, *map(str, shards)]
+    done = subprocess.run(program, check=True, capture_output=True, text=True)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize("name", ["bert-base", "qwen2.5-0.5b", "llama-3-70b"])
+def test_a_model_of_the_catalogue_is_measured_within_24_gib(name: str) -> None:
+    assert measured(name, 1)["peak_bytes"] < 24 * 2**30
+
+
+def test_a_shard_takes_less_time_than_the_whole() -> None:
+    whole_s, eighth_s = measured("tinyllama-1.1b", 1, 8)["block_s"]
+    assert eighth_s < whole_s
