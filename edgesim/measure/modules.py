@@ -49,7 +49,8 @@ def shortened(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
     sizes = {"n_blocks": n_blocks}
     if architecture.n_shards > 1:
         sizes |= {"mlp_size": architecture.mlp_size, "vocab_size": _SHARD_VOCABULARY}
-        config["pad_token_id"] = 0  # which has a row in any vocabulary
+        config |= {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": None}  # in any vocabulary
+        _simplify_rotation(config)
         if traits.has_own_head_dim:
             sizes |= {"n_heads": architecture.n_heads, "head_dim": architecture.head_dim}
         if traits.has_kv_heads:
@@ -64,6 +65,18 @@ def shortened(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
         config["layer_types"] = ["sliding_attention"] * n_windowed
         config["layer_types"] += ["full_attention"] * (n_blocks - n_windowed)
     return config
+
+
+def _simplify_rotation(config: dict[str, Any]) -> None:
+    """Forget how long contexts stretch the rotary embedding: its angles are no part of a block's time.
+
+    Some configs list a factor for each angle, and check the list against heads that a shard has fewer of.
+    """
+    config.pop("rope_scaling", None)
+    stretched = config.get("rope_parameters")
+    if isinstance(stretched, dict) and "rope_type" in stretched:
+        kept = {key: stretched[key] for key in ("rope_theta", "partial_rotary_factor") if key in stretched}
+        config["rope_parameters"] = kept | {"rope_type": "default"}
 
 
 def _cut_heads(model: Any, architecture: Architecture) -> None:

@@ -57,6 +57,21 @@ def test_a_shard_takes_and_gives_the_whole_hidden_state(family: str) -> None:
     assert seen[0].shape == result.shape == (2, 5, shard.hidden_size)
 
 
+@pytest.mark.parametrize("key", ["rope_scaling", "rope_parameters"])
+def test_a_stretched_rotary_embedding_is_in_nobodys_way(key: str) -> None:
+    factors = {"short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
+    config = {name: value for name, value in SMALL["phi3"].items() if name != "head_dim"}
+    config |= {
+        key: {"rope_type": "longrope", "rope_theta": 1e4, **factors},
+        "original_max_position_embeddings": 128,
+    }
+    phi3 = Architecture.from_config(config, name="small", dtype="float32")
+    for n_shards in (1, 2):
+        shard = phi3.shard(n_shards)
+        block = blocks(build(shard, n_blocks=1, device="cpu"), shard)[0]
+        assert n_parameters(block) == shard.component_parameters(Component.BLOCK)
+
+
 @pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if family.is_causal])
 def test_a_shards_cache_holds_its_kv_heads(family: str) -> None:
     for n_shards in N_SHARDS:
