@@ -117,13 +117,12 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     Nothing is measured: without a profile at hand, planners go by the device kinds' ceilings.
     """
     from edgesim import runner
-    from edgesim.scenario.build import extent
 
     asked = _load(scenario, set_)
     prepared = runner.prepare(asked, measure=False)
     console = _console()
     console.quiet = quiet
-    longest = extent(asked)
+    longest = prepared.longest
     console.print(
         f"{asked.origin.name} is sound: {_how_many(asked, longest.n_requests)} per replication, "
         f"prompts up to {longest.n_prompt_tokens} tokens, {longest.n_tokens} tokens with the answer",

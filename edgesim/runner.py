@@ -36,7 +36,7 @@ from edgesim.scenario.schema import Scenario
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import PROFILE_FILE, TraceFolder
-from edgesim.workload.requests import Extent
+from edgesim.workload.requests import Demand, Extent
 
 __all__ = ["Measuring", "Prepared", "Ran", "free_folder", "prepare", "run"]
 
@@ -55,11 +55,17 @@ class Prepared:
     ----------
     profile
         Measured compute; None where the scenario asks for formulas alone.
+    workload
+        The scenario's requests; what a file told of them is known by now.
+    longest
+        How many there are in a replication, and how long they get.
     placements
         What each strategy decided, by label.
     """
 
     scenario: Scenario
+    workload: Demand
+    longest: Extent
     profile: Profile | None
     strategies: Mapping[str, Strategy]
     placements: Mapping[str, Placement]
@@ -102,19 +108,20 @@ def prepare(
         For all that can be known to be wrong before time zero.
     """
     strategies = _chosen(contenders(scenario), only)
-    longest = extent(scenario)
+    law = workload(scenario)
+    longest = extent(scenario, law)
     if longest.n_requests == 0:
         raise ScenarioError(
             f"{scenario.origin.name}: $.workload: no request arrives before the horizon; "
             "lengthen it or raise the rate"
         )
-    if scenario.warmup_s and not _has_after(scenario, scenario.warmup_s):
+    if scenario.warmup_s and not _has_after(law, scenario):
         raise ScenarioError(
             f"{scenario.origin.name}: $.warmup: no request arrives after the first "
             f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"
         )
     profile = _profile(scenario, longest, measure, refresh, measuring)
-    world = build_world(scenario, 0, _timings(scenario, profile))
+    world = build_world(scenario, 0, _timings(scenario, profile), law)
     for device in world.devices.values():
         if device.timing is not None:
             device.timing.check(max_new=_longest_pass(world, longest), max_context=longest.n_tokens - 1)
@@ -122,7 +129,7 @@ def prepare(
     placements = {
         label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()
     }
-    return Prepared(scenario, profile, strategies, placements)
+    return Prepared(scenario, law, longest, profile, strategies, placements)
 
 
 def run(
@@ -192,11 +199,12 @@ def free_folder(parent: Path, name: str) -> Path:
 # --- before time zero ----------------------------------------------------------------------------
 
 
-def _has_after(scenario: Scenario, at_s: float) -> bool:
-    law = workload(scenario)
+def _has_after(law: Demand, scenario: Scenario) -> bool:
+    """Whether anything arrives after the warm-up."""
     if law.is_closed:
         return True  # instants depend on the strategy
-    return any(request.arrived_at_s >= at_s for request in law.requests(Streams(scenario.seed)))
+    requests = law.requests(Streams(scenario.seed))
+    return any(request.arrived_at_s >= scenario.warmup_s for request in requests)
 
 
 def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:
@@ -339,7 +347,7 @@ def _simulate(task: _Task, timings: Mapping[str, Timing]) -> Ran:
 def _facts(prepared: Prepared) -> dict[str, object]:
     """What ``run.json`` tells of the run, whatever its end."""
     scenario, profile = prepared.scenario, prepared.profile
-    world = build_world(scenario, 0, _timings(scenario, profile))
+    world = build_world(scenario, 0, _timings(scenario, profile), prepared.workload)
     objectives = scenario.objectives.values()
     return {
         "name": scenario.name,

@@ -25,6 +25,7 @@ import pandas as pd
 
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.link import via_of
+from edgesim.engine.serving import ContinuousBatching
 from edgesim.engine.simulation import simulate
 from edgesim.engine.world import Device, Endpoint, Link, Power, World
 from edgesim.errors import PlacementError
@@ -32,12 +33,15 @@ from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.quality import ExitRecords
 from edgesim.model.scaling import AnalyticTiming
+from edgesim.rng import Streams
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Poisson
+from edgesim.workload.closed import ClosedLoop
 from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.workload.requests import Workload
+from edgesim.workload.think import FixedThink
 
 __all__ = ["check_strategy", "worlds"]
 
@@ -49,7 +53,8 @@ def check_strategy(strategy: Strategy) -> None:
 
     The worlds have the groups ``source`` (where requests arise) and ``server``; one has a single device,
     one two, one free links, one slow links with costly endpoints, one ends while requests are in flight,
-    one has little memory. A strategy may refuse a world with a ``PlacementError``, but not all of them.
+    one has little memory, in one users wait for answers before they ask again, in one servers serve requests in
+    batches. A strategy may refuse a world with a ``PlacementError``, but not all of them.
 
     What is checked on each world: ``place`` is pure, its placement and the strategy can travel to another
     process, weights fit; the run obeys every law of the trace; every request ends, and completes where
@@ -93,7 +98,36 @@ def worlds() -> Mapping[str, World]:
         "measured answers": replace(_world(n_servers=2, link=wired), exits=_answers()),
         "little memory": _world(n_servers=2, link=wired, spare_tokens=40),
         "little memory, no queue": _world(n_servers=2, link=wired, spare_tokens=40, memory_policy="reject"),
+        "users who wait for answers": _closed(_world(n_servers=2, link=wired)),
+        "batches": _batched(_world(n_servers=2, link=wired)),
     }
+
+
+def _closed(world: World) -> World:
+    """The world with four users in the place of arrivals by the clock."""
+    return replace(
+        world,
+        workload=ClosedLoop(
+            n_users=4,
+            think=FixedThink(0.05),
+            prompt_tokens=Uniform(4, 24),
+            output_tokens=Fixed(6),
+            sources=("source-0",),
+            n_requests=20,
+        ),
+    )
+
+
+def _batched(world: World) -> World:
+    """The world with servers that serve requests in continuous batches."""
+    serving = ContinuousBatching(max_batch=4, cache="grow")
+    return replace(
+        world,
+        devices={
+            id_: device if device.group == "source" else replace(device, serving=serving)
+            for id_, device in world.devices.items()
+        },
+    )
 
 
 def _answers() -> ExitRecords:
@@ -199,7 +233,7 @@ def _run(folder: Path, world: World, strategy: Strategy, placement: Placement) -
 def _unserved(trace: Trace, world: World) -> Iterator[str]:
     """Say what was not served, or not computed."""
     requests, spans = trace.requests(_LABEL, 0), trace.spans(_LABEL, 0)
-    n_arrived = sum(1 for _ in world.requests())
+    n_arrived = world.workload.extent(Streams(world.seed, world.replication)).n_requests
     if len(requests) != n_arrived:
         yield f"{len(requests)} requests are told of, {n_arrived} arrived"
     if world.horizon_s is None and (requests["outcome"] == "censored").any():

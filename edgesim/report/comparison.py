@@ -53,4 +53,5 @@ def about(trace: Trace) -> About:
         warmup_s=run["warmup_s"],
         horizon_s=run["horizon_s"],
         objectives=None if asked == Objectives() else asked,
+        is_closed=bool(run["workload"].get("arrivals_depend_on_strategy")),
     )

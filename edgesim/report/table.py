@@ -36,6 +36,8 @@ class About:
     warmup_s: float = 0.0
     horizon_s: float | None = None
     objectives: Objectives | None = None
+    is_closed: bool = False
+    """Whether requests wait for answers, so that arrivals depend on the strategy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,8 @@ def _definitions(comparison: Comparison, about: About, n_left_out: int) -> str:
         notes.append(f"good, met: completed with {asked}, of all requests")
     if any(row.outcomes.censored for row in rows):
         notes.append("cut off: in flight at the end")
+    if about.is_closed and len(rows) > 1:
+        notes.append("users wait for answers, so a faster strategy is asked sooner")
     if about.warmup_s:
         notes.append(f"warm-up of {_duration(about.warmup_s)} left out")
     if any(_is_partial(row, estimate) for row in rows for estimate in row.estimates.values()):

@@ -21,7 +21,9 @@ from edgesim.workload.requests import Demand, Extent
 __all__ = ["build_world", "extent", "kinds_used", "workload"]
 
 
-def build_world(scenario: Scenario, replication: int, timings: Mapping[str, Timing]) -> World:
+def build_world(
+    scenario: Scenario, replication: int, timings: Mapping[str, Timing], law: Demand | None = None
+) -> World:
     """Make the world that every strategy meets in one replication.
 
     Parameters
@@ -30,6 +32,8 @@ def build_world(scenario: Scenario, replication: int, timings: Mapping[str, Timi
         Which of the scenario's independent repetitions.
     timings
         How long the model takes on each device kind that the scenario uses (see :func:`kinds_used`).
+    law
+        The scenario's :func:`workload`, where it is at hand: one that replays a file has read it once.
 
     Raises
     ------
@@ -45,7 +49,7 @@ def build_world(scenario: Scenario, replication: int, timings: Mapping[str, Timi
             for node in layout.nodes.values()
         },
         links=layout.links,
-        workload=_workload(scenario, layout),
+        workload=law or _workload(scenario, layout),
         seed=scenario.seed,
         replication=replication,
         horizon_s=scenario.horizon_s,
@@ -67,17 +71,18 @@ def workload(scenario: Scenario) -> Demand:
     return _workload(scenario, _checked_layout(scenario))
 
 
-def extent(scenario: Scenario) -> Extent:
+def extent(scenario: Scenario, law: Demand | None = None) -> Extent:
     """Return how many requests a replication has and how long they get, at most over all replications.
 
     The requests are really drawn, so this is what a profile must cover, however long a law's tail may be.
+    The scenario's :func:`workload` may be given where it is at hand.
 
     Raises
     ------
     ScenarioError
         If a request is longer than the model's context, or asks an encoder for more than its one answer.
     """
-    law, model = workload(scenario), architecture(scenario)
+    law, model = law or workload(scenario), architecture(scenario)
     replications = range(scenario.replications if law.is_random else 1)
     drawn = [law.extent(Streams(scenario.seed, number)) for number in replications]
     largest = Extent(*map(max, zip(*drawn, strict=True)))

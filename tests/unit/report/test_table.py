@@ -207,6 +207,12 @@ def test_definitions_name_the_objectives_the_interval_and_the_warm_up() -> None:
         assert said in notes
 
 
+def test_it_is_said_where_a_faster_strategy_is_asked_sooner() -> None:
+    told = "a faster strategy is asked sooner"
+    assert told in " ".join(rendered(comparison(), about=replace(ABOUT, is_closed=True)).split())
+    assert told not in " ".join(rendered(comparison()).split())
+
+
 def test_an_empty_comparison_renders() -> None:
     assert "smart-city" in rendered(compare([]))
 
