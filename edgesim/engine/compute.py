@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.engine.holdings import Holdings
 from edgesim.engine.link import Hop
+from edgesim.engine.recording import Recording
 from edgesim.engine.request import Token
 from edgesim.engine.station import Station
 from edgesim.engine.world import Device
-from edgesim.errors import ProfileError
+from edgesim.errors import ContractError, ProfileError
 from edgesim.model.architecture import Slice
 from edgesim.model.profile import Timing
+from edgesim.trace.buffer import Spot
+from edgesim.trace.schema import SpanKind
 
 if TYPE_CHECKING:
     from edgesim.engine.shared import SharedStation
 
-__all__ = ["Host", "Price"]
+__all__ = ["Host", "Price", "Pricing"]
 
 
 class Price:
@@ -102,3 +106,21 @@ class Host(Station):
     def busy_until(self, at_s: float) -> float:
         """Time that the device has computed up to an instant."""
         return super().busy_until(at_s) if self.shared is None else self.shared.busy_until(at_s)
+
+
+class Pricing:
+    """Makes the price of a part on a device when it is first asked for there."""
+
+    def __init__(self, holdings: Holdings, recording: Recording) -> None:
+        self._holdings = holdings
+        self._recording = recording
+
+    def of(self, host: Host, part: Slice) -> Price:
+        """The price, from now on among the host's; ContractError if the device cannot compute the part."""
+        device = host.device
+        self._holdings.check(device.id, part)
+        if device.timing is None:
+            raise ContractError(f"compute: {device.id!r} is a switch and computes nothing")
+        spot = Spot(SpanKind.COMPUTE, device.id, via=str(part), power_w=device.power.active_w)
+        price = host.prices[part] = Price(device.timing, part, self._recording.code(spot))
+        return price

@@ -1,0 +1,40 @@
+"""Which parts of the model each device holds, and what that means for its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgesim.errors import ContractError
+from edgesim.model.architecture import Architecture, Slice
+
+__all__ = ["Holdings"]
+
+
+class Holdings:
+    """The parts of the model on every device, for the whole of a run."""
+
+    def __init__(self, model: Architecture, parts: Mapping[str, tuple[Slice, ...]]) -> None:
+        self._model = model
+        self._parts = parts
+
+    def weight_bytes(self, device: str) -> int:
+        """Weights that a device holds."""
+        return self._model.held_bytes(self._parts.get(device, ()))
+
+    def kv_bytes_per_token(self, device: str) -> int:
+        """KV cache that one token takes for the blocks a device holds."""
+        return self._model.kv_bytes_per_token(sum(part.n_blocks for part in self._parts.get(device, ())))
+
+    def check(self, device: str, part: Slice) -> None:
+        """Raise ContractError unless a device holds all of a part."""
+        held = self._parts.get(device, ())
+        blocks = {block for slice_ in held for block in range(slice_.first, slice_.last)}
+        if (
+            not blocks.issuperset(range(part.first, part.last))
+            or (part.embedding and not any(slice_.embedding for slice_ in held))
+            or (part.head and not any(slice_.head for slice_ in held))
+        ):
+            raise ContractError(
+                f"compute: {device!r} does not hold {part}; its placement gives it "
+                f"{', '.join(map(str, held)) or 'nothing'}"
+            )

@@ -1,0 +1,54 @@
+"""How the parts of the cluster record spans, or record none."""
+
+from __future__ import annotations
+
+from edgesim.trace.buffer import SpanBuffer, Spot, pack_span
+
+__all__ = ["Recording"]
+
+
+class Recording:
+    """The buffer that spans go to, where spans are kept at all.
+
+    Attributes
+    ----------
+    add
+        Takes a packed span; None where no spans are kept. The two verbs that a simulation consists of
+        pack theirs themselves; all others call :meth:`span`.
+    """
+
+    __slots__ = ("_spans", "add")
+
+    def __init__(self, spans: SpanBuffer | None) -> None:
+        self._spans = spans
+        self.add = None if spans is None else spans.add
+
+    def code(self, spot: Spot) -> int:
+        """The number by which spans name a spot."""
+        return 0 if self._spans is None else self._spans.code_of(spot)
+
+    def span(
+        self,
+        request: int,
+        token: int,
+        code: int,
+        asked_at_s: float,
+        started_at_s: float,
+        ended_at_s: float,
+        *,
+        n_tokens: int = 0,
+        size_bytes: float = 0.0,
+        share: float = 1.0,
+    ) -> None:
+        """Record a span; request -1 is none, and so is token -1."""
+        if self.add is not None:
+            self.add(
+                pack_span(
+                    request, token, code, n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s, share
+                )
+            )
+
+    def hand_on(self, now_s: float) -> None:
+        """Hand on what has been collected, if it is a part's worth."""
+        if self._spans is not None and self._spans.is_full:
+            self._spans.flush(now_s)
