@@ -1,16 +1,31 @@
-"""Named random streams: a draw depends on (seed, name), never on who drew before.
+"""Random draws that depend on what they are for, never on who drew before.
 
-Adding a consumer of randomness therefore disturbs no other, and every strategy meets the same
-arrivals: the common random numbers that paired comparisons stand on.
+Two kinds. :class:`Streams` gives generators by name, for draws that come in a natural order (arrivals).
+Keyed draws are functions of (key, counter), for draws that are asked for in any order, or twice (the
+fading of a link in its n-th block). Adding a consumer of randomness disturbs no other, and every
+strategy meets the same arrivals and the same channels: the common random numbers that paired
+comparisons stand on.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Streams"]
+__all__ = ["Streams", "key_of", "keyed_normals", "keyed_uniform", "keyed_uniforms", "link_key"]
+
+Counters = NDArray[np.unsignedinteger[Any]] | NDArray[np.signedinteger[Any]]
+
+# The increment of SplitMix64 (2^64 over the golden ratio, made odd) and the multipliers and shifts of its
+# output function, variant 13 of Stafford's: Steele, Lea and Flood 2014, "Fast splittable pseudorandom
+# number generators", OOPSLA, figure 16.
+_GOLDEN = 0x9E3779B97F4A7C15
+_FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_WORD = 0xFFFF_FFFF_FFFF_FFFF
+_UNIT = 2.0**-52
 
 
 class Streams:
@@ -40,3 +55,75 @@ class Streams:
 
     def __repr__(self) -> str:
         return f"Streams(seed={self.seed}, replication={self.replication})"
+
+
+def key_of(*parts: str | int) -> int:
+    """A 64-bit key of what a draw is for, such as (seed, replication, link, direction).
+
+    Parts are told apart by their kind and length: ("ab", "c") and ("a", "bc") have different keys, as have
+    1 and "1".
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        kind, text = ("s", part) if isinstance(part, str) else ("i", str(int(part)))
+        digest.update(f"{kind}{len(text)}:{text}".encode())
+    return int.from_bytes(digest.digest()[:8], "little")
+
+
+def link_key(seed: int, replication: int, one: str, other: str, *purpose: str | int) -> int:
+    """The key of a link's draws, the same whichever end is named first: the channel is reciprocal."""
+    return key_of(seed, replication, min(one, other), max(one, other), *purpose)
+
+
+def keyed_uniforms(key: int, counters: Counters) -> NDArray[np.float64]:
+    """Uniform draws in the open interval (0, 1), each a function of the key and its own counter.
+
+    The output function of SplitMix64 applied twice: to the counter's place in the key's sequence, and to the
+    result mixed with the key once more, so that two keys' draws are not one sequence read from two places.
+    A draw has 52 bits; the smallest is 2^-53.
+
+    Parameters
+    ----------
+    key
+        From :func:`key_of`.
+    counters
+        Whole numbers of any shape; negative ones are fine. Different counters give independent draws.
+    """
+    words = np.asarray(counters).astype(np.uint64)
+    with np.errstate(over="ignore"):  # arithmetic is modulo 2^64 on purpose, also for zero-dimensional arrays
+        words = _mixed(words * np.uint64(_GOLDEN) + np.uint64(key & _WORD))
+        words = _mixed(words + np.uint64(key & _WORD))
+    # A word's upper 52 bits plus a half are exact in a float, so 1 is never reached by rounding.
+    uniforms: NDArray[np.float64] = ((words >> np.uint64(12)).astype(np.float64) + 0.5) * _UNIT
+    return uniforms
+
+
+def keyed_uniform(key: int, counter: int) -> float:
+    """One draw of :func:`keyed_uniforms`, equal to the bit, without an array's overhead."""
+    word = _mixed_word(counter * _GOLDEN + key & _WORD)
+    word = _mixed_word(word + key & _WORD)
+    return ((word >> 12) + 0.5) * _UNIT
+
+
+def keyed_normals(key: int, counters: Counters) -> NDArray[np.float64]:
+    """Standard normal draws by inversion, each a function of the key and its own counter.
+
+    Inversion costs one counter a draw, and the inverse is computed value by value: a draw does not depend
+    on the shape of the array in which it was asked for. The range is ±8.2.
+    """
+    from scipy.special import ndtri  # a quarter of a second to import; not every run has a radio
+
+    normals: NDArray[np.float64] = ndtri(keyed_uniforms(key, counters))
+    return normals
+
+
+def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(_FIRST)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(_SECOND)
+    return words ^ (words >> np.uint64(31))
+
+
+def _mixed_word(word: int) -> int:
+    word = (word ^ (word >> 30)) * _FIRST & _WORD
+    word = (word ^ (word >> 27)) * _SECOND & _WORD
+    return word ^ (word >> 31)

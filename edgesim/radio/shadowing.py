@@ -1,0 +1,160 @@
+"""Shadowing and line of sight as fields over the plane: the same place is always in the same shadow.
+
+A field is a sum of plane waves with random wave vectors and phases, so its value is a pure function of
+(key, place): a terminal that comes back finds the shadow it left, whatever happened meanwhile, and no
+grid or history is kept. The method is that of Cai and Giannakis 2003, IEEE Transactions on Vehicular
+Technology 52(4), "A two-dimensional channel simulation model for shadowing processes"; wave numbers
+are drawn by inverting the spectrum of the exponential autocorrelation exp(-distance / d) (Gudmundson
+1991; TR 38.901, section 7.4.4), which is in closed form::
+
+    P(wave number <= k) = 1 - 1 / sqrt(1 + (k d)^2)
+
+Not modelled: correlation between shadowing and other large-scale parameters, or between two stations
+(TR 38.901 has none between sites).
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+from edgesim.rng import keyed_uniforms
+from edgesim.units import FloatLike
+
+__all__ = ["GaussianField", "LosField", "ShadowField"]
+
+N_WAVES = 64  # a sum of so many waves is Gaussian but for an excess kurtosis of -1.5 / 64
+_SHORTEST = 1e-6  # this share of the power, in the shortest waves, is put on the shortest one allowed
+
+
+class GaussianField:
+    """A stationary, isotropic field of mean 0 and variance 1, exponentially correlated in both ends' places.
+
+    The correlation between two pairs of places is the product over the two ends of exp(-moved / d): the joint
+    process of Wang, Tameh and Nix 2008, IEEE Transactions on Vehicular Technology 57(1), for links between
+    moving ends. With the other end at rest it is that of one moving terminal.
+
+    Parameters
+    ----------
+    key
+        Which field this is. A field per station gives neighbouring terminals the same shadow; for one per
+        link, whichever end is named first, see :func:`edgesim.rng.link_key`.
+    correlation_m
+        Distance over which the field decorrelates to 1/e; infinite for one value everywhere.
+    """
+
+    __slots__ = ("_here", "_phase_rad", "_there", "correlation_m", "key")
+
+    def __init__(self, key: int, correlation_m: float) -> None:
+        if not correlation_m > 0:
+            raise InputError(
+                f"shadowing: correlation distance is {correlation_m:g} m; expected more than 0: correct it"
+            )
+        self.key = key
+        self.correlation_m = correlation_m
+        uniforms = keyed_uniforms(key, np.arange(5 * N_WAVES)).reshape(5, N_WAVES)
+        self._phase_rad = 2.0 * math.pi * uniforms[0]
+        # The near end's wave vectors are stratified, so that a single field already has the autocorrelation
+        # that fields have on average: lengths by quantile, directions by golden angles from a random start.
+        order = np.arange(N_WAVES)
+        turns = uniforms[2, 0] + order * (math.sqrt(5.0) - 1.0) / 2.0
+        self._here = _wave_vectors((order + uniforms[1]) / N_WAVES, turns) / correlation_m
+        self._there = _wave_vectors(uniforms[3], uniforms[4]) / correlation_m
+
+    def value(
+        self, x_m: FloatLike, y_m: FloatLike, other_x_m: float = 0.0, other_y_m: float = 0.0
+    ) -> FloatLike:
+        """Value at a place, for the other end at another one; arrays of places give arrays of values."""
+        phase_rad = self._phase_rad
+        if other_x_m or other_y_m:
+            phase_rad = phase_rad + self._there[0] * other_x_m + self._there[1] * other_y_m
+        scale = math.sqrt(2.0 / N_WAVES)
+        if isinstance(x_m, np.ndarray):
+            along, across = np.asarray(x_m)[..., np.newaxis], np.asarray(y_m)[..., np.newaxis]
+            waves = np.cos(along * self._here[0] + across * self._here[1] + phase_rad)
+            values: NDArray[np.float64] = waves.sum(axis=-1) * scale
+            return values
+        return scale * float(np.cos(x_m * self._here[0] + y_m * self._here[1] + phase_rad).sum())
+
+
+class ShadowField:
+    """Shadowing in dB over places: Gaussian with mean 0, exponentially correlated.
+
+    Parameters
+    ----------
+    key
+        Which field this is: see :class:`GaussianField`. Use different keys for a link's states (in line
+        of sight, not, indoors): TR 38.901 has them uncorrelated.
+    sigma_db
+        Standard deviation.
+    correlation_m
+        Distance over which shadowing decorrelates to 1/e.
+    """
+
+    __slots__ = ("_field", "sigma_db")
+
+    def __init__(self, key: int, sigma_db: float, correlation_m: float) -> None:
+        if not (sigma_db >= 0 and math.isfinite(sigma_db)):
+            raise InputError(
+                f"shadowing: sigma is {sigma_db:g} dB; expected a finite number of at least 0: correct it"
+            )
+        self.sigma_db = sigma_db
+        self._field = GaussianField(key, correlation_m)
+
+    def at(self, x_m: FloatLike, y_m: FloatLike, other_x_m: float = 0.0, other_y_m: float = 0.0) -> FloatLike:
+        """Shadowing in dB of an end at (x, y), the other at rest or at (other x, y); adds to the loss."""
+        if self.sigma_db == 0.0:
+            return x_m * 0.0
+        return self.sigma_db * self._field.value(x_m, y_m, other_x_m, other_y_m)
+
+
+class LosField:
+    """Whether a place is in line of sight, in patches of the size of streets and blocks.
+
+    A Gaussian field is compared with the quantile of the probability of line of sight: TR 38.901, section
+    7.6.3.3 (not re-read in the printed report). So the share of places at one distance that are in line of
+    sight is the model's probability, and a terminal that moves changes state now and then, not at random
+    at each message.
+
+    Parameters
+    ----------
+    key
+        Which field this is: see :class:`GaussianField`.
+    correlation_m
+        ``los_correlation_m`` of the propagation model.
+    """
+
+    __slots__ = ("_field",)
+
+    def __init__(self, key: int, correlation_m: float) -> None:
+        self._field = GaussianField(key, correlation_m)
+
+    def is_los(
+        self,
+        x_m: float,
+        y_m: float,
+        probability: float,
+        other_x_m: float = 0.0,
+        other_y_m: float = 0.0,
+    ) -> bool:
+        """Whether a place is in line of sight, given the probability there."""
+        if probability >= 1.0:
+            return True
+        if probability <= 0.0:
+            return False
+        return self._field.value(x_m, y_m, other_x_m, other_y_m) < _NORMAL.inv_cdf(probability)
+
+
+_NORMAL = NormalDist()
+
+
+def _wave_vectors(quantiles: NDArray[np.float64], turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Wave vectors in rows x and y for a correlation distance of 1, from quantiles of length and turns."""
+    passing = 1.0 - np.minimum(quantiles, 1.0 - _SHORTEST)
+    lengths = np.sqrt(1.0 / (passing * passing) - 1.0)
+    angles_rad = 2.0 * math.pi * turns
+    return np.stack([lengths * np.cos(angles_rad), lengths * np.sin(angles_rad)])
