@@ -1,0 +1,76 @@
+"""How a file of recorded tracks or rates is opened, read row by row, and refused with its line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+from edgesim.errors import RecordingError
+from edgesim.nearest import suggest
+
+__all__ = ["number_in", "opened", "refuse", "rows_of"]
+
+
+def refuse(path: Path, line: int, sentence: str) -> NoReturn:
+    """Say what is wrong with which line."""
+    raise RecordingError(f"{path}, line {line}: {sentence}")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[TextIO]:
+    """Open a recording as text, unpacked where its name ends in ``.gz``.
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be read, or is no text.
+    """
+    try:
+        is_packed = path.suffix.lower() == ".gz"
+        with gzip.open(path, "rt", encoding="utf-8") if is_packed else path.open(encoding="utf-8") as text:
+            yield text
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RecordingError(f"{path}: cannot be read: {reason}; name a file that is there") from error
+    except UnicodeDecodeError as error:
+        raise RecordingError(f"{path}: is no text in UTF-8, at byte {error.start}; expected text") from error
+
+
+def rows_of(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield the rows of a CSV file that has at least these columns, each with its line.
+
+    Raises
+    ------
+    RecordingError
+        If a column is missing, or a row is cut short.
+    """
+    with opened(path) as text:
+        rows = csv.DictReader(text, skipinitialspace=True)
+        try:
+            found = list(rows.fieldnames or ())
+            for column in columns:
+                if column not in found:
+                    refuse(path, 1, f"no column {column!r} in the header; {suggest(column, found)}")
+            for row in rows:
+                missing = [column for column in columns if row[column] is None]
+                if missing:
+                    refuse(path, rows.line_num, f"no value for {', '.join(missing)}; the row is cut short")
+                yield rows.line_num, row
+        except csv.Error as error:
+            refuse(path, rows.line_num, f"no CSV: {error}")
+
+
+def number_in(path: Path, line: int, row: Mapping[str, str], column: str) -> float:
+    """A finite number from one column of a row."""
+    try:
+        number = float(row[column])
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        refuse(path, line, f"found {column} = {row[column][:40]!r}; expected a number")
+    return number
