@@ -44,7 +44,10 @@ class Grid:
     Attributes
     ----------
     batches
-        Sequences in a call.
+        Sequences in a decoding step.
+    prefill_batches
+        Sequences in a prefill. They are other than `batches` because they cost by far the most to measure,
+        and few serving disciplines ever compute several prompts in one pass.
     prompts
         New tokens of a prefill, on an empty cache.
     contexts
@@ -62,6 +65,7 @@ class Grid:
     held_out_prompts: tuple[int, ...]
     held_out_contexts: tuple[int, ...]
     shards: tuple[int, ...] = (1,)
+    prefill_batches: tuple[int, ...] = (1,)
 
     @classmethod
     def covering(
@@ -70,6 +74,7 @@ class Grid:
         max_context: int,
         batches: tuple[int, ...] = (1,),
         shards: tuple[int, ...] = (1,),
+        prefill_batches: tuple[int, ...] = (1,),
     ) -> Self:
         """Cover prompts up to `max_new` and contexts up to `max_context` tokens.
 
@@ -79,8 +84,11 @@ class Grid:
         choose another kernel from one count to the next (a product with three rows may take longer than
         one with five). What is held out lies midway across the widest gaps, where it is hardest to predict.
         """
-        if max_new < 1 or max_context < 0 or not batches or min(batches) < 1 or min(shards, default=1) < 1:
-            raise ValueError(f"nothing to cover: {max_new=}, {max_context=}, {batches=}, {shards=}")
+        counts = (batches, prefill_batches, shards)
+        if max_new < 1 or max_context < 0 or min(min(values, default=0) for values in counts) < 1:
+            raise ValueError(
+                f"nothing to cover: {max_new=}, {max_context=}, {batches=}, {prefill_batches=}, {shards=}"
+            )
         prompts = _prompts(_power_of_two(max(max_new, _SMALLEST_RANGE)))
         contexts = _doubling(_SMALLEST_CONTEXT, _power_of_two(max(max_context, _SMALLEST_RANGE)))
         return cls(
@@ -90,6 +98,7 @@ class Grid:
             held_out_prompts=_between(prompts),
             held_out_contexts=_between(contexts),
             shards=tuple(sorted({1, *shards})),
+            prefill_batches=tuple(sorted(set(prefill_batches))),
         )
 
     def within(self, architecture: Architecture) -> Grid:
@@ -104,10 +113,12 @@ class Grid:
             architecture.shard(n_shards)
         longest = architecture.max_context
         prompts, contexts = _cut(self.prompts, longest), _cut(self.contexts, longest - 1)
-        if not architecture.is_causal:
-            contexts = ()
+        prefill_batches = self.prefill_batches
+        if not architecture.is_causal:  # all its passes are prefills, those of one-token texts too
+            contexts, prefill_batches = (), tuple(sorted({*self.batches, *prefill_batches}))
         return replace(
             self,
+            prefill_batches=prefill_batches,
             prompts=prompts,
             contexts=contexts,
             held_out_prompts=tuple(n for n in self.held_out_prompts if n < prompts[-1]),
@@ -123,8 +134,10 @@ class Grid:
                 (False, self.prompts, self.contexts),
                 (True, self.held_out_prompts, self.held_out_contexts),
             )
-            for batch in self.batches
-            for n_new, n_context in [*((n, 0) for n in prompts), *((1, c) for c in contexts)]
+            for batch, n_new, n_context in [
+                *((batch, n, 0) for batch, n in product(self.prefill_batches, prompts)),
+                *((batch, 1, c) for batch, c in product(self.batches, contexts)),
+            ]
         ]
         return tuple(found)
 
@@ -133,7 +146,7 @@ class Grid:
         found = [
             Shape(batch, n, 0, held_out)
             for held_out, prompts in ((False, _STEP_PROMPTS), (True, _STEP_HELD_OUT))
-            for batch, n in product(self.batches, prompts)
+            for batch, n in product(sorted({*self.batches, *self.prefill_batches}), prompts)
         ]
         return tuple(shape for shape in found if shape.n_new <= self.prompts[-1])
 

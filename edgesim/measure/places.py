@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 __all__ = ["PLACES", "Attention", "Places"]
@@ -68,18 +68,8 @@ _LLAMA = Places(
     second_half="post_attention_layernorm",
     head="model.norm",
 )
-_GEMMA2 = Places(
-    embedding="model.embed_tokens",
-    blocks="model.layers",
-    second_half="pre_feedforward_layernorm",
-    head="model.norm",
-)
-_PHI = Places(
-    embedding="model.embed_tokens",
-    blocks="model.layers",
-    second_half="mlp",
-    head="model.final_layernorm",
-)
+_GEMMA2 = replace(_LLAMA, second_half="pre_feedforward_layernorm")
+_PHI = replace(_LLAMA, second_half="mlp", head="model.final_layernorm")
 _GPT2 = Places(
     embedding="transformer.wte",
     blocks="transformer.h",

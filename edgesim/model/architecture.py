@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -40,6 +41,7 @@ Tokens = int | NDArray[np.int64]
 """Counts of tokens: one, or an array of them for which an array is wanted back."""
 
 DTYPE_BYTES: Mapping[str, int] = MappingProxyType({"float32": 4, "float16": 2, "bfloat16": 2})
+_LARGEST_WEIGHT_BYTES = 4
 LOGIT_BYTES = 4  # transformers' generate casts the last logits to float32 before it chooses a token
 
 
@@ -125,7 +127,8 @@ class Architecture:
     FLOP and bytes per call, for a batch of :math:`b` sequences, each bringing :math:`n` new tokens to
     :math:`c` tokens already in the KV cache (prefill: :math:`n` = prompt, :math:`c = 0`; decode:
     :math:`n = 1`). A multiplication and an addition count as two FLOP; :math:`P` is the number of weights
-    in the matrices of a component, :math:`s` the bytes of a number.
+    in the matrices of a component, :math:`s` the bytes of a number. Each weight is read in the bytes in which
+    it is stored, which :meth:`quantised` may change.
 
     ========= ============================================== =============================================
     component FLOP                                           bytes moved
@@ -172,6 +175,9 @@ class Architecture:
         Tokens that the sliding window holds, and how many blocks have one.
     n_shards
         The blocks are one of so many equal shards; see :meth:`shard`.
+    bytes_per_weight
+        Size of a stored weight where weights are quantised, its share of scales and zero points included;
+        None: that of the number format. See :meth:`quantised`.
     """
 
     name: str
@@ -202,6 +208,7 @@ class Architecture:
     window: int | None
     n_windowed: int
     n_shards: int = 1
+    bytes_per_weight: float | None = None
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -233,6 +240,39 @@ class Architecture:
         file = path / "config.json" if path.is_dir() else path
         own_name = file.resolve().parent.name if file.name == "config.json" else file.stem
         return cls.from_config(_read_json(file), name=name or own_name, dtype=dtype)
+
+    # --- quantised weights -------------------------------------------------------------------------------
+
+    def quantised(self, bytes_per_weight: float | None) -> Self:
+        """Return the same model with its weights stored in so many bytes each; None: in the number format's.
+
+        What a device stores shrinks, and so does what a call of a block or of the head reads. Activations, KV
+        cache and arithmetic keep the number format, and so do the few rows that the embedding looks up.
+
+        Not modelled: the work of unpacking; formats that leave some matrices as they were, as
+        distributed-llama leaves the embedding in float32 and bitsandbytes embedding and head in 16 bits.
+
+        Raises
+        ------
+        InputError
+            If it is no size of a weight.
+        """
+        if bytes_per_weight is not None and not 0 < bytes_per_weight <= _LARGEST_WEIGHT_BYTES:
+            raise InputError(
+                f"model {self.name}: {bytes_per_weight:g} bytes per weight; expected more than 0, and "
+                f"{_LARGEST_WEIGHT_BYTES} (float32) at most: bits are to be divided by eight"
+            )
+        return replace(self, bytes_per_weight=bytes_per_weight)
+
+    @property
+    def plain(self) -> Self:
+        """The same model with its weights in the number format: what a profile is measured of."""
+        return self if self.bytes_per_weight is None else replace(self, bytes_per_weight=None)
+
+    @property
+    def stored_weight_bytes(self) -> float:
+        """Bytes of one weight as it is stored and read."""
+        return self.dtype_bytes if self.bytes_per_weight is None else self.bytes_per_weight
 
     # --- shards ------------------------------------------------------------------------------------------
 
@@ -293,7 +333,7 @@ class Architecture:
 
     @property
     def dtype_bytes(self) -> int:
-        """Bytes of one number: a weight, an activation or a cached key."""
+        """Bytes of one number: an activation, a cached key, or a weight that is not quantised."""
         return DTYPE_BYTES[self.dtype]
 
     @cached_property
@@ -329,7 +369,7 @@ class Architecture:
 
     def weight_bytes(self, part: Slice) -> int:
         """Bytes of the weights that a device must store to hold a slice."""
-        return self._parameters(part) * self.dtype_bytes
+        return math.ceil(self._parameters(part) * self.stored_weight_bytes)
 
     def held_bytes(self, parts: Iterable[Slice]) -> int:
         """Weights of several slices on one device; a matrix that embedding and head share counts once."""
@@ -413,7 +453,7 @@ class Architecture:
         n, c = np.broadcast_arrays(np.asarray(n_new, np.float64), np.asarray(n_context, np.float64))
         h, s = self.hidden_size, self.dtype_bytes
         n_tokens = batch * n
-        weight_bytes = self.component_parameters(component) * s
+        weight_bytes = self.component_parameters(component) * self.stored_weight_bytes
         nothing = np.zeros_like(n)
         match component:
             case Component.EMBEDDING:
@@ -464,7 +504,8 @@ class Architecture:
     def digest(self) -> str:
         """Identify the shape and the number format, whatever the model is called (SHA-256, hexadecimal)."""
         shard = f"\n1/{self.n_shards}" if self.n_shards > 1 else ""
-        return hashlib.sha256(f"{self.config}\n{self.dtype}{shard}".encode()).hexdigest()
+        weights = "" if self.bytes_per_weight is None else f"\n{self.bytes_per_weight!r} bytes per weight"
+        return hashlib.sha256(f"{self.config}\n{self.dtype}{shard}{weights}".encode()).hexdigest()
 
 
 def _read_json(file: Path) -> Mapping[str, object]:

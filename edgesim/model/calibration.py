@@ -205,17 +205,13 @@ class _Work:
 
 
 def _call(row: Measurement, part: Component) -> tuple[float, float, float]:
-    model = row.model
+    model = row.model.quantised(row.bytes_per_weight)
     if row.phase == "prefill":
         n_new, n_context = row.n_prompt_tokens, 0
     else:  # the middle of the answer, which is exact for times linear in the context
         n_new, n_context = 1, row.n_prompt_tokens + max(0, row.n_output_tokens - 2) // 2
     work = model.work(part, batch=1, n_new=n_new, n_context=n_context)
-    moved_bytes = work.moved_bytes
-    if row.bytes_per_weight is not None and part is not Component.EMBEDDING:  # of which single rows are read
-        n_weights = model.component_parameters(part)
-        moved_bytes += n_weights * (row.bytes_per_weight - model.dtype_bytes)
-    return (model.n_blocks if part is Component.BLOCK else 1), work.flop, moved_bytes
+    return (model.n_blocks if part is Component.BLOCK else 1), work.flop, work.moved_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ by name, so that another one is another entry here (and the places of its module
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 __all__ = ["FAMILIES", "Family"]
@@ -142,13 +142,13 @@ _QWEN2 = Family(
     qkv_bias=True,
     window="upper",
 )
-_QWEN3 = Family(
+_QWEN3 = replace(
+    _QWEN2,
     name="qwen3",
     defaults={**_QWEN2.defaults, "head_dim": 128, "attention_bias": False},
     qkv_bias="attention_bias",
     out_bias="attention_bias",
     qk_norm=True,
-    window="upper",
 )
 _GEMMA = Family(
     name="gemma",
@@ -158,17 +158,15 @@ _GEMMA = Family(
     ties_embeddings=True,
     needs={"use_bidirectional_attention": False},
 )
-_GEMMA2 = Family(
+_GEMMA2 = replace(
+    _GEMMA,
     name="gemma2",
     defaults={**_GEMMA.defaults, "num_key_value_heads": 4, "sliding_window": 4096},
     n_norms=(0, 2, 2, 1),
-    qkv_bias="attention_bias",
-    out_bias="attention_bias",
-    ties_embeddings=True,
     window="alternate",
-    needs=_GEMMA.needs,
 )
-_GEMMA3 = Family(
+_GEMMA3 = replace(
+    _GEMMA2,
     name="gemma3_text",
     # Published configs of the multimodal models leave out what equals these.
     defaults={
@@ -178,13 +176,8 @@ _GEMMA3 = Family(
         "max_position_embeddings": 131_072,
         "sliding_window_pattern": 6,
     },
-    n_norms=(0, 2, 2, 1),
     qk_norm=True,
-    qkv_bias="attention_bias",
-    out_bias="attention_bias",
-    ties_embeddings=True,
     window="pattern",
-    needs=_GEMMA.needs,
 )
 _PHI = Family(
     name="phi",
@@ -256,40 +249,23 @@ _BERT = Family(
     has_positions=True,
     needs={"is_decoder": False, "add_cross_attention": False},
 )
-_ROBERTA = Family(
+_ROBERTA = replace(
+    _BERT,
     name="roberta",
-    is_causal=False,
-    has_own_head_dim=False,
-    has_kv_heads=False,
-    has_gate=False,
     defaults={"type_vocab_size": 2, "pad_token_id": 1},
-    norms_shift=True,
-    n_norms=(1, 1, 1, 0),
-    qkv_bias=True,
-    out_bias=True,
-    mlp_bias=True,
-    has_positions=True,
     positions_behind_padding=True,
-    needs=_BERT.needs,
 )
-_DISTILBERT = Family(
+_DISTILBERT = replace(
+    _BERT,
     name="distilbert",
-    is_causal=False,
     keys={
         "n_blocks": ("n_layers",),
         "hidden_size": ("dim",),
         "n_heads": ("n_heads",),
         "mlp_size": ("hidden_dim",),
     },
-    has_own_head_dim=False,
-    has_kv_heads=False,
-    has_gate=False,
-    norms_shift=True,
-    n_norms=(1, 1, 1, 0),
-    qkv_bias=True,
-    out_bias=True,
-    mlp_bias=True,
-    has_positions=True,
+    defaults={},
+    needs={},
 )
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,7 @@ from edgesim.model.surface import GridPoint, Surface
 __all__ = [
     "MARGIN",
     "SCHEMA_VERSION",
+    "ComponentTiming",
     "HeldOutError",
     "Origin",
     "Phase",
@@ -104,8 +106,8 @@ class Timing(Protocol):
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
         """Raise a ProfileError unless prompts and contexts up to these can be charged.
 
-        One by one, or in batches of up to `batch`; whole, or as one of `n_shards` shards. An encoder has no
-        contexts, and `max_context` does not matter to it.
+        One by one, or in batches of up to `batch`; whole, or as one of `n_shards` shards. `max_new` 0 asks of
+        contexts alone. An encoder has no contexts, and `max_context` does not matter to it.
         """
         ...
 
@@ -195,6 +197,8 @@ class Profile:
         What was asked to be measured.
     points
         The measurements, held-out ones included.
+    kind
+        The device kind that the machine is of, as who measured it said; empty where nobody did.
     """
 
     architecture: Architecture
@@ -206,6 +210,7 @@ class Profile:
     measured_at: str
     grid: Mapping[str, Any]
     points: tuple[Point, ...]
+    kind: str = ""
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -235,6 +240,33 @@ class Profile:
         return self.timing().component_seconds(
             component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards
         )
+
+    def stamped(self, kind: str) -> Profile:
+        """Return the same, saying what device kind it was measured on."""
+        return replace(self, kind=kind)
+
+    @property
+    def where(self) -> str:
+        """What it was measured on, the kind, and the GPU or the processor with its threads."""
+        on = self.host.get("gpu") or f"{self.host.get('cpu', 'an unnamed processor')}, {self.threads} threads"
+        return f"{self.kind} ({on})" if self.kind else str(on)
+
+    def __str__(self) -> str:
+        """Name it by its model, its number format and its machine."""
+        return f"a profile of {self.architecture.name} in {self.architecture.dtype}, measured on {self.where}"
+
+    def facts(self) -> dict[str, Any]:
+        """Tell where its times come from, for the record of a run."""
+        error = self.held_out_error
+        return {
+            "digest": self.digest,
+            "measured_at": self.measured_at,
+            "host": dict(self.host),
+            "device": self.device,
+            "threads": self.threads,
+            "held_out_error": {"median": error.median, "p95": error.p95},
+            **({"kind": self.kind} if self.kind else {}),
+        }
 
     @property
     def held_out_error(self) -> HeldOutError:
@@ -327,6 +359,7 @@ class Profile:
                 key: conditions[key]
                 for key in ("device", "threads", "host", "versions", "measured_at", "grid")
             },
+            kind=conditions.get("kind", ""),
         )
 
     def _conditions(self) -> dict[str, Any]:
@@ -344,6 +377,7 @@ class Profile:
             "versions": dict(self.versions),
             "measured_at": self.measured_at,
             "grid": dict(self.grid),
+            **({"kind": self.kind} if self.kind else {}),
         }
 
 
@@ -383,12 +417,36 @@ def _summarise(of: SurfaceKey, batch: int, points: Sequence[Point]) -> SummaryRo
     )
 
 
+class ComponentTiming(ABC):
+    """A :class:`Timing` that knows the time of each component: a slice takes as long as all it calls."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def component_seconds(
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
+        """Seconds of one call of one component, or of one shard of it."""
+
+    def seconds(
+        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
+        """Sum the blocks and the ends that the slice holds; see :meth:`Timing.seconds`."""
+        total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
+        for n_times, component, shards in charged(part, n_shards):
+            total = total + n_times * self.component_seconds(
+                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=shards
+            )
+        return total
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class SurfaceTiming:
+class SurfaceTiming(ComponentTiming):
     """A :class:`Timing` that reads surfaces: the measured ones, or the same scaled to another device.
 
     Between two measured batch sizes times are interpolated like between two lengths; below the smallest and
-    beyond the largest they are refused.
+    beyond the largest they are refused. Prompts of a single token, in a larger batch than prompts were
+    measured in, count as a decode step: it computes the same, behind the shortest context.
 
     Attributes
     ----------
@@ -404,23 +462,12 @@ class SurfaceTiming:
     origin: Origin
     architecture: Architecture
 
-    def seconds(
-        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
-    ) -> FloatArray:
-        """Sum the blocks and the ends that the slice holds; see :meth:`Timing.seconds`."""
-        total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
-        for n_times, component, shards in charged(part, n_shards):
-            total = total + n_times * self.component_seconds(
-                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=shards
-            )
-        return total
-
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
         """Seconds of one call of one component, wherever each pair of token counts puts it."""
         news, contexts = np.broadcast_arrays(np.asarray(n_new, np.int64), np.asarray(n_context, np.int64))
-        decodes = (news == 1) & (contexts > 0)
+        decodes = (news == 1) & ((contexts > 0) | self._decodes_prompts(component, batch, n_shards))
         total = np.zeros(news.shape)
         for phase, chosen in ((Phase.DECODE, decodes), (Phase.PREFILL, ~decodes)):
             if np.any(chosen):
@@ -437,13 +484,19 @@ class SurfaceTiming:
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
         """Refuse lengths beyond the measured ones; see :meth:`Timing.check`."""
-        asked = [(Phase.PREFILL, max_new, 0)]
+        asked = [(Phase.PREFILL, max_new, 0)] if max_new else []
         if max_context and self.architecture.is_causal:
             asked.append((Phase.DECODE, 1, max_context))
         for phase, n_new, n_context in asked:
             surface = self._surface(SurfaceKey(Component.BLOCK, phase, n_shards))
             for size in {1, batch}:
                 self._refuse_beyond(surface, phase, size, np.array([n_new]), np.array([n_context]))
+
+    def _decodes_prompts(self, component: Component, batch: int, n_shards: int) -> bool:
+        """Whether prompts of one token are charged as decode steps: none were measured in such a batch."""
+        prefill = self.surfaces.get(SurfaceKey(component, Phase.PREFILL, n_shards))
+        decode = SurfaceKey(component, Phase.DECODE, n_shards)
+        return prefill is not None and batch > prefill.axes[0][-1] and decode in self.surfaces
 
     @property
     def _source(self) -> str:
@@ -478,8 +531,20 @@ class SurfaceTiming:
                 raise ProfileError(
                     f"{self._source}: asked for a {phase} with {what} = {value}, but it was measured from "
                     f"{int(axis[0])} to {largest} and is trusted to {int(largest * margin)}; measure again "
-                    "with a larger grid, or ask for less"
+                    f"with a larger grid (edgesim profile {_OPTIONS[phase, what]}), or ask for less"
                 )
+
+
+_OPTIONS = MappingProxyType(
+    {
+        (Phase.PREFILL, "batch size"): "--prefill-batch",
+        (Phase.PREFILL, "new tokens"): "--max-prompt",
+        (Phase.PREFILL, "tokens of context"): "--max-prompt",
+        (Phase.DECODE, "batch size"): "--batch",
+        (Phase.DECODE, "new tokens"): "--max-prompt",
+        (Phase.DECODE, "tokens of context"): "--max-context",
+    }
+)
 
 
 def charged(part: Slice, n_shards: int) -> list[tuple[int, Component, int]]:

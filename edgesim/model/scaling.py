@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgesim.model.architecture import Architecture, Component, FloatArray, Slice, Tokens
+from edgesim.model.architecture import Architecture, Component, FloatArray, Tokens
 from edgesim.model.ceilings import Ceilings
-from edgesim.model.profile import Origin, Profile, SurfaceKey, SurfaceTiming, charged
+from edgesim.model.profile import ComponentTiming, Origin, Profile, SurfaceKey, SurfaceTiming
 from edgesim.model.surface import Surface
 
 __all__ = ["AnalyticTiming", "Ceilings", "ScaledTiming"]
@@ -19,7 +19,7 @@ _HALVES = (Component.ATTENTION, Component.MLP)
 
 
 @dataclass(frozen=True, eq=False)
-class ScaledTiming:
+class ScaledTiming(ComponentTiming):
     r"""What a device pays whose ceilings are known, told from what the measured host paid.
 
     A measured time is overhead plus work. The overhead grows as the devices' overheads do, the work as
@@ -37,25 +37,35 @@ class ScaledTiming:
 
     A target with the host's own ceilings gets the measured times, to the last bit.
 
-    Not modelled: kernels that reach another share of the ceiling on the target than on the host, caches of
-    another size, thermal throttling.
+    Quantised weights (:meth:`edgesim.model.architecture.Architecture.quantised`) are scaled likewise: the
+    target's roofline is that of the model served, with the bytes in which its weights are stored, the host's
+    that of the model measured. Even on the host itself the result is then no measurement.
+
+    Not modelled: kernels that reach another share of the ceiling on the target than on the host (as those do
+    that unpack quantised weights), caches of another size, thermal throttling.
+
+    Attributes
+    ----------
+    profile
+        What was measured on the host.
+    target
+        What the target can do at best.
+    served
+        The model, where its weights are stored otherwise than those measured; None: as measured.
     """
 
     profile: Profile
     target: Ceilings
+    served: Architecture | None = None
     _timing: SurfaceTiming = field(init=False, repr=False)
     origin: ClassVar[Origin] = "scaled"
 
     def __post_init__(self) -> None:
+        if self.served is not None and self.served.plain.digest != self.profile.architecture.digest:
+            raise ValueError(f"{self.served.name} cannot be scaled from {self.profile}")
         scaled = {key: self._scaled(key, surface) for key, surface in self.profile.surfaces.items()}
         # A frozen value may set its derived field only so.
         object.__setattr__(self, "_timing", SurfaceTiming(scaled, self.origin, self.profile.architecture))
-
-    def seconds(
-        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
-    ) -> FloatArray:
-        """Sum the slice's components; see :meth:`edgesim.model.profile.Timing.seconds`."""
-        return self._timing.seconds(part, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards)
 
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
@@ -72,7 +82,7 @@ class ScaledTiming:
     def _scaled(self, key: SurfaceKey, surface: Surface) -> Surface:
         """Scale the values at the grid's points; between them the target is interpolated as the host is."""
         component = key.component
-        if self.target == self.profile.ceilings:
+        if self.target == self.profile.ceilings and self._bytes_per_weight is None:
             return surface
         if component is Component.STEP:
             host_s, target_s = self.profile.ceilings.overhead_s, self.target.overhead_s
@@ -87,19 +97,20 @@ class ScaledTiming:
         target_total = sum((half.seconds for half in target), np.zeros(1))
         return surface.with_seconds(surface.seconds * target_total / host_total)
 
+    @property
+    def _bytes_per_weight(self) -> float | None:
+        return None if self.served is None else self.served.bytes_per_weight
+
     def _halves(self, key: SurfaceKey) -> Mapping[Component, Surface]:
         return {half: self.profile.surfaces[key._replace(component=half)] for half in _HALVES}
 
     def _scaled_component(self, key: SurfaceKey, surface: Surface, *, share: float) -> Surface:
         """Apply the formula to one component that has `share` of a call's overhead."""
         host, target, architecture = self.profile.ceilings, self.target, self.profile.shards[key.n_shards]
-        work = [
-            architecture.work(key.component, batch=batch, n_new=n_new, n_context=n_context)
-            for batch, n_new, n_context in surface.grid()
-        ]
-        flop = np.array([w.flop for w in work]).reshape(surface.seconds.shape)
-        moved_bytes = np.array([w.moved_bytes for w in work]).reshape(surface.seconds.shape)
-        ratio = target.roofline_s(flop, moved_bytes) / host.roofline_s(flop, moved_bytes)
+        served = architecture.quantised(self._bytes_per_weight)
+        ratio = _roofline_s(target, served, key.component, surface) / _roofline_s(
+            host, architecture, key.component, surface
+        )
         overhead_s = np.minimum(surface.seconds, share * host.overhead_s)
         worked_s = (surface.seconds - overhead_s) * ratio
         # The part of the overhead that this time contains at all: 1 but for times below it.
@@ -107,8 +118,21 @@ class ScaledTiming:
         return surface.with_seconds(worked_s + present * share * target.overhead_s)
 
 
+def _roofline_s(
+    ceilings: Ceilings, architecture: Architecture, component: Component, surface: Surface
+) -> FloatArray:
+    """Seconds of a component at best, at every point of a surface's grid."""
+    work = [
+        architecture.work(component, batch=batch, n_new=n_new, n_context=n_context)
+        for batch, n_new, n_context in surface.grid()
+    ]
+    flop = np.array([w.flop for w in work]).reshape(surface.seconds.shape)
+    moved_bytes = np.array([w.moved_bytes for w in work]).reshape(surface.seconds.shape)
+    return ceilings.roofline_s(flop, moved_bytes)
+
+
 @dataclass(frozen=True, slots=True)
-class AnalyticTiming:
+class AnalyticTiming(ComponentTiming):
     """Pure roofline and overhead, for when nothing was measured: an optimistic bound, not an estimate.
 
     Every component called pays its roofline time and one overhead.
@@ -120,17 +144,6 @@ class AnalyticTiming:
     architecture: Architecture
     ceilings: Ceilings
     origin: ClassVar[Origin] = "analytic"
-
-    def seconds(
-        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
-    ) -> FloatArray:
-        """Sum the slice's components; see :meth:`edgesim.model.profile.Timing.seconds`."""
-        total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
-        for n_times, component, shards in charged(part, n_shards):
-            total = total + n_times * self.component_seconds(
-                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=shards
-            )
-        return total
 
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1

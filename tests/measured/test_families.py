@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.measured, pytest.mark.slow]
 SHARDS = (1, 2)
 FEW = Grid(
     batches=(1, 2),
+    prefill_batches=(1, 2),
     prompts=(1, 8),
     contexts=(16, 32),
     held_out_prompts=(4,),

@@ -39,8 +39,28 @@ def test_every_shape_belongs_to_its_phase() -> None:
 
     assert {s.n_context for s in shapes if s.phase is Phase.PREFILL} == {0}
     assert {s.n_new for s in shapes if s.phase is Phase.DECODE} == {1}
-    assert {s.batch for s in shapes} == {1, 4}
+    assert {s.batch for s in shapes if s.phase is Phase.DECODE} == {1, 4}
+    assert {s.batch for s in shapes if s.phase is Phase.PREFILL} == {1}
     assert len({replace(s, held_out=False) for s in shapes}) == len(shapes)
+
+
+def test_prompts_are_measured_in_batches_only_where_that_is_asked() -> None:
+    """Eight prompts of 256 tokens are 2048 tokens, a decoding step of eight requests is eight."""
+
+    def tokens(**batches: tuple[int, ...]) -> int:
+        return sum(s.batch * s.n_new for s in Grid.covering(256, 512, **batches).shapes())
+
+    n_contexts = sum(s.phase is Phase.DECODE for s in Grid.covering(256, 512).shapes())
+    plain, decoding = tokens(), tokens(batches=(1, 2, 4, 8))
+    assert decoding - plain == (2 + 4 + 8) * n_contexts
+    assert tokens(batches=(1, 2, 4, 8), prefill_batches=(1, 2, 4, 8)) > 10 * plain
+    both = Grid.covering(64, 64, batches=(1, 2), prefill_batches=(1, 4))
+    assert {s.batch for s in both.step_shapes()} == {1, 2, 4}
+
+
+def test_all_passes_of_an_encoder_are_prefills_and_take_its_batches() -> None:
+    bert = Architecture.from_config(SMALL["bert"], name="small-bert", dtype="float32")
+    assert Grid.covering(64, 64, batches=(1, 4)).within(bert).prefill_batches == (1, 4)
 
 
 def test_it_is_cut_to_the_longest_text_of_the_model() -> None:

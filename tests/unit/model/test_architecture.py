@@ -52,6 +52,24 @@ def test_a_tied_matrix_is_stored_once_together_and_twice_apart(gpt2: Architectur
     assert apart - gpt2.weight_bytes(gpt2.whole) == table_bytes
 
 
+def test_a_device_holds_a_tied_matrix_once_however_its_parts_are_cut(
+    gpt2: Architecture, llama: Architecture
+) -> None:
+    """As a pipeline's starter does: the embedding with the first blocks, the head as a part of its own."""
+    n = gpt2.n_blocks
+    first, last = Slice(0, 1, embedding=True), Slice(n, n, head=True)
+    table_bytes = gpt2.vocab_size * gpt2.hidden_size * 4
+    both = gpt2.weight_bytes(first) + gpt2.weight_bytes(last)
+
+    assert gpt2.held_bytes((first, last)) == gpt2.held_bytes((last, first)) == both - table_bytes
+    assert gpt2.held_bytes((first, Slice(1, n), last)) == gpt2.weight_bytes(gpt2.whole)
+    assert gpt2.held_bytes((first,)) == gpt2.weight_bytes(first)  # and the last stage alone its own copy
+    assert gpt2.held_bytes((last,)) == gpt2.weight_bytes(last)
+    assert gpt2.held_bytes(()) == 0
+    untied = (Slice(0, 1, embedding=True), Slice(llama.n_blocks, llama.n_blocks, head=True))
+    assert llama.held_bytes(untied) == sum(map(llama.weight_bytes, untied))
+
+
 def test_attention_flop_are_the_sum_over_what_each_token_sees(llama: Architecture) -> None:
     n_new, n_context, batch = 5, 11, 3
     h, q, kv = 64, 64, 16

@@ -85,6 +85,23 @@ def test_between_two_batch_sizes_times_are_interpolated(llama: Architecture) -> 
         timing.check(max_new=64, max_context=64, batch=9)
 
 
+def test_contexts_alone_may_be_asked_for(llama: Architecture) -> None:
+    handmade_profile(llama).timing().check(max_new=0, max_context=64)
+    with pytest.raises(ProfileError, match=r"decode with batch size = 2.*edgesim profile --batch"):
+        handmade_profile(llama).timing().check(max_new=0, max_context=64, batch=2)
+
+
+def test_it_says_what_it_was_measured_on_and_keeps_that(profile: Profile, tmp_path: Path) -> None:
+    stamped = profile.stamped("raspberry-pi-5")
+    stamped.save(tmp_path / "profile.parquet")
+    assert Profile.load(tmp_path / "profile.parquet") == stamped
+    assert str(profile) == "a profile of small-llama in bfloat16, measured on a processor, 2 threads"
+    assert stamped.where == "raspberry-pi-5 (a processor, 2 threads)"
+    assert stamped.facts()["kind"] == "raspberry-pi-5"
+    assert "kind" not in profile.facts()
+    assert stamped.digest != profile.digest == stamped.stamped("").digest
+
+
 def test_of_a_shard_only_the_blocks_are_divided(llama: Architecture) -> None:
     timing = handmade_profile(llama, shards=(1, 2, 4)).timing()
     ends = sum(by_hand(c, 8, 0) for c in (Component.EMBEDDING, Component.HEAD, Component.STEP))

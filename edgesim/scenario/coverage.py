@@ -1,0 +1,88 @@
+"""What the devices of a scenario will ask of a profile: lengths, and how many sequences at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from edgesim.engine.serving import ContinuousBatching, Serving, StaticBatching
+from edgesim.measure.grid import Grid
+from edgesim.model.architecture import Architecture
+from edgesim.model.profile import Timing
+from edgesim.workload.requests import Extent
+
+__all__ = ["Coverage", "recomputes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The longest and the largest passes that occur.
+
+    Attributes
+    ----------
+    max_new
+        Longest prefill: of a prompt, or of all tokens of a preempted request.
+    max_context
+        Longest context of a decode step.
+    batch
+        Most sequences in a decode step.
+    prefill_batch
+        Most prompts in one pass: static batching alone has more than one.
+    """
+
+    max_new: int
+    max_context: int
+    batch: int = 1
+    prefill_batch: int = 1
+
+    @classmethod
+    def of(cls, longest: Extent, served: Iterable[Serving | None], *, recomputed: bool) -> Self:
+        """Tell what disciplines ask for.
+
+        Parameters
+        ----------
+        served
+            The disciplines of the devices in question.
+        recomputed
+            Whether any device of the scenario drops caches: the tokens of a preempted request then pass all
+            devices anew.
+        """
+        served = tuple(served)
+        return cls(
+            max_new=longest.n_tokens if recomputed else longest.n_prompt_tokens,
+            max_context=longest.n_tokens - 1,
+            batch=max(map(_largest_batch, served), default=1),
+            prefill_batch=max(
+                (one.max_batch for one in served if isinstance(one, StaticBatching)), default=1
+            ),
+        )
+
+    def check(self, timing: Timing) -> None:
+        """Raise a ProfileError unless a timing can charge all of it."""
+        timing.check(max_new=self.max_new, max_context=self.max_context, batch=self.prefill_batch)
+        if self.batch > self.prefill_batch:
+            timing.check(max_new=0, max_context=self.max_context, batch=self.batch)
+
+    def grid(self, model: Architecture) -> Grid:
+        """Return what has to be measured; prompts in batches only where prompts are served so."""
+        return Grid.covering(
+            self.max_new,
+            self.max_context + 1,
+            batches=_up_to(self.batch),
+            prefill_batches=_up_to(self.prefill_batch),
+        ).within(model)
+
+
+def recomputes(serving: Serving | None) -> bool:
+    """Whether a preempted request may have to compute all its tokens in one pass."""
+    return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+
+
+def _largest_batch(serving: Serving | None) -> int:
+    return serving.max_batch if isinstance(serving, ContinuousBatching | StaticBatching) else 1
+
+
+def _up_to(largest: int) -> tuple[int, ...]:
+    """Batch sizes to measure: powers of two up to the largest, and that."""
+    return (*(1 << k for k in range((largest - 1).bit_length())), largest)

@@ -1,0 +1,163 @@
+"""Which profile each device kind is charged with: one measured on the kind itself wins over scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path as FilePath
+
+from edgesim.errors import ProfileError
+from edgesim.model.architecture import Architecture
+from edgesim.model.profile import Profile
+from edgesim.model.shipped import load_shipped, shipped_for, shipped_profiles
+from edgesim.scenario.kinds import DeviceKind
+from edgesim.scenario.problems import Path, Problem
+from edgesim.scenario.schema import Scenario
+
+__all__ = ["named_problems", "own_profiles", "saved_profile"]
+
+Covers = Callable[[str, Profile], bool]
+"""Whether a profile covers what the devices charged with it are asked for."""
+
+
+def saved_profile(scenario: Scenario, model: Architecture) -> Profile | None:
+    """Read the profile that ``profile`` names: a file's or a shipped one; None where it names none.
+
+    Raises
+    ------
+    ProfileError
+        If it is of another model, or there is none.
+    """
+    use = scenario.profile.use
+    if use in ("auto", "analytic"):
+        return None
+    where = f"{scenario.origin.name}: $.profile"
+    if use == "reference":
+        shipped = shipped_for(model)
+        if not shipped:
+            have = sorted({f"{row.model} in {row.dtype}" for row in shipped_profiles().values()})
+            raise ProfileError(
+                f"{where}: no shipped profile of {model.name} in {model.dtype}; there are profiles of "
+                f"{', '.join(have) or 'nothing'}. Write auto to measure this machine"
+            )
+        return load_shipped(shipped[0].name)
+    profile = _load(scenario, use)
+    if profile.architecture.digest != model.plain.digest:
+        raise ProfileError(
+            f"{where}: {use} is {profile}; the scenario's model is {model.name} in {model.dtype}. Name a "
+            "profile of this model, or write auto"
+        )
+    return profile
+
+
+def own_profiles(
+    scenario: Scenario,
+    kinds: Mapping[str, DeviceKind],
+    model: Architecture,
+    base: Profile | None,
+    covers: Covers,
+) -> dict[str, Profile]:
+    """Find the profiles that were measured on the scenario's devices themselves.
+
+    Those that a device entry or a device kind names come first, then those that say themselves what kind they
+    were measured on: in `profiles`, or as `profile`.
+
+    Parameters
+    ----------
+    kinds
+        The kinds in use, under the names by which their timings are asked for.
+    base
+        The profile from which other kinds are scaled, where one is at hand.
+    covers
+        Tells, where several fit, which are long enough.
+
+    Raises
+    ------
+    ProfileError
+        If none of those that are named for a kind is of the scenario's model, or if several are that were
+        measured in different ways.
+    """
+    stamped = list(_stamped(scenario, model, base))
+    found: dict[str, Profile] = {}
+    for name, kind in kinds.items():
+        if kind.profile:
+            read = {text: _load(scenario, text) for text in kind.profile}
+            fitting = {text: p for text, p in read.items() if _is_of(p, model)}
+            if not fitting:
+                held = "; ".join(f"{text} is {profile}" for text, profile in read.items())
+                raise ProfileError(
+                    f"{scenario.origin.name}: none of the profiles of '{name}' is of {model.name} in "
+                    f"{model.dtype}: {held}. Measure one there (edgesim profile {model.name} --dtype "
+                    f"{model.dtype} -o FILE), or take 'profile' out to have the kind scaled"
+                )
+        else:
+            fitting = {text: p for text, p in stamped if p.kind == name}
+        if fitting:
+            found[name] = _one_of(scenario, name, fitting, covers)
+    return found
+
+
+def named_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Find the names of profiles that stand for nothing."""
+    named: list[tuple[Path, str]] = []
+    if scenario.profile.is_named:
+        named.append((("profile",), scenario.profile.use))
+    if "profiles" in scenario.model_fields_set:
+        named += [(("profiles",), text) for text in scenario.profiles]
+    for name, kind in scenario.kinds.items():
+        named += [(("kinds", name, "profile"), text) for text in kind.profile]
+    for index, entry in enumerate(scenario.topology.devices):
+        named += [(("topology", "devices", index, "profile"), text) for text in entry.profile]
+    for path, text in named:
+        folder_may_be = path == ("profiles",)
+        at = _path(scenario, text)
+        if not (at.is_file() or (folder_may_be and at.is_dir()) or text in shipped_profiles()):
+            words = ", or write auto, reference or analytic" * (path == ("profile",))
+            yield Problem(
+                path,
+                f"no profile file {'or folder ' * folder_may_be}'{text}'; measure one (edgesim profile MODEL "
+                f"-o FILE), name a shipped one (edgesim list profiles){words}",
+            )
+
+
+def _one_of(scenario: Scenario, name: str, fitting: Mapping[str, Profile], covers: Covers) -> Profile:
+    """Take the latest; among those that are long enough, if any is."""
+    ways = {(profile.device, profile.threads) for profile in fitting.values()}
+    if len(ways) > 1:
+        held = "; ".join(
+            f"{text} with {p.threads} threads on {p.device}" for text, p in sorted(fitting.items())
+        )
+        raise ProfileError(
+            f"{scenario.origin.name}: '{name}' has several profiles of this model, measured in different "
+            f"ways: {held}. Name the one that counts in the kind's or the device's 'profile'"
+        )
+    ranked = sorted(fitting.items(), key=lambda it: (covers(name, it[1]), it[1].measured_at, it[0]))
+    return ranked[-1][1]
+
+
+def _stamped(scenario: Scenario, model: Architecture, base: Profile | None) -> Iterator[tuple[str, Profile]]:
+    """Yield the profiles of the model that say what kind they were measured on."""
+    candidates = [("profile", base)] if base is not None else []
+    for text in scenario.profiles:
+        folder = _path(scenario, text)
+        if folder.is_dir():
+            candidates += [(str(file), Profile.load(file)) for file in sorted(folder.glob("*.parquet"))]
+        elif "profiles" in scenario.model_fields_set:
+            candidates.append((text, _load(scenario, text)))
+    for row in shipped_for(model):
+        if row.kind:
+            candidates.append((row.name, load_shipped(row.name)))
+    yield from ((text, profile) for text, profile in candidates if profile.kind and _is_of(profile, model))
+
+
+def _is_of(profile: Profile, model: Architecture) -> bool:
+    return profile.architecture.digest == model.plain.digest
+
+
+def _load(scenario: Scenario, text: str) -> Profile:
+    """Read a file, or a shipped profile where there is no such file."""
+    path = _path(scenario, text)
+    return load_shipped(text) if not path.is_file() and text in shipped_profiles() else Profile.load(path)
+
+
+def _path(scenario: Scenario, text: str) -> FilePath:
+    return scenario.origin.folder / FilePath(text).expanduser()

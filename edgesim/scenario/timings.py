@@ -1,0 +1,161 @@
+"""How long the model takes on each device kind: measured there, scaled from elsewhere, or by formulas."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from edgesim.engine.serving import Serving
+from edgesim.errors import ProfileError
+from edgesim.measure.cache import DEFAULT_BUDGET_S, cached_profile, ensure_profile, profile_path
+from edgesim.model.architecture import Architecture
+from edgesim.model.ceilings import Ceilings
+from edgesim.model.profile import Profile, Timing
+from edgesim.model.scaling import AnalyticTiming, ScaledTiming
+from edgesim.scenario.build import kinds_used, timing_name
+from edgesim.scenario.check import architecture
+from edgesim.scenario.coverage import Coverage, recomputes
+from edgesim.scenario.kinds import DeviceKind
+from edgesim.scenario.profiles import own_profiles, saved_profile
+from edgesim.scenario.schema import Scenario
+from edgesim.scenario.topology import lay_out
+from edgesim.workload.requests import Extent
+
+__all__ = ["Measuring", "Profiles", "check_coverage", "find_profiles", "timings"]
+
+_UNMEASURED_HOST = Ceilings(flop_per_s=1e11, bytes_per_s=1e10, overhead_s=1e-4)
+"""A laptop's order of magnitude, by which `check` places a model on a host that has not been measured."""
+
+Measuring = Callable[[float, float, str], None]
+"""Progress of measuring: seconds done, seconds in all, and what is being measured."""
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """What a scenario is charged with.
+
+    Attributes
+    ----------
+    base
+        Measured here, or named in `profile`: what kinds are scaled from. None where nothing has to be, or
+        where the scenario asks for formulas.
+    own
+        Measured on a kind itself, by the name under which its timing is asked for.
+    """
+
+    base: Profile | None = None
+    own: Mapping[str, Profile] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def find_profiles(
+    scenario: Scenario,
+    longest: Extent,
+    *,
+    measure: bool = True,
+    refresh: bool = False,
+    measuring: Measuring | None = None,
+) -> Profiles:
+    """Get all profiles that the scenario needs; this machine is measured only if a kind has none of its own.
+
+    Parameters
+    ----------
+    longest
+        How long its requests get.
+    measure
+        Whether to measure what is not at hand.
+    refresh
+        Whether to measure even though a profile is kept.
+    measuring
+        Told of the progress.
+
+    Raises
+    ------
+    ProfileError
+        If a profile that is named is of another model.
+    """
+    model, kinds = architecture(scenario), kinds_used(scenario)
+    needed = _coverages(scenario, longest)
+    base = saved_profile(scenario, model)
+
+    def covers(name: str, profile: Profile) -> bool:
+        try:
+            needed[name].check(profile.timing())
+        except ProfileError:
+            return False
+        return True
+
+    own = own_profiles(scenario, kinds, model, base, covers)
+    if scenario.profile.use != "auto" or set(own) == set(kinds):
+        return Profiles(base, own)
+    served = [entry.serving.value() for entry in scenario.topology.devices if entry.serving is not None]
+    measured = model.plain
+    grid = Coverage.of(longest, served, recomputed=any(map(recomputes, served))).grid(measured)
+    threads = scenario.profile.threads or os.cpu_count() or 1
+    if not measure:
+        path = profile_path(measured, threads=threads, device="cpu", grid=grid)
+        return Profiles(cached_profile(path), own)
+    budget_s = scenario.profile.budget_s or DEFAULT_BUDGET_S
+    base = ensure_profile(
+        measured, threads=threads, grid=grid, budget_s=budget_s, progress=measuring, refresh=refresh
+    )
+    return Profiles(base, own)
+
+
+def timings(scenario: Scenario, profiles: Profiles) -> dict[str, Timing]:
+    """How long the model takes on each device kind that the scenario uses."""
+    model = architecture(scenario)
+    return {
+        name: _timing(model, kind, profiles.base, profiles.own.get(name))
+        for name, kind in kinds_used(scenario).items()
+    }
+
+
+def check_coverage(scenario: Scenario, profiles: Profiles, longest: Extent) -> None:
+    """Make sure that everything that can occur can be charged.
+
+    Raises
+    ------
+    ProfileError
+        If a request may be longer, or a batch larger, than was measured.
+    """
+    charged = timings(scenario, profiles)
+    for name, needed in _coverages(scenario, longest).items():
+        source = profiles.own.get(name, profiles.base)
+        try:
+            needed.check(charged[name])
+        except ProfileError as error:
+            raise ProfileError(
+                f"{scenario.origin.name}: device kind '{name}' is charged with {source}: {error}"
+            ) from None
+
+
+def _timing(model: Architecture, kind: DeviceKind, base: Profile | None, own: Profile | None) -> Timing:
+    """Charge a kind with its own profile, or with the base scaled to it.
+
+    Weights that are quantised were not measured, so that even the machine's own profile is scaled: by the
+    bytes that are read, at the machine's own ceilings.
+    """
+    ceilings = kind.ceilings(model.dtype)
+    source = base if own is None else own
+    if source is None:
+        return AnalyticTiming(model, ceilings or _UNMEASURED_HOST)
+    if own is not None or ceilings is None:
+        ceilings = source.ceilings
+        if model.bytes_per_weight is None:
+            return source.timing()
+    return ScaledTiming(source, ceilings, model)
+
+
+def _coverages(scenario: Scenario, longest: Extent) -> dict[str, Coverage]:
+    """What is asked of each kind's timing."""
+    layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
+    served: defaultdict[str, list[Serving | None]] = defaultdict(list)
+    for node in layout.nodes.values():
+        if node.kind:
+            entry = None if node.entry is None else node.entry.serving
+            served[timing_name(node)].append(None if entry is None else entry.value())
+    recomputed = any(recomputes(one) for disciplines in served.values() for one in disciplines)
+    return {name: Coverage.of(longest, some, recomputed=recomputed) for name, some in served.items()}
