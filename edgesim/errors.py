@@ -7,6 +7,7 @@
     │   ├── ScenarioError     a scenario file, or an override of one
     │   ├── PlacementError    a strategy cannot place this model on this fleet
     │   ├── ProfileError      a profile is missing, foreign, or asked beyond what it measured
+    │   ├── RecordingError    a file of recorded tracks or rates cannot be used
     │   ├── StrategyError     a strategy is unknown, or its options are wrong
     │   ├── TraceError        a folder holds no trace, or one of another schema version
     │   └── WorkloadError     a file of recorded requests cannot be replayed
@@ -23,6 +24,7 @@ __all__ = [
     "InputError",
     "PlacementError",
     "ProfileError",
+    "RecordingError",
     "ScenarioError",
     "StrategyError",
     "TraceError",
@@ -48,6 +50,10 @@ class PlacementError(InputError):
 
 class ProfileError(InputError):
     """A profile is missing, belongs to another model, or was asked beyond what it measured."""
+
+
+class RecordingError(InputError):
+    """A file of recorded tracks or rates cannot be used; the message names the line."""
 
 
 class StrategyError(InputError):

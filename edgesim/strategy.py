@@ -18,20 +18,24 @@ from pydantic import BaseModel, ConfigDict
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.verb import DeviceDown, MessageLost, WorkLost
 from edgesim.errors import PlacementError, StrategyError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.nearest import suggest
 
 __all__ = [
     "Cluster",
+    "DeviceDown",
     "Fleet",
     "LiveRequest",
+    "MessageLost",
     "Placement",
     "Serving",
     "Slice",
     "Stage",
     "Strategy",
     "Token",
+    "WorkLost",
     "check_memory",
     "discover",
     "discover_all",

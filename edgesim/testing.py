@@ -27,6 +27,7 @@ from edgesim.engine.fleet import Fleet
 from edgesim.engine.link import via_of
 from edgesim.engine.serving import ContinuousBatching
 from edgesim.engine.simulation import simulate
+from edgesim.engine.stages import check_stages
 from edgesim.engine.world import Device, Endpoint, Link, Power, World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
@@ -199,6 +200,7 @@ def _check_on(name: str, world: World, strategy: Strategy) -> bool:
     try:
         placement = strategy.place(world.model, Fleet.of(world))
         check_memory(placement, world.model, Fleet.of(world))
+        check_stages(world.model, world.devices, placement.holdings)
     except PlacementError:
         return False
     assert placement == strategy.place(world.model, Fleet.of(world)), (

@@ -14,18 +14,23 @@ waits for several; one that is put aside stands still after its first step.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import NoReturn
 
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
 from edgesim.engine.compute import Host, Pricing
 from edgesim.engine.delivery import Delivery
+from edgesim.engine.discharge import Discharge
+from edgesim.engine.downtime import Downtime
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.observation import Observation
+from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
+from edgesim.engine.stages import check_stages
 from edgesim.engine.transport import Transport
 from edgesim.engine.verb import DONE, RequestFailed, Verb, all_of
 from edgesim.engine.world import World
@@ -59,20 +64,55 @@ class Cluster:
         holdings: Mapping[str, tuple[Slice, ...]],
         spans: SpanBuffer | None = None,
     ) -> None:
+        check_stages(world.model, world.devices, holdings)
         self._clock = clock
         self._world = world
         self._recording = Recording(spans)
         self._add = self._recording.add
         self.hosts = {device.id: Host(device) for device in world.devices.values()}
         self._delivery = Delivery(clock, world.devices, self._recording)
-        self._transport = Transport(world, clock, self.hosts, self._recording)
+        can_fail = {id_ for id_, host in self.hosts.items() if host.device.battery is not None}
+        if world.faults is not None:
+            can_fail |= set(world.faults.devices)
+        self._transport = Transport(world, clock, self.hosts, self._recording, can_fail)
         held = Holdings(world.model, holdings)
         self._pricing = Pricing(held, self._recording)
         self._reservations = Reservations(world, clock, self.hosts, held, self._recording)
         self.hops, self.memories = self._transport.hops, self._reservations.memories
         self._sharing = Sharing(
-            clock, self.hosts.values(), self._pricing, self._reservations, self._recording
+            clock,
+            world.model,
+            self.hosts,
+            held,
+            self._pricing,
+            self._reservations,
+            self._recording,
+            self._transport,
+            can_fail,
         )
+        self._in_service: dict[int, LiveRequest] = {}  # where work can be lost
+        self._downtime = Downtime(
+            world,
+            clock,
+            self.hosts,
+            self._sharing,
+            self._transport,
+            self._reservations,
+            self._in_service.values,
+        )
+        self._out = {id_: [h for h in self.hops.values() if h.sender == id_] for id_ in self.hosts}
+        self._into = {id_: [h for h in self.hops.values() if h.peer == id_] for id_ in self.hosts}
+        self._discharges = {
+            id_: Discharge(
+                clock,
+                host.device.battery,
+                partial(self._drawn_now_j, id_),
+                most_w(host, len(self._out[id_]), len(self._into[id_])),
+                partial(self._downtime.empty, id_),
+            )
+            for id_, host in self.hosts.items()
+            if host.device.battery is not None
+        }
 
     # --- verbs -----------------------------------------------------------------------------------
 
@@ -108,7 +148,7 @@ class Cluster:
         """
         host = self.hosts[device]
         if host.shared is not None:
-            return self._sharing.compute(request, host, part, token)
+            return self._sharing.compute(request, host, part, token, keep)
         if device not in request.held:
             admitted = self.admit(request, (device,))
             if admitted is not DONE:
@@ -199,10 +239,11 @@ class Cluster:
             return DONE
         sending = self.send(request, device, request.source, request.token_bytes, token=token)
         request.n_under_way += 1
-        delivery = self._delivery.carry_home(request, sending, token)
+        attempt = request.attempt
+        delivery = self._delivery.carry_home(request, sending, token, attempt)
         if token.is_last:
             return delivery
-        Life(self._clock, delivery)
+        Life(self._clock, delivery, on_error=partial(self._delivery.lost, request, attempt))
         return DONE
 
     def together(self, *verbs: Verb) -> Verb:
@@ -250,8 +291,8 @@ class Cluster:
         return (self._clock._now + seconds,)
 
     def observe(self) -> Observation:
-        """What a scheduler could know now: queues, requests and memory at every device."""
-        return Observation(self._clock._now, self.hosts, self.memories)
+        """What a scheduler could know now: queues, requests, memory, battery, and who is up."""
+        return Observation(self._clock._now, self.hosts, self.memories, self._discharges)
 
     @property
     def measures_answers(self) -> bool:
@@ -294,17 +335,17 @@ class Cluster:
         service_s = price.of(token)
         host.free_at_s = until_s = from_s + service_s
         host.busy_s += service_s
-        request.kept = (host.device.id, part, token, from_s, until_s)
+        request.kept = (host.device.id, part, token, until_s)
         if self._add is not None:
             row = (request.id, token.index, price.code, token.n_new, 0)
             self._add(pack_span(*row, from_s, from_s, until_s, 1.0))
 
     def _compute_kept(self, request: LiveRequest, device: str, part: Slice, token: Token) -> Verb:
         assert request.kept is not None
-        *kept_for, _, until_s = request.kept
-        if kept_for[:2] != [device, part] or kept_for[2] is not token:
+        kept_device, kept_part, kept_token, until_s = request.kept
+        if kept_token is not token or kept_device != device or kept_part != part:
             raise ContractError(
-                f"compute: request {request.id} kept {kept_for[0]!r} for {kept_for[1]} and asks for else"
+                f"compute: request {request.id} kept {kept_device!r} for {kept_part} and asks for else"
             )
         request.kept = None
         return (until_s,)
@@ -323,6 +364,20 @@ class Cluster:
 
     # --- a request's life ------------------------------------------------------------------------
 
+    def begin(self, request: LiveRequest) -> None:
+        """Begin with an attempt at a request, where work can be lost; DeviceDown if its source is."""
+        self._in_service[request.id] = request
+        self.hosts[request.source].demand_up()
+
+    def start_over(self, request: LiveRequest) -> None:
+        """Forget an attempt that has failed: all that it held and waited for."""
+        self._sharing.leave(request)
+        self._reservations.leave(request)
+        request.attempt += 1
+        request.token = request.n_under_way = 0
+        request.awaited, request.awaiting, request.lost = [], {}, {}
+        request.all_home = request.kept = request.kept_pass = None
+
     def end(self, request: LiveRequest) -> None:
         """Close a request whose strategy has come to its end."""
         if request.n_emitted_tokens != request.n_output_tokens:
@@ -339,9 +394,29 @@ class Cluster:
     def _close(self, request: LiveRequest, outcome: Outcome, reason: str | None) -> None:
         request.outcome, request.reason = outcome, reason
         request.ended_at_s = self._clock._now
+        request.interrupt = None
+        self._in_service.pop(request.id, None)
         self._sharing.leave(request)
         self._reservations.leave(request)
 
     def close(self, at_s: float) -> None:
         """Close the books at the end of the run."""
         self._sharing.close(at_s)
+        self._transport.close(at_s)
+
+    def owners(self) -> set[int]:
+        """Requests, ended or not, of which spans are yet to be recorded."""
+        return self._sharing.owners() | self._transport.owners()
+
+    def drawn(self, device: str, at_s: float) -> Drawn:
+        """Energy that a device has drawn up to an instant after which nothing was booked."""
+        uptime = self._downtime.uptime.get(device)
+        return drawn(self.hosts[device], self._out[device], self._into[device], uptime, at_s)
+
+    def n_failures(self, device: str) -> int:
+        """How often a device has gone down."""
+        uptime = self._downtime.uptime.get(device)
+        return 0 if uptime is None else uptime.n_failures
+
+    def _drawn_now_j(self, device: str) -> float:
+        return self.drawn(device, self._clock._now).total_j

@@ -11,6 +11,7 @@ from edgesim.engine.link import Hop
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import Token
 from edgesim.engine.station import Station
+from edgesim.engine.verb import DeviceDown
 from edgesim.engine.world import Device
 from edgesim.errors import ContractError, ProfileError
 from edgesim.model.architecture import Slice
@@ -27,11 +28,11 @@ __all__ = ["Host", "Price", "Pricing"]
 class Price:
     """Seconds that one part of the model takes on one device, per pass; decode steps from a list."""
 
-    __slots__ = ("_part", "_passes", "_timing", "code", "decode_s")
+    __slots__ = ("_passes", "_timing", "code", "decode_s", "part")
 
     def __init__(self, timing: Timing, part: Slice, code: int = 0) -> None:
         self._timing = timing
-        self._part = part
+        self.part = part
         self.code = code  # by which its spans name it
         self._passes: dict[tuple[int, int, int], float] = {}
         self.decode_s: list[float] = []  # by tokens in the cache; grown as contexts grow
@@ -54,6 +55,20 @@ class Price:
         """Seconds of a decode step of several requests together, at one context."""
         return self._seconds(n_requests, 1, n_context)
 
+    def rider(self, max_batch: int, n_context: int) -> float:
+        """Seconds that one more decode step adds to a pass that reads the weights for others anyway.
+
+        What one more request adds to a large batch: the slope of the measured batch axis over its upper
+        half, up to `max_batch`. The lower half would say too much, for the first few requests of a batch
+        still change the kind of the matrix products (one vector, then a few).
+
+        Not modelled: that arithmetic hides behind reading the weights in a decode batch, but not behind a
+        long chunk; the more a device has of it, the less that is.
+        """
+        half = max_batch // 2
+        more_s = self.decode_batch(max_batch, n_context) - self.decode_batch(half, n_context)
+        return max(0.0, more_s / (max_batch - half))
+
     def prefill_batch(self, n_requests: int, n_new: int) -> float:
         """Seconds of the prefill of several prompts together, padded to one length."""
         return self._seconds(n_requests, n_new, 0)
@@ -62,7 +77,8 @@ class Price:
         """Seconds of the next tokens of a prompt, of which some have been dealt with.
 
         What the whole prompt so far takes, less what its earlier part took: profiles measure prefills from
-        an empty cache, and chunks then sum to the whole. No chunk is quicker than it would be at first.
+        an empty cache, and such differences sum to the whole. No chunk is quicker than it would be at first,
+        where a short pass reads the weights all the same, so that chunks may sum to more than the whole.
         """
         whole_s = self._seconds(1, n_before + n_tokens, 0)
         before_s = self._seconds(1, n_before, 0) if n_before else 0.0
@@ -72,7 +88,7 @@ class Price:
         asked = (batch, n_new, n_context)
         seconds = self._passes.get(asked)
         if seconds is None:
-            told = self._timing.seconds(self._part, batch=batch, n_new=n_new, n_context=n_context)
+            told = self._timing.seconds(self.part, batch=batch, n_new=n_new, n_context=n_context)
             seconds = self._passes[asked] = float(told)
         return seconds
 
@@ -82,17 +98,17 @@ class Price:
         contexts = np.arange(len(self.decode_s), (n_context // stride + 1) * stride)
         # Beyond the measured range a timing refuses; the last stride therefore ends where asked.
         try:
-            seconds = self._timing.seconds(self._part, batch=1, n_new=1, n_context=contexts)
+            seconds = self._timing.seconds(self.part, batch=1, n_new=1, n_context=contexts)
         except ProfileError:
             contexts = np.arange(len(self.decode_s), n_context + 1)
-            seconds = self._timing.seconds(self._part, batch=1, n_new=1, n_context=contexts)
+            seconds = self._timing.seconds(self.part, batch=1, n_new=1, n_context=contexts)
         self.decode_s.extend(np.broadcast_to(seconds, contexts.shape).tolist())
 
 
 class Host(Station):
     """A device at work: its compute station, its messaging station, its prices and its neighbours."""
 
-    __slots__ = ("device", "direct", "messaging", "n_requests", "prices", "shared")
+    __slots__ = ("device", "direct", "down", "messaging", "n_requests", "prices", "shared")
 
     def __init__(self, device: Device) -> None:
         super().__init__()
@@ -102,10 +118,21 @@ class Host(Station):
         self.prices: dict[Slice, Price] = {}
         self.shared: SharedStation | None = None  # in the place of this station, where passes share it
         self.direct: dict[str, Hop | None] = {}  # by target; None where a message takes more than one hop
+        self.down: str | None = None  # while it is down: why, which may go without saying
 
     def busy_until(self, at_s: float) -> float:
         """Time that the device has computed up to an instant."""
         return super().busy_until(at_s) if self.shared is None else self.shared.busy_until(at_s)
+
+    @property
+    def booked_until_s(self) -> float:
+        """When the work booked so far will be done, first come first served [s]."""
+        return getattr(self.shared, "free_at_s", self.free_at_s)
+
+    def demand_up(self) -> None:
+        """Raise DeviceDown while it is down."""
+        if self.down is not None:
+            raise DeviceDown(self.device.id, self.down)
 
 
 class Pricing:

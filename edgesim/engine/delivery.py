@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest, Token
-from edgesim.engine.verb import Verb
+from edgesim.engine.verb import Verb, WorkLost
 from edgesim.trace.buffer import Spot, pack_span
 from edgesim.trace.schema import SpanKind
 
@@ -26,6 +26,10 @@ class Delivery:
         """Hand over a token that has reached the source."""
         if request.ended_at_s is not None:
             return  # it failed while this token was on its way
+        if request.delivered is not None:
+            if token.index in request.delivered:
+                return  # an earlier attempt has brought it
+            request.delivered.add(token.index)
         now_s = self._clock._now
         if request.first_token_at_s is None:
             request.first_token_at_s = now_s
@@ -35,9 +39,17 @@ class Delivery:
             self._recording.add(pack_span(request.id, token.index, code, 1, 0, now_s, now_s, now_s, 1.0))
             self._recording.hand_on(now_s)
 
-    def carry_home(self, request: LiveRequest, sending: Verb, token: Token) -> Course:
-        """Wait for a token to reach the source; for the last one, until all have."""
+    def carry_home(self, request: LiveRequest, sending: Verb, token: Token, attempt: int) -> Course:
+        """Wait for a token to reach the source; for the last one, until all have.
+
+        Parameters
+        ----------
+        attempt
+            The attempt at the request that sends it; it is of no use to a later one, which sends its own.
+        """
         yield from sending
+        if request.attempt != attempt:
+            return
         self.deliver(request, token)
         request.n_under_way -= 1
         if token.is_last and request.n_under_way:  # it overtook one ahead of it
@@ -45,3 +57,12 @@ class Delivery:
             yield request.all_home
         elif request.all_home is not None and not request.n_under_way:
             request.all_home.succeed()
+
+    @staticmethod
+    def lost(request: LiveRequest, attempt: int, error: Exception) -> bool:
+        """Hear that a token which nobody waited for was lost on its way: its request is told."""
+        if not isinstance(error, WorkLost):
+            return False
+        if request.attempt == attempt and request.interrupt is not None:
+            request.interrupt(error)
+        return True

@@ -17,6 +17,10 @@ class Holdings:
         self._model = model
         self._parts = parts
 
+    def parts(self, device: str) -> tuple[Slice, ...]:
+        """What a device holds."""
+        return self._parts.get(device, ())
+
     def weight_bytes(self, device: str) -> int:
         """Weights that a device holds."""
         return self._model.held_bytes(self._parts.get(device, ()))

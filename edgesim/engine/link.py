@@ -11,6 +11,7 @@ import networkx as nx
 from edgesim.engine.station import Station
 from edgesim.engine.world import Device, Link, RateAt
 from edgesim.errors import PlacementError
+from edgesim.radio.recorded import RecordedRate
 from edgesim.units import bits
 
 __all__ = ["Hop", "Network", "via_of"]
@@ -81,7 +82,10 @@ class Network:
 
 
 def _seconds(link: Link, size_bytes: float) -> float:
-    rate_bps = link.rate_bps(0.0) if callable(link.rate_bps) else link.rate_bps
+    if isinstance(link.rate_bps, RecordedRate):
+        rate_bps = link.rate_bps.mean_bps
+    else:
+        rate_bps = link.rate_bps(0.0) if callable(link.rate_bps) else link.rate_bps
     return bits(size_bytes) / rate_bps + link.latency_s
 
 
@@ -96,7 +100,18 @@ class Hop(Station):
         Time after the last bit has left until it has arrived.
     """
 
-    __slots__ = ("_rate_at", "code", "latency_s", "peer", "s_per_byte", "sender", "via")
+    __slots__ = (
+        "_free_bits",
+        "_rate_at",
+        "_recorded",
+        "code",
+        "latency_s",
+        "peer",
+        "s_per_byte",
+        "sender",
+        "via",
+    )
+    can_fail = False  # of this kind, never: see FailingHop
 
     def __init__(self, link: Link, sender: str, peer: str, code: int) -> None:
         super().__init__()
@@ -106,22 +121,44 @@ class Hop(Station):
         self.latency_s = link.latency_s
         self.code = code
         self._rate_at: RateAt | None = None
+        self._recorded: RecordedRate | None = None
+        self._free_bits = 0.0  # of a recording: up to which of its bits are spoken for
         self.s_per_byte: float | None = None
-        if callable(link.rate_bps):
+        if isinstance(link.rate_bps, RecordedRate):
+            self._recorded = link.rate_bps
+        elif callable(link.rate_bps):
             self._rate_at = link.rate_bps
         else:
             self.s_per_byte = bits(1) / link.rate_bps
 
+    def tx_until(self, at_s: float) -> float:
+        """Time for which the sender has been sending, up to an instant [s]."""
+        return self.busy_until(at_s)
+
+    def rx_until(self, at_s: float) -> float:
+        """Time for which the receiver has been receiving, up to an instant [s]."""
+        return self.busy_until(at_s)
+
     def send(self, now_s: float, size_bytes: float) -> tuple[float, float]:
         """Book a message; when its first bit leaves and when its last bit has arrived."""
-        if self.s_per_byte is not None:
-            service_s = size_bytes * self.s_per_byte
-        else:
-            rate_at = cast("RateAt", self._rate_at)
-            # The channel is looked at when the transmission starts, not when it is queued.
-            service_s = bits(size_bytes) / rate_at(max(now_s, self.free_at_s))
+        service_s = self.service_s(now_s, self.free_at_s, size_bytes)
         started_at_s, ended_at_s = self.book(now_s, service_s)
         return started_at_s, ended_at_s + self.latency_s
+
+    def service_s(self, now_s: float, free_at_s: float, size_bytes: float) -> float:
+        """How long a message is transmitted that comes now to a link that is free at an instant [s]."""
+        if self.s_per_byte is not None:
+            return size_bytes * self.s_per_byte
+        starts_at_s = max(now_s, free_at_s)
+        if self._recorded is None:
+            # The channel is looked at when the transmission starts, not when it is queued.
+            return bits(size_bytes) / cast("RateAt", self._rate_at)(starts_at_s)
+        # What the message ahead has left of a packet serves this one, if it was there by then.
+        first_bit = self._recorded.delivered_bits(now_s)
+        if free_at_s > now_s:
+            first_bit = max(first_bit, self._free_bits)
+        self._free_bits = first_bit + bits(size_bytes)
+        return max(0.0, self._recorded.instant_s(self._free_bits) - starts_at_s)
 
 
 def via_of(link: Link) -> str:

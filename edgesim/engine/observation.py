@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgesim.engine.compute import Host
+from edgesim.engine.discharge import Discharge
 from edgesim.engine.memory import Memory
 
 __all__ = ["Observation"]
@@ -21,10 +22,20 @@ class Observation:
     at_s: float
     _hosts: Mapping[str, Host]
     _memories: Mapping[str, Memory]
+    _discharges: Mapping[str, Discharge]
 
     def backlog_s(self, device: str) -> float:
         """Time until the device has done all work that is booked there now."""
-        return max(0.0, self._hosts[device].free_at_s - self.at_s)
+        return max(0.0, self._hosts[device].booked_until_s - self.at_s)
+
+    def is_up(self, device: str) -> bool:
+        """Whether the device is up."""
+        return self._hosts[device].down is None
+
+    def battery_j(self, device: str) -> float | None:
+        """Energy left in the device's battery [J]; None where it runs on the mains."""
+        discharge = self._discharges.get(device)
+        return None if discharge is None else discharge.left_j
 
     def n_requests(self, device: str) -> int:
         """Requests that hold memory on the device or wait for it."""

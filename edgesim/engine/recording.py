@@ -39,14 +39,18 @@ class Recording:
         n_tokens: int = 0,
         size_bytes: float = 0.0,
         share: float = 1.0,
+        attempts: int = 1,
     ) -> None:
         """Record a span; request -1 is none, and so is token -1."""
-        if self.add is not None:
-            self.add(
-                pack_span(
-                    request, token, code, n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s, share
-                )
-            )
+        if self._spans is None:
+            return
+        row = pack_span(
+            request, token, code, n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s, share
+        )
+        if attempts == 1:
+            self._spans.add(row)
+        else:
+            self._spans.add_detailed(row, error_variance=None, attempts=attempts)
 
     def hand_on(self, now_s: float) -> None:
         """Hand on what has been collected, if it is a part's worth."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import simpy
 
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.requests import Request
+
+if TYPE_CHECKING:
+    from edgesim.engine.recovery import Recovery
+    from edgesim.engine.shared import Pass
 
 __all__ = ["LiveRequest", "Token"]
 
@@ -57,21 +62,28 @@ class LiveRequest:
         "_token_activation_bytes",
         "all_home",
         "arrived_at_s",
+        "attempt",
         "awaited",
         "awaiting",
+        "delivered",
         "ended_at_s",
         "exits",
         "first_token_at_s",
         "held",
         "id",
+        "interrupt",
         "kept",
+        "kept_pass",
+        "lost",
         "n_emitted_tokens",
         "n_output_tokens",
         "n_prompt_tokens",
         "n_under_way",
         "outcome",
         "prompt_bytes",
+        "rank",
         "reason",
+        "recovery",
         "sample",
         "source",
         "token",
@@ -99,9 +111,17 @@ class LiveRequest:
         self.held: dict[str, int] = {}  # device -> bytes of KV cache reserved there
         self.awaited: list[str] = []  # devices whose memory it has asked for
         self.awaiting: dict[str, simpy.Event] = {}  # those it has not got yet
+        self.rank = -1  # its place among all requests of the run, in order of first asking for memory
+        self.recovery: Recovery | None = None  # once it has been preempted, until its caches are whole again
+        # Where work can be lost:
+        self.attempt = 0  # how often it has been served before
+        self.delivered: set[int] | None = None  # tokens that have been; None where none can come twice
+        self.interrupt: Callable[[Exception], None] | None = None  # ends what it waits for
+        self.lost: dict[str, Exception] = {}  # devices whose cache of it is gone
+        self.kept_pass: Pass | None = None  # work that keeps a station that may fail
         self.n_under_way = 0  # tokens on their way to the source
         self.all_home: simpy.Event | None = None  # waited for where the last token has overtaken others
-        self.kept: tuple[str, Slice, Token, float, float] | None = None  # work that keeps the station
+        self.kept: tuple[str, Slice, Token, float] | None = None  # work that keeps the station, until when
 
     def tokens(self) -> Iterator[Token]:
         """Yield the request's passes in order: the prefill, then one decode step per further token."""

@@ -1,19 +1,30 @@
-"""Devices that several passes share: which station serves them, and whose cache gives way to another's."""
+"""Devices that several passes share, or that may fail: which station serves them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from functools import partial
 
-from edgesim.engine.clock import Clock, Course, Life
+from edgesim.engine.batching import BatchedStation, StaticStation
+from edgesim.engine.clock import Clock, Course
 from edgesim.engine.compute import Host, Pricing
+from edgesim.engine.holdings import Holdings
+from edgesim.engine.limited import LimitedCompute
 from edgesim.engine.recording import Recording
+from edgesim.engine.recovery import Preemption
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.reservation import Reservations
-from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, StaticBatching
-from edgesim.engine.shared import BatchedStation, Pass, SharedStation, StaticStation, TimeSharedStation
-from edgesim.engine.verb import DONE, Verb, heard
-from edgesim.model.architecture import Slice
+from edgesim.engine.serving import (
+    ContinuousBatching,
+    FirstComeFirstServed,
+    ProcessorSharing,
+    StaticBatching,
+)
+from edgesim.engine.shared import Pass, SharedStation, TimeSharedStation
+from edgesim.engine.transport import Transport
+from edgesim.engine.verb import DONE, DeviceDown, Verb, WorkLost, heard
+from edgesim.engine.watched import WatchedCompute, WatchedStation
+from edgesim.model.architecture import Architecture, Slice
 
 __all__ = ["Sharing"]
 
@@ -24,49 +35,102 @@ class Sharing:
     def __init__(
         self,
         clock: Clock,
-        hosts: Iterable[Host],
+        model: Architecture,
+        hosts: Mapping[str, Host],
+        holdings: Holdings,
         pricing: Pricing,
         reservations: Reservations,
         recording: Recording,
+        transport: Transport,
+        can_fail: Collection[str] = (),
     ) -> None:
         self._clock = clock
+        self._model = model
         self._pricing = pricing
         self._reservations = reservations
         self._recording = recording
         self._stations: list[SharedStation] = []
-        for host in hosts:
-            if host.device.serving is not None:
+        self._messaging: list[WatchedStation] = []  # of devices that may fail, beside their compute
+        growing: dict[str, BatchedStation] = {}
+        self._preemption = Preemption(
+            clock, model, hosts, growing, holdings, pricing, reservations, recording, transport
+        )
+        for host in hosts.values():
+            if host.device.id in can_fail and not host.device.endpoint.on_compute:
+                host.messaging = messaging = WatchedStation(clock, recording)
+                self._messaging.append(messaging)
+            if host.device.serving is not None or host.device.id in can_fail:
                 host.shared = self._station(host)
                 self._stations.append(host.shared)
+                if isinstance(host.shared, BatchedStation):
+                    growing[host.device.id] = host.shared
 
-    def compute(self, request: LiveRequest, host: Host, part: Slice, token: Token) -> Verb:
-        """Run a pass on a shared device, once the request has room there."""
+    def compute(
+        self,
+        request: LiveRequest,
+        host: Host,
+        part: Slice,
+        token: Token,
+        keep: tuple[Slice, Token] | None = None,
+    ) -> Verb:
+        """Run a pass on a shared device, or one that may fail, once the request has room there."""
         device = host.device.id
+        host.demand_up()
+        if device in request.lost:
+            if token.n_context:
+                raise DeviceDown(device, "its cache is lost")
+            del request.lost[device]
+            if request.recovery is not None:
+                request.recovery.forget(device)
         admitted = DONE if device in request.held else self._reservations.admit(request, (device,))
         if admitted is not DONE:
-            return self._ask_once(admitted, request, host, part, token)
-        return self._ask(request, host, part, token)
+            return self._ask_once(admitted, request, host, part, token, keep)
+        return self._ask(request, host, part, token, keep)
+
+    def lose(self, host: Host, error: WorkLost) -> None:
+        """Lose all that a device works on, and the messages that it handles."""
+        assert host.shared is not None
+        host.shared.lose(error)
+        if isinstance(host.messaging, WatchedStation):
+            host.messaging.lose(error)
+
+    def owners(self) -> set[int]:
+        """Requests whose spans are yet to be recorded."""
+        return set().union(*(station.owners() for station in self._all()))
 
     def leave(self, request: LiveRequest) -> None:
         """Tell the stations that a request has ended."""
+        request.recovery = None
         for station in self._stations:
             station.leave(request)
 
     def close(self, at_s: float) -> None:
         """Close the books at the end of the run."""
-        for station in self._stations:
+        for station in self._all():
             station.close(at_s)
 
     def _station(self, host: Host) -> SharedStation:
         """The station that a device's serving discipline asks for."""
         serving = host.device.serving
+        if serving is None:
+            station = WatchedCompute(self._clock, self._recording)
+            if host.device.endpoint.on_compute:
+                host.messaging = station
+            return station
+        if isinstance(serving, FirstComeFirstServed):
+            limited = LimitedCompute(self._clock, serving, self._recording)
+            if host.device.endpoint.on_compute:
+                host.messaging = limited
+            return limited
         if isinstance(serving, ProcessorSharing):
             return TimeSharedStation(self._clock, self._record)
         if isinstance(serving, StaticBatching):
             return StaticStation(self._clock, serving, self._record)
         assert isinstance(serving, ContinuousBatching)
-        make_room = partial(self._make_room, host) if serving.cache == "grow" else None
-        return BatchedStation(self._clock, serving, self._record, make_room)
+        make_room = partial(self._preemption.make_room, host.device.id) if serving.cache == "grow" else None
+        return BatchedStation(
+            self._clock, serving, self._record, make_room, cuts_prompts=self._model.is_causal
+        )
 
     def _record(
         self, work: Pass, n_tokens: int, started_at_s: float, ended_at_s: float, share: float
@@ -82,40 +146,44 @@ class Sharing:
             share=share,
         )
 
+    def _all(self) -> list[SharedStation | WatchedStation]:
+        return [*self._stations, *self._messaging]
+
     def _ask_once(
-        self, admitted: Verb, request: LiveRequest, host: Host, part: Slice, token: Token
+        self,
+        admitted: Verb,
+        request: LiveRequest,
+        host: Host,
+        part: Slice,
+        token: Token,
+        keep: tuple[Slice, Token] | None,
     ) -> Course:
         yield from admitted
-        yield from self._ask(request, host, part, token)
+        host.demand_up()  # it may have failed at the very instant at which there was room
+        yield from self._ask(request, host, part, token, keep)
 
-    def _ask(self, request: LiveRequest, host: Host, part: Slice, token: Token) -> Course:
+    def _ask(
+        self,
+        request: LiveRequest,
+        host: Host,
+        part: Slice,
+        token: Token,
+        keep: tuple[Slice, Token] | None,
+    ) -> Course:
         assert host.shared is not None
-        price = host.prices.get(part) or self._pricing.of(host, part)
-        work = Pass(request, token, price, self._clock._now, self._clock.event())
+        kept, request.kept_pass = request.kept_pass, None
+        if kept is not None and kept.is_of(host.prices.get(part), token):
+            return heard(kept.done)
+        work = self._pass(request, host, part, token)
+        if request.recovery is not None and host.device.id in request.recovery.let_in:
+            self._preemption.ask(work, host)
+            return heard(work.done)
         host.shared.ask(work)
+        if keep is not None and isinstance(host.shared, WatchedCompute):
+            request.kept_pass = self._pass(request, host, *keep)
+            host.shared.ask_next(request.kept_pass)
         return heard(work.done)
 
-    def _make_room(self, host: Host, waiting: list[Pass]) -> list[Pass]:
-        """Let caches grow by the token that comes next, oldest request first; who is preempted for it."""
-        in_order = sorted(waiting, key=lambda work: work.request.id)
-        evicted: list[Pass] = []
-        for work in in_order:
-            if work in evicted:
-                continue
-            while not self._reservations.grow(work.request, host.device.id, work.n_context + work.n_new):
-                last = next(other for other in reversed(in_order) if other not in evicted)
-                evicted.append(last)
-                n_tokens = last.n_context + last.n_new
-                let_in = self._reservations.preempt(last.request, host.device.id, last.token, n_tokens)
-                Life(self._clock, self._come_back(host, last, let_in))
-                if last is work:
-                    break
-        return evicted
-
-    def _come_back(self, host: Host, work: Pass, let_in: Verb) -> Course:
-        """Compute all of a preempted request's tokens anew, once it is let in again."""
-        yield from let_in
-        work.n_new, work.n_context, work.n_done = work.n_context + work.n_new, 0, 0
-        work.asked_at_s = self._clock._now
-        assert host.shared is not None
-        host.shared.ask(work)
+    def _pass(self, request: LiveRequest, host: Host, part: Slice, token: Token) -> Pass:
+        price = host.prices.get(part) or self._pricing.of(host, part)
+        return Pass(request, host.device.id, token, price, self._clock._now, self._clock.event())

@@ -12,10 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from edgesim.engine.attempts import attempts
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.cluster import Cluster, RequestFailed
+from edgesim.engine.interruption import Interruptible
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving import serving_name
+from edgesim.engine.verb import WorkLost
 from edgesim.engine.world import World
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
@@ -30,6 +33,9 @@ _PART_ROWS = 50_000
 
 _MOST_AT_ONCE = 1000
 """Requests of one user that may end in no time, one after the other, before the clock counts as stuck."""
+
+STUCK = "deadlock: nothing was left to happen"
+"""Reason of requests in flight at a horizon before which the run had come to a standstill."""
 
 Write = Callable[[str, pa.Table], None]
 
@@ -81,13 +87,20 @@ def simulate(
     Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
     controller = serving.control(cluster, placement)
     if controller is not None:
-        Life(clock, requests.watch(controller))
+        requests.watcher = Life(clock, requests.watch(controller), on_error=_refuse_loss)
     with _old_objects_left_alone():
         clock.run(world.horizon_s)
     ended_at_s = clock.now if world.horizon_s is None else world.horizon_s
     requests.finish(ended_at_s)
     write("devices", _devices(world, cluster, ended_at_s))
     return cluster
+
+
+def _refuse_loss(error: Exception) -> bool:
+    """A strategy's own process must expect that devices fail; nobody else could act for it."""
+    if isinstance(error, WorkLost):
+        raise ContractError(f"control: {error}; catch DeviceDown and MessageLost there") from error
+    return False
 
 
 @contextmanager
@@ -123,6 +136,7 @@ class _Requests:
         self.ended: list[LiveRequest] = []
         self.all_arrived = False
         self.n_conversations = 0  # under way
+        self.watcher: Life | None = None
 
     def arrive(self) -> Course:
         model, token_bytes = self.world.model, self.world.prompt_bytes_per_token
@@ -180,14 +194,24 @@ class _Requests:
             self._close(request)
             return True
 
-        course = self.serving.serve(request, self.cluster, self.placement)
-        return Life(self.clock, course, on_end=end, on_error=fail)
+        def serve() -> Course:
+            return self.serving.serve(request, self.cluster, self.placement)
+
+        if not self.world.can_lose:
+            return Life(self.clock, serve(), on_end=end, on_error=fail)
+
+        def interrupt(error: Exception) -> None:
+            process.interrupt(error)
+
+        course = attempts(self.clock, self.cluster, request, serve, self.world.retry, interrupt)
+        process = Interruptible(self.clock, course, on_end=end, on_error=fail)
+        return process.life
 
     def _close(self, request: LiveRequest) -> None:
         del self.in_flight[request.id]
         self.ended.append(request)
         if len(self.ended) >= _PART_ROWS:
-            held = set() if self.spans is None else self.spans.flush(self.clock.now)
+            held = set() if self.spans is None else self.spans.flush(self.clock.now) | self.cluster.owners()
             self._tell([ended for ended in self.ended if ended.id not in held])
             self.ended = [ended for ended in self.ended if ended.id in held]
         self._stop_when_over()
@@ -223,6 +247,9 @@ class _Requests:
     def finish(self, ended_at_s: float) -> None:
         """Tell of the requests that ended last, and of those still in flight."""
         self._refuse_deadlock()
+        if self.clock.is_left_with(*([] if self.watcher is None else [self.watcher])):
+            for request in self.in_flight.values():
+                request.reason = STUCK
         self.cluster.close(ended_at_s)
         if self.spans is not None:
             self.spans.end_at(ended_at_s)
@@ -260,12 +287,7 @@ def _devices(world: World, cluster: Cluster, ended_at_s: float) -> pa.Table:
     """Tell what every device has done, integrated exactly up to the end of the run."""
     devices = list(world.devices.values())
     busy_s = {d.id: cluster.hosts[d.id].busy_until(ended_at_s) for d in devices}
-    tx_j = dict.fromkeys(world.devices, 0.0)
-    rx_j = dict.fromkeys(world.devices, 0.0)
-    for hop in cluster.hops.values():
-        airtime_s = hop.busy_until(ended_at_s)
-        tx_j[hop.sender] += airtime_s * world.devices[hop.sender].power.tx_w
-        rx_j[hop.peer] += airtime_s * world.devices[hop.peer].power.rx_w
+    drawn = [cluster.drawn(d.id, ended_at_s) for d in devices]
     columns = {
         "device": [d.id for d in devices],
         "group": [d.group for d in devices],
@@ -274,13 +296,13 @@ def _devices(world: World, cluster: Cluster, ended_at_s: float) -> pa.Table:
         "serving": [serving_name(d.serving) for d in devices],
         "duration_s": [ended_at_s] * len(devices),
         "busy_s": list(busy_s.values()),
-        "energy_compute_j": [busy_s[d.id] * d.power.active_w for d in devices],
-        "energy_tx_j": list(tx_j.values()),
-        "energy_rx_j": list(rx_j.values()),
-        "energy_idle_j": [ended_at_s * d.power.idle_w for d in devices],
+        "energy_compute_j": [one.compute_j for one in drawn],
+        "energy_tx_j": [one.tx_j for one in drawn],
+        "energy_rx_j": [one.rx_j for one in drawn],
+        "energy_idle_j": [one.idle_j for one in drawn],
         "memory_bytes": [d.memory_bytes for d in devices],
         "peak_memory_bytes": [cluster.memories[d.id].peak_bytes for d in devices],
-        "n_failures": [0] * len(devices),
+        "n_failures": [cluster.n_failures(d.id) for d in devices],
     }
     return _table("devices", columns, len(devices))
 

@@ -10,7 +10,17 @@ import simpy
 
 from edgesim.engine.clock import Clock, Course, Life, Step
 
-__all__ = ["DONE", "RequestFailed", "Verb", "all_of", "heard"]
+__all__ = [
+    "DONE",
+    "DeviceDown",
+    "MessageLost",
+    "RequestFailed",
+    "Verb",
+    "WorkLost",
+    "all_of",
+    "begun",
+    "heard",
+]
 
 Verb = Iterable[Step] | Generator[Step, Any, Any]
 """What a verb returns, for ``yield from``."""
@@ -23,9 +33,69 @@ class RequestFailed(Exception):  # noqa: N818  # an outcome on its way to the en
     """A request has failed; the message is the reason that goes into the trace."""
 
 
+class WorkLost(RequestFailed):
+    """Something that a request needs is lost, and it may be served again: the scenario's ``retry`` does."""
+
+
+class DeviceDown(WorkLost):
+    """A device is down, or has died with work, a message or a cache of this request on it.
+
+    Attributes
+    ----------
+    device
+        Which.
+    """
+
+    def __init__(self, device: str, cause: str = "") -> None:
+        super().__init__(f"device down: {device}" + (f" ({cause})" if cause else ""))
+        self.device = device
+
+
+class MessageLost(WorkLost):
+    """A message has not reached the other end of a link.
+
+    Attributes
+    ----------
+    via
+        The link's name: its two ends, in alphabetical order.
+    """
+
+    def __init__(self, via: str, cause: str = "") -> None:
+        super().__init__(f"message lost: {via}" + (f" ({cause})" if cause else ""))
+        self.via = via
+
+
 def heard(event: simpy.Event) -> Course:
     """Wait for an event, as a verb; its value is the verb's."""
     return (yield event)
+
+
+def begun(course: Course) -> Course:
+    """A process as a verb that has begun: its first step is taken now, the others while it is waited for."""
+    try:
+        step = next(course)
+    except StopIteration as end:
+        return _over(end.value)
+    return _go_on(step, course)
+
+
+def _go_on(step: Step, course: Course) -> Course:
+    try:
+        while True:
+            try:
+                news = yield step
+            except Exception as error:  # on its way to the process that waited
+                step = course.throw(error)
+            else:
+                step = course.send(news)
+    except StopIteration as end:
+        return end.value
+
+
+def _over(value: Any) -> Course:
+    """A process that has ended already."""
+    return value
+    yield
 
 
 def all_of(clock: Clock, verbs: Iterable[Verb]) -> Verb:

@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgesim.engine.serving import Serving
+from edgesim.engine.battery import Battery
+from edgesim.engine.faults import Faults, Retry
+from edgesim.engine.medium import Medium, RadioChannel
+from edgesim.engine.roaming import Roaming
+from edgesim.engine.serving import FirstComeFirstServed, Serving
 from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
 from edgesim.model.quality import ExitRecords
+from edgesim.radio.recorded import RecordedRate
 from edgesim.rng import Streams
 from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Demand, Request
@@ -26,13 +31,25 @@ RateAt = Callable[[float], float]
 class Power:
     """Power draw of a device by state; what is active comes on top of what idles.
 
-    Not modelled: dynamic voltage and frequency scaling, thermal throttling.
+    Not modelled: dynamic voltage and frequency scaling, thermal throttling, radios that sleep.
+
+    Parameters
+    ----------
+    idle_w
+        While it is up.
+    active_w
+        More while it computes.
+    tx_w, rx_w
+        More while its radio sends or receives: of one that draws 1.1 W sending and 0.8 W idle, 0.3 W.
+    radio_idle_w
+        More while it is up, for its radio to be ready.
     """
 
     idle_w: float = 0.0
     active_w: float = 0.0
     tx_w: float = 0.0
     rx_w: float = 0.0
+    radio_idle_w: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +102,11 @@ class Device:
     timing
         How long the scenario's model takes here; None for a switch, which only forwards.
     serving
-        How it serves several requests at once; None: first come, first served.
+        How it serves several requests at once; None: first come, first served, without limits.
     place_m
         Coordinates in the plane [m], where the scenario gives them.
+    battery
+        On what it runs; None: on the mains.
     """
 
     id: str
@@ -101,9 +120,11 @@ class Device:
     endpoint: Endpoint = field(default_factory=Endpoint)
     serving: Serving | None = None
     place_m: tuple[float, float] | None = None
+    battery: Battery | None = None
 
     def __post_init__(self) -> None:
-        if self.serving is not None and self.endpoint.on_compute:
+        is_fifo = self.serving is None or isinstance(self.serving, FirstComeFirstServed)
+        if not is_fifo and self.endpoint.on_compute:
             raise InputError(
                 f"device {self.id!r}: messages on the compute station (on_compute) go with first come, "
                 "first served only; set on_compute to false, or leave out 'serving'"
@@ -124,21 +145,27 @@ class Device:
 class Link:
     """A point-to-point link: full duplex, one message at a time each way, first come first served.
 
-    Not modelled: losses, framing overhead, a rate that changes during a transmission.
+    Not modelled: losses, framing overhead, a rate that changes during a transmission (but that of a
+    recording).
 
     Parameters
     ----------
     between
         The two devices' ids.
     rate_bps
-        Constant rate, or the rate at the instant at which a transmission starts.
+        Constant rate, the rate at the instant at which a transmission starts, or a recording, over whose
+        changes a transmission is followed bit by bit.
     latency_s
         Propagation delay, after the last bit has left.
+    radio
+        The channel and the cell of a radio link, whose `rate_bps` is then what planners count on: its mean
+        goodput, alone on the air. None: a wire.
     """
 
     between: tuple[str, str]
-    rate_bps: float | RateAt
+    rate_bps: float | RateAt | RecordedRate
     latency_s: float = 0.0
+    radio: RadioChannel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +195,14 @@ class World:
         Size of a token id on the wire.
     exits
         Measured answers that early exits replay; None where nothing was measured.
+    faults
+        When devices and links are down; None: never.
+    retry
+        What happens to requests whose work was lost; None: they fail.
+    roaming
+        Terminals that change cells, by device id: the cell that serves each, over time.
+    media
+        Cells of the radio links, by name.
     """
 
     model: Architecture
@@ -182,6 +217,16 @@ class World:
     patience_s: float | None = None
     prompt_bytes_per_token: int = 4
     exits: ExitRecords | None = None
+    faults: Faults | None = None
+    retry: Retry | None = None
+    roaming: Mapping[str, Roaming] = field(default_factory=dict)
+    media: Mapping[str, Medium] = field(default_factory=dict)
+
+    @property
+    def can_lose(self) -> bool:
+        """Whether work or messages may be lost on the way."""
+        has_battery = any(device.battery is not None for device in self.devices.values())
+        return self.faults is not None or has_battery or bool(self.roaming) or bool(self.media)
 
     def requests(self) -> Iterator[Request]:
         """Yield the replication's requests in order of arrival; each call draws the same ones.

@@ -50,19 +50,18 @@ def latency_edgeshard(problem: LatencyProblem) -> Chain:
 class _Path:
     cost_s: float
     devices: tuple[int, ...]  # [blocks done]
-    room_bytes: tuple[int, ...]  # [n_devices]
+    room_bytes: tuple[tuple[int, ...], ...]  # by limit: [n_devices]
 
 
 def _open(problem: LatencyProblem, starter: int) -> list[_Path | None]:
     ends_bytes = problem.embedding_bytes + (problem.head_bytes if problem.head_at == "starter" else 0)
-    room_bytes = [int(n_bytes) for n_bytes in problem.memory_bytes]
-    room_bytes[starter] -= ends_bytes
-    if room_bytes[starter] < 0:
+    room_bytes = tuple(_less(tuple(map(int, room)), starter, ends_bytes) for room, _ in problem.limits)
+    if any(room[starter] < 0 for room in room_bytes):
         return [None] * problem.n_devices
     cost_s = float(problem.embedding_s[starter])
     if problem.head_at == "starter":
         cost_s += float(problem.head_s[starter])
-    root = _Path(cost_s, (), tuple(room_bytes))
+    root = _Path(cost_s, (), room_bytes)
     firsts = [starter] if problem.first_block_at_starter else list(range(problem.n_devices))
     return [
         _step(problem, root, 0, device, problem.hand_over_s(starter, device)) if device in firsts else None
@@ -80,10 +79,12 @@ def _extend(problem: LatencyProblem, paths: list[_Path | None], block: int, devi
 
 
 def _step(problem: LatencyProblem, path: _Path, block: int, device: int, hop_s: float) -> _Path | None:
-    left_bytes = path.room_bytes[device] - int(problem.block_bytes[block])
-    if left_bytes < 0 or math.isinf(hop_s):
+    room_bytes = tuple(
+        _less(room, device, int(block_bytes[block]))
+        for room, (_, block_bytes) in zip(path.room_bytes, problem.limits, strict=True)
+    )
+    if any(room[device] < 0 for room in room_bytes) or math.isinf(hop_s):
         return None
-    room_bytes = (*path.room_bytes[:device], left_bytes, *path.room_bytes[device + 1 :])
     cost_s = path.cost_s + hop_s + float(problem.block_s[device, block])
     return _Path(cost_s, (*path.devices, device), room_bytes)
 
@@ -95,9 +96,13 @@ def _end(problem: LatencyProblem, path: _Path | None, starter: int) -> _Path | N
     cost_s = path.cost_s + problem.hand_back_s(last, starter)
     if problem.head_at == "last":
         cost_s += float(problem.head_s[last])
-        if path.room_bytes[last] < problem.head_bytes:
+        if any(room[last] < problem.head_bytes for room in path.room_bytes):
             return None
     return None if math.isinf(cost_s) else _Path(cost_s, path.devices, path.room_bytes)
+
+
+def _less(room_bytes: tuple[int, ...], device: int, n_bytes: int) -> tuple[int, ...]:
+    return (*room_bytes[:device], room_bytes[device] - n_bytes, *room_bytes[device + 1 :])
 
 
 def _stages(devices: tuple[int, ...], starter: int) -> tuple[Stage, ...]:

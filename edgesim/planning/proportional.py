@@ -40,7 +40,7 @@ def proportional(n_blocks: int, free_bytes: Sequence[int], most_blocks: Sequence
     """
     if sum(most_blocks) < n_blocks:
         raise PlacementError(
-            f"memory partition: the {len(most_blocks)} devices have room for {sum(most_blocks)} of the "
+            f"partition by memory: the {len(most_blocks)} devices have room for {sum(most_blocks)} of the "
             f"{n_blocks} blocks ({', '.join(map(str, most_blocks))}); expected room for all: add devices or "
             "memory, use a smaller dtype, or admit fewer requests at once"
         )

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
-from edgesim.radio.path_loss import IsLos, at_least, choose, distance_3d, exp, larger, log10
+from edgesim.radio.path_loss import IsLos, Validity, at_least, choose, distance_3d, exp, larger, log10
 from edgesim.units import FloatLike
 
 __all__ = ["IndoorFactory", "IndoorOffice"]
@@ -26,6 +26,7 @@ class IndoorOffice:
 
     variant: str = "mixed"
     SHORTEST_M: ClassVar[float] = 1.0
+    VALID: ClassVar[Validity] = Validity(150.0, (0.5e9, 100e9))
     VARIANTS: ClassVar[tuple[str, ...]] = ("mixed", "open")
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class IndoorFactory:
     clutter_size_m: float | None = None
     clutter_height_m: float | None = None
     SHORTEST_M: ClassVar[float] = 1.0
+    VALID: ClassVar[Validity] = Validity(600.0, (0.5e9, 100e9))
     VARIANTS: ClassVar[tuple[str, ...]] = ("sl", "dl", "sh", "dh")
 
     def __post_init__(self) -> None:

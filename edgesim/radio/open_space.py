@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from edgesim.errors import InputError
 from edgesim.radio.fading import SPEED_OF_LIGHT_M_PER_S
-from edgesim.radio.path_loss import IsLos, at_least, distance_3d, log10
+from edgesim.radio.path_loss import IsLos, Validity, at_least, distance_3d, log10
 from edgesim.units import FloatLike
 
 __all__ = ["FreeSpace", "LogDistance"]
@@ -17,6 +18,7 @@ class _Open:
     """What the models without obstacles share: always in line of sight, no K-factor of their own."""
 
     __slots__ = ()
+    VALID: ClassVar[Validity] = Validity()
 
     @property
     def los_correlation_m(self) -> float:

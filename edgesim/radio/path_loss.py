@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.units import FloatLike
 
-__all__ = ["IsLos", "PathLoss", "at_least", "choose", "distance_3d", "exp", "larger", "log10"]
+__all__ = ["IsLos", "PathLoss", "Validity", "at_least", "choose", "distance_3d", "exp", "larger", "log10"]
 
 IsLos = bool | NDArray[np.bool_]
 
 
+class Validity(NamedTuple):
+    """Where a model holds; beyond, its formulas still give numbers, but nobody vouches for them."""
+
+    longest_m: float = math.inf
+    """Longest distance between the ends."""
+    carriers_hz: tuple[float, float] = (0.0, math.inf)
+    """Lowest and highest carrier frequency."""
+    terminal_heights_m: tuple[float, float] = (0.0, math.inf)
+    """Lowest and highest antenna of a terminal."""
+
+
 class PathLoss(Protocol):
     """An environment: how the mean loss, the line of sight and the shadowing depend on where the ends are."""
+
+    VALID: ClassVar[Validity]
 
     @property
     def los_correlation_m(self) -> float:

@@ -7,10 +7,11 @@ The single value that the report allows below 6 GHz, for continuity with older m
 ones), is not used: it would spread links in line of sight by 3 dB more.
 
 Distances are horizontal ("2D"); the models add the difference in height. One shorter than a model's
-shortest counts as that; beyond the longest the formula is continued. A value may be a float or an array.
+shortest counts as that; beyond the longest (``VALID``) the formula is continued. A value may be a float or an
+array.
 
 Not modelled: rural environments; environment heights other than 1 m in the urban macro cell (the report
-draws one at random for terminals above 13 m); frequencies are not held to the report's 0.5 to 100 GHz.
+draws one at random for terminals above 13 m).
 """
 
 from __future__ import annotations

@@ -148,6 +148,15 @@ class LosField:
             return False
         return self._field.value(x_m, y_m, other_x_m, other_y_m) < _NORMAL.inv_cdf(probability)
 
+    def are_los(
+        self, x_m: NDArray[np.float64], y_m: NDArray[np.float64], probability: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """The same for several places, the other end at rest."""
+        inside = np.clip(probability, 1e-300, 1.0 - 1e-16)
+        quantiles = np.array([_NORMAL.inv_cdf(p) for p in inside.tolist()])
+        seen: NDArray[np.bool_] = self._field.value(x_m, y_m) < quantiles
+        return np.where(probability >= 1.0, True, np.where(probability <= 0.0, False, seen))
+
 
 _NORMAL = NormalDist()
 

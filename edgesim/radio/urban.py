@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgesim.radio.path_loss import IsLos, at_least, choose, distance_3d, exp, larger, log10
+from edgesim.radio.path_loss import IsLos, Validity, at_least, choose, distance_3d, exp, larger, log10
 from edgesim.units import FloatLike
 
 __all__ = ["UrbanMacro", "UrbanMicro"]
@@ -14,12 +14,15 @@ __all__ = ["UrbanMacro", "UrbanMicro"]
 O2I_SIGMA_DB, O2I_CORRELATION_M = 7.0, 7.0
 """Shadowing of an indoor terminal seen from outdoors (TR 38.901, columns O2I of table 7.5-6)."""
 
+_URBAN = Validity(5000.0, (0.5e9, 100e9), (1.5, 22.5))  # table 7.4.1-1; carriers: the report's scope
+
 
 @dataclass(frozen=True, slots=True)
 class UrbanMicro:
     """TR 38.901 UMi, street canyon: stations at 10 m, below roofs; 10 m to 5 km, terminals up to 22.5 m."""
 
     SHORTEST_M: ClassVar[float] = 10.0
+    VALID: ClassVar[Validity] = _URBAN
 
     @property
     def los_correlation_m(self) -> float:
@@ -68,6 +71,7 @@ class UrbanMacro:
     """TR 38.901 UMa: stations at 25 m, above roofs; 10 m to 5 km, terminals up to 22.5 m."""
 
     SHORTEST_M: ClassVar[float] = 10.0
+    VALID: ClassVar[Validity] = _URBAN
 
     @property
     def los_correlation_m(self) -> float:

@@ -67,6 +67,7 @@ class Row:
     differences: Mapping[str, Difference | None]
     utilisation: Mapping[str, Estimate | None]
     origins: tuple[str, ...]
+    n_stuck: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ def _row(runs: Mapping[int, Summary], reference: Mapping[int, Summary], confiden
             for group in sorted({group for summary in ordered for group in summary.utilisation})
         },
         origins=tuple(o for o in ORIGINS if any(o in summary.origins for summary in ordered)),
+        n_stuck=sum(summary.n_stuck for summary in ordered),
     )
 
 

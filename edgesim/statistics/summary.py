@@ -103,6 +103,8 @@ class Summary:
         By group of devices: busy time of compute over the length of the run, averaged over the group.
     origins
         Where the compute times of the devices that computed come from.
+    n_stuck
+        How many of the censored would have been in flight for ever: nothing was left to happen.
     """
 
     strategy: str
@@ -122,6 +124,7 @@ class Summary:
     total_j_per_token: float | None
     utilisation: Mapping[str, float]
     origins: tuple[str, ...]
+    n_stuck: int = 0
 
     def metrics(self) -> dict[str, float | None]:
         """Return every number by name: ``ttft_mean_s``, ``ttft_p50_s``, ..., ``attainment``, ..."""
@@ -196,6 +199,7 @@ def summarise(
         total_j_per_token=_ratio(active_j + idle_j, n_tokens),
         utilisation=_utilisation(devices),
         origins=_origins(devices),
+        n_stuck=int((counted & table.stuck).sum()),
     )
 
 
@@ -209,6 +213,7 @@ class _Requests:
     ended_at_s: FloatArray
     n_tokens: FloatArray
     outcome: npt.NDArray[np.str_]
+    stuck: BoolArray
 
     @classmethod
     def of(cls, requests: pd.DataFrame) -> _Requests:
@@ -220,6 +225,7 @@ class _Requests:
             _floats(ordered, "ended_at_s"),
             _floats(ordered, "n_emitted_tokens"),
             ordered["outcome"].astype(str).to_numpy(dtype=np.str_),
+            ((ordered["outcome"] == "censored") & ordered["reason"].notna()).to_numpy(dtype=np.bool_),
         )
         unknown = set(table.outcome.tolist()) - {outcome.name for outcome in fields(Outcomes)}
         if unknown:

@@ -68,6 +68,9 @@ class Ring(Placement):
         return self.stages[-1]
 
 
+_Named = Literal["even", "even-fit", "mdi", "memory", "latency", "throughput"]
+
+
 def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -80,12 +83,12 @@ class Pipeline(Strategy):
     not for the model's whole context; a message has no framing bytes (endpoint costs stand for it).
     """
 
-    partition: Literal["even", "mdi", "memory", "latency", "throughput"] | tuple[int, ...] = Field(
+    partition: _Named | tuple[int, ...] = Field(
         "latency",
-        description="even; mdi (the starter holds fewer blocks, Macario et al. 2025); memory (blocks in "
-        "proportion to free memory, as exo deals them out); latency (the chain of least latency for one "
-        "request) or throughput (the chain whose slowest part is fastest, for many), both of Zhang et al. "
-        "2024 with memory respected exactly; or the number of blocks of each stage",
+        description="even; even-fit (as even as memory allows); mdi (the starter holds fewer blocks, Macario "
+        "et al. 2025); memory (blocks in proportion to free memory, as exo deals them out); latency (the "
+        "chain of least latency for one request) or throughput (the chain whose slowest part is fastest, for "
+        "many), both of Zhang et al. 2024 with memory respected exactly; or each stage's number of blocks",
     )
     over: Annotated[
         tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])
@@ -107,7 +110,7 @@ class Pipeline(Strategy):
     in_flight: int = Field(
         1,
         ge=1,
-        description="Requests for whose KV caches `memory`, `latency` and `throughput` leave room at once",
+        description="Requests for whose KV caches all partitions by memory or time leave room at once",
     )
 
     def place(self, model: Architecture, fleet: Fleet) -> Ring:
@@ -121,6 +124,8 @@ class Pipeline(Strategy):
             return _ring(model, _counted(devices, found.stages), self.head, _told(found))
         if self.partition == "memory":
             counts = task.by_memory()
+        elif self.partition == "even-fit":
+            counts = task.evenly()
         else:
             counts = _counts(self.partition, model.n_blocks, len(devices))
         return _ring(model, list(zip(devices, counts, strict=True)), self.head)
@@ -144,6 +149,13 @@ class Pipeline(Strategy):
         yield from cluster.admit(request, placement.devices)
         yield from cluster.send(request, request.source, starter.device, request.prompt_bytes)
         tokens = request.tokens()
+        if not secondaries and head.device == starter.device:
+            # One device is no ring: a token is one visit to it, as it would be without a pipeline.
+            whole = Slice(starter.part.first, starter.part.last, embedding=True, head=True)
+            for token in tokens:
+                yield from cluster.compute(request, starter.device, whole, token)
+                yield from cluster.emit(request, starter.device, token)
+            return
         token = next(tokens)
         yield from cluster.compute(request, starter.device, starter.part, token)
         while True:
@@ -272,6 +284,16 @@ class _Task:
 
     def by_memory(self) -> tuple[int, ...]:
         """Blocks in proportion to the memory that embedding and head leave."""
+        free, most = self._room()
+        return proportional(self.model.n_blocks, free, most)
+
+    def evenly(self) -> tuple[int, ...]:
+        """Equally many blocks, but for what a device has no room for: the others share that equally."""
+        _, most = self._room()
+        return proportional(self.model.n_blocks, [1] * len(most), most)
+
+    def _room(self) -> tuple[list[int], list[int]]:
+        """Memory that embedding and head leave on each device, and the most blocks that it can hold."""
         at_head = 0 if self.head_at == "starter" else len(self.devices) - 1
         ends_bytes = [0] * len(self.devices)
         ends_bytes[0] += self._embedding_bytes
@@ -283,14 +305,14 @@ class _Task:
         for device, n_bytes in zip(self.devices, map(min, free, loadable), strict=True):
             if n_bytes < 0:
                 raise PlacementError(
-                    f"memory partition: embedding and head take {sum(ends_bytes) / 1e9:.3g} GB, and "
+                    f"partition by memory: embedding and head take {sum(ends_bytes) / 1e9:.3g} GB, and "
                     f"{device!r} has no room for its part of them; put a larger device first, or last"
                 )
         most = [
             min(room // self._block_bytes, weights // self._weight_bytes)
             for room, weights in zip(free, loadable, strict=True)
         ]
-        return proportional(self.model.n_blocks, free, most)
+        return free, most
 
     @property
     def _weight_bytes(self) -> int:

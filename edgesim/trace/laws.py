@@ -44,6 +44,7 @@ def violations(trace: Trace) -> list[str]:
     latency_s = {
         str(via): float(facts["latency_s"])
         for via, facts in cast("Mapping[str, Mapping[str, float]]", trace.run.get("links", {})).items()
+        if not facts.get("is_shared", False)  # messages on the air go on side by side
     }
     for strategy in trace.strategies:
         for replication in trace.replications(strategy):

@@ -77,7 +77,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("n_output_tokens", pa.int32(), "Tokens asked for."),
             Column("n_emitted_tokens", pa.int32(), "Tokens delivered."),
             Column("outcome", _NAME, "completed, failed, or censored (in flight when the run ended)."),
-            Column("reason", _NAME, "Why it failed; else null.", True),
+            Column("reason", _NAME, "Why it failed, or that a censored one was stuck; else null.", True),
             Column(
                 "energy_j",
                 pa.float64(),
@@ -136,7 +136,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "error_variance", pa.float64(), "Normalised error of an analog all-reduce; else null.", True
             ),
-            Column("attempts", pa.int32(), "Transmissions needed."),
+            Column("attempts", pa.int32(), "Transmissions that the unluckiest block of a message took."),
         ),
         "devices": (
             Column("device", _NAME, "Its name."),
@@ -158,10 +158,14 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("energy_compute_j", pa.float64(), "Active energy of computing, above idle."),
             Column("energy_tx_j", pa.float64(), "Active energy of sending, above idle."),
             Column("energy_rx_j", pa.float64(), "Active energy of receiving, above idle."),
-            Column("energy_idle_j", pa.float64(), "Idle power times the length of the run."),
+            Column(
+                "energy_idle_j",
+                pa.float64(),
+                "Idle power, its radio's included, times the time that it was up.",
+            ),
             Column("memory_bytes", pa.int64(), "Size of its memory."),
             Column("peak_memory_bytes", pa.int64(), "Most that weights, process and KV caches ever took."),
-            Column("n_failures", pa.int32(), "Times it failed."),
+            Column("n_failures", pa.int32(), "Times it went down."),
         ),
     }
 )

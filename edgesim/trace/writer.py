@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 from edgesim.errors import TraceError
 from edgesim.trace.schema import SCHEMA_VERSION
 
-__all__ = ["PartWriter", "TraceFolder"]
+__all__ = ["OWN_PROFILE_FILE", "PROFILE_FILE", "PartWriter", "TraceFolder"]
 
 RUN_FILE = "run.json"
 PROFILE_FILE = "profile.parquet"
+OWN_PROFILE_FILE = "profile-{}.parquet"  # of a device kind, named by its digest
 
 
 class TraceFolder:
@@ -65,7 +66,8 @@ class TraceFolder:
             for home in sorted(self.path.glob(level)):
                 if not any(home.iterdir()):
                     home.rmdir()
-        (self.path / PROFILE_FILE).unlink(missing_ok=True)
+        for profile in (self.path / PROFILE_FILE, *self.path.glob(OWN_PROFILE_FILE.format("*"))):
+            profile.unlink(missing_ok=True)
         (self.path / RUN_FILE).unlink()
 
     def write_run(self, facts: Mapping[str, object]) -> None:
@@ -99,10 +101,10 @@ class PartWriter:
         home = self._folder / table_name / self._partition
         part = home / f"part-{number:05d}.parquet"
         temporary = part.with_suffix(".parquet.tmp")
-        named = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
-        instants = [field.name for field in table.schema if field.name.endswith("_at_s")]
-        # Names repeat, so they are dictionary-encoded; neighbouring instants share their leading bytes,
-        # which splitting the byte streams lays side by side for the compressor.
+        instants = [name for name in table.schema.names if name.endswith("_at_s")]
+        repeating = [name for name in table.schema.names if name not in instants]
+        # Names, counts and sizes repeat, so they are dictionary-encoded; neighbouring instants share their
+        # leading bytes, which splitting the byte streams lays side by side for the compressor.
         with _told_of(part):
             home.mkdir(parents=True, exist_ok=True)
             pq.write_table(
@@ -110,7 +112,7 @@ class PartWriter:
                 temporary,
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=named,
+                use_dictionary=repeating,
                 use_byte_stream_split=instants,
                 write_statistics=[field.name for field in table.schema if field.name == "request_id"],
             )

@@ -8,17 +8,10 @@ from itertools import chain, count
 
 from edgesim.errors import InputError
 from edgesim.rng import Streams
+from edgesim.workload.bounded import Bounded, blockwise, draw_samples
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.lengths import Lengths
-from edgesim.workload.requests import (
-    N_SAMPLES,
-    Extent,
-    Request,
-    Typical,
-    blockwise,
-    draw_below,
-    require_ends,
-)
+from edgesim.workload.requests import Extent, Request, Typical
 from edgesim.workload.think import Think, think_times
 
 __all__ = ["ClosedLoop"]
@@ -27,7 +20,7 @@ BLOCK = 64  # draws made at once for one user: there may be thousands of users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedLoop:
+class ClosedLoop(Bounded):
     """Users who ask, wait for the end of the answer, think, and ask again.
 
     A user's k-th request arrives a think time after the (k-1)-th has ended, completed or failed; the first
@@ -61,12 +54,8 @@ class ClosedLoop:
     stagger_s: float = 0.0
     prompt_tokens: Lengths
     output_tokens: Lengths
-    sources: tuple[str, ...]
-    horizon_s: float | None = None
-    n_requests: int | None = None
 
-    def __post_init__(self) -> None:
-        require_ends(self.sources, self.horizon_s, self.n_requests)
+    def _check(self) -> None:
         if self.n_users < 1:
             raise InputError(f"workload users: there are {self.n_users}; expected at least 1: add users")
         if not self.stagger_s >= 0:
@@ -103,8 +92,7 @@ class ClosedLoop:
         """Yield one conversation per user, in the order in which users start."""
         for user in range(self.n_users):
             starts_at_s = user * self.stagger_s
-            over = self.horizon_s is not None and starts_at_s >= self.horizon_s
-            if over or (self.n_requests is not None and user >= self.n_requests):
+            if self.is_past(starts_at_s) or (self.n_requests is not None and user >= self.n_requests):
                 return
             yield Conversation(starts_at_s, self._turns(user, streams), is_endless=self.n_requests is None)
 
@@ -123,7 +111,7 @@ class ClosedLoop:
         name = f"workload/users/{user}"
         prompts = blockwise(self.prompt_tokens.draw, streams[f"{name}/prompt_tokens"], BLOCK)
         outputs = blockwise(self.output_tokens.draw, streams[f"{name}/output_tokens"], BLOCK)
-        samples = blockwise(draw_below(N_SAMPLES), streams[f"{name}/samples"], BLOCK)
+        samples = draw_samples(streams, name, BLOCK)
         thinks_s = chain((0.0,), think_times(self.think, streams[f"{name}/think"]))
         source = self.sources[user % len(self.sources)]
         drawn = zip(count(user, self.n_users), samples, prompts, outputs, thinks_s, strict=False)

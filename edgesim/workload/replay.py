@@ -8,23 +8,17 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import chain, repeat
 from pathlib import Path
+from typing import ClassVar
 
 from edgesim.errors import InputError, WorkloadError
 from edgesim.rng import Streams
 from edgesim.workload.arrivals import Arrivals
+from edgesim.workload.bounded import Bounded, draw_samples
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.readers.detect import read
 from edgesim.workload.readers.record import Format
 from edgesim.workload.readers.text import Estimated, Tokenized
-from edgesim.workload.requests import (
-    N_SAMPLES,
-    Extent,
-    Request,
-    Typical,
-    blockwise,
-    draw_below,
-    require_ends,
-)
+from edgesim.workload.requests import Extent, Request, Typical
 from edgesim.workload.selection import Asked, Counts, Picked, Selection
 from edgesim.workload.think import Think, think_times
 
@@ -41,7 +35,7 @@ class _Survey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replay:
+class Replay(Bounded):
     """Requests as they were recorded, read from the file while the simulation runs, in constant memory.
 
     Instants and lengths are the file's, the same in every replication; sources and samples are drawn, as in
@@ -69,8 +63,10 @@ class Replay:
     think
         Law of the pauses between turns, for a file of conversations that does not tell them.
     sources, horizon_s, n_requests
-        As of :class:`~edgesim.workload.requests.Workload`; the file is an end, too.
+        As of :class:`~edgesim.workload.bounded.Bounded`; the file is an end, too.
     """
+
+    is_finite: ClassVar[bool] = True
 
     path: Path
     format: Format
@@ -78,12 +74,8 @@ class Replay:
     text_length: Estimated | Tokenized = field(default_factory=Estimated)
     arrivals: Arrivals | None = None
     think: Think | None = None
-    sources: tuple[str, ...]
-    horizon_s: float | None = None
-    n_requests: int | None = None
 
-    def __post_init__(self) -> None:
-        require_ends(self.sources, self.horizon_s, self.n_requests, is_finite=True)
+    def _check(self) -> None:
         has_instants = self.format.time_unit is not None
         about = f"{self.path}: the format, {self.format.name}, has"
         if not has_instants and self.arrivals is None:
@@ -123,26 +115,23 @@ class Replay:
         """Yield the requests in order of arrival; none where later turns wait for answers."""
         if self.is_closed:
             return
-        sources = blockwise(draw_below(len(self.sources)), streams["workload/sources"])
-        samples = blockwise(draw_below(N_SAMPLES), streams["workload/samples"])
         asked = self._asked(streams, Counts())
-        drawn = zip(asked, sources, samples, strict=False)
+        drawn = zip(asked, self.draw_sources(streams), draw_samples(streams), strict=False)
         for number, ((at_s, ((_, n_prompt, n_output),)), source, sample) in enumerate(drawn):
-            yield Request(number, self.sources[source], sample, at_s or 0.0, n_prompt, n_output)
+            yield Request(number, source, sample, at_s or 0.0, n_prompt, n_output)
 
     def conversations(self, streams: Streams) -> Iterator[Conversation]:
         """Yield the conversations in order of their starts; none where no turn waits for another."""
         if not self.is_closed:
             return
-        sources = blockwise(draw_below(len(self.sources)), streams["workload/sources"])
-        samples = blockwise(draw_below(N_SAMPLES), streams["workload/samples"])
+        sources, samples = self.draw_sources(streams), draw_samples(streams)
         thinks_s = repeat(0.0) if self.think is None else think_times(self.think, streams["workload/think"])
         number = 0
         for (at_s, turns), source in zip(self._asked(streams, Counts()), sources, strict=False):
             drawn = [
                 Turn(
                     number + index,
-                    self.sources[source],
+                    source,
                     next(samples),
                     turn.n_prompt_tokens,
                     turn.n_output_tokens,
@@ -205,7 +194,7 @@ class Replay:
         n_left = self.n_requests
         for one in picked:
             at_s = one.at_s if instants is None else next(instants)
-            if self.horizon_s is not None and at_s is not None and at_s >= self.horizon_s:
+            if at_s is not None and self.is_past(at_s):
                 return
             turns: tuple[Asked, ...] = one.turns if n_left is None else one.turns[:n_left]
             yield Picked(at_s, turns)

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, Protocol, Self, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import NamedTuple, Protocol, Self
 
 from edgesim.errors import InputError
 from edgesim.rng import Streams
 from edgesim.workload.arrivals import Arrivals
+from edgesim.workload.bounded import MOST_REQUESTS, Bounded, blockwise, draw_samples
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.lengths import Lengths
 
-__all__ = [
-    "N_SAMPLES",
-    "Demand",
-    "Draw",
-    "Extent",
-    "Request",
-    "Typical",
-    "Workload",
-    "blockwise",
-    "draw_below",
-    "require_ends",
-]
-
-BLOCK = 4096  # draws made at once, as in the arrival laws
-N_SAMPLES = (
-    2**31
-)  # far more than any evaluation set holds: whoever replays answers maps the number onto their set
+__all__ = ["Demand", "Extent", "Request", "Typical", "Workload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +64,11 @@ class Extent(NamedTuple):
         number = prompt = output = both = 0
         for request in requests:
             number += 1
+            if number > MOST_REQUESTS:
+                raise InputError(
+                    f"workload: more than {MOST_REQUESTS:,} requests in one replication; expected no more: "
+                    "shorten the horizon, lower the rate, or ask for several replications"
+                )
             prompt = max(prompt, request.n_prompt_tokens)
             output = max(output, request.n_output_tokens)
             both = max(both, request.n_prompt_tokens + request.n_output_tokens)
@@ -127,7 +114,7 @@ class Demand(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
+class Workload(Bounded):
     """A law of requests: arrivals over all sources together, and lengths, independent of one another.
 
     Each request's source is drawn uniformly, so under Poisson arrivals every source is Poisson with an
@@ -140,23 +127,13 @@ class Workload:
         Law of the instants; its rate is the total over all sources.
     prompt_tokens, output_tokens
         Laws of the lengths.
-    sources
-        Devices that requests come from.
-    horizon_s
-        Requests arrive strictly before this instant; None for no such end.
-    n_requests
-        No more than this many requests; None for no such end. One of the two ends is needed.
+    sources, horizon_s, n_requests
+        As of :class:`~edgesim.workload.bounded.Bounded`.
     """
 
     arrivals: Arrivals
     prompt_tokens: Lengths
     output_tokens: Lengths
-    sources: tuple[str, ...]
-    horizon_s: float | None = None
-    n_requests: int | None = None
-
-    def __post_init__(self) -> None:
-        require_ends(self.sources, self.horizon_s, self.n_requests)
 
     @property
     def is_closed(self) -> bool:
@@ -182,13 +159,13 @@ class Workload:
         instants = self.arrivals.instants(streams["workload/arrivals"])
         prompts = blockwise(self.prompt_tokens.draw, streams["workload/prompt_tokens"])
         outputs = blockwise(self.output_tokens.draw, streams["workload/output_tokens"])
-        sources = blockwise(draw_below(len(self.sources)), streams["workload/sources"])
-        samples = blockwise(draw_below(N_SAMPLES), streams["workload/samples"])
-        drawn = zip(instants, sources, samples, prompts, outputs, strict=True)
+        drawn = zip(
+            instants, self.draw_sources(streams), draw_samples(streams), prompts, outputs, strict=True
+        )
         for number, (at_s, source, sample, n_prompt, n_output) in enumerate(islice(drawn, self.n_requests)):
-            if self.horizon_s is not None and at_s >= self.horizon_s:
+            if self.is_past(at_s):
                 return
-            yield Request(number, self.sources[source], sample, at_s, n_prompt, n_output)
+            yield Request(number, source, sample, at_s, n_prompt, n_output)
 
     def conversations(self, streams: Streams) -> Iterator[Conversation]:
         """Yield nothing: requests do not wait for one another."""
@@ -201,42 +178,3 @@ class Workload:
     def extent(self, streams: Streams) -> Extent:
         """Read all requests once and return their number and their longest lengths."""
         return Extent.of(self.requests(streams))
-
-
-Draw: TypeAlias = Callable[[np.random.Generator, int], npt.NDArray[np.int64]]
-
-
-def blockwise(draw: Draw, rng: np.random.Generator, block: int = BLOCK) -> Iterator[int]:
-    """Draw without end, ``block`` numbers at a time."""
-    while True:
-        yield from draw(rng, block).tolist()
-
-
-def draw_below(end: int) -> Draw:
-    """Draw whole numbers from 0 to ``end - 1``, all equally likely."""
-    return lambda rng, n: rng.integers(end, size=n)
-
-
-def require_ends(
-    sources: tuple[str, ...], horizon_s: float | None, n_requests: int | None, *, is_finite: bool = False
-) -> None:
-    """Refuse a workload without sources, without an end, or with an end at its beginning.
-
-    Raises
-    ------
-    InputError
-        Saying which.
-    """
-    if not sources:
-        raise InputError(
-            "workload: sources is empty; expected at least one device: name those that requests come from"
-        )
-    if horizon_s is None and n_requests is None and not is_finite:
-        raise InputError(
-            "workload: neither horizon_s nor n_requests is given, so it would never end; "
-            "expected at least one: give a horizon or a number of requests"
-        )
-    if horizon_s is not None and not horizon_s > 0:
-        raise InputError(f"workload: horizon_s is {horizon_s:g}; expected a duration above 0: lengthen it")
-    if n_requests is not None and n_requests < 1:
-        raise InputError(f"workload: n_requests is {n_requests}; expected at least 1: ask for more requests")

@@ -10,17 +10,10 @@ from itertools import islice
 from edgesim.errors import InputError
 from edgesim.rng import Streams
 from edgesim.workload.arrivals import Arrivals
+from edgesim.workload.bounded import Bounded, blockwise, draw_samples
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.lengths import Lengths
-from edgesim.workload.requests import (
-    N_SAMPLES,
-    Extent,
-    Request,
-    Typical,
-    blockwise,
-    draw_below,
-    require_ends,
-)
+from edgesim.workload.requests import Extent, Request, Typical
 from edgesim.workload.think import Think, think_times
 
 __all__ = ["Sessions"]
@@ -29,7 +22,7 @@ N_TYPICAL = 2000  # sessions from which mean lengths are estimated: within some 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sessions:
+class Sessions(Bounded):
     """Sessions that begin by a law of arrivals, and whose turns follow the answers.
 
     Turn k's prompt is the session's history, all prompts and answers of the turns before it, and a new part
@@ -66,12 +59,8 @@ class Sessions:
     max_history_tokens: int | None = None
     prompt_tokens: Lengths
     output_tokens: Lengths
-    sources: tuple[str, ...]
-    horizon_s: float | None = None
-    n_requests: int | None = None
 
-    def __post_init__(self) -> None:
-        require_ends(self.sources, self.horizon_s, self.n_requests)
+    def _check(self) -> None:
         if self.max_history_tokens is not None and self.max_history_tokens < 0:
             raise InputError(
                 f"workload sessions: max_history_tokens is {self.max_history_tokens}; expected 0 or more: "
@@ -126,25 +115,24 @@ class Sessions:
     def _sessions(self, streams: Streams) -> Iterator[tuple[float, list[tuple[Turn, bool]]]]:
         """Yield each session's start and turns, and of each turn whether its history was cut."""
         starts_at_s = self.arrivals.instants(streams["workload/arrivals"])
-        sources = blockwise(draw_below(len(self.sources)), streams["workload/sources"])
         lengths = blockwise(self.turns.draw, streams["workload/turns"])
         asked = zip(
-            blockwise(draw_below(N_SAMPLES), streams["workload/samples"]),
+            draw_samples(streams),
             blockwise(self.prompt_tokens.draw, streams["workload/prompt_tokens"]),
             blockwise(self.output_tokens.draw, streams["workload/output_tokens"]),
             think_times(self.think, streams["workload/think"]),
             strict=True,
         )
         number, most = 0, self.max_history_tokens
-        for at_s, source, n_turns in zip(starts_at_s, sources, lengths, strict=True):
-            if self.horizon_s is not None and at_s >= self.horizon_s:
+        for at_s, source, n_turns in zip(starts_at_s, self.draw_sources(streams), lengths, strict=True):
+            if self.is_past(at_s):
                 return
             turns: list[tuple[Turn, bool]] = []
             history = 0
             for sample, new, n_output, think_s in islice(asked, n_turns):
                 carried = history if most is None else min(history, most)
                 pause_s = think_s if turns else 0.0
-                turn = Turn(number, self.sources[source], sample, carried + new, n_output, pause_s)
+                turn = Turn(number, source, sample, carried + new, n_output, pause_s)
                 turns.append((turn, carried < history))
                 history += new + n_output
                 number += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +13,9 @@ from miniature import PerBlock, Serve, Tables, device, model, run, world
 from queues import TICK_S, Exponential, assert_inside_student_t, farm, least_work, sojourns_s
 
 from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, Serving, StaticBatching
-from edgesim.engine.world import Endpoint, Power
+from edgesim.engine.world import Endpoint, Link, Power
 from edgesim.errors import InputError
-from edgesim.model.architecture import Slice
+from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.arrivals import Bursts, Deterministic, Poisson
 from edgesim.workload.lengths import Fixed, Uniform
 
@@ -112,73 +113,233 @@ def test_processor_sharing_is_a_fluid_path_by_path() -> None:
 # --- continuous batching -------------------------------------------------------------------------
 
 
-def by_the_loop(there: Any, discipline: ContinuousBatching) -> list[tuple[Any, ...]]:
-    """Iteration-level scheduling as plain loops over plain lists, one device, memory without end."""
-    timing = Batched()
-    arrivals = list(there.requests())
-    waiting: list[list[int]] = []  # request, token, tokens left of the prompt, context
-    rows, now_s = [], 0.0
-    prompt = {r.id: r.n_prompt_tokens for r in arrivals}
-    output = {r.id: r.n_output_tokens for r in arrivals}
-    while arrivals or waiting:
-        while arrivals and arrivals[0].arrived_at_s <= now_s:
-            waiting.append([arrivals[0].id, 0, prompt[arrivals[0].id], 0])
-            arrivals.pop(0)
-        if not waiting:
-            now_s = arrivals[0].arrived_at_s
-            continue
-        decodes = [w for w in waiting if prompt[w[0]] == 1 or w[1] > 0][: discipline.max_batch]
-        budget, chunks = discipline.max_tokens - len(decodes), []
-        for w in waiting:
-            if w in decodes or prompt[w[0]] == 1 or w[1] > 0:
+def took_s(part: Slice, batch: list[tuple[list[int], int]]) -> float:
+    """What an iteration takes: its decode steps, and the chunks of its prompts."""
+    timing, total_s = Batched(), 0.0
+    contexts = [context for (_, _, length, _, context), _ in batch if length == 1]
+    if contexts:
+        context = round(sum(contexts) / len(contexts))
+        total_s += float(timing.seconds(part, batch=len(contexts), n_new=1, n_context=context))
+    for (_, _, length, done, _), n in batch:
+        if length > 1:
+            whole_s = float(timing.seconds(part, batch=1, n_new=done + n, n_context=0))
+            before_s = float(timing.seconds(part, batch=1, n_new=done, n_context=0)) if done else 0.0
+            total_s += max(whole_s - before_s, float(timing.seconds(part, batch=1, n_new=n, n_context=0)))
+    if 0 < len(contexts) < len(batch):  # one pass, whose fixed second is paid once: weights are read for all
+        total_s -= 1.0
+    return total_s
+
+
+def by_the_loops(
+    there: Any, stages: dict[str, Slice], discipline: ContinuousBatching, rate_bps: float = math.inf
+) -> list[tuple[Any, ...]]:
+    """Iteration-level scheduling as plain loops over plain lists, from its definitions; memory without end.
+
+    A request has a place at every stage from the instant at which all have one free, first come first
+    served, to its end. An iteration is one token for each request that has a single one to compute, then the
+    prompts' tokens, both in order of arrival, as far as the budget goes. Tokens go from stage to stage over
+    links that send one message at a time.
+    """
+    names, rows = list(stages), []
+    asked = {r.id: r for r in there.requests()}
+    events: list[Any] = [(r.arrived_at_s, number, "arrive", r.id) for number, r in enumerate(asked.values())]
+    order = {id_: number for number, id_ in enumerate(asked)}
+    n_events = len(events)
+    outside: list[int] = []  # who has no place yet
+    inside: set[int] = set()
+    waiting: dict[str, list[list[int]]] = {name: [] for name in names}
+    running: dict[str, list[tuple[list[int], int]]] = {name: [] for name in names}
+    free_at_s = dict.fromkeys(names, 0.0)  # the link that leads on from each stage
+    heapify(events)
+    while events:
+        now_s = events[0][0]
+        while events and events[0][0] == now_s:
+            _, _, what, who = heappop(events)
+            if what == "arrive":
+                outside.append(who)
+            elif what == "leave":
+                inside.remove(who)
+            elif what == "reach":
+                waiting[who[0]].append(who[1])
+            else:
+                batch, running[who] = running[who], []
+                for (id_, token, length, done, context), n in batch:
+                    if done + n < length:
+                        waiting[who].append([id_, token, length, done + n, context])
+                        continue
+                    onward, n_bytes = [id_, token, length, 0, context], 1000 * length
+                    target = names[(names.index(who) + 1) % len(names)]
+                    if target == names[0]:
+                        onward, n_bytes = [id_, token + 1, 1, 0, asked[id_].n_prompt_tokens + token], 4
+                    there_s = now_s
+                    if target != who:
+                        there_s = free_at_s[who] = max(now_s, free_at_s[who]) + n_bytes * 8 / rate_bps
+                    n_events += 1
+                    is_over = onward[1] == asked[id_].n_output_tokens
+                    what_then = ("leave", id_) if is_over else ("reach", (target, onward))
+                    heappush(events, (there_s, n_events, *what_then))
+            while outside and len(inside) < discipline.max_batch:
+                inside.add(outside[0])
+                n_tokens = asked[outside[0]].n_prompt_tokens
+                waiting[names[0]].append([outside.pop(0), 0, n_tokens, 0, 0])
+        for name in names:
+            if running[name] or not waiting[name]:
                 continue
-            if budget > 0 and len(decodes) + len(chunks) < discipline.max_batch:
-                chunks.append((w, min(w[2], budget)))
-                budget -= chunks[-1][1]
-        took_s = 0.0
-        if decodes:
-            context = round(sum(w[3] for w in decodes) / len(decodes))
-            took_s += float(timing.seconds(WHOLE, batch=len(decodes), n_new=1, n_context=context))
-        for w, n in chunks:
-            done = prompt[w[0]] - w[2]
-            whole_s = float(timing.seconds(WHOLE, batch=1, n_new=done + n, n_context=0))
-            before_s = float(timing.seconds(WHOLE, batch=1, n_new=done, n_context=0)) if done else 0.0
-            took_s += max(whole_s - before_s, float(timing.seconds(WHOLE, batch=1, n_new=n, n_context=0)))
-        begin_s, now_s = now_s, now_s + took_s
-        unfinished, again = [], []
-        for w, n in [(w, 1) for w in decodes] + chunks:
-            rows.append((w[0], w[1], n, begin_s, now_s))
-            waiting.remove(w)
-            w[2] -= n
-            if w[1] == 0 and w[2] > 0:
-                unfinished.append(w)
-            elif w[1] + 1 < output[w[0]]:
-                again.append([w[0], w[1] + 1, 1, prompt[w[0]] + w[1]])
-        # Who arrived during the iteration stands before those who ask again at its end.
-        while arrivals and arrivals[0].arrived_at_s < now_s:
-            waiting.append([arrivals[0].id, 0, prompt[arrivals[0].id], 0])
-            arrivals.pop(0)
-        waiting = unfinished + waiting + again
-    return [(id_, token, n, round(begin, 9), round(end, 9)) for id_, token, n, begin, end in rows]
+            n_left = discipline.max_tokens
+            for work in sorted(waiting[name], key=lambda work: (work[2] > 1, order[work[0]])):
+                n = min(work[2] - work[3], n_left)
+                n_left -= n
+                if n:
+                    running[name].append((work, n))
+                    waiting[name].remove(work)
+            end_s = now_s + took_s(stages[name], running[name])
+            rows += [(name, work[0], work[1], now_s, end_s, n) for work, n in running[name]]
+            n_events += 1
+            heappush(events, (end_s, n_events, "end", name))
+    return sorted(rows)
+
+
+def assert_same(ran: Tables, expected: list[tuple[Any, ...]]) -> None:
+    """Whose tokens, how many and in what order: exactly; when: but for rounding."""
+    rows = ran.log("device", "request_id", "token", "started_at_s", "ended_at_s", "n_tokens", "kind")
+    told = sorted(row[:-1] for row in rows if row[-1] == "compute")
+    assert [(*row[:3], row[5]) for row in told] == [(*row[:3], row[5]) for row in expected]
+    np.testing.assert_allclose([row[3:5] for row in told], [row[3:5] for row in expected], rtol=0, atol=1e-6)
+
+
+DISCIPLINES = [
+    ContinuousBatching(),
+    ContinuousBatching(max_batch=3),
+    ContinuousBatching(max_batch=4, max_tokens=16),
+    ContinuousBatching(max_batch=6, max_tokens=3),  # which four that decode exceed
+]
+
+
+@pytest.mark.parametrize("discipline", DISCIPLINES)
+@pytest.mark.parametrize("rate_hz", [0.05, 0.4, 3.0])
+@pytest.mark.parametrize("prompt", [Uniform(1, 60), Uniform(1, 2)])
+def test_continuous_batching_is_the_plain_loops_step_by_step(
+    discipline: ContinuousBatching, rate_hz: float, prompt: Any
+) -> None:
+    facts = {"arrivals": Poisson(rate_hz), "n_requests": 40, "prompt": prompt, "output": Uniform(1, 12)}
+    there = world([device("a-0", Batched(), serving=discipline)], **facts)
+    assert_same(run(there, Serve(local)), by_the_loops(there, {"a-0": WHOLE}, discipline))
+
+
+FRONT, BACK = Slice(0, 2, embedding=True), Slice(2, N_BLOCKS, head=True)
+
+
+def two_stages(request, cluster):
+    """Front on a-0, back on b-0, whence the token returns."""
+    yield from cluster.admit(request, ("a-0", "b-0"))
+    for token in request.tokens():
+        yield from cluster.compute(request, "a-0", FRONT, token)
+        yield from cluster.send(request, "a-0", "b-0", token.activation_bytes)
+        yield from cluster.compute(request, "b-0", BACK, token)
+        yield from cluster.send(request, "b-0", "a-0", request.token_bytes)
+        yield from cluster.emit(request, "a-0", token)
+
+
+@pytest.mark.parametrize("discipline", DISCIPLINES)
+@pytest.mark.parametrize("rate_hz", [0.05, 3.0])
+@pytest.mark.parametrize("prompt", [Uniform(1, 60), Uniform(1, 2)])
+def test_a_pipeline_over_batched_stations_is_the_plain_loops_too(
+    discipline: ContinuousBatching, rate_hz: float, prompt: Any
+) -> None:
+    facts = {"arrivals": Poisson(rate_hz), "n_requests": 40, "prompt": prompt, "output": Uniform(1, 12)}
+    devices = [device(name, Batched(), serving=discipline) for name in ("a-0", "b-0")]
+    there = world(devices, [Link(between=("a-0", "b-0"), rate_bps=31e3)], **facts)
+    ran = run(there, Serve(two_stages), holdings={"a-0": (FRONT,), "b-0": (BACK,)})
+    assert_same(ran, by_the_loops(there, {"a-0": FRONT, "b-0": BACK}, discipline, 31e3))
+
+
+@pytest.mark.parametrize("n_prompt", [1, 2])
+def test_a_request_keeps_its_place_until_it_ends(n_prompt: int) -> None:
+    """Twenty at once, four places: five waves, each of which begins when the one before has ended."""
+    ran = serve(
+        ContinuousBatching(max_batch=4),
+        Batched(),
+        arrivals=Bursts(n_requests=20, period_s=1e9),
+        n_requests=20,
+        prompt=Fixed(n_prompt),
+        output=Fixed(10),
+    )
+    ended_at_s = sorted(ran.requests["ended_at_s"].round(9))
+    waves = ended_at_s[::4]
+    assert ended_at_s == [end for end in waves for _ in range(4)]
+    assert np.diff(waves) == pytest.approx([waves[0]] * 4)
+
+
+def test_decode_steps_count_against_the_budget() -> None:
+    ran = serve(
+        ContinuousBatching(max_batch=8, max_tokens=2),
+        Batched(),
+        arrivals=Bursts(n_requests=8, period_s=1e9),
+        n_requests=8,
+        output=Fixed(3),
+    )
+    computed = ran.spans[ran.spans["kind"] == "compute"]
+    assert computed.groupby("started_at_s")["n_tokens"].sum().tolist() == [2] * 12
+
+
+def test_an_encoder_reads_its_text_at_once() -> None:
+    """Texts longer than the budget are not cut; each has an iteration of its own."""
+    encoder = Architecture.from_config(
+        {
+            "model_type": "bert",
+            "hidden_size": 500,
+            "intermediate_size": 1000,
+            "num_hidden_layers": N_BLOCKS,
+            "num_attention_heads": 5,
+            "vocab_size": 100,
+            "max_position_embeddings": 4096,
+        },
+        name="encoder",
+        dtype="float16",
+    )
+    ran = serve(
+        ContinuousBatching(max_tokens=64),
+        Batched(),
+        arrivals=Bursts(n_requests=2, period_s=1e9),
+        n_requests=2,
+        prompt=Fixed(100),
+        architecture=encoder,
+    )
+    assert passes(ran) == [(0, 0, 100, 0.0, 2.1), (1, 0, 100, 2.1, 4.2)]
+
+
+@dataclass(frozen=True)
+class Tabulated:
+    """Prompts take ``prompt_s`` at any length, decode steps of 1, 2 and 4 requests as long as told."""
+
+    prompt_s: float
+    steps_s: tuple[float, float, float]
+    origin: ClassVar[str] = "analytic"
+
+    def seconds(self, part: Slice, *, batch: int, n_new: Any, n_context: Any) -> Any:
+        step_s = dict(zip((1, 2, 4), self.steps_s, strict=True)).get(batch, math.nan)
+        decodes = (np.asarray(n_new) == 1) & (np.asarray(n_context) > 0)
+        return np.where(decodes, step_s, self.prompt_s)
+
+    def check(self, *, max_new: int, max_context: int) -> None:
+        """Any length is known."""
 
 
 @pytest.mark.parametrize(
-    "discipline",
-    [ContinuousBatching(), ContinuousBatching(max_batch=3), ContinuousBatching(max_batch=4, max_tokens=16)],
+    ("timing", "took_s"),
+    [
+        (Tabulated(10.0, (4.0, 6.0, 8.0)), 10.0 + 1.0),  # (8 - 6) / 2 for one more in a large batch
+        (Tabulated(2.0, (4.0, 6.0, 8.0)), 4.0),  # no shorter than the decode step alone
+        (Tabulated(10.0, (4.0, 6.0, 5.0)), 10.0),  # nor than the chunk, whatever noise the axis carries
+        (Tabulated(10.0, (4.0, 6.0, 20.0)), 10.0 + 4.0),  # nor longer than both, one after the other
+    ],
 )
-@pytest.mark.parametrize("rate_hz", [0.05, 0.4, 3.0])
-def test_continuous_batching_is_the_plain_loop_step_by_step(
-    discipline: ContinuousBatching, rate_hz: float
-) -> None:
-    facts = {
-        "arrivals": Poisson(rate_hz),
-        "n_requests": 40,
-        "prompt": Uniform(2, 60),
-        "output": Uniform(1, 12),
-    }
-    ran = serve(discipline, Batched(), **facts)
-    there = world([device("a-0", Batched())], **facts)
-    assert passes(ran) == by_the_loop(there, discipline)
+def test_decode_steps_ride_along_with_chunks(timing: Tabulated, took_s: float) -> None:
+    """The second prompt comes during the first one's; then the first one's decode step rides along."""
+    facts = {"arrivals": Deterministic(1.0), "n_requests": 2, "prompt": Fixed(3), "output": Fixed(2)}
+    _, *both, _ = passes(serve(ContinuousBatching(max_batch=4), timing, **facts))
+    begin_s, end_s = timing.prompt_s, timing.prompt_s + took_s
+    assert both == [(0, 1, 1, begin_s, end_s), (1, 0, 3, begin_s, end_s)]
 
 
 def test_throughput_follows_the_batch_axis() -> None:
@@ -275,6 +436,26 @@ def test_a_static_batch_waits_for_company() -> None:
     assert [row[3] for row in passes(ran)] == [1.5, 1.5]
     ran = serve(StaticBatching(max_batch=2, max_wait_s=100.0), Batched(), **facts)
     assert [row[3] for row in passes(ran)] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_static_batch_begins_when_its_first_has_waited_long_enough(seed: int) -> None:
+    """Few arrive, so that every batch is called for by its wait, at instants that round in every way."""
+    ran = serve(
+        StaticBatching(max_batch=8, max_wait_s=0.3),
+        Batched(),
+        arrivals=Poisson(0.05),
+        n_requests=20,
+        prompt=Fixed(10),
+        output=Fixed(1),
+        seed=seed,
+    )
+    computed = ran.spans[ran.spans["kind"] == "compute"].sort_values("asked_at_s")
+    free_at_s = 0.0
+    for started_at_s, batch in computed.groupby("started_at_s"):
+        due_at_s = batch["asked_at_s"].min() + 0.3
+        assert started_at_s == pytest.approx(max(due_at_s, free_at_s))
+        free_at_s = batch["ended_at_s"].max()
 
 
 # --- all of them ---------------------------------------------------------------------------------

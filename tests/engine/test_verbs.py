@@ -593,6 +593,32 @@ def test_an_endless_controller_does_not_hide_a_deadlock() -> None:
         run(world([device("a-0")]), Serve(stuck, control))
 
 
+@pytest.mark.parametrize("has_controller", [False, True])
+def test_a_deadlock_before_the_horizon_is_told(has_controller: bool) -> None:
+    """The second of two requests waits for ever; nothing but a controller ticks on."""
+
+    def stuck(request, cluster):
+        yield from local(request, cluster)
+        if request.id:
+            yield cluster._clock.event()
+
+    def control(cluster):
+        while True:
+            yield from cluster.sleep(1.0)
+
+    serve = Serve(stuck, control if has_controller else None)
+    ran = run(world([device("a-0")], n_requests=2, horizon_s=100.0), serve).requests.sort_values("request_id")
+    assert ran["outcome"].tolist() == ["completed", "censored"]
+    assert ran["reason"].isna().tolist() == [True, False]
+    assert ran["reason"].iloc[1] == "deadlock: nothing was left to happen"
+
+
+def test_requests_that_a_horizon_cuts_off_are_not_stuck() -> None:
+    ran = run(world([device("a-0")], output=Fixed(500), horizon_s=100.0), Serve(local))
+    assert ran.requests["outcome"].tolist() == ["censored"]
+    assert ran.requests["reason"].isna().all()
+
+
 def test_no_sleeping_backwards_and_nothing_but_verbs() -> None:
     def backwards(request, cluster):
         yield from cluster.sleep(-5.0)

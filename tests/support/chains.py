@@ -10,6 +10,15 @@ from hypothesis import strategies as st
 
 from edgesim.planning.chain import LatencyProblem, Stage
 
+# Four blocks of 1 GB, and 2.9 GB of room for them: two fit.
+TOO_LARGE = LatencyProblem(
+    block_s=np.ones((2, 4)),
+    hop_s=np.ones((2, 2)),
+    memory_bytes=np.array([1_900_000_000, 1_000_000_000]),
+    block_bytes=np.full(4, 1_000_000_000),
+    starter=0,
+)
+
 
 def layouts(problem: LatencyProblem) -> Iterator[tuple[Stage, ...]]:
     """Every chain whose devices hold one run each: every order of every set of devices, every way to cut."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,6 +16,9 @@ from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate
 from edgesim.engine.world import Device, Link, World
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.radio.air_interface import Grant
+from edgesim.radio.link import LinkState
+from edgesim.radio.shannon import Shannon
 from edgesim.trace.schema import arrow_schema
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
@@ -53,6 +57,21 @@ class PerBlock:
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
         """Any length is known."""
+
+
+class Steady:
+    """The channel of a radio link whose rate is always the same, and whose blocks all arrive."""
+
+    air = Shannon()
+
+    def __init__(self, rate_bps: float) -> None:
+        self.rate_bps = rate_bps
+
+    def state(
+        self, at_s: float, *, uplink: bool, band_share: float = 1.0, interference_w: float = 0.0
+    ) -> LinkState:
+        grant = Grant(mcs=0, efficiency=1.0, block_bits=1000, slot_s=1e-3)
+        return LinkState(1.0, 1.0, grant, self.rate_bps * band_share, (0.0,), math.inf)
 
 
 def device(id_: str, timing: Any = PerBlock(), **facts: Any) -> Device:

@@ -35,8 +35,11 @@ def read_object(path: Path, line: int, text: str) -> Mapping[str, Any]:
     """Read one line's object; anything else is refused."""
     try:
         value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        sentence = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    except json.JSONDecodeError as error:
+        refuse(path, line, f"no JSON: {error.msg}; expected one object a line")
+    except (ValueError, RecursionError) as error:
+        # Python reads no whole number of more than some thousand digits.
+        sentence = "nested too deeply" if isinstance(error, RecursionError) else "a number too long to read"
         refuse(path, line, f"no JSON: {sentence}; expected one object a line")
     if not isinstance(value, dict):
         refuse(path, line, f"found {str(value)[:40]!r}, expected a JSON object such as {{...}}")
@@ -122,7 +125,10 @@ def _number(found: Mapping[str, Any], key: str) -> float:
     value = found.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _KeyedValueError(f"'{key}': found {_shown(found, key)}, expected a number")
-    return value
+    try:
+        return float(value)
+    except OverflowError:
+        raise _KeyedValueError(f"'{key}': found {_shown(found, key)}, too large a number") from None
 
 
 def _count(found: Mapping[str, Any], key: str) -> int:

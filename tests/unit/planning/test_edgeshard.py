@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from chains import problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +59,32 @@ def test_what_it_returns_fits_even_where_a_device_serves_twice() -> None:
     assert chain.cost_s == 4.0
     assert problem.taken_bytes(chain.stages) == {0: 2, 1: 2}
     assert problem.fits(chain.stages)
+
+
+@settings(max_examples=80, deadline=None)
+@given(problems())
+def test_what_it_returns_respects_every_limit(problem: LatencyProblem) -> None:
+    """Room for caches and weights, and room for loading weights."""
+    try:
+        chain = latency_edgeshard(replace(problem, starter=problem.starter or 0))
+    except PlacementError:
+        return  # nothing found is never wrong: the programme keeps few paths
+    assert problem.fits(chain.stages)
+
+
+def test_room_for_loading_weights_counts() -> None:
+    problem = LatencyProblem(
+        block_s=np.array([[1.0, 1.0], [5.0, 5.0]]),
+        hop_s=np.zeros((2, 2)),
+        memory_bytes=np.array([9, 9]),
+        block_bytes=np.ones(2),
+        weight_room_bytes=np.array([1, 9]),
+        block_weight_bytes=np.ones(2),
+        starter=0,
+    )
+    assert [stage.device for stage in latency_edgeshard(problem).stages] == [0, 1]
+    with pytest.raises(PlacementError, match="no path that the programme keeps fits"):
+        latency_edgeshard(replace(problem, weight_room_bytes=np.array([1, 0])))
 
 
 def test_it_needs_a_source() -> None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from chains import fits, layouts, problems
+from chains import TOO_LARGE, fits, layouts, problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -242,15 +242,8 @@ def test_the_search_says_when_it_gives_up_and_how_good_its_best_is() -> None:
 
 
 def test_a_model_too_large_is_refused_with_room_needed_and_available() -> None:
-    problem = LatencyProblem(
-        block_s=np.ones((2, 4)),
-        hop_s=np.ones((2, 2)),
-        memory_bytes=np.array([1_900_000_000, 1_000_000_000]),
-        block_bytes=np.full(4, 1_000_000_000),
-        starter=0,
-    )
     with pytest.raises(PlacementError, match=r"needs 4 GB.*room for 2.9 GB.*at most 2 of the 4"):
-        latency(problem)
+        latency(TOO_LARGE)
 
 
 def test_a_starter_too_small_for_its_own_part_is_named() -> None:

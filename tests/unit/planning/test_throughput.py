@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from chains import fits, layouts, problems
+from chains import TOO_LARGE, fits, layouts, problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,15 +149,8 @@ def test_a_large_unlike_fleet_gets_a_chain_with_a_bound(seed: int) -> None:
 
 
 def test_a_model_too_large_is_refused_with_room_needed_and_available() -> None:
-    problem = LatencyProblem(
-        block_s=np.ones((2, 4)),
-        hop_s=np.ones((2, 2)),
-        memory_bytes=np.array([1_900_000_000, 1_000_000_000]),
-        block_bytes=np.full(4, 1_000_000_000),
-        starter=0,
-    )
     with pytest.raises(PlacementError, match=r"throughput partition.*needs 4 GB.*at most 2 of the 4"):
-        throughput(problem)
+        throughput(TOO_LARGE)
 
 
 def test_messages_that_occupy_the_processor_can_make_one_device_the_best() -> None:

@@ -24,6 +24,7 @@ REQUESTS = pd.DataFrame(
         "n_output_tokens": [3, 3, 1, 2, 4, 4],
         "n_emitted_tokens": [3, 3, 1, 2, 0, 1],
         "outcome": pd.Categorical(["completed"] * 4 + ["failed", "censored"]),
+        "reason": pd.Categorical([None] * 4 + ["memory", None]),
     }
 )
 EMITS = [
@@ -67,9 +68,9 @@ def blocks(size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield np.array(ids), np.array(instants_s)
 
 
-def summary(**options: object) -> Summary:
+def summary(requests: pd.DataFrame = REQUESTS, **options: object) -> Summary:
     given = {"strategy": "s", "replication": 0, "warmup_s": WARMUP_S} | options
-    return summarise(REQUESTS, DEVICES, blocks(4), **given)
+    return summarise(requests, DEVICES, blocks(4), **given)
 
 
 def test_latencies_are_those_of_completed_requests_that_arrived_after_the_warm_up() -> None:
@@ -109,6 +110,13 @@ def test_throughputs_count_what_happens_in_the_window_whoever_asked() -> None:
 def test_outcomes_are_counted_apart_and_by_arrival_after_the_warm_up() -> None:
     assert summary().outcomes == Outcomes(completed=3, failed=1, censored=1)
     assert summary(warmup_s=0.0).outcomes == Outcomes(completed=4, failed=1, censored=1)
+
+
+def test_a_censored_request_with_a_reason_was_stuck() -> None:
+    assert summary().n_stuck == 0  # the failed one's reason is its own affair
+    stuck = REQUESTS.assign(reason=[None] * 4 + ["memory", "deadlock"])
+    assert summary(requests=stuck).n_stuck == 1
+    assert summary(requests=stuck, warmup_s=28.5).n_stuck == 0
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.world import Endpoint, Link, World
 from edgesim.errors import PlacementError
+from edgesim.model.architecture import Slice
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload
 from edgesim.strategies.pipeline import Pipeline
@@ -53,6 +54,19 @@ def test_partitions_are_laid_out_in_the_order_of_the_devices(
     options: dict[str, object], expected: list[tuple[str, int]]
 ) -> None:
     assert counts(place(Pipeline(**options), linked(1.0, 1.0, 1.0))) == expected
+
+
+def test_even_fit_gives_what_has_no_room_to_the_others_equally() -> None:
+    block_bytes = model(N_BLOCKS).weight_bytes(Slice(0, 1))
+    kv_bytes = model(N_BLOCKS).kv_bytes_per_token()
+    there = linked(1.0, 1.0, 1.0)
+    small = replace(there.devices["d-1"], memory_bytes=block_bytes + 10 * kv_bytes)
+    there = replace(there, devices={**there.devices, "d-1": small})
+    even_fit = Pipeline(partition="even-fit", starter="d-0")
+    assert counts(place(even_fit, linked(1.0, 1.0, 1.0))) == [("d-0", 2), ("d-1", 2), ("d-2", 2)]
+    assert counts(place(even_fit, there)) == [("d-0", 3), ("d-1", 1), ("d-2", 2)]
+    with pytest.raises(PlacementError, match="of weights, and has"):
+        place(Pipeline(partition="even", starter="d-0"), there)
 
 
 def test_latency_takes_the_fastest_device_where_links_cost_next_to_nothing() -> None:
@@ -181,6 +195,18 @@ def test_memory_is_checked_for_every_strategy() -> None:
     )  # no room for a cache
     with pytest.raises(PlacementError, match="'d-0' would hold"):
         check_memory(Local().place(there.model, Fleet.of(there)), there.model, Fleet.of(there))
+
+
+def test_a_placement_on_what_does_not_compute_is_told() -> None:
+    """A name that nothing has, with the nearest one that computes; and a switch."""
+    there = linked(1.0, 1.0)
+    switch = replace(there.devices["d-1"], timing=None)
+    there = replace(there, devices=there.devices | {"d-1": switch})
+    fleet = Fleet.of(there)
+    with pytest.raises(PlacementError, match=r"names 'd-00', which computes nothing here.*'d-0'"):
+        check_memory(Placement((Stage("d-00", there.model.whole),)), there.model, fleet)
+    with pytest.raises(PlacementError, match="names 'd-1', which computes nothing here"):
+        check_memory(Placement((Stage("d-1", there.model.whole),)), there.model, fleet)
 
 
 def test_a_block_given_twice_to_one_device_is_told() -> None:

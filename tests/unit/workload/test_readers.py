@@ -239,6 +239,11 @@ def test_a_broken_sample_is_refused_with_its_line(name: str, written: Callable[.
         (b" \n\n", "empty; expected recorded requests"),
         (b"when,what\n1,2\n", ":1: found a header with the columns when, what; expected one of: Azure"),
         (b'{"when": 1}\n', ":1: found an object with the keys when; expected one of"),
+        (
+            b'{"timestamp": 1' + b"0" * 400 + b', "input_length": 1, "output_length": 1}\n',
+            ":1: 'timestamp': found 1000000000000000000000000000000000000000, too large a number",
+        ),
+        (b'{"timestamp": 1' + b"0" * 5000 + b"}\n", ":1: no JSON: a number too long to read"),
         (b"[]", ":1: found a list whose first item has the keys none; expected one of"),
         (b'[{"text": "x"}]', ":1: found a list whose first item has the keys text; expected one of"),
         (b"[1, 2", ":1: found a list whose first item has the keys none"),

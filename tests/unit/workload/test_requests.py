@@ -13,6 +13,7 @@ from scipy import stats
 from edgesim.errors import InputError
 from edgesim.rng import Streams
 from edgesim.workload.arrivals import Deterministic, Poisson
+from edgesim.workload.bounded import MOST_REQUESTS
 from edgesim.workload.lengths import Fixed, Lognormal, Uniform
 from edgesim.workload.requests import Extent, Request, Typical, Workload
 
@@ -114,7 +115,21 @@ def test_arrivals_and_lengths_are_independent() -> None:
 def test_n_requests_ends_an_endless_workload() -> None:
     endless = replace(CHAT, horizon_s=None, n_requests=17)
     assert sum(1 for _ in endless.requests(Streams(1))) == 17
-    assert sum(1 for _ in replace(CHAT, n_requests=10**9).requests(Streams(1))) > 9000
+    assert sum(1 for _ in replace(CHAT, n_requests=MOST_REQUESTS).requests(Streams(1))) > 9000
+
+
+def test_more_requests_than_anybody_can_wait_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once where the number is given; where a horizon gives it, as soon as they have been counted."""
+    with pytest.raises(InputError, match=r"n_requests is 100000000; expected 1 to 10,000,000.*replications"):
+        replace(CHAT, n_requests=10**8)
+    n_requests = CHAT.extent(Streams(1)).n_requests
+    monkeypatch.setattr("edgesim.workload.requests.MOST_REQUESTS", n_requests)
+    assert CHAT.extent(Streams(1)).n_requests == n_requests
+    monkeypatch.setattr("edgesim.workload.requests.MOST_REQUESTS", n_requests - 1)
+    with pytest.raises(
+        InputError, match=r"more than [\d,]+ requests in one replication.*shorten the horizon"
+    ):
+        CHAT.extent(Streams(1))
 
 
 def test_reading_needs_no_memory_per_request() -> None:

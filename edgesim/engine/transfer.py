@@ -1,0 +1,90 @@
+"""A message on the air, as the band that it shares sees it."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from edgesim.engine.medium import RadioChannel
+from edgesim.radio.link import LinkState
+
+__all__ = ["Carrier", "Transfer"]
+
+
+class Carrier(Protocol):
+    """Who a transfer belongs to, and hears of what becomes of it."""
+
+    channel: RadioChannel
+    sender: str
+    is_uplink: bool
+
+    def in_reach(self, transfer: Transfer) -> None:
+        """Hear that a transfer is in reach for the first time: its blocks are cut, their fates drawn."""
+        ...
+
+    def sent(self, transfer: Transfer) -> None:
+        """Hear that a transfer's last bit has left."""
+        ...
+
+    def given_up(self, transfer: Transfer) -> None:
+        """Hear that a transfer has waited too long for a link that is out of reach."""
+        ...
+
+    def not_alone(self, transfer: Transfer) -> None:
+        """Hear that a transfer that was to be alone has got company: its end is open again."""
+        ...
+
+
+class Transfer:
+    """A message on the air.
+
+    Attributes
+    ----------
+    left_bits
+        What is still to be sent, repetitions included.
+    is_begun
+        Whether it has been in reach, so that its blocks are cut.
+    state
+        Its channel over the band that it has.
+    band_share, interference_w
+        What the state was looked at with.
+    tx_s, rx_s
+        How long sender and receiver have been active for it.
+    tx_share, rx_share
+        For which share of time they are at present.
+    """
+
+    __slots__ = (
+        "band_share",
+        "carrier",
+        "ends_at_s",
+        "interference_w",
+        "is_begun",
+        "left_bits",
+        "rate_bps",
+        "rx_s",
+        "rx_share",
+        "stalled_at_s",
+        "state",
+        "tx_s",
+        "tx_share",
+    )
+
+    state: LinkState
+
+    def __init__(self, carrier: Carrier) -> None:
+        self.carrier = carrier
+        self.left_bits = 0.0
+        self.is_begun = False
+        self.band_share = 1.0
+        self.interference_w = 0.0
+        self.rate_bps = 0.0
+        self.ends_at_s = math.inf
+        self.stalled_at_s: float | None = None
+        self.tx_s = self.rx_s = 0.0
+        self.tx_share = self.rx_share = 0.0
+
+    def give_time(self, share: float) -> None:
+        """Give it the band that it was looked at with, for a share of time; out of reach, it has none."""
+        self.rate_bps = self.state.rate_bps * share
+        self.tx_share = self.rx_share = share if self.rate_bps > 0.0 else 0.0

@@ -1,0 +1,347 @@
+"""A radio link from end to end: what it receives, and what its air interface makes of that, at any instant.
+
+Everything here is a pure function of time. What is kept between calls is a memory of what has been evaluated,
+never a state: a link asked twice, or in another order, or by another strategy, gives the same answer.
+
+Uplink and downlink differ in power and noise figure, and in how a share of the band is used. A terminal puts
+its whole power into its share (the uplink's power concentrates, so a narrow share has a better ratio); a
+station spreads its power over the band (the downlink's splits, so the ratio does not depend on the share).
+Noise and interference scale with the share in both.
+
+Not modelled: frequency selectivity within the band and scheduling over it, power control (terminals send at
+full power), beams, and a station's sectors.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from edgesim.errors import InputError
+from edgesim.radio.air_interface import OUT_OF_REACH, AirInterface, Grant
+from edgesim.radio.fading import Fading
+from edgesim.radio.large_scale import LargeScale
+from edgesim.radio.noise import thermal_noise_w
+from edgesim.rng import keyed_normals, keyed_uniforms
+from edgesim.units import db_to_linear, dbm_to_w, linear_to_db
+
+__all__ = ["Estimation", "LinkReport", "LinkState", "RadioLink", "Transceiver", "goodput"]
+
+N_NOMINAL = 256
+_NOMINAL_KEY = 0x6E6F6D696E616C  # the same draws for every link: nominal rates compare links, not luck
+_NARROWEST = 1.0 / 64.0
+_LINEAR_FROM = 1.5  # bit/s/Hz from which half the band at twice the ratio cannot carry more
+
+
+class LinkState(NamedTuple):
+    """A direction of a link at an instant."""
+
+    sinr: float
+    """True ratio of signal to interference and noise over the share of the band, linear."""
+    sinr_estimate: float
+    """The ratio that the transmitter believes in, and decides on."""
+    grant: Grant
+    rate_bps: float
+    """Gross rate over the share of the band: retransmissions are not taken off. 0 where out of reach."""
+    errors: tuple[float, ...]
+    """Probability that each attempt of a block fails, given that all before it have."""
+    until_s: float
+    """Instant up to which all this holds."""
+
+
+class Estimation(Protocol):
+    """What the transmitter knows of the fading: its estimate of the gain, and until when it stays that."""
+
+    def estimate(self, at_s: float) -> float:
+        """Estimated power gain at an instant, linear."""
+        ...
+
+    def until_s(self, at_s: float) -> float:
+        """When the estimate next changes, later than the instant."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transceiver:
+    """The radio of a device: what it sends with and how well it hears.
+
+    Parameters
+    ----------
+    power_dbm
+        Transmit power, over the whole band.
+    gain_dbi
+        Antenna gain, the same in all directions; cable losses are negative gain.
+    noise_figure_db
+        What the receiver adds to thermal noise.
+    """
+
+    power_dbm: float
+    gain_dbi: float = 0.0
+    noise_figure_db: float = 0.0
+
+
+class LinkReport(NamedTuple):
+    """A link at an instant, as its inspector prints it; decibels where the field uses them."""
+
+    at_s: float
+    distance_m: float
+    is_los: bool
+    path_loss_db: float
+    shadowing_db: float
+    fading_db: float
+    received_dbm: float
+    sinr_db: float
+    sinr_estimate_db: float
+    mcs: int
+    bler: float
+    rate_bps: float
+    goodput_bps: float
+
+
+class RadioLink:
+    """A terminal, a station, and the channel between them.
+
+    Parameters
+    ----------
+    large_scale
+        Path loss and shadowing over time.
+    terminal, station
+        The radios at the two ends.
+    air
+        From ratios to rates and errors.
+    bandwidth_hz
+        Width of the band, of either direction unless ``uplink_bandwidth_hz`` tells otherwise.
+    fading
+        Small-scale gain over time, with mean 1; of either direction unless ``uplink_fading`` is given. A
+        channel on one carrier (TDD, Wi-Fi) is reciprocal: one fading. Two carriers (FDD) fade independently.
+    csi, uplink_csi
+        What the transmitter knows of that fading; None: all of it, at once.
+    outer_offset_db
+        Taken off the estimate before a scheme is chosen: where an outer loop has settled.
+    """
+
+    def __init__(
+        self,
+        large_scale: LargeScale,
+        *,
+        terminal: Transceiver,
+        station: Transceiver,
+        air: AirInterface,
+        bandwidth_hz: float,
+        fading: Fading,
+        uplink_bandwidth_hz: float | None = None,
+        uplink_fading: Fading | None = None,
+        csi: Estimation | None = None,
+        uplink_csi: Estimation | None = None,
+        outer_offset_db: float = 0.0,
+    ) -> None:
+        if not bandwidth_hz > 0:
+            raise InputError(f"radio: bandwidth is {bandwidth_hz:g} Hz; expected more than 0: correct it")
+        self.large_scale = large_scale
+        self.terminal, self.station, self.air = terminal, station, air
+        antennas_db = terminal.gain_dbi + station.gain_dbi
+        backoff = db_to_linear(-outer_offset_db)
+        up_hz = bandwidth_hz if uplink_bandwidth_hz is None else uplink_bandwidth_hz
+        both_fade_alike = uplink_fading is None
+        self._down = _Direction(
+            self, station, terminal, antennas_db, bandwidth_hz, fading, csi, backoff, False
+        )
+        up_fading = fading if uplink_fading is None else uplink_fading
+        up_csi = csi if uplink_csi is None and both_fade_alike else uplink_csi
+        self._up = _Direction(self, terminal, station, antennas_db, up_hz, up_fading, up_csi, backoff, True)
+
+    def bandwidth_hz(self, *, uplink: bool) -> float:
+        """Width of the band in a direction."""
+        return (self._up if uplink else self._down).bandwidth_hz
+
+    def state(
+        self, at_s: float, *, uplink: bool, band_share: float = 1.0, interference_w: float = 0.0
+    ) -> LinkState:
+        """A direction's state at an instant.
+
+        Parameters
+        ----------
+        uplink
+            Whether the terminal sends.
+        band_share
+            Share of the band that the transmission has.
+        interference_w
+            Power received from others over the whole band.
+        """
+        return (self._up if uplink else self._down).state(at_s, band_share, interference_w)
+
+    def gain(self, at_s: float, *, uplink: bool) -> float:
+        """Power gain of the channel at an instant: antennas, path, shadowing and fading; linear."""
+        return (self._up if uplink else self._down).gain(at_s)
+
+    def received_w(self, at_s: float, *, uplink: bool) -> float:
+        """Power that arrives at an instant, sent with all power over the whole band."""
+        direction = self._up if uplink else self._down
+        return direction.power_w * direction.gain(at_s)
+
+    def mean_received_dbm(self, at_s: float, *, uplink: bool = False) -> float:
+        """Power that arrives on average over fading: what handover measures."""
+        direction = self._up if uplink else self._down
+        return direction.power_dbm + direction.antennas_db - self.large_scale.at(at_s).total_db
+
+    def mean_received_w(self, at_s: float, *, uplink: bool) -> float:
+        """The same in watts: what disturbs others."""
+        direction = self._up if uplink else self._down
+        return direction.power_w * direction.mean_gain(at_s)
+
+    def until_s(self, at_s: float, *, uplink: bool) -> float:
+        """When the channel's gain next changes."""
+        return (self._up if uplink else self._down).until_s(at_s)
+
+    def mean_goodput_bps(self, *, uplink: bool, at_s: float = 0.0) -> float:
+        """Goodput with the band to itself, on average over fading, for the large scale at an instant.
+
+        The average is over a fixed set of draws of the fading's law, the same for every link. A planner may
+        count on it; what a run meets differs with fading, movement, sharing and interference.
+        """
+        return (self._up if uplink else self._down).mean_goodput_bps(at_s)
+
+    def report(self, at_s: float, *, uplink: bool, interference_w: float = 0.0) -> LinkReport:
+        """A direction at an instant, in the field's words."""
+        direction = self._up if uplink else self._down
+        loss, state = self.large_scale.at(at_s), direction.state(at_s, 1.0, interference_w)
+        return LinkReport(
+            at_s=at_s,
+            distance_m=loss.distance_m,
+            is_los=loss.is_los,
+            path_loss_db=loss.path_loss_db,
+            shadowing_db=loss.shadowing_db,
+            fading_db=_db(direction.fading.gain(at_s)),
+            received_dbm=_db(direction.power_w * direction.gain(at_s)) + 30.0,
+            sinr_db=_db(state.sinr),
+            sinr_estimate_db=_db(state.sinr_estimate),
+            mcs=state.grant.mcs,
+            bler=state.errors[0],
+            rate_bps=state.rate_bps,
+            goodput_bps=goodput(state.rate_bps, state.errors),
+        )
+
+
+class _Direction:
+    """One direction of a link: its numbers made ready, and the last states kept."""
+
+    __slots__ = (
+        "_backoff",
+        "_csi",
+        "_from_s",
+        "_link",
+        "_noise_w",
+        "_states",
+        "_until_s",
+        "_uplink",
+        "antennas_db",
+        "bandwidth_hz",
+        "fading",
+        "power_dbm",
+        "power_w",
+    )
+
+    def __init__(
+        self,
+        link: RadioLink,
+        sender: Transceiver,
+        receiver: Transceiver,
+        antennas_db: float,
+        bandwidth_hz: float,
+        fading: Fading,
+        csi: Estimation | None,
+        backoff: float,
+        uplink: bool,
+    ) -> None:
+        self._link, self.fading, self._csi = link, fading, csi
+        self.power_dbm, self.antennas_db, self.bandwidth_hz = sender.power_dbm, antennas_db, bandwidth_hz
+        self.power_w = dbm_to_w(sender.power_dbm)
+        self._noise_w = thermal_noise_w(bandwidth_hz, receiver.noise_figure_db)
+        self._backoff, self._uplink = backoff, uplink
+        self._states: dict[tuple[float, float], LinkState] = {}
+        self._from_s, self._until_s = math.inf, -math.inf
+
+    def mean_gain(self, at_s: float) -> float:
+        """Large-scale gain with both antennas, linear."""
+        loss = self._link.large_scale.at(at_s)
+        return float(10.0 ** (0.1 * (self.antennas_db - loss.total_db)))
+
+    def gain(self, at_s: float) -> float:
+        return self.mean_gain(at_s) * self.fading.gain(at_s)
+
+    def until_s(self, at_s: float) -> float:
+        until_s = min(self.fading.until_s(at_s), self._link.large_scale.at(at_s).until_s)
+        return until_s if self._csi is None else min(until_s, self._csi.until_s(at_s))
+
+    def state(self, at_s: float, band_share: float, interference_w: float) -> LinkState:
+        if self._from_s <= at_s < self._until_s:
+            kept = self._states.get((band_share, interference_w))
+            if kept is not None:
+                return kept
+        else:  # the channel has changed
+            self._from_s, self._until_s = at_s, self.until_s(at_s)
+            self._states = {}
+        fading, mean_gain = self.fading.gain(at_s), self.mean_gain(at_s)
+        mean = self.power_w * mean_gain / (self._noise_w + interference_w)
+        if self._uplink:
+            mean /= band_share
+        estimate = fading if self._csi is None else self._csi.estimate(at_s)
+        state = self._adapted(mean * fading, mean * estimate, band_share, self._until_s)
+        self._states[band_share, interference_w] = state
+        return state
+
+    def _adapted(self, sinr: float, estimate: float, band_share: float, until_s: float) -> LinkState:
+        """Adapt the link to an estimate; a weak terminal narrows its share for as long as that pays."""
+        air, bandwidth_hz = self._link.air, band_share * self.bandwidth_hz
+        trusted = estimate * self._backoff
+        grant, used = air.grant(trusted, bandwidth_hz), 1.0
+        takes_whole_band = getattr(air, "takes_whole_band", False)
+        if self._uplink and grant.efficiency < _LINEAR_FROM and not takes_whole_band:
+            narrow = 0.5
+            while narrow >= _NARROWEST:
+                other = air.grant(trusted / narrow, bandwidth_hz * narrow)
+                if other.efficiency * narrow > grant.efficiency * used:
+                    grant, used = other, narrow
+                elif grant.mcs >= 0:
+                    break
+                narrow *= 0.5
+        if grant.mcs < 0:
+            return LinkState(sinr, estimate, OUT_OF_REACH, 0.0, (1.0,), until_s)
+        rate_bps = grant.efficiency * bandwidth_hz * used
+        errors = air.errors(grant, sinr / used)
+        return LinkState(sinr / used, estimate / used, grant, rate_bps, errors, until_s)
+
+    def mean_goodput_bps(self, at_s: float) -> float:
+        mean = self.power_w * self.mean_gain(at_s) / self._noise_w
+        states = [self._adapted(mean * gain, mean * gain, 1.0, math.inf) for gain in self._nominal_gains()]
+        return math.fsum(goodput(state.rate_bps, state.errors) for state in states) / len(states)
+
+    def _nominal_gains(self) -> list[float]:
+        law = getattr(self.fading, "law", None)
+        if law is None:
+            return [1.0]
+        counters = np.arange(N_NOMINAL)
+        parts = keyed_normals(_NOMINAL_KEY, np.arange(2 * N_NOMINAL)) * math.sqrt(0.5)
+        direct_rad = 2.0 * math.pi * keyed_uniforms(_NOMINAL_KEY + 1, counters)
+        gains = law.gains(parts[:N_NOMINAL], parts[N_NOMINAL:], direct_rad)
+        return [float(gain) for gain in gains]
+
+
+def goodput(rate_bps: float, errors: tuple[float, ...]) -> float:
+    """Delivered bits per second at a gross rate: blocks that arrive, over attempts that they take.
+
+    With M attempts whose conditional error probabilities are p1, …, pM, a block is sent
+    1 + p1 + p1 p2 + … times and arrives with probability 1 - p1 p2 … pM.
+    """
+    undelivered, n_attempts = 1.0, 0.0
+    for error in errors:
+        n_attempts += undelivered
+        undelivered *= error
+    return rate_bps * (1.0 - undelivered) / n_attempts
+
+
+def _db(ratio: float) -> float:
+    return float(linear_to_db(ratio)) if ratio > 0 else -math.inf
