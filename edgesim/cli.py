@@ -92,8 +92,10 @@ def run(
     with _progress(notes) as tell:
         prepared = runner.prepare(asked, only=strategy or (), refresh=refresh, measuring=tell)
     if prepared.profile is not None:
-        notes.print(_profile_line(prepared.profile), style="dim", markup=False)
+        notes.print(f"profile: {_profile_line(prepared.profile)}", style="dim", markup=False)
         _warn_of_noise(notes, prepared.profile)
+    for name, own in prepared.profiles.own.items():
+        notes.print(f"{name} as measured: {_profile_line(own)}", style="dim", markup=False)
     for label, placement in prepared.placements.items():
         if placement.remark:
             notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
@@ -107,6 +109,14 @@ def run(
         _console().print(ComparisonTable(compared, about(trace)))
         if metrics:
             _console().print(MetricsTable(compared))
+    empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
+    if empty and asked.warmup_s:
+        notes.print(
+            f"nothing to report of {', '.join(empty)}: no request arrived after the warm-up of "
+            f"{asked.warmup_s:g} s; shorten it, or let more arrive",
+            style="yellow",
+            markup=False,
+        )
     notes.print(f"trace: {folder}", style="dim", markup=False)
 
 
@@ -117,6 +127,7 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     Nothing is measured: without a profile at hand, planners go by the device kinds' ceilings.
     """
     from edgesim import runner
+    from edgesim.scenario.build import kinds_used
 
     asked = _load(scenario, set_)
     prepared = runner.prepare(asked, measure=False)
@@ -137,7 +148,13 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     for label, placement in prepared.placements.items():
         if placement.remark:
             console.print(f"{label}: {placement.remark}", markup=False, soft_wrap=True)
-    if prepared.profile is None and asked.profile.use != "analytic":
+    for name, own in prepared.profiles.own.items():
+        console.print(f"{name} as measured: {_profile_line(own)}", markup=False, soft_wrap=True)
+    if (
+        prepared.profile is None
+        and asked.profile.use != "analytic"
+        and kinds_used(asked).keys() - prepared.profiles.own
+    ):
         console.print("no profile is at hand yet, so planners went by the kinds' ceilings", style="dim")
 
 
@@ -157,15 +174,27 @@ def profile(
     budget: Annotated[str, typer.Option(help="How long to measure, such as '60 s'.")] = "60 s",
     max_prompt: Annotated[int, typer.Option(help="Longest prompt to cover.", min=1)] = 256,
     max_context: Annotated[int, typer.Option(help="Longest context to cover.", min=1)] = 512,
-    batch: Annotated[list[int] | None, typer.Option(help="Batch size to cover; repeatable.", min=1)] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Sequences in a decoding step to cover; repeatable.", min=1)
+    ] = None,
+    prefill_batch: Annotated[
+        list[int] | None,
+        typer.Option(help="Prompts in one pass to cover, as in static batching; repeatable.", min=1),
+    ] = None,
     shard: Annotated[
         list[int] | None,
         typer.Option(help="Cut blocks into so many tensor shards and time one, too; repeatable.", min=1),
     ] = None,
+    kind: Annotated[
+        str, typer.Option(help="Device kind that this machine is of; written into the profile's file.")
+    ] = "",
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time the parts of a model on this machine, by real forward passes."""
+    """Time the parts of a model on this machine, by real forward passes.
+
+    A file with a --kind is used as measured by every scenario that has it in its 'profiles'.
+    """
     from edgesim.measure.cache import ensure_profile
     from edgesim.measure.grid import Grid
     from edgesim.scenario.check import named_architecture
@@ -177,7 +206,15 @@ def profile(
         raise InputError(f"--budget: {error}") from None
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     architecture = named_architecture(model, dtype=dtype)
-    grid = Grid.covering(max_prompt, max_context, tuple(batch or (1,)), tuple(shard or (1,)))
+    if kind and output is None:
+        raise InputError("--kind: it is written into the saved file alone; say where with --output FILE")
+    grid = Grid.covering(
+        max_prompt,
+        max_context,
+        tuple({1, *(batch or ())}),
+        tuple(shard or (1,)),
+        tuple({1, *(prefill_batch or ())}),
+    )
     with _progress(notes) as tell:
         measured = ensure_profile(
             architecture,
@@ -190,7 +227,7 @@ def profile(
         )
     if output is not None:
         with _writing(output):
-            measured.save(output)
+            measured.stamped(kind).save(output)
         notes.print(f"saved as {output}", style="dim", markup=False)
     _print_profile(_console(), measured)
     _warn_of_noise(notes, measured)
@@ -246,14 +283,81 @@ def calibrate(
         notes.print(f"written to {output}", style="dim", markup=False)
 
 
+@app.command()
+def link(
+    scenario: ScenarioName,
+    between: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--between", metavar="A B", help="The two ends of one link; all of them if not given."),
+    ] = None,
+    replication: Annotated[int, typer.Option(min=0, help="Whose channel to look at.")] = 0,
+    from_: Annotated[str, typer.Option("--from", help="First instant.")] = "0 s",
+    until: Annotated[str, typer.Option(help="Last instant.")] = "10 s",
+    every: Annotated[str, typer.Option(help="Time between looks.")] = "50 ms",
+    plot: Annotated[Path | None, typer.Option(help="Draw it into this file (.png, .pdf, .svg).")] = None,
+    set_: Overrides = None,
+) -> None:
+    """Show what a scenario's radio links do: distance, path loss, SNR, scheme, errors, rate and goodput.
+
+    What is shown is the channel with nobody else on the air: the same that every strategy meets. With
+    --between, the link's budget at the first instant comes before its course over time.
+    """
+    from edgesim.report.link import directions, link_table, links_table, seen
+    from edgesim.report.link_budget import budget_table
+    from edgesim.scenario.inspection import radio_links
+
+    asked = _load(scenario, set_)
+    instants = {
+        name: _seconds(f"--{name}", text)
+        for name, text in (("from", from_), ("until", until), ("every", every))
+    }
+    if not 0 <= instants["from"] <= instants["until"] or not instants["every"] > 0:
+        raise InputError(
+            "edgesim link: expected --from at 0 s or later, --until no earlier, and a time above 0 in "
+            f"--every; got {from_}, {until} and {every}"
+        )
+    if (instants["until"] - instants["from"]) / instants["every"] > 1e6:
+        raise InputError("edgesim link: more than a million looks; make --every longer, or the time shorter")
+    looked = [
+        seen(one, from_s=instants["from"], until_s=instants["until"], every_s=instants["every"])
+        for one in directions(radio_links(asked, replication=replication, between=between))
+    ]
+    if plot is not None:
+        from edgesim.report.link_plot import MOST_LINES, plot_links
+
+        plot_links(looked, plot, title=f"{asked.name}, replication {replication}")
+        if len(looked) > MOST_LINES:
+            notes = Console(stderr=True, highlight=False, soft_wrap=True)
+            notes.print(
+                f"the figure shows the first {MOST_LINES} of {len(looked)} directions; choose by --between"
+            )
+    console = _console()
+    if between is None:
+        console.print(links_table(looked))
+    else:
+        for up, down in zip(looked[::2], looked[1::2], strict=True):
+            console.print(budget_table([up.direction, down.direction], instants["from"]))
+            for one in (up, down):
+                console.print(f"\n{one.direction.name}", style="bold", markup=False)
+                console.print(link_table(one))
+
+
 @app.command("list")
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="[strategies|devices|models|scenarios]", help="What to list.")
+        str,
+        typer.Argument(metavar="[strategies|devices|models|profiles|radios|scenarios]", help="What to list."),
     ] = "strategies",
 ) -> None:
     """List what scenarios can name."""
-    listings = {"strategies": _strategies, "devices": _devices, "models": _models, "scenarios": _scenarios}
+    listings = {
+        "strategies": _strategies,
+        "devices": _devices,
+        "models": _models,
+        "profiles": _profiles,
+        "radios": _radios,
+        "scenarios": _scenarios,
+    }
     if what not in listings:
         raise InputError(f"edgesim list: {what!r} is not known; expected {', '.join(listings)}")
     _console().print(listings[what]())
@@ -290,6 +394,15 @@ def _writing(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
+def _seconds(option: str, text: str) -> float:
+    from edgesim.units import TIME, UnitError, parse
+
+    try:
+        return parse(text, TIME)
+    except UnitError as error:
+        raise InputError(f"{option}: {error}") from None
+
+
 def _how_many(asked: Scenario, n_requests: int) -> str:
     if asked.workload.users is not None and asked.workload.requests is None:
         return f"as many requests as {n_requests} users are answered"
@@ -299,8 +412,8 @@ def _how_many(asked: Scenario, n_requests: int) -> str:
 def _profile_line(profile: Profile) -> str:
     error = profile.held_out_error
     return (
-        f"profile: {profile.architecture.name} ({profile.architecture.dtype}) on {profile.host['cpu']}, "
-        f"{profile.threads} threads, {profile.measured_at}; held-out error {error.median:.1%} (median), "
+        f"{profile.architecture.name} ({profile.architecture.dtype}) on {profile.where}, "
+        f"{profile.measured_at}; held-out error {error.median:.1%} (median), "
         f"{error.p95:.1%} (p95)"
     )
 
@@ -388,6 +501,49 @@ def _models() -> Table:
             if model.is_causal
             else "–",
             model.family,
+        )
+    return table
+
+
+def _profiles() -> Table:
+    from edgesim.model.shipped import shipped_profiles
+
+    table = _table("profile", "measured on", "threads", "prompt", "context", "batches", "shards", "p95", "on")
+    for name, one in shipped_profiles().items():
+        table.add_row(
+            name,
+            f"{one.kind} ({one.measured_on})" if one.kind else one.measured_on,
+            str(one.threads),
+            str(one.max_prompt),
+            str(one.max_context),
+            _and(one.batches),
+            _and(one.shards),
+            f"{one.p95_error:.1%}",
+            one.measured_at[:10],
+        )
+    return table
+
+
+def _and(counts: tuple[int, ...]) -> str:
+    return ", ".join(map(str, counts)) or "–"
+
+
+def _radios() -> Table:
+    from edgesim.scenario.catalogue import radio_kinds
+
+    table = _table(
+        "radio", "carrier", "bandwidth", "duplex", "access", "power up/down", "propagation", "what it is"
+    )
+    for name, kind in radio_kinds().items():
+        table.add_row(
+            name,
+            f"{kind.carrier_hz.value / 1e9:g} GHz",
+            f"{kind.bandwidth_hz.value / 1e6:g} MHz",
+            kind.duplex if kind.tdd is None else kind.tdd.value,
+            kind.access,
+            f"{kind.terminal.power_dbm.value:g}/{kind.station.power_dbm.value:g} dBm",
+            kind.propagation.model,
+            kind.description,
         )
     return table
 

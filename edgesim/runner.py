@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from os import PathLike
@@ -19,32 +20,22 @@ from threading import Thread
 
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.link import via_of
-from edgesim.engine.serving import ContinuousBatching, Serving, StaticBatching
 from edgesim.engine.simulation import simulate
+from edgesim.engine.stages import check_stages
 from edgesim.engine.world import World
-from edgesim.errors import InputError, PlacementError, ProfileError, ScenarioError
-from edgesim.measure.cache import DEFAULT_BUDGET_S, cached_profile, ensure_profile, profile_path
-from edgesim.measure.grid import Grid
-from edgesim.model.ceilings import Ceilings
-from edgesim.model.profile import Profile, Timing
-from edgesim.model.scaling import AnalyticTiming, ScaledTiming
+from edgesim.errors import InputError, PlacementError, ScenarioError
+from edgesim.model.profile import Profile
 from edgesim.rng import Streams
-from edgesim.scenario.build import build_world, extent, kinds_used, workload
-from edgesim.scenario.check import architecture, profile_file
+from edgesim.scenario.build import build_world, extent, workload
 from edgesim.scenario.contenders import contenders
 from edgesim.scenario.schema import Scenario
+from edgesim.scenario.timings import Measuring, Profiles, check_coverage, find_profiles, timings
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
-from edgesim.trace.writer import PROFILE_FILE, TraceFolder
+from edgesim.trace.writer import OWN_PROFILE_FILE, PROFILE_FILE, TraceFolder
 from edgesim.workload.requests import Demand, Extent
 
 __all__ = ["Measuring", "Prepared", "Ran", "free_folder", "prepare", "run"]
-
-_UNMEASURED_HOST = Ceilings(flop_per_s=1e11, bytes_per_s=1e10, overhead_s=1e-4)
-"""A laptop's order of magnitude, by which `check` places a model on a host that has not been measured."""
-
-Measuring = Callable[[float, float, str], None]
-"""Progress of measuring: seconds done, seconds in all, and what is being measured."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +44,8 @@ class Prepared:
 
     Attributes
     ----------
-    profile
-        Measured compute; None where the scenario asks for formulas alone.
+    profiles
+        Measured compute: what devices are scaled from, and what was measured on them.
     workload
         The scenario's requests; what a file told of them is known by now.
     longest
@@ -66,9 +57,14 @@ class Prepared:
     scenario: Scenario
     workload: Demand
     longest: Extent
-    profile: Profile | None
+    profiles: Profiles
     strategies: Mapping[str, Strategy]
     placements: Mapping[str, Placement]
+
+    @property
+    def profile(self) -> Profile | None:
+        """What devices are scaled from; None where the scenario asks for formulas, or nothing is scaled."""
+        return self.profiles.base
 
 
 @dataclass(frozen=True)
@@ -120,16 +116,14 @@ def prepare(
             f"{scenario.origin.name}: $.warmup: no request arrives after the first "
             f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"
         )
-    profile = _profile(scenario, longest, measure, refresh, measuring)
-    world = build_world(scenario, 0, _timings(scenario, profile), law)
-    for device in world.devices.values():
-        if device.timing is not None:
-            device.timing.check(max_new=_longest_pass(world, longest), max_context=longest.n_tokens - 1)
+    profiles = find_profiles(scenario, longest, measure=measure, refresh=refresh, measuring=measuring)
+    check_coverage(scenario, profiles, longest)
+    world = build_world(scenario, 0, timings(scenario, profiles), law)
     fleet = Fleet.of(world, longest)
     placements = {
         label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()
     }
-    return Prepared(scenario, law, longest, profile, strategies, placements)
+    return Prepared(scenario, law, longest, profiles, strategies, placements)
 
 
 def run(
@@ -159,8 +153,8 @@ def run(
     folder = TraceFolder(out, replace=replace)
     facts = _facts(prepared)
     folder.write_run({**facts, "status": "running"})
-    if prepared.profile is not None:
-        prepared.profile.save(out / PROFILE_FILE)
+    kept = _Kept.of(prepared.profiles)
+    kept.save(prepared.profiles, out)
     tasks = [
         _Task(
             scenario,
@@ -169,13 +163,13 @@ def run(
             prepared.placements[label],
             replication,
             out,
-            has_profile=prepared.profile is not None,
+            kept=kept,
         )
         for replication in range(scenario.replications)
         for label in prepared.strategies
     ]
     began_s = time.perf_counter()
-    for ran in _work(tasks, min(jobs, len(tasks)), prepared.profile):
+    for ran in _work(tasks, min(jobs, len(tasks)), prepared.profiles):
         if told is not None:
             told(ran)
     folder.write_run(
@@ -216,79 +210,43 @@ def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[
     return {label: strategy for label, strategy in strategies.items() if not only or label in only}
 
 
-def _profile(
-    scenario: Scenario, longest: Extent, measure: bool, refresh: bool, measuring: Measuring | None
-) -> Profile | None:
-    if scenario.profile.use == "analytic":
-        return None
-    model = architecture(scenario)
-    file = profile_file(scenario)
-    if file is not None:
-        profile = Profile.load(file)
-        if profile.architecture.digest != model.digest:
-            raise ProfileError(
-                f"{scenario.origin.name}: $.profile: {file} is a profile of {profile.architecture.name} in "
-                f"{profile.architecture.dtype}, the scenario's model is {model.name} in {model.dtype}; "
-                "name a profile of this model, or write auto"
-            )
-        return profile
-    served = {entry.serving.value() for entry in scenario.topology.devices if entry.serving is not None}
-    grid = Grid.covering(
-        longest.n_tokens if any(map(_recomputes, served)) else longest.n_prompt_tokens,
-        longest.n_tokens,
-        _batches(max(map(_largest_batch, served), default=1)),
-    ).within(model)
-    threads = scenario.profile.threads or os.cpu_count() or 1
-    if not measure:
-        return cached_profile(profile_path(model, threads=threads, device="cpu", grid=grid))
-    budget_s = scenario.profile.budget_s or DEFAULT_BUDGET_S
-    return ensure_profile(
-        model, threads=threads, grid=grid, budget_s=budget_s, progress=measuring, refresh=refresh
-    )
-
-
-def _recomputes(serving: Serving | None) -> bool:
-    """Whether a preempted request may have to compute all its tokens in one pass."""
-    return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
-
-
-def _largest_batch(serving: Serving | None) -> int:
-    return serving.max_batch if isinstance(serving, ContinuousBatching | StaticBatching) else 1
-
-
-def _batches(largest: int) -> tuple[int, ...]:
-    """Batch sizes to measure: powers of two up to the largest, and that."""
-    return (*(1 << k for k in range((largest - 1).bit_length())), largest)
-
-
-def _longest_pass(world: World, longest: Extent) -> int:
-    grows = any(_recomputes(device.serving) for device in world.devices.values())
-    return longest.n_tokens if grows else longest.n_prompt_tokens
-
-
-def _timings(scenario: Scenario, profile: Profile | None) -> dict[str, Timing]:
-    """How long the model takes on each device kind: measured there, scaled to it, or by formulas."""
-    model = architecture(scenario)
-    timings: dict[str, Timing] = {}
-    for name, kind in kinds_used(scenario).items():
-        ceilings = kind.ceilings(model.dtype)
-        if profile is None:
-            timings[name] = AnalyticTiming(model, ceilings or _UNMEASURED_HOST)
-        else:
-            timings[name] = profile.timing() if ceilings is None else ScaledTiming(profile, ceilings)
-    return timings
-
-
 def _place(scenario: Scenario, label: str, strategy: Strategy, world: World, fleet: Fleet) -> Placement:
     try:
         placement = strategy.place(world.model, fleet)
         check_memory(placement, world.model, fleet)
+        check_stages(world.model, world.devices, placement.holdings)
     except PlacementError as error:
         raise PlacementError(f"{scenario.origin.name}: strategy {label!r}: {error}") from None
     return placement
 
 
 # --- the run -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Which files of a trace hold the profiles that it was charged with."""
+
+    base: str | None
+    own: Mapping[str, str]
+
+    @classmethod
+    def of(cls, profiles: Profiles) -> _Kept:
+        """Name the files; kinds that share a profile share its file."""
+        own = {name: OWN_PROFILE_FILE.format(own.digest[:16]) for name, own in profiles.own.items()}
+        return cls(None if profiles.base is None else PROFILE_FILE, own)
+
+    def save(self, profiles: Profiles, folder: Path) -> None:
+        """Write them."""
+        if self.base is not None and profiles.base is not None:
+            profiles.base.save(folder / self.base)
+        for name, file in self.own.items():
+            profiles.own[name].save(folder / file)
+
+    def load(self, folder: Path) -> Profiles:
+        """Read them."""
+        base = None if self.base is None else Profile.load(folder / self.base)
+        return Profiles(base, {name: Profile.load(folder / file) for name, file in self.own.items()})
 
 
 @dataclass(frozen=True)
@@ -301,14 +259,18 @@ class _Task:
     placement: Placement
     replication: int
     out: Path
-    has_profile: bool
+    kept: _Kept
 
 
-def _work(tasks: Sequence[_Task], jobs: int, profile: Profile | None) -> Iterator[Ran]:
+def _work(tasks: Sequence[_Task], jobs: int, profiles: Profiles) -> Iterator[Ran]:
     if jobs == 1:
-        timings = _timings(tasks[0].scenario, profile)
-        for task in tasks:
-            yield _simulate(task, timings)
+        charged = timings(tasks[0].scenario, profiles)
+        worlds = groupby(tasks, key=lambda task: task.replication)
+        for replication, own in worlds:
+            # One world for all strategies: what its channels have worked out for one, they have for the next.
+            world = build_world(tasks[0].scenario, replication, charged)
+            for task in own:
+                yield _simulate(task, world)
         return
     # Spawned, not forked: measuring may have left threads behind, and threads do not survive a fork.
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_with_parent)
@@ -328,14 +290,13 @@ def _leave_with_parent() -> None:
 
 
 def _simulate_elsewhere(task: _Task) -> Ran:
-    """Simulate in a worker process, which reads the profile that the trace carries."""
-    profile = Profile.load(task.out / PROFILE_FILE) if task.has_profile else None
-    return _simulate(task, _timings(task.scenario, profile))
+    """Simulate in a worker process, which reads the profiles that the trace carries."""
+    charged = timings(task.scenario, task.kept.load(task.out))
+    return _simulate(task, build_world(task.scenario, task.replication, charged))
 
 
-def _simulate(task: _Task, timings: Mapping[str, Timing]) -> Ran:
+def _simulate(task: _Task, world: World) -> Ran:
     began_s = time.perf_counter()
-    world = build_world(task.scenario, task.replication, timings)
     parts = TraceFolder.reopen(task.out).parts(task.label, task.replication)
     simulate(world, task.strategy, task.placement, task.placement.holdings, parts.write)
     return Ran(task.label, task.replication, time.perf_counter() - began_s)
@@ -346,8 +307,9 @@ def _simulate(task: _Task, timings: Mapping[str, Timing]) -> Ran:
 
 def _facts(prepared: Prepared) -> dict[str, object]:
     """What ``run.json`` tells of the run, whatever its end."""
-    scenario, profile = prepared.scenario, prepared.profile
-    world = build_world(scenario, 0, _timings(scenario, profile), prepared.workload)
+    scenario, profiles = prepared.scenario, prepared.profiles
+    world = build_world(scenario, 0, timings(scenario, profiles), prepared.workload)
+    kept = _Kept.of(profiles)
     objectives = scenario.objectives.values()
     return {
         "name": scenario.name,
@@ -357,28 +319,25 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         "horizon_s": scenario.horizon_s,
         "warmup_s": scenario.warmup_s,
         "objectives": {"ttft_s": objectives.ttft_s, "tpot_s": objectives.tpot_s, "e2e_s": objectives.e2e_s},
-        "model": {"name": world.model.name, "dtype": world.model.dtype, "digest": world.model.digest},
+        "model": {
+            "name": world.model.name,
+            "dtype": world.model.dtype,
+            "bytes_per_weight": world.model.bytes_per_weight,
+            "digest": world.model.digest,
+        },
         "strategies": list(prepared.strategies),
         "options": {label: s.model_dump(mode="json") for label, s in prepared.strategies.items()},
         "placements": {
             label: [{"device": stage.device, "holds": str(stage.part)} for stage in placement.stages]
             for label, placement in prepared.placements.items()
         },
-        "profile": None
-        if profile is None
-        else {
-            "file": PROFILE_FILE,
-            "digest": profile.digest,
-            "measured_at": profile.measured_at,
-            "host": dict(profile.host),
-            "device": profile.device,
-            "threads": profile.threads,
-            "held_out_error": {"median": profile.held_out_error.median, "p95": profile.held_out_error.p95},
-        },
+        "profile": None if profiles.base is None else {"file": kept.base, **profiles.base.facts()},
+        "own_profiles": {name: {"file": kept.own[name], **own.facts()} for name, own in profiles.own.items()},
         "links": {
             via_of(link): {
                 "rate_bps": link.rate_bps if isinstance(link.rate_bps, int | float) else None,
                 "latency_s": link.latency_s,
+                "is_shared": link.radio is not None,
             }
             for link in world.links
         },

@@ -29,11 +29,15 @@ __all__ = [
     "COMPUTE_RATE",
     "DATA_RATE",
     "DATA_SIZE",
+    "DECIBELS",
+    "DECIBELS_ISOTROPIC",
+    "DECIBELS_MILLIWATT",
     "DIMENSIONS",
     "DISTANCE",
     "ENERGY",
     "FREQUENCY",
     "POWER",
+    "SPEED",
     "TIME",
     "Dimension",
     "UnitError",
@@ -93,6 +97,11 @@ BYTE_RATE = Dimension(
 POWER = Dimension("a power", "5 W", "W", ("uW", "µW", "mW", "W", "kW"))
 ENERGY = Dimension("an energy", "40 kJ", "J", ("uJ", "µJ", "mJ", "J", "kJ", "MJ", "Wh", "kWh"))
 DISTANCE = Dimension("a distance", "60 m", "m", ("mm", "cm", "m", "km"))
+SPEED = Dimension("a speed", "1.4 m/s", "m/s", ("m/s", "km/h"))
+# Logarithms are no multiples of one another: each is a dimension of its own, with one unit.
+DECIBELS = Dimension("a ratio in decibels", "9 dB", "dB", ("dB",))
+DECIBELS_MILLIWATT = Dimension("a power in dBm", "23 dBm", "dBm", ("dBm",))
+DECIBELS_ISOTROPIC = Dimension("an antenna gain", "8 dBi", "dBi", ("dBi",))
 COMPUTE_RATE = Dimension(
     "a compute rate", "1.3 TFLOP/s", "FLOP/s", ("FLOP/s", "MFLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s")
 )
@@ -106,6 +115,10 @@ DIMENSIONS = (
     POWER,
     ENERGY,
     DISTANCE,
+    SPEED,
+    DECIBELS,
+    DECIBELS_MILLIWATT,
+    DECIBELS_ISOTROPIC,
     COMPUTE_RATE,
 )
 
@@ -121,6 +134,7 @@ _DEFINITIONS = (
     *("uW = 1e-6 W", "µW = 1e-6 W", "mW = 1e-3 W", "kW = 1e3 W"),
     *("J = W * s", "uJ = 1e-6 J", "µJ = 1e-6 J", "mJ = 1e-3 J", "kJ = 1e3 J", "MJ = 1e6 J"),
     *("Wh = W * h", "kWh = 1e3 Wh"),
+    *("dB = [ratio_level]", "dBm = [power_level]", "dBi = [gain_level]"),
     *("mm = 1e-3 m", "cm = 1e-2 m", "km = 1e3 m"),
     *("MFLOP = 1e6 FLOP", "GFLOP = 1e9 FLOP", "TFLOP = 1e12 FLOP", "PFLOP = 1e15 FLOP"),
 )

@@ -47,7 +47,7 @@ def about(trace: Trace) -> About:
     asked = Objectives(**run["objectives"])
     return About(
         scenario=run["name"],
-        model=f"{run['model']['name']} ({run['model']['dtype']})",
+        model=_model(run["model"]),
         n_devices=run["n_devices"],
         seed=run["seed"],
         warmup_s=run["warmup_s"],
@@ -55,3 +55,9 @@ def about(trace: Trace) -> About:
         objectives=None if asked == Objectives() else asked,
         is_closed=bool(run["workload"].get("arrivals_depend_on_strategy")),
     )
+
+
+def _model(told: dict[str, Any]) -> str:
+    """Name the model with its number format, and the size of its weights where they are quantised."""
+    size = told.get("bytes_per_weight")
+    return f"{told['name']} ({told['dtype']}{'' if size is None else f', {size:g} bytes per weight'})"

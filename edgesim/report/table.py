@@ -168,6 +168,8 @@ def _definitions(comparison: Comparison, about: About, n_left_out: int) -> str:
         notes.append(f"good, met: completed with {asked}, of all requests")
     if any(row.outcomes.censored for row in rows):
         notes.append("cut off: in flight at the end")
+    if stuck := [f"{row.n_stuck} under {row.strategy}" for row in rows if row.n_stuck]:
+        notes.append(f"of these stuck, for nothing was left to happen (a deadlock): {', '.join(stuck)}")
     if about.is_closed and len(rows) > 1:
         notes.append("users wait for answers, so a faster strategy is asked sooner")
     if about.warmup_s:
@@ -297,6 +299,7 @@ def _row_json(row: Row) -> dict[str, Json]:
             "completed": row.outcomes.completed,
             "failed": row.outcomes.failed,
             "censored": row.outcomes.censored,
+            "stuck": row.n_stuck,
         },
         "metrics": _estimates_json(row.estimates),
         "differences": _estimates_json(row.differences),

@@ -9,8 +9,10 @@ from edgesim.engine.world import Device, World
 from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
 from edgesim.rng import Streams
+from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.check import architecture, find_problems, known_kinds, sources
 from edgesim.scenario.demand import demand
+from edgesim.scenario.failures import faults
 from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.problems import ProblemsError
 from edgesim.scenario.schema import Scenario
@@ -18,7 +20,7 @@ from edgesim.scenario.schema_topology import DeviceEntry
 from edgesim.scenario.topology import Layout, Node, lay_out
 from edgesim.workload.requests import Demand, Extent
 
-__all__ = ["build_world", "extent", "kinds_used", "workload"]
+__all__ = ["build_world", "extent", "kinds_used", "timing_name", "workload"]
 
 
 def build_world(
@@ -42,13 +44,18 @@ def build_world(
     """
     layout = _checked_layout(scenario)
     kinds = known_kinds(scenario)
+    air = _air(scenario, layout, replication)
     return World(
         model=architecture(scenario),
         devices={
-            node.id: _device(node, kinds[node.kind], timings[node.kind]) if node.kind else _switch(node)
+            node.id: _device(node, kinds[node.kind], timings[timing_name(node)])
+            if node.kind
+            else _switch(node)
             for node in layout.nodes.values()
         },
-        links=layout.links,
+        links=layout.links + (() if air is None else air.links()),
+        media={} if air is None else air.media(),
+        roaming={} if air is None else air.roaming(),
         workload=law or _workload(scenario, layout),
         seed=scenario.seed,
         replication=replication,
@@ -57,13 +64,38 @@ def build_world(
         queue_limit=scenario.memory.queue_limit,
         patience_s=scenario.memory.patience_s,
         prompt_bytes_per_token=scenario.workload.prompt_bytes_per_token,
+        faults=faults(scenario, layout, replication=replication),
+        retry=None if scenario.retry is None else scenario.retry.value(),
     )
 
 
+def _air(scenario: Scenario, layout: Layout, replication: int) -> Air | None:
+    """The radio links of a replication; None where there are none."""
+    if not layout.air:
+        return None
+    where = tracks(layout, seed=scenario.seed, replication=replication, folder=scenario.origin.folder)
+    return Air(layout, where, seed=scenario.seed, replication=replication)
+
+
 def kinds_used(scenario: Scenario) -> dict[str, DeviceKind]:
-    """Return the device kinds of the scenario's devices by name: those that need a timing."""
+    """Return the device kinds of the scenario's devices by name: those that need a timing.
+
+    Devices whose entry names profiles of their own are a kind by themselves here; see :func:`timing_name`.
+    """
     known, layout = known_kinds(scenario), _checked_layout(scenario)
-    return {node.kind: known[node.kind] for node in layout.nodes.values() if node.kind}
+    used: dict[str, DeviceKind] = {}
+    for node in layout.nodes.values():
+        if node.kind:
+            own = node.entry.profile if node.entry is not None else ()
+            kind = known[node.kind]
+            used[timing_name(node)] = kind.model_copy(update={"profile": own}) if own else kind
+    return used
+
+
+def timing_name(node: Node) -> str:
+    """Under which name a device's timing is asked for: its kind's, or with profiles of its own, one apart."""
+    own = node.entry is not None and node.entry.profile
+    return f"{node.kind} ({node.group})" if own else node.kind
 
 
 def workload(scenario: Scenario) -> Demand:
@@ -150,6 +182,7 @@ def _overridden(device: Device, entry: DeviceEntry) -> Device:
         power=replace(device.power, **power),
         endpoint=replace(device.endpoint, **endpoint),
         serving=None if entry.serving is None else entry.serving.value(),
+        battery=None if entry.battery is None else entry.battery.value(),
     )
 
 

@@ -10,23 +10,28 @@ from edgesim.measure.hub import hub_architecture, is_hub_id
 from edgesim.model.architecture import Architecture
 from edgesim.nearest import suggest
 from edgesim.scenario import catalogue
+from edgesim.scenario.air_checks import air_problems
 from edgesim.scenario.contenders import contenders_or_problems
 from edgesim.scenario.demand import demand
+from edgesim.scenario.failures import fault_problems
 from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.problems import Path, Problem
+from edgesim.scenario.profiles import named_problems
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import Layout, lay_out
 
-__all__ = ["architecture", "find_problems", "known_kinds", "named_architecture", "profile_file", "sources"]
+__all__ = ["architecture", "find_problems", "known_kinds", "named_architecture", "sources"]
 
 
 def find_problems(scenario: Scenario) -> list[Problem]:
     """Return every mistake that the schema alone cannot see, in no particular order."""
     layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
-    problems = [*layout.problems, *_model_problems(scenario), *_profile_problems(scenario)]
+    problems = [*layout.problems, *_model_problems(scenario), *named_problems(scenario)]
     problems += _kind_problems(scenario, layout)
     problems += _source_problems(scenario, layout)
     problems += _workload_problems(scenario)
+    if not layout.problems:
+        problems += [*fault_problems(scenario, layout), *air_problems(scenario, layout)]
     if not scenario.strategies:
         problems.append(Problem(("strategies",), "no strategies; list at least one, such as {use: local}"))
     problems += contenders_or_problems(scenario)[1]
@@ -55,9 +60,10 @@ def architecture(scenario: Scenario) -> Architecture:
     InputError
         If it is neither, or of a family that edgesim does not read.
     """
-    return named_architecture(
+    model = named_architecture(
         scenario.model.architecture, dtype=scenario.model.dtype, folder=scenario.origin.folder
     )
+    return model.quantised(scenario.model.stored_bytes)
 
 
 def named_architecture(name: str, *, dtype: str, folder: FilePath | None = None) -> Architecture:
@@ -82,13 +88,6 @@ def named_architecture(name: str, *, dtype: str, folder: FilePath | None = None)
     raise InputError(
         f"no model '{name}' in the catalogue, and no such folder or file; {suggest(name, models)}"
     )
-
-
-def profile_file(scenario: Scenario) -> FilePath | None:
-    """Where the scenario's saved profile is; None when it names none."""
-    if not scenario.profile.is_file:
-        return None
-    return scenario.origin.folder / FilePath(scenario.profile.use).expanduser()
 
 
 def _model_problems(scenario: Scenario) -> Iterator[Problem]:
@@ -123,16 +122,6 @@ def _encoder_problems(model: Architecture, prompt: int | None, answer: int | Non
         )
 
 
-def _profile_problems(scenario: Scenario) -> Iterator[Problem]:
-    file = profile_file(scenario)
-    if file is not None and not file.exists():
-        yield Problem(
-            ("profile",),
-            f"no profile file '{scenario.profile.use}'; measure one (edgesim profile MODEL -o FILE), or "
-            "write auto or analytic",
-        )
-
-
 def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
     if not layout.device_ids:
         if not layout.problems:
@@ -152,6 +141,8 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             yield Problem(path, f"{of}no device kind '{name}'; {suggest(name, known)} (edgesim list devices)")
             continue
         kind, dtype = known[name], scenario.model.dtype
+        if kind.profile or _names_its_own(scenario, path):
+            continue  # charged as measured, so that ceilings do not matter
         if kind.is_profiled_host and scenario.profile.use == "analytic":
             yield Problem(
                 path, f"'{name}' computes as a measured host does, and profile: analytic measures none"
@@ -160,6 +151,12 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             yield Problem(
                 path, f"kind '{name}' has no compute rate for {dtype}; add one, or choose another dtype"
             )
+
+
+def _names_its_own(scenario: Scenario, path: Path) -> bool:
+    """Whether the entry whose kind stands at a place names profiles of its own."""
+    index = path[2] if path[:2] == ("topology", "devices") else None
+    return isinstance(index, int) and bool(scenario.topology.devices[index].profile)
 
 
 def _workload_problems(scenario: Scenario) -> Iterator[Problem]:

@@ -12,6 +12,8 @@ from edgesim.nearest import suggest
 
 __all__ = ["generate_edges", "generators"]
 
+MOST = 100_000  # of whatever a generator counts: larger graphs are files
+
 _NEVER_OPTIONS = frozenset({"create_using", "backend", "backend_kwargs"})
 """Parameters of networkx's own, which no scenario sets."""
 
@@ -64,6 +66,12 @@ def generate_edges(graph: str, options: dict[str, Any], seed: int) -> tuple[int,
     missing = [p.name for p in parameters if p.default is p.empty and p.name not in options]
     if missing:
         raise ValueError(f"{graph} needs {', '.join(missing)} beside 'graph'")
+    for name, value in options.items():
+        # Numbers given as text would be taken apart: "abc" is three nodes to a generator.
+        if isinstance(value, str) and name in ("n", "m", "k", "h", "r", "d"):
+            raise ValueError(f"{graph}: {name} is {value!r}; expected a number")
+        if isinstance(value, int) and value > MOST and name != "seed":
+            raise ValueError(f"{graph}: {name} is {value}; expected at most {MOST}")
     if "seed" in names:
         options = {"seed": seed % 2**32, **options}  # numpy's legacy generators take no larger seed
     return _number(graph, _call(graph, function, options))

@@ -68,6 +68,8 @@ def _parsed(path: Path, data: bytes) -> Graph:
         raise ValueError(f"{path}:{error.lineno}: no JSON: {error.msg}; {EXPECTED}") from None
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply; {EXPECTED}") from None
+    except LookupError as error:
+        raise ValueError(f"{path}: {error}; save it as UTF-8") from None
 
 
 def _graphml(path: Path, data: bytes) -> Graph:
@@ -89,6 +91,7 @@ def _look_over(path: Path, data: bytes) -> None:
     parser = expat.ParserCreate()
     nodes: set[str] = set()
     ends: dict[str, int] = {}
+    n_graphs = 0
 
     def here(sentence: str) -> ValueError:
         return ValueError(f"{path}:{parser.CurrentLineNumber}: {sentence}")
@@ -104,6 +107,11 @@ def _look_over(path: Path, data: bytes) -> None:
                 if attributes["id"] in nodes:
                     raise here(f"node '{attributes['id']}' is told twice; give each a name of its own")
                 nodes.add(attributes["id"])
+            case "graph":
+                nonlocal n_graphs
+                n_graphs += 1
+                if n_graphs > 1:
+                    raise here("a second or nested graph, which would be left out; keep one")
             case "edge":
                 for key in ("source", "target"):
                     if key not in attributes:

@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 from edgesim.engine.world import Endpoint, Power
 from edgesim.model.ceilings import Ceilings
 from edgesim.scenario.quantities import Bytes, BytesPerSecond, FlopPerSecond, PositiveBytes, Seconds, Watts
-from edgesim.scenario.section import Section, refuse
+from edgesim.scenario.section import Names, Section, refuse
 
 __all__ = ["ComputeFigures", "DeviceKind", "EndpointFigures", "Figure", "PowerFigures"]
 
@@ -67,6 +67,8 @@ class PowerFigures(Section):
     """What sending adds."""
     rx_w: Figure[Watts] = Field(alias="rx")
     """What receiving adds."""
+    radio_idle_w: Figure[Watts] | None = Field(default=None, alias="radio_idle")
+    """What a radio adds that is ready, where `idle` does not have it in."""
 
 
 class EndpointFigures(Section):
@@ -84,7 +86,7 @@ class DeviceKind(Section):
     """A kind of device: memory, ceilings of computing, power, and the cost of messages.
 
     A kind without ``memory_bandwidth``, ``compute`` and ``overhead_per_call`` computes exactly as the machine
-    on which the profile was measured.
+    on which the profile was measured: its own, if it names one in ``profile``.
 
     Not modelled: throttling, clock governors, memory shared with a display.
     """
@@ -104,6 +106,9 @@ class DeviceKind(Section):
     """Achievable compute rates."""
     overhead_s: Figure[Seconds] | None = Field(default=None, alias="overhead_per_call")
     """Fixed cost of calling one component of the model: dispatch and kernel launches."""
+    profile: Names = ()
+    """Profiles measured on such a device, as files or by the names of shipped ones; that of the scenario's
+    model is charged as measured."""
     power: PowerFigures
     """Power draw by state."""
     endpoint: EndpointFigures
@@ -143,6 +148,7 @@ class DeviceKind(Section):
             active_w=power.active_w.value,
             tx_w=power.tx_w.value,
             rx_w=power.rx_w.value,
+            radio_idle_w=0.0 if power.radio_idle_w is None else power.radio_idle_w.value,
         )
 
     def endpoint_values(self) -> Endpoint:

@@ -15,9 +15,14 @@ from edgesim.units import (
     COMPUTE_RATE,
     DATA_RATE,
     DATA_SIZE,
+    DECIBELS,
+    DECIBELS_ISOTROPIC,
+    DECIBELS_MILLIWATT,
     DISTANCE,
+    ENERGY,
     FREQUENCY,
     POWER,
+    SPEED,
     TIME,
     Dimension,
     parse,
@@ -27,11 +32,18 @@ __all__ = [
     "BitsPerSecond",
     "Bytes",
     "BytesPerSecond",
+    "Decibels",
+    "DecibelsIsotropic",
+    "DecibelsMilliwatt",
     "FlopPerSecond",
     "Hertz",
+    "Joules",
     "Metres",
+    "MetresPerSecond",
+    "NonNegativeDecibels",
     "PositiveBytes",
     "PositiveMetres",
+    "PositiveMetresPerSecond",
     "PositiveSeconds",
     "Quantity",
     "Seconds",
@@ -84,3 +96,10 @@ Watts = Annotated[float, Quantity(POWER, "zero or more")]
 Metres = Annotated[float, Quantity(DISTANCE, "any")]
 PositiveMetres = Annotated[float, Quantity(DISTANCE)]
 FlopPerSecond = Annotated[float, Quantity(COMPUTE_RATE)]
+MetresPerSecond = Annotated[float, Quantity(SPEED, "zero or more")]
+PositiveMetresPerSecond = Annotated[float, Quantity(SPEED)]
+Joules = Annotated[float, Quantity(ENERGY)]
+Decibels = Annotated[float, Quantity(DECIBELS, "any")]
+NonNegativeDecibels = Annotated[float, Quantity(DECIBELS, "zero or more")]
+DecibelsMilliwatt = Annotated[float, Quantity(DECIBELS_MILLIWATT, "any")]
+DecibelsIsotropic = Annotated[float, Quantity(DECIBELS_ISOTROPIC, "any")]

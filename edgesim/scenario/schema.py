@@ -13,11 +13,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.engine.world import Objectives
+from edgesim.model.weights import WEIGHT_FORMATS
 from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.quantities import PositiveSeconds, Seconds
+from edgesim.scenario.schema_faults import FaultEntry, RetryEntry
 from edgesim.scenario.schema_topology import Count, Name, Topology
 from edgesim.scenario.schema_workload import WorkloadEntry
-from edgesim.scenario.section import Section, refuse
+from edgesim.scenario.section import Names, Section, refuse
 
 __all__ = [
     "MemoryEntry",
@@ -47,23 +49,41 @@ class ModelEntry(Section):
     file."""
     dtype: Literal["float32", "float16", "bfloat16"] = "bfloat16"
     """Number format of weights, activations and cache."""
+    weights: Literal["q40", "q80", "int8", "int4"] | None = None
+    """Quantised weights: blocks of 32 weights of 4 or 8 bits with a 16-bit scale (`q40`, `q80`), 8 bits with
+    a scale per row (`int8`), or 4 bits in groups of 128 with scale and zero point (`int4`). Activations and
+    cache keep `dtype`. Times are then scaled or analytic, never measured."""
+    bytes_per_weight: Annotated[float, Field(gt=0, le=4)] | None = None
+    """Quantised weights of another kind: the size of one, its share of the scales included."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> ModelEntry:
+        if self.weights is not None and self.bytes_per_weight is not None:
+            refuse("'weights' names a format, and 'bytes_per_weight' says the size itself; give one of them")
+        return self
+
+    @property
+    def stored_bytes(self) -> float | None:
+        """Bytes of one weight where weights are quantised; None where they are in the number format."""
+        return self.bytes_per_weight if self.weights is None else WEIGHT_FORMATS[self.weights]
 
 
 class ProfileEntry(Section):
-    """Where compute times come from; ``auto``, ``analytic`` or a path alone is short for ``{use: ...}``."""
+    """Where compute times come from; a word or a path alone is short for ``{use: ...}``."""
 
     use: str = "auto"
-    """`auto` measures this machine once and keeps the profile; `analytic` measures nothing and charges each
-    kind's roofline; anything else is the path of a saved profile."""
+    """`auto` measures this machine once and keeps the profile; `reference` takes a profile that comes with
+    edgesim; `analytic` charges each kind's roofline; anything else is the path of a saved profile, or the
+    name of a shipped one (`edgesim list profiles`)."""
     threads: Count | None = None
     """Threads to measure with; by default one per core."""
     budget_s: PositiveSeconds | None = Field(default=None, alias="budget")
     """How long measuring may take."""
 
     @property
-    def is_file(self) -> bool:
-        """Whether `use` is the path of a saved profile."""
-        return self.use not in ("auto", "analytic")
+    def is_named(self) -> bool:
+        """Whether `use` is the path of a saved profile, or the name of a shipped one."""
+        return self.use not in ("auto", "analytic", "reference")
 
     @model_validator(mode="before")
     @classmethod
@@ -81,7 +101,9 @@ class ProfileEntry(Section):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Allow the single word, too."""
-        return {"anyOf": [{"type": "string", "examples": ["auto", "analytic"]}, handler(core_schema)]}
+        return {
+            "anyOf": [{"type": "string", "examples": ["auto", "reference", "analytic"]}, handler(core_schema)]
+        }
 
 
 class MemoryEntry(Section):
@@ -147,7 +169,11 @@ class Scenario(Section):
     model: ModelEntry
     """The model that is served."""
     profile: ProfileEntry = ProfileEntry()
-    """Where compute times come from."""
+    """Where compute times come from, of devices that no profile of their own is known of."""
+    profiles: Names = ("profiles",)
+    """Profiles measured on devices (`edgesim profile MODEL --kind KIND -o FILE`): files, and folders of them.
+    One of the scenario's model wins over scaling for the devices of its kind. By default a folder `profiles`
+    beside the scenario, if there is one."""
     topology: Topology
     """Devices and links."""
     kinds: dict[Name, DeviceKind] = Field(default_factory=dict)
@@ -158,6 +184,10 @@ class Scenario(Section):
     """What counts as goodput."""
     memory: MemoryEntry = MemoryEntry()
     """What happens when memory is short."""
+    faults: tuple[FaultEntry, ...] = ()
+    """When devices and links are down."""
+    retry: RetryEntry | None = None
+    """What happens to requests whose work was lost to a failure; they fail if nothing is said."""
     strategies: tuple[StrategyEntry, ...]
     """Strategies to compare; differences are taken to the first."""
 

@@ -8,17 +8,37 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, Serving, StaticBatching
-from edgesim.scenario.quantities import Seconds
+from edgesim.engine.serving import (
+    ContinuousBatching,
+    FirstComeFirstServed,
+    ProcessorSharing,
+    Serving,
+    StaticBatching,
+)
+from edgesim.scenario.quantities import PositiveSeconds, Seconds
 from edgesim.scenario.section import Choice, Section
 
-__all__ = ["ContinuousEntry", "Plain", "ServingChoice", "StaticEntry"]
+__all__ = ["ContinuousEntry", "FifoEntry", "Plain", "ServingChoice", "StaticEntry"]
 
 BatchSize = Annotated[int, Field(strict=True, ge=1, le=4096)]
+QueueLimit = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
 TokenBudget = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 
-class StaticEntry(Section):
+class FifoEntry(Section):
+    """One pass at a time, first come, first served."""
+
+    queue_limit: QueueLimit | None = None
+    """Requests that may wait for their first pass; one more fails."""
+    patience_s: PositiveSeconds | None = Field(default=None, alias="patience")
+    """How long a request waits for its first pass before it fails."""
+
+    def limits(self) -> dict[str, Any]:
+        """Limits to the queue, as every discipline with a queue takes them."""
+        return {"queue_limit": self.queue_limit, "patience_s": self.patience_s}
+
+
+class StaticEntry(FifoEntry):
     """Closed batches: nobody joins until the last of a batch has ended."""
 
     max_batch: BatchSize = 8
@@ -27,11 +47,11 @@ class StaticEntry(Section):
     """How long the first one waits for company."""
 
 
-class ContinuousEntry(Section):
+class ContinuousEntry(FifoEntry):
     """One iteration after another over whoever is there, prompts in chunks."""
 
     max_batch: BatchSize = 16
-    """Requests in an iteration."""
+    """Requests that are served at once; each keeps its place until it ends."""
     max_tokens: TokenBudget = 512
     """Tokens in an iteration, decode steps and prompt chunks together."""
     cache: Literal["grow", "reserve"] = "grow"
@@ -48,7 +68,7 @@ class ServingChoice(Choice):
 
     example: ClassVar[str] = "processor-sharing or {continuous: {max_batch: 16}}"
 
-    fifo: Plain | None = None
+    fifo: FifoEntry | None = None
     """One pass at a time, first come, first served."""
     processor_sharing: Plain | None = Field(default=None, alias="processor-sharing")
     """All passes at once, each at an equal share of the speed."""
@@ -71,12 +91,14 @@ class ServingChoice(Choice):
         return {"anyOf": [words, handler(core_schema)]}
 
     def value(self) -> Serving | None:
-        """Return the discipline as the engine knows it; None is first come, first served."""
+        """Return the discipline as the engine knows it; None is first come, first served, without limits."""
         if self.processor_sharing is not None:
             return ProcessorSharing()
         if self.static is not None:
-            return StaticBatching(self.static.max_batch, self.static.max_wait_s)
+            return StaticBatching(self.static.max_batch, self.static.max_wait_s, **self.static.limits())
         if self.continuous is not None:
             entry = self.continuous
-            return ContinuousBatching(entry.max_batch, entry.max_tokens, entry.cache)
+            return ContinuousBatching(entry.max_batch, entry.max_tokens, entry.cache, **entry.limits())
+        if self.fifo is not None and (self.fifo.queue_limit or self.fifo.patience_s):
+            return FirstComeFirstServed(**self.fifo.limits())
         return None

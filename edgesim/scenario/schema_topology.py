@@ -19,6 +19,16 @@ from edgesim.scenario.quantities import (
     Seconds,
     Watts,
 )
+from edgesim.scenario.schema_faults import BatteryEntry
+from edgesim.scenario.schema_mobility import MobilityChoice
+from edgesim.scenario.schema_radio import (
+    CsiEntry,
+    FadingEntry,
+    HandoverEntry,
+    InterferenceEntry,
+    PropagationEntry,
+    RadioEntry,
+)
 from edgesim.scenario.schema_serving import ServingChoice
 from edgesim.scenario.section import Names, Section, refuse
 
@@ -34,6 +44,7 @@ __all__ = [
     "Name",
     "Place",
     "PowerOverrides",
+    "RecordedEntry",
     "SwitchEntry",
     "Topology",
     "Wired",
@@ -85,6 +96,8 @@ class PowerOverrides(Section):
     """What sending adds."""
     rx_w: Watts | None = Field(default=None, alias="rx")
     """What receiving adds."""
+    radio_idle_w: Watts | None = Field(default=None, alias="radio_idle")
+    """What a radio adds that is ready; nothing by default, where `idle` is taken to have it in."""
 
 
 class EndpointOverrides(Section):
@@ -120,8 +133,20 @@ class DeviceEntry(Section):
     """Power, where it differs from the kind's."""
     endpoint: EndpointOverrides | None = None
     """Cost of messages, where it differs from the kind's."""
+    profile: Names = ()
+    """Profiles measured on this very device, where they are other than its kind's."""
     serving: ServingChoice | None = None
     """How it serves several requests at once; first come, first served if not given."""
+    mobility: MobilityChoice | None = None
+    """How it moves; it stays in its place if not given."""
+    battery: BatteryEntry | None = None
+    """What it runs on; the mains if not given."""
+
+    @model_validator(mode="after")
+    def _stands_or_moves(self) -> DeviceEntry:
+        if self.place is not None and self.mobility is not None:
+            refuse("'place' and 'mobility' exclude each other: where it moves, the model of its way says")
+        return self
 
 
 class SwitchEntry(Section):
@@ -142,8 +167,21 @@ class Wired(Section):
     """Propagation delay one way, after the last bit has left."""
 
 
+class RecordedEntry(Section):
+    """A link whose rate was recorded: a packet-delivery trace of Mahimahi, or CSV with columns t, rate."""
+
+    file: str
+    """Path, from the folder of the scenario; Mahimahi's format, or CSV (.csv) in seconds and bit/s."""
+    latency_s: Seconds = Field(default=0.0, alias="latency")
+    """Propagation delay one way."""
+
+
 class LinkEntry(Section):
     """Links between two groups, or within one.
+
+    Exactly one of `wired`, `radio` and `recorded` says what they are made of. Of radio links, the first group
+    in `between` are the terminals, the second the stations: each station is a cell, whose terminals share
+    the band.
 
     `connect` says which pairs of devices get a link:
 
@@ -156,10 +194,41 @@ class LinkEntry(Section):
 
     between: tuple[str, str]
     """Two groups, devices or switches; the same group twice for links within it."""
-    wired: Wired
-    """What the links are made of."""
+    wired: Wired | None = None
+    """Cables, or what behaves like them."""
+    radio: RadioEntry | None = None
+    """Radio links, by the name of a radio (`edgesim list radios`) or with figures of their own."""
+    recorded: RecordedEntry | None = None
+    """Links whose rate was recorded."""
     connect: Connect = "all"
-    """Which pairs get a link."""
+    """Which pairs get a link. A terminal with radio links to several stations is served by the strongest."""
+    propagation: PropagationEntry | None = None
+    """Of radio links: how signals fade with distance; the radio's own model if not given."""
+    fading: FadingEntry | None = None
+    """Of radio links: small-scale fading; Rician in line of sight and Rayleigh without it if not given."""
+    csi: CsiEntry | None = None
+    """Of radio links: what the transmitter knows of the fading; all of it if not given."""
+    handover: HandoverEntry | None = None
+    """Of radio links to several stations: when terminals change cells; never if not given."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Of radio links under `access: weighted`: part of the band, relative to other entries' terminals."""
+    interference: bool | InterferenceEntry = False
+    """Of radio links: whether the stations of this entry share one channel, so that cells that are active
+    disturb one another."""
+
+    @model_validator(mode="after")
+    def _made_of_one_thing(self) -> LinkEntry:
+        made_of = [name for name in ("wired", "radio", "recorded") if getattr(self, name) is not None]
+        if len(made_of) != 1:
+            refuse(
+                "expected exactly one of wired, radio, recorded, such as 'wired: {rate: 1 Gbit/s}', got "
+                + (" and ".join(made_of) or "none of them")
+            )
+        beside = [n for n in ("propagation", "fading", "csi", "handover") if getattr(self, n) is not None]
+        beside += ["interference"] * bool(self.interference) + ["weight"] * (self.weight != 1.0)
+        if self.radio is None and beside:
+            refuse(f"'{beside[0]}' belongs to radio links; this one is {made_of[0]}")
+        return self
 
 
 class Generate(Section):

@@ -13,6 +13,7 @@ from edgesim.scenario.schema_topology import Count
 from edgesim.scenario.section import Choice, Names, Section, made, refuse
 from edgesim.units import FREQUENCY
 from edgesim.workload.arrivals import Arrivals, Bursts, Deterministic, Gamma, Poisson
+from edgesim.workload.bounded import MOST_REQUESTS
 from edgesim.workload.diurnal import DAY_S, Diurnal, Hourly
 from edgesim.workload.lengths import Fixed, Lengths, Lognormal, Uniform
 from edgesim.workload.selection import Selection
@@ -384,7 +385,7 @@ class WorkloadEntry(Section):
     """Lengths of prompts (with `sessions`: of a turn's new part)."""
     output_tokens: LengthsChoice | None = None
     """Lengths of answers; every request runs to its length."""
-    requests: Count | None = None
+    requests: Annotated[int, Field(strict=True, ge=1, le=MOST_REQUESTS)] | None = None
     """No more than so many requests in one replication."""
     prompt_bytes_per_token: Count = 4
     """Size of a prompt token on the wire; the default is a 32-bit token id."""

@@ -11,7 +11,10 @@ from types import MappingProxyType
 import networkx as nx
 
 from edgesim.engine.world import Link
+from edgesim.errors import InputError
 from edgesim.nearest import suggest
+from edgesim.radio.recorded import RecordedRate, read_rates
+from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.connections import Point, pairs
 from edgesim.scenario.generated import generate_edges
 from edgesim.scenario.graph_file import read_graph
@@ -23,11 +26,12 @@ from edgesim.scenario.schema_topology import (
     GraphFile,
     LinkEntry,
     Place,
+    RecordedEntry,
     Topology,
     Wired,
 )
 
-__all__ = ["Layout", "Node", "lay_out"]
+__all__ = ["AirLink", "Layout", "Node", "lay_out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +60,33 @@ class Node:
     path: Path = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AirLink:
+    """A radio link, before a replication has drawn its channel.
+
+    Attributes
+    ----------
+    terminal, station
+        Ids of its ends.
+    entry
+        What the scenario says of it.
+    path
+        Where in the scenario it comes from.
+    """
+
+    terminal: str
+    station: str
+    entry: LinkEntry
+    path: Path
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """All nodes and links of a scenario; the mistakes that were met are listed, and left out."""
 
     nodes: Mapping[str, Node]
     links: tuple[Link, ...]
+    air: tuple[AirLink, ...] = ()
     problems: tuple[Problem, ...] = ()
     _groups: Mapping[str, tuple[str, ...]] = field(repr=False)
 
@@ -89,6 +114,7 @@ class Layout:
         graph: nx.Graph[str] = nx.Graph()
         graph.add_nodes_from(self.nodes)
         graph.add_edges_from(link.between for link in self.links)
+        graph.add_edges_from((link.terminal, link.station) for link in self.air)
         for source in sources:
             reached = nx.node_connected_component(graph, source)
             for device in self.device_ids:
@@ -115,6 +141,7 @@ class _Draft:
         self._nodes: dict[str, Node] = {}
         self._groups: dict[str, tuple[str, ...]] = {}
         self._links: dict[frozenset[str], Link] = {}
+        self._air: dict[frozenset[str], AirLink] = {}
         self._problems: list[Problem] = []
 
     def finish(self, topology: Topology) -> Layout:
@@ -141,6 +168,7 @@ class _Draft:
         return Layout(
             nodes=MappingProxyType(self._nodes),
             links=tuple(self._links.values()),
+            air=tuple(self._air.values()),
             problems=tuple(self._problems),
             _groups=MappingProxyType(self._groups),
         )
@@ -227,23 +255,72 @@ class _Draft:
             self._refuse(
                 (*path, "between"), f"'{entry.between[0]}' is a single device; a link needs two ends"
             )
-        for a, b in joined:
-            self._add_link(a, b, entry.wired, path)
-
-    def _add_link(self, a: str, b: str, wired: Wired, path: Path) -> None:
-        ends = frozenset((a, b))
-        if len(ends) == 1 or ends in self._links:
-            sentence = (
-                f"'{a}' and '{b}' are linked already" if len(ends) == 2 else f"'{a}' would link to itself"
-            )
-            self._refuse(path, f"{sentence}; a pair of devices has one link")
+        if entry.radio is not None:
+            for a, b in joined:
+                self._add_air(a, b, entry, path)
             return
-        self._links[ends] = Link(between=(a, b), rate_bps=wired.rate_bps, latency_s=wired.latency_s)
+        made_of = self._recorded(entry.recorded, path) if entry.wired is None else entry.wired
+        if made_of is not None:
+            for a, b in joined:
+                self._add_link(a, b, made_of, path)
+
+    def _recorded(self, entry: RecordedEntry | None, path: Path) -> _Made | None:
+        """Read a recorded rate; what is wrong with the file is told."""
+        assert entry is not None
+        file = self._folder / FilePath(entry.file).expanduser()
+        try:
+            rate = read_rates(file)
+        except InputError as error:
+            self._refuse((*path, "recorded", "file"), str(error))
+            return None
+        return _Made(rate, entry.latency_s)
+
+    def _add_air(self, terminal: str, station: str, entry: LinkEntry, path: Path) -> None:
+        """Add a radio link; both its ends need a place."""
+        assert entry.radio is not None
+        for id_ in (terminal, station):
+            node = self._nodes[id_]
+            if node.place_m is None and (node.entry is None or node.entry.mobility is None):
+                self._refuse(
+                    (*path, "between"),
+                    f"a radio link needs to know where its ends are, and '{id_}' has no 'place' (nor a "
+                    "'mobility'); give it one, such as {at: [20 m, 5 m]}",
+                )
+                return
+        try:
+            radio_kind(entry.radio.use)
+        except InputError as error:
+            self._refuse((*path, "radio"), str(error))
+            return
+        if self._is_new(terminal, station, path):
+            ends = frozenset((terminal, station))
+            self._air[ends] = AirLink(terminal=terminal, station=station, entry=entry, path=path)
+
+    def _add_link(self, a: str, b: str, made_of: Wired | _Made, path: Path) -> None:
+        if self._is_new(a, b, path):
+            link = Link(between=(a, b), rate_bps=made_of.rate_bps, latency_s=made_of.latency_s)
+            self._links[frozenset((a, b))] = link
+
+    def _is_new(self, a: str, b: str, path: Path) -> bool:
+        ends = frozenset((a, b))
+        if len(ends) == 2 and ends not in self._links and ends not in self._air:
+            return True
+        told = f"'{a}' and '{b}' are linked already" if len(ends) == 2 else f"'{a}' would link to itself"
+        self._refuse(path, f"{told}; a pair of devices has one link")
+        return False
 
     def _refuse(self, path: Path, sentence: str) -> None:
         problem = Problem(path, sentence)
         if problem.path not in [known.path for known in self._problems]:
             self._problems.append(problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a recorded link is made of."""
+
+    rate_bps: RecordedRate
+    latency_s: float
 
 
 def _places(place: Place | None, n_devices: int) -> list[Point | None]:

@@ -172,6 +172,7 @@ def test_a_place_that_cannot_be_written_is_told(words: list[str], edgesim, tmp_p
         "static",
         "{static: {max_batch: 4, max_wait: 50 ms}}",
         "{continuous: {max_batch: 4}}",
+        "{continuous: {max_batch: 4, queue_limit: 100, patience: 1 h}}",
     ],
 )
 def test_serving_disciplines_from_a_scenario(serving: str, edgesim, tmp_path: Path) -> None:
@@ -185,6 +186,47 @@ def test_serving_disciplines_from_a_scenario(serving: str, edgesim, tmp_path: Pa
     told = trace.devices("offload", 0).set_index("device")["serving"].to_dict()
     assert told["phone"] == "fifo"
     assert told["box"] != "fifo"
+
+
+STAGES = """\
+name: stages
+model: {{architecture: tinyllama-1.1b, dtype: float16}}
+profile: analytic
+topology:
+  devices:
+    - {{id: hub, kind: raspberry-pi-5, serving: {hub}}}
+    - {{id: pi, kind: raspberry-pi-5, serving: {pi}}}
+  links:
+    - {{between: [hub, pi], wired: {{rate: 1 Gbit/s, latency: 0.1 ms}}}}
+workload:
+  sources: hub
+  arrivals: {{bursts: {{requests: 2, every: 10 s}}}}
+  requests: 2
+  prompt_tokens: 20
+  output_tokens: 5
+strategies:
+  - {{use: pipeline, partition: even}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("hub", "pi", "told"),
+    [
+        ("static", "static", "at most one stage with 'static'"),
+        ("static", "continuous", "give 'pi' 'continuous: {cache: reserve}'"),
+        ("static", "{continuous: {cache: reserve}}", None),
+        ("continuous", "continuous", None),
+    ],
+)
+def test_stages_that_would_wait_for_one_another_are_refused_before_time_zero(
+    hub: str, pi: str, told: str | None, edgesim, tmp_path: Path
+) -> None:
+    file = tmp_path / "stages.yaml"
+    file.write_text(STAGES.format(hub=hub, pi=pi))
+    said = edgesim("run", file, "--out", tmp_path / "trace")
+    assert said.status == (0 if told is None else 2), said.err
+    assert told is None or told in " ".join(said.err.split())
+    assert (tmp_path / "trace").exists() == (told is None)
 
 
 def test_an_unknown_discipline_is_told(edgesim) -> None:

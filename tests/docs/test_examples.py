@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import pytest
+from rich.console import Console
 from ruamel.yaml import YAML
 
+from edgesim.report.link import directions
+from edgesim.report.link_budget import budget_table
+from edgesim.scenario.inspection import radio_links
 from edgesim.scenario.load import load, parse
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -24,6 +29,8 @@ TOPOLOGY = {
 }
 
 
+PROFILES = ("pi5-tinyllama", "board-tinyllama", "board-qwen")
+
 # The files that examples name, as small as they can be.
 FILES = {
     "AzureLLMInferenceTrace_conv.csv": (
@@ -32,6 +39,9 @@ FILES = {
     "sharegpt.json": (
         '[{"conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]}]'
     ),
+    "uplink.mahimahi": "1\n2\n2\n",
+    # Profiles are opened when a scenario is prepared; here it is enough that they are there.
+    **dict.fromkeys(("measured", *(f"{name}.parquet" for name in PROFILES)), ""),
     "network.graphml": "\n".join(nx.generate_graphml(nx.path_graph(2))),
 }
 
@@ -73,6 +83,22 @@ def test_scenario_fragments_are_sound(page: Path, tmp_path: Path) -> None:
         name = f"{page.name}: {block[:60]}"
         scenario = parse(file.read_text(encoding="utf-8"), name=name, folder=tmp_path)
         assert scenario.name == "example"
+
+
+def test_the_link_budget_of_the_page_is_the_one_of_its_example() -> None:
+    page = DOCS / "how-to" / "describe-radio-links.md"
+    shown = next(block for block in blocks(page, "text") if block.startswith("link budget"))
+    told = whole(YAML(typ="safe", pure=True).load(blocks(page, "yaml")[0]))
+    stream = StringIO()
+    YAML(typ="safe", pure=True).dump(told, stream)
+    (link,) = radio_links(
+        parse(stream.getvalue(), name="page"), replication=0, between=("camera-0", "roadside-0")
+    )
+    table = budget_table(list(directions([link])), 0.0)
+    console = Console(file=(printed := StringIO()), width=110)
+    console.print(table)
+    lines = [line.rstrip() for line in printed.getvalue().splitlines()]
+    assert shown.splitlines() == lines[: len(shown.splitlines())]
 
 
 def python(*words: str, cwd: Path) -> str:

@@ -33,6 +33,26 @@ def test_for_several_at_once_its_stages_work_side_by_side(simulate: Simulate) ->
     assert all(mean_e2e_s(trace, name) < mean_e2e_s(trace, "one-pi") / 2 for name in PIPELINES)
 
 
+@pytest.mark.parametrize(
+    ("model", "published_ms"),
+    [("llama-2-7b", 435), ("llama-3-8b", 557)],  # distributed-llama, one Pi 5, computing per token
+)
+def test_one_pi_makes_a_4_bit_model_s_tokens_about_as_fast_as_published(
+    model: str, published_ms: float, simulate: Simulate
+) -> None:
+    """The first rate gave the catalogue's bandwidth, the second is a prediction.
+
+    Within the standard error that calibration finds in these two rates (docs/how-to/calibrate-a-device.md).
+    """
+    lone = ("workload.requests=1", "replications=1", "warmup=0 s")
+    trace = simulate(
+        "home_cluster_pi", f"model.architecture={model}", "model.weights=q40", *lone, only=("one-pi",)
+    )
+    request = trace.requests("one-pi", 0).iloc[0]
+    per_token_s = (request.ended_at_s - request.first_token_at_s) / (request.n_emitted_tokens - 1)
+    assert per_token_s == pytest.approx(published_ms * 1e-3, rel=0.092)
+
+
 def test_a_model_too_large_for_one_pi_is_held_by_four() -> None:
     with pytest.raises(PlacementError, match=r"13.48 GB of weights, and has 7.99 GB"):
         runner.prepare(load("home_cluster_pi", [LLAMA_7B]), only=["one-pi"])

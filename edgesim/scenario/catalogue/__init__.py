@@ -1,4 +1,4 @@
-"""What comes with edgesim: device kinds and models, every figure with its source."""
+"""What comes with edgesim: device kinds, models and radios, every figure with its source."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from edgesim.errors import ScenarioError
 from edgesim.model.architecture import Architecture
 from edgesim.nearest import suggest
 from edgesim.scenario.kinds import DeviceKind
+from edgesim.scenario.radio_kinds import RadioKind
 from edgesim.scenario.section import Section
 
-__all__ = ["ModelKind", "device_kind", "device_kinds", "model", "models"]
+__all__ = ["ModelKind", "device_kind", "device_kinds", "model", "models", "radio_kind", "radio_kinds"]
 
 
 class ModelKind(Section):
@@ -53,6 +54,27 @@ def models() -> Mapping[str, ModelKind]:
     return MappingProxyType(
         {name: ModelKind.model_validate({"name": name, **entry}) for name, entry in entries.items()}
     )
+
+
+@cache
+def radio_kinds() -> Mapping[str, RadioKind]:
+    """Return all radios by name."""
+    entries = _read("radios.yaml")
+    return MappingProxyType({name: RadioKind.model_validate(entry) for name, entry in entries.items()})
+
+
+def radio_kind(name: str) -> RadioKind:
+    """Return one radio; an unknown name is an error that names the nearest."""
+    known = radio_kinds()
+    if name.lower().startswith(("lora", "sigfox")):
+        raise ScenarioError(
+            f"no radio '{name}': low-power wide-area radios are left out on purpose. At LoRa's 0.3 to 50 "
+            "kbit/s and 1 % duty cycle in Europe, one token's hidden state of 4 kB takes from a minute to "
+            "three hours; send text over such a link as {wired: {rate: ..., latency: ...}} if you must"
+        )
+    if name not in known:
+        raise ScenarioError(f"no radio '{name}'; {suggest(name, known)} (edgesim list radios)")
+    return known[name]
 
 
 def device_kind(name: str) -> DeviceKind:

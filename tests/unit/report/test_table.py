@@ -152,6 +152,37 @@ def test_faster_is_green_and_slower_is_red() -> None:
     assert "\x1b[31m+100.0" in styles(1.0, 2.0)
 
 
+@pytest.mark.parametrize(
+    ("counts", "horizon_s", "told"),
+    [
+        ((1, 1), None, "13 devices, 1 replication, seed 7"),
+        ((1, 1), 600.0, "13 devices, 1 replication of 10 min, seed 7"),
+        ((5, 5), 90.5, "13 devices, 5 replications of 90.5 s, seed 7"),
+        ((3, 5), 600.0, "13 devices, 3 to 5 replications of 10 min, seed 7"),
+        ((5, 1), None, "13 devices, 1 to 5 replications, seed 7"),
+    ],
+)
+def test_the_headline_counts_replications(
+    counts: tuple[int, int], horizon_s: float | None, told: str
+) -> None:
+    """A run that is still going on has more of one strategy than of another."""
+    compared = compare(
+        summary(strategy, replication, 1.0)
+        for strategy, n in zip(("local", "offload"), counts, strict=True)
+        for replication in range(n)
+    )
+    headline = rendered(compared, 200, replace(ABOUT, horizon_s=horizon_s)).splitlines()[0]
+    assert f" on {told}, times scaled" in headline
+
+
+def test_requests_that_were_stuck_are_told() -> None:
+    stuck = compare([summary("local", 0, 1.0), summary("pipeline", 0, 1.0, n_stuck=4)])
+    text = " ".join(rendered(stuck).split())
+    assert "of these stuck, for nothing was left to happen (a deadlock): 4 under pipeline" in text
+    assert as_json(stuck)["strategies"][1]["outcomes"]["stuck"] == 4
+    assert "stuck" not in rendered(comparison())
+
+
 def test_one_replication_shows_no_interval_and_claims_nothing() -> None:
     text = rendered(comparison(n_replications=1))
     table, notes = text.split("Times at the user")
@@ -236,7 +267,7 @@ def test_json_holds_every_number_at_full_precision() -> None:
     }
     assert shown["differences"]["e2e_p95_s"]["relative"] == difference.relative
     assert shown["differences"]["e2e_p95_s"]["excludes_zero"] is True
-    assert shown["outcomes"] == {"offered": 1175, "completed": 1150, "failed": 5, "censored": 20}
+    assert shown["outcomes"] == {"offered": 1175, "completed": 1150, "failed": 5, "censored": 20, "stuck": 0}
     assert shown["utilisation"]["edge"]["mean"] == 0.5
 
 

@@ -20,7 +20,6 @@ from edgesim.model.architecture import Slice
 from edgesim.rng import Streams
 from edgesim.scenario import catalogue
 from edgesim.scenario.build import build_world, extent, kinds_used, workload
-from edgesim.scenario.check import profile_file
 from edgesim.scenario.load import load, parse
 from edgesim.scenario.schema import Scenario
 from edgesim.workload.arrivals import Bursts, Deterministic, Gamma, Poisson
@@ -212,9 +211,11 @@ def test_paths_start_at_the_scenarios_folder(tmp_path: Path, minimal: str) -> No
     (tmp_path / "mine.parquet").write_bytes(b"")
     file = tmp_path / "mine.yaml"
     file.write_text(minimal.replace("gpt2", "models/mine") + "profile: mine.parquet\n", encoding="utf-8")
-    scenario = load(file)
+    scenario = load(file)  # which misses no profile
     assert world_of(scenario).model.n_blocks == 2
-    assert profile_file(scenario) == tmp_path / "mine.parquet"
+    (tmp_path / "mine.parquet").unlink()
+    with pytest.raises(ScenarioError, match=r"\$.profile: no profile file 'mine.parquet'"):
+        load(file)
 
 
 def test_anchors_and_merges_are_read(minimal: str) -> None:

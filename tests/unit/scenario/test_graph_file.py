@@ -289,6 +289,11 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
         (b"graph [ node [ id zero", "no GML: "),
         (b"", "is no graph"),
         (b"a picture", "is no graph"),
+        (b'<?xml version="1.0" encoding="foo"?><graphml/>', "foo"),
+        (
+            b'<graphml><graph><node id="a"/></graph><graph><node id="b"/></graph></graphml>',
+            "a second or nested graph",
+        ),
         (b"\x89PNG\r\n", "byte 0 is no UTF-8 text"),
     ],
     ids=str,

@@ -118,7 +118,7 @@ MISTAKES = {
         "profile: measured.parquet\nmodel:",
         "small.yaml:3:1: $.profile: no profile file 'measured.parquet'; measure one (edgesim "
         "profile MODEL -o "
-        "FILE), or write auto or analytic",
+        "FILE), name a shipped one (edgesim list profiles), or write auto, reference or analytic",
     ),
     "two laws of arrivals": (
         "{poisson: 1 Hz}",

@@ -156,6 +156,8 @@ def test_generated_nodes_without_kinds_are_switches_that_devices_attach_to() -> 
         (generate("path_graph", m=4), "unknown key 'm'; path_graph takes n"),
         (generate("path_graph"), "path_graph needs n beside 'graph'"),
         (generate("path_graph", n=0), "path_graph makes no node"),
+        (generate("path_graph", n="abc"), "path_graph: n is 'abc'; expected a number"),
+        (generate("complete_graph", n=10**9), "complete_graph: n is 1000000000; expected at most 100000"),
         (generate("watts_strogatz_graph", n=2, k=4, p=0.1), "watts_strogatz_graph refuses these options"),
         (generate("gn_graph", n=4), "gn_graph does not make a simple undirected graph"),
         (generate("read_graphml", path="/etc/passwd"), "no undirected generator 'read_graphml'"),

@@ -1,0 +1,94 @@
+"""From what a scenario says of a radio to the link adaptation that the radio layer knows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from edgesim.errors import InputError
+from edgesim.radio.bler import bler_set
+from edgesim.radio.nr import Nr
+from edgesim.radio.shannon import Shannon
+from edgesim.radio.wifi import Wifi
+from edgesim.scenario.radio_kinds import RadioFigures
+from edgesim.scenario.schema_adaptation import NrEntry, ShannonEntry, WifiEntry
+from edgesim.scenario.schema_radio import RadioEntry
+
+__all__ = ["Adaptation", "adaptation"]
+
+Adaptation = Nr | Wifi | Shannon
+
+MILLIMETRE_WAVES_FROM_HZ = 7.125e9  # 3GPP's frequency range 2 begins above range 1
+
+
+def adaptation(radio: RadioEntry, figures: RadioFigures) -> Adaptation:
+    """Make the link adaptation of a radio, with a scenario's own settings.
+
+    Raises
+    ------
+    InputError
+        If the standard has no such carrier or channel, or a setting belongs to another standard.
+    """
+    asked = radio.adaptation
+    made: Adaptation
+    if asked is not None and asked.shannon is not None:
+        made = _shannon(asked.shannon)
+    elif figures.subcarrier_spacing_hz is not None:
+        if asked is not None and asked.wifi is not None:
+            raise InputError(
+                f"'adaptation: wifi' says nothing to {radio.use}, a radio of 5G NR; leave it out"
+            )
+        made = _nr((asked and asked.nr) or NrEntry(), figures, figures.subcarrier_spacing_hz)
+    else:
+        if asked is not None and asked.nr is not None:
+            raise InputError(f"'adaptation: nr' says nothing to {radio.use}, which is Wi-Fi; leave it out")
+        made = _wifi((asked and asked.wifi) or WifiEntry(), figures)
+    if radio.max_attempts is not None:
+        if not isinstance(made, Nr):
+            raise InputError(
+                "'max_attempts' is HARQ's, which only 5G NR has; give 'arq_limit', how often a block is "
+                "sent anew"
+            )
+        made = replace(made, n_attempts=radio.max_attempts)
+    if radio.target_bler is not None:
+        made = replace(made, target_bler=radio.target_bler)
+    if radio.arq_limit is not None:
+        made = replace(made, arq=made.arq._replace(limit=radio.arq_limit))
+    return made
+
+
+def _shannon(entry: ShannonEntry) -> Shannon:
+    return Shannon(
+        gap_db=entry.gap_db,
+        cap=math.inf if entry.cap is None else entry.cap,
+        attenuation=entry.attenuation,
+        floor_db=-math.inf if entry.floor_db is None else entry.floor_db,
+    )
+
+
+def _nr(entry: NrEntry, figures: RadioFigures, spacing_hz: float) -> Nr:
+    return Nr(
+        figures.bandwidth_hz,
+        spacing_hz,
+        2 if figures.carrier_hz > MILLIMETRE_WAVES_FROM_HZ else 1,
+        mcs_table=entry.mcs_table,
+        cqi_table=entry.cqi_table,
+        bler=bler_set(entry.bler),
+        overhead_ratio=entry.overhead_ratio,
+        n_layers=entry.layers,
+        combining=entry.combining,
+        round_trip_slots=entry.round_trip_slots,
+    )
+
+
+def _wifi(entry: WifiEntry, figures: RadioFigures) -> Wifi:
+    assert figures.generation is not None
+    return Wifi(
+        figures.generation,
+        figures.bandwidth_hz,
+        n_streams=entry.streams,
+        # Rounded to a nanosecond: 0.8 us in text and in the standard's table are the same number then.
+        guard_s=None if entry.guard_s is None else round(entry.guard_s, 9),
+        mpdu_bytes=entry.frame_bytes,
+        curve=entry.curve,
+    )

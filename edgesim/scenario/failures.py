@@ -1,0 +1,66 @@
+"""From what a scenario says of failures to when each device and link of a replication is down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from edgesim.engine.faults import Faults
+from edgesim.radio.outages import AnyOutages, Outages
+from edgesim.rng import key_of
+from edgesim.scenario.problems import Path, Problem
+from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema_faults import FaultEntry
+from edgesim.scenario.topology import Layout
+
+__all__ = ["fault_problems", "faults"]
+
+
+def faults(scenario: Scenario, layout: Layout, *, replication: int) -> Faults | None:
+    """Return when devices and links are down in a replication; None where a scenario has no faults.
+
+    Each device and link fails by itself, in the same way under every strategy.
+    """
+    if not scenario.faults:
+        return None
+    devices: dict[str, list[Outages]] = {}
+    links: dict[str, list[Outages]] = {}
+    for number, entry in enumerate(scenario.faults):
+        found, names = (devices, _devices(entry, layout)) if entry.device else (links, _links(entry, layout))
+        for name in names:
+            key = key_of(scenario.seed, replication, name, "outages", number)
+            found.setdefault(name, []).append(entry.outages(key))
+    return Faults(devices=_joined(devices), links=_joined(links))
+
+
+def fault_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
+    """Find names of devices and links that do not exist."""
+    for index, entry in enumerate(scenario.faults):
+        path: Path = ("faults", index)
+        for end, name in enumerate(entry.link or ()):
+            if not layout.members(name):
+                yield Problem((*path, "link", end), layout.unknown(name))
+        if entry.device is not None and not layout.members(entry.device):
+            yield Problem((*path, "device"), layout.unknown(entry.device))
+        elif entry.link is not None and all(map(layout.members, entry.link)) and not _links(entry, layout):
+            yield Problem(
+                (*path, "link"), f"no link joins '{entry.link[0]}' and '{entry.link[1]}'; name the two ends"
+            )
+
+
+def _devices(entry: FaultEntry, layout: Layout) -> tuple[str, ...]:
+    assert entry.device is not None
+    return layout.members(entry.device)
+
+
+def _links(entry: FaultEntry, layout: Layout) -> list[str]:
+    """Names of the links between two groups, as traces call them."""
+    assert entry.link is not None
+    one, other = (set(layout.members(name)) for name in entry.link)
+    ends = [link.between for link in layout.links] + [(air.terminal, air.station) for air in layout.air]
+    return [
+        "--".join(sorted((a, b))) for a, b in ends if (a in one and b in other) or (b in one and a in other)
+    ]
+
+
+def _joined(told: Mapping[str, list[Outages]]) -> dict[str, Outages]:
+    return {name: each[0] if len(each) == 1 else AnyOutages(each) for name, each in told.items()}
