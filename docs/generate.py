@@ -162,11 +162,15 @@ def key_row(key: str, schema: Schema, root: Schema) -> tuple[str, str, str, str]
 
 
 def default_of(value: Schema) -> str:
+    from edgesim.units import DIMENSIONS
+
     default = value.get("default")
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, str | int | float) and default != "":
-        return f"`{default}`" if default != 0.0 else "0"
+        unit = next((d.base_unit for d in DIMENSIONS if d.example in value.get("examples", ())), "")
+        text = f"{default:g} {unit}" if unit and not isinstance(default, str) else f"{default}"
+        return f"`{text}`" if default != 0.0 else "0"
     return ""
 
 
@@ -260,6 +264,39 @@ def quantity(value: float, path: str) -> str:
     return f"{value / 10.0**exponent:.4g} {prefixes[exponent]}{unit}"
 
 
+def radios(_: str) -> str:
+    """Show every figure of every radio, with its source."""
+    from edgesim.scenario.catalogue import radio_kinds
+
+    parts = []
+    for name, kind in radio_kinds().items():
+        rows = [
+            (f"`{path}`", radio_quantity(figure.value, path), figure.source + " *Est.*" * figure.estimate)
+            for path, figure in figures(kind, "")
+        ]
+        propagation = kind.propagation.model
+        if kind.propagation.variant:
+            propagation += f" ({kind.propagation.variant})"
+        parts.append(
+            f"### `{name}`\n\n{kind.description}. Propagation `{propagation}`, access `{kind.access}`."
+        )
+        parts.append(table(("figure", "value", "source"), iter(rows)))
+    return "\n\n".join(parts)
+
+
+def radio_quantity(value: float | str, path: str) -> str:
+    """Write a radio's figure with its unit; which one, its key in the catalogue says."""
+    if isinstance(value, str):
+        return value
+    units = {"power": "dBm", "gain": "dBi", "noise_figure": "dB", "height": "m"}
+    scaled = {"carrier": (1e9, "GHz"), "bandwidth": (1e6, "MHz"), "latency": (1e-3, "ms")}
+    key = path.split(".")[-1]
+    if key in units:
+        return f"{value:g} {units[key]}"
+    size, unit = scaled.get(key, (1e3, "kHz"))
+    return f"{value / size:g} {unit}"
+
+
 def models(_: str) -> str:
     """Show every model's shape, with its source."""
     from edgesim.scenario.catalogue import models as catalogue
@@ -282,6 +319,41 @@ def models(_: str) -> str:
     return table(header, iter(rows))
 
 
+def profiles(_: str) -> str:
+    """Show every shipped profile with the machine that it was measured on."""
+    from edgesim.model.shipped import shipped_profiles
+
+    def counts(values: tuple[int, ...]) -> str:
+        return ", ".join(map(str, values)) or "–"
+
+    rows = (
+        (
+            f"`{name}`",
+            one.measured_on + (f" ({one.kind})" if one.kind else ""),
+            f"{one.threads} ({one.device})",
+            f"{one.max_prompt} / {one.max_context}",
+            f"{counts(one.batches)} / {counts(one.prefill_batches)}",
+            counts(one.shards),
+            f"{one.median_error:.1%} / {one.p95_error:.1%}",
+            one.measured_at[:10],
+            ", ".join(f"{package} {version}" for package, version in one.versions.items()),
+        )
+        for name, one in shipped_profiles().items()
+    )
+    header = (
+        "profile",
+        "measured on",
+        "threads",
+        "longest prompt / context",
+        "batches: decode / prefill",
+        "shards",
+        "held-out error: median / p95",
+        "date",
+        "versions",
+    )
+    return table(header, rows)
+
+
 def file(name: str) -> str:
     """Show a file of the repository."""
     language = {".py": "python", ".yaml": "yaml", ".toml": "toml"}[Path(name).suffix]
@@ -296,5 +368,7 @@ PARTS: dict[str, Callable[[str], str]] = {
     "cli": cli,
     "devices": devices,
     "models": models,
+    "radios": radios,
+    "profiles": profiles,
     "strategies": strategies,
 }
