@@ -89,7 +89,7 @@ def _cut_heads(model: Any, architecture: Architecture) -> None:
     for block in model.get_submodule(places.blocks).children():
         for path in attention.into:
             _cut(block.get_submodule(path), n_out=width * 3 // len(attention.into))
-        _cut(block.get_submodule(attention.out), n_in=width)
+        _cut(block.get_submodule(places.summed[0]), n_in=width)
         holder = block.get_submodule(attention.holder)
         setattr(holder, attention.n_heads, architecture.n_heads)
         if attention.width is not None:

@@ -19,8 +19,6 @@ class Attention:
     ----------
     into
         Projections to queries, keys and values: three, or one that gives all three.
-    out
-        The projection back to the hidden size.
     holder
         The module that divides the projections' results among heads.
     n_heads, width
@@ -28,7 +26,6 @@ class Attention:
     """
 
     into: tuple[str, ...]
-    out: str
     holder: str
     n_heads: str
     width: str | None = None
@@ -46,6 +43,9 @@ class Places:
         The list of the blocks.
     second_half
         In a block, what its MLP half begins with.
+    summed
+        In a block, the two projections back to the hidden size, attention's and the MLP's: where tensor
+        parallelism sums its devices' parts.
     head
         What the head begins with.
     end
@@ -57,6 +57,7 @@ class Places:
     embedding: str
     blocks: str
     second_half: str
+    summed: tuple[str, str]
     head: str
     end: str = "lm_head"
     attention: Attention | None = None
@@ -66,34 +67,33 @@ _LLAMA = Places(
     embedding="model.embed_tokens",
     blocks="model.layers",
     second_half="post_attention_layernorm",
+    summed=("self_attn.o_proj", "mlp.down_proj"),
     head="model.norm",
 )
 _GEMMA2 = replace(_LLAMA, second_half="pre_feedforward_layernorm")
-_PHI = replace(_LLAMA, second_half="mlp", head="model.final_layernorm")
+_PHI = replace(_LLAMA, second_half="mlp", summed=("self_attn.dense", "mlp.fc2"), head="model.final_layernorm")
 _GPT2 = Places(
     embedding="transformer.wte",
     blocks="transformer.h",
     second_half="ln_2",
+    summed=("attn.c_proj", "mlp.c_proj"),
     head="transformer.ln_f",
-    attention=Attention(
-        into=("attn.c_attn",), out="attn.c_proj", holder="attn", n_heads="num_heads", width="split_size"
-    ),
+    attention=Attention(into=("attn.c_attn",), holder="attn", n_heads="num_heads", width="split_size"),
 )
 _OPT = Places(
     embedding="model.decoder.embed_tokens",
     blocks="model.decoder.layers",
     second_half="final_layer_norm",
+    summed=("self_attn.out_proj", "fc2"),
     head="model.decoder.final_layer_norm",
     attention=Attention(
         into=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-        out="self_attn.out_proj",
         holder="self_attn",
         n_heads="num_heads",
     ),
 )
 _BERT_ATTENTION = Attention(
     into=("attention.self.query", "attention.self.key", "attention.self.value"),
-    out="attention.output.dense",
     holder="attention.self",
     n_heads="num_attention_heads",
     width="all_head_size",
@@ -102,6 +102,7 @@ _BERT = Places(
     embedding="bert.embeddings",
     blocks="bert.encoder.layer",
     second_half="intermediate",
+    summed=("attention.output.dense", "output.dense"),
     head="bert.pooler",
     end="classifier",
     attention=_BERT_ATTENTION,
@@ -110,6 +111,7 @@ _ROBERTA = Places(
     embedding="roberta.embeddings",
     blocks="roberta.encoder.layer",
     second_half="intermediate",
+    summed=("attention.output.dense", "output.dense"),
     head="classifier",
     end="classifier",
     attention=_BERT_ATTENTION,
@@ -118,11 +120,11 @@ _DISTILBERT = Places(
     embedding="distilbert.embeddings",
     blocks="distilbert.transformer.layer",
     second_half="ffn",
+    summed=("attention.out_lin", "ffn.lin2"),
     head="pre_classifier",
     end="classifier",
     attention=Attention(
         into=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
-        out="attention.out_lin",
         holder="attention",
         n_heads="n_heads",
     ),

@@ -1,0 +1,173 @@
+"""Where a language model's files lie, whether they may be read, and their digest: all without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from edgesim.errors import InputError
+from edgesim.measure.hub import is_hub_id
+
+__all__ = [
+    "BUNDLED",
+    "EXITS_RECORD",
+    "EXITS_WEIGHTS",
+    "folder_digest",
+    "model_files",
+    "model_folder",
+    "model_name",
+]
+
+BUNDLED = "bundled"
+"""How the model that comes with edgesim is called."""
+
+EXITS_WEIGHTS = "exits.safetensors"
+EXITS_RECORD = "exits.json"
+
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_NEVER_WEIGHTS = ("training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt")
+_FROM_HUB = ("*.safetensors", _INDEX, "*.json", "*.txt", "*.model")
+_TOKENIZER = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "added_tokens.json")
+
+
+def model_name(model: str | Path) -> str:
+    """Say how a model is called in tables: ``bundled``, its folder's name, or what the Hub calls it."""
+    text = str(model)
+    return text if text == BUNDLED or _is_on_hub(text) else Path(model).expanduser().resolve().name
+
+
+def model_folder(model: str | Path) -> Path:
+    """Find the folder of a model whose weights are safetensors.
+
+    Parameters
+    ----------
+    model
+        ``bundled``; a folder in the Hugging Face format; or a model's name on the Hugging Face Hub, of which
+        configs, tokenizer and safetensors are fetched, never a pickle or code. What was fetched before serves
+        offline.
+
+    Raises
+    ------
+    InputError
+        If nothing lies there, or weights in no other format than pickles.
+    """
+    text = str(model)
+    if text == BUNDLED:
+        return _checked(Path(str(files("edgesim").joinpath("data", "bundled"))), text)
+    if _is_on_hub(text):
+        return _checked(_fetched(text), text)
+    return _checked(_expanded(model), text)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the files that decide a model's answers: config, weights, tokenizer and exits."""
+    sha = hashlib.sha256()
+    for file in model_files(folder):
+        with file.open("rb") as opened:
+            sha.update(f"{file.name}\n{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+    return sha.hexdigest()
+
+
+def model_files(folder: Path) -> list[Path]:
+    """Files that decide a model's answers, by name: config, weights, tokenizer and exits."""
+    found = {folder / "config.json", *_weights(folder), folder / EXITS_WEIGHTS, folder / EXITS_RECORD}
+    for pattern in _TOKENIZER:
+        found.update(folder.glob(pattern))
+    return sorted(file for file in found if file.is_file())
+
+
+def _is_on_hub(text: str) -> bool:
+    return is_hub_id(text) and not Path(text).exists()
+
+
+def _expanded(model: str | Path) -> Path:
+    try:
+        folder = Path(model).expanduser()
+        folder.is_dir()
+    except (OSError, RuntimeError) as error:  # no such user, or a name that no file can have
+        raise InputError(f"model '{model}': no folder has such a name ({error})") from error
+    return folder
+
+
+def _checked(folder: Path, name: str) -> Path:
+    if not folder.is_dir():
+        raise InputError(
+            f"model '{name}': no such folder; give '{BUNDLED}', a folder in the Hugging Face format, or a "
+            "model's name on the Hugging Face Hub (organisation/model)"
+        )
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"model '{name}': {folder} has no config.json; give the folder that save_pretrained wrote"
+        )
+    _refuse_redirection(folder, name)
+    if _weights(folder):
+        return folder
+    pickles = sorted(
+        file.name for pattern in _PICKLES for file in folder.glob(pattern) if file.name not in _NEVER_WEIGHTS
+    )
+    if pickles:
+        raise InputError(
+            f"model '{name}': {folder} has its weights as pickles only ({', '.join(pickles[:3])}), which can "
+            "run any code when they are read; expected safetensors. If you trust their source, convert "
+            "them once, in Python: from transformers import AutoModelForCausalLM; "
+            "AutoModelForCausalLM.from_pretrained(OLD, use_safetensors=False).save_pretrained(NEW); copy the "
+            "tokenizer's files to NEW, and give NEW"
+        )
+    raise InputError(f"model '{name}': {folder} has no {_WEIGHTS}; expected weights as safetensors")
+
+
+def _refuse_redirection(folder: Path, name: str) -> None:
+    """Refuse what would make transformers read other weights than those that are checked and digested."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"model '{name}': {folder / 'config.json'} is no JSON ({error})") from error
+    if not isinstance(config, dict) or config.get("transformers_weights") is not None:
+        raise InputError(
+            f"model '{name}': {folder / 'config.json'} names weights of its own ('transformers_weights'), or "
+            f"is no object; expected {_WEIGHTS} or its index to be all there is: remove that entry"
+        )
+    if (folder / "adapter_config.json").is_file():
+        raise InputError(
+            f"model '{name}': {folder} holds an adapter, whose base model lies elsewhere; merge the two "
+            "(merge_and_unload of the package peft), and give the folder of the result"
+        )
+
+
+def _weights(folder: Path) -> list[Path]:
+    """Files of the weights; none if there is no whole model in safetensors."""
+    if (folder / _WEIGHTS).is_file():
+        return [folder / _WEIGHTS]
+    index = folder / _INDEX
+    if not index.is_file():
+        return []
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        missing = [name for name in names if isinstance(name, str) and not (folder / name).is_file()]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise InputError(f"{index}: no index of weights ({error!r}); fetch the model anew") from error
+    for name in names:
+        # An index may name any file: one that is no safetensors would be unpickled.
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise InputError(f"{index}: names {name!r}; expected safetensors files beside it")
+    if missing or not names:
+        raise InputError(
+            f"{index}: {missing[0] if missing else 'every file'} is missing; fetch the model anew"
+        )
+    return [index, *(folder / name for name in names)]
+
+
+def _fetched(name: str) -> Path:
+    from huggingface_hub import snapshot_download  # takes a while to import
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(_FROM_HUB), ignore_patterns=["*/*"]))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"model '{name}': no such folder, and the Hugging Face Hub did not give it ({reason}); check the "
+            "name and the connection, or download the model and give its folder"
+        ) from error

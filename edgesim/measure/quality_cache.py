@@ -1,0 +1,203 @@
+"""Measured answers kept between runs: found by what determines them, without loading torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edgesim.errors import InputError
+from edgesim.measure.cache import CACHE_VARIABLE, cache_folder
+from edgesim.measure.host import host_facts, software_versions
+from edgesim.measure.model_folder import BUNDLED, folder_digest, model_folder, model_name
+from edgesim.measure.text import read_text
+from edgesim.model.exit_records import ExitRecords
+from edgesim.model.quality import QualityRow, QualityTable
+
+__all__ = ["EXITS_FILE", "TABLE_FILE", "MeasuredAnswers", "ensure_answers", "kept_answers"]
+
+TABLE_FILE = "quality.parquet"
+EXITS_FILE = "exits.parquet"
+
+_VERSION = 1
+"""Of what is measured and how; raised with the grid."""
+
+DEFAULT_TOKENS = 20_000
+DEFAULT_REPEATS = 1
+DEFAULT_SEED = 1
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class MeasuredAnswers:
+    """Answers of a model on a text: under impairments, and exit by exit."""
+
+    table: QualityTable
+    exits: ExitRecords
+
+
+def kept_answers(model: str | Path, text: str | Path = BUNDLED) -> MeasuredAnswers | None:
+    """Read what is shipped or kept of a model on a text; None if it was never measured.
+
+    Of several measurements it is that over most tokens; of the bundled model on its text always what ships,
+    so that everybody's runs are alike.
+
+    Raises
+    ------
+    InputError
+        If there is no such model or text, or a file that is kept cannot be read.
+    """
+    if _is_shipped(model, text):
+        return _read(_shipped(model))
+    measured = sorted(_folder(model, text).glob(f"v{_VERSION}-*"), key=_weight)
+    found = (_read(folder) for folder in reversed(measured))
+    return next((kept for kept in found if kept is not None), None)
+
+
+def _weight(folder: Path) -> tuple[int, int]:
+    """How much was measured into a folder, tokens times repeats; of equals the least seed counts most."""
+    n_tokens, repeats, seed = (int(part) for part in re.findall(r"\d+", folder.name)[1:])
+    return n_tokens * repeats, -seed
+
+
+def _read(folder: Path) -> MeasuredAnswers | None:
+    if not (folder / TABLE_FILE).is_file() or not (folder / EXITS_FILE).is_file():
+        return None
+    return MeasuredAnswers(QualityTable.load(folder / TABLE_FILE), ExitRecords.load(folder / EXITS_FILE))
+
+
+def ensure_answers(
+    model: str | Path,
+    text: str | Path = BUNDLED,
+    *,
+    n_tokens: int | None = None,
+    repeats: int | None = None,
+    seed: int | None = None,
+    refresh: bool = False,
+    progress: Progress | None = None,
+) -> MeasuredAnswers:
+    """Return what is shipped or kept of a model on a text, or measure and keep it beside what is kept.
+
+    Parameters
+    ----------
+    n_tokens
+        Tokens predicted in each pass, at most; what is kept is good whatever its number if None, and 20 000
+        are measured if nothing is.
+    repeats
+        Passes with new draws for each impairment; likewise, 1.
+    seed
+        Seed of the draws; likewise, 1.
+    refresh
+        Measure even though the same is kept, and replace it; the shipped files stay as they are.
+    """
+    if not refresh:
+        asked = {"n_tokens_asked": n_tokens, "repeats": repeats, "seed": seed}
+        kept = kept_answers(model, text)
+        if kept is not None and all(
+            value is None or kept.table.provenance.get(name) == value for name, value in asked.items()
+        ):
+            return kept
+    settings = (
+        DEFAULT_TOKENS if n_tokens is None else n_tokens,
+        DEFAULT_REPEATS if repeats is None else repeats,
+        DEFAULT_SEED if seed is None else seed,
+    )
+    folder = _folder(model, text) / "v{}-{}x{}-seed{}".format(_VERSION, *settings)
+    if not refresh and (kept := _read(folder)) is not None:
+        return kept
+    _make(folder)  # before minutes are spent on what it is for
+    measured = _measured(model, text, *settings, progress)
+    _keep(folder / TABLE_FILE, measured.table.save)
+    _keep(folder / EXITS_FILE, measured.exits.save)
+    return measured
+
+
+def _measured(
+    model: str | Path, text: str | Path, n_tokens: int, repeats: int, seed: int, progress: Progress | None
+) -> MeasuredAnswers:
+    # Loads torch: seconds that what is kept saves.
+    from edgesim.measure.answers import measure_answers, standard_grid
+    from edgesim.measure.exits import exit_records
+    from edgesim.measure.language_model import load_language_model
+
+    began_s = time.perf_counter()
+    judged, loaded = read_text(text), load_language_model(model)
+    rows = measure_answers(
+        loaded,
+        judged,
+        standard_grid(loaded.n_blocks, n_heads=loaded.n_heads),
+        n_tokens=n_tokens,
+        repeats=repeats,
+        seed=seed,
+        progress=progress,
+    )
+    provenance: dict[str, Any] = {
+        "model": loaded.name,
+        "model_sha256": loaded.digest,
+        "n_blocks": loaded.n_blocks,
+        "exits": "logit lenses" if loaded.exits is None else "trained heads",
+        "text": judged.name,
+        "text_sha256": judged.digest,
+        "n_tokens_asked": n_tokens,
+        "repeats": repeats,
+        "seed": seed,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": dict(host_facts()),
+        "versions": dict(software_versions()),
+    }
+    records = exit_records(loaded, judged, n_tokens=n_tokens)
+    provenance["measured_in_s"] = round(time.perf_counter() - began_s)
+    table = QualityTable(tuple(QualityRow(**asdict(row)) for row in rows), provenance)
+    return MeasuredAnswers(table, replace(records, provenance=provenance))
+
+
+def _is_shipped(model: str | Path, text: str | Path) -> bool:
+    return str(model) == BUNDLED == str(text)
+
+
+def _shipped(model: str | Path) -> Path:
+    return model_folder(model)
+
+
+def _folder(model: str | Path, text: str | Path) -> Path:
+    """Name the folder of what is kept by the digests of model and text."""
+    determines = {"model": folder_digest(model_folder(model)), "text": read_text(text).digest}
+    digest = hashlib.sha256(json.dumps(determines, sort_keys=True).encode()).hexdigest()[:16]
+    plain = "".join(c if c.isalnum() or c in "-._" else "_" for c in model_name(model))
+    return cache_folder().parent / "answers" / f"{plain}-{digest}"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: answers cannot be kept there ({error}); set {CACHE_VARIABLE} to a folder that can be "
+            "written"
+        ) from error
+
+
+def _keep(path: Path, save: Callable[[Path], None]) -> None:
+    """Write under a temporary name first: another process sees a file whole or not at all."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+        os.close(handle)
+        partial = Path(name)
+        try:
+            save(partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path}: answers cannot be kept ({error}); free some space, or set {CACHE_VARIABLE}"
+        ) from error

@@ -1,0 +1,73 @@
+"""Parquet files of edgesim's own, with what they are about as JSON in their metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgesim.errors import InputError
+
+__all__ = ["DAMAGES", "damage_told", "read_record", "wrote_record"]
+
+DAMAGES = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, pa.ArrowException)
+"""What reading a file raises that somebody else has written, or half of one."""
+
+
+def wrote_record(path: Path, key: bytes) -> bool:
+    """Whether a Parquet file has this key in its metadata."""
+    try:
+        return key in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def read_record(
+    path: Path, key: bytes, version: int, *, what: str, remedy: str
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Read a table and what stands under a key of its metadata.
+
+    Parameters
+    ----------
+    what
+        What the file should be, such as ``a quality table``.
+    remedy
+        What to do if it is not.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is something else, of another version or damaged.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: {what} cannot be read from there ({error}); {remedy}") from error
+    text = (table.schema.metadata or {}).get(key)
+    if text is None:
+        raise InputError(f"{path} is a Parquet file, but not {what}; {remedy}")
+    with damage_told(path, remedy):
+        told = json.loads(text)
+        if told["version"] != version:
+            raise InputError(
+                f"{path}: {what} of version {told['version']}; this edgesim reads {version}; measure it again"
+            )
+        if not isinstance(told["provenance"], dict):
+            raise TypeError("provenance is no object")
+    return table, told
+
+
+@contextmanager
+def damage_told(path: Path, remedy: str) -> Iterator[None]:
+    """Turn what a damaged file leads to into one InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except DAMAGES as error:
+        raise InputError(f"{path}: damaged ({type(error).__name__}: {error}); {remedy}") from error
