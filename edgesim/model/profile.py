@@ -422,6 +422,11 @@ class ComponentTiming(ABC):
 
     __slots__ = ()
 
+    @property
+    @abstractmethod
+    def shards(self) -> tuple[int, ...]:
+        """Of how many equal shards one can be charged; 1 is a block entire."""
+
     @abstractmethod
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
@@ -461,6 +466,11 @@ class SurfaceTiming(ComponentTiming):
     surfaces: Mapping[SurfaceKey, Surface]
     origin: Origin
     architecture: Architecture
+
+    @property
+    def shards(self) -> tuple[int, ...]:
+        """The measured ones, rising."""
+        return tuple(sorted({key.n_shards for key in self.surfaces}))
 
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1

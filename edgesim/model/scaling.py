@@ -67,6 +67,11 @@ class ScaledTiming(ComponentTiming):
         # A frozen value may set its derived field only so.
         object.__setattr__(self, "_timing", SurfaceTiming(scaled, self.origin, self.profile.architecture))
 
+    @property
+    def shards(self) -> tuple[int, ...]:
+        """Those measured on the host, rising."""
+        return self._timing.shards
+
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
@@ -144,6 +149,11 @@ class AnalyticTiming(ComponentTiming):
     architecture: Architecture
     ceilings: Ceilings
     origin: ClassVar[Origin] = "analytic"
+
+    @property
+    def shards(self) -> tuple[int, ...]:
+        """All that there are, down to one head each."""
+        return self.architecture.possible_shards()
 
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1

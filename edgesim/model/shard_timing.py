@@ -1,0 +1,137 @@
+"""What a device pays for an unequal tensor shard, told from the equal shards that were measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from edgesim.model.architecture import Component, FloatArray, Slice, Tokens
+from edgesim.model.profile import Origin, Timing, charged
+from edgesim.model.sharding import TensorShard, interpolate_share
+
+__all__ = ["EqualShards", "ShardTiming"]
+
+_HALVES = (Component.ATTENTION, Component.MLP)
+
+
+class EqualShards(Timing, Protocol):
+    """A timing that knows equal shards, and the components of a block: every one of this package does."""
+
+    @property
+    def shards(self) -> tuple[int, ...]:
+        """Of how many equal shards one can be charged; 1 is a block entire."""
+        ...
+
+    def component_seconds(
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
+        """Seconds of one call of one component, or of one shard of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardTiming:
+    """A :class:`~edgesim.model.profile.Timing` of a device that holds one shard of every block.
+
+    Attention is read at the shard's share of the heads, the MLP at its share of the width, each linearly
+    between the measured equal shards on either side (:func:`~edgesim.model.sharding.interpolate_share`);
+    never divided. A block's halves are in the proportion in which they were measured by themselves, and
+    together take what the block took as a whole, read at its share likewise: an equal shard that was
+    measured costs exactly its measured time.
+
+    Below the smallest measured shard the last piece goes on, but no further down than in proportion to the
+    share, and never up.
+
+    Not modelled: that widths that are no multiple of a kernel's tile are slower than their neighbours, and
+    that a KV head which several devices hold costs each of them its own products.
+
+    Attributes
+    ----------
+    timing
+        What the device pays for equal shards.
+    shard
+        What it holds.
+    """
+
+    timing: EqualShards
+    shard: TensorShard
+
+    @property
+    def origin(self) -> Origin:
+        """Where the times of equal shards come from."""
+        return self.timing.origin
+
+    def half_seconds(self, half: Component, *, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
+        """Seconds of the shard of one block's attention or MLP, between two sums over the group."""
+        return self._halves(batch, n_new, n_context)[_HALVES.index(half)]
+
+    def seconds(
+        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
+        """Sum the shards of the blocks, and the ends that the slice holds, entire."""
+        _refuse_shards(n_shards)
+        total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
+        for n_times, component, _ in charged(part, 1):
+            if component is Component.BLOCK:
+                attention_s, mlp_s = self._halves(batch, n_new, n_context)
+                total = total + n_times * (attention_s + mlp_s)
+            else:
+                total = total + n_times * self.timing.component_seconds(
+                    component, batch=batch, n_new=n_new, n_context=n_context
+                )
+        return total
+
+    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
+        """Refuse what the measured shards that are read cannot tell; see :meth:`Timing.check`."""
+        _refuse_shards(n_shards)
+        read = {
+            n
+            for share in {self.shard.block_share, *map(self._share, _HALVES)} - {0.0}
+            for n, _ in interpolate_share(share, self.timing.shards)
+        }
+        for n in sorted(read):
+            self.timing.check(max_new=max_new, max_context=max_context, batch=batch, n_shards=n)
+
+    def _halves(self, batch: int, n_new: Tokens, n_context: Tokens) -> tuple[FloatArray, FloatArray]:
+        def read(component: Component, share: float) -> FloatArray:
+            if share == 0:
+                return np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
+            return self._read(component, share, batch=batch, n_new=n_new, n_context=n_context)
+
+        if self.shard.is_empty:
+            return read(Component.ATTENTION, 0.0), read(Component.MLP, 0.0)
+        share = self.shard.block_share
+        apart = [read(half, share) for half in _HALVES]
+        together = read(Component.BLOCK, share) / (apart[0] + apart[1])
+        own = [
+            known if self._share(half) == share else read(half, self._share(half))
+            for half, known in zip(_HALVES, apart, strict=True)
+        ]
+        return own[0] * together, own[1] * together
+
+    def _share(self, half: Component) -> float:
+        return self.shard.attention_share if half is Component.ATTENTION else self.shard.mlp_share
+
+    def _read(
+        self, component: Component, share: float, *, batch: int, n_new: Tokens, n_context: Tokens
+    ) -> FloatArray:
+        """One component at any share."""
+        weights = interpolate_share(share, self.timing.shards)
+        times = {
+            n: self.timing.component_seconds(
+                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n
+            )
+            for n, _ in weights
+        }
+        seconds = sum((weight * times[n] for n, weight in weights), np.zeros(1))
+        smallest = max(times)
+        if share * smallest < 1 and len(weights) > 1:
+            seconds = np.clip(seconds, times[smallest] * share * smallest, times[smallest])
+        return np.reshape(seconds, np.shape(times[smallest]))
+
+
+def _refuse_shards(n_shards: int) -> None:
+    if n_shards != 1:
+        raise ValueError(f"a device's own shard, in {n_shards} shards: it cannot be cut again")

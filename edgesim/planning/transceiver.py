@@ -1,0 +1,60 @@
+"""Transceiver designs for sums over the air, by name.
+
+==============  ===================================================================================
+name            how the station's combiner is found
+==============  ===================================================================================
+``first-order``  descent on the smoothed worst device, from the block before (a few milliseconds)
+``sdr``          semidefinite relaxation and Gaussian randomisation, as published; needs CVXPY
+``subspace``     leading singular vectors of all channels side by side, closed form
+==============  ===================================================================================
+
+What none of them can beat: :func:`lower_bound`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from edgesim.errors import InputError
+from edgesim.nearest import suggest
+from edgesim.planning.transceiver_bound import certified_alpha
+from edgesim.planning.transceiver_descent import first_order
+from edgesim.planning.transceiver_design import Designer, Transceiver, leading_subspace
+from edgesim.planning.transceiver_sdp import LowerBound, lower_bound, sdr
+
+__all__ = [
+    "DESIGNERS",
+    "Designer",
+    "DesignerName",
+    "LowerBound",
+    "Transceiver",
+    "certified_alpha",
+    "designer",
+    "first_order",
+    "leading_subspace",
+    "lower_bound",
+    "sdr",
+]
+
+DesignerName = Literal["first-order", "sdr", "subspace"]
+"""Names that users choose by."""
+
+DESIGNERS: Mapping[str, Designer] = MappingProxyType(
+    {"first-order": first_order, "sdr": sdr, "subspace": leading_subspace}
+)
+"""Designs by name."""
+
+assert set(DESIGNERS) == set(get_args(DesignerName))
+
+
+def designer(name: str) -> Designer:
+    """The design of a name; InputError if there is none of that name."""
+    try:
+        return DESIGNERS[name]
+    except KeyError:
+        raise InputError(
+            f"transceiver: no design is called {name!r}; expected {', '.join(DESIGNERS)}: "
+            f"{suggest(name, DESIGNERS)}"
+        ) from None
