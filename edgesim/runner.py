@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from multiprocessing import get_context, parent_process
@@ -18,6 +18,8 @@ from os import PathLike
 from pathlib import Path
 from threading import Thread
 
+from edgesim.engine.clock import Clock
+from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.link import via_of
 from edgesim.engine.simulation import simulate
@@ -28,6 +30,7 @@ from edgesim.model.profile import Profile
 from edgesim.rng import Streams
 from edgesim.scenario.build import build_world, extent, workload
 from edgesim.scenario.contenders import contenders
+from edgesim.scenario.quality import Quality, find_quality
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.timings import Measuring, Profiles, check_coverage, find_profiles, timings
 from edgesim.strategy import Placement, Strategy, check_memory
@@ -52,6 +55,8 @@ class Prepared:
         How many there are in a replication, and how long they get.
     placements
         What each strategy decided, by label.
+    quality
+        Measured answers that the scenario asks for.
     """
 
     scenario: Scenario
@@ -60,6 +65,7 @@ class Prepared:
     profiles: Profiles
     strategies: Mapping[str, Strategy]
     placements: Mapping[str, Placement]
+    quality: Quality = field(default_factory=Quality)
 
     @property
     def profile(self) -> Profile | None:
@@ -116,14 +122,18 @@ def prepare(
             f"{scenario.origin.name}: $.warmup: no request arrives after the first "
             f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"
         )
-    profiles = find_profiles(scenario, longest, measure=measure, refresh=refresh, measuring=measuring)
+    cuts_blocks = any(strategy.cuts_blocks for strategy in strategies.values())
+    profiles = find_profiles(
+        scenario, longest, shards=cuts_blocks, measure=measure, refresh=refresh, measuring=measuring
+    )
     check_coverage(scenario, profiles, longest)
-    world = build_world(scenario, 0, timings(scenario, profiles), law)
+    quality = find_quality(scenario)
+    world = build_world(scenario, 0, timings(scenario, profiles), law, quality)
     fleet = Fleet.of(world, longest)
     placements = {
         label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()
     }
-    return Prepared(scenario, law, longest, profiles, strategies, placements)
+    return Prepared(scenario, law, longest, profiles, strategies, placements, quality)
 
 
 def run(
@@ -155,6 +165,7 @@ def run(
     folder.write_run({**facts, "status": "running"})
     kept = _Kept.of(prepared.profiles)
     kept.save(prepared.profiles, out)
+    prepared.quality.save(out)
     tasks = [
         _Task(
             scenario,
@@ -169,7 +180,7 @@ def run(
         for label in prepared.strategies
     ]
     began_s = time.perf_counter()
-    for ran in _work(tasks, min(jobs, len(tasks)), prepared.profiles):
+    for ran in _work(tasks, min(jobs, len(tasks)), prepared):
         if told is not None:
             told(ran)
     folder.write_run(
@@ -215,7 +226,16 @@ def _place(scenario: Scenario, label: str, strategy: Strategy, world: World, fle
         placement = strategy.place(world.model, fleet)
         check_memory(placement, world.model, fleet)
         check_stages(world.model, world.devices, placement.holdings)
-    except PlacementError as error:
+        if placement.groups:
+            rehearsal = Cluster(world, Clock(), placement.holdings, shards=placement.shards)
+            for group, summing in placement.groups.items():
+                rehearsal.check_group(
+                    group,
+                    summing,
+                    max_new=fleet.extent.n_prompt_tokens,
+                    max_context=fleet.extent.n_tokens - 1,
+                )
+    except InputError as error:
         raise PlacementError(f"{scenario.origin.name}: strategy {label!r}: {error}") from None
     return placement
 
@@ -262,13 +282,13 @@ class _Task:
     kept: _Kept
 
 
-def _work(tasks: Sequence[_Task], jobs: int, profiles: Profiles) -> Iterator[Ran]:
+def _work(tasks: Sequence[_Task], jobs: int, prepared: Prepared) -> Iterator[Ran]:
     if jobs == 1:
-        charged = timings(tasks[0].scenario, profiles)
+        charged = timings(prepared.scenario, prepared.profiles)
         worlds = groupby(tasks, key=lambda task: task.replication)
         for replication, own in worlds:
             # One world for all strategies: what its channels have worked out for one, they have for the next.
-            world = build_world(tasks[0].scenario, replication, charged)
+            world = build_world(prepared.scenario, replication, charged, quality=prepared.quality)
             for task in own:
                 yield _simulate(task, world)
         return
@@ -290,9 +310,10 @@ def _leave_with_parent() -> None:
 
 
 def _simulate_elsewhere(task: _Task) -> Ran:
-    """Simulate in a worker process, which reads the profiles that the trace carries."""
+    """Simulate in a worker process, which reads the profiles and answers that the trace carries."""
     charged = timings(task.scenario, task.kept.load(task.out))
-    return _simulate(task, build_world(task.scenario, task.replication, charged))
+    quality = Quality.load(task.out)
+    return _simulate(task, build_world(task.scenario, task.replication, charged, quality=quality))
 
 
 def _simulate(task: _Task, world: World) -> Ran:
@@ -308,7 +329,7 @@ def _simulate(task: _Task, world: World) -> Ran:
 def _facts(prepared: Prepared) -> dict[str, object]:
     """What ``run.json`` tells of the run, whatever its end."""
     scenario, profiles = prepared.scenario, prepared.profiles
-    world = build_world(scenario, 0, timings(scenario, profiles), prepared.workload)
+    world = build_world(scenario, 0, timings(scenario, profiles), prepared.workload, prepared.quality)
     kept = _Kept.of(profiles)
     objectives = scenario.objectives.values()
     return {
@@ -333,6 +354,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         },
         "profile": None if profiles.base is None else {"file": kept.base, **profiles.base.facts()},
         "own_profiles": {name: {"file": kept.own[name], **own.facts()} for name, own in profiles.own.items()},
+        "quality": prepared.quality.facts(),
         "links": {
             via_of(link): {
                 "rate_bps": link.rate_bps if isinstance(link.rate_bps, int | float) else None,

@@ -11,16 +11,20 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
+from edgesim.engine.holdings import held_bytes
+from edgesim.engine.over_the_air import Scaling
 from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.sums import Summing
 from edgesim.engine.verb import DeviceDown, MessageLost, WorkLost
 from edgesim.errors import PlacementError, StrategyError
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.nearest import suggest
 
 __all__ = [
@@ -30,16 +34,20 @@ __all__ = [
     "LiveRequest",
     "MessageLost",
     "Placement",
+    "Scaling",
     "Serving",
     "Slice",
     "Stage",
     "Strategy",
+    "Summing",
+    "TensorShard",
     "Token",
     "WorkLost",
     "check_memory",
     "discover",
     "discover_all",
     "strategy_class",
+    "to_heads",
 ]
 
 GROUP = "edgesim.strategies"
@@ -64,6 +72,16 @@ class Placement:
     """
 
     stages: tuple[Stage, ...]
+
+    @property
+    def shards(self) -> Mapping[str, TensorShard]:
+        """What devices hold of every block where they hold it together; a device not named holds it whole."""
+        return {}
+
+    @property
+    def groups(self) -> Mapping[tuple[str, ...], Summing]:
+        """Groups that hold blocks together, and how each sums; tried before time zero."""
+        return {}
 
     @property
     def remark(self) -> str:
@@ -93,6 +111,9 @@ class Strategy(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cuts_blocks: ClassVar[bool] = False
+    """Whether it gives devices shards of blocks, whose times have to be measured, too."""
 
     def place(self, model: Architecture, fleet: Fleet) -> Placement:
         """Decide, once and before time zero, which device holds which part of the model.
@@ -132,9 +153,10 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
             raise PlacementError(
                 f"the placement names {device!r}, which computes nothing here; {suggest(device, known)}"
             )
-        weight_bytes = model.held_bytes(parts)
+        shard = placement.shards.get(device)
+        weight_bytes = held_bytes(model, parts, shard)
         n_blocks = sum(part.n_blocks for part in parts)
-        cache_bytes = model.kv_bytes_per_token(n_blocks)
+        cache_bytes = (model if shard is None else shard).kv_bytes_per_token(n_blocks)
         room_bytes = fleet.room_bytes(device)
         load_copies = fleet.device(device).load_copies
         overlap = [b for b, n in Counter(b for p in parts for b in range(p.first, p.last)).items() if n > 1]

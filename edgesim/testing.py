@@ -32,7 +32,7 @@ from edgesim.engine.world import Device, Endpoint, Link, Power, World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.ceilings import Ceilings
-from edgesim.model.quality import ExitRecords
+from edgesim.model.exit_records import ExitRecords
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.rng import Streams
 from edgesim.strategy import Placement, Strategy, check_memory
@@ -296,6 +296,8 @@ def _work(spans: pd.DataFrame) -> dict[tuple[int, int], _Passes]:
     for id_, token, via, n_tokens, ended_at_s in zip(
         *(computed[c] for c in ("request_id", "token", "via", "n_tokens", "ended_at_s")), strict=True
     ):
+        if str(via).startswith("shard of "):
+            continue  # a group's root stands for all of it
         part, passes = Slice.parse(str(via)), work[int(id_), int(token)]
         passes.blocks.update(dict.fromkeys(range(part.first, part.last), int(n_tokens)))
         passes.n_embedded += int(n_tokens) * part.embedding

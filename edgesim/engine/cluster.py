@@ -17,12 +17,14 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NoReturn
 
+from edgesim.engine.answers import ALL, Answering, meet
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
 from edgesim.engine.compute import Host, Pricing
 from edgesim.engine.delivery import Delivery
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
+from edgesim.engine.groups import Groups
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.observation import Observation
 from edgesim.engine.power import Drawn, drawn, most_w
@@ -31,11 +33,13 @@ from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
 from edgesim.engine.stages import check_stages
+from edgesim.engine.sums import Summing
 from edgesim.engine.transport import Transport
 from edgesim.engine.verb import DONE, RequestFailed, Verb, all_of
 from edgesim.engine.world import World
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
+from edgesim.model.sharding import TensorShard
 from edgesim.trace.buffer import SpanBuffer, pack_span
 from edgesim.trace.schema import Outcome
 
@@ -63,10 +67,12 @@ class Cluster:
         clock: Clock,
         holdings: Mapping[str, tuple[Slice, ...]],
         spans: SpanBuffer | None = None,
+        shards: Mapping[str, TensorShard] | None = None,
     ) -> None:
         check_stages(world.model, world.devices, holdings)
         self._clock = clock
         self._world = world
+        self.answering = Answering(world.model.n_blocks, world.exits, world.quality)
         self._recording = Recording(spans)
         self._add = self._recording.add
         self.hosts = {device.id: Host(device) for device in world.devices.values()}
@@ -75,10 +81,12 @@ class Cluster:
         if world.faults is not None:
             can_fail |= set(world.faults.devices)
         self._transport = Transport(world, clock, self.hosts, self._recording, can_fail)
-        held = Holdings(world.model, holdings)
+        held = Holdings(world.model, holdings, shards)
+        self._held = held
         self._pricing = Pricing(held, self._recording)
         self._reservations = Reservations(world, clock, self.hosts, held, self._recording)
         self.hops, self.memories = self._transport.hops, self._reservations.memories
+        self._groups = Groups(world, self.hosts, held, self._transport.network, self.hops, self._recording)
         self._sharing = Sharing(
             clock,
             world.model,
@@ -276,6 +284,39 @@ class Cluster:
 
         return in_rounds(all_reduce_rounds(group, size_bytes, via), begin)
 
+    def compute_together(
+        self, request: LiveRequest, group: Iterable[str], token: Token, summing: Summing
+    ) -> Verb:
+        """Run one pass of the whole model on a group whose members hold a shard of every block each.
+
+        Two sums over the group in every block, one after attention and one after the MLP, for which all wait
+        for the slowest. The group is held for the whole pass, first come first served on all members at
+        once; its sums' errors go to the trace. The group's KV caches are reserved first.
+
+        Parameters
+        ----------
+        group
+            The members; the first is the root, which holds embedding and head besides.
+        summing
+            How they sum.
+
+        Not modelled: members that fail during a pass, members that batch or share their time, and sums
+        that begin before the slowest member is ready.
+        """
+        members = tuple(group)
+        missing = [device for device in members if device not in request.held]
+        if missing:
+            admitted = self.admit(request, members)
+            if admitted is not DONE:
+                return self._together_once(admitted, request, members, token, summing)
+        done = self._groups.of(members, summing).run(request, token, self._clock._now)
+        self._note_errors(request, members, summing, token, done.errors)
+        return (done.ended_at_s,)
+
+    def check_group(self, group: Iterable[str], summing: Summing, *, max_new: int, max_context: int) -> None:
+        """Raise InputError unless a group can :meth:`compute_together`, up to these lengths."""
+        self._groups.of(tuple(group), summing).check(max_new=max_new, max_context=max_context)
+
     def admit(self, request: LiveRequest, devices: Iterable[str]) -> Verb:
         """Reserve the request's KV cache on several devices at one instant, or wait for all of them.
 
@@ -299,7 +340,57 @@ class Cluster:
         """Whether the world carries measured answers for :meth:`exits` to replay."""
         return self._world.exits is not None
 
-    def exits(self, request: LiveRequest, token: Token, block: int, *, confidence: float) -> bool:
+    def impair(
+        self,
+        request: LiveRequest,
+        name: str,
+        level: float,
+        *,
+        block: int | None = None,
+        n_devices: int | None = None,
+        token: Token | None = None,
+        count: int = 1,
+    ) -> None:
+        """Note what a channel has done to tensors of a request; its answer counts as measured under that.
+
+        Parameters
+        ----------
+        name, level, block, n_devices
+            As measured (:mod:`edgesim.model.impairment`): ``noise`` and its normalised error on the sums of
+            an all-reduce, ``erasure`` and its probability after a block, ... What counts is the mean error
+            over all that a token has met of a kind, in the attempt that delivered it.
+        token
+            Whose pass it was; that token's answer alone is the worse for it. None: all tokens'.
+        count
+            How many sums or messages have met this level.
+
+        Raises
+        ------
+        InputError
+            If the scenario has measured answers, but none under this kind.
+        ContractError
+            If there is no such level or block.
+        """
+        kind = (name, block, n_devices)
+        is_split = block is None or (isinstance(block, int) and 1 <= block <= self._world.model.n_blocks)
+        is_group = n_devices is None or (isinstance(n_devices, int) and n_devices >= 1)
+        if not level >= 0 or count < 1 or not is_split or not is_group:
+            raise ContractError(
+                f"impair: {name} at level {level}, {count} times, after block {block}; expected a level of 0 "
+                f"or more, at least once, after one of {self._world.model.n_blocks} blocks or none"
+            )
+        self.answering.check(kind)
+        meet(request.harms, kind, ALL if token is None else token.index, level, count)
+
+    def exits(
+        self,
+        request: LiveRequest,
+        token: Token,
+        block: int,
+        *,
+        confidence: float | None = None,
+        entropy: float | None = None,
+    ) -> bool:
         """Whether a token may leave the model after this many blocks: replayed from measured answers.
 
         The block at which each token has left, and whether its answer was right, go into the trace.
@@ -310,6 +401,8 @@ class Cluster:
             Blocks that the token has passed; an exit of the measured model must stand there.
         confidence
             Least confidence with which it may leave. The model's own head always lets it go.
+        entropy
+            Or the most entropy [nats] with which it may.
         """
         if self._world.exits is None:
             raise ContractError("exits: this world carries no measured answers to replay")
@@ -318,7 +411,15 @@ class Cluster:
         except KeyError:
             stand = ", ".join(map(str, self._world.exits.blocks))
             raise ContractError(f"exits: none stands after block {block}; they stand after {stand}") from None
-        leaves = told.confidence >= confidence or block == self._world.exits.blocks[-1]
+        if (confidence is None) == (entropy is None):
+            raise ContractError("exits: give either the least confidence or the most entropy to leave with")
+        if confidence is not None:
+            is_sure = told.confidence >= confidence
+        elif told.entropy is None:
+            raise ContractError("exits: these measured answers have no entropies; use confidence")
+        else:
+            is_sure = told.entropy <= (entropy or 0.0)
+        leaves = is_sure or block == self._world.exits.blocks[-1]
         if leaves:
             request.exits[token.index] = (block, told.is_correct)
         return leaves
@@ -328,6 +429,38 @@ class Cluster:
         raise RequestFailed(reason)
 
     # --- how they do it --------------------------------------------------------------------------
+
+    def _note_errors(
+        self,
+        request: LiveRequest,
+        members: tuple[str, ...],
+        summing: Summing,
+        token: Token,
+        errors: tuple[float, ...],
+    ) -> None:
+        """Tell the request's answer what its sums have done to it."""
+        n = len(members)
+        if n == 1:
+            return
+        if summing.is_analog:
+            # Noise of that power, over the parts' powers, is what was measured with noise on every part.
+            by_part = self.answering.knows("device-noise")
+            kind, devices = ("device-noise", n) if by_part else ("noise", None)
+            mean = sum(errors) / len(errors)
+            self.impair(request, kind, mean, n_devices=devices, token=token, count=len(errors))
+        elif summing.bits is not None:
+            self.impair(request, "quantised", summing.bits, n_devices=n, token=token, count=len(errors))
+
+    def _together_once(
+        self,
+        admitted: Verb,
+        request: LiveRequest,
+        members: tuple[str, ...],
+        token: Token,
+        summing: Summing,
+    ) -> Course:
+        yield from admitted
+        yield from self.compute_together(request, members, token, summing)
 
     def _keep(self, request: LiveRequest, host: Host, keep: tuple[Slice, Token], from_s: float) -> None:
         part, token = keep
@@ -374,6 +507,12 @@ class Cluster:
         self._sharing.leave(request)
         self._reservations.leave(request)
         request.attempt += 1
+        home = request.delivered or set()  # what has been delivered counts as it was computed
+        request.exits = {token: told for token, told in request.exits.items() if token in home}
+        request.harms = {
+            kind: {token: met for token, met in of.items() if token in home}
+            for kind, of in request.harms.items()
+        }
         request.token = request.n_under_way = 0
         request.awaited, request.awaiting, request.lost = [], {}, {}
         request.all_home = request.kept = request.kept_pass = None

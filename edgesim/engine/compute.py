@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.engine.held import Hold, Holds
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.link import Hop
 from edgesim.engine.recording import Recording
@@ -108,7 +109,7 @@ class Price:
 class Host(Station):
     """A device at work: its compute station, its messaging station, its prices and its neighbours."""
 
-    __slots__ = ("device", "direct", "down", "messaging", "n_requests", "prices", "shared")
+    __slots__ = ("device", "direct", "down", "holds", "messaging", "n_requests", "prices", "shared")
 
     def __init__(self, device: Device) -> None:
         super().__init__()
@@ -119,10 +120,21 @@ class Host(Station):
         self.shared: SharedStation | None = None  # in the place of this station, where passes share it
         self.direct: dict[str, Hop | None] = {}  # by target; None where a message takes more than one hop
         self.down: str | None = None  # while it is down: why, which may go without saying
+        self.holds: Holds | None = None  # by groups that it is a member of
+
+    def hold(self, now_s: float, hold: Hold) -> None:
+        """Book a stretch of time for which a group holds the device."""
+        if self.holds is None:
+            self.holds = Holds()
+        self.holds.add(now_s, hold)
 
     def busy_until(self, at_s: float) -> float:
         """Time that the device has computed up to an instant."""
-        return super().busy_until(at_s) if self.shared is None else self.shared.busy_until(at_s)
+        if self.shared is not None:
+            return self.shared.busy_until(at_s)
+        # What is booked beyond the instant is one unbroken run, but for what it is held without computing.
+        idle_s = 0.0 if self.holds is None else self.holds.idle_after_s(at_s)
+        return super().busy_until(at_s) + idle_s
 
     @property
     def booked_until_s(self) -> float:

@@ -10,6 +10,7 @@ from edgesim.engine.world import Device, World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.nearest import suggest
+from edgesim.radio.collective import CollectiveBand, band_of
 from edgesim.rng import Streams
 from edgesim.workload.requests import Extent, Typical
 
@@ -38,6 +39,7 @@ class Fleet:
     sources: tuple[str, ...]
     prompt_bytes_per_token: int
     _network: Network
+    _bands: tuple[CollectiveBand, ...] = ()
 
     @classmethod
     def of(cls, world: World, extent: Extent | None = None) -> Fleet:
@@ -49,6 +51,7 @@ class Fleet:
             sources=world.workload.sources,
             prompt_bytes_per_token=world.prompt_bytes_per_token,
             _network=Network(world.devices, world.links, world.model.activation_bytes(1)),
+            _bands=tuple(world.bands.values()),
         )
 
     @property
@@ -141,6 +144,10 @@ class Fleet:
     def kv_bytes(self, n_blocks: int) -> int:
         """KV cache of the longest request for this many blocks."""
         return self.extent.n_tokens * self.model.kv_bytes_per_token(n_blocks)
+
+    def band(self, group: Iterable[str]) -> CollectiveBand | None:
+        """The first band that is set aside for sums of all of a group; None if there is none."""
+        return band_of(self._bands, group)
 
     def check_reach(self, source: str, target: str) -> None:
         """Raise PlacementError unless a path leads from one device to the other."""

@@ -6,16 +6,30 @@ from collections.abc import Mapping
 
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.sharding import TensorShard
 
-__all__ = ["Holdings"]
+__all__ = ["Holdings", "held_bytes"]
+
+
+def held_bytes(model: Architecture, parts: tuple[Slice, ...], shard: TensorShard | None) -> int:
+    """Weights of parts of a model, whole or of a device's shard of their blocks."""
+    if shard is None:
+        return model.held_bytes(parts)
+    return sum(shard.weight_bytes(part) for part in parts)
 
 
 class Holdings:
     """The parts of the model on every device, for the whole of a run."""
 
-    def __init__(self, model: Architecture, parts: Mapping[str, tuple[Slice, ...]]) -> None:
+    def __init__(
+        self,
+        model: Architecture,
+        parts: Mapping[str, tuple[Slice, ...]],
+        shards: Mapping[str, TensorShard] | None = None,
+    ) -> None:
         self._model = model
         self._parts = parts
+        self.shards = shards or {}
 
     def parts(self, device: str) -> tuple[Slice, ...]:
         """What a device holds."""
@@ -23,11 +37,13 @@ class Holdings:
 
     def weight_bytes(self, device: str) -> int:
         """Weights that a device holds."""
-        return self._model.held_bytes(self._parts.get(device, ()))
+        return held_bytes(self._model, self._parts.get(device, ()), self.shards.get(device))
 
     def kv_bytes_per_token(self, device: str) -> int:
         """KV cache that one token takes for the blocks a device holds."""
-        return self._model.kv_bytes_per_token(sum(part.n_blocks for part in self._parts.get(device, ())))
+        n_blocks = sum(part.n_blocks for part in self._parts.get(device, ()))
+        shard = self.shards.get(device)
+        return (self._model if shard is None else shard).kv_bytes_per_token(n_blocks)
 
     def check(self, device: str, part: Slice) -> None:
         """Raise ContractError unless a device holds all of a part."""

@@ -44,6 +44,9 @@ def drawn(host: Host, out: Iterable[Hop], into: Iterable[Hop], uptime: Uptime | 
         tx_j += hop.tx_until(at_s) * power.tx_w
     for hop in into:
         rx_j += hop.rx_until(at_s) * power.rx_w
+    if host.holds is not None:
+        tx_j += host.holds.tx_until(at_s) * power.tx_w
+        rx_j += host.holds.rx_until(at_s) * power.rx_w
     up_s = at_s if uptime is None else uptime.until(at_s)
     idle_j = up_s * (power.idle_w + power.radio_idle_w)
     return Drawn(host.busy_until(at_s) * power.active_w, tx_j, rx_j, idle_j)

@@ -40,6 +40,7 @@ class Recording:
         size_bytes: float = 0.0,
         share: float = 1.0,
         attempts: int = 1,
+        error_variance: float | None = None,
     ) -> None:
         """Record a span; request -1 is none, and so is token -1."""
         if self._spans is None:
@@ -47,10 +48,10 @@ class Recording:
         row = pack_span(
             request, token, code, n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s, share
         )
-        if attempts == 1:
+        if attempts == 1 and error_variance is None:
             self._spans.add(row)
         else:
-            self._spans.add_detailed(row, error_variance=None, attempts=attempts)
+            self._spans.add_detailed(row, error_variance=error_variance, attempts=attempts)
 
     def hand_on(self, now_s: float) -> None:
         """Hand on what has been collected, if it is a part's worth."""

@@ -69,6 +69,7 @@ class LiveRequest:
         "ended_at_s",
         "exits",
         "first_token_at_s",
+        "harms",
         "held",
         "id",
         "interrupt",
@@ -108,6 +109,8 @@ class LiveRequest:
         self.outcome = "censored"  # until it ends
         self.reason: str | None = None
         self.exits: dict[int, tuple[int, bool]] = {}  # token -> block it left after, and whether rightly
+        # By kind and token, the sum and number of errors met:
+        self.harms: dict[tuple[str, int | None, int | None], dict[int, tuple[float, int]]] = {}
         self.held: dict[str, int] = {}  # device -> bytes of KV cache reserved there
         self.awaited: list[str] = []  # devices whose memory it has asked for
         self.awaiting: dict[str, simpy.Event] = {}  # those it has not got yet

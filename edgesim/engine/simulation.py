@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from edgesim.engine.answers import error_variance
 from edgesim.engine.attempts import attempts
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.cluster import Cluster, RequestFailed
@@ -66,7 +67,8 @@ def simulate(
     Parameters
     ----------
     placement
-        What the strategy's ``place`` returned; handed back to ``serve``.
+        What the strategy's ``place`` returned; handed back to ``serve``. Its ``shards``, if it has any, say
+        what part of the blocks that it holds each device has of every block.
     holdings
         Which parts of the model each device holds.
     write
@@ -82,7 +84,7 @@ def simulate(
     """
     clock = Clock()
     spans = SpanBuffer(lambda table: write("spans", table), world.horizon_s) if keep_spans else None
-    cluster = Cluster(world, clock, holdings, spans)
+    cluster = Cluster(world, clock, holdings, spans, getattr(placement, "shards", None))
     requests = _Requests(world, cluster, clock, serving, placement, spans, write)
     Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
     controller = serving.control(cluster, placement)
@@ -258,6 +260,9 @@ class _Requests:
 
     def _tell(self, requests: list[LiveRequest]) -> None:
         ids = np.array([r.id for r in requests], dtype=np.int64)
+        answers = [
+            self.cluster.answering.of(r.sample, r.n_emitted_tokens, r.exits, r.harms) for r in requests
+        ]
         energy_j = pa.nulls(len(ids), pa.float64()) if self.spans is None else self.spans.energy_j(ids)
         columns = {
             "request_id": ids,
@@ -272,8 +277,11 @@ class _Requests:
             "outcome": [r.outcome for r in requests],
             "reason": [r.reason for r in requests],
             "energy_j": energy_j,
+            "error_variance": [error_variance(r.harms) for r in requests],
             "mean_exit_block": [_mean([block for block, _ in r.exits.values()]) for r in requests],
-            "correct": [_mean([is_correct for _, is_correct in r.exits.values()]) for r in requests],
+            "correct": [worth.correct for worth in answers],
+            "nll": [worth.nll for worth in answers],
+            "beyond_measured": [worth.is_beyond for worth in answers],
         }
         self.write("requests", _table("requests", columns, len(ids)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,8 +14,10 @@ from edgesim.engine.roaming import Roaming
 from edgesim.engine.serving import FirstComeFirstServed, Serving
 from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
+from edgesim.model.exit_records import ExitRecords
 from edgesim.model.profile import Timing
-from edgesim.model.quality import ExitRecords
+from edgesim.model.quality import QualityTable
+from edgesim.radio.collective import CollectiveBand, band_of
 from edgesim.radio.recorded import RecordedRate
 from edgesim.rng import Streams
 from edgesim.workload.conversation import Conversation
@@ -194,7 +196,10 @@ class World:
     prompt_bytes_per_token
         Size of a token id on the wire.
     exits
-        Measured answers that early exits replay; None where nothing was measured.
+        Measured answers, token by token and exit by exit, with exits after blocks of this world's model; None
+        where nothing was measured.
+    quality
+        Measured answers under impairments; None where nothing was measured.
     faults
         When devices and links are down; None: never.
     retry
@@ -203,6 +208,8 @@ class World:
         Terminals that change cells, by device id: the cell that serves each, over time.
     media
         Cells of the radio links, by name.
+    bands
+        Bands set aside for sums over groups of terminals, by their station's id.
     """
 
     model: Architecture
@@ -217,10 +224,16 @@ class World:
     patience_s: float | None = None
     prompt_bytes_per_token: int = 4
     exits: ExitRecords | None = None
+    quality: QualityTable | None = None
     faults: Faults | None = None
     retry: Retry | None = None
     roaming: Mapping[str, Roaming] = field(default_factory=dict)
     media: Mapping[str, Medium] = field(default_factory=dict)
+    bands: Mapping[str, CollectiveBand] = field(default_factory=dict)
+
+    def band(self, group: Iterable[str]) -> CollectiveBand | None:
+        """The first band that is set aside for all of a group; None if there is none."""
+        return band_of(self.bands.values(), group)
 
     @property
     def can_lose(self) -> bool:

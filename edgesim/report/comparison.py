@@ -54,7 +54,32 @@ def about(trace: Trace) -> About:
         horizon_s=run["horizon_s"],
         objectives=None if asked == Objectives() else asked,
         is_closed=bool(run["workload"].get("arrivals_depend_on_strategy")),
+        answers=_answers(run.get("quality")),
     )
+
+
+def _answers(told: dict[str, Any] | None) -> str | None:
+    """Name the model that answers were measured on, and the text; both where exits come from elsewhere."""
+    if told is None:
+        return None
+    table, exits = (told[part] and _measured_on(told[part]) for part in ("table", "exits"))
+    if table and exits and table != exits:
+        return f"{exits} under impairments of {table}"
+    return cast("str", table or exits)
+
+
+def _measured_on(provenance: dict[str, Any]) -> str:
+    """Name a measured model with its text, or the file that a user brought."""
+    if "model" not in provenance:
+        file = _plain(provenance.get("source", provenance["file"]))
+        return f"{file} (perplexity relative to none lost)" if provenance.get("is_relative") else file
+    model = "the bundled model" if provenance["model"] == "bundled" else _plain(provenance["model"])
+    return f"{model} on {_plain(provenance['text'])}" if "text" in provenance else model
+
+
+def _plain(text: object) -> str:
+    """What a stranger's file says, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 
 def _model(told: dict[str, Any]) -> str:

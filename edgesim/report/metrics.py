@@ -22,6 +22,8 @@ _RATES = {
     "attainment": "objectives met, share",
     "active_j_per_token": "active J/token",
     "total_j_per_token": "J/token with idling",
+    "perplexity": "perplexity",
+    "accuracy": "right tokens, share",
 }
 
 

@@ -38,6 +38,8 @@ class About:
     objectives: Objectives | None = None
     is_closed: bool = False
     """Whether requests wait for answers, so that arrivals depend on the strategy."""
+    answers: str | None = None
+    """On which model and text answers were measured; None if they were not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def _columns(comparison: Comparison) -> list[_Column]:
         column(8, "good\n/s", lambda row: _plain(row, "goodput_per_s")),
         column(4, "met\n%", _attainment),
         column(5, "J/token\nactive/all", lambda row: _pair(row, "active_j_per_token", "total_j_per_token")),
+        column(1, "perple-\nxity", lambda row: _plain(row, "perplexity")),
+        column(4, "right\n%", lambda row: _plain(row, "accuracy", 0.01)),
         column(2, "done/failed\n/cut off", lambda row: _outcomes(row.outcomes)),
     ]
     if not _shared_origins(rows):
@@ -150,6 +154,8 @@ def _headline(comparison: Comparison, about: About) -> str:
     ]
     if origins := _shared_origins(comparison.rows):
         parts.append(f"times {' and '.join(origins)}")
+    if about.answers:
+        parts.append(f"answers measured on {about.answers}")
     return f"{about.scenario}: {', '.join(parts)}"
 
 
@@ -170,6 +176,14 @@ def _definitions(comparison: Comparison, about: About, n_left_out: int) -> str:
         notes.append("cut off: in flight at the end")
     if stuck := [f"{row.n_stuck} under {row.strategy}" for row in rows if row.n_stuck]:
         notes.append(f"of these stuck, for nothing was left to happen (a deadlock): {', '.join(stuck)}")
+    if about.answers:
+        notes.append(
+            f"perplexity, right: tokens as {about.answers} answered them, times those of {about.model}"
+        )
+    if beyond := [f"{row.n_beyond} under {row.strategy}" for row in rows if row.n_beyond]:
+        notes.append(
+            f"answers that met worse than was measured, and count as the worst measured: {', '.join(beyond)}"
+        )
     if about.is_closed and len(rows) > 1:
         notes.append("users wait for answers, so a faster strategy is asked sooner")
     if about.warmup_s:
@@ -283,6 +297,7 @@ def _about_json(about: About) -> dict[str, Json]:
         "seed": about.seed,
         "warmup_s": about.warmup_s,
         "horizon_s": about.horizon_s,
+        "answers": about.answers,
         "objectives": None
         if objectives is None
         else {"ttft_s": objectives.ttft_s, "tpot_s": objectives.tpot_s, "e2e_s": objectives.e2e_s},
@@ -300,6 +315,7 @@ def _row_json(row: Row) -> dict[str, Json]:
             "failed": row.outcomes.failed,
             "censored": row.outcomes.censored,
             "stuck": row.n_stuck,
+            "beyond_measured": row.n_beyond,
         },
         "metrics": _estimates_json(row.estimates),
         "differences": _estimates_json(row.differences),

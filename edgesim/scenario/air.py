@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from edgesim.engine.medium import Medium, RadioChannel
 from edgesim.engine.roaming import Roaming
 from edgesim.engine.world import Link
+from edgesim.errors import InputError
+from edgesim.radio.aircomp_impairments import Synchronisation
+from edgesim.radio.collective import CollectiveBand, Member
 from edgesim.radio.contention import Dcf
 from edgesim.radio.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
@@ -23,6 +26,7 @@ from edgesim.radio.fading_law import FadingLaw, NoFading, Rayleigh, Rician
 from edgesim.radio.handover import ServingCell
 from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.link import RadioLink
+from edgesim.radio.mimo import RicianMatrices
 from edgesim.radio.mobility import Static, Track
 from edgesim.radio.nr_carrier import slot_s
 from edgesim.radio.outer_loop import settled_offset_db
@@ -147,6 +151,14 @@ class Air:
             cells.setdefault(self._cell(leg), leg)
         return {name: self._medium(name, leg) for name, leg in cells.items()}
 
+    def bands(self) -> dict[str, CollectiveBand]:
+        """The bands that are set aside for sums, by station; the first entry of a station says how wide."""
+        legs: dict[str, list[AirLink]] = {}
+        for leg in self._layout.air:
+            if leg.entry.over_the_air is not None:
+                legs.setdefault(leg.station, []).append(leg)
+        return {station: self._band(station, own) for station, own in legs.items()}
+
     def roaming(self) -> dict[str, Roaming]:
         """Terminals with links to several stations, and the one that serves them."""
         legs: dict[str, list[AirLink]] = {}
@@ -195,6 +207,46 @@ class Air:
                 medium=self._cell(leg),
                 key=link_key(self._seed, self._replication, leg.terminal, leg.station, "attempts"),
                 weight=leg.entry.weight,
+            ),
+        )
+
+    def _band(self, station: str, legs: list[AirLink]) -> CollectiveBand:
+        entry = legs[0].entry.over_the_air
+        assert entry is not None
+        figures = self.figures(legs[0])
+        entries = [leg.entry.over_the_air for leg in legs]
+        if any(
+            own is None or own.band != entry.band or self.figures(leg).bandwidth_hz != figures.bandwidth_hz
+            for own, leg in zip(entries, legs, strict=True)
+        ):
+            raise InputError(
+                f"links of {station!r} disagree on 'over_the_air', or on their radio's bandwidth; expected "
+                "one band for each station: say the same in all of its entries, but for 'rician_k'"
+            )
+        fades = FadingEntry() if legs[0].entry.fading is None else legs[0].entry.fading
+        speed_m_per_s = max(self._fades_at_m_per_s(leg, fades) for leg in legs)
+        members = {}
+        for leg, own in zip(legs, entries, strict=True):
+            k_db = -math.inf if own is None or own.rician_k_db is None else own.rician_k_db
+            key = link_key(self._seed, self._replication, leg.terminal, leg.station, "matrices")
+            matrices = RicianMatrices(
+                key=key, n_receive=entry.antennas.station, n_transmit=entry.antennas.terminal, k_db=k_db
+            )
+            errors = None
+            if entry.csi_error > 0:
+                key = link_key(self._seed, self._replication, leg.terminal, leg.station, "estimates")
+                errors = replace(matrices, key=key, k_db=-math.inf)
+            members[leg.terminal] = Member(link=self._channel(leg), matrices=matrices, errors=errors)
+        return CollectiveBand(
+            station=station,
+            bandwidth_hz=entry.bandwidth_hz or figures.bandwidth_hz,
+            lost_share=entry.lost_share,
+            n_streams=entry.n_streams,
+            coherence_s=entry.coherence_s or coherence_s(speed_m_per_s, figures.carrier_hz),
+            members=members,
+            csi_error=entry.csi_error,
+            synchronisation=Synchronisation(
+                phase_std_rad=entry.synchronisation.phase, timing=entry.synchronisation.timing
             ),
         )
 

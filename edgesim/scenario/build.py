@@ -15,6 +15,7 @@ from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import faults
 from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.problems import ProblemsError
+from edgesim.scenario.quality import Quality, find_quality
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.schema_topology import DeviceEntry
 from edgesim.scenario.topology import Layout, Node, lay_out
@@ -24,7 +25,11 @@ __all__ = ["build_world", "extent", "kinds_used", "timing_name", "workload"]
 
 
 def build_world(
-    scenario: Scenario, replication: int, timings: Mapping[str, Timing], law: Demand | None = None
+    scenario: Scenario,
+    replication: int,
+    timings: Mapping[str, Timing],
+    law: Demand | None = None,
+    quality: Quality | None = None,
 ) -> World:
     """Make the world that every strategy meets in one replication.
 
@@ -36,6 +41,8 @@ def build_world(
         How long the model takes on each device kind that the scenario uses (see :func:`kinds_used`).
     law
         The scenario's :func:`workload`, where it is at hand: one that replays a file has read it once.
+    quality
+        What the scenario asks answers of, where it is at hand; else it is found.
 
     Raises
     ------
@@ -44,9 +51,10 @@ def build_world(
     """
     layout = _checked_layout(scenario)
     kinds = known_kinds(scenario)
-    air = _air(scenario, layout, replication)
+    air, model = _air(scenario, layout, replication), architecture(scenario)
+    quality = find_quality(scenario) if quality is None else quality
     return World(
-        model=architecture(scenario),
+        model=model,
         devices={
             node.id: _device(node, kinds[node.kind], timings[timing_name(node)])
             if node.kind
@@ -55,6 +63,7 @@ def build_world(
         },
         links=layout.links + (() if air is None else air.links()),
         media={} if air is None else air.media(),
+        bands={} if air is None else air.bands(),
         roaming={} if air is None else air.roaming(),
         workload=law or _workload(scenario, layout),
         seed=scenario.seed,
@@ -64,6 +73,8 @@ def build_world(
         queue_limit=scenario.memory.queue_limit,
         patience_s=scenario.memory.patience_s,
         prompt_bytes_per_token=scenario.workload.prompt_bytes_per_token,
+        exits=quality.exits_of(model.n_blocks),
+        quality=quality.table,
         faults=faults(scenario, layout, replication=replication),
         retry=None if scenario.retry is None else scenario.retry.value(),
     )

@@ -64,13 +64,14 @@ class Coverage:
         if self.batch > self.prefill_batch:
             timing.check(max_new=0, max_context=self.max_context, batch=self.batch)
 
-    def grid(self, model: Architecture) -> Grid:
+    def grid(self, model: Architecture, shards: tuple[int, ...] = (1,)) -> Grid:
         """Return what has to be measured; prompts in batches only where prompts are served so."""
         return Grid.covering(
             self.max_new,
             self.max_context + 1,
             batches=_up_to(self.batch),
             prefill_batches=_up_to(self.prefill_batch),
+            shards=shards,
         ).within(model)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from typing import Any, NoReturn
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -43,6 +44,8 @@ def apply(document: Document, override: str) -> None:
         key = _resolve(node, step, path, where)
         if isinstance(node, CommentedMap) and key not in node:
             node[key] = CommentedMap()
+        # A copy: through an anchor the same node may stand in other places, which are to stay as they are.
+        node[key] = deepcopy(node[key])
         node, path = node[key], (*path, key)
     last = _resolve(node, steps[-1], path, where)
     node[last] = value

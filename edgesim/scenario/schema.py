@@ -17,6 +17,7 @@ from edgesim.model.weights import WEIGHT_FORMATS
 from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.quantities import PositiveSeconds, Seconds
 from edgesim.scenario.schema_faults import FaultEntry, RetryEntry
+from edgesim.scenario.schema_quality import QualityEntry
 from edgesim.scenario.schema_topology import Count, Name, Topology
 from edgesim.scenario.schema_workload import WorkloadEntry
 from edgesim.scenario.section import Names, Section, refuse
@@ -174,6 +175,9 @@ class Scenario(Section):
     """Profiles measured on devices (`edgesim profile MODEL --kind KIND -o FILE`): files, and folders of them.
     One of the scenario's model wins over scaling for the devices of its kind. By default a folder `profiles`
     beside the scenario, if there is one."""
+    quality: QualityEntry | None = None
+    """Whose measured answers tell what noise, losses and early exits do to this scenario's; not asked if not
+    given."""
     topology: Topology
     """Devices and links."""
     kinds: dict[Name, DeviceKind] = Field(default_factory=dict)

@@ -19,6 +19,7 @@ from edgesim.scenario.quantities import (
     Seconds,
     Watts,
 )
+from edgesim.scenario.schema_collective import CollectiveEntry
 from edgesim.scenario.schema_faults import BatteryEntry
 from edgesim.scenario.schema_mobility import MobilityChoice
 from edgesim.scenario.schema_radio import (
@@ -215,6 +216,9 @@ class LinkEntry(Section):
     interference: bool | InterferenceEntry = False
     """Of radio links: whether the stations of this entry share one channel, so that cells that are active
     disturb one another."""
+    over_the_air: CollectiveEntry | None = None
+    """Of radio links: a band set aside for sums over groups of terminals, as tensor parallelism needs them;
+    none if not given."""
 
     @model_validator(mode="after")
     def _made_of_one_thing(self) -> LinkEntry:
@@ -224,8 +228,14 @@ class LinkEntry(Section):
                 "expected exactly one of wired, radio, recorded, such as 'wired: {rate: 1 Gbit/s}', got "
                 + (" and ".join(made_of) or "none of them")
             )
-        beside = [n for n in ("propagation", "fading", "csi", "handover") if getattr(self, n) is not None]
+        radio_only = ("propagation", "fading", "csi", "handover", "over_the_air")
+        beside = [name for name in radio_only if getattr(self, name) is not None]
         beside += ["interference"] * bool(self.interference) + ["weight"] * (self.weight != 1.0)
+        if self.over_the_air is not None and (self.csi is not None or self.interference):
+            refuse(
+                "'over_the_air' has a band to itself and its own 'csi_error'; leave out 'csi' and "
+                "'interference', or use another link"
+            )
         if self.radio is None and beside:
             refuse(f"'{beside[0]}' belongs to radio links; this one is {made_of[0]}")
         return self

@@ -54,6 +54,7 @@ def find_profiles(
     scenario: Scenario,
     longest: Extent,
     *,
+    shards: bool = False,
     measure: bool = True,
     refresh: bool = False,
     measuring: Measuring | None = None,
@@ -64,6 +65,8 @@ def find_profiles(
     ----------
     longest
         How long its requests get.
+    shards
+        Whether tensor shards of the blocks are charged, too: some are then measured besides the whole.
     measure
         Whether to measure what is not at hand.
     refresh
@@ -85,14 +88,16 @@ def find_profiles(
             needed[name].check(profile.timing())
         except ProfileError:
             return False
-        return True
+        return not shards or len(profile.shards) > 1
 
     own = own_profiles(scenario, kinds, model, base, covers)
     if scenario.profile.use != "auto" or set(own) == set(kinds):
         return Profiles(base, own)
     served = [entry.serving.value() for entry in scenario.topology.devices if entry.serving is not None]
     measured = model.plain
-    grid = Coverage.of(longest, served, recomputed=any(map(recomputes, served))).grid(measured)
+    grid = Coverage.of(longest, served, recomputed=any(map(recomputes, served))).grid(
+        measured, _equal_shards(scenario, measured) if shards else (1,)
+    )
     threads = scenario.profile.threads or os.cpu_count() or 1
     if not measure:
         path = profile_path(measured, threads=threads, device="cpu", grid=grid)
@@ -147,6 +152,13 @@ def _timing(model: Architecture, kind: DeviceKind, base: Profile | None, own: Pr
         if model.bytes_per_weight is None:
             return source.timing()
     return ScaledTiming(source, ceilings, model)
+
+
+def _equal_shards(scenario: Scenario, model: Architecture) -> tuple[int, ...]:
+    """Into how many parts blocks are cut to measure one: powers of two, up to a part for each device."""
+    layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
+    n_devices = sum(bool(node.kind) for node in layout.nodes.values())
+    return tuple(n for n in model.possible_shards() if n <= n_devices and n.bit_count() == 1)
 
 
 def _coverages(scenario: Scenario, longest: Extent) -> dict[str, Coverage]:

@@ -68,6 +68,7 @@ class Row:
     utilisation: Mapping[str, Estimate | None]
     origins: tuple[str, ...]
     n_stuck: int = 0
+    n_beyond: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ def _row(runs: Mapping[int, Summary], reference: Mapping[int, Summary], confiden
         },
         origins=tuple(o for o in ORIGINS if any(o in summary.origins for summary in ordered)),
         n_stuck=sum(summary.n_stuck for summary in ordered),
+        n_beyond=sum(summary.n_beyond for summary in ordered),
     )
 
 

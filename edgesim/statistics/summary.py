@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Protocol, TypeAlias
@@ -103,8 +104,15 @@ class Summary:
         By group of devices: busy time of compute over the length of the run, averaged over the group.
     origins
         Where the compute times of the devices that computed come from.
+    perplexity
+        Exp of the mean negative log likelihood over all tokens of completed requests; None where that was not
+        measured for each.
+    accuracy
+        Share of those tokens that were right.
     n_stuck
         How many of the censored would have been in flight for ever: nothing was left to happen.
+    n_beyond
+        Completed requests that met more than the highest measured level of an impairment.
     """
 
     strategy: str
@@ -125,6 +133,9 @@ class Summary:
     utilisation: Mapping[str, float]
     origins: tuple[str, ...]
     n_stuck: int = 0
+    n_beyond: int = 0
+    perplexity: float | None = None
+    accuracy: float | None = None
 
     def metrics(self) -> dict[str, float | None]:
         """Return every number by name: ``ttft_mean_s``, ``ttft_p50_s``, ..., ``attainment``, ..."""
@@ -140,6 +151,8 @@ class Summary:
             "attainment",
             "active_j_per_token",
             "total_j_per_token",
+            "perplexity",
+            "accuracy",
         ):
             numbers[name] = getattr(self, name)
         return numbers
@@ -181,6 +194,7 @@ def summarise(
     active_j, idle_j = _energies_j(devices)
     n_tokens = int(table.n_tokens.sum())
     many = table.n_tokens > 1
+    nll = _per_token(requests, "nll", completed)
     return Summary(
         strategy=strategy,
         replication=replication,
@@ -200,6 +214,9 @@ def summarise(
         utilisation=_utilisation(devices),
         origins=_origins(devices),
         n_stuck=int((counted & table.stuck).sum()),
+        n_beyond=int((completed & table.beyond).sum()),
+        perplexity=None if nll is None else math.exp(nll),
+        accuracy=_per_token(requests, "correct", completed),
     )
 
 
@@ -214,6 +231,7 @@ class _Requests:
     n_tokens: FloatArray
     outcome: npt.NDArray[np.str_]
     stuck: BoolArray
+    beyond: BoolArray
 
     @classmethod
     def of(cls, requests: pd.DataFrame) -> _Requests:
@@ -226,6 +244,7 @@ class _Requests:
             _floats(ordered, "n_emitted_tokens"),
             ordered["outcome"].astype(str).to_numpy(dtype=np.str_),
             ((ordered["outcome"] == "censored") & ordered["reason"].notna()).to_numpy(dtype=np.bool_),
+            ordered["beyond_measured"].eq(True).to_numpy(dtype=np.bool_, na_value=False),
         )
         unknown = set(table.outcome.tolist()) - {outcome.name for outcome in fields(Outcomes)}
         if unknown:
@@ -265,6 +284,14 @@ class _Requests:
 
 def _floats(table: pd.DataFrame, column: str) -> FloatArray:
     return table[column].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _per_token(requests: pd.DataFrame, column: str, counted: BoolArray) -> float | None:
+    """Mean over the tokens of counted requests of what the trace tells of each; None if it lacks one."""
+    ordered = requests.sort_values("request_id")
+    values, n_tokens = _floats(ordered, column)[counted], _floats(ordered, "n_emitted_tokens")[counted]
+    is_known = len(values) > 0 and bool(np.isfinite(values).all())
+    return float((values * n_tokens).sum()) / float(n_tokens.sum()) if is_known else None
 
 
 def _end_of_run_at_s(devices: pd.DataFrame) -> float | None:
@@ -337,7 +364,8 @@ def _computing(devices: pd.DataFrame) -> pd.DataFrame:
 def _utilisation(devices: pd.DataFrame) -> dict[str, float]:
     able = _computing(devices)
     groups = able["group"].astype(str).to_numpy(dtype=np.str_)
-    shares = _floats(able, "busy_s") / _floats(able, "duration_s")
+    busy_s, duration_s = _floats(able, "busy_s"), _floats(able, "duration_s")
+    shares = np.divide(busy_s, duration_s, out=np.zeros_like(busy_s), where=duration_s > 0)
     return {str(group): float(shares[groups == group].mean()) for group in np.unique(groups)}
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Outcome", "SpanKind", "arrow_schema"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class SpanKind(StrEnum):
@@ -99,7 +99,22 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "correct",
                 pa.float64(),
-                "Share of its tokens that were right; null where answers are not measured.",
+                "Share of its tokens that were right, each as its exit answered it, less what noise and "
+                "losses have spoilt; null where answers are not measured.",
+                True,
+            ),
+            Column(
+                "nll",
+                pa.float64(),
+                "Mean negative log likelihood of its tokens [nats], likewise; exp of its mean over tokens is "
+                "the perplexity. Null where answers are not measured.",
+                True,
+            ),
+            Column(
+                "beyond_measured",
+                pa.bool_(),
+                "Whether it met more than the highest measured level of an impairment, whose harm then "
+                "counts; null where answers are not measured.",
                 True,
             ),
         ),

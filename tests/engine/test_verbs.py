@@ -13,7 +13,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.engine.world import Endpoint, Link, Power
 from edgesim.errors import ContractError, InputError, PlacementError
 from edgesim.model.architecture import Slice
-from edgesim.model.quality import ExitRecords
+from edgesim.model.exit_records import ExitRecords
 from edgesim.workload.arrivals import Bursts, Deterministic
 from edgesim.workload.lengths import Fixed
 
@@ -683,7 +683,7 @@ def test_exits_need_measured_answers_and_an_exit_that_stands_there() -> None:
     ("changes", "complaint"),
     [
         ({"blocks": (2,)}, "do not fit 1 exits"),
-        ({"blocks": (4, 2)}, "increasing order"),
+        ({"blocks": (4, 2)}, "expected increasing numbers"),
         ({"confidence": ANSWERS.confidence + 1}, "no probability"),
     ],
 )

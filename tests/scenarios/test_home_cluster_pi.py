@@ -33,6 +33,16 @@ def test_for_several_at_once_its_stages_work_side_by_side(simulate: Simulate) ->
     assert all(mean_e2e_s(trace, name) < mean_e2e_s(trace, "one-pi") / 2 for name in PIPELINES)
 
 
+def test_sharing_every_layer_answers_a_lone_question_sooner(simulate: Simulate) -> None:
+    trace = simulate("home_cluster_pi", "workload.requests=1", "replications=1", "warmup=0 s")
+    assert mean_e2e_s(trace, "tensor") < mean_e2e_s(trace, "one-pi")
+
+
+def test_for_several_at_once_four_servers_beat_one_group(simulate: Simulate) -> None:
+    trace = simulate("home_cluster_pi", "replications=1", only=("four-servers", "tensor"))
+    assert mean_e2e_s(trace, "four-servers") < mean_e2e_s(trace, "tensor")
+
+
 @pytest.mark.parametrize(
     ("model", "published_ms"),
     [("llama-2-7b", 435), ("llama-3-8b", 557)],  # distributed-llama, one Pi 5, computing per token

@@ -267,7 +267,14 @@ def test_json_holds_every_number_at_full_precision() -> None:
     }
     assert shown["differences"]["e2e_p95_s"]["relative"] == difference.relative
     assert shown["differences"]["e2e_p95_s"]["excludes_zero"] is True
-    assert shown["outcomes"] == {"offered": 1175, "completed": 1150, "failed": 5, "censored": 20, "stuck": 0}
+    assert shown["outcomes"] == {
+        "offered": 1175,
+        "completed": 1150,
+        "failed": 5,
+        "censored": 20,
+        "stuck": 0,
+        "beyond_measured": 0,
+    }
     assert shown["utilisation"]["edge"]["mean"] == 0.5
 
 

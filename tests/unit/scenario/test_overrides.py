@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from edgesim.errors import ScenarioError
 from edgesim.scenario.contenders import contenders
+from edgesim.scenario.load import load
 from edgesim.scenario.schema import Scenario
 
 Parse = Callable[..., Scenario]
@@ -104,3 +106,23 @@ def test_later_overrides_win_and_the_kept_text_contains_them_with_comments(chang
     again = changed("name: small\n", "name: small\nseed: 2\n")
     assert again.digest == scenario.digest
     assert list(contenders(scenario)) == ["local", "pipeline"]
+
+
+def test_what_an_anchor_shares_is_changed_in_one_place_only(tmp_path: Path) -> None:
+    file = tmp_path / "shared.yaml"
+    file.write_text(
+        "name: shared\n"
+        "model: {architecture: tinyllama-1.1b}\n"
+        "profile: analytic\n"
+        "topology:\n"
+        "  devices:\n"
+        "    - &one {id: a, kind: raspberry-pi-5, power: {idle: 3 W}}\n"
+        "    - {<<: *one, id: b}\n"
+        "    - {<<: *one, id: c}\n"
+        "  links: [{between: [a, b], wired: {rate: 1 Gbit/s}}, {between: [b, c], wired: {rate: 1 Gbit/s}}]\n"
+        "workload: {sources: a, arrivals: {poisson: 1 Hz}, requests: 3, prompt_tokens: 4, output_tokens: 4}\n"
+        "strategies: [{use: local}]\n"
+    )
+    for changed, expected in (("a", [1.0, 3.0, 3.0]), ("b", [3.0, 1.0, 3.0]), ("c", [3.0, 3.0, 1.0])):
+        scenario = load(file, [f"topology.devices.{changed}.power.idle=1 W"])
+        assert [device.power.idle_w for device in scenario.topology.devices] == expected

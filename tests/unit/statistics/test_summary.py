@@ -23,8 +23,11 @@ REQUESTS = pd.DataFrame(
         "ended_at_s": [11.5, 13.0, 13.0, 18.0, 16.5, np.nan],
         "n_output_tokens": [3, 3, 1, 2, 4, 4],
         "n_emitted_tokens": [3, 3, 1, 2, 0, 1],
+        "nll": [9.0, 1.0, 2.0, 3.0, np.nan, 9.0],
+        "correct": [0.0, 1.0, 0.0, 0.5, np.nan, 0.0],
         "outcome": pd.Categorical(["completed"] * 4 + ["failed", "censored"]),
         "reason": pd.Categorical([None] * 4 + ["memory", None]),
+        "beyond_measured": [True, False, True, None, None, True],
     }
 )
 EMITS = [
@@ -211,3 +214,30 @@ def test_a_damaged_requests_table_is_refused(column: str, value: object) -> None
     damaged.loc[1, column] = value
     with pytest.raises(TraceError, match="expected"):
         summarise(damaged, DEVICES, None, strategy="s", replication=0)
+
+
+def test_perplexity_and_accuracy_are_means_over_tokens_of_completed_requests() -> None:
+    """Of requests 1 to 3, with 3, 1 and 2 tokens; 0 is of the warm-up, 4 and 5 did not complete."""
+    result = summary()
+    assert result.perplexity == pytest.approx(np.exp((3 * 1.0 + 1 * 2.0 + 2 * 3.0) / 6))
+    assert result.accuracy == pytest.approx((3 * 1.0 + 1 * 0.0 + 2 * 0.5) / 6)
+    assert {"perplexity", "accuracy"} <= set(result.metrics())
+
+
+def test_a_mean_of_some_requests_is_no_mean_of_all() -> None:
+    """One completed request without: those that are left may be the ones that met no noise."""
+    open_ = REQUESTS.assign(correct=[0.0, 1.0, np.nan, 0.5, np.nan, 0.0])
+    result = summarise(open_, DEVICES, None, strategy="a", replication=0, warmup_s=WARMUP_S)
+    assert result.accuracy is None
+    assert result.perplexity == summary().perplexity
+
+
+def test_completed_requests_beyond_what_was_measured_are_counted() -> None:
+    """Of requests 1 to 3, the second; 0 is of the warm-up, 5 did not complete."""
+    assert summary().n_beyond == 1
+
+
+def test_answers_that_were_not_measured_have_no_perplexity() -> None:
+    silent = REQUESTS.assign(nll=np.nan, correct=np.nan)
+    result = summarise(silent, DEVICES, None, strategy="a", replication=0)
+    assert (result.perplexity, result.accuracy) == (None, None)

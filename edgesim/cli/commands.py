@@ -1,4 +1,4 @@
-"""The command line. Exit status: 0 done; 2 the user's input is wrong (one message); 1 a bug (traceback)."""
+"""The commands that simulate, measure compute, and list what there is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgesim.runner import Prepared, Ran
     from edgesim.scenario.schema import Scenario
 
-__all__ = ["app", "main"]
+__all__ = ["PAGE_WIDTH", "Quiet", "app", "console", "main", "measuring_progress"]
 
 PAGE_WIDTH = 110  # columns: what the tables need, where no terminal says how many there are
 
@@ -89,7 +89,7 @@ def run(
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     asked = _load(scenario, set_, seed=seed, replications=replications)
-    with _progress(notes) as tell:
+    with measuring_progress(notes) as tell:
         prepared = runner.prepare(asked, only=strategy or (), refresh=refresh, measuring=tell)
     if prepared.profile is not None:
         notes.print(f"profile: {_profile_line(prepared.profile)}", style="dim", markup=False)
@@ -106,9 +106,9 @@ def run(
     if as_json:
         typer.echo(json.dumps(table_as_json(compared, about(trace)) | {"trace": str(folder)}, indent=2))
     else:
-        _console().print(ComparisonTable(compared, about(trace)))
+        console().print(ComparisonTable(compared, about(trace)))
         if metrics:
-            _console().print(MetricsTable(compared))
+            console().print(MetricsTable(compared))
     empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
     if empty and asked.warmup_s:
         notes.print(
@@ -131,10 +131,10 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
 
     asked = _load(scenario, set_)
     prepared = runner.prepare(asked, measure=False)
-    console = _console()
-    console.quiet = quiet
+    page = console()
+    page.quiet = quiet
     longest = prepared.longest
-    console.print(
+    page.print(
         f"{asked.origin.name} is sound: {_how_many(asked, longest.n_requests)} per replication, "
         f"prompts up to {longest.n_prompt_tokens} tokens, {longest.n_tokens} tokens with the answer",
         markup=False,
@@ -144,18 +144,18 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     for label, placement in prepared.placements.items():
         for number, stage in enumerate(placement.stages):
             table.add_row("" if number else label, stage.device, str(stage.part))
-    console.print(table)
+    page.print(table)
     for label, placement in prepared.placements.items():
         if placement.remark:
-            console.print(f"{label}: {placement.remark}", markup=False, soft_wrap=True)
+            page.print(f"{label}: {placement.remark}", markup=False, soft_wrap=True)
     for name, own in prepared.profiles.own.items():
-        console.print(f"{name} as measured: {_profile_line(own)}", markup=False, soft_wrap=True)
+        page.print(f"{name} as measured: {_profile_line(own)}", markup=False, soft_wrap=True)
     if (
         prepared.profile is None
         and asked.profile.use != "analytic"
         and kinds_used(asked).keys() - prepared.profiles.own
     ):
-        console.print("no profile is at hand yet, so planners went by the kinds' ceilings", style="dim")
+        page.print("no profile is at hand yet, so planners went by the kinds' ceilings", style="dim")
 
 
 @app.command()
@@ -215,7 +215,7 @@ def profile(
         tuple(shard or (1,)),
         tuple({1, *(prefill_batch or ())}),
     )
-    with _progress(notes) as tell:
+    with measuring_progress(notes) as tell:
         measured = ensure_profile(
             architecture,
             threads=threads or os.cpu_count() or 1,
@@ -229,7 +229,7 @@ def profile(
         with _writing(output):
             measured.stamped(kind).save(output)
         notes.print(f"saved as {output}", style="dim", markup=False)
-    _print_profile(_console(), measured)
+    _print_profile(console(), measured)
     _warn_of_noise(notes, measured)
 
 
@@ -331,15 +331,15 @@ def link(
             notes.print(
                 f"the figure shows the first {MOST_LINES} of {len(looked)} directions; choose by --between"
             )
-    console = _console()
+    page = console()
     if between is None:
-        console.print(links_table(looked))
+        page.print(links_table(looked))
     else:
         for up, down in zip(looked[::2], looked[1::2], strict=True):
-            console.print(budget_table([up.direction, down.direction], instants["from"]))
+            page.print(budget_table([up.direction, down.direction], instants["from"]))
             for one in (up, down):
-                console.print(f"\n{one.direction.name}", style="bold", markup=False)
-                console.print(link_table(one))
+                page.print(f"\n{one.direction.name}", style="bold", markup=False)
+                page.print(link_table(one))
 
 
 @app.command("list")
@@ -360,7 +360,7 @@ def list_(
     }
     if what not in listings:
         raise InputError(f"edgesim list: {what!r} is not known; expected {', '.join(listings)}")
-    _console().print(listings[what]())
+    console().print(listings[what]())
 
 
 @app.command()
@@ -558,10 +558,10 @@ def _scenarios() -> Table:
     return table
 
 
-def _console() -> Console:
+def console() -> Console:
     """Standard output; as wide as a page where it is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PAGE_WIDTH)
+    own = Console(highlight=False)
+    return own if own.is_terminal else Console(highlight=False, width=PAGE_WIDTH)
 
 
 def _table(*headings: str) -> Table:
@@ -572,10 +572,10 @@ def _table(*headings: str) -> Table:
 
 
 @contextmanager
-def _progress(notes: Console) -> Iterator[Callable[[float, float, str], None]]:
+def measuring_progress(notes: Console, unit: str = "s") -> Iterator[Callable[[float, float, str], None]]:
     """A bar of measuring; plain lines where there is no terminal."""
     if not notes.is_terminal:
-        yield _plain(notes)
+        yield _plain(notes, unit)
         return
     with Progress(
         TextColumn("measuring"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
@@ -592,14 +592,14 @@ def _progress(notes: Console) -> Iterator[Callable[[float, float, str], None]]:
         yield tell
 
 
-def _plain(notes: Console) -> Callable[[float, float, str], None]:
+def _plain(notes: Console, unit: str) -> Callable[[float, float, str], None]:
     told = {"tenths": -1}
 
     def tell(done_s: float, total_s: float, what: str) -> None:
         tenths = int(10 * done_s / total_s) if total_s else 10
         if done_s == 0.0 or tenths > told["tenths"]:
             told["tenths"] = tenths
-            notes.print(f"measuring {done_s:.0f} of {total_s:.0f} s: {what}", markup=False)
+            notes.print(f"measuring {done_s:.0f} of {total_s:.0f} {unit}: {what}", markup=False)
 
     return tell
 

@@ -1,0 +1,8 @@
+"""The command line. Exit status: 0 done; 2 the user's input is wrong (one message); 1 a bug (traceback)."""
+
+from __future__ import annotations
+
+from edgesim.cli import answers  # noqa: F401  # its commands join the others
+from edgesim.cli.commands import app, main
+
+__all__ = ["app", "main"]

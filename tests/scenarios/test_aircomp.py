@@ -1,0 +1,58 @@
+"""The paper's set-up of over-the-air tensor parallelism: calibrated on two published times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from edgesim import runner
+from edgesim.scenario.load import load
+from edgesim.trace.reader import Trace
+
+Simulate = Callable[..., Trace]
+
+PUBLISHED_MS = {"alone": 114.2, "aircomp-2": 69.7}
+
+
+def per_token_ms(trace: Trace, label: str) -> float:
+    request = trace.requests(label, 0).iloc[0]
+    return 1e3 * (request.ended_at_s - request.first_token_at_s) / (request.n_emitted_tokens - 1)
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    asked = load("aircomp_llama2", ["workload.output_tokens=20"])
+    return runner.run(runner.prepare(asked), tmp_path_factory.mktemp("aircomp") / "trace")
+
+
+def test_the_calibrated_rows_are_the_published_ones(trace: Trace) -> None:
+    for label, published in PUBLISHED_MS.items():
+        assert per_token_ms(trace, label) == pytest.approx(published, rel=0.01)
+
+
+def test_sums_on_the_air_are_quicker_than_digital_ones_the_more_devices_the_more(trace: Trace) -> None:
+    factors = [per_token_ms(trace, f"digital-{n}") / per_token_ms(trace, f"aircomp-{n}") for n in (2, 4, 8)]
+    assert factors[0] > 1
+    assert factors == sorted(factors)
+
+
+def test_answers_over_the_air_stay_within_a_few_per_cent_of_digital_ones(trace: Trace) -> None:
+    for n in (2, 4, 8):
+        air, digital = (trace.requests(f"{scheme}-{n}", 0).iloc[0] for scheme in ("aircomp", "digital"))
+        assert 0 < air["error_variance"] < 0.1
+        assert 1 < 2.718281828 ** (air["nll"] - digital["nll"]) < 1.05
+
+
+def test_a_lone_device_sums_nothing(trace: Trace) -> None:
+    spans = trace.spans("alone", 0)
+    assert spans["error_variance"].isna().all()
+    assert (spans[spans["kind"] == "all_reduce"]["energy_j"] == 0).all()
+
+
+def test_the_second_published_model_follows_from_the_first(simulate: Simulate) -> None:
+    """LLaMA2-13B on one device: published 217.3 ms."""
+    lone = simulate(
+        "aircomp_llama2", "model.architecture=llama-2-13b", "workload.output_tokens=5", only=("alone",)
+    )
+    assert per_token_ms(lone, "alone") == pytest.approx(217.3, rel=0.05)
