@@ -35,6 +35,7 @@ from edgesim.units import db_to_linear, dbm_to_w
 __all__ = ["CollectiveBand", "Member", "band_of", "stream_sinrs"]
 
 Matrices = NDArray[np.complex128]
+Ratios = NDArray[np.float64]
 
 _STRIDE = 64  # blocks whose matrices are drawn at once
 
@@ -108,6 +109,10 @@ class CollectiveBand:
     )
     """The last matrices that were drawn, by key: functions of the block, so that nothing depends on it."""
 
+    _ratios: dict[tuple[str, ...], tuple[int, Ratios, Ratios]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Of digital sums, by group; likewise."""
     _path_step_s: float = field(default=math.inf, init=False, repr=False, compare=False)
     """How long path gains stay as they are; infinite where nothing moves."""
 
@@ -215,15 +220,9 @@ class CollectiveBand:
 
         Infinite where a terminal is out of reach. Repetitions count with their mean.
         """
-        n_parts = len(group)
-        part_hz = self.bandwidth_hz / n_parts
-        # Streams along singular vectors arrive orthogonal to one another, each with its singular value; as
-        # many share the power as deliver most.
-        singular = np.linalg.svd(self.channels(group, at_s), compute_uv=False)[:, : self.n_streams]
-        snrs = (self.powers_w(group) / (self.noise_w / n_parts))[:, np.newaxis] * singular**2
-        ratios = snrs[:, np.newaxis, :] / self._ranks[:, np.newaxis]
+        part_hz = self.bandwidth_hz / len(group)
         airs = [self.members[name].link.air for name in group]
-        return _times_s(n_bits, _most_bps(airs, part_hz, ratios))
+        return _times_s(n_bits, _most_bps(airs, part_hz, self._digital_ratios(group, at_s)[0]))
 
     def digital_broadcast_s(self, n_bits: float, group: Sequence[str], at_s: float) -> float:
         """Time of telling all terminals so many bits at once, at the rate of the weakest on each stream.
@@ -231,26 +230,53 @@ class CollectiveBand:
         The station beams its streams into the subspace that the terminals' channels share most; as many, up
         to L, as deliver most.
         """
-        channels = self.channels(group, at_s)
-        shared = np.linalg.svd(np.concatenate(list(channels), axis=1), full_matrices=False)[0]
-        snrs = np.array(
-            [
-                dbm_to_w(link.station.power_dbm)
-                / thermal_noise_w(self.bandwidth_hz, link.terminal.noise_figure_db)
-                for link in (self.members[name].link for name in group)
-            ]
-        )
-        ratios = np.zeros((self.n_streams, self.n_streams))
-        for n in range(1, self.n_streams + 1):
-            # At a power and noise of 1, for all terminals at once; each one's own come after.
-            alike = stream_sinrs(channels.swapaxes(1, 2) @ shared[:, :n].conj(), 1.0, 1.0)
-            ratios[n - 1, :n] = np.min(alike * snrs[:, np.newaxis] / n, axis=0)
         air = self.members[group[0]].link.air
+        ratios = self._digital_ratios(group, at_s)[1]
         return float(_times_s(n_bits, _most_bps([air], self.bandwidth_hz, ratios[np.newaxis]))[0])
 
-    @property
-    def _ranks(self) -> NDArray[np.int64]:
-        return np.arange(1, self.n_streams + 1)
+    def _digital_ratios(self, group: Sequence[str], at_s: float) -> tuple[Ratios, Ratios]:
+        """Of the block of an instant: those of :meth:`_all_ratios`.
+
+        Where nothing moves, they are worked out for many blocks at once.
+        """
+        block = self.block(at_s)
+        if not math.isinf(self._path_step_s):
+            up, down = self._all_ratios(group, self.draw(group, block, at_s)[np.newaxis])
+            return up[0], down[0]
+        stride, place = divmod(block, _STRIDE)
+        known = self._ratios.get(tuple(group))
+        if known is None or known[0] != stride:
+            blocks = range(stride * _STRIDE, (stride + 1) * _STRIDE)
+            channels = np.stack([self.draw(group, each) for each in blocks])
+            known = self._ratios[tuple(group)] = (stride, *self._all_ratios(group, channels))
+        return known[1][place], known[2][place]
+
+    def _all_ratios(self, group: Sequence[str], channels: Matrices) -> tuple[Ratios, Ratios]:
+        """Signal-to-noise ratios of streams, a row for each number of streams that share the power.
+
+        Parameters
+        ----------
+        channels : [n_blocks, n_terminals, n_receive, n_transmit]
+
+        Returns
+        -------
+        Up, [n_blocks, n_terminals, L, L], and down to the weakest terminal, [n_blocks, L, L].
+        """
+        n_streams, links = self.n_streams, [self.members[name].link for name in group]
+        # Streams along singular vectors arrive orthogonal to one another, each with its singular value.
+        singular = np.linalg.svd(channels, compute_uv=False)[..., :n_streams]
+        snrs = (self.powers_w(group) / (self.noise_w / len(group)))[:, np.newaxis] * singular**2
+        up = snrs[..., np.newaxis, :] / np.arange(1, n_streams + 1)[:, np.newaxis]
+        side_by_side = channels.swapaxes(1, 2).reshape(len(channels), channels.shape[2], -1)
+        shared = np.linalg.svd(side_by_side, full_matrices=False)[0]
+        told_w = np.array([dbm_to_w(link.station.power_dbm) for link in links])
+        noise_w = [thermal_noise_w(self.bandwidth_hz, link.terminal.noise_figure_db) for link in links]
+        down = np.zeros((len(channels), n_streams, n_streams))
+        for n in range(1, n_streams + 1):
+            heard = channels.swapaxes(2, 3) @ shared[:, np.newaxis, :, :n].conj()
+            alike = stream_sinrs(heard, 1.0, 1.0)  # at a power and noise of 1; each terminal's own come after
+            down[:, n - 1, :n] = (alike * (told_w / noise_w)[:, np.newaxis] / n).min(axis=1)
+        return up, down
 
 
 def band_of(bands: Iterable[CollectiveBand], group: Iterable[str]) -> CollectiveBand | None:
