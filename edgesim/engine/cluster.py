@@ -293,15 +293,15 @@ class Cluster:
         for the slowest. The group is held for the whole pass, first come first served on all members at
         once; its sums' errors go to the trace. The group's KV caches are reserved first.
 
+        Not modelled: members that fail during a pass, members that batch or share their time, and sums
+        that begin before the slowest member is ready.
+
         Parameters
         ----------
         group
             The members; the first is the root, which holds embedding and head besides.
         summing
             How they sum.
-
-        Not modelled: members that fail during a pass, members that batch or share their time, and sums
-        that begin before the slowest member is ready.
         """
         members = tuple(group)
         missing = [device for device in members if device not in request.held]
