@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,11 @@ def test_ctrl_c_stops_a_run_that_is_shared_by_processes(tmp_path: Path) -> None:
     out = tmp_path / "trace"
     command = [sys.executable, "-m", "edgesim", "run", "first_steps", *ANALYTIC, "--out", str(out)]
     command += ["--replications", "5000", "--jobs", "2"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+    # A shell that runs the tests in the background has them ignore SIGINT, and their children with them.
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=listening
+    ) as process:
         deadline_s = time.monotonic() + 60
         while len(list(out.glob("devices/strategy=*/replication=*/part-*.parquet"))) < 4:
             assert process.poll() is None, "the run ended before it could be stopped"
