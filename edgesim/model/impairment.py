@@ -68,7 +68,26 @@ class Impairment(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AllReduceNoise:
+class _OfNoise:
+    """What kinds of noise share: a normalised mean square error is their level."""
+
+    nmse: float
+    clean_level: ClassVar[float | None] = 0.0
+
+    @property
+    def level(self) -> float:
+        return self.nmse
+
+    @property
+    def is_nothing(self) -> bool:
+        return self.nmse == 0
+
+    def at(self, level: float) -> Self:
+        return replace(self, nmse=level)
+
+
+@dataclass(frozen=True, slots=True)
+class AllReduceNoise(_OfNoise):
     """Gaussian noise on the result of every all-reduce.
 
     Attributes
@@ -81,19 +100,12 @@ class AllReduceNoise:
     tokens.
     """
 
-    nmse: float
-    clean_level: ClassVar[float | None] = 0.0
-
     def __post_init__(self) -> None:
         _check_nmse(self.nmse)
 
     @property
     def name(self) -> str:
         return "noise"
-
-    @property
-    def level(self) -> float:
-        return self.nmse
 
     @property
     def block(self) -> int | None:
@@ -103,16 +115,9 @@ class AllReduceNoise:
     def n_devices(self) -> int | None:
         return None
 
-    @property
-    def is_nothing(self) -> bool:
-        return self.nmse == 0
-
-    def at(self, level: float) -> Self:
-        return replace(self, nmse=level)
-
 
 @dataclass(frozen=True, slots=True)
-class DeviceNoise:
+class DeviceNoise(_OfNoise):
     """Gaussian noise on each device's own contribution to every all-reduce, as in uncoded analog schemes.
 
     Heads and columns of the MLP are divided evenly. The devices' errors add up, but so do their partial sums,
@@ -127,9 +132,7 @@ class DeviceNoise:
         Number of devices.
     """
 
-    nmse: float
     n_devices: int
-    clean_level: ClassVar[float | None] = 0.0
 
     def __post_init__(self) -> None:
         _check_nmse(self.nmse)
@@ -140,19 +143,8 @@ class DeviceNoise:
         return "device-noise"
 
     @property
-    def level(self) -> float:
-        return self.nmse
-
-    @property
     def block(self) -> int | None:
         return None
-
-    @property
-    def is_nothing(self) -> bool:
-        return self.nmse == 0
-
-    def at(self, level: float) -> Self:
-        return replace(self, nmse=level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +251,7 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
-class FadedNoise:
+class FadedNoise(_OfNoise):
     """Noise of a channel that fades from message to message and is equalised by its receiver.
 
     A message is one token's vector. Its power gain g has the Gamma law of Nakagami fading, shape m and mean
@@ -277,10 +269,8 @@ class FadedNoise:
         After how many blocks it acts; None for every all-reduce.
     """
 
-    nmse: float
     m: float
     block: int | None = None
-    clean_level: ClassVar[float | None] = 0.0
 
     def __post_init__(self) -> None:
         _check_nmse(self.nmse)
@@ -294,19 +284,8 @@ class FadedNoise:
         return f"faded-noise-m{self.m:g}"
 
     @property
-    def level(self) -> float:
-        return self.nmse
-
-    @property
     def n_devices(self) -> int | None:
         return None
-
-    @property
-    def is_nothing(self) -> bool:
-        return self.nmse == 0
-
-    def at(self, level: float) -> Self:
-        return replace(self, nmse=level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import PchipInterpolator
 
 from edgesim.errors import InputError
 
@@ -37,12 +37,6 @@ class Axis:
     def error(self, level: float) -> float:
         """What grows with the harm, and is 0 without any: noise power, probability, a quantiser's error."""
         return 4.0**-level if math.isinf(self.clean) else level
-
-    def level(self, error: float) -> float:
-        """The level of an error: the inverse of :meth:`error`."""
-        if not math.isinf(self.clean):
-            return error
-        return math.inf if error == 0 else -math.log(error, 4)
 
     def place(self, errors: Values) -> Values:
         """Where errors stand on the axis of interpolation."""
@@ -96,8 +90,7 @@ class Curve:
         self._first: Values = values[0]
         self._last: Values = values[-1]
         self._lowest, self._highest = float(errors[0]), float(errors[-1])
-        places = axis.place(errors) if len(errors) > 1 else errors
-        self._inner = PchipInterpolator(places, values) if len(places) > 1 else None
+        self._inner = _between(axis.place(errors), values) if len(errors) > 1 else None
 
     def beyond(self, errors: Values) -> npt.NDArray[np.bool_]:
         """Whether errors are above that of the highest measured level."""
@@ -116,6 +109,14 @@ class Curve:
             assert self._inner is not None
             found[between] = self._inner(self._axis.place(errors[between]))
         return np.where(self._unknown, math.nan, found)
+
+
+def _between(places: Values, values: Values) -> Callable[[Values], Values]:
+    from scipy.interpolate import (
+        PchipInterpolator,  # a third of a second to import; not every run has answers
+    )
+
+    return cast("Callable[[Values], Values]", PchipInterpolator(places, values))
 
 
 def neighbours(value: float, known: Sequence[int], *, log: bool) -> list[tuple[float, int]]:

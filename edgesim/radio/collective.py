@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.radio.air_interface import AirInterface
+from edgesim.radio.aircomp import channel_uses
 from edgesim.radio.aircomp_impairments import PERFECT, Estimate, Synchronisation, estimated
 from edgesim.radio.link import RadioLink, goodput
 from edgesim.radio.mimo import RicianMatrices
@@ -147,10 +148,6 @@ class CollectiveBand:
         step_s = self._path_step_s
         return self.block(at_s), 0 if math.isinf(step_s) else int(at_s // step_s)
 
-    def channel_uses(self, n_values: int) -> int:
-        """Channel uses that so many values take with all streams, in one terminal's uplink."""
-        return math.ceil(n_values / self.n_streams)
-
     def channels(self, group: Sequence[str], at_s: float) -> Matrices:
         """Channels from terminals to the station, path gain in them: [n_terminals, n_receive, n_transmit]."""
         return self.draw(group, self.block(at_s), at_s)
@@ -213,7 +210,8 @@ class CollectiveBand:
 
     def analog_s(self, n_values: int, n_parts: int = 1) -> float:
         """Time that analog values take with one of so many equal parts of the band."""
-        return self.channel_uses(n_values) * n_parts / (self.bandwidth_hz * (1.0 - self.lost_share))
+        uses = channel_uses(n_values, self.n_streams)
+        return uses * n_parts / (self.bandwidth_hz * (1.0 - self.lost_share))
 
     def digital_uplink_s(self, n_bits: float, group: Sequence[str], at_s: float) -> NDArray[np.float64]:
         """Time that each terminal takes to deliver so many bits in its part of the band.

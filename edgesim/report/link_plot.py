@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgesim.errors import InputError
+from edgesim.report.figure import new_figure, save_figure
 from edgesim.report.link import Seen
 
 __all__ = ["MOST_LINES", "plot_links"]
@@ -22,15 +22,7 @@ def plot_links(all_seen: Sequence[Seen], file: Path, *, title: str) -> None:
     InputError
         If matplotlib is not installed, or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError(
-            "--plot: needs matplotlib, which is not installed; pip install 'edgesim[plots]'"
-        ) from None
-    figure = Figure(figsize=(9, 9), layout="constrained")
-    FigureCanvasAgg(figure)  # draws into a file, whatever screen there is
+    figure = new_figure(9, 9)
     axes = figure.subplots(4, 1, sharex=True, height_ratios=(3, 2, 1, 2))
     snr, scheme, errors, rate = axes
     for one in all_seen[:MOST_LINES]:
@@ -58,7 +50,4 @@ def plot_links(all_seen: Sequence[Seen], file: Path, *, title: str) -> None:
     snr.legend(fontsize="small", ncols=2)
     for axis in axes:
         axis.grid(alpha=0.3)
-    try:
-        figure.savefig(file, dpi=120)
-    except (OSError, ValueError) as error:
-        raise InputError(f"--plot: {file} cannot be written ({error}); name a .png, .pdf or .svg") from None
+    save_figure(figure, file, dpi=120)

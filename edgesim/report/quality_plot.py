@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesim.errors import InputError
+from edgesim.report.figure import new_figure, save_figure
 from edgesim.report.quality import Measured, by_kind, column_name
 
 __all__ = ["plot_quality"]
@@ -23,18 +23,11 @@ def plot_quality(measured: Measured, file: Path) -> None:
     InputError
         If matplotlib is not installed, or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import LogLocator, NullFormatter
-    except ImportError:
-        raise InputError(
-            "--plot: needs matplotlib, which is not installed; pip install 'edgesim[plots]'"
-        ) from None
     kinds = by_kind(measured.table)
     n_rows = math.ceil((len(kinds) + 1) / _N_COLUMNS)
-    figure = Figure(figsize=(4.0 * _N_COLUMNS, 3.0 * n_rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.0 * _N_COLUMNS, 3.0 * n_rows)
+    from matplotlib.ticker import LogLocator, NullFormatter  # installed: there is a figure
+
     panels = np.atleast_1d(figure.subplots(n_rows, _N_COLUMNS, squeeze=False)).ravel()
     clean = measured.table.clean.perplexity
     for panel, (name, rows) in zip(panels, kinds.items(), strict=False):
@@ -64,7 +57,4 @@ def plot_quality(measured: Measured, file: Path) -> None:
         panel.set_axis_off()
     for panel in panels[: len(kinds) + 1]:
         panel.grid(alpha=0.3)
-    try:
-        figure.savefig(file, dpi=110)
-    except (OSError, ValueError) as error:
-        raise InputError(f"--plot: {file} cannot be written ({error}); name a .png, .pdf or .svg") from None
+    save_figure(figure, file, dpi=110)

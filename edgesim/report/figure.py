@@ -1,0 +1,41 @@
+"""Figures into files, with matplotlib where it is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgesim.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["new_figure", "save_figure"]
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, which draws into a file whatever screen there is.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError(
+            "--plot: needs matplotlib, which is not installed; pip install 'edgesim[plots]'"
+        ) from None
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, file: Path, *, dpi: int) -> None:
+    """Write a figure; InputError if the file cannot be written."""
+    try:
+        figure.savefig(file, dpi=dpi)
+    except (OSError, ValueError) as error:
+        raise InputError(f"--plot: {file} cannot be written ({error}); name a .png, .pdf or .svg") from None
