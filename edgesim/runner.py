@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import subprocess
@@ -112,12 +113,12 @@ def prepare(
     strategies = _chosen(contenders(scenario), only)
     law = workload(scenario)
     longest = extent(scenario, law)
-    if longest.n_requests == 0:
+    if not _has_arrivals(law, scenario, 0.0):
         raise ScenarioError(
             f"{scenario.origin.name}: $.workload: no request arrives before the horizon; "
             "lengthen it or raise the rate"
         )
-    if scenario.warmup_s and not _has_after(law, scenario):
+    if scenario.warmup_s and not _has_arrivals(law, scenario, scenario.warmup_s):
         raise ScenarioError(
             f"{scenario.origin.name}: $.warmup: no request arrives after the first "
             f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"
@@ -204,12 +205,13 @@ def free_folder(parent: Path, name: str) -> Path:
 # --- before time zero ----------------------------------------------------------------------------
 
 
-def _has_after(law: Demand, scenario: Scenario) -> bool:
-    """Whether anything arrives after the warm-up."""
-    if law.is_closed:
-        return True  # instants depend on the strategy
-    requests = law.requests(Streams(scenario.seed))
-    return any(request.arrived_at_s >= scenario.warmup_s for request in requests)
+def _has_arrivals(law: Demand, scenario: Scenario, from_s: float) -> bool:
+    """Whether anything arrives between an instant and the horizon."""
+    streams = Streams(scenario.seed)
+    until_s = math.inf if scenario.horizon_s is None else scenario.horizon_s
+    if law.is_closed:  # instants depend on the strategy, but for conversations' first turns
+        return any(conversation.starts_at_s < until_s for conversation in law.conversations(streams))
+    return any(from_s <= request.arrived_at_s < until_s for request in law.requests(streams))
 
 
 def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:
@@ -338,6 +340,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         "seed": scenario.seed,
         "replications": scenario.replications,
         "horizon_s": scenario.horizon_s,
+        "cooldown_s": scenario.longest_cooldown_s,
         "warmup_s": scenario.warmup_s,
         "objectives": {"ttft_s": objectives.ttft_s, "tpot_s": objectives.tpot_s, "e2e_s": objectives.e2e_s},
         "model": {

@@ -69,6 +69,7 @@ def build_world(
         seed=scenario.seed,
         replication=replication,
         horizon_s=scenario.horizon_s,
+        cooldown_s=scenario.longest_cooldown_s,
         memory_policy=scenario.memory.admission,
         queue_limit=scenario.memory.queue_limit,
         patience_s=scenario.memory.patience_s,
@@ -150,7 +151,7 @@ def _workload(scenario: Scenario, layout: Layout) -> Demand:
     return demand(
         scenario.workload,
         sources=sources(scenario, layout),
-        horizon_s=scenario.horizon_s,
+        horizon_s=scenario.limit_s,
         folder=scenario.origin.folder,
     )
 

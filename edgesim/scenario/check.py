@@ -163,7 +163,7 @@ def _workload_problems(scenario: Scenario) -> Iterator[Problem]:
     """Find out whether the workload can be made at all; its sources are somebody else's to check."""
     entry = scenario.workload
     try:
-        demand(entry, sources=("anywhere",), horizon_s=scenario.horizon_s, folder=scenario.origin.folder)
+        demand(entry, sources=("anywhere",), horizon_s=scenario.limit_s, folder=scenario.origin.folder)
     except WorkloadError as error:
         yield Problem(("workload", "trace", "file"), str(error))
     except InputError as error:

@@ -71,8 +71,24 @@ def test_users(written: Parse) -> None:
         prompt_tokens=Fixed(16),
         output_tokens=Uniform(2, 8),
         sources=("phone-0", "phone-1"),
-        horizon_s=10.0,
+        horizon_s=20.0,  # the horizon of 10 s, and a cooldown as long
     )
+
+
+@pytest.mark.parametrize(
+    ("cooldown", "limit_s"), [((), 20.0), (("cooldown=0 s",), 10.0), (("cooldown=1 min",), 70.0)]
+)
+def test_arrivals_go_on_through_the_cooldown(
+    written: Parse, cooldown: tuple[str, ...], limit_s: float
+) -> None:
+    """And are the same up to the horizon, however long it is."""
+    scenario = written(f"{{arrivals: {{poisson: 5 Hz}}, {LENGTHS}}}", *cooldown)
+    law = workload(scenario)
+    assert scenario.limit_s == limit_s
+    arrivals_s = [request.arrived_at_s for request in law.requests(Streams(1))]
+    assert limit_s - 2.0 < arrivals_s[-1] < limit_s
+    cut = workload(written(f"{{arrivals: {{poisson: 5 Hz}}, {LENGTHS}}}", "cooldown=0 s"))
+    assert list(cut.requests(Streams(1))) == [r for r in law.requests(Streams(1)) if r.arrived_at_s < 10.0]
     for text, law in {
         "": FixedThink(),
         ", think: 5 s": FixedThink(5),
