@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgesim.model.packing import Packing
+from edgesim.model.packing import WORD_BITS, Packing
 from edgesim.model.quantisation_entries import Entries, Modules, UnreadError
 from edgesim.model.quantisation_formats import in_groups
 
 __all__ = ["read_groups"]
 
-_HALF_BYTES, _SINGLE_BYTES, _INDEX_BYTES = 2, 4, 4
-_SHAPE_BYTES = 16  # two 64-bit numbers: `weight_shape`
-_WORD_BITS = 32
+_BYTE_BITS, _HALF_BITS, _SINGLE_BITS = 8, 16, 32
+_SHAPE_BITS = 128  # two 64-bit numbers: `weight_shape`
 _BYTE_FORMATS = ("int-quantized", "float-quantized", "naive-quantized")  # one code in a byte
-_FOUR_BIT_FLOATS = {"nvfp4-pack-quantized": 2 * _SINGLE_BYTES, "mxfp4-pack-quantized": 0}
-"""Two codes in a byte, an 8-bit scale per group; with bytes per matrix: NVFP4 has two scales of 32 bits."""
+_FOUR_BIT_FLOATS = {"nvfp4-pack-quantized": 2 * _SINGLE_BITS, "mxfp4-pack-quantized": 0}
+"""Two codes in a byte, an 8-bit scale per group; with bits per matrix: NVFP4 has two scales of 32 bits."""
 
 
 def read_groups(
@@ -63,20 +62,20 @@ def _packing(group: Entries, whole_format: str) -> tuple[str, Packing]:
     label = in_groups(bits, size) if cell[1] == 1 else f"{bits} bits, a scale for {_shown(cell)}"
     if layout in _FOUR_BIT_FLOATS and bits == 4:
         return f"{layout[:5]}, a scale for each {size} weights", Packing(
-            bits=4, cell=cell, cell_bytes=1, matrix_bytes=_FOUR_BIT_FLOATS[layout]
+            bits=4, cell=cell, cell_bits=_BYTE_BITS, matrix_bits=_FOUR_BIT_FLOATS[layout]
         )
     if layout == "pack-quantized":
         is_indexed = weights.text("actorder") == "group"
         return label, Packing(
             bits=bits,
             cell=cell,
-            cell_bytes=_HALF_BYTES + has_zeros * bits / 8,
-            input_bytes=_INDEX_BYTES if is_indexed else 0,
-            matrix_bytes=_SHAPE_BYTES,
-            codes_per_word=_WORD_BITS // bits,
+            cell_bits=_HALF_BITS + has_zeros * bits,
+            input_bits=_SINGLE_BITS if is_indexed else 0,
+            matrix_bits=_SHAPE_BITS,
+            codes_per_word=WORD_BITS // bits,
         )
     if layout in _BYTE_FORMATS:
-        return label, Packing(bits=8, cell=cell, cell_bytes=_HALF_BYTES + has_zeros)
+        return label, Packing(bits=8, cell=cell, cell_bits=_HALF_BITS + has_zeros * _BYTE_BITS)
     readable = ", ".join(("pack-quantized", *_BYTE_FORMATS, *_FOUR_BIT_FLOATS))
     raise UnreadError(f"format is {layout!r} with {bits} bits; expected one of {readable}")
 

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-__all__ = ["Even", "Matrix", "Packed", "Packing", "Storage"]
+from edgesim.units import bits
+
+__all__ = ["WORD_BITS", "Even", "Matrix", "Packed", "Packing", "Storage"]
+
+WORD_BITS = 32
+"""Of the integers that codes are packed into."""
 
 
 class Matrix(NamedTuple):
@@ -27,7 +32,7 @@ class Matrix(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """The bytes of a matrix in one format: its codes, and the scales and zero points of its cells.
+    """The size of a matrix in one format: of its codes, and of the scales and zero points of its cells.
 
     Attributes
     ----------
@@ -37,12 +42,12 @@ class Packing:
         Inputs and outputs whose weights share a scale, ``(n_in, n_out)``; None: all there are.
     is_flat
         Whether cells are cut from the matrix as one row, of ``cell[0]`` weights each.
-    cell_bytes
-        Bytes of a cell's scale and zero point.
-    input_bytes
-        Bytes per input, such as GPTQ's index of its group.
-    matrix_bytes
-        Bytes per matrix.
+    cell_bits
+        Bits of a cell's scale and zero point.
+    input_bits
+        Bits per input, such as GPTQ's index of its group.
+    matrix_bits
+        Bits per matrix.
     codes_per_word
         Codes in a word of 32 bits where they do not fill it, along the inputs; None: no bit is left over.
     """
@@ -50,24 +55,20 @@ class Packing:
     bits: float
     cell: tuple[int | None, int | None] = (None, None)
     is_flat: bool = False
-    cell_bytes: float = 0.0
-    input_bytes: float = 0.0
-    matrix_bytes: float = 0.0
+    cell_bits: float = 0.0
+    input_bits: float = 0.0
+    matrix_bits: float = 0.0
     codes_per_word: int | None = None
 
     def size_bytes(self, matrix: Matrix) -> float:
         """Bytes that a matrix takes; a cell that is cut at its edge counts as one."""
-        return (
-            self._code_bytes(matrix)
-            + self._n_cells(matrix) * self.cell_bytes
-            + matrix.n_in * self.input_bytes
-            + self.matrix_bytes
-        )
+        size_bits = self._code_bits(matrix) + self._n_cells(matrix) * self.cell_bits
+        return (size_bits + matrix.n_in * self.input_bits + self.matrix_bits) / bits(1)
 
-    def _code_bytes(self, matrix: Matrix) -> float:
+    def _code_bits(self, matrix: Matrix) -> float:
         if self.codes_per_word is None:
-            return matrix.n_weights * self.bits / 8
-        return 4 * math.ceil(matrix.n_in / self.codes_per_word) * matrix.n_out
+            return matrix.n_weights * self.bits
+        return WORD_BITS * math.ceil(matrix.n_in / self.codes_per_word) * matrix.n_out
 
     def _n_cells(self, matrix: Matrix) -> int:
         if self.is_flat:

@@ -14,7 +14,7 @@ from edgesim.model.quantisation_entries import Entries, UnreadError
 
 __all__ = ["FORMATS", "Reading", "in_groups"]
 
-_HALF_BYTES, _SINGLE_BYTES = 2, 4  # numbers of 16 and 32 bits
+_BYTE_BITS, _HALF_BITS, _SINGLE_BITS = 8, 16, 32  # of a code, a scale, a larger one
 _INTEGERS = (2, 3, 4, 8)  # bits that GPTQ and its like pack into words of 32 bits without a rest
 _BNB_BLOCK = 64  # weights that share an absolute maximum in bitsandbytes' 4-bit formats
 _BNB_NESTED = 256  # of those maxima that share one of their own where they are quantised once more
@@ -58,7 +58,7 @@ def _awq(said: Entries) -> Reading:
     """
     bits, group = said.bits("bits", "w_bit", among=_INTEGERS), said.group("group_size", "q_group_size")
     has_zeros = said.flag("zero_point", default=True) and said.text("version") != "marlin"
-    packing = Packing(bits=bits, cell=(group, 1), cell_bytes=_HALF_BYTES + has_zeros * bits / 8)
+    packing = Packing(bits=bits, cell=(group, 1), cell_bits=_HALF_BITS + has_zeros * bits)
     return Reading(in_groups(bits, group), packing, said.names("modules_to_not_convert") or ())
 
 
@@ -74,8 +74,8 @@ def _gptq(said: Entries) -> Reading:
     packing = Packing(
         bits=bits,
         cell=(group, 1),
-        cell_bytes=_HALF_BYTES + (0 if is_marlin else bits / 8),
-        input_bytes=0 if is_marlin else 4,
+        cell_bits=_HALF_BITS + (0 if is_marlin else bits),
+        input_bits=0 if is_marlin else _SINGLE_BITS,
     )
     return Reading(
         in_groups(bits, group),
@@ -112,14 +112,14 @@ def _bitsandbytes(said: Entries) -> Reading:
     if is_4bit == is_8bit or said.flag("llm_int8_has_fp16_weight"):
         raise UnreadError("expected either load_in_4bit or load_in_8bit to be true, and no 16-bit copies")
     if is_8bit:
-        packing = Packing(bits=8, cell=(None, 1), cell_bytes=_SINGLE_BYTES)
+        packing = Packing(bits=8, cell=(None, 1), cell_bits=_SINGLE_BITS)
         return Reading(in_groups(8, None), packing, exempt or (), packs_head=exempt is not None)
     kind = said.text("bnb_4bit_quant_type", "fp4")
     if kind not in ("fp4", "nf4"):
         raise said.unread("bnb_4bit_quant_type", "fp4 or nf4")
     is_double = said.flag("bnb_4bit_use_double_quant")
-    maximum_bytes = 1 + _SINGLE_BYTES / _BNB_NESTED if is_double else _SINGLE_BYTES
-    packing = Packing(bits=4, cell=(_BNB_BLOCK, 1), is_flat=True, cell_bytes=maximum_bytes)
+    maximum_bits = _BYTE_BITS + _SINGLE_BITS / _BNB_NESTED if is_double else _SINGLE_BITS
+    packing = Packing(bits=4, cell=(_BNB_BLOCK, 1), is_flat=True, cell_bits=maximum_bits)
     label = f"{kind}{', quantised twice' if is_double else ''}"
     return Reading(label, packing, exempt or (), packs_head=exempt is not None)
 
@@ -136,8 +136,8 @@ def _fp8(said: Entries) -> Reading:
     packing = Packing(
         bits=8,
         cell=(None, None) if block is None else (block[1], block[0]),
-        cell_bytes=1 if is_power and block is not None else _SINGLE_BYTES,
-        matrix_bytes=_SINGLE_BYTES if said.text("activation_scheme", "dynamic") == "static" else 0,
+        cell_bits=_BYTE_BITS if is_power and block is not None else _SINGLE_BITS,
+        matrix_bits=_SINGLE_BITS if said.text("activation_scheme", "dynamic") == "static" else 0,
     )
     where = "each matrix" if block is None else f"each {block[0]} x {block[1]} weights"
     return Reading(
@@ -151,17 +151,17 @@ def _fp8(said: Entries) -> Reading:
 def _mxfp8(said: Entries) -> Reading:
     """OCP's MXFP8: an 8-bit exponent (E8M0) for each 32 weights (Microscaling Formats 1.0; not re-read)."""
     exempt = said.names("modules_to_not_convert")
-    packing = Packing(bits=8, cell=(32, 1), cell_bytes=1)
+    packing = Packing(bits=8, cell=(32, 1), cell_bits=_BYTE_BITS)
     label = "8-bit floats, a scale for each 32 weights"
     return Reading(label, packing, exempt or (), packs_head=exempt is not None)
 
 
-def _per_output(label: str, scale_bytes: int) -> Callable[[Entries], Reading]:
+def _per_output(label: str, scale_bits: int) -> Callable[[Entries], Reading]:
     """8 bits with a scale per output: transformers' `FbgemmFp8Linear` and `EetqLinear`."""
 
     def read(said: Entries) -> Reading:
         exempt = said.names("modules_to_not_convert")
-        packing = Packing(bits=8, cell=(None, 1), cell_bytes=scale_bytes)
+        packing = Packing(bits=8, cell=(None, 1), cell_bits=scale_bits)
         return Reading(label, packing, exempt or (), packs_head=exempt is not None)
 
     return read
@@ -177,7 +177,7 @@ def _hqq(said: Entries) -> Reading:
     bits, group = weights.bits("nbits", among=tuple(_HQQ_CODE_BITS)), weights.group("group_size")
     cell = (None, 1) if group is None else (group, 1)
     packing = Packing(
-        bits=_HQQ_CODE_BITS[bits], cell=cell, is_flat=group is not None, cell_bytes=2 * _HALF_BYTES
+        bits=_HQQ_CODE_BITS[bits], cell=cell, is_flat=group is not None, cell_bits=2 * _HALF_BITS
     )
     exempt = said.names("skip_modules")
     return Reading(in_groups(bits, group), packing, exempt or (), packs_head=exempt is not None)
@@ -190,8 +190,8 @@ def _bitnet(said: Entries) -> Reading:
     if said.text("quantization_mode", "offline") != "offline":
         raise said.unread("quantization_mode", "'offline', whose weights are packed")
     exempt = said.names("modules_to_not_convert")
-    norm_bytes = _HALF_BYTES if said.flag("use_rms_norm") else 0
-    packing = Packing(bits=2, input_bytes=norm_bytes, matrix_bytes=_HALF_BYTES)
+    norm_bits = _HALF_BITS if said.flag("use_rms_norm") else 0
+    packing = Packing(bits=2, input_bits=norm_bits, matrix_bits=_HALF_BITS)
     return Reading("2 bits, a scale for each matrix", packing, exempt or (), packs_head=exempt is not None)
 
 
@@ -216,8 +216,8 @@ FORMATS: Mapping[str, Callable[[Entries], Reading]] = MappingProxyType(
         "bitsandbytes": _bitsandbytes,
         "fp8": _fp8,
         "mxfp8": _mxfp8,
-        "fbgemm_fp8": _per_output("8-bit floats, a scale for each output", _SINGLE_BYTES),
-        "eetq": _per_output(in_groups(8, None), _HALF_BYTES),
+        "fbgemm_fp8": _per_output("8-bit floats, a scale for each output", _SINGLE_BITS),
+        "eetq": _per_output(in_groups(8, None), _HALF_BITS),
         "hqq": _hqq,
         "bitnet": _bitnet,
     }
