@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from edgesim.model.packing import WORD_BITS, Packing
 from edgesim.model.quantisation_entries import Entries, Modules, UnreadError
@@ -13,7 +14,9 @@ __all__ = ["read_groups"]
 _BYTE_BITS, _HALF_BITS, _SINGLE_BITS = 8, 16, 32
 _SHAPE_BITS = 128  # two 64-bit numbers: `weight_shape`
 _BYTE_FORMATS = ("int-quantized", "float-quantized", "naive-quantized")  # one code in a byte
-_FOUR_BIT_FLOATS = {"nvfp4-pack-quantized": 2 * _SINGLE_BITS, "mxfp4-pack-quantized": 0}
+_FOUR_BIT_FLOATS: Mapping[str, int] = MappingProxyType(
+    {"nvfp4-pack-quantized": 2 * _SINGLE_BITS, "mxfp4-pack-quantized": 0}
+)
 """Two codes in a byte, an 8-bit scale per group; with bits per matrix: NVFP4 has two scales of 32 bits."""
 
 

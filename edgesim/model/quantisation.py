@@ -13,6 +13,7 @@ a model.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from edgesim.errors import InputError
 from edgesim.model.compressed_tensors import read_groups
@@ -25,7 +26,9 @@ __all__ = ["QUANT_METHODS", "read_storage", "said_quantisation"]
 
 _KEYS = ("quantization_config", "compression_config")
 _IN_GROUPS = "compressed-tensors"
-_ALIASES = {"intel/auto-round": "auto-round", "auto_round": "auto-round", "compressed_tensors": _IN_GROUPS}
+_ALIASES: Mapping[str, str] = MappingProxyType(
+    {"intel/auto-round": "auto-round", "auto_round": "auto-round", "compressed_tensors": _IN_GROUPS}
+)
 
 QUANT_METHODS = (*FORMATS, _IN_GROUPS)
 """Values of `quant_method` that are read."""
