@@ -365,6 +365,14 @@ def _facts(prepared: Prepared) -> dict[str, object]:
             }
             for link in world.links
         },
+        "bands": {
+            station: {
+                "terminals": sorted(band.members),
+                "streams": band.n_streams,
+                "antennas": dict(zip(("station", "terminal"), band.antennas, strict=True)),
+            }
+            for station, band in world.bands.items()
+        },
         "n_devices": len(world.devices),
         "topology_file": _file_facts(scenario),
         "workload": world.workload.notes(Streams(scenario.seed, 0)),

@@ -84,6 +84,7 @@ def run(
     from edgesim import runner
     from edgesim.report.comparison import about, comparison
     from edgesim.report.metrics import MetricsTable
+    from edgesim.report.sum_errors import sum_errors
     from edgesim.report.table import ComparisonTable
     from edgesim.report.table import as_json as table_as_json
     from edgesim.scenario.check import quantisation_remark
@@ -105,11 +106,16 @@ def run(
     folder = out or runner.free_folder(Path("traces"), asked.name)
     with _counting(notes, prepared) as told:
         trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)
-    compared = comparison(trace)
+    compared, errors = comparison(trace), sum_errors(trace)
     if as_json:
-        typer.echo(json.dumps(table_as_json(compared, about(trace)) | {"trace": str(folder)}, indent=2))
+        content = table_as_json(compared, about(trace)) | {"trace": str(folder)}
+        if errors:
+            content["sum_errors"] = {each.strategy: each.as_json() for each in errors}
+        typer.echo(json.dumps(content, indent=2))
     else:
         console().print(ComparisonTable(compared, about(trace)))
+        for error in errors:
+            console().print(str(error), markup=False, highlight=False, soft_wrap=True)
         if metrics:
             console().print(MetricsTable(compared))
     empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
