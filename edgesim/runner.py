@@ -27,6 +27,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.engine.stages import check_stages
 from edgesim.engine.world import World
 from edgesim.errors import InputError, PlacementError, ScenarioError
+from edgesim.model.packing import Packed
 from edgesim.model.profile import Profile
 from edgesim.rng import Streams
 from edgesim.scenario.build import build_world, extent, workload
@@ -347,6 +348,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
             "name": world.model.name,
             "dtype": world.model.dtype,
             "bytes_per_weight": world.model.bytes_per_weight,
+            "quantisation": world.model.storage.name if isinstance(world.model.storage, Packed) else None,
             "digest": world.model.digest,
         },
         "strategies": list(prepared.strategies),
@@ -365,6 +367,14 @@ def _facts(prepared: Prepared) -> dict[str, object]:
                 "is_shared": link.radio is not None,
             }
             for link in world.links
+        },
+        "bands": {
+            station: {
+                "terminals": sorted(band.members),
+                "streams": band.n_streams,
+                "antennas": dict(zip(("station", "terminal"), band.antennas, strict=True)),
+            }
+            for station, band in world.bands.items()
         },
         "n_devices": len(world.devices),
         "topology_file": _file_facts(scenario),

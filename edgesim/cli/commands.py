@@ -84,8 +84,10 @@ def run(
     from edgesim import runner
     from edgesim.report.comparison import about, comparison
     from edgesim.report.metrics import MetricsTable
+    from edgesim.report.sum_errors import sum_errors
     from edgesim.report.table import ComparisonTable
     from edgesim.report.table import as_json as table_as_json
+    from edgesim.scenario.check import quantisation_remark
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     asked = _load(scenario, set_, seed=seed, replications=replications)
@@ -96,17 +98,24 @@ def run(
         _warn_of_noise(notes, prepared.profile)
     for name, own in prepared.profiles.own.items():
         notes.print(f"{name} as measured: {_profile_line(own)}", style="dim", markup=False)
+    if stored := quantisation_remark(asked):
+        notes.print(stored, style="dim", markup=False)
     for label, placement in prepared.placements.items():
         if placement.remark:
             notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
     folder = out or runner.free_folder(Path("traces"), asked.name)
     with _counting(notes, prepared) as told:
         trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)
-    compared = comparison(trace)
+    compared, errors = comparison(trace), sum_errors(trace)
     if as_json:
-        typer.echo(json.dumps(table_as_json(compared, about(trace)) | {"trace": str(folder)}, indent=2))
+        content = table_as_json(compared, about(trace)) | {"trace": str(folder)}
+        if errors:
+            content["sum_errors"] = {each.strategy: each.as_json() for each in errors}
+        typer.echo(json.dumps(content, indent=2))
     else:
         console().print(ComparisonTable(compared, about(trace)))
+        for error in errors:
+            console().print(str(error), markup=False, highlight=False, soft_wrap=True)
         if metrics:
             console().print(MetricsTable(compared))
     empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
@@ -128,6 +137,7 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     """
     from edgesim import runner
     from edgesim.scenario.build import kinds_used
+    from edgesim.scenario.check import quantisation_remark
 
     asked = _load(scenario, set_)
     prepared = runner.prepare(asked, measure=False)
@@ -145,6 +155,8 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
         for number, stage in enumerate(placement.stages):
             table.add_row("" if number else label, stage.device, str(stage.part))
     page.print(table)
+    if stored := quantisation_remark(asked):
+        page.print(stored, markup=False, soft_wrap=True)
     for label, placement in prepared.placements.items():
         if placement.remark:
             page.print(f"{label}: {placement.remark}", markup=False, soft_wrap=True)
@@ -191,7 +203,7 @@ def profile(
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time the parts of a model on this machine, by real forward passes.
+    """Time the parts of a model on this machine, by real forward passes, with weights in the number format.
 
     A file with a --kind is used as measured by every scenario that has it in its 'profiles'.
     """
@@ -205,7 +217,7 @@ def profile(
     except UnitError as error:
         raise InputError(f"--budget: {error}") from None
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-    architecture = named_architecture(model, dtype=dtype)
+    architecture = named_architecture(model, dtype=dtype, reads_quantisation=False)
     if kind and output is None:
         raise InputError("--kind: it is written into the saved file alone; say where with --output FILE")
     grid = Grid.covering(

@@ -37,7 +37,7 @@ class ScaledTiming(ComponentTiming):
 
     A target with the host's own ceilings gets the measured times, to the last bit.
 
-    Quantised weights (:meth:`edgesim.model.architecture.Architecture.quantised`) are scaled likewise: the
+    Quantised weights (:attr:`edgesim.model.architecture.Architecture.storage`) are scaled likewise: the
     target's roofline is that of the model served, with the bytes in which its weights are stored, the host's
     that of the model measured. Even on the host itself the result is then no measurement.
 
@@ -87,7 +87,7 @@ class ScaledTiming(ComponentTiming):
     def _scaled(self, key: SurfaceKey, surface: Surface) -> Surface:
         """Scale the values at the grid's points; between them the target is interpolated as the host is."""
         component = key.component
-        if self.target == self.profile.ceilings and self._bytes_per_weight is None:
+        if self.target == self.profile.ceilings and (self.served is None or self.served.storage is None):
             return surface
         if component is Component.STEP:
             host_s, target_s = self.profile.ceilings.overhead_s, self.target.overhead_s
@@ -102,17 +102,13 @@ class ScaledTiming(ComponentTiming):
         target_total = sum((half.seconds for half in target), np.zeros(1))
         return surface.with_seconds(surface.seconds * target_total / host_total)
 
-    @property
-    def _bytes_per_weight(self) -> float | None:
-        return None if self.served is None else self.served.bytes_per_weight
-
     def _halves(self, key: SurfaceKey) -> Mapping[Component, Surface]:
         return {half: self.profile.surfaces[key._replace(component=half)] for half in _HALVES}
 
     def _scaled_component(self, key: SurfaceKey, surface: Surface, *, share: float) -> Surface:
         """Apply the formula to one component that has `share` of a call's overhead."""
         host, target, architecture = self.profile.ceilings, self.target, self.profile.shards[key.n_shards]
-        served = architecture.quantised(self._bytes_per_weight)
+        served = architecture if self.served is None else architecture.stored_as(self.served)
         ratio = _roofline_s(target, served, key.component, surface) / _roofline_s(
             host, architecture, key.component, surface
         )

@@ -84,5 +84,8 @@ def _plain(text: object) -> str:
 
 def _model(told: dict[str, Any]) -> str:
     """Name the model with its number format, and the size of its weights where they are quantised."""
-    size = told.get("bytes_per_weight")
-    return f"{told['name']} ({told['dtype']}{'' if size is None else f', {size:g} bytes per weight'})"
+    size, method = told.get("bytes_per_weight"), told.get("quantisation")
+    stored = "" if size is None else f", {size:.4g} bytes per weight"
+    if method:
+        stored = f", {_plain(method).partition(',')[0]}{stored}"
+    return f"{told['name']} ({told['dtype']}{stored})"

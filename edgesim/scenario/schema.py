@@ -53,7 +53,8 @@ class ModelEntry(Section):
     weights: Literal["q40", "q80", "int8", "int4"] | None = None
     """Quantised weights: blocks of 32 weights of 4 or 8 bits with a 16-bit scale (`q40`, `q80`), 8 bits with
     a scale per row (`int8`), or 4 bits in groups of 128 with scale and zero point (`int4`). Activations and
-    cache keep `dtype`. Times are then scaled or analytic, never measured."""
+    cache keep `dtype`. Times are then scaled or analytic, never measured. Goes before what the model's own
+    config says of its quantisation."""
     bytes_per_weight: Annotated[float, Field(gt=0, le=4)] | None = None
     """Quantised weights of another kind: the size of one, its share of the scales included."""
 

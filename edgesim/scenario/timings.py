@@ -149,7 +149,7 @@ def _timing(model: Architecture, kind: DeviceKind, base: Profile | None, own: Pr
         return AnalyticTiming(model, ceilings or _UNMEASURED_HOST)
     if own is not None or ceilings is None:
         ceilings = source.ceilings
-        if model.bytes_per_weight is None:
+        if model.storage is None:
             return source.timing()
     return ScaledTiming(source, ceilings, model)
 

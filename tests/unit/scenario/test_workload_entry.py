@@ -188,6 +188,23 @@ def test_what_does_not_go_together_is_one_clear_line(written: Parse, text: str) 
     assert "\n" not in said
 
 
+def test_a_padded_answer_beyond_the_context_is_refused(written: Parse, tmp_path: Path) -> None:
+    """No request is longer than 1,000 tokens; in one static batch, the second starts at 1,001."""
+    (tmp_path / "pair.csv").write_text(
+        "arrived_at,num_prefill_tokens,num_decode_tokens\n0,999,1\n0,1,999\n", encoding="utf-8"
+    )
+    scenario = written("{trace: pair.csv}")
+    assert extent(scenario).n_tokens == 1000
+    device = scenario.topology.devices[0].id
+    padded = written("{trace: pair.csv}", f"topology.devices.{device}.serving=static")
+    with pytest.raises(
+        ScenarioError, match=r"'static' serving a prompt padded to 999 tokens .* 'max_prompt'"
+    ):
+        extent(padded)
+    alone = written("{trace: pair.csv}", f"topology.devices.{device}.serving={{static: {{max_batch: 1}}}}")
+    assert extent(alone).n_tokens == 1000
+
+
 def test_requests_beyond_the_context_are_refused_with_what_to_do(written: Parse) -> None:
     with pytest.raises(
         ScenarioError, match=r"a request of 2009 tokens is drawn.*give the trace 'max_prompt'"
