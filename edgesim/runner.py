@@ -21,7 +21,7 @@ from threading import Thread
 from edgesim.engine.clock import Clock
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import via_of
+from edgesim.engine.link import link_facts
 from edgesim.engine.simulation import simulate
 from edgesim.engine.stages import check_stages
 from edgesim.engine.world import World
@@ -355,14 +355,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         "profile": None if profiles.base is None else {"file": kept.base, **profiles.base.facts()},
         "own_profiles": {name: {"file": kept.own[name], **own.facts()} for name, own in profiles.own.items()},
         "quality": prepared.quality.facts(),
-        "links": {
-            via_of(link): {
-                "rate_bps": link.rate_bps if isinstance(link.rate_bps, int | float) else None,
-                "latency_s": link.latency_s,
-                "is_shared": link.radio is not None,
-            }
-            for link in world.links
-        },
+        "links": link_facts(world.links),
         "n_devices": len(world.devices),
         "topology_file": _file_facts(scenario),
         "workload": world.workload.notes(Streams(scenario.seed, 0)),
