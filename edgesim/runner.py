@@ -30,7 +30,9 @@ from edgesim.model.profile import Profile
 from edgesim.rng import Streams
 from edgesim.scenario.build import build_world, extent, workload
 from edgesim.scenario.contenders import contenders
+from edgesim.scenario.presence import PresentDemand
 from edgesim.scenario.quality import Quality, find_quality
+from edgesim.scenario.remarks import remarks
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.timings import Measuring, Profiles, check_coverage, find_profiles, timings
 from edgesim.strategy import Placement, Strategy, check_memory
@@ -57,6 +59,8 @@ class Prepared:
         What each strategy decided, by label.
     quality
         Measured answers that the scenario asks for.
+    remarks
+        What is no mistake, and yet should not pass in silence.
     """
 
     scenario: Scenario
@@ -66,6 +70,7 @@ class Prepared:
     strategies: Mapping[str, Strategy]
     placements: Mapping[str, Placement]
     quality: Quality = field(default_factory=Quality)
+    remarks: tuple[str, ...] = ()
 
     @property
     def profile(self) -> Profile | None:
@@ -115,7 +120,7 @@ def prepare(
     if longest.n_requests == 0:
         raise ScenarioError(
             f"{scenario.origin.name}: $.workload: no request arrives before the horizon; "
-            "lengthen it or raise the rate"
+            f"lengthen it or raise the rate{_while_absent(law, scenario)}"
         )
     if scenario.warmup_s and not _has_after(law, scenario):
         raise ScenarioError(
@@ -133,7 +138,8 @@ def prepare(
     placements = {
         label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()
     }
-    return Prepared(scenario, law, longest, profiles, strategies, placements, quality)
+    said = remarks(scenario, law)
+    return Prepared(scenario, law, longest, profiles, strategies, placements, quality, said)
 
 
 def run(
@@ -210,6 +216,17 @@ def _has_after(law: Demand, scenario: Scenario) -> bool:
         return True  # instants depend on the strategy
     requests = law.requests(Streams(scenario.seed))
     return any(request.arrived_at_s >= scenario.warmup_s for request in requests)
+
+
+def _while_absent(law: Demand, scenario: Scenario) -> str:
+    """What to say, too, where requests are not asked since their source is absent."""
+    n_not_asked = law.n_not_asked(Streams(scenario.seed)) if isinstance(law, PresentDemand) else 0
+    if not n_not_asked:
+        return ""
+    return (
+        f" ({n_not_asked} fall into the absence of their source by its recorded track: 'outside: parked' "
+        "keeps it there)"
+    )
 
 
 def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:

@@ -332,7 +332,8 @@ class _Draft:
 
 
 def _cable(wired: Wired) -> tuple[Way, Way]:
-    return _both_ways(ways(wired.rate_bps), wired.latency_s)
+    rates_bps: ByWay[float] = ways(wired.rate_bps)
+    return _both_ways(rates_bps, wired.latency_s)
 
 
 def _both_ways(rates: Iterable[float | RecordedRate], latency_s: float | ByWay[float]) -> tuple[Way, Way]:
