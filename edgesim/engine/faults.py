@@ -34,7 +34,7 @@ class Faults:
         By the link's name: its two ends, in alphabetical order (``camera-0--edge-0``).
     absences
         Of devices that come and go, when they are away: they are down as by a failure (`devices` has these
-        times, too), and nobody asks anything there.
+        times, too), and no requests arise there.
     """
 
     devices: Mapping[str, Outages] = field(default_factory=dict)

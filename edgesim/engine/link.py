@@ -175,14 +175,14 @@ def via_of(link: Link) -> str:
 
 
 def link_facts(links: Iterable[Link]) -> dict[str, dict[str, object]]:
-    """What a trace's ``run.json`` tells of links, by name; of one whose ways differ, of the way down, too."""
-    told: dict[str, dict[str, object]] = {}
+    """What a trace's ``run.json`` says of links, by name; of one whose ways differ, of the way down, too."""
+    facts: dict[str, dict[str, object]] = {}
     for link in links:
         up, down = (link.way(sender) for sender in link.between)
-        told[via_of(link)] = {**_way_facts(up), "is_shared": link.radio is not None}
+        facts[via_of(link)] = {**_way_facts(up), "is_shared": link.radio is not None}
         if down != up:
-            told[via_of(link)]["down"] = {"sender": link.between[1], **_way_facts(down)}
-    return told
+            facts[via_of(link)]["down"] = {"sender": link.between[1], **_way_facts(down)}
+    return facts
 
 
 def _way_facts(way: Way) -> dict[str, object]:

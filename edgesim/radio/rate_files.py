@@ -1,4 +1,4 @@
-"""Files of recorded rates: Mahimahi's lists and CSV, told apart by their contents.
+"""Files of recorded rates: Mahimahi's lists and CSV, recognised by their contents.
 
 Mahimahi's lists delivery opportunities (Netravali et al. 2015, USENIX ATC): a line is a whole number of
 milliseconds at which one packet of 1500 bytes can be delivered; the list repeats from its last instant on.

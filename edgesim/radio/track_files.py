@@ -1,4 +1,4 @@
-"""Files of recorded tracks, told apart by their contents: CSV, and SUMO's floating car data.
+"""Files of recorded tracks, recognised by their contents: CSV, and SUMO's floating car data.
 
 CSV has the columns ``t`` [s], ``id``, ``x`` and ``y`` [m]; units may stand in their names (``t_ms``,
 ``x_km``). Floating car data (FCD) is what the traffic simulator SUMO writes with ``--fcd-output``: an XML
@@ -112,7 +112,7 @@ def _sumo(path: Path) -> Recording:
     """
     points: _Points = defaultdict(list)
     steps_s: list[float] = []
-    told_m: dict[str, float] = defaultdict(float)
+    driven_m_by_id: dict[str, float] = defaultdict(float)
     parser = expat.ParserCreate()
 
     def begin(name: str, attributes: dict[str, str]) -> None:
@@ -129,7 +129,7 @@ def _sumo(path: Path) -> Recording:
             known = points[attributes["id"]][-1:]
             if known and "speed" in attributes:
                 speed_m_per_s = abs(number_in(path, line, attributes, "speed"))
-                told_m[attributes["id"]] += speed_m_per_s * (steps_s[-1] - known[0][0])
+                driven_m_by_id[attributes["id"]] += speed_m_per_s * (steps_s[-1] - known[0][0])
             _add(points, path, line, attributes["id"], (steps_s[-1], x_m, y_m))
 
     def declare(*_: object) -> None:
@@ -150,13 +150,13 @@ def _sumo(path: Path) -> Recording:
     except expat.ExpatError as error:
         refuse(path, error.lineno, f"no XML: {expat.ErrorString(error.code)}")
     found = _all(points, path)
-    _refuse_degrees(path, found, told_m)
+    _refuse_degrees(path, found, driven_m_by_id)
     return Recording(found, steps_s)
 
 
-def _refuse_degrees(path: Path, points: _Points, told_m: Mapping[str, float]) -> None:
+def _refuse_degrees(path: Path, points: _Points, driven_m_by_id: Mapping[str, float]) -> None:
     """Refuse coordinates that vehicles' own speeds contradict."""
-    driven_m = sum(told_m.values())
+    driven_m = sum(driven_m_by_id.values())
     if any(abs(x_m) > 180 or abs(y_m) > 90 for track in points.values() for _, x_m, y_m in track):
         return
     moved_m = sum(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -128,7 +129,7 @@ def read_tracks(
     RecordingError
         With the line that is wrong.
     """
-    recording = read_recording(path)
+    recording = _read_once(path, _stamp(path))
     is_list_of_places = len({at_s for points in recording.points.values() for at_s, _, _ in points}) == 1
     return {
         id_: RecordedTrack(
@@ -139,6 +140,22 @@ def read_tracks(
         )
         for id_, points in recording.points.items()
     }
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """When a file was changed, and its size; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=2)
+def _read_once(path: Path, stamp: tuple[int, int] | None) -> Recording:
+    """Read a file that is asked for in every replication, and by each check of a scenario."""
+    del stamp  # makes a changed file another
+    return read_recording(path)
 
 
 def _gaps(

@@ -88,7 +88,7 @@ class EachWay:
                 refuse(f"unknown key '{key}'; {suggest(key, UP_AND_DOWN)} ({_UP_IS})")
         for key in UP_AND_DOWN:
             if key not in data:
-                refuse(f"'{key}' is missing beside '{next(iter(data), 'up')}'; give both ({_UP_IS})")
+                refuse(f"'{key}' is missing; give both ({_UP_IS})")
         return ByWay(*(self._read(data[key], f"in '{key}': ") for key in UP_AND_DOWN))
 
     def _read(self, data: object, where: str) -> Any:

@@ -26,11 +26,11 @@ def edges_of(graph: Graph, file: GraphFile) -> list[tuple[str, str, Wired]]:
         With a finished sentence: an edge that is mistaken, several between two nodes where the scenario does
         not say what becomes of them, or one of a directed graph that has no way back.
     """
-    told: dict[frozenset[str], list[tuple[str, str, Wired]]] = {}
+    edges_of_pair: dict[frozenset[str], list[tuple[str, str, Wired]]] = {}
     for a, b, attributes in graph.edges:
-        told.setdefault(frozenset((a, b)), []).append((a, b, edge_of(a, b, attributes, file)))
+        edges_of_pair.setdefault(frozenset((a, b)), []).append((a, b, edge_of(a, b, attributes, file)))
     join = _directed if graph.is_directed else _undirected
-    return [join(edges, file.parallel) for edges in told.values()]
+    return [join(edges, file.parallel) for edges in edges_of_pair.values()]
 
 
 def _directed(edges: Sequence[tuple[str, str, Wired]], rule: Parallel) -> tuple[str, str, Wired]:

@@ -206,7 +206,7 @@ def _node_link(path: Path, data: Any) -> Graph:
             (_name(path, edge, "source"), _name(path, edge, "target"), _without(edge, "source", "target"))
             for edge in edges
         ),
-        is_directed=bool(told.get("directed")),
+        is_directed=bool(data.get("directed")),
     )
 
 

@@ -43,15 +43,15 @@ def remarks(scenario: Scenario, law: Demand) -> tuple[str, ...]:
 
 def _of_rates(links: tuple[Link, ...]) -> Iterator[str]:
     """Rates that no link has, as from a unit that was mistaken; alike ones once."""
-    told: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for link in links:
         for sender, peer in (link.between, link.between[::-1])[: 1 if link.down is None else 2]:
             way = link.way(sender)
             mean_bps = _mean_bps(way)
             if not SLOWEST_BPS <= mean_bps <= FASTEST_BPS:
                 what = "recorded with a mean of" if isinstance(way.rate_bps, RecordedRate) else "has"
-                told.setdefault(f"{what} {mean_bps:.3g} bit/s", []).append(f"'{sender}' to '{peer}'")
-    for what, ways in told.items():
+                found.setdefault(f"{what} {mean_bps:.3g} bit/s", []).append(f"'{sender}' to '{peer}'")
+    for what, ways in found.items():
         others = f" (and {len(ways) - 1} more)" * (len(ways) > 1)
         yield (
             f"the link from {ways[0]}{others} {what.replace('recorded', 'was recorded')}; links have "

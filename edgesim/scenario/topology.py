@@ -268,7 +268,7 @@ class _Draft:
                 self._add_link(a, b, made_of, path)
 
     def _recorded(self, entry: RecordedEntry | None, path: Path) -> tuple[Way, Way] | None:
-        """Read recorded rates; what is wrong with a file is told."""
+        """Read recorded rates; what is wrong with a file becomes a problem."""
         assert entry is not None
         try:
             rates = recorded_rates(entry, self._folder)

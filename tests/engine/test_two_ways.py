@@ -42,9 +42,9 @@ def test_each_way_has_its_own_rate_and_latency(watched: bool, overhead_s: float)
     ends = [device(end.id, power=POWER, endpoint=Endpoint(overhead_s=overhead_s)) for end in ENDS]
     ran = run(world(ends, [UNEVEN], faults=faults, horizon_s=60.0), Serve(there_and_back))
     sent = ran.spans[ran.spans["kind"] == "send"]
-    told = list(zip(sent["device"], sent["started_at_s"].round(9), sent["ended_at_s"].round(9), strict=True))
+    found = list(zip(sent["device"], sent["started_at_s"].round(9), sent["ended_at_s"].round(9), strict=True))
     up_s, down_s = overhead_s, 3 * overhead_s + 0.004
-    assert told == [
+    assert found == [
         ("a-0", up_s, pytest.approx(up_s + 0.004)),
         ("b-0", pytest.approx(down_s), pytest.approx(down_s + 0.017)),
     ]

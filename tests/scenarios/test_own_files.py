@@ -68,8 +68,8 @@ def said(
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    told = capsys.readouterr()
-    return status, told.out, told.err
+    text = capsys.readouterr()
+    return status, text.out, text.err
 
 
 def sumo(**there: range) -> str:
@@ -194,9 +194,9 @@ NAMED = {"car-1": (0.0, 0.0), "car-0": (500.0, 0.0), "truck": (9.0, 9.0)}
 def test_tracks_go_to_the_devices_of_their_names(tmp_path: Path, form: str) -> None:
     if form == "csv":
         rows = [f"{t},{id_},{x},{y}" for t in (0, 1) for id_, (x, y) in NAMED.items()]
-        told = "\n".join(["t,id,x,y", *rows])
+        text = "\n".join(["t,id,x,y", *rows])
     else:
-        told = "<fcd-export>{}</fcd-export>".format(
+        text = "<fcd-export>{}</fcd-export>".format(
             "".join(
                 f'<timestep time="{t}">'
                 + "".join(f'<vehicle id="{id_}" x="{x}" y="{y}"/>' for id_, (x, y) in NAMED.items())
@@ -204,7 +204,7 @@ def test_tracks_go_to_the_devices_of_their_names(tmp_path: Path, form: str) -> N
                 for t in (0, 1)
             )
         )
-    (tmp_path / "ways").write_text(told)
+    (tmp_path / "ways").write_text(text)
 
     def places(text: str) -> dict[str, Any]:
         made = scenario(text, tmp_path)
@@ -277,8 +277,8 @@ def test_a_slow_way_up_costs_the_prompt_and_a_slow_way_down_the_answer(tmp_path:
         "{{rate: {{up: 8 kbit/s, down: 1 Gbit/s}}}}",
         "{{rate: {{up: 1 Gbit/s, down: 8 kbit/s}}, latency: {{up: 0 ms, down: 30 ms}}}}",
     ):
-        told = wired.replace("{{", "{").replace("}}", "}")
-        trace = run(text_of(cable.format(wired=told)), tmp_path)
+        text = wired.replace("{{", "{").replace("}}", "}")
+        trace = run(text_of(cable.format(wired=text)), tmp_path)
         assert trace.check() == []
         requests = trace.requests("offload", 0)
         first_s[wired] = (requests["first_token_at_s"] - requests["arrived_at_s"]).iloc[0]

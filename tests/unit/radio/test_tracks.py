@@ -73,7 +73,7 @@ def test_a_track_is_absent_outside_its_recorded_time() -> None:
 
 def sumo(present, steps) -> str:
     """Floating car data of vehicles that are there at some of the steps."""
-    told = "".join(
+    steps_text = "".join(
         f'<timestep time="{at_s}">'
         + "".join(
             f'<vehicle id="{id_}" x="{at_s}" y="0" speed="1"/>' for id_, at in present.items() if at_s in at
@@ -81,7 +81,7 @@ def sumo(present, steps) -> str:
         + "</timestep>"
         for at_s in steps
     )
-    return f"<fcd-export>{told}</fcd-export>"
+    return f"<fcd-export>{steps_text}</fcd-export>"
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=12, max_size=12), min_size=1, max_size=4))

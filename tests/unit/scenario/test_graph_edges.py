@@ -1,4 +1,4 @@
-"""Edges of files, by hand: the two ways of a directed graph, edges told in both directions, parallel ones."""
+"""Edges of files, by hand: the two ways of a directed graph, edges in both directions, parallel ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Edge = tuple[str, str, dict[str, Any]]
 
 
 def graphml(edges: list[Edge], *, directed: bool) -> str:
-    told = "".join(
+    written = "".join(
         f'<edge source="{a}" target="{b}">'
         + "".join(f'<data key="{key}">{value}</data>' for key, value in facts.items())
         + "</edge>"
@@ -32,21 +32,21 @@ def graphml(edges: list[Edge], *, directed: bool) -> str:
     default = "directed" if directed else "undirected"
     return (
         '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
-        f'{keys}<graph edgedefault="{default}">{nodes}{told}</graph></graphml>'
+        f'{keys}<graph edgedefault="{default}">{nodes}{written}</graph></graphml>'
     )
 
 
 def gml(edges: list[Edge], *, directed: bool) -> str:
     names = nodes_of(edges)
     nodes = " ".join(f'node [ id {n} label "{name}" ]' for n, name in enumerate(names))
-    told = " ".join(
+    written = " ".join(
         f"edge [ source {names.index(a)} target {names.index(b)} "
         # networkx writes attributes whose names have underscores with letters alone
         + " ".join(f'{key} "{value}"' for key, value in facts.items())
         + " ]"
         for a, b, facts in edges
     )
-    return f'Creator "a graph [ of mine"\ngraph [ {"directed 1" if directed else ""} {nodes} {told} ]'
+    return f'Creator "a graph [ of mine"\ngraph [ {"directed 1" if directed else ""} {nodes} {written} ]'
 
 
 def node_link(edges: list[Edge], *, directed: bool) -> str:
@@ -109,7 +109,7 @@ def test_a_directed_edge_without_one_back_is_refused(write: Callable[..., str], 
 
 
 @each_format
-def test_an_edge_told_in_both_directions_is_one(write: Callable[..., str], tmp_path: Path) -> None:
+def test_an_edge_written_in_both_directions_is_one(write: Callable[..., str], tmp_path: Path) -> None:
     edges = [edge("a", "b", 5, 9), edge("b", "a", 5, 9)]
     for rule in ("refuse", "first", "sum", "fastest"):
         layout = laid_out(tmp_path / "net", write(edges, directed=False), parallel=rule)
@@ -118,13 +118,13 @@ def test_an_edge_told_in_both_directions_is_one(write: Callable[..., str], tmp_p
 
 @each_format
 @pytest.mark.parametrize(
-    "told", [[("a", "b"), ("a", "b"), ("a", "b")], [("a", "b"), ("b", "a"), ("a", "b")]], ids=str
+    "written", [[("a", "b"), ("a", "b"), ("a", "b")], [("a", "b"), ("b", "a"), ("a", "b")]], ids=str
 )
 def test_parallel_edges_are_what_the_scenario_says(
-    write: Callable[..., str], told: list[tuple[str, str]], tmp_path: Path
+    write: Callable[..., str], written: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     facts = [(5.0, 9.0), (40.0, 3.0), (40.0, 2.0)]
-    edges = [edge(*ends, *values) for ends, values in zip(told, facts, strict=True)]
+    edges = [edge(*ends, *values) for ends, values in zip(written, facts, strict=True)]
     text = write(edges, directed=False)
     (problem,) = laid_out(tmp_path / "net", text).problems
     assert "'a' and 'b' have 3 edges; a pair of nodes has one link: say what becomes of them with" in (
