@@ -38,11 +38,10 @@ class Network:
         for link in links:
             for ends in (link.between, link.between[::-1]):
                 # Of parallel links the cheapest for the reference message carries the traffic.
-                way = link.way(ends[0])
-                cost_s = _seconds(way, reference_bytes)
+                cost_s = _seconds(link, reference_bytes, sender=ends[0])
                 known = self._graph.has_edge(*ends)
                 if not known or cost_s < self._graph.edges[ends]["cost_s"]:
-                    self._graph.add_edge(*ends, link=link, way=way, cost_s=cost_s)
+                    self._graph.add_edge(*ends, link=link, cost_s=cost_s)
         self._paths: dict[str, dict[str, list[str]]] = {}
 
     def path(self, source: str, target: str) -> list[str]:
@@ -68,32 +67,31 @@ class Network:
         """The link that carries what one neighbour sends to another."""
         return cast("Link", self._graph.edges[source, target]["link"])
 
-    def way(self, source: str, target: str) -> Way:
-        """The direction of that link in which it is sent."""
-        return cast("Way", self._graph.edges[source, target]["way"])
-
     def seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Time that one message takes from end to end on an idle network, endpoints included."""
         if source == target:
             return 0.0
         path = self.path(source, target)
         ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
-        return ends_s + sum(_seconds(self.way(a, b), size_bytes) for a, b in pairwise(path))
+        return ends_s + sum(_seconds(self.link(a, b), size_bytes, sender=a) for a, b in pairwise(path))
 
     def busiest_seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Longest time that so many bytes occupy any link on the way; propagation delay occupies none."""
         if source == target:
             return 0.0
-        hops = [self.way(a, b) for a, b in pairwise(self.path(source, target))]
-        return max(_seconds(hop, size_bytes) - hop.latency_s for hop in hops)
+        hops = pairwise(self.path(source, target))
+        return max(bits(size_bytes) / _mean_bps(self.link(a, b), sender=a) for a, b in hops)
 
 
-def _seconds(way: Way, size_bytes: float) -> float:
-    if isinstance(way.rate_bps, RecordedRate):
-        rate_bps = way.rate_bps.mean_bps
-    else:
-        rate_bps = way.rate_bps(0.0) if callable(way.rate_bps) else way.rate_bps
-    return bits(size_bytes) / rate_bps + way.latency_s
+def _mean_bps(link: Link, *, sender: str) -> float:
+    rate_bps = link.way(sender).rate_bps
+    if isinstance(rate_bps, RecordedRate):
+        return rate_bps.mean_bps
+    return rate_bps(0.0) if callable(rate_bps) else rate_bps
+
+
+def _seconds(link: Link, size_bytes: float, *, sender: str) -> float:
+    return bits(size_bytes) / _mean_bps(link, sender=sender) + link.way(sender).latency_s
 
 
 class Hop(Station):
@@ -178,7 +176,7 @@ def link_facts(links: Iterable[Link]) -> dict[str, dict[str, object]]:
     """What a trace's ``run.json`` says of links, by name; of one whose ways differ, of the way down, too."""
     facts: dict[str, dict[str, object]] = {}
     for link in links:
-        up, down = (link.way(sender) for sender in link.between)
+        up, down = map(link.way, link.between)
         facts[via_of(link)] = {**_way_facts(up), "is_shared": link.radio is not None}
         if down != up:
             facts[via_of(link)]["down"] = {"sender": link.between[1], **_way_facts(down)}

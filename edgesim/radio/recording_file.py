@@ -18,6 +18,9 @@ __all__ = ["header_of", "number_in", "opened", "refuse", "rows_of", "start_of"]
 
 _GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _START_CHARS = 1000
+_CHUNK_BYTES = 1 << 20
+_MOST_TIMES = 100  # text of numbers packs to a tenth or a thirtieth; deflate can do a thousandth
+_ALWAYS_BYTES = 1 << 24
 
 
 def refuse(path: Path, line: int, sentence: str) -> NoReturn:
@@ -48,12 +51,36 @@ def opened(path: Path) -> Iterator[TextIO]:
 
 
 def start_of(path: Path) -> str:
-    """The first line that has anything on it, as far as it tells the format; empty of an empty file."""
+    """The first line that has anything on it, as far as it shows the format; empty of an empty file.
+
+    Raises
+    ------
+    RecordingError
+        As of :func:`opened`; and if the file is packed so small that its text would never end.
+    """
+    _refuse_bomb(path)
     with opened(path) as text:
         for line in iter(lambda: text.readline(_START_CHARS), ""):
             if line.strip():
                 return line.strip()
     return ""
+
+
+def _refuse_bomb(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_GZIP)) != _GZIP:
+                return
+        most_bytes, n_bytes = max(_ALWAYS_BYTES, _MOST_TIMES * path.stat().st_size), 0
+        with gzip.open(path) as packed:
+            while n_bytes <= most_bytes and (chunk := packed.read(_CHUNK_BYTES)):
+                n_bytes += len(chunk)
+    except (OSError, EOFError, zlib.error):
+        return  # which is said where it is read
+    if n_bytes > most_bytes:
+        raise RecordingError(
+            f"{path}: unpacks to more than {_MOST_TIMES} times its size, as no recording does; unpack it"
+        )
 
 
 def header_of(path: Path) -> list[str]:

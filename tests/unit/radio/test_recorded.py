@@ -193,6 +193,16 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path, name: str, text: str, m
         read_rates(path)
 
 
+def test_a_small_file_that_unpacks_without_end_is_refused(tmp_path) -> None:
+    path = tmp_path / "bomb"
+    path.write_bytes(gzip.compress(b"1\n" * 30_000_000, compresslevel=1) + gzip.compress(b"1\n" * 30_000_000))
+    with pytest.raises(RecordingError, match="unpacks to more than 100 times its size"):
+        read_rates(path)
+    path.write_bytes(gzip.compress(b"1\n" * 300_000)[:-9])
+    with pytest.raises(RecordingError, match="cannot be read"):
+        read_rates(path)
+
+
 def test_a_missing_file_is_refused(tmp_path) -> None:
     with pytest.raises(RecordingError, match="cannot be read"):
         read_rates(tmp_path / "none.csv")
