@@ -117,10 +117,10 @@ def prepare(
     strategies = _chosen(contenders(scenario), only)
     law = workload(scenario)
     longest = extent(scenario, law)
-    if longest.n_requests == 0:
+    if longest.n_requests == 0 and not isinstance(law, PresentDemand):  # of absent sources, a remark says it
         raise ScenarioError(
             f"{scenario.origin.name}: $.workload: no request arrives before the horizon; "
-            f"lengthen it or raise the rate{_while_absent(law, scenario)}"
+            "lengthen it or raise the rate"
         )
     if scenario.warmup_s and not _has_after(law, scenario):
         raise ScenarioError(
@@ -216,17 +216,6 @@ def _has_after(law: Demand, scenario: Scenario) -> bool:
         return True  # instants depend on the strategy
     requests = law.requests(Streams(scenario.seed))
     return any(request.arrived_at_s >= scenario.warmup_s for request in requests)
-
-
-def _while_absent(law: Demand, scenario: Scenario) -> str:
-    """What to say, too, where requests are not asked since their source is absent."""
-    n_not_asked = law.n_not_asked(Streams(scenario.seed)) if isinstance(law, PresentDemand) else 0
-    if not n_not_asked:
-        return ""
-    return (
-        f" ({n_not_asked} fall into the absence of their source by its recorded track: 'outside: parked' "
-        "keeps it there)"
-    )
 
 
 def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:

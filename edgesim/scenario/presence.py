@@ -76,8 +76,11 @@ class PresentDemand:
         return self.drawn.conversations(streams)
 
     def extent(self, streams: Streams) -> Extent:
-        """Tell how many requests there are, and how long they get."""
-        return self.drawn.extent(streams) if self.is_closed else Extent.of(self.requests(streams))
+        """Tell how many requests there are, and how long they get; at most, for absent sources ask none."""
+        whole = self.drawn.extent(streams)
+        if self.is_closed:
+            return whole
+        return whole._replace(n_requests=sum(1 for _ in self.requests(streams)))
 
     def notes(self, streams: Streams) -> Mapping[str, object]:
         """Tell the law's notes, and how many requests were not asked."""
