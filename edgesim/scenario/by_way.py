@@ -116,6 +116,7 @@ class EachWay:
         if isinstance(self.one, Quantity):
             one = self.one.__get_pydantic_json_schema__(core_schema, handler)
         two = {
+            "title": "UpDown",
             "type": "object",
             "description": f"One for each way: {_UP_IS}.",
             "properties": dict.fromkeys(UP_AND_DOWN, one),
