@@ -18,6 +18,8 @@ __all__ = ["on_page_content", "on_page_markdown"]
 ROOT = Path(__file__).resolve().parents[1]
 
 MARKER = re.compile(r"^<!-- generated: (?P<part>[a-z-]+)(?: (?P<argument>\S+))? -->$", re.MULTILINE)
+# Mappings that get no section of their own, by the beginning of their titles.
+SHOWN_IN_LINE = {"Figure": "{value, source, estimate}", "UpDown": "{up, down}"}
 # Docstrings name Python objects in reStructuredText roles; the page shows the name alone.
 ROLE = re.compile(r":(?:py:)?(?:class|data|func|math|meth|mod):(?=<code>)")
 # Their tables and formulas are laid out by hand, and stay so.
@@ -79,7 +81,7 @@ def sections(schema: Schema, root: Schema, path: str, described: dict[str, str])
     for key, value in schema["properties"].items():
         *row, about = key_row(key, schema, root)
         child = mapping_of(value, root)
-        if child is not None and not child["title"].startswith("Figure"):
+        if child is not None and not child["title"].startswith(tuple(SHOWN_IN_LINE)):
             child_path = f"{path}.{key}" if path else key
             first_path = described.setdefault(child["title"], child_path)
             if first_path == child_path:
@@ -139,8 +141,8 @@ def form(value: Schema, root: Schema) -> str:
                 forms.append(f"list of: {form(items, root)}")
             case {"type": "array", "prefixItems": items}:
                 forms.append("[" + ", ".join(form(item, root) for item in items) + "]")
-            case {"title": title} if title.startswith("Figure"):
-                forms.append("{value, source, estimate}")
+            case {"title": title} if title.startswith(tuple(SHOWN_IN_LINE)):
+                forms.append(next(keys for start, keys in SHOWN_IN_LINE.items() if title.startswith(start)))
             case {"properties": _} | {"patternProperties": _}:
                 forms.append("mapping")
             case {"type": "null"}:

@@ -22,7 +22,7 @@ from threading import Thread
 from edgesim.engine.clock import Clock
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import via_of
+from edgesim.engine.link import link_facts
 from edgesim.engine.simulation import simulate
 from edgesim.engine.stages import check_stages
 from edgesim.engine.world import World
@@ -32,7 +32,9 @@ from edgesim.model.profile import Profile
 from edgesim.rng import Streams
 from edgesim.scenario.build import build_world, extent, workload
 from edgesim.scenario.contenders import contenders
+from edgesim.scenario.presence import PresentDemand
 from edgesim.scenario.quality import Quality, find_quality
+from edgesim.scenario.remarks import remarks
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.timings import Measuring, Profiles, check_coverage, find_profiles, timings
 from edgesim.strategy import Placement, Strategy, check_memory
@@ -59,6 +61,8 @@ class Prepared:
         What each strategy decided, by label.
     quality
         Measured answers that the scenario asks for.
+    remarks
+        What is no mistake, and yet should not pass in silence.
     """
 
     scenario: Scenario
@@ -68,6 +72,7 @@ class Prepared:
     strategies: Mapping[str, Strategy]
     placements: Mapping[str, Placement]
     quality: Quality = field(default_factory=Quality)
+    remarks: tuple[str, ...] = ()
 
     @property
     def profile(self) -> Profile | None:
@@ -114,7 +119,8 @@ def prepare(
     strategies = _chosen(contenders(scenario), only)
     law = workload(scenario)
     longest = extent(scenario, law)
-    if not _has_arrivals(law, scenario, 0.0):
+    # Of sources that are all absent, a remark says it.
+    if not _has_arrivals(law, scenario, 0.0) and not isinstance(law, PresentDemand):
         raise ScenarioError(
             f"{scenario.origin.name}: $.workload: no request arrives before the horizon; "
             "lengthen it or raise the rate"
@@ -135,7 +141,8 @@ def prepare(
     placements = {
         label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()
     }
-    return Prepared(scenario, law, longest, profiles, strategies, placements, quality)
+    said = remarks(scenario, law)
+    return Prepared(scenario, law, longest, profiles, strategies, placements, quality, said)
 
 
 def run(
@@ -360,14 +367,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         "profile": None if profiles.base is None else {"file": kept.base, **profiles.base.facts()},
         "own_profiles": {name: {"file": kept.own[name], **own.facts()} for name, own in profiles.own.items()},
         "quality": prepared.quality.facts(),
-        "links": {
-            via_of(link): {
-                "rate_bps": link.rate_bps if isinstance(link.rate_bps, int | float) else None,
-                "latency_s": link.latency_s,
-                "is_shared": link.radio is not None,
-            }
-            for link in world.links
-        },
+        "links": link_facts(world.links),
         "bands": {
             station: {
                 "terminals": sorted(band.members),

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import via_of
+from edgesim.engine.link import link_facts
 from edgesim.engine.serving import ContinuousBatching
 from edgesim.engine.simulation import simulate
 from edgesim.engine.stages import check_stages
@@ -226,8 +226,8 @@ def _check_on(name: str, world: World, strategy: Strategy) -> bool:
 
 def _run(folder: Path, world: World, strategy: Strategy, placement: Placement) -> Trace:
     trace = TraceFolder(folder)
-    links = {via_of(link): {"latency_s": link.latency_s} for link in world.links}
-    trace.write_run({"status": "complete", "strategies": [_LABEL], "links": links})
+    facts = {"status": "complete", "strategies": [_LABEL], "links": link_facts(world.links)}
+    trace.write_run(facts)
     simulate(world, strategy, placement, placement.holdings, trace.parts(_LABEL, 0).write)
     return Trace(folder)
 

@@ -103,6 +103,8 @@ def run(
     for label, placement in prepared.placements.items():
         if placement.remark:
             notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
+    for remark in prepared.remarks:
+        notes.print(remark, style="yellow", markup=False)
     folder = out or runner.free_folder(Path("traces"), asked.name)
     with _counting(notes, prepared) as told:
         trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)
@@ -160,6 +162,8 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     for label, placement in prepared.placements.items():
         if placement.remark:
             page.print(f"{label}: {placement.remark}", markup=False, soft_wrap=True)
+    for remark in prepared.remarks:
+        page.print(remark, markup=False, soft_wrap=True)
     for name, own in prepared.profiles.own.items():
         page.print(f"{name} as measured: {_profile_line(own)}", markup=False, soft_wrap=True)
     if (

@@ -57,6 +57,7 @@ class Downtime:
         self._in_flight = in_flight
         self._devices = {} if world.faults is None else dict(world.faults.devices)
         self._links = {} if world.faults is None else dict(world.faults.links)
+        self._absences = {} if world.faults is None else world.faults.absences
         self._empty: set[str] = set()  # batteries
         self.uptime = {
             id_: Uptime()
@@ -65,7 +66,7 @@ class Downtime:
         }
         for id_, outages in self._devices.items():
             if outages.down(0.0):
-                self._hosts[id_].down = ""
+                self._hosts[id_].down = self._cause(id_, 0.0)
                 self.uptime[id_].fall(0.0)
         for via, outages in self._links.items():
             if outages.down(0.0):
@@ -101,6 +102,11 @@ class Downtime:
         self._empty.add(device)
         self.fall(device, "battery empty")
 
+    def _cause(self, device: str, at_s: float) -> str:
+        """Why a device is down: a failure goes without saying."""
+        away = self._absences.get(device)
+        return "absent" if away is not None and away.down(at_s) else ""
+
     def _rise(self, device: str) -> None:
         if device not in self._empty and self._hosts[device].down is not None:
             self._hosts[device].down = None
@@ -125,7 +131,7 @@ class Downtime:
         if is_link:
             self._set_link(name, "link down" if is_down else None)
         elif is_down:
-            self.fall(name)
+            self.fall(name, self._cause(name, at_s))
         else:
             self._rise(name)
         next_s = outages.next_up(at_s) if is_down else outages.next_down(at_s)

@@ -32,10 +32,19 @@ class Faults:
         By device id.
     links
         By the link's name: its two ends, in alphabetical order (``camera-0--edge-0``).
+    absences
+        Of devices that come and go, when they are away: they are down as by a failure (`devices` has these
+        times, too), and no requests arise there.
     """
 
     devices: Mapping[str, Outages] = field(default_factory=dict)
     links: Mapping[str, Outages] = field(default_factory=dict)
+    absences: Mapping[str, Outages] = field(default_factory=dict)
+
+    def back_at_s(self, device: str, at_s: float) -> float:
+        """First instant from this one on at which a device is not away [s]; infinite if it is for good."""
+        away = self.absences.get(device)
+        return at_s if away is None else away.next_up(at_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

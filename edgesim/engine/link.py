@@ -9,20 +9,21 @@ from typing import cast
 import networkx as nx
 
 from edgesim.engine.station import Station
-from edgesim.engine.world import Device, Link, RateAt
+from edgesim.engine.world import Device, Link, RateAt, Way
 from edgesim.errors import PlacementError
 from edgesim.radio.recorded import RecordedRate
 from edgesim.units import bits
 
-__all__ = ["Hop", "Network", "via_of"]
+__all__ = ["Hop", "Network", "link_facts", "via_of"]
 
 
 class Network:
     """The topology's graph and its cheapest routes; a pure value, shared by planning and running.
 
     A route is the path of least expected latency for a message of the reference size: store and
-    forward, so each hop costs its transmission time and its latency. Ties go to the path found first
-    in the order of the scenario's links.
+    forward, so each hop costs its transmission time and its latency, those of the direction in which it
+    is passed: the way back may be another. Ties go to the path found first in the order of the scenario's
+    links.
 
     Parameters
     ----------
@@ -32,14 +33,15 @@ class Network:
 
     def __init__(self, devices: Mapping[str, Device], links: Iterable[Link], reference_bytes: int) -> None:
         self.devices = devices
-        self._graph: nx.Graph[str] = nx.Graph()
+        self._graph: nx.DiGraph[str] = nx.DiGraph()
         self._graph.add_nodes_from(devices)
         for link in links:
-            # Of parallel links the cheapest for the reference message carries the traffic.
-            cost_s = _seconds(link, reference_bytes)
-            known = self._graph.has_edge(*link.between)
-            if not known or cost_s < self._graph.edges[link.between]["cost_s"]:
-                self._graph.add_edge(*link.between, link=link, cost_s=cost_s)
+            for ends in (link.between, link.between[::-1]):
+                # Of parallel links the cheapest for the reference message carries the traffic.
+                cost_s = _seconds(link, reference_bytes, sender=ends[0])
+                known = self._graph.has_edge(*ends)
+                if not known or cost_s < self._graph.edges[ends]["cost_s"]:
+                    self._graph.add_edge(*ends, link=link, cost_s=cost_s)
         self._paths: dict[str, dict[str, list[str]]] = {}
 
     def path(self, source: str, target: str) -> list[str]:
@@ -62,7 +64,7 @@ class Network:
             ) from None
 
     def link(self, source: str, target: str) -> Link:
-        """The link between two neighbours."""
+        """The link that carries what one neighbour sends to another."""
         return cast("Link", self._graph.edges[source, target]["link"])
 
     def seconds(self, source: str, target: str, size_bytes: float) -> float:
@@ -71,22 +73,25 @@ class Network:
             return 0.0
         path = self.path(source, target)
         ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
-        return ends_s + sum(_seconds(self.link(a, b), size_bytes) for a, b in pairwise(path))
+        return ends_s + sum(_seconds(self.link(a, b), size_bytes, sender=a) for a, b in pairwise(path))
 
     def busiest_seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Longest time that so many bytes occupy any link on the way; propagation delay occupies none."""
         if source == target:
             return 0.0
-        hops = [self.link(a, b) for a, b in pairwise(self.path(source, target))]
-        return max(_seconds(hop, size_bytes) - hop.latency_s for hop in hops)
+        hops = pairwise(self.path(source, target))
+        return max(bits(size_bytes) / _mean_bps(self.link(a, b), sender=a) for a, b in hops)
 
 
-def _seconds(link: Link, size_bytes: float) -> float:
-    if isinstance(link.rate_bps, RecordedRate):
-        rate_bps = link.rate_bps.mean_bps
-    else:
-        rate_bps = link.rate_bps(0.0) if callable(link.rate_bps) else link.rate_bps
-    return bits(size_bytes) / rate_bps + link.latency_s
+def _mean_bps(link: Link, *, sender: str) -> float:
+    rate_bps = link.way(sender).rate_bps
+    if isinstance(rate_bps, RecordedRate):
+        return rate_bps.mean_bps
+    return rate_bps(0.0) if callable(rate_bps) else rate_bps
+
+
+def _seconds(link: Link, size_bytes: float, *, sender: str) -> float:
+    return bits(size_bytes) / _mean_bps(link, sender=sender) + link.way(sender).latency_s
 
 
 class Hop(Station):
@@ -118,18 +123,19 @@ class Hop(Station):
         self.sender = sender
         self.peer = peer
         self.via = via_of(link)
-        self.latency_s = link.latency_s
+        way = link.way(sender)
+        self.latency_s = way.latency_s
         self.code = code
         self._rate_at: RateAt | None = None
         self._recorded: RecordedRate | None = None
         self._free_bits = 0.0  # of a recording: up to which of its bits are spoken for
         self.s_per_byte: float | None = None
-        if isinstance(link.rate_bps, RecordedRate):
-            self._recorded = link.rate_bps
-        elif callable(link.rate_bps):
-            self._rate_at = link.rate_bps
+        if isinstance(way.rate_bps, RecordedRate):
+            self._recorded = way.rate_bps
+        elif callable(way.rate_bps):
+            self._rate_at = way.rate_bps
         else:
-            self.s_per_byte = bits(1) / link.rate_bps
+            self.s_per_byte = bits(1) / way.rate_bps
 
     def tx_until(self, at_s: float) -> float:
         """Time for which the sender has been sending, up to an instant [s]."""
@@ -164,3 +170,19 @@ class Hop(Station):
 def via_of(link: Link) -> str:
     """A link's name in the trace: its two ends, in alphabetical order."""
     return "--".join(sorted(link.between))
+
+
+def link_facts(links: Iterable[Link]) -> dict[str, dict[str, object]]:
+    """What a trace's ``run.json`` says of links, by name; of one whose ways differ, of the way down, too."""
+    facts: dict[str, dict[str, object]] = {}
+    for link in links:
+        up, down = map(link.way, link.between)
+        facts[via_of(link)] = {**_way_facts(up), "is_shared": link.radio is not None}
+        if down != up:
+            facts[via_of(link)]["down"] = {"sender": link.between[1], **_way_facts(down)}
+    return facts
+
+
+def _way_facts(way: Way) -> dict[str, object]:
+    rate_bps = way.rate_bps if isinstance(way.rate_bps, int | float) else None
+    return {"rate_bps": rate_bps, "latency_s": way.latency_s}

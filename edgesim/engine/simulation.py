@@ -170,6 +170,12 @@ class _Requests:
         for turn in conversation.turns:
             if turn.think_s > 0:
                 yield self.clock.now + turn.think_s
+            if self.world.faults is not None:
+                back_at_s = self.world.faults.back_at_s(turn.source, self.clock.now)
+                if math.isinf(back_at_s):
+                    return  # the device has left for good, and its user with it
+                if back_at_s > self.clock.now:
+                    yield back_at_s
             n_prompt, n_output = turn.n_prompt_tokens, turn.n_output_tokens
             asked = Request(turn.id, turn.source, turn.sample, self.clock.now, n_prompt, n_output)
             request = LiveRequest(asked, model, token_bytes)

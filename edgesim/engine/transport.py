@@ -83,7 +83,8 @@ class Transport:
         if link.radio is not None:
             return self._radio_hop(world, link, sender, peer, is_watched=watches)
         power_w = world.devices[sender].power.tx_w + world.devices[peer].power.rx_w
-        code = self._recording.code(Spot(SpanKind.SEND, sender, peer, via_of(link), power_w, link.latency_s))
+        tail_s = link.way(sender).latency_s
+        code = self._recording.code(Spot(SpanKind.SEND, sender, peer, via_of(link), power_w, tail_s))
         if not watches:
             return Hop(link, sender, peer, code)
         lost = self._recording.code(Spot(SpanKind.SEND, sender, peer, via_of(link), power_w))

@@ -23,7 +23,7 @@ from edgesim.rng import Streams
 from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Demand, Request
 
-__all__ = ["Device", "Endpoint", "Link", "Objectives", "Power", "RateAt", "World"]
+__all__ = ["Device", "Endpoint", "Link", "Objectives", "Power", "RateAt", "Way", "World"]
 
 RateAt = Callable[[float], float]
 """A link's rate [bit/s] as a pure function of the instant [s] at which a transmission starts."""
@@ -144,6 +144,23 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One direction of a link.
+
+    Parameters
+    ----------
+    rate_bps
+        Constant rate, the rate at the instant at which a transmission starts, or a recording, over whose
+        changes a transmission is followed bit by bit.
+    latency_s
+        Propagation delay, after the last bit has left.
+    """
+
+    rate_bps: float | RateAt | RecordedRate
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A point-to-point link: full duplex, one message at a time each way, first come first served.
 
@@ -154,11 +171,10 @@ class Link:
     ----------
     between
         The two devices' ids.
-    rate_bps
-        Constant rate, the rate at the instant at which a transmission starts, or a recording, over whose
-        changes a transmission is followed bit by bit.
-    latency_s
-        Propagation delay, after the last bit has left.
+    rate_bps, latency_s
+        Of the way up, from the first device to the second: see :class:`Way`.
+    down
+        The way from the second device to the first; None: it is as the way up.
     radio
         The channel and the cell of a radio link, whose `rate_bps` is then what planners count on: its mean
         goodput, alone on the air. None: a wire.
@@ -167,7 +183,14 @@ class Link:
     between: tuple[str, str]
     rate_bps: float | RateAt | RecordedRate
     latency_s: float = 0.0
+    down: Way | None = None
     radio: RadioChannel | None = None
+
+    def way(self, sender: str) -> Way:
+        """The direction in which one of its ends sends."""
+        if self.down is not None and sender == self.between[1]:
+            return self.down
+        return Way(rate_bps=self.rate_bps, latency_s=self.latency_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,7 @@ First come, first served is then one addition too, on the axis of bits::
     free_bits = first + size_bits
     ends_at_s = recorded.instant_s(free_bits)
 
-Two formats. Mahimahi's lists delivery opportunities (Netravali et al. 2015, USENIX ATC): a line is a whole
-number of milliseconds at which one packet of 1500 bytes can be delivered; the list repeats from its last
-instant on. CSV has the columns ``t`` [s] and ``rate`` [bit/s], each rate from its instant to the next.
+Files are read by :mod:`edgesim.radio.rate_files`.
 
 Not modelled: queues and losses within the recorded network beyond what its deliveries show.
 """
@@ -20,15 +18,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from edgesim.errors import RecordingError
-from edgesim.radio.recording_file import number_in, opened, refuse, rows_of
 from edgesim.units import bits
 
-__all__ = ["PACKET_BYTES", "RecordedRate", "read_mahimahi", "read_rate_csv", "read_rates"]
+__all__ = ["PACKET_BYTES", "RecordedRate"]
 
 PACKET_BYTES = 1500
 """Bytes of one of Mahimahi's delivery opportunities."""
@@ -116,62 +112,3 @@ class RecordedRate:
         if size_bits <= 0.0:
             return start_s
         return max(start_s, self.instant_s(self.delivered_bits(start_s) + size_bits))
-
-
-def read_rates(path: Path) -> RecordedRate:
-    """Read a recorded rate: CSV where the file is called ``.csv``, else Mahimahi's list."""
-    return read_rate_csv(path) if path.suffix.lower() == ".csv" else read_mahimahi(path)
-
-
-def read_mahimahi(path: Path) -> RecordedRate:
-    """Read a list of delivery opportunities, one millisecond a line, in order.
-
-    Raises
-    ------
-    RecordingError
-        With the line that is wrong.
-    """
-    last_ms = 0
-    times_s = []
-    with opened(path) as lines:
-        for number, line in enumerate(lines, 1):
-            text = line.strip()
-            if not text:
-                continue
-            if not (text.isascii() and text.isdigit() and len(text) <= 15):
-                refuse(path, number, f"found {text[:40]!r}, expected whole milliseconds, such as 17")
-            if int(text) < last_ms:
-                refuse(path, number, f"found {text} ms after {last_ms} ms; expected instants in order")
-            last_ms = int(text)
-            times_s.append(last_ms / 1e3)
-    if last_ms == 0:
-        raise RecordingError(
-            f"{path}: no delivery after 0 ms; expected a line for each packet, in milliseconds"
-        )
-    return RecordedRate.of_packets(times_s)
-
-
-def read_rate_csv(path: Path) -> RecordedRate:
-    """Read rates over time: a header ``t,rate``, then instants [s] and rates [bit/s].
-
-    The last line's instant is the end of the recording, and its rate is not used; the first line's is time
-    zero.
-
-    Raises
-    ------
-    RecordingError
-        With the line that is wrong.
-    """
-    times_s: list[float] = []
-    rates_bps: list[float] = []
-    for line, row in rows_of(path, ("t", "rate")):
-        at_s, rate_bps = number_in(path, line, row, "t"), number_in(path, line, row, "rate")
-        if rate_bps < 0:
-            refuse(path, line, f"found a rate of {rate_bps:g} bit/s; expected 0 or more")
-        if times_s and at_s <= times_s[-1]:
-            refuse(path, line, f"found t = {at_s:g} after {times_s[-1]:g}; expected rising instants")
-        times_s.append(at_s)
-        rates_bps.append(rate_bps)
-    if len(times_s) < 2 or not any(rates_bps[:-1]):
-        raise RecordingError(f"{path}: expected two lines or more, and a rate above 0 before the last")
-    return RecordedRate.of_rates(times_s, rates_bps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,13 @@ from typing import NoReturn, TextIO
 from edgesim.errors import RecordingError
 from edgesim.nearest import suggest
 
-__all__ = ["number_in", "opened", "refuse", "rows_of"]
+__all__ = ["header_of", "number_in", "opened", "refuse", "rows_of", "start_of"]
+
+_GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
+_START_CHARS = 1000
+_CHUNK_BYTES = 1 << 20
+_MOST_TIMES = 100  # text of numbers packs to a tenth or a thirtieth; deflate can do a thousandth
+_ALWAYS_BYTES = 1 << 24
 
 
 def refuse(path: Path, line: int, sentence: str) -> NoReturn:
@@ -23,7 +30,7 @@ def refuse(path: Path, line: int, sentence: str) -> NoReturn:
 
 @contextmanager
 def opened(path: Path) -> Iterator[TextIO]:
-    """Open a recording as text, unpacked where its name ends in ``.gz``.
+    """Open a recording as text, unpacked where its contents are gzip's, whatever it is called.
 
     Raises
     ------
@@ -31,14 +38,58 @@ def opened(path: Path) -> Iterator[TextIO]:
         If it cannot be read, or is no text.
     """
     try:
-        is_packed = path.suffix.lower() == ".gz"
-        with gzip.open(path, "rt", encoding="utf-8") if is_packed else path.open(encoding="utf-8") as text:
+        with path.open("rb") as file:
+            is_packed = file.read(len(_GZIP)) == _GZIP
+        open_text = gzip.open if is_packed else open
+        with open_text(path, "rt", encoding="utf-8-sig") as text:
             yield text
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RecordingError(f"{path}: cannot be read: {reason}; name a file that is there") from error
     except UnicodeDecodeError as error:
         raise RecordingError(f"{path}: is no text in UTF-8, at byte {error.start}; expected text") from error
+
+
+def start_of(path: Path) -> str:
+    """The first line that has anything on it, as far as it shows the format; empty of an empty file.
+
+    Raises
+    ------
+    RecordingError
+        As of :func:`opened`; and if the file is packed so small that its text would never end.
+    """
+    _refuse_bomb(path)
+    with opened(path) as text:
+        for line in iter(lambda: text.readline(_START_CHARS), ""):
+            if line.strip():
+                return line.strip()
+    return ""
+
+
+def _refuse_bomb(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_GZIP)) != _GZIP:
+                return
+        most_bytes, n_bytes = max(_ALWAYS_BYTES, _MOST_TIMES * path.stat().st_size), 0
+        with gzip.open(path) as packed:
+            while n_bytes <= most_bytes and (chunk := packed.read(_CHUNK_BYTES)):
+                n_bytes += len(chunk)
+    except (OSError, EOFError, zlib.error):
+        return  # which is said where it is read
+    if n_bytes > most_bytes:
+        raise RecordingError(
+            f"{path}: unpacks to more than {_MOST_TIMES} times its size, as no recording does; unpack it"
+        )
+
+
+def header_of(path: Path) -> list[str]:
+    """Names of the columns of a CSV file."""
+    with opened(path) as text:
+        try:
+            return list(csv.DictReader(text, skipinitialspace=True).fieldnames or ())
+        except csv.Error as error:
+            refuse(path, 1, f"no CSV: {error}")
 
 
 def rows_of(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:

@@ -1,32 +1,30 @@
-"""Recorded tracks: where terminals were, from CSV files or SUMO's floating car data.
+"""Recorded tracks: where terminals were and when they were there.
 
-CSV has the columns ``t`` [s], ``id``, ``x`` and ``y`` [m]. Floating car data (FCD) is what the traffic
-simulator SUMO writes with ``--fcd-output``: an XML document of ``timestep`` elements with a ``time``, and
-within each a ``vehicle`` (or ``person``, or ``container``) with ``id``, ``x`` and ``y``. Coordinates count
-as metres in the plane; files written with geographic coordinates (``--fcd-output.geo``) have degrees, and are
-not what is expected here.
+A track is recorded from its first point to its last. What it belongs to is absent before and after, and in
+gaps: a vehicle that has not entered the area yet, or has left it, asks nothing and answers nothing. A file
+whose points all have one instant is a list of places, at which things stay.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from xml.parsers import expat
+from statistics import median
 
 from edgesim.errors import RecordingError
 from edgesim.radio.mobility import Place
-from edgesim.radio.recording_file import number_in, opened, refuse, rows_of
+from edgesim.radio.outages import ScheduledOutages
+from edgesim.radio.track_files import Recording, read_recording
 
-__all__ = ["RecordedTrack", "read_sumo", "read_track_csv", "read_tracks"]
+__all__ = ["USUAL_STEPS", "RecordedTrack", "read_tracks"]
 
-Points = dict[str, list[tuple[float, float, float]]]
-"""By id: instants [s] and coordinates [m], in the file's order."""
-
-_THINGS = frozenset({"vehicle", "person", "container"})
-_CHUNK_CHARS = 1 << 16
+USUAL_STEPS = 10.0
+"""Usual (median) steps of a track that may pass between two of its points; more are a gap. Recorders miss a
+few samples in a row, and ten are an absence."""
 
 
 class RecordedTrack:
@@ -38,9 +36,25 @@ class RecordedTrack:
         Instants [s], rising, and coordinates [m].
     starts_at_s
         Which instant of the recording is time zero.
+    gaps
+        Numbers of the points after which it is away until the next.
+    is_always_there
+        Whether it is there before its first point and after its last, too, and in all gaps.
+
+    Attributes
+    ----------
+    absences
+        When it is away, counted from time zero on.
     """
 
-    def __init__(self, points: Iterable[tuple[float, float, float]], *, starts_at_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        points: Iterable[tuple[float, float, float]],
+        *,
+        starts_at_s: float = 0.0,
+        gaps: Iterable[int] = (),
+        is_always_there: bool = False,
+    ) -> None:
         kept = list(points)
         if not kept:
             raise RecordingError("recorded track: no points; expected one or more")
@@ -50,6 +64,12 @@ class RecordedTrack:
             raise RecordingError(
                 "recorded track: its instants do not rise; expected each after the one before"
             )
+        away_s = [(0.0, self._times_s[0]), (self._times_s[-1], math.inf)]
+        away_s += [(self._times_s[number], self._times_s[number + 1]) for number in gaps]
+        ahead_s = [(max(0.0, left_s), back_s) for left_s, back_s in away_s if back_s > 0.0]
+        self.absences = ScheduledOutages(
+            (left_s, back_s) for left_s, back_s in ahead_s if left_s < back_s and not is_always_there
+        )
 
     @property
     def moves(self) -> bool:
@@ -82,94 +102,77 @@ class RecordedTrack:
         return way_m / (self._times_s[number] - self._times_s[number - 1])
 
 
-def read_tracks(path: Path, *, starts_at_s: float = 0.0) -> Mapping[str, RecordedTrack]:
-    """Read every track of a file, by id: floating car data where it is called ``.xml``, else CSV.
-
-    Either may be packed (``.gz``).
+def read_tracks(
+    path: Path,
+    *,
+    starts_at_s: float = 0.0,
+    is_always_there: bool = False,
+    longest_step_s: float | None = None,
+) -> Mapping[str, RecordedTrack]:
+    """Read every track of a file, by id, in the file's order.
 
     Parameters
     ----------
+    path
+        See :mod:`edgesim.radio.track_files`.
     starts_at_s
         Which instant of the recording is time zero.
+    is_always_there
+        Whether things rest at their first and last points outside the recorded time, and count as there in
+        gaps.
+    longest_step_s
+        Longest time between two points over which a way is joined; by default :data:`USUAL_STEPS` usual steps
+        of the track, and in floating car data, which name every step, no step without it.
 
     Raises
     ------
     RecordingError
         With the line that is wrong.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    points = read_sumo(path) if suffixes[-1:] == [".xml"] else read_track_csv(path)
-    return {id_: RecordedTrack(told, starts_at_s=starts_at_s) for id_, told in points.items()}
-
-
-def read_track_csv(path: Path) -> Points:
-    """Read the points of a CSV file with the columns t, id, x and y."""
-    points: Points = defaultdict(list)
-    for line, row in rows_of(path, ("t", "id", "x", "y")):
-        at_s, x_m, y_m = (number_in(path, line, row, column) for column in ("t", "x", "y"))
-        _add(points, path, line, row["id"].strip(), (at_s, x_m, y_m))
-    return _all(points, path)
-
-
-def read_sumo(path: Path) -> Points:
-    """Read the points of SUMO's floating car data.
-
-    Documents that declare a type or entities are refused, so that none can make a small file expand into a
-    large one; the document is read in pieces and not kept.
-    """
-    points: Points = defaultdict(list)
-    parser = expat.ParserCreate()
-    at_s: float | None = None
-
-    def begin(name: str, attributes: dict[str, str]) -> None:
-        nonlocal at_s
-        line = parser.CurrentLineNumber
-        if name == "timestep":
-            _demand(path, line, name, attributes, ("time",))
-            at_s = number_in(path, line, attributes, "time")
-        elif name in _THINGS and at_s is not None:
-            _demand(path, line, name, attributes, ("id", "x", "y"))
-            x_m, y_m = (number_in(path, line, attributes, column) for column in ("x", "y"))
-            _add(points, path, line, attributes["id"], (at_s, x_m, y_m))
-
-    def declare(*_: object) -> None:
-        refuse(
-            path,
-            parser.CurrentLineNumber,
-            "a document type or an entity is declared; expected SUMO's plain document, without any",
+    recording = _read_once(path, _stamp(path))
+    is_list_of_places = len({at_s for points in recording.points.values() for at_s, _, _ in points}) == 1
+    return {
+        id_: RecordedTrack(
+            points,
+            starts_at_s=starts_at_s,
+            gaps=_gaps(points, recording, longest_step_s),
+            is_always_there=is_always_there or is_list_of_places,
         )
+        for id_, points in recording.points.items()
+    }
 
-    parser.StartElementHandler = begin
-    parser.StartDoctypeDeclHandler = declare
-    parser.EntityDeclHandler = declare
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """When a file was changed, and its size; None where there is none."""
     try:
-        with opened(path) as text:
-            while chunk := text.read(_CHUNK_CHARS):
-                parser.Parse(chunk, False)
-            parser.Parse("", True)
-    except expat.ExpatError as error:
-        refuse(path, error.lineno, f"no XML: {expat.ErrorString(error.code)}")
-    return _all(points, path)
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
-def _demand(path: Path, line: int, name: str, attributes: Mapping[str, str], wanted: tuple[str, ...]) -> None:
-    missing = [attribute for attribute in wanted if attribute not in attributes]
-    if missing:
-        refuse(path, line, f"a {name} without {', '.join(missing)}; expected SUMO's floating car data")
+@lru_cache(maxsize=2)
+def _read_once(path: Path, stamp: tuple[int, int] | None) -> Recording:
+    """Read a file that is asked for in every replication, and by each check of a scenario."""
+    del stamp  # makes a changed file another
+    return read_recording(path)
 
 
-def _add(points: Points, path: Path, line: int, id_: str, point: tuple[float, float, float]) -> None:
-    before = points[id_][-1:]
-    if before and point[0] <= before[0][0]:
-        refuse(
-            path,
-            line,
-            f"{id_!r} is at t = {point[0]:g} after t = {before[0][0]:g}; expected its instants to rise",
-        )
-    points[id_].append(point)
-
-
-def _all(points: Points, path: Path) -> Points:
-    if not points:
-        raise RecordingError(f"{path}: no points; expected one or more")
-    return dict(points)
+def _gaps(
+    points: Sequence[tuple[float, float, float]], recording: Recording, longest_step_s: float | None
+) -> list[int]:
+    """Numbers of the points after which a track breaks off."""
+    times_s = [at_s for at_s, _, _ in points]
+    steps_s = [later_s - at_s for at_s, later_s in pairwise(times_s)]
+    if not steps_s:
+        return []
+    limit_s = USUAL_STEPS * median(steps_s) if longest_step_s is None else longest_step_s
+    gaps = [number for number, step_s in enumerate(steps_s) if step_s > limit_s]
+    if recording.steps_s is None or longest_step_s is not None:
+        return gaps
+    missed = [
+        number
+        for number, (at_s, later_s) in enumerate(pairwise(times_s))
+        if bisect_left(recording.steps_s, later_s) - bisect_right(recording.steps_s, at_s) > 0
+    ]
+    return sorted({*gaps, *missed})

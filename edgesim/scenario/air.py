@@ -65,7 +65,9 @@ def tracks(layout: Layout, *, seed: int, replication: int, folder: FilePath) -> 
         entry = layout.nodes[ids[0]].entry
         assert entry is not None
         assert entry.mobility is not None
-        found |= entry.mobility.tracks(ids, seed=seed, replication=replication, folder=folder)
+        found |= entry.mobility.tracks(
+            ids, seed=seed, replication=replication, folder=folder, others=layout.nodes.keys()
+        )
     return found
 
 

@@ -38,7 +38,13 @@ def air_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
         if device.mobility is not None:
             ids = layout.members(device.id)
             try:
-                device.mobility.tracks(ids, seed=scenario.seed, replication=0, folder=scenario.origin.folder)
+                device.mobility.tracks(
+                    ids,
+                    seed=scenario.seed,
+                    replication=0,
+                    folder=scenario.origin.folder,
+                    others=layout.nodes.keys(),
+                )
             except InputError as error:
                 yield Problem(("topology", "devices", index, "mobility"), str(error))
 

@@ -9,6 +9,7 @@ from edgesim.engine.serving import Serving
 from edgesim.engine.world import Device, World
 from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
+from edgesim.radio.mobility import Track
 from edgesim.rng import Streams
 from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.check import architecture, find_problems, known_kinds, sources
@@ -16,6 +17,7 @@ from edgesim.scenario.coverage import pads
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import faults
 from edgesim.scenario.kinds import DeviceKind
+from edgesim.scenario.presence import PresentDemand, absences
 from edgesim.scenario.problems import ProblemsError
 from edgesim.scenario.quality import Quality, find_quality
 from edgesim.scenario.schema import Scenario
@@ -53,7 +55,9 @@ def build_world(
     """
     layout = _checked_layout(scenario)
     kinds = known_kinds(scenario)
-    air, model = _air(scenario, layout, replication), architecture(scenario)
+    where = _tracks(scenario, layout, replication)
+    air = Air(layout, where, seed=scenario.seed, replication=replication) if layout.air else None
+    model = architecture(scenario)
     quality = find_quality(scenario) if quality is None else quality
     return World(
         model=model,
@@ -78,17 +82,14 @@ def build_world(
         prompt_bytes_per_token=scenario.workload.prompt_bytes_per_token,
         exits=quality.exits_of(model.n_blocks),
         quality=quality.table,
-        faults=faults(scenario, layout, replication=replication),
+        faults=faults(scenario, layout, absences(where), replication=replication),
         retry=None if scenario.retry is None else scenario.retry.value(),
     )
 
 
-def _air(scenario: Scenario, layout: Layout, replication: int) -> Air | None:
-    """The radio links of a replication; None where there are none."""
-    if not layout.air:
-        return None
-    where = tracks(layout, seed=scenario.seed, replication=replication, folder=scenario.origin.folder)
-    return Air(layout, where, seed=scenario.seed, replication=replication)
+def _tracks(scenario: Scenario, layout: Layout, replication: int) -> dict[str, Track]:
+    """Where devices are in a replication."""
+    return tracks(layout, seed=scenario.seed, replication=replication, folder=scenario.origin.folder)
 
 
 def kinds_used(scenario: Scenario) -> dict[str, DeviceKind]:
@@ -164,12 +165,14 @@ def _checked_layout(scenario: Scenario) -> Layout:
 
 
 def _workload(scenario: Scenario, layout: Layout) -> Demand:
-    return demand(
+    drawn = demand(
         scenario.workload,
         sources=sources(scenario, layout),
         horizon_s=scenario.limit_s,
         folder=scenario.origin.folder,
     )
+    away = absences(_tracks(scenario, layout, 0))  # recordings are the same in all replications
+    return PresentDemand(drawn, away) if any(source in away for source in drawn.sources) else drawn
 
 
 def _shorter(scenario: Scenario) -> str:

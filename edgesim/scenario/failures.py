@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from edgesim.engine.faults import Faults
 from edgesim.radio.outages import AnyOutages, Outages
@@ -15,21 +16,32 @@ from edgesim.scenario.topology import Layout
 __all__ = ["fault_problems", "faults"]
 
 
-def faults(scenario: Scenario, layout: Layout, *, replication: int) -> Faults | None:
-    """Return when devices and links are down in a replication; None where a scenario has no faults.
+def faults(
+    scenario: Scenario,
+    layout: Layout,
+    away: Mapping[str, Outages] = MappingProxyType({}),
+    *,
+    replication: int,
+) -> Faults | None:
+    """Return when devices and links are down in a replication; None where nothing ever is.
 
     Each device and link fails by itself, in the same way under every strategy.
+
+    Parameters
+    ----------
+    away
+        When devices are absent: see :func:`edgesim.scenario.presence.absences`.
     """
-    if not scenario.faults:
+    if not scenario.faults and not away:
         return None
-    devices: dict[str, list[Outages]] = {}
+    devices: dict[str, list[Outages]] = {id_: [windows] for id_, windows in away.items()}
     links: dict[str, list[Outages]] = {}
     for number, entry in enumerate(scenario.faults):
         found, names = (devices, _devices(entry, layout)) if entry.device else (links, _links(entry, layout))
         for name in names:
             key = key_of(scenario.seed, replication, name, "outages", number)
             found.setdefault(name, []).append(entry.outages(key))
-    return Faults(devices=_joined(devices), links=_joined(links))
+    return Faults(devices=_joined(devices), links=_joined(links), absences=away)
 
 
 def fault_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:

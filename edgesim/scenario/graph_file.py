@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +21,27 @@ import networkx as nx
 __all__ = ["Graph", "read_graph"]
 
 MAX_SIZE_BYTES = 32_000_000  # some hundred thousand nodes
+_GML_TOKEN = re.compile(r'"[^"]*"|#[^\n]*|\bgraph\s*\[|\bdirected\s+[01]\b|[\[\]]')
 EXPECTED = "expected a graph as networkx writes it: GraphML, GML or node-link JSON"
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A simple undirected graph as its file tells it: names, attributes, order."""
+    """A graph as its file tells it: names, attributes, order.
+
+    Attributes
+    ----------
+    nodes
+        Name and attributes of each.
+    edges
+        Source, target and attributes of each, in the file's order and direction, parallel ones included.
+    is_directed
+        Whether an edge holds in its direction alone.
+    """
 
     nodes: tuple[tuple[str, Mapping[str, Any]], ...]
     edges: tuple[tuple[str, str, Mapping[str, Any]], ...]
+    is_directed: bool = False
 
 
 def read_graph(path: Path) -> Graph:
@@ -37,8 +50,8 @@ def read_graph(path: Path) -> Graph:
     Raises
     ------
     ValueError
-        With a finished sentence, if the file cannot be read or is in none of the formats, if the graph is
-        directed, has several edges between two nodes or an edge from a node to itself, or no node at all.
+        With a finished sentence, if the file cannot be read or is in none of the formats, or if the graph has
+        an edge from a node to itself or to none, or no node at all.
     """
     try:
         with path.open("rb") as file:
@@ -50,7 +63,7 @@ def read_graph(path: Path) -> Graph:
     graph = _parsed(path, data)
     if not graph.nodes:
         raise ValueError(f"{path} has no node; {EXPECTED}")
-    _require_simple(path, graph)
+    _require_sound(path, graph)
     return graph
 
 
@@ -73,17 +86,33 @@ def _parsed(path: Path, data: bytes) -> Graph:
 
 
 def _graphml(path: Path, data: bytes) -> Graph:
-    _look_over(path, data)
+    written = _look_over(path, data)
     try:
-        found = nx.read_graphml(io.BytesIO(data))
+        found = nx.read_graphml(io.BytesIO(data), force_multigraph=True)
     except (nx.NetworkXException, ParseError, ValueError, KeyError, TypeError, AttributeError) as error:
         # networkx checks little of what it reads, and everything here came from the file.
         raise ValueError(f"{path}: no GraphML: {error}; {EXPECTED}") from None
-    return _from_networkx(path, found)
+    # networkx forgets in which direction an undirected edge was written; of parallel ones it keeps the order.
+    waiting: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for a, b in dict.fromkeys(written):
+        parallel = found.get_edge_data(a, b) or {}
+        waiting[a, b] = list(parallel.values())
+        if not found.is_directed() and (b, a) in waiting:
+            waiting[a, b] = waiting[b, a]
+    n_kept = found.number_of_edges()
+    if n_kept != len(written):
+        raise ValueError(
+            f"{path}: {len(written) - n_kept} of {len(written)} edges have another's id; give each its own"
+        )
+    return Graph(_nodes(found), tuple((a, b, waiting[a, b].pop(0)) for a, b in written), found.is_directed())
 
 
-def _look_over(path: Path, data: bytes) -> None:
-    """Refuse what networkx would let pass.
+def _nodes(found: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    return tuple((str(name), attributes) for name, attributes in found.nodes(data=True))
+
+
+def _look_over(path: Path, data: bytes) -> list[tuple[str, str]]:
+    """Refuse what networkx would let pass; return the edges as they are written, from source to target.
 
     A document type, since entities declared in it may grow without bound, or name other files; nodes without
     an id or told twice; edges that end at no node, for which networkx makes one.
@@ -91,6 +120,7 @@ def _look_over(path: Path, data: bytes) -> None:
     parser = expat.ParserCreate()
     nodes: set[str] = set()
     ends: dict[str, int] = {}
+    edges: list[tuple[str, str]] = []
     n_graphs = 0
 
     def here(sentence: str) -> ValueError:
@@ -117,6 +147,7 @@ def _look_over(path: Path, data: bytes) -> None:
                     if key not in attributes:
                         raise here(f"an edge without a '{key}'; give it one")
                     ends.setdefault(attributes[key], parser.CurrentLineNumber)
+                edges.append((attributes["source"], attributes["target"]))
 
     parser.StartDoctypeDeclHandler = declared
     parser.EntityDeclHandler = declared
@@ -130,23 +161,37 @@ def _look_over(path: Path, data: bytes) -> None:
     for end, line in ends.items():
         if end not in nodes:
             raise ValueError(f"{path}:{line}: an edge ends at no node '{end}'; add it")
+    return edges
 
 
 def _gml(path: Path, text: str) -> Graph:
     if "graph" not in text:
         raise ValueError(f"{path} is no graph; {EXPECTED}")
+    begins_at, is_directed = _gml_header(text)
+    # Read as a directed multigraph, whatever it is: so networkx keeps parallel edges and their directions.
+    whole = f"{text[:begins_at]} directed 1 multigraph 1 {text[begins_at:]}"
     try:
-        return _from_networkx(path, nx.parse_gml(text.splitlines()))
+        found = nx.parse_gml(whole.splitlines())
     except (nx.NetworkXException, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: no GML: {error}; {EXPECTED}") from None
+    edges = tuple((str(a), str(b), attributes) for a, b, attributes in found.edges(data=True))
+    return Graph(_nodes(found), edges, is_directed)
 
 
-def _from_networkx(path: Path, found: Any) -> Graph:
-    _require_kind(path, is_directed=found.is_directed(), is_multigraph=found.is_multigraph())
-    return Graph(
-        tuple((str(name), attributes) for name, attributes in found.nodes(data=True)),
-        tuple((str(a), str(b), attributes) for a, b, attributes in found.edges(data=True)),
-    )
+def _gml_header(text: str) -> tuple[int, bool]:
+    """Where the contents of the graph begin, and whether it says that it is directed."""
+    depth, begins_at, is_directed = 0, 0, False
+    for found in _GML_TOKEN.finditer(text):
+        token = found[0]
+        if token[0] == "g" and depth == 0 and not begins_at:
+            begins_at, depth = found.end(), 1
+        elif token[-1] == "[":
+            depth += 1
+        elif token == "]":
+            depth -= 1
+        elif token[0] == "d" and depth == 1 and begins_at:
+            is_directed = token[-1] == "1"
+    return begins_at, is_directed
 
 
 def _node_link(path: Path, data: Any) -> Graph:
@@ -155,13 +200,13 @@ def _node_link(path: Path, data: Any) -> Graph:
     nodes, edges = told.get("nodes"), told.get("edges", told.get("links"))
     if not (_is_list_of_objects(nodes) and _is_list_of_objects(edges)):
         raise ValueError(f"{path}: no lists 'nodes' and 'edges' (or 'links') of objects; {EXPECTED}")
-    _require_kind(path, is_directed=bool(data.get("directed")), is_multigraph=bool(data.get("multigraph")))
     return Graph(
         tuple((_name(path, node, "id"), _without(node, "id")) for node in nodes),
         tuple(
             (_name(path, edge, "source"), _name(path, edge, "target"), _without(edge, "source", "target"))
             for edge in edges
         ),
+        is_directed=bool(data.get("directed")),
     )
 
 
@@ -180,31 +225,15 @@ def _without(found: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in keys}
 
 
-def _require_kind(path: Path, *, is_directed: bool, is_multigraph: bool) -> None:
-    if is_directed:
-        raise ValueError(
-            f"{path} is a directed graph; links are full duplex: write an undirected one (G.to_undirected())"
-        )
-    if is_multigraph:
-        raise ValueError(
-            f"{path} is a multigraph; a pair of nodes has one link: write a simple one (networkx.Graph(G))"
-        )
-
-
-def _require_simple(path: Path, graph: Graph) -> None:
+def _require_sound(path: Path, graph: Graph) -> None:
     known: set[str] = set()
     for name, _ in graph.nodes:
         if name in known:
             raise ValueError(f"{path}: node '{name}' is told twice; give each a name of its own")
         known.add(name)
-    seen: set[frozenset[str]] = set()
     for a, b, _ in graph.edges:
         for end in (a, b):
             if end not in known:
                 raise ValueError(f"{path}: the edge between '{a}' and '{b}' ends at no node '{end}'; add it")
-        ends = frozenset((a, b))
-        if len(ends) == 1:
+        if a == b:
             raise ValueError(f"{path}: node '{a}' has an edge to itself; remove it")
-        if ends in seen:
-            raise ValueError(f"{path}: '{a}' and '{b}' have several edges; a pair of nodes has one link")
-        seen.add(ends)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from edgesim.scenario.by_way import ways
 from edgesim.scenario.connections import Point
 from edgesim.scenario.schema_topology import NAME, GraphFile, Wired
 from edgesim.units import DATA_RATE, DISTANCE, TIME, Dimension, UnitError, parse
@@ -69,7 +70,7 @@ def edge_of(a: str, b: str, attributes: Mapping[str, Any], file: GraphFile) -> W
     """Read one edge.
 
     Its attributes: ``rate`` and ``latency`` with their units (``"1 Gbit/s"``, ``"0.3 ms"``), or the numbers
-    ``rate_bps`` and ``latency_s``. Others are not read.
+    ``rate_bps`` and ``latency_s``; of an undirected graph they hold both ways. Others are not read.
 
     Raises
     ------
@@ -79,17 +80,19 @@ def edge_of(a: str, b: str, attributes: Mapping[str, Any], file: GraphFile) -> W
     where = f"the edge between '{a}' and '{b}'"
     _refuse_mistyped(where, attributes, _EDGE_KEYS)
     default = file.wired
-    rate_bps = _quantity(where, attributes, "rate", "rate_bps", DATA_RATE)
-    latency_s = _quantity(where, attributes, "latency", "latency_s", TIME)
-    if default is not None:
-        rate_bps = default.rate_bps if rate_bps is None else rate_bps
-        latency_s = default.latency_s if latency_s is None else latency_s
-    if rate_bps is None or latency_s is None:
-        lacking = "'rate'" if rate_bps is None else "'latency'"
+    own_rate_bps = _quantity(where, attributes, "rate", "rate_bps", DATA_RATE)
+    own_latency_s = _quantity(where, attributes, "latency", "latency_s", TIME)
+    if default is None and (own_rate_bps is None or own_latency_s is None):
+        lacking = "'rate'" if own_rate_bps is None else "'latency'"
         raise ValueError(f"{where} has no {lacking}; give it one, or give 'wired' beside 'path' for all")
-    if rate_bps <= 0 or latency_s < 0:
+    rate_bps = default.rate_bps if default is not None and own_rate_bps is None else own_rate_bps
+    latency_s = default.latency_s if default is not None and own_latency_s is None else own_latency_s
+    assert rate_bps is not None
+    assert latency_s is not None
+    least_bps, least_s = min(ways(rate_bps)), min(ways(latency_s))
+    if least_bps <= 0 or least_s < 0:
         raise ValueError(
-            f"{where} has a rate of {rate_bps:g} bit/s and a latency of {latency_s:g} s; expected a rate "
+            f"{where} has a rate of {least_bps:g} bit/s and a latency of {least_s:g} s; expected a rate "
             "above 0 and a latency of 0 or more"
         )
     # Its numbers are SI already; the schema's own reading starts from text.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -77,14 +78,24 @@ class GaussMarkovEntry(Section):
 
 
 class TrackEntry(Section):
-    """A recorded way: CSV with columns t, id, x, y (seconds, metres), or SUMO floating car data (.xml)."""
+    """A recorded way: CSV with columns t, id, x, y (seconds, metres), or SUMO's floating car data (XML).
+
+    The contents tell the format. Tracks that are called as the devices go to those devices, in whatever order
+    the file has them; where none is, devices take the tracks in the order of the file. Outside its recorded
+    time, and in gaps, a device is absent: it is down as by a failure, and no requests arise there.
+    """
 
     file: str
     """Path, from the folder of the scenario."""
     id: str | None = None
-    """Which track of the file; a group of devices takes tracks in the order of the file instead."""
+    """Which track of the file; for a single device."""
     starts_at_s: Seconds = Field(default=0.0, alias="starts_at")
     """Which instant of the recording is time zero."""
+    outside: Literal["absent", "parked"] = "absent"
+    """Before the first point of a track, after its last and in gaps: `absent` (down), or `parked` there."""
+    gap_s: PositiveSeconds | None = Field(default=None, alias="gap")
+    """Longest time between two points over which the way is joined; longer ones are gaps. By default 10 usual
+    (median) steps of the track, and in floating car data any timestep of the file without it."""
 
 
 class MobilityChoice(Choice):
@@ -115,8 +126,21 @@ class MobilityChoice(Choice):
         (x_m, y_m), (width_m, height_m) = entry.area.corner_m, entry.area.size_m
         return x_m, y_m, x_m + width_m, y_m + height_m
 
-    def tracks(self, ids: tuple[str, ...], *, seed: int, replication: int, folder: Path) -> dict[str, Track]:
+    def tracks(
+        self,
+        ids: tuple[str, ...],
+        *,
+        seed: int,
+        replication: int,
+        folder: Path,
+        others: Collection[str] = (),
+    ) -> dict[str, Track]:
         """Make the track of every device of a group.
+
+        Parameters
+        ----------
+        others
+            All names of devices; a recorded track that is called as one of another group is left to it.
 
         Raises
         ------
@@ -124,7 +148,7 @@ class MobilityChoice(Choice):
             If a recording cannot be read, or has too few tracks.
         """
         if self.track is not None:
-            return self._recorded(ids, folder)
+            return self._recorded(ids, folder, others)
         return {id_: self._drawn(key_of(seed, replication, id_, "track")) for id_ in ids}
 
     def _drawn(self, key: int) -> Track:
@@ -135,19 +159,38 @@ class MobilityChoice(Choice):
         entry = self.gauss_markov
         return GaussMarkov(key, entry.area.value(), entry.speed_m_per_s, entry.memory, entry.step_s)
 
-    def _recorded(self, ids: tuple[str, ...], folder: Path) -> dict[str, Track]:
+    def _recorded(self, ids: tuple[str, ...], folder: Path, others: Collection[str]) -> dict[str, Track]:
         assert self.track is not None
         path = folder / Path(self.track.file).expanduser()
-        found = read_tracks(path, starts_at_s=self.track.starts_at_s)
-        names = list(found) if self.track.id is None else [self.track.id]
+        found = read_tracks(
+            path,
+            starts_at_s=self.track.starts_at_s,
+            is_always_there=self.track.outside == "parked",
+            longest_step_s=self.track.gap_s,
+        )
         if self.track.id is not None and self.track.id not in found:
             shown = ", ".join(list(found)[:5])
             raise RecordingError(
                 f"{path}: no track '{self.track.id}'; it holds {shown}{', ...' * (len(found) > 5)}"
             )
+        names = _dealt_out(path, ids, list(found), others) if self.track.id is None else [self.track.id]
         if len(names) < len(ids):
             raise RecordingError(
                 f"{path}: {len(names)} track{'s' * (len(names) != 1)} for {len(ids)} devices; "
                 "give each its own, or make the group smaller"
             )
         return {id_: found[name] for id_, name in zip(ids, names, strict=False)}
+
+
+def _dealt_out(path: Path, ids: Sequence[str], found: Sequence[str], others: Collection[str]) -> list[str]:
+    """Which tracks go to the devices: those of their names, else those of no device's name, in order."""
+    missing = [id_ for id_ in ids if id_ not in found]
+    if not missing:
+        return list(ids)
+    if len(missing) < len(ids):
+        named = next(id_ for id_ in ids if id_ in found)
+        raise RecordingError(
+            f"{path}: has a track called '{named}', as the device, and none called '{missing[0]}'; name "
+            "tracks after all devices of a group, or after none, which deals them out in the file's order"
+        )
+    return [name for name in found if name not in others]

@@ -9,13 +9,14 @@ from pydantic import AfterValidator, ConfigDict, Field, GetJsonSchemaHandler, mo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from edgesim.scenario.by_way import ByWay, EachWay, FileName
 from edgesim.scenario.quantities import (
-    BitsPerSecond,
     Bytes,
     BytesPerSecond,
     Metres,
     PositiveBytes,
     PositiveMetres,
+    Quantity,
     Seconds,
     Watts,
 )
@@ -32,6 +33,7 @@ from edgesim.scenario.schema_radio import (
 )
 from edgesim.scenario.schema_serving import ServingChoice
 from edgesim.scenario.section import Names, Section, refuse
+from edgesim.units import DATA_RATE, TIME, UnitError, parse
 
 __all__ = [
     "NAME",
@@ -43,6 +45,7 @@ __all__ = [
     "GraphFile",
     "LinkEntry",
     "Name",
+    "Parallel",
     "Place",
     "PowerOverrides",
     "RecordedEntry",
@@ -62,6 +65,7 @@ def _named(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": NAME})]
 Count = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
+Parallel = Literal["refuse", "first", "sum", "fastest"]
 Connect = Literal["all", "nearest", "round-robin", "one-to-one", "ring"]
 
 
@@ -159,22 +163,48 @@ class SwitchEntry(Section):
     """Where it stands."""
 
 
-class Wired(Section):
-    """A cable, or whatever behaves like one: a constant rate each way and a fixed delay."""
+Rates = Annotated[float | ByWay[float], EachWay(Quantity(DATA_RATE))]
+Latencies = Annotated[float | ByWay[float], EachWay(Quantity(TIME, "zero or more"))]
+Files = Annotated[str | ByWay[str], EachWay(FileName())]
 
-    rate_bps: BitsPerSecond = Field(alias="rate")
-    """Rate each way."""
-    latency_s: Seconds = Field(default=0.0, alias="latency")
-    """Propagation delay one way, after the last bit has left."""
+
+class Wired(Section):
+    """A cable, or whatever behaves like one: a constant rate each way and a fixed delay.
+
+    Where the two ways differ, a value is given for each: ``{rate: {up: 5 Mbit/s, down: 50 Mbit/s}, latency:
+    5 ms}``. Up is from the first end in `between` to the second, as on radio links from the terminal to the
+    station; of an edge from its source to its target.
+    """
+
+    rate_bps: Rates = Field(alias="rate")
+    """Rate each way. One for both, or {up: 5 Mbit/s, down: 50 Mbit/s}."""
+    latency_s: Latencies = Field(default=0.0, alias="latency")
+    """Propagation delay one way, after the last bit has left. One for both, or {up: 9 ms, down: 5 ms}."""
 
 
 class RecordedEntry(Section):
-    """A link whose rate was recorded: a packet-delivery trace of Mahimahi, or CSV with columns t, rate."""
+    """A link whose rate was recorded: a packet-delivery trace of Mahimahi, or CSV with columns t, rate_mbps.
 
-    file: str
-    """Path, from the folder of the scenario; Mahimahi's format, or CSV (.csv) in seconds and bit/s."""
-    latency_s: Seconds = Field(default=0.0, alias="latency")
-    """Propagation delay one way."""
+    The contents tell the format. A column of rates has its unit in its name (`rate_bps`, `rate_kbps`,
+    `rate_mbps`, `rate_gbps`), or is called `rate` and has it in `unit`. Where the two ways differ, a file has
+    two of them, `up_mbps` and `down_mbps`, or there are two files: ``{file: {up: lte.up, down: lte.down}}``.
+    """
+
+    file: Files
+    """Path, from the folder of the scenario. One for both ways, or {up: lte.up, down: lte.down}."""
+    unit: str | None = None
+    """Unit of a CSV file's rates where its columns do not name it, such as Mbit/s."""
+    latency_s: Latencies = Field(default=0.0, alias="latency")
+    """Propagation delay one way. One for both, or {up: 9 ms, down: 5 ms}."""
+
+    @model_validator(mode="after")
+    def _unit_of_a_rate(self) -> RecordedEntry:
+        if self.unit is not None:
+            try:
+                parse(f"1 {self.unit}", DATA_RATE)
+            except UnitError:
+                refuse(f"expected the unit of a data rate in 'unit', such as Mbit/s, got {self.unit!r}")
+        return self
 
 
 class LinkEntry(Section):
@@ -182,7 +212,8 @@ class LinkEntry(Section):
 
     Exactly one of `wired`, `radio` and `recorded` says what they are made of. Of radio links, the first group
     in `between` are the terminals, the second the stations: each station is a cell, whose terminals share
-    the band.
+    the band. Up is from the first group to the second, down is back; within one group, up is from the
+    earlier device to the later, and round a ring from each to the next.
 
     `connect` says which pairs of devices get a link:
 
@@ -280,7 +311,9 @@ class GraphFile(Section):
     """Devices and links from a file as networkx writes it: GraphML, GML or node-link JSON.
 
     A path alone is short for ``{path: ...}``. The contents tell the format. What nodes and edges do not say
-    themselves is taken from the keys beside `path`; what nobody says is an error, and so is a directed graph.
+    themselves is taken from the keys beside `path`; what neither says is an error. In a directed graph the
+    edges from a to b and from b to a are the two ways of one link; one without the other is an error. An edge
+    that an undirected graph has in both directions, with the same rate and latency, is one edge.
     """
 
     path: str
@@ -290,7 +323,10 @@ class GraphFile(Section):
     kind: str | None = None
     """Device kind of the nodes that name none; `switch` for one that only forwards."""
     wired: Wired | None = None
-    """What edges are made of that do not say it."""
+    """What edges are made of that do not say it; up is from an edge's source to its target."""
+    parallel: Parallel = "refuse"
+    """What several edges between two nodes become, each way for itself: refused, the `first` of the file, the
+    `fastest` of them, or one with the `sum` of their rates and the longest of their latencies."""
 
     @model_validator(mode="before")
     @classmethod
@@ -313,7 +349,7 @@ class Topology(Section):
     switches: tuple[SwitchEntry, ...] = ()
     """Nodes that only forward."""
     links: tuple[LinkEntry, ...] = ()
-    """Links, full duplex."""
+    """Links, full duplex; a pair of devices has one, whose two ways may differ (`up`, `down`)."""
     generate: Generate | None = None
     """A generated part of the topology."""
     file: GraphFile | None = None

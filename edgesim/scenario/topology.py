@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
 import networkx as nx
 
-from edgesim.engine.world import Link
+from edgesim.engine.world import Link, Way
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
-from edgesim.radio.recorded import RecordedRate, read_rates
+from edgesim.radio.recorded import RecordedRate
+from edgesim.scenario.by_way import ByWay, ways
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.connections import Point, pairs
 from edgesim.scenario.generated import generate_edges
+from edgesim.scenario.graph_edges import edges_of
 from edgesim.scenario.graph_file import read_graph
-from edgesim.scenario.graph_parts import SWITCH, edge_of, node_of
+from edgesim.scenario.graph_parts import SWITCH, node_of
 from edgesim.scenario.problems import Path, Problem
+from edgesim.scenario.recordings import recorded_rates
 from edgesim.scenario.schema_topology import (
     DeviceEntry,
     Generate,
@@ -157,9 +160,9 @@ class _Draft:
                 switch.id, [Node(id=switch.id, group=switch.id, kind="", place_m=place_m, path=path)]
             )
         for a, b, wired in edges:
-            self._add_link(a, b, wired, (*root, "generate"))
+            self._add_link(a, b, _cable(wired), (*root, "generate"))
         for a, b, wired in read:
-            self._add_link(a, b, wired, (*root, "file"))
+            self._add_link(a, b, _cable(wired), (*root, "file"))
         for index, link in enumerate(topology.links):
             self._add_links(link, (*root, "links", index))
         return self._layout()
@@ -209,7 +212,7 @@ class _Draft:
             graph = read_graph(self._folder / FilePath(file.path).expanduser())
             parts = [node_of(name, attributes, file) for name, attributes in graph.nodes]
             ids = {name: part.id for (name, _), part in zip(graph.nodes, parts, strict=True)}
-            edges = [(ids[a], ids[b], edge_of(a, b, attributes, file)) for a, b, attributes in graph.edges]
+            edges = [(ids[a], ids[b], wired) for a, b, wired in edges_of(graph, file)]
         except ValueError as error:
             self._refuse(path, str(error))
             return []
@@ -259,21 +262,20 @@ class _Draft:
             for a, b in joined:
                 self._add_air(a, b, entry, path)
             return
-        made_of = self._recorded(entry.recorded, path) if entry.wired is None else entry.wired
+        made_of = self._recorded(entry.recorded, path) if entry.wired is None else _cable(entry.wired)
         if made_of is not None:
             for a, b in joined:
                 self._add_link(a, b, made_of, path)
 
-    def _recorded(self, entry: RecordedEntry | None, path: Path) -> _Made | None:
-        """Read a recorded rate; what is wrong with the file is told."""
+    def _recorded(self, entry: RecordedEntry | None, path: Path) -> tuple[Way, Way] | None:
+        """Read recorded rates; what is wrong with a file becomes a problem."""
         assert entry is not None
-        file = self._folder / FilePath(entry.file).expanduser()
         try:
-            rate = read_rates(file)
+            rates = recorded_rates(entry, self._folder)
         except InputError as error:
             self._refuse((*path, "recorded", "file"), str(error))
             return None
-        return _Made(rate, entry.latency_s)
+        return _both_ways(rates, entry.latency_s)
 
     def _add_air(self, terminal: str, station: str, entry: LinkEntry, path: Path) -> None:
         """Add a radio link; both its ends need a place."""
@@ -296,17 +298,31 @@ class _Draft:
             ends = frozenset((terminal, station))
             self._air[ends] = AirLink(terminal=terminal, station=station, entry=entry, path=path)
 
-    def _add_link(self, a: str, b: str, made_of: Wired | _Made, path: Path) -> None:
+    def _add_link(self, a: str, b: str, made_of: tuple[Way, Way], path: Path) -> None:
         if self._is_new(a, b, path):
-            link = Link(between=(a, b), rate_bps=made_of.rate_bps, latency_s=made_of.latency_s)
-            self._links[frozenset((a, b))] = link
+            up, down = made_of
+            self._links[frozenset((a, b))] = Link(
+                between=(a, b),
+                rate_bps=up.rate_bps,
+                latency_s=up.latency_s,
+                down=None if down == up else down,
+            )
 
     def _is_new(self, a: str, b: str, path: Path) -> bool:
         ends = frozenset((a, b))
         if len(ends) == 2 and ends not in self._links and ends not in self._air:
             return True
-        told = f"'{a}' and '{b}' are linked already" if len(ends) == 2 else f"'{a}' would link to itself"
-        self._refuse(path, f"{told}; a pair of devices has one link")
+        if len(ends) == 1:
+            self._refuse(path, f"'{a}' would link to itself; a link needs two ends")
+            return False
+        known = self._links.get(ends)
+        hint = ""
+        if known is not None:
+            hint = (
+                ": where the two ways differ, give both in one entry, such as 'wired: {rate: {up: 5 Mbit/s, "
+                f"down: 50 Mbit/s}}}}' (up is from '{known.between[0]}' to '{known.between[1]}')"
+            )
+        self._refuse(path, f"'{a}' and '{b}' are linked already; a pair of devices has one link{hint}")
         return False
 
     def _refuse(self, path: Path, sentence: str) -> None:
@@ -315,12 +331,16 @@ class _Draft:
             self._problems.append(problem)
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What a recorded link is made of."""
+def _cable(wired: Wired) -> tuple[Way, Way]:
+    rates_bps: ByWay[float] = ways(wired.rate_bps)
+    return _both_ways(rates_bps, wired.latency_s)
 
-    rate_bps: RecordedRate
-    latency_s: float
+
+def _both_ways(rates: Iterable[float | RecordedRate], latency_s: float | ByWay[float]) -> tuple[Way, Way]:
+    """The ways up and down that have these rates."""
+    waits: ByWay[float] = ways(latency_s)
+    up, down = (Way(rate_bps=rate, latency_s=own_s) for rate, own_s in zip(rates, waits, strict=True))
+    return up, down
 
 
 def _places(place: Place | None, n_devices: int) -> list[Point | None]:

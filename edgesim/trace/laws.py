@@ -43,11 +43,7 @@ def violations(trace: Trace) -> list[str]:
     workload = cast("Mapping[str, object]", trace.run.get("workload", {}))
     is_closed = workload.get("arrivals_depend_on_strategy", False)
     horizon_s = cast("float", trace.run.get("horizon_s") or math.inf)
-    latency_s = {
-        str(via): float(facts["latency_s"])
-        for via, facts in cast("Mapping[str, Mapping[str, float]]", trace.run.get("links", {})).items()
-        if not facts.get("is_shared", False)  # messages on the air go on side by side
-    }
+    latencies_s = _latencies(cast("Mapping[str, Mapping[str, object]]", trace.run.get("links", {})))
     for strategy in trace.strategies:
         for replication in trace.replications(strategy):
             where = f"{strategy}, replication {replication}: "
@@ -64,7 +60,11 @@ def violations(trace: Trace) -> list[str]:
                 first[replication] = asked
             elif not (_agree if is_closed else _same)(first[replication], asked):
                 found.append(f"{where}its requests are not those of {trace.strategies[0]}")
-            laws = (_outcomes(requests), _causality(requests, spans), _exclusivity(spans, latency_s, devices))
+            laws = (
+                _outcomes(requests),
+                _causality(requests, spans),
+                _exclusivity(spans, latencies_s, devices),
+            )
             found += [where + law for checked in laws for law in checked]
             if not len(spans) and requests["energy_j"].notna().any() and requests["n_emitted_tokens"].any():
                 found.append(f"{where}its spans are missing")
@@ -120,7 +120,22 @@ def _causality(requests: pd.DataFrame, spans: pd.DataFrame) -> Iterator[str]:
         yield "a span was asked for before its request arrived"
 
 
-def _exclusivity(spans: pd.DataFrame, latency_s: Mapping[str, float], devices: pd.DataFrame) -> Iterator[str]:
+def _latencies(links: Mapping[str, Mapping[str, object]]) -> dict[tuple[str, str | None], float]:
+    """Latency of each link [s], and of the way down by its sender, where it has one of its own."""
+    latencies_s: dict[tuple[str, str | None], float] = {}
+    for via, facts in links.items():
+        if facts.get("is_shared", False):  # messages on the air go on side by side
+            continue
+        latencies_s[via, None] = float(cast("float", facts["latency_s"]))
+        down = cast("Mapping[str, object] | None", facts.get("down"))
+        if down is not None:
+            latencies_s[via, str(down["sender"])] = float(cast("float", down["latency_s"]))
+    return latencies_s
+
+
+def _exclusivity(
+    spans: pd.DataFrame, latencies_s: Mapping[tuple[str, str | None], float], devices: pd.DataFrame
+) -> Iterator[str]:
     serving = devices.set_index("device")["serving"].astype(str).to_dict()
     passes = spans[(spans["kind"] == "compute") & spans["started_at_s"].notna()]
     for device, work in passes.groupby("device", observed=True):
@@ -133,8 +148,9 @@ def _exclusivity(spans: pd.DataFrame, latency_s: Mapping[str, float], devices: p
     hops = spans[(spans["kind"] == "send") & spans["started_at_s"].notna()]
     for key, sent in hops.groupby(["device", "peer", "via"], observed=True):
         device, peer, via = cast("tuple[str, str, str]", key)
-        if via in latency_s:
-            ended_at_s = sent["ended_at_s"].to_numpy() - latency_s[via]
+        latency_s = latencies_s.get((via, device), latencies_s.get((via, None)))
+        if latency_s is not None:
+            ended_at_s = sent["ended_at_s"].to_numpy() - latency_s
             if _overlap(sent["started_at_s"].to_numpy(), ended_at_s):
                 yield f"two messages overlap from {device} to {peer}"
 

@@ -39,10 +39,18 @@ FILES = {
     "sharegpt.json": (
         '[{"conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]}]'
     ),
-    "uplink.mahimahi": "1\n2\n2\n",
+    **dict.fromkeys(("uplink.mahimahi", "lte.up", "lte.down"), "1\n2\n2\n"),
+    "flight.csv": "t,up_mbps,down_mbps\n0,2,9\n1,3,8\n2,0,0\n",
+    "town.fcd": "<fcd-export>{}</fcd-export>".format(
+        "".join(
+            f'<timestep time="{t}"><vehicle id="a" x="{t}" y="0"/><vehicle id="b" x="{t}" y="9"/></timestep>'
+            for t in range(300, 400)
+        )
+    ),
     # Profiles are opened when a scenario is prepared; here it is enough that they are there.
     **dict.fromkeys(("measured", *(f"{name}.parquet" for name in PROFILES)), ""),
     "network.graphml": "\n".join(nx.generate_graphml(nx.path_graph(2))),
+    "zoo.graphml": "\n".join(nx.generate_graphml(nx.MultiGraph([(0, 1), (0, 1), (1, 2)]))),
 }
 
 

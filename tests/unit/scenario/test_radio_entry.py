@@ -329,7 +329,7 @@ def test_devices_move_as_the_scenario_says(tmp_path: Path) -> None:
 
 
 def test_recorded_rates_become_links(tmp_path: Path) -> None:
-    (tmp_path / "rate.csv").write_text("t,rate\n0,1e6\n10,2e6\n20,3e6\n")
+    (tmp_path / "rate.csv").write_text("t,rate_bps\n0,1e6\n10,2e6\n20,3e6\n")
     told = scenario(
         (LINK, "{between: [user, cell], recorded: {file: rate.csv, latency: 5 ms}}"), folder=tmp_path
     )

@@ -1,0 +1,126 @@
+"""Values of a link that may differ by direction: one for both ways, or ``{up: ..., down: ...}``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from edgesim.nearest import suggest
+from edgesim.scenario.quantities import Quantity
+from edgesim.scenario.section import refuse
+
+__all__ = ["UP_AND_DOWN", "ByWay", "EachWay", "FileName", "ways"]
+
+Value = TypeVar("Value")
+Other = TypeVar("Other")
+
+UP_AND_DOWN = ("up", "down")
+_UP_IS = "up is from the first end in 'between' to the second, down is back"
+
+
+@dataclass(frozen=True, slots=True)
+class ByWay(Generic[Value]):
+    """A value for each direction of a link.
+
+    Attributes
+    ----------
+    up
+        From the first end to the second: of radio links, from the terminal to the station.
+    down
+        From the second end to the first.
+    """
+
+    up: Value
+    down: Value
+
+    @property
+    def is_one(self) -> bool:
+        """Whether both ways have the same."""
+        return self.up == self.down
+
+    def __iter__(self) -> Iterator[Value]:
+        """Up, then down."""
+        return iter((self.up, self.down))
+
+    def map(self, change: Callable[[Value], Other]) -> ByWay[Other]:
+        """Change both."""
+        return ByWay(change(self.up), change(self.down))
+
+
+def ways(value: Value | ByWay[Value]) -> ByWay[Value]:
+    """The values of the two ways, of which one that stands alone is both's."""
+    return value if isinstance(value, ByWay) else ByWay(value, value)
+
+
+class FileName:
+    """Reads the name of a file."""
+
+    def read(self, text: object) -> str:
+        """Take it as it is."""
+        if not isinstance(text, str) or not text:
+            refuse(f"expected the path of a file, got {text!r}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class EachWay:
+    """How a field is read whose value may be one for both ways, or a mapping of two.
+
+    Parameters
+    ----------
+    one
+        How a single value is read.
+    """
+
+    one: Quantity | FileName
+
+    def read(self, data: object) -> Any:
+        """Read ``5 ms`` as its value, and ``{up: 5 ms, down: 9 ms}`` as a :class:`ByWay` of two."""
+        if not isinstance(data, Mapping):
+            return self.one.read(data)
+        for key in data:
+            if key not in UP_AND_DOWN:
+                refuse(f"unknown key '{key}'; {suggest(key, UP_AND_DOWN)} ({_UP_IS})")
+        for key in UP_AND_DOWN:
+            if key not in data:
+                refuse(f"'{key}' is missing; give both ({_UP_IS})")
+        return ByWay(*(self._read(data[key], f"in '{key}': ") for key in UP_AND_DOWN))
+
+    def _read(self, data: object, where: str) -> Any:
+        try:
+            return self.one.read(data)
+        except PydanticCustomError as error:
+            refuse(where + error.message())
+        except ValueError as error:  # of a unit
+            refuse(f"{where}{error}")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let pydantic call :meth:`read`."""
+        return core_schema.no_info_plain_validator_function(
+            self.read,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: {"up": value.up, "down": value.down} if isinstance(value, ByWay) else value
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe both forms to an editor."""
+        one: JsonSchemaValue = {"type": "string", "minLength": 1}
+        if isinstance(self.one, Quantity):
+            one = self.one.__get_pydantic_json_schema__(core_schema, handler)
+        two = {
+            "title": "UpDown",
+            "type": "object",
+            "description": f"One for each way: {_UP_IS}.",
+            "properties": dict.fromkeys(UP_AND_DOWN, one),
+            "required": list(UP_AND_DOWN),
+            "additionalProperties": False,
+        }
+        return {"anyOf": [one, two]}

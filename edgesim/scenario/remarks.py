@@ -1,0 +1,122 @@
+"""What is no mistake of a scenario, and yet should not pass in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from edgesim.engine.world import Link, Way
+from edgesim.radio.outages import ScheduledOutages
+from edgesim.radio.recorded import RecordedRate
+from edgesim.rng import Streams
+from edgesim.scenario.air import tracks
+from edgesim.scenario.presence import PresentDemand, absences
+from edgesim.scenario.schema import Scenario
+from edgesim.scenario.topology import Layout, lay_out
+from edgesim.workload.requests import Demand
+
+__all__ = ["FASTEST_BPS", "SLOWEST_BPS", "remarks"]
+
+SLOWEST_BPS = 1e3
+"""Links with a lower mean rate are remarked upon. LoRaWAN's slowest data rate is below (0.25 kbit/s, LoRaWAN
+Regional Parameters RP002), but nothing that carries a model's hidden states, of kilobytes per token."""
+FASTEST_BPS = 1e12
+"""Links with a higher mean rate are remarked upon: no Ethernet is faster than 800 Gbit/s (IEEE
+802.3df-2024)."""
+
+_MOST_CHANGES = 6  # of the number present, that one line lists
+
+
+def remarks(scenario: Scenario, law: Demand) -> tuple[str, ...]:
+    """Return what `edgesim check` and `edgesim run` say of a sound scenario.
+
+    Parameters
+    ----------
+    law
+        Its workload.
+    """
+    layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
+    where = tracks(layout, seed=scenario.seed, replication=0, folder=scenario.origin.folder)
+    away = absences(where)
+    return (*_of_rates(layout.links), *_of_presence(scenario, layout, away), *_of_requests(scenario, law))
+
+
+def _of_rates(links: tuple[Link, ...]) -> Iterator[str]:
+    """Rates that no link has, as from a unit that was mistaken; alike ones once."""
+    found: dict[str, list[str]] = {}
+    for link in links:
+        for sender, peer in (link.between, link.between[::-1])[: 1 if link.down is None else 2]:
+            way = link.way(sender)
+            mean_bps = _mean_bps(way)
+            if not SLOWEST_BPS <= mean_bps <= FASTEST_BPS:
+                what = "recorded with a mean of" if isinstance(way.rate_bps, RecordedRate) else "has"
+                found.setdefault(f"{what} {mean_bps:.3g} bit/s", []).append(f"'{sender}' to '{peer}'")
+    for what, ways in found.items():
+        others = f" (and {len(ways) - 1} more)" * (len(ways) > 1)
+        yield (
+            f"the link from {ways[0]}{others} {what.replace('recorded', 'was recorded')}; links have "
+            f"{SLOWEST_BPS / 1e3:g} kbit/s to {FASTEST_BPS / 1e12:g} Tbit/s: is its unit right?"
+        )
+
+
+def _mean_bps(way: Way) -> float:
+    if isinstance(way.rate_bps, RecordedRate):
+        return way.rate_bps.mean_bps
+    return way.rate_bps(0.0) if callable(way.rate_bps) else way.rate_bps
+
+
+def _of_presence(scenario: Scenario, layout: Layout, away: Mapping[str, ScheduledOutages]) -> Iterator[str]:
+    """When how many devices of each group are there, where they come and go."""
+    groups: dict[str, list[str]] = {}
+    for id_ in away:
+        groups.setdefault(layout.nodes[id_].group, []).append(id_)
+    for group, ids in groups.items():
+        n_devices = len(layout.members(group))
+        changes = _changes([away[id_] for id_ in ids], n_devices, scenario.horizon_s)
+        if changes != [(0.0, n_devices)]:
+            yield (
+                f"{group}: by the recorded tracks, {_course(changes)} of {n_devices} "
+                f"device{'s' * (n_devices != 1)}; absent ones are down and ask nothing (mobility: {{track: "
+                "{outside: parked}} keeps them)"
+            )
+
+
+def _changes(
+    away: list[ScheduledOutages], n_devices: int, horizon_s: float | None
+) -> list[tuple[float, int]]:
+    """Instants at which the number present changes, and what it is from then on; the first is time zero."""
+    steps: dict[float, int] = {0.0: 0}
+    for outages in away:
+        for left_s, back_s in outages.windows_s:
+            steps[left_s] = steps.get(left_s, 0) - 1
+            steps[back_s] = steps.get(back_s, 0) + 1
+    changes: list[tuple[float, int]] = []
+    n_present = n_devices
+    for at_s in sorted(steps):
+        n_present += steps[at_s]
+        is_within = horizon_s is None or at_s < horizon_s
+        if is_within and at_s != float("inf") and (not changes or changes[-1][1] != n_present):
+            changes.append((at_s, n_present))
+    return changes
+
+
+def _course(changes: list[tuple[float, int]]) -> str:
+    if len(changes) <= _MOST_CHANGES:
+        (_, first), *others = changes
+        return ", ".join([f"{first} present at 0 s", *(f"{n} from {at_s:g} s" for at_s, n in others)])
+    most_at_s, most = max(changes, key=lambda change: change[1])
+    spans_s = [later[0] - first[0] for first, later in pairwise(changes)]
+    mean = sum(n * span_s for (_, n), span_s in zip(changes, spans_s, strict=False)) / sum(spans_s)
+    return (
+        f"{changes[0][1]} present at 0 s, at most {most} (from {most_at_s:g} s), {mean:.3g} on average until "
+        f"{changes[-1][0]:g} s, {changes[-1][1]} from then on"
+    )
+
+
+def _of_requests(scenario: Scenario, law: Demand) -> Iterator[str]:
+    """Requests that are not asked."""
+    if isinstance(law, PresentDemand) and (n_not_asked := law.n_not_asked(Streams(scenario.seed, 0))):
+        yield (
+            f"workload: {n_not_asked} requests of replication 0 fall into the absence of their source and "
+            "are not asked"
+        )
