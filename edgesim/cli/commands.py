@@ -83,9 +83,9 @@ def run(
     """Simulate every strategy of a scenario, write the trace, and compare."""
     from edgesim import runner
     from edgesim.report.comparison import about, comparison
+    from edgesim.report.comparison_json import as_json as comparison_as_json
     from edgesim.report.metrics import MetricsTable
     from edgesim.report.table import ComparisonTable
-    from edgesim.report.table import as_json as table_as_json
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     asked = _load(scenario, set_, seed=seed, replications=replications)
@@ -104,7 +104,7 @@ def run(
         trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)
     compared = comparison(trace)
     if as_json:
-        typer.echo(json.dumps(table_as_json(compared, about(trace)) | {"trace": str(folder)}, indent=2))
+        typer.echo(json.dumps(comparison_as_json(compared, about(trace)) | {"trace": str(folder)}, indent=2))
     else:
         console().print(ComparisonTable(compared, about(trace)))
         if metrics:

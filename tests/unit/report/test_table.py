@@ -11,9 +11,13 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from edgesim.report.table import About, ComparisonTable, as_json
+from edgesim.report.comparison_json import as_json
+from edgesim.report.notes import About
+from edgesim.report.table import ComparisonTable
 from edgesim.statistics.comparison import Comparison, compare
-from edgesim.statistics.summary import Distribution, Outcomes, Summary
+from edgesim.statistics.requests import Outcomes
+from edgesim.statistics.summary import Summary
+from edgesim.statistics.survival import Distribution
 
 
 @dataclass(frozen=True)
