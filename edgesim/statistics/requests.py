@@ -46,6 +46,9 @@ class Outcomes:
         )
 
 
+_OUTCOMES = tuple(outcome.name for outcome in fields(Outcomes))
+
+
 @dataclass(frozen=True, slots=True)
 class Requests:
     """The columns needed, sorted by request_id; what was never reached is NaN.
@@ -59,7 +62,9 @@ class Requests:
     ended_at_s: FloatArray
     n_tokens: FloatArray
     n_asked: FloatArray
-    outcome: npt.NDArray[np.str_]
+    completed: BoolArray
+    failed: BoolArray
+    censored: BoolArray
     stuck: BoolArray
     beyond: BoolArray
     nll: FloatArray
@@ -78,6 +83,14 @@ class Requests:
         ordered = requests.sort_values("request_id")
         arrived_at_s, ended_at_s = floats(ordered, "arrived_at_s"), floats(ordered, "ended_at_s")
         last_s = np.nan if observed_until_s is None else observed_until_s
+        outcome = ordered["outcome"].astype("category")  # compared a name at a time, not a request at a time
+        unknown = set(outcome.cat.remove_unused_categories().cat.categories) - set(_OUTCOMES)
+        if unknown or outcome.isna().any():
+            raise TraceError(
+                f"requests: outcome holds {', '.join(sorted(map(str, unknown))) or 'null'}; expected "
+                "completed, failed or censored: the trace was not written by edgesim, or is damaged"
+            )
+        completed, failed, censored = ((outcome == name).to_numpy(np.bool_) for name in _OUTCOMES)
         table = cls(
             request_id=ordered["request_id"].to_numpy(dtype=np.int64),
             arrived_at_s=arrived_at_s,
@@ -85,8 +98,10 @@ class Requests:
             ended_at_s=ended_at_s,
             n_tokens=floats(ordered, "n_emitted_tokens"),
             n_asked=floats(ordered, "n_output_tokens"),
-            outcome=ordered["outcome"].astype(str).to_numpy(dtype=np.str_),
-            stuck=((ordered["outcome"] == "censored") & ordered["reason"].notna()).to_numpy(dtype=np.bool_),
+            completed=completed,
+            failed=failed,
+            censored=censored,
+            stuck=censored & ordered["reason"].notna().to_numpy(dtype=np.bool_),
             beyond=ordered["beyond_measured"].eq(True).to_numpy(dtype=np.bool_, na_value=False),
             nll=floats(ordered, "nll"),
             correct=floats(ordered, "correct"),
@@ -98,33 +113,12 @@ class Requests:
         return table
 
     def _check(self) -> None:
-        unknown = set(np.unique(self.outcome).tolist()) - {outcome.name for outcome in fields(Outcomes)}
-        if unknown:
-            raise TraceError(
-                f"requests: outcome holds {', '.join(sorted(unknown))}; expected completed, failed or "
-                "censored: the trace was not written by edgesim, or is damaged"
-            )
         reached = np.isfinite(self.first_token_at_s) & np.isfinite(self.ended_at_s)
         if not reached[self.completed].all():
             raise TraceError(
                 "requests: a completed request has no first_token_at_s or no ended_at_s; expected both: "
                 "the trace was not written by edgesim, or is damaged"
             )
-
-    @property
-    def completed(self) -> BoolArray:
-        """Which were answered to the last token."""
-        return np.equal(self.outcome, "completed")
-
-    @property
-    def failed(self) -> BoolArray:
-        """Which never will be."""
-        return np.equal(self.outcome, "failed")
-
-    @property
-    def censored(self) -> BoolArray:
-        """Which were in flight when observation ended."""
-        return np.equal(self.outcome, "censored")
 
     @property
     def ttft_s(self) -> FloatArray:
@@ -142,9 +136,10 @@ class Requests:
         with np.errstate(divide="ignore", invalid="ignore"):
             return (self.ended_at_s - self.first_token_at_s) / (self.n_tokens - 1)
 
-    def outcomes(self, counted: BoolArray) -> Outcomes:
+    def outcomes(self, chosen: BoolArray) -> Outcomes:
         """Count how those chosen ended."""
-        counts = {kind.name: int((counted & (self.outcome == kind.name)).sum()) for kind in fields(Outcomes)}
+        ways = (self.completed, self.failed, self.censored)
+        counts = dict(zip(_OUTCOMES, (int((chosen & way).sum()) for way in ways), strict=True))
         return Outcomes(**counts)
 
     def per_token(self, values: FloatArray, chosen: BoolArray) -> float | None:
