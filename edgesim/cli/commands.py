@@ -83,10 +83,10 @@ def run(
     """Simulate every strategy of a scenario, write the trace, and compare."""
     from edgesim import runner
     from edgesim.report.comparison import about, comparison
+    from edgesim.report.comparison_json import as_json as comparison_as_json
     from edgesim.report.metrics import MetricsTable
     from edgesim.report.sum_errors import sum_errors
     from edgesim.report.table import ComparisonTable
-    from edgesim.report.table import as_json as table_as_json
     from edgesim.scenario.check import quantisation_remark
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
@@ -110,7 +110,7 @@ def run(
         trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)
     compared, errors = comparison(trace), sum_errors(trace)
     if as_json:
-        content = table_as_json(compared, about(trace)) | {"trace": str(folder)}
+        content = comparison_as_json(compared, about(trace)) | {"trace": str(folder)}
         if errors:
             content["sum_errors"] = {each.strategy: each.as_json() for each in errors}
         typer.echo(json.dumps(content, indent=2))
