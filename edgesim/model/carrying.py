@@ -90,9 +90,12 @@ def carry_seconds(
     overhead_s = np.minimum(seconds, share * host.overhead_s)
     # The part of the overhead that this time contains at all: 1 but for times below it.
     present = overhead_s / (share * host.overhead_s) if host.overhead_s else np.ones_like(overhead_s)
-    efficiency = host.joint_s(*host_work) / np.maximum(seconds - overhead_s, np.finfo(float).tiny)
-    worked_s = np.maximum(target.joint_s(*target_work) / efficiency, target.roofline_s(*target_work))
-    return np.asarray(worked_s + present * share * target.overhead_s)
+    worked_s = seconds - overhead_s
+    least_s = target.roofline_s(*target_work)
+    if target == host:  # this very machine was seen to do better, where it did
+        least_s = least_s * np.minimum(1.0, worked_s / host.roofline_s(*host_work))
+    carried_s = worked_s * target.joint_s(*target_work) / host.joint_s(*host_work)
+    return np.asarray(np.maximum(carried_s, least_s) + present * share * target.overhead_s)
 
 
 def _component(
