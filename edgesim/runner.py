@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from multiprocessing import get_context, parent_process
@@ -36,7 +36,14 @@ from edgesim.scenario.presence import PresentDemand
 from edgesim.scenario.quality import Quality, find_quality
 from edgesim.scenario.remarks import remarks
 from edgesim.scenario.schema import Scenario
-from edgesim.scenario.timings import Measuring, Profiles, check_coverage, find_profiles, timings
+from edgesim.scenario.timings import (
+    Measuring,
+    Profiles,
+    check_coverage,
+    corrections,
+    find_profiles,
+    timings,
+)
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import OWN_PROFILE_FILE, PROFILE_FILE, TraceFolder
@@ -339,7 +346,8 @@ def _simulate(task: _Task, world: World) -> Ran:
 def _facts(prepared: Prepared) -> dict[str, object]:
     """What ``run.json`` tells of the run, whatever its end."""
     scenario, profiles = prepared.scenario, prepared.profiles
-    world = build_world(scenario, 0, timings(scenario, profiles), prepared.workload, prepared.quality)
+    charged = timings(scenario, profiles)
+    world = build_world(scenario, 0, charged, prepared.workload, prepared.quality)
     kept = _Kept.of(profiles)
     objectives = scenario.objectives.values()
     return {
@@ -366,6 +374,10 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         },
         "profile": None if profiles.base is None else {"file": kept.base, **profiles.base.facts()},
         "own_profiles": {name: {"file": kept.own[name], **own.facts()} for name, own in profiles.own.items()},
+        "scaled_monotone": {
+            name: {str(part): asdict(change) for part, change in parts.items()}
+            for name, parts in corrections(charged).items()
+        },
         "quality": prepared.quality.facts(),
         "links": link_facts(world.links),
         "bands": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,8 @@ from rich.table import Table
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
+    from edgesim.model.architecture import Component
+    from edgesim.model.monotone import Correction
     from edgesim.model.profile import Profile
     from edgesim.runner import Prepared, Ran
     from edgesim.scenario.schema import Scenario
@@ -140,6 +142,7 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     from edgesim import runner
     from edgesim.scenario.build import kinds_used
     from edgesim.scenario.check import quantisation_remark
+    from edgesim.scenario.timings import corrections, timings
 
     asked = _load(scenario, set_)
     prepared = runner.prepare(asked, measure=False)
@@ -166,6 +169,8 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
         page.print(remark, markup=False, soft_wrap=True)
     for name, own in prepared.profiles.own.items():
         page.print(f"{name} as measured: {_profile_line(own)}", markup=False, soft_wrap=True)
+    for name, parts in corrections(timings(asked, prepared.profiles)).items():
+        page.print(f"{name} as scaled: {_corrections_line(parts)}", markup=False, soft_wrap=True)
     if (
         prepared.profile is None
         and asked.profile.use != "analytic"
@@ -432,6 +437,15 @@ def _profile_line(profile: Profile) -> str:
         f"{profile.measured_at}; held-out error {error.median:.1%} (median), "
         f"{error.p95:.1%} (p95)"
     )
+
+
+def _corrections_line(parts: Mapping[Component, Correction]) -> str:
+    changed = ", ".join(
+        f"{change.n_changed} of {change.n_points} of the {part} by {change.largest:.1%} at most"
+        for part, change in parts.items()
+        if change.n_changed
+    )
+    return f"times changed so that none falls with more tokens or a larger batch: {changed}"
 
 
 def _warn_of_noise(notes: Console, profile: Profile) -> None:
