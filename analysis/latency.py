@@ -3,7 +3,8 @@
     python analysis/latency.py traces/smart-city -o docs/images/smart_city.png
 
 Left, the share of all requests between warm-up and horizon that were answered within a time, every
-replication's together; failed requests and those in flight at the end keep a curve below 1. Right, the mean share of each activity in it (edgesim.statistics.breakdown).
+replication's together; failed requests and those in flight at the end keep a curve below 1. Right, the mean
+share of each activity in it (edgesim.statistics.breakdown).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ COLOURS = ["#4477aa", "#66ccee", "#228833", "#ee6677", "#ccbb44", "#aa3377", "#b
 
 
 def lives(trace: Trace, strategy: str) -> tuple[np.ndarray, int, pd.DataFrame]:
-    """End-to-end latencies, of how many requests, and their breakdown, over all replications of a strategy."""
+    """End-to-end latencies, of how many requests, and their breakdown, over all replications."""
     latencies_s, parts, n_requests = [], [], 0
     for replication in trace.replications(strategy):
         requests = trace.requests(strategy, replication)
