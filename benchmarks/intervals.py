@@ -192,9 +192,9 @@ LAWS = (
         Law(
             f"attainment {share:g}, scatter {scatter:g}",
             Scale.LOGIT,
-            partial(attained, share=share, scatter=scatter, n_requests=1000),
+            partial(attained, share=share, scatter=scatter, n_requests=2000),
             attained_truth(share, scatter),
-            1000.0,
+            2000.0,
         )
         for scatter in (0.0, 0.3)
         for share in (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)

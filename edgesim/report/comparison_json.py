@@ -71,6 +71,10 @@ def _row_json(row: Row) -> dict[str, Json]:
             name: None if found is None else _difference_json(found)
             for name, found in row.differences.items()
         },
+        "ratio_limits": {
+            name: {"at_least" if limit.is_least else "at_most": _finite(limit.ratio)}
+            for name, limit in row.ratio_limits.items()
+        },
         "same_requests": None if row.same_requests is None else _same_json(row.same_requests),
         "utilisation": _estimates_json(row.utilisation),
     }

@@ -102,7 +102,7 @@ def _warnings(rows: Sequence[Row], about: About) -> list[str]:
     if any(row.bounds for row in rows):
         notes.append(
             ">: at least, for failed requests are never answered, and those cut off take longer than was "
-            "seen (percentiles: Kaplan-Meier); then no mean is known, and so no Δ"
+            "seen (percentiles: Kaplan-Meier); then no mean is known, and Δ is a bound"
         )
     if any(row.outcomes.censored for row in rows):
         notes.append("cut off: in flight at the end")
@@ -125,6 +125,8 @@ def _columns(rows: Sequence[Row], about: About) -> list[str]:
             f"{BY_ARRIVALS} all that is asked is answered{which}: rates and J/token with idling are the "
             "arrivals', and not shown"
         )
+    if any(row.estimates["requests_per_s"] is None and row.outcomes.offered for row in rows):
+        notes.append("no rates, for all requests come at once")
     if asked := _asked(about.objectives):
         notes.append(f"good, met: {asked}, of all requests")
     if about.answers:

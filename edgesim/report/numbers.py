@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from edgesim.statistics.comparison import Row
+from edgesim.statistics.comparison import RatioLimit, Row
 from edgesim.statistics.intervals import Difference, Estimate
 
 __all__ = [
     "AT_LEAST",
+    "AT_MOST",
     "BY_ARRIVALS",
     "SET_BY_ARRIVALS",
     "TIME_UNITS",
@@ -21,6 +22,7 @@ __all__ = [
     "duration",
     "estimate_text",
     "is_partial",
+    "limit_text",
     "mean_text",
     "number",
     "pair_text",
@@ -30,7 +32,7 @@ __all__ = [
 
 TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 UNDEFINED = "-"
-AT_LEAST = "> "
+AT_LEAST, AT_MOST = "> ", "< "
 BY_ARRIVALS = "‡"
 SET_BY_ARRIVALS = ("output_tokens_per_s", "requests_per_s", "goodput_per_s", "total_j_per_token")
 """What the arrivals set, and not the strategy, wherever it answers all that is asked."""
@@ -131,6 +133,11 @@ def change_text(difference: Difference | None, *, is_verdict: bool = True, unit:
     if not (is_verdict and difference.is_there):
         return Text(f"{text}  " if ends is not None else text)
     return Text(f"{text} *", style="green" if centre < 0 else "red")
+
+
+def limit_text(limit: RatioLimit) -> Text:
+    """Write what a change in percent is at most, or at least; it has no interval, and no star."""
+    return Text(f"{AT_LEAST if limit.is_least else AT_MOST}{_signed(100 * (limit.ratio - 1))}")
 
 
 def _signed(value: float) -> str:

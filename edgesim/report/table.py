@@ -24,6 +24,7 @@ from edgesim.report.numbers import (
     UNDEFINED,
     change_text,
     estimate_text,
+    limit_text,
     mean_text,
     pair_text,
     share_text,
@@ -80,7 +81,7 @@ def _columns(comparison: Comparison) -> list[Column]:
         ),
         column(5, f"TPOT {tpot_unit}\np50", lambda row: mean_text(row, "tpot_p50_s", tpot_scale)),
         column(0, f"E2E {e2e_unit}\nmean", lambda row: estimate_text(row, HEADLINE, e2e_scale)),
-        column(0, "Δ E2E %\nvs first", lambda row: change_text(row.differences.get(HEADLINE), unit="s")),
+        column(0, "Δ E2E %\nvs first", _change),
         column(6, "tokens\n/s", lambda row: mean_text(row, "output_tokens_per_s")),
         column(8, "good\n/s", lambda row: mean_text(row, "goodput_per_s")),
         column(4, "met\n%", _attainment),
@@ -102,6 +103,13 @@ def _says_something(column: Column) -> bool:
 def _name(row: Row) -> Text:
     mark = (f" {GROWING}", "bold red") if row.is_saturated else ""
     return Text.assemble((row.strategy, "bold"), mark)
+
+
+def _change(row: Row) -> Text:
+    limit = row.ratio_limits.get(HEADLINE)
+    if limit is not None:
+        return limit_text(limit)
+    return change_text(row.differences.get(HEADLINE), unit="s")
 
 
 def _attainment(row: Row) -> str:

@@ -23,11 +23,19 @@ from edgesim.statistics.requests import Outcomes
 from edgesim.statistics.saturation import keeps_growing
 from edgesim.statistics.summary import Summary
 
-__all__ = ["Comparison", "Row", "compare"]
+__all__ = ["Comparison", "RatioLimit", "Row", "compare"]
 
 _PROPORTIONS = ("attainment", "accuracy")
 _LEAST = {"perplexity": 1.0}
 _DONE = 0.99  # of the requests are answered where the arrivals set the rate
+
+
+@dataclass(frozen=True, slots=True)
+class RatioLimit:
+    """A geometric mean over replications that the ratio cannot exceed, or (`is_least`) not fall below."""
+
+    ratio: float
+    is_least: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,8 @@ class Row:
         What those are at least: the mean over replications of the value, or of its bound.
     differences
         To the first strategy, over replications.
+    ratio_limits
+        What the ratio is at most, or at least, where one of the two is unknown and only bounded.
     same_requests
         To the first strategy, request by request; None for the first, or where pairs were not given.
     attainment_bounds
@@ -63,6 +73,7 @@ class Row:
     n_stuck: int = 0
     n_beyond: int = 0
     bounds: Mapping[str, float] = field(default_factory=dict)
+    ratio_limits: Mapping[str, RatioLimit] = field(default_factory=dict)
     same_requests: SameRequests | None = None
     attainment_bounds: tuple[float, float] | None = None
     is_saturated: bool = False
@@ -154,13 +165,39 @@ def _row(
         n_stuck=sum(summary.n_stuck for summary in ordered),
         n_beyond=sum(summary.n_beyond for summary in ordered),
         bounds=at_least,
+        ratio_limits={
+            name: limit for name in unknown if (limit := _ratio_limit(name, ordered, reference)) is not None
+        },
         same_requests=same,
         attainment_bounds=_attainment_bounds(ordered),
         is_saturated=is_saturated,
-        is_rate_set_by_arrivals=all(summary.is_load_fixed for summary in ordered)
+        is_rate_set_by_arrivals=all(_is_steady(summary) for summary in ordered)
         and not is_saturated
         and outcomes.completed >= _DONE * outcomes.offered,
     )
+
+
+def _is_steady(summary: Summary) -> bool:
+    """Whether load is offered over a stretch of time, whatever the strategy's speed."""
+    return summary.is_load_fixed and summary.window is not None and summary.window.length_s > 0
+
+
+def _ratio_limit(
+    name: str, summaries: Sequence[Summary], reference: Mapping[int, Summary]
+) -> RatioLimit | None:
+    """Bound the ratio of a metric that is unknown on one side in any replication; None if on both."""
+    pairs = [(own, reference[own.replication]) for own in summaries if own.replication in reference]
+    is_own_unknown = any(name in own.bounds() for own, _ in pairs)
+    if not pairs or is_own_unknown == any(name in base.bounds() for _, base in pairs):
+        return None
+    values = [
+        (own.bounds().get(name, own.metrics()[name]), base.bounds().get(name, base.metrics()[name]))
+        for own, base in pairs
+    ]
+    logs = [math.log(own / base) for own, base in values if own and base]
+    if len(logs) < len(values):
+        return None
+    return RatioLimit(math.exp(math.fsum(logs) / len(logs)), is_own_unknown)
 
 
 def _at_least(

@@ -22,6 +22,7 @@ from edgesim.statistics.requests import Outcomes
 from edgesim.statistics.saturation import Growth
 from edgesim.statistics.summary import Summary
 from edgesim.statistics.survival import Distribution
+from edgesim.statistics.window import Window
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def summary(strategy: str, replication: int, slowness: float, **other: object) -
         total_j_per_token=14.2,
         utilisation={"camera": 0.2, "edge": 0.5},
         origins=("scaled",),
+        window=Window(30.0, 600.0),
     )
     return replace(base, **other)
 
@@ -273,12 +275,37 @@ def test_what_is_not_known_to_its_end_is_a_bound_and_has_no_difference() -> None
     assert "1.00/> 4.00" in row
     assert " > 20 " in row
     assert "*" not in row
+    assert row.split()[6:8] == [">", "+194.2"]  # of 5.0, 5.1 and 5.2 s
+    assert as_json(compared)["strategies"][1]["ratio_limits"]["e2e_mean_s"] == {
+        "at_least": pytest.approx(3.0)
+    }
     assert "failed requests are never answered" in " ".join(text.split())
     metrics = as_json(compared)["strategies"][1]["metrics"]
     assert metrics["e2e_mean_s"] == {"n": 3, "mean": None, "low": None, "high": None, "at_least": 15.0}
     assert metrics["e2e_p50_s"]["at_least"] == 20.0
     assert metrics["ttft_p50_s"]["mean"] == 1.0
     assert as_json(compared)["strategies"][1]["differences"]["e2e_mean_s"] is None
+
+
+def test_a_known_mean_is_at_most_so_much_of_an_unknown_one() -> None:
+    compared = compare(
+        summary(name, r, 1.0, **({"e2e_s": cut_off(5.0, 100)} if name == "a" else {}))
+        for name in ("a", "b")
+        for r in range(0, 6, 3)
+    )
+    # b takes 5.0 s in these replications, a at least 12.5 s.
+    assert "< -60.0" in line_of(rendered(compared), "b")
+    limits = as_json(compared)["strategies"][1]["ratio_limits"]
+    assert limits["e2e_mean_s"] == {"at_most": pytest.approx(0.4)}
+
+
+def test_requests_that_all_come_at_once_have_no_rates_and_the_table_says_so() -> None:
+    once = {"output_tokens_per_s": None, "requests_per_s": None, "goodput_per_s": None}
+    done = Outcomes(completed=16, failed=0, censored=0)
+    text = rendered(compare([summary("a", 0, 1.0, outcomes=done, window=Window(0.0, 0.0), **once)]), 120)
+    assert "no rates, for all requests come at once" in " ".join(text.split())
+    assert "‡" not in text
+    assert "all" in text[: text.index("──")].split()
 
 
 def test_one_replication_with_an_unknown_mean_leaves_no_mean_of_the_others() -> None:
