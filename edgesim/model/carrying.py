@@ -55,7 +55,7 @@ def carry(profile: Profile, target: Ceilings, served: Architecture) -> Carried:
         elif key.component is not Component.BLOCK:
             raw[key] = _component(profile, key, target, served, surface.seconds)
     risen = {key: profile.surfaces[key].with_seconds(monotone(seconds)) for key, seconds in raw.items()}
-    found = _with_blocks(_decodes_not_below_prompts(_shards_not_above_larger(risen, profile)))
+    found = _with_blocks(_prompts_not_above_decodes(_shards_not_above_larger(risen, profile)))
     corrections: dict[Component, Correction] = {}
     for key, surface in profile.surfaces.items():
         if key.component not in _HALVES:
@@ -145,24 +145,27 @@ def _shards_not_above_larger(surfaces: Surfaces, profile: Profile) -> dict[Surfa
     return found
 
 
-def _decodes_not_below_prompts(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:
-    """Let no token behind a context take less than one without, which is charged as a prompt."""
+def _prompts_not_above_decodes(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:
+    """Let no token without a context, which is charged as a prompt, take more than one behind the shortest.
+
+    Of the two it is the prompt of one token that is changed: there are few of these, and many decode steps.
+    """
     found = dict(surfaces)
-    for key, surface in surfaces.items():
-        prompts = surfaces.get(key._replace(phase=Phase.PREFILL))
+    for key, prompts in surfaces.items():
+        decodes = surfaces.get(key._replace(phase=Phase.DECODE))
         # The step behind a prompt holds what generating costs once, and is no smaller step than the others.
-        if key.phase is Phase.PREFILL or prompts is None or key.component is Component.STEP:
+        if key.phase is Phase.DECODE or decodes is None or key.component is Component.STEP:
             continue
-        first, last = prompts.axes[0][0], prompts.axes[0][-1]
-        own = surface.axes[0]
-        inside = (prompts.axes[0] > own[0]) & (prompts.axes[0] < own[-1])
-        batches = np.union1d(own, prompts.axes[0][inside])
-        contexts = surface.axes[2].astype(np.int64)
+        own, others = prompts.axes[0], decodes.axes[0]
+        between = others[(others > own[0]) & (others < own[-1])]
+        batches = np.union1d(own, between)
         rows = []
         for batch in batches.astype(int).tolist():
-            alone = prompts.at(int(np.clip(batch, first, last)), 1, 0)
-            rows.append(np.maximum(surface.at(batch, 1, contexts), alone)[np.newaxis])
-        found[key] = replace(surface, axes=(batches, *surface.axes[1:]), seconds=np.stack(rows))
+            row = prompts.at(batch, prompts.axes[1].astype(np.int64), 0)
+            if others[0] <= batch <= others[-1]:
+                row[0] = min(row[0], float(decodes.at(batch, 1, 0)))
+            rows.append(row[:, np.newaxis])
+        found[key] = replace(prompts, axes=(batches, *prompts.axes[1:]), seconds=np.stack(rows))
     return found
 
 
@@ -185,7 +188,7 @@ def _unsharded(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:
             halves.append(below.with_seconds(np.clip(rising, 0.0, below.seconds)))
         else:
             found |= {SurfaceKey(half, phase): one for half, one in zip(_HALVES, halves, strict=True)}
-    return _decodes_not_below_prompts(found)
+    return _prompts_not_above_decodes(found)
 
 
 def _with_blocks(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:

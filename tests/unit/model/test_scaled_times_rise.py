@@ -215,3 +215,19 @@ def test_measured_times_stay_as_they_are_on_their_host() -> None:
     changes = ScaledTiming(profile, target).corrections
     assert changes[Component.BLOCK].n_changed > 0
     assert 0 < changes[Component.BLOCK].largest < 0.3
+
+
+def test_prompts_in_other_batches_than_decodes_rise_too() -> None:
+    """A node between two of prompts, where decode steps bend, bends prompts of one token with them."""
+    model = Architecture.from_config(LLAMA, name="batches", dtype="bfloat16")
+    made = handmade_profile(model, batches=(1, 2, 4))
+    steps = {1: 1.0, 2: 1.05, 4: 3.0}
+    points = tuple(
+        replace(p, median_s=p.median_s * (steps[p.batch] if p.phase is Phase.DECODE else 2.0))
+        for p in made.points
+        if p.phase is Phase.DECODE or p.batch != 2
+    )
+    scaled = ScaledTiming(replace(made, points=points), Ceilings(2e10, 2e9, 1e-4))
+    call = {"n_new": 1, "n_context": np.arange(0, 65)}
+    seconds = np.stack([scaled.seconds(Slice(0, 1), batch=b, **call) for b in (1, 2, 3, 4)])  # type: ignore[arg-type]
+    assert max(fall(seconds, 0), fall(seconds, 1)) <= ROUNDING
