@@ -140,8 +140,8 @@ def _sound(path: Path, rate: RecordedRate) -> RecordedRate:
         )
     if not LEAST_BPS <= rate.mean_bps <= MOST_BPS:
         raise RecordingError(
-            f"{path}: a mean rate of {rate.mean_bps:g} bit/s; expected {LEAST_BPS:g} to {MOST_BPS:g}: correct "
-            "its unit"
+            f"{path}: a mean rate of {rate.mean_bps:g} bit/s; expected {LEAST_BPS:g} to {MOST_BPS:g}: "
+            "correct its unit"
         )
     return rate
 
