@@ -26,6 +26,10 @@ __all__ = ["read_mahimahi", "read_rate_csv", "read_rates"]
 EXPECTED = "expected CSV with a header such as 't,rate_mbps', or Mahimahi's whole milliseconds, one a line"
 NAMES_WITH_UNIT = "rate_bps, rate_kbps, rate_mbps or rate_gbps"
 
+LEAST_BPS = 1.0
+MOST_BPS = 1e15
+LEAST_LENGTH_S = 1e-6
+
 _SUFFIXES = {"bps": "bps", "kbps": "kbps", "mbps": "Mbps", "gbps": "Gbps", "tbps": "Tbps"}
 _COLUMN = re.compile(
     r"(?P<what>rate|up|down)(?:_(?P<suffix>[kmgt]?bps)|\s*[\[(](?P<unit>[^\])]*)[\])])?", re.IGNORECASE
@@ -93,7 +97,7 @@ def read_mahimahi(path: Path) -> RecordedRate:
         raise RecordingError(
             f"{path}: no delivery after 0 ms; expected a line for each packet, in milliseconds"
         )
-    return RecordedRate.of_packets(times_s)
+    return _sound(path, RecordedRate.of_packets(times_s))
 
 
 def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate, RecordedRate]:
@@ -119,13 +123,27 @@ def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate,
         times_s.append(at_s)
         for (name, unit_bps), rates in zip(columns, rates_bps, strict=True):
             rate_bps = number_in(path, line, row, name) * unit_bps
-            if rate_bps < 0:
-                refuse(path, line, f"found a rate of {rate_bps:g} bit/s; expected 0 or more")
+            if not 0 <= rate_bps <= MOST_BPS:
+                refuse(path, line, f"found a rate of {rate_bps:g} bit/s; expected 0 to {MOST_BPS:g}")
             rates.append(rate_bps)
     if len(times_s) < 2 or not all(any(rates[:-1]) for rates in rates_bps):
         raise RecordingError(f"{path}: expected two lines or more, and a rate above 0 before the last")
-    made = [RecordedRate.of_rates(times_s, rates) for rates in rates_bps]
+    made = [_sound(path, RecordedRate.of_rates(times_s, rates)) for rates in rates_bps]
     return made[0], made[-1]
+
+
+def _sound(path: Path, rate: RecordedRate) -> RecordedRate:
+    """Refuse what no arithmetic could follow; what is merely unusual is remarked upon."""
+    if not rate.length_s >= LEAST_LENGTH_S:
+        raise RecordingError(
+            f"{path}: lasts {rate.length_s:g} s; expected {LEAST_LENGTH_S:g} s or more, instants in seconds"
+        )
+    if not LEAST_BPS <= rate.mean_bps <= MOST_BPS:
+        raise RecordingError(
+            f"{path}: a mean rate of {rate.mean_bps:g} bit/s; expected {LEAST_BPS:g} to {MOST_BPS:g}: "
+            "correct its unit"
+        )
+    return rate
 
 
 def _time_column(path: Path, header: Sequence[str]) -> str:

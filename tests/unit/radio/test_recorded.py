@@ -183,6 +183,13 @@ def test_a_rate_without_its_unit_is_refused(tmp_path, text: str, unit: str | Non
         ("a.csv", "t,rate_bps\n0,fast\n", "line 2: found rate_bps = 'fast'"),
         ("a.csv", "t,rate_bps\n0\n", "line 2: no value for rate_bps"),
         ("a.csv", "t,rate_bps\n0,0\n1,5\n", "a rate above 0 before the last"),
+        (
+            "a.csv",
+            "t,rate_bps\n0,1e308\n1,1e308\n2,1\n",
+            "line 2: found a rate of 1e\\+308 bit/s; expected 0 to",
+        ),
+        ("a.csv", "t,rate_bps\n0,1e-300\n1,5\n", "a mean rate of 1e-300 bit/s; expected 1 to 1e"),
+        ("a.csv", "t,rate_bps\n0,5\n1e-320,5\n", "lasts 9.99989e-321 s; expected 1e-06 s or more"),
         ("a.csv", "t,up_bps,down_bps\n0,0,1\n1,5,1\n", "a rate above 0 before the last"),
     ],
 )
