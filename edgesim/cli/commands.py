@@ -84,10 +84,10 @@ def run(
     from edgesim import runner
     from edgesim.report.comparison import about, comparison
     from edgesim.report.metrics import MetricsTable
-    from edgesim.report.sum_errors import sum_errors
     from edgesim.report.table import ComparisonTable
     from edgesim.report.table import as_json as table_as_json
     from edgesim.scenario.check import quantisation_remark
+    from edgesim.statistics.sum_errors import sum_errors
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     asked = _load(scenario, set_, seed=seed, replications=replications)
