@@ -209,7 +209,7 @@ def profile(
     """
     from edgesim.measure.cache import ensure_profile
     from edgesim.measure.grid import Grid
-    from edgesim.scenario.check import named_architecture
+    from edgesim.scenario.check import plain_architecture
     from edgesim.units import TIME, UnitError, parse
 
     try:
@@ -217,7 +217,13 @@ def profile(
     except UnitError as error:
         raise InputError(f"--budget: {error}") from None
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-    architecture = named_architecture(model, dtype=dtype, reads_quantisation=False)
+    architecture, is_packed = plain_architecture(model, dtype=dtype)
+    if is_packed:
+        notes.print(
+            f"{model}: its config quantises its weights; modules with plain weights in {dtype} are measured",
+            style="yellow",
+            markup=False,
+        )
     if kind and output is None:
         raise InputError("--kind: it is written into the saved file alone; say where with --output FILE")
     grid = Grid.covering(
