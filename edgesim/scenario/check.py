@@ -100,7 +100,7 @@ def quantisation_remark(scenario: Scenario) -> str | None:
 
 
 def plain_architecture(name: str, *, dtype: str) -> tuple[Architecture, bool]:
-    """Read a model as it is measured, with plain weights; and whether its config says that they are packed."""
+    """Read a model as it is measured, with plain weights; and whether its config packs them."""
     plain = named_architecture(name, dtype=dtype, reads_quantisation=False)
     try:
         return plain, named_architecture(name, dtype=dtype) != plain
