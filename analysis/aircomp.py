@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from edgesim.report.sum_errors import sum_errors
+from edgesim.statistics.sum_errors import sum_errors
 from edgesim.trace.reader import Trace
 
 COLOURS = {

@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 from pint import UnitRegistry
 from ruamel.yaml import YAML
 
-from edgesim.report.sum_errors import sum_errors
+from edgesim.statistics.sum_errors import sum_errors
 from edgesim.trace.reader import Trace
 
 

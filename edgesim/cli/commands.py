@@ -87,9 +87,9 @@ def run(
     from edgesim.report.comparison import about, comparison
     from edgesim.report.comparison_json import as_json as comparison_as_json
     from edgesim.report.metrics import MetricsTable
-    from edgesim.report.sum_errors import sum_errors
     from edgesim.report.table import ComparisonTable
     from edgesim.scenario.check import quantisation_remark
+    from edgesim.statistics.sum_errors import sum_errors
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     asked = _load(scenario, set_, seed=seed, replications=replications)
@@ -218,7 +218,7 @@ def profile(
     """
     from edgesim.measure.cache import ensure_profile
     from edgesim.measure.grid import Grid
-    from edgesim.scenario.check import named_architecture
+    from edgesim.scenario.check import plain_architecture
     from edgesim.units import TIME, UnitError, parse
 
     try:
@@ -226,7 +226,13 @@ def profile(
     except UnitError as error:
         raise InputError(f"--budget: {error}") from None
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-    architecture = named_architecture(model, dtype=dtype, reads_quantisation=False)
+    architecture, is_packed = plain_architecture(model, dtype=dtype)
+    if is_packed:
+        notes.print(
+            f"{model}: its config quantises its weights; modules with plain weights in {dtype} are measured",
+            style="yellow",
+            markup=False,
+        )
     if kind and output is None:
         raise InputError("--kind: it is written into the saved file alone; say where with --output FILE")
     grid = Grid.covering(

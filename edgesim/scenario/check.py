@@ -26,6 +26,7 @@ __all__ = [
     "find_problems",
     "known_kinds",
     "named_architecture",
+    "plain_architecture",
     "quantisation_remark",
     "sources",
 ]
@@ -96,6 +97,15 @@ def quantisation_remark(scenario: Scenario) -> str | None:
         f"model {own.name}: {size:g} bytes per weight count, as the scenario says, {counted_gb:.2f} GB of "
         f"weights, and not {n_gb:.2f} GB in {said}"
     )
+
+
+def plain_architecture(name: str, *, dtype: str) -> tuple[Architecture, bool]:
+    """Read a model as it is measured, with plain weights; and whether its config packs them."""
+    plain = named_architecture(name, dtype=dtype, reads_quantisation=False)
+    try:
+        return plain, named_architecture(name, dtype=dtype) != plain
+    except InputError:  # a quantisation that is not read is one all the same
+        return plain, True
 
 
 def named_architecture(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edgesim.model.profile import Profile
 from edgesim.scenario.catalogue import device_kind
 from edgesim.trace.reader import Trace
 
@@ -121,3 +122,17 @@ def test_what_is_not_read_is_refused_where_the_model_stands(edgesim, written: Wr
     said = edgesim("check", file, "--set", "model.weights=int4")
     assert said.status == 0, said.err
     assert "its quantization_config is not read; 0.519531 bytes per weight count, as asked" in said.out
+
+
+@pytest.mark.measured
+def test_measuring_says_that_it_measures_plain_weights(edgesim, tmp_path: Path) -> None:
+    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = LLAMA_2_7B | small | {"num_key_value_heads": 4, "vocab_size": 64, "quantization_config": GPTQ}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    words = ("--budget", "1 s", "--max-prompt", 4, "--max-context", 8, "-o", tmp_path / "p.parquet")
+    said = edgesim("profile", tmp_path / "config.json", "--dtype", "float32", "--threads", 1, *words)
+    assert said.status == 0, said.err
+    assert "its config quantises its weights; modules with plain weights in float32 are measured" in said.err
+    measured = Profile.load(tmp_path / "p.parquet").architecture
+    assert measured.storage is None
+    assert "quantization_config" not in measured.config

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from edgesim.report.sum_errors import sum_errors
+from edgesim.statistics.sum_errors import sum_errors
 from edgesim.trace.reader import Trace
 
 Simulate = Callable[..., Trace]

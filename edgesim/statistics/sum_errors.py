@@ -11,7 +11,6 @@ import numpy as np
 
 from edgesim.radio.aircomp_moments import has_mean_error
 from edgesim.radio.fading_law import Rayleigh
-from edgesim.report.table import Json
 from edgesim.statistics.median import MedianEstimate, median_estimate
 from edgesim.trace.reader import Trace
 
@@ -46,7 +45,7 @@ class SumError:
         mean = f"mean {self.mean:.3g}" if self.mean is not None else f"no mean: {self.why}"
         return f"{self.strategy}: error of a sum, median over requests {told.median:.3g}{between}; {mean}"
 
-    def as_json(self) -> dict[str, Json]:
+    def as_json(self) -> dict[str, Any]:
         """The same for a machine; an infinite number as its name, which JSON has not."""
         told = self.estimate
         numbers = {"median": told.median, "low": told.low, "high": told.high, "mean": self.mean}
