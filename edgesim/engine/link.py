@@ -21,8 +21,9 @@ class Network:
     """The topology's graph and its cheapest routes; a pure value, shared by planning and running.
 
     A route is the path of least expected latency for a message of the reference size: store and
-    forward, so each hop costs its transmission time and its latency. Ties go to the path found first
-    in the order of the scenario's links.
+    forward, so each hop costs its transmission time and its latency; on a radio link with slots also the mean
+    wait for the first of them, for a route that of either direction. Ties go to the path found first in the
+    order of the scenario's links.
 
     Parameters
     ----------
@@ -71,22 +72,30 @@ class Network:
             return 0.0
         path = self.path(source, target)
         ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
-        return ends_s + sum(_seconds(self.link(a, b), size_bytes) for a, b in pairwise(path))
+        return ends_s + sum(_seconds(self.link(a, b), size_bytes, sender=a) for a, b in pairwise(path))
 
     def busiest_seconds(self, source: str, target: str, size_bytes: float) -> float:
-        """Longest time that so many bytes occupy any link on the way; propagation delay occupies none."""
+        """Longest time that so many bytes occupy any link on the way; propagation and waiting do not."""
         if source == target:
             return 0.0
         hops = [self.link(a, b) for a, b in pairwise(self.path(source, target))]
-        return max(_seconds(hop, size_bytes) - hop.latency_s for hop in hops)
+        return max(bits(size_bytes) / _mean_bps(hop) for hop in hops)
 
 
-def _seconds(link: Link, size_bytes: float) -> float:
+def _mean_bps(link: Link) -> float:
     if isinstance(link.rate_bps, RecordedRate):
-        rate_bps = link.rate_bps.mean_bps
-    else:
-        rate_bps = link.rate_bps(0.0) if callable(link.rate_bps) else link.rate_bps
-    return bits(size_bytes) / rate_bps + link.latency_s
+        return link.rate_bps.mean_bps
+    return link.rate_bps(0.0) if callable(link.rate_bps) else link.rate_bps
+
+
+def _seconds(link: Link, size_bytes: float, sender: str | None = None) -> float:
+    """Time of a message on an idle link, from a sender or on average over both."""
+    n_bits, wait_s, first = bits(size_bytes), 0.0, link.first_slot
+    if first is not None:
+        assert link.radio is not None
+        up = 0.5 if sender is None else float(sender == link.radio.terminal)
+        wait_s, n_bits = up * first.up_s + (1.0 - up) * first.down_s, max(0.0, n_bits - first.n_bits)
+    return wait_s + n_bits / _mean_bps(link) + link.latency_s
 
 
 class Hop(Station):

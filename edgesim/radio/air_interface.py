@@ -13,9 +13,9 @@ probabilities, whatever was sent before. Ratios are linear, not in dB.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["OUT_OF_REACH", "AirInterface", "Arq", "Grant"]
+__all__ = ["OUT_OF_REACH", "AirInterface", "Arq", "Grant", "Gridded"]
 
 
 class Grant(NamedTuple):
@@ -74,4 +74,13 @@ class AirInterface(Protocol):
         may be drawn attempt by attempt, each binomial among those that remain. A grant out of reach fails
         with certainty.
         """
+        ...
+
+
+@runtime_checkable
+class Gridded(Protocol):
+    """An air interface whose grants are of whole resource blocks."""
+
+    def fewest_prb(self, sinr_estimate: float, n_bits: float, *, concentrates: bool) -> int:
+        """Fewest resource blocks whose transport block carries so many bits in a slot; all, where none does."""
         ...
