@@ -90,9 +90,9 @@ def _mean_bps(link: Link) -> float:
 
 def _seconds(link: Link, size_bytes: float, sender: str | None = None) -> float:
     """Time of a message on an idle link, from a sender or on average over both."""
-    n_bits, wait_s, first = bits(size_bytes), 0.0, link.first_slot
-    if first is not None:
-        assert link.radio is not None
+    n_bits, wait_s = bits(size_bytes), 0.0
+    if link.radio is not None and link.radio.first_slot is not None:
+        first = link.radio.first_slot
         up = 0.5 if sender is None else float(sender == link.radio.terminal)
         wait_s, n_bits = up * first.up_s + (1.0 - up) * first.down_s, max(0.0, n_bits - first.n_bits)
     return wait_s + n_bits / _mean_bps(link) + link.latency_s

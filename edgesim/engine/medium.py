@@ -13,7 +13,7 @@ from edgesim.radio.duplex import Duplex, Fdd
 from edgesim.radio.link import RadioLink
 from edgesim.radio.resource_grid import ResourceGrid
 
-__all__ = ["Access", "Medium", "RadioChannel"]
+__all__ = ["Access", "FirstSlot", "Medium", "RadioChannel"]
 
 Access = Literal["equal", "weighted", "tdma", "round-robin", "proportional-fair", "max-rate", "dcf"]
 
@@ -119,6 +119,24 @@ class Medium:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstSlot:
+    """What the first slot of a message costs on a radio link with slots; planners count on it.
+
+    Parameters
+    ----------
+    up_s, down_s
+        Mean time from a message's coming until its first slot has ended: from the terminal after silence (the
+        request for a grant and its answer among it), and to it.
+    n_bits
+        What a slot carries on average with the whole band, in the weaker direction.
+    """
+
+    up_s: float
+    down_s: float
+    n_bits: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RadioChannel:
     """What makes a link a radio link.
 
@@ -136,6 +154,9 @@ class RadioChannel:
         Part of the band under ``weighted``, relative to the others'.
     request_key
         What the terminal's opportunities to ask for a grant are drawn from.
+    first_slot
+        Of a cell with a grid: what planners count for the first slot of a message, before the rest of it
+        goes at the link's mean rate.
     """
 
     link: RadioLink
@@ -145,6 +166,7 @@ class RadioChannel:
     key: int
     weight: float = 1.0
     request_key: int = 0
+    first_slot: FirstSlot | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.weight < math.inf:

@@ -11,7 +11,7 @@ Not modelled: several transport blocks of a terminal in one slot, link adaptatio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -25,6 +25,10 @@ __all__ = ["DUST_BITS", "Granting", "Part", "Queue", "Stretch"]
 
 DUST_BITS = 1e-6
 """What rounding leaves of a message."""
+
+_ROUNDING = 1e-9
+_MOST_SLOTS = 1e9
+_MOST_IN_ONE_BITS = 1000.0  # more than a resource block carries at one layer
 
 Look = Callable[[float, Transfer, float], tuple[LinkState, float]]
 """Looks at a transfer's channel at an instant over a share of the band; tells until when it stays so."""
@@ -109,6 +113,9 @@ class Granting:
         slots = self._slots
         at_s, part, n_prb = slots.begin_s(number), slots.part(number), self._grid.n_prb
         self.until_s, self.stalled = math.inf, []
+        if len(active) == 1:
+            ((only, its),) = active.items()
+            return None if only.slot > number else self._alone(only, its, number, at_s, part)
         waiting: dict[Queue, list[Transfer]] = {}
         later: list[int] = []
         for transfer, queue in active.items():
@@ -139,15 +146,58 @@ class Granting:
             self._grant(wishes[key], n_granted, at_s, part, parts, senders)
         if not parts:
             return None
-        end = number + 1
-        if steady:
-            most = math.inf
-            for transfer, slot_bits, _, _ in parts:
-                most = min(most, min(transfer.left_bits, transfer.attempt_left_bits) / slot_bits)
-            end = max(end, min([number + int(min(most, 1e9) + 1e-9), *later]))
-            if self.until_s < math.inf:
-                end = max(number + 1, min(end, slots.next(self.until_s)))
+        end = self._end(number, parts, later) if steady else number + 1
         return Stretch(number, end, tuple(parts), senders, passed)
+
+    def _alone(self, only: Transfer, queue: Queue, number: int, at_s: float, part: float) -> Stretch | None:
+        """What the only transfer of all has: the same, with less ado."""
+        least = self._least(only, number, at_s, part)
+        if least is not None:
+            return least
+        wish = self._wish(queue, [only], at_s, part)
+        if wish is None:
+            return None
+        parts: list[Part] = []
+        senders: dict[str, float] = {}
+        self._grant(wish, wish.ask.n_prb, at_s, part, parts, senders)
+        return Stretch(number, self._end(number, parts, ()), tuple(parts), senders, None) if parts else None
+
+    def _least(self, only: Transfer, number: int, at_s: float, part: float) -> Stretch | None:
+        """One resource block of a slot, if all fits into it: there is no need to look at the whole band."""
+        n_bits = min(only.left_bits, only.attempt_left_bits) if only.is_begun else only.n_bits
+        if n_bits > _MOST_IN_ONE_BITS:
+            return None
+        share = 1.0 / self._grid.n_prb
+        state = self._look(at_s, only, share)
+        if state.grant.block_bits * part < n_bits:  # out of reach it carries none
+            return None
+        only.stalled_at_s = None
+        carrier = only.carrier
+        self._begin(only, state, share, at_s)
+        n_bits = min(only.left_bits, only.attempt_left_bits) / part
+        if carrier.is_uplink:
+            return Stretch(number, number + 1, (Part(only, n_bits, 1.0, share),), {carrier.sender: 1.0}, None)
+        return Stretch(number, number + 1, (Part(only, n_bits, share, 1.0),), {carrier.sender: share}, None)
+
+    @staticmethod
+    def _begin(transfer: Transfer, state: LinkState, share: float, at_s: float) -> None:
+        """Tell a transfer what it is sent with; for the first time, its blocks are cut."""
+        transfer.state, transfer.band_share = state, share
+        if not transfer.is_begun:
+            transfer.is_begun, transfer.begins_s = True, at_s
+            transfer.carrier.in_reach(transfer)
+            transfer.attempt_left_bits = transfer.attempt_bits
+
+    def _end(self, number: int, parts: Sequence[Part], later: Iterable[int]) -> int:
+        """The first slot that may differ: somebody needs less of it, comes, or has another channel."""
+        most = min(
+            min(transfer.left_bits, transfer.attempt_left_bits) / slot_bits
+            for transfer, slot_bits, _, _ in parts
+        )
+        if most < 2.0:
+            return number + 1
+        end = min([number + int(min(most, _MOST_SLOTS) + _ROUNDING), *later])
+        return end if self.until_s == math.inf else max(number + 1, min(end, self._slots.next(self.until_s)))
 
     def _wish(self, queue: Queue, own: list[Transfer], at_s: float, part: float) -> _Wish | None:
         """What a terminal can use of a slot; None where it is out of reach."""
@@ -194,22 +244,23 @@ class Granting:
         used = max(1, int(n_prb * share * state.used_share + 1e-6)) / n_prb
         slot_bits = float(state.grant.block_bits)
         for transfer in wish.transfers:
-            transfer.state, transfer.band_share = state, share
-            if not transfer.is_begun:
-                transfer.is_begun, transfer.begins_s = True, at_s
-                transfer.carrier.in_reach(transfer)
-                transfer.attempt_left_bits = transfer.attempt_bits
+            self._begin(transfer, state, share, at_s)
+        is_uplink, sender = first.carrier.is_uplink, first.carrier.sender
+        senders[sender] = 1.0 if is_uplink else senders.get(sender, 0.0) + used
+        if len(wish.transfers) == 1:
+            n_bits = min(first.left_bits, first.attempt_left_bits) / part
+            ends = (1.0, used) if is_uplink else (used, 1.0)
+            parts.append(Part(first, min(n_bits, slot_bits), *ends))
+            return
         needs = [min(one.left_bits, one.attempt_left_bits) / part for one in wish.transfers]
         total = math.fsum(needs)
         sent = needs if total <= slot_bits else _equally(needs, slot_bits)
         total = math.fsum(sent)
-        is_uplink, sender = first.carrier.is_uplink, first.carrier.sender
         for transfer, n_bits in zip(wish.transfers, sent, strict=True):
             if n_bits > 0.0:
                 of_grant = n_bits / total
                 ends = (of_grant, of_grant * used) if is_uplink else (of_grant * used, of_grant)
                 parts.append(Part(transfer, n_bits, *ends))
-        senders[sender] = 1.0 if is_uplink else senders.get(sender, 0.0) + used
 
     def _look(self, at_s: float, transfer: Transfer, band_share: float) -> LinkState:
         state, until_s = self._look_at(at_s, transfer, band_share)

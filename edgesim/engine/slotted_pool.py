@@ -340,13 +340,15 @@ class SlottedPool:
     def _serve(self, stretch: Stretch, end: int) -> None:
         """Let the slots of a stretch pass, up to and without one."""
         slots = self._slots
-        n_slots = slots.parts(stretch.first, end)
+        first = stretch.first
+        n_slots = slots.part(first) if end == first + 1 else slots.parts(first, end)
         if n_slots > 0.0 and stretch.passed is not None:
             stretch.passed()
+        passed_s = n_slots * slots.slot_s
         for transfer, slot_bits, tx_share, rx_share in stretch.parts:
             transfer.left_bits -= n_slots * slot_bits
-            transfer.tx_s += n_slots * slots.slot_s * tx_share
-            transfer.rx_s += n_slots * slots.slot_s * rx_share
+            transfer.tx_s += passed_s * tx_share
+            transfer.rx_s += passed_s * rx_share
             if transfer.attempt_bits == math.inf:
                 continue
             transfer.attempt_left_bits -= n_slots * slot_bits

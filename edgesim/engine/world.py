@@ -23,7 +23,7 @@ from edgesim.rng import Streams
 from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Demand, Request
 
-__all__ = ["Device", "Endpoint", "FirstSlot", "Link", "Objectives", "Power", "RateAt", "World"]
+__all__ = ["Device", "Endpoint", "Link", "Objectives", "Power", "RateAt", "World"]
 
 RateAt = Callable[[float], float]
 """A link's rate [bit/s] as a pure function of the instant [s] at which a transmission starts."""
@@ -144,24 +144,6 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FirstSlot:
-    """What the first slot of a message costs on a radio link with slots; planners count on it.
-
-    Parameters
-    ----------
-    up_s, down_s
-        Mean time from a message's coming until its first slot has ended: from the terminal after silence (the
-        request for a grant and its answer among it), and to it.
-    n_bits
-        What a slot carries on average with the whole band, in the weaker direction.
-    """
-
-    up_s: float
-    down_s: float
-    n_bits: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A point-to-point link: full duplex, one message at a time each way, first come first served.
 
@@ -180,16 +162,12 @@ class Link:
     radio
         The channel and the cell of a radio link, whose `rate_bps` is then what planners count on: its mean
         goodput, alone on the air. None: a wire.
-    first_slot
-        Of a radio link with slots: what planners count for the first of a message, before the rest of it goes
-        at `rate_bps`.
     """
 
     between: tuple[str, str]
     rate_bps: float | RateAt | RecordedRate
     latency_s: float = 0.0
     radio: RadioChannel | None = None
-    first_slot: FirstSlot | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

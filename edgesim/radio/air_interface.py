@@ -13,7 +13,7 @@ probabilities, whatever was sent before. Ratios are linear, not in dB.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 __all__ = ["OUT_OF_REACH", "AirInterface", "Arq", "Grant", "Gridded"]
 
@@ -77,10 +77,9 @@ class AirInterface(Protocol):
         ...
 
 
-@runtime_checkable
 class Gridded(Protocol):
     """An air interface whose grants are of whole resource blocks."""
 
     def fewest_prb(self, sinr_estimate: float, n_bits: float, *, concentrates: bool) -> int:
-        """Fewest resource blocks whose transport block carries so many bits in a slot; all, where none does."""
+        """Fewest resource blocks whose transport block carries so many bits; all, where none does."""
         ...

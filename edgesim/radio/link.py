@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -183,8 +183,7 @@ class RadioLink:
         state
             The direction's, over the whole band.
         """
-        assert isinstance(self.air, Gridded)
-        return self.air.fewest_prb(
+        return cast("Gridded", self.air).fewest_prb(
             self._backoff * state.sinr_estimate * state.used_share, n_bits, concentrates=uplink
         )
 
@@ -246,9 +245,12 @@ class _Direction:
     __slots__ = (
         "_backoff",
         "_csi",
+        "_estimate",
+        "_fades",
         "_from_s",
         "_link",
         "_noise_w",
+        "_received_w",
         "_states",
         "_until_s",
         "_uplink",
@@ -277,7 +279,8 @@ class _Direction:
         self._noise_w = thermal_noise_w(bandwidth_hz, receiver.noise_figure_db)
         self._backoff, self._uplink = backoff, uplink
         self._states: dict[tuple[float, float], LinkState] = {}
-        self._from_s, self._until_s = math.inf, -math.inf
+        self._from_s, self._until_s = math.inf, -math.inf  # of the channel that is kept
+        self._fades = self._estimate = self._received_w = 0.0
 
     def mean_gain(self, at_s: float) -> float:
         """Large-scale gain with both antennas, linear."""
@@ -299,11 +302,13 @@ class _Direction:
         else:  # the channel has changed
             self._from_s, self._until_s = at_s, self.until_s(at_s)
             self._states = {}
-        fading, mean_gain = self.fading.gain(at_s), self.mean_gain(at_s)
-        mean = self.power_w * mean_gain / (self._noise_w + interference_w)
+            self._fades = self.fading.gain(at_s)
+            self._estimate = self._fades if self._csi is None else self._csi.estimate(at_s)
+            self._received_w = self.power_w * self.mean_gain(at_s)
+        fading, estimate = self._fades, self._estimate
+        mean = self._received_w / (self._noise_w + interference_w)
         if self._uplink:
             mean /= band_share
-        estimate = fading if self._csi is None else self._csi.estimate(at_s)
         state = self._adapted(mean * fading, mean * estimate, band_share, self._until_s)
         self._states[band_share, interference_w] = state
         return state

@@ -40,8 +40,8 @@ DOWNLINK_OVERHEAD = {1: 0.14, 2: 0.18}
 """Frequency range → overhead, TS 38.306 §4.1.2 (not re-read in the printed standard)."""
 
 _IMPOSSIBLE = 1e-9  # an error less likely than this counts as none
-# Rounding makes a transport block larger than N_info by 1/32 at most (TS 38.214 §5.1.3.2, step 4), in the table
-# of short ones by less than so many bits more.
+# Rounding makes a transport block larger than N_info by 1/32 at most (TS 38.214 §5.1.3.2, step 4), in the
+# table of short ones by less than so many bits more.
 _BITS_SPARE = 64
 _N_KEPT = 4096  # ladders found by bandwidth
 
@@ -116,6 +116,10 @@ class Nr:
     n_attempts: int = 4
     round_trip_slots: int = 8
     arq: Arq = RLC_ARQ
+    n_prb: int = field(init=False, repr=False, compare=False)
+    """Resource blocks of the carrier."""
+    _most_bits_per_prb: float = field(init=False, repr=False, compare=False)
+    """More than a resource block of a transport block ever carries, but for :data:`_BITS_SPARE`."""
     _by_bandwidth_hz: dict[float, _Ladder] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -123,7 +127,8 @@ class Nr:
     _codes: dict[tuple[int, int], _Code] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        _ = self.n_prb, self.slot_s  # the carrier exists
+        n_prb = resource_blocks(self.carrier_bandwidth_hz, self.subcarrier_spacing_hz, self.frequency_range)
+        object.__setattr__(self, "n_prb", n_prb)
         for name, value, known in (
             ("MCS table", self.mcs_table, tuple(MCS_TABLES)),
             ("CQI table", self.cqi_table, (None, *CQI_TABLES)),
@@ -140,17 +145,9 @@ class Nr:
         ):
             if not low <= number <= high:
                 raise InputError(f"NR: {name} is {number:g}; expected {low:g} to {high:g}")
-
-    @property
-    def n_prb(self) -> int:
-        """Resource blocks of the carrier."""
-        return resource_blocks(self.carrier_bandwidth_hz, self.subcarrier_spacing_hz, self.frequency_range)
-
-    @property
-    def _most_bits_per_prb(self) -> float:
-        """More than a resource block of a transport block ever carries, but for :data:`_BITS_SPARE`."""
         best = max(MCS_TABLES[self.mcs_table], key=lambda scheme: scheme.efficiency)
-        return 1.05 * info_bits(best, 1, self.re_per_prb, self.n_layers)
+        most_bits = 1.05 * info_bits(best, 1, self.re_per_prb, self.n_layers)
+        object.__setattr__(self, "_most_bits_per_prb", most_bits)
 
     @property
     def slot_s(self) -> float:

@@ -44,6 +44,7 @@ class Slots:
     places: tuple[tuple[int, int, int], ...] = ((0, 0, N_SYMBOLS),)
     _from_place: tuple[int, ...] = field(init=False, repr=False, compare=False)
     _before: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _edges: tuple[tuple[float, float], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.slot_s < math.inf:
@@ -56,6 +57,11 @@ class Slots:
         for _, _, n_symbols in self.places:
             before.append(before[-1] + n_symbols)
         object.__setattr__(self, "_before", tuple(before))
+        edges = tuple(
+            (slot + first / N_SYMBOLS, slot + (first + n_symbols) / N_SYMBOLS)
+            for slot, first, n_symbols in self.places
+        )
+        object.__setattr__(self, "_edges", edges)
 
     def slot(self, number: int) -> int:
         """Which slot of the carrier, counted from instant 0, a direction's slot is."""
@@ -65,14 +71,12 @@ class Slots:
     def begin_s(self, number: int) -> float:
         """When a slot begins."""
         pattern, place = divmod(number, len(self.places))
-        slot, first, _ = self.places[place]
-        return (pattern * self.n_pattern + slot + first / N_SYMBOLS) * self.slot_s
+        return (pattern * self.n_pattern + self._edges[place][0]) * self.slot_s
 
     def end_s(self, number: int) -> float:
         """When a slot ends."""
         pattern, place = divmod(number, len(self.places))
-        slot, first, n_symbols = self.places[place]
-        return (pattern * self.n_pattern + slot + (first + n_symbols) / N_SYMBOLS) * self.slot_s
+        return (pattern * self.n_pattern + self._edges[place][1]) * self.slot_s
 
     def from_slot(self, slot: int) -> int:
         """Number of the direction's first slot that is not before a slot of the carrier."""

@@ -11,9 +11,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.engine.medium import Medium, RadioChannel
+from edgesim.engine.medium import FirstSlot, Medium, RadioChannel
 from edgesim.engine.roaming import Roaming
-from edgesim.engine.world import FirstSlot, Link
+from edgesim.engine.world import Link
 from edgesim.errors import InputError
 from edgesim.radio.aircomp_impairments import Synchronisation
 from edgesim.radio.collective import CollectiveBand, Member
@@ -209,7 +209,6 @@ class Air:
             between=(leg.terminal, leg.station),
             rate_bps=max(nominal_bps, LEAST_BPS),
             latency_s=figures.latency_s,
-            first_slot=first_slot,
             radio=RadioChannel(
                 link=channel,
                 terminal=leg.terminal,
@@ -220,6 +219,7 @@ class Air:
                 request_key=link_key(
                     self._seed, self._replication, leg.terminal, leg.station, "scheduling request"
                 ),
+                first_slot=first_slot,
             ),
         )
 
