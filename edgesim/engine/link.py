@@ -86,7 +86,7 @@ def _seconds(link: Link, size_bytes: float) -> float:
         rate_bps = link.rate_bps.mean_bps
     else:
         rate_bps = link.rate_bps(0.0) if callable(link.rate_bps) else link.rate_bps
-    return bits(size_bytes) / rate_bps + link.latency_s
+    return bits(size_bytes) / rate_bps + link.access_s + link.latency_s
 
 
 class Hop(Station):

@@ -159,6 +159,9 @@ class Link:
         changes a transmission is followed bit by bit.
     latency_s
         Propagation delay, after the last bit has left.
+    access_s
+        Time that a message takes beside its bits and the latency, as planners count on it: preamble, headers
+        and acknowledgement of a Wi-Fi link. What a run meets follows from the channel.
     radio
         The channel and the cell of a radio link, whose `rate_bps` is then what planners count on: its mean
         goodput, alone on the air. None: a wire.
@@ -167,6 +170,7 @@ class Link:
     between: tuple[str, str]
     rate_bps: float | RateAt | RecordedRate
     latency_s: float = 0.0
+    access_s: float = 0.0
     radio: RadioChannel | None = None
 
 

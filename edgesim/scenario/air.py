@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path as FilePath
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from edgesim.engine.world import Link
 from edgesim.errors import InputError
 from edgesim.radio.aircomp_impairments import Synchronisation
 from edgesim.radio.collective import CollectiveBand, Member
-from edgesim.radio.contention import Dcf
 from edgesim.radio.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 from edgesim.radio.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
@@ -31,8 +29,9 @@ from edgesim.radio.mobility import Static, Track
 from edgesim.radio.nr_carrier import slot_s
 from edgesim.radio.outer_loop import settled_offset_db
 from edgesim.radio.path_loss import PathLoss
+from edgesim.radio.wifi_mac import WifiMac
 from edgesim.rng import key_of, keyed_normals, link_key
-from edgesim.scenario.adaptation import Adaptation, adaptation
+from edgesim.scenario.adaptation import Adaptation, adaptation, medium_access
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.radio_kinds import RadioFigures
 from edgesim.scenario.schema_radio import FadingEntry, InterferenceEntry, PropagationEntry
@@ -42,8 +41,6 @@ from edgesim.scenario.topology import AirLink, Layout
 __all__ = ["Air", "duplex_of", "tracks"]
 
 LEAST_BPS = 1.0  # what planners are told of a link that is out of reach on average
-WIFI_PREAMBLE_S = MappingProxyType({"n": 36e-6, "ac": 40e-6, "ax": 44e-6})
-"""PHY preambles of one stream (802.11-2020 clauses 19 and 21, 802.11ax-2021 clause 27; not re-read)."""
 
 
 def tracks(layout: Layout, *, seed: int, replication: int, folder: FilePath) -> dict[str, Track]:
@@ -184,6 +181,11 @@ class Air:
         """The cell that a link belongs to."""
         return self._medium(self._cell(leg), leg)
 
+    def mac(self, leg: AirLink) -> WifiMac:
+        """How a link's frames get on the air, where that is Wi-Fi's."""
+        assert leg.entry.radio is not None
+        return medium_access(leg.entry.radio, self.figures(leg))
+
     def _channel(self, leg: AirLink) -> RadioLink:
         ends = (leg.terminal, leg.station)
         if ends not in self._channels:
@@ -192,14 +194,19 @@ class Air:
 
     def _world_link(self, leg: AirLink) -> Link:
         channel, figures = self._channel(leg), self.figures(leg)
-        duplex = duplex_of(figures)
-        nominal_bps = min(
-            channel.mean_goodput_bps(uplink=uplink) * duplex.share(uplink=uplink) for uplink in (True, False)
-        )
+        duplex, mac = duplex_of(figures), self.mac(leg)
+        gross_bps = {uplink: channel.mean_goodput_bps(uplink=uplink) for uplink in (True, False)}
+        access_s = 0.0
+        if figures.access == "dcf":
+            weaker_bps = min(gross_bps.values())
+            nominal_bps, access_s = mac.alone_bps(weaker_bps), mac.least_s(max(weaker_bps, LEAST_BPS))
+        else:
+            nominal_bps = min(rate * duplex.share(uplink=uplink) for uplink, rate in gross_bps.items())
         return Link(
             between=(leg.terminal, leg.station),
             rate_bps=max(nominal_bps, LEAST_BPS),
             latency_s=figures.latency_s,
+            access_s=access_s,
             radio=RadioChannel(
                 link=channel,
                 terminal=leg.terminal,
@@ -207,6 +214,7 @@ class Air:
                 medium=self._cell(leg),
                 key=link_key(self._seed, self._replication, leg.terminal, leg.station, "attempts"),
                 weight=leg.entry.weight,
+                mac=mac,
             ),
         )
 
@@ -274,11 +282,11 @@ class Air:
             load=shares_band.load if isinstance(shares_band, InterferenceEntry) else None,
             window=float(radio.fairness_window),
             give_up_s=radio.patience_s,
+            key=key_of(self._seed, self._replication, name, "backoff"),
         )
         if figures.subcarrier_spacing_hz is not None:
             return replace(medium, slot_s=slot_s(figures.subcarrier_spacing_hz))
-        preamble_s = WIFI_PREAMBLE_S[figures.generation or "n"]
-        return replace(medium, dcf=Dcf(preamble_s=preamble_s, uses_rts=radio.rts_cts))
+        return medium
 
     def _roams(self, legs: list[AirLink]) -> Roaming:
         channels = {leg.station: self._channel(leg) for leg in legs}
