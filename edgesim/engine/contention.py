@@ -55,15 +55,13 @@ class Contention:
     ----------
     terminals
         Those that may send or receive here.
-    busy_s
-        For how long the air has been busy, up to the last exchange's end.
     """
 
     def __init__(self, clock: Clock, medium: Medium, band: Band | None) -> None:
         self._clock, self.medium, self._band = clock, medium, band
         self.terminals: dict[str, None] = {}
         self.is_uplink: bool | None = None  # both directions contend
-        self.busy_s = 0.0
+        self._busy_s, self._began_s = 0.0, 0.0
         self._contenders: dict[tuple[str, Edca], Contender] = {}
         self._queues: dict[WifiHop, tuple[Contender, Queue]] = {}
         # Contenders with something to send, or whose backoff still runs; the others may send at once.
@@ -125,6 +123,10 @@ class Contention:
         contender.wait_for_boundary(now_s)
         if contender.starts_s < self._next_s:
             self._wake_up_at(contender.starts_s)
+
+    def busy_until(self, at_s: float) -> float:
+        """For how long the air has been busy, up to the present or the end of the run [s]."""
+        return self._busy_s + (max(0.0, at_s - self._began_s) if self._bursts else 0.0)
 
     def leave(self, transfer: Transfer) -> None:
         """Take a message off; its frames on the air count as not sent."""
@@ -230,7 +232,8 @@ class Contention:
         self._version += 1
         self._next_s = math.inf
         ends_s = max(burst.ends_s for _, burst in winners)
-        self._clock.call_at(ends_s, partial(self._end, began_s))
+        self._began_s = began_s
+        self._clock.call_at(ends_s, self._end)
 
     @staticmethod
     def _lay_out(bursts: list[Burst]) -> None:
@@ -244,11 +247,11 @@ class Contention:
             burst.collides(heard_until_s.get(receiver, -math.inf))
             heard_until_s[receiver] = max(heard_until_s.get(receiver, -math.inf), burst.ends_s)
 
-    def _end(self, began_s: float) -> None:
+    def _end(self) -> None:
         """Settle an exchange or a collision: the air falls idle."""
         now_s = self._clock._now
         bursts, self._bursts = self._bursts, []
-        self.busy_s += now_s - began_s
+        self._busy_s += now_s - self._began_s
         collided = len(bursts) > 1
         self._was_garbled = collided or bursts[0][1].is_garbled
         self._idle_from_s = now_s
@@ -273,18 +276,17 @@ class Contention:
 
     def _settle(self, burst: Burst, collided: bool, now_s: float) -> list[WifiMessage]:
         """Give parts what became of them; returns the messages that are through."""
-        through = []
+        n_delivered: dict[WifiMessage, int] = {}
         for message, run, n_failed, share in burst.parts:
             message.spend(burst.activity(share, now_s))
             lost = run.n_frames if collided else n_failed
             message.frames.settle(run, lost, burst.hop.most_attempts)
             delivered = run.n_frames - lost
-            if delivered:
-                message.left_bits = max(0.0, message.left_bits - bits(delivered * run.payload_bytes))
-                burst.hop.delivered(message, delivered)
-            if message.frames.is_done and message not in through:
-                through.append(message)
-        return through
+            n_delivered[message] = n_delivered.get(message, 0) + delivered
+            message.left_bits = max(0.0, message.left_bits - bits(delivered * run.payload_bytes))
+        for message, delivered in n_delivered.items():
+            burst.hop.delivered(message, delivered)
+        return [message for message in n_delivered if message.frames.is_done]
 
     def _most_attempts(self, contender: Contender) -> int:
         return contender.queues[0].hop.most_attempts

@@ -49,9 +49,12 @@ class Frames:
         """Whether all have been delivered or dropped."""
         return not self.waits and not self.n_under_way
 
-    def add_empty(self, n_frames: int) -> None:
-        """Let empty frames come in behind."""
-        self._repeats.append(Run(0, 0, n_frames))
+    @classmethod
+    def empty(cls, n_frames: int) -> Frames:
+        """So many frames of headers alone."""
+        frames = cls(0.0, 1)
+        frames._frame_bytes, frames._n_full, frames._tail_bytes = 0, n_frames, None
+        return frames
 
     def next_run(self) -> Run:
         """The next frames that are alike."""

@@ -139,8 +139,7 @@ class WifiHop(RadioHop):
         size_bytes = float(n_acks * _TRANSPORT_ACK_BYTES)
         ack = WifiMessage(self, owner, token, 0.0, self._clock._now)
         ack.size_bytes, ack.n_unacknowledged = size_bytes, None
-        if n_acks > 1:
-            ack.frames.add_empty(n_acks - 1)
+        ack.frames = Frames.empty(n_acks)
         self._acks[ack] = None
         self._domain.join(ack)
 
