@@ -1,8 +1,8 @@
 """Wi-Fi's contention: the whole log of tiny cases whose every instant can be worked out by hand.
 
-With a window of 0 slots all backoffs are 0. 802.11ax at 600 Mb/s: a frame of a few bytes takes 56.8 us (43.2 us
-of preamble, one symbol of 13.6 us), with SIFS 16 us and acknowledgement 28 us 100.8 us. AIFS is 43 us, EIFS
-103 us; who gets no answer waits 45 + 43 us from its frame's end.
+With a window of 0 slots all backoffs are 0. 802.11ax at 600 Mb/s: a frame of a few bytes takes 56.8 us (43.2
+us of preamble, one symbol of 13.6 us), with SIFS 16 us and acknowledgement 28 us 100.8 us. AIFS is 43 us,
+EIFS 103 us; who gets no answer waits 45 + 43 us from its frame's end.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def test_with_rts_only_that_collides() -> None:
 
 
 def test_who_could_not_read_a_frame_waits_for_eifs() -> None:
-    """t2 has a message since 30 us: its first boundary is EIFS after the collision, later than the colliders'.
+    """t2 has a message since 30 us: its first boundary, EIFS after the collision, is later than the others'.
 
     t0 and t1 draw 0 after every failure, and t2 once the air is idle for it: never before they have dropped.
     """
@@ -136,7 +136,7 @@ def test_higher_categories_go_first() -> None:
 
 
 def test_categories_of_one_station_meet_inside_it() -> None:
-    """Same AIFSN, both at the first boundary: the smaller window wins, the other counts that as a collision."""
+    """Same AIFSN, both at the first boundary: the smaller window wins, the other counts a collision."""
     macs = {
         "t0": WifiMac(edca=Edca(aifsn=2, cw_min=0, cw_max=0)),
         "t1": WifiMac(edca=Edca(aifsn=2, cw_min=0, cw_max=0, txop_s=1e-3)),

@@ -1,8 +1,9 @@
 """802.11's contention slot by slot and station by station, from the standard's rules; for comparison alone.
 
-Everything here is written anew and shares nothing with edgesim: airtimes from the numbers of the standard, and
-every station counts its own slots, one at a time. Stations send to one access point, which only acknowledges.
-802.11ax, 80 MHz, one stream, MCS 11, guard interval 0.8 us; best effort: AIFSN 3, windows 15 to 1023, TXOP 2.528 ms.
+Everything here is written anew and shares nothing with edgesim: airtimes from the numbers of the standard,
+and every station counts its own slots, one at a time. Stations send to one access point, which only
+acknowledges. 802.11ax, 80 MHz, one stream, MCS 11, guard interval 0.8 us; best effort: AIFSN 3, windows 15 to
+1023, TXOP 2.528 ms.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def test_goodput_alone_under_contention_is_that_of_full_aggregates_back_to_back(
     told = look(direction, 0.0)
     symbol_s, preamble_s, sifs_s, block_ack_s = 13.6e-6, 43.2e-6, 16e-6, 32e-6
     symbol_bits = int(told.at.rate_bps * symbol_s + 1e-6)
-    # As many frames of 1500 + 66 bytes, with delimiter and padding 1572, as the TXOP of 2.528 ms has room for.
+    # As many frames of 1500 + 66 bytes, with delimiter and padding 1572, as a TXOP of 2.528 ms has room for.
     n_symbols = int((2.528e-3 - sifs_s - block_ack_s - preamble_s) / symbol_s)
     n_frames = min(64, (n_symbols * symbol_bits - 16) // (8 * 1572))
     data_s = preamble_s + symbol_s * math.ceil((16 + 8 * 1572 * n_frames) / symbol_bits)
