@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from edgesim.engine.battery import Battery
 from edgesim.engine.faults import Retry
+from edgesim.engine.fleet import Fleet
 from edgesim.engine.world import Power, World
 from edgesim.errors import InputError, ScenarioError
 from edgesim.model.architecture import Slice
@@ -289,6 +290,22 @@ def test_contention_reaches_the_link_and_its_planners() -> None:
         asked = f"{{use: wifi6, contention: {{aggregation: {said}}}}}"
         (one, _) = radio_links(scenario(("radio: nr-n78", f"radio: {asked}")), replication=0)
         assert one.mac.aggregation.most_frames == most
+
+
+def test_planners_know_what_a_short_message_costs_over_wifi() -> None:
+    """At 3 m the fastest scheme, 600 Mb/s: half a slot, 43.2 + 13.6 us, SIFS, acknowledgement, the bits."""
+    near = (USERS, "{id: user, kind: raspberry-pi-5, count: 1, place: {at: [40 m, 22 m]}}")
+    still = "radio: {use: wifi6, latency: 0 ms, terminal: {power: 20 dBm}}, fading: none, "
+    there = world_of(scenario(near, ("radio: nr-n78", still + "propagation: {model: 3gpp-inh, los: always}")))
+    least_s = (4.5 + 43.2 + 13.6 + 16.0 + 28.0) * 1e-6
+    assert there.links[0].access_s == pytest.approx(least_s)
+    # 64 frames of 1572 bytes are 99 symbols: 1389.6 us, with SIFS, block acknowledgement and access 1548.1.
+    full_bps = 64 * 12_000 / 1548.1e-6
+    assert there.links[0].rate_bps == pytest.approx(full_bps, rel=1e-3)
+    fleet, ends = Fleet.of(there), there.links[0].between
+    for n_bytes, expected_s in ((4, least_s), (4_000_000, 32e6 / full_bps)):
+        hosts_s = sum(there.devices[end].endpoint.seconds(n_bytes) for end in ends)
+        assert fleet.transfer_seconds(*ends, n_bytes) - hosts_s == pytest.approx(expected_s, rel=2e-3)
 
 
 def test_what_is_known_of_the_channel_is_what_the_scenario_says() -> None:
