@@ -13,12 +13,10 @@ from typing import Protocol
 
 from edgesim.engine.medium import Medium
 from edgesim.engine.transfer import Transfer
-from edgesim.radio.contention import goodputs
 from edgesim.radio.sharing import max_rate, proportional_fair, round_robin
 
 __all__ = [
     "BandSharing",
-    "ByContention",
     "InFrequency",
     "InSlots",
     "InTime",
@@ -162,35 +160,6 @@ class InSlots:
         return chosen
 
 
-class ByContention(_Memoryless):
-    """802.11's: every sender what contention leaves it, and its transfers equal parts of that."""
-
-    def __init__(self, medium: Medium) -> None:
-        self._medium = medium
-
-    def share(self, active: Collection[Transfer], now_s: float, look: Look) -> float:
-        """Give every transfer its rate; until when these hold."""
-        until_s = min(look(transfer, 1.0) for transfer in active)
-        by_sender: dict[str, list[Transfer]] = defaultdict(list)
-        for transfer in active:
-            transfer.give_time(0.0)
-            if transfer.state.rate_bps > 0.0:
-                by_sender[transfer.carrier.sender].append(transfer)
-        senders = list(by_sender.values())
-        # A sender's frames go to its receivers in turn: its rate is the harmonic mean of theirs.
-        rates_bps = [len(own) / sum(1.0 / one.state.rate_bps for one in own) for own in senders]
-        payloads = [
-            self._medium.aggregate_bits(rate, own[0].state.grant.block_bits)
-            for own, rate in zip(senders, rates_bps, strict=True)
-        ]
-        got_bps = goodputs(payloads, rates_bps, self._medium.dcf)
-        for own, rate_bps, goodput_bps in zip(senders, rates_bps, got_bps, strict=True):
-            for transfer in own:
-                transfer.rate_bps = goodput_bps / len(own)
-                transfer.tx_share = transfer.rx_share = goodput_bps / rate_bps / len(own)
-        return until_s
-
-
 def band_sharing(medium: Medium, slot_end_s: Callable[[float], float]) -> BandSharing:
     """The rule of a medium's access."""
     match medium.access:
@@ -200,7 +169,5 @@ def band_sharing(medium: Medium, slot_end_s: Callable[[float], float]) -> BandSh
             return InTime()
         case "max-rate":
             return ToTheBest()
-        case "dcf":
-            return ByContention(medium)
         case _:
             return InSlots(medium.window if medium.access == "proportional-fair" else None, slot_end_s)

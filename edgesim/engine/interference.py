@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from edgesim.engine.transfer import Carrier
 
 if TYPE_CHECKING:
+    from edgesim.engine.contention import Contention
     from edgesim.engine.pool import AnyPool
+
+    Cell: TypeAlias = AnyPool | Contention
 
 __all__ = ["Band"]
 
@@ -26,10 +29,10 @@ class Band:
     """The pools of cells on one channel."""
 
     def __init__(self) -> None:
-        self._pools: list[AnyPool] = []
-        self._others: dict[AnyPool, list[AnyPool]] = {}
+        self._pools: list[Cell] = []
+        self._others: dict[Cell, list[Cell]] = {}
 
-    def add(self, pool: AnyPool) -> None:
+    def add(self, pool: Cell) -> None:
         """Take in a pool."""
         self._pools.append(pool)
         # Whose directions meet: which pools can hear of one another.
@@ -38,7 +41,7 @@ class Band:
             for one in self._pools
         }
 
-    def tell(self, changed: AnyPool) -> None:
+    def tell(self, changed: Cell) -> None:
         """Let the others of a direction know that a pool's activity has changed."""
         if changed.medium.load is not None:
             return  # as loaded as before
@@ -46,14 +49,14 @@ class Band:
             if not pool.is_idle:
                 pool.refresh()
 
-    def is_silent_but_for(self, one: AnyPool) -> bool:
+    def is_silent_but_for(self, one: Cell) -> bool:
         """Whether no other pool's activity could change what a pool meets, or be changed by it."""
         for pool in self._others[one]:  # noqa: SIM110  # asked for every message: a generator would be slower
             if not pool.is_idle:
                 return False
         return True
 
-    def disturbance(self, own: AnyPool, carrier: Carrier, now_s: float) -> tuple[float, float]:
+    def disturbance(self, own: Cell, carrier: Carrier, now_s: float) -> tuple[float, float]:
         """Power that other cells bring to a receiver, over all of the band [W]; until when it stays so."""
         received_w, until_s = 0.0, math.inf
         for pool in self._others[own]:
@@ -73,19 +76,19 @@ class Band:
         return received_w, until_s
 
 
-def _meet(one: AnyPool, other: AnyPool) -> bool:
+def _meet(one: Cell, other: Cell) -> bool:
     """Whether two pools have a direction in common."""
     return one.is_uplink == other.is_uplink or one.is_uplink is None or other.is_uplink is None
 
 
-def _terminals(pool: AnyPool) -> Mapping[str, float]:
+def _terminals(pool: Cell) -> Mapping[str, float]:
     """A cell's terminals that send, with the share of time (of full buffers: all of them, in turns)."""
     if pool.medium.load is not None:
         return dict.fromkeys(pool.terminals, pool.medium.load / max(1, len(pool.terminals)))
     return pool.sending(is_uplink=True)
 
 
-def _station(pool: AnyPool) -> float:
+def _station(pool: Cell) -> float:
     """Share of time for which a cell's station sends."""
     if pool.medium.load is not None:
         return pool.medium.load

@@ -80,7 +80,8 @@ class Network:
         if source == target:
             return 0.0
         hops = pairwise(self.path(source, target))
-        return max(bits(size_bytes) / _mean_bps(self.link(a, b), sender=a) for a, b in hops)
+        links = [(self.link(a, b), a) for a, b in hops]
+        return max(bits(size_bytes) / _mean_bps(link, sender=a) + link.access_s for link, a in links)
 
 
 def _mean_bps(link: Link, *, sender: str) -> float:
@@ -92,7 +93,7 @@ def _mean_bps(link: Link, *, sender: str) -> float:
 
 def _seconds(link: Link, size_bytes: float, *, sender: str) -> float:
     """Time of a message on an idle link."""
-    n_bits, wait_s = bits(size_bytes), 0.0
+    n_bits, wait_s = bits(size_bytes), link.access_s
     if link.radio is not None and link.radio.first_slot is not None:
         first = link.radio.first_slot
         wait_s = first.up_s if sender == link.radio.terminal else first.down_s

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgesim.errors import InputError
-from edgesim.radio.contention import Dcf, goodputs
 from edgesim.radio.duplex import Duplex, Fdd
 from edgesim.radio.link import RadioLink
 from edgesim.radio.resource_grid import ResourceGrid
+from edgesim.radio.wifi_mac import WifiMac
 
 __all__ = ["Access", "FirstSlot", "Medium", "RadioChannel"]
 
@@ -33,8 +33,8 @@ class Medium:
     * ``round-robin``, ``proportional-fair``: the whole band, slot by slot. Slots are gone through only while
       two or more transfers wait.
     * ``max-rate``: the whole band to the transfer with the best rate, until that changes.
-    * ``dcf``: 802.11's contention, by Bianchi's goodput for the number of senders that have something to
-      send; a sender's transfers share its part. Stations at unlike rates win the channel equally often.
+    * ``dcf``: 802.11's contention, exchange by exchange (:mod:`edgesim.engine.contention`). Cells of one band
+      contend with one another.
 
     Under time-division duplex a direction's transfers advance in its own slots, and only then.
 
@@ -65,12 +65,8 @@ class Medium:
         Scheduler's slot, without a grid.
     window
         Slots over which proportional fairness averages.
-    dcf
-        Contention's timing.
-    txop_s, most_frames
-        Under ``dcf``: a sender that has won sends frames for so long, and no more than so many. The default
-        access category has no limit of its own (802.11-2020 table 9-155); 2.5 ms is an estimate, 64
-        frames are a block acknowledgement's window.
+    key
+        What backoffs are drawn from under ``dcf``: of the seed, the replication and the cell.
     give_up_s
         How long a transfer whose link is out of reach waits before it is lost.
     """
@@ -84,9 +80,7 @@ class Medium:
     grid: ResourceGrid | None = None
     slot_s: float = 0.5e-3
     window: float = 100.0
-    dcf: Dcf = field(default_factory=Dcf)
-    txop_s: float = 2.5e-3
-    most_frames: int = 64
+    key: int = 0
     give_up_s: float = 10.0
 
     def __post_init__(self) -> None:
@@ -100,22 +94,15 @@ class Medium:
                 f"medium {self.name}: found a load of {self.load:g}; expected 0 (never) to 1 (always)"
             )
 
-    def aggregate_bits(self, rate_bps: float, frame_bits: int) -> float:
-        """Bits that a sender sends at once when it has won the channel: as many frames as it may."""
-        n_frames = min(self.most_frames, int(rate_bps * self.txop_s / frame_bits))
-        return float(max(1, n_frames) * frame_bits)
-
-    def alone_bps(self, rate_bps: float, frame_bits: int, *, uplink: bool) -> float:
+    def alone_bps(self, rate_bps: float, mac: WifiMac, *, uplink: bool) -> float:
         """Gross rate over time of a transfer that has the cell to itself, given the rate while it sends.
 
         Under time-division duplex its direction is not always open; under ``dcf`` a part of the time goes
-        into backoff, preambles and acknowledgements.
+        into backoff, preambles, headers and acknowledgements.
         """
-        if not rate_bps > 0.0:
-            return 0.0
         if self.access == "dcf":
-            return goodputs((self.aggregate_bits(rate_bps, frame_bits),), (rate_bps,), self.dcf)[0]
-        return rate_bps * (self.duplex if self.grid is None else self.grid).share(uplink=uplink)
+            return mac.alone_bps(rate_bps)
+        return max(0.0, rate_bps) * (self.duplex if self.grid is None else self.grid).share(uplink=uplink)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +144,8 @@ class RadioChannel:
     first_slot
         Of a cell with a grid: what planners count for the first slot of a message, before the rest of it
         goes at the link's mean rate.
+    mac
+        Under ``dcf``: frames, aggregates and access category.
     """
 
     link: RadioLink
@@ -167,6 +156,7 @@ class RadioChannel:
     weight: float = 1.0
     request_key: int = 0
     first_slot: FirstSlot | None = None
+    mac: WifiMac = field(default_factory=WifiMac)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.weight < math.inf:

@@ -12,6 +12,7 @@ from functools import partial
 
 from edgesim.engine.band_sharing import band_sharing
 from edgesim.engine.clock import Clock
+from edgesim.engine.contention import Contention
 from edgesim.engine.interference import Band
 from edgesim.engine.medium import Medium
 from edgesim.engine.slotted_pool import SlottedPool
@@ -44,7 +45,6 @@ class Pool:
         pattern = is_uplink is not None and medium.duplex.share(uplink=is_uplink) < 1.0
         self._pattern = medium.duplex if pattern else None
         self._sharing = band_sharing(medium, lambda now_s: self._later(now_s, medium.slot_s))
-        self._contends = medium.access == "dcf"
         self._active: dict[Transfer, None] = {}
         self._settled_s = 0.0
         self._version = 0
@@ -179,7 +179,7 @@ class Pool:
 
     def _share(self, now_s: float) -> float:
         """Give every transfer its rate, and tell those whose blocks can now be cut; until when rates hold."""
-        if len(self._active) == 1 and not self._contends:  # whatever the rule: the whole band
+        if len(self._active) == 1:  # whatever the rule: the whole band
             (only,) = self._active
             until_s = self._look(now_s, only, 1.0)
             only.give_time(1.0)
@@ -258,14 +258,31 @@ class Pools:
         self._clock, self._media = clock, media
         self._bands: dict[str, Band] = {}
         self._pools: dict[tuple[str, bool | None], AnyPool] = {}
+        self._contentions: dict[str, Contention] = {}
+
+    def contention(self, medium: str) -> Contention:
+        """The channel that a Wi-Fi cell's stations contend for: all cells of a band share one.
+
+        A cell that others load from afar (``load``) contends by itself, and meets them as interference.
+        """
+        asked = self._media[medium]
+        alone = asked.band is None or asked.load is not None
+        name = medium if alone else f"band {asked.band}"
+        known = self._contentions.get(name)
+        if known is None:
+            band = self._band(asked) if asked.load is not None else None
+            known = self._contentions[name] = Contention(self._clock, asked, band)
+        return known
+
+    def _band(self, medium: Medium) -> Band | None:
+        return None if medium.band is None else self._bands.setdefault(medium.band, Band())
 
     def pool(self, medium: str, *, is_uplink: bool) -> AnyPool:
-        """The transfers of a cell in a direction; in both, where they take turns or contend."""
+        """The transfers of a cell in a direction; in both, where they take turns."""
         asked = self._media[medium]
-        direction = None if asked.access == "dcf" or asked.duplex.takes_turns else is_uplink
+        direction = None if asked.duplex.takes_turns else is_uplink
         known = self._pools.get((medium, direction))
         if known is None:
-            band = None if asked.band is None else self._bands.setdefault(asked.band, Band())
             kind = Pool if asked.grid is None else SlottedPool
-            known = self._pools[medium, direction] = kind(self._clock, asked, direction, band)
+            known = self._pools[medium, direction] = kind(self._clock, asked, direction, self._band(asked))
         return known

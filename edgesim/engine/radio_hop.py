@@ -11,21 +11,20 @@ import simpy
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.link import Hop
 from edgesim.engine.medium import RadioChannel
-from edgesim.engine.pool import AnyPool
 from edgesim.engine.recording import Recording
-from edgesim.engine.transfer import Transfer
+from edgesim.engine.transfer import SharedAir, Transfer
 from edgesim.engine.verb import MessageLost, Verb, WorkLost, heard
 from edgesim.engine.world import Link
 from edgesim.radio.delivery import Delivery, deliver
 from edgesim.units import bits
 
-__all__ = ["RadioHop"]
+__all__ = ["Message", "RadioHop"]
 
 _AT_ONCE = Delivery(n_sent=0, n_lost=0, n_attempts=1, delay_s=0.0)
 _NUMBER, _INSTANT = struct.Struct("<d"), struct.Struct("<Q")
 
 
-class _Message(Transfer):
+class Message(Transfer):
     """A message on its way over the hop, on the air or behind it."""
 
     __slots__ = (
@@ -95,10 +94,10 @@ class RadioHop(Hop):
         sender: str,
         peer: str,
         codes: tuple[int, int],
-        powers_w: tuple[float, float],
+        powers_w: tuple[float, ...],
         clock: Clock,
         recording: Recording,
-        pool: AnyPool,
+        pool: SharedAir,
         *,
         is_watched: bool,
     ) -> None:
@@ -109,7 +108,7 @@ class RadioHop(Hop):
         self.is_uplink = sender == link.radio.terminal
         self._weights_w = powers_w
         self._clock, self._recording, self._pool = clock, recording, pool
-        self._messages: dict[_Message, None] = {}
+        self._messages: dict[Message, None] = {}
         self._tx_s = self._rx_s = 0.0
         self._then_s, self._n_then = -1.0, 0
         pool.terminals[link.radio.terminal] = None
@@ -142,7 +141,7 @@ class RadioHop(Hop):
 
     def in_reach(self, transfer: Transfer) -> None:
         """Cut a message into blocks, and draw how they will fare."""
-        assert isinstance(transfer, _Message)
+        assert isinstance(transfer, Message)
         state, n_bits = transfer.state, transfer.n_bits
         n_blocks = max(1, math.ceil(n_bits / state.grant.block_bits))
         transfer.gross_bits = transfer.left_bits = n_bits
@@ -177,19 +176,19 @@ class RadioHop(Hop):
 
     def not_alone(self, transfer: Transfer) -> None:
         """Hear that a message has got company: from now on, its end is told by an event."""
-        assert isinstance(transfer, _Message)
+        assert isinstance(transfer, Message)
         transfer.sent_at_s = transfer.arrives_at_s = math.inf
         self._awaited(transfer)
 
     def sent(self, transfer: Transfer) -> None:
         """Hear that a message's last bit has left; it arrives after the latency and its round trips."""
-        assert isinstance(transfer, _Message)
+        assert isinstance(transfer, Message)
         transfer.sent_at_s = self._clock._now
         self._go_on(transfer.owner)
 
     def given_up(self, transfer: Transfer) -> None:
         """Hear that a message has waited too long."""
-        assert isinstance(transfer, _Message)
+        assert isinstance(transfer, Message)
         patience_s = self._pool.medium.give_up_s
         self._end(transfer, MessageLost(self.via, f"out of reach for {patience_s:g} s"))
 
@@ -235,7 +234,7 @@ class RadioHop(Hop):
     def close(self, at_s: float) -> None:
         """Record what is still on its way at the end of the run."""
         for message in list(self._messages):
-            message.tx_s, message.rx_s = self._pool.activity(message, at_s)
+            self._settle(message, at_s)
             # One that has arrived is here because nobody waits for it any more.
             is_lost = message.delivery.n_lost > 0 and message.arrives_at_s <= at_s
             code, tail_s = (self._lost_code, 0.0) if is_lost else (self.code, self.latency_s)
@@ -244,19 +243,34 @@ class RadioHop(Hop):
 
     # --- how it does it ---------------------------------------------------------------------------
 
-    def _begun(self, owner: int, token: int, size_bytes: float) -> _Message:
+    def _begun(self, owner: int, token: int, size_bytes: float) -> Message:
         now_s = self._clock._now
-        message = _Message(self, owner, token, size_bytes, now_s)
+        message = self._message(owner, token, size_bytes, now_s)
         self._n_then = self._n_then + 1 if now_s == self._then_s else 0
         self._then_s, message.number = now_s, self._n_then
         self._messages[message] = None
         return message
 
-    def _awaited(self, message: _Message) -> simpy.Event:
+    def _message(self, owner: int, token: int, size_bytes: float, now_s: float) -> Message:
+        return Message(self, owner, token, size_bytes, now_s)
+
+    def _settle(self, message: Message, at_s: float) -> None:
+        """Bring a message's activity up to an instant."""
+        message.tx_s, message.rx_s = self._pool.activity(message, at_s)
+
+    def _spent_j(self, message: Message) -> float:
+        """Energy of a message, whose activity goes into the books."""
+        self._tx_s += message.tx_s
+        self._rx_s += message.rx_s
+        message_j = message.tx_s * self._weights_w[0] + message.rx_s * self._weights_w[1]
+        message.tx_s = message.rx_s = 0.0
+        return message_j
+
+    def _awaited(self, message: Message) -> simpy.Event:
         message.done = done = self._clock.event()
         return done
 
-    def _alone(self, message: _Message) -> Course:
+    def _alone(self, message: Message) -> Course:
         """Sleep until a message that is alone arrives; or, if it got company, wait until it does."""
         if message.done is None:  # not even by the time somebody waits
             yield message.arrives_at_s
@@ -270,7 +284,7 @@ class RadioHop(Hop):
             raise self._undelivered(message)
         self._record(message, message.arrives_at_s, self.code, self.latency_s)
 
-    def _in_order(self, message: _Message) -> float:
+    def _in_order(self, message: Message) -> float:
         """When a message that has been sent arrives: not before those of its request that are ahead of it."""
         arrives_at_s = message.sent_at_s + message.delivery.delay_s + self.latency_s
         if message.owner >= 0:
@@ -290,11 +304,11 @@ class RadioHop(Hop):
                     message.arrives_at_s = arrives_at_s
                     self._clock.call_at(arrives_at_s, partial(self._arrive, message))
 
-    def _undelivered(self, message: _Message) -> MessageLost:
+    def _undelivered(self, message: Message) -> MessageLost:
         n_lost = message.delivery.n_lost
         return MessageLost(self.via, f"{n_lost} block{'s' * (n_lost > 1)} undelivered")
 
-    def _arrive(self, message: _Message) -> None:
+    def _arrive(self, message: Message) -> None:
         if message not in self._messages:
             return  # it was lost
         if message.delivery.n_lost:
@@ -305,7 +319,7 @@ class RadioHop(Hop):
         assert message.done is not None
         self._clock.let_happen(message.done)
 
-    def _end(self, message: _Message, error: WorkLost) -> None:
+    def _end(self, message: Message, error: WorkLost) -> None:
         """End a message that is lost."""
         assert message.done is not None
         del self._messages[message]
@@ -315,13 +329,10 @@ class RadioHop(Hop):
         self._go_on(message.owner)
 
     def _record(
-        self, message: _Message, ended_at_s: float, code: int, tail_s: float, cut_at_s: float = math.inf
+        self, message: Message, ended_at_s: float, code: int, tail_s: float, cut_at_s: float = math.inf
     ) -> None:
         """Record its span; its energy is that of the time for which the two ends were active."""
-        self._tx_s += message.tx_s
-        self._rx_s += message.rx_s
-        message_j = message.tx_s * self._weights_w[0] + message.rx_s * self._weights_w[1]
-        message.tx_s = message.rx_s = 0.0
+        message_j = self._spent_j(message)
         whole_j = sum(self._weights_w) * (min(ended_at_s - tail_s, cut_at_s) - message.asked_at_s)
         self._recording.span(
             message.owner,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from edgesim.engine.medium import RadioChannel
+from edgesim.engine.medium import Medium, RadioChannel
 from edgesim.radio.link import LinkState
 
-__all__ = ["Carrier", "Transfer"]
+__all__ = ["Carrier", "SharedAir", "Transfer"]
 
 
 class Carrier(Protocol):
@@ -114,3 +114,30 @@ class Transfer:
         """Give it the band that it was looked at with, for a share of time; out of reach, it has none."""
         self.rate_bps = self.state.rate_bps * share
         self.tx_share = self.rx_share = share if self.rate_bps > 0.0 else 0.0
+
+
+class SharedAir(Protocol):
+    """What a hop asks of the air that its messages share with others."""
+
+    medium: Medium
+    terminals: dict[str, None]
+
+    def join_alone(self, transfer: Transfer) -> float | None:
+        """Take in a transfer; the instant at which it leaves, where nothing can change that but company."""
+        ...
+
+    def join(self, transfer: Transfer) -> None:
+        """Take in a transfer."""
+        ...
+
+    def leave(self, transfer: Transfer) -> None:
+        """Take a transfer off the air; what is left of it stays unsent."""
+        ...
+
+    def retire(self) -> None:
+        """Let a transfer that was alone have left, if its end is past."""
+        ...
+
+    def activity(self, transfer: Transfer, at_s: float) -> tuple[float, ...]:
+        """How long a transfer's sender and receiver have been active for it, up to an instant [s]."""
+        ...

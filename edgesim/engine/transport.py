@@ -19,6 +19,7 @@ from edgesim.engine.radio_hop import RadioHop
 from edgesim.engine.recording import Recording
 from edgesim.engine.verb import DONE, Verb, WorkLost, begun, heard
 from edgesim.engine.watched import Job, WatchedStation
+from edgesim.engine.wifi_hop import WifiHop
 from edgesim.engine.world import Link, World
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
@@ -92,6 +93,8 @@ class Transport:
 
     def _radio_hop(self, world: World, link: Link, sender: str, peer: str, *, is_watched: bool) -> RadioHop:
         assert link.radio is not None
+        if world.media[link.radio.medium].access == "dcf":
+            return self._wifi_hop(world, link, sender, peer, is_watched=is_watched)
         pool = self._pools.pool(link.radio.medium, is_uplink=sender == link.radio.terminal)
         powers_w = (world.devices[sender].power.tx_w, world.devices[peer].power.rx_w)
         code, lost = (
@@ -107,6 +110,27 @@ class Transport:
             self._clock,
             self._recording,
             pool,
+            is_watched=is_watched,
+        )
+
+    def _wifi_hop(self, world: World, link: Link, sender: str, peer: str, *, is_watched: bool) -> WifiHop:
+        assert link.radio is not None
+        here, there = world.devices[sender].power, world.devices[peer].power
+        powers_w = (here.tx_w, there.rx_w, there.tx_w, here.rx_w)  # an answer goes the other way
+        code, lost = (
+            self._recording.code(Spot(SpanKind.SEND, sender, peer, via_of(link), sum(powers_w), tail_s))
+            for tail_s in (link.latency_s, 0.0)
+        )
+        return WifiHop(
+            link,
+            sender,
+            peer,
+            (code, lost),
+            powers_w,
+            self._clock,
+            self._recording,
+            self._pools.contention(link.radio.medium),
+            world.media[link.radio.medium],
             is_watched=is_watched,
         )
 

@@ -175,6 +175,9 @@ class Link:
         Of the way up, from the first device to the second: see :class:`Way`.
     down
         The way from the second device to the first; None: it is as the way up.
+    access_s
+        Time that a message takes beside its bits and the latency, as planners count on it: preamble, headers
+        and acknowledgement of a Wi-Fi link. What a run meets follows from the channel.
     radio
         The channel and the cell of a radio link, whose `rate_bps` is then what planners count on: its mean
         goodput, alone on the air. None: a wire.
@@ -184,6 +187,7 @@ class Link:
     rate_bps: float | RateAt | RecordedRate
     latency_s: float = 0.0
     down: Way | None = None
+    access_s: float = 0.0
     radio: RadioChannel | None = None
 
     def way(self, sender: str) -> Way:

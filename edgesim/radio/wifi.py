@@ -2,7 +2,7 @@
 
 A block is one MAC frame (MPDU) of an aggregate; block acknowledgement repeats the failed ones alone.
 Efficiency is that of the data field: preambles, contention, acknowledgements and frame headers are the
-medium access's to take off (:mod:`edgesim.radio.contention`).
+medium access's to add (:mod:`edgesim.radio.wifi_mac`).
 
 Not modelled: rate adaptation's trials (the MCS follows from the ratio at once, as no commodity adapter's
 does), transmit beamforming, resource units smaller than the channel, DCM, preamble detection and capture.
@@ -22,14 +22,11 @@ from edgesim.radio.wifi_error import nist_curve, sensitivity_curve
 from edgesim.radio.wifi_rates import GENERATIONS, Generation, data_rate_bps
 from edgesim.units import bits
 
-__all__ = ["ATTEMPT_S", "RETRY", "Wifi"]
+__all__ = ["RETRY", "Wifi"]
 
-ATTEMPT_S = 162e-6
-"""Estimate of what lies between two attempts: SIFS 16 µs, acknowledgement at 6 Mb/s 44 µs, DIFS 34 µs and
-half of the first contention window, 7.5 slots of 9 µs (OFDM PHY at 5 GHz)."""
-
-RETRY = Arq(limit=6, round_trip_s=ATTEMPT_S)
-"""Seven attempts in all (dot11ShortRetryLimit's default is 7; not re-read in the printed standard)."""
+RETRY = Arq(limit=6, round_trip_s=0.0)
+"""Seven attempts in all (dot11ShortRetryLimit's default is 7; not re-read in the printed standard), each of
+which contends for the air: that is the time between them."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Wifi:
     guard_s
         Guard interval; the generation's shortest unless given (0.4 µs for n and ac, 0.8 µs for ax).
     mpdu_bytes
-        Size of a MAC frame: what is repeated together.
+        Bytes of a message in a MAC frame: what is repeated together.
     curve
         ``sensitivity``: errors begin where the standard's minimum sensitivity says, with noise figure 10 dB
         and margin 5 dB taken off. ``nist``: the NIST model as it stands.

@@ -90,7 +90,7 @@ def look(direction: Direction, at_s: float) -> Look:
     """Look at a direction at an instant; nobody else is on the air, and nothing interferes."""
     link, uplink = direction.link, direction.uplink
     report, state = link.report(at_s, uplink=uplink), link.state(at_s, uplink=uplink)
-    gross_bps = direction.whole.medium.alone_bps(state.rate_bps, state.grant.block_bits, uplink=uplink)
+    gross_bps = direction.whole.medium.alone_bps(state.rate_bps, direction.whole.mac, uplink=uplink)
     sinr = db_to_linear(report.sinr_estimate_db) if report.sinr_estimate_db > -math.inf else 0.0
     cqi = reported_cqi(link.air, sinr, link.bandwidth_hz(uplink=uplink))
     serving = direction.whole.serving

@@ -31,7 +31,8 @@ def budget(direction: Direction, at_s: float) -> dict[str, str]:
     noise_dbm = thermal_noise_dbm(bandwidth_hz, receiver.noise_figure_db)
     # A weak terminal puts its power into a narrow part of the band, where the ratio is better.
     narrowed_db = report.sinr_db - (report.received_dbm - noise_dbm)
-    share = medium.alone_bps(state.rate_bps, state.grant.block_bits, uplink=uplink) / (state.rate_bps or 1.0)
+    mac = direction.whole.mac
+    share = medium.alone_bps(state.rate_bps, mac, uplink=uplink) / (state.rate_bps or 1.0)
     out = report.mcs < 0
     wall = f", {large.extra_loss_db:.1f} dB of it a wall" if large.extra_loss_db else ""
     return {
@@ -54,6 +55,9 @@ def budget(direction: Direction, at_s: float) -> dict[str, str]:
         "rate while it sends": f"{rate(report.rate_bps)}bit/s",
         f"share of time ({medium.access})": "–" if out else f"{100 * share:.1f} %",
         "= goodput, alone": f"{rate(seen.alone_bps)}bit/s",
+        "shortest message": "–"
+        if out or medium.access != "dcf"
+        else f"{1e6 * mac.least_s(state.rate_bps):.0f} us on idle air",
         "SINR, all cells active": _worst(direction, at_s),
     }
 

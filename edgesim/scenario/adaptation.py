@@ -14,11 +14,13 @@ from edgesim.radio.resource_grid import ResourceGrid
 from edgesim.radio.shannon import Shannon
 from edgesim.radio.uplink_grant import UplinkGrant, default_k2
 from edgesim.radio.wifi import Wifi
+from edgesim.radio.wifi_mac import WifiMac
+from edgesim.radio.wifi_phy import PpduFormat
 from edgesim.scenario.radio_kinds import RadioFigures
 from edgesim.scenario.schema_adaptation import NrEntry, ShannonEntry, WifiEntry
 from edgesim.scenario.schema_radio import RadioEntry
 
-__all__ = ["Adaptation", "adaptation", "duplex_of", "resource_grid"]
+__all__ = ["Adaptation", "adaptation", "duplex_of", "medium_access", "resource_grid"]
 
 Adaptation = Nr | Wifi | Shannon
 
@@ -61,6 +63,35 @@ def adaptation(radio: RadioEntry, figures: RadioFigures) -> Adaptation:
     return made
 
 
+def medium_access(radio: RadioEntry, figures: RadioFigures) -> WifiMac:
+    """Make the medium access of a Wi-Fi radio, with a scenario's own settings; of others, the defaults.
+
+    Raises
+    ------
+    InputError
+        If the standard has no such frames or aggregates.
+    """
+    if figures.generation is None:
+        return WifiMac()
+    entry = (radio.adaptation and radio.adaptation.wifi) or WifiEntry()
+    contention = radio.contention
+    return WifiMac(
+        ppdu=PpduFormat(
+            generation=figures.generation, n_streams=entry.streams, guard_s=_guard_s(entry.guard_s)
+        ),
+        edca=contention.edca(),
+        aggregation=contention.aggregation.value(),
+        frame_bytes=entry.frame_bytes,
+        rts_from_bytes=0 if radio.rts_cts else contention.rts_from_bytes,
+        acknowledges_segments=contention.transport_acks,
+    )
+
+
+def _guard_s(told_s: float | None) -> float | None:
+    """Rounded to a nanosecond: 0.8 us in text and in the standard's table are the same number then."""
+    return None if told_s is None else round(told_s, 9)
+
+
 def _shannon(entry: ShannonEntry) -> Shannon:
     return Shannon(
         gap_db=entry.gap_db,
@@ -91,8 +122,7 @@ def _wifi(entry: WifiEntry, figures: RadioFigures) -> Wifi:
         figures.generation,
         figures.bandwidth_hz,
         n_streams=entry.streams,
-        # Rounded to a nanosecond: 0.8 us in text and in the standard's table are the same number then.
-        guard_s=None if entry.guard_s is None else round(entry.guard_s, 9),
+        guard_s=_guard_s(entry.guard_s),
         mpdu_bytes=entry.frame_bytes,
         curve=entry.curve,
     )

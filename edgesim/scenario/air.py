@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path as FilePath
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from edgesim.engine.world import Link
 from edgesim.errors import InputError
 from edgesim.radio.aircomp_impairments import Synchronisation
 from edgesim.radio.collective import CollectiveBand, Member
-from edgesim.radio.contention import Dcf
 from edgesim.radio.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.duplex import Duplex
 from edgesim.radio.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
@@ -32,8 +30,9 @@ from edgesim.radio.nr_carrier import slot_s
 from edgesim.radio.outer_loop import settled_offset_db
 from edgesim.radio.path_loss import PathLoss
 from edgesim.radio.resource_grid import ResourceGrid
+from edgesim.radio.wifi_mac import WifiMac
 from edgesim.rng import key_of, keyed_normals, link_key
-from edgesim.scenario.adaptation import Adaptation, adaptation, duplex_of, resource_grid
+from edgesim.scenario.adaptation import Adaptation, adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.radio_kinds import RadioFigures
 from edgesim.scenario.schema_radio import FadingEntry, InterferenceEntry, PropagationEntry
@@ -43,8 +42,6 @@ from edgesim.scenario.topology import AirLink, Layout
 __all__ = ["Air", "tracks"]
 
 LEAST_BPS = 1.0  # what planners are told of a link that is out of reach on average
-WIFI_PREAMBLE_S = MappingProxyType({"n": 36e-6, "ac": 40e-6, "ax": 44e-6})
-"""PHY preambles of one stream (802.11-2020 clauses 19 and 21, 802.11ax-2021 clause 27; not re-read)."""
 
 
 def tracks(layout: Layout, *, seed: int, replication: int, folder: FilePath) -> dict[str, Track]:
@@ -187,6 +184,11 @@ class Air:
         """The cell that a link belongs to."""
         return self._medium(self._cell(leg), leg)
 
+    def mac(self, leg: AirLink) -> WifiMac:
+        """How a link's frames get on the air, where that is Wi-Fi's."""
+        assert leg.entry.radio is not None
+        return medium_access(leg.entry.radio, self.figures(leg))
+
     def _channel(self, leg: AirLink) -> RadioLink:
         ends = (leg.terminal, leg.station)
         if ends not in self._channels:
@@ -196,21 +198,25 @@ class Air:
     def _world_link(self, leg: AirLink) -> Link:
         channel, figures = self._channel(leg), self.figures(leg)
         assert leg.entry.radio is not None
-        grid = resource_grid(leg.entry.radio, figures)
+        grid, mac = resource_grid(leg.entry.radio, figures), self.mac(leg)
         open_to: Duplex | ResourceGrid = duplex_of(figures) if grid is None else grid
-        goodput_bps = {uplink: channel.mean_goodput_bps(uplink=uplink) for uplink in (True, False)}
-        nominal_bps = min(own_bps * open_to.share(uplink=uplink) for uplink, own_bps in goodput_bps.items())
-        first_slot = None
+        gross_bps = {uplink: channel.mean_goodput_bps(uplink=uplink) for uplink in (True, False)}
+        weaker_bps, access_s, first_slot = min(gross_bps.values()), 0.0, None
+        if figures.access == "dcf":
+            nominal_bps, access_s = mac.alone_bps(weaker_bps), mac.least_s(max(weaker_bps, LEAST_BPS))
+        else:
+            nominal_bps = min(rate_bps * open_to.share(uplink=up) for up, rate_bps in gross_bps.items())
         if grid is not None:
             first_slot = FirstSlot(
                 up_s=grid.mean_wait_s(uplink=True),
                 down_s=grid.mean_wait_s(uplink=False),
-                n_bits=min(goodput_bps.values()) * grid.slot_s,
+                n_bits=weaker_bps * grid.slot_s,
             )
         return Link(
             between=(leg.terminal, leg.station),
             rate_bps=max(nominal_bps, LEAST_BPS),
             latency_s=figures.latency_s,
+            access_s=access_s,
             radio=RadioChannel(
                 link=channel,
                 terminal=leg.terminal,
@@ -222,6 +228,7 @@ class Air:
                     self._seed, self._replication, leg.terminal, leg.station, "scheduling request"
                 ),
                 first_slot=first_slot,
+                mac=mac,
             ),
         )
 
@@ -289,6 +296,7 @@ class Air:
             load=shares_band.load if isinstance(shares_band, InterferenceEntry) else None,
             window=float(radio.fairness_window),
             give_up_s=radio.patience_s,
+            key=key_of(self._seed, self._replication, name, "backoff"),
         )
         if figures.subcarrier_spacing_hz is not None:
             return replace(
@@ -296,8 +304,7 @@ class Air:
                 slot_s=slot_s(figures.subcarrier_spacing_hz),
                 grid=resource_grid(radio, figures),
             )
-        preamble_s = WIFI_PREAMBLE_S[figures.generation or "n"]
-        return replace(medium, dcf=Dcf(preamble_s=preamble_s, uses_rts=radio.rts_cts))
+        return medium
 
     def _roams(self, legs: list[AirLink]) -> Roaming:
         channels = {leg.station: self._channel(leg) for leg in legs}

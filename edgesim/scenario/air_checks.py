@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from edgesim.errors import InputError
-from edgesim.scenario.adaptation import adaptation, duplex_of, resource_grid
+from edgesim.scenario.adaptation import adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.radio_kinds import RadioFigures
@@ -64,8 +64,9 @@ def _radio_problems(entry: LinkEntry, figures: RadioFigures, path: Path) -> Iter
             f"'access: {figures.access}' is not how {radio.use} shares the air; "
             + ("choose one of the others" if contends else "all of Wi-Fi contends: 'dcf'"),
         )
-    for name, belongs in (("tdd", figures.duplex == "tdd"), ("rts_cts", figures.air == "wifi")):
-        if getattr(radio, name) and not belongs:
+    is_wifi = figures.air == "wifi"
+    for name, belongs in (("tdd", figures.duplex == "tdd"), ("rts_cts", is_wifi), ("contention", is_wifi)):
+        if name in radio.model_fields_set and getattr(radio, name) and not belongs:
             yield Problem((*path, name), f"'{name}' says nothing to {radio.use}; leave it out")
     if figures.access != "proportional-fair" and "fairness_window" in radio.model_fields_set:
         yield Problem((*path, "fairness_window"), "'fairness_window' belongs to 'access: proportional-fair'")
@@ -73,6 +74,7 @@ def _radio_problems(entry: LinkEntry, figures: RadioFigures, path: Path) -> Iter
         yield Problem((*path[:-1], "weight"), "'weight' belongs to 'access: weighted'; say so under 'radio'")
     try:
         adaptation(radio, figures)
+        medium_access(radio, figures)
         duplex_of(figures)
         resource_grid(radio, figures)
     except InputError as error:
@@ -159,7 +161,7 @@ def _cell_problems(layout: Layout) -> Iterator[Problem]:
         assert radio is not None
         shared = (
             figures.carrier_hz, figures.bandwidth_hz, figures.tdd, figures.access, figures.station,
-            radio.fairness_window, radio.patience_s, radio.rts_cts, leg.entry.interference,
+            radio.fairness_window, radio.patience_s, leg.entry.interference,
         )  # fmt: skip
         first, known = cells.setdefault((leg.station, radio.use), (leg, shared))
         if known != shared and id(leg.entry) not in told:

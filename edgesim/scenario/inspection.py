@@ -8,6 +8,7 @@ from edgesim.engine.medium import Medium
 from edgesim.errors import ScenarioError
 from edgesim.radio.handover import ServingCell
 from edgesim.radio.link import RadioLink
+from edgesim.radio.wifi_mac import WifiMac
 from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import lay_out
@@ -23,6 +24,8 @@ class Inspected:
     ----------
     terminal, station
         Ids of its ends.
+    mac
+        How its frames get on the air, where that is Wi-Fi's.
     propagation
         Name of its propagation model.
     neighbours
@@ -35,6 +38,7 @@ class Inspected:
     station: str
     link: RadioLink
     medium: Medium
+    mac: WifiMac
     propagation: str
     neighbours: tuple[RadioLink, ...] = ()
     serving: ServingCell | None = None
@@ -85,6 +89,7 @@ def radio_links(
             leg.station,
             air.link(leg),
             air.medium(leg),
+            air.mac(leg),
             air.propagation(leg),
             air.neighbours(leg),
             roaming[leg.terminal].serving if leg.terminal in roaming else None,

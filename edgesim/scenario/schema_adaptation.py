@@ -8,6 +8,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from edgesim.radio.wifi_mac import LONGEST_FRAME_BYTES
 from edgesim.scenario.quantities import Decibels, NonNegativeDecibels, PositiveSeconds, Seconds
 from edgesim.scenario.section import Choice, Section
 
@@ -66,8 +67,8 @@ class WifiEntry(Section):
     """Guard interval; the generation's shortest if not given."""
     curve: Literal["sensitivity", "nist"] = "sensitivity"
     """Frame errors: by the standard's minimum sensitivities, or the NIST model as it stands."""
-    frame_bytes: Annotated[int, Field(strict=True, ge=1, le=11454)] = 1500
-    """Size of a MAC frame, in bytes: what is repeated together."""
+    frame_bytes: Annotated[int, Field(strict=True, ge=1, le=LONGEST_FRAME_BYTES)] = 1500
+    """Bytes of a message that a MAC frame carries, headers not counted: what is repeated together."""
 
 
 class AdaptationChoice(Choice):

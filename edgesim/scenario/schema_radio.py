@@ -27,6 +27,7 @@ from edgesim.scenario.quantities import (
     Seconds,
 )
 from edgesim.scenario.schema_adaptation import AdaptationChoice
+from edgesim.scenario.schema_contention import ContentionEntry
 from edgesim.scenario.section import Choice, Section, made, refuse
 
 __all__ = [
@@ -95,6 +96,8 @@ class RadioEntry(Section):
     """Slots of a time-division duplex: D down, U up, S special (guard)."""
     rts_cts: bool = False
     """Of Wi-Fi: whether RTS and CTS come before each transmission, so that they alone collide."""
+    contention: ContentionEntry = ContentionEntry()
+    """Of Wi-Fi: access category, aggregation, RTS and CTS by length, acknowledgements of the transport."""
     fairness_window: Annotated[int, Field(strict=True, ge=1)] = 100
     """Under `access: proportional-fair`: slots over which rates are averaged."""
     patience_s: PositiveSeconds = Field(default=10.0, alias="patience")
@@ -102,7 +105,7 @@ class RadioEntry(Section):
     max_attempts: Annotated[int, Field(strict=True, ge=1, le=16)] | None = None
     """Transmissions of a block before it is left to ARQ."""
     arq_limit: Annotated[int, Field(strict=True, ge=0, le=100)] | None = None
-    """How often ARQ sends a block anew; after that the message is lost."""
+    """How often ARQ sends a block anew, or Wi-Fi a frame; after that the message is lost."""
     adaptation: AdaptationChoice | None = None
     """Schemes, rates and errors: `shannon`, or settings of the radio's own standard."""
     target_bler: Annotated[float, Field(gt=0, lt=1)] | None = None

@@ -36,6 +36,11 @@ LINKS = {
     **{name: f"connect: nearest, radio: {name}" for name in ("nr-n1", "nr-n258", "wifi5", "wifi6")},
     "shannon": "connect: nearest, radio: {use: nr-n78, adaptation: shannon}",
     "rts": "connect: nearest, radio: {use: wifi6, rts_cts: true}, fading: {law: rayleigh, process: block}",
+    "acknowledged": "connect: nearest, radio: {use: wifi6, contention: {category: voice, transport_acks: "
+    "true}}",
+    "one by one": "connect: nearest, radio: {use: wifi5, contention: {aggregation: false, rts_from: 1 kB}}",
+    "one channel": "connect: nearest, radio: wifi6, interference: true",
+    "loaded channel": "connect: nearest, radio: wifi6, interference: {load: 0.3}",
     "late": "connect: nearest, radio: nr-n78, fading: rayleigh, csi: {error: 0.3, delay: 4 ms}",
     "interference": "connect: nearest, radio: nr-n78, interference: true",
     "indoors": "connect: nearest, radio: nr-n78, propagation: {model: 3gpp-umi, indoor: {depth: 9 m}}",
@@ -55,9 +60,10 @@ def test_every_way_of_sending_leaves_a_lawful_trace(name: str, tmp_path: Path) -
     assert (requests["outcome"] == "completed").sum() > 100
 
 
+@pytest.mark.parametrize("radio", ["nr-n78", "wifi6"])
 @pytest.mark.parametrize("in_flight", ["keep", "lose"])
-def test_terminals_that_change_cells_leave_a_lawful_trace(in_flight: str, tmp_path: Path) -> None:
-    link = f"radio: nr-n78, interference: true, handover: {{in_flight: {in_flight}}}"
+def test_terminals_that_change_cells_leave_a_lawful_trace(in_flight: str, radio: str, tmp_path: Path) -> None:
+    link = f"radio: {radio}, interference: true, handover: {{in_flight: {in_flight}}}"
     trace = traced(MOVES, link, tmp_path)
     assert trace.check() == []
     spans = trace.spans("offload", 0)

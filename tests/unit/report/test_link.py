@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import InputError
-from edgesim.radio.contention import Dcf, saturation_throughput
 from edgesim.radio.scheme import reported_cqi, scheme_name
 from edgesim.report.link import Direction, decibels, directions, link_table, links_table, look, rate, seen
 from edgesim.report.link_budget import budget, budget_table
@@ -112,14 +111,22 @@ def test_goodput_alone_is_the_rate_in_the_openings_less_repetitions() -> None:
         assert told.alone_bps == pytest.approx(told.at.rate_bps * share, rel=1e-3)
 
 
-def test_goodput_alone_under_contention_is_bianchis_for_one() -> None:
+def test_goodput_alone_under_contention_is_that_of_full_aggregates_back_to_back() -> None:
     direction = both("radio: wifi6, fading: none")[0]
     told = look(direction, 0.0)
-    # An aggregate of 2.5 ms, 64 frames of 1500 bytes at most.
-    payload_bits = max(1, min(64, int(told.at.rate_bps * 2.5e-3 / 12_000))) * 12_000
-    expected_bps = saturation_throughput(1, payload_bits, told.at.rate_bps, Dcf(preamble_s=44e-6))
+    symbol_s, preamble_s, sifs_s, block_ack_s = 13.6e-6, 43.2e-6, 16e-6, 32e-6
+    symbol_bits = int(told.at.rate_bps * symbol_s + 1e-6)
+    # As many frames of 1500 + 66 bytes, with delimiter and padding 1572, as a TXOP of 2.528 ms has room for.
+    n_symbols = int((2.528e-3 - sifs_s - block_ack_s - preamble_s) / symbol_s)
+    n_frames = min(64, (n_symbols * symbol_bits - 16) // (8 * 1572))
+    data_s = preamble_s + symbol_s * math.ceil((16 + 8 * 1572 * n_frames) / symbol_bits)
+    # AIFS of 16 + 3 x 9 us, half of the first window of 15 slots.
+    cycle_s = 43e-6 + 7.5 * 9e-6 + data_s + sifs_s + block_ack_s
     assert told.at.bler < 1e-3
-    assert told.alone_bps == pytest.approx(expected_bps, rel=1e-3)
+    assert told.alone_bps == pytest.approx(12_000 * n_frames / cycle_s, rel=1e-3)
+    # The shortest message: half a slot, 72 + 4 bytes, SIFS and acknowledgement.
+    least_s = 4.5e-6 + preamble_s + symbol_s * math.ceil((16 + 8 * 72) / symbol_bits) + sifs_s + 28e-6
+    assert budget(direction, 0.0)["shortest message"] == f"{1e6 * least_s:.0f} us on idle air"
 
 
 def test_out_of_reach_is_said_and_has_no_rate() -> None:

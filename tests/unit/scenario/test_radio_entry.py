@@ -14,14 +14,15 @@ from ruamel.yaml import YAML
 
 from edgesim.engine.battery import Battery
 from edgesim.engine.faults import Retry
+from edgesim.engine.fleet import Fleet
 from edgesim.engine.world import Power, World
 from edgesim.errors import InputError, ScenarioError
 from edgesim.model.architecture import Slice
 from edgesim.radio.air_interface import AirInterface
 from edgesim.radio.bler import LteThresholds
-from edgesim.radio.contention import Dcf
 from edgesim.radio.csi import ImperfectCsi
 from edgesim.radio.duplex import TddPattern
+from edgesim.radio.edca import Edca
 from edgesim.radio.fading import BlockFading, JakesFading
 from edgesim.radio.fading_by_sight import FadingBySight
 from edgesim.radio.fading_law import Nakagami, Rayleigh, Rician
@@ -32,6 +33,8 @@ from edgesim.radio.propagation import IndoorFactory
 from edgesim.radio.shannon import Shannon, truncated_shannon
 from edgesim.radio.tracks import RecordedTrack
 from edgesim.radio.wifi import Wifi
+from edgesim.radio.wifi_mac import Aggregation, WifiMac
+from edgesim.radio.wifi_phy import PpduFormat
 from edgesim.scenario.air import tracks
 from edgesim.scenario.build import build_world, kinds_used
 from edgesim.scenario.catalogue import device_kind, radio_kinds
@@ -265,7 +268,44 @@ def test_access_and_patience_reach_the_cell() -> None:
     assert medium.duplex == TddPattern("DSU", 0.5e-3)
     assert medium.slot_s == 0.5e-3
     (wifi, _) = radio_links(scenario(("radio: nr-n78", "radio: {use: wifi6, rts_cts: true}")), replication=0)
-    assert wifi.medium.dcf == Dcf(preamble_s=44e-6, uses_rts=True)
+    assert wifi.mac == WifiMac(rts_from_bytes=0)
+
+
+def test_contention_reaches_the_link_and_its_planners() -> None:
+    asked = (
+        "{use: wifi5, contention: {category: video, cw_max: 31, aggregation: {frames: 32, duration: 2 ms, "
+        "size: 20 kB}, rts_from: 3 kB, transport_acks: true}, adaptation: {wifi: {streams: 2, guard: 0.8 us, "
+        "frame_bytes: 1400}}}"
+    )
+    (one, _) = radio_links(scenario(("radio: nr-n78", f"radio: {asked}")), replication=0)
+    assert one.mac == WifiMac(
+        ppdu=PpduFormat(generation="ac", n_streams=2, guard_s=0.8e-6),
+        edca=Edca(aifsn=2, cw_min=7, cw_max=31, txop_s=4.096e-3),
+        aggregation=Aggregation(most_frames=32, longest_s=2e-3, most_bytes=20_000),
+        frame_bytes=1400,
+        rts_from_bytes=3000,
+        acknowledges_segments=True,
+    )
+    for said, most in (("false", 1), ("true", 64)):
+        asked = f"{{use: wifi6, contention: {{aggregation: {said}}}}}"
+        (one, _) = radio_links(scenario(("radio: nr-n78", f"radio: {asked}")), replication=0)
+        assert one.mac.aggregation.most_frames == most
+
+
+def test_planners_know_what_a_short_message_costs_over_wifi() -> None:
+    """At 3 m the fastest scheme, 600 Mb/s: half a slot, 43.2 + 13.6 us, SIFS, acknowledgement, the bits."""
+    near = (USERS, "{id: user, kind: raspberry-pi-5, count: 1, place: {at: [40 m, 22 m]}}")
+    still = "radio: {use: wifi6, latency: 0 ms, terminal: {power: 20 dBm}}, fading: none, "
+    there = world_of(scenario(near, ("radio: nr-n78", still + "propagation: {model: 3gpp-inh, los: always}")))
+    least_s = (4.5 + 43.2 + 13.6 + 16.0 + 28.0) * 1e-6
+    assert there.links[0].access_s == pytest.approx(least_s)
+    # 64 frames of 1572 bytes are 99 symbols: 1389.6 us, with SIFS, block acknowledgement and access 1548.1.
+    full_bps = 64 * 12_000 / 1548.1e-6
+    assert there.links[0].rate_bps == pytest.approx(full_bps, rel=1e-3)
+    fleet, ends = Fleet.of(there), there.links[0].between
+    for n_bytes, expected_s in ((4, least_s), (4_000_000, 32e6 / full_bps)):
+        hosts_s = sum(there.devices[end].endpoint.seconds(n_bytes) for end in ends)
+        assert fleet.transfer_seconds(*ends, n_bytes) - hosts_s == pytest.approx(expected_s, rel=2e-3)
 
 
 def test_what_is_known_of_the_channel_is_what_the_scenario_says() -> None:
@@ -436,6 +476,22 @@ MISTAKES = {
     "HARQ of Wi-Fi": (
         ("radio: nr-n78", "radio: {use: wifi5, max_attempts: 2}"),
         ["air.yaml:10:", "'max_attempts' is HARQ's", "'arq_limit'"],
+    ),
+    "Wi-Fi's contention for NR": (
+        ("radio: nr-n78", "radio: {use: nr-n78, contention: {category: voice}}"),
+        ["air.yaml:10:", "'contention' says nothing to nr-n78"],
+    ),
+    "long aggregates of 802.11ac": (
+        ("radio: nr-n78", "radio: {use: wifi5, contention: {aggregation: {frames: 128}}}"),
+        ["air.yaml:10:", "aggregates of 128 frames", "802.11ac acknowledges 64 at once"],
+    ),
+    "windows the wrong way round": (
+        ("radio: nr-n78", "radio: {use: wifi6, contention: {cw_min: 63, cw_max: 31}}"),
+        ["air.yaml:10:", "windows of 63 to 31 slots", "expected"],
+    ),
+    "frames that are too long with their headers": (
+        ("radio: nr-n78", "radio: {use: wifi6, adaptation: {wifi: {frame_bytes: 11454}}}"),
+        ["air.yaml:10:", "frames of 11454 bytes; expected 1 to 11388"],
     ),
     "Wi-Fi's settings for NR": (
         ("radio: nr-n78", "radio: {use: nr-n78, adaptation: {wifi: {streams: 2}}}"),
