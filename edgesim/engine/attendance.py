@@ -13,18 +13,15 @@ from typing import Any, NamedTuple
 
 from edgesim.engine.causality import Effect
 from edgesim.engine.clock import Course
-from edgesim.engine.moves import Move
+from edgesim.engine.moves import Move, Told
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.verb import Verb
 from edgesim.errors import ContractError
 
-__all__ = ["AT_ONCE", "INSTANT", "Attendance", "Begun", "Call", "is_dropped", "unattended"]
+__all__ = ["INSTANT", "Attendance", "Begun", "Call", "is_dropped", "unattended"]
 
 INSTANT = -math.inf
 """End of a verb that takes no time: whether it was waited for, the clock does not tell."""
-
-AT_ONCE = (0,)
-"""What is iterated over by a verb with nothing to wait for, whose zero is filtered out."""
 
 
 class Call(NamedTuple):
@@ -76,6 +73,8 @@ class Begun:
     @property
     def is_attended(self) -> bool:
         """Whether it is, or was, waited for."""
+        if isinstance(self.verb, Told):
+            return self.verb.is_attended
         return self._is_attended if self.until_s is None else not self.verb.__length_hint__()
 
     def has_ended(self, now_s: float) -> bool:
@@ -109,12 +108,15 @@ class Attendance:
     def note(self, call: Call, verb: Verb) -> Verb:
         """Have a verb looked after; what is to be waited for in its place."""
         self.check()
-        if verb.__class__ is tuple:
-            begun = Begun(call, iter(verb or AT_ONCE), INSTANT)
-            self._begun.append(begun)
-            return begun.verb if verb else filter(None, begun.verb)
-        begun = Begun(call)
-        begun.verb = _attended(begun, verb)
+        begun = Begun(call, until_s=INSTANT)
+        if not verb:
+            begun.verb = Told()
+            begun.verb.is_attended = False
+        elif verb.__class__ is tuple:
+            begun.verb = iter(verb)
+        else:
+            begun.until_s = None
+            begun.verb = _attended(begun, verb)
         self._begun.append(begun)
         return begun.verb  # type: ignore[no-any-return]
 

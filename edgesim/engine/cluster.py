@@ -18,11 +18,11 @@ from functools import partial
 from typing import NoReturn, get_args
 
 from edgesim.engine.answers import ALL, Answering, meet
-from edgesim.engine.attendance import AT_ONCE, INSTANT, Call
+from edgesim.engine.attendance import INSTANT, Call
 from edgesim.engine.causality import Datum
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
-from edgesim.engine.compute import Host, Pricing
+from edgesim.engine.compute import Host, Price, Pricing
 from edgesim.engine.delivery import Delivery
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
@@ -160,34 +160,33 @@ class Cluster:
             the station is kept for it, and the request's next ``compute`` must ask for just that. Where
             passes share the device there is nothing to keep, and it is asked for as any other.
         """
-        host = self.hosts[device]
-        if host.shared is not None:
-            return self._compute_shared(request, host, part, token, keep)
-        if device not in request.held:
-            admitted = self._reservations.admit(request, (device,))
-            if admitted is not DONE:
-                once = self._compute_once(admitted, request, device, part, token, keep)
-                return self.ledger.waited(request, Call("compute", (device, part, token), request.id), once)
         if request.kept is not None:
             return self._compute_kept(request, device, part, token)
-        try:
-            price = host.prices[part]
-        except KeyError:
-            price = self._pricing.of(host, part)
         now_s = self._clock._now
-        move = None
-        if now_s == request.until_s:  # the verb before has just ended
-            if token is request.in_hand:
-                move = request.move.after.get(price)
+        before = request.in_hand
+        try:
+            if token is before:
+                move = request.move.after[device]
+            elif token.index == before.index + 1 and token.n_new == 1 and token.n_context:  # type: ignore[union-attr]
+                move = request.move.opens[device]
             else:
-                move = self.ledger.opening(request, price, token)
-        if move is None:
-            move = self.ledger.compute(request, (device,), part, token, price)
+                return self._compute_otherwise(request, device, part, token, keep)
+        except (KeyError, AttributeError):  # not known, or no pass has been opened yet
+            return self._compute_otherwise(request, device, part, token, keep)
+        if (
+            now_s != request.until_s
+            or move.part is not part
+            or not (move.is_held or device in request.held)
+            or (request.exits and token is not before)
+        ):
+            return self._compute_otherwise(request, device, part, token, keep)
+        request.in_hand = token
+        host, price = move.host, move.price
+        # What _book does, written out: this verb and `send` are what a simulation consists of.
         try:
             service_s = price.decode_s[token.n_context] if token.n_new == 1 else price.of(token)
         except IndexError:
             service_s = price.of(token)
-        # Station.book, written out: this verb and `send` are what a simulation consists of.
         free_at_s = host.free_at_s
         started_at_s = now_s if now_s > free_at_s else free_at_s
         host.free_at_s = ended_at_s = started_at_s + service_s
@@ -199,9 +198,7 @@ class Cluster:
                 )
             )
         if keep is not None:
-            self._keep(request, host, keep, ended_at_s, move)
-        if request.under_way is not None:
-            return self.ledger.began(request, move, (ended_at_s,))
+            move = self._keep(request, host, keep, ended_at_s, move)
         request.move = move
         request.until_s = ended_at_s if ended_at_s > now_s else INSTANT
         request.begun = verb = iter((ended_at_s,))
@@ -234,19 +231,16 @@ class Cluster:
             blocks), or several of them. If not given: what the sender has and the size has room for, hidden
             states from 4 bits per value on. The sender must have what is named.
         """
-        if source == target:
-            return self._at_once(request, Call("send", (source, target, size_bytes)))
-        host = self.hosts[source]
-        try:
-            hop = host.direct[target]
-        except KeyError:
-            hop = self._transport.direct(source, target)
-        if hop is None or request is None:
-            return self._send_far(request, source, target, size_bytes, token, carries)
         now_s = self._clock._now
-        move = request.move.after.get(hop) if now_s == request.until_s else None
-        if move is None or size_bytes != move.size_bytes or carries is not None:
-            move = self.ledger.send(request, source, target, size_bytes, _data(carries), hop)
+        if request is None or now_s != request.until_s:
+            return self._send_otherwise(request, source, target, size_bytes, token, carries)
+        try:
+            move = request.move.sends[target]
+        except KeyError:  # not known
+            return self._send_otherwise(request, source, target, size_bytes, token, carries)
+        if size_bytes != move.size_bytes or move.device != source or carries is not None:
+            return self._send_otherwise(request, source, target, size_bytes, token, carries)
+        hop = move.hop
         if hop.s_per_byte is None:
             started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
         else:  # Hop.send, written out
@@ -261,8 +255,6 @@ class Cluster:
             self._add(
                 pack_span(request.id, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s, 1.0)
             )
-        if request.under_way is not None:
-            return self.ledger.began(request, move, (arrived_at_s,))
         request.move = move
         request.until_s = arrived_at_s if arrived_at_s > now_s else INSTANT
         request.begun = verb = iter((arrived_at_s,))
@@ -292,11 +284,12 @@ class Cluster:
             if token.is_last:
                 return self.ledger.waited(request, Call("emit", (device, token), request.id), delivery)
             Life(self._clock, delivery, on_error=partial(self._delivery.lost, request, attempt))
-        if request.told.__length_hint__():
-            return self.ledger.at_once(request, token)
-        request.told = verb = iter(AT_ONCE)  # Ledger.at_once, written out
-        request.told_call = token
-        return filter(None, verb)
+        told = request.told
+        if told.is_attended:  # Ledger.at_once, written out
+            told.is_attended = False
+            told.call = token
+            return told
+        return self.ledger.at_once(request, token)
 
     def together(self, *verbs: Verb) -> Verb:
         """Wait for several verbs, all of them begun now; returns their values in order.
@@ -517,12 +510,6 @@ class Cluster:
         yield from admitted
         yield from self.compute_together(request, members, token, summing)
 
-    def _at_once(self, request: LiveRequest | None, call: Call) -> Verb:
-        """A verb with nothing to wait for, which is to be waited for all the same."""
-        if request is None:
-            return self.ledger.attendance.note(call, DONE)
-        return self.ledger.at_once(request, call._replace(request=request.id))
-
     def _message(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Verb:
         """A message, booked whatever it carries; -1 stands for no request and no token."""
         host = self.hosts[source]
@@ -537,7 +524,7 @@ class Cluster:
             )
         return (arrived_at_s,)
 
-    def _send_far(
+    def _send_otherwise(
         self,
         request: LiveRequest | None,
         source: str,
@@ -546,14 +533,60 @@ class Cluster:
         token: Token | None,
         carries: Datum | Iterable[Datum] | None,
     ) -> Verb:
-        """A message that takes more than one hop, that can be lost, or that is nobody's."""
+        """A message that is nobody's, not known to the ledger, takes several hops, or can be lost."""
+        if source == target:
+            call = Call("send", (source, target, size_bytes), None if request is None else request.id)
+            return (
+                self.ledger.attendance.note(call, DONE)
+                if request is None
+                else self.ledger.at_once(request, call)
+            )
         if request is None:
             sending = self._message(-1, source, target, size_bytes, -1)
             return self.ledger.attendance.note(Call("send", (source, target, size_bytes)), sending)
+        move = self.ledger.send(request, source, target, size_bytes, _data(carries))
         index = request.token if token is None else token.index
-        move = self.ledger.send(request, source, target, size_bytes, _data(carries), (source, target))
-        sending = self._transport.message(request.id, source, target, size_bytes, index)
+        sending = self._message(request.id, source, target, size_bytes, index)
+        if move.hop is None and self.hosts[source].direct[target] is not None:
+            move.hop = self.hosts[source].direct[target]
+            self.ledger.hasten(move, target)
         return self.ledger.began(request, move, sending)
+
+    def _compute_otherwise(
+        self,
+        request: LiveRequest,
+        device: str,
+        part: Slice,
+        token: Token,
+        keep: tuple[Slice, Token] | None,
+    ) -> Verb:
+        """A pass that is not known to the ledger, that was kept or waits for memory, or on a shared device."""
+        host = self.hosts[device]
+        if host.shared is not None:
+            return self._compute_shared(request, host, part, token, keep)
+        if device not in request.held:
+            admitted = self._reservations.admit(request, (device,))
+            if admitted is not DONE:
+                once = self._compute_once(admitted, request, device, part, token, keep)
+                return self.ledger.waited(request, Call("compute", (device, part, token), request.id), once)
+        price = host.prices.get(part) or self._pricing.of(host, part)
+        move = self.ledger.compute(request, (device,), part, token, part)
+        if move.price is None:
+            move.part, move.host, move.price = part, host, price
+            self.ledger.hasten(move, device)
+        ended_at_s = self._book(host, price, request, token)
+        if keep is not None:
+            move = self._keep(request, host, keep, ended_at_s, move)
+        return self.ledger.began(request, move, (ended_at_s,))
+
+    def _book(self, host: Host, price: Price, request: LiveRequest, token: Token) -> float:
+        """Book a pass on a device of its own, first come first served; when it ends [s]."""
+        now_s = self._clock._now
+        started_at_s, ended_at_s = host.book(now_s, price.of(token))
+        self._recording.span(
+            request.id, token.index, price.code, now_s, started_at_s, ended_at_s, n_tokens=token.n_new
+        )
+        return ended_at_s
 
     def _compute_shared(
         self,
@@ -566,25 +599,34 @@ class Cluster:
         """A pass on a device that several passes share, or that may fail."""
         self._sharing.demand_up(request, host, token)
         device = host.device.id
-        price = host.prices.get(part) or self._pricing.of(host, part)
-        move = self.ledger.compute(request, (device,), part, token, price)
+        if part not in host.prices:
+            self._pricing.of(host, part)
+        move = self.ledger.compute(request, (device,), part, token, part)
         if keep is not None:
-            self.ledger.check_keep(request, move, device, *keep)
+            self.ledger.keep(request, move, device, *keep)
         return self.ledger.began(request, move, self._sharing.compute(request, host, part, token, keep))
 
     def _keep(
         self, request: LiveRequest, host: Host, keep: tuple[Slice, Token], from_s: float, move: Move
-    ) -> None:
+    ) -> Move:
         part, token = keep
-        self.ledger.check_keep(request, move, host.device.id, part, token)
-        price = host.prices.get(part) or self._pricing.of(host, part)
-        service_s = price.of(token)
+        kept = move.kept if token is request.in_hand else move.kept_next
+        if kept is None or kept.part is not part:
+            kept = self.ledger.keep(request, move, host.device.id, part, token)
+            kept.part = part
+            kept.price = host.prices.get(part) or self._pricing.of(host, part)
+        price = kept.price
+        try:
+            service_s = price.decode_s[token.n_context] if token.n_new == 1 else price.of(token)
+        except IndexError:
+            service_s = price.of(token)
         host.free_at_s = until_s = from_s + service_s
         host.busy_s += service_s
         request.kept = (host.device.id, part, token, until_s)
         if self._add is not None:
             row = (request.id, token.index, price.code, token.n_new, 0)
             self._add(pack_span(*row, from_s, from_s, until_s, 1.0))
+        return kept
 
     def _compute_kept(self, request: LiveRequest, device: str, part: Slice, token: Token) -> Verb:
         assert request.kept is not None
@@ -593,10 +635,18 @@ class Cluster:
             raise ContractError(
                 f"compute: request {request.id} kept {kept_device!r} for {kept_part} and asks for else"
             )
-        price = self.hosts[device].prices[part]
-        move = self.ledger.compute(request, (device,), part, token, price)
         request.kept = None
-        return self.ledger.began(request, move, (until_s,))
+        move, now_s = request.move.then, self._clock._now
+        if move is None or now_s != request.until_s or until_s <= now_s:
+            before = request.move
+            move = self.ledger.compute(request, (device,), part, token, part)
+            self.ledger.then(request, before, move)
+            return self.ledger.began(request, move, (until_s,))
+        request.in_hand = token
+        request.move = move
+        request.until_s = until_s
+        request.begun = verb = iter((until_s,))
+        return verb
 
     def _compute_once(
         self,

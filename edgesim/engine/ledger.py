@@ -2,8 +2,7 @@
 
 Where a request's data lie is one of few values (:mod:`edgesim.engine.whereabouts`), the same for every token of
 a steady decode. A verb leads from one to the next; each such move is examined once
-(:mod:`edgesim.engine.causality`) and remembered, so that the verbs of the fast path find it by the price or the
-hop that they look up anyway. A remembered move takes the verb before it to have ended, which the clock tells.
+(:mod:`edgesim.engine.causality`) and remembered, with what it is booked with. A remembered move takes the verb before it to have ended, which the clock tells.
 Where verbs overlap, those under way are kept one by one until all have ended.
 """
 
@@ -12,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import NoReturn
 
-from edgesim.engine.attendance import AT_ONCE, INSTANT, Attendance, Begun, Call, is_dropped, unattended
+from edgesim.engine.attendance import INSTANT, Attendance, Begun, Call, is_dropped, unattended
 from edgesim.engine.causality import Breach, Causality, Datum, Effect
 from edgesim.engine.clock import Clock, Course
-from edgesim.engine.moves import ATTENDED, UNBEGUN, Move
+from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.verb import DeviceDown, Verb
 from edgesim.engine.whereabouts import Ids, Whereabouts
@@ -51,15 +50,6 @@ class Ledger:
 
     # --- passes and sums --------------------------------------------------------------------------
 
-    def opening(self, request: LiveRequest, key: Hashable, token: Token) -> Move | None:
-        """The remembered move that opens a pass of the next token; None if there is none."""
-        if not _follows(request, token):
-            return None
-        move = request.move.opens.get(key if token.n_new == 1 else (key, "long"))
-        if move is not None:
-            request.in_hand = token
-        return move
-
     def compute(
         self,
         request: LiveRequest,
@@ -76,12 +66,17 @@ class Ledger:
         members
             The device, or the group's.
         key
-            By which this pass is remembered: the price of the part on the device, or the group.
+            By which this pass is remembered: the part, or the group.
         """
         here = self._settled(request)
         if here is not None:
-            move = here.after.get(key) if token is request.in_hand else self.opening(request, key, token)
+            move = None
+            if token is request.in_hand:
+                move = here.known.get((members, key))
+            elif _follows(request, token):
+                move = here.known.get(("next", members, key, token.n_new > 1))
             if move is not None:
+                request.in_hand = token
                 return move
         arguments = (members[0] if len(members) == 1 else members, part, token)
         if _is_late(request, token):
@@ -103,39 +98,55 @@ class Ledger:
                 self._refuse(request, Call(name, arguments, request.id), still)
         effect = self._causality.pass_effect(meanwhile, members[0], part)._replace(devices=members)
         move = self._move(self._causality.apply(meanwhile, effect))
-        move = move.led_by(name, arguments, meanwhile, effect)
+        move = move.led_by(name, arguments, members[0], meanwhile, effect)
+        move.is_held = bool(meanwhile.at(members[0]).whole)
         if here is not None and is_plain:
             needs_prompt = part.embedding and (token.index == 0 or meanwhile.is_afresh)
             by_source = has_prompt and needs_prompt and not self._is_first(request, here)
             if is_open and not by_source:
-                here.after[key] = move
+                here.known[members, key] = move
+                move.place = here.after
             elif not by_source and _follows(request, token):
-                here.opens[key if token.n_new == 1 else (key, "long")] = move
+                here.known["next", members, key, token.n_new > 1] = move
+                move.place = here.opens if token.n_new == 1 else None
         request.in_hand = token
         if here is None:
             request.there = meanwhile
         return move
 
-    def check_keep(self, request: LiveRequest, move: Move, device: str, part: Slice, token: Token) -> None:
+    def hasten(self, move: Move, device: str) -> None:
+        """Let a verb book a move at once where it follows again, on a device or to it."""
+        if move.place is not None:
+            move.place[device] = move
+
+    def keep(self, request: LiveRequest, move: Move, device: str, part: Slice, token: Token) -> Move:
         """Examine work for which a station is kept: it begins as soon as the pass before it there ends."""
-        is_open = _is_in_hand(request, token)
-        key = (device, part, is_open)
-        if key in move.keeps:
-            return
-        there = move.there if is_open else self._opened(request, move.there, token)
+        there = move.there if _is_in_hand(request, token) else self._opened(request, move.there, token)
         try:
             self._check(there, (device,), part, token, has_prompt=device == request.source)
         except Breach as breach:
             self._refuse(request, Call("compute", (device, part, token), request.id), breach)
-        if device != request.source:
-            move.keeps.add(key)
+        kept = move.keeping()
+        is_open = token is request.in_hand
+        needs_prompt = part.embedding and (token.index == 0 or there.is_afresh)
+        if request.under_way is None and not needs_prompt and (is_open or _follows(request, token)):
+            if is_open:
+                move.kept = kept
+            else:
+                move.kept_next = kept
+        return kept
+
+    def then(self, request: LiveRequest, before: Move, move: Move) -> None:
+        """Remember the pass for which a station was kept."""
+        if request.under_way is None and before is not UNBEGUN and not move.meanwhile.is_long:
+            before.then = move
 
     def sum(self, request: LiveRequest, members: tuple[str, ...]) -> Move:
         """Examine a sum over a group, before its messages are sent."""
         here = self._settled(request)
         key = ("sum", members)
-        if here is not None and key in here.after:
-            return here.after[key]
+        if here is not None and key in here.known:
+            return here.known[key]
         there = request.there if here is None else here.there
         try:
             self._causality.check_sum(there, members)
@@ -143,9 +154,9 @@ class Ledger:
             self._refuse(request, Call("all_reduce", (members,), request.id), breach)
         effect = Effect(members)
         move = self._move(self._causality.apply(there, effect))
-        move = move.led_by("all_reduce", (members,), there, effect)
+        move = move.led_by("all_reduce", (members,), "", there, effect)
         if here is not None:
-            here.after[key] = move
+            here.known[key] = move
         return move
 
     def leave(self, request: LiveRequest, token: Token, block: int) -> None:
@@ -169,15 +180,8 @@ class Ledger:
         target: str,
         size_bytes: float,
         carries: Iterable[Datum] | None,
-        key: Hashable,
     ) -> Move:
-        """Work out what a message carries, before it is booked.
-
-        Parameters
-        ----------
-        key
-            By which it is remembered: its hop, or its ends.
-        """
+        """Work out what a message carries, before it is booked."""
         here = self._settled(request)
         in_hand = request.in_hand
         if in_hand is None:
@@ -185,7 +189,7 @@ class Ledger:
         else:
             own_bytes = in_hand.n_new * self._state_bytes
         if here is not None and carries is None:
-            move = here.after.get(key)
+            move = here.known.get((source, target))
             if move is not None and (
                 size_bytes == move.size_bytes or (move.size_bytes < 0 and size_bytes == own_bytes)
             ):
@@ -210,7 +214,8 @@ class Ledger:
         if target == request.source:
             contents = contents._replace(has_prompt=False)  # it has that anyway
         effect = Effect((target,), contents=contents)
-        move = self._move(self._causality.apply(there, effect)).led_by("send", arguments, there, effect)
+        move = self._move(self._causality.apply(there, effect))
+        move = move.led_by("send", arguments, source, there, effect)
         if here is None:
             request.there = there
         elif carries is None and there is here.there:
@@ -224,7 +229,8 @@ class Ledger:
                 if size_bytes == request.token_bytes and contents.ids and not contents.has_prompt:
                     by_size, move.size_bytes = True, size_bytes
             if by_size:
-                here.after[key] = move
+                here.known[source, target] = move
+                move.place = here.sends
         return move
 
     def emit(self, request: LiveRequest, device: str, token: Token) -> None:
@@ -274,21 +280,22 @@ class Ledger:
         if not verb:
             return self.at_once(request, call)
         here = self._settled(request) or self._move(request.there)
-        return self.began(request, here.led_by(call.verb, call.arguments, here.there, None), verb)
+        return self.began(request, here.led_by(call.verb, call.arguments, "", here.there, None), verb)
 
     def at_once(self, request: LiveRequest, call: Token | Call) -> Verb:
         """Keep a verb that has nothing to wait for; what is to be waited for in its place."""
-        if request.told.__length_hint__():
+        if not request.told.is_attended:
             self._note_told(request)
-        request.told = iterator = iter(AT_ONCE)
-        request.told_call = call
-        return filter(None, iterator)
+            request.told = Told()
+        request.told.is_attended = False
+        request.told.call = call
+        return request.told  # type: ignore[return-value]
 
     # --- a request's life -------------------------------------------------------------------------
 
     def end(self, request: LiveRequest) -> None:
         """Raise ContractError if a verb of a request that has ended was never waited for."""
-        if request.told.__length_hint__():
+        if not request.told.is_attended:
             self._refuse_unattended(self._told(request))
         if request.under_way is None:
             if request.begun.__length_hint__():
@@ -351,7 +358,7 @@ class Ledger:
         assert request.in_hand is not None
         effect = self._causality.pass_effect(there, members[0], part)
         effect = effect._replace(devices=members, behind=request.in_hand.index - token.index)
-        return self._move(there).led_by(call.verb, call.arguments, there, effect)
+        return self._move(there).led_by(call.verb, call.arguments, "", there, effect)
 
     def _opened(self, request: LiveRequest, there: Whereabouts, token: Token) -> Whereabouts:
         """Where data lie as a pass is opened."""
@@ -408,7 +415,7 @@ class Ledger:
 
     def _is_first(self, request: LiveRequest, move: Move) -> bool:
         """Whether nothing has been done yet, so that what may follow is remembered for one source alone."""
-        return move.after is self._first[request.source].after
+        return move.known is self._first[request.source].known
 
     def _stand(self, request: LiveRequest, move: Move) -> None:
         """Let a request's next verb follow a move, with nothing under way."""
@@ -472,14 +479,14 @@ class Ledger:
         return value
 
     def _told(self, request: LiveRequest) -> Call:
-        call = request.told_call
+        call = request.told.call
         return call if isinstance(call, Call) else Call("emit", (call,), request.id)
 
     def _note_told(self, request: LiveRequest) -> None:
         """See to a verb with nothing to wait for that nobody has waited for yet."""
         here = self._settled(request)
         begun = Begun(self._told(request), request.told, INSTANT)
-        request.told = ATTENDED
+        request.told = Told()
         if begun.is_dropped():
             self._refuse_unattended(begun.call)
         self._overlap(request, request.there if here is None else here.there).append(begun)
@@ -523,8 +530,4 @@ def _follows(request: LiveRequest, token: Token) -> bool:
         return False
     if before is None:
         return token.index == 0 and token.n_context == 0
-    return (
-        token.index == before.index + 1
-        and token.n_new == 1
-        and token.n_context == before.n_context + before.n_new
-    )
+    return token.index == before.index + 1 and token.n_new == 1 and token.n_context > 0

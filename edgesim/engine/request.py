@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from edgesim.engine.moves import ATTENDED, UNBEGUN, Move
+from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
 from edgesim.engine.whereabouts import Whereabouts
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.requests import Request
 
 if TYPE_CHECKING:
-    from edgesim.engine.attendance import Begun, Call
+    from edgesim.engine.attendance import Begun
     from edgesim.engine.recovery import Recovery
     from edgesim.engine.shared import Pass
 
@@ -100,7 +100,6 @@ class LiveRequest:
         "token",
         "token_bytes",
         "told",
-        "told_call",
         "under_way",
         "until_s",
     )
@@ -147,8 +146,7 @@ class LiveRequest:
         self.begun: Iterator[Any] = ATTENDED  # what it returned
         self.until_s = math.inf  # when it ends
         self.in_hand: Token | None = None  # the newest pass that was begun
-        self.told: Iterator[Any] = ATTENDED  # what the latest verb with nothing to wait for returned
-        self.told_call: Token | Call | None = None  # the token that it emitted, or what it was
+        self.told = Told()  # what the latest verb with nothing to wait for returned
         self.under_way: list[Begun] | None = None  # verbs, where several are; None where `move` says it all
         self.there: Whereabouts = UNBEGUN.there  # where the data lie, while several verbs are under way
         self.home = -1  # newest token that has been delivered to the source
