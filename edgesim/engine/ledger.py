@@ -319,12 +319,8 @@ class Ledger:
             return
         here = self._settled(request)
         there = request.there if here is None else here.there
-        under_way = self._overlap(request, there)
-        had = dict(there.places).get(device)
-        for begun in under_way:
-            if begun.effect is not None and device in begun.effect.devices:
-                begun.effect = begun.move = None
-        if had is not None:
+        if device in dict(there.places):  # what is on its way there fails by itself, or arrives later
+            self._overlap(request, there)
             request.there = there.without(device)
             request.gone.add(device)
 
