@@ -15,17 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from edgesim.engine.answers import ALL, Answering, meet
+from edgesim.engine.attendance import INSTANT, Call
+from edgesim.engine.causality import Datum
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
-from edgesim.engine.compute import Host, Pricing
+from edgesim.engine.compute import Host, Price, Pricing
 from edgesim.engine.delivery import Delivery
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
 from edgesim.engine.groups import Groups
 from edgesim.engine.holdings import Holdings
+from edgesim.engine.ledger import Ledger
+from edgesim.engine.moves import Move
 from edgesim.engine.observation import Observation
 from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.recording import Recording
@@ -84,6 +88,7 @@ class Cluster:
         held = Holdings(world.model, holdings, shards)
         self._held = held
         self._pricing = Pricing(held, self._recording)
+        self.ledger = Ledger(clock, world.model, held.shards, world.prompt_bytes_per_token)
         self._reservations = Reservations(world, clock, self.hosts, held, self._recording)
         self.hops, self.memories = self._transport.hops, self._reservations.memories
         self._groups = Groups(world, self.hosts, held, self._transport.network, self.hops, self._recording)
@@ -107,6 +112,7 @@ class Cluster:
             self._transport,
             self._reservations,
             self._in_service.values,
+            self.ledger,
         )
         self._out = {id_: [h for h in self.hops.values() if h.sender == id_] for id_ in self.hosts}
         self._into = {id_: [h for h in self.hops.values() if h.peer == id_] for id_ in self.hosts}
@@ -154,25 +160,33 @@ class Cluster:
             the station is kept for it, and the request's next ``compute`` must ask for just that. Where
             passes share the device there is nothing to keep, and it is asked for as any other.
         """
-        host = self.hosts[device]
-        if host.shared is not None:
-            return self._sharing.compute(request, host, part, token, keep)
-        if device not in request.held:
-            admitted = self.admit(request, (device,))
-            if admitted is not DONE:
-                return self._compute_once(admitted, request, device, part, token, keep)
         if request.kept is not None:
             return self._compute_kept(request, device, part, token)
+        now_s = self._clock._now
+        before = request.in_hand
         try:
-            price = host.prices[part]
-        except KeyError:
-            price = self._pricing.of(host, part)
+            if token is before:
+                move = request.move.after[device]
+            elif token.index == before.index + 1 and token.n_new == 1 and token.n_context:  # type: ignore[union-attr]
+                move = request.move.opens[device]
+            else:
+                return self._compute_otherwise(request, device, part, token, keep)
+        except (KeyError, AttributeError):  # not known, or no pass has been opened yet
+            return self._compute_otherwise(request, device, part, token, keep)
+        if (
+            now_s != request.until_s
+            or move.part is not part
+            or not (move.is_held or device in request.held)
+            or (request.exits and token is not before)
+        ):
+            return self._compute_otherwise(request, device, part, token, keep)
+        request.in_hand = token
+        host, price = move.host, move.price
+        # What _book does, written out: this verb and `send` are what a simulation consists of.
         try:
             service_s = price.decode_s[token.n_context] if token.n_new == 1 else price.of(token)
         except IndexError:
             service_s = price.of(token)
-        # Station.book, written out: this verb and `send` are what a simulation consists of.
-        now_s = self._clock._now
         free_at_s = host.free_at_s
         started_at_s = now_s if now_s > free_at_s else free_at_s
         host.free_at_s = ended_at_s = started_at_s + service_s
@@ -184,8 +198,11 @@ class Cluster:
                 )
             )
         if keep is not None:
-            self._keep(request, host, keep, ended_at_s)
-        return (ended_at_s,)
+            move = self._keep(request, host, keep, ended_at_s, move)
+        request.move = move
+        request.until_s = ended_at_s if ended_at_s > now_s else INSTANT
+        request.begun = verb = iter((ended_at_s,))
+        return verb
 
     def send(
         self,
@@ -195,6 +212,7 @@ class Cluster:
         size_bytes: float,
         *,
         token: Token | None = None,
+        carries: Datum | Iterable[Datum] | None = None,
     ) -> Verb:
         """Carry a message from one device to another, store and forward over the cheapest route.
 
@@ -207,19 +225,22 @@ class Cluster:
             For whom; None for control traffic.
         token
             The pass it belongs to; the one in hand if not given.
+        carries
+            What of the request's data it carries, where its size does not say so: ``prompt``, ``ids``,
+            ``state`` (the hidden states of the pass in hand) or ``cache`` (the KV caches of the sender's
+            blocks), or several of them. If not given: what the sender has and the size has room for, hidden
+            states from 4 bits per value on. The sender must have what is named.
         """
-        if source == target:
-            return DONE
-        host = self.hosts[source]
-        try:
-            hop = host.direct[target]
-        except KeyError:
-            hop = self._transport.direct(source, target)
-        index = -1 if request is None else request.token if token is None else token.index
-        if hop is None:
-            owner = -1 if request is None else request.id
-            return self._transport.message(owner, source, target, size_bytes, index)
         now_s = self._clock._now
+        if request is None or now_s != request.until_s:
+            return self._send_otherwise(request, source, target, size_bytes, token, carries)
+        try:
+            move = request.move.sends[target]
+        except KeyError:  # not known
+            return self._send_otherwise(request, source, target, size_bytes, token, carries)
+        if size_bytes != move.size_bytes or move.device != source or carries is not None:
+            return self._send_otherwise(request, source, target, size_bytes, token, carries)
+        hop = move.hop
         if hop.s_per_byte is None:
             started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
         else:  # Hop.send, written out
@@ -230,11 +251,14 @@ class Cluster:
             hop.busy_s += service_s
             arrived_at_s = ended_at_s + hop.latency_s
         if self._add is not None:
-            owner = -1 if request is None else request.id
+            index = request.token if token is None else token.index
             self._add(
-                pack_span(owner, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s, 1.0)
+                pack_span(request.id, index, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s, 1.0)
             )
-        return (arrived_at_s,)
+        request.move = move
+        request.until_s = arrived_at_s if arrived_at_s > now_s else INSTANT
+        request.begun = verb = iter((arrived_at_s,))
+        return verb
 
     def emit(self, request: LiveRequest, device: str, token: Token) -> Verb:
         """Deliver a token to the request's source from the device that has made it.
@@ -242,17 +266,30 @@ class Cluster:
         Tokens stream: decoding goes on while one is on its way, so only the last is waited for. The
         instants of delivery are what time to first token and inter-token latency are made of.
         """
+        in_hand, lag = request.in_hand, request.move.tells.get(device)
+        if (
+            lag is None
+            or in_hand is None
+            or in_hand.index - token.index < lag
+            or self._clock._now != request.until_s
+        ):
+            self.ledger.emit(request, device, token)
         if device == request.source:
             self._delivery.deliver(request, token)
-            return DONE
-        sending = self.send(request, device, request.source, request.token_bytes, token=token)
-        request.n_under_way += 1
-        attempt = request.attempt
-        delivery = self._delivery.carry_home(request, sending, token, attempt)
-        if token.is_last:
-            return delivery
-        Life(self._clock, delivery, on_error=partial(self._delivery.lost, request, attempt))
-        return DONE
+        else:
+            sending = self._message(request.id, device, request.source, request.token_bytes, token.index)
+            request.n_under_way += 1
+            attempt = request.attempt
+            delivery = self._delivery.carry_home(request, sending, token, attempt)
+            if token.is_last:
+                return self.ledger.waited(request, Call("emit", (device, token), request.id), delivery)
+            Life(self._clock, delivery, on_error=partial(self._delivery.lost, request, attempt))
+        told = request.told
+        if told.is_attended:  # Ledger.at_once, written out
+            told.is_attended = False
+            told.call = token
+            return told
+        return self.ledger.at_once(request, token)
 
     def together(self, *verbs: Verb) -> Verb:
         """Wait for several verbs, all of them begun now; returns their values in order.
@@ -260,7 +297,7 @@ class Cluster:
         If one fails, what waits for all fails at once, and the request with it; the others, which have been
         booked, run on.
         """
-        return all_of(self._clock, verbs)
+        return self.ledger.attendance.note(Call("together", ("...",)), all_of(self._clock, verbs))
 
     def all_reduce(
         self, request: LiveRequest, group: Iterable[str], size_bytes: float, *, via: str = "ring"
@@ -275,14 +312,17 @@ class Cluster:
             ``ring``: reduce-scatter and all-gather around the group, 2(N-1) rounds of size/N each
             (Patarasuk and Yuan 2009). ``star``: all send to the first, which sends the sum back.
         """
-        token = request.token
+        token, members = request.token, tuple(group)
+        move = self.ledger.sum(request, members)
 
         def begin(messages: Messages) -> Verb:
-            return self.together(
-                *(self._transport.message(request.id, a, b, size, token) for a, b, size in messages)
+            return all_of(
+                self._clock,
+                [self._transport.message(request.id, a, b, size, token) for a, b, size in messages],
             )
 
-        return in_rounds(all_reduce_rounds(group, size_bytes, via), begin)
+        summing = in_rounds(all_reduce_rounds(members, size_bytes, via), begin)
+        return self.ledger.began(request, move, summing)
 
     def compute_together(
         self, request: LiveRequest, group: Iterable[str], token: Token, summing: Summing
@@ -306,12 +346,17 @@ class Cluster:
         members = tuple(group)
         missing = [device for device in members if device not in request.held]
         if missing:
-            admitted = self.admit(request, members)
+            admitted = self._reservations.admit(request, members)
             if admitted is not DONE:
-                return self._together_once(admitted, request, members, token, summing)
-        done = self._groups.of(members, summing).run(request, token, self._clock._now)
+                once = self._together_once(admitted, request, members, token, summing)
+                return self.ledger.waited(
+                    request, Call("compute_together", (members, token), request.id), once
+                )
+        team = self._groups.of(members, summing)
+        move = self.ledger.compute(request, members, team.part, token, team, "compute_together")
+        done = team.run(request, token, self._clock._now)
         self._note_errors(request, members, summing, token, done.errors)
-        return (done.ended_at_s,)
+        return self.ledger.began(request, move, (done.ended_at_s,))
 
     def check_group(self, group: Iterable[str], summing: Summing, *, max_new: int, max_context: int) -> None:
         """Raise InputError unless a group can :meth:`compute_together`, up to these lengths."""
@@ -323,13 +368,15 @@ class Cluster:
         What is reserved is the full length (prompt and output) for the blocks that the placement put on
         each device. With the scenario's ``reject`` policy, or where it can never fit, the request fails.
         """
-        return self._reservations.admit(request, devices)
+        asked = tuple(devices)
+        admitted = self._reservations.admit(request, asked)
+        return self.ledger.waited(request, Call("admit", (asked,), request.id), admitted)
 
     def sleep(self, seconds: float) -> Verb:
         """Let time pass."""
         if not seconds >= 0:
             raise ContractError(f"sleep: expected 0 seconds or more, got {seconds}")
-        return (self._clock._now + seconds,)
+        return self.ledger.attendance.note(Call("sleep", (seconds,)), (self._clock._now + seconds,))
 
     def observe(self) -> Observation:
         """What a scheduler could know now: queues, requests, memory, battery, and who is up."""
@@ -422,6 +469,7 @@ class Cluster:
         leaves = is_sure or block == self._world.exits.blocks[-1]
         if leaves:
             request.exits[token.index] = (block, told.is_correct)
+            self.ledger.leave(request, token, block)
         return leaves
 
     def fail(self, request: LiveRequest, reason: str) -> NoReturn:
@@ -462,16 +510,123 @@ class Cluster:
         yield from admitted
         yield from self.compute_together(request, members, token, summing)
 
-    def _keep(self, request: LiveRequest, host: Host, keep: tuple[Slice, Token], from_s: float) -> None:
-        part, token = keep
+    def _message(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Verb:
+        """A message, booked whatever it carries; -1 stands for no request and no token."""
+        host = self.hosts[source]
+        hop = host.direct[target] if target in host.direct else self._transport.direct(source, target)
+        if hop is None:
+            return self._transport.message(owner, source, target, size_bytes, token)
+        now_s = self._clock._now
+        started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
+        if self._add is not None:
+            self._add(
+                pack_span(owner, token, hop.code, 0, size_bytes, now_s, started_at_s, arrived_at_s, 1.0)
+            )
+        return (arrived_at_s,)
+
+    def _send_otherwise(
+        self,
+        request: LiveRequest | None,
+        source: str,
+        target: str,
+        size_bytes: float,
+        token: Token | None,
+        carries: Datum | Iterable[Datum] | None,
+    ) -> Verb:
+        """A message that is nobody's, not known to the ledger, takes several hops, or can be lost."""
+        if source == target:
+            call = Call("send", (source, target, size_bytes), None if request is None else request.id)
+            return (
+                self.ledger.attendance.note(call, DONE)
+                if request is None
+                else self.ledger.at_once(request, call)
+            )
+        if request is None:
+            sending = self._message(-1, source, target, size_bytes, -1)
+            return self.ledger.attendance.note(Call("send", (source, target, size_bytes)), sending)
+        move = self.ledger.send(request, source, target, size_bytes, _data(carries))
+        index = request.token if token is None else token.index
+        sending = self._message(request.id, source, target, size_bytes, index)
+        if move.hop is None and self.hosts[source].direct[target] is not None:
+            move.hop = self.hosts[source].direct[target]
+            self.ledger.hasten(move, target)
+        return self.ledger.began(request, move, sending)
+
+    def _compute_otherwise(
+        self,
+        request: LiveRequest,
+        device: str,
+        part: Slice,
+        token: Token,
+        keep: tuple[Slice, Token] | None,
+    ) -> Verb:
+        """A pass that is not known to the ledger, that was kept or waits for memory, or on a shared device."""
+        host = self.hosts[device]
+        if host.shared is not None:
+            return self._compute_shared(request, host, part, token, keep)
+        if device not in request.held:
+            admitted = self._reservations.admit(request, (device,))
+            if admitted is not DONE:
+                once = self._compute_once(admitted, request, device, part, token, keep)
+                return self.ledger.waited(request, Call("compute", (device, part, token), request.id), once)
         price = host.prices.get(part) or self._pricing.of(host, part)
-        service_s = price.of(token)
+        move = self.ledger.compute(request, (device,), part, token, part)
+        if move.price is None:
+            move.part, move.host, move.price = part, host, price
+            self.ledger.hasten(move, device)
+        ended_at_s = self._book(host, price, request, token)
+        if keep is not None:
+            move = self._keep(request, host, keep, ended_at_s, move)
+        return self.ledger.began(request, move, (ended_at_s,))
+
+    def _book(self, host: Host, price: Price, request: LiveRequest, token: Token) -> float:
+        """Book a pass on a device of its own, first come first served; when it ends [s]."""
+        now_s = self._clock._now
+        started_at_s, ended_at_s = host.book(now_s, price.of(token))
+        self._recording.span(
+            request.id, token.index, price.code, now_s, started_at_s, ended_at_s, n_tokens=token.n_new
+        )
+        return ended_at_s
+
+    def _compute_shared(
+        self,
+        request: LiveRequest,
+        host: Host,
+        part: Slice,
+        token: Token,
+        keep: tuple[Slice, Token] | None,
+    ) -> Verb:
+        """A pass on a device that several passes share, or that may fail."""
+        self._sharing.demand_up(request, host, token)
+        device = host.device.id
+        if part not in host.prices:
+            self._pricing.of(host, part)
+        move = self.ledger.compute(request, (device,), part, token, part)
+        if keep is not None:
+            self.ledger.keep(request, move, device, *keep)
+        return self.ledger.began(request, move, self._sharing.compute(request, host, part, token, keep))
+
+    def _keep(
+        self, request: LiveRequest, host: Host, keep: tuple[Slice, Token], from_s: float, move: Move
+    ) -> Move:
+        part, token = keep
+        kept = move.kept if token is request.in_hand else move.kept_next
+        if kept is None or kept.part is not part:
+            kept = self.ledger.keep(request, move, host.device.id, part, token)
+            kept.part = part
+            kept.price = host.prices.get(part) or self._pricing.of(host, part)
+        price = kept.price
+        try:
+            service_s = price.decode_s[token.n_context] if token.n_new == 1 else price.of(token)
+        except IndexError:
+            service_s = price.of(token)
         host.free_at_s = until_s = from_s + service_s
         host.busy_s += service_s
         request.kept = (host.device.id, part, token, until_s)
         if self._add is not None:
             row = (request.id, token.index, price.code, token.n_new, 0)
             self._add(pack_span(*row, from_s, from_s, until_s, 1.0))
+        return kept
 
     def _compute_kept(self, request: LiveRequest, device: str, part: Slice, token: Token) -> Verb:
         assert request.kept is not None
@@ -481,7 +636,17 @@ class Cluster:
                 f"compute: request {request.id} kept {kept_device!r} for {kept_part} and asks for else"
             )
         request.kept = None
-        return (until_s,)
+        move, now_s = request.move.then, self._clock._now
+        if move is None or now_s != request.until_s or until_s <= now_s:
+            before = request.move
+            move = self.ledger.compute(request, (device,), part, token, part)
+            self.ledger.then(request, before, move)
+            return self.ledger.began(request, move, (until_s,))
+        request.in_hand = token
+        request.move = move
+        request.until_s = until_s
+        request.begun = verb = iter((until_s,))
+        return verb
 
     def _compute_once(
         self,
@@ -516,9 +681,11 @@ class Cluster:
         request.token = request.n_under_way = 0
         request.awaited, request.awaiting, request.lost = [], {}, {}
         request.all_home = request.kept = request.kept_pass = None
+        request.forget()
 
     def end(self, request: LiveRequest) -> None:
         """Close a request whose strategy has come to its end."""
+        self.ledger.end(request)
         if request.n_emitted_tokens != request.n_output_tokens:
             raise ContractError(
                 f"serve: request {request.id} ended with {request.n_emitted_tokens} of its "
@@ -559,3 +726,16 @@ class Cluster:
 
     def _drawn_now_j(self, device: str) -> float:
         return self.drawn(device, self._clock._now).total_j
+
+
+def _data(carries: Datum | Iterable[Datum] | None) -> Iterable[Datum] | None:
+    """What a message is said to carry, checked."""
+    if carries is None:
+        return None
+    named: tuple[Datum, ...] = (carries,) if isinstance(carries, str) else tuple(carries)  # type: ignore[assignment]
+    unknown = [datum for datum in named if datum not in get_args(Datum)]
+    if unknown:
+        raise ContractError(
+            f"send: carries={unknown[0]!r} is not known; there are {', '.join(map(repr, get_args(Datum)))}"
+        )
+    return named

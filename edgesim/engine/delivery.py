@@ -30,6 +30,8 @@ class Delivery:
             if token.index in request.delivered:
                 return  # an earlier attempt has brought it
             request.delivered.add(token.index)
+        if token.index > request.home:
+            request.home = token.index
         now_s = self._clock._now
         if request.first_token_at_s is None:
             request.first_token_at_s = now_s

@@ -10,6 +10,7 @@ from simpy.events import URGENT
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.compute import Host
+from edgesim.engine.ledger import Ledger
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
@@ -48,6 +49,7 @@ class Downtime:
         transport: Transport,
         reservations: Reservations,
         in_flight: Callable[[], Iterable[LiveRequest]],
+        ledger: Ledger,
     ) -> None:
         self._clock = clock
         self._hosts = hosts
@@ -55,6 +57,7 @@ class Downtime:
         self._transport = transport
         self._reservations = reservations
         self._in_flight = in_flight
+        self._ledger = ledger
         self._devices = {} if world.faults is None else dict(world.faults.devices)
         self._links = {} if world.faults is None else dict(world.faults.links)
         self._absences = {} if world.faults is None else world.faults.absences
@@ -93,6 +96,8 @@ class Downtime:
         self._sharing.lose(host, error)
         self._transport.lose(device, error)
         self._reservations.lose(device, requests, error)
+        for request in requests:
+            self._ledger.lose(request, device)
         for request in requests:
             if request.source == device and request.interrupt is not None:
                 request.interrupt(error)

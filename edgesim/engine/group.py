@@ -138,6 +138,11 @@ class TensorGroup:
             power_w = device.power.tx_w + device.power.rx_w
             self._sum_codes.append(recording.code(Spot(SpanKind.ALL_REDUCE, device.id, power_w=power_w)))
 
+    @property
+    def part(self) -> Slice:
+        """Which blocks its members share, and the ends that its root holds."""
+        return self._part
+
     def check(self, *, max_new: int, max_context: int) -> None:
         """Raise InputError unless prompts and contexts up to these can be charged, and sums can be made."""
         for timing in self._timings:

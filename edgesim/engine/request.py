@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import simpy
 
+from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.whereabouts import Whereabouts
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.requests import Request
 
 if TYPE_CHECKING:
+    from edgesim.engine.attendance import Begun
     from edgesim.engine.recovery import Recovery
     from edgesim.engine.shared import Pass
 
@@ -65,17 +69,22 @@ class LiveRequest:
         "attempt",
         "awaited",
         "awaiting",
+        "begun",
         "delivered",
         "ended_at_s",
         "exits",
         "first_token_at_s",
+        "gone",
         "harms",
         "held",
+        "home",
         "id",
+        "in_hand",
         "interrupt",
         "kept",
         "kept_pass",
         "lost",
+        "move",
         "n_emitted_tokens",
         "n_output_tokens",
         "n_prompt_tokens",
@@ -87,8 +96,12 @@ class LiveRequest:
         "recovery",
         "sample",
         "source",
+        "there",
         "token",
         "token_bytes",
+        "told",
+        "under_way",
+        "until_s",
     )
 
     def __init__(self, asked: Request, model: Architecture, token_bytes: int) -> None:
@@ -125,6 +138,19 @@ class LiveRequest:
         self.n_under_way = 0  # tokens on their way to the source
         self.all_home: simpy.Event | None = None  # waited for where the last token has overtaken others
         self.kept: tuple[str, Slice, Token, float] | None = None  # work that keeps the station, until when
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin, or begin anew, with the prompt at the source and nothing done; the ledger keeps this."""
+        self.move: Move = UNBEGUN  # the latest verb, and where it leads
+        self.begun: Iterator[Any] = ATTENDED  # what it returned
+        self.until_s = math.inf  # when it ends
+        self.in_hand: Token | None = None  # the newest pass that was begun
+        self.told = Told()  # what the latest verb with nothing to wait for returned
+        self.under_way: list[Begun] | None = None  # verbs, where several are; None where `move` says it all
+        self.there: Whereabouts = UNBEGUN.there  # where the data lie, while several verbs are under way
+        self.home = -1  # newest token that has been delivered to the source
+        self.gone: set[str] = set()  # devices that have failed with data of this request
 
     def tokens(self) -> Iterator[Token]:
         """Yield the request's passes in order: the prefill, then one decode step per further token."""

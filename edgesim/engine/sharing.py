@@ -75,6 +75,14 @@ class Sharing:
     ) -> Verb:
         """Run a pass on a shared device, or one that may fail, once the request has room there."""
         device = host.device.id
+        admitted = DONE if device in request.held else self._reservations.admit(request, (device,))
+        if admitted is not DONE:
+            return self._ask_once(admitted, request, host, part, token, keep)
+        return self._ask(request, host, part, token, keep)
+
+    def demand_up(self, request: LiveRequest, host: Host, token: Token) -> None:
+        """Raise DeviceDown if a device is down, or has lost the cache that a pass needs."""
+        device = host.device.id
         host.demand_up()
         if device in request.lost:
             if token.n_context:
@@ -82,10 +90,6 @@ class Sharing:
             del request.lost[device]
             if request.recovery is not None:
                 request.recovery.forget(device)
-        admitted = DONE if device in request.held else self._reservations.admit(request, (device,))
-        if admitted is not DONE:
-            return self._ask_once(admitted, request, host, part, token, keep)
-        return self._ask(request, host, part, token, keep)
 
     def lose(self, host: Host, error: WorkLost) -> None:
         """Lose all that a device works on, and the messages that it handles."""

@@ -88,6 +88,7 @@ def simulate(
     ends_at_s = None if world.cooldown_s else world.horizon_s
     spans = SpanBuffer(lambda table: write("spans", table), ends_at_s) if keep_spans else None
     cluster = Cluster(world, clock, holdings, spans, getattr(placement, "shards", None))
+    cluster.ledger.attendance.strategy = type(serving).__name__
     requests = _Requests(world, cluster, clock, serving, placement, spans, write)
     Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
     controller = serving.control(cluster, placement)
@@ -265,6 +266,7 @@ class _Requests:
 
     def finish(self, ended_at_s: float) -> None:
         """Tell of the requests that ended last, and of those still in flight."""
+        self.cluster.ledger.close(self.in_flight.values())
         self._refuse_deadlock()
         if self.clock.is_left_with(*([] if self.watcher is None else [self.watcher])):
             for request in self.in_flight.values():

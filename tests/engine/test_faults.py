@@ -37,6 +37,7 @@ from edgesim.workload.lengths import Fixed, Uniform
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)
 WIRE = Link(between=("a-0", "b-0"), rate_bps=8e6, latency_s=0.5)
+FREE = Link(between=("a-0", "b-0"), rate_bps=math.inf)
 VIA = "a-0--b-0"
 AT_ONCE = Bursts(n_requests=2, period_s=1e6)
 DISCIPLINES = [ProcessorSharing(), StaticBatching(max_batch=2), ContinuousBatching(max_batch=2)]
@@ -141,24 +142,26 @@ def test_the_queue_of_a_device_that_dies_is_lost_too() -> None:
 def test_what_ends_at_the_very_instant_is_done(serving) -> None:
     def at_b(request, cluster):
         (token,) = request.tokens()
+        yield from cluster.send(request, "a-0", "b-0", request.prompt_bytes)
         yield from cluster.compute(request, "b-0", WHOLE, token)
         cluster.fail(request, "done")
 
     devices = pair(serving=serving)
-    assert ends(run(world(devices, faults=down((4.0, 5.0))), Serve(at_b)))[0][1] == "done"
+    assert ends(run(world(devices, [FREE], faults=down((4.0, 5.0))), Serve(at_b)))[0][1] == "done"
     just_before_s = float(np.nextafter(4.0, 0.0))
-    told = ends(run(world(devices, faults=down((just_before_s, 5.0))), Serve(at_b)))
+    told = ends(run(world(devices, [FREE], faults=down((just_before_s, 5.0))), Serve(at_b)))
     assert told == [("failed", "device down: b-0", just_before_s, 0)]
 
 
 def test_a_cache_on_a_device_that_was_down_is_lost_even_if_nothing_was_at_work_there() -> None:
     def pause(request, cluster):
         first, second = request.tokens()
+        yield from cluster.send(request, "a-0", "b-0", request.prompt_bytes)
         yield from cluster.compute(request, "b-0", WHOLE, first)
         yield from cluster.sleep(5.0)
         yield from cluster.compute(request, "b-0", WHOLE, second)
 
-    ran = run(world(pair(), output=Fixed(2), faults=down((5.0, 6.0))), Serve(pause))
+    ran = run(world(pair(), [FREE], output=Fixed(2), faults=down((5.0, 6.0))), Serve(pause))
     assert ends(ran) == [("failed", "device down: b-0 (its cache is lost)", 9.0, 0)]
     assert ran.cluster.memories["b-0"].used_bytes == ran.cluster.memories["b-0"].resident_bytes
 
@@ -166,6 +169,7 @@ def test_a_cache_on_a_device_that_was_down_is_lost_even_if_nothing_was_at_work_t
 def test_a_cache_may_be_made_anew() -> None:
     def again(request, cluster):
         first, second = request.tokens()
+        yield from cluster.send(request, "a-0", "b-0", request.prompt_bytes)
         yield from cluster.compute(request, "b-0", WHOLE, first)
         yield from cluster.emit(request, "b-0", first)
         yield from cluster.sleep(5.0)
@@ -173,10 +177,11 @@ def test_a_cache_may_be_made_anew() -> None:
             yield from cluster.compute(request, "b-0", WHOLE, second)
         except DeviceDown:
             whole = Token(1, 2, 0, second.activation_bytes, True)
+            yield from cluster.send(request, "a-0", "b-0", request.prompt_bytes + request.token_bytes)
             yield from cluster.compute(request, "b-0", WHOLE, whole)
         yield from cluster.emit(request, "b-0", second)
 
-    ran = run(world(pair(), [WIRE], output=Fixed(2), faults=down((5.0, 6.0))), Serve(again))
+    ran = run(world(pair(), [FREE], output=Fixed(2), faults=down((5.0, 6.0))), Serve(again))
     assert ends(ran)[0][:2] == ("completed", None)
     assert computed(ran) == [(0, 0.0, 4.0), (0, 9.0, 17.0)]
 
@@ -304,11 +309,12 @@ def local(request, cluster):
 
 def test_a_request_whose_source_dies_ends_at_once_wherever_it_is_served() -> None:
     def at_a(request, cluster):
+        yield from cluster.send(request, "b-0", "a-0", request.prompt_bytes)
         for token in request.tokens():
             yield from cluster.compute(request, "a-0", WHOLE, token)
             yield from cluster.emit(request, "a-0", token)
 
-    there = world(pair(), [WIRE], sources=("b-0",), output=Fixed(3), faults=down((5.0, 6.0)))
+    there = world(pair(), [FREE], sources=("b-0",), output=Fixed(3), faults=down((5.0, 6.0)))
     ran = run(replace(there, horizon_s=9.0), Serve(at_a))
     assert ends(ran) == [("failed", "device down: b-0", 5.0, 1)]
     assert computed(ran) == [(0, 0.0, 4.0), (0, 4.0, 8.0)]  # what a-0 had booked runs on

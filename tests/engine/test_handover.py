@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, run, world
+from miniature import N_BLOCKS, PerBlock, Serve, Steady, answered, device, run, world
 
 from edgesim.engine.faults import Retry
 from edgesim.engine.medium import Medium, RadioChannel
@@ -117,6 +117,7 @@ def test_an_answer_is_decoded_across_two_cells(street) -> None:
 def big_answer(request, cluster):
     """A message of 40 kB down, 4 s on the air, begun 2 s before the handover."""
     yield from cluster.sleep(change() - 2.0 - 0.001 - 4e-5)
+    answered(request, "user")
     yield from cluster.send(request, "server", "user", 4e4)
     for token in request.tokens():
         yield from cluster.emit(request, "user", token)
@@ -146,6 +147,7 @@ def test_a_message_on_the_air_is_kept_and_the_rest_goes_over_the_new_cell(
 
 def big_question(request, cluster):
     yield from cluster.sleep(change() - 2.0)
+    answered(request, "user")
     yield from cluster.send(request, "user", "server", 4e4)
     for token in request.tokens():
         yield from cluster.emit(request, "user", token)
@@ -174,6 +176,7 @@ def test_a_token_lost_at_a_handover_fails_the_request_or_has_it_served_again(str
     facts = {"rate_bps": 80.0, "output": Fixed(30), "prompt": Fixed(1)}
 
     def server_only(request, cluster):
+        answered(request, "server")
         for token in request.tokens():
             yield from cluster.compute(request, "server", WHOLE, token)
             yield from cluster.emit(request, "server", token)

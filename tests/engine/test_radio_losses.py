@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from airwaves import STATION, Carried, Channel, Interface, Message, carry, cell
-from miniature import Serve, run
+from miniature import Serve, answered, run
 from scipy import stats
 
 from edgesim.engine.faults import Retry
@@ -122,6 +122,7 @@ def test_a_token_that_is_lost_on_its_way_home_fails_its_request() -> None:
     there = cell({"a": Channel(1e6, (1.0,))}, output=TwoTokens())
 
     def serve(request, cluster):  # type: ignore[no-untyped-def]
+        answered(request, STATION)
         for token in request.tokens():
             yield from cluster.sleep(1.0)
             yield from cluster.emit(request, STATION, token)
@@ -220,6 +221,7 @@ def test_a_handover_takes_all_of_a_message_that_was_never_in_reach() -> None:
             cluster.hops[name, STATION].hand_over()
         first, second = waiting
         shares.extend([(yield first), (yield second)])
+        answered(request, "a")
         yield from cluster.emit(request, "a", next(request.tokens()))
 
     run(cell({"a": Unreachable(1e6), "b": Channel(1e6)}), Serve(serve))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from miniature import N_BLOCKS, PerBlock, Serve, Tables, device, model, run, world
+from miniature import N_BLOCKS, PerBlock, Serve, Tables, answered, device, model, run, world
 
 from edgesim.engine.simulation import simulate
 from edgesim.engine.world import Endpoint, Link, Power
@@ -166,6 +166,7 @@ def test_together_waits_for_the_slowest_and_returns_all_values() -> None:
 
     def serve(request, cluster):
         token = next(request.tokens())
+        answered(request, "a-0", "b-0")
         values = yield from cluster.together(
             cluster.sleep(2.0),
             cluster.all_reduce(request, ("a-0", "b-0"), 2000, via="star"),
@@ -188,6 +189,7 @@ def test_all_reduce_takes_the_time_of_its_rounds(via: str, seconds: float) -> No
     links = [Link(between=pair, rate_bps=8e6, latency_s=0.5) for pair in (ids[:2], ids[1:], ids[::2])]
 
     def serve(request, cluster):
+        answered(request, *ids)
         error = yield from cluster.all_reduce(request, ids, 3000, via=via)
         assert error == 0.0
         yield from cluster.emit(request, "a-0", next(request.tokens()))
@@ -198,6 +200,7 @@ def test_all_reduce_takes_the_time_of_its_rounds(via: str, seconds: float) -> No
 
 def test_a_lone_member_reduces_nothing() -> None:
     def serve(request, cluster):
+        answered(request, "a-0")
         yield from cluster.all_reduce(request, ("a-0",), 3000)
         yield from cluster.emit(request, "a-0", next(request.tokens()))
 
@@ -301,6 +304,7 @@ def test_admission_on_several_devices_is_all_or_nothing_and_nobody_starves() -> 
         yield from cluster.admit(request, wants[request.id])
         admitted.append((request.id, cluster.now_s))
         yield from cluster.sleep(stay_s[request.id])
+        answered(request, "a-0")
         yield from cluster.emit(request, "a-0", next(request.tokens()))
 
     room = model().weight_bytes(WHOLE) + 2 * model().kv_bytes_per_token(N_BLOCKS)
@@ -358,6 +362,7 @@ def test_without_a_horizon_the_run_ends_with_the_last_request_whatever_the_contr
 def test_a_token_that_arrives_after_its_request_has_failed_does_not_count() -> None:
     def serve(request, cluster):
         token = next(request.tokens())
+        yield from cluster.send(request, "a-0", "b-0", request.prompt_bytes)
         yield from cluster.compute(request, "b-0", WHOLE, token)
         yield from cluster.emit(request, "b-0", token)  # on its way for half a second
         yield from cluster.sleep(0.1)
@@ -447,6 +452,7 @@ def test_tokens_emitted_together_arrive_in_order_and_all_of_them(
     devices = [device("a-0"), device("s-0", None), device("b-0", endpoint=endpoint)]
 
     def serve(request, cluster):
+        answered(request, "b-0")
         tokens = list(request.tokens())
         yield from cluster.compute(request, "b-0", WHOLE, tokens[0])
         for token in tokens:
@@ -535,6 +541,7 @@ def test_one_request_asks_for_its_memory_once_however_often_it_waits() -> None:
 
     def serve(request, cluster):
         token = next(request.tokens())
+        answered(request, "a-0")  # two passes at once, whatever the second needs
         yield from cluster.together(
             cluster.compute(request, "a-0", half, token), cluster.compute(request, "a-0", rest, token)
         )

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pandas as pd
-from miniature import Serve, Tables, device, run, world
+from miniature import Serve, Tables, answered, device, run, world
 
 from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.request import Token
+from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.world import Link, Power, World
 from edgesim.radio.air_interface import Arq, Grant
 from edgesim.radio.fading import BlockFading, Fading
@@ -23,6 +22,7 @@ from edgesim.radio.mobility import Static
 from edgesim.radio.shannon import Shannon
 from edgesim.rng import link_key
 from edgesim.strategy import MessageLost
+from edgesim.workload.requests import Request
 
 BAND_HZ = 1e6
 NOISE_DBM = -174.0 + 60.0  # in that band
@@ -179,7 +179,8 @@ def carry(
             if message.at_s > cluster.now_s:
                 yield from cluster.sleep(message.at_s - cluster.now_s)
             token = Token(number, 1, 0, 0, False)
-            owner = request if in_order else SimpleNamespace(id=number + 1, token=0)
+            asked = Request(number + 1, message.source, 0, 0.0, 1, 1)
+            owner = request if in_order else LiveRequest(asked, there.model, 4)
             size_bytes = message.n_bits / 8
             try:
                 yield from cluster.send(owner, message.source, message.target, size_bytes, token=token)
@@ -188,6 +189,7 @@ def carry(
                 if not catches:
                     raise
 
+        answered(request, request.source)
         yield from cluster.together(*(send(i, message) for i, message in enumerate(messages)))
         yield from cluster.emit(request, request.source, next(request.tokens()))
 

@@ -18,7 +18,7 @@ from edgesim.workload.arrivals import Poisson
 TICK_S = 1e-7
 """Service times are whole numbers of ticks, as many as the tokens of a made-up pass."""
 
-ONE_BLOCK = Slice(0, 1)
+ONE_BLOCK = Slice(0, 1, embedding=True, head=True)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def independent_service_s(sample: int, stage: int) -> float:
 def farm(n_servers: int, rate_hz: float, service: object, n_requests: int, replication: int) -> World:
     """Servers of unit speed that all sources reach for nothing."""
     devices = [device(f"s-{i}", PerBlock(TICK_S)) for i in range(n_servers)]
-    links = [Link(between=("s-0", f"s-{i}"), rate_bps=1e30) for i in range(1, n_servers)]
+    links = [Link(between=("s-0", f"s-{i}"), rate_bps=math.inf) for i in range(1, n_servers)]
     return world(
         devices,
         links,
@@ -65,13 +65,15 @@ def least_work(request, cluster):
     state = cluster.observe()
     server = min(sorted(cluster.hosts), key=state.backlog_s)
     token = next(request.tokens())
+    yield from cluster.send(request, request.source, server, request.prompt_bytes)
     yield from cluster.compute(request, server, ONE_BLOCK, token)
-    yield from cluster.emit(request, request.source, token)
+    yield from cluster.emit(request, server, token)
 
 
 def tandem(request, cluster):
     """Visit every server in turn, with independent services."""
     for stage, server in enumerate(sorted(cluster.hosts)):
+        yield from cluster.send(request, request.source, server, request.prompt_bytes)
         n_ticks = math.ceil(independent_service_s(request.sample, stage) / TICK_S)
         yield from cluster.compute(request, server, ONE_BLOCK, Token(0, n_ticks, 0, 0, True))
     yield from cluster.emit(request, request.source, next(request.tokens()))

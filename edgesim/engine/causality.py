@@ -1,0 +1,267 @@
+"""Causality of data: what a pass, a sum and a token's delivery need where they begin, and what they leave.
+
+The law. The embedding needs the ids there, the prompt's or the last token's; later blocks need the token's
+hidden state after the block before; blocks that are held in shards need the sum of the shards' parts; all
+blocks need the keys and values of the earlier tokens, computed there, moved there or computed anew; a sum
+needs every member's part; a token leaves from where its id is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+
+from edgesim.engine.whereabouts import Contents, Ids, Place, Whereabouts, blocks_of, complete
+from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.sharding import TensorShard
+
+if TYPE_CHECKING:
+    from edgesim.engine.request import Token
+
+__all__ = ["Breach", "Causality", "Datum", "Effect"]
+
+Datum = Literal["prompt", "ids", "state", "cache"]
+"""What a message may carry: the prompt's ids, output tokens' ids, the hidden states of the pass in hand, the
+KV caches of the sender's blocks."""
+
+_LEAST_BITS = 4.0
+"""Bits per value below which a message is not taken for hidden states unless it says so: the fewest of the
+usual number formats (FP4, INT4)."""
+
+
+class Breach(Exception):  # noqa: N818  # a finding on its way to the ledger, which knows the request
+    """Something that was needed is not there; the message says what, and what to do."""
+
+    def __init__(self, device: str, why: str) -> None:
+        super().__init__(why)
+        self.device = device
+
+
+class Effect(NamedTuple):
+    """What a verb leaves when it ends."""
+
+    devices: tuple[str, ...] = ()
+    part: Slice | None = None
+    level: int = 0
+    contents: Contents | None = None
+    """Of a message; None of a pass or a sum."""
+    behind: int | None = None
+    """Of a pass that comes late: how many tokens before the one in hand it is of."""
+
+
+Sharers: TypeAlias = "Mapping[str, TensorShard]"
+
+
+class Causality:
+    """The law, for one model and the shards in which devices hold it."""
+
+    def __init__(self, model: Architecture, shards: Sharers, token_bytes: int) -> None:
+        self._n_blocks = model.n_blocks
+        self._shards = shards
+        self._model = model
+        self._token_bytes = token_bytes
+        self._state_bytes = model.activation_bytes(1)
+        self._least_bytes = self._state_bytes * min(1.0, _LEAST_BITS / (8.0 * model.dtype_bytes))
+        self._partial = {
+            device
+            for device, shard in shards.items()
+            if shard.n_heads < model.n_heads or shard.n_columns < model.mlp_size
+        }
+
+    # --- a pass -----------------------------------------------------------------------------------
+
+    def level(self, there: Whereabouts, device: str, part: Slice) -> int:
+        """Blocks that a token has passed after a part; a bare head takes the deepest hidden state there is."""
+        if part.head and part.n_blocks == 0 and not part.embedding and part.first == 0:
+            return max(0, there.at(device).levels.bit_length() - 1)
+        return part.last
+
+    def check_pass(
+        self, there: Whereabouts, device: str, part: Slice, token: Token, *, has_prompt: bool
+    ) -> None:
+        """Raise Breach unless what a part of the pass in hand needs is on a device.
+
+        Parameters
+        ----------
+        has_prompt
+            Whether the prompt is there whatever the whereabouts say: at the request's source.
+        """
+        place = there.at(device)
+        if part.embedding:
+            self._check_ids(there, device, token, has_prompt=has_prompt or place.has_prompt)
+        if not part.embedding or part.first:
+            self._check_state(there, device, part)
+        self._check_cache(there, device, blocks_of(part))
+
+    def _check_ids(self, there: Whereabouts, device: str, token: Token, *, has_prompt: bool) -> None:
+        if (token.index == 0 or there.is_afresh) and not has_prompt:
+            raise Breach(
+                device, "the embedding needs the prompt's ids there: send them from the source first"
+            )
+        if token.index > 0 and there.at(device).ids < Ids.BEFORE:
+            raise Breach(
+                device,
+                f"the embedding needs the id of token {token.index - 1} there: send it from where the head has "
+                "computed it first (request.token_bytes)",
+            )
+
+    def _check_state(self, there: Whereabouts, device: str, part: Slice) -> None:
+        place, needed = there.at(device), part.first
+        if part.n_blocks == 0 and part.head and part.first == 0:
+            needed = self.level(there, device, part)
+        if not place.levels >> needed & 1:
+            after = "the embedding" if needed == 0 else f"block {needed - 1}"
+            what = "the head needs" if part.n_blocks == 0 else f"block {needed} needs"
+            raise Breach(
+                device,
+                f"{what} the token's hidden state after {after} there: compute it there, or send it there "
+                "first (token.activation_bytes)",
+            )
+        if place.is_part:
+            raise Breach(
+                device,
+                "it has computed a shard's part, and what comes next needs the sum of all parts: all_reduce "
+                "first",
+            )
+
+    def _check_cache(self, there: Whereabouts, device: str, blocks: int) -> None:
+        missing = blocks & there.made & ~there.at(device).whole
+        if missing and not there.is_afresh and self._model.is_causal:
+            block = (missing & -missing).bit_length() - 1
+            raise Breach(
+                device,
+                f"block {block} needs the KV cache of all earlier tokens there, and not all of it was computed "
+                "there: move it (send(..., carries='cache')), or compute all tokens so far anew",
+            )
+
+    def pass_effect(self, there: Whereabouts, device: str, part: Slice) -> Effect:
+        """What a pass of a part leaves."""
+        return Effect((device,), part, self.level(there, device, part))
+
+    # --- groups -----------------------------------------------------------------------------------
+
+    def check_group(
+        self, there: Whereabouts, members: tuple[str, ...], part: Slice, token: Token, *, has_prompt: bool
+    ) -> None:
+        """Raise Breach unless a group can begin a pass together; ``has_prompt`` as above, of its root."""
+        self._check_shares(members)
+        self.check_pass(there, members[0], part, token, has_prompt=has_prompt)
+        for device in members[1:]:
+            self._check_cache(there, device, blocks_of(part))
+
+    def check_sum(self, there: Whereabouts, members: tuple[str, ...]) -> None:
+        """Raise Breach unless every member has its part of a sum."""
+        depths = [there.at(device).levels.bit_length() for device in members]
+        for device, depth in zip(members, depths, strict=True):
+            if depth == 0 or depth < max(depths):
+                raise Breach(
+                    device,
+                    f"a sum needs every member's part, and {device!r} has computed none: let it compute first",
+                )
+        self._check_shares(members)
+
+    def _check_shares(self, members: Collection[str]) -> None:
+        """Raise Breach where members of a group hold less than the whole of every block between them."""
+        sharers = [device for device in members if device in self._partial]
+        if not sharers:
+            return
+        heads = sum(self._shards[device].n_heads for device in sharers)
+        columns = sum(self._shards[device].n_columns for device in sharers)
+        if heads < self._model.n_heads or columns < self._model.mlp_size:
+            absent = sorted(self._partial.difference(members)) or sharers
+            raise Breach(
+                absent[0],
+                f"a sum needs all parts, and {', '.join(map(repr, members))} hold {heads} of "
+                f"{self._model.n_heads} heads and {columns} of {self._model.mlp_size} columns: let the others "
+                "take part",
+            )
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def contents(
+        self,
+        there: Whereabouts,
+        source: str,
+        size_bytes: float,
+        token: Token | None,
+        prompt_bytes: float,
+        *,
+        has_prompt: bool,
+        carries: Iterable[Datum] | None,
+    ) -> Contents:
+        """What a message carries: what it says, or else what the sender has and the size has room for.
+
+        Hidden states come first, in 4 bits per value or more; ids, the prompt and caches must fit into what
+        they leave, each by itself.
+
+        Raises
+        ------
+        Breach
+            If the sender has not got what the message says that it carries.
+        """
+        place = there.at(source)
+        has_prompt = has_prompt or place.has_prompt
+        n_new = token.n_new if token is not None else 0
+        cache, n_positions = complete(there, place), 0 if token is None else token.n_context + token.n_new
+        if carries is not None:
+            named = set(carries)
+            has = {"prompt": has_prompt, "ids": place.ids, "state": place.levels, "cache": cache}
+            for datum in get_args(Datum):
+                if datum in named and not has[datum]:
+                    raise Breach(source, f"the message is to carry {datum!r}, and the sender has none")
+        else:
+            left_bytes, named = size_bytes, set()
+            if place.levels and size_bytes >= self._least_bytes * n_new:
+                named.add("state")
+                left_bytes = max(0.0, size_bytes - self._state_bytes * n_new)
+            shard = self._shards.get(source, self._model)
+            cache_bytes = shard.kv_bytes_per_token(cache.bit_count()) * n_positions
+            fits = {"prompt": prompt_bytes, "ids": self._token_bytes, "cache": cache_bytes or float("inf")}
+            named |= {datum for datum, needed_bytes in fits.items() if left_bytes >= needed_bytes}
+        return Contents(
+            has_prompt="prompt" in named and has_prompt,
+            ids=place.ids if "ids" in named else Ids.NONE,
+            levels=place.levels if "state" in named else 0,
+            is_part=place.is_part and "state" in named,
+            whole=place.whole if "cache" in named else 0,
+            now=place.now if "cache" in named else 0,
+            cache=cache if "cache" in named else 0,
+        )
+
+    # --- what they leave --------------------------------------------------------------------------
+
+    def apply(
+        self, there: Whereabouts, effect: Effect, *, n_tokens_since: int = 0, is_late: bool = False
+    ) -> Whereabouts:
+        """What a verb leaves when it ends, possibly after another pass has been opened."""
+        if effect.contents is not None:
+            return there.arrived(effect.devices[0], _aged(effect.contents, n_tokens_since, is_late=is_late))
+        if effect.part is None:
+            return there if is_late else there.summed(effect.devices)
+        root, *others = effect.devices
+        if is_late or effect.behind is not None:
+            n_tokens_since += effect.behind or 0
+            answered = effect.part.head and effect.level == self._n_blocks
+            ids = Ids.NOW.after(n_tokens_since) if answered else Ids.NONE
+            for device in effect.devices:
+                there = there.passed_late(device, effect.part, ids if device == root else Ids.NONE)
+            return there
+        is_part = not others and root in self._partial
+        there = there.passed(root, effect.part, effect.level, self._n_blocks, is_part=is_part)
+        blocks = Slice(effect.part.first, effect.part.last)
+        for device in others:
+            there = there.passed(device, blocks, effect.level, self._n_blocks, is_part=False)
+        return there
+
+    @staticmethod
+    def lag(place: Place) -> int | None:
+        """How many tokens behind the one in hand the first is that may leave from a device; None for none."""
+        return None if place.ids == Ids.NONE else Ids.NOW - place.ids
+
+
+def _aged(contents: Contents, n_tokens: int, *, is_late: bool) -> Contents:
+    """What a message carries, as seen from a later pass: of one pass ago the caches are whole."""
+    if not is_late:
+        return contents
+    cache = contents.cache if n_tokens <= 1 else 0
+    return Contents(contents.has_prompt, contents.ids.after(n_tokens), whole=cache)
