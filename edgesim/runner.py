@@ -21,7 +21,7 @@ from threading import Thread
 from edgesim.engine.clock import Clock
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import via_of
+from edgesim.engine.link import kind_of, via_of
 from edgesim.engine.simulation import simulate
 from edgesim.engine.stages import check_stages
 from edgesim.engine.world import World
@@ -360,6 +360,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
                 "rate_bps": link.rate_bps if isinstance(link.rate_bps, int | float) else None,
                 "latency_s": link.latency_s,
                 "is_shared": link.radio is not None,
+                "kind": kind_of(link).value,
             }
             for link in world.links
         },

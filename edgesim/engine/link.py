@@ -12,9 +12,10 @@ from edgesim.engine.station import Station
 from edgesim.engine.world import Device, Link, RateAt
 from edgesim.errors import PlacementError
 from edgesim.radio.recorded import RecordedRate
+from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
 
-__all__ = ["Hop", "Network", "via_of"]
+__all__ = ["Hop", "Network", "kind_of", "via_of"]
 
 
 class Network:
@@ -164,3 +165,10 @@ class Hop(Station):
 def via_of(link: Link) -> str:
     """A link's name in the trace: its two ends, in alphabetical order."""
     return "--".join(sorted(link.between))
+
+
+def kind_of(link: Link) -> LinkKind:
+    """Over what a link carries its messages, as the trace tells it."""
+    if link.radio is not None:
+        return LinkKind.RADIO
+    return LinkKind.RECORDED if isinstance(link.rate_bps, RecordedRate) else LinkKind.WIRED
