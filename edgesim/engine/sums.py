@@ -94,12 +94,11 @@ class MessageSums:
         if n_values not in self._known:
             size_bytes = n_values * self._value_bytes
             told = self._wires.of(all_reduce_rounds(self._group, size_bytes, self._scheme))
-            by_member = (told.tx_s, told.rx_s, told.handling_s)
-            self._known[n_values] = Sum(
-                told.seconds,
-                *(tuple(each.get(device, 0.0) for device in self._group) for each in by_member),  # type: ignore[arg-type]
-                at_ends_s=told.at_ends_s,
+            tx_s, rx_s, handling_s = (
+                tuple(each.get(device, 0.0) for device in self._group)
+                for each in (told.tx_s, told.rx_s, told.handling_s)
             )
+            self._known[n_values] = Sum(told.seconds, tx_s, rx_s, handling_s, told.at_ends_s)
         return self._known[n_values]
 
 

@@ -100,7 +100,7 @@ class SpanBuffer:
 
     ``add(pack_span(...))`` records a span; its code comes from :meth:`code_of`; -1 stands for no request
     and no token. The instants may lie beyond the end of the run: what has not happened by then becomes
-    null, and its energy is charged only up to the end.
+    null, and its energy is charged only up to the end. What would only be asked for after it is left out.
 
     Parameters
     ----------
@@ -174,6 +174,9 @@ class SpanBuffer:
             self._rows += rows[held].tobytes()
             self._details += _renumbered(details, held).tobytes()
             details, rows = _renumbered(details, ~held), rows[~held]
+        is_asked = rows["asked_at_s"] <= self._horizon_s
+        if not is_asked.all():
+            details, rows = _renumbered(details, is_asked), rows[is_asked]
         if len(rows):
             self._write(self._table(rows, details))
         return held_ids
@@ -243,7 +246,7 @@ class SpanBuffer:
 
 def _renumbered(details: npt.NDArray[np.void], kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.void]:
     """Details of the rows that are kept, by these rows' new numbers."""
-    found = details[kept[details["row"]]].copy()
+    found: npt.NDArray[np.void] = details[kept[details["row"]]].copy()
     found["row"] = (np.cumsum(kept) - 1)[found["row"]]
     return found
 

@@ -10,7 +10,17 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
-__all__ = ["SCHEMA_VERSION", "TABLES", "Column", "LinkKind", "Outcome", "SpanKind", "arrow_schema"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "TABLES",
+    "Column",
+    "Discipline",
+    "LinkKind",
+    "Origin",
+    "Outcome",
+    "SpanKind",
+    "arrow_schema",
+]
 
 SCHEMA_VERSION = 3
 
@@ -32,6 +42,23 @@ class LinkKind(StrEnum):
     WIRED = "wired"
     RADIO = "radio"
     RECORDED = "recorded"
+
+
+class Origin(StrEnum):
+    """Where a device's compute times come from."""
+
+    MEASURED = "measured"
+    SCALED = "scaled"
+    ANALYTIC = "analytic"
+
+
+class Discipline(StrEnum):
+    """How a device serves several requests."""
+
+    FIFO = "fifo"
+    PROCESSOR_SHARING = "processor-sharing"
+    STATIC = "static"
+    CONTINUOUS = "continuous"
 
 
 class Outcome(StrEnum):
@@ -214,27 +241,41 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
         "devices": (
             Column("device", _NAME, "Its name."),
             Column("group", _NAME, "The scenario's entry that made it."),
-            Column("kind", _NAME, "Its kind in the catalogue."),
+            Column(
+                "kind", _NAME, "Its kind in the catalogue; null for one that has none, as a switch.", True
+            ),
             Column(
                 "origin",
                 _NAME,
                 "Where its compute times come from: measured, scaled or analytic; null for a switch.",
                 True,
+                among=Origin,
             ),
             Column(
                 "serving",
                 _NAME,
                 "How it serves several requests: fifo, processor-sharing, static or continuous.",
+                among=Discipline,
             ),
             Column("duration_s", pa.float64(), "Length of the run."),
+            Column("up_s", pa.float64(), "Time for which it was up."),
             Column("busy_s", pa.float64(), "Time its compute station worked."),
-            Column("energy_compute_j", pa.float64(), "Active energy of computing, above idle."),
+            Column("idle_w", pa.float64(), "Power it draws while it is up, its radio's included."),
+            Column("active_w", pa.float64(), "Power it draws above that while it computes."),
+            Column(
+                "messages_on_compute",
+                pa.bool_(),
+                "Whether messages are handled on its compute station, or on one of their own.",
+            ),
+            Column(
+                "energy_compute_j", pa.float64(), "Active energy of computing: `active_w` times `busy_s`."
+            ),
             Column("energy_tx_j", pa.float64(), "Active energy of sending, above idle."),
             Column("energy_rx_j", pa.float64(), "Active energy of receiving, above idle."),
             Column(
                 "energy_idle_j",
                 pa.float64(),
-                "Idle power, its radio's included, times the time that it was up.",
+                "`idle_w` times `up_s`.",
             ),
             Column("memory_bytes", pa.int64(), "Size of its memory."),
             Column("peak_memory_bytes", pa.int64(), "Most that weights, process and KV caches ever took."),

@@ -14,6 +14,7 @@ from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, model, run, wor
 
 from edgesim.engine.faults import Faults, Retry
 from edgesim.engine.fleet import Fleet
+from edgesim.engine.link import kind_of, via_of
 from edgesim.engine.medium import Medium, RadioChannel
 from edgesim.engine.serving import (
     ContinuousBatching,
@@ -459,9 +460,15 @@ def test_requests_tokens_work_and_memory_are_conserved_under_random_outages(
     # The laws of any trace, energy against spans and requests among them.
     path = tmp_path_factory.mktemp("trace")
     folder = TraceFolder(path)
-    wires = [link for link in there.links if link.radio is None]  # on the air messages may overlap
-    links = {"--".join(sorted(link.between)): {"latency_s": link.latency_s} for link in wires}
-    folder.write_run({"strategies": ["one"], "links": links})
+    links = {
+        via_of(link): {
+            "latency_s": link.latency_s,
+            "is_shared": link.radio is not None,  # on the air messages may overlap
+            "kind": kind_of(link),
+        }
+        for link in there.links
+    }
+    folder.write_run({"strategies": ["one"], "links": links, "may_fail": sorted(there.faults.devices)})
     from edgesim.engine.simulation import simulate
 
     simulate(there, strategy, placement, placement.holdings, folder.parts("one", 0).write)
