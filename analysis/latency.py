@@ -17,11 +17,23 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from edgesim.statistics.breakdown import breakdown
+from edgesim.statistics.breakdown import Activity, breakdown
 from edgesim.statistics.window import counted
 from edgesim.trace.reader import Trace
 
-COLOURS = ["#4477aa", "#66ccee", "#228833", "#ee6677", "#ccbb44", "#aa3377", "#bbbbbb"]  # Tol's bright scheme
+# Tol's bright scheme, with darker or lighter shades for what goes over links.
+COLOURS = {
+    Activity.COMPUTING: "#4477aa",
+    Activity.STRAGGLING: "#99bbdd",
+    Activity.AIR: "#66ccee",
+    Activity.WIRE: "#228833",
+    Activity.RECORDED: "#88cc88",
+    Activity.HANDLING: "#eedd88",
+    Activity.QUEUEING_FOR_COMPUTE: "#ee6677",
+    Activity.QUEUEING_FOR_NETWORK: "#ccbb44",
+    Activity.WAITING_FOR_MEMORY: "#aa3377",
+    Activity.OTHER: "#bbbbbb",
+}
 
 
 def lives(trace: Trace, strategy: str) -> tuple[np.ndarray, int, pd.DataFrame]:
@@ -59,7 +71,7 @@ def draw(trace: Trace) -> plt.Figure:
     left.legend(frameon=False, loc="best")
     table = pd.DataFrame(shares, index=labels)
     reached = np.zeros(len(table))
-    for activity, colour in zip(table.columns, COLOURS, strict=True):
+    for activity, colour in COLOURS.items():
         if table[activity].max() > 0.001:
             right.barh(labels, table[activity], left=reached, color=colour, label=activity, height=0.65)
             reached += table[activity].to_numpy()

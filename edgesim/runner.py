@@ -389,6 +389,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
             for station, band in world.bands.items()
         },
         "n_devices": len(world.devices),
+        "may_fail": _may_fail(world),
         "topology_file": _file_facts(scenario),
         "workload": world.workload.notes(Streams(scenario.seed, 0)),
         "machine": {
@@ -399,6 +400,12 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         "versions": _versions(),
         "git": _git_revision(),
     }
+
+
+def _may_fail(world: World) -> list[str]:
+    """Devices that may be down at some time: by schedule, at random, or when a battery is empty."""
+    failing = set() if world.faults is None else set(world.faults.devices)
+    return sorted(failing | {id_ for id_, device in world.devices.items() if device.battery is not None})
 
 
 def _file_facts(scenario: Scenario) -> dict[str, str] | None:

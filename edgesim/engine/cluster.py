@@ -719,6 +719,11 @@ class Cluster:
         uptime = self._downtime.uptime.get(device)
         return drawn(self.hosts[device], self._out[device], self._into[device], uptime, at_s)
 
+    def up_s(self, device: str, at_s: float) -> float:
+        """For how long a device has been up, up to an instant [s]."""
+        uptime = self._downtime.uptime.get(device)
+        return at_s if uptime is None else uptime.until(at_s)
+
     def n_failures(self, device: str) -> int:
         """How often a device has gone down."""
         uptime = self._downtime.uptime.get(device)

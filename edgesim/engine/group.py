@@ -24,8 +24,8 @@ from edgesim.model.architecture import Component, Slice
 from edgesim.model.profile import Timing
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.model.sharding import TensorShard
-from edgesim.trace.buffer import Spot
-from edgesim.trace.schema import SpanKind
+from edgesim.trace.buffer import Parts, Spot
+from edgesim.trace.schema import LinkKind, SpanKind
 
 __all__ = ["AllReduce", "Pass", "Sum", "TensorGroup"]
 
@@ -41,6 +41,9 @@ class Sum(NamedTuple):
         From when the last member is ready until all have the result.
     tx_s, rx_s, handling_s
         By member: time for which it sends, receives, and handles messages.
+    at_ends_s
+        Of `seconds`: time in which what all wait for was handled at its ends, or queued there. The rest it
+        was on the wires, or on the air.
     error
         Mean squared error over the variance of the sum; 0 where values arrive as they were sent.
     """
@@ -49,11 +52,17 @@ class Sum(NamedTuple):
     tx_s: tuple[float, ...]
     rx_s: tuple[float, ...]
     handling_s: tuple[float, ...]
+    at_ends_s: float = 0.0
     error: float = 0.0
 
 
 class AllReduce(Protocol):
     """How a group sums."""
+
+    @property
+    def link_kind(self) -> LinkKind:
+        """Over what."""
+        ...
 
     @property
     def is_constant(self) -> bool:
@@ -81,6 +90,8 @@ class Pass:
     """By member."""
     tx_s: tuple[float, ...]
     rx_s: tuple[float, ...]
+    parts: tuple[Parts, ...]
+    """By member: what it does when it does not compute."""
     errors: tuple[float, ...]
     """Of its sums, in order."""
 
@@ -136,7 +147,8 @@ class TensorGroup:
                 recording.code(Spot(SpanKind.COMPUTE, device.id, via=via, power_w=device.power.active_w))
             )
             power_w = device.power.tx_w + device.power.rx_w
-            self._sum_codes.append(recording.code(Spot(SpanKind.ALL_REDUCE, device.id, power_w=power_w)))
+            spot = Spot(SpanKind.ALL_REDUCE, device.id, power_w=power_w, link_kind=all_reduce.link_kind)
+            self._sum_codes.append(recording.code(spot))
 
     @property
     def part(self) -> Slice:
@@ -184,6 +196,7 @@ class TensorGroup:
                     _check_reach(at_s)
         compute_s = n_blocks * halves_s.sum(axis=1)
         compute_s[0] += before_s + after_s
+        parts = self._parts(compute_s, before_s + n_blocks * sum(slowest_s) + after_s, sums)
         for number, host in enumerate(self._hosts):
             if host.device.endpoint.on_compute:
                 compute_s[number] += sum(one.handling_s[number] for one in sums)
@@ -194,7 +207,34 @@ class TensorGroup:
             compute_s=tuple(compute_s.tolist()),
             tx_s=tuple(sum(one.tx_s[n] for one in sums) for n in members),
             rx_s=tuple(sum(one.rx_s[n] for one in sums) for n in members),
+            parts=parts,
             errors=tuple(one.error for one in sums),
+        )
+
+    def _parts(
+        self, compute_s: NDArray[np.float64], slowest_s: float, sums: Sequence[Sum]
+    ) -> tuple[Parts, ...]:
+        """What each member does when it does not compute.
+
+        Parameters
+        ----------
+        compute_s
+            By member, what it computes itself.
+        slowest_s
+            For how long anybody computes.
+        """
+        at_ends_s = sum(one.at_ends_s for one in sums)
+        carried_s = sum(one.seconds for one in sums) - at_ends_s
+        is_air = self._all_reduce.link_kind is LinkKind.RADIO
+        handling_s = at_ends_s + len(sums) * self._overhead_s
+        return tuple(
+            Parts(
+                straggler_s=max(0.0, slowest_s - own_s),
+                air_s=carried_s if is_air else 0.0,
+                wire_s=0.0 if is_air else carried_s,
+                handling_s=handling_s,
+            )
+            for own_s in compute_s.tolist()
         )
 
     def _spent_j(self, seconds: NDArray[np.float64]) -> list[float]:
@@ -269,6 +309,7 @@ class TensorGroup:
                 *times,
                 n_tokens=token.n_new,
                 share=shares[0],
+                parts=done.parts[number],
             )
             power = host.device.power
             power_w = power.tx_w + power.rx_w

@@ -28,12 +28,15 @@ class Rounds(NamedTuple):
         By device, time for which it sends and receives; switches on the way as well.
     handling_s
         By device, time for which it handles messages at either end.
+    at_ends_s
+        Of `seconds`: time that the last message of every round spends at its ends, handled or in line.
     """
 
     seconds: float
     tx_s: Mapping[str, float]
     rx_s: Mapping[str, float]
     handling_s: Mapping[str, float]
+    at_ends_s: float = 0.0
 
 
 class IdleRounds:
@@ -59,9 +62,11 @@ class IdleRounds:
         tx_s: dict[str, float] = defaultdict(float)
         rx_s: dict[str, float] = defaultdict(float)
         handling_s: dict[str, float] = defaultdict(float)
-        seconds = 0.0
+        seconds = at_ends_s = 0.0
         for messages in rounds:
-            seconds += self._round_s(messages)
+            round_s, ends_s = self._round_s(messages)
+            seconds += round_s
+            at_ends_s += ends_s
             for source, target, size_bytes in messages:
                 for end in (source, target):
                     handling_s[end] += self._devices[end].endpoint.seconds(size_bytes)
@@ -69,27 +74,32 @@ class IdleRounds:
                     service_s = size_bytes * self._s_per_byte(sender, peer)
                     tx_s[sender] += service_s
                     rx_s[peer] += service_s
-        return Rounds(seconds, tx_s, rx_s, handling_s)
+        return Rounds(seconds, tx_s, rx_s, handling_s, at_ends_s)
 
-    def _round_s(self, messages: Messages) -> float:
+    def _round_s(self, messages: Messages) -> tuple[float, float]:
+        """How long a round takes, and how much of it the message that arrives last is at its ends."""
         ways = [self._way(*message) for message in messages]
         free_at_s: dict[object, float] = defaultdict(float)
         arrivals = [(0.0, number, number, 0) for number in range(len(ways))]
         heapq.heapify(arrivals)
-        n_events, last_s = len(ways), 0.0
+        n_events, last_s, last = len(ways), 0.0, 0
+        at_ends_s = [0.0] * len(ways)
         while arrivals:
             at_s, _, number, stage = heapq.heappop(arrivals)
             if stage == len(ways[number]):
-                last_s = max(last_s, at_s)
+                if at_s > last_s:
+                    last_s, last = at_s, number
                 continue
             station, service_s, latency_s = ways[number][stage]
             free_at_s[station] = max(at_s, free_at_s[station]) + service_s
+            if isinstance(station, str):
+                at_ends_s[number] += free_at_s[station] - at_s
             heapq.heappush(arrivals, (free_at_s[station] + latency_s, n_events, number, stage + 1))
             n_events += 1
-        return last_s
+        return last_s, at_ends_s[last] if ways else 0.0
 
     def _way(self, source: str, target: str, size_bytes: float) -> list[tuple[object, float, float]]:
-        """Stations on the way: which, service, and latency behind it."""
+        """Stations on the way: a device's end or a hop's two; their service, and the latency behind."""
         ends = [(end, self._devices[end].endpoint.seconds(size_bytes), 0.0) for end in (source, target)]
         hops = [
             (ends_of_hop, size_bytes * self._s_per_byte(*ends_of_hop), self._hops[ends_of_hop].latency_s)

@@ -12,9 +12,10 @@ from edgesim.engine.station import Station
 from edgesim.engine.world import Device, Link, RateAt, Way
 from edgesim.errors import PlacementError
 from edgesim.radio.recorded import RecordedRate
+from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
 
-__all__ = ["Hop", "Network", "link_facts", "via_of"]
+__all__ = ["Hop", "Network", "kind_of", "link_facts", "via_of"]
 
 
 class Network:
@@ -179,12 +180,20 @@ def via_of(link: Link) -> str:
     return "--".join(sorted(link.between))
 
 
+def kind_of(link: Link) -> LinkKind:
+    """Over what a link carries its messages, as the trace tells it."""
+    if link.radio is not None:
+        return LinkKind.RADIO
+    return LinkKind.RECORDED if isinstance(link.rate_bps, RecordedRate) else LinkKind.WIRED
+
+
 def link_facts(links: Iterable[Link]) -> dict[str, dict[str, object]]:
     """What a trace's ``run.json`` says of links, by name; of one whose ways differ, of the way down, too."""
     facts: dict[str, dict[str, object]] = {}
     for link in links:
         up, down = map(link.way, link.between)
-        facts[via_of(link)] = {**_way_facts(up), "is_shared": link.radio is not None}
+        is_shared, kind = link.radio is not None, kind_of(link).value
+        facts[via_of(link)] = {**_way_facts(up), "is_shared": is_shared, "kind": kind}
         if down != up:
             facts[via_of(link)]["down"] = {"sender": link.between[1], **_way_facts(down)}
     return facts

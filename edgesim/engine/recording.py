@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgesim.trace.buffer import SpanBuffer, Spot, pack_span
+from edgesim.trace.buffer import Parts, SpanBuffer, Spot, pack_span
 
 __all__ = ["Recording"]
 
@@ -41,17 +41,20 @@ class Recording:
         share: float = 1.0,
         attempts: int = 1,
         error_variance: float | None = None,
+        parts: Parts | None = None,
     ) -> None:
-        """Record a span; request -1 is none, and so is token -1."""
+        """Record a span; request -1 is none, and so is token -1. Only a group's pass has parts."""
         if self._spans is None:
             return
         row = pack_span(
             request, token, code, n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s, share
         )
-        if attempts == 1 and error_variance is None:
-            self._spans.add(row)
-        else:
+        if parts is not None:
+            self._spans.add_detailed(row, parts=parts)
+        elif attempts != 1 or error_variance is not None:
             self._spans.add_detailed(row, error_variance=error_variance, attempts=attempts)
+        else:
+            self._spans.add(row)
 
     def hand_on(self, now_s: float) -> None:
         """Hand on what has been collected, if it is a part's worth."""

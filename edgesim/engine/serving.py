@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgesim.engine.verb import RequestFailed
+from edgesim.trace.schema import Discipline
 
 __all__ = [
     "ContinuousBatching",
@@ -119,12 +120,12 @@ class ContinuousBatching(Limits):
 Serving = FirstComeFirstServed | ProcessorSharing | StaticBatching | ContinuousBatching
 
 
-def serving_name(serving: Serving | None) -> str:
+def serving_name(serving: Serving | None) -> Discipline:
     """The discipline's name in the trace."""
-    names: dict[type, str] = {
-        FirstComeFirstServed: "fifo",
-        ProcessorSharing: "processor-sharing",
-        StaticBatching: "static",
-        ContinuousBatching: "continuous",
+    names: dict[type, Discipline] = {
+        FirstComeFirstServed: Discipline.FIFO,
+        ProcessorSharing: Discipline.PROCESSOR_SHARING,
+        StaticBatching: Discipline.STATIC,
+        ContinuousBatching: Discipline.CONTINUOUS,
     }
-    return "fifo" if serving is None else names[type(serving)]
+    return Discipline.FIFO if serving is None else names[type(serving)]

@@ -13,6 +13,7 @@ from edgesim.engine.over_the_air import AirScheme, OverTheAir, Scaling
 from edgesim.engine.world import Endpoint
 from edgesim.planning.transceiver import DesignerName
 from edgesim.radio.collective_errors import InversionName
+from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
 
 __all__ = ["AirSums", "MessageSums", "Scheme", "Summing"]
@@ -81,6 +82,7 @@ class MessageSums:
     """
 
     is_constant = True
+    link_kind = LinkKind.WIRED
 
     def __init__(self, wires: IdleRounds, group: Sequence[str], scheme: str, value_bytes: float) -> None:
         self._wires, self._group, self._scheme = wires, tuple(group), scheme
@@ -92,10 +94,11 @@ class MessageSums:
         if n_values not in self._known:
             size_bytes = n_values * self._value_bytes
             told = self._wires.of(all_reduce_rounds(self._group, size_bytes, self._scheme))
-            self._known[n_values] = Sum(
-                told.seconds,
-                *(tuple(each.get(d, 0.0) for d in self._group) for each in told[1:]),  # type: ignore[arg-type]
+            tx_s, rx_s, handling_s = (
+                tuple(each.get(device, 0.0) for device in self._group)
+                for each in (told.tx_s, told.rx_s, told.handling_s)
             )
+            self._known[n_values] = Sum(told.seconds, tx_s, rx_s, handling_s, told.at_ends_s)
         return self._known[n_values]
 
 
@@ -117,6 +120,8 @@ class AirSums:
 
     Not modelled: what a message costs the station.
     """
+
+    link_kind = LinkKind.RADIO
 
     def __init__(
         self,
@@ -144,5 +149,6 @@ class AirSums:
             tx_s=told.uplink_s,
             rx_s=(told.broadcast_s,) * len(handling_s),
             handling_s=handling_s,
+            at_ends_s=2.0 * slowest_s,
             error=told.error_variance,
         )

@@ -13,7 +13,7 @@ from edgesim.engine.cells import Cells
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.compute import Host
 from edgesim.engine.failing import FailingHop
-from edgesim.engine.link import Hop, Network, via_of
+from edgesim.engine.link import Hop, Network, kind_of, via_of
 from edgesim.engine.pool import Pools
 from edgesim.engine.radio_hop import RadioHop
 from edgesim.engine.recording import Recording
@@ -84,11 +84,9 @@ class Transport:
         if link.radio is not None:
             return self._radio_hop(world, link, sender, peer, is_watched=watches)
         power_w = world.devices[sender].power.tx_w + world.devices[peer].power.rx_w
-        tail_s = link.way(sender).latency_s
-        code = self._recording.code(Spot(SpanKind.SEND, sender, peer, via_of(link), power_w, tail_s))
+        code, lost = self._codes_of_hop(link, sender, peer, power_w)
         if not watches:
             return Hop(link, sender, peer, code)
-        lost = self._recording.code(Spot(SpanKind.SEND, sender, peer, via_of(link), power_w))
         return FailingHop(link, sender, peer, (code, lost), self._clock, self._recording)
 
     def _radio_hop(self, world: World, link: Link, sender: str, peer: str, *, is_watched: bool) -> RadioHop:
@@ -97,10 +95,7 @@ class Transport:
             return self._wifi_hop(world, link, sender, peer, is_watched=is_watched)
         pool = self._pools.pool(link.radio.medium, is_uplink=sender == link.radio.terminal)
         powers_w = (world.devices[sender].power.tx_w, world.devices[peer].power.rx_w)
-        code, lost = (
-            self._recording.code(Spot(SpanKind.SEND, sender, peer, via_of(link), sum(powers_w), tail_s))
-            for tail_s in (link.latency_s, 0.0)
-        )
+        code, lost = self._codes_of_hop(link, sender, peer, sum(powers_w))
         return RadioHop(
             link,
             sender,
@@ -117,15 +112,11 @@ class Transport:
         assert link.radio is not None
         here, there = world.devices[sender].power, world.devices[peer].power
         powers_w = (here.tx_w, there.rx_w, there.tx_w, here.rx_w)  # an answer goes the other way
-        code, lost = (
-            self._recording.code(Spot(SpanKind.SEND, sender, peer, via_of(link), sum(powers_w), tail_s))
-            for tail_s in (link.latency_s, 0.0)
-        )
         return WifiHop(
             link,
             sender,
             peer,
-            (code, lost),
+            self._codes_of_hop(link, sender, peer, sum(powers_w)),
             powers_w,
             self._clock,
             self._recording,
@@ -133,6 +124,16 @@ class Transport:
             world.media[link.radio.medium],
             is_watched=is_watched,
         )
+
+    def _codes_of_hop(self, link: Link, sender: str, peer: str, power_w: float) -> tuple[int, int]:
+        """Codes of its messages' spans: of those that arrive, and of those that are lost halfway."""
+        arrives, is_lost = (
+            self._recording.code(
+                Spot(SpanKind.SEND, sender, peer, via_of(link), power_w, tail_s, kind_of(link))
+            )
+            for tail_s in (link.way(sender).latency_s, 0.0)
+        )
+        return arrives, is_lost
 
     def direct(self, source: str, target: str) -> Hop | None:
         """The one hop to a neighbour without endpoint costs; None where a message takes more."""

@@ -11,15 +11,15 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from edgesim.trace.schema import SpanKind, arrow_schema
+from edgesim.trace.schema import LinkKind, SpanKind, arrow_schema
 
-__all__ = ["SpanBuffer", "Spot", "pack_span"]
+__all__ = ["Parts", "SpanBuffer", "Spot", "pack_span"]
 
 _PART_ROWS = 100_000  # 6 MB: what the allocator hands out again instead of asking the system for more
 
@@ -43,7 +43,33 @@ pack_span = struct.Struct("<qiiiddddd").pack
 The share is that of the place's power: below 1 where several spans go on there at once.
 """
 
+# What few spans carry besides; the row it belongs to comes first.
+_DETAIL = np.dtype(
+    [
+        ("row", "<i8"),
+        ("attempts", "<i8"),
+        ("error_variance", "<f8"),  # nan: none
+        ("straggler_s", "<f8"),
+        ("air_s", "<f8"),
+        ("wire_s", "<f8"),
+        ("handling_s", "<f8"),
+    ]
+)
+_pack_detail = struct.Struct("<qqddddd").pack
+
 FloatArray = npt.NDArray[np.float64]
+
+
+class Parts(NamedTuple):
+    """Stretches of a group's pass in which a member does not compute [s]; see the columns of these names."""
+
+    straggler_s: float = 0.0
+    air_s: float = 0.0
+    wire_s: float = 0.0
+    handling_s: float = 0.0
+
+
+_NO_PARTS = Parts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +82,8 @@ class Spot:
         Power drawn above idle while the span lasts, all devices involved together.
     tail_s
         Time at the end of the span during which nothing is drawn: a link's latency.
+    link_kind
+        Over what a hop or a sum goes.
     """
 
     kind: SpanKind
@@ -64,6 +92,7 @@ class Spot:
     via: str | None = None
     power_w: float = 0.0
     tail_s: float = 0.0
+    link_kind: LinkKind | None = None
 
 
 class SpanBuffer:
@@ -71,7 +100,7 @@ class SpanBuffer:
 
     ``add(pack_span(...))`` records a span; its code comes from :meth:`code_of`; -1 stands for no request
     and no token. The instants may lie beyond the end of the run: what has not happened by then becomes
-    null, and its energy is charged only up to the end.
+    null, and its energy is charged only up to the end. What would only be asked for after it is left out.
 
     Parameters
     ----------
@@ -88,7 +117,7 @@ class SpanBuffer:
         self._full_at = _PART_ROWS * _ROW.itemsize  # bytes
         self._spots: list[Spot] = []
         self._codes: dict[Spot, int] = {}
-        self._details: dict[int, tuple[float | None, int]] = {}  # row -> (error variance, attempts)
+        self._details = bytearray()
         self._energy_j: FloatArray = np.zeros(1024)
         self.add: Callable[[bytes], None] = self._rows.extend
 
@@ -99,9 +128,17 @@ class SpanBuffer:
             self._spots.append(spot)
         return self._codes[spot]
 
-    def add_detailed(self, row: bytes, *, error_variance: float | None, attempts: int) -> None:
+    def add_detailed(
+        self,
+        row: bytes,
+        *,
+        error_variance: float | None = None,
+        attempts: int = 1,
+        parts: Parts = _NO_PARTS,
+    ) -> None:
         """Record a span that carries more than its times."""
-        self._details[len(self._rows) // _ROW.itemsize] = (error_variance, attempts)
+        variance = math.nan if error_variance is None else error_variance
+        self._details += _pack_detail(len(self._rows) // _ROW.itemsize, attempts, variance, *parts)
         self.add(row)
 
     @property
@@ -125,28 +162,29 @@ class SpanBuffer:
         As long as the end of the run is not known, a span that reaches into the future is held back: the
         end may cut it.
         """
-        # [n_spans]; a copy, so that the buffer may shrink
+        # [n_spans]; copies, so that the buffers may shrink
         rows = np.frombuffer(bytes(self._rows), dtype=_ROW)
-        details, self._details = self._details, {}
+        details = np.frombuffer(bytes(self._details), dtype=_DETAIL)
         self._rows.clear()
+        self._details.clear()
         held_ids: set[int] = set()
         if math.isinf(self._horizon_s):
             held = rows["ended_at_s"] > now_s
             held_ids = set(rows["request_id"][held].tolist())
         if held_ids:
             self._rows += rows[held].tobytes()
-            place = np.cumsum(held) - 1
-            self._details = {int(place[i]): told for i, told in details.items() if held[i]}
-            place = np.cumsum(~held) - 1
-            details = {int(place[i]): told for i, told in details.items() if not held[i]}
-            rows = rows[~held]
+            self._details += _renumbered(details, held).tobytes()
+            details, rows = _renumbered(details, ~held), rows[~held]
         # What is held back does not count: however much it is, it is looked at again once in a part's worth.
         self._full_at = len(self._rows) + _PART_ROWS * _ROW.itemsize
+        is_asked = rows["asked_at_s"] <= self._horizon_s
+        if not is_asked.all():
+            details, rows = _renumbered(details, is_asked), rows[is_asked]
         if len(rows):
             self._write(self._table(rows, details))
         return held_ids
 
-    def _table(self, rows: npt.NDArray[np.void], details: dict[int, tuple[float | None, int]]) -> pa.Table:
+    def _table(self, rows: npt.NDArray[np.void], details: npt.NDArray[np.void]) -> pa.Table:
         request_id, code = rows["request_id"].copy(), rows["code"].copy()
         started_at_s, ended_at_s = rows["started_at_s"].copy(), rows["ended_at_s"].copy()
         power_w = np.array([spot.power_w for spot in self._spots])[code]
@@ -154,12 +192,10 @@ class SpanBuffer:
         until_s = np.minimum(ended_at_s - tail_s, self._horizon_s)
         energy_j = power_w * rows["share"] * np.maximum(until_s - started_at_s, 0.0)
         self._charge(request_id, energy_j)
-        error_variance: list[float | None] | pa.Array = pa.nulls(len(rows), pa.float64())
+        error_variance = np.full(len(rows), math.nan)
+        error_variance[details["row"]] = details["error_variance"]
         attempts = np.ones(len(rows), dtype=np.int32)
-        if details:
-            error_variance = [details.get(i, (None, 1))[0] for i in range(len(rows))]
-            for row, (_, n_attempts) in details.items():
-                attempts[row] = n_attempts
+        attempts[details["row"]] = details["attempts"]
         columns = {
             "request_id": _masked(request_id, request_id < 0),
             "token": _masked(rows["token"].copy(), rows["token"] < 0),
@@ -167,16 +203,34 @@ class SpanBuffer:
             "device": _names(code, [spot.device for spot in self._spots]),
             "peer": _names(code, [spot.peer for spot in self._spots]),
             "via": _names(code, [spot.via for spot in self._spots]),
+            "link_kind": _names(code, [spot.link_kind for spot in self._spots]),
             "asked_at_s": rows["asked_at_s"].copy(),
             "started_at_s": _masked(started_at_s, started_at_s > self._horizon_s),
             "ended_at_s": _masked(ended_at_s, ended_at_s > self._horizon_s),
             "n_tokens": rows["n_tokens"].copy(),
             "size_bytes": np.rint(rows["size_bytes"]).astype(np.int64),
             "energy_j": energy_j,
-            "error_variance": error_variance,
+            **self._parts(rows, details),
+            "error_variance": _masked(error_variance, np.isnan(error_variance)),
             "attempts": attempts,
         }
         return pa.table(columns, schema=arrow_schema("spans"))
+
+    def _parts(self, rows: npt.NDArray[np.void], details: npt.NDArray[np.void]) -> dict[str, pa.Array]:
+        """The parts of every span; unknown of a group's pass that the end of the run has cut."""
+        none = pa.array(np.zeros(len(rows)))
+        is_compute = np.array([spot.kind is SpanKind.COMPUTE for spot in self._spots])
+        passes = details[is_compute[rows["code"][details["row"]]]]
+        if not len(passes):
+            return dict.fromkeys(Parts._fields, none)
+        is_cut = np.zeros(len(rows), dtype=bool)
+        is_cut[passes["row"]] = rows["ended_at_s"][passes["row"]] > self._horizon_s
+        found = {}
+        for part in Parts._fields:
+            values = np.zeros(len(rows))
+            values[passes["row"]] = passes[part]
+            found[part] = _masked(values, is_cut)
+        return found
 
     def _charge(self, request_id: npt.NDArray[np.int64], energy_j: FloatArray) -> None:
         charged = request_id >= 0
@@ -191,6 +245,13 @@ class SpanBuffer:
             grown = np.zeros(max(request_id + 1, 2 * len(self._energy_j)))
             grown[: len(self._energy_j)] = self._energy_j
             self._energy_j = grown
+
+
+def _renumbered(details: npt.NDArray[np.void], kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.void]:
+    """Details of the rows that are kept, by these rows' new numbers."""
+    found: npt.NDArray[np.void] = details[kept[details["row"]]].copy()
+    found["row"] = (np.cumsum(kept) - 1)[found["row"]]
+    return found
 
 
 def _masked(values: npt.NDArray[Any], is_null: npt.NDArray[np.bool_]) -> pa.Array:

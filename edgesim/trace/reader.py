@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
-from edgesim.trace.laws import violations
+from edgesim.trace.laws.check import violations
 from edgesim.trace.schema import SCHEMA_VERSION, TABLES, arrow_schema
 from edgesim.trace.writer import RUN_FILE
 
@@ -74,7 +74,11 @@ class Trace:
 
     def replications(self, strategy: str) -> tuple[int, ...]:
         """Replications of one strategy that are whole: their devices table, written last, is there."""
-        home = self.path / "devices" / f"strategy={strategy}"
+        return self.replications_with("devices", strategy)
+
+    def replications_with(self, table: str, strategy: str) -> tuple[int, ...]:
+        """Replications of one strategy of which a table is there."""
+        home = self.path / table / f"strategy={strategy}"
         found = (
             p.parent.name.removeprefix("replication=") for p in home.glob("replication=*/part-*.parquet")
         )
@@ -114,6 +118,11 @@ class Trace:
     def check(self) -> list[str]:
         """Check every law that a trace must obey; the violations as sentences, none if it is sound."""
         return violations(self)
+
+    def parts(self, table: str, strategy: str, replication: int) -> Iterator[pa.Table]:
+        """A table of one run as it is on disk, a part at a time."""
+        for part in self._parts(table, strategy, replication):
+            yield self._read(part)
 
     def _parts(self, table: str, strategy: str, replication: int) -> list[Path]:
         home = self.path / table / f"strategy={strategy}" / f"replication={replication}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,9 +10,19 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
-__all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Outcome", "SpanKind", "arrow_schema"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "TABLES",
+    "Column",
+    "Discipline",
+    "LinkKind",
+    "Origin",
+    "Outcome",
+    "SpanKind",
+    "arrow_schema",
+]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class SpanKind(StrEnum):
@@ -22,9 +33,32 @@ class SpanKind(StrEnum):
     SEND = "send"
     ALL_REDUCE = "all_reduce"
     WAIT = "wait"
-    RETRANSMIT = "retransmit"
-    CONTROL = "control"
     EMIT = "emit"
+
+
+class LinkKind(StrEnum):
+    """Over what a hop or a sum went, in the scenario's words; a recording may be of either of the others."""
+
+    WIRED = "wired"
+    RADIO = "radio"
+    RECORDED = "recorded"
+
+
+class Origin(StrEnum):
+    """Where a device's compute times come from."""
+
+    MEASURED = "measured"
+    SCALED = "scaled"
+    ANALYTIC = "analytic"
+
+
+class Discipline(StrEnum):
+    """How a device serves several requests."""
+
+    FIFO = "fifo"
+    PROCESSOR_SHARING = "processor-sharing"
+    STATIC = "static"
+    CONTINUOUS = "continuous"
 
 
 class Outcome(StrEnum):
@@ -37,12 +71,25 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table."""
+    """One column of a table.
+
+    Attributes
+    ----------
+    nullable
+        Whether a row may have no value there.
+    at_least, at_most
+        Bounds of its numbers.
+    among
+        All names that there are; None where names come from the scenario.
+    """
 
     name: str
     type: pa.DataType
     meaning: str
     nullable: bool = False
+    at_least: float = 0.0
+    at_most: float = math.inf
+    among: type[StrEnum] | None = None
 
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -73,10 +120,15 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 "Delivery of the last token, or the failure; null if censored.",
                 True,
             ),
-            Column("n_prompt_tokens", pa.int32(), "Length of the prompt."),
-            Column("n_output_tokens", pa.int32(), "Tokens asked for."),
+            Column("n_prompt_tokens", pa.int32(), "Length of the prompt.", at_least=1),
+            Column("n_output_tokens", pa.int32(), "Tokens asked for.", at_least=1),
             Column("n_emitted_tokens", pa.int32(), "Tokens delivered."),
-            Column("outcome", _NAME, "completed, failed, or censored (in flight when the run ended)."),
+            Column(
+                "outcome",
+                _NAME,
+                "completed, failed, or censored (in flight when the run ended).",
+                among=Outcome,
+            ),
             Column("reason", _NAME, "Why it failed, or that a censored one was stuck; else null.", True),
             Column(
                 "energy_j",
@@ -95,6 +147,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 pa.float64(),
                 "Mean number of blocks its tokens passed; null if all passed all.",
                 True,
+                at_least=1,
             ),
             Column(
                 "correct",
@@ -102,6 +155,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 "Share of its tokens that were right, each as its exit answered it, less what noise and "
                 "losses have spoilt; null where answers are not measured.",
                 True,
+                at_most=1,
             ),
             Column(
                 "nll",
@@ -123,18 +177,27 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "token",
                 pa.int32(),
-                "Index of the output token worked for; 0 is the prefill. Null for control.",
+                "Index of the output token worked for; 0 is the prefill. Null for control traffic.",
                 True,
             ),
             Column(
                 "kind",
                 _NAME,
-                "compute; endpoint (a message's cost at either end); send (one hop); all_reduce; "
-                "wait (for memory); retransmit; control; emit (of no length: a token's delivery).",
+                "compute; endpoint (a message's cost at either end); send (one hop); all_reduce (the sums of "
+                "a group's pass, at each member, while the pass goes on); wait (for memory); emit (of no "
+                "length: a token's delivery).",
+                among=SpanKind,
             ),
             Column("device", _NAME, "Where: the computing device, or the sender."),
             Column("peer", _NAME, "The receiver of a hop; else null.", True),
             Column("via", _NAME, "The link of a hop; for compute, the part of the model.", True),
+            Column(
+                "link_kind",
+                _NAME,
+                "Over what a hop or a sum went: wired, radio or recorded; else null.",
+                True,
+                among=LinkKind,
+            ),
             Column("asked_at_s", pa.float64(), "When the work was asked for; queueing is started - asked."),
             Column(
                 "started_at_s", pa.float64(), "When it was begun; null if after the end of the run.", True
@@ -149,34 +212,70 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("size_bytes", pa.int64(), "Bytes carried (send, endpoint) or reserved (wait)."),
             Column("energy_j", pa.float64(), "Active energy spent in it, up to the end of the run."),
             Column(
+                "straggler_s",
+                pa.float64(),
+                "Of a group's compute span, time for which this member waited for the slowest, or for the "
+                "root's embedding and head. Like the next three, 0 in any other span, and null if the pass "
+                "ended after the run; what the four leave of a compute span, this member computed.",
+                True,
+            ),
+            Column("air_s", pa.float64(), "Of a group's compute span, time of its sums on the air.", True),
+            Column("wire_s", pa.float64(), "Of a group's compute span, time of its sums over wires.", True),
+            Column(
+                "handling_s",
+                pa.float64(),
+                "Of a group's compute span, time in which messages of sums were handled at their ends, "
+                "and the group got into step.",
+                True,
+            ),
+            Column(
                 "error_variance", pa.float64(), "Normalised error of an analog all-reduce; else null.", True
             ),
-            Column("attempts", pa.int32(), "Transmissions that the unluckiest block of a message took."),
+            Column(
+                "attempts",
+                pa.int32(),
+                "Transmissions that the unluckiest block of a message took.",
+                at_least=1,
+            ),
         ),
         "devices": (
             Column("device", _NAME, "Its name."),
             Column("group", _NAME, "The scenario's entry that made it."),
-            Column("kind", _NAME, "Its kind in the catalogue."),
+            Column(
+                "kind", _NAME, "Its kind in the catalogue; null for one that has none, as a switch.", True
+            ),
             Column(
                 "origin",
                 _NAME,
                 "Where its compute times come from: measured, scaled or analytic; null for a switch.",
                 True,
+                among=Origin,
             ),
             Column(
                 "serving",
                 _NAME,
                 "How it serves several requests: fifo, processor-sharing, static or continuous.",
+                among=Discipline,
             ),
             Column("duration_s", pa.float64(), "Length of the run."),
+            Column("up_s", pa.float64(), "Time for which it was up."),
             Column("busy_s", pa.float64(), "Time its compute station worked."),
-            Column("energy_compute_j", pa.float64(), "Active energy of computing, above idle."),
+            Column("idle_w", pa.float64(), "Power it draws while it is up, its radio's included."),
+            Column("active_w", pa.float64(), "Power it draws above that while it computes."),
+            Column(
+                "messages_on_compute",
+                pa.bool_(),
+                "Whether messages are handled on its compute station, or on one of their own.",
+            ),
+            Column(
+                "energy_compute_j", pa.float64(), "Active energy of computing: `active_w` times `busy_s`."
+            ),
             Column("energy_tx_j", pa.float64(), "Active energy of sending, above idle."),
             Column("energy_rx_j", pa.float64(), "Active energy of receiving, above idle."),
             Column(
                 "energy_idle_j",
                 pa.float64(),
-                "Idle power, its radio's included, times the time that it was up.",
+                "`idle_w` times `up_s`.",
             ),
             Column("memory_bytes", pa.int64(), "Size of its memory."),
             Column("peak_memory_bytes", pa.int64(), "Most that weights, process and KV caches ever took."),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kept import kept
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, model, run, world
 
 from edgesim.engine.faults import Faults, Retry
@@ -30,8 +31,6 @@ from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload
 from edgesim.strategies.pipeline import Pipeline
 from edgesim.strategy import DeviceDown, MessageLost, Token
-from edgesim.trace.reader import Trace
-from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Bursts, Deterministic, Poisson
 from edgesim.workload.lengths import Fixed, Uniform
 
@@ -463,15 +462,7 @@ def test_requests_tokens_work_and_memory_are_conserved_under_random_outages(
             assert not outages.down(begun_s)
             assert outages.next_down(begun_s) >= (ended_s if not math.isnan(ended_s) else begun_s)
     # The laws of any trace, energy against spans and requests among them.
-    path = tmp_path_factory.mktemp("trace")
-    folder = TraceFolder(path)
-    wires = [link for link in there.links if link.radio is None]  # on the air messages may overlap
-    links = {"--".join(sorted(link.between)): {"latency_s": link.latency_s} for link in wires}
-    folder.write_run({"strategies": ["one"], "links": links})
-    from edgesim.engine.simulation import simulate
-
-    simulate(there, strategy, placement, placement.holdings, folder.parts("one", 0).write)
-    assert Trace(path).check() == []
+    assert kept(there, strategy, tmp_path_factory.mktemp("trace")).check() == []
 
 
 def without_ties(there):

@@ -9,69 +9,19 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from boards import ENDPOINTS, MODEL, meeting
 from miniature import answered, run
 
 from edgesim.engine.battery import Battery
 from edgesim.engine.faults import Faults
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.serving import FirstComeFirstServed
-from edgesim.engine.world import Device, Endpoint, Link, Power, World
+from edgesim.engine.world import Endpoint, World
 from edgesim.errors import InputError, PlacementError
-from edgesim.model.architecture import Architecture, Component, Slice
-from edgesim.model.ceilings import Ceilings
-from edgesim.model.scaling import AnalyticTiming
+from edgesim.model.architecture import Component, Slice
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.strategies.tensor_parallel import Group, TensorParallel
-from edgesim.workload.arrivals import Poisson
-from edgesim.workload.lengths import Uniform
-from edgesim.workload.requests import Workload
-
-MODEL = Architecture.from_config(
-    {
-        "model_type": "llama",
-        "hidden_size": 96,
-        "intermediate_size": 320,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 12,
-        "num_key_value_heads": 6,
-        "vocab_size": 512,
-        "max_position_embeddings": 256,
-    },
-    name="stepped",
-    dtype="float32",
-)
-POWER = Power(idle_w=1.0, active_w=3.0, tx_w=0.5, rx_w=0.25)
-
-
-def meeting(speeds: tuple[float, ...], endpoint: Endpoint, *, n_requests: int = 8) -> World:
-    """Boards of different speeds round a switch; requests come faster than the group serves them."""
-    boards = {
-        f"node-{i}": Device(
-            id=f"node-{i}",
-            group="node",
-            kind="any",
-            memory_bytes=1 << 32,
-            timing=AnalyticTiming(MODEL, Ceilings(2e9 * speed, 5e8 * speed, 1e-4)),
-            power=POWER,
-            endpoint=endpoint,
-        )
-        for i, speed in enumerate(speeds)
-    }
-    switch = Device(id="switch", group="switch", kind="", memory_bytes=0, timing=None)
-    return World(
-        model=MODEL,
-        devices={**boards, "switch": switch},
-        links=tuple(Link(between=(id_, "switch"), rate_bps=2e7, latency_s=3e-5) for id_ in boards),
-        workload=Workload(
-            arrivals=Poisson(rate_hz=40.0),
-            prompt_tokens=Uniform(2, 12),
-            output_tokens=Uniform(1, 5),
-            sources=("node-0",),  # the root: nobody else's messages are on the wires
-            n_requests=n_requests,
-        ),
-        seed=2,
-    )
 
 
 class StepByStep:
@@ -132,13 +82,6 @@ def both(world: World, strategy: TensorParallel):
     placement = strategy.place(MODEL, Fleet.of(world))
     assert isinstance(placement, Group)
     return run(world, strategy, placement), run(world, StepByStep(strategy, world), placement)
-
-
-ENDPOINTS = {
-    "free": Endpoint(),
-    "beside": Endpoint(overhead_s=2e-4, staging_bytes_per_s=5e7),
-    "on compute": Endpoint(overhead_s=2e-4, on_compute=True),
-}
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kept import kept
 from miniature import PerBlock, Tables, device, model, run, world
 
 from edgesim.engine.fleet import Fleet
@@ -19,8 +20,6 @@ from edgesim.strategies.offload import Offload
 from edgesim.strategies.pipeline import Pipeline
 from edgesim.strategy import Strategy
 from edgesim.testing import worlds
-from edgesim.trace.reader import Trace
-from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Gamma, Poisson
 from edgesim.workload.lengths import Uniform
 
@@ -77,19 +76,7 @@ def serve(there: World, strategy: Strategy) -> Tables:
 def test_every_trace_obeys_the_laws(
     there: World, strategy: Strategy, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    path = tmp_path_factory.mktemp("trace")
-    folder = TraceFolder(path)
-    links = {"--".join(sorted(link.between)): {"latency_s": link.latency_s} for link in there.links}
-    folder.write_run({"strategies": ["one"], "links": links})
-    placement = strategy.place(there.model, Fleet.of(there))
-    run_to_parts(there, strategy, placement, folder)
-    assert Trace(path).check() == []
-
-
-def run_to_parts(there: World, strategy: Strategy, placement: object, folder: TraceFolder) -> None:
-    from edgesim.engine.simulation import simulate
-
-    simulate(there, strategy, placement, placement.holdings, folder.parts("one", 0).write)
+    assert kept(there, strategy, tmp_path_factory.mktemp("trace")).check() == []
 
 
 @settings(max_examples=25, deadline=None)

@@ -12,13 +12,13 @@ import pytest
 from airwaves import STATION, Channel, Interface, Message, carry, cell, cells, link
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kept import kept
 from miniature import device, run, world
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.medium import Medium, RadioChannel
 from edgesim.engine.pool import Pools
-from edgesim.engine.simulation import simulate
 from edgesim.engine.transfer import Transfer
 from edgesim.engine.world import Link, Power, World
 from edgesim.radio.air_interface import Arq
@@ -31,8 +31,6 @@ from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload
 from edgesim.strategies.pipeline import Pipeline
 from edgesim.strategy import Strategy
-from edgesim.trace.reader import Trace
-from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Uniform
 
@@ -245,15 +243,7 @@ def on_the_air(draw: st.DrawFn) -> World:
 def test_every_trace_on_the_air_obeys_the_laws(
     there: World, strategy: Strategy, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    path = tmp_path_factory.mktemp("trace")
-    folder = TraceFolder(path)
-    links = {
-        "--".join(sorted(one.between)): {"latency_s": one.latency_s, "is_shared": True} for one in there.links
-    }
-    folder.write_run({"strategies": ["one"], "links": links})
-    placement = strategy.place(there.model, Fleet.of(there))
-    simulate(there, strategy, placement, placement.holdings, folder.parts("one", 0).write)
-    assert Trace(path).check() == []
+    assert kept(there, strategy, tmp_path_factory.mktemp("trace")).check() == []
 
 
 @settings(max_examples=15, deadline=None)

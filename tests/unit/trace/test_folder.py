@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from miniature import device, run, world
 
 from edgesim.errors import TraceError
-from edgesim.trace.buffer import SpanBuffer, Spot, pack_span
+from edgesim.trace.buffer import Parts, SpanBuffer, Spot, pack_span
 from edgesim.trace.reader import Trace
-from edgesim.trace.schema import TABLES, SpanKind, arrow_schema
+from edgesim.trace.schema import TABLES, LinkKind, SpanKind, arrow_schema
 from edgesim.trace.writer import TraceFolder
 
 
@@ -99,7 +99,7 @@ def test_the_buffer_gives_back_what_was_put_in_and_cuts_at_the_horizon(rows, hor
     buffer = SpanBuffer(tables.append, horizon_s)
     spots = [
         Spot(SpanKind.COMPUTE, "a", via="0-3", power_w=2.0),
-        Spot(SpanKind.SEND, "a", "b", "a--b", power_w=3.0, tail_s=0.5),
+        Spot(SpanKind.SEND, "a", "b", "a--b", power_w=3.0, tail_s=0.5, link_kind=LinkKind.RADIO),
         Spot(SpanKind.EMIT, "b"),
     ]
     codes = [buffer.code_of(spot) for spot in spots]
@@ -122,12 +122,14 @@ def test_the_buffer_gives_back_what_was_put_in_and_cuts_at_the_horizon(rows, hor
                 "device": spots[spot].device,
                 "peer": spots[spot].peer,
                 "via": spots[spot].via,
+                "link_kind": spots[spot].link_kind,
                 "asked_at_s": asked_at_s,
                 "started_at_s": None if started_at_s > end_s else started_at_s,
                 "ended_at_s": None if ended_at_s > end_s else ended_at_s,
                 "n_tokens": n_tokens,
                 "size_bytes": size_bytes,
                 "energy_j": pytest.approx(spots[spot].power_w * active_s),
+                **dict.fromkeys(Parts._fields, 0.0),
                 "error_variance": None,
                 "attempts": 1,
             }
@@ -153,6 +155,31 @@ def test_details_stay_with_their_span() -> None:
     buffer.flush(100.0)
     assert tables[0]["error_variance"].to_pylist() == [None, 0.25, None]
     assert tables[0]["attempts"].to_pylist() == [1, 3, 1]
+
+
+def test_details_of_spans_that_are_held_back_come_with_them() -> None:
+    """As long as nobody knows where the run ends, spans that reach beyond the present wait for it."""
+    tables: list[pa.Table] = []
+    buffer = SpanBuffer(tables.append, None)
+    code = buffer.code_of(Spot(SpanKind.COMPUTE, "a", via="0-3"))
+    expected = {}
+    for number in range(20):
+        ended_at_s = float(number * 7 % 20)
+        parts = Parts(*(0.01 * number * share for share in (1, 2, 3, 4)))
+        expected[number] = parts if ended_at_s <= 18.0 else (None,) * 4
+        row = pack_span(number, 0, code, 1, 0, 0.0, 0.0, ended_at_s, 1.0)
+        if number % 3:
+            buffer.add_detailed(row, parts=parts)
+        else:
+            buffer.add(row)
+            expected[number] = Parts()
+    buffer.flush(9.5)
+    buffer.end_at(18.0)
+    buffer.flush(18.0)
+    told = {row["request_id"]: row for table in tables for row in table.to_pylist()}
+    assert len(tables) == 2
+    for number, parts in expected.items():
+        assert tuple(told[number][name] for name in Parts._fields) == parts
 
 
 def test_parts_are_cut_by_rows_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""Laws across strategies and replications: all of them are there, and meet the same world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesim.trace.laws.law import Law
+from edgesim.trace.laws.rows import Rows
+from edgesim.trace.schema import TABLES
+
+if TYPE_CHECKING:
+    from edgesim.trace.reader import Trace
+
+__all__ = ["ALIKE_LAWS", "SameDevices", "SameRequests", "lacking"]
+
+_ASKED = ("source", "sample", "n_prompt_tokens", "n_output_tokens")
+_LASTING = ("group", "kind", "origin", "serving", "memory_bytes", "idle_w", "active_w", "messages_on_compute")
+
+_SAME = "that of the same request under another strategy"
+REQUESTS_ALIKE = {column: Law(f"requests.{column}", _SAME) for column in (*_ASKED, "arrived_at_s")}
+DEVICES_ALIKE = {
+    column: Law(f"devices.{column}", "the same in every run, as all meet one world") for column in _LASTING
+}
+SAME_IDS = Law("requests.request_id", "the requests of every other strategy")
+SAME_NAMES = Law("devices.device", "the devices of every other run")
+
+ALIKE_LAWS = (SAME_IDS, *REQUESTS_ALIKE.values(), SAME_NAMES, *DEVICES_ALIKE.values())
+
+
+def lacking(trace: Trace) -> Iterator[str]:
+    """What run.json speaks of and the folder lacks."""
+    status = trace.run.get("status", "complete")
+    if status == "running":
+        yield "run.json, status: found running, expected complete: the run did not come to its end"
+    elif status != "complete":
+        yield f"run.json, status: found {status}, expected complete, or running"
+    said: Any = trace.run.get("strategies")
+    n_replications: Any = trace.run.get("replications")
+    if said is None or n_replications is None:
+        return
+    for strategy in trace.strategies:
+        if strategy not in said:
+            yield f"strategy={strategy}: found, expected only those of run.json ({', '.join(said)})"
+    expected = f"{n_replications} of them, from 0"
+    for strategy in said:
+        for table in ("requests", "devices"):
+            there = trace.replications_with(table, strategy)
+            gone = sorted(set(range(n_replications)).difference(there))
+            if gone and status == "complete":
+                numbers = ", ".join(map(str, gone))
+                yield f"{table}, strategy={strategy}: found no replication {numbers}, expected {expected}"
+            if more := sorted(set(there).difference(range(n_replications))):
+                yield f"{table}, strategy={strategy}: found replication {more[0]}, expected {expected}"
+
+
+class SameRequests:
+    """Holds one replication's requests to those of the first strategy.
+
+    Where users wait for answers before they ask again (run.json says so), arrivals depend on the strategy,
+    and how many requests a horizon lets through does, too: the law then holds of the requests that two
+    strategies share, and of all but their instants. Of other requests, those that came after the end of the
+    shorter run may be missing.
+    """
+
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        self._is_closed = run.get("workload", {}).get("arrivals_depend_on_strategy", False)
+        self._horizon_s = run.get("horizon_s")
+        self._first: tuple[str, Rows, float] | None = None
+
+    def check(self, strategy: str, requests: Rows, duration_s: float) -> Iterator[str]:
+        """Check another strategy's requests; the first to come sets the measure."""
+        if self._first is None:
+            self._first = (strategy, requests, duration_s)
+            return
+        other, theirs, their_duration_s = self._first
+        ids, their_ids = requests.ints("request_id"), theirs.ints("request_id")
+        if not self._is_closed:
+            shorter_s = np.inf if self._horizon_s is None else min(duration_s, their_duration_s)
+            mine = ids[requests.floats("arrived_at_s") <= shorter_s]
+            yours = their_ids[theirs.floats("arrived_at_s") <= shorter_s]
+            if odd := sorted(set(mine.tolist()) ^ set(yours.tolist())):
+                yield SAME_IDS.sentence(
+                    "all rows",
+                    f"{len(odd)} that only one has (the first is {odd[0]})",
+                    f"{SAME_IDS.says}: its requests are not those of {other}",
+                )
+        _, here, there = np.intersect1d(ids, their_ids, return_indices=True)
+        for column in (*_ASKED, *(() if self._is_closed else ("arrived_at_s",))):
+            law = REQUESTS_ALIKE[column]
+            (expected,) = (_values(theirs, column)[there],)
+            is_other = np.zeros(len(requests), dtype=bool)
+            is_other[here] = _values(requests, column)[here] != expected
+            beside = np.empty(len(requests), dtype=object)
+            beside[here] = expected
+            for sentence in law.broken(requests, is_other, beside):
+                yield f"{sentence}: its requests are not those of {other}"
+
+
+class SameDevices:
+    """Holds every run's devices to those of the first."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[Any, ...]] | None = None
+
+    def check(self, devices: Rows) -> Iterator[str]:
+        """Check another run's devices; the first to come sets the measure."""
+        columns = [_values(devices, column).tolist() for column in ("device", *_LASTING)]
+        mine = {name: tuple(facts) for name, *facts in zip(*columns, strict=True)}
+        if self._first is None:
+            self._first = mine
+            return
+        if odd := sorted(map(str, set(mine) ^ set(self._first))):
+            yield SAME_NAMES.sentence("all rows", f"{odd[0]} in one of two", SAME_NAMES.says)
+        for place, column in enumerate(_LASTING):
+            expected = [self._first.get(name, mine[name])[place] for name in columns[0]]
+            found = [mine[name][place] for name in columns[0]]
+            is_other = np.array([a != b for a, b in zip(found, expected, strict=True)], dtype=bool)
+            yield from DEVICES_ALIKE[column].broken(devices, is_other, np.array(expected, dtype=object))
+
+
+_TYPES = {table: {column.name: column.type for column in columns} for table, columns in TABLES.items()}
+
+
+def _values(rows: Rows, column: str) -> npt.NDArray[Any]:
+    """A column's values, names in words."""
+    if "dictionary" in str(_TYPES[rows.name][column]):
+        places, names = rows.names(column)
+        return np.array([*names, None], dtype=object)[places]
+    if "bool" in str(_TYPES[rows.name][column]):
+        return rows.is_true(column)
+    return rows.floats(column) if "double" in str(_TYPES[rows.name][column]) else rows.ints(column)

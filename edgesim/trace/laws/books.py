@@ -1,0 +1,194 @@
+"""Laws of sums over all spans of a run: tokens, energy and busy time, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from edgesim.model.architecture import Slice
+from edgesim.trace.laws.law import RELATIVE, Law, There, is_close
+from edgesim.trace.laws.of_spans import parts_s
+from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
+from edgesim.trace.laws.unions import Unions
+from edgesim.trace.schema import Outcome, SpanKind
+
+__all__ = ["BOOK_LAWS", "Books"]
+
+_EMITS = ("spans.kind", "spans.request_id")
+IN_ORDER = Law("spans.token", "each token delivered once, after those before it", _EMITS)
+DELIVERED = Law("requests.n_emitted_tokens", "as many as emit spans", ("spans.token", *_EMITS))
+FIRST = Law("requests.first_token_at_s", "the instant of its first emit span", ("spans.ended_at_s", *_EMITS))
+LAST = Law("requests.ended_at_s", "the instant of its last emit span", ("spans.ended_at_s", *_EMITS))
+REQUESTS_J = Law("requests.energy_j", "the energy of its spans", ("spans.energy_j", "spans.request_id"))
+COMPUTED_J = Law(
+    "devices.energy_compute_j",
+    "the energy of its compute and endpoint spans",
+    ("spans.energy_j", "spans.device"),
+)
+SENT_J = Law(
+    "devices.energy_tx_j", "no more than the energy of what it sent", ("spans.energy_j", "spans.device")
+)
+TAKEN_J = Law(
+    "devices.energy_rx_j", "no more than the energy of what it received", ("spans.energy_j", "spans.peer")
+)
+CARRIED_J = Law(
+    "devices.energy_tx_j",
+    "together with energy_rx_j of all devices the energy of what was carried",
+    ("devices.energy_rx_j", "spans.energy_j"),
+)
+BUSY = Law(
+    "devices.busy_s",
+    "the time of its spans",
+    (
+        "spans.started_at_s",
+        "spans.ended_at_s",
+        "spans.device",
+        "devices.messages_on_compute",
+        "devices.serving",
+    ),
+)
+ERRS = Law("requests.error_variance", "a number where its sums had errors", ("spans.error_variance",))
+DEPTH = Law("requests.mean_exit_block", "no more than the last block it went through", ("spans.via",))
+
+BOOK_LAWS = (
+    IN_ORDER,
+    DELIVERED,
+    FIRST,
+    LAST,
+    REQUESTS_J,
+    COMPUTED_J,
+    SENT_J,
+    TAKEN_J,
+    CARRIED_J,
+    BUSY,
+    ERRS,
+    DEPTH,
+)
+
+
+class Books:
+    """Adds up the spans of one run, and holds its requests and devices to the sums."""
+
+    def __init__(self, there: There) -> None:
+        self._there = there
+        n, n_devices = len(there.requests), len(there.devices)
+        self._n_emits = np.zeros(n, dtype=np.int64)
+        self._last_token = np.full(n, -1, dtype=np.int64)
+        self._first_at_s, self._last_at_s = np.full(n, np.inf), np.full(n, -np.inf)
+        self._owned_j, self._depth, self._errs = np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
+        self._computed_j, self._sent_j, self._taken_j = (np.zeros(n_devices) for _ in range(3))
+        self._carried_j = 0.0
+        self._busy_s, self._unsure_s = np.zeros(n_devices), np.zeros(n_devices)
+        self._unions = Unions()
+
+    def add(self, spans: Rows) -> Iterator[str]:
+        """Add a part of the spans; says where tokens come out of order."""
+        there = self._there
+        request, device = there.request_of(spans), there.device_of(spans)
+        energy_j = spans.floats("energy_j")
+        _add(self._owned_j, request, energy_j)
+        on_processor = spans.named("kind", SpanKind.COMPUTE, SpanKind.ENDPOINT)
+        _add(self._computed_j, device, energy_j, on_processor)
+        self._carried_j += float(energy_j[~on_processor].sum())
+        _add(self._sent_j, device, energy_j, ~on_processor)
+        _add(self._taken_j, there.device_of(spans, "peer"), energy_j, spans.named("kind", SpanKind.SEND))
+        _add(self._taken_j, device, energy_j, spans.named("kind", SpanKind.ALL_REDUCE))
+        self._add_busy(spans, device)
+        self._errs[request[~spans.is_null("error_variance") & (request >= 0)]] = True
+        self._add_depth(spans, request)
+        yield from self._add_emits(spans, request)
+
+    def close(self) -> Iterator[str]:
+        """Hold the run's tables to the sums."""
+        requests, devices = self._there.requests, self._there.devices
+        emitted = requests.ints("n_emitted_tokens")
+        yield from DELIVERED.broken(requests, self._n_emits != emitted, self._n_emits)
+        skips = self._last_token + 1 != self._n_emits
+        yield from DELIVERED.broken(requests, skips & (self._n_emits == emitted), self._last_token + 1)
+        has_any = self._n_emits > 0
+        first_at_s = requests.floats("first_token_at_s")
+        yield from FIRST.broken(requests, has_any & (self._first_at_s != first_at_s), self._first_at_s)
+        is_over = has_any & requests.named("outcome", Outcome.COMPLETED)
+        ended_at_s = requests.floats("ended_at_s")
+        yield from LAST.broken(requests, is_over & (self._last_at_s != ended_at_s), self._last_at_s)
+        owned_j = requests.floats("energy_j")
+        is_told = ~requests.is_null("energy_j")
+        yield from REQUESTS_J.broken(requests, is_told & ~is_close(owned_j, self._owned_j), self._owned_j)
+        yield from ERRS.broken(requests, self._errs & requests.is_null("error_variance"))
+        exits = requests.floats("mean_exit_block")
+        yield from DEPTH.broken(requests, exits > self._depth * (1.0 + RELATIVE), self._depth)
+        yield from self._close_devices(devices)
+
+    def _close_devices(self, devices: Rows) -> Iterator[str]:
+        computed_j = devices.floats("energy_compute_j")
+        yield from COMPUTED_J.broken(devices, ~is_close(computed_j, self._computed_j), self._computed_j)
+        carried_j = [devices.floats(column) for column in ("energy_tx_j", "energy_rx_j")]
+        for law, told_j, most_j in zip(
+            (SENT_J, TAKEN_J), carried_j, (self._sent_j, self._taken_j), strict=True
+        ):
+            yield from law.broken(devices, (told_j > most_j) & ~is_close(told_j, most_j), most_j)
+        total_j = float(sum(each.sum() for each in carried_j))
+        if not is_close(total_j, self._carried_j):
+            yield CARRIED_J.sentence("all rows", f"{total_j} J", f"{CARRIED_J.says} ({self._carried_j} J)")
+        for device, busy_s in self._unions.lengths_s():
+            self._busy_s[device] += busy_s
+        least_s, most_s = self._busy_s, self._busy_s + self._unsure_s
+        told_s, slack_s = devices.floats("busy_s"), RELATIVE * (1.0 + self._there.duration_s)
+        is_off = (told_s < least_s - slack_s) | (told_s > most_s + slack_s)
+        yield from BUSY.broken(devices, is_off, least_s)
+
+    def _add_busy(self, spans: Rows, device: IntArray) -> None:
+        there = self._there
+        fifo = np.append(there.is_fifo, [False, False])[device]
+        on_compute = np.append(there.devices.is_true("messages_on_compute"), [False, False])[device]
+        is_pass, is_end = (spans.named("kind", one) for one in (SpanKind.COMPUTE, SpanKind.ENDPOINT))
+        started_at_s = spans.floats("started_at_s")
+        ended_at_s = np.where(spans.is_null("ended_at_s"), there.duration_s, spans.floats("ended_at_s"))
+        length_s = np.maximum(0.0, ended_at_s - started_at_s)  # not a number of what has not begun
+        not_s = parts_s(spans)
+        is_begun = ~spans.is_null("started_at_s")
+        is_cut = is_pass & np.isnan(not_s)
+        _add(self._busy_s, device, length_s, is_begun & is_end & on_compute)
+        _add(self._busy_s, device, length_s - not_s, is_begun & is_pass & fifo & ~is_cut)
+        # What a group's pass computed until the end of the run cut it is not told; nor, where messages are
+        # handled on the compute station, how long the sums of a pass kept it.
+        _add(self._unsure_s, device, length_s, is_begun & is_cut)
+        _add(self._unsure_s, device, not_s, is_begun & is_pass & on_compute & ~is_cut & (not_s > 0.0))
+        shared = is_begun & is_pass & ~fifo & (device >= 0)
+        self._unions.add(device[shared], started_at_s[shared], ended_at_s[shared])
+
+    def _add_depth(self, spans: Rows, request: IntArray) -> None:
+        places, names = spans.names("via")
+        computes = spans.named("kind", SpanKind.COMPUTE) & (request >= 0)
+        occurs = set(np.unique(places[computes]).tolist())
+        last = [
+            float(Slice.parse(name.removeprefix("shard of ")).last) if place in occurs else 0.0
+            for place, name in enumerate(names)
+        ]
+        np.maximum.at(self._depth, request[computes], np.array([*last, 0.0])[places[computes]])
+
+    def _add_emits(self, spans: Rows, request: IntArray) -> Iterator[str]:
+        is_emit = spans.named("kind", SpanKind.EMIT) & (request >= 0) & ~spans.is_null("ended_at_s")
+        (rows,) = np.nonzero(is_emit)
+        if not len(rows):
+            return
+        rows = rows[np.lexsort((spans.ints("token")[rows], request[rows]))]
+        own, token, at_s = request[rows], spans.ints("token")[rows], spans.floats("ended_at_s")[rows]
+        is_first = np.append(True, own[1:] != own[:-1])
+        before = np.where(is_first, self._last_token[own], np.append(-1, token[:-1]))
+        before_s = np.where(is_first, self._last_at_s[own], np.append(-np.inf, at_s[:-1]))
+        is_wrong: BoolArray = np.zeros(len(spans), dtype=bool)
+        is_wrong[rows[(token <= before) | (at_s < before_s)]] = True
+        yield from IN_ORDER.broken(spans, is_wrong)
+        np.add.at(self._n_emits, own, 1)
+        np.maximum.at(self._last_token, own, token)
+        np.minimum.at(self._first_at_s, own, at_s)
+        np.maximum.at(self._last_at_s, own, at_s)
+
+
+def _add(sums: FloatArray, place: IntArray, values: FloatArray, which: BoolArray | None = None) -> None:
+    """Add values to the sums at their places; what has no place is left out."""
+    counts = place >= 0 if which is None else which & (place >= 0)
+    if counts.any():
+        sums += np.bincount(place[counts], weights=values[counts], minlength=len(sums))

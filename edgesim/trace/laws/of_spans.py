@@ -1,0 +1,352 @@
+"""Laws of single spans: who, where, when, and what a span of its kind carries."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import numpy as np
+
+from edgesim.trace.laws.law import RELATIVE, RowLaw, There
+from edgesim.trace.laws.rows import ABSENT, UNKNOWN, BoolArray, FloatArray, Rows
+from edgesim.trace.schema import LinkKind, Outcome, SpanKind
+from edgesim.units import bits
+
+__all__ = ["PARTS", "SPAN_LAWS", "parts_s"]
+
+PARTS = ("straggler_s", "air_s", "wire_s", "handling_s")
+"""Columns that say what a member of a group does in a pass besides computing."""
+
+_PART_OF_MODEL = re.compile(r"(shard of )?(embedding\+?)?(\d+(-\d+)?\+?)?(head)?")
+
+_HALF_BYTE = 0.5
+
+_ON_LINKS = (SpanKind.SEND, SpanKind.ALL_REDUCE)
+
+
+def parts_s(spans: Rows) -> FloatArray:
+    """Of each span, the time in which its device did not compute."""
+    found: FloatArray | None = spans.kept("parts")
+    if found is None:
+        found = spans.keep("parts", sum(spans.floats(part) for part in PARTS))
+    return found
+
+
+def _beyond(column: str, spans: Rows, there: There) -> BoolArray:
+    return spans.floats(column) > there.duration_s * (1.0 + RELATIVE)
+
+
+def _wrong_token(spans: Rows, there: There) -> BoolArray:
+    is_owned = spans.ints("token") >= there.of_request(spans, "n_output_tokens")
+    found: BoolArray = is_owned | (spans.is_null("token") != spans.is_null("request_id"))
+    return found
+
+
+def _wrong_peer(spans: Rows, there: There) -> BoolArray:
+    peer, is_hop = there.device_of(spans, "peer"), spans.named("kind", SpanKind.SEND)
+    found: BoolArray = np.where(is_hop, (peer < 0) | (peer == there.device_of(spans)), peer != ABSENT)
+    return found
+
+
+def _wrong_via(spans: Rows, there: There) -> BoolArray:
+    places, names = spans.names("via")
+    is_part = np.array([*(bool(_PART_OF_MODEL.fullmatch(one or "-")) for one in names), False])[places]
+    is_link = ~spans.is_null("via")
+    if there.links:
+        is_link = spans.named("via", *there.links)
+    is_hop, is_pass = (spans.named("kind", one) for one in (SpanKind.SEND, SpanKind.COMPUTE))
+    expected = np.where(is_hop, is_link, np.where(is_pass, is_part, places == ABSENT))
+    return ~expected | _other_ends(spans, is_hop)
+
+
+def _other_ends(spans: Rows, is_hop: BoolArray) -> BoolArray:
+    """Where a hop's link is named after two other devices than those of the hop."""
+    (device, devices), (peer, peers), (via, vias) = (
+        spans.names(column) for column in ("device", "peer", "via")
+    )
+    peers, vias = [*peers, ""], [*vias, ""]  # the last stands for none
+    peer, via = np.where(peer < 0, len(peers) - 1, peer), np.where(via < 0, len(vias) - 1, via)
+    hops, where = np.unique((device * len(peers) + peer) * len(vias) + via, return_inverse=True)
+    is_other = [
+        vias[hop % len(vias)]
+        != "--".join(sorted((devices[hop // len(vias) // len(peers)], peers[hop // len(vias) % len(peers)])))
+        for hop in hops.tolist()
+    ]
+    found: BoolArray = is_hop & np.array(is_other, dtype=bool)[where]
+    return found
+
+
+def _wrong_link_kind(spans: Rows, there: There) -> BoolArray:
+    is_on_link = spans.named("kind", *_ON_LINKS)
+    wrong = spans.is_null("link_kind") == is_on_link
+    by_kind = {
+        kind: [via for via, facts in there.links.items() if facts.get("kind") == kind] for kind in LinkKind
+    }
+    told = [via for of in by_kind.values() for via in of]
+    if told:
+        agrees = np.zeros(len(spans), dtype=bool)
+        for kind, of in by_kind.items():
+            agrees |= spans.named("link_kind", kind) & spans.named("via", *of)
+        wrong |= spans.named("via", *told) & spans.named("kind", SpanKind.SEND) & ~agrees
+    return wrong  # type: ignore[no-any-return]
+
+
+def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
+    """Where something of a completed request goes on after its end, or had not even begun."""
+    completed = np.append(there.requests.named("outcome", Outcome.COMPLETED), [False, False])
+    is_of_completed = completed[there.request_of(spans)]
+    is_late = spans.floats(column) > there.of_request(spans, "ended_at_s") * (1.0 + RELATIVE)
+    return is_of_completed & (is_late | spans.is_null(column))
+
+
+def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
+    # A message goes on hop by hop though its request has failed meanwhile.
+    is_message = spans.named("kind", SpanKind.SEND, SpanKind.ENDPOINT)
+    return ~is_message & (spans.floats("asked_at_s") > there.of_request(spans, "ended_at_s"))
+
+
+def _wrong_n_tokens(spans: Rows, there: There) -> BoolArray:
+    del there
+    n_tokens = spans.ints("n_tokens")
+    is_pass, is_emit = (spans.named("kind", one) for one in (SpanKind.COMPUTE, SpanKind.EMIT))
+    return np.where(is_pass, n_tokens < 1, n_tokens != is_emit)
+
+
+def _too_many_tokens(spans: Rows, there: There) -> BoolArray:
+    most = there.of_request(spans, "n_prompt_tokens") + there.of_request(spans, "n_output_tokens")
+    return spans.ints("n_tokens") > most
+
+
+def _carries_bytes(spans: Rows, there: There) -> BoolArray:
+    del there
+    found: BoolArray = spans.named("kind", SpanKind.COMPUTE, SpanKind.EMIT) & (spans.ints("size_bytes") != 0)
+    return found
+
+
+def _carries_too_little(spans: Rows, there: There) -> BoolArray:
+    """Where a wire of a constant rate carried less than it can in the time that a message took.
+
+    One that is lost halfway takes less time, so that more bytes than that are no contradiction.
+    """
+    (senders, devices), (links, vias) = spans.names("device"), spans.names("via")
+    ways, places = np.unique((links + 1) * (len(devices) + 1) + senders + 1, return_inverse=True)
+    devices, vias = ["", *devices], ["", *vias]  # the first stands for none
+    facts = [there.way(vias[way // len(devices)], devices[way % len(devices)]) for way in ways.tolist()]
+    wires = [
+        (one["rate_bps"], one["latency_s"])
+        if one.get("kind") == LinkKind.WIRED and isinstance(one.get("rate_bps"), int | float)
+        else (np.nan, 0.0)
+        for one in facts
+    ]
+    rate_bps, latency_s = np.array(wires, dtype=np.float64).reshape(-1, 2).T[:, places]
+    busy_s = spans.floats("ended_at_s") - latency_s - spans.floats("started_at_s")
+    slack_s = RELATIVE * there.duration_s + bits(_HALF_BYTE) / rate_bps  # sizes are rounded to whole bytes
+    too_long = busy_s > bits(1.0) * spans.ints("size_bytes") / rate_bps + slack_s
+    found: BoolArray = spans.named("kind", SpanKind.SEND) & too_long
+    return found
+
+
+def _draws_idly(spans: Rows, there: There) -> BoolArray:
+    del there
+    is_idle = spans.named("kind", SpanKind.WAIT, SpanKind.EMIT) | spans.is_null("started_at_s")
+    found: BoolArray = is_idle & (spans.floats("energy_j") != 0.0)
+    return found
+
+
+def _draws_too_much(spans: Rows, there: There) -> BoolArray:
+    until_s = np.where(spans.is_null("ended_at_s"), there.duration_s, spans.floats("ended_at_s"))
+    most_j = there.of_device_of(spans, "active_w") * (until_s - spans.floats("started_at_s"))
+    on_processor = spans.named("kind", SpanKind.COMPUTE, SpanKind.ENDPOINT)
+    slack_j = RELATIVE * (1.0 + there.of_device_of(spans, "active_w") * there.duration_s)
+    return on_processor & (spans.floats("energy_j") > most_j + slack_j)
+
+
+def _has_part(part: str, spans: Rows, there: There) -> BoolArray:
+    """Where a span that is no pass of a group has a part, or a pass that has ended lacks one."""
+    del there
+    is_pass, is_null = spans.named("kind", SpanKind.COMPUTE), spans.is_null(part)
+    return np.where(is_pass, is_null & ~spans.is_null("ended_at_s"), is_null | (spans.floats(part) != 0.0))
+
+
+def _exceeds(spans: Rows, there: There) -> BoolArray:
+    length_s = spans.floats("ended_at_s") - spans.floats("started_at_s")
+    return parts_s(spans) > length_s + RELATIVE * there.duration_s
+
+
+def _sums_apart(spans: Rows, there: There) -> BoolArray:
+    del there
+    return (spans.floats("air_s") > 0.0) & (spans.floats("wire_s") > 0.0)
+
+
+def _errs(spans: Rows, there: There) -> BoolArray:
+    del there
+    is_on_air = spans.named("kind", SpanKind.ALL_REDUCE) & spans.named("link_kind", LinkKind.RADIO)
+    return ~spans.is_null("error_variance") & ~is_on_air
+
+
+def _repeats(spans: Rows, there: There) -> BoolArray:
+    del there
+    is_on_air = spans.named("kind", SpanKind.SEND) & spans.named("link_kind", LinkKind.RADIO)
+    return (spans.ints("attempts") > 1) & ~is_on_air
+
+
+def _takes_time(column: str, spans: Rows, there: There) -> BoolArray:
+    """Where a delivery is more than an instant, or a wait begins later than it is asked for."""
+    del there
+    kinds = (SpanKind.EMIT, SpanKind.WAIT) if column == "started_at_s" else (SpanKind.EMIT,)
+    found: BoolArray = spans.named("kind", *kinds) & (spans.floats(column) != spans.floats("asked_at_s"))
+    return found
+
+
+def _delivered_elsewhere(spans: Rows, there: There) -> BoolArray:
+    source = np.append(there.device_of(there.requests, "source"), [UNKNOWN, UNKNOWN])
+    is_emit = spans.named("kind", SpanKind.EMIT)
+    found: BoolArray = is_emit & (source[there.request_of(spans)] != there.device_of(spans))
+    return found
+
+
+_ENDED, _KIND = ("spans.ended_at_s",), ("spans.kind",)
+
+SPAN_LAWS: tuple[RowLaw, ...] = (
+    RowLaw(
+        "spans.request_id",
+        "a request of the requests table, or null",
+        ("requests.request_id",),
+        breaks=lambda spans, there: there.request_of(spans) == UNKNOWN,
+    ),
+    RowLaw(
+        "spans.token",
+        "an index below its request's n_output_tokens; null if, and only if, request_id is",
+        ("spans.request_id", "requests.n_output_tokens"),
+        breaks=_wrong_token,
+    ),
+    RowLaw(
+        "spans.device",
+        "a device of the devices table",
+        ("devices.device",),
+        breaks=lambda spans, there: there.device_of(spans) == UNKNOWN,
+    ),
+    RowLaw("spans.device", "its request's source", ("requests.source", *_KIND), breaks=_delivered_elsewhere),
+    RowLaw(
+        "spans.peer",
+        "another device of the devices table for a send, else null",
+        ("devices.device", *_KIND),
+        breaks=_wrong_peer,
+    ),
+    RowLaw(
+        "spans.via",
+        "the link of its two devices for a send, a part of the model for a compute, else null",
+        ("spans.device", "spans.peer", *_KIND),
+        breaks=_wrong_via,
+    ),
+    RowLaw(
+        "spans.link_kind",
+        "that of its link in run.json for a send, a kind for an all_reduce, else null",
+        ("spans.via", *_KIND),
+        breaks=_wrong_link_kind,
+    ),
+    RowLaw(
+        "spans.asked_at_s",
+        "no earlier than its request arrived",
+        ("requests.arrived_at_s",),
+        breaks=lambda spans, there: spans.floats("asked_at_s") < there.of_request(spans, "arrived_at_s"),
+    ),
+    RowLaw(
+        "spans.asked_at_s",
+        "no later than its request ended",
+        ("requests.ended_at_s",),
+        breaks=_is_asked_after_the_end,
+    ),
+    *(
+        RowLaw(
+            f"spans.{column}",
+            "an instant within the run",
+            ("devices.duration_s",),
+            breaks=partial(_beyond, column),
+        )
+        for column in ("asked_at_s", "started_at_s", "ended_at_s")
+    ),
+    RowLaw(
+        "spans.started_at_s",
+        "no earlier than asked_at_s",
+        ("spans.asked_at_s",),
+        breaks=lambda spans, there: spans.floats("started_at_s") < spans.floats("asked_at_s"),
+    ),
+    RowLaw(
+        "spans.started_at_s",
+        "an instant where ended_at_s is one",
+        _ENDED,
+        breaks=lambda spans, there: spans.is_null("started_at_s") & ~spans.is_null("ended_at_s"),
+    ),
+    RowLaw(
+        "spans.started_at_s",
+        "asked_at_s",
+        ("spans.asked_at_s", *_KIND),
+        breaks=partial(_takes_time, "started_at_s"),
+    ),
+    RowLaw(
+        "spans.ended_at_s",
+        "no earlier than started_at_s",
+        ("spans.started_at_s",),
+        breaks=lambda spans, there: spans.floats("ended_at_s") < spans.floats("started_at_s"),
+    ),
+    RowLaw(
+        "spans.ended_at_s",
+        "the instant of asked_at_s",
+        ("spans.asked_at_s", *_KIND),
+        breaks=partial(_takes_time, "ended_at_s"),
+    ),
+    *(
+        RowLaw(
+            f"spans.{column}",
+            "no later than its completed request ended",
+            ("requests.ended_at_s", "requests.outcome"),
+            breaks=partial(_outlives, column),
+        )
+        for column in ("started_at_s", "ended_at_s")
+    ),
+    RowLaw(
+        "spans.n_tokens",
+        "at least 1 for a compute, 1 for an emit, else 0",
+        _KIND,
+        breaks=_wrong_n_tokens,
+    ),
+    RowLaw(
+        "spans.n_tokens",
+        "no more than its request has",
+        ("requests.n_prompt_tokens", "requests.n_output_tokens"),
+        breaks=_too_many_tokens,
+    ),
+    RowLaw("spans.size_bytes", "0 for a compute or an emit", _KIND, breaks=_carries_bytes),
+    RowLaw(
+        "spans.size_bytes",
+        "no fewer than its wire carries while the message lasts",
+        ("spans.started_at_s", "spans.ended_at_s", "spans.via", *_KIND),
+        breaks=_carries_too_little,
+    ),
+    RowLaw("spans.energy_j", "0 while nothing is done", ("spans.started_at_s", *_KIND), breaks=_draws_idly),
+    RowLaw(
+        "spans.energy_j",
+        "no more than active_w of its device times its length",
+        ("devices.active_w", "spans.started_at_s", "spans.ended_at_s"),
+        breaks=_draws_too_much,
+    ),
+    *(
+        RowLaw(
+            f"spans.{part}",
+            "0 but for a group's pass; null only for one that the end of the run has cut",
+            ("spans.kind", "spans.ended_at_s"),
+            breaks=partial(_has_part, part),
+        )
+        for part in PARTS
+    ),
+    RowLaw(
+        "spans.straggler_s",
+        "with the other parts, no more than the span's length",
+        ("spans.air_s", "spans.wire_s", "spans.handling_s", "spans.started_at_s", "spans.ended_at_s"),
+        breaks=_exceeds,
+    ),
+    RowLaw("spans.air_s", "0 where wire_s is not", ("spans.wire_s",), breaks=_sums_apart),
+    RowLaw("spans.error_variance", "null but for sums on the air", ("spans.link_kind", *_KIND), breaks=_errs),
+    RowLaw("spans.attempts", "1 but for messages on the air", ("spans.link_kind", *_KIND), breaks=_repeats),
+)

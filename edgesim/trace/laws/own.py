@@ -1,0 +1,73 @@
+"""What the schema says of every column by itself: its type, where it may be null, bounds and names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from edgesim.trace.laws.law import Law
+from edgesim.trace.laws.rows import Rows
+from edgesim.trace.schema import TABLES, Column
+
+__all__ = ["OWN", "of_columns", "of_types"]
+
+OWN: dict[tuple[str, str], Law] = {
+    (table, column.name): Law(f"{table}.{column.name}", "what the schema says of it")
+    for table, columns in TABLES.items()
+    for column in columns
+}
+"""By table and column."""
+
+
+def of_types(name: str, table: pa.Table) -> Iterator[str]:
+    """Whether columns are of the types that they should be; no other law makes sense where they are not."""
+    for column in TABLES[name]:
+        found, is_name = table.schema.field(column.name).type, pa.types.is_dictionary(column.type)
+        if is_name:
+            fits = pa.types.is_dictionary(found) and pa.types.is_string(found.value_type)
+        else:
+            fits = found == column.type
+        if not fits:
+            told = "names" if is_name else column.type
+            yield OWN[name, column.name].sentence("all rows", f"values of type {found}", f"{told}")
+
+
+def of_columns(rows: Rows) -> Iterator[str]:
+    """Hold every column to what the schema says of it."""
+    for column in TABLES[rows.name]:
+        law = OWN[rows.name, column.name]
+        if not column.nullable:
+            yield from _as(law, "a value").broken(rows, rows.is_null(column.name))
+        if pa.types.is_dictionary(column.type):
+            yield from _names(law, column, rows)
+        elif not pa.types.is_boolean(column.type):
+            yield from _numbers(law, column, rows)
+
+
+def _names(law: Law, column: Column, rows: Rows) -> Iterator[str]:
+    places, names = rows.names(column.name)
+    known = None if column.among is None else {one.value for one in column.among}
+    wrong = [name is None or (not name if known is None else name not in known) for name in names]
+    if any(wrong):
+        says = "a name" if known is None else f"one of {', '.join(sorted(known))}"
+        yield from _as(law, says).broken(rows, np.array([*wrong, False])[places])
+
+
+def _numbers(law: Law, column: Column, rows: Rows) -> Iterator[str]:
+    is_float = pa.types.is_floating(column.type)
+    values = rows.floats(column.name) if is_float else rows.ints(column.name)
+    is_there = ~rows.is_null(column.name)
+    if is_float:
+        yield from _as(law, "a finite number").broken(rows, is_there & ~np.isfinite(values))
+    below = is_there & (values < column.at_least)
+    yield from _as(law, f"{column.at_least:g} or more").broken(rows, below)
+    if column.at_most < math.inf:
+        above = is_there & (values > column.at_most)
+        yield from _as(law, f"{column.at_most:g} or less").broken(rows, above)
+
+
+def _as(law: Law, says: str) -> Law:
+    return Law(law.column, says)

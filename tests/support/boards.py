@@ -1,0 +1,64 @@
+"""Boards of different speeds round a switch, for tests of groups that share every block."""
+
+from __future__ import annotations
+
+from edgesim.engine.world import Device, Endpoint, Link, Power, World
+from edgesim.model.architecture import Architecture
+from edgesim.model.ceilings import Ceilings
+from edgesim.model.scaling import AnalyticTiming
+from edgesim.workload.arrivals import Poisson
+from edgesim.workload.lengths import Uniform
+from edgesim.workload.requests import Workload
+
+MODEL = Architecture.from_config(
+    {
+        "model_type": "llama",
+        "hidden_size": 96,
+        "intermediate_size": 320,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 6,
+        "vocab_size": 512,
+        "max_position_embeddings": 256,
+    },
+    name="stepped",
+    dtype="float32",
+)
+POWER = Power(idle_w=1.0, active_w=3.0, tx_w=0.5, rx_w=0.25)
+
+
+def meeting(speeds: tuple[float, ...], endpoint: Endpoint, *, n_requests: int = 8) -> World:
+    """Boards of different speeds round a switch; requests come faster than the group serves them."""
+    boards = {
+        f"node-{i}": Device(
+            id=f"node-{i}",
+            group="node",
+            kind="any",
+            memory_bytes=1 << 32,
+            timing=AnalyticTiming(MODEL, Ceilings(2e9 * speed, 5e8 * speed, 1e-4)),
+            power=POWER,
+            endpoint=endpoint,
+        )
+        for i, speed in enumerate(speeds)
+    }
+    switch = Device(id="switch", group="switch", kind="", memory_bytes=0, timing=None)
+    return World(
+        model=MODEL,
+        devices={**boards, "switch": switch},
+        links=tuple(Link(between=(id_, "switch"), rate_bps=2e7, latency_s=3e-5) for id_ in boards),
+        workload=Workload(
+            arrivals=Poisson(rate_hz=40.0),
+            prompt_tokens=Uniform(2, 12),
+            output_tokens=Uniform(1, 5),
+            sources=("node-0",),  # the root: nobody else's messages are on the wires
+            n_requests=n_requests,
+        ),
+        seed=2,
+    )
+
+
+ENDPOINTS = {
+    "free": Endpoint(),
+    "beside": Endpoint(overhead_s=2e-4, staging_bytes_per_s=5e7),
+    "on compute": Endpoint(overhead_s=2e-4, on_compute=True),
+}
