@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from edgesim.statistics.sum_errors import sum_errors
 from edgesim.trace.reader import Trace
 
 COLOURS = {
@@ -29,8 +30,12 @@ ALONE = "one device"
 
 
 def rows(trace: Trace) -> pd.DataFrame:
-    """One row per strategy, over its replications: scheme, size, seconds per token, perplexity, error."""
+    """One row per strategy, over its replications: scheme, size, seconds per token, perplexity, error.
+
+    The error is a median over requests, which exists for every way of summing.
+    """
     found = []
+    errors = {each.strategy: each.estimate.median for each in sum_errors(trace)}
     for strategy in trace.strategies:
         options = trace.run["options"][strategy]
         requests = pd.concat([trace.requests(strategy, r) for r in trace.replications(strategy)])
@@ -46,7 +51,7 @@ def rows(trace: Trace) -> pd.DataFrame:
                 "size": size,
                 "token_s": (done["ended_at_s"] - done["first_token_at_s"]).sum() / n_steps,
                 "perplexity": np.exp(nll) if done["nll"].notna().all() else np.nan,
-                "error": done["error_variance"].mean(),
+                "error": errors.get(strategy, np.nan),
             }
         )
     return pd.DataFrame(found)
@@ -76,7 +81,7 @@ def draw(trace: Trace) -> plt.Figure:
         if len(noisy):
             panels[2].plot(noisy["size"], noisy["error"], **how)
     for panel, label in zip(
-        panels, ("ms per token", "perplexity", "error of a sum, normalised"), strict=True
+        panels, ("ms per token", "perplexity", "median error of a sum, normalised"), strict=True
     ):
         panel.set(xlabel="devices", ylabel=label, xscale="log")
         panel.set_xticks(sorted(table["size"].unique()), labels=sorted(table["size"].unique()))
@@ -103,6 +108,7 @@ def main() -> None:
     table = rows(trace)
     print(table.to_string(index=False, float_format="%.4g"))
     print(factors(table).to_string(float_format="%.2f"))
+    print(*sum_errors(trace), sep="\n")
     draw(trace).savefig(options.output, dpi=120, metadata={"Software": None})
 
 

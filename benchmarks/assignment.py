@@ -123,6 +123,8 @@ def main() -> int:
     )
     parser.add_argument("--plot", type=Path, metavar="FILE")
     arguments = parser.parse_args()
+    if arguments.antennas <= N_STREAMS:
+        parser.error(f"--antennas: with {N_STREAMS} or fewer the mean error is infinite (aircomp_moments)")
     n, n_iterations = arguments.devices, arguments.iterations
     held_out = range(FIRST_HELD_OUT, FIRST_HELD_OUT + arguments.blocks)
     model = Architecture.from_config(MODEL, name="32 heads in 8 groups", dtype="bfloat16")

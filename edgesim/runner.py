@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from multiprocessing import get_context, parent_process
@@ -26,6 +27,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.engine.stages import check_stages
 from edgesim.engine.world import World
 from edgesim.errors import InputError, PlacementError, ScenarioError
+from edgesim.model.packing import Packed
 from edgesim.model.profile import Profile
 from edgesim.rng import Streams
 from edgesim.scenario.build import build_world, extent, workload
@@ -34,7 +36,14 @@ from edgesim.scenario.presence import PresentDemand
 from edgesim.scenario.quality import Quality, find_quality
 from edgesim.scenario.remarks import remarks
 from edgesim.scenario.schema import Scenario
-from edgesim.scenario.timings import Measuring, Profiles, check_coverage, find_profiles, timings
+from edgesim.scenario.timings import (
+    Measuring,
+    Profiles,
+    check_coverage,
+    corrections,
+    find_profiles,
+    timings,
+)
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import OWN_PROFILE_FILE, PROFILE_FILE, TraceFolder
@@ -117,12 +126,13 @@ def prepare(
     strategies = _chosen(contenders(scenario), only)
     law = workload(scenario)
     longest = extent(scenario, law)
-    if longest.n_requests == 0 and not isinstance(law, PresentDemand):  # of absent sources, a remark says it
+    # Of sources that are all absent, a remark says it.
+    if not _has_arrivals(law, scenario, 0.0) and not isinstance(law, PresentDemand):
         raise ScenarioError(
             f"{scenario.origin.name}: $.workload: no request arrives before the horizon; "
             "lengthen it or raise the rate"
         )
-    if scenario.warmup_s and not _has_after(law, scenario):
+    if scenario.warmup_s and not _has_arrivals(law, scenario, scenario.warmup_s):
         raise ScenarioError(
             f"{scenario.origin.name}: $.warmup: no request arrives after the first "
             f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"
@@ -210,12 +220,13 @@ def free_folder(parent: Path, name: str) -> Path:
 # --- before time zero ----------------------------------------------------------------------------
 
 
-def _has_after(law: Demand, scenario: Scenario) -> bool:
-    """Whether anything arrives after the warm-up."""
-    if law.is_closed:
-        return True  # instants depend on the strategy
-    requests = law.requests(Streams(scenario.seed))
-    return any(request.arrived_at_s >= scenario.warmup_s for request in requests)
+def _has_arrivals(law: Demand, scenario: Scenario, from_s: float) -> bool:
+    """Whether anything arrives between an instant and the horizon."""
+    streams = Streams(scenario.seed)
+    until_s = math.inf if scenario.horizon_s is None else scenario.horizon_s
+    if law.is_closed:  # instants depend on the strategy, but for conversations' first turns
+        return any(conversation.starts_at_s < until_s for conversation in law.conversations(streams))
+    return any(from_s <= request.arrived_at_s < until_s for request in law.requests(streams))
 
 
 def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:
@@ -335,7 +346,8 @@ def _simulate(task: _Task, world: World) -> Ran:
 def _facts(prepared: Prepared) -> dict[str, object]:
     """What ``run.json`` tells of the run, whatever its end."""
     scenario, profiles = prepared.scenario, prepared.profiles
-    world = build_world(scenario, 0, timings(scenario, profiles), prepared.workload, prepared.quality)
+    charged = timings(scenario, profiles)
+    world = build_world(scenario, 0, charged, prepared.workload, prepared.quality)
     kept = _Kept.of(profiles)
     objectives = scenario.objectives.values()
     return {
@@ -344,12 +356,14 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         "seed": scenario.seed,
         "replications": scenario.replications,
         "horizon_s": scenario.horizon_s,
+        "cooldown_s": scenario.longest_cooldown_s,
         "warmup_s": scenario.warmup_s,
         "objectives": {"ttft_s": objectives.ttft_s, "tpot_s": objectives.tpot_s, "e2e_s": objectives.e2e_s},
         "model": {
             "name": world.model.name,
             "dtype": world.model.dtype,
             "bytes_per_weight": world.model.bytes_per_weight,
+            "quantisation": world.model.storage.name if isinstance(world.model.storage, Packed) else None,
             "digest": world.model.digest,
         },
         "strategies": list(prepared.strategies),
@@ -360,8 +374,20 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         },
         "profile": None if profiles.base is None else {"file": kept.base, **profiles.base.facts()},
         "own_profiles": {name: {"file": kept.own[name], **own.facts()} for name, own in profiles.own.items()},
+        "scaled_monotone": {
+            name: {str(part): asdict(change) for part, change in parts.items()}
+            for name, parts in corrections(charged).items()
+        },
         "quality": prepared.quality.facts(),
         "links": link_facts(world.links),
+        "bands": {
+            station: {
+                "terminals": sorted(band.members),
+                "streams": band.n_streams,
+                "antennas": dict(zip(("station", "terminal"), band.antennas, strict=True)),
+            }
+            for station, band in world.bands.items()
+        },
         "n_devices": len(world.devices),
         "topology_file": _file_facts(scenario),
         "workload": world.workload.notes(Streams(scenario.seed, 0)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,8 @@ from rich.table import Table
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
+    from edgesim.model.architecture import Component
+    from edgesim.model.monotone import Correction
     from edgesim.model.profile import Profile
     from edgesim.runner import Prepared, Ran
     from edgesim.scenario.schema import Scenario
@@ -83,9 +85,11 @@ def run(
     """Simulate every strategy of a scenario, write the trace, and compare."""
     from edgesim import runner
     from edgesim.report.comparison import about, comparison
+    from edgesim.report.comparison_json import as_json as comparison_as_json
     from edgesim.report.metrics import MetricsTable
     from edgesim.report.table import ComparisonTable
-    from edgesim.report.table import as_json as table_as_json
+    from edgesim.scenario.check import quantisation_remark
+    from edgesim.statistics.sum_errors import sum_errors
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     asked = _load(scenario, set_, seed=seed, replications=replications)
@@ -96,6 +100,8 @@ def run(
         _warn_of_noise(notes, prepared.profile)
     for name, own in prepared.profiles.own.items():
         notes.print(f"{name} as measured: {_profile_line(own)}", style="dim", markup=False)
+    if stored := quantisation_remark(asked):
+        notes.print(stored, style="dim", markup=False)
     for label, placement in prepared.placements.items():
         if placement.remark:
             notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
@@ -104,11 +110,16 @@ def run(
     folder = out or runner.free_folder(Path("traces"), asked.name)
     with _counting(notes, prepared) as told:
         trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)
-    compared = comparison(trace)
+    compared, errors = comparison(trace), sum_errors(trace)
     if as_json:
-        typer.echo(json.dumps(table_as_json(compared, about(trace)) | {"trace": str(folder)}, indent=2))
+        content = comparison_as_json(compared, about(trace)) | {"trace": str(folder)}
+        if errors:
+            content["sum_errors"] = {each.strategy: each.as_json() for each in errors}
+        typer.echo(json.dumps(content, indent=2))
     else:
         console().print(ComparisonTable(compared, about(trace)))
+        for error in errors:
+            console().print(str(error), markup=False, highlight=False, soft_wrap=True)
         if metrics:
             console().print(MetricsTable(compared))
     empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
@@ -130,6 +141,8 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     """
     from edgesim import runner
     from edgesim.scenario.build import kinds_used
+    from edgesim.scenario.check import quantisation_remark
+    from edgesim.scenario.timings import corrections, timings
 
     asked = _load(scenario, set_)
     prepared = runner.prepare(asked, measure=False)
@@ -147,6 +160,8 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
         for number, stage in enumerate(placement.stages):
             table.add_row("" if number else label, stage.device, str(stage.part))
     page.print(table)
+    if stored := quantisation_remark(asked):
+        page.print(stored, markup=False, soft_wrap=True)
     for label, placement in prepared.placements.items():
         if placement.remark:
             page.print(f"{label}: {placement.remark}", markup=False, soft_wrap=True)
@@ -154,6 +169,8 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
         page.print(remark, markup=False, soft_wrap=True)
     for name, own in prepared.profiles.own.items():
         page.print(f"{name} as measured: {_profile_line(own)}", markup=False, soft_wrap=True)
+    for name, parts in corrections(timings(asked, prepared.profiles)).items():
+        page.print(f"{name} as scaled: {_corrections_line(parts)}", markup=False, soft_wrap=True)
     if (
         prepared.profile is None
         and asked.profile.use != "analytic"
@@ -195,13 +212,13 @@ def profile(
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time the parts of a model on this machine, by real forward passes.
+    """Time the parts of a model on this machine, by real forward passes, with weights in the number format.
 
     A file with a --kind is used as measured by every scenario that has it in its 'profiles'.
     """
     from edgesim.measure.cache import ensure_profile
     from edgesim.measure.grid import Grid
-    from edgesim.scenario.check import named_architecture
+    from edgesim.scenario.check import plain_architecture
     from edgesim.units import TIME, UnitError, parse
 
     try:
@@ -209,7 +226,13 @@ def profile(
     except UnitError as error:
         raise InputError(f"--budget: {error}") from None
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-    architecture = named_architecture(model, dtype=dtype)
+    architecture, is_packed = plain_architecture(model, dtype=dtype)
+    if is_packed:
+        notes.print(
+            f"{model}: its config quantises its weights; modules with plain weights in {dtype} are measured",
+            style="yellow",
+            markup=False,
+        )
     if kind and output is None:
         raise InputError("--kind: it is written into the saved file alone; say where with --output FILE")
     grid = Grid.covering(
@@ -420,6 +443,15 @@ def _profile_line(profile: Profile) -> str:
         f"{profile.measured_at}; held-out error {error.median:.1%} (median), "
         f"{error.p95:.1%} (p95)"
     )
+
+
+def _corrections_line(parts: Mapping[Component, Correction]) -> str:
+    changed = ", ".join(
+        f"{change.n_changed} of {change.n_points} of the {part} by {change.largest:.1%} at most"
+        for part, change in parts.items()
+        if change.n_changed
+    )
+    return f"times changed so that none falls with more tokens or a larger batch: {changed}"
 
 
 def _warn_of_noise(notes: Console, profile: Profile) -> None:

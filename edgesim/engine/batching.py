@@ -221,7 +221,13 @@ class BatchedStation(IteratingStation):
 
 
 class StaticStation(IteratingStation):
-    """Static batching: a batch is closed when it starts and lasts until its longest answer is done."""
+    """Static batching: a batch is closed when it starts and lasts until its longest answer is done.
+
+    Every pass is charged as that of a tensor with a row for each request that the batch began with, whether
+    or not it has ended, and with the longest prompt's columns, whether or not that one has ended: shorter
+    prompts have padding in front, which stays in the cache. At its k-th decode step a batch whose longest
+    prompt has P tokens thus has P + k - 1 tokens in the cache, in every row.
+    """
 
     def __init__(self, clock: Clock, discipline: StaticBatching, record: Record) -> None:
         super().__init__(clock, record)
@@ -229,6 +235,7 @@ class StaticStation(IteratingStation):
         self._queue: list[Pass] = []
         self._members: dict[int, Pass | None] = {}  # request -> its pass, once it has asked for the next
         self._n_places = 0
+        self._padding: dict[int, int] = {}  # request -> tokens in front of its own, to the end of the batch
 
     def ask(self, work: Pass) -> None:
         """Queue a request's first pass for a batch, or take in a member's next one."""
@@ -263,6 +270,8 @@ class StaticStation(IteratingStation):
             batch, self._queue = self._queue[:n_places], self._queue[n_places:]
             self._members = {work.request.id: work for work in batch}
             self._n_places = len(batch)
+            longest = max(work.n_context + work.n_new for work in batch)
+            self._padding = {work.request.id: longest - work.n_context - work.n_new for work in batch}
         waiting = [work for work in self._members.values() if work is not None]
         if not waiting or len(waiting) < len(self._members):
             return []  # lockstep: nobody goes ahead
@@ -284,10 +293,11 @@ class StaticStation(IteratingStation):
 
     def _iteration_s(self) -> float:
         price = self._running[0][0].price
-        n_new = max(work.n_new for work, _ in self._running)
-        if n_new == 1:
-            return price.decode_batch(self._n_places, max(work.n_context for work, _ in self._running))
-        return price.prefill_batch(self._n_places, n_new)
+        works = [work for work, _ in self._running]
+        length = max(work.n_context + work.n_new + self._padding[work.request.id] for work in works)
+        if length > 1 and not all(work.n_context for work in works):
+            return price.prefill_batch(self._n_places, length)
+        return price.decode_batch(self._n_places, length - 1)
 
     def _serve(self, batch: Batch) -> None:
         for work, _ in batch:

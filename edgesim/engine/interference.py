@@ -2,7 +2,8 @@
 
 What is received from others is taken over all of the band, without their fast fading. A station that is
 active sends with all its power; a terminal that has a part of the band puts all its power into that part,
-which over the band comes to the same. Who has the band for a share of the time counts with that share.
+which over the band comes to the same. Who has the band for a share of the time counts with that share, and a
+5G station with the share of resource blocks that it sends in.
 
 Not modelled: interference between uplink and downlink (cells on one channel keep one pattern), coordination.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from edgesim.engine.transfer import Carrier
 
 if TYPE_CHECKING:
-    from edgesim.engine.pool import Pool
+    from edgesim.engine.pool import AnyPool
 
 __all__ = ["Band"]
 
@@ -25,10 +26,10 @@ class Band:
     """The pools of cells on one channel."""
 
     def __init__(self) -> None:
-        self._pools: list[Pool] = []
-        self._others: dict[Pool, list[Pool]] = {}
+        self._pools: list[AnyPool] = []
+        self._others: dict[AnyPool, list[AnyPool]] = {}
 
-    def add(self, pool: Pool) -> None:
+    def add(self, pool: AnyPool) -> None:
         """Take in a pool."""
         self._pools.append(pool)
         # Whose directions meet: which pools can hear of one another.
@@ -37,7 +38,7 @@ class Band:
             for one in self._pools
         }
 
-    def tell(self, changed: Pool) -> None:
+    def tell(self, changed: AnyPool) -> None:
         """Let the others of a direction know that a pool's activity has changed."""
         if changed.medium.load is not None:
             return  # as loaded as before
@@ -45,14 +46,14 @@ class Band:
             if not pool.is_idle:
                 pool.refresh()
 
-    def is_silent_but_for(self, one: Pool) -> bool:
+    def is_silent_but_for(self, one: AnyPool) -> bool:
         """Whether no other pool's activity could change what a pool meets, or be changed by it."""
         for pool in self._others[one]:  # noqa: SIM110  # asked for every message: a generator would be slower
             if not pool.is_idle:
                 return False
         return True
 
-    def disturbance(self, own: Pool, carrier: Carrier, now_s: float) -> tuple[float, float]:
+    def disturbance(self, own: AnyPool, carrier: Carrier, now_s: float) -> tuple[float, float]:
         """Power that other cells bring to a receiver, over all of the band [W]; until when it stays so."""
         received_w, until_s = 0.0, math.inf
         for pool in self._others[own]:
@@ -72,19 +73,19 @@ class Band:
         return received_w, until_s
 
 
-def _meet(one: Pool, other: Pool) -> bool:
+def _meet(one: AnyPool, other: AnyPool) -> bool:
     """Whether two pools have a direction in common."""
     return one.is_uplink == other.is_uplink or one.is_uplink is None or other.is_uplink is None
 
 
-def _terminals(pool: Pool) -> Mapping[str, float]:
+def _terminals(pool: AnyPool) -> Mapping[str, float]:
     """A cell's terminals that send, with the share of time (of full buffers: all of them, in turns)."""
     if pool.medium.load is not None:
         return dict.fromkeys(pool.terminals, pool.medium.load / max(1, len(pool.terminals)))
     return pool.sending(is_uplink=True)
 
 
-def _station(pool: Pool) -> float:
+def _station(pool: AnyPool) -> float:
     """Share of time for which a cell's station sends."""
     if pool.medium.load is not None:
         return pool.medium.load

@@ -22,8 +22,8 @@ class Network:
 
     A route is the path of least expected latency for a message of the reference size: store and
     forward, so each hop costs its transmission time and its latency, those of the direction in which it
-    is passed: the way back may be another. Ties go to the path found first in the order of the scenario's
-    links.
+    is passed (the way back may be another); on a radio link with slots also the mean wait for the first of
+    them. Ties go to the path found first in the order of the scenario's links.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Network:
         return ends_s + sum(_seconds(self.link(a, b), size_bytes, sender=a) for a, b in pairwise(path))
 
     def busiest_seconds(self, source: str, target: str, size_bytes: float) -> float:
-        """Longest time that so many bytes occupy any link on the way; propagation delay occupies none."""
+        """Longest time that so many bytes occupy any link on the way; propagation and waiting do not."""
         if source == target:
             return 0.0
         hops = pairwise(self.path(source, target))
@@ -91,7 +91,13 @@ def _mean_bps(link: Link, *, sender: str) -> float:
 
 
 def _seconds(link: Link, size_bytes: float, *, sender: str) -> float:
-    return bits(size_bytes) / _mean_bps(link, sender=sender) + link.way(sender).latency_s
+    """Time of a message on an idle link."""
+    n_bits, wait_s = bits(size_bytes), 0.0
+    if link.radio is not None and link.radio.first_slot is not None:
+        first = link.radio.first_slot
+        wait_s = first.up_s if sender == link.radio.terminal else first.down_s
+        n_bits = max(0.0, n_bits - first.n_bits)
+    return wait_s + n_bits / _mean_bps(link, sender=sender) + link.way(sender).latency_s
 
 
 class Hop(Station):

@@ -11,8 +11,9 @@ from edgesim.errors import InputError
 from edgesim.radio.contention import Dcf, goodputs
 from edgesim.radio.duplex import Duplex, Fdd
 from edgesim.radio.link import RadioLink
+from edgesim.radio.resource_grid import ResourceGrid
 
-__all__ = ["Access", "Medium", "RadioChannel"]
+__all__ = ["Access", "FirstSlot", "Medium", "RadioChannel"]
 
 Access = Literal["equal", "weighted", "tdma", "round-robin", "proportional-fair", "max-rate", "dcf"]
 
@@ -37,7 +38,12 @@ class Medium:
 
     Under time-division duplex a direction's transfers advance in its own slots, and only then.
 
-    Not modelled: schedulers that choose parts of a band by frequency, buffer status reports, priorities.
+    With a ``grid`` (5G NR) all of this happens in whole slots and whole resource blocks: shares are rounded
+    to blocks, a message that needs fewer than its share leaves the rest to the others, under ``tdma`` a slot
+    is one terminal's, and under the slot-by-slot rules and ``max-rate`` what the first leaves of a slot is
+    the next one's.
+
+    Not modelled: schedulers that choose parts of a band by frequency, priorities, control channels.
 
     Parameters
     ----------
@@ -52,8 +58,11 @@ class Medium:
     load
         How much of the time this cell disturbs others, whoever sends: 1 is the full buffer of link-level
         studies. None: while it is active.
+    grid
+        Of 5G NR: slots and resource blocks, and how uplinks come to their grants. None: any part of the band
+        for any time.
     slot_s
-        Scheduler's slot.
+        Scheduler's slot, without a grid.
     window
         Slots over which proportional fairness averages.
     dcf
@@ -72,6 +81,7 @@ class Medium:
     band: str | None = None
     across: Mapping[str, RadioLink] = field(default_factory=dict)
     load: float | None = None
+    grid: ResourceGrid | None = None
     slot_s: float = 0.5e-3
     window: float = 100.0
     dcf: Dcf = field(default_factory=Dcf)
@@ -105,7 +115,25 @@ class Medium:
             return 0.0
         if self.access == "dcf":
             return goodputs((self.aggregate_bits(rate_bps, frame_bits),), (rate_bps,), self.dcf)[0]
-        return rate_bps * self.duplex.share(uplink=uplink)
+        return rate_bps * (self.duplex if self.grid is None else self.grid).share(uplink=uplink)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstSlot:
+    """What the first slot of a message costs on a radio link with slots; planners count on it.
+
+    Parameters
+    ----------
+    up_s, down_s
+        Mean time from a message's coming until its first slot has ended: from the terminal after silence (the
+        request for a grant and its answer among it), and to it.
+    n_bits
+        What a slot carries on average with the whole band, in the weaker direction.
+    """
+
+    up_s: float
+    down_s: float
+    n_bits: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +152,11 @@ class RadioChannel:
         What attempts and repetitions are drawn from: of :func:`edgesim.rng.link_key`.
     weight
         Part of the band under ``weighted``, relative to the others'.
+    request_key
+        What the terminal's opportunities to ask for a grant are drawn from.
+    first_slot
+        Of a cell with a grid: what planners count for the first slot of a message, before the rest of it
+        goes at the link's mean rate.
     """
 
     link: RadioLink
@@ -132,6 +165,8 @@ class RadioChannel:
     medium: str
     key: int
     weight: float = 1.0
+    request_key: int = 0
+    first_slot: FirstSlot | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.weight < math.inf:

@@ -14,9 +14,10 @@ from edgesim.engine.band_sharing import band_sharing
 from edgesim.engine.clock import Clock
 from edgesim.engine.interference import Band
 from edgesim.engine.medium import Medium
+from edgesim.engine.slotted_pool import SlottedPool
 from edgesim.engine.transfer import Transfer
 
-__all__ = ["Pool", "Pools"]
+__all__ = ["AnyPool", "Pool", "Pools"]
 
 
 class Pool:
@@ -247,20 +248,24 @@ class Pool:
         return min(until_s, state.until_s)
 
 
+AnyPool = Pool | SlottedPool
+
+
 class Pools:
     """The cells of a world at work."""
 
     def __init__(self, clock: Clock, media: Mapping[str, Medium]) -> None:
         self._clock, self._media = clock, media
         self._bands: dict[str, Band] = {}
-        self._pools: dict[tuple[str, bool | None], Pool] = {}
+        self._pools: dict[tuple[str, bool | None], AnyPool] = {}
 
-    def pool(self, medium: str, *, is_uplink: bool) -> Pool:
+    def pool(self, medium: str, *, is_uplink: bool) -> AnyPool:
         """The transfers of a cell in a direction; in both, where they take turns or contend."""
         asked = self._media[medium]
         direction = None if asked.access == "dcf" or asked.duplex.takes_turns else is_uplink
         known = self._pools.get((medium, direction))
         if known is None:
             band = None if asked.band is None else self._bands.setdefault(asked.band, Band())
-            known = self._pools[medium, direction] = Pool(self._clock, asked, direction, band)
+            kind = Pool if asked.grid is None else SlottedPool
+            known = self._pools[medium, direction] = kind(self._clock, asked, direction, band)
         return known

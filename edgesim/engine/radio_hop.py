@@ -11,7 +11,7 @@ import simpy
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.link import Hop
 from edgesim.engine.medium import RadioChannel
-from edgesim.engine.pool import Pool
+from edgesim.engine.pool import AnyPool
 from edgesim.engine.recording import Recording
 from edgesim.engine.transfer import Transfer
 from edgesim.engine.verb import MessageLost, Verb, WorkLost, heard
@@ -42,7 +42,7 @@ class _Message(Transfer):
     )
 
     def __init__(self, carrier: RadioHop, owner: int, token: int, size_bytes: float, now_s: float) -> None:
-        super().__init__(carrier)
+        super().__init__(carrier, bits(size_bytes))
         self.owner, self.token, self.size_bytes = owner, token, size_bytes
         self.done: simpy.Event | None = None  # as long as it is alone, nobody need be told
         self.asked_at_s = now_s
@@ -98,7 +98,7 @@ class RadioHop(Hop):
         powers_w: tuple[float, float],
         clock: Clock,
         recording: Recording,
-        pool: Pool,
+        pool: AnyPool,
         *,
         is_watched: bool,
     ) -> None:
@@ -143,13 +143,18 @@ class RadioHop(Hop):
     def in_reach(self, transfer: Transfer) -> None:
         """Cut a message into blocks, and draw how they will fare."""
         assert isinstance(transfer, _Message)
-        state, n_bits = transfer.state, bits(transfer.size_bytes)
+        state, n_bits = transfer.state, transfer.n_bits
         n_blocks = max(1, math.ceil(n_bits / state.grant.block_bits))
         transfer.gross_bits = transfer.left_bits = n_bits
+        transfer.delivery, transfer.waits_s = _AT_ONCE, ()
+        # In slots, a message of one block has a grant for each attempt, a round trip after the last.
+        is_one_block = n_blocks == 1 and self._pool.medium.grid is not None
+        transfer.attempt_bits = n_bits if is_one_block else math.inf
         if state.errors[0] > 0.0:
             instant: int = _INSTANT.unpack(_NUMBER.pack(transfer.asked_at_s))[0]
             key = self.channel.key ^ instant ^ (transfer.number << 1 | self.is_uplink)
-            air, after_s = self.channel.link.air, self._clock._now + n_bits / state.rate_bps
+            air = self.channel.link.air
+            after_s = max(self._clock._now, transfer.begins_s) + n_bits / state.rate_bps
 
             def again(waited_s: float) -> tuple[float, ...]:
                 """Errors of a repetition."""
@@ -162,6 +167,13 @@ class RadioHop(Hop):
 
             transfer.delivery = deliver(n_blocks, state.errors, air.round_trip_s, air.arq, key, again)
             transfer.gross_bits = transfer.left_bits = n_bits * transfer.delivery.n_sent / n_blocks
+            if is_one_block:
+                per_grant = len(state.errors)  # attempts before it is left to ARQ
+                transfer.waits_s = tuple(
+                    air.round_trip_s if attempt % per_grant else air.arq.round_trip_s
+                    for attempt in range(1, transfer.delivery.n_attempts)
+                )
+                transfer.delivery = transfer.delivery._replace(delay_s=0.0)
 
     def not_alone(self, transfer: Transfer) -> None:
         """Hear that a message has got company: from now on, its end is told by an event."""

@@ -67,11 +67,14 @@ class StaticBatching(Limits):
     """Requests in closed batches: nobody joins until the last of a batch has ended.
 
     A batch starts when it is full, or when its oldest request has waited long enough. Prompts are padded
-    to the longest; decoding goes on in lockstep, and the places of those that have ended stay empty.
+    to the longest; decoding goes on in lockstep, and the places of those that have ended stay empty. To the
+    end of the batch all its rows are computed, at the padded length: as transformers' `generate` and
+    FasterTransformer do with a batch of tensors.
 
-    Not modelled: batches that stay together from stage to stage. Each device makes up its own, and members of
-    two would wait for one another; a placement with two such stages is refused before time zero
-    (:mod:`edgesim.engine.stages`).
+    Not modelled: the room that padding and empty places take in the KV cache, where a request has room for
+    its own tokens, to its own end; batches that stay together from stage to stage. Each device makes up its
+    own, and members of two would wait for one another; a placement with two such stages is refused before
+    time zero (:mod:`edgesim.engine.stages`).
 
     Parameters
     ----------

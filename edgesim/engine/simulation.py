@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+from simpy.events import URGENT
 
 from edgesim.engine.answers import error_variance
 from edgesim.engine.attempts import attempts
@@ -83,7 +84,9 @@ def simulate(
         As the run has left it.
     """
     clock = Clock()
-    spans = SpanBuffer(lambda table: write("spans", table), world.horizon_s) if keep_spans else None
+    # With a cooldown, its limit is known, and the end of the run is not.
+    ends_at_s = None if world.cooldown_s else world.horizon_s
+    spans = SpanBuffer(lambda table: write("spans", table), ends_at_s) if keep_spans else None
     cluster = Cluster(world, clock, holdings, spans, getattr(placement, "shards", None))
     requests = _Requests(world, cluster, clock, serving, placement, spans, write)
     Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
@@ -91,10 +94,9 @@ def simulate(
     if controller is not None:
         requests.watcher = Life(clock, requests.watch(controller), on_error=_refuse_loss)
     with _old_objects_left_alone():
-        clock.run(world.horizon_s)
-    ended_at_s = clock.now if world.horizon_s is None else world.horizon_s
-    requests.finish(ended_at_s)
-    write("devices", _devices(world, cluster, ended_at_s))
+        clock.run(world.limit_s)
+    requests.finish(clock.now)
+    write("devices", _devices(world, cluster, clock.now))
     return cluster
 
 
@@ -138,6 +140,10 @@ class _Requests:
         self.ended: list[LiveRequest] = []
         self.all_arrived = False
         self.n_conversations = 0  # under way
+        self.n_counted = 0  # in flight, of those that arrived before the horizon
+        self.counts_until_s = math.inf if self.world.horizon_s is None else self.world.horizon_s
+        if self.world.horizon_s is not None and self.world.cooldown_s:
+            self.clock.call_at(self.counts_until_s, self._stop_when_over, URGENT)
         self.watcher: Life | None = None
 
     def arrive(self) -> Course:
@@ -146,7 +152,6 @@ class _Requests:
             if asked.arrived_at_s > self.clock.now:
                 yield asked.arrived_at_s
             request = LiveRequest(asked, model, token_bytes)
-            self.in_flight[request.id] = request
             self._start(request)
         self.all_arrived = True
 
@@ -174,7 +179,6 @@ class _Requests:
             n_prompt, n_output = turn.n_prompt_tokens, turn.n_output_tokens
             asked = Request(turn.id, turn.source, turn.sample, self.clock.now, n_prompt, n_output)
             request = LiveRequest(asked, model, token_bytes)
-            self.in_flight[request.id] = request
             yield self._start(request)
             n_at_once = n_at_once + 1 if self.clock.now == request.arrived_at_s else 0
             if conversation.is_endless and n_at_once == _MOST_AT_ONCE:
@@ -190,6 +194,9 @@ class _Requests:
         self._stop_when_over()
 
     def _start(self, request: LiveRequest) -> Life:
+        self.in_flight[request.id] = request
+        self.n_counted += request.arrived_at_s < self.counts_until_s
+
         def end(_: object) -> None:
             self.cluster.end(request)
             self._close(request)
@@ -218,6 +225,7 @@ class _Requests:
     def _close(self, request: LiveRequest) -> None:
         del self.in_flight[request.id]
         self.ended.append(request)
+        self.n_counted -= request.arrived_at_s < self.counts_until_s
         if len(self.ended) >= _PART_ROWS:
             held = set() if self.spans is None else self.spans.flush(self.clock.now) | self.cluster.owners()
             self._tell([ended for ended in self.ended if ended.id not in held])
@@ -225,8 +233,11 @@ class _Requests:
         self._stop_when_over()
 
     def _stop_when_over(self) -> None:
-        is_over = self.all_arrived and not self.in_flight and self.n_conversations == 0
-        if is_over and self.world.horizon_s is None:
+        if self.world.horizon_s is None:
+            is_over = self.all_arrived and not self.in_flight and self.n_conversations == 0
+        else:
+            is_over = self.clock.now >= self.counts_until_s and self.n_counted == 0
+        if is_over:
             self.clock.stop(self.clock.now)  # a strategy's own process might go on for ever
 
     def watch(self, controller: Course) -> Course:

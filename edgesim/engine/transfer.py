@@ -40,6 +40,8 @@ class Transfer:
 
     Attributes
     ----------
+    n_bits
+        Its size.
     left_bits
         What is still to be sent, repetitions included.
     is_begun
@@ -52,28 +54,48 @@ class Transfer:
         How long sender and receiver have been active for it.
     tx_share, rx_share
         For which share of time they are at present.
+    begins_s
+        Of one that goes in slots: when its first slot begins.
+    slot
+        Of one that goes in slots: number of the first slot that it may have, now that it has asked.
+    attempt_bits
+        Of one that goes in slots: most that is sent before the other end answers. A message of one block
+        sends it again only when that has failed; of several blocks some fail while others are on the air.
+    attempt_left_bits
+        What of that is still to be sent.
+    waits_s
+        Of a message of one block: times from each attempt to the next.
+    n_attempts
+        How many have been sent.
     """
 
     __slots__ = (
+        "attempt_bits",
+        "attempt_left_bits",
         "band_share",
+        "begins_s",
         "carrier",
         "ends_at_s",
         "interference_w",
         "is_begun",
         "left_bits",
+        "n_attempts",
+        "n_bits",
         "rate_bps",
         "rx_s",
         "rx_share",
+        "slot",
         "stalled_at_s",
         "state",
         "tx_s",
         "tx_share",
+        "waits_s",
     )
 
     state: LinkState
 
-    def __init__(self, carrier: Carrier) -> None:
-        self.carrier = carrier
+    def __init__(self, carrier: Carrier, n_bits: float = 0.0) -> None:
+        self.carrier, self.n_bits = carrier, n_bits
         self.left_bits = 0.0
         self.is_begun = False
         self.band_share = 1.0
@@ -83,6 +105,10 @@ class Transfer:
         self.stalled_at_s: float | None = None
         self.tx_s = self.rx_s = 0.0
         self.tx_share = self.rx_share = 0.0
+        self.begins_s = -math.inf
+        self.slot = self.n_attempts = 0
+        self.attempt_bits = self.attempt_left_bits = math.inf
+        self.waits_s: tuple[float, ...] = ()
 
     def give_time(self, share: float) -> None:
         """Give it the band that it was looked at with, for a share of time; out of reach, it has none."""

@@ -209,7 +209,11 @@ class World:
     Parameters
     ----------
     horizon_s
-        When the run ends; requests then in flight are censored. None: when every request has ended.
+        End of the window in which arrivals count. None: the run ends when every request has ended.
+    cooldown_s
+        How much longer than to the horizon a run may go on, with the same arrivals, to see the end of the
+        requests that arrived before it. It ends as soon as it has; those still in flight at its limit are
+        censored.
     memory_policy
         What a request meets that finds no room for its KV cache: a queue, or refusal.
     queue_limit
@@ -242,6 +246,7 @@ class World:
     seed: int
     replication: int = 0
     horizon_s: float | None = None
+    cooldown_s: float = 0.0
     memory_policy: Literal["queue", "reject"] = "queue"
     queue_limit: int | None = None
     patience_s: float | None = None
@@ -257,6 +262,11 @@ class World:
     def band(self, group: Iterable[str]) -> CollectiveBand | None:
         """The first band that is set aside for all of a group; None if there is none."""
         return band_of(self.bands.values(), group)
+
+    @property
+    def limit_s(self) -> float | None:
+        """Instant at which the run ends at the latest; None without a horizon."""
+        return None if self.horizon_s is None else self.horizon_s + self.cooldown_s
 
     @property
     def can_lose(self) -> bool:

@@ -19,7 +19,7 @@ def is_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None
 
 
-def hub_architecture(name: str, *, dtype: str) -> Architecture:
+def hub_architecture(name: str, *, dtype: str, reads_quantisation: bool = True) -> Architecture:
     """Read the config of a model on the Hugging Face Hub; a copy that was fetched before serves offline.
 
     What is fetched is `config.json`, through transformers' own client (which knows the user's token, cache
@@ -31,7 +31,9 @@ def hub_architecture(name: str, *, dtype: str) -> Architecture:
         If the Hub cannot be reached, has no such model or does not let this user see it; and for what
         :meth:`edgesim.model.architecture.Architecture.from_config` refuses.
     """
-    return Architecture.from_path(_config_file(name), dtype=dtype, name=name)
+    return Architecture.from_path(
+        _config_file(name), dtype=dtype, name=name, reads_quantisation=reads_quantisation
+    )
 
 
 @cache

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgesim.errors import InputError
 from edgesim.measure.hub import is_hub_id
+from edgesim.model.quantisation import said_quantisation
 
 __all__ = [
     "BUNDLED",
@@ -129,6 +130,12 @@ def _refuse_redirection(folder: Path, name: str) -> None:
         raise InputError(
             f"model '{name}': {folder / 'config.json'} names weights of its own ('transformers_weights'), or "
             f"is no object; expected {_WEIGHTS} or its index to be all there is: remove that entry"
+        )
+    if said_quantisation(config) is not None:
+        raise InputError(
+            f"model '{name}': its config.json says that its weights are quantised (quantization_config), and "
+            "answers are measured in float32, without the libraries that unpack them; give the model as it "
+            "was before, in 16 or 32 bits"
         )
     if (folder / "adapter_config.json").is_file():
         raise InputError(

@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.model.config import canonical, read_sizes, text_part
 from edgesim.model.families import FAMILIES, Family
+from edgesim.model.packing import Even, Matrix, Packed, Storage
+from edgesim.model.quantisation import read_storage
 
 __all__ = [
     "DTYPE_BYTES",
@@ -128,7 +130,7 @@ class Architecture:
     :math:`c` tokens already in the KV cache (prefill: :math:`n` = prompt, :math:`c = 0`; decode:
     :math:`n = 1`). A multiplication and an addition count as two FLOP; :math:`P` is the number of weights
     in the matrices of a component, :math:`s` the bytes of a number. Each weight is read in the bytes in which
-    it is stored, which :meth:`quantised` may change.
+    it is stored, which a config's quantisation or :meth:`quantised` may change.
 
     ========= ============================================== =============================================
     component FLOP                                           bytes moved
@@ -175,9 +177,8 @@ class Architecture:
         Tokens that the sliding window holds, and how many blocks have one.
     n_shards
         The blocks are one of so many equal shards; see :meth:`shard`.
-    bytes_per_weight
-        Size of a stored weight where weights are quantised, its share of scales and zero points included;
-        None: that of the number format. See :meth:`quantised`.
+    storage
+        How weights are stored where they are quantised; None: in the number format. See :meth:`quantised`.
     """
 
     name: str
@@ -208,28 +209,48 @@ class Architecture:
     window: int | None
     n_windowed: int
     n_shards: int = 1
-    bytes_per_weight: float | None = None
+    storage: Storage | None = None
 
     # --- reading -----------------------------------------------------------------------------------------
 
     @classmethod
-    def from_config(cls, config: Mapping[str, object], *, name: str, dtype: str) -> Self:
+    def from_config(
+        cls, config: Mapping[str, object], *, name: str, dtype: str, reads_quantisation: bool = True
+    ) -> Self:
         """Read the contents of a Hugging Face `config.json`, or the language model's part of one.
+
+        Parameters
+        ----------
+        reads_quantisation
+            Whether weights are stored as a `quantization_config` says; else in the number format.
 
         Raises
         ------
         InputError
-            If the family or the number format is not supported, or a size is missing or impossible.
+            If the family, the number format or the quantisation is not supported, or a size is missing or
+            impossible.
         """
         if dtype not in DTYPE_BYTES:
             raise InputError(
                 f"model {name}: dtype {dtype!r} is not known; use one of {', '.join(DTYPE_BYTES)}"
             )
-        config = text_part(config)
-        return cls(name=name, dtype=dtype, config=canonical(config), **read_sizes(config, name))
+        text = text_part(config)
+        plain = cls(name=name, dtype=dtype, config=canonical(text), **read_sizes(text, name))
+        if not reads_quantisation:
+            return plain
+        storage = read_storage(
+            config,
+            name,
+            family=plain.traits,
+            n_blocks=plain.n_blocks,
+            ties_embeddings=plain.tied_embeddings,
+        )
+        return replace(plain, storage=storage)
 
     @classmethod
-    def from_path(cls, path: Path, *, dtype: str, name: str | None = None) -> Self:
+    def from_path(
+        cls, path: Path, *, dtype: str, name: str | None = None, reads_quantisation: bool = True
+    ) -> Self:
         """Read a local model folder (its `config.json`) or a config file, which name the model if need be.
 
         Raises
@@ -239,40 +260,88 @@ class Architecture:
         """
         file = path / "config.json" if path.is_dir() else path
         own_name = file.resolve().parent.name if file.name == "config.json" else file.stem
-        return cls.from_config(_read_json(file), name=name or own_name, dtype=dtype)
+        return cls.from_config(
+            _read_json(file), name=name or own_name, dtype=dtype, reads_quantisation=reads_quantisation
+        )
 
     # --- quantised weights -------------------------------------------------------------------------------
 
     def quantised(self, bytes_per_weight: float | None) -> Self:
-        """Return the same model with its weights stored in so many bytes each; None: in the number format's.
+        """Return the same model with every weight stored in so many bytes; None: in the number format's.
 
         What a device stores shrinks, and so does what a call of a block or of the head reads. Activations, KV
-        cache and arithmetic keep the number format, and so do the few rows that the embedding looks up.
+        cache and arithmetic keep the number format, and so do the few rows that the embedding looks up. A
+        `quantization_config` is known matrix by matrix instead: :class:`~edgesim.model.packing.Packed`.
 
-        Not modelled: the work of unpacking; formats that leave some matrices as they were, as
-        distributed-llama leaves the embedding in float32 and bitsandbytes embedding and head in 16 bits.
+        Not modelled: the work of unpacking; that formats leave some matrices as they were, as
+        distributed-llama leaves the embedding in float32.
 
         Raises
         ------
         InputError
             If it is no size of a weight.
         """
-        if bytes_per_weight is not None and not 0 < bytes_per_weight <= _LARGEST_WEIGHT_BYTES:
+        if bytes_per_weight is None:
+            return replace(self, storage=None)
+        if not 0 < bytes_per_weight <= _LARGEST_WEIGHT_BYTES:
             raise InputError(
                 f"model {self.name}: {bytes_per_weight:g} bytes per weight; expected more than 0, and "
                 f"{_LARGEST_WEIGHT_BYTES} (float32) at most: bits are to be divided by eight"
             )
-        return replace(self, bytes_per_weight=bytes_per_weight)
+        return replace(self, storage=Even(bytes_per_weight))
+
+    def stored_as(self, other: Architecture) -> Self:
+        """Return this model, or shard, with its weights stored as another's are."""
+        return replace(self, storage=other.storage)
 
     @property
     def plain(self) -> Self:
         """The same model with its weights in the number format: what a profile is measured of."""
-        return self if self.bytes_per_weight is None else replace(self, bytes_per_weight=None)
+        return self if self.storage is None else replace(self, storage=None)
 
     @property
-    def stored_weight_bytes(self) -> float:
-        """Bytes of one weight as it is stored and read."""
-        return self.dtype_bytes if self.bytes_per_weight is None else self.bytes_per_weight
+    def bytes_per_weight(self) -> float | None:
+        """Mean size of a stored weight where weights are quantised; None: in the number format."""
+        if isinstance(self.storage, Even):
+            return self.storage.bytes_per_weight
+        return None if self.storage is None else self.stored_bytes(self.whole) / self.n_parameters
+
+    def matrices(self, component: Component) -> tuple[Matrix, ...]:
+        """Return the linear maps of a component by the names of their modules, biases left out.
+
+        Not among them: the embedding's tables, which are looked up, and an encoder's classifier.
+        """
+        h, family = self.hidden_size, self.traits
+        match component:
+            case Component.ATTENTION:
+                queries, keys = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
+                widths = (queries, keys, keys) if len(family.attention_in) > 1 else (queries + 2 * keys,)
+                into = [Matrix(name, h, n) for name, n in zip(family.attention_in, widths, strict=True)]
+                return (*into, Matrix(family.attention_out, queries, h))
+            case Component.MLP:
+                width = (2 if self.gated_mlp else 1) * self.mlp_size // len(family.mlp_in)
+                return (
+                    *(Matrix(name, h, width) for name in family.mlp_in),
+                    Matrix(family.mlp_out, self.mlp_size, h),
+                )
+            case Component.BLOCK:
+                return self.matrices(Component.ATTENTION) + self.matrices(Component.MLP)
+            case Component.HEAD if self.is_causal:
+                return (Matrix(family.head, h, self.vocab_size),)
+            case _:
+                return ()
+
+    def component_bytes(self, component: Component) -> float:
+        """Bytes of the weights that one component reads, as they are stored."""
+        n_parameters = self.component_parameters(component)
+        match self.storage:
+            case Even(bytes_per_weight):
+                return n_parameters * bytes_per_weight
+            case Packed() as packed:
+                saved_bytes = packed.saved_bytes(self.matrices(component), self.dtype_bytes)
+                return n_parameters * self.dtype_bytes - saved_bytes
+            case _:
+                return n_parameters * self.dtype_bytes
 
     # --- shards ------------------------------------------------------------------------------------------
 
@@ -369,7 +438,18 @@ class Architecture:
 
     def weight_bytes(self, part: Slice) -> int:
         """Bytes of the weights that a device must store to hold a slice."""
-        return math.ceil(self._parameters(part) * self.stored_weight_bytes)
+        return math.ceil(self.stored_bytes(part))
+
+    def stored_bytes(self, part: Slice) -> float:
+        """Bytes of the weights of a slice, of which the last may be begun."""
+        if isinstance(self.storage, Even):  # one product, so that no sum of parts is rounded
+            return self._parameters(part) * self.storage.bytes_per_weight
+        n_bytes = part.n_blocks * self.component_bytes(Component.BLOCK)
+        n_bytes += self.component_bytes(Component.EMBEDDING) if part.embedding else 0
+        n_bytes += self.component_bytes(Component.HEAD) if part.head else 0
+        if part.embedding and part.head and self.tied_embeddings:
+            n_bytes -= self.vocab_size * self.hidden_size * self.dtype_bytes
+        return n_bytes
 
     def held_bytes(self, parts: Iterable[Slice]) -> int:
         """Weights of several slices on one device; a matrix that embedding and head share counts once."""
@@ -453,7 +533,7 @@ class Architecture:
         n, c = np.broadcast_arrays(np.asarray(n_new, np.float64), np.asarray(n_context, np.float64))
         h, s = self.hidden_size, self.dtype_bytes
         n_tokens = batch * n
-        weight_bytes = self.component_parameters(component) * self.stored_weight_bytes
+        weight_bytes = self.component_bytes(component)
         nothing = np.zeros_like(n)
         match component:
             case Component.EMBEDDING:
@@ -504,7 +584,13 @@ class Architecture:
     def digest(self) -> str:
         """Identify the shape and the number format, whatever the model is called (SHA-256, hexadecimal)."""
         shard = f"\n1/{self.n_shards}" if self.n_shards > 1 else ""
-        weights = "" if self.bytes_per_weight is None else f"\n{self.bytes_per_weight!r} bytes per weight"
+        match self.storage:
+            case None:
+                weights = ""
+            case Even(bytes_per_weight):
+                weights = f"\n{bytes_per_weight!r} bytes per weight"
+            case packed:
+                weights = f"\n{packed!r}"
         return hashlib.sha256(f"{self.config}\n{self.dtype}{shard}{weights}".encode()).hexdigest()
 
 

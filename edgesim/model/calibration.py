@@ -205,7 +205,7 @@ class _Work:
 
 
 def _call(row: Measurement, part: Component) -> tuple[float, float, float]:
-    model = row.model.quantised(row.bytes_per_weight)
+    model = row.model if row.bytes_per_weight is None else row.model.quantised(row.bytes_per_weight)
     if row.phase == "prefill":
         n_new, n_context = row.n_prompt_tokens, 0
     else:  # the middle of the answer, which is exact for times linear in the context

@@ -38,3 +38,14 @@ class Ceilings:
     def roofline_s(self, flop: FloatArray, moved_bytes: FloatArray) -> FloatArray:
         """Seconds that so much work takes at best, without the overhead: compute and memory overlap."""
         return np.maximum(flop / self.flop_per_s, moved_bytes / self.bytes_per_s)
+
+    def joint_s(self, flop: FloatArray, moved_bytes: FloatArray) -> FloatArray:
+        r"""Seconds at best where nothing is known of how far computing hides behind streaming.
+
+        The two overlap fully on some machines (then the larger counts: the roofline) and not at all on others
+        (then their sum does, as in the ECM model of x86 cores: Stengel et al. 2015,
+        doi:10.1145/2751205.2751240). Their Euclidean norm is, at the ridge, the geometric mean of both, so
+        that it is off by :math:`\sqrt 2` at most from either; far from the ridge all three are one. It has no
+        kink, and grows with either part.
+        """
+        return np.hypot(flop / self.flop_per_s, moved_bytes / self.bytes_per_s)

@@ -84,6 +84,11 @@ class Family:
         first; ``pattern``, all but every `sliding_window_pattern`-th; ``none``.
     needs
         What a config must say, if it says anything there: variants that are not read.
+    blocks, head
+        Names of the list of blocks and of the vocabulary matrix among the modules of its model.
+    attention_in, attention_out, mlp_in, mlp_out
+        Names of the linear maps in a block: to queries, keys and values (three, or one that gives all), and
+        back; into the MLP (two where it has a gate, or one that gives both), and out.
     """
 
     name: str
@@ -108,6 +113,12 @@ class Family:
     ties_embeddings: bool = False
     window: str = "none"
     needs: Mapping[str, object] = field(default_factory=dict)
+    blocks: str = "model.layers"
+    head: str = "lm_head"
+    attention_in: tuple[str, ...] = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+    attention_out: str = "self_attn.o_proj"
+    mlp_in: tuple[str, ...] = ("mlp.gate_proj", "mlp.up_proj")
+    mlp_out: str = "mlp.down_proj"
 
     def names_of(self, size: str) -> tuple[str, ...]:
         """Names under which a config may keep a size, the family's own first."""
@@ -189,8 +200,11 @@ _PHI = Family(
     mlp_bias=True,
     has_head_bias=True,
     needs={"qk_layernorm": False},  # published Phi models have none
+    attention_out="self_attn.dense",
+    mlp_in=("mlp.fc1",),
+    mlp_out="mlp.fc2",
 )
-_PHI3 = Family(name="phi3", window="all")
+_PHI3 = Family(name="phi3", window="all", attention_in=("self_attn.qkv_proj",), mlp_in=("mlp.gate_up_proj",))
 _GPT2 = Family(
     name="gpt2",
     keys={
@@ -211,6 +225,11 @@ _GPT2 = Family(
     has_positions=True,
     ties_embeddings=True,
     needs={"add_cross_attention": False},
+    blocks="transformer.h",
+    attention_in=("attn.c_attn",),
+    attention_out="attn.c_proj",
+    mlp_in=("mlp.c_fc",),
+    mlp_out="mlp.c_proj",
 )
 _OPT = Family(
     name="opt",
@@ -233,6 +252,10 @@ _OPT = Family(
         "_remove_final_layer_norm": False,
         "word_embed_proj_dim": "hidden_size",
     },
+    blocks="model.decoder.layers",
+    attention_out="self_attn.out_proj",
+    mlp_in=("fc1",),
+    mlp_out="fc2",
 )
 _BERT = Family(
     name="bert",
@@ -248,12 +271,19 @@ _BERT = Family(
     mlp_bias=True,
     has_positions=True,
     needs={"is_decoder": False, "add_cross_attention": False},
+    blocks="bert.encoder.layer",
+    head="classifier",
+    attention_in=("attention.self.query", "attention.self.key", "attention.self.value"),
+    attention_out="attention.output.dense",
+    mlp_in=("intermediate.dense",),
+    mlp_out="output.dense",
 )
 _ROBERTA = replace(
     _BERT,
     name="roberta",
     defaults={"type_vocab_size": 2, "pad_token_id": 1},
     positions_behind_padding=True,
+    blocks="roberta.encoder.layer",
 )
 _DISTILBERT = replace(
     _BERT,
@@ -266,6 +296,11 @@ _DISTILBERT = replace(
     },
     defaults={},
     needs={},
+    blocks="distilbert.transformer.layer",
+    attention_in=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+    attention_out="attention.out_lin",
+    mlp_in=("ffn.lin1",),
+    mlp_out="ffn.lin2",
 )
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(

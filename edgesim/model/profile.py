@@ -433,6 +433,23 @@ class ComponentTiming(ABC):
     ) -> FloatArray:
         """Seconds of one call of one component, or of one shard of it."""
 
+    def unsharded_seconds(
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
+    ) -> FloatArray:
+        """Seconds that are left where a device's share goes to zero: overhead, and what is not divided.
+
+        By the line through the times of the two smallest shards, from zero up to the smallest one's. Only a
+        timing that has two shards can tell.
+        """
+        larger, smallest = self.shards[-2:]
+        above, below = (
+            self.component_seconds(
+                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards
+            )
+            for n_shards in (larger, smallest)
+        )
+        return np.clip(below - (above - below) * larger / (smallest - larger), 0.0, below)
+
     def seconds(
         self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
@@ -486,8 +503,8 @@ class SurfaceTiming(ComponentTiming):
                 if (
                     component is Component.STEP
                 ):  # its work does not grow with the text, so few points cover all
-                    n_new_here = np.minimum(n_new_here, int(surface.axes[1][-1]))
-                    n_context_here = np.minimum(n_context_here, int(surface.axes[2][-1]))
+                    n_new_here = np.minimum(n_new_here, int(surface.largest[1]))
+                    n_context_here = np.minimum(n_context_here, int(surface.largest[2]))
                 self._refuse_beyond(surface, phase, batch, n_new_here, n_context_here)
                 total[chosen] = surface.at(batch, n_new_here, n_context_here)
         return total
@@ -506,7 +523,7 @@ class SurfaceTiming(ComponentTiming):
         """Whether prompts of one token are charged as decode steps: none were measured in such a batch."""
         prefill = self.surfaces.get(SurfaceKey(component, Phase.PREFILL, n_shards))
         decode = SurfaceKey(component, Phase.DECODE, n_shards)
-        return prefill is not None and batch > prefill.axes[0][-1] and decode in self.surfaces
+        return prefill is not None and batch > prefill.largest[0] and decode in self.surfaces
 
     @property
     def _source(self) -> str:
@@ -535,12 +552,13 @@ class SurfaceTiming(ComponentTiming):
             "new tokens": (int(news.max()), MARGIN),
             "tokens of context": (int(contexts.max()), MARGIN),
         }
-        for (what, (value, margin)), axis in zip(asked.items(), surface.axes, strict=True):
-            largest = int(axis[-1])
-            if value > largest * margin or (what == "batch size" and value < axis[0]):
+        ranges = zip(surface.axes, surface.largest, strict=True)
+        for (what, (value, margin)), (axis, last) in zip(asked.items(), ranges, strict=True):
+            smallest, largest = int(axis[0]), int(last)
+            if value > largest * margin or (what == "batch size" and value < smallest):
                 raise ProfileError(
                     f"{self._source}: asked for a {phase} with {what} = {value}, but it was measured from "
-                    f"{int(axis[0])} to {largest} and is trusted to {int(largest * margin)}; measure again "
+                    f"{smallest} to {largest} and is trusted to {int(largest * margin)}; measure again "
                     f"with a larger grid (edgesim profile {_OPTIONS[phase, what]}), or ask for less"
                 )
 

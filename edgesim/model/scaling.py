@@ -6,40 +6,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from edgesim.model.architecture import Architecture, Component, FloatArray, Tokens
+from edgesim.model.carrying import Carried, carry
 from edgesim.model.ceilings import Ceilings
-from edgesim.model.profile import ComponentTiming, Origin, Profile, SurfaceKey, SurfaceTiming
-from edgesim.model.surface import Surface
+from edgesim.model.monotone import Correction
+from edgesim.model.profile import ComponentTiming, Origin, Profile, SurfaceTiming
 
 __all__ = ["AnalyticTiming", "Ceilings", "ScaledTiming"]
-
-_HALVES = (Component.ATTENTION, Component.MLP)
 
 
 @dataclass(frozen=True, eq=False)
 class ScaledTiming(ComponentTiming):
     r"""What a device pays whose ceilings are known, told from what the measured host paid.
 
-    A measured time is overhead plus work. The overhead grows as the devices' overheads do, the work as
-    their rooflines for this very work do:
+    A measured time has three parts: overhead :math:`o`, streaming and computing. Each changes as its own
+    ceiling does:
 
-    .. math:: t_{dev} = (t_{host} - o_{host})\,\frac{R_{dev}}{R_{host}} + o_{dev},\qquad
-              R(c) = \max\left(\frac{\text{FLOP}}{c_{\text{flop/s}}},
-                               \frac{\text{bytes}}{c_{\text{bytes/s}}}\right)
+    .. math:: t_{dev} = o_{dev} + \frac{1}{e}\sqrt{\left(\frac{\text{FLOP}}{F_{dev}}\right)^2
+              + \left(\frac{\text{bytes}}{B_{dev}}\right)^2},\qquad
+              e = \frac{\sqrt{(\text{FLOP}/F_{host})^2 + (\text{bytes}/B_{host})^2}}{t_{host} - o_{host}}
 
-    so that what the host achieves of its own ceiling is carried over, and a compute-bound prefill scales
-    differently from a memory-bound decode. A block is scaled half by half, since its attention and its MLP
-    may stand on different sides of the roofline; the two share the block's overhead evenly, and a block's
-    time changes in the proportion in which theirs do. A time below the host's overhead counts as overhead
-    altogether. A generation step is host work throughout and scales as the overheads do.
+    so that what the host achieves of its ceilings at this very size is carried over, a compute-bound prefill
+    by the compute rates and a memory-bound decode by the bandwidths. Near the ridge of either machine both
+    count: :meth:`~edgesim.model.ceilings.Ceilings.joint_s` says why so. (One roofline over another, with
+    their kinks at two different sizes, would make times rise and fall between them.) No time comes below the
+    target's own roofline; a model that the host kept in its cache does not take that along.
 
-    A target with the host's own ceilings gets the measured times, to the last bit.
+    A block is carried half by half, since its attention and its MLP may stand on different sides of the
+    ridge; the two share the block's overhead evenly, and stand in the proportion in which they were timed
+    apart. A time below the host's overhead counts as overhead altogether. A generation step is host work
+    throughout and changes as the overheads do.
 
-    Quantised weights (:meth:`edgesim.model.architecture.Architecture.quantised`) are scaled likewise: the
-    target's roofline is that of the model served, with the bytes in which its weights are stored, the host's
-    that of the model measured. Even on the host itself the result is then no measurement.
+    Scaled times never fall in new tokens, context or batch, nor rise where a device holds a smaller shard:
+    where a measured one does, by noise or by a kernel of the host's own that another machine has not got, the
+    scaled ones are changed as little as possible (:func:`edgesim.model.monotone.monotone`), and
+    `corrections` says by how much. A target with the host's own ceilings gets the measured times as
+    they are, to the last bit.
+
+    Quantised weights (:attr:`edgesim.model.architecture.Architecture.storage`) are scaled likewise: the
+    target's work is that of the model served, with the bytes in which its weights are stored, the host's that
+    of the model measured. Even on the host itself the result is then no measurement.
 
     Not modelled: kernels that reach another share of the ceiling on the target than on the host (as those do
     that unpack quantised weights), caches of another size, thermal throttling.
@@ -57,20 +63,34 @@ class ScaledTiming(ComponentTiming):
     profile: Profile
     target: Ceilings
     served: Architecture | None = None
+    _carried: Carried = field(init=False, repr=False)
     _timing: SurfaceTiming = field(init=False, repr=False)
+    _unsharded: SurfaceTiming = field(init=False, repr=False)
     origin: ClassVar[Origin] = "scaled"
 
     def __post_init__(self) -> None:
-        if self.served is not None and self.served.plain.digest != self.profile.architecture.digest:
-            raise ValueError(f"{self.served.name} cannot be scaled from {self.profile}")
-        scaled = {key: self._scaled(key, surface) for key, surface in self.profile.surfaces.items()}
-        # A frozen value may set its derived field only so.
-        object.__setattr__(self, "_timing", SurfaceTiming(scaled, self.origin, self.profile.architecture))
+        measured = self.profile.architecture
+        served = measured if self.served is None else self.served
+        if served.plain.digest != measured.digest:
+            raise ValueError(f"{served.name} cannot be scaled from {self.profile}")
+        if self.target == self.profile.ceilings and served.storage is None:
+            carried = Carried(self.profile.surfaces, {}, {})
+        else:
+            carried = carry(self.profile, self.target, served)
+        # A frozen value may set its derived fields only so.
+        object.__setattr__(self, "_carried", carried)
+        object.__setattr__(self, "_timing", SurfaceTiming(carried.surfaces, self.origin, measured))
+        object.__setattr__(self, "_unsharded", SurfaceTiming(carried.unsharded, self.origin, measured))
 
     @property
     def shards(self) -> tuple[int, ...]:
         """Those measured on the host, rising."""
         return self._timing.shards
+
+    @property
+    def corrections(self) -> Mapping[Component, Correction]:
+        """How much the scaled times of each part had to change so that none falls; empty: nothing can."""
+        return self._carried.corrections
 
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
@@ -80,60 +100,17 @@ class ScaledTiming(ComponentTiming):
             component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards
         )
 
+    def unsharded_seconds(
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
+    ) -> FloatArray:
+        """Seconds that are left where a device's share goes to zero; they fall nowhere either."""
+        if not self._carried.unsharded:
+            return super().unsharded_seconds(component, batch=batch, n_new=n_new, n_context=n_context)
+        return self._unsharded.component_seconds(component, batch=batch, n_new=n_new, n_context=n_context)
+
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
         """Refuse lengths beyond the profile's; see :meth:`edgesim.model.profile.Timing.check`."""
         self._timing.check(max_new=max_new, max_context=max_context, batch=batch, n_shards=n_shards)
-
-    def _scaled(self, key: SurfaceKey, surface: Surface) -> Surface:
-        """Scale the values at the grid's points; between them the target is interpolated as the host is."""
-        component = key.component
-        if self.target == self.profile.ceilings and self._bytes_per_weight is None:
-            return surface
-        if component is Component.STEP:
-            host_s, target_s = self.profile.ceilings.overhead_s, self.target.overhead_s
-            return surface.with_seconds(surface.seconds * (target_s / host_s if host_s else 1.0))
-        if component is not Component.BLOCK:
-            return self._scaled_component(key, surface, share=1.0)
-        host = self._halves(key)
-        target = [
-            self._scaled_component(key._replace(component=half), host[half], share=0.5) for half in _HALVES
-        ]
-        host_total = sum((host[half].seconds for half in _HALVES), np.zeros(1))
-        target_total = sum((half.seconds for half in target), np.zeros(1))
-        return surface.with_seconds(surface.seconds * target_total / host_total)
-
-    @property
-    def _bytes_per_weight(self) -> float | None:
-        return None if self.served is None else self.served.bytes_per_weight
-
-    def _halves(self, key: SurfaceKey) -> Mapping[Component, Surface]:
-        return {half: self.profile.surfaces[key._replace(component=half)] for half in _HALVES}
-
-    def _scaled_component(self, key: SurfaceKey, surface: Surface, *, share: float) -> Surface:
-        """Apply the formula to one component that has `share` of a call's overhead."""
-        host, target, architecture = self.profile.ceilings, self.target, self.profile.shards[key.n_shards]
-        served = architecture.quantised(self._bytes_per_weight)
-        ratio = _roofline_s(target, served, key.component, surface) / _roofline_s(
-            host, architecture, key.component, surface
-        )
-        overhead_s = np.minimum(surface.seconds, share * host.overhead_s)
-        worked_s = (surface.seconds - overhead_s) * ratio
-        # The part of the overhead that this time contains at all: 1 but for times below it.
-        present = overhead_s / (share * host.overhead_s) if host.overhead_s else np.ones_like(overhead_s)
-        return surface.with_seconds(worked_s + present * share * target.overhead_s)
-
-
-def _roofline_s(
-    ceilings: Ceilings, architecture: Architecture, component: Component, surface: Surface
-) -> FloatArray:
-    """Seconds of a component at best, at every point of a surface's grid."""
-    work = [
-        architecture.work(component, batch=batch, n_new=n_new, n_context=n_context)
-        for batch, n_new, n_context in surface.grid()
-    ]
-    flop = np.array([w.flop for w in work]).reshape(surface.seconds.shape)
-    moved_bytes = np.array([w.moved_bytes for w in work]).reshape(surface.seconds.shape)
-    return ceilings.roofline_s(flop, moved_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,12 @@ class EqualShards(Timing, Protocol):
         """Seconds of one call of one component, or of one shard of it."""
         ...
 
+    def unsharded_seconds(
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
+    ) -> FloatArray:
+        """Seconds that are left where a device's share goes to zero."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardTiming:
@@ -41,8 +47,8 @@ class ShardTiming:
     together take what the block took as a whole, read at its share likewise: an equal shard that was
     measured costs exactly its measured time.
 
-    Below the smallest measured shard the last piece goes on, but no further down than in proportion to the
-    share, and never up.
+    Below the smallest measured shard the last piece goes on, towards what would be left at a share of zero,
+    but no further down than in proportion to the share, and never up.
 
     Not modelled: that widths that are no multiple of a kernel's tile are slower than their neighbours, and
     that a KV head which several devices hold costs each of them its own products.
@@ -119,17 +125,19 @@ class ShardTiming:
     ) -> FloatArray:
         """One component at any share."""
         weights = interpolate_share(share, self.timing.shards)
-        times = {
-            n: self.timing.component_seconds(
-                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n
-            )
-            for n, _ in weights
-        }
-        seconds = sum((weight * times[n] for n, weight in weights), np.zeros(1))
-        smallest = max(times)
+        smallest = max(n for n, _ in weights)
+        seconds = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
         if share * smallest < 1 and len(weights) > 1:
-            seconds = np.clip(seconds, times[smallest] * share * smallest, times[smallest])
-        return np.reshape(seconds, np.shape(times[smallest]))
+            of_smallest = share * smallest
+            weights = ((smallest, of_smallest),)
+            seconds = (1.0 - of_smallest) * self.timing.unsharded_seconds(
+                component, batch=batch, n_new=n_new, n_context=n_context
+            )
+        for n_shards, weight in weights:
+            seconds = seconds + weight * self.timing.component_seconds(
+                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards
+            )
+        return seconds
 
 
 def _refuse_shards(n_shards: int) -> None:

@@ -80,8 +80,12 @@ class TensorShard:
 
     def weight_bytes(self, part: Slice) -> int:
         """Bytes of the weights of its shard of so many blocks; of the ends, where held, all."""
-        blocks_bytes = math.ceil(part.n_blocks * self.block_parameters * self.model.stored_weight_bytes)
-        return blocks_bytes + self.model.weight_bytes(Slice(0, 0, part.embedding, part.head))
+        held = self._architecture
+        block_bytes = held.component_bytes(Component.ATTENTION) if self.n_heads else 0.0
+        block_bytes += held.component_bytes(Component.MLP) if self.n_columns else 0.0
+        return math.ceil(part.n_blocks * block_bytes) + self.model.weight_bytes(
+            Slice(0, 0, part.embedding, part.head)
+        )
 
     def kv_bytes_per_token(self, n_blocks: int = 1) -> int:
         """Bytes that one token leaves in its shard of the KV cache of so many blocks."""

@@ -31,10 +31,14 @@ class Surface:
         Rising values of batch, new tokens and context.
     seconds
         ``[n_batches, n_news, n_contexts]``
+    measured_to
+        The largest values that were measured, where the axes go on behind them (:meth:`extended`); None: the
+        axes end there.
     """
 
     axes: tuple[FloatArray, FloatArray, FloatArray]
     seconds: FloatArray
+    measured_to: tuple[float, float, float] | None = None
 
     @classmethod
     def through(cls, points: Mapping[GridPoint, float]) -> Surface:
@@ -60,6 +64,34 @@ class Surface:
     def with_seconds(self, seconds: FloatArray) -> Surface:
         """Return the same grid with other values, given flat or in shape."""
         return replace(self, seconds=seconds.reshape(self.seconds.shape))
+
+    @property
+    def largest(self) -> tuple[float, float, float]:
+        """The largest batch, new tokens and context that were measured."""
+        if self.measured_to is not None:
+            return self.measured_to
+        batches, news, contexts = self.axes
+        return float(batches[-1]), float(news[-1]), float(contexts[-1])
+
+    def extended(self, margin: float) -> Surface:
+        """Write down how the last pieces go on, up to `margin` times the largest tokens, so that none falls.
+
+        For a surface that falls nowhere: two last pieces that go on by themselves, of neighbouring batches,
+        may cross.
+        """
+        axes, seconds = list(self.axes), self.seconds
+        for along in (1, 2):
+            axis = axes[along]
+            if len(axis) == 1:
+                continue
+            last, slope = np.take(seconds, -1, along), np.diff(seconds, axis=along).take(-1, along)
+            reach = axis[-1] * (margin - 1.0)
+            beyond = last + slope * reach / (axis[-1] - axis[-2])
+            for other in range(2):
+                beyond = np.maximum.accumulate(beyond, axis=other)
+            axes[along] = np.append(axis, axis[-1] + reach)
+            seconds = np.concatenate([seconds, np.expand_dims(beyond, along)], axis=along)
+        return Surface((axes[0], axes[1], axes[2]), seconds, self.largest)
 
     def at(self, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
         """Seconds at one batch size and at every pair of the broadcast token counts."""

@@ -14,7 +14,9 @@ from edgesim.model.profile import Timing
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.planning.assignment import Group, assign
+from edgesim.radio.aircomp_moments import has_mean_error
 from edgesim.radio.collective import CollectiveBand
+from edgesim.radio.fading_law import Rayleigh
 
 __all__ = ["check_budget", "half_joules", "least_error_shares"]
 
@@ -66,10 +68,18 @@ def least_error_shares(
     Raises
     ------
     PlacementError
-        If the members cannot hold the model together.
+        If the members cannot hold the model together, or the error has no mean over channels.
 
     Not modelled: energy that does not shrink with the share.
     """
+    n_receive, n_transmit = band.antennas
+    antennas = {"n_receive": n_receive, "n_transmit": n_transmit, "n_streams": band.n_streams}
+    if not has_mean_error("first-order", Rayleigh(), n_devices=len(members), **antennas):
+        raise PlacementError(
+            f"shares 'ssca' have the least mean error, and with {band.n_streams} streams from {n_transmit} "
+            f"to {n_receive} antennas it is infinite over Rayleigh and Rician fading; use fewer 'streams' or "
+            "more 'antennas', or choose 'even' or 'compute'"
+        )
     (whole,) = to_heads((1.0,), model)
     energies = [
         half_joules(timing, whole, active_w, n_context)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-__all__ = ["OUT_OF_REACH", "AirInterface", "Arq", "Grant"]
+__all__ = ["OUT_OF_REACH", "AirInterface", "Arq", "Grant", "Gridded"]
 
 
 class Grant(NamedTuple):
@@ -74,4 +74,12 @@ class AirInterface(Protocol):
         may be drawn attempt by attempt, each binomial among those that remain. A grant out of reach fails
         with certainty.
         """
+        ...
+
+
+class Gridded(Protocol):
+    """An air interface whose grants are of whole resource blocks."""
+
+    def fewest_prb(self, sinr_estimate: float, n_bits: float, *, concentrates: bool) -> int:
+        """Fewest resource blocks whose transport block carries so many bits; all, where none does."""
         ...

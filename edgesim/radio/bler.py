@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,21 +74,48 @@ def shannon_db(efficiency: float) -> float:
     return 10.0 * math.log10(2.0**efficiency - 1.0)
 
 
-@lru_cache(maxsize=4096)
-def simulated_curve(table: int, mcs: int, code_block_bits: int) -> BlerCurve | None:
-    """Curve of a simulated MCS for a code block size, or None; log10(BLER) is linear in size."""
+class _Simulated(NamedTuple):
+    """What was simulated of an MCS."""
+
+    code_block_bits: NDArray[np.float64]
+    snr_db: NDArray[np.float64]
+    logs: NDArray[np.float64]
+    """log10(BLER): [code block size, SNR]."""
+    unseen: float
+    """What stands for a simulated zero."""
+
+
+@lru_cache(maxsize=128)
+def _simulated(table: int, mcs: int) -> _Simulated | None:
     arrays = _arrays()
     (rows,) = np.nonzero(arrays[f"table{table}_mcs"] == mcs)
     if not rows.size:
         return None
-    bler = arrays[f"table{table}_bler"][int(rows[0])]  # [code block size, SNR]
-    sizes = arrays[f"table{table}_code_block_bits"]
-    snr_db = arrays[f"table{table}_snr_db"]
+    bler = arrays[f"table{table}_bler"][int(rows[0])]
     unseen = math.log10(bler[bler > 0.0].min()) - _UNSEEN_DECADES
     logs = np.full_like(bler, unseen)
-    np.log10(bler, out=logs, where=bler > 0.0)  # [code block size, SNR]
-    size = min(max(float(code_block_bits), float(sizes[0])), float(sizes[-1]))
-    row = np.array([np.interp(size, sizes, column) for column in logs.T])
+    np.log10(bler, out=logs, where=bler > 0.0)
+    return _Simulated(arrays[f"table{table}_code_block_bits"], arrays[f"table{table}_snr_db"], logs, unseen)
+
+
+def simulated_curve(table: int, mcs: int, code_block_bits: int) -> BlerCurve | None:
+    """Curve of a simulated MCS for a code block size, or None; log10(BLER) is linear in size."""
+    found = _simulated(table, mcs)
+    if found is None:
+        return None
+    sizes = found.code_block_bits
+    return _interpolated(table, mcs, min(max(float(code_block_bits), float(sizes[0])), float(sizes[-1])))
+
+
+@lru_cache(maxsize=16384)
+def _interpolated(table: int, mcs: int, size: float) -> BlerCurve:
+    found = _simulated(table, mcs)
+    assert found is not None
+    sizes, snr_db, logs, unseen = found
+    place = int(np.searchsorted(sizes, size, side="right")) - 1
+    row = logs[place]
+    if size > sizes[place]:
+        row = (logs[place + 1] - row) / (sizes[place + 1] - sizes[place]) * (size - sizes[place]) + row
     row = np.maximum.accumulate(row[::-1])[::-1]  # Monte Carlo noise: a rate never rises with SNR
     step_db = float(snr_db[1] - snr_db[0])
     nodes = [0.0, *row.tolist()]  # 1 a step to the left of what was simulated

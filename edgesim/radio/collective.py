@@ -201,6 +201,12 @@ class CollectiveBand:
         return np.array([self.members[name].power_w for name in group])
 
     @property
+    def antennas(self) -> tuple[int, int]:
+        """Of the station and of a terminal."""
+        matrices = next(iter(self.members.values())).matrices
+        return matrices.n_receive, matrices.n_transmit
+
+    @property
     def noise_w(self) -> float:
         """Noise at each of the station's antennas over the whole band."""
         link = next(iter(self.members.values())).link

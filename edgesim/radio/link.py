@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 
 from edgesim.errors import InputError
-from edgesim.radio.air_interface import OUT_OF_REACH, AirInterface, Grant
+from edgesim.radio.air_interface import OUT_OF_REACH, AirInterface, Grant, Gridded
 from edgesim.radio.fading import Fading
 from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.noise import thermal_noise_w
@@ -50,6 +50,8 @@ class LinkState(NamedTuple):
     """Probability that each attempt of a block fails, given that all before it have."""
     until_s: float
     """Instant up to which all this holds."""
+    used_share: float = 1.0
+    """What of the share a weak terminal puts its power into, so that the rest of it stays empty."""
 
 
 class Estimation(Protocol):
@@ -143,7 +145,7 @@ class RadioLink:
         self.large_scale = large_scale
         self.terminal, self.station, self.air = terminal, station, air
         antennas_db = terminal.gain_dbi + station.gain_dbi
-        backoff = db_to_linear(-outer_offset_db)
+        self._backoff = backoff = db_to_linear(-outer_offset_db)
         up_hz = bandwidth_hz if uplink_bandwidth_hz is None else uplink_bandwidth_hz
         both_fade_alike = uplink_fading is None
         self._down = _Direction(
@@ -172,6 +174,18 @@ class RadioLink:
             Power received from others over the whole band.
         """
         return (self._up if uplink else self._down).state(at_s, band_share, interference_w)
+
+    def fewest_prb(self, state: LinkState, n_bits: float, *, uplink: bool) -> int:
+        """Fewest resource blocks of a 5G carrier that carry so many bits in a slot.
+
+        Parameters
+        ----------
+        state
+            The direction's, over the whole band.
+        """
+        return cast("Gridded", self.air).fewest_prb(
+            self._backoff * state.sinr_estimate * state.used_share, n_bits, concentrates=uplink
+        )
 
     def gain(self, at_s: float, *, uplink: bool) -> float:
         """Power gain of the channel at an instant: antennas, path, shadowing and fading; linear."""
@@ -231,9 +245,12 @@ class _Direction:
     __slots__ = (
         "_backoff",
         "_csi",
+        "_estimate",
+        "_fades",
         "_from_s",
         "_link",
         "_noise_w",
+        "_received_w",
         "_states",
         "_until_s",
         "_uplink",
@@ -262,7 +279,8 @@ class _Direction:
         self._noise_w = thermal_noise_w(bandwidth_hz, receiver.noise_figure_db)
         self._backoff, self._uplink = backoff, uplink
         self._states: dict[tuple[float, float], LinkState] = {}
-        self._from_s, self._until_s = math.inf, -math.inf
+        self._from_s, self._until_s = math.inf, -math.inf  # of the channel that is kept
+        self._fades = self._estimate = self._received_w = 0.0
 
     def mean_gain(self, at_s: float) -> float:
         """Large-scale gain with both antennas, linear."""
@@ -284,11 +302,13 @@ class _Direction:
         else:  # the channel has changed
             self._from_s, self._until_s = at_s, self.until_s(at_s)
             self._states = {}
-        fading, mean_gain = self.fading.gain(at_s), self.mean_gain(at_s)
-        mean = self.power_w * mean_gain / (self._noise_w + interference_w)
+            self._fades = self.fading.gain(at_s)
+            self._estimate = self._fades if self._csi is None else self._csi.estimate(at_s)
+            self._received_w = self.power_w * self.mean_gain(at_s)
+        fading, estimate = self._fades, self._estimate
+        mean = self._received_w / (self._noise_w + interference_w)
         if self._uplink:
             mean /= band_share
-        estimate = fading if self._csi is None else self._csi.estimate(at_s)
         state = self._adapted(mean * fading, mean * estimate, band_share, self._until_s)
         self._states[band_share, interference_w] = state
         return state
@@ -312,7 +332,7 @@ class _Direction:
             return LinkState(sinr, estimate, OUT_OF_REACH, 0.0, (1.0,), until_s)
         rate_bps = grant.efficiency * bandwidth_hz * used
         errors = air.errors(grant, sinr / used)
-        return LinkState(sinr / used, estimate / used, grant, rate_bps, errors, until_s)
+        return LinkState(sinr / used, estimate / used, grant, rate_bps, errors, until_s, used)
 
     def mean_goodput_bps(self, at_s: float) -> float:
         mean = self.power_w * self.mean_gain(at_s) / self._noise_w

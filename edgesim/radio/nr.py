@@ -4,10 +4,11 @@ For an estimate the scheme of highest efficiency is granted whose transport bloc
 target probability at the first attempt (inner loop). An outer loop moves the estimate by an offset before
 it comes here (:mod:`edgesim.radio.outer_loop`).
 
-Not modelled: the alignment of a message with slots and the grant's own delay; scheduling and control
-messages as traffic; code block group retransmission (a transport block is repeated whole); inter-layer
-interference (the ratio is that of each layer); reserved MCS indices; the uplink's transform precoding and
-its MCS tables.
+When grants begin, and what the least of them is: :mod:`edgesim.radio.resource_grid`.
+
+Not modelled: control messages as traffic; code block group retransmission (a transport block is repeated
+whole); inter-layer interference (the ratio is that of each layer); reserved MCS indices; the uplink's
+transform precoding and its MCS tables.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from edgesim.errors import InputError
@@ -24,7 +26,7 @@ from edgesim.radio.bler_curve import BlerCurve, error_of_all, error_of_one
 from edgesim.radio.harq import COMBININGS, Combining, combined_sinr
 from edgesim.radio.nr_carrier import SUBCARRIERS_PER_PRB, SYMBOLS_PER_SLOT, resource_blocks, slot_s
 from edgesim.radio.nr_tables import CQI_TABLES, MCS_TABLES, Scheme
-from edgesim.radio.transport_block import segmentation, transport_block_bits
+from edgesim.radio.transport_block import info_bits, segmentation, transport_block_bits
 
 __all__ = ["CQI_TARGET_BLER", "DOWNLINK_OVERHEAD", "RLC_ARQ", "Nr"]
 
@@ -38,6 +40,9 @@ DOWNLINK_OVERHEAD = {1: 0.14, 2: 0.18}
 """Frequency range → overhead, TS 38.306 §4.1.2 (not re-read in the printed standard)."""
 
 _IMPOSSIBLE = 1e-9  # an error less likely than this counts as none
+# Rounding makes a transport block larger than N_info by 1/32 at most (TS 38.214 §5.1.3.2, step 4), in the
+# table of short ones by less than so many bits more.
+_BITS_SPARE = 64
 _N_KEPT = 4096  # ladders found by bandwidth
 
 
@@ -111,6 +116,10 @@ class Nr:
     n_attempts: int = 4
     round_trip_slots: int = 8
     arq: Arq = RLC_ARQ
+    n_prb: int = field(init=False, repr=False, compare=False)
+    """Resource blocks of the carrier."""
+    _most_bits_per_prb: float = field(init=False, repr=False, compare=False)
+    """More than a resource block of a transport block ever carries, but for :data:`_BITS_SPARE`."""
     _by_bandwidth_hz: dict[float, _Ladder] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -118,7 +127,8 @@ class Nr:
     _codes: dict[tuple[int, int], _Code] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        _ = self.n_prb, self.slot_s  # the carrier exists
+        n_prb = resource_blocks(self.carrier_bandwidth_hz, self.subcarrier_spacing_hz, self.frequency_range)
+        object.__setattr__(self, "n_prb", n_prb)
         for name, value, known in (
             ("MCS table", self.mcs_table, tuple(MCS_TABLES)),
             ("CQI table", self.cqi_table, (None, *CQI_TABLES)),
@@ -135,11 +145,9 @@ class Nr:
         ):
             if not low <= number <= high:
                 raise InputError(f"NR: {name} is {number:g}; expected {low:g} to {high:g}")
-
-    @property
-    def n_prb(self) -> int:
-        """Resource blocks of the carrier."""
-        return resource_blocks(self.carrier_bandwidth_hz, self.subcarrier_spacing_hz, self.frequency_range)
+        best = max(MCS_TABLES[self.mcs_table], key=lambda scheme: scheme.efficiency)
+        most_bits = 1.05 * info_bits(best, 1, self.re_per_prb, self.n_layers)
+        object.__setattr__(self, "_most_bits_per_prb", most_bits)
 
     @property
     def slot_s(self) -> float:
@@ -169,6 +177,27 @@ class Nr:
         if ladder is None:
             ladder = self._ladder(bandwidth_hz)
         return ladder.grants[bisect_right(ladder.thresholds, sinr_estimate)]
+
+    def fewest_prb(self, sinr_estimate: float, n_bits: float, *, concentrates: bool) -> int:
+        """Fewest resource blocks whose transport block carries so many bits in a slot; all, where none does.
+
+        Parameters
+        ----------
+        sinr_estimate
+            Estimated ratio (linear) over the whole carrier.
+        concentrates
+            Whether the sender puts all its power into the resource blocks (a terminal), or into each the same
+            whatever their number (a station).
+        """
+        n_all, ladders = self.n_prb, self._ladders
+        for n_prb in range(max(1, int((n_bits - _BITS_SPARE) / self._most_bits_per_prb)), n_all):
+            ladder = ladders.get(n_prb)
+            if ladder is None:
+                ladder = ladders[n_prb] = _built(self, n_prb)
+            sinr = sinr_estimate * n_all / n_prb if concentrates else sinr_estimate
+            if ladder.grants[bisect_right(ladder.thresholds, sinr)].block_bits >= n_bits:
+                return n_prb
+        return n_all
 
     def errors(self, grant: Grant, sinr: float) -> tuple[float, ...]:
         """Conditional error probability of each HARQ attempt at the true ratio."""
@@ -209,7 +238,7 @@ class Nr:
         n_prb, sinr_db = self._n_prb_of(bandwidth_hz), 10.0 * math.log10(sinr) if sinr > 0.0 else -math.inf
         reported = 0
         for index, scheme in enumerate(CQI_TABLES[table], start=1):
-            if self._threshold_db(scheme, n_prb, CQI_TARGET_BLER) <= sinr_db:
+            if self.threshold_of_db(scheme, n_prb, CQI_TARGET_BLER) <= sinr_db:
                 reported = index
         return reported
 
@@ -221,7 +250,7 @@ class Nr:
     def threshold_db(self, mcs: int, bandwidth_hz: float, bler: float | None = None) -> float:
         """Ratio in dB at which an MCS's transport block fails with the target, or another, probability."""
         scheme, n_prb = MCS_TABLES[self.mcs_table][mcs], self._n_prb_of(bandwidth_hz)
-        return self._threshold_db(scheme, n_prb, self.target_bler if bler is None else bler)
+        return self.threshold_of_db(scheme, n_prb, self.target_bler if bler is None else bler)
 
     def efficiency(self, mcs: int) -> float:
         """Gross efficiency of an MCS in bit/s/Hz: its transport block over slot and channel bandwidth."""
@@ -239,7 +268,8 @@ class Nr:
             )
         return max(1, math.floor(self.n_prb * share + 1e-6))
 
-    def _threshold_db(self, scheme: Scheme, n_prb: int, bler: float) -> float:
+    def threshold_of_db(self, scheme: Scheme, n_prb: int, bler: float) -> float:
+        """Ratio in dB at which a scheme's transport block over so many resource blocks fails so often."""
         bits = transport_block_bits(scheme, n_prb, self.re_per_prb, self.n_layers)
         curve, n_code_blocks = self.bler.curve(scheme, bits, self.mcs_table)
         return curve.threshold_db(error_of_one(bler, n_code_blocks))
@@ -259,36 +289,36 @@ class Nr:
         n_prb = self._n_prb_of(bandwidth_hz)
         ladder = self._ladders.get(n_prb)
         if ladder is None:
-            ladder = self._ladders[n_prb] = self._built(n_prb)
+            ladder = self._ladders[n_prb] = _built(self, n_prb)
         if len(self._by_bandwidth_hz) >= _N_KEPT:
             self._by_bandwidth_hz.clear()
         self._by_bandwidth_hz[bandwidth_hz] = ladder
         return ladder
 
-    def _built(self, n_prb: int) -> _Ladder:
-        schemes = MCS_TABLES[self.mcs_table]
-        if self.cqi_table is None:
-            steps = [
-                (self._threshold_db(scheme, n_prb, self.target_bler), mcs)
-                for mcs, scheme in enumerate(schemes)
+
+@lru_cache(maxsize=4096)  # of any carrier of a run: every replication makes its own
+def _built(nr: Nr, n_prb: int) -> _Ladder:
+    """Thresholds and grants over so many resource blocks."""
+    schemes = MCS_TABLES[nr.mcs_table]
+    if nr.cqi_table is None:
+        steps = [
+            (nr.threshold_of_db(scheme, n_prb, nr.target_bler), mcs) for mcs, scheme in enumerate(schemes)
+        ]
+    else:
+        steps = []
+        for reported in CQI_TABLES[nr.cqi_table]:
+            able = [
+                mcs for mcs, scheme in enumerate(schemes) if scheme.efficiency <= reported.efficiency + 1e-9
             ]
-        else:
-            steps = []
-            for reported in CQI_TABLES[self.cqi_table]:
-                able = [
-                    mcs
-                    for mcs, scheme in enumerate(schemes)
-                    if scheme.efficiency <= reported.efficiency + 1e-9
-                ]
-                if able:
-                    best = max(able, key=lambda mcs: schemes[mcs].efficiency)
-                    steps.append((self._threshold_db(reported, n_prb, CQI_TARGET_BLER), best))
-        thresholds, grants = [], [OUT_OF_REACH]
-        lowest_db = math.inf
-        for threshold_db, mcs in sorted(steps, key=lambda step: (-schemes[step[1]].efficiency, step[0])):
-            if threshold_db < lowest_db:  # else a more efficient scheme needs no better ratio
-                lowest_db = threshold_db
-                bits = transport_block_bits(schemes[mcs], n_prb, self.re_per_prb, self.n_layers)
-                thresholds.append(10.0 ** (0.1 * threshold_db))
-                grants.insert(1, Grant(mcs, self.efficiency(mcs), bits, self.slot_s))
-        return _Ladder(tuple(reversed(thresholds)), tuple(grants))
+            if able:
+                best = max(able, key=lambda mcs: schemes[mcs].efficiency)
+                steps.append((nr.threshold_of_db(reported, n_prb, CQI_TARGET_BLER), best))
+    thresholds, grants = [], [OUT_OF_REACH]
+    lowest_db = math.inf
+    for threshold_db, mcs in sorted(steps, key=lambda step: (-schemes[step[1]].efficiency, step[0])):
+        if threshold_db < lowest_db:  # else a more efficient scheme needs no better ratio
+            lowest_db = threshold_db
+            bits = transport_block_bits(schemes[mcs], n_prb, nr.re_per_prb, nr.n_layers)
+            thresholds.append(10.0 ** (0.1 * threshold_db))
+            grants.insert(1, Grant(mcs, nr.efficiency(mcs), bits, nr.slot_s))
+    return _Ladder(tuple(reversed(thresholds)), tuple(grants))

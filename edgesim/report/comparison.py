@@ -6,9 +6,10 @@ from typing import Any, cast
 
 from edgesim.engine.world import Objectives
 from edgesim.errors import TraceError
-from edgesim.report.table import About
+from edgesim.report.notes import About
 from edgesim.statistics.comparison import Comparison, compare
-from edgesim.statistics.summary import summarise
+from edgesim.statistics.pairs import Lives, Pairs, pair
+from edgesim.statistics.summary import Summary, summarise
 from edgesim.trace.reader import Trace
 
 __all__ = ["about", "comparison"]
@@ -22,23 +23,39 @@ def comparison(trace: Trace) -> Comparison:
     TraceError
         If no replication is whole.
     """
-    objectives = about(trace).objectives
-    summaries = [
-        summarise(
-            trace.requests(strategy, replication),
-            trace.devices(strategy, replication),
-            trace.emits(strategy, replication) if trace.has_spans(strategy, replication) else None,
-            strategy=strategy,
-            replication=replication,
-            warmup_s=cast("float", trace.run["warmup_s"]),
-            objectives=objectives,
-        )
-        for strategy in trace.strategies
-        for replication in trace.replications(strategy)
-    ]
-    if not summaries:
+    told, horizon_s = about(trace), cast("float | None", trace.run["horizon_s"])
+    users = cast("dict[str, Any]", trace.run["workload"]).get("n_users")
+    summaries: dict[str, list[Summary]] = {strategy: [] for strategy in trace.strategies}
+    pairs: list[Pairs] = []
+    # One replication at a time, so that no more than two runs' requests are in memory at once.
+    for replication in sorted({r for strategy in trace.strategies for r in trace.replications(strategy)}):
+        first: Lives | None = None
+        for strategy in trace.strategies:
+            if replication not in trace.replications(strategy):
+                continue
+            requests = trace.requests(strategy, replication)
+            summaries[strategy].append(
+                summarise(
+                    requests,
+                    trace.devices(strategy, replication),
+                    trace.emits(strategy, replication) if trace.has_spans(strategy, replication) else None,
+                    strategy=strategy,
+                    replication=replication,
+                    warmup_s=told.warmup_s,
+                    horizon_s=horizon_s,
+                    objectives=told.objectives,
+                    n_users=users,
+                )
+            )
+            lives = Lives.of(requests, warmup_s=told.warmup_s, horizon_s=horizon_s)
+            if strategy == trace.strategies[0]:
+                first = lives
+            elif first is not None:
+                pairs.append(pair(strategy, lives, trace.strategies[0], first, replication=replication))
+    found = [summary for runs in summaries.values() for summary in runs]
+    if not found:
         raise TraceError(f"{trace.path}: no replication of any strategy is whole; run the scenario again")
-    return compare(summaries)
+    return compare(found, pairs)
 
 
 def about(trace: Trace) -> About:
@@ -84,5 +101,8 @@ def _plain(text: object) -> str:
 
 def _model(told: dict[str, Any]) -> str:
     """Name the model with its number format, and the size of its weights where they are quantised."""
-    size = told.get("bytes_per_weight")
-    return f"{told['name']} ({told['dtype']}{'' if size is None else f', {size:g} bytes per weight'})"
+    size, method = told.get("bytes_per_weight"), told.get("quantisation")
+    stored = "" if size is None else f", {size:.4g} bytes per weight"
+    if method:
+        stored = f", {_plain(method).partition(',')[0]}{stored}"
+    return f"{told['name']} ({told['dtype']}{stored})"

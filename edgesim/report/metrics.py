@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
 
-from edgesim.report.table import UNDEFINED, estimate_text, time_unit
-from edgesim.statistics.comparison import Comparison
+from edgesim.report.numbers import BY_ARRIVALS, SET_BY_ARRIVALS, UNDEFINED, estimate_text, time_unit
+from edgesim.statistics.comparison import Comparison, Row
 
 __all__ = ["MetricsTable"]
 
@@ -44,14 +45,22 @@ class MetricsTable:
             names = [f"{latency}_{moment}_s" for moment in _MOMENTS]
             scale, unit = time_unit(rows, *names)
             for name, moment in zip(names, _MOMENTS, strict=True):
-                cells = [estimate_text(row, row.estimates[name], scale) for row in rows]
+                cells = [estimate_text(row, name, scale) for row in rows]
                 if any(cell.plain != UNDEFINED for cell in cells):
                     table.add_row(f"{latency.upper()} {moment}, {unit}", *cells)
         for name, title in _RATES.items():
-            cells = [estimate_text(row, row.estimates[name]) for row in rows]
+            cells = [_rate(row, name) for row in rows]
             if any(cell.plain != UNDEFINED for cell in cells):
                 table.add_row(title, *cells)
         for group in sorted({group for row in rows for group in row.utilisation}):
-            cells = [estimate_text(row, row.utilisation.get(group)) for row in rows]
+            cells = [estimate_text(row, group, estimate=row.utilisation.get(group)) for row in rows]
             table.add_row(f"utilisation of {group}", *cells)
         yield table
+        if any(row.is_rate_set_by_arrivals for row in rows):
+            yield Text(f"{BY_ARRIVALS} set by the arrivals: all that is asked is answered.", style="dim")
+
+
+def _rate(row: Row, name: str) -> Text:
+    text = estimate_text(row, name)
+    is_set = row.is_rate_set_by_arrivals and name in SET_BY_ARRIVALS and text.plain != UNDEFINED
+    return Text(f"{text.plain} {BY_ARRIVALS}") if is_set else text

@@ -7,14 +7,18 @@ from dataclasses import replace
 
 from edgesim.errors import InputError
 from edgesim.radio.bler import bler_set
+from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 from edgesim.radio.nr import Nr
+from edgesim.radio.nr_carrier import slot_s
+from edgesim.radio.resource_grid import ResourceGrid
 from edgesim.radio.shannon import Shannon
+from edgesim.radio.uplink_grant import UplinkGrant, default_k2
 from edgesim.radio.wifi import Wifi
 from edgesim.scenario.radio_kinds import RadioFigures
 from edgesim.scenario.schema_adaptation import NrEntry, ShannonEntry, WifiEntry
 from edgesim.scenario.schema_radio import RadioEntry
 
-__all__ = ["Adaptation", "adaptation"]
+__all__ = ["Adaptation", "adaptation", "duplex_of", "resource_grid"]
 
 Adaptation = Nr | Wifi | Shannon
 
@@ -91,4 +95,45 @@ def _wifi(entry: WifiEntry, figures: RadioFigures) -> Wifi:
         guard_s=None if entry.guard_s is None else round(entry.guard_s, 9),
         mpdu_bytes=entry.frame_bytes,
         curve=entry.curve,
+    )
+
+
+def duplex_of(figures: RadioFigures) -> Duplex:
+    """How a radio divides its time between the two ways."""
+    if figures.duplex == "tdd":
+        assert figures.tdd is not None
+        assert figures.subcarrier_spacing_hz is not None
+        return TddPattern(figures.tdd, slot_s(figures.subcarrier_spacing_hz))
+    return Fdd() if figures.duplex == "fdd" else HalfDuplex()
+
+
+def resource_grid(radio: RadioEntry, figures: RadioFigures) -> ResourceGrid | None:
+    """Return the slots and resource blocks that a radio's grants are made of; None of one that has none.
+
+    Wi-Fi has none, nor has a radio that adapts by `shannon`: an ideal that sends in any part of a band.
+
+    Raises
+    ------
+    InputError
+        If 5G has no such period of scheduling requests, or a pattern no slot for data one way.
+    """
+    made = adaptation(radio, figures)
+    if not isinstance(made, Nr):
+        return None
+    entry = (radio.adaptation and radio.adaptation.nr) or NrEntry()
+    period_s = 0.0 if entry.scheduling_request_s == "none" else entry.scheduling_request_s
+    n_slots = period_s / made.slot_s
+    if abs(n_slots - round(n_slots)) > 1e-6:
+        raise InputError(
+            f"'scheduling_request' is {period_s * 1e3:g} ms; expected whole slots of {made.slot_s * 1e3:g} ms"
+        )
+    return ResourceGrid(
+        slot_s=made.slot_s,
+        n_prb=made.n_prb,
+        duplex=duplex_of(figures),
+        uplink=UplinkGrant(
+            period_slots=round(n_slots),
+            processing_slots=entry.grant_processing_slots,
+            k2_slots=default_k2(made.slot_s) if entry.k2_slots is None else entry.k2_slots,
+        ),
     )

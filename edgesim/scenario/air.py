@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.engine.medium import Medium, RadioChannel
+from edgesim.engine.medium import FirstSlot, Medium, RadioChannel
 from edgesim.engine.roaming import Roaming
 from edgesim.engine.world import Link
 from edgesim.errors import InputError
@@ -19,7 +19,7 @@ from edgesim.radio.aircomp_impairments import Synchronisation
 from edgesim.radio.collective import CollectiveBand, Member
 from edgesim.radio.contention import Dcf
 from edgesim.radio.csi import ImperfectCsi, amplitude_correlation
-from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
+from edgesim.radio.duplex import Duplex
 from edgesim.radio.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
 from edgesim.radio.fading_by_sight import FadingBySight
 from edgesim.radio.fading_law import FadingLaw, NoFading, Rayleigh, Rician
@@ -31,15 +31,16 @@ from edgesim.radio.mobility import Static, Track
 from edgesim.radio.nr_carrier import slot_s
 from edgesim.radio.outer_loop import settled_offset_db
 from edgesim.radio.path_loss import PathLoss
+from edgesim.radio.resource_grid import ResourceGrid
 from edgesim.rng import key_of, keyed_normals, link_key
-from edgesim.scenario.adaptation import Adaptation, adaptation
+from edgesim.scenario.adaptation import Adaptation, adaptation, duplex_of, resource_grid
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.radio_kinds import RadioFigures
 from edgesim.scenario.schema_radio import FadingEntry, InterferenceEntry, PropagationEntry
 from edgesim.scenario.schema_topology import LinkEntry
 from edgesim.scenario.topology import AirLink, Layout
 
-__all__ = ["Air", "duplex_of", "tracks"]
+__all__ = ["Air", "tracks"]
 
 LEAST_BPS = 1.0  # what planners are told of a link that is out of reach on average
 WIFI_PREAMBLE_S = MappingProxyType({"n": 36e-6, "ac": 40e-6, "ax": 44e-6})
@@ -194,10 +195,18 @@ class Air:
 
     def _world_link(self, leg: AirLink) -> Link:
         channel, figures = self._channel(leg), self.figures(leg)
-        duplex = duplex_of(figures)
-        nominal_bps = min(
-            channel.mean_goodput_bps(uplink=uplink) * duplex.share(uplink=uplink) for uplink in (True, False)
-        )
+        assert leg.entry.radio is not None
+        grid = resource_grid(leg.entry.radio, figures)
+        open_to: Duplex | ResourceGrid = duplex_of(figures) if grid is None else grid
+        goodput_bps = {uplink: channel.mean_goodput_bps(uplink=uplink) for uplink in (True, False)}
+        nominal_bps = min(own_bps * open_to.share(uplink=uplink) for uplink, own_bps in goodput_bps.items())
+        first_slot = None
+        if grid is not None:
+            first_slot = FirstSlot(
+                up_s=grid.mean_wait_s(uplink=True),
+                down_s=grid.mean_wait_s(uplink=False),
+                n_bits=min(goodput_bps.values()) * grid.slot_s,
+            )
         return Link(
             between=(leg.terminal, leg.station),
             rate_bps=max(nominal_bps, LEAST_BPS),
@@ -209,6 +218,10 @@ class Air:
                 medium=self._cell(leg),
                 key=link_key(self._seed, self._replication, leg.terminal, leg.station, "attempts"),
                 weight=leg.entry.weight,
+                request_key=link_key(
+                    self._seed, self._replication, leg.terminal, leg.station, "scheduling request"
+                ),
+                first_slot=first_slot,
             ),
         )
 
@@ -278,7 +291,11 @@ class Air:
             give_up_s=radio.patience_s,
         )
         if figures.subcarrier_spacing_hz is not None:
-            return replace(medium, slot_s=slot_s(figures.subcarrier_spacing_hz))
+            return replace(
+                medium,
+                slot_s=slot_s(figures.subcarrier_spacing_hz),
+                grid=resource_grid(radio, figures),
+            )
         preamble_s = WIFI_PREAMBLE_S[figures.generation or "n"]
         return replace(medium, dcf=Dcf(preamble_s=preamble_s, uses_rts=radio.rts_cts))
 
@@ -378,12 +395,3 @@ class Air:
             assert entry.radio is not None
             known = self._interfaces[id(entry)] = adaptation(entry.radio, figures)
         return known
-
-
-def duplex_of(figures: RadioFigures) -> Duplex:
-    """How a radio divides its time between the two ways."""
-    if figures.duplex == "tdd":
-        assert figures.tdd is not None
-        assert figures.subcarrier_spacing_hz is not None
-        return TddPattern(figures.tdd, slot_s(figures.subcarrier_spacing_hz))
-    return Fdd() if figures.duplex == "fdd" else HalfDuplex()

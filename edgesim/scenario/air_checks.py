@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from edgesim.errors import InputError
-from edgesim.scenario.adaptation import adaptation
-from edgesim.scenario.air import duplex_of
+from edgesim.scenario.adaptation import adaptation, duplex_of, resource_grid
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.radio_kinds import RadioFigures
@@ -75,6 +74,7 @@ def _radio_problems(entry: LinkEntry, figures: RadioFigures, path: Path) -> Iter
     try:
         adaptation(radio, figures)
         duplex_of(figures)
+        resource_grid(radio, figures)
     except InputError as error:
         yield Problem(path, str(error))
 

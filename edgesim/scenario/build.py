@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from edgesim.engine.serving import Serving
 from edgesim.engine.world import Device, World
 from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
@@ -12,6 +13,7 @@ from edgesim.radio.mobility import Track
 from edgesim.rng import Streams
 from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.check import architecture, find_problems, known_kinds, sources
+from edgesim.scenario.coverage import pads
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import faults
 from edgesim.scenario.kinds import DeviceKind
@@ -73,6 +75,7 @@ def build_world(
         seed=scenario.seed,
         replication=replication,
         horizon_s=scenario.horizon_s,
+        cooldown_s=scenario.longest_cooldown_s,
         memory_policy=scenario.memory.admission,
         queue_limit=scenario.memory.queue_limit,
         patience_s=scenario.memory.patience_s,
@@ -135,9 +138,23 @@ def extent(scenario: Scenario, law: Demand | None = None) -> Extent:
         n_output_tokens=largest.n_output_tokens,
         n_tokens=largest.n_tokens,
     )
+    if refused is None and any(map(pads, _served(scenario))):
+        n_padded = largest.n_prompt_tokens + largest.n_output_tokens
+        if model.is_causal and n_padded > model.max_context:
+            refused = (
+                f"under 'static' serving a prompt padded to {largest.n_prompt_tokens} tokens may have an "
+                f"answer of {largest.n_output_tokens}, together more than the context of {model.name}, "
+                f"{model.max_context}"
+            )
     if refused is not None:
         raise ScenarioError(f"{scenario.origin.name}: $.workload: {refused}; {_shorter(scenario)}")
     return largest
+
+
+def _served(scenario: Scenario) -> list[Serving | None]:
+    """The disciplines of the scenario's devices."""
+    entries = (node.entry for node in _checked_layout(scenario).nodes.values() if node.kind)
+    return [None if entry is None or entry.serving is None else entry.serving.value() for entry in entries]
 
 
 def _checked_layout(scenario: Scenario) -> Layout:
@@ -151,7 +168,7 @@ def _workload(scenario: Scenario, layout: Layout) -> Demand:
     drawn = demand(
         scenario.workload,
         sources=sources(scenario, layout),
-        horizon_s=scenario.horizon_s,
+        horizon_s=scenario.limit_s,
         folder=scenario.origin.folder,
     )
     away = absences(_tracks(scenario, layout, 0))  # recordings are the same in all replications

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from edgesim.errors import InputError, WorkloadError
 from edgesim.measure.hub import hub_architecture, is_hub_id
 from edgesim.model.architecture import Architecture
+from edgesim.model.packing import Packed
 from edgesim.nearest import suggest
 from edgesim.scenario import catalogue
 from edgesim.scenario.air_checks import air_problems
@@ -20,7 +21,15 @@ from edgesim.scenario.profiles import named_problems
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import Layout, lay_out
 
-__all__ = ["architecture", "find_problems", "known_kinds", "named_architecture", "sources"]
+__all__ = [
+    "architecture",
+    "find_problems",
+    "known_kinds",
+    "named_architecture",
+    "plain_architecture",
+    "quantisation_remark",
+    "sources",
+]
 
 
 def find_problems(scenario: Scenario) -> list[Problem]:
@@ -60,17 +69,57 @@ def architecture(scenario: Scenario) -> Architecture:
     InputError
         If it is neither, or of a family that edgesim does not read.
     """
+    asked = scenario.model
     model = named_architecture(
-        scenario.model.architecture, dtype=scenario.model.dtype, folder=scenario.origin.folder
+        asked.architecture,
+        dtype=asked.dtype,
+        folder=scenario.origin.folder,
+        reads_quantisation=asked.stored_bytes is None,
     )
-    return model.quantised(scenario.model.stored_bytes)
+    return model if asked.stored_bytes is None else model.quantised(asked.stored_bytes)
 
 
-def named_architecture(name: str, *, dtype: str, folder: FilePath | None = None) -> Architecture:
+def quantisation_remark(scenario: Scenario) -> str | None:
+    """Say how the model's weights are stored where its own config speaks of that; None where it does not."""
+    asked = scenario.model
+    name, folder, size = asked.architecture, scenario.origin.folder, asked.stored_bytes
+    try:
+        own = named_architecture(name, dtype=asked.dtype, folder=folder)
+    except InputError:  # the scenario says how weights are stored, or it would have been refused
+        return f"model {name}: its quantization_config is not read; {size:g} bytes per weight count, as asked"
+    if not isinstance(own.storage, Packed):
+        return None
+    n_gb, said = own.weight_bytes(own.whole) / 1e9, f"{own.storage.name}, as its config says"
+    if size is None:
+        return f"model {own.name}: {n_gb:.2f} GB of weights in {said}; its times are not measured ones"
+    counted_gb = own.quantised(size).weight_bytes(own.whole) / 1e9
+    return (
+        f"model {own.name}: {size:g} bytes per weight count, as the scenario says, {counted_gb:.2f} GB of "
+        f"weights, and not {n_gb:.2f} GB in {said}"
+    )
+
+
+def plain_architecture(name: str, *, dtype: str) -> tuple[Architecture, bool]:
+    """Read a model as it is measured, with plain weights; and whether its config packs them."""
+    plain = named_architecture(name, dtype=dtype, reads_quantisation=False)
+    try:
+        return plain, named_architecture(name, dtype=dtype) != plain
+    except InputError:  # a quantisation that is not read is one all the same
+        return plain, True
+
+
+def named_architecture(
+    name: str, *, dtype: str, folder: FilePath | None = None, reads_quantisation: bool = True
+) -> Architecture:
     """Read a model by its name in the catalogue, by its path relative to `folder`, or from the Hub.
 
     The Hugging Face Hub is asked only where the name looks like ``organisation/model`` and nothing on this
     machine matches.
+
+    Parameters
+    ----------
+    reads_quantisation
+        Whether weights are stored as its config's `quantization_config` says; else in the number format.
 
     Raises
     ------
@@ -82,9 +131,9 @@ def named_architecture(name: str, *, dtype: str, folder: FilePath | None = None)
         return models[name].architecture(dtype)
     path = (folder or FilePath()) / FilePath(name).expanduser()
     if path.exists():
-        return Architecture.from_path(path, dtype=dtype)
+        return Architecture.from_path(path, dtype=dtype, reads_quantisation=reads_quantisation)
     if is_hub_id(name):
-        return hub_architecture(name, dtype=dtype)
+        return hub_architecture(name, dtype=dtype, reads_quantisation=reads_quantisation)
     raise InputError(
         f"no model '{name}' in the catalogue, and no such folder or file; {suggest(name, models)}"
     )
@@ -163,7 +212,7 @@ def _workload_problems(scenario: Scenario) -> Iterator[Problem]:
     """Find out whether the workload can be made at all; its sources are somebody else's to check."""
     entry = scenario.workload
     try:
-        demand(entry, sources=("anywhere",), horizon_s=scenario.horizon_s, folder=scenario.origin.folder)
+        demand(entry, sources=("anywhere",), horizon_s=scenario.limit_s, folder=scenario.origin.folder)
     except WorkloadError as error:
         yield Problem(("workload", "trace", "file"), str(error))
     except InputError as error:

@@ -12,7 +12,7 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
 from edgesim.workload.requests import Extent
 
-__all__ = ["Coverage", "recomputes"]
+__all__ = ["Coverage", "pads", "recomputes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Coverage:
         served = tuple(served)
         return cls(
             max_new=longest.n_tokens if recomputed else longest.n_prompt_tokens,
-            max_context=longest.n_tokens - 1,
+            max_context=_longest_context(longest, served),
             batch=max(map(_largest_batch, served), default=1),
             prefill_batch=max(
                 (one.max_batch for one in served if isinstance(one, StaticBatching)), default=1
@@ -78,6 +78,18 @@ class Coverage:
 def recomputes(serving: Serving | None) -> bool:
     """Whether a preempted request may have to compute all its tokens in one pass."""
     return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+
+
+def pads(serving: Serving | None) -> bool:
+    """Whether prompts are padded to one another's length."""
+    return isinstance(serving, StaticBatching) and serving.max_batch > 1
+
+
+def _longest_context(longest: Extent, served: Iterable[Serving | None]) -> int:
+    """Tokens in the cache at the last decode step; in a static batch the longest prompt pads all answers."""
+    if any(map(pads, served)):
+        return longest.n_prompt_tokens + longest.n_output_tokens - 1
+    return longest.n_tokens - 1
 
 
 def _largest_batch(serving: Serving | None) -> int:

@@ -64,7 +64,12 @@ class MeasurementEntry(Section):
         else:
             raise InputError(f"unit {self.unit!r}; expected {', '.join(UNITS)}: {suggest(self.unit, UNITS)}")
         return Measurement(
-            model=named_architecture(self.model, dtype=self.dtype, folder=folder),
+            model=named_architecture(
+                self.model,
+                dtype=self.dtype,
+                folder=folder,
+                reads_quantisation=self.bytes_per_weight is None,
+            ),
             phase=self.phase,
             n_prompt_tokens=self.n_prompt,
             n_output_tokens=self.n_output,

@@ -53,7 +53,8 @@ class ModelEntry(Section):
     weights: Literal["q40", "q80", "int8", "int4"] | None = None
     """Quantised weights: blocks of 32 weights of 4 or 8 bits with a 16-bit scale (`q40`, `q80`), 8 bits with
     a scale per row (`int8`), or 4 bits in groups of 128 with scale and zero point (`int4`). Activations and
-    cache keep `dtype`. Times are then scaled or analytic, never measured."""
+    cache keep `dtype`. Times are then scaled or analytic, never measured. Goes before what the model's own
+    config says of its quantisation."""
     bytes_per_weight: Annotated[float, Field(gt=0, le=4)] | None = None
     """Quantised weights of another kind: the size of one, its share of the scales included."""
 
@@ -164,7 +165,11 @@ class Scenario(Section):
     replications: Count = 1
     """Independent repetitions, from which confidence intervals come."""
     horizon_s: PositiveSeconds | None = Field(default=None, alias="horizon")
-    """When a replication ends; without it, when all of `workload.requests`, or of a trace, have ended."""
+    """Until when requests count; without it, all of `workload.requests`, or of a trace, do."""
+    cooldown_s: Seconds | None = Field(default=None, alias="cooldown")
+    """How much longer a replication may last to see the end of the requests that count; arrivals go on, and
+    do not count. It ends as soon as it has; what is in flight at this limit is cut off. As long as the
+    horizon if not given; 0 s cuts off at the horizon."""
     warmup_s: Seconds = Field(default=0.0, alias="warmup")
     """Requests that arrive before this instant are simulated, and left out of the statistics."""
     model: ModelEntry
@@ -208,6 +213,16 @@ class Scenario(Section):
         return self._origin
 
     @property
+    def longest_cooldown_s(self) -> float:
+        """How much longer than to the horizon a replication may last; 0 without a horizon."""
+        return (self.horizon_s or 0.0) if self.cooldown_s is None else self.cooldown_s
+
+    @property
+    def limit_s(self) -> float | None:
+        """Instant at which a replication ends at the latest; None without a horizon."""
+        return None if self.horizon_s is None else self.horizon_s + self.longest_cooldown_s
+
+    @property
     def digest(self) -> str:
         """SHA-256 of all values: the same for any order of keys, spelling of units and comments."""
         values = self.model_dump(mode="json", by_alias=True)
@@ -217,6 +232,8 @@ class Scenario(Section):
     def _ends(self) -> Scenario:
         if self.horizon_s is None and not self.workload.is_finite:
             refuse("this would never end: give 'horizon', such as '10 min', or 'workload.requests'")
+        if self.horizon_s is None and self.cooldown_s is not None:
+            refuse("a 'cooldown' without a 'horizon': every request is seen to its end; leave it out")
         if self.horizon_s is not None and self.warmup_s >= self.horizon_s:
             refuse(f"the warmup ({self.warmup_s:g} s) leaves nothing of the horizon ({self.horizon_s:g} s)")
         return self

@@ -8,7 +8,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.scenario.quantities import Decibels, NonNegativeDecibels, PositiveSeconds
+from edgesim.scenario.quantities import Decibels, NonNegativeDecibels, PositiveSeconds, Seconds
 from edgesim.scenario.section import Choice, Section
 
 __all__ = ["AdaptationChoice", "NrEntry", "ShannonEntry", "WifiEntry"]
@@ -46,6 +46,15 @@ class NrEntry(Section):
     """Share of resource elements without data; if not given 0.14 below 7.125 GHz, 0.18 above."""
     round_trip_slots: Annotated[int, Field(strict=True, ge=0, le=1024)] = 8
     """Slots from one HARQ attempt to the next."""
+    scheduling_request_s: Literal["none"] | Seconds = Field(default=0.01, alias="scheduling_request")
+    """Time between a silent terminal's opportunities to ask for a grant; `none` or 0 s: a configured grant,
+    without asking. 10 ms is an estimate: TS 38.331 has 1 to 640 slots, networks on the air 5 to 40 ms."""
+    grant_processing_slots: Annotated[int, Field(strict=True, ge=0, le=64)] = Field(
+        default=1, alias="grant_processing"
+    )
+    """Slots from the end of a request's slot to the first slot in which it may be answered."""
+    k2_slots: Annotated[int, Field(strict=True, ge=0, le=32)] | None = Field(default=None, alias="k2")
+    """Slots from the answer to the transmission (K2); if not given 1, 1, 2, 3 at 15, 30, 60, 120 kHz."""
 
 
 class WifiEntry(Section):

@@ -88,7 +88,7 @@ class RadioEntry(Section):
     bandwidth_hz: Hertz | None = Field(default=None, alias="bandwidth")
     """Width of the band."""
     latency_s: Seconds | None = Field(default=None, alias="latency")
-    """Fixed delay of a message each way: scheduling requests, processing, the core network."""
+    """Fixed delay of a message each way, after its time on the air: decoding, stacks, the core network."""
     access: Access | None = None
     """How the transfers of one cell share the band."""
     tdd: SlotPattern | None = None

@@ -11,8 +11,9 @@ from types import MappingProxyType
 from edgesim.engine.serving import Serving
 from edgesim.errors import ProfileError
 from edgesim.measure.cache import DEFAULT_BUDGET_S, cached_profile, ensure_profile, profile_path
-from edgesim.model.architecture import Architecture
+from edgesim.model.architecture import Architecture, Component
 from edgesim.model.ceilings import Ceilings
+from edgesim.model.monotone import Correction
 from edgesim.model.profile import Profile, Timing
 from edgesim.model.scaling import AnalyticTiming, ScaledTiming
 from edgesim.scenario.build import kinds_used, timing_name
@@ -24,7 +25,7 @@ from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import lay_out
 from edgesim.workload.requests import Extent
 
-__all__ = ["Measuring", "Profiles", "check_coverage", "find_profiles", "timings"]
+__all__ = ["Measuring", "Profiles", "check_coverage", "corrections", "find_profiles", "timings"]
 
 _UNMEASURED_HOST = Ceilings(flop_per_s=1e11, bytes_per_s=1e10, overhead_s=1e-4)
 """A laptop's order of magnitude, by which `check` places a model on a host that has not been measured."""
@@ -118,6 +119,12 @@ def timings(scenario: Scenario, profiles: Profiles) -> dict[str, Timing]:
     }
 
 
+def corrections(charged: Mapping[str, Timing]) -> dict[str, Mapping[Component, Correction]]:
+    """Say of each kind with scaled times what had to change so that none falls, where anything had to."""
+    found = {name: timing.corrections for name, timing in charged.items() if isinstance(timing, ScaledTiming)}
+    return {name: parts for name, parts in found.items() if any(part.n_changed for part in parts.values())}
+
+
 def check_coverage(scenario: Scenario, profiles: Profiles, longest: Extent) -> None:
     """Make sure that everything that can occur can be charged.
 
@@ -149,7 +156,7 @@ def _timing(model: Architecture, kind: DeviceKind, base: Profile | None, own: Pr
         return AnalyticTiming(model, ceilings or _UNMEASURED_HOST)
     if own is not None or ceilings is None:
         ceilings = source.ceilings
-        if model.bytes_per_weight is None:
+        if model.storage is None:
             return source.timing()
     return ScaledTiming(source, ceilings, model)
 

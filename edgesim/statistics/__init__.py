@@ -8,43 +8,65 @@ Definitions, printed beside the numbers wherever they are shown:
   its mean is not the mean TPOT.
 - **E2E**: last token at the user minus arrival.
 
-Latencies are those of completed requests: a failed one has none, and one that the horizon cut off
-(censored) would count with what it had reached by chance. Percentiles interpolate linearly between order
-statistics (numpy's ``linear``, Hyndman and Fan's type 7).
+**Which requests count.** Those that arrived from the end of the warm-up to the horizon. They are followed to
+their end, beyond the horizon as far as the cool-down goes. All of them count in every latency: TTFT is known
+of each that had a first token, a failed request is never answered, and one still in flight at the end of
+observation took longer than its age. Percentiles are Kaplan and Meier's, interpolated linearly (numpy's
+``linear`` where all is known); a percentile beyond the last known time, and a mean of which a part is
+unknown, are given as bounds from below.
 
-**Warm-up.** Requests that arrived before its end are left out of latencies, outcomes, goodput and
-attainment. Throughputs count what happens from its end to the end of the run, whoever asked. Energy and
-utilisation are those of the whole run, since devices keep running totals.
+**Rates** are taken over the steady window: from the warm-up to the horizon, or to the last arrival, or to
+when the first of a fixed number of users leaves (:mod:`edgesim.statistics.window`). Energy and utilisation
+are those of the whole run, since devices keep running totals.
 
-**Replications.** Each is one observation: intervals are Student's t over replications, never over requests,
-which are dependent. Strategies meet the same arrivals and channels in the same replication, so their
-differences are taken within replications (paired t), which removes what they share.
+**Replications.** Each is one observation: intervals are over replications, never over requests, which are
+dependent. They stay inside what is possible (:mod:`edgesim.statistics.intervals`). Strategies meet the same
+arrivals and channels in the same replication, so they are compared within replications: by the ratio of a
+metric's two values (paired t of the logarithm), and request by request (:mod:`edgesim.statistics.pairs`).
 """
 
 from __future__ import annotations
 
-from edgesim.statistics.comparison import (
-    Comparison,
+from edgesim.statistics.comparison import Comparison, Row, compare
+from edgesim.statistics.intervals import (
     Difference,
     Estimate,
-    Row,
-    compare,
+    Ratio,
+    Scale,
+    estimate_mean,
     paired_difference,
+    paired_ratio,
     student_t,
 )
-from edgesim.statistics.summary import Distribution, Objectives, Outcomes, Summary, summarise
+from edgesim.statistics.pairs import Lives, Pairs, SameRequests, pair, same_requests
+from edgesim.statistics.summary import Objectives, Outcomes, Summary, summarise
+from edgesim.statistics.survival import Distribution, met_share, percentiles
+from edgesim.statistics.window import Window, steady_window
 
 __all__ = [
     "Comparison",
     "Difference",
     "Distribution",
     "Estimate",
+    "Lives",
     "Objectives",
     "Outcomes",
+    "Pairs",
+    "Ratio",
     "Row",
+    "SameRequests",
+    "Scale",
     "Summary",
+    "Window",
     "compare",
+    "estimate_mean",
+    "met_share",
+    "pair",
     "paired_difference",
+    "paired_ratio",
+    "percentiles",
+    "same_requests",
+    "steady_window",
     "student_t",
     "summarise",
 ]

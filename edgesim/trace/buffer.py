@@ -85,6 +85,7 @@ class SpanBuffer:
         self._write = write
         self._horizon_s = math.inf if horizon_s is None else horizon_s
         self._rows = bytearray()
+        self._full_at = _PART_ROWS * _ROW.itemsize  # bytes
         self._spots: list[Spot] = []
         self._codes: dict[Spot, int] = {}
         self._details: dict[int, tuple[float | None, int]] = {}  # row -> (error variance, attempts)
@@ -106,7 +107,7 @@ class SpanBuffer:
     @property
     def is_full(self) -> bool:
         """Whether a part's worth of spans has been collected."""
-        return len(self._rows) >= _PART_ROWS * _ROW.itemsize
+        return len(self._rows) >= self._full_at
 
     def energy_j(self, request_ids: npt.NDArray[np.int64]) -> FloatArray:
         """Energy of all spans handed on so far for these requests."""
@@ -139,6 +140,8 @@ class SpanBuffer:
             place = np.cumsum(~held) - 1
             details = {int(place[i]): told for i, told in details.items() if not held[i]}
             rows = rows[~held]
+        # What is held back does not count: however much it is, it is looked at again once in a part's worth.
+        self._full_at = len(self._rows) + _PART_ROWS * _ROW.itemsize
         if len(rows):
             self._write(self._table(rows, details))
         return held_ids

@@ -5,6 +5,7 @@ Each check returns its violations as sentences; none found is an empty list.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -41,6 +42,7 @@ def violations(trace: Trace) -> list[str]:
     first: dict[int, pd.DataFrame] = {}
     workload = cast("Mapping[str, object]", trace.run.get("workload", {}))
     is_closed = workload.get("arrivals_depend_on_strategy", False)
+    horizon_s = cast("float", trace.run.get("horizon_s") or math.inf)
     latencies_s = _latencies(cast("Mapping[str, Mapping[str, object]]", trace.run.get("links", {})))
     for strategy in trace.strategies:
         for replication in trace.replications(strategy):
@@ -51,7 +53,9 @@ def violations(trace: Trace) -> list[str]:
             if requests["request_id"].duplicated().any():
                 found.append(f"{where}a request is told twice")
                 continue  # the other laws speak of requests by their number
-            asked = requests[_ASKED if is_closed else [*_ASKED, "arrived_at_s"]]
+            # How long the arrivals after the horizon go on depends on the strategy.
+            counted = requests[requests["arrived_at_s"] < horizon_s].reset_index(drop=True)
+            asked = counted[_ASKED if is_closed else [*_ASKED, "arrived_at_s"]]
             if replication not in first:
                 first[replication] = asked
             elif not (_agree if is_closed else _same)(first[replication], asked):

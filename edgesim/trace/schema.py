@@ -87,7 +87,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "error_variance",
                 pa.float64(),
-                "Mean normalised error of its analog all-reduces; null if none.",
+                "Mean normalised error of its analog all-reduces; null if none. Over requests, take medians.",
                 True,
             ),
             Column(

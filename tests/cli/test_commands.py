@@ -238,3 +238,22 @@ def test_an_unknown_discipline_is_told(edgesim) -> None:
     said = edgesim("check", "first_steps", *ANALYTIC, "--set", "topology.devices.box.serving=contineous")
     assert said.status == 2
     assert "continuous" in said.err
+
+
+def test_a_run_tells_how_wrong_its_analog_sums_were(edgesim, tmp_path: Path) -> None:
+    changes = [
+        "workload.requests=1",
+        "workload.output_tokens=2",
+        "quality=null",
+        "topology.links[0].over_the_air.antennas={station: 1, terminal: 1}",
+        "strategies.aircomp-2.transceiver=channel-inversion",
+    ]
+    words = [word for change in changes for word in ("--set", change)]
+    words += ["--strategy", "aircomp-2", "--replications", "2", "--quiet", "--out", str(tmp_path / "trace")]
+    said = edgesim("run", "aircomp_llama2", *words)
+    assert said.status == 0, said.err
+    assert "aircomp-2: error of a sum, median over requests " in said.out
+    assert "no mean: channel-inversion pays one over the gain of the deepest fade" in said.out
+    told = json.loads(edgesim("run", "aircomp_llama2", *words, "--replace", "--json").out)
+    assert told["sum_errors"]["aircomp-2"]["mean"] is None
+    assert told["sum_errors"]["aircomp-2"]["low"] <= told["sum_errors"]["aircomp-2"]["median"]

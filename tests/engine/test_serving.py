@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from miniature import PerBlock, Serve, Tables, device, model, run, world
 from queues import TICK_S, Exponential, assert_inside_student_t, farm, least_work, sojourns_s
 
@@ -36,6 +38,24 @@ class Batched:
 
     def check(self, *, max_new: int, max_context: int) -> None:
         """Any length is known."""
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Lengths one after the other, as given; requests are drawn in blocks, of which the first is read."""
+
+    lengths: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.lengths))
+
+    @property
+    def longest(self) -> int:
+        return max(self.lengths)
+
+    def draw(self, rng: np.random.Generator, n: int) -> Any:
+        return np.resize(np.array(self.lengths, dtype=np.int64), n)
 
 
 def local(request, cluster):
@@ -456,6 +476,92 @@ def test_a_static_batch_begins_when_its_first_has_waited_long_enough(seed: int) 
         due_at_s = batch["asked_at_s"].min() + 0.3
         assert started_at_s == pytest.approx(max(due_at_s, free_at_s))
         free_at_s = batch["ended_at_s"].max()
+
+
+def by_the_static_loop(there: Any, discipline: StaticBatching) -> list[tuple[Any, ...]]:
+    """Closed batches as a plain loop, from their definition; memory without end.
+
+    A batch begins when the device is free and the queue is as long as a batch, or its first has waited long
+    enough. It is one tensor: a row for each request it began with, as wide as the longest prompt, one column
+    wider with each step, until the longest answer is done.
+    """
+    timing, rows = Batched(), []
+    queue = sorted(there.requests(), key=lambda request: request.arrived_at_s)
+    free_at_s = 0.0
+    while queue:
+        due_at_s = queue[0].arrived_at_s + discipline.max_wait_s
+        if len(queue) >= discipline.max_batch:
+            due_at_s = min(due_at_s, queue[discipline.max_batch - 1].arrived_at_s)
+        now_s = max(free_at_s, due_at_s)
+        batch = [r for r in queue[: discipline.max_batch] if r.arrived_at_s <= now_s]
+        queue = queue[len(batch) :]
+        width = max(r.n_prompt_tokens for r in batch)
+        for step in range(max(r.n_output_tokens for r in batch)):
+            n_new, n_context = (1, width + step - 1) if step else (width, 0)
+            took = float(timing.seconds(WHOLE, batch=len(batch), n_new=n_new, n_context=n_context))
+            rows += [
+                ("a-0", r.id, step, now_s, now_s + took, 1 if step else r.n_prompt_tokens)
+                for r in batch
+                if step < r.n_output_tokens
+            ]
+            now_s += took
+        free_at_s = now_s
+    return sorted(rows)
+
+
+STATIC = [
+    StaticBatching(max_batch=1),
+    StaticBatching(max_batch=3),
+    StaticBatching(max_batch=8, max_wait_s=7.0),
+]
+
+
+@pytest.mark.parametrize("discipline", STATIC)
+@pytest.mark.parametrize("rate_hz", [0.05, 0.4, 3.0])
+@pytest.mark.parametrize("prompt", [Uniform(1, 60), Uniform(1, 2)])
+def test_static_batching_is_the_plain_loop_step_by_step(
+    discipline: StaticBatching, rate_hz: float, prompt: Any
+) -> None:
+    facts = {"arrivals": Poisson(rate_hz), "n_requests": 40, "prompt": prompt, "output": Uniform(1, 12)}
+    there = world([device("a-0", Batched(), serving=discipline)], **facts)
+    assert_same(run(there, Serve(local)), by_the_static_loop(there, discipline))
+
+
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 9)), min_size=1, max_size=12),
+    max_batch=st.integers(1, 5),
+)
+@settings(max_examples=60, deadline=None)
+def test_static_batches_of_any_mixture_keep_their_padding(
+    lengths: list[tuple[int, int]], max_batch: int
+) -> None:
+    """All there at once, so that a batch is what stands next in the queue."""
+    discipline = StaticBatching(max_batch=max_batch)
+    prompts, outputs = zip(*lengths, strict=True)
+    there = world(
+        [device("a-0", Batched(), serving=discipline)],
+        arrivals=Bursts(n_requests=len(lengths), period_s=1e9),
+        n_requests=len(lengths),
+        prompt=InTurn(prompts),
+        output=InTurn(outputs),
+    )
+    assert_same(run(there, Serve(local)), by_the_static_loop(there, discipline))
+
+
+def test_padding_stays_when_the_longest_prompt_has_left() -> None:
+    """Two at once: a prompt of 50 with one token to answer, a prompt of 2 with three."""
+    ran = serve(
+        StaticBatching(max_batch=2),
+        Batched(),
+        arrivals=Bursts(n_requests=2, period_s=1e9),
+        n_requests=2,
+        prompt=InTurn((50, 2)),
+        output=InTurn((1, 3)),
+    )
+    prefill_s = 1 + 2 * (0.1 + 0.01 * 50)
+    steps_s = [1 + 2 * (0.1 + 0.01 + 0.001 * context) for context in (50, 51)]
+    ended_at_s = ran.requests.sort_values("request_id")["ended_at_s"].tolist()
+    assert ended_at_s == pytest.approx([prefill_s, prefill_s + sum(steps_s)])
 
 
 # --- all of them ---------------------------------------------------------------------------------

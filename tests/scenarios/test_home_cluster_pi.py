@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -44,15 +45,20 @@ def test_for_several_at_once_four_servers_beat_one_group(simulate: Simulate) -> 
 
 
 @pytest.mark.parametrize(
-    ("model", "published_ms"),
-    [("llama-2-7b", 435), ("llama-3-8b", 557)],  # distributed-llama, one Pi 5, computing per token
+    ("model", "published_ms", "error"),
+    [
+        ("llama-2-7b", 435, 0.01),  # distributed-llama, one Pi 5, computing per token
+        ("llama-3-8b", 557, math.sqrt(2) * 0.092),
+    ],
 )
 def test_one_pi_makes_a_4_bit_model_s_tokens_about_as_fast_as_published(
-    model: str, published_ms: float, simulate: Simulate
+    model: str, published_ms: float, error: float, simulate: Simulate
 ) -> None:
     """The first rate gave the catalogue's bandwidth, the second is a prediction.
 
-    Within the standard error that calibration finds in these two rates (docs/how-to/calibrate-a-device.md).
+    The first is met but for the cache, which distributed-llama keeps in float32. The second differs by the
+    errors of two measurements, each of which has the standard error that calibration finds in these two rates
+    (docs/how-to/calibrate-a-device.md).
     """
     lone = ("workload.requests=1", "replications=1", "warmup=0 s")
     trace = simulate(
@@ -60,7 +66,7 @@ def test_one_pi_makes_a_4_bit_model_s_tokens_about_as_fast_as_published(
     )
     request = trace.requests("one-pi", 0).iloc[0]
     per_token_s = (request.ended_at_s - request.first_token_at_s) / (request.n_emitted_tokens - 1)
-    assert per_token_s == pytest.approx(published_ms * 1e-3, rel=0.092)
+    assert per_token_s == pytest.approx(published_ms * 1e-3, rel=error)
 
 
 def test_a_model_too_large_for_one_pi_is_held_by_four() -> None:

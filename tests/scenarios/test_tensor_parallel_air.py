@@ -51,6 +51,18 @@ def test_shares_with_the_least_error_beat_even_ones_where_devices_differ(simulat
     assert error(alike, "ssca") == pytest.approx(error(alike, "even"), rel=0.01)
 
 
+def test_shares_of_least_mean_error_are_refused_where_the_error_has_no_mean() -> None:
+    single = [
+        f"topology.links[{i}].over_the_air.{key}"
+        for i in (0, 1)
+        for key in ("antennas={station: 4, terminal: 4}", "streams=4")
+    ]
+    scenario = load("aircomp_assignment", [*QUICK, *single])
+    with pytest.raises(PlacementError, match="4 streams from 4 to 4 antennas it is infinite"):
+        runner.prepare(scenario, only=("ssca",))
+    assert runner.prepare(scenario, only=("even",)).placements
+
+
 def test_shares_by_speed_follow_speed(simulate: Simulate) -> None:
     slow = ("kinds.thirsty.memory_bandwidth='58.1 GB/s'", "strategies.by-speed.budget='1 J'")  # half as fast
     found = runner.prepare(load("aircomp_assignment", [*QUICK, *slow]), only=("by-speed",)).placements

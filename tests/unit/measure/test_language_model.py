@@ -130,6 +130,12 @@ def test_code_beside_a_model_is_not_run(folder: Path) -> None:
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "cannot load"),
         (lambda folder: (folder / "adapter_config.json").write_text("{}"), "adapter"),
         (
+            lambda folder: rewrite(
+                folder / "config.json", quantization_config={"quant_method": "awq", "bits": 4}
+            ),
+            r"weights are quantised \(quantization_config\).* in 16 or 32 bits",
+        ),
+        (
             lambda folder: rewrite(folder / "config.json", num_hidden_layers=3),
             "its weights lack model.layers.2",
         ),

@@ -8,6 +8,7 @@ import pytest
 from small_models import SMALL
 
 torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
 
 from edgesim.measure.modules import build  # noqa: E402  torch comes first
 from edgesim.measure.places import PLACES  # noqa: E402
@@ -15,6 +16,7 @@ from edgesim.model.architecture import Architecture, Component  # noqa: E402
 from edgesim.model.families import FAMILIES  # noqa: E402
 
 N_SHARDS = (2, 4, 8)
+_NOT_WEIGHTS = ("inv_freq",)  # tables of rotary embeddings, one a model
 
 
 def small(family: str) -> Architecture:
@@ -42,6 +44,53 @@ def test_a_shards_blocks_have_the_parameters_that_its_architecture_counts(family
     assert len(built) == 2
     for block in built:
         assert n_parameters(block) == shard.component_parameters(Component.BLOCK)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_linear_maps_have_the_names_and_shapes_that_transformers_gives_them(family: str) -> None:
+    """By which a `quantization_config` exempts modules; GPT-2's Conv1D has inputs before outputs."""
+    architecture = small(family)
+    traits, places = architecture.traits, PLACES[family]
+    model = build(architecture, n_blocks=1, device="cpu")
+    (block,) = blocks(model, architecture)
+    told = {matrix.name: {matrix.n_in, matrix.n_out} for matrix in architecture.matrices(Component.BLOCK)}
+    linear = [(name, m) for name, m in block.named_modules() if type(m).__name__ in ("Linear", "Conv1D")]
+    assert told == {name: set(module.weight.shape) for name, module in linear}
+    assert (traits.blocks, traits.head) == (places.blocks, places.end)
+    assert (traits.attention_out, traits.mlp_out) == places.summed
+    if traits.is_causal:
+        ((name, *shape),) = architecture.matrices(Component.HEAD)
+        assert set(model.get_submodule(name).weight.shape) == set(shape)
+
+
+def replaced(config: dict[str, object], how: str) -> Any:
+    """A model whose linear maps transformers itself has replaced by quantised ones, without contents."""
+    auto = transformers.AutoConfig.for_model(**config)
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(auto, dtype=torch.bfloat16)
+        if how == "fp8":
+            from transformers.integrations.finegrained_fp8 import replace_with_fp8_linear
+
+            said = transformers.FineGrainedFP8Config(weight_block_size=(32, 128))
+            return replace_with_fp8_linear(model, ["lm_head"], said, pre_quantized=True)
+        from transformers.integrations.bitnet import replace_with_bitnet_linear
+
+        return replace_with_bitnet_linear(model, ["lm_head"], transformers.BitNetQuantConfig())
+
+
+@pytest.mark.parametrize(("how", "facts"), [("fp8", {"weight_block_size": [32, 128]}), ("bitnet", {})])
+@pytest.mark.parametrize("family", ["llama", "qwen3", "phi3"])
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own, as it is imported
+def test_packed_models_have_the_bytes_of_transformers_own_modules(
+    family: str, how: str, facts: dict[str, object]
+) -> None:
+    config = SMALL[family] | {"tie_word_embeddings": False}
+    said = {"quantization_config": {"quant_method": how, **facts}}
+    told = Architecture.from_config(config | said, name="small", dtype="bfloat16")
+    model = replaced(config, how)
+    held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    n_bytes = sum(tensor.nbytes for name, tensor in held.items() if not name.endswith(_NOT_WEIGHTS))
+    assert told.weight_bytes(told.whole) == n_bytes
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -28,56 +29,65 @@ def test_the_hosts_own_ceilings_give_the_measured_times_to_the_last_bit(profile:
 def test_a_component_scales_by_the_formula(profile: Profile) -> None:
     target = Ceilings(flop_per_s=3e10, bytes_per_s=2e8, overhead_s=7e-4)
     work = profile.architecture.work(Component.HEAD, **DECODE)
-    host_roof = max(work.flop / 1e10, work.moved_bytes / 1e9)
-    target_roof = max(work.flop / 3e10, work.moved_bytes / 2e8)
     measured = float(profile.component_seconds(Component.HEAD, **DECODE))
+    efficiency = math.hypot(work.flop / 1e10, work.moved_bytes / 1e9) / (measured - 1e-4)
 
     got = ScaledTiming(profile, target).component_seconds(Component.HEAD, **DECODE)
-    assert got == pytest.approx((measured - 1e-4) * target_roof / host_roof + 7e-4)
+    assert got == pytest.approx(
+        math.hypot(work.flop / 3e10, work.moved_bytes / 2e8) / efficiency + 7e-4, rel=1e-12
+    )
+    # Far from the ridge of either machine it is their bandwidths that count, whatever they compute.
+    assert got == pytest.approx((measured - 1e-4) * 5 + 7e-4, rel=0.01)
 
 
 def test_prefill_follows_compute_and_decode_follows_memory(profile: Profile) -> None:
-    balance = 5.0  # FLOP per byte: above this a call is bound by compute
-    host = Ceilings(flop_per_s=balance * 1e9, bytes_per_s=1e9)
-    profile = replace(profile, ceilings=host)
-    faster = {
-        "compute": Ceilings(host.flop_per_s * 4, host.bytes_per_s),
-        "memory": Ceilings(host.flop_per_s, host.bytes_per_s * 4),
-    }
+    """Deep in one regime on both machines a time changes as that regime's rate alone."""
+    intensity = {"decode": 1.0, "prefill": 28.0}  # FLOP per byte of the MLP: about 1, and 28 of 64 tokens
+    call = {"decode": DECODE, "prefill": PREFILL}
 
-    def gain(which: str, call: dict[str, int]) -> float:
-        scaled = ScaledTiming(profile, faster[which]).component_seconds(Component.MLP, **call)
-        return float(profile.component_seconds(Component.MLP, **call) / scaled)
+    def gain(phase: str, ridge: float, compute: float, memory: float) -> float:
+        host = Ceilings(flop_per_s=ridge * 1e9, bytes_per_s=1e9)
+        scaled = ScaledTiming(
+            replace(profile, ceilings=host), Ceilings(host.flop_per_s * compute, host.bytes_per_s * memory)
+        )
+        ratio = profile.component_seconds(Component.MLP, **call[phase]) / scaled.component_seconds(
+            Component.MLP, **call[phase]
+        )
+        return float(ratio)
 
-    assert gain("compute", DECODE) == pytest.approx(1)
-    assert gain("memory", DECODE) == pytest.approx(4)
-    assert gain("memory", PREFILL) == pytest.approx(1)
-    assert 1 < gain("compute", PREFILL) <= 4
+    assert gain("decode", 200.0, 4.0, 1.0) == pytest.approx(1, rel=1e-4)
+    assert gain("decode", 200.0, 1.0, 4.0) == pytest.approx(4, rel=1e-3)
+    assert gain("prefill", 0.1, 1.0, 4.0) == pytest.approx(1, rel=1e-4)
+    assert gain("prefill", 0.1, 4.0, 1.0) == pytest.approx(4, rel=1e-3)
+    at_the_ridge = gain("prefill", intensity["prefill"], 1.0, 1e9)  # half of the square is left, or so
+    assert at_the_ridge == pytest.approx(math.sqrt(2), rel=0.05)
 
 
 def test_a_block_changes_as_its_halves_do_together(profile: Profile) -> None:
-    scaled = ScaledTiming(profile, Ceilings(flop_per_s=1e10, bytes_per_s=2.5e8, overhead_s=1e-4))
-    halves = [
-        (float(timing.component_seconds(half, **DECODE)))
-        for timing in (profile.timing(), scaled)
-        for half in (Component.ATTENTION, Component.MLP)
-    ]
-    block = float(profile.component_seconds(Component.BLOCK, **DECODE))
-    # The halves alone are charged a full overhead each; within a block they share one.
-    attention, mlp = ((t - 5e-5) * 4 + 5e-5 for t in halves[:2])
+    target = Ceilings(flop_per_s=1e10, bytes_per_s=2.5e8, overhead_s=1e-4)
+    scaled = ScaledTiming(profile, target)
+    told = []
+    for half in (Component.ATTENTION, Component.MLP):
+        work = profile.architecture.work(half, **DECODE)
+        measured = float(profile.component_seconds(half, **DECODE))
+        # The halves alone are charged a full overhead each; within a block they share one.
+        efficiency = math.hypot(work.flop / 1e10, work.moved_bytes / 1e9) / (measured - 5e-5)
+        told.append(math.hypot(work.flop / 1e10, work.moved_bytes / 2.5e8) / efficiency + 5e-5)
+        assert scaled.component_seconds(half, **DECODE) == pytest.approx(told[-1])
 
-    got = scaled.component_seconds(Component.BLOCK, **DECODE)
-    assert got == pytest.approx(block * (attention + mlp) / sum(halves[:2]))
+    assert scaled.component_seconds(Component.BLOCK, **DECODE) == pytest.approx(sum(told))
 
 
 def test_overhead_alone_stays_overhead(profile: Profile) -> None:
     slow = replace(profile, ceilings=Ceilings(1e10, 1e9, overhead_s=1.0))  # above every measured time
-    target = Ceilings(1.0, 1.0, overhead_s=3.0)
     measured = profile.component_seconds(Component.HEAD, **DECODE)
-
-    assert ScaledTiming(slow, target).component_seconds(Component.HEAD, **DECODE) == pytest.approx(
-        3 * measured
-    )
+    fast = Ceilings(1e15, 1e15, overhead_s=3.0)
+    assert ScaledTiming(slow, fast).component_seconds(Component.HEAD, **DECODE) == pytest.approx(3 * measured)
+    # What it reads and computes, it reads and computes at the target's rates all the same.
+    work = profile.architecture.work(Component.HEAD, **DECODE)
+    poor = Ceilings(1e15, 1.0, overhead_s=3.0)
+    told = ScaledTiming(slow, poor).component_seconds(Component.HEAD, **DECODE)
+    assert told == pytest.approx(work.moved_bytes + 3 * measured)
 
 
 def test_a_generation_step_scales_with_the_overhead(profile: Profile) -> None:

@@ -8,12 +8,21 @@ import re
 from dataclasses import dataclass, replace
 from io import StringIO
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from edgesim.report.table import About, ComparisonTable, as_json
+from edgesim.report.comparison_json import as_json
+from edgesim.report.metrics import MetricsTable
+from edgesim.report.notes import About
+from edgesim.report.table import ComparisonTable
 from edgesim.statistics.comparison import Comparison, compare
-from edgesim.statistics.summary import Distribution, Outcomes, Summary
+from edgesim.statistics.pairs import PairedMetric, Pairs
+from edgesim.statistics.requests import Outcomes
+from edgesim.statistics.saturation import Growth
+from edgesim.statistics.summary import Summary
+from edgesim.statistics.survival import Distribution
+from edgesim.statistics.window import Window
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,7 @@ def summary(strategy: str, replication: int, slowness: float, **other: object) -
         total_j_per_token=14.2,
         utilisation={"camera": 0.2, "edge": 0.5},
         origins=("scaled",),
+        window=Window(30.0, 600.0),
     )
     return replace(base, **other)
 
@@ -90,23 +100,23 @@ def line_of(text: str, strategy: str) -> str:
 AS_INTENDED = """\
 smart-city: tinyllama-1.1b (bfloat16) on 13 devices, 5 replications of 10 min, seed 7, times scaled
 
-               TTFT s  TPOT ms       E2E s       Δ E2E %  tokens  met     J/token  done/failed
- strategy     p50/p95      p50        mean      vs first      /s    %  active/all     /cut off
- ─────────────────────────────────────────────────────────────────────────────────────────────
- local      2.19/5.49      293   15.2 ±0.3             -    4.20   26   1.30/14.2    1150/5/20
- offload   0.732/1.83     97.5  5.08 ±0.10  -66.7 ±1.4 *    12.6   79   1.30/14.2    1150/5/20
- pipeline   2.16/5.41      289   15.0 ±2.1    -1.4 ±13.1    4.30   27   1.30/14.2    1150/5/20
+               TTFT s  TPOT ms              E2E s                 Δ E2E %  tokens  met  J/token  done/failed
+ strategy     p50/p95      p50               mean                vs first      /s    %   active     /cut off
+ ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+ local      2.19/5.49      293  15.2 [14.9, 15.6]                       -    4.20   26     1.30  ! 1150/5/20
+ offload   0.732/1.83     97.5  5.08 [4.98, 5.18]  -66.7 [-66.7, -66.7] *    12.6   79     1.30  ! 1150/5/20
+ pipeline   2.16/5.41      289  15.0 [13.1, 17.3]     -1.9 [-14.4, +12.5]    4.30   27     1.30  ! 1150/5/20
 
-Times at the user, of completed requests; percentiles linear, averaged over replications; ± 95%
-Student t over 5 replications; Δ paired by replication, in % of local's mean, * excludes 0; good,
-met: completed with TTFT ≤ 2 s, TPOT ≤ 200 ms, of all requests; cut off: in flight at the end;
-warm-up of 30 s left out; 1 column left out at this width, --json has all.
+Times at the user, averaged over replications; percentiles linear; [ ]: 95% interval over 5 replications; Δ:
+ratio of the E2E mean to local's, paired by replication, * excludes 0; ! more than 1% cut off; cut off: in
+flight at the end; good, met: TTFT ≤ 2 s, TPOT ≤ 200 ms, of all requests; warm-up of 30 s left out; 2 columns
+left out at this width, --json has all.
 """
 
 
 def test_it_reads_as_intended() -> None:
     # The whole rendering, so that a person looks at every change in it.
-    text = "".join(f"{line.rstrip()}\n" for line in rendered(comparison()).splitlines())
+    text = "".join(f"{line.rstrip()}\n" for line in rendered(comparison(), 110).splitlines())
     assert text == AS_INTENDED
 
 
@@ -125,18 +135,18 @@ def test_essential_columns_are_always_there_and_the_missing_ones_are_counted(wid
     head = text[: text.index("──")]
     assert "E2E" in head
     assert "Δ" in head
-    heads = ("TTFT", "TPOT", "tokens", "good", "met", "J/token", "done")
-    n_missing = sum(name not in head for name in heads)
+    heads = ("TTFT", "TPOT", "tokens", "good", "met", "active", "all", "done")
+    n_missing = sum(name not in head.split() and f"{name}/failed" not in head.split() for name in heads)
     said = re.search(r"(\d) columns? left out", " ".join(text.split()))
     assert (int(said[1]) if said else 0) == n_missing
-    assert n_missing == 0 or width < 120
+    assert n_missing == 0 or width <= 120
 
 
 def test_significant_differences_are_marked_and_others_are_not() -> None:
     text = rendered(comparison())
     assert "*" in line_of(text, "offload")
     assert "*" not in line_of(text, "pipeline")
-    assert "-66.7 ±1.4 *" in line_of(text, "offload")
+    assert "-66.7 [-66.7, -66.7] *" in line_of(text, "offload")
 
 
 def test_faster_is_green_and_slower_is_red() -> None:
@@ -186,7 +196,7 @@ def test_requests_that_were_stuck_are_told() -> None:
 def test_one_replication_shows_no_interval_and_claims_nothing() -> None:
     text = rendered(comparison(n_replications=1))
     table, notes = text.split("Times at the user")
-    assert "±" not in text
+    assert "[" not in text
     assert "*" not in table
     assert "one replication, so no intervals" in " ".join(notes.split())
 
@@ -229,8 +239,8 @@ def test_definitions_name_the_objectives_the_interval_and_the_warm_up() -> None:
     for said in (
         "Times at the user",
         "percentiles linear",
-        "± 95% Student t over 5 replications",
-        "in % of local's mean",
+        "[ ]: 95% interval over 5 replications",
+        "ratio of the E2E mean to local's, paired by replication",
         "TTFT ≤ 2 s, TPOT ≤ 200 ms",
         "warm-up of 30 s left out",
         "cut off: in flight at the end",
@@ -242,6 +252,173 @@ def test_it_is_said_where_a_faster_strategy_is_asked_sooner() -> None:
     told = "a faster strategy is asked sooner"
     assert told in " ".join(rendered(comparison(), about=replace(ABOUT, is_closed=True)).split())
     assert told not in " ".join(rendered(comparison()).split())
+
+
+def cut_off(mean_s: float, n_censored: int, n_never: int = 0) -> Distribution:
+    """A sample of which some were not seen to their end."""
+    seen = np.full(100, mean_s)
+    found = Distribution.of(seen, np.full(n_censored, 4 * mean_s), n_never)
+    assert found is not None
+    return found
+
+
+def test_what_is_not_known_to_its_end_is_a_bound_and_has_no_difference() -> None:
+    many = {"e2e_s": cut_off(5.0, 200), "ttft_s": cut_off(1.0, 8), "attainment": None}
+    compared = compare(
+        summary(name, r, 1.0, attainment_at_least=0.2, **(many if name == "b" else {}))
+        for name in ("a", "b")
+        for r in range(3)
+    )
+    text = rendered(compared, 120)
+    row = line_of(text, "b")
+    assert "> 15.0" in row  # (100 * 5 + 200 * 20) / 300
+    assert "1.00/> 4.00" in row
+    assert " > 20 " in row
+    assert "*" not in row
+    assert row.split()[6:8] == [">", "+194.2"]  # of 5.0, 5.1 and 5.2 s
+    assert as_json(compared)["strategies"][1]["ratio_limits"]["e2e_mean_s"] == {
+        "at_least": pytest.approx(3.0)
+    }
+    assert "failed requests are never answered" in " ".join(text.split())
+    metrics = as_json(compared)["strategies"][1]["metrics"]
+    assert metrics["e2e_mean_s"] == {"n": 3, "mean": None, "low": None, "high": None, "at_least": 15.0}
+    assert metrics["e2e_p50_s"]["at_least"] == 20.0
+    assert metrics["ttft_p50_s"]["mean"] == 1.0
+    assert as_json(compared)["strategies"][1]["differences"]["e2e_mean_s"] is None
+
+
+def test_a_known_mean_is_at_most_so_much_of_an_unknown_one() -> None:
+    compared = compare(
+        summary(name, r, 1.0, **({"e2e_s": cut_off(5.0, 100)} if name == "a" else {}))
+        for name in ("a", "b")
+        for r in range(0, 6, 3)
+    )
+    # b takes 5.0 s in these replications, a at least 12.5 s.
+    assert "< -60.0" in line_of(rendered(compared), "b")
+    limits = as_json(compared)["strategies"][1]["ratio_limits"]
+    assert limits["e2e_mean_s"] == {"at_most": pytest.approx(0.4)}
+
+
+def test_requests_that_all_come_at_once_have_no_rates_and_the_table_says_so() -> None:
+    once = {"output_tokens_per_s": None, "requests_per_s": None, "goodput_per_s": None}
+    done = Outcomes(completed=16, failed=0, censored=0)
+    text = rendered(compare([summary("a", 0, 1.0, outcomes=done, window=Window(0.0, 0.0), **once)]), 120)
+    assert "no rates, for all requests come at once" in " ".join(text.split())
+    assert "‡" not in text
+    assert "all" in text[: text.index("──")].split()
+
+
+def test_one_replication_with_an_unknown_mean_leaves_no_mean_of_the_others() -> None:
+    compared = compare(summary("a", r, 1.0, e2e_s=cut_off(5.0, 100 * (r == 2))) for r in range(3))
+    assert "> 7.50" in line_of(rendered(compared), "a")  # (5 + 5 + 12.5) / 3
+
+
+def test_a_row_that_cannot_keep_up_and_one_that_is_much_cut_off_are_marked() -> None:
+    growing = Growth((20, 25, 22, 24, 26, 21), 200)
+    few = Outcomes(completed=990, failed=0, censored=10)
+    compared = compare(
+        [summary("a", 0, 1.0, outcomes=few), *(summary("b", r, 1.0, growth=growing) for r in range(2))]
+    )
+    text = rendered(compared, 120)
+    notes = " ".join(text.split())
+    assert "b ↑" in line_of(text, "b")
+    assert "demand exceeds capacity" in notes
+    assert "latencies grow with the horizon (b)" in notes
+    assert "! 460/2/8" in line_of(text, "b")
+    assert "990/0/10" in line_of(text, "a")
+    assert "!" not in line_of(text, "a")
+    told = as_json(compared)["strategies"]
+    assert [row["saturated"] for row in told] == [False, True]
+    assert [row["much_cut_off"] for row in told] == [False, True]
+
+
+def test_rates_that_the_arrivals_set_are_not_printed_as_the_systems() -> None:
+    done = Outcomes(completed=100, failed=0, censored=0)
+    text = rendered(compare(summary(name, 0, 1.0, outcomes=done) for name in ("a", "b")), 130)
+    head = text[: text.index("──")].split()
+    assert not {"tokens", "good", "all"} & set(head)
+    assert "active" in head
+    assert "all that is asked is answered: rates and J/token with idling are the arrivals'" in " ".join(
+        text.split()
+    )
+    mixed = compare([summary("a", 0, 1.0, outcomes=done), summary("b", 0, 1.0)])
+    text = rendered(mixed, 130)
+    assert line_of(text, "a").split().count("‡") == 3
+    assert "‡" not in line_of(text, "b")
+    assert "all that is asked is answered (a)" in " ".join(text.split())
+    told = as_json(mixed)["strategies"]
+    assert "total_j_per_token" in told[0]["set_by_arrivals"]
+    assert told[1]["set_by_arrivals"] == []
+    console = Console(width=120, record=True, file=StringIO(), color_system=None)
+    console.print(MetricsTable(mixed))
+    assert "0.390 ‡" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("share", "told"), [(1.0, "100"), (0.999, ">99"), (0.0, "0"), (0.004, "<1"), (0.5, "50")]
+)
+def test_a_share_that_is_not_quite_all_is_not_written_as_all(share: float, told: str) -> None:
+    text = rendered(compare([summary("a", 0, 1.0, attainment=share)]), 120)
+    assert told in line_of(text, "a").split()
+
+
+def paired_comparison(n_pairs: int) -> Comparison:
+    pairs = [
+        Pairs(
+            strategy="b",
+            reference="a",
+            replication=r,
+            n_requests=100,
+            n_pairs=n_pairs,
+            metrics={
+                "ttft_s": PairedMetric(0.1, 0.05 * (-1) ** r, 0.5),
+                "e2e_s": PairedMetric(-1.0, -0.5 - 0.01 * r, 0.9),
+            },
+        )
+        for r in range(4)
+    ]
+    return compare((summary(name, r, 1.0) for name in ("a", "b") for r in range(4)), pairs)
+
+
+def test_the_same_requests_are_compared_in_a_table_of_their_own() -> None:
+    text = rendered(paired_comparison(100))
+    table = text[text.index("The same requests, one by one, against a") :]
+    row = line_of(table, "b")
+    assert "400/400" in row
+    assert re.search(r"-40\.2 \[-\d+\.\d, -\d+\.\d\] \*", row)
+    assert row.count("*") == 1
+    assert row.split()[-1] == "90"
+    same = as_json(paired_comparison(100))["strategies"][1]["same_requests"]
+    assert (same["n_pairs"], same["share"], same["is_enough"]) == (400, 1.0, True)
+    assert same["latencies"]["e2e_s"]["ratio"] == pytest.approx(math.exp(-0.515))
+    assert same["latencies"]["e2e_s"]["differs"] is True
+    assert as_json(paired_comparison(100))["strategies"][0]["same_requests"] is None
+
+
+def test_too_few_pairs_give_no_verdict() -> None:
+    text = rendered(paired_comparison(94))
+    table = text[text.index("The same requests") :]
+    assert line_of(table, "b").split() == ["b", "376/400", "-", "-", "-"]
+    assert "no verdict, for under 95% of the requests" in " ".join(table.split())
+    same = as_json(paired_comparison(94))["strategies"][1]["same_requests"]
+    assert (same["is_enough"], same["latencies"]["e2e_s"]["differs"]) == (False, None)
+
+
+def test_a_mean_of_zero_has_a_difference_and_says_so() -> None:
+    zero = Distribution(n=1, mean=0.0, p50=0.0, p95=0.0, p99=0.0)
+    compared = compare(
+        summary(name, r, 1.0, **({"e2e_s": zero} if name == "a" else {})) for name in "ab" for r in range(3)
+    )
+    text = rendered(compared)
+    assert "+5.1 s [" in line_of(text, "b")
+    assert "Δ as a difference where the mean is zero in 3 of 3 replications" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 110, 160])
+def test_the_second_table_fits_too(width: int) -> None:
+    text = rendered(paired_comparison(100), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
 
 
 def test_an_empty_comparison_renders() -> None:
@@ -265,8 +442,11 @@ def test_json_holds_every_number_at_full_precision() -> None:
         "low": estimate.interval[0],
         "high": estimate.interval[1],
     }
-    assert shown["differences"]["e2e_p95_s"]["relative"] == difference.relative
-    assert shown["differences"]["e2e_p95_s"]["excludes_zero"] is True
+    told, ratio = shown["differences"]["e2e_p95_s"], difference.ratio
+    assert ratio is not None
+    assert (told["ratio"], told["ratio_low"], told["ratio_high"]) == (ratio.ratio, ratio.low, ratio.high)
+    assert (told["mean"], told["low"], told["high"]) == (difference.mean, difference.low, difference.high)
+    assert (told["differs"], told["no_ratio"]) == (True, None)
     assert shown["outcomes"] == {
         "offered": 1175,
         "completed": 1150,
@@ -274,7 +454,9 @@ def test_json_holds_every_number_at_full_precision() -> None:
         "censored": 20,
         "stuck": 0,
         "beyond_measured": 0,
+        "cut_off_share": 20 / 1175,
     }
+    assert (shown["saturated"], shown["much_cut_off"], shown["set_by_arrivals"]) == (False, True, [])
     assert shown["utilisation"]["edge"]["mean"] == 0.5
 
 

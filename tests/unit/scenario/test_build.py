@@ -56,7 +56,7 @@ def test_devices_carry_their_kinds_figures_and_timings(changed: Parse) -> None:
     assert phone.timing is timings["raspberry-pi-5"]
     assert phone.memory_bytes == kind.memory_bytes.value == 8 * 2**30
     assert phone.power == Power(idle_w=3, active_w=4, tx_w=0.5, rx_w=0.3)
-    assert phone.endpoint == Endpoint(overhead_s=0.3e-3, staging_bytes_per_s=math.inf)
+    assert phone.endpoint == Endpoint(overhead_s=0.307e-3, staging_bytes_per_s=math.inf)
     assert [(link.between, link.rate_bps, link.latency_s) for link in world.links] == [
         (("phone-0", "box"), 1e8, 2e-3),
         (("phone-1", "box"), 1e8, 2e-3),

@@ -281,6 +281,12 @@ def test_an_empty_topology_is_refused(minimal: str) -> None:
     )
 
 
+def test_a_cooldown_needs_a_horizon(minimal: str) -> None:
+    text = minimal.replace("horizon:", "cooldown:").replace("workload:", "workload:\n  requests: 5")
+    with pytest.raises(ScenarioError, match="a 'cooldown' without a 'horizon'"):
+        parse(text, name="s.yaml")
+
+
 def test_the_profiled_host_needs_a_profile(changed: Parse) -> None:
     scenario = changed("jetson-orin-nano", "profiled-host")
     with pytest.raises(

@@ -238,6 +238,14 @@ def test_disciplines_ask_for_batches_of_steps_or_of_prompts_too(
     assert told[PI] == Coverage(expected.max_new, 23)
 
 
+def test_in_a_static_batch_the_longest_prompt_pads_the_longest_answer(read: Read) -> None:
+    """A prompt of 16 with 1 token to answer beside a prompt of 4 with 12: contexts up to 16 + 11."""
+    longest = Extent(n_requests=2, n_prompt_tokens=16, n_output_tokens=12, n_tokens=17)
+    for serving, max_context in (("{static: {max_batch: 6}}", 27), ("{static: {max_batch: 1}}", 16)):
+        told = charging._coverages(read(f"topology.devices.box.serving={serving}"), longest)
+        assert told[BOX].max_context == max_context
+
+
 def test_continuous_batching_measures_no_prompts_in_batches() -> None:
     grid = Coverage(100, 200, batch=6).grid(MODEL)
     assert (grid.batches, grid.prefill_batches) == ((1, 2, 4, 6), (1,))

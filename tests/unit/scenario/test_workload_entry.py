@@ -71,8 +71,24 @@ def test_users(written: Parse) -> None:
         prompt_tokens=Fixed(16),
         output_tokens=Uniform(2, 8),
         sources=("phone-0", "phone-1"),
-        horizon_s=10.0,
+        horizon_s=20.0,  # the horizon of 10 s, and a cooldown as long
     )
+
+
+@pytest.mark.parametrize(
+    ("cooldown", "limit_s"), [((), 20.0), (("cooldown=0 s",), 10.0), (("cooldown=1 min",), 70.0)]
+)
+def test_arrivals_go_on_through_the_cooldown(
+    written: Parse, cooldown: tuple[str, ...], limit_s: float
+) -> None:
+    """And are the same up to the horizon, however long it is."""
+    scenario = written(f"{{arrivals: {{poisson: 5 Hz}}, {LENGTHS}}}", *cooldown)
+    law = workload(scenario)
+    assert scenario.limit_s == limit_s
+    arrivals_s = [request.arrived_at_s for request in law.requests(Streams(1))]
+    assert limit_s - 2.0 < arrivals_s[-1] < limit_s
+    cut = workload(written(f"{{arrivals: {{poisson: 5 Hz}}, {LENGTHS}}}", "cooldown=0 s"))
+    assert list(cut.requests(Streams(1))) == [r for r in law.requests(Streams(1)) if r.arrived_at_s < 10.0]
     for text, law in {
         "": FixedThink(),
         ", think: 5 s": FixedThink(5),
@@ -170,6 +186,23 @@ def test_what_does_not_go_together_is_one_clear_line(written: Parse, text: str) 
     assert said.startswith("w.yaml:12:")
     assert MISTAKES[text] in said
     assert "\n" not in said
+
+
+def test_a_padded_answer_beyond_the_context_is_refused(written: Parse, tmp_path: Path) -> None:
+    """No request is longer than 1,000 tokens; in one static batch, the second starts at 1,001."""
+    (tmp_path / "pair.csv").write_text(
+        "arrived_at,num_prefill_tokens,num_decode_tokens\n0,999,1\n0,1,999\n", encoding="utf-8"
+    )
+    scenario = written("{trace: pair.csv}")
+    assert extent(scenario).n_tokens == 1000
+    device = scenario.topology.devices[0].id
+    padded = written("{trace: pair.csv}", f"topology.devices.{device}.serving=static")
+    with pytest.raises(
+        ScenarioError, match=r"'static' serving a prompt padded to 999 tokens .* 'max_prompt'"
+    ):
+        extent(padded)
+    alone = written("{trace: pair.csv}", f"topology.devices.{device}.serving={{static: {{max_batch: 1}}}}")
+    assert extent(alone).n_tokens == 1000
 
 
 def test_requests_beyond_the_context_are_refused_with_what_to_do(written: Parse) -> None:

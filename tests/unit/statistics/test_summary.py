@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from edgesim.errors import TraceError
-from edgesim.statistics.summary import Distribution, Outcomes, Summary, summarise
+from edgesim.statistics.requests import Outcomes
+from edgesim.statistics.summary import Summary, summarise
+from edgesim.statistics.survival import Distribution
 
 WARMUP_S, ENDED_AT_S = 10.0, 30.0
 
@@ -72,25 +74,55 @@ def blocks(size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def summary(requests: pd.DataFrame = REQUESTS, **options: object) -> Summary:
-    given = {"strategy": "s", "replication": 0, "warmup_s": WARMUP_S} | options
+    given = {"strategy": "s", "replication": 0, "warmup_s": WARMUP_S, "horizon_s": ENDED_AT_S} | options
     return summarise(requests, DEVICES, blocks(4), **given)
 
 
-def test_latencies_are_those_of_completed_requests_that_arrived_after_the_warm_up() -> None:
+def test_latencies_count_every_request_that_arrived_after_the_warm_up() -> None:
+    # 4 failed before its first token; 5 had one after 1 s, and was 2 s old when observation ended.
     result = summary()
-    assert result.ttft_s == Distribution.of(np.array([1.0, 1.0, 3.0]))
-    assert result.e2e_s == Distribution.of(np.array([3.0, 1.0, 4.0]))
+    assert result.ttft_s == Distribution.of(np.array([1.0, 1.0, 3.0, 1.0]), n_never=1)
+    assert result.e2e_s == Distribution.of(np.array([3.0, 1.0, 4.0]), np.array([2.0]), n_never=1)
 
 
 def test_tpot_leaves_out_answers_of_one_token() -> None:
-    # Request 1: (3 - 1) / 2; request 3: (4 - 3) / 1; request 2 has one token.
-    assert summary().tpot_s == Distribution.of(np.array([1.0, 1.0]))
+    # Request 1: (3 - 1) / 2; request 3: (4 - 3) / 1; 2 has one token; 5 took 1 s over some of its three gaps.
+    assert summary().tpot_s == Distribution.of(np.array([1.0, 1.0]), np.array([1 / 3]), n_never=1)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 10])
 def test_itl_pools_the_gaps_however_the_blocks_are_cut(size: int) -> None:
     result = summarise(REQUESTS, DEVICES, blocks(size), strategy="s", replication=0, warmup_s=WARMUP_S)
-    assert result.itl_s == Distribution.of(np.array([0.5, 1.5, 1.0]))
+    assert result.itl_s == Distribution.of(np.array([0.5, 1.5, 1.0]), np.array([1.0]))
+
+
+def test_a_request_that_fails_after_a_token_leaves_a_gap_that_never_ends() -> None:
+    requests = REQUESTS.assign(
+        outcome=["completed"] * 4 + ["failed", "failed"], ended_at_s=[11.5, 13, 13, 18, 16.5, 29.5]
+    )
+    result = summary(requests)
+    assert result.itl_s == Distribution.of(np.array([0.5, 1.5, 1.0]), n_never=1)
+
+
+def test_a_mean_of_which_a_part_is_unknown_is_a_bound() -> None:
+    result = summary()
+    assert result.e2e_s is not None
+    assert result.metrics()["e2e_mean_s"] is None
+    assert result.bounds()["e2e_mean_s"] == (3 + 1 + 4 + 2) / 4
+    assert result.metrics()["e2e_p99_s"] is None  # one of five never ends
+    assert result.bounds()["e2e_p99_s"] == 4.0
+    assert "e2e_p50_s" not in result.bounds()
+
+
+def test_what_arrives_after_the_horizon_is_not_counted_but_what_ends_after_it_is() -> None:
+    result = summary(horizon_s=14.0)  # requests 1 and 2; both end at 13
+    assert result.outcomes == Outcomes(completed=2, failed=0, censored=0)
+    assert result.e2e_s == Distribution.of(np.array([3.0, 1.0]))
+    late = summary(horizon_s=12.5)
+    assert late.e2e_s == result.e2e_s
+    # Requests 0 ends in the window too, at 11.5; tokens at 10.5, 11, 11.5 and 11.5.
+    assert late.requests_per_s == 1 / 2.5
+    assert late.output_tokens_per_s == 4 / 2.5
 
 
 def test_the_mean_of_itl_is_not_the_mean_of_tpot_where_lengths_differ() -> None:
@@ -123,21 +155,38 @@ def test_a_censored_request_with_a_reason_was_stuck() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "n_good"),
+    ("limits", "n_good", "n_undecided"),
     [
-        (Limits(ttft_s=1.0), 2),
-        (Limits(tpot_s=0.9), 1),  # an answer of one token has no TPOT to miss
-        (Limits(e2e_s=3.0), 2),
-        (Limits(ttft_s=1.0, e2e_s=2.0), 1),
-        (Limits(ttft_s=0.5), 0),
+        (Limits(ttft_s=1.0), 2, 1),
+        (Limits(tpot_s=0.9), 1, 1),  # an answer of one token has no TPOT to miss
+        (
+            Limits(tpot_s=0.3),
+            1,
+            0,
+        ),  # the censored one took 1 s since its first token: 0.33 s per token or more
+        (Limits(e2e_s=3.0), 2, 1),
+        (Limits(e2e_s=1.5), 1, 0),  # it is older than that
+        (Limits(ttft_s=1.0, e2e_s=2.0), 1, 1),
+        (Limits(ttft_s=0.5), 0, 0),
     ],
 )
-def test_goodput_meets_all_objectives_and_attainment_counts_failed_and_censored_as_misses(
-    limits: Limits, n_good: int
+def test_attainment_counts_failed_requests_as_misses_and_is_bounded_by_the_undecided(
+    limits: Limits, n_good: int, n_undecided: int
 ) -> None:
     result = summary(objectives=limits)
-    assert result.goodput_per_s == n_good / 20
-    assert result.attainment == n_good / 5
+    assert result.attainment_at_least == n_good / 5
+    assert result.attainment_at_most == (n_good + n_undecided) / 5
+    if n_undecided == 0:
+        assert result.attainment == n_good / 5
+        assert result.goodput_per_s == n_good / 20
+
+
+def test_attainment_of_one_limit_is_kaplan_and_meiers_share_at_it() -> None:
+    # E2E: failed at 0.5 (never), 1, 2 (cut off), 3, 4; within 3 s. A fifth has missed for good from 0.5 s on.
+    # At risk 5: one misses (0.2), one of 4 meets (0.8 / 4), then one of two (0.6 * 2/3 = 0.6 over 2).
+    result = summary(objectives=Limits(e2e_s=3.0))
+    assert result.attainment == pytest.approx(0.8 / 4 + 0.6 / 2, rel=1e-15)
+    assert result.goodput_per_s == pytest.approx(0.5 * 5 / 20, rel=1e-15)
 
 
 @pytest.mark.parametrize("objectives", [None, Limits()])
@@ -178,7 +227,7 @@ def test_a_run_without_requests_has_no_latency_and_no_attainment() -> None:
     assert result.outcomes.offered == 0
     assert result.attainment is None
     assert result.active_j_per_token is None
-    assert result.requests_per_s == 0.0
+    assert result.requests_per_s is None
     undefined = [name for name, value in result.metrics().items() if value is None]
     assert {"ttft_mean_s", "tpot_p50_s", "itl_p95_s", "e2e_p99_s", "attainment"} <= set(undefined)
 
@@ -186,12 +235,16 @@ def test_a_run_without_requests_has_no_latency_and_no_attainment() -> None:
 def test_percentiles_interpolate_linearly() -> None:
     # Type 7 by hand: rank 1 + p (n - 1) among 1, 2, 3, 4, 5.
     sample = Distribution.of(np.array([5.0, 1.0, 3.0, 2.0, 4.0]))
-    assert sample == Distribution(n=5, mean=3.0, p50=3.0, p95=pytest.approx(4.8), p99=pytest.approx(4.96))
+    assert sample is not None
+    assert (sample.n, sample.mean, sample.p50) == (5, 3.0, 3.0)
+    assert (sample.p95, sample.p99) == (pytest.approx(4.8), pytest.approx(4.96))
 
 
 def test_row_order_does_not_matter() -> None:
     shuffled = REQUESTS.iloc[[3, 5, 0, 2, 4, 1]]
-    result = summarise(shuffled, DEVICES, blocks(4), strategy="s", replication=0, warmup_s=WARMUP_S)
+    result = summarise(
+        shuffled, DEVICES, blocks(4), strategy="s", replication=0, warmup_s=WARMUP_S, horizon_s=30.0
+    )
     assert result == summary()
 
 

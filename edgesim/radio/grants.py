@@ -1,0 +1,81 @@
+"""How the resource blocks of one slot are given to those who want some: whole blocks, at least one each.
+
+Members are named by any hashable value; who wants nothing does not take part. What is left of a slot when all
+have what they want stays empty.
+
+Not modelled: control channels, which limit how many grants a slot can announce; which blocks of the carrier a
+grant has (all fade alike); resource block groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+__all__ = ["in_turn", "side_by_side"]
+
+Member = TypeVar("Member")
+
+_ROUNDING = 1e-9
+
+
+def in_turn(wants: Mapping[Member, int], order: Iterable[Member], n_prb: int) -> dict[Member, int]:
+    """Give the first in an order all that it wants, the next what is left, and so on.
+
+    Parameters
+    ----------
+    wants
+        Resource blocks that each member can use, at least 1.
+    order
+        The members, the most urgent first.
+
+    Returns
+    -------
+    Resource blocks of those that have any.
+    """
+    granted, left = {}, n_prb
+    for member in order:
+        if not left:
+            break
+        granted[member] = min(wants[member], left)
+        left -= granted[member]
+    return granted
+
+
+def side_by_side(
+    wants: Mapping[Member, int], weights: Mapping[Member, float], n_prb: int
+) -> dict[Member, int]:
+    """Give all at once: shares in proportion to weights, and what somebody does not want to the others.
+
+    Max-min fairness (Bertsekas and Gallager 1992, section 6.5.2) to within a resource block, of which every
+    member has at least one; what does not divide goes to those named first, of those that want more.
+
+    Parameters
+    ----------
+    wants
+        Resource blocks that each member can use, at least 1; no more members than resource blocks.
+    weights
+        Of the members, positive.
+
+    Returns
+    -------
+    Resource blocks of every member.
+    """
+    granted, left = {}, n_prb
+    n_left, weight_left = len(wants), math.fsum(weights[member] for member in wants)
+    for member in sorted(wants, key=lambda one: wants[one] / weights[one]):  # those easily satisfied first
+        if wants[member] > left * weights[member] / weight_left + _ROUNDING:
+            break  # nor are those after it satisfied
+        granted[member] = wants[member]
+        left, n_left, weight_left = left - wants[member], n_left - 1, weight_left - weights[member]
+    for member in wants:
+        if member not in granted:
+            share = left if n_left == 1 else math.ceil(left * weights[member] / weight_left - _ROUNDING)
+            granted[member] = min(wants[member], max(1, share), left - n_left + 1)
+            left, n_left, weight_left = left - granted[member], n_left - 1, weight_left - weights[member]
+    for member, want in wants.items():  # what rounding has left over
+        more = min(left, want - granted[member])
+        granted[member] += more
+        left -= more
+    return granted

@@ -1,0 +1,73 @@
+"""Which requests met what users call good service, and from when on that was certain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from edgesim.statistics.requests import BoolArray, Requests
+from edgesim.statistics.survival import met_share
+
+__all__ = ["Attainment", "Objectives", "attainment"]
+
+
+class Objectives(Protocol):
+    """What a user calls good service; None where nothing is asked."""
+
+    @property
+    def ttft_s(self) -> float | None:
+        """Longest time to the first token."""
+
+    @property
+    def tpot_s(self) -> float | None:
+        """Longest time per token after the first; met by an answer of one token."""
+
+    @property
+    def e2e_s(self) -> float | None:
+        """Longest time to the last token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attainment:
+    """The share of requests that met every objective, and what it is for certain between."""
+
+    share: float | None
+    at_least: float
+    at_most: float
+
+
+def attainment(requests: Requests, counted: BoolArray, objectives: Objectives | None) -> Attainment | None:
+    """Estimate the share of counted requests that meet every objective; None if there is none to meet.
+
+    A completed request has met them or not; a failed one has missed them. One that was cut off has missed
+    them if it was already too late, which it is from the moment when a limit passed: its age went beyond
+    that of E2E, or of TTFT before its first token, or the time since the first token beyond that of TPOT for
+    all of its tokens. Else it is undecided (:func:`~edgesim.statistics.survival.met_share`).
+    """
+    if objectives is None or not counted.any():
+        return None
+    limits = (objectives.ttft_s, objectives.tpot_s, objectives.e2e_s)
+    ttft_limit_s, tpot_limit_s, e2e_limit_s = (np.inf if limit is None else limit for limit in limits)
+    if all(limit is None for limit in limits):
+        return None
+    age_s, ttft_s = requests.age_s[counted], requests.ttft_s[counted]
+    completed, failed = requests.completed[counted], requests.failed[counted]
+    many = requests.n_asked[counted] > 1
+    tpot_s, e2e_s = requests.tpot_s[counted], requests.e2e_s[counted]
+    is_late = (ttft_s > ttft_limit_s) | (many & (tpot_s > tpot_limit_s)) | (e2e_s > e2e_limit_s)
+    # The age at which it was too late; infinite where that did not come.
+    first_s = np.where(np.isnan(ttft_s), np.inf, ttft_s)
+    n_gaps = np.where(many, requests.n_asked[counted] - 1, np.inf)
+    allowed_s = np.minimum(
+        np.where(first_s > ttft_limit_s, ttft_limit_s, np.inf),
+        np.minimum(first_s + tpot_limit_s * n_gaps, e2e_limit_s),
+    )
+    has_met = completed & ~is_late
+    has_missed = (completed & is_late) | failed | (~completed & (age_s > allowed_s))
+    undecided = ~has_met & ~has_missed
+    share, (at_least, at_most) = met_share(
+        age_s[has_met], np.minimum(age_s, allowed_s)[has_missed], age_s[undecided]
+    )
+    return Attainment(share, at_least, at_most)

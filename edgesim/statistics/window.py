@@ -1,0 +1,72 @@
+"""Which requests count, and over which stretch of time rates are taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Window", "counted", "steady_window"]
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time, its end included: what happens at its start belongs to what was before."""
+
+    from_s: float
+    until_s: float
+
+    @property
+    def length_s(self) -> float:
+        """Its length; 0 where it ends before it begins."""
+        return max(self.until_s - self.from_s, 0.0)
+
+    def n_within(self, at_s: FloatArray) -> int:
+        """How many instants lie in it; NaN does not."""
+        return int(((at_s > self.from_s) & (at_s <= self.until_s)).sum())
+
+
+def counted(arrived_at_s: FloatArray, warmup_s: float, horizon_s: float | None) -> npt.NDArray[np.bool_]:
+    """Which requests count: those that arrived from the end of the warm-up to just before the horizon."""
+    late = np.inf if horizon_s is None else horizon_s
+    return (arrived_at_s >= warmup_s) & (arrived_at_s < late)
+
+
+def steady_window(
+    request_id: npt.NDArray[np.int64],
+    arrived_at_s: FloatArray,
+    ended_at_s: FloatArray,
+    *,
+    warmup_s: float,
+    horizon_s: float | None,
+    n_users: int | None,
+) -> Window | None:
+    """Return the stretch in which load is offered as the scenario says; None without requests.
+
+    With a horizon it ends there. Without one a run ends by its number of requests, and at its end less and
+    less is asked (the run-out), which is no property of the system: with open arrivals the stretch ends at
+    the last arrival, with a fixed number of users when the first of them has had the last answer, for from
+    then on there are fewer users than the scenario says.
+
+    Parameters
+    ----------
+    n_users
+        The fixed number of users of a closed loop, whose k-th request has the number ``k n_users + user``;
+        None for open arrivals.
+    """
+    if horizon_s is not None:
+        return Window(warmup_s, horizon_s)
+    if not arrived_at_s.size:
+        return None
+    if n_users is None:
+        return Window(warmup_s, float(arrived_at_s.max()))
+    user, left_at_s = request_id % n_users, np.full(n_users, -np.inf)
+    np.maximum.at(left_at_s, user, np.where(np.isnan(ended_at_s), np.inf, ended_at_s))
+    left_at_s = left_at_s[left_at_s > -np.inf]
+    # A user who still waits when all else is over leaves with the last arrival.
+    last_s = float(np.nanmax(np.concatenate([arrived_at_s, ended_at_s])))
+    return Window(warmup_s, min(float(left_at_s.min()), last_s))
