@@ -91,7 +91,7 @@ class PresentDemand:
         return notes if self.is_closed else {**notes, "n_not_asked": self.n_not_asked(streams)}
 
     def n_not_asked(self, streams: Streams) -> int:
-        """Requests that fall into an absence of their source before the horizon; none of a closed workload."""
+        """Requests that fall into an absence of their source before the horizon; none if closed."""
         until_s = math.inf if self.horizon_s is None else self.horizon_s
         return sum(
             self._is_away(request)
