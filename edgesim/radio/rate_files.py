@@ -32,7 +32,8 @@ LEAST_LENGTH_S = 1e-6
 
 _SUFFIXES = {"bps": "bps", "kbps": "kbps", "mbps": "Mbps", "gbps": "Gbps", "tbps": "Tbps"}
 _COLUMN = re.compile(
-    r"(?P<what>rate|up|down)(?:_(?P<suffix>[kmgt]?bps)|\s*[\[(](?P<unit>[^\])]*)[\])])?", re.IGNORECASE
+    r"(?P<what>rate|up|down)(?:_(?P<suffix>[kmgt]?bps)|_(?P<unit>[a-z]+/s)|\s*[\[(](?P<braced>[^\])]*)[\])])?",
+    re.IGNORECASE,
 )
 _TIMES = {"t": 1.0, "t_s": 1.0, "t_ms": 1e-3}
 
@@ -191,7 +192,9 @@ def _column(path: Path, name: str) -> _Column | None:
     if found is None:
         unit_bps = _parsed(name)
         return None if unit_bps is None else _Column(name, "rate", unit_bps)
-    unit = found["unit"] if found["suffix"] is None else _SUFFIXES[found["suffix"].casefold()]
+    unit = found["unit"] or found["braced"]
+    if found["suffix"] is not None:
+        unit = _SUFFIXES[found["suffix"].casefold()]
     unit_bps = None if unit is None else _parsed(unit)
     if unit is not None and unit_bps is None:
         refuse(path, 1, f"the column {name!r} has no unit of a data rate; call it {NAMES_WITH_UNIT}")

@@ -172,7 +172,9 @@ def _workload(scenario: Scenario, layout: Layout) -> Demand:
         folder=scenario.origin.folder,
     )
     away = absences(_tracks(scenario, layout, 0))  # recordings are the same in all replications
-    return PresentDemand(drawn, away) if any(source in away for source in drawn.sources) else drawn
+    if not any(source in away for source in drawn.sources):
+        return drawn
+    return PresentDemand(drawn, away, scenario.horizon_s)
 
 
 def _shorter(scenario: Scenario) -> str:

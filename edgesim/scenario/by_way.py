@@ -14,7 +14,7 @@ from edgesim.nearest import suggest
 from edgesim.scenario.quantities import Quantity
 from edgesim.scenario.section import refuse
 
-__all__ = ["UP_AND_DOWN", "ByWay", "EachWay", "FileName", "ways"]
+__all__ = ["UP_AND_DOWN", "ByWay", "EachWay", "FileName", "refuse_ways_outside", "ways"]
 
 Value = TypeVar("Value")
 Other = TypeVar("Other")
@@ -55,6 +55,13 @@ class ByWay(Generic[Value]):
 def ways(value: Value | ByWay[Value]) -> ByWay[Value]:
     """The values of the two ways, of which one that stands alone is both's."""
     return value if isinstance(value, ByWay) else ByWay(value, value)
+
+
+def refuse_ways_outside(data: object, example: str) -> None:
+    """Refuse `up` and `down` beside the values to which they belong; for validators of sections."""
+    found = [key for key in UP_AND_DOWN if isinstance(data, Mapping) and key in data]
+    if found:
+        refuse(f"'{found[0]}' belongs to a value, such as '{example}' ({_UP_IS})")
 
 
 class FileName:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -37,10 +38,13 @@ class PresentDemand:
         The workload as its law has it.
     away
         When sources are away, by id.
+    horizon_s
+        Up to when requests count that are not asked; those of a cooldown do not. None: all do.
     """
 
     drawn: Demand
     away: Mapping[str, ScheduledOutages]
+    horizon_s: float | None = None
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -66,8 +70,7 @@ class PresentDemand:
         """Yield the requests whose source is there when they arise, numbered anew."""
         number = 0
         for request in self.drawn.requests(streams):
-            away = self.away.get(request.source)
-            if away is None or not away.down(request.arrived_at_s):
+            if not self._is_away(request):
                 yield request if request.id == number else replace(request, id=number)
                 number += 1
 
@@ -88,7 +91,14 @@ class PresentDemand:
         return notes if self.is_closed else {**notes, "n_not_asked": self.n_not_asked(streams)}
 
     def n_not_asked(self, streams: Streams) -> int:
-        """Requests that fall into the absence of their source."""
-        if self.is_closed:
-            return 0
-        return self.drawn.extent(streams).n_requests - self.extent(streams).n_requests
+        """Requests that fall into an absence of their source before the horizon; none if closed."""
+        until_s = math.inf if self.horizon_s is None else self.horizon_s
+        return sum(
+            self._is_away(request)
+            for request in self.drawn.requests(streams)
+            if request.arrived_at_s < until_s
+        )
+
+    def _is_away(self, request: Request) -> bool:
+        away = self.away.get(request.source)
+        return away is not None and away.down(request.arrived_at_s)

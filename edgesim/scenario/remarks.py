@@ -75,9 +75,9 @@ def _of_presence(scenario: Scenario, layout: Layout, away: Mapping[str, Schedule
         changes = _changes([away[id_] for id_ in ids], n_devices, scenario.horizon_s)
         if changes != [(0.0, n_devices)]:
             yield (
-                f"{group}: by the recorded tracks, {_course(changes)} of {n_devices} "
-                f"device{'s' * (n_devices != 1)}; absent ones are down and ask nothing (mobility: {{track: "
-                "{outside: parked}} keeps them)"
+                f"{group}: of {n_devices} device{'s' * (n_devices != 1)}, present by the recorded tracks: "
+                f"{_course(changes)}; absent ones are down and ask nothing (mobility: {{track: {{outside: "
+                "parked}} keeps them)"
             )
 
 
@@ -103,12 +103,12 @@ def _changes(
 def _course(changes: list[tuple[float, int]]) -> str:
     if len(changes) <= _MOST_CHANGES:
         (_, first), *others = changes
-        return ", ".join([f"{first} present at 0 s", *(f"{n} from {at_s:g} s" for at_s, n in others)])
+        return ", ".join([f"{first} at 0 s", *(f"{n} from {at_s:g} s" for at_s, n in others)])
     most_at_s, most = max(changes, key=lambda change: change[1])
     spans_s = [later[0] - first[0] for first, later in pairwise(changes)]
     mean = sum(n * span_s for (_, n), span_s in zip(changes, spans_s, strict=False)) / sum(spans_s)
     return (
-        f"{changes[0][1]} present at 0 s, at most {most} (from {most_at_s:g} s), {mean:.3g} on average until "
+        f"{changes[0][1]} at 0 s, at most {most} (from {most_at_s:g} s), {mean:.3g} on average until "
         f"{changes[-1][0]:g} s, {changes[-1][1]} from then on"
     )
 

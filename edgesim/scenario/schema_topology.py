@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, GetJsonSchemaHandler, mo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.scenario.by_way import ByWay, EachWay, FileName
+from edgesim.scenario.by_way import ByWay, EachWay, FileName, refuse_ways_outside
 from edgesim.scenario.quantities import (
     Bytes,
     BytesPerSecond,
@@ -181,6 +181,12 @@ class Wired(Section):
     latency_s: Latencies = Field(default=0.0, alias="latency")
     """Propagation delay one way, after the last bit has left. One for both, or {up: 9 ms, down: 5 ms}."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _ways_in_values(cls, data: object) -> object:
+        refuse_ways_outside(data, "rate: {up: 5 Mbit/s, down: 50 Mbit/s}")
+        return data
+
 
 class RecordedEntry(Section):
     """A link whose rate was recorded: a packet-delivery trace of Mahimahi, or CSV with columns t, rate_mbps.
@@ -196,6 +202,12 @@ class RecordedEntry(Section):
     """Unit of a CSV file's rates where its columns do not name it, such as Mbit/s."""
     latency_s: Latencies = Field(default=0.0, alias="latency")
     """Propagation delay one way. One for both, or {up: 9 ms, down: 5 ms}."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ways_in_values(cls, data: object) -> object:
+        refuse_ways_outside(data, "file: {up: lte.up, down: lte.down}")
+        return data
 
     @model_validator(mode="after")
     def _unit_of_a_rate(self) -> RecordedEntry:

@@ -168,7 +168,8 @@ def test_check_and_run_tell_who_is_there_when(
     (tmp_path / "run.xml").write_text(sumo(a=range(10, 21), b=range(15, 31)))
     (tmp_path / "own.yaml").write_text(tracked("run.xml", count=2))
     expected = (
-        "car: by the recorded tracks, 0 present at 0 s, 1 from 10 s, 2 from 15 s, 1 from 20 s, 0 from 30 s"
+        "car: of 2 devices, present by the recorded tracks: 0 at 0 s, 1 from 10 s, 2 from 15 s, 1 from 20 s, "
+        "0 from 30 s; absent ones are down and ask nothing"
     )
     status, out, _ = said(monkeypatch, capsys, "check", tmp_path / "own.yaml")
     assert status == 0

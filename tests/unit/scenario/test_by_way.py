@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,29 @@ AT = r"^small\.yaml:11:15: \$\.topology\.links\[0\]\.wired\.rate: "
 def test_a_mistake_gives_one_line(changed: Parse, rate: str, message: str) -> None:
     with pytest.raises(ScenarioError, match=AT + message) as caught:
         changed(OLD, f"wired: {{rate: {rate}}}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        (
+            "wired: {up: {rate: 5 Mbit/s}, down: {rate: 50 Mbit/s}}",
+            "wired: 'up' belongs to a value, such as 'rate:",
+        ),
+        (
+            "wired: {rate: 5 Mbit/s, down: 50 Mbit/s}",
+            "wired: 'down' belongs to a value, such as 'rate: {up: 5",
+        ),
+        (
+            "recorded: {up: a.csv, down: b.csv}",
+            "recorded: 'up' belongs to a value, such as 'file: {up: lte.up",
+        ),
+    ],
+)
+def test_ways_beside_the_values_are_refused_with_the_form(changed: Parse, link: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(message)) as caught:
+        changed(OLD, link)
     assert "\n" not in str(caught.value)
 
 
