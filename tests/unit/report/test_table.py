@@ -277,7 +277,7 @@ def test_what_is_not_known_to_its_end_is_a_bound_and_has_no_difference() -> None
     assert "*" not in row
     assert row.split()[6:8] == [">", "+194.2"]  # of 5.0, 5.1 and 5.2 s
     assert as_json(compared)["strategies"][1]["ratio_limits"]["e2e_mean_s"] == {
-        "at_least": pytest.approx(3.0)
+        "at_least": pytest.approx(15 / (5.0 * 5.1 * 5.2) ** (1 / 3))
     }
     assert "failed requests are never answered" in " ".join(text.split())
     metrics = as_json(compared)["strategies"][1]["metrics"]
