@@ -94,8 +94,8 @@ def _warnings(rows: Sequence[Row], about: About) -> list[str]:
     notes = []
     if growing := [row.strategy for row in rows if row.is_saturated]:
         notes.append(
-            f"{GROWING} demand exceeds capacity, for the number in flight keeps growing: latencies grow with "
-            f"the horizon ({', '.join(growing)})"
+            f"{GROWING} demand exceeds capacity: latencies grow with the horizon "
+            f"({', '.join(growing)}: the number in flight keeps growing)"
         )
     if any(row.outcomes.cut_off_share > MUCH_CUT_OFF for row in rows):
         notes.append(f"{CUT_OFF} more than {MUCH_CUT_OFF:.0%} cut off")

@@ -322,8 +322,7 @@ def test_a_row_that_cannot_keep_up_and_one_that_is_much_cut_off_are_marked() -> 
     text = rendered(compared, 120)
     notes = " ".join(text.split())
     assert "b ↑" in line_of(text, "b")
-    assert "demand exceeds capacity" in notes
-    assert "latencies grow with the horizon (b)" in notes
+    assert "demand exceeds capacity: latencies grow with the horizon (b: the number in flight" in notes
     assert "! 460/2/8" in line_of(text, "b")
     assert "990/0/10" in line_of(text, "a")
     assert "!" not in line_of(text, "a")
