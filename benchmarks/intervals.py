@@ -11,7 +11,7 @@ over 5 or 20 replications, by the functions that the report calls.
 the scatter of the few replications at hand: for means, ratios and differences it takes its quantiles from
 the known sampling distribution of the same pivot (2,000 further experiments) instead of Student's, and so
 covers 95 % by construction; for shares it is Clopper and Pearson's of the effective number of requests,
-which it is told (Korn and Graubard 1998). `known` is the width over that of a normal interval that is told
+which it is given (Korn and Graubard 1998). `known` is the width over that of a normal interval that is given
 the scatter, which none from data can be: Student's t from 5 replications is 1.33 times as wide.
 
 Laws marked with ~ are shown and not judged: short runs of a queue so near to saturation that the means of

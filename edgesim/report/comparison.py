@@ -23,7 +23,7 @@ def comparison(trace: Trace) -> Comparison:
     TraceError
         If no replication is whole.
     """
-    told, horizon_s = about(trace), cast("float | None", trace.run["horizon_s"])
+    facts, horizon_s = about(trace), cast("float | None", trace.run["horizon_s"])
     users = cast("dict[str, Any]", trace.run["workload"]).get("n_users")
     summaries: dict[str, list[Summary]] = {strategy: [] for strategy in trace.strategies}
     pairs: list[Pairs] = []
@@ -41,13 +41,13 @@ def comparison(trace: Trace) -> Comparison:
                     trace.emits(strategy, replication) if trace.has_spans(strategy, replication) else None,
                     strategy=strategy,
                     replication=replication,
-                    warmup_s=told.warmup_s,
+                    warmup_s=facts.warmup_s,
                     horizon_s=horizon_s,
-                    objectives=told.objectives,
+                    objectives=facts.objectives,
                     n_users=users,
                 )
             )
-            lives = Lives.of(requests, warmup_s=told.warmup_s, horizon_s=horizon_s)
+            lives = Lives.of(requests, warmup_s=facts.warmup_s, horizon_s=horizon_s)
             if strategy == trace.strategies[0]:
                 first = lives
             elif first is not None:

@@ -94,8 +94,8 @@ def _warnings(rows: Sequence[Row], about: About) -> list[str]:
     notes = []
     if growing := [row.strategy for row in rows if row.is_saturated]:
         notes.append(
-            f"{GROWING} demand exceeds capacity, for the number in flight keeps growing: latencies grow with "
-            f"the horizon ({', '.join(growing)})"
+            f"{GROWING} demand exceeds capacity: latencies grow with the horizon "
+            f"({', '.join(growing)}: the number in flight keeps growing)"
         )
     if any(row.outcomes.cut_off_share > MUCH_CUT_OFF for row in rows):
         notes.append(f"{CUT_OFF} more than {MUCH_CUT_OFF:.0%} cut off")
@@ -120,10 +120,11 @@ def _columns(rows: Sequence[Row], about: About) -> list[str]:
         for row in rows
         if row.is_rate_set_by_arrivals and any(row.estimates[name] for name in SET_BY_ARRIVALS)
     ]:
-        which = "" if len(by_arrivals) == len(rows) else f" ({', '.join(by_arrivals)})"
+        is_all = len(by_arrivals) == len(rows)  # then their columns are gone, and the mark with them
+        mark, which = ("", "") if is_all else (f"{BY_ARRIVALS} ", f" ({', '.join(by_arrivals)})")
         notes.append(
-            f"{BY_ARRIVALS} all that is asked is answered{which}: rates and J/token with idling are the "
-            "arrivals', and not shown"
+            f"{mark}all that is asked is answered{which}: rates and J/token with idling are the arrivals', "
+            "and not shown"
         )
     if any(row.estimates["requests_per_s"] is None and row.outcomes.offered for row in rows):
         notes.append("no rates, for all requests come at once")

@@ -166,7 +166,9 @@ def _row(
         n_beyond=sum(summary.n_beyond for summary in ordered),
         bounds=at_least,
         ratio_limits={
-            name: limit for name in unknown if (limit := _ratio_limit(name, ordered, reference)) is not None
+            name: limit
+            for name in names
+            if name in unknown and (limit := _ratio_limit(name, ordered, reference)) is not None
         },
         same_requests=same,
         attainment_bounds=_attainment_bounds(ordered),

@@ -52,7 +52,7 @@ def keeps_growing(growths: Sequence[Growth]) -> bool:
     of less than 1 % of the arrivals is passed over: a stable queue that has not quite filled up looks like
     that.
 
-    Not told apart: load that is higher late in the window, as over a day, from too much load.
+    Not distinguished: load that is higher late in the window, as over a day, and load that is too much.
     """
     steps = np.array([step for growth in growths for step in growth.increments], dtype=np.float64)
     n_arrived = sum(growth.n_arrived for growth in growths)

@@ -184,7 +184,7 @@ def summarise(
     )
     length_s = None if window is None else window.length_s
     within = (0.0, 0.0) if window is None else (window.from_s, window.until_s)
-    told = deliveries(emits, table.request_id, chosen, within)
+    delivered = deliveries(emits, table.request_id, chosen, within)
     met = attainment(table, chosen, objectives)
     outcomes = table.outcomes(chosen)
     active_j, idle_j = energies_j(devices)
@@ -201,9 +201,9 @@ def summarise(
         outcomes=outcomes,
         ttft_s=_ttft(table, chosen),
         tpot_s=_tpot(table, chosen),
-        itl_s=None if told is None else _itl(table, chosen, told, ended_at_s),
+        itl_s=None if delivered is None else _itl(table, chosen, delivered, ended_at_s),
         e2e_s=_latencies(table.e2e_s, completed, table.age_s, chosen & table.censored, chosen & table.failed),
-        output_tokens_per_s=_ratio(None if told is None else told.n_within, length_s),
+        output_tokens_per_s=_ratio(None if delivered is None else delivered.n_within, length_s),
         requests_per_s=_ratio(n_ended, length_s),
         goodput_per_s=_ratio(n_good, length_s),
         attainment=None if met is None else met.share,
@@ -247,12 +247,14 @@ def _tpot(table: Requests, chosen: BoolArray) -> Distribution | None:
 
 
 def _itl(
-    table: Requests, chosen: BoolArray, told: Deliveries, ended_at_s: float | None
+    table: Requests, chosen: BoolArray, delivered: Deliveries, ended_at_s: float | None
 ) -> Distribution | None:
     """Of all gaps seen; of a request that was cut off, or failed, after a token the next gap is open."""
-    opened = chosen & ~np.isnan(told.latest_at_s)
-    open_s = np.full(table.age_s.size, np.nan) if ended_at_s is None else ended_at_s - told.latest_at_s
-    return Distribution.of(told.gaps_s, open_s[opened & table.censored], int((opened & table.failed).sum()))
+    opened = chosen & ~np.isnan(delivered.latest_at_s)
+    open_s = np.full(table.age_s.size, np.nan) if ended_at_s is None else ended_at_s - delivered.latest_at_s
+    return Distribution.of(
+        delivered.gaps_s, open_s[opened & table.censored], int((opened & table.failed).sum())
+    )
 
 
 def _ratio(count: float | None, over: float | None) -> float | None:

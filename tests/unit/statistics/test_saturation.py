@@ -1,4 +1,4 @@
-"""Who keeps up is told from who does not, on queues of known load."""
+"""Strategies that keep up and strategies that do not, on queues of known load."""
 
 from __future__ import annotations
 
