@@ -13,7 +13,9 @@ model: {architecture: edgesim-tiny, dtype: float32}
 profile: analytic
 topology:
   devices:
-    - {id: phone, kind: phone, mobility: {random-waypoint: {area: {size: [90 m, 9 m]}, speed: [1 m/s, 2 m/s]}}}
+    - id: phone
+      kind: phone
+      mobility: {random-waypoint: {area: {size: [90 m, 9 m]}, speed: [1 m/s, 2 m/s]}}
     - {id: mast, kind: jetson-orin-nano, count: 2, place: {grid: 70 m}}
   links:
     - {between: [phone, mast], radio: nr-n78, handover: {}}
@@ -35,5 +37,5 @@ def test_check_and_run_agree_on_stations_that_nothing_joins(edgesim, tmp_path: P
         return
     assert [each.status for each in told] == [2, 2]
     for each in told:
-        assert f"{file}:10:7: $.topology.links[0]: 'phone' may change from 'mast-0' to 'mast-1'" in each.err
+        assert f"{file}:12:7: $.topology.links[0]: 'phone' may change from 'mast-0' to 'mast-1'" in each.err
     assert told[0].err == told[1].err
