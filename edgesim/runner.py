@@ -243,15 +243,15 @@ def _place(scenario: Scenario, label: str, strategy: Strategy, world: World, fle
         placement = strategy.place(world.model, fleet)
         check_memory(placement, world.model, fleet)
         check_stages(world.model, world.devices, placement.holdings)
-        if placement.groups:
-            rehearsal = Cluster(world, Clock(), placement.holdings, shards=placement.shards)
-            for group, summing in placement.groups.items():
-                rehearsal.check_group(
-                    group,
-                    summing,
-                    max_new=fleet.extent.n_prompt_tokens,
-                    max_context=fleet.extent.n_tokens - 1,
-                )
+        # What a run would refuse at time zero is refused here, so that it is found by a check, too.
+        rehearsal = Cluster(world, Clock(), placement.holdings, shards=placement.shards)
+        for group, summing in placement.groups.items():
+            rehearsal.check_group(
+                group,
+                summing,
+                max_new=fleet.extent.n_prompt_tokens,
+                max_context=fleet.extent.n_tokens - 1,
+            )
     except InputError as error:
         raise PlacementError(f"{scenario.origin.name}: strategy {label!r}: {error}") from None
     return placement

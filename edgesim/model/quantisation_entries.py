@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 __all__ = ["Entries", "Modules", "UnreadError"]
 
+_NUMBER = re.compile(r"\d+")
 _REGEX = re.compile(r"[*+?^$()\[\]{}|\\]")
 
 
@@ -136,8 +137,9 @@ class Modules:
         UnreadError
             If they name it in some blocks and not in others, or one is no regular expression.
         """
-        matches = [_matcher(pattern) for pattern in patterns]
-        found = [any(each(full) for each in matches for full in names) for names in self._full_names(name)]
+        by_block = self._full_names(name)
+        matches = [each for each in map(_Matcher, patterns) if any(map(each.may_match, by_block[0]))]
+        found = [any(each(full) for each in matches for full in names) for names in by_block]
         if any(found) and not all(found):
             raise UnreadError(
                 f"{name} is packed in {min(sum(found), len(found) - sum(found))} of {self.n_blocks} blocks "
@@ -157,9 +159,10 @@ class Modules:
 class _Matcher:
     """Whether one pattern names a module."""
 
-    __slots__ = ("_inner", "_regex", "_text")
+    __slots__ = ("_inner", "_numberless", "_regex", "_text")
 
     def __init__(self, pattern: str) -> None:
+        self._numberless = _NUMBER.sub("#", pattern)
         self._text, self._inner, self._regex = pattern, f".{pattern}.", None
         source = pattern.removeprefix("re:")
         if source != pattern or _REGEX.search(pattern):
@@ -175,6 +178,12 @@ class _Matcher:
             return self._regex.match(name) is not None
         return self._text == "Linear" or self._inner in f".{name}." or name.endswith(self._text)
 
-
-def _matcher(pattern: str) -> _Matcher:
-    return _Matcher(pattern)
+    def may_match(self, name: str) -> bool:
+        """Whether it may name this module in some block: lists of hundreds of names are sorted out so."""
+        numberless = _NUMBER.sub("#", name)
+        return (
+            self._regex is not None
+            or self._text == "Linear"
+            or f".{self._numberless}." in f".{numberless}."
+            or numberless.endswith(self._numberless)
+        )

@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
+import networkx as nx
+
 from edgesim.errors import InputError
 from edgesim.scenario.adaptation import adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.catalogue import radio_kind
@@ -33,6 +35,7 @@ def air_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
         yield from _range_problems(legs, figures, layout)
     yield from _cell_problems(layout)
     yield from _roaming_problems(layout)
+    yield from _apart_problems(layout)
     for index, device in enumerate(scenario.topology.devices):
         if device.mobility is not None:
             ids = layout.members(device.id)
@@ -171,6 +174,29 @@ def _cell_problems(layout: Layout) -> Iterator[Problem]:
                 f"'{leg.station}' is one cell of {radio.use}, and links[{first.path[-1]}] gives it another "
                 "band, access or station radio than this entry does; write the same in both",
             )
+
+
+def _apart_problems(layout: Layout) -> Iterator[Problem]:
+    """Find stations between which a terminal may change, and no way leads: its messages go on over one."""
+    n_stations = Counter(leg.terminal for leg in layout.air)
+    fixed: nx.Graph[str] = nx.Graph()
+    fixed.add_nodes_from(layout.nodes)
+    fixed.add_edges_from(link.between for link in layout.links)
+    fixed.add_edges_from((leg.terminal, leg.station) for leg in layout.air if n_stations[leg.terminal] == 1)
+    island = {node: number for number, part in enumerate(nx.connected_components(fixed)) for node in part}
+    first: dict[str, str] = {}
+    told: set[int] = set()
+    for leg in layout.air:
+        station = first.setdefault(leg.terminal, leg.station)
+        if island[station] == island[leg.station] or id(leg.entry) in told:
+            continue
+        told.add(id(leg.entry))
+        yield Problem(
+            leg.path,
+            f"'{leg.terminal}' may change from '{station}' to '{leg.station}', and no path of links that "
+            "stay leads from one to the other, over which its messages would go on; link the two, directly "
+            "or over others",
+        )
 
 
 def _roaming_problems(layout: Layout) -> Iterator[Problem]:

@@ -395,7 +395,8 @@ def test_a_world_has_a_cell_for_each_station_and_the_way_of_each_terminal_throug
         (USERS, f"{{id: user, kind: raspberry-pi-5, mobility: {area}}}"),
         ("{id: cell, kind: rtx-3090, place: {at: [40 m, 25 m]}}", "{id: cell, kind: rtx-3090, count: 2, "
         "place: {grid: 120 m}}"),
-        (LINK, "{between: [user, cell], radio: nr-n78, interference: true, handover: {in_flight: lose}}"),
+        (LINK, "{between: [user, cell], radio: nr-n78, interference: true, handover: {in_flight: lose}}\n"
+        "    - {between: [cell-0, cell-1], wired: {rate: 1 Gbit/s, latency: 1 ms}}"),
     )  # fmt: skip
     world = world_of(told)
     assert set(world.media) == {"cell-0/nr-n78", "cell-1/nr-n78"}
@@ -588,6 +589,13 @@ MISTAKES = {
     "a handover to nowhere": (
         ("radio: nr-n78", "radio: nr-n78, handover: {}"),
         ["air.yaml:10:", "'user-0' has a link to one station alone, 'cell'", "'connect: all'"],
+    ),
+    "cells that are not joined": (
+        (
+            f"{USERS}\n    - {{id: cell, kind: rtx-3090, place: {{at: [40 m, 25 m]}}}}",
+            f"{USERS}\n    - {{id: cell, kind: rtx-3090, count: 2, place: {{grid: 40 m}}}}",
+        ),
+        ["air.yaml:10:", "'user-0' may change from 'cell-0' to 'cell-1', and no path", "link the two"],
     ),
     "two rules of handover": (
         (
