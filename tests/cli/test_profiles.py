@@ -108,3 +108,19 @@ def test_a_format_and_a_size_are_not_given_together(edgesim) -> None:
     said = edgesim("check", "first_steps", *words)
     assert said.status == 2
     assert "give one of them" in said.err
+
+
+def test_what_scaling_had_to_change_is_said_by_check_and_kept_with_the_run(edgesim, tmp_path: Path) -> None:
+    box, words = "jetson-orin-nano", ("first_steps", "--set", "profile=reference")
+    said = edgesim("check", *words)
+    assert said.status == 0, said.err
+    line = next(line for line in said.out.splitlines() if line.startswith(f"{box} as scaled:"))
+    assert "times changed so that none falls with more tokens or a larger batch" in line
+
+    out = tmp_path / "out"
+    assert edgesim("run", *words, "--set", "horizon=5 s", "--replications", 1, "--out", out).status == 0
+    block = Trace(out).run["scaled_monotone"][box]["block"]
+    assert 0 < block["n_changed"] < block["n_points"]
+    assert (
+        f"{block['n_changed']} of {block['n_points']} of the block by {block['largest']:.1%} at most" in line
+    )
