@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from airwaves import STATION, Message, carry, cell, link
+from airwaves import STATION, Message, carry, cell, cells, link
 from slot_loop import Carrier, ends, is_up
 
 from edgesim.engine.medium import Medium
@@ -185,9 +185,9 @@ def test_four_bytes_down_have_the_next_slot_and_one_resource_block_of_it() -> No
 
 
 def test_an_uplink_that_goes_on_asks_for_nothing() -> None:
-    """The first two share slot 9; the third comes 0.9 ms after that, and a report would still be answered.
+    """The first two share slot 9; the third comes 0.9 ms after that, its report still being answered.
 
-    The fourth comes 1.1 ms after slot 14, one slot of processing and a K2 of one later than would do: it asks.
+    The fourth comes 1.1 ms after slot 14, a slot of processing and a K2 of one later than would do: it asks.
     """
     messages = [Message(at_ms * MS, "a", STATION, 32.0) for at_ms in (0.1, 4.0, 5.9, 8.6)]
     ran = alone(messages)
@@ -289,3 +289,39 @@ def test_a_run_that_ends_in_a_slot_charges_its_part() -> None:
     there = cell({"a": on(20e6, 40.0)}, medium(duplex=Fdd()), horizon_s=0.7 * MS)
     ran = carry(there, [Message(0.1 * MS, STATION, "a", 32.0)])
     assert ran.tables.spans["energy_j"].sum() == pytest.approx(0.2 * MS * (2.0 / 51 + 1.0))
+
+
+# --- cells that disturb one another -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("up", [True, False])
+@pytest.mark.parametrize("first", ["west", "east"])
+def test_a_short_message_disturbs_another_cell_for_its_slot_with_its_power(up: bool, first: str) -> None:
+    """A station with one of 51 resource blocks has a 51st of its power on the air, a terminal all of its own.
+
+    Whichever message is asked for first: both cells' grants begin with the same slot.
+    """
+    own, other = on(20e6, 20.0), on(20e6, 10.0)
+    grid = ResourceGrid(slot_s=SLOT_S, n_prb=51, uplink=UplinkGrant(period_slots=0))
+    media = {
+        "west": Medium(name="west", band="n78", across={"a": own, "b": other}, grid=grid),
+        "east": Medium(name="east", band="n78", across={"a": other, "b": own}, grid=grid),
+    }
+    disturbing_w = other.mean_received_w(0.0, uplink=up) / (1 if up else 51)
+    met, clear = (
+        own.state(0.0, uplink=up, interference_w=power_w).grant.block_bits for power_w in (disturbing_w, 0.0)
+    )
+    assert met < clear
+    for extra, n_slots in ((0.0, 2), (8.0, 3)):
+        pairs = {"west": ("a", "west"), "east": ("b", "east")}
+        n_bits = {"west": met + clear + extra, "east": 32.0}
+        order = [first, "east" if first == "west" else "west"]
+        messages = [
+            Message(0.1 * MS, *(pairs[name] if up else pairs[name][::-1]), n_bits[name]) for name in order
+        ]
+        there = cells(
+            {"west": (media["west"], {"a": on(20e6, 20.0)}), "east": (media["east"], {"b": on(20e6, 20.0)})}
+        )
+        ended_s = dict(zip(order, carry(there, messages).ended_s(), strict=True))
+        assert ended_s["east"] == pytest.approx(1.0 * MS)
+        assert ended_s["west"] == pytest.approx((1 + n_slots) * SLOT_S)
