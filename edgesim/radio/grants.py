@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import TypeVar
 
 __all__ = ["in_turn", "side_by_side"]
@@ -49,7 +50,7 @@ def side_by_side(
     """Give all at once: shares in proportion to weights, and what somebody does not want to the others.
 
     Max-min fairness (Bertsekas and Gallager 1992, section 6.5.2) to within a resource block, of which every
-    member has at least one; what does not divide goes to those named first, of those that want more.
+    member has at least one; what does not divide goes to the largest remainders.
 
     Parameters
     ----------
@@ -63,19 +64,26 @@ def side_by_side(
     Resource blocks of every member.
     """
     granted, left = {}, n_prb
-    n_left, weight_left = len(wants), math.fsum(weights[member] for member in wants)
-    for member in sorted(wants, key=lambda one: wants[one] / weights[one]):  # those easily satisfied first
+    order = sorted(wants, key=lambda one: wants[one] / weights[one])  # those easily satisfied first
+    weights_left = list(accumulate(weights[member] for member in reversed(order)))[::-1]
+    for member, weight_left in zip(order, weights_left, strict=True):
         if wants[member] > left * weights[member] / weight_left + _ROUNDING:
             break  # nor are those after it satisfied
         granted[member] = wants[member]
-        left, n_left, weight_left = left - wants[member], n_left - 1, weight_left - weights[member]
-    for member in wants:
-        if member not in granted:
-            share = left if n_left == 1 else math.ceil(left * weights[member] / weight_left - _ROUNDING)
-            granted[member] = min(wants[member], max(1, share), left - n_left + 1)
-            left, n_left, weight_left = left - granted[member], n_left - 1, weight_left - weights[member]
-    for member, want in wants.items():  # what rounding has left over
-        more = min(left, want - granted[member])
-        granted[member] += more
-        left -= more
+        left -= wants[member]
+    rest = [member for member in wants if member not in granted]
+    for member in sorted(rest, key=weights.__getitem__):  # those with less than one have one
+        weight_left = math.fsum(weights[one] for one in rest)
+        if left * weights[member] / weight_left >= 1.0 - _ROUNDING:
+            break
+        granted[member] = 1
+        left -= 1
+        rest.remove(member)
+    weight_left = math.fsum(weights[member] for member in rest)
+    shares = {member: left * weights[member] / weight_left + _ROUNDING for member in rest}
+    granted |= {member: min(wants[member], math.floor(share)) for member, share in shares.items()}
+    left -= sum(granted[member] for member in rest)
+    # What does not divide: to the largest remainders, of equal ones to those named first.
+    for member in sorted(rest, key=lambda one: -round(shares[one] - granted[one], 6))[:left]:
+        granted[member] += 1
     return granted

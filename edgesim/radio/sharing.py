@@ -4,8 +4,10 @@ Shares are for processor sharing: they hold until somebody joins or leaves. Sche
 has the next slot, and the state after it. Members are named by any hashable value, so that they may join
 and leave between steps.
 
-Not modelled: control channels, a limit to how many may be scheduled in a slot, resource blocks within a slot
-(a slot goes to one member), delay- or size-aware schedulers.
+Resource blocks within a slot are another matter: :mod:`edgesim.radio.grants`.
+
+Not modelled: control channels, a limit to how many may be scheduled in a slot, delay- or size-aware
+schedulers.
 """
 
 from __future__ import annotations

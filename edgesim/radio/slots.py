@@ -16,13 +16,18 @@ from dataclasses import dataclass, field
 from edgesim.errors import InputError
 from edgesim.radio.duplex import N_SYMBOLS, Duplex, TddPattern
 
-__all__ = ["LEAST_SYMBOLS", "Slots", "slots_of"]
+__all__ = ["LEAST_SYMBOLS", "Slots", "in_time_s", "slots_of"]
 
 LEAST_SYMBOLS = 4
 """Shortest PUSCH of mapping type A, which begins with its slot (TS 38.214 table 6.1.2.1-1; not re-read). The
 two uplink symbols of the usual 10:2:2 special slot are left to sounding and control."""
 
 _ROUNDING = 8  # units in the last place by which an instant that was summed up may miss a slot's beginning
+
+
+def in_time_s(at_s: float) -> float:
+    """Instant from which on a slot may begin for a message of an instant, which may have been summed up."""
+    return at_s - _ROUNDING * math.ulp(at_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Slots:
     def next(self, at_s: float) -> int:
         """Number of the first slot that begins at an instant, or after it."""
         number = self.from_slot(math.floor(at_s / self.slot_s))
-        earliest_s = at_s - _ROUNDING * math.ulp(at_s)
+        earliest_s = in_time_s(at_s)
         while self.begin_s(number) < earliest_s:
             number += 1
         return number

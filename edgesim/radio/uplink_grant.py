@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from edgesim.errors import InputError
-from edgesim.radio.slots import Slots
+from edgesim.radio.slots import Slots, in_time_s
 
 __all__ = ["PERIODS_SLOTS", "UplinkGrant", "default_k2"]
 
@@ -93,7 +93,7 @@ class UplinkGrant:
             return up.next(at_s)
         slot_s, period = up.slot_s, self.period_slots
         turn = max(0, math.floor((at_s / slot_s - offset) / period))
-        earliest_s = at_s - 8 * math.ulp(at_s)
+        earliest_s = in_time_s(at_s)
         while (offset + turn * period) * slot_s < earliest_s:
             turn += 1
         asked = up.slot(up.from_slot(offset + turn * period))

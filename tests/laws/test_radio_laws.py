@@ -19,6 +19,8 @@ from edgesim.engine.clock import Clock
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.medium import Medium, RadioChannel
 from edgesim.engine.pool import Pools
+from edgesim.engine.slot_grants import Stretch
+from edgesim.engine.slotted_pool import SlottedPool
 from edgesim.engine.transfer import Transfer
 from edgesim.engine.world import Link, Power, World
 from edgesim.radio.air_interface import Arq
@@ -26,6 +28,8 @@ from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 from edgesim.radio.fading import BlockFading, JakesFading
 from edgesim.radio.fading_law import Rayleigh, Rician
 from edgesim.radio.nr import Nr
+from edgesim.radio.resource_grid import ResourceGrid
+from edgesim.radio.uplink_grant import UplinkGrant
 from edgesim.rng import link_key
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload
@@ -142,6 +146,67 @@ def test_bits_are_conserved_whoever_comes_and_goes(
                 assert -1e-6 <= one.left_bits <= n_bits
 
 
+# --- 5G's grid --------------------------------------------------------------------------------------------
+
+SLOTTED = tuple(access for access in ACCESSES if access != "dcf")
+N_PRB = 51
+
+tiny_and_large = st.tuples(
+    st.floats(0.0, 0.004),  # after the last one
+    st.integers(0, 3),  # which terminal
+    st.booleans(),  # up?
+    st.sampled_from([32.0, 800.0, 20_000.0, 300_000.0]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    access=st.sampled_from(SLOTTED),
+    duplex=st.sampled_from([Fdd(), TddPattern("DDDSU", 0.5e-3), TddPattern("DU", 0.5e-3)]),
+    asked=st.lists(tiny_and_large, min_size=1, max_size=12),
+)
+def test_grants_are_whole_and_a_carrier_is_given_once(
+    access: str, duplex: Duplex, asked: Sequence[tuple[float, int, bool, float]]
+) -> None:
+    """Every grant is a resource block for a slot at least, and all of a slot's are the band at most.
+
+    And bits are conserved: what a slot's grants carry, its transport blocks can.
+    """
+    grid = ResourceGrid(slot_s=0.5e-3, n_prb=N_PRB, duplex=duplex, uplink=UplinkGrant(period_slots=10))
+    links = {f"t-{place}": link(5.0 + 12.0 * place, air=NR, bandwidth_hz=20e6) for place in range(4)}
+    at_s, messages = 0.0, []
+    for gap_s, place, up, n_bits in asked:
+        at_s += gap_s
+        ends = (f"t-{place}", STATION) if up else (STATION, f"t-{place}")
+        messages.append(Message(at_s, *ends, n_bits))
+    passed: dict[tuple[bool, int], dict[str, list[tuple[Transfer, float, float]]]] = {}
+    serve = SlottedPool._serve
+
+    def watched(pool: SlottedPool, stretch: Stretch, end: int) -> None:
+        for number in range(stretch.first, end):
+            slot = passed[bool(pool.is_uplink), number] = {}  # of a lone one that got company: the last word
+            for part in stretch.parts:
+                up = part.transfer.carrier.is_uplink
+                share = part.rx_share if up else part.tx_share
+                grants = slot.setdefault(part.transfer.carrier.channel.terminal, [])
+                grants.append((part.transfer, share, part.slot_bits))
+        serve(pool, stretch, end)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SlottedPool, "_serve", watched)
+        ran = carry(cell(links, Medium(name=STATION, access=access, duplex=duplex, grid=grid)), messages)
+    assert len(ran.spans) == len(messages)
+    for (up, number), slot in passed.items():
+        of_band = {name: sum(share for _, share, _ in grants) for name, grants in slot.items()}
+        for name, share in of_band.items():
+            n_prb = share * N_PRB
+            assert n_prb == pytest.approx(max(1, round(n_prb)), rel=1e-9)
+            state = links[name].state(0.0, uplink=up, band_share=round(n_prb) / N_PRB)
+            assert sum(n_bits for _, _, n_bits in slot[name]) <= state.grant.block_bits + 1e-6
+        assert sum(of_band.values()) <= 1.0 + 1e-9
+        assert grid.slots(uplink=up).part(number) > 0.0
+
+
 # --- energy ---------------------------------------------------------------------------------------------
 
 
@@ -196,7 +261,7 @@ def on_the_air(draw: st.DrawFn) -> World:
 
     def channel(terminal: str, station: str) -> object:
         key = link_key(1, 0, terminal, station, "fading")
-        if draw(st.booleans()):
+        if grid is None and draw(st.booleans()):
             air = Interface(0.004, Arq(draw(st.integers(0, 2)), 0.01))
             errors = (draw(st.floats(0.0, 0.6)), draw(st.floats(0.0, 1.0)))
             return Channel(draw(st.floats(1e5, 1e7)), errors, block_bits=2000, air=air)
@@ -205,8 +270,14 @@ def on_the_air(draw: st.DrawFn) -> World:
 
     ends = [("d-0", "d-1"), ("d-0", "d-2"), ("d-1", "d-2")]
     across = {"d-0": link(3.0), "d-1": link(6.0)}
+    grid = None
+    if access != "dcf" and draw(st.booleans()):
+        slot_s = duplex.slot_s if isinstance(duplex, TddPattern) else NR.slot_s
+        grid = ResourceGrid(slot_s=slot_s, n_prb=NR.n_prb, duplex=duplex, uplink=UplinkGrant(period_slots=10))
     media = {
-        station: Medium(name=station, access=access, duplex=duplex, band=band, load=load, across=across)
+        station: Medium(
+            name=station, access=access, duplex=duplex, band=band, load=load, across=across, grid=grid
+        )
         for station in ("d-1", "d-2")
     }
     latency_s = draw(st.floats(0.0, 0.01))

@@ -673,3 +673,66 @@ def test_the_json_schema_knows_it_all() -> None:
 def test_the_inspector_says_which_links_there_are() -> None:
     with pytest.raises(InputError, match="there are user-0 cell, user-1 cell"):
         radio_links(scenario(), replication=0, between=("user-0", "user-1"))
+
+
+# --- slots, requests and grants -------------------------------------------------------------------------
+
+
+def grid_of(adaptation: str, radio: str = "nr-n78") -> Any:
+    there = world_of(scenario(("radio: nr-n78", f"radio: {{use: {radio}, adaptation: {adaptation}}}")))
+    return next(iter(there.media.values())).grid
+
+
+def test_5g_has_a_grid_of_its_carrier_and_requests_as_told() -> None:
+    grid = grid_of("{nr: {}}")
+    assert (grid.slot_s, grid.n_prb) == (0.5e-3, 106)
+    assert (grid.uplink.period_slots, grid.uplink.processing_slots, grid.uplink.k2_slots) == (20, 1, 1)
+    grid = grid_of("{nr: {scheduling_request: 5 ms, grant_processing: 2, k2: 3}}")
+    assert (grid.uplink.period_slots, grid.uplink.processing_slots, grid.uplink.k2_slots) == (10, 2, 3)
+    for configured in ("none", "0 ms"):
+        assert grid_of(f"{{nr: {{scheduling_request: {configured}}}}}").uplink.period_slots == 0
+    wave = grid_of("{nr: {}}", "nr-n258")
+    assert (wave.slot_s, wave.n_prb, wave.uplink.period_slots, wave.uplink.k2_slots) == (0.125e-3, 66, 80, 3)
+
+
+def test_shannon_and_wifi_have_none() -> None:
+    assert grid_of("shannon") is None
+    assert grid_of("{wifi: {}}", "wifi6") is None
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"), [("3 ms", "a period of 6 slots"), ("0.3 ms", "whole slots of 0.5 ms")]
+)
+def test_a_period_that_5g_has_not_is_refused(period: str, expected: str) -> None:
+    told = f"radio: {{use: nr-n78, adaptation: {{nr: {{scheduling_request: {period}}}}}}}"
+    assert expected in refusal(("radio: nr-n78", told))
+
+
+def test_a_terminals_opportunities_are_its_links_whatever_the_strategy() -> None:
+    """Functions of seed, replication and link: the same in every world that is built, others elsewhere."""
+
+    def keys(seed: int) -> list[int]:
+        there = world_of(scenario(("seed: 3", f"seed: {seed}")))
+        return [link.radio.request_key for link in there.links if link.radio is not None]
+
+    assert keys(3) == keys(3)
+    assert len({*keys(3), *keys(4)}) == 4
+
+
+def test_planners_count_request_pattern_and_first_slot() -> None:
+    """DDDSU: 8 ms up on average to the end of the first slot, 0.82 ms down; decoding and stacks come after."""
+    world = world_of(scenario())
+    fleet = Fleet.of(world)
+
+    def on_the_air_s(source: str, target: str, size_bytes: int) -> float:
+        ends_s = sum(world.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
+        return fleet.transfer_seconds(source, target, size_bytes) - ends_s
+
+    assert on_the_air_s("user-0", "cell", 4) == pytest.approx(8e-3 + 0.9e-3)
+    assert on_the_air_s("cell", "user-0", 4) == pytest.approx(0.8214285e-3 + 0.9e-3, rel=1e-6)
+    (link,) = [one for one in world.links if "user-0" in one.between]
+    assert isinstance(link.rate_bps, float)
+    assert link.radio is not None
+    assert link.radio.first_slot is not None
+    rest_s = (8 * 10**7 - link.radio.first_slot.n_bits) / link.rate_bps
+    assert on_the_air_s("user-0", "cell", 10**7) == pytest.approx(8e-3 + 0.9e-3 + rest_s)
