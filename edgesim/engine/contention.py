@@ -305,7 +305,7 @@ class Contention:
         mac, state = hop.channel.mac, hop.state
         assert state is not None
         rate_bps = state.rate_bps
-        most_frames, most_bytes = mac.room(rate_bps)
+        most_frames, most_bytes = hop.room(rate_bps)
         key, draw = hop.key_at(began_s), 0
         taken: list[tuple[WifiMessage, Run, int, int]] = []
         n_frames = n_bytes = 0

@@ -25,6 +25,7 @@ __all__ = ["WifiHop", "WifiMessage"]
 
 _NUMBER, _INSTANT = struct.Struct("<d"), struct.Struct("<Q")
 _TRANSPORT_ACK_BYTES = 40  # IP and TCP headers, which the MAC adds to an empty frame
+_MOST_ROOMS = 64
 _SEGMENTS_PER_ACK = 2  # delayed acknowledgements, RFC 1122 section 4.2.3.2
 
 
@@ -76,7 +77,7 @@ class WifiHop(RadioHop):
         The cell.
     """
 
-    __slots__ = ("_acks", "_back_s", "_domain", "medium", "reverse", "state")
+    __slots__ = ("_acks", "_back_s", "_domain", "_rooms", "medium", "reverse", "state")
 
     def __init__(
         self,
@@ -97,7 +98,8 @@ class WifiHop(RadioHop):
         self.state: LinkState | None = None  # when it was last looked at
         self.reverse: WifiHop | None = None
         self._back_s = 0.0
-        self._acks: dict[WifiMessage, None] = {}  # of the transport; nobody waits for them
+        self._acks: dict[WifiMessage, None] = {}  # of the transport; nothing waits for them
+        self._rooms: dict[float, tuple[int, float]] = {}  # by rate, of which a standard has few
         domain.add(self, medium.key)
 
     # --- what the channel asks for ----------------------------------------------------------------------
@@ -112,6 +114,15 @@ class WifiHop(RadioHop):
         """What the fates of an exchange's frames are drawn from."""
         instant: int = _INSTANT.unpack(_NUMBER.pack(at_s))[0]
         return self.channel.key ^ instant ^ self.is_uplink
+
+    def room(self, rate_bps: float) -> tuple[int, float]:
+        """Most frames and bytes of an aggregate at a rate."""
+        known = self._rooms.get(rate_bps)
+        if known is None:
+            if len(self._rooms) >= _MOST_ROOMS:
+                self._rooms.clear()
+            known = self._rooms[rate_bps] = self.channel.mac.room(rate_bps)
+        return known
 
     def error(self, n_failures: int, n_bytes: int) -> float:
         """Error probability of a frame of a length that has failed so often, in the state last looked at."""
@@ -135,7 +146,9 @@ class WifiHop(RadioHop):
             self.reverse.acknowledge(message.owner, message.token, n_acks)
 
     def acknowledge(self, owner: int, token: int, n_acks: int) -> None:
-        """Send acknowledgements of a transport."""
+        """Send acknowledgements of a transport, unless the link has just gone down."""
+        if self.down is not None:
+            return
         size_bytes = float(n_acks * _TRANSPORT_ACK_BYTES)
         ack = WifiMessage(self, owner, token, 0.0, self._clock._now)
         ack.size_bytes, ack.n_unacknowledged = size_bytes, None

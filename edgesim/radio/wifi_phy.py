@@ -11,7 +11,7 @@ extension at 2.4 GHz.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from edgesim.errors import InputError
@@ -77,11 +77,21 @@ class PpduFormat:
         Spatial streams: each needs training.
     guard_s
         Guard interval; the generation's shortest unless given.
+
+    Attributes
+    ----------
+    symbol_s
+        Duration of an OFDM symbol, guard interval included.
+    preamble_s
+        Duration of all that comes before the data field.
     """
 
     generation: Generation = "ax"
     n_streams: int = 1
     guard_s: float | None = None
+    symbol_s: float = field(init=False, repr=False, compare=False)
+    preamble_s: float = field(init=False, repr=False, compare=False)
+    _around_bits: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         facts = GENERATIONS.get(self.generation)
@@ -93,23 +103,16 @@ class PpduFormat:
         if self.guard_s not in (None, *facts.guards_s):
             known = ", ".join(f"{1e6 * known_s:g}" for known_s in facts.guards_s)
             raise InputError(f"Wi-Fi: guard interval of 802.11{self.generation}: expected one of {known} us")
-
-    @property
-    def guard(self) -> float:
-        """Guard interval [s]."""
-        return GENERATIONS[self.generation].guards_s[0] if self.guard_s is None else self.guard_s
-
-    @property
-    def symbol_s(self) -> float:
-        """Duration of an OFDM symbol, guard interval included [s]."""
-        return GENERATIONS[self.generation].useful_symbol_s + self.guard
-
-    @property
-    def preamble_s(self) -> float:
-        """Duration of all that comes before the data field [s]."""
+        guard_s = facts.guards_s[0] if self.guard_s is None else self.guard_s
         n_training = _N_TRAINING[self.generation][self.n_streams - 1]
-        each_s = _HE_TRAINING_S[self.guard] if self.generation == "ax" else _HT_TRAINING_S
-        return _FIXED_PREAMBLE_S[self.generation] + n_training * each_s
+        is_he = self.generation == "ax"
+        preamble_s = _FIXED_PREAMBLE_S[self.generation] + n_training * (
+            _HE_TRAINING_S[guard_s] if is_he else _HT_TRAINING_S
+        )
+        object.__setattr__(self, "symbol_s", facts.useful_symbol_s + guard_s)
+        object.__setattr__(self, "preamble_s", preamble_s)
+        # Service field and tail; the LDPC code, which ax must have from 40 MHz on, has no tail.
+        object.__setattr__(self, "_around_bits", _SERVICE_BITS + (0 if is_he else _TAIL_BITS))
 
     @property
     def most_bytes(self) -> int:
@@ -120,11 +123,6 @@ class PpduFormat:
     def always_aggregates(self) -> bool:
         """Whether a frame alone travels as an aggregate of one, delimiter and all (ac and ax)."""
         return self.generation != "n"
-
-    @property
-    def _around_bits(self) -> int:
-        """Service field and tail; the LDPC code, which ax must have from 40 MHz on, has no tail."""
-        return _SERVICE_BITS + (0 if self.generation == "ax" else _TAIL_BITS)
 
     def symbol_bits(self, rate_bps: float) -> float:
         """Data bits of a symbol at a rate: N_DBPS, a whole number."""
