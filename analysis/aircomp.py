@@ -1,4 +1,4 @@
-"""Draw time per token, perplexity and error against the number of devices, from a trace alone.
+"""Draw time per token, its parts, perplexity and error against the number of devices, from a trace alone.
 
     python analysis/aircomp.py traces/aircomp-llama2 -o docs/images/aircomp_llama2.png
 
@@ -27,10 +27,24 @@ COLOURS = {
     "star": "#aa3377",
 }
 ALONE = "one device"
+PARTS = {"straggler_s": "waiting", "air_s": "air", "wire_s": "wire", "handling_s": "handling"}
+
+
+def shares(trace: Trace, strategy: str) -> dict[str, float]:
+    """What members do in a pass, as shares of its length: mean over passes and members."""
+    columns = ["kind", "started_at_s", "ended_at_s", *PARTS]
+    length_s, parts_s = 0.0, pd.Series(0.0, index=list(PARTS))
+    for replication in trace.replications(strategy):
+        for spans in trace.span_parts(strategy, replication, columns):
+            passes = spans[(spans["kind"] == "compute") & spans["ended_at_s"].notna()]
+            length_s += (passes["ended_at_s"] - passes["started_at_s"]).sum()
+            parts_s += passes[list(PARTS)].sum()
+    found = {name: parts_s[part] / length_s for part, name in PARTS.items()}
+    return {"computing": 1.0 - sum(found.values()), **found}
 
 
 def rows(trace: Trace) -> pd.DataFrame:
-    """One row per strategy, over its replications: scheme, size, seconds per token, perplexity, error.
+    """One row per strategy, over its replications: scheme, size, seconds per token, answers, shares, error.
 
     The error is a median over requests, which exists for every way of summing.
     """
@@ -52,6 +66,7 @@ def rows(trace: Trace) -> pd.DataFrame:
                 "token_s": (done["ended_at_s"] - done["first_token_at_s"]).sum() / n_steps,
                 "perplexity": np.exp(nll) if done["nll"].notna().all() else np.nan,
                 "error": errors.get(strategy, np.nan),
+                **shares(trace, strategy),
             }
         )
     return pd.DataFrame(found)
@@ -69,27 +84,36 @@ def draw(trace: Trace) -> plt.Figure:
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     table = rows(trace)
     alone = table[table["scheme"] == ALONE]
-    figure, panels = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
+    figure, panels = plt.subplots(1, 4, figsize=(13, 3.2), layout="constrained")
     series: dict[str, pd.DataFrame] = defaultdict(pd.DataFrame)
     for scheme, own in table[table["scheme"] != ALONE].groupby("scheme", sort=False):
         series[str(scheme)] = pd.concat([alone, own]).sort_values("size")
     for scheme, own in series.items():
         how = {"marker": "o", "ms": 4, "color": COLOURS.get(scheme), "label": scheme}
         panels[0].plot(own["size"], 1e3 * own["token_s"], **how)
-        panels[1].plot(own["size"], own["perplexity"], **how)
+        panels[1].plot(own["size"], own["air"] + own["wire"], **how)
+        panels[2].plot(own["size"], own["perplexity"], **how)
         noisy = own[np.isfinite(own["error"])]
         if len(noisy):
-            panels[2].plot(noisy["size"], noisy["error"], **how)
+            panels[3].plot(noisy["size"], noisy["error"], **how)
     for panel, label in zip(
-        panels, ("ms per token", "perplexity", "median error of a sum, normalised"), strict=True
+        panels,
+        (
+            "ms per token",
+            "share of a pass on the air, or on wires",
+            "perplexity",
+            "median error of a sum, normalised",
+        ),
+        strict=True,
     ):
         panel.set(xlabel="devices", ylabel=label, xscale="log")
         panel.set_xticks(sorted(table["size"].unique()), labels=sorted(table["size"].unique()))
         panel.minorticks_off()
         panel.grid(alpha=0.25)
     panels[0].set_ylim(bottom=0)
+    panels[1].set_ylim(0, 1)
     if np.isfinite(table["error"]).any():
-        panels[2].set(yscale="log")
+        panels[3].set(yscale="log")
     panels[0].legend(frameon=False)
     answers = trace.run["quality"]
     told = "" if answers is None else "; answers are the bundled small model's"

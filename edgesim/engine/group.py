@@ -196,7 +196,9 @@ class TensorGroup:
                     _check_reach(at_s)
         compute_s = n_blocks * halves_s.sum(axis=1)
         compute_s[0] += before_s + after_s
-        parts = self._parts(compute_s, before_s + n_blocks * sum(slowest_s) + after_s, sums)
+        # In the order of compute_s, so that of a member alone nothing is left of rounding.
+        longest_s = n_blocks * float(halves_s.max(axis=0).sum()) + (before_s + after_s)
+        parts = self._parts(compute_s, longest_s, sums)
         for number, host in enumerate(self._hosts):
             if host.device.endpoint.on_compute:
                 compute_s[number] += sum(one.handling_s[number] for one in sums)
@@ -212,7 +214,7 @@ class TensorGroup:
         )
 
     def _parts(
-        self, compute_s: NDArray[np.float64], slowest_s: float, sums: Sequence[Sum]
+        self, compute_s: NDArray[np.float64], longest_s: float, sums: Sequence[Sum]
     ) -> tuple[Parts, ...]:
         """What each member does when it does not compute.
 
@@ -220,7 +222,7 @@ class TensorGroup:
         ----------
         compute_s
             By member, what it computes itself.
-        slowest_s
+        longest_s
             For how long anybody computes.
         """
         at_ends_s = sum(one.at_ends_s for one in sums)
@@ -229,7 +231,7 @@ class TensorGroup:
         handling_s = at_ends_s + len(sums) * self._overhead_s
         return tuple(
             Parts(
-                straggler_s=max(0.0, slowest_s - own_s),
+                straggler_s=max(0.0, longest_s - own_s),
                 air_s=carried_s if is_air else 0.0,
                 wire_s=0.0 if is_air else carried_s,
                 handling_s=handling_s,

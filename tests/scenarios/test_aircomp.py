@@ -8,6 +8,7 @@ import pytest
 
 from edgesim import runner
 from edgesim.scenario.load import load
+from edgesim.statistics.breakdown import Activity, breakdown
 from edgesim.trace.reader import Trace
 
 Simulate = Callable[..., Trace]
@@ -56,3 +57,24 @@ def test_the_second_published_model_follows_from_the_first(simulate: Simulate) -
         "aircomp_llama2", "model.architecture=llama-2-13b", "workload.output_tokens=5", only=("alone",)
     )
     assert per_token_ms(lone, "alone") == pytest.approx(217.3, rel=0.05)
+
+
+def test_eight_devices_that_sum_digitally_are_on_the_air_for_four_fifths_of_a_pass(trace: Trace) -> None:
+    """Schemes differ in their sums alone: what digital ones take longer, passes are longer on the air."""
+    parts = {}
+    for label in ("digital-8", "aircomp-8"):
+        spans = trace.spans(label, 0)
+        passes = spans[(spans["kind"] == "compute") & (spans["token"] > 0)]
+        parts[label] = passes[["straggler_s", "air_s", "wire_s", "handling_s"]].mean()
+        length_s = (passes["ended_at_s"] - passes["started_at_s"]).mean()
+        assert length_s == pytest.approx(per_token_ms(trace, label) / 1e3, rel=0.01)
+        parts[label]["length_s"] = length_s
+    digital, analog = parts["digital-8"], parts["aircomp-8"]
+    assert digital["air_s"] - analog["air_s"] == pytest.approx(
+        digital["length_s"] - analog["length_s"], rel=1e-9
+    )
+    assert digital[["straggler_s", "handling_s"]].tolist() == pytest.approx(
+        analog[["straggler_s", "handling_s"]].tolist()
+    )
+    shares = breakdown(trace.requests("digital-8", 0), trace.spans("digital-8", 0)).mean()
+    assert shares[Activity.AIR] / shares.sum() == pytest.approx(0.81, abs=0.01)
