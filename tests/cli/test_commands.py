@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -62,15 +65,31 @@ def test_the_default_folder_is_numbered_so_that_nothing_is_lost(
     assert sorted(p.name for p in (tmp_path / "traces").iterdir()) == ["first-steps", "first-steps-2"]
 
 
+@contextmanager
+def begun(command: list[str], out: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run that has written four replications; whatever happens then, none of its processes is left behind."""
+    # A shell that runs the tests in the background has them ignore SIGINT, and their children with them.
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=listening
+    )
+    try:
+        deadline_s = time.monotonic() + 120
+        while len(list(out.glob("devices/strategy=*/replication=*/part-*.parquet"))) < 4:
+            assert process.poll() is None, "the run ended before it could be stopped"
+            assert time.monotonic() < deadline_s, "the run wrote nothing"
+            time.sleep(0.02)
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def test_a_run_killed_in_the_middle_leaves_a_trace_that_reads_and_says_so(tmp_path: Path) -> None:
     out = tmp_path / "trace"
     command = [sys.executable, "-m", "edgesim", "run", "first_steps", *ANALYTIC, "--out", str(out)]
-    with subprocess.Popen([*command, "--replications", "2000"], stderr=subprocess.DEVNULL) as process:
-        deadline_s = time.monotonic() + 60
-        while len(list(out.glob("devices/strategy=*/replication=*/part-*.parquet"))) < 4:
-            assert process.poll() is None, "the run ended before it could be killed"
-            assert time.monotonic() < deadline_s, "the run wrote nothing"
-            time.sleep(0.01)
+    with begun([*command, "--replications", "2000"], out) as process:
         process.send_signal(signal.SIGKILL)
     trace = Trace(out)
     assert not trace.is_complete
@@ -144,18 +163,9 @@ def test_ctrl_c_stops_a_run_that_is_shared_by_processes(tmp_path: Path) -> None:
     out = tmp_path / "trace"
     command = [sys.executable, "-m", "edgesim", "run", "first_steps", *ANALYTIC, "--out", str(out)]
     command += ["--replications", "5000", "--jobs", "2"]
-    # A shell that runs the tests in the background has them ignore SIGINT, and their children with them.
-    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(
-        command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=listening
-    ) as process:
-        deadline_s = time.monotonic() + 60
-        while len(list(out.glob("devices/strategy=*/replication=*/part-*.parquet"))) < 4:
-            assert process.poll() is None, "the run ended before it could be stopped"
-            assert time.monotonic() < deadline_s, "the run wrote nothing"
-            time.sleep(0.05)
+    with begun(command, out) as process:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        process.wait(timeout=60)
     n_whole = len(list(out.glob("devices/strategy=*/replication=*/part-*.parquet")))
     assert n_whole < 15_000
     assert not Trace(out).is_complete
