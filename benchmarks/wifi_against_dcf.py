@@ -94,11 +94,11 @@ def saturated(n: int, size: int, n_replications: int) -> tuple[float, int]:
     ours, theirs = _both([arrivals] * n_replications, n, size, SATURATED_S)
     capacity_hz = float(np.mean([len(one.ended_s) for one in theirs])) / SATURATED_S
     ratios = Ratios(ours, theirs)
-    told = "  ".join(
+    line = "  ".join(
         f"{what} {ratios.text(what, ELSE_WITHIN)}" for what in ("carried", "busy_s", "tx_s", "rx_s")
     )
     busy = float(np.mean([one.busy_s for one in theirs])) / SATURATED_S
-    print(f"{n:3d} {size:6d}   sat {capacity_hz:11.0f} {'':9}  {told}  (busy {busy:.3f})", flush=True)
+    print(f"{n:3d} {size:6d}   sat {capacity_hz:11.0f} {'':9}  {line}  (busy {busy:.3f})", flush=True)
     return capacity_hz, ratios.n_missed
 
 
@@ -118,7 +118,7 @@ def loaded(
     each = [poisson(n, size, load * capacity_hz, n_messages, seed) for seed in range(asked.replications)]
     ours, theirs = _both(each, n, size, math.inf)
     ratios = Ratios(ours, theirs)
-    told = "  ".join(
+    line = "  ".join(
         f"{what} {ratios.text(what, limit)}"
         for what, limit in (
             ("mean", within),
@@ -129,7 +129,7 @@ def loaded(
         )
     )
     delay_us = 1e6 * float(np.mean([one.delays_s.mean() for one in theirs]))
-    print(f"{n:3d} {size:6d} {load:5.0%} {load * capacity_hz:11.0f} {delay_us:9.1f}  {told}", flush=True)
+    print(f"{n:3d} {size:6d} {load:5.0%} {load * capacity_hz:11.0f} {delay_us:9.1f}  {line}", flush=True)
     return ratios.n_missed
 
 

@@ -1,8 +1,8 @@
 """A Wi-Fi channel while the simulation runs: who sends when, exchange by exchange.
 
 Every station with something to send has a backoff. While the air is idle, the next transmission begins at the
-first of the contenders' instants; whoever would begin less than a slot later cannot know of it and collides.
-So an exchange is two events, its beginning and its end, and slots are counted, not gone through.
+first of the contenders' instants; any other that would begin less than a slot later cannot know of it, and
+collides. So an exchange is two events, its beginning and its end, and slots are counted, not gone through.
 
 The rules are those of EDCA (802.11-2020 clause 10.23.2): transmissions begin at slot boundaries, AIFS and a
 whole number of slots after the air fell idle; a frame that comes to an empty queue while the air is idle goes

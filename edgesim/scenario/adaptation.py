@@ -87,9 +87,9 @@ def medium_access(radio: RadioEntry, figures: RadioFigures) -> WifiMac:
     )
 
 
-def _guard_s(told_s: float | None) -> float | None:
+def _guard_s(asked_s: float | None) -> float | None:
     """Rounded to a nanosecond: 0.8 us in text and in the standard's table are the same number then."""
-    return None if told_s is None else round(told_s, 9)
+    return None if asked_s is None else round(asked_s, 9)
 
 
 def _shannon(entry: ShannonEntry) -> Shannon:

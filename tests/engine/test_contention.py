@@ -195,8 +195,8 @@ def test_transports_may_acknowledge_on_the_air() -> None:
     ran = carry(wifi_cell(channels(1), mac, power=POWER), [up(0, 0, 4000), up(900)])
     data = 43.2 + 13.6 * math.ceil((16 + 8 * (4 + 1580) * 2 + 8 * (4 + 1080)) / 8166)
     whole = data + SIFS + 32
-    told = ran.tables.log("device", "peer", "size_bytes", "asked_at_s", "ended_at_s")
-    sends = [row for row in told if row[1] is not None][:2]
+    rows = ran.tables.log("device", "peer", "size_bytes", "asked_at_s", "ended_at_s")
+    sends = [row for row in rows if row[1] is not None][:2]
     assert [(a, b, size, round(1e6 * t, 1), round(1e6 * u, 1)) for a, b, size, t, u in sends] == [
         ("t0", STATION, 4000, 0.0, round(whole, 1)),
         (STATION, "t0", 80, round(whole, 1), round(whole + AIFS + DATA + SIFS + 32, 1)),
@@ -309,8 +309,11 @@ def test_messages_of_a_request_arrive_in_their_order() -> None:
 def test_a_strategy_may_catch_a_message_that_was_dropped() -> None:
     there = wifi_cell({"t0": Channel(RATE_BPS, (1.0,), block_bits=12_000, air=RETRIES)}, AT_ONCE)
     ran = carry(there, [up(0, 0, 3000)], catches=False)
-    told = ran.tables.requests.iloc[0]
-    assert (told["outcome"], told["reason"]) == ("failed", "message lost: station--t0 (2 blocks undelivered)")
+    request = ran.tables.requests.iloc[0]
+    assert (request["outcome"], request["reason"]) == (
+        "failed",
+        "message lost: station--t0 (2 blocks undelivered)",
+    )
 
 
 def test_requests_over_wifi_are_served() -> None:

@@ -80,7 +80,7 @@ class Node:
 
 @dataclass
 class Outcome:
-    """What a run told."""
+    """The figures of a run."""
 
     ended_s: dict[int, float]
     dropped: set[int]
@@ -161,7 +161,7 @@ def simulate(
                     counting.remove(node)
             else:
                 counting.remove(node)
-        # --- somebody sends -----------------------------------------------------------------------------
+        # --- a station sends -------------------------------------------------------------------------------
         began = senders[0][1]
         collided = len(senders) > 1
         sent: list[tuple[Node, list[Frame], float, float]] = []

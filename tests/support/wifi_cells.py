@@ -48,7 +48,7 @@ def channels(n: int) -> dict[str, Channel]:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of either told."""
+    """The figures of a run of either."""
 
     delays_s: np.ndarray
     """Of the messages that were delivered, in the order of messages."""

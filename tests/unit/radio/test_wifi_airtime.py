@@ -132,11 +132,11 @@ def test_an_aggregate_has_what_fits_its_limits(mac: WifiMac, rate_bps: float, n_
 
 
 def test_access_categories_are_the_standards() -> None:
-    told = {
+    found = {
         name: (us(one.aifs_s), one.cw_min, one.cw_max, us(one.txop_s))
         for name, one in ACCESS_CATEGORIES.items()
     }
-    assert told == {
+    assert found == {
         "background": (79, 15, 1023, 2528),
         "best-effort": (43, 15, 1023, 2528),
         "video": (34, 7, 15, 4096),
