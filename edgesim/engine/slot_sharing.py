@@ -66,7 +66,8 @@ class _Turns:
 
     def forget(self, member: Member) -> None:
         """Leave a terminal out."""
-        self._order = tuple(one for one in self._order if one != member)
+        if self._order:
+            self._order = tuple(one for one in self._order if one != member)
 
 
 class _InFrequency(_Turns):

@@ -17,7 +17,7 @@ from edgesim.engine.interference import Band
 from edgesim.engine.medium import Medium
 from edgesim.engine.slot_grants import DUST_BITS, Granting, Queue, Stretch
 from edgesim.engine.slot_sharing import slot_sharing
-from edgesim.engine.transfer import Transfer
+from edgesim.engine.transfer import Carrier, Transfer
 from edgesim.radio.link import LinkState
 
 __all__ = ["SlottedPool"]
@@ -51,7 +51,7 @@ class SlottedPool:
         self._granting = Granting(medium.grid, self._slots, self._rule, self._look)
         self.terminals: dict[str, None] = {}
         self._active: dict[Transfer, Queue] = {}
-        self._queues: dict[tuple[str, bool], Queue] = {}
+        self._queues: dict[Carrier, Queue] = {}
         self._stretch: Stretch | None = None
         self._version = 0
         self._alone: Transfer | None = None
@@ -86,9 +86,9 @@ class SlottedPool:
             stretch = self._decide(number)
             if stretch is None:
                 break
-            plan.append(stretch)
-            if not plan[1:]:
+            if not plan:
                 self._planned = (earliest, transfer.left_bits)
+            plan.append(stretch)
             self._serve(stretch, stretch.end)
             if transfer.left_bits <= DUST_BITS:
                 self._alone, self._plan = transfer, tuple(plan)
@@ -183,12 +183,12 @@ class SlottedPool:
     def _enter(self, transfer: Transfer) -> Queue:
         """Take in a transfer, and find the first slot that it may have."""
         carrier, now_s, slots = transfer.carrier, self._clock._now, self._slots
-        channel = carrier.channel
-        key = (channel.terminal, carrier.is_uplink)
-        queue = self._queues.get(key)
+        queue = self._queues.get(carrier)  # one of each terminal and direction
         if queue is None:
+            channel = carrier.channel
             offset = self._grid.uplink.offset(channel.request_key, slots) if carrier.is_uplink else 0
-            queue = self._queues[key] = Queue(key, channel.weight, offset)
+            key = (channel.terminal, carrier.is_uplink)
+            queue = self._queues[carrier] = Queue(key, channel.weight, offset)
         if not carrier.is_uplink:
             transfer.slot = slots.next(now_s)
         elif queue.transfers:  # its reports ride on what it has on the air, or it has asked already
@@ -302,8 +302,9 @@ class SlottedPool:
 
         None where nobody that may send is in reach.
         """
-        stretch = self._granting.decide(self._active, number)
-        for transfer in self._granting.stalled:
+        granting = self._granting
+        stretch = granting.decide(self._active, number)
+        for transfer in granting.stalled:
             assert transfer.stalled_at_s is not None
             gives_up_s = max(self._clock._now, transfer.stalled_at_s) + self.medium.give_up_s
             self._clock.call_at(gives_up_s, partial(self._give_up, transfer, transfer.stalled_at_s))

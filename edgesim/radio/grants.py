@@ -66,8 +66,9 @@ def side_by_side(
     granted, left = {}, n_prb
     order = sorted(wants, key=lambda one: wants[one] / weights[one])  # those easily satisfied first
     weights_left = list(accumulate(weights[member] for member in reversed(order)))[::-1]
-    for member, weight_left in zip(order, weights_left, strict=True):
-        if wants[member] > left * weights[member] / weight_left + _ROUNDING:
+    for place, (member, weight_left) in enumerate(zip(order, weights_left, strict=True), start=1):
+        share = min(left * weights[member] / weight_left, left - (len(order) - place))
+        if wants[member] > share + _ROUNDING:
             break  # nor are those after it satisfied
         granted[member] = wants[member]
         left -= wants[member]
@@ -82,8 +83,13 @@ def side_by_side(
     weight_left = math.fsum(weights[member] for member in rest)
     shares = {member: left * weights[member] / weight_left + _ROUNDING for member in rest}
     granted |= {member: min(wants[member], math.floor(share)) for member, share in shares.items()}
-    left -= sum(granted[member] for member in rest)
-    # What does not divide: to the largest remainders, of equal ones to those named first.
-    for member in sorted(rest, key=lambda one: -round(shares[one] - granted[one], 6))[:left]:
-        granted[member] += 1
+    left = n_prb - sum(granted.values())
+    while left:  # what does not divide: to the largest remainders, of equal ones to those named first
+        lacking = [member for member in wants if granted[member] < wants[member]]
+        if not lacking:
+            break
+        lacking.sort(key=lambda one: -round(shares.get(one, 1.0) - granted[one], 6))
+        for member in lacking[:left]:
+            granted[member] += 1
+        left -= len(lacking[:left])
     return granted

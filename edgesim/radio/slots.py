@@ -90,11 +90,17 @@ class Slots:
 
     def next(self, at_s: float) -> int:
         """Number of the first slot that begins at an instant, or after it."""
-        number = self.from_slot(math.floor(at_s / self.slot_s))
-        earliest_s = in_time_s(at_s)
-        while self.begin_s(number) < earliest_s:
-            number += 1
-        return number
+        # Asked for every message: written out, without calls.
+        slot_s, n_pattern, edges = self.slot_s, self.n_pattern, self._edges
+        pattern, slot = divmod(int(at_s / slot_s), n_pattern)
+        place = self._from_place[slot]
+        earliest_s = at_s - _ROUNDING * math.ulp(at_s)
+        while True:
+            if place == len(edges):
+                pattern, place = pattern + 1, 0
+            if (pattern * n_pattern + edges[place][0]) * slot_s >= earliest_s:
+                return pattern * len(edges) + place
+            place += 1
 
     def part(self, number: int) -> float:
         """How much of a whole slot a slot has: 1, or less for the direction's part of an S slot."""

@@ -709,7 +709,7 @@ def test_a_period_that_5g_has_not_is_refused(period: str, expected: str) -> None
 
 
 def test_a_terminals_opportunities_are_its_links_whatever_the_strategy() -> None:
-    """Functions of seed, replication and link: the same in every world that is built, others elsewhere."""
+    """Functions of seed, replication and link: the same in every world of a seed, others elsewhere."""
 
     def keys(seed: int) -> list[int]:
         there = world_of(scenario(("seed: 3", f"seed: {seed}")))
@@ -720,7 +720,7 @@ def test_a_terminals_opportunities_are_its_links_whatever_the_strategy() -> None
 
 
 def test_planners_count_request_pattern_and_first_slot() -> None:
-    """DDDSU: 8 ms up on average to the end of the first slot, 0.82 ms down; decoding and stacks come after."""
+    """DDDSU: 8 ms up on average to the end of the first slot, 0.82 ms down; then decoding and stacks."""
     world = world_of(scenario())
     fleet = Fleet.of(world)
 
