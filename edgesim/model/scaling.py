@@ -17,7 +17,7 @@ __all__ = ["AnalyticTiming", "Ceilings", "ScaledTiming"]
 
 @dataclass(frozen=True, eq=False)
 class ScaledTiming(ComponentTiming):
-    r"""What a device pays whose ceilings are known, told from what the measured host paid.
+    r"""What a device pays whose ceilings are known, from what the measured host paid.
 
     A measured time has three parts: overhead :math:`o`, streaming and computing. Each changes as its own
     ceiling does:

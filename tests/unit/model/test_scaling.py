@@ -66,16 +66,16 @@ def test_prefill_follows_compute_and_decode_follows_memory(profile: Profile) -> 
 def test_a_block_changes_as_its_halves_do_together(profile: Profile) -> None:
     target = Ceilings(flop_per_s=1e10, bytes_per_s=2.5e8, overhead_s=1e-4)
     scaled = ScaledTiming(profile, target)
-    told = []
+    halves_s: list[float] = []
     for half in (Component.ATTENTION, Component.MLP):
         work = profile.architecture.work(half, **DECODE)
         measured = float(profile.component_seconds(half, **DECODE))
         # The halves alone are charged a full overhead each; within a block they share one.
         efficiency = math.hypot(work.flop / 1e10, work.moved_bytes / 1e9) / (measured - 5e-5)
-        told.append(math.hypot(work.flop / 1e10, work.moved_bytes / 2.5e8) / efficiency + 5e-5)
-        assert scaled.component_seconds(half, **DECODE) == pytest.approx(told[-1])
+        halves_s.append(math.hypot(work.flop / 1e10, work.moved_bytes / 2.5e8) / efficiency + 5e-5)
+        assert scaled.component_seconds(half, **DECODE) == pytest.approx(halves_s[-1])
 
-    assert scaled.component_seconds(Component.BLOCK, **DECODE) == pytest.approx(sum(told))
+    assert scaled.component_seconds(Component.BLOCK, **DECODE) == pytest.approx(sum(halves_s))
 
 
 def test_overhead_alone_stays_overhead(profile: Profile) -> None:
@@ -86,8 +86,8 @@ def test_overhead_alone_stays_overhead(profile: Profile) -> None:
     # What it reads and computes, it reads and computes at the target's rates all the same.
     work = profile.architecture.work(Component.HEAD, **DECODE)
     poor = Ceilings(1e15, 1.0, overhead_s=3.0)
-    told = ScaledTiming(slow, poor).component_seconds(Component.HEAD, **DECODE)
-    assert told == pytest.approx(work.moved_bytes + 3 * measured)
+    got = ScaledTiming(slow, poor).component_seconds(Component.HEAD, **DECODE)
+    assert got == pytest.approx(work.moved_bytes + 3 * measured)
 
 
 def test_a_generation_step_scales_with_the_overhead(profile: Profile) -> None:
