@@ -1,8 +1,8 @@
 """Verbs that were begun: which of them are waited for, and which never will be.
 
-What a verb returns is an iterator that tells whether it has been gone through. One that has not, and that only
-the book-keeper still holds, was called as a statement, without ``yield from``. (That is read from CPython's
-count of references; on other interpreters it comes to light when the request, or the run, ends.)
+What a verb returns is an iterator that tells whether it has been gone through. One that has not, and that
+only the book-keeper still holds, was called as a statement, without ``yield from``. (That is read from the
+count of references in CPython; elsewhere it comes to light when the request, or the run, ends.)
 """
 
 from __future__ import annotations

@@ -191,8 +191,8 @@ class Causality:
     ) -> Contents:
         """What a message carries: what it says, or else what the sender has and the size has room for.
 
-        Hidden states come first, in 4 bits per value or more; ids and the prompt must fit into what they leave,
-        each by itself, and caches into the whole of a message that is larger than the states.
+        Hidden states come first, in 4 bits per value or more; ids and the prompt must fit into what they
+        leave, each by itself, and caches into the whole of a message that is larger than the states.
 
         Raises
         ------
@@ -204,20 +204,23 @@ class Causality:
         n_new = token.n_new if token is not None else 0
         cache, n_positions = complete(there, place), 0 if token is None else token.n_context + token.n_new
         if carries is not None:
-            named = set(carries)
+            named: set[Datum] = set(carries)
             has = {"prompt": has_prompt, "ids": place.ids, "state": place.levels, "cache": cache}
             for datum in get_args(Datum):
                 if datum in named and not has[datum]:
                     raise Breach(source, f"the message is to carry {datum!r}, and the sender has none")
         else:
-            left_bytes, named = size_bytes, set()
+            left_bytes: float = size_bytes
+            named = set()
             if place.levels and size_bytes >= self._least_bytes * n_new:
                 named.add("state")
                 left_bytes = max(0.0, size_bytes - self._state_bytes * n_new)
             shard = self._shards.get(source, self._model)
             cache_bytes = shard.kv_bytes_per_token(cache.bit_count()) * n_positions
-            fits = {"prompt": prompt_bytes, "ids": self._token_bytes}
-            named |= {datum for datum, needed_bytes in fits.items() if left_bytes >= needed_bytes}
+            if left_bytes >= self._token_bytes:
+                named.add("ids")
+            if left_bytes >= prompt_bytes:
+                named.add("prompt")
             if left_bytes > 0.0 and size_bytes >= cache_bytes:
                 named.add("cache")
         return Contents(

@@ -560,7 +560,7 @@ class Cluster:
         token: Token,
         keep: tuple[Slice, Token] | None,
     ) -> Verb:
-        """A pass that is not known to the ledger, that was kept or waits for memory, or on a shared device."""
+        """A pass that is not known to the ledger, that waits for memory, or on a shared device."""
         host = self.hosts[device]
         if host.shared is not None:
             return self._compute_shared(request, host, part, token, keep)
@@ -732,7 +732,7 @@ def _data(carries: Datum | Iterable[Datum] | None) -> Iterable[Datum] | None:
     """What a message is said to carry, checked."""
     if carries is None:
         return None
-    named: tuple[Datum, ...] = (carries,) if isinstance(carries, str) else tuple(carries)  # type: ignore[assignment]
+    named: tuple[Datum, ...] = (carries,) if isinstance(carries, str) else tuple(carries)
     unknown = [datum for datum in named if datum not in get_args(Datum)]
     if unknown:
         raise ContractError(

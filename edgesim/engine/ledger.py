@@ -2,15 +2,15 @@
 
 Where a request's data lie is one of few values (:mod:`edgesim.engine.whereabouts`), the same for every token
 of a steady decode. A verb leads from one to the next; each such move is examined once
-(:mod:`edgesim.engine.causality`) and remembered, together with what it is booked with. To follow a remembered
-move, the verb before must have ended, which the clock tells. Where verbs overlap, those under way are kept one
-by one until all have ended.
+(:mod:`edgesim.engine.causality`) and remembered, together with what it is booked with. To follow a
+remembered move, the verb before must have ended, which the clock tells. Where verbs overlap, those under way
+are kept one by one until all have ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import NoReturn
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, NoReturn
 
 from edgesim.engine.attendance import INSTANT, Attendance, Begun, Call, is_dropped, unattended
 from edgesim.engine.causality import Breach, Causality, Datum, Effect
@@ -39,7 +39,7 @@ class Ledger:
     """
 
     def __init__(
-        self, clock: Clock, model: Architecture, shards: dict[str, TensorShard], token_bytes: int
+        self, clock: Clock, model: Architecture, shards: Mapping[str, TensorShard], token_bytes: int
     ) -> None:
         self._clock = clock
         self._causality = Causality(model, shards, token_bytes)
@@ -266,7 +266,7 @@ class Ledger:
             return begun.verb  # type: ignore[no-any-return]
         if not verb:  # nothing to wait for, and nothing left
             return self.at_once(request, Call(move.name, move.arguments, request.id))
-        (ended_at_s,) = verb  # type: ignore[misc]
+        (ended_at_s,) = verb
         iterator = iter(verb)
         until_s = ended_at_s if ended_at_s > self._clock._now else INSTANT
         if request.under_way is None:
@@ -290,7 +290,7 @@ class Ledger:
             request.told = Told()
         request.told.is_attended = False
         request.told.call = call
-        return request.told  # type: ignore[return-value]
+        return request.told
 
     # --- a request's life -------------------------------------------------------------------------
 
@@ -466,7 +466,7 @@ class Ledger:
         """Wait for a verb whose end only itself will know, and let it leave its effect."""
         begun.attend()
         try:
-            value = yield from verb
+            value: Any = yield from verb
         except BaseException:
             if request.under_way is not None and begun in request.under_way:
                 request.under_way.remove(begun)
