@@ -167,18 +167,18 @@ class Cluster:
         try:
             if token is before:
                 move = request.move.after[device]
-            elif token.index == before.index + 1 and token.n_new == 1 and token.n_context:  # type: ignore[union-attr]
+            elif (
+                token.index == before.index + 1  # type: ignore[union-attr]
+                and token.n_new == 1
+                and token.n_context
+                and not request.exits
+            ):
                 move = request.move.opens[device]
             else:
                 return self._compute_otherwise(request, device, part, token, keep)
         except (KeyError, AttributeError):  # not known, or no pass has been opened yet
             return self._compute_otherwise(request, device, part, token, keep)
-        if (
-            now_s != request.until_s
-            or move.part is not part
-            or not (move.is_held or device in request.held)
-            or (request.exits and token is not before)
-        ):
+        if now_s != request.until_s or move.part is not part or not (move.is_held or device in request.held):
             return self._compute_otherwise(request, device, part, token, keep)
         request.in_hand = token
         host, price = move.host, move.price

@@ -10,7 +10,7 @@ are kept one by one until all have ended.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from edgesim.engine.attendance import INSTANT, Attendance, Begun, Call, is_dropped, unattended
 from edgesim.engine.causality import Breach, Causality, Datum, Effect
@@ -466,7 +466,7 @@ class Ledger:
         """Wait for a verb whose end only itself will know, and let it leave its effect."""
         begun.attend()
         try:
-            value: Any = yield from verb
+            value = yield from verb  # type: ignore[func-returns-value]
         except BaseException:
             if request.under_way is not None and begun in request.under_way:
                 request.under_way.remove(begun)

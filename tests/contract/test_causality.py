@@ -100,9 +100,7 @@ class TwoStages(Strategy):
             else:
                 yield from cluster.send(request, a, b, token.activation_bytes)
             yield from cluster.compute(request, b, back, token)
-            if broken == "emit":
-                cluster.emit(request, b, token)
-            elif broken == "emit, last" and token.is_last:
+            if broken == "emit" or (broken == "emit, last" and token.is_last):
                 cluster.emit(request, b, token)
             elif broken == "emit elsewhere":
                 yield from cluster.emit(request, a, token)
@@ -137,7 +135,7 @@ class Wandering(Local):
                 cache_bytes = model_bytes * (n_ids - 1)
                 if self.how == "recompute":
                     yield from cluster.send(request, first, second, n_ids * request.token_bytes)
-                    token = Token(2, n_ids, 0, n_ids * 1024, token.is_last)  # noqa: PLW2901
+                    token = Token(2, n_ids, 0, n_ids * 1024, token.is_last)
                 elif self.how == "move":
                     yield from cluster.send(request, first, second, request.token_bytes + cache_bytes)
                 elif self.how == "move, named":
