@@ -1,8 +1,8 @@
 """Verbs that were begun: which of them are waited for, and which never will be.
 
-What a verb returns is an iterator that tells whether anybody has begun to go through it. One that nobody has,
-and that nobody but its book-keeper holds any more, was called as a statement, without ``yield from``. (That is
-told from CPython's count of references; elsewhere it comes to light when the request, or the run, ends.)
+What a verb returns is an iterator that tells whether it has been gone through. One that has not, and that
+only the book-keeper still holds, was called as a statement, without ``yield from``. (That is read from the
+count of references in CPython; elsewhere it comes to light when the request, or the run, ends.)
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ def is_dropped(request: LiveRequest) -> bool:
 def unattended(call: Call, strategy: str) -> ContractError:
     """The error of a verb that was begun and never waited for."""
     return ContractError(
-        f"{strategy}: a verb was begun and never waited for: {call}; write 'yield from' before it, or hand it "
-        "to 'together'"
+        f"{strategy}: a verb was begun and never waited for: {call}; write 'yield from' before it, or hand "
+        "it to 'together'"
     )
 
 

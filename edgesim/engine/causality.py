@@ -71,7 +71,7 @@ class Causality:
     # --- a pass -----------------------------------------------------------------------------------
 
     def level(self, there: Whereabouts, device: str, part: Slice) -> int:
-        """Blocks that a token has passed after a part; a bare head takes the deepest hidden state there is."""
+        """Blocks that a token has passed after a part; a bare head takes the deepest hidden state."""
         if part.head and part.n_blocks == 0 and not part.embedding and part.first == 0:
             return max(0, there.at(device).levels.bit_length() - 1)
         return part.last
@@ -101,8 +101,8 @@ class Causality:
         if token.index > 0 and there.at(device).ids < Ids.BEFORE:
             raise Breach(
                 device,
-                f"the embedding needs the id of token {token.index - 1} there: send it from where the head has "
-                "computed it first (request.token_bytes)",
+                f"the embedding needs the id of token {token.index - 1} there: send it first from where the "
+                "head has computed it (request.token_bytes)",
             )
 
     def _check_state(self, there: Whereabouts, device: str, part: Slice) -> None:
@@ -130,8 +130,8 @@ class Causality:
             block = (missing & -missing).bit_length() - 1
             raise Breach(
                 device,
-                f"block {block} needs the KV cache of all earlier tokens there, and not all of it was computed "
-                "there: move it (send(..., carries='cache')), or compute all tokens so far anew",
+                f"block {block} needs the KV cache of all earlier tokens there, and not all of it was "
+                "computed there: move it (send(..., carries='cache')), or compute all tokens so far anew",
             )
 
     def pass_effect(self, there: Whereabouts, device: str, part: Slice) -> Effect:
@@ -156,7 +156,7 @@ class Causality:
             if depth == 0 or depth < max(depths):
                 raise Breach(
                     device,
-                    f"a sum needs every member's part, and {device!r} has computed none: let it compute first",
+                    f"a sum needs every member's part, and {device!r} has computed none: let it do so first",
                 )
         self._check_shares(members)
 
@@ -172,8 +172,8 @@ class Causality:
             raise Breach(
                 absent[0],
                 f"a sum needs all parts, and {', '.join(map(repr, members))} hold {heads} of "
-                f"{self._model.n_heads} heads and {columns} of {self._model.mlp_size} columns: let the others "
-                "take part",
+                f"{self._model.n_heads} heads and {columns} of {self._model.mlp_size} columns: let the "
+                "others take part",
             )
 
     # --- messages ---------------------------------------------------------------------------------
@@ -191,8 +191,8 @@ class Causality:
     ) -> Contents:
         """What a message carries: what it says, or else what the sender has and the size has room for.
 
-        Hidden states come first, in 4 bits per value or more; ids, the prompt and caches must fit into what
-        they leave, each by itself.
+        Hidden states come first, in 4 bits per value or more; ids and the prompt must fit into what they
+        leave, each by itself, and caches into the whole of a message that is larger than the states.
 
         Raises
         ------
@@ -204,20 +204,25 @@ class Causality:
         n_new = token.n_new if token is not None else 0
         cache, n_positions = complete(there, place), 0 if token is None else token.n_context + token.n_new
         if carries is not None:
-            named = set(carries)
+            named: set[Datum] = set(carries)
             has = {"prompt": has_prompt, "ids": place.ids, "state": place.levels, "cache": cache}
             for datum in get_args(Datum):
                 if datum in named and not has[datum]:
                     raise Breach(source, f"the message is to carry {datum!r}, and the sender has none")
         else:
-            left_bytes, named = size_bytes, set()
+            left_bytes: float = size_bytes
+            named = set()
             if place.levels and size_bytes >= self._least_bytes * n_new:
                 named.add("state")
                 left_bytes = max(0.0, size_bytes - self._state_bytes * n_new)
             shard = self._shards.get(source, self._model)
             cache_bytes = shard.kv_bytes_per_token(cache.bit_count()) * n_positions
-            fits = {"prompt": prompt_bytes, "ids": self._token_bytes, "cache": cache_bytes or float("inf")}
-            named |= {datum for datum, needed_bytes in fits.items() if left_bytes >= needed_bytes}
+            if left_bytes >= self._token_bytes:
+                named.add("ids")
+            if left_bytes >= prompt_bytes:
+                named.add("prompt")
+            if left_bytes > 0.0 and size_bytes >= cache_bytes:
+                named.add("cache")
         return Contents(
             has_prompt="prompt" in named and has_prompt,
             ids=place.ids if "ids" in named else Ids.NONE,

@@ -167,18 +167,18 @@ class Cluster:
         try:
             if token is before:
                 move = request.move.after[device]
-            elif token.index == before.index + 1 and token.n_new == 1 and token.n_context:  # type: ignore[union-attr]
+            elif (
+                token.index == before.index + 1  # type: ignore[union-attr]
+                and token.n_new == 1
+                and token.n_context
+                and not request.exits
+            ):
                 move = request.move.opens[device]
             else:
                 return self._compute_otherwise(request, device, part, token, keep)
         except (KeyError, AttributeError):  # not known, or no pass has been opened yet
             return self._compute_otherwise(request, device, part, token, keep)
-        if (
-            now_s != request.until_s
-            or move.part is not part
-            or not (move.is_held or device in request.held)
-            or (request.exits and token is not before)
-        ):
+        if now_s != request.until_s or move.part is not part or not (move.is_held or device in request.held):
             return self._compute_otherwise(request, device, part, token, keep)
         request.in_hand = token
         host, price = move.host, move.price
@@ -560,7 +560,7 @@ class Cluster:
         token: Token,
         keep: tuple[Slice, Token] | None,
     ) -> Verb:
-        """A pass that is not known to the ledger, that was kept or waits for memory, or on a shared device."""
+        """A pass that is not known to the ledger, that waits for memory, or on a shared device."""
         host = self.hosts[device]
         if host.shared is not None:
             return self._compute_shared(request, host, part, token, keep)
@@ -737,7 +737,7 @@ def _data(carries: Datum | Iterable[Datum] | None) -> Iterable[Datum] | None:
     """What a message is said to carry, checked."""
     if carries is None:
         return None
-    named: tuple[Datum, ...] = (carries,) if isinstance(carries, str) else tuple(carries)  # type: ignore[assignment]
+    named: tuple[Datum, ...] = (carries,) if isinstance(carries, str) else tuple(carries)
     unknown = [datum for datum in named if datum not in get_args(Datum)]
     if unknown:
         raise ContractError(

@@ -1,14 +1,15 @@
 """The ledger: in every run, what each request's verbs need and leave is kept, and a breach ends the run.
 
-Where a request's data lie is one of few values (:mod:`edgesim.engine.whereabouts`), the same for every token of
-a steady decode. A verb leads from one to the next; each such move is examined once
-(:mod:`edgesim.engine.causality`) and remembered, with what it is booked with. A remembered move takes the verb before it to have ended, which the clock tells.
-Where verbs overlap, those under way are kept one by one until all have ended.
+Where a request's data lie is one of few values (:mod:`edgesim.engine.whereabouts`), the same for every token
+of a steady decode. A verb leads from one to the next; each such move is examined once
+(:mod:`edgesim.engine.causality`) and remembered, together with what it is booked with. To follow a
+remembered move, the verb before must have ended, which the clock tells. Where verbs overlap, those under way
+are kept one by one until all have ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import NoReturn
 
 from edgesim.engine.attendance import INSTANT, Attendance, Begun, Call, is_dropped, unattended
@@ -38,7 +39,7 @@ class Ledger:
     """
 
     def __init__(
-        self, clock: Clock, model: Architecture, shards: dict[str, TensorShard], token_bytes: int
+        self, clock: Clock, model: Architecture, shards: Mapping[str, TensorShard], token_bytes: int
     ) -> None:
         self._clock = clock
         self._causality = Causality(model, shards, token_bytes)
@@ -86,14 +87,14 @@ class Ledger:
         has_prompt = members[0] == request.source
         is_plain = True  # whether the same holds for other requests where data lie so
         try:
-            self._check(meanwhile, members, part, token, has_prompt=has_prompt)
+            self._check(meanwhile, members, part, token, name, has_prompt=has_prompt)
         except Breach as breach:
             fuller = self._with_delivered(request, meanwhile, token)
             if fuller is meanwhile:
                 self._refuse(request, Call(name, arguments, request.id), breach)
             meanwhile, is_plain = fuller, False
             try:
-                self._check(meanwhile, members, part, token, has_prompt=has_prompt)
+                self._check(meanwhile, members, part, token, name, has_prompt=has_prompt)
             except Breach as still:
                 self._refuse(request, Call(name, arguments, request.id), still)
         effect = self._causality.pass_effect(meanwhile, members[0], part)._replace(devices=members)
@@ -123,7 +124,7 @@ class Ledger:
         """Examine work for which a station is kept: it begins as soon as the pass before it there ends."""
         there = move.there if _is_in_hand(request, token) else self._opened(request, move.there, token)
         try:
-            self._check(there, (device,), part, token, has_prompt=device == request.source)
+            self._check(there, (device,), part, token, "compute", has_prompt=device == request.source)
         except Breach as breach:
             self._refuse(request, Call("compute", (device, part, token), request.id), breach)
         kept = move.keeping()
@@ -244,8 +245,8 @@ class Ledger:
             return
         breach = Breach(
             device,
-            f"the id of token {token.index} must be there, computed by the head or arrived: emit it from where "
-            "the head has run, or send it there first (request.token_bytes)",
+            f"the id of token {token.index} must be there, computed by the head or arrived: emit it from "
+            "where the head has run, or send it there first (request.token_bytes)",
         )
         self._refuse(request, Call("emit", (device, token), request.id), breach)
 
@@ -265,7 +266,7 @@ class Ledger:
             return begun.verb  # type: ignore[no-any-return]
         if not verb:  # nothing to wait for, and nothing left
             return self.at_once(request, Call(move.name, move.arguments, request.id))
-        (ended_at_s,) = verb  # type: ignore[misc]
+        (ended_at_s,) = verb
         iterator = iter(verb)
         until_s = ended_at_s if ended_at_s > self._clock._now else INSTANT
         if request.under_way is None:
@@ -289,7 +290,7 @@ class Ledger:
             request.told = Told()
         request.told.is_attended = False
         request.told.call = call
-        return request.told  # type: ignore[return-value]
+        return request.told
 
     # --- a request's life -------------------------------------------------------------------------
 
@@ -327,9 +328,16 @@ class Ledger:
     # --- how it does it ---------------------------------------------------------------------------
 
     def _check(
-        self, there: Whereabouts, members: tuple[str, ...], part: Slice, token: Token, *, has_prompt: bool
+        self,
+        there: Whereabouts,
+        members: tuple[str, ...],
+        part: Slice,
+        token: Token,
+        name: str,
+        *,
+        has_prompt: bool,
     ) -> None:
-        if len(members) == 1:
+        if name == "compute":
             self._causality.check_pass(there, members[0], part, token, has_prompt=has_prompt)
         else:
             self._causality.check_group(there, members, part, token, has_prompt=has_prompt)
@@ -337,7 +345,7 @@ class Ledger:
     def _compute_late(
         self, request: LiveRequest, members: tuple[str, ...], part: Slice, token: Token, call: Call
     ) -> Move:
-        """A pass of a token before the one in hand, as of a slower replica: believed to have what it needs."""
+        """A pass of a token before the one in hand, as of a slower replica: believed to have its data."""
         here = self._settled(request)
         there = request.there if here is None else here.there
         has_prompt = members[0] == request.source or there.at(members[0]).has_prompt
@@ -458,7 +466,7 @@ class Ledger:
         """Wait for a verb whose end only itself will know, and let it leave its effect."""
         begun.attend()
         try:
-            value = yield from verb
+            value = yield from verb  # type: ignore[func-returns-value]
         except BaseException:
             if request.under_way is not None and begun in request.under_way:
                 request.under_way.remove(begun)
@@ -494,6 +502,7 @@ class Ledger:
         if breach.device in request.gone:
             request.gone.discard(breach.device)
             raise DeviceDown(breach.device, "what it had of this request is lost") from None
+        self.attendance.check()  # what was forgotten says more than what is missing for it
         begun = [one for one in request.under_way or () if one.effect is not None and not one.is_over]
         meanwhile = ""
         if begun:

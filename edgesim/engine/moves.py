@@ -32,12 +32,12 @@ class Move:
     known
         Moves that may follow, by what they do.
     after, opens, sends
-        Those of them that a verb can book at once: passes of the token in hand and of the next one, by device,
-        and messages over one hop, by receiver.
+        Those of them that a verb can book at once: passes of the token in hand and of the next one, by
+        device, and messages over one hop, by receiver.
     tells
         By device from which tokens may leave: how far the first of them may be behind the one in hand.
     device, is_held
-        Of a pass, where it runs and whether the request must hold its cache there already; of a message, whence.
+        Of a pass, where it runs and whether the request must hold a cache there; of a message, whence.
     place
         Among which of the former's moves this one can be booked at once; None for none.
     part, host, price, hop
@@ -145,7 +145,7 @@ class Told:
         return ATTENDED
 
 
-ATTENDED: Iterator[Any] = iter(())
+ATTENDED: Any = iter(())
 """A verb that was waited for, and has ended."""
 
 UNBEGUN = Move(Whereabouts(), {})

@@ -143,7 +143,7 @@ class LiveRequest:
     def forget(self) -> None:
         """Begin, or begin anew, with the prompt at the source and nothing done; the ledger keeps this."""
         self.move: Move = UNBEGUN  # the latest verb, and where it leads
-        self.begun: Iterator[Any] = ATTENDED  # what it returned
+        self.begun: Any = ATTENDED  # what it returned
         self.until_s = math.inf  # when it ends
         self.in_hand: Token | None = None  # the newest pass that was begun
         self.told = Told()  # what the latest verb with nothing to wait for returned

@@ -139,10 +139,10 @@ class Picky(Local):
     ("strategy", "complaint"),
     [
         (Forgetful, "5 of its 6 tokens emitted"),
-        (Lazy, "passed embedding 0"),
+        (Lazy, "the id of token 1 must be there"),
         (Refuser, "though there was room and time"),
-        (Repeater, "passed embedding 0"),
-        (Hasty, "emitted before it was computed"),
+        (Repeater, "needs the token.s hidden state after the embedding"),
+        (Hasty, "the id of token 0 must be there"),
         (Moody, "two runs with one seed differ"),
         (Fickle, "two different placements"),
         (Picky, "refused every world"),

@@ -1,0 +1,331 @@
+"""Strategies that break the causality of data, each in one way: in a plain run, and in the public test.
+
+Every mutant differs from the lawful strategy beside it by one verb, and is refused by a sentence that names
+the law, on a world whose links take time as on one whose links take none.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from edgesim.engine.fleet import Fleet
+from edgesim.engine.simulation import simulate
+from edgesim.engine.world import Link
+from edgesim.errors import ContractError, PlacementError
+from edgesim.model.architecture import Slice
+from edgesim.strategies.local import Local
+from edgesim.strategies.tensor_parallel import TensorParallel
+from edgesim.strategy import Placement, Stage, Strategy, Token
+from edgesim.testing import check_strategy, worlds
+
+
+def on(name: str, *, free: bool = False):
+    """One of the kit's worlds, its links taking no time if asked."""
+    there = worlds()[name]
+    if free:
+        links = tuple(Link(between=link.between, rate_bps=math.inf) for link in there.links)
+        there = replace(there, links=links)
+    return there
+
+
+def run(there, strategy):
+    """A plain run, spans off."""
+    placement = strategy.place(there.model, Fleet.of(there))
+    told = []
+    simulate(
+        there,
+        strategy,
+        placement,
+        placement.holdings,
+        lambda name, table: told.append(table) if name == "requests" else None,
+        keep_spans=False,
+    )
+    return [outcome for table in told for outcome in table["outcome"].to_pylist()]
+
+
+class TwoStages(Strategy):
+    """Embedding and half the blocks on server-0, the others and the head on server-1."""
+
+    broken: str = ""
+
+    def place(self, model, fleet):
+        ids = [device.id for device in fleet.devices]
+        if "server-1" not in ids:
+            raise PlacementError("two servers are needed")
+        front = Slice(0, 3, embedding=True)
+        return Placement((Stage("server-0", front), Stage("server-1", Slice(3, 6, head=True))))
+
+    def serve(self, request, cluster, placement):
+        (a, front), (b, back) = ((stage.device, stage.part) for stage in placement.stages)
+        broken = self.broken
+        if broken == "admit":
+            cluster.admit(request, (a, b))
+        else:
+            yield from cluster.admit(request, (a, b))
+        prompt = request.prompt_bytes
+        if broken == "prompt":
+            pass
+        elif broken == "send":
+            cluster.send(request, request.source, a, prompt)
+        elif broken == "short prompt":
+            yield from cluster.send(request, request.source, a, prompt - 1)
+        elif broken == "prompt elsewhere":
+            yield from cluster.send(request, request.source, b, prompt)
+        else:
+            yield from cluster.send(request, request.source, a, prompt)
+        for token in request.tokens():
+            if broken == "compute":
+                cluster.compute(request, a, front, token)
+            elif broken == "sleep":
+                cluster.sleep(0.5)
+                yield from cluster.compute(request, a, front, token)
+            elif broken == "early" and token.index:
+                yield from cluster.together(
+                    cluster.send(request, b, a, request.token_bytes),
+                    cluster.compute(request, a, front, token),
+                )
+            else:
+                yield from cluster.compute(request, a, front, token)
+            if broken == "states":
+                pass
+            elif broken == "small states":
+                yield from cluster.send(request, a, b, 1)
+            elif broken == "states, later" and token.index:
+                pass
+            elif broken == "together":
+                cluster.together(cluster.send(request, a, b, token.activation_bytes))
+            else:
+                yield from cluster.send(request, a, b, token.activation_bytes)
+            yield from cluster.compute(request, b, back, token)
+            if broken == "emit" or (broken == "emit, last" and token.is_last):
+                cluster.emit(request, b, token)
+            elif broken == "emit elsewhere":
+                yield from cluster.emit(request, a, token)
+            elif broken == "emit at the source":
+                yield from cluster.emit(request, request.source, token)
+            else:
+                yield from cluster.emit(request, b, token)
+            if broken not in ("id", "early") and not token.is_last:
+                yield from cluster.send(request, b, a, request.token_bytes)
+
+
+class Wandering(Local):
+    """The whole model everywhere; after the second token it goes on elsewhere."""
+
+    how: str = "recompute"
+
+    def place(self, model, fleet):
+        if len(fleet.devices) < 2:
+            raise PlacementError("two devices are needed")
+        return Placement(tuple(Stage(device.id, model.whole) for device in fleet.devices))
+
+    def serve(self, request, cluster, placement):
+        first, second = placement.devices[:2]
+        part, at = placement.stages[0].part, first
+        model_bytes = 2 * 4 * 32 * 6 * 4  # a position's keys and values of the kit's model
+        yield from cluster.admit(request, (first, second))
+        if request.source != first:
+            yield from cluster.send(request, request.source, first, request.prompt_bytes)
+        for token in request.tokens():
+            if token.index == 2:
+                n_ids = request.n_prompt_tokens + token.index
+                cache_bytes = model_bytes * (n_ids - 1)
+                if self.how == "recompute":
+                    yield from cluster.send(request, first, second, n_ids * request.token_bytes)
+                    token = Token(2, n_ids, 0, n_ids * 1024, token.is_last)
+                elif self.how == "move":
+                    yield from cluster.send(request, first, second, request.token_bytes + cache_bytes)
+                elif self.how == "move, named":
+                    yield from cluster.send(request, first, second, 100, carries=("cache", "ids"))
+                else:
+                    yield from cluster.send(request, first, second, request.token_bytes)
+                at = second
+            yield from cluster.compute(request, at, part, token)
+            yield from cluster.emit(request, at, token)
+
+
+LAWS = {
+    "prompt": "the embedding needs the prompt's ids there",
+    "short prompt": "the embedding needs the prompt's ids there",
+    "prompt elsewhere": "the embedding needs the prompt's ids there",
+    "states": "block 3 needs the token's hidden state after block 2 there",
+    "small states": "block 3 needs the token's hidden state after block 2 there",
+    "states, later": "block 3 needs the token's hidden state after block 2 there",
+    "id": "the embedding needs the id of token 0 there",
+    "early": "needs the id of token 0 there.*a pass begins only after what it needs has arrived",
+    "emit elsewhere": "the id of token 0 must be there",
+    "emit at the source": "the id of token 0 must be there",
+    "send": r"never waited for: send\(request 0, 'source-0', 'server-0', ",
+    "compute": r"never waited for: compute\(request 0, 'server-0', embedding\+0-2, token 0\)",
+    "together": r"never waited for: together\(",
+    "sleep": r"never waited for: sleep\(0.5\)",
+    "admit": r"never waited for: admit\(request 0, ",
+    "emit": r"never waited for: emit\(request 0, ",
+    "emit, last": r"never waited for: emit\(request \d+, .*token 5\)",
+}
+
+
+@pytest.mark.parametrize("free", [False, True], ids=["wired", "free"])
+@pytest.mark.parametrize("broken", LAWS)
+def test_a_plain_run_refuses_it(broken: str, free: bool) -> None:
+    with pytest.raises(ContractError, match=LAWS[broken]) as caught:
+        run(on("free links", free=free), TwoStages(broken=broken))
+    assert "TwoStages" in str(caught.value)
+
+
+@pytest.mark.parametrize("broken", LAWS)
+def test_check_strategy_refuses_it(broken: str) -> None:
+    with pytest.raises(ContractError, match=LAWS[broken]):
+        check_strategy(TwoStages(broken=broken))
+
+
+def test_the_lawful_one_beside_them_passes() -> None:
+    check_strategy(TwoStages())
+    assert set(run(on("free links", free=True), TwoStages())) == {"completed"}
+
+
+@pytest.mark.parametrize("how", ["recompute", "move", "move, named"])
+def test_a_request_may_go_on_elsewhere_with_its_cache(how: str) -> None:
+    assert set(run(on("two devices"), Wandering(how=how))) == {"completed"}
+
+
+def test_a_request_may_not_go_on_elsewhere_without_its_cache() -> None:
+    for there in (on("two devices"), on("two devices", free=True)):
+        with pytest.raises(ContractError, match="block 0 needs the KV cache of all earlier tokens there"):
+            run(there, Wandering(how="neither"))
+    with pytest.raises(ContractError, match="KV cache"):
+        check_strategy(Wandering(how="neither"))
+
+
+class Group(TensorParallel):
+    """Leaves out a member, the prompt, or a wait."""
+
+    broken: str = ""
+
+    def serve(self, request, cluster, placement):
+        root, *_ = members = placement.devices
+        yield from cluster.admit(request, members)
+        if self.broken != "prompt":
+            yield from cluster.send(request, request.source, root, request.prompt_bytes)
+        for token in request.tokens():
+            taking_part = members[:-1] if self.broken == "member" else members
+            if self.broken == "wait":
+                cluster.compute_together(request, members, token, placement.summing)
+            else:
+                yield from cluster.compute_together(request, taking_part, token, placement.summing)
+            at = members[-1] if self.broken == "emit" else root
+            yield from cluster.emit(request, at, token)
+
+
+@pytest.mark.parametrize(
+    ("broken", "law"),
+    [
+        ("prompt", "the embedding needs the prompt's ids there"),
+        ("member", "a sum needs all parts"),
+        ("wait", "never waited for: compute_together"),
+        ("emit", "the id of token 0 must be there"),
+    ],
+)
+def test_a_group_is_under_the_law_like_a_device(broken: str, law: str) -> None:
+    for there in (on("free links"), on("free links", free=True)):
+        with pytest.raises(ContractError, match=law):
+            run(replace(there, horizon_s=None), Group(over=("server",), broken=broken))
+
+
+class ByHand(TensorParallel):
+    """A sharded pass and its sum by the single verbs."""
+
+    broken: str = ""
+
+    def serve(self, request, cluster, placement):
+        root, other = placement.devices
+        yield from cluster.send(request, request.source, root, request.prompt_bytes)
+        token = next(request.tokens())
+        half = Slice(0, 1)
+        yield from cluster.compute(request, root, Slice(0, 0, embedding=True), token)
+        yield from cluster.send(request, root, other, token.activation_bytes)
+        if self.broken == "part":
+            yield from cluster.compute(request, root, half, token)
+        else:
+            yield from cluster.together(
+                cluster.compute(request, root, half, token), cluster.compute(request, other, half, token)
+            )
+        if self.broken == "all_reduce":
+            cluster.all_reduce(request, (root, other), token.activation_bytes)
+        elif self.broken != "sum":
+            yield from cluster.all_reduce(request, (root, other), token.activation_bytes)
+        yield from cluster.compute(request, root, Slice(1, 2), token)
+        cluster.fail(request, "as far as it goes")
+
+
+@pytest.mark.parametrize(
+    ("broken", "law"),
+    [
+        ("part", "a sum needs every member's part, and 'server-1' has computed none"),
+        ("sum", "what comes next needs the sum of all parts"),
+        ("all_reduce", "never waited for: all_reduce"),
+    ],
+)
+def test_a_sum_needs_all_parts_and_the_next_half_block_its_result(broken: str, law: str) -> None:
+    for free in (False, True):
+        assert set(run(on("free links", free=free), ByHand(over=("server",)))) == {"failed"}
+        with pytest.raises(ContractError, match=law):
+            run(on("free links", free=free), ByHand(over=("server",), broken=broken))
+
+
+class Exits(Local):
+    """Leaves early, asks too late, or not at all."""
+
+    broken: str = ""
+
+    def serve(self, request, cluster, placement):
+        for token in request.tokens():
+            for first in (0, 2, 4):
+                part = Slice(first, first + 2, embedding=first == 0, head=True)
+                yield from cluster.compute(request, request.source, part, token)
+                if self.broken == "unasked" or cluster.exits(request, token, first + 2, confidence=0.9):
+                    break
+            yield from cluster.emit(request, request.source, token)
+
+
+def test_an_exits_answer_counts_once_the_token_may_leave_there() -> None:
+    there = on("measured answers")
+    assert set(run(there, Exits())) == {"completed"}
+    with pytest.raises(ContractError, match="the id of token 0 must be there"):
+        run(there, Exits(broken="unasked"))
+
+
+class Careless(Local):
+    """A controller that does not wait for its pause, or its message."""
+
+    verb: str = "sleep"
+
+    def control(self, cluster, placement):
+        yield from cluster.sleep(0.1)
+        if self.verb == "sleep":
+            cluster.sleep(0.1)
+        else:
+            cluster.send(None, "source-0", "server-0", 10)
+        yield from cluster.sleep(0.1)
+
+
+@pytest.mark.parametrize("verb", ["sleep", "send"])
+def test_a_controllers_verbs_are_to_be_waited_for(verb: str) -> None:
+    with pytest.raises(ContractError, match=f"never waited for: {verb}"):
+        run(on("two devices"), Careless(verb=verb))
+
+
+def test_what_a_message_is_said_to_carry_must_be_there_and_be_known() -> None:
+    class Boastful(Local):
+        what: str = "state"
+
+        def serve(self, request, cluster, placement):
+            yield from cluster.send(request, request.source, "server-0", 10, carries=self.what)
+
+    with pytest.raises(ContractError, match="the message is to carry 'state', and the sender has none"):
+        run(on("two devices"), Boastful())
+    with pytest.raises(ContractError, match="carries='thoughts' is not known; there are 'prompt', 'ids'"):
+        run(on("two devices"), Boastful(what="thoughts"))
