@@ -142,7 +142,7 @@ class Picky(Local):
         (Lazy, "passed embedding 0"),
         (Refuser, "though there was room and time"),
         (Repeater, "passed embedding 0"),
-        (Hasty, "emitted before it was computed"),
+        (Hasty, "the instant of its last emit span"),
         (Moody, "two runs with one seed differ"),
         (Fickle, "two different placements"),
         (Picky, "refused every world"),
