@@ -67,7 +67,7 @@ def test_the_default_folder_is_numbered_so_that_nothing_is_lost(
 
 @contextmanager
 def begun(command: list[str], out: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A run that has written four replications; whatever happens then, none of its processes is left behind."""
+    """A run that has written four replications; none of its processes is left behind."""
     # A shell that runs the tests in the background has them ignore SIGINT, and their children with them.
     listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(
