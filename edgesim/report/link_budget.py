@@ -54,7 +54,7 @@ def budget(direction: Direction, at_s: float) -> dict[str, str]:
         "BLER, first attempt": "–" if out else f"{report.bler:.4f}",
         "rate while it sends": f"{rate(report.rate_bps)}bit/s",
         f"share of time ({medium.access})": "–" if out else f"{100 * share:.1f} %",
-        "wait and first slot, mean": "–"
+        "mean wait, first slot": "–"
         if out or medium.grid is None
         else f"{medium.grid.mean_wait_s(uplink=uplink) * 1e3:.1f} ms",
         "= goodput, alone": f"{rate(seen.alone_bps)}bit/s",
