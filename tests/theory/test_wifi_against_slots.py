@@ -1,10 +1,10 @@
 """Wi-Fi in the engine against 802.11's rules gone through slot by slot, and against Bianchi's model.
 
 The slotted twin (`slotted_dcf`) shares no code with the engine. Both meet the same arrivals; only backoffs
-differ. What is compared is the mean over replications of the logarithm of the ratio: it must be inside its own
-99.9 % interval (Student's t: no difference is seen) and inside the limit (none that matters is estimated). Loads
-are light to middling, where seconds suffice for that; `benchmarks/wifi_against_dcf.py` has those up to 80 % of
-capacity.
+differ. What is compared is the mean over replications of the logarithm of the ratio: it must be inside its
+own 99.9 % interval (Student's t: no difference is seen) and inside the limit (none that matters is
+estimated). Loads are light to middling, where seconds suffice for that; `benchmarks/wifi_against_dcf.py` has
+those up to 80 % of capacity.
 """
 
 from __future__ import annotations
