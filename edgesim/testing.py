@@ -59,8 +59,8 @@ def check_strategy(strategy: Strategy) -> None:
 
     What is checked on each world: ``place`` is pure, its placement and the strategy can travel to another
     process, weights fit; data are where they are used, and every verb is waited for (as in any run:
-    :mod:`edgesim.engine.ledger`); the run obeys every law of the trace; every request ends, and completes where
-    there is room and time; every token of a completed request has passed the embedding, each block once
+    :mod:`edgesim.engine.ledger`); the run obeys every law of the trace; every request ends, and completes
+    where there is room and time; every token of a completed request has passed the embedding, each block once
     and the head before it was emitted (a token that left early through ``exits``: the blocks up to its
     exit); the same seed gives the same bytes, also when another run goes on in the same process; the
     strategy itself is unchanged.
