@@ -58,8 +58,9 @@ def check_strategy(strategy: Strategy) -> None:
     requests in batches. A strategy may refuse a world with a ``PlacementError``, but not all of them.
 
     What is checked on each world: ``place`` is pure, its placement and the strategy can travel to another
-    process, weights fit; the run obeys every law of the trace; every request ends, and completes where
-    there is room and time; every token of a completed request has passed the embedding, each block once
+    process, weights fit; data are where they are used, and every verb is waited for (as in any run:
+    :mod:`edgesim.engine.ledger`); the run obeys every law of the trace; every request ends, and completes
+    where there is room and time; every token of a completed request has passed the embedding, each block once
     and the head before it was emitted (a token that left early through ``exits``: the blocks up to its
     exit); the same seed gives the same bytes, also when another run goes on in the same process; the
     strategy itself is unchanged.
@@ -68,6 +69,8 @@ def check_strategy(strategy: Strategy) -> None:
     ------
     AssertionError
         Saying in a sentence what is not as it should be, and on which world.
+    ContractError
+        If data are not where they are used, or a verb is never waited for.
     """
     before = strategy.model_dump_json()
     served = [name for name, world in worlds().items() if _check_on(name, world, strategy)]

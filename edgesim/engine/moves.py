@@ -142,7 +142,7 @@ class Told:
 
     def __iter__(self) -> Iterator[Any]:
         self.is_attended = True
-        return ATTENDED
+        return ATTENDED  # type: ignore[no-any-return]
 
 
 ATTENDED: Any = iter(())
