@@ -142,10 +142,10 @@ class Told:
 
     def __iter__(self) -> Iterator[Any]:
         self.is_attended = True
-        return ATTENDED  # type: ignore[no-any-return]
+        return ATTENDED
 
 
-ATTENDED: Any = iter(())
+ATTENDED: Iterator[Any] = iter(())
 """A verb that was waited for, and has ended."""
 
 UNBEGUN = Move(Whereabouts(), {})
