@@ -126,8 +126,8 @@ def _columns(rows: Sequence[Row], about: About) -> list[str]:
             f"{mark}all that is asked is answered{which}: rates and J/token with idling are the arrivals', "
             "and not shown"
         )
-    if any(row.estimates["requests_per_s"] is None and row.outcomes.offered for row in rows):
-        notes.append("no rates, for all requests come at once")
+    if any(row.is_batch for row in rows):
+        notes.append("all requests come at once: rates until the last of them has ended")
     if asked := _asked(about.objectives):
         notes.append(f"good, met: {asked}, of all requests")
     if about.answers:

@@ -61,6 +61,8 @@ class Row:
     is_rate_set_by_arrivals
         Whether the strategy answers all that is asked, however much it could: rates are then the
         arrivals', and energy with idling per token falls as more is asked.
+    is_batch
+        Whether all requests come at once: rates are over the time until the last has ended.
     """
 
     strategy: str
@@ -78,6 +80,7 @@ class Row:
     attainment_bounds: tuple[float, float] | None = None
     is_saturated: bool = False
     is_rate_set_by_arrivals: bool = False
+    is_batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,7 @@ def _row(
         same_requests=same,
         attainment_bounds=_attainment_bounds(ordered),
         is_saturated=is_saturated,
+        is_batch=any(summary.window is not None and summary.window.is_batch for summary in ordered),
         is_rate_set_by_arrivals=all(_is_steady(summary) for summary in ordered)
         and not is_saturated
         and outcomes.completed >= _DONE * outcomes.offered,
@@ -181,7 +185,8 @@ def _row(
 
 def _is_steady(summary: Summary) -> bool:
     """Whether load is offered over a stretch of time, whatever the strategy's speed."""
-    return summary.is_load_fixed and summary.window is not None and summary.window.length_s > 0
+    window = summary.window
+    return summary.is_load_fixed and window is not None and window.length_s > 0 and not window.is_batch
 
 
 def _ratio_limit(

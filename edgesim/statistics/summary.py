@@ -218,7 +218,7 @@ def summarise(
         perplexity=None if nll is None else math.exp(nll),
         accuracy=table.per_token(table.correct, completed),
         window=window,
-        growth=growth if n_users is None else None,
+        growth=growth if n_users is None and window is not None and not window.is_batch else None,
         is_load_fixed=n_users is None,
     )
 

@@ -15,10 +15,14 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time, its end included: what happens at its start belongs to what was before."""
+    """A stretch of time, its end included: what happens at its start belongs to what was before.
+
+    `is_batch` where all requests come at its start, and it lasts until the last of them has ended.
+    """
 
     from_s: float
     until_s: float
+    is_batch: bool = False
 
     @property
     def length_s(self) -> float:
@@ -50,7 +54,8 @@ def steady_window(
     With a horizon it ends there. Without one a run ends by its number of requests, and at its end less and
     less is asked (the run-out), which is no property of the system: with open arrivals the stretch ends at
     the last arrival, with a fixed number of users when the first of them has had the last answer, for from
-    then on there are fewer users than the scenario says.
+    then on there are fewer users than the scenario says. Requests that all come at one instant are a batch,
+    whose rate is that over its makespan (MLPerf's offline scenario).
 
     Parameters
     ----------
@@ -63,7 +68,10 @@ def steady_window(
     if not arrived_at_s.size:
         return None
     if n_users is None:
-        return Window(warmup_s, float(arrived_at_s.max()))
+        first_s, last_s = float(arrived_at_s.min()), float(arrived_at_s.max())
+        if first_s == last_s and not np.isnan(ended_at_s).all():
+            return Window(first_s, float(np.nanmax(ended_at_s)), is_batch=True)
+        return Window(warmup_s, last_s)
     user, left_at_s = request_id % n_users, np.full(n_users, -np.inf)
     np.maximum.at(left_at_s, user, np.where(np.isnan(ended_at_s), np.inf, ended_at_s))
     left_at_s = left_at_s[left_at_s > -np.inf]

@@ -299,11 +299,10 @@ def test_a_known_mean_is_at_most_so_much_of_an_unknown_one() -> None:
     assert limits["e2e_mean_s"] == {"at_most": pytest.approx(0.4)}
 
 
-def test_requests_that_all_come_at_once_have_no_rates_and_the_table_says_so() -> None:
-    once = {"output_tokens_per_s": None, "requests_per_s": None, "goodput_per_s": None}
-    done = Outcomes(completed=16, failed=0, censored=0)
-    text = rendered(compare([summary("a", 0, 1.0, outcomes=done, window=Window(0.0, 0.0), **once)]), 120)
-    assert "no rates, for all requests come at once" in " ".join(text.split())
+def test_rates_of_requests_that_all_come_at_once_are_those_until_the_last_has_ended() -> None:
+    done, window = Outcomes(completed=16, failed=0, censored=0), Window(0.0, 8.0, is_batch=True)
+    text = rendered(compare([summary("a", 0, 1.0, outcomes=done, window=window)]), 120)
+    assert "all requests come at once: rates until the last of them has ended" in " ".join(text.split())
     assert "‡" not in text
     assert "all" in text[: text.index("──")].split()
 
