@@ -136,7 +136,8 @@ def test_the_pipeline_is_the_papers_loop(n_samples: int, speeds: tuple[float, ..
 def test_poisson_requests_of_one_token_meet_an_m_d_1_bottleneck() -> None:
     """Equal deterministic stages in a row: all waiting is before the first one (Friedman 1965)."""
     stage_s, rho = 2.0, 0.7
-    stages = [(f"d-{i}", Slice(2 * i, 2 * i + 2)) for i in range(N_STAGES)]
+    last = N_STAGES - 1
+    stages = [(f"d-{i}", Slice(2 * i, 2 * i + 2, embedding=i == 0, head=i == last)) for i in range(N_STAGES)]
     devices = [device(id_, PerBlock(1.0)) for id_, _ in stages]
     wires = [Link(between=(a, b), rate_bps=1e30, latency_s=LATENCY_S) for (a, _), (b, _) in pairwise(stages)]
 
@@ -147,7 +148,7 @@ def test_poisson_requests_of_one_token_meet_an_m_d_1_bottleneck() -> None:
             yield from cluster.send(request, at, id_, token.activation_bytes)
             yield from cluster.compute(request, id_, part, token)
             at = id_
-        yield from cluster.emit(request, request.source, token)
+        yield from cluster.emit(request, at, token)
 
     def simulate(replication: int) -> float:
         there = world(
