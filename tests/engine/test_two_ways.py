@@ -10,7 +10,7 @@ import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from miniature import Serve, device, run, world
+from miniature import Serve, answered, device, run, world
 
 from edgesim.engine.collectives import all_reduce_rounds
 from edgesim.engine.faults import Faults
@@ -89,6 +89,7 @@ def test_sums_go_round_by_the_rates_of_their_ways(via: str) -> None:
 
 
 def _sum(request: Any, cluster: Any, via: str) -> Any:
+    answered(request, "a-0", "b-0")
     yield from cluster.all_reduce(request, ("a-0", "b-0"), 1000, via=via)
     cluster.fail(request, "summed")
 

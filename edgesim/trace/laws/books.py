@@ -11,7 +11,7 @@ from edgesim.trace.laws.law import RELATIVE, Law, There, is_close
 from edgesim.trace.laws.of_spans import parts_s
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
 from edgesim.trace.laws.unions import Unions
-from edgesim.trace.schema import Outcome, SpanKind
+from edgesim.trace.schema import LinkKind, Outcome, SpanKind
 
 __all__ = ["BOOK_LAWS", "Books"]
 
@@ -27,10 +27,14 @@ COMPUTED_J = Law(
     ("spans.energy_j", "spans.device"),
 )
 SENT_J = Law(
-    "devices.energy_tx_j", "no more than the energy of what it sent", ("spans.energy_j", "spans.device")
+    "devices.energy_tx_j",
+    "no more than the energy of what it sent, or answered on the air",
+    ("spans.energy_j", "spans.device"),
 )
 TAKEN_J = Law(
-    "devices.energy_rx_j", "no more than the energy of what it received", ("spans.energy_j", "spans.peer")
+    "devices.energy_rx_j",
+    "no more than the energy of what it received, or was answered on the air",
+    ("spans.energy_j", "spans.peer"),
 )
 CARRIED_J = Law(
     "devices.energy_tx_j",
@@ -92,7 +96,12 @@ class Books:
         _add(self._computed_j, device, energy_j, on_processor)
         self._carried_j += float(energy_j[~on_processor].sum())
         _add(self._sent_j, device, energy_j, ~on_processor)
-        _add(self._taken_j, there.device_of(spans, "peer"), energy_j, spans.named("kind", SpanKind.SEND))
+        is_hop, peer = spans.named("kind", SpanKind.SEND), there.device_of(spans, "peer")
+        _add(self._taken_j, peer, energy_j, is_hop)
+        # On the air a receiver may answer: it sends, and the sender receives, acknowledgements.
+        is_answered = is_hop & spans.named("link_kind", LinkKind.RADIO)
+        _add(self._sent_j, peer, energy_j, is_answered)
+        _add(self._taken_j, device, energy_j, is_answered)
         _add(self._taken_j, device, energy_j, spans.named("kind", SpanKind.ALL_REDUCE))
         self._add_busy(spans, device)
         self._errs[request[~spans.is_null("error_variance") & (request >= 0)]] = True

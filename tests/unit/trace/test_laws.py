@@ -313,10 +313,10 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     ("devices.energy_compute_j", "the energy of its compute and endpoint spans"): to(
         "spans", "energy_j", lambda r: r["energy_j"] / 2, kind="compute"
     ),
-    ("devices.energy_tx_j", "no more than the energy of what it sent"): to(
+    ("devices.energy_tx_j", "no more than the energy of what it sent, or answered on the air"): to(
         "devices", "energy_tx_j", lambda r: r["energy_tx_j"] + 1.0
     ),
-    ("devices.energy_rx_j", "no more than the energy of what it received"): to(
+    ("devices.energy_rx_j", "no more than the energy of what it received, or was answered on the air"): to(
         "devices", "energy_rx_j", lambda r: r["energy_rx_j"] + 1.0
     ),
     ("devices.energy_tx_j", "together with energy_rx_j of all devices the energy of what was carried"): to(
