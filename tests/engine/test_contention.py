@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from airwaves import STATION, Carried, Channel, Interface, Message, carry, cells
-from miniature import Serve, run
+from miniature import Serve, answered, run
 from slotted_dcf import RATE_BPS
 from wifi_cells import RETRIES, channels, wifi_cell
 
@@ -318,6 +318,7 @@ def test_a_strategy_may_catch_a_message_that_was_dropped() -> None:
 
 def test_requests_over_wifi_are_served() -> None:
     def serve(request: Any, cluster: Any) -> Any:
+        answered(request, STATION)
         yield from cluster.send(request, "t0", STATION, 2000)
         for token in request.tokens():
             yield from cluster.emit(request, STATION, token)
