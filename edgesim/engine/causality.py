@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 from edgesim.engine.whereabouts import Contents, Ids, Place, Whereabouts, blocks_of, complete
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.sharding import TensorShard
+from edgesim.units import bits
 
 if TYPE_CHECKING:
     from edgesim.engine.request import Token
@@ -61,7 +62,7 @@ class Causality:
         self._model = model
         self._token_bytes = token_bytes
         self._state_bytes = model.activation_bytes(1)
-        self._least_bytes = self._state_bytes * min(1.0, _LEAST_BITS / (8.0 * model.dtype_bytes))
+        self._least_bytes = self._state_bytes * min(1.0, _LEAST_BITS / bits(model.dtype_bytes))
         self._partial = {
             device
             for device, shard in shards.items()

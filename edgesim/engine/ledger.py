@@ -313,6 +313,7 @@ class Ledger:
             if request.move is not UNBEGUN or request.under_way is not None:
                 self._settled(request)
         self.attendance.check()
+        self._forget()
 
     def lose(self, request: LiveRequest, device: str) -> None:
         """Lose what a device has of a request: it has failed."""
@@ -388,11 +389,18 @@ class Ledger:
         move = self._moves.get(there)
         if move is None:
             if len(self._moves) >= _MOST_MOVES:
-                self._moves.clear()
+                self._forget()
             lags = {device: self._causality.lag(place) for device, place in there.places}
             tells = {device: lag for device, lag in lags.items() if lag is not None}
             move = self._moves[there] = Move(there, tells)
         return move
+
+    def _forget(self) -> None:
+        """Let go of all moves: they lead to one another, and would wait for the garbage collector."""
+        moves = [*self._moves.values(), *self._first.values()]
+        self._moves.clear()
+        while moves:
+            moves += moves.pop().forget()
 
     def _settled(self, request: LiveRequest) -> Move | None:
         """Where a request's data lie now; None while verbs are under way, and ``there`` says it."""

@@ -124,6 +124,16 @@ class Move:
             self.there, self.tells, self.name, self.arguments, self.device, self.meanwhile, self.effect
         )
 
+    def forget(self) -> list[Move]:
+        """Let go of what may follow, in which moves lead back to one another; returns that."""
+        single = (self.then, self.kept, self.kept_next)
+        following = [move for move in single if move is not None]
+        for known in (self.known, self.after, self.opens, self.sends, self.leaves):
+            following += known.values()
+            known.clear()
+        self.then = self.kept = self.kept_next = self.place = None
+        return following
+
 
 class Told:
     """A verb that has nothing to wait for, and notes that it was waited for all the same.

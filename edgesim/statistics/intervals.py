@@ -23,6 +23,7 @@ __all__ = [
     "estimate_mean",
     "paired_difference",
     "paired_ratio",
+    "ratio_of_logs",
     "student_t",
 ]
 

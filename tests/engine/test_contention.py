@@ -207,12 +207,12 @@ def test_transports_may_acknowledge_on_the_air() -> None:
 
 def test_the_end_of_a_run_cuts_an_exchange_off() -> None:
     """At 40 us the frame is on the air; at 90 us its acknowledgement is."""
-    for cut_us, sent, answered in ((40, 40, 0), (90, DATA, 90 - DATA - SIFS)):
+    for cut_us, sent, acknowledged in ((40, 40, 0), (90, DATA, 90 - DATA - SIFS)):
         ran = carry(wifi_cell(channels(1), AT_ONCE, power=POWER, horizon_s=cut_us * US), [up(0)])
-        answered = round(answered, 3)
-        assert energies_us(ran) == {"t0": (sent, answered), STATION: (answered, sent)}
+        heard = round(acknowledged, 3)
+        assert energies_us(ran) == {"t0": (sent, heard), STATION: (heard, sent)}
         assert ran.spans["ended_at_s"].isna().all()
-        assert ran.spans["energy_j"].sum() == pytest.approx(101 * (sent + answered) * US)
+        assert ran.spans["energy_j"].sum() == pytest.approx(101 * (sent + heard) * US)
 
 
 def test_a_link_that_goes_down_takes_what_is_on_it_and_the_air_is_free_again() -> None:

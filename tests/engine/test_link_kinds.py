@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from miniature import Serve, Steady, device, run, world
+from miniature import Serve, Steady, answered, device, run, world
 
 from edgesim.engine.faults import Faults
 from edgesim.engine.medium import Medium, RadioChannel
@@ -30,6 +30,7 @@ LINKS = {
 def test_every_hop_says_what_it_went_over(kind: str, may_fail: bool, endpoint: Endpoint) -> None:
     def serve(request, cluster):
         yield from cluster.send(request, "a-0", "b-0", 1000)
+        answered(request, *ENDS)
         yield from cluster.all_reduce(request, ENDS, 1000)
         yield from cluster.compute(request, "a-0", there.model.whole, token(request))
         cluster.fail(request, "enough")
