@@ -143,14 +143,17 @@ class WifiHop(RadioHop):
             n_acks, message.n_unacknowledged = n_acks + 1, 0
         if n_acks:
             assert self.reverse is not None
-            self.reverse.acknowledge(message.owner, message.token, n_acks)
+            self.reverse.acknowledge(n_acks)
 
-    def acknowledge(self, owner: int, token: int, n_acks: int) -> None:
-        """Send acknowledgements of a transport, unless the link has just gone down."""
+    def acknowledge(self, n_acks: int) -> None:
+        """Send acknowledgements of a transport, unless the link has just gone down.
+
+        They belong to no request: the last ones of an answer are on the air after its end.
+        """
         if self.down is not None:
             return
         size_bytes = float(n_acks * _TRANSPORT_ACK_BYTES)
-        ack = WifiMessage(self, owner, token, 0.0, self._clock._now)
+        ack = WifiMessage(self, -1, -1, 0.0, self._clock._now)
         ack.size_bytes, ack.n_unacknowledged = size_bytes, None
         ack.frames = Frames.empty(n_acks)
         self._acks[ack] = None

@@ -51,9 +51,8 @@ class Entries:
     def bits(self, *keys: str, among: tuple[int, ...]) -> int:
         """Bits of a weight."""
         value = self.value(*keys)
-        if isinstance(value, bool) or value not in among:
-            raise self.unread(keys[0], f"one of {', '.join(map(str, among))}", value)
-        assert isinstance(value, int)
+        if isinstance(value, bool) or not isinstance(value, int) or value not in among:
+            raise self.unread(keys[0], f"one of {', '.join(map(str, among))}, a whole number", value)
         return value
 
     def group(self, *keys: str) -> int | None:

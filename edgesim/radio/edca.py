@@ -44,7 +44,8 @@ class Edca:
     cw_min, cw_max
         Contention windows: backoffs are 0 … cw slots; cw doubles (2 cw + 1) with each failure.
     txop_s
-        Longest exchange, acknowledgement included; a single frame may take longer. 0: one frame.
+        Longest exchange, acknowledgement included; a single frame may take longer. 0: one PPDU, be it a frame
+        or an aggregate, as long as its format allows (10.23.2.9).
     """
 
     aifsn: int = 3

@@ -148,7 +148,7 @@ def _sound(path: Path, rate: RecordedRate) -> RecordedRate:
 
 
 def _time_column(path: Path, header: Sequence[str]) -> str:
-    found = [name for name in header if name.casefold() in _TIMES]
+    found = [name for name in header if name.strip().casefold() in _TIMES]
     if len(found) != 1:
         refuse(
             path,
@@ -194,6 +194,13 @@ def _column(path: Path, name: str) -> _Column | None:
         return None if unit_bps is None else _Column(name, "rate", unit_bps)
     unit = found["unit"] or found["braced"]
     if found["suffix"] is not None:
+        if found["suffix"].endswith("Bps"):  # not MBPS, which shouts
+            refuse(
+                path,
+                1,
+                f"the column {name!r} seems to be in bytes per second; give bits per second, 8 times as many, "
+                f"and call it {NAMES_WITH_UNIT}",
+            )
         unit = _SUFFIXES[found["suffix"].casefold()]
     unit_bps = None if unit is None else _parsed(unit)
     if unit is not None and unit_bps is None:

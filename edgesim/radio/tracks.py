@@ -81,6 +81,11 @@ class RecordedTrack:
         """When the last point is reached [s]."""
         return self._times_s[-1]
 
+    @property
+    def usual_step_s(self) -> float:
+        """Median time from a point to the next; 0 of a single point [s]."""
+        return median(b - a for a, b in pairwise(self._times_s)) if len(self._times_s) > 1 else 0.0
+
     def position(self, at_s: float) -> Place:
         """Coordinates at an instant [m]."""
         number = bisect_right(self._times_s, at_s)

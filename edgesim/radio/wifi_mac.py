@@ -154,12 +154,13 @@ class WifiMac:
     def room(self, rate_bps: float) -> tuple[int, float]:
         """Most frames and bytes of an aggregate at a rate; a first frame goes whatever its length."""
         limits = self.aggregation
-        if limits.most_frames == 1 or self.edca.txop_s == 0.0:
+        if limits.most_frames == 1:
             return 1, math.inf
-        ack_s = self._block_ack_s(limits.most_frames)
-        airtime_s = min(limits.longest_s, self.edca.txop_s - SIFS_S - ack_s)
-        if self.rts_from_bytes is not None:
-            airtime_s = min(airtime_s, self.edca.txop_s - SIFS_S - ack_s - _RTS_S - _CTS_S - 2.0 * SIFS_S)
+        airtime_s = limits.longest_s
+        if self.edca.txop_s > 0.0:
+            answered_s = self.edca.txop_s - SIFS_S - self._block_ack_s(limits.most_frames)
+            announced_s = 0.0 if self.rts_from_bytes is None else _RTS_S + _CTS_S + 2.0 * SIFS_S
+            airtime_s = min(airtime_s, answered_s - announced_s)
         most_bytes = min(self.ppdu.most_bytes, limits.most_bytes or self.ppdu.most_bytes)
         return limits.most_frames, min(most_bytes, self.ppdu.bytes_within(airtime_s, rate_bps))
 

@@ -82,7 +82,7 @@ def build_world(
         prompt_bytes_per_token=scenario.workload.prompt_bytes_per_token,
         exits=quality.exits_of(model.n_blocks),
         quality=quality.table,
-        faults=faults(scenario, layout, absences(where), replication=replication),
+        faults=faults(scenario, layout, absences(where, scenario.horizon_s), replication=replication),
         retry=None if scenario.retry is None else scenario.retry.value(),
     )
 
@@ -171,7 +171,9 @@ def _workload(scenario: Scenario, layout: Layout) -> Demand:
         horizon_s=scenario.limit_s,
         folder=scenario.origin.folder,
     )
-    away = absences(_tracks(scenario, layout, 0))  # recordings are the same in all replications
+    away = absences(
+        _tracks(scenario, layout, 0), scenario.horizon_s
+    )  # recordings are the same in all replications
     if not any(source in away for source in drawn.sources):
         return drawn
     return PresentDemand(drawn, away, scenario.horizon_s)

@@ -16,13 +16,24 @@ from edgesim.workload.requests import Demand, Extent, Request, Typical
 __all__ = ["PresentDemand", "absences"]
 
 
-def absences(where: Mapping[str, Track]) -> dict[str, ScheduledOutages]:
-    """When devices are away, of those that are not always there."""
-    return {
-        id_: track.absences
-        for id_, track in where.items()
-        if isinstance(track, RecordedTrack) and track.absences.windows_s
-    }
+def absences(where: Mapping[str, Track], horizon_s: float | None) -> dict[str, ScheduledOutages]:
+    """When devices are away, of those that are not always there.
+
+    A track that ends with the scenario's horizon, to within one of its usual steps, was recorded up to there
+    and not until its device left: in the cooldown the device stays where it was.
+    """
+    found = {}
+    for id_, track in where.items():
+        if isinstance(track, RecordedTrack):
+            windows_s = track.absences.windows_s
+            if horizon_s is not None:
+                last_s = horizon_s - track.usual_step_s
+                windows_s = tuple(
+                    window for window in windows_s if window[0] < last_s or not math.isinf(window[1])
+                )
+            if windows_s:
+                found[id_] = ScheduledOutages(windows_s)
+    return found
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def remarks(scenario: Scenario, law: Demand) -> tuple[str, ...]:
     """
     layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
     where = tracks(layout, seed=scenario.seed, replication=0, folder=scenario.origin.folder)
-    away = absences(where)
+    away = absences(where, scenario.horizon_s)
     return (*_of_rates(layout.links), *_of_presence(scenario, layout, away), *_of_requests(scenario, law))
 
 

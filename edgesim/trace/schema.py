@@ -173,7 +173,12 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             ),
         ),
         "spans": (
-            Column("request_id", pa.int64(), "The request; null for control traffic.", True),
+            Column(
+                "request_id",
+                pa.int64(),
+                "The request; null for control traffic and for transport acknowledgements.",
+                True,
+            ),
             Column(
                 "token",
                 pa.int32(),

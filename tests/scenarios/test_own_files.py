@@ -129,6 +129,19 @@ def test_a_vehicle_that_leaves_takes_its_work_with_it(tmp_path: Path) -> None:
     assert (lost["ended_at_s"] <= 20.0).all()
 
 
+@pytest.mark.parametrize(("last_s", "stays"), [(40, True), (39, True), (37, False)])
+def test_a_recording_that_ends_with_the_horizon_says_nothing_of_the_cooldown(
+    tmp_path: Path, last_s: int, stays: bool
+) -> None:
+    """What is in flight then is seen to its end, as where nothing moves."""
+    (tmp_path / "t.csv").write_text("t,id,x,y\n" + "".join(f"{t},car,0,0\n" for t in range(last_s + 1)))
+    text = tracked("t.csv").replace("output_tokens: 2", "output_tokens: 90")
+    requests = run(text, tmp_path).requests("local", 0)
+    counted = requests[requests["arrived_at_s"] < 40.0]
+    assert len(counted) == (40 if stays else last_s)
+    assert set(counted["outcome"]) == {"completed"}
+
+
 def test_gaps_of_a_vehicle_are_absences(tmp_path: Path) -> None:
     there = [*range(5, 11), *range(25, 31)]
     (tmp_path / "run.xml").write_text(sumo(veh=there))  # type: ignore[arg-type]

@@ -60,6 +60,37 @@ def test_every_way_of_sending_leaves_a_lawful_trace(name: str, tmp_path: Path) -
     assert (requests["outcome"] == "completed").sum() > 100
 
 
+CROWDED = """\
+name: crowded
+horizon: 1 s
+model: {architecture: edgesim-tiny, dtype: float32}
+profile: analytic
+topology:
+  devices:
+    - {id: user, kind: phone, place: {at: [5 m, 0 m]}}
+    - {id: cell, kind: jetson-agx-orin, place: {at: [0 m, 0 m]}}
+  links:
+    - between: [user, cell]
+      radio: {use: wifi6, latency: 0 ms, contention: {transport_acks: true}}
+      propagation: free-space
+workload:
+  sources: user
+  arrivals: {deterministic: {every: 10 ms}}
+  prompt_tokens: 200
+  output_tokens: 8
+  prompt_bytes_per_token: 2000
+strategies: [{use: offload, to: cell}]
+"""
+
+
+def test_acknowledgements_that_outlive_their_request_belong_to_none(tmp_path: Path) -> None:
+    """On a busy channel a transport acknowledges an answer's last segment after the answer's end."""
+    trace = runner.run(runner.prepare(parse(CROWDED, name="air.yaml")), tmp_path / "trace")
+    assert trace.check() == []
+    spans = trace.spans("offload", 0)
+    assert (spans["request_id"].isna() & (spans["kind"] == "send")).sum() > 100
+
+
 @pytest.mark.parametrize("radio", ["nr-n78", "wifi6"])
 @pytest.mark.parametrize("in_flight", ["keep", "lose"])
 def test_terminals_that_change_cells_leave_a_lawful_trace(in_flight: str, radio: str, tmp_path: Path) -> None:

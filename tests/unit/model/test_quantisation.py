@@ -363,6 +363,10 @@ REFUSED: dict[str, tuple[object, str]] = {
     "torchao": ({"quant_method": "torchao", "quant_type": {"default": {}}}, "'torchao'"),
     "no object": ("awq", "expected an object"),
     "no bits": ({"quant_method": "gptq", "group_size": 128}, "bits is missing; expected one of 2, 3, 4, 8"),
+    "bits that are no whole number": (
+        {"quant_method": "awq", "bits": 4.0, "group_size": 128},
+        "bits is 4.0; expected one of 2, 3, 4, 8, a whole number",
+    ),
     "odd bits": ({"quant_method": "awq", "bits": 5, "group_size": 128}, "bits is 5"),
     "true bits": ({"quant_method": "awq", "bits": True, "group_size": 128}, "bits is True"),
     "no group": ({"quant_method": "awq", "bits": 4}, "group_size is missing"),

@@ -128,6 +128,13 @@ def test_a_column_of_rates_has_its_unit(tmp_path, column: str, unit: str | None,
     assert up.mean_bps == pytest.approx(10 * factor)
 
 
+@pytest.mark.parametrize("column", ["rate_MBps", "rate_kBps", "up_MBps"])
+def test_bytes_are_not_read_as_bits(tmp_path, column: str) -> None:
+    (tmp_path / "r.csv").write_text(f"t,{column}\n0,5\n10,5\n")
+    with pytest.raises(RecordingError, match="bytes per second; give bits per second"):
+        read_rates(tmp_path / "r.csv")
+
+
 def test_columns_of_both_ways_and_of_milliseconds(tmp_path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("down_mbps,t_ms,up_kbps\n40,0,10\n60,500,30\n0,1000,0\n")
