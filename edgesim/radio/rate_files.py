@@ -198,8 +198,8 @@ def _column(path: Path, name: str) -> _Column | None:
             refuse(
                 path,
                 1,
-                f"the column {name!r} seems to be in bytes per second; give bits per second, 8 times as many, "
-                f"and call it {NAMES_WITH_UNIT}",
+                f"the column {name!r} seems to be in bytes per second; give bits per second, 8 times as "
+                f"many, and call it {NAMES_WITH_UNIT}",
             )
         unit = _SUFFIXES[found["suffix"].casefold()]
     unit_bps = None if unit is None else _parsed(unit)
