@@ -126,8 +126,9 @@ def _columns(rows: Sequence[Row], about: About) -> list[str]:
             f"{mark}all that is asked is answered{which}: rates and J/token with idling are the arrivals', "
             "and not shown"
         )
-    if any(row.is_batch for row in rows):
-        notes.append("all requests come at once: rates until the last of them has ended")
+    if batches := [row.strategy for row in rows if row.is_batch]:
+        which = "" if len(batches) == len(rows) else f" ({', '.join(batches)})"
+        notes.append(f"requests come (nearly) all at once{which}: rates until the last of them has ended")
     if asked := _asked(about.objectives):
         notes.append(f"good, met: {asked}, of all requests")
     if about.answers:

@@ -302,8 +302,11 @@ def test_a_known_mean_is_at_most_so_much_of_an_unknown_one() -> None:
 def test_rates_of_requests_that_all_come_at_once_are_those_until_the_last_has_ended() -> None:
     done, window = Outcomes(completed=16, failed=0, censored=0), Window(0.0, 8.0, is_batch=True)
     text = rendered(compare([summary("a", 0, 1.0, outcomes=done, window=window)]), 120)
-    assert "all requests come at once: rates until the last of them has ended" in " ".join(text.split())
+    said = "requests come (nearly) all at once: rates until the last of them has ended"
+    assert said in " ".join(text.split())
     assert "‡" not in text
+    mixed = compare([summary("a", 0, 1.0, outcomes=done, window=window), summary("b", 0, 1.0)])
+    assert "all at once (a): rates until" in " ".join(rendered(mixed, 120).split())
     assert "all" in text[: text.index("──")].split()
 
 
