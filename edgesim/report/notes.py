@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
+from edgesim.report.columns import Column
 from edgesim.report.numbers import BY_ARRIVALS, SET_BY_ARRIVALS, duration, is_partial
 from edgesim.statistics.comparison import Comparison, Row
 from edgesim.statistics.objectives import Objectives
@@ -57,14 +58,14 @@ def headline(comparison: Comparison, about: About) -> str:
     return f"{about.scenario}: {', '.join(parts)}"
 
 
-def definitions(comparison: Comparison, about: About, n_left_out: int) -> str:
-    """Say what the columns mean, and whatever a reader of this comparison has to know."""
+def definitions(comparison: Comparison, about: About, shown: Sequence[Column], n_left_out: int) -> str:
+    """Say what the columns shown mean, and whatever a reader of this comparison has to know."""
     return (
         "; ".join(
             [
                 *_intervals(comparison),
                 *_warnings(comparison.rows, about),
-                *_columns(comparison.rows, about),
+                *_columns(comparison.rows, about, {column.head.split()[0] for column in shown}),
                 *_run(comparison.rows, about),
                 *([_left_out(n_left_out)] if n_left_out else []),
             ]
@@ -113,7 +114,7 @@ def _warnings(rows: Sequence[Row], about: About) -> list[str]:
     return notes
 
 
-def _columns(rows: Sequence[Row], about: About) -> list[str]:
+def _columns(rows: Sequence[Row], about: About, heads: Set[str]) -> list[str]:
     notes = []
     if by_arrivals := [
         row.strategy
@@ -126,10 +127,12 @@ def _columns(rows: Sequence[Row], about: About) -> list[str]:
             f"{mark}all that is asked is answered{which}: rates and J/token with idling are the arrivals', "
             "and not shown"
         )
-    if any(row.is_batch for row in rows):
-        notes.append("all requests come at once: rates until the last of them has ended")
-    if asked := _asked(about.objectives):
-        notes.append(f"good, met: {asked}, of all requests")
+    if batches := [row.strategy for row in rows if row.is_batch]:
+        which = "" if len(batches) == len(rows) else f" ({', '.join(batches)})"
+        notes.append(f"requests come (nearly) all at once{which}: rates until the last of them has ended")
+    judged = [head for head in ("good", "met") if head in heads]
+    if judged and (asked := _asked(about.objectives)):
+        notes.append(f"{', '.join(judged)}: {asked}{', of all requests' if 'met' in judged else ''}")
     if about.answers:
         notes.append(
             f"perplexity, right: tokens as {about.answers} answered them, times those of {about.model}"

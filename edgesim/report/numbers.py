@@ -54,16 +54,16 @@ def duration(length_s: float) -> str:
     return f"{length_s / scale:g} {unit}"
 
 
-def number(value: float, like: float | None = None) -> str:
-    """Write a value with three significant figures, or with as many decimals as another one gets."""
-    return f"{value:,.{_decimals(value if like is None else like)}f}"
+def number(value: float) -> str:
+    """Write a value with three significant figures."""
+    return f"{value:,.{_decimals(value)}f}"
 
 
-def _decimals(value: float) -> int:
-    """Digits after the point that give three significant ones, from 0 to 4."""
+def _decimals(value: float, n_figures: int = 3) -> int:
+    """Digits after the point that give so many significant ones, from 0 to 4."""
     if value == 0 or not math.isfinite(value):
         return 0
-    return min(4, max(0, 2 - math.floor(math.log10(abs(value)))))
+    return min(4, max(0, n_figures - 1 - math.floor(math.log10(abs(value)))))
 
 
 def is_partial(row: Row, estimate: Estimate | None) -> bool:
@@ -107,8 +107,12 @@ def estimate_text(row: Row, name: str, scale: float = 1.0, *, estimate: Estimate
     mean = found.mean / scale
     text = number(mean)
     if found.interval is not None and found.interval != (found.mean, found.mean):
-        low, high = (number(end / scale, like=mean) for end in found.interval)
-        text += f" [{low}, {high}]"
+        low, high = (end / scale for end in found.interval)
+        n_decimals = _decimals(mean)
+        if found.mean in (0, 1) and found.mean in found.interval:
+            # A share that is none or all in every replication: the other end tells how sure that is.
+            n_decimals = max(n_decimals, _decimals(high - low, n_figures=2))
+        text = f"{mean:,.{n_decimals}f} [{low:,.{n_decimals}f}, {high:,.{n_decimals}f}]"
     return Text(text + _mark(row, found))
 
 

@@ -56,7 +56,7 @@ class ComparisonTable:
         shown = fitting(columns, console, options)
         yield Text(headline(self.comparison, self.about), style="bold")
         yield table_of(shown)
-        yield Text(definitions(self.comparison, self.about, len(columns) - len(shown)), style="dim")
+        yield Text(definitions(self.comparison, self.about, shown, len(columns) - len(shown)), style="dim")
         if any(row.same_requests is not None for row in self.comparison.rows):
             yield Text()
             yield SameRequestsTable(self.comparison)

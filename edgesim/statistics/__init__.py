@@ -16,8 +16,9 @@ observation took longer than its age. Percentiles are Kaplan and Meier's, interp
 unknown, are given as bounds from below.
 
 **Rates** are taken over the steady window: from the warm-up to the horizon, or to the last arrival, or to
-when the first of a fixed number of users leaves (:mod:`edgesim.statistics.window`). Energy and utilisation
-are those of the whole run, since devices keep running totals.
+when the first of a fixed number of users leaves; of requests that come (nearly) all at once over their
+makespan (:mod:`edgesim.statistics.window`). Goodput is the good part of the completions in it. Energy and
+utilisation are those of the whole run, since devices keep running totals.
 
 **Replications.** Each is one observation: intervals are over replications, never over requests, which are
 dependent. They stay inside what is possible (:mod:`edgesim.statistics.intervals`). Strategies meet the same

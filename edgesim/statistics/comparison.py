@@ -62,7 +62,8 @@ class Row:
         Whether the strategy answers all that is asked, however much it could: rates are then the
         arrivals', and energy with idling per token falls as more is asked.
     is_batch
-        Whether all requests come at once: rates are over the time until the last has ended.
+        Whether requests come (nearly) all at once, in any replication: rates are then over the time until
+        the last has ended.
     """
 
     strategy: str
@@ -144,7 +145,10 @@ def _row(
     names = list(ordered[0].metrics())
     outcomes = sum((summary.outcomes for summary in ordered), Outcomes(completed=0, failed=0, censored=0))
     at_least = _at_least(metrics, bounds)
-    is_saturated = keeps_growing([summary.growth for summary in ordered if summary.growth is not None])
+    is_batch = any(summary.window is not None and summary.window.is_batch for summary in ordered)
+    is_saturated = not is_batch and keeps_growing(
+        [summary.growth for summary in ordered if summary.growth is not None]
+    )
     return Row(
         strategy=ordered[0].strategy,
         replications=tuple(metrics),
@@ -176,7 +180,7 @@ def _row(
         same_requests=same,
         attainment_bounds=_attainment_bounds(ordered),
         is_saturated=is_saturated,
-        is_batch=any(summary.window is not None and summary.window.is_batch for summary in ordered),
+        is_batch=is_batch,
         is_rate_set_by_arrivals=all(_is_steady(summary) for summary in ordered)
         and not is_saturated
         and outcomes.completed >= _DONE * outcomes.offered,
@@ -269,11 +273,13 @@ def _difference(
     against: Mapping[int, Mapping[str, float | None]],
     confidence: float,
 ) -> Difference | None:
-    """Pair by replication; one that lacks the metric on either side is left out."""
+    """Pair by replication; one that lacks the metric on either side, or has NaN, is left out."""
     pairs = [
         (value, base)
         for replication in sorted(metrics.keys() & against.keys())
         if (value := metrics[replication][name]) is not None
         and (base := against[replication][name]) is not None
+        and math.isfinite(value)
+        and math.isfinite(base)
     ]
     return paired_difference([value for value, _ in pairs], [base for _, base in pairs], confidence)

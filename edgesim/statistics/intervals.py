@@ -125,9 +125,9 @@ def estimate_mean(
     ----------
     n_trials
         For a proportion, how many independent trials it is of. Needed where all replications agree, which
-        leaves no scatter to estimate from: at 0 or 1 the score interval of so many trials is given, with
-        the normal quantile (about the rule of three and a bit: 3.84 / n). Without it the interval has no
-        width there.
+        leaves no scatter to estimate from: the score interval of so many trials is given then, with the
+        normal quantile (at 0 and 1 about the rule of three and a bit: 3.84 / n). Without it the interval
+        has no width there.
     least
         What no value can fall below; the interval ends there.
     """
@@ -156,7 +156,14 @@ def estimate_mean(
 def paired_difference(
     values: Sequence[float], reference: Sequence[float], confidence: float = CONFIDENCE
 ) -> Difference | None:
-    """Return the mean of ``values - reference``, pair by pair, with its Student-t interval, and the ratio."""
+    """Return the mean of ``values - reference``, pair by pair, with its Student-t interval, and the ratio.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+    """
+    _check_finite(values, reference)
     differences = [value - against for value, against in zip(values, reference, strict=True)]
     mean = student_t(differences, confidence)
     if mean is None:
@@ -175,9 +182,19 @@ def paired_ratio(
 ) -> Ratio | None:
     """Return exp of the mean of ``ln(values / reference)``, pair by pair, and of its Student-t interval.
 
-    All values have to be positive. None without any.
+    None without any.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, or not positive.
     """
-    logs = [math.log(value / against) for value, against in zip(values, reference, strict=True)]
+    _check_finite(values, reference)
+    least = min((*values, *reference), default=1.0)
+    if least <= 0:
+        raise ValueError(f"pairs: found {least}; expected positive numbers, for others have no ratio")
+    # Not the logarithm of the ratio, which a float need not hold.
+    logs = [math.log(value) - math.log(against) for value, against in zip(values, reference, strict=True)]
     return ratio_of_logs(logs, confidence)
 
 
@@ -187,7 +204,17 @@ def ratio_of_logs(logs: Sequence[float], confidence: float = CONFIDENCE) -> Rati
     if log is None:
         return None
     low, high = (None, None) if log.interval is None else (_exp(end) for end in log.interval)
-    return Ratio(log.n, math.exp(log.mean), low, high)
+    return Ratio(log.n, _exp(log.mean), low, high)
+
+
+def _check_finite(*samples: Sequence[float]) -> None:
+    for sample in samples:
+        for at, value in enumerate(sample):
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"pairs: number {at} is {value}; expected finite numbers: leave out the pairs in which "
+                    "one is undefined"
+                )
 
 
 def _exp(value: float) -> float:
@@ -209,9 +236,7 @@ def _score(
     elif n_trials is None:
         return mean, mean
     else:
-        n = n_trials
-        if mean in (0, 1):
-            quantile = float(ndtri((1 + confidence) / 2))  # nothing is estimated of the scatter
+        n, quantile = n_trials, float(ndtri((1 + confidence) / 2))  # no scatter is estimated
     share = quantile**2 / n
     centre, half = mean + share / 2, math.sqrt(share * (mean * (1 - mean) + share / 4))
     low, high = (centre - half) / (1 + share), (centre + half) / (1 + share)

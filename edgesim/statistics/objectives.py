@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 from edgesim.statistics.requests import BoolArray, Requests
 from edgesim.statistics.survival import met_share
 
-__all__ = ["Attainment", "Objectives", "attainment"]
+__all__ = ["Attainment", "Objectives", "attainment", "completed_in_time"]
 
 
 class Objectives(Protocol):
@@ -38,6 +39,12 @@ class Attainment:
     at_most: float
 
 
+def completed_in_time(requests: Requests, objectives: Objectives | None) -> BoolArray | None:
+    """Which requests are completed and met every objective; None if there is none to meet."""
+    limits = _limits_s(objectives)
+    return None if limits is None else requests.completed & ~_is_late(requests, limits)
+
+
 def attainment(requests: Requests, counted: BoolArray, objectives: Objectives | None) -> Attainment | None:
     """Estimate the share of counted requests that meet every objective; None if there is none to meet.
 
@@ -46,17 +53,14 @@ def attainment(requests: Requests, counted: BoolArray, objectives: Objectives | 
     that of E2E, or of TTFT before its first token, or the time since the first token beyond that of TPOT for
     all of its tokens. Else it is undecided (:func:`~edgesim.statistics.survival.met_share`).
     """
-    if objectives is None or not counted.any():
+    limits = _limits_s(objectives)
+    if limits is None or not counted.any():
         return None
-    limits = (objectives.ttft_s, objectives.tpot_s, objectives.e2e_s)
-    ttft_limit_s, tpot_limit_s, e2e_limit_s = (np.inf if limit is None else limit for limit in limits)
-    if all(limit is None for limit in limits):
-        return None
+    ttft_limit_s, tpot_limit_s, e2e_limit_s = limits
     age_s, ttft_s = requests.age_s[counted], requests.ttft_s[counted]
     completed, failed = requests.completed[counted], requests.failed[counted]
     many = requests.n_asked[counted] > 1
-    tpot_s, e2e_s = requests.tpot_s[counted], requests.e2e_s[counted]
-    is_late = (ttft_s > ttft_limit_s) | (many & (tpot_s > tpot_limit_s)) | (e2e_s > e2e_limit_s)
+    is_late = _is_late(requests, limits)[counted]
     # The age at which it was too late; infinite where that did not come.
     first_s = np.where(np.isnan(ttft_s), np.inf, ttft_s)
     n_gaps = np.where(many, requests.n_asked[counted] - 1, np.inf)
@@ -71,3 +75,25 @@ def attainment(requests: Requests, counted: BoolArray, objectives: Objectives | 
         age_s[has_met], np.minimum(age_s, allowed_s)[has_missed], age_s[undecided]
     )
     return Attainment(share, at_least, at_most)
+
+
+def _limits_s(objectives: Objectives | None) -> tuple[float, float, float] | None:
+    """Of TTFT, TPOT and E2E, infinite where nothing is asked; None if nothing is asked at all."""
+    if objectives is None:
+        return None
+    limits = (objectives.ttft_s, objectives.tpot_s, objectives.e2e_s)
+    if all(limit is None for limit in limits):
+        return None
+    ttft_s, tpot_s, e2e_s = (math.inf if limit is None else limit for limit in limits)
+    return ttft_s, tpot_s, e2e_s
+
+
+def _is_late(requests: Requests, limits_s: tuple[float, float, float]) -> BoolArray:
+    """Which requests exceeded a limit by what is known of their times."""
+    ttft_limit_s, tpot_limit_s, e2e_limit_s = limits_s
+    late: BoolArray = (
+        (requests.ttft_s > ttft_limit_s)
+        | ((requests.n_asked > 1) & (requests.tpot_s > tpot_limit_s))
+        | (requests.e2e_s > e2e_limit_s)
+    )
+    return late

@@ -147,7 +147,7 @@ def _means(values_s: FloatArray, others_s: FloatArray) -> PairedMetric:
     is_positive = bool(values_s.min() > 0 and others_s.min() > 0)
     return PairedMetric(
         float((values_s - others_s).mean()),
-        float(np.log(values_s / others_s).mean()) if is_positive else None,
+        float((np.log(values_s) - np.log(others_s)).mean()) if is_positive else None,
         float((values_s < others_s).mean()),
     )
 

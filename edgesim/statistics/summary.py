@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from edgesim.statistics.devices import end_of_run_at_s, energies_j, origins, utilisation
-from edgesim.statistics.objectives import Objectives, attainment
+from edgesim.statistics.objectives import Objectives, attainment, completed_in_time
 from edgesim.statistics.requests import (
     BoolArray,
     Deliveries,
@@ -46,7 +46,7 @@ class Summary:
     output_tokens_per_s, requests_per_s
         Tokens delivered and requests completed within the window, over its length.
     goodput_per_s
-        Counted requests that met every objective, over the length of the window.
+        Those of the requests completed within the window that met every objective, over its length.
     attainment
         Their share of all counted ones: a failed request is a miss.
     attainment_at_least, attainment_at_most
@@ -133,10 +133,6 @@ class Summary:
                 found[f"{latency}_{moment}_s"] = 0.0 if at_least is None else at_least
         if self.attainment is None and self.attainment_at_least is not None:
             found["attainment"] = self.attainment_at_least
-            if self.window is not None and self.window.length_s:
-                found["goodput_per_s"] = (
-                    self.attainment_at_least * self.outcomes.offered / self.window.length_s
-                )
         return found
 
 
@@ -191,7 +187,8 @@ def summarise(
     n_tokens = int(table.n_tokens.sum())
     nll = table.per_token(table.nll, completed)
     n_ended = 0 if window is None else window.n_within(table.ended_at_s[table.completed])
-    n_good = None if met is None or met.share is None else met.share * outcomes.offered
+    good = completed_in_time(table, objectives)
+    n_good = None if good is None or window is None else window.n_within(table.ended_at_s[good])
     growth = None if window is None else Growth.of(table.arrived_at_s, table.ended_at_s, window)
     return Summary(
         strategy=strategy,

@@ -12,12 +12,15 @@ __all__ = ["Window", "counted", "steady_window"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
+_AT_ONCE = 0.1  # of the time in which requests are served is so short that they come as one batch
+_MOST = 0.9  # of the requests: a straggler makes no batch
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """A stretch of time, its end included: what happens at its start belongs to what was before.
 
-    `is_batch` where all requests come at its start, and it lasts until the last of them has ended.
+    `is_batch` where requests come (nearly) all at once, and it lasts until the last of them has ended.
     """
 
     from_s: float
@@ -54,8 +57,12 @@ def steady_window(
     With a horizon it ends there. Without one a run ends by its number of requests, and at its end less and
     less is asked (the run-out), which is no property of the system: with open arrivals the stretch ends at
     the last arrival, with a fixed number of users when the first of them has had the last answer, for from
-    then on there are fewer users than the scenario says. Requests that all come at one instant are a batch,
-    whose rate is that over its makespan (MLPerf's offline scenario).
+    then on there are fewer users than the scenario says.
+
+    Open requests that come (nearly) all at once are a batch, whose rate is that over its makespan (MLPerf's
+    offline scenario): those of which the last arrives within a tenth of the time in which nine in ten end.
+    Up to the last arrival next to nothing has been served then, and what happens in that stretch says how it
+    begins, and neither what is asked of the system nor what it can do.
 
     Parameters
     ----------
@@ -69,8 +76,9 @@ def steady_window(
         return None
     if n_users is None:
         first_s, last_s = float(arrived_at_s.min()), float(arrived_at_s.max())
-        if first_s == last_s and not np.isnan(ended_at_s).all():
-            return Window(first_s, float(np.nanmax(ended_at_s)), is_batch=True)
+        ended_at_s = ended_at_s[~np.isnan(ended_at_s)]
+        if ended_at_s.size and last_s - first_s <= _AT_ONCE * (np.quantile(ended_at_s, _MOST) - first_s):
+            return Window(max(first_s, warmup_s), float(ended_at_s.max()), is_batch=True)
         return Window(warmup_s, last_s)
     user, left_at_s = request_id % n_users, np.full(n_users, -np.inf)
     np.maximum.at(left_at_s, user, np.where(np.isnan(ended_at_s), np.inf, ended_at_s))

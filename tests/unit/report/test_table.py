@@ -15,8 +15,10 @@ from rich.console import Console
 from edgesim.report.comparison_json import as_json
 from edgesim.report.metrics import MetricsTable
 from edgesim.report.notes import About
+from edgesim.report.numbers import estimate_text
 from edgesim.report.table import ComparisonTable
 from edgesim.statistics.comparison import Comparison, compare
+from edgesim.statistics.intervals import Scale, estimate_mean
 from edgesim.statistics.pairs import PairedMetric, Pairs
 from edgesim.statistics.requests import Outcomes
 from edgesim.statistics.saturation import Growth
@@ -109,8 +111,8 @@ smart-city: tinyllama-1.1b (bfloat16) on 13 devices, 5 replications of 10 min, s
 
 Times at the user, averaged over replications; percentiles linear; [ ]: 95% interval over 5 replications; Δ:
 ratio of the E2E mean to local's, paired by replication, * excludes 0; ! more than 1% cut off; cut off: in
-flight at the end; good, met: TTFT ≤ 2 s, TPOT ≤ 200 ms, of all requests; warm-up of 30 s left out; 2 columns
-left out at this width, --json has all.
+flight at the end; met: TTFT ≤ 2 s, TPOT ≤ 200 ms, of all requests; warm-up of 30 s left out; 2 columns left
+out at this width, --json has all.
 """
 
 
@@ -248,6 +250,44 @@ def test_definitions_name_the_objectives_the_interval_and_the_warm_up() -> None:
         assert said in notes
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
+def test_only_columns_that_are_shown_are_defined(width: int) -> None:
+    text = rendered(comparison(), width)
+    head, notes = text[: text.index("──")].split(), " ".join(text.split())
+    judged = [name for name in ("good", "met") if name in head]
+    assert (f"; {', '.join(judged)}: TTFT ≤ 2 s" in notes) == bool(judged)
+    assert ("TTFT ≤ 2 s" in notes) == bool(judged)
+
+
+def test_a_good_column_that_the_arrivals_set_is_not_defined() -> None:
+    done = Outcomes(completed=100, failed=0, censored=0)
+    notes = " ".join(rendered(compare([summary("a", 0, 1.0, outcomes=done)]), 200).split())
+    assert "; met: TTFT ≤ 2 s" in notes
+    assert "good" not in notes
+
+
+@pytest.mark.parametrize(
+    ("n_requests", "none", "every"),
+    [
+        (40, "0.000 [0.000, 0.088]", "1.000 [0.912, 1.000]"),
+        (1000, "0.0000 [0.0000, 0.0038]", "1.0000 [0.9962, 1.0000]"),
+        (4, "0.00 [0.00, 0.49]", "1.00 [0.51, 1.00]"),
+    ],
+)
+def test_a_share_of_none_or_all_is_written_with_an_end_that_can_be_read(
+    n_requests: int, none: str, every: str
+) -> None:
+    (row,) = compare([summary("a", 0, 1.0)]).rows
+    for share, told in ((0.0, none), (1.0, every)):
+        estimate = estimate_mean([share] * 2, Scale.LOGIT, n_trials=n_requests)
+        assert estimate_text(row, "attainment", estimate=estimate).plain == told
+    percent = estimate_mean([1.0] * 2, Scale.LOGIT, n_trials=1000)
+    assert estimate_text(row, "accuracy", 0.01, estimate=percent).plain == "100.00 [99.62, 100.00]"
+    # Others keep three figures, however narrow the interval.
+    times = estimate_mean([224.0, 224.001], Scale.LOG)
+    assert estimate_text(row, "e2e_mean_s", estimate=times).plain == "224 [224, 224]"
+
+
 def test_it_is_said_where_a_faster_strategy_is_asked_sooner() -> None:
     told = "a faster strategy is asked sooner"
     assert told in " ".join(rendered(comparison(), about=replace(ABOUT, is_closed=True)).split())
@@ -302,8 +342,11 @@ def test_a_known_mean_is_at_most_so_much_of_an_unknown_one() -> None:
 def test_rates_of_requests_that_all_come_at_once_are_those_until_the_last_has_ended() -> None:
     done, window = Outcomes(completed=16, failed=0, censored=0), Window(0.0, 8.0, is_batch=True)
     text = rendered(compare([summary("a", 0, 1.0, outcomes=done, window=window)]), 120)
-    assert "all requests come at once: rates until the last of them has ended" in " ".join(text.split())
+    said = "requests come (nearly) all at once: rates until the last of them has ended"
+    assert said in " ".join(text.split())
     assert "‡" not in text
+    mixed = compare([summary("a", 0, 1.0, outcomes=done, window=window), summary("b", 0, 1.0)])
+    assert "all at once (a): rates until" in " ".join(rendered(mixed, 120).split())
     assert "all" in text[: text.index("──")].split()
 
 

@@ -98,6 +98,20 @@ def test_a_metric_missing_from_a_replication_is_averaged_over_the_others_and_say
     assert rows[0].estimates["tpot_mean_s"] is None
 
 
+def test_a_replication_in_which_a_metric_is_no_number_is_not_paired() -> None:
+    rows = compare(
+        [
+            summary("a", 0, 2.0, active_j_per_token=2.0),
+            summary("a", 1, 2.0),
+            summary("b", 0, 2.0, active_j_per_token=3.0),
+            summary("b", 1, 2.0, active_j_per_token=math.nan),
+        ]
+    ).rows
+    difference = rows[1].differences["active_j_per_token"]
+    assert difference is not None
+    assert (difference.n, difference.mean) == (1, 1.0)
+
+
 def test_replications_that_only_one_strategy_has_are_not_paired() -> None:
     rows = compare([summary("a", 0, 2.0), summary("b", 0, 3.0), summary("b", 1, 50.0)]).rows
     difference = rows[1].differences["ttft_mean_s"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -96,6 +97,16 @@ def test_a_share_that_is_1_in_all_replications_is_not_certain() -> None:
     mirrored = estimate_mean([0.0] * 5, Scale.LOGIT, n_trials=1000)
     assert mirrored is not None
     assert (mirrored.low, mirrored.high) == (0.0, pytest.approx(1 - estimate.low, rel=1e-9))
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.1, 40), (0.5, 12), (0.975, 200)])
+def test_a_share_that_is_the_same_in_all_replications_has_wilsons_interval(share: float, n: int) -> None:
+    """Against scipy's closed form, with the normal quantile: no scatter was estimated."""
+    exact = stats.binomtest(round(share * n), n).proportion_ci(0.95, method="wilson")
+    for n_replications in (2, 5):
+        estimate = estimate_mean([share] * n_replications, Scale.LOGIT, n_trials=n)
+        assert estimate is not None
+        assert estimate.interval == pytest.approx((exact.low, exact.high), rel=1e-9)
 
 
 def test_a_positive_means_interval_stays_positive_where_students_does_not() -> None:
@@ -202,6 +213,33 @@ def test_zero_and_negative_metrics_have_a_difference_and_say_why_no_ratio(
     assert difference is not None
     assert (difference.ratio, difference.no_ratio) == (None, reason)
     assert difference.is_there == difference.excludes_zero
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("paired", [paired_difference, paired_ratio])
+def test_pairs_with_a_number_that_is_none_are_refused(
+    paired: Callable[[list[float], list[float]], object], wrong: float
+) -> None:
+    for values, reference in (([1.0, wrong], [1.0, 1.0]), ([1.0, 1.0], [1.0, wrong])):
+        with pytest.raises(ValueError, match=rf"number 1 is {wrong}; expected finite"):
+            paired(values, reference)
+
+
+def test_what_has_no_ratio_is_refused_with_its_reason() -> None:
+    with pytest.raises(ValueError, match=r"found -2\.0; expected positive"):
+        paired_ratio([1.0, 2.0], [1.0, -2.0])
+    assert paired_ratio([], []) is None
+
+
+@pytest.mark.parametrize(("value", "against"), [(1e-308, 1e308), (1e308, 1e-308), (5e-324, 1.0)])
+def test_a_ratio_beyond_what_a_float_holds_is_finite_and_on_its_side_of_1(
+    value: float, against: float
+) -> None:
+    ratio = paired_ratio([value] * 2, [against] * 2)
+    assert ratio is not None
+    assert 0 < ratio.low <= ratio.ratio <= ratio.high < math.inf
+    assert (ratio.ratio > 1) == (value > against)
+    assert ratio.excludes_one
 
 
 @pytest.mark.parametrize("n_replications", [5, 20])

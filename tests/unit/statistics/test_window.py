@@ -19,6 +19,13 @@ from edgesim.statistics.window import Window, counted, steady_window
 N_USERS, THINK_S, SERVICE_S, N_REQUESTS = 24, 8.0, 0.3, 1200
 
 
+@dataclass(frozen=True)
+class Limits:
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    e2e_s: float | None = None
+
+
 def summary(requests: pd.DataFrame, duration_s: float, **options: object) -> Summary:
     emits = [
         (requests["request_id"].to_numpy(), at_s)
@@ -91,10 +98,54 @@ def test_what_happens_at_its_end_is_in_it_and_what_happens_at_its_start_is_not()
     assert counted(np.array([9.0, 10.0, 30.0]), 10.0, None).tolist() == [False, True, True]
 
 
-def test_requests_that_all_come_at_once_have_no_steady_window_and_no_rate() -> None:
-    requests = requests_table(np.zeros(5), np.arange(1.0, 6.0))
-    result = summary(requests, 5.0)
-    assert (result.requests_per_s, result.output_tokens_per_s) == (None, None)
+@pytest.mark.parametrize("spacing_s", [0.0, 0.05])
+def test_rates_of_requests_that_come_nearly_at_once_are_those_over_the_makespan(spacing_s: float) -> None:
+    # Four from instant 2 on, one a second is served: the last ends at 6, three of them within 3.5 s.
+    arrived, ended = 2.0 + spacing_s * np.arange(4), np.array([3.0, 4.0, 5.0, 6.0])
+    result = summary(requests_table(arrived, ended), 6.0, objectives=Limits(e2e_s=3.5))
+    assert result.window == Window(2.0, 6.0, is_batch=True)
+    assert (result.requests_per_s, result.output_tokens_per_s, result.goodput_per_s) == (1.0, 2.0, 0.75)
+    assert result.growth is None
+    # The last quarter of the makespan alone, in a run with a warm-up.
+    assert summary(requests_table(arrived, ended), 6.0, warmup_s=5.0).window == Window(5.0, 6.0, True)
+
+
+def test_a_batch_is_what_comes_within_a_tenth_of_the_time_in_which_nearly_all_ends() -> None:
+    ids, facts = np.arange(20), {"warmup_s": 0.0, "horizon_s": None, "n_users": None}
+    arrived, ended = np.linspace(0.0, 1.0, 20), np.arange(1.0, 21.0)
+    assert steady_window(ids, arrived, ended, **facts) == Window(0.0, 20.0, is_batch=True)
+    assert steady_window(ids, 2 * arrived, ended, **facts) == Window(0.0, 2.0)
+    # One straggler, or one that never ends, makes no batch of what is answered as it comes.
+    soon = arrived + 0.1
+    soon[7] = 500.0
+    assert steady_window(ids, arrived, soon, **facts) == Window(0.0, 1.0)
+    assert steady_window(ids, arrived, np.full(20, np.nan), **facts) == Window(0.0, 1.0)
+    # A horizon says itself over which stretch load is offered.
+    assert steady_window(ids, arrived, ended, **facts | {"horizon_s": 5.0}) == Window(0.0, 5.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("load", [0.3, 0.9, 3.0, 1e6])
+@pytest.mark.parametrize("n_requests", [1, 2, 20])
+def test_goodput_is_never_above_the_rate_of_completions(load: float, n_requests: int, seed: int) -> None:
+    """Few requests without a horizon: many of them end after the last has arrived."""
+    rng = np.random.default_rng(seed)
+    arrived = np.cumsum(rng.exponential(1 / load, n_requests))
+    ends = fifo_ends_s(arrived, rng.exponential(1.0, n_requests))
+    table = requests_table(arrived, ends)
+    some, every = (
+        summary(table, float(ends.max()), objectives=Limits(e2e_s=limit_s)) for limit_s in (1.0, 1e9)
+    )
+    assert some.goodput_per_s <= some.requests_per_s == every.goodput_per_s
+    if load == 1e6:
+        assert every.requests_per_s == pytest.approx(n_requests / (ends.max() - arrived[0]))
+
+
+def test_a_batch_is_not_marked_as_saturated() -> None:
+    arrived = np.linspace(0.0, 1.0, 200)
+    tables = [requests_table(arrived, np.arange(1.0, 201.0)) for _ in range(3)]
+    (row,) = compare(summary(table, 200.0, replication=n) for n, table in enumerate(tables)).rows
+    assert (row.is_batch, row.is_saturated, row.is_rate_set_by_arrivals) == (True, False, False)
 
 
 @pytest.mark.parametrize(("load", "is_set"), [(0.5, True), (1.5, False)])
@@ -134,13 +185,6 @@ def test_rates_of_a_strategy_that_refuses_and_of_users_who_wait_are_their_own() 
         for number in range(2)
     ]
     assert not compare(waiting).rows[0].is_rate_set_by_arrivals
-
-
-@dataclass(frozen=True)
-class Limits:
-    ttft_s: float | None = None
-    tpot_s: float | None = None
-    e2e_s: float | None = None
 
 
 @pytest.mark.slow
