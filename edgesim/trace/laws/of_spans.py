@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 import numpy as np
 
 from edgesim.trace.laws.law import RELATIVE, RowLaw, There
+from edgesim.trace.laws.parts import part_of
 from edgesim.trace.laws.rows import ABSENT, UNKNOWN, BoolArray, FloatArray, Rows
 from edgesim.trace.schema import LinkKind, Outcome, SpanKind
 from edgesim.units import bits
@@ -17,11 +17,10 @@ __all__ = ["PARTS", "SPAN_LAWS", "parts_s"]
 PARTS = ("straggler_s", "air_s", "wire_s", "handling_s")
 """Columns that say what a member of a group does in a pass besides computing."""
 
-_PART_OF_MODEL = re.compile(r"(shard of )?(embedding\+?)?(\d+(-\d+)?\+?)?(head)?")
-
 _HALF_BYTE = 0.5
 
 _ON_LINKS = (SpanKind.SEND, SpanKind.ALL_REDUCE)
+_MESSAGES = (SpanKind.SEND, SpanKind.ENDPOINT)
 
 
 def parts_s(spans: Rows) -> FloatArray:
@@ -50,7 +49,7 @@ def _wrong_peer(spans: Rows, there: There) -> BoolArray:
 
 def _wrong_via(spans: Rows, there: There) -> BoolArray:
     places, names = spans.names("via")
-    is_part = np.array([*(bool(_PART_OF_MODEL.fullmatch(one or "-")) for one in names), False])[places]
+    is_part = np.array([*(part_of(one, there.n_blocks) is not None for one in names), False])[places]
     is_link = ~spans.is_null("via")
     if there.links:
         is_link = spans.named("via", *there.links)
@@ -95,14 +94,19 @@ def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
     """Where something of a completed request goes on after its end, or had not even begun."""
     completed = np.append(there.requests.named("outcome", Outcome.COMPLETED), [False, False])
     is_of_completed = completed[there.request_of(spans)]
-    is_late = spans.floats(column) > there.of_request(spans, "ended_at_s") * (1.0 + RELATIVE)
-    return is_of_completed & (is_late | spans.is_null(column))
+    ended_at_s = there.of_request(spans, "ended_at_s")
+    is_late = spans.floats(column) > ended_at_s * (1.0 + RELATIVE)
+    # A strategy may send something after the last delivery: it has the last token in hand by then.
+    is_last = spans.ints("token") == there.of_request(spans, "n_output_tokens") - 1.0
+    is_after = spans.named("kind", *_MESSAGES) & is_last & (spans.floats("asked_at_s") >= ended_at_s)
+    return is_of_completed & (is_late | spans.is_null(column)) & ~is_after
 
 
 def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
     # A message goes on hop by hop though its request has failed meanwhile.
-    is_message = spans.named("kind", SpanKind.SEND, SpanKind.ENDPOINT)
-    return ~is_message & (spans.floats("asked_at_s") > there.of_request(spans, "ended_at_s"))
+    return ~spans.named("kind", *_MESSAGES) & (
+        spans.floats("asked_at_s") > there.of_request(spans, "ended_at_s")
+    )
 
 
 def _wrong_n_tokens(spans: Rows, there: There) -> BoolArray:
@@ -299,8 +303,8 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
     *(
         RowLaw(
             f"spans.{column}",
-            "no later than its completed request ended",
-            ("requests.ended_at_s", "requests.outcome"),
+            "no later than its completed request ended, but for messages after the last delivery",
+            ("requests.ended_at_s", "requests.outcome", "spans.asked_at_s", "spans.token", *_KIND),
             breaks=partial(_outlives, column),
         )
         for column in ("started_at_s", "ended_at_s")

@@ -273,8 +273,13 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     ("spans.ended_at_s", "the instant of asked_at_s"): to(
         "spans", "ended_at_s", lambda r: r["asked_at_s"] + 1e-6, kind="emit"
     ),
-    ("spans.started_at_s", "no later than its completed request ended"): to("spans", "started_at_s", 5.9),
-    ("spans.ended_at_s", "no later than its completed request ended"): to("spans", "ended_at_s", 5.9),
+    **{
+        (
+            f"spans.{column}",
+            "no later than its completed request ended, but for messages after the last delivery",
+        ): to("spans", column, 5.9)
+        for column in ("started_at_s", "ended_at_s")
+    },
     ("spans.n_tokens", "at least 1 for a compute, 1 for an emit, else 0"): to(
         "spans", "n_tokens", 0, kind="compute"
     ),
@@ -378,6 +383,22 @@ def test_a_broken_law_is_told(law: tuple[str, str], pair: Path, tmp_path: Path) 
     assert ": found " in told[0]
 
 
+NO_PART = (
+    "spans.via",
+    "the link of its two devices for a send, a part of the model for a compute, else null",
+)
+
+
+@pytest.mark.parametrize(
+    "via",
+    ["5-2", "0-500", "2-2", "9", "embedding+", "+head", "0-1head", "shard of", "shard of 3-1", "9" * 5000],
+)
+def test_a_compute_is_of_a_part_that_the_model_has(via: str, pair: Path, tmp_path: Path) -> None:
+    _, change = to("spans", "via", via, kind="compute")
+    sentences = tampered(pair, tmp_path, OFFLOAD, change)
+    assert any(f" {NO_PART[0]}, " in s and f"expected {NO_PART[1]}" in s for s in sentences)
+
+
 def test_two_tokens_of_one_instant_are_lawful(pair: Path, tmp_path: Path) -> None:
     def change(frames: Frames) -> None:
         spans = frames["spans"]
@@ -433,5 +454,5 @@ def test_a_run_shorter_than_its_horizon_is_told_and_a_cooldown_is_not(sound: Pat
     assert any(
         "between run.json's horizon" in s for s in Trace(edited(sound, tmp_path, horizon_s=7.0)).check()
     )
-    later = edited(sound, tmp_path / "other", horizon_s=4.0, cooldown_s=2.0)
+    later = edited(sound, tmp_path / "other", horizon_s=4.0, cooldown_s=8.0)
     assert Trace(later).check() == []
