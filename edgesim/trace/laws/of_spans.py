@@ -127,10 +127,10 @@ def _carries_bytes(spans: Rows, there: There) -> BoolArray:
     return found
 
 
-def _carries_too_little(spans: Rows, there: There) -> BoolArray:
-    """Where a wire of a constant rate carried less than it can in the time that a message took.
+def _carried_s(spans: Rows, there: There) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Of what wires of a constant rate carried: how long they did, how long they should have, and the slack.
 
-    One that is lost halfway takes less time, so that more bytes than that are no contradiction.
+    Not a number for all else.
     """
     (senders, devices), (links, vias) = spans.names("device"), spans.names("via")
     ways, places = np.unique((links + 1) * (len(devices) + 1) + senders + 1, return_inverse=True)
@@ -143,10 +143,23 @@ def _carries_too_little(spans: Rows, there: There) -> BoolArray:
         for one in facts
     ]
     rate_bps, latency_s = np.array(wires, dtype=np.float64).reshape(-1, 2).T[:, places]
+    rate_bps = np.where(spans.named("kind", SpanKind.SEND), rate_bps, np.nan)
     busy_s = spans.floats("ended_at_s") - latency_s - spans.floats("started_at_s")
     slack_s = RELATIVE * there.duration_s + bits(_HALF_BYTE) / rate_bps  # sizes are rounded to whole bytes
-    too_long = busy_s > bits(1.0) * spans.ints("size_bytes") / rate_bps + slack_s
-    found: BoolArray = spans.named("kind", SpanKind.SEND) & too_long
+    return busy_s, bits(1.0) * spans.ints("size_bytes") / rate_bps, slack_s
+
+
+def _carries_too_little(spans: Rows, there: There) -> BoolArray:
+    busy_s, needed_s, slack_s = _carried_s(spans, there)
+    found: BoolArray = busy_s > needed_s + slack_s
+    return found
+
+
+def _carries_too_much(spans: Rows, there: There) -> BoolArray:
+    if not there.loses_nothing:  # what is lost halfway takes less time
+        return np.zeros(len(spans), dtype=bool)
+    busy_s, needed_s, slack_s = _carried_s(spans, there)
+    found: BoolArray = busy_s < needed_s - slack_s
     return found
 
 
@@ -327,6 +340,12 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
         "no fewer than its wire carries while the message lasts",
         ("spans.started_at_s", "spans.ended_at_s", "spans.via", *_KIND),
         breaks=_carries_too_little,
+    ),
+    RowLaw(
+        "spans.size_bytes",
+        "no more than its wire carries while the message lasts, as run.json says that nothing may fail",
+        ("spans.started_at_s", "spans.ended_at_s", "spans.via", *_KIND),
+        breaks=_carries_too_much,
     ),
     RowLaw("spans.energy_j", "0 while nothing is done", ("spans.started_at_s", *_KIND), breaks=_draws_idly),
     RowLaw(
