@@ -365,6 +365,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
             "bytes_per_weight": world.model.bytes_per_weight,
             "quantisation": world.model.storage.name if isinstance(world.model.storage, Packed) else None,
             "digest": world.model.digest,
+            "n_blocks": world.model.n_blocks,
         },
         "strategies": list(prepared.strategies),
         "options": {label: s.model_dump(mode="json") for label, s in prepared.strategies.items()},
@@ -390,6 +391,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         },
         "n_devices": len(world.devices),
         "may_fail": _may_fail(world),
+        "links_may_fail": [] if world.faults is None else sorted(world.faults.links),
         "topology_file": _file_facts(scenario),
         "workload": world.workload.notes(Streams(scenario.seed, 0)),
         "machine": {

@@ -21,7 +21,7 @@ def attempts(
     retry: Retry | None,
     interrupt: Callable[[Exception], None],
 ) -> Course:
-    """Serve a request until an attempt succeeds, or fails for good.
+    """Serve a request until an attempt succeeds, or fails for good; not again once it has its answer.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def attempts(
             cluster.begin(request)
             yield from serve()
         except WorkLost:
-            if retry is None or request.attempt >= retry.limit:
+            if retry is None or request.attempt >= retry.limit or request.answered_at_s is not None:
                 raise
         else:
             return

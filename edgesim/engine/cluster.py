@@ -694,12 +694,25 @@ class Cluster:
         self._close(request, Outcome.COMPLETED, None)
 
     def end_failed(self, request: LiveRequest, reason: str) -> None:
-        """Close a request that has failed."""
-        self._close(request, Outcome.FAILED, reason)
+        """Close a request that has failed; one that has its answer by then is complete all the same."""
+        if request.answered_at_s is None:
+            self._close(request, Outcome.FAILED, reason)
+        else:
+            self._close(request, Outcome.COMPLETED, None)
+
+    @staticmethod
+    def cut_off(request: LiveRequest, stuck: str | None) -> None:
+        """Say how a request stands that the end of the run has met in flight, and why it would never end."""
+        if stuck is not None:
+            request.reason = stuck
+        elif request.answered_at_s is not None:
+            request.outcome, request.ended_at_s = Outcome.COMPLETED, request.answered_at_s
 
     def _close(self, request: LiveRequest, outcome: Outcome, reason: str | None) -> None:
         request.outcome, request.reason = outcome, reason
-        request.ended_at_s = self._clock._now
+        # What a strategy does after the last delivery is none of the time that its user waits.
+        is_failed = outcome is Outcome.FAILED
+        request.ended_at_s = self._clock._now if is_failed else request.answered_at_s
         request.interrupt = None
         self._in_service.pop(request.id, None)
         self._sharing.leave(request)

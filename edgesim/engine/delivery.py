@@ -36,6 +36,8 @@ class Delivery:
         if request.first_token_at_s is None:
             request.first_token_at_s = now_s
         request.n_emitted_tokens += 1
+        if request.n_emitted_tokens == request.n_output_tokens:
+            request.answered_at_s = now_s
         if self._recording.add is not None:
             code = self._codes[request.source]
             self._recording.add(pack_span(request.id, token.index, code, 1, 0, now_s, now_s, now_s, 1.0))

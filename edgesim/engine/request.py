@@ -65,6 +65,7 @@ class LiveRequest:
     __slots__ = (
         "_token_activation_bytes",
         "all_home",
+        "answered_at_s",
         "arrived_at_s",
         "attempt",
         "awaited",
@@ -118,6 +119,7 @@ class LiveRequest:
         self.token = 0  # index of the token in hand
         self.n_emitted_tokens = 0
         self.first_token_at_s: float | None = None
+        self.answered_at_s: float | None = None  # when the last of its tokens was delivered
         self.ended_at_s: float | None = None
         self.outcome = "censored"  # until it ends
         self.reason: str | None = None

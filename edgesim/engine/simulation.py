@@ -269,9 +269,9 @@ class _Requests:
         """Tell of the requests that ended last, and of those still in flight."""
         self.cluster.ledger.close(self.in_flight.values())
         self._refuse_deadlock()
-        if self.clock.is_left_with(*([] if self.watcher is None else [self.watcher])):
-            for request in self.in_flight.values():
-                request.reason = STUCK
+        is_stuck = self.clock.is_left_with(*([] if self.watcher is None else [self.watcher]))
+        for request in self.in_flight.values():
+            self.cluster.cut_off(request, STUCK if is_stuck else None)
         self.cluster.close(ended_at_s)
         if self.spans is not None:
             self.spans.end_at(ended_at_s)

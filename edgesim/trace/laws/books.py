@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgesim.model.architecture import Slice
 from edgesim.trace.laws.law import RELATIVE, Law, There, is_close
 from edgesim.trace.laws.of_spans import parts_s
+from edgesim.trace.laws.parts import part_of
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
 from edgesim.trace.laws.unions import Unions
 from edgesim.trace.schema import LinkKind, Outcome, SpanKind
@@ -171,10 +171,8 @@ class Books:
         places, names = spans.names("via")
         computes = spans.named("kind", SpanKind.COMPUTE) & (request >= 0)
         occurs = set(np.unique(places[computes]).tolist())
-        last = [
-            float(Slice.parse(name.removeprefix("shard of ")).last) if place in occurs else 0.0
-            for place, name in enumerate(names)
-        ]
+        parts = [part_of(name, None) if place in occurs else None for place, name in enumerate(names)]
+        last = [0.0 if part is None else float(part.last) for part in parts]
         np.maximum.at(self._depth, request[computes], np.array([*last, 0.0])[places[computes]])
 
     def _add_emits(self, spans: Rows, request: IntArray) -> Iterator[str]:

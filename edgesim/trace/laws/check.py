@@ -15,6 +15,7 @@ from edgesim.trace.laws.of_devices import DEVICE_LAWS
 from edgesim.trace.laws.of_requests import REQUEST_LAWS
 from edgesim.trace.laws.of_spans import SPAN_LAWS
 from edgesim.trace.laws.own import OWN, of_columns, of_types
+from edgesim.trace.laws.passes import PASS_LAWS, Passes
 from edgesim.trace.laws.rows import Rows
 from edgesim.trace.laws.stations import ALONE, Stations
 
@@ -29,6 +30,7 @@ LAWS: tuple[Law, ...] = (
     *DEVICE_LAWS,
     *SPAN_LAWS,
     *BOOK_LAWS,
+    *PASS_LAWS,
     ALONE,
     *ALIKE_LAWS,
 )
@@ -42,7 +44,8 @@ def violations(trace: Trace) -> list[str]:
     one of the names that there are); causality (arrived <= asked <= started <= ended, nothing after a
     request's end but what was under way); outcomes (completed requests have all their tokens, censored ones
     no end); exclusivity (one compute pass at a time per device, one message at a time per wire and
-    direction); conservation of tokens (as many deliveries as the request tells, in order), of energy and of
+    direction); conservation of tokens (as many deliveries as the request tells, in order, each after the
+    whole model was computed for it), of energy and of
     busy time (spans against requests and devices); and one world for all (the same requests under every
     strategy, the same devices everywhere, every replication that run.json speaks of).
 
@@ -107,7 +110,7 @@ def _of_spans(trace: Trace, strategy: str, replication: int, there: There) -> It
             yield Rows("spans", table, n_rows)
             n_rows += table.num_rows
 
-    books, stations = Books(there), Stations(there)
+    books, stations, passes = Books(there), Stations(there), Passes(there)
     for spans in parts():
         wrong = list(of_types("spans", spans.table))
         yield from wrong
@@ -117,7 +120,9 @@ def _of_spans(trace: Trace, strategy: str, replication: int, there: There) -> It
         yield from _all(SPAN_LAWS, spans, there)
         yield from books.add(spans)
         yield from stations.add(spans)
+        yield from passes.add(spans)
     yield from books.close()
+    yield from passes.close()
     yield from stations.close(parts)
 
 

@@ -92,6 +92,10 @@ class There:
         What run.json says of each link; empty if it says nothing.
     may_fail
         Devices that may be down at some time; None if run.json does not say.
+    loses_nothing
+        Whether run.json says that neither a device nor a link may ever be down.
+    n_blocks
+        Blocks of the model; None if run.json does not say.
     keeps_spans
         Whether spans of this run are there.
     """
@@ -106,6 +110,8 @@ class There:
         self.duration_s = float(devices.floats("duration_s")[0]) if len(devices) else 0.0
         self.links: Mapping[str, Mapping[str, Any]] = run.get("links", {})
         self.may_fail: list[str] | None = run.get("may_fail")
+        self.loses_nothing = self.may_fail == [] and run.get("links_may_fail") == []
+        self.n_blocks: int | None = (run.get("model") or {}).get("n_blocks")
 
     def way(self, via: str, sender: str) -> Mapping[str, Any]:
         """What run.json says of a link in the direction in which a device sends; empty if it says nothing."""

@@ -44,6 +44,20 @@ def _is_complete(rows: Rows, there: There) -> BoolArray:
     return found
 
 
+def _fails_with_all(rows: Rows, there: There) -> BoolArray:
+    del there
+    has_all = rows.ints("n_emitted_tokens") == rows.ints("n_output_tokens")
+    found: BoolArray = rows.named("outcome", Outcome.FAILED) & has_all
+    return found
+
+
+def _is_judged_unmeasured(column: str, rows: Rows, there: There) -> BoolArray:
+    quality = there.run.get("quality", {})  # null where answers are not measured
+    if column == "mean_exit_block" and quality and "exits" in quality:
+        quality = quality["exits"]
+    return ~rows.is_null(column) & (quality is None)
+
+
 def _has_reason(rows: Rows, there: There) -> BoolArray:
     del there
     is_null = rows.is_null("reason")
@@ -128,6 +142,12 @@ REQUEST_LAWS: tuple[RowLaw, ...] = (
         breaks=_is_complete,
     ),
     RowLaw(
+        "requests.outcome",
+        "failed only where a token was not delivered",
+        (_EMITTED, "requests.n_output_tokens"),
+        breaks=_fails_with_all,
+    ),
+    RowLaw(
         "requests.reason",
         "a reason if it failed, and none if it completed",
         ("requests.outcome",),
@@ -152,5 +172,13 @@ REQUEST_LAWS: tuple[RowLaw, ...] = (
             breaks=partial(_judged_without_tokens, column),
         )
         for column in _ANSWERS
+    ),
+    *(
+        RowLaw(
+            f"requests.{column}",
+            "null, as run.json says that this was not measured",
+            breaks=partial(_is_judged_unmeasured, column),
+        )
+        for column in (*_ANSWERS, "mean_exit_block")
     ),
 )

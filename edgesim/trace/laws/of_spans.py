@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 import numpy as np
 
 from edgesim.trace.laws.law import RELATIVE, RowLaw, There
+from edgesim.trace.laws.parts import part_of
 from edgesim.trace.laws.rows import ABSENT, UNKNOWN, BoolArray, FloatArray, Rows
 from edgesim.trace.schema import LinkKind, Outcome, SpanKind
 from edgesim.units import bits
@@ -17,11 +17,10 @@ __all__ = ["PARTS", "SPAN_LAWS", "parts_s"]
 PARTS = ("straggler_s", "air_s", "wire_s", "handling_s")
 """Columns that say what a member of a group does in a pass besides computing."""
 
-_PART_OF_MODEL = re.compile(r"(shard of )?(embedding\+?)?(\d+(-\d+)?\+?)?(head)?")
-
 _HALF_BYTE = 0.5
 
 _ON_LINKS = (SpanKind.SEND, SpanKind.ALL_REDUCE)
+_MESSAGES = (SpanKind.SEND, SpanKind.ENDPOINT)
 
 
 def parts_s(spans: Rows) -> FloatArray:
@@ -50,7 +49,7 @@ def _wrong_peer(spans: Rows, there: There) -> BoolArray:
 
 def _wrong_via(spans: Rows, there: There) -> BoolArray:
     places, names = spans.names("via")
-    is_part = np.array([*(bool(_PART_OF_MODEL.fullmatch(one or "-")) for one in names), False])[places]
+    is_part = np.array([*(part_of(one, there.n_blocks) is not None for one in names), False])[places]
     is_link = ~spans.is_null("via")
     if there.links:
         is_link = spans.named("via", *there.links)
@@ -95,14 +94,19 @@ def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
     """Where something of a completed request goes on after its end, or had not even begun."""
     completed = np.append(there.requests.named("outcome", Outcome.COMPLETED), [False, False])
     is_of_completed = completed[there.request_of(spans)]
-    is_late = spans.floats(column) > there.of_request(spans, "ended_at_s") * (1.0 + RELATIVE)
-    return is_of_completed & (is_late | spans.is_null(column))
+    ended_at_s = there.of_request(spans, "ended_at_s")
+    is_late = spans.floats(column) > ended_at_s * (1.0 + RELATIVE)
+    # A strategy may send something after the last delivery: it has the last token in hand by then.
+    is_last = spans.ints("token") == there.of_request(spans, "n_output_tokens") - 1.0
+    is_after = spans.named("kind", *_MESSAGES) & is_last & (spans.floats("asked_at_s") >= ended_at_s)
+    return is_of_completed & (is_late | spans.is_null(column)) & ~is_after
 
 
 def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
     # A message goes on hop by hop though its request has failed meanwhile.
-    is_message = spans.named("kind", SpanKind.SEND, SpanKind.ENDPOINT)
-    return ~is_message & (spans.floats("asked_at_s") > there.of_request(spans, "ended_at_s"))
+    return ~spans.named("kind", *_MESSAGES) & (
+        spans.floats("asked_at_s") > there.of_request(spans, "ended_at_s")
+    )
 
 
 def _wrong_n_tokens(spans: Rows, there: There) -> BoolArray:
@@ -123,10 +127,10 @@ def _carries_bytes(spans: Rows, there: There) -> BoolArray:
     return found
 
 
-def _carries_too_little(spans: Rows, there: There) -> BoolArray:
-    """Where a wire of a constant rate carried less than it can in the time that a message took.
+def _carried_s(spans: Rows, there: There) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Of what wires of a constant rate carried: how long they did, how long they should have, and the slack.
 
-    One that is lost halfway takes less time, so that more bytes than that are no contradiction.
+    Not a number for all else.
     """
     (senders, devices), (links, vias) = spans.names("device"), spans.names("via")
     ways, places = np.unique((links + 1) * (len(devices) + 1) + senders + 1, return_inverse=True)
@@ -139,10 +143,23 @@ def _carries_too_little(spans: Rows, there: There) -> BoolArray:
         for one in facts
     ]
     rate_bps, latency_s = np.array(wires, dtype=np.float64).reshape(-1, 2).T[:, places]
+    rate_bps = np.where(spans.named("kind", SpanKind.SEND), rate_bps, np.nan)
     busy_s = spans.floats("ended_at_s") - latency_s - spans.floats("started_at_s")
     slack_s = RELATIVE * there.duration_s + bits(_HALF_BYTE) / rate_bps  # sizes are rounded to whole bytes
-    too_long = busy_s > bits(1.0) * spans.ints("size_bytes") / rate_bps + slack_s
-    found: BoolArray = spans.named("kind", SpanKind.SEND) & too_long
+    return busy_s, bits(1.0) * spans.ints("size_bytes") / rate_bps, slack_s
+
+
+def _carries_too_little(spans: Rows, there: There) -> BoolArray:
+    busy_s, needed_s, slack_s = _carried_s(spans, there)
+    found: BoolArray = busy_s > needed_s + slack_s
+    return found
+
+
+def _carries_too_much(spans: Rows, there: There) -> BoolArray:
+    if not there.loses_nothing:  # what is lost halfway takes less time
+        return np.zeros(len(spans), dtype=bool)
+    busy_s, needed_s, slack_s = _carried_s(spans, there)
+    found: BoolArray = busy_s < needed_s - slack_s
     return found
 
 
@@ -299,8 +316,8 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
     *(
         RowLaw(
             f"spans.{column}",
-            "no later than its completed request ended",
-            ("requests.ended_at_s", "requests.outcome"),
+            "no later than its completed request ended, but for messages after the last delivery",
+            ("requests.ended_at_s", "requests.outcome", "spans.asked_at_s", "spans.token", *_KIND),
             breaks=partial(_outlives, column),
         )
         for column in ("started_at_s", "ended_at_s")
@@ -323,6 +340,12 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
         "no fewer than its wire carries while the message lasts",
         ("spans.started_at_s", "spans.ended_at_s", "spans.via", *_KIND),
         breaks=_carries_too_little,
+    ),
+    RowLaw(
+        "spans.size_bytes",
+        "no more than its wire carries while the message lasts, as run.json says that nothing may fail",
+        ("spans.started_at_s", "spans.ended_at_s", "spans.via", *_KIND),
+        breaks=_carries_too_much,
     ),
     RowLaw("spans.energy_j", "0 while nothing is done", ("spans.started_at_s", *_KIND), breaks=_draws_idly),
     RowLaw(

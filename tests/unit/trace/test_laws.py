@@ -24,7 +24,7 @@ from edgesim.trace.schema import TABLES, Column, arrow_schema
 Frames = dict[str, pd.DataFrame]
 Change = Callable[[Frames], None]
 
-GROUP, OFFLOAD = "tensor_parallel", "offload"
+GROUP, OFFLOAD, PIPELINE = "tensor_parallel", "offload", "pipeline"
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,13 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small run with a bit of everything: radio, wires, groups, costly ends, failures, a horizon."""
     scenario = load(str(Path(__file__).with_name("lawful.yaml")))
     return run(prepare(scenario), tmp_path_factory.mktemp("sound") / "trace").path
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A smaller run, on wires on which nothing is lost."""
+    scenario = load(str(Path(__file__).with_name("plain.yaml")))
+    return run(prepare(scenario), tmp_path_factory.mktemp("plain") / "trace").path
 
 
 @pytest.fixture(scope="module")
@@ -273,8 +280,13 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     ("spans.ended_at_s", "the instant of asked_at_s"): to(
         "spans", "ended_at_s", lambda r: r["asked_at_s"] + 1e-6, kind="emit"
     ),
-    ("spans.started_at_s", "no later than its completed request ended"): to("spans", "started_at_s", 5.9),
-    ("spans.ended_at_s", "no later than its completed request ended"): to("spans", "ended_at_s", 5.9),
+    **{
+        (
+            f"spans.{column}",
+            "no later than its completed request ended, but for messages after the last delivery",
+        ): to("spans", column, 5.9)
+        for column in ("started_at_s", "ended_at_s")
+    },
     ("spans.n_tokens", "at least 1 for a compute, 1 for an emit, else 0"): to(
         "spans", "n_tokens", 0, kind="compute"
     ),
@@ -361,12 +373,119 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
 }
 
 
+def early(label: str = PIPELINE) -> tuple[str, Change]:
+    """A token delivered right after the one before it."""
+
+    def change(frames: Frames) -> None:
+        spans = frames["spans"]
+        emits = spans[spans["kind"] == "emit"]
+        own = emits[emits["request_id"] == emits["request_id"].iloc[0]]
+        at_s = own["ended_at_s"].iloc[0] + 1e-6
+        spans.loc[own.index[1], ["asked_at_s", "started_at_s", "ended_at_s"]] = at_s
+
+    return label, change
+
+
+def all_of(table: str, column: str, value: Any, **facts: Any) -> tuple[str, Change]:
+    """Put a value into all rows of which facts hold."""
+
+    def change(frames: Frames) -> None:
+        frame = frames[table]
+        rows = pd.Series(True, index=frame.index)
+        for name, fact in facts.items():
+            rows &= frame[name] == fact
+        frame.loc[rows, column] = value
+
+    return PIPELINE, change
+
+
+UNMEASURED = "null, as run.json says that this was not measured"
+ON_WIRES: dict[tuple[str, str], list[tuple[str, Change]]] = {
+    (
+        "spans.size_bytes",
+        "no more than its wire carries while the message lasts, as run.json says that nothing may fail",
+    ): [
+        to("spans", "size_bytes", lambda r: 10 * r["size_bytes"] + 100, PIPELINE, kind="send"),
+        to("spans", "size_bytes", 10**12, PIPELINE, kind="send"),
+        to("spans", "ended_at_s", lambda r: r["started_at_s"], PIPELINE, kind="send"),
+        to("spans", "ended_at_s", lambda r: r["ended_at_s"] - 1e-3, PIPELINE, kind="send"),
+        to("spans", "started_at_s", lambda r: r["started_at_s"] + 1e-3, PIPELINE, kind="send"),
+    ],
+    ("spans.size_bytes", "for what its ends handle of a message, within the sizes that were sent"): [
+        to("spans", "size_bytes", 10**12, PIPELINE, kind="endpoint"),
+        to("spans", "size_bytes", 1, PIPELINE, kind="endpoint"),
+    ],
+    (
+        "spans.ended_at_s",
+        "for a delivery, no earlier than the head computed its token or one after it",
+    ): [early(), all_of("spans", "token", 0, kind="compute"), all_of("spans", "via", "0-3", kind="compute")],
+    (
+        "requests.n_prompt_tokens",
+        "a prompt all of which went through the whole model, as its request completed",
+    ): [
+        to("requests", "n_prompt_tokens", lambda r: 10 * r["n_prompt_tokens"], PIPELINE, **COMPLETED),
+        to("spans", "n_tokens", 1, PIPELINE, kind="compute", token=0),
+        to("spans", "kind", "wait", PIPELINE, kind="compute", token=0),
+        to("spans", "request_id", lambda r: r["request_id"] + 1, PIPELINE, kind="compute", token=0),
+        all_of("spans", "via", "head", kind="compute"),
+    ],
+    (
+        "requests.n_output_tokens",
+        "tokens all of which but the last went through the whole model, as their request completed",
+    ): [
+        to("spans", "kind", "wait", PIPELINE, kind="compute", token=1),
+        to("spans", "via", "head", PIPELINE, kind="compute", token=1),
+    ],
+    ("devices.peak_memory_bytes", "more than 0 where it has computed"): [
+        to("devices", "peak_memory_bytes", 0, PIPELINE)
+    ],
+    ("requests.outcome", "failed only where a token was not delivered"): [
+        to("requests", "outcome", "failed", PIPELINE, **COMPLETED)
+    ],
+    **{
+        (f"requests.{column}", UNMEASURED): [to("requests", column, value, PIPELINE, **COMPLETED)]
+        for column, value in (
+            ("correct", 0.5),
+            ("nll", 1.0),
+            ("beyond_measured", False),
+            ("mean_exit_block", 1.5),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("law", ON_WIRES, ids=lambda law: f"{law[0]}: {law[1]}")
+def test_a_law_of_what_cannot_be_lost_is_told(law: tuple[str, str], plain: Path, tmp_path: Path) -> None:
+    for number, (label, change) in enumerate(ON_WIRES[law]):
+        sentences = tampered(plain, tmp_path / str(number), label, change)
+        told = [s for s in sentences if f" {law[0]}, " in s and f"expected {law[1]}" in s]
+        assert told, f"change {number}: {sentences}"
+        assert ": found " in told[0]
+
+
+def test_the_plain_run_is_lawful(plain: Path, tmp_path: Path) -> None:
+    assert tampered(plain, tmp_path, PIPELINE, lambda frames: None) == []
+
+
+def test_what_may_be_lost_may_take_less_time(plain: Path, tmp_path: Path) -> None:
+    folder = edited(plain, tmp_path, links_may_fail=["board--box"])
+    frames = read(folder, PIPELINE)
+    to("spans", "size_bytes", lambda r: r["size_bytes"] + 1000, PIPELINE, kind="send")[1](frames)
+    write(folder, PIPELINE, frames)
+    assert Trace(folder).check() == []
+
+
+def test_a_warm_up_beyond_the_horizon_is_told(plain: Path, tmp_path: Path) -> None:
+    told = "run.json, warmup_s: found 1000000000.0, expected no more than horizon_s (3.0)"
+    assert told in Trace(edited(plain, tmp_path, warmup_s=1e9)).check()
+
+
 def test_every_column_has_a_law_beside_what_the_schema_says_and_every_law_is_broken_below() -> None:
     beside = [law for law in LAWS if law not in OWN.values()]
     every = {f"{table}.{column.name}" for table, columns in TABLES.items() for column in columns}
     assert {column for law in beside for column in law.columns} == every
     assert {law.column for law in OWN.values()} == every
-    assert {(law.column, law.says) for law in beside} == set(TAMPERINGS)
+    assert {(law.column, law.says) for law in beside} == {*TAMPERINGS, *ON_WIRES}
 
 
 @pytest.mark.parametrize("law", TAMPERINGS, ids=lambda law: f"{law[0]}: {law[1]}")
@@ -376,6 +495,22 @@ def test_a_broken_law_is_told(law: tuple[str, str], pair: Path, tmp_path: Path) 
     told = [s for s in sentences if f" {law[0]}, " in s and f"expected {law[1]}" in s]
     assert told, "\n".join(sentences)
     assert ": found " in told[0]
+
+
+NO_PART = (
+    "spans.via",
+    "the link of its two devices for a send, a part of the model for a compute, else null",
+)
+
+
+@pytest.mark.parametrize(
+    "via",
+    ["5-2", "0-500", "2-2", "9", "embedding+", "+head", "0-1head", "shard of", "shard of 3-1", "9" * 5000],
+)
+def test_a_compute_is_of_a_part_that_the_model_has(via: str, pair: Path, tmp_path: Path) -> None:
+    _, change = to("spans", "via", via, kind="compute")
+    sentences = tampered(pair, tmp_path, OFFLOAD, change)
+    assert any(f" {NO_PART[0]}, " in s and f"expected {NO_PART[1]}" in s for s in sentences)
 
 
 def test_two_tokens_of_one_instant_are_lawful(pair: Path, tmp_path: Path) -> None:
@@ -433,5 +568,5 @@ def test_a_run_shorter_than_its_horizon_is_told_and_a_cooldown_is_not(sound: Pat
     assert any(
         "between run.json's horizon" in s for s in Trace(edited(sound, tmp_path, horizon_s=7.0)).check()
     )
-    later = edited(sound, tmp_path / "other", horizon_s=4.0, cooldown_s=2.0)
+    later = edited(sound, tmp_path / "other", horizon_s=4.0, cooldown_s=8.0)
     assert Trace(later).check() == []
