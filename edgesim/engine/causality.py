@@ -87,6 +87,25 @@ class Causality:
         has_prompt
             Whether the prompt is there whatever the whereabouts say: at the request's source.
         """
+        self.check_share(device, part)
+        self._check_needs(there, device, part, token, has_prompt=has_prompt)
+
+    def check_share(self, device: str, part: Slice) -> None:
+        """Raise Breach where a device alone goes on past a block of which it holds a shard only."""
+        if device in self._partial and part.n_blocks > (0 if part.head else 1):
+            shard = self._shards[device]
+            what = "the head" if part.n_blocks == 1 else f"block {part.first + 1}"
+            raise Breach(
+                device,
+                f"it holds {shard.n_heads} of {self._model.n_heads} heads and {shard.n_columns} of "
+                f"{self._model.mlp_size} columns, and {what} needs the sum of all parts of block "
+                f"{part.last - 1 if part.n_blocks == 1 else part.first}: compute one block at a time, "
+                "without the head, and all_reduce over the whole group after each",
+            )
+
+    def _check_needs(
+        self, there: Whereabouts, device: str, part: Slice, token: Token, *, has_prompt: bool
+    ) -> None:
         place = there.at(device)
         if part.embedding:
             self._check_ids(there, device, token, has_prompt=has_prompt or place.has_prompt)
@@ -118,7 +137,7 @@ class Causality:
                 f"{what} the token's hidden state after {after} there: compute it there, or send it there "
                 "first (token.activation_bytes)",
             )
-        if place.is_part:
+        if place.parts >> needed & 1:
             raise Breach(
                 device,
                 "it has computed a shard's part, and what comes next needs the sum of all parts: all_reduce "
@@ -146,7 +165,7 @@ class Causality:
     ) -> None:
         """Raise Breach unless a group can begin a pass together; ``has_prompt`` as above, of its root."""
         self._check_shares(members)
-        self.check_pass(there, members[0], part, token, has_prompt=has_prompt)
+        self._check_needs(there, members[0], part, token, has_prompt=has_prompt)
         for device in members[1:]:
             self._check_cache(there, device, blocks_of(part))
 
@@ -158,6 +177,12 @@ class Causality:
                 raise Breach(
                     device,
                     f"a sum needs every member's part, and {device!r} has computed none: let it do so first",
+                )
+            if depth > 1 and device in self._partial and not there.at(device).now >> (depth - 2) & 1:
+                raise Breach(
+                    device,
+                    f"a sum needs every member's part, and {device!r} has another's only: let it compute "
+                    "its own",
                 )
         self._check_shares(members)
 
@@ -228,7 +253,7 @@ class Causality:
             has_prompt="prompt" in named and has_prompt,
             ids=place.ids if "ids" in named else Ids.NONE,
             levels=place.levels if "state" in named else 0,
-            is_part=place.is_part and "state" in named,
+            parts=place.parts if "state" in named else 0,
             whole=place.whole if "cache" in named else 0,
             now=place.now if "cache" in named else 0,
             cache=cache if "cache" in named else 0,

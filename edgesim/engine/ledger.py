@@ -347,6 +347,11 @@ class Ledger:
         self, request: LiveRequest, members: tuple[str, ...], part: Slice, token: Token, call: Call
     ) -> Move:
         """A pass of a token before the one in hand, as of a slower replica: believed to have its data."""
+        if call.verb == "compute":
+            try:
+                self._causality.check_share(members[0], part)
+            except Breach as breach:
+                self._refuse(request, call, breach)
         here = self._settled(request)
         there = request.there if here is None else here.there
         has_prompt = members[0] == request.source or there.at(members[0]).has_prompt

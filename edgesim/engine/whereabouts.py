@@ -45,8 +45,8 @@ class Place(NamedTuple):
     has_prompt: bool = False
     ids: Ids = Ids.NONE
     levels: int = 0
-    is_part: bool = False
-    """Whether its hidden state is a shard's, that must be summed with the others'."""
+    parts: int = 0
+    """Levels of which its hidden state is a shard's part, that must be summed with the others'."""
     whole: int = 0
     """Blocks of whose cache it has all positions before the pass in hand."""
     now: int = 0
@@ -61,7 +61,7 @@ class Contents(NamedTuple):
     has_prompt: bool = False
     ids: Ids = Ids.NONE
     levels: int = 0
-    is_part: bool = False
+    parts: int = 0
     whole: int = 0
     now: int = 0
     cache: int = 0
@@ -111,10 +111,13 @@ class Whereabouts(NamedTuple):
     def passed(self, device: str, part: Slice, level: int, n_blocks: int, *, is_part: bool) -> Whereabouts:
         """The same after a part of the model has been computed, to so many blocks' depth."""
         place, blocks = self.at(device), blocks_of(part)
-        answers = part.head and level in (n_blocks, self.left)
+        answers = part.head and level > 0 and level in (n_blocks, self.left)
+        parts = place.parts
+        if blocks or part.embedding:  # a bare head makes no hidden state
+            parts = parts | 1 << level if is_part and blocks else parts & ~(1 << level)
         place = place._replace(
             levels=place.levels | 1 << level,
-            is_part=is_part and bool(blocks),
+            parts=parts,
             now=place.now | blocks,
             ids=Ids.NOW if answers else place.ids,
             exit=level if part.head and not answers else place.exit,
@@ -132,24 +135,26 @@ class Whereabouts(NamedTuple):
         place = self.at(device)
         levels = place.levels | contents.levels
         # Parts that come together are taken for their sum: a strategy may sum by messages of its own.
-        is_part = contents.is_part and not place.levels if contents.levels else place.is_part
+        parts = (place.parts & ~contents.levels) | (contents.parts & ~place.levels)
         return self.put(
             device,
             place._replace(
                 has_prompt=place.has_prompt or contents.has_prompt,
                 ids=max(place.ids, contents.ids),
                 levels=levels,
-                is_part=is_part,
+                parts=parts,
                 whole=place.whole | contents.whole,
                 now=place.now | contents.now,
             ),
         )
 
     def summed(self, members: Iterable[str]) -> Whereabouts:
-        """The same after members have summed their hidden states."""
+        """The same after members have summed their deepest hidden states."""
         there = self
         for device in members:
-            there = there.put(device, there.at(device)._replace(is_part=False))
+            place = there.at(device)
+            summed = 1 << max(0, place.levels.bit_length() - 1)
+            there = there.put(device, place._replace(parts=place.parts & ~summed))
         return there
 
     def leaving(self, level: int) -> Whereabouts:

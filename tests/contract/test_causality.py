@@ -329,3 +329,62 @@ def test_what_a_message_is_said_to_carry_must_be_there_and_be_known() -> None:
         run(on("two devices"), Boastful())
     with pytest.raises(ContractError, match="carries='thoughts' is not known; there are 'prompt', 'ids'"):
         run(on("two devices"), Boastful(what="thoughts"))
+
+
+class Alone(TensorParallel):
+    """Goes on past what a shard of a block can give."""
+
+    broken: str = ""
+
+    def serve(self, request, cluster, placement):
+        members = placement.devices
+        root, *others = members
+        yield from cluster.send(request, request.source, root, request.prompt_bytes)
+        for token in request.tokens():
+            size = token.activation_bytes
+            if self.broken == "whole":
+                yield from cluster.compute(request, root, Slice(0, 6, embedding=True, head=True), token)
+                yield from cluster.emit(request, root, token)
+                continue
+            yield from cluster.compute(request, root, Slice(0, 0, embedding=True), token)
+            if self.broken == "no block":
+                yield from cluster.compute(request, root, Slice(0, 0, head=True), token)
+                yield from cluster.emit(request, root, token)
+                continue
+            yield from cluster.together(*(cluster.send(request, root, other, size) for other in others))
+            step = 6 if self.broken == "one sum" else 1
+            for first in range(0, 6, step):
+                part = Slice(first, first + step, head=self.broken == "head" and first == 5)
+                if self.broken == "another's part":
+                    yield from cluster.compute(request, root, part, token)
+                    yield from cluster.together(
+                        *(cluster.send(request, root, other, size) for other in others)
+                    )
+                else:
+                    yield from cluster.together(
+                        *(cluster.compute(request, device, part, token) for device in members)
+                    )
+                if self.broken == "embedded anew":
+                    yield from cluster.compute(request, root, Slice(0, 0, embedding=True), token)
+                else:
+                    yield from cluster.all_reduce(request, members, size)
+            yield from cluster.compute(request, root, Slice(6, 6, head=True), token)
+            yield from cluster.emit(request, root, token)
+
+
+@pytest.mark.parametrize(
+    ("broken", "law"),
+    [
+        ("whole", "block 1 needs the sum of all parts of block 0"),
+        ("one sum", "block 1 needs the sum of all parts of block 0"),
+        ("head", "the head needs the sum of all parts of block 5"),
+        ("embedded anew", "what comes next needs the sum of all parts"),
+        ("another's part", "'server-1' has another's only"),
+        ("no block", "the id of token 0 must be there"),
+    ],
+)
+def test_a_shards_part_is_not_the_models(broken: str, law: str) -> None:
+    for free in (False, True):
+        assert set(run(on("free links", free=free), Alone(over=("server",)))) == {"completed"}
+        with pytest.raises(ContractError, match=law):
+            run(on("free links", free=free), Alone(over=("server",), broken=broken))
