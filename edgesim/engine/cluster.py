@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from sys import exception
 from typing import NoReturn, get_args
 
 from edgesim.engine.answers import ALL, Answering, meet
@@ -39,7 +40,7 @@ from edgesim.engine.sharing import Sharing
 from edgesim.engine.stages import check_stages
 from edgesim.engine.sums import Summing
 from edgesim.engine.transport import Transport
-from edgesim.engine.verb import DONE, RequestFailed, Verb, all_of
+from edgesim.engine.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.world import World
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
@@ -474,6 +475,8 @@ class Cluster:
 
     def fail(self, request: LiveRequest, reason: str) -> NoReturn:
         """End a request without its answer; the reason goes into the trace."""
+        if not isinstance(exception(), WorkLost):  # else verbs may have been lost with what it was to do
+            self.ledger.give_up(request)
         raise RequestFailed(reason)
 
     # --- how they do it --------------------------------------------------------------------------

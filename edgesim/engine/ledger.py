@@ -9,7 +9,7 @@ are kept one by one until all have ended.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from edgesim.engine.attendance import INSTANT, Attendance, Begun, Call, is_dropped, unattended
@@ -306,6 +306,41 @@ class Ledger:
                 if not begun.is_attended:
                     self._refuse_unattended(begun.call)
         self.attendance.check()
+
+    def give_up(self, request: LiveRequest) -> None:
+        """Raise ContractError if a verb of a request that gives up never would have been waited for.
+
+        Verbs that another process, or a name, still holds are spared: they run on without the request.
+        """
+        if not request.told.is_attended:
+            self._note_told(request)
+        if request.under_way is None:
+            if is_dropped(request):
+                self._refuse_unattended(Call(request.move.name, request.move.arguments, request.id))
+        else:
+            for begun in request.under_way:
+                if begun.is_dropped():
+                    self._refuse_unattended(begun.call)
+        self.attendance.check()
+
+    def misstep(self, request: LiveRequest | None, step: object) -> ContractError | None:
+        """The error of a process that yields a verb instead of what it goes through; None for no verb."""
+        if not isinstance(step, Iterator | Told):
+            return None
+        call = self.attendance.call_of(step)
+        if call is None and request is not None:
+            if step is request.told:
+                call = self._told(request)
+            elif step is request.begun:
+                call = Call(request.move.name, request.move.arguments, request.id)
+            else:
+                call = next((one.call for one in request.under_way or () if one.verb is step), None)
+        whose = "" if request is None else f"request {request.id}: "
+        what = "a verb" if call is None else f"{call}"
+        return ContractError(
+            f"{self.attendance.strategy}: {whose}{what} was handed over by 'yield'; write 'yield from' "
+            "before it"
+        )
 
     def close(self, in_flight: Iterable[LiveRequest]) -> None:
         """Raise ContractError if a verb never would have been waited for, had the run gone on."""

@@ -388,3 +388,97 @@ def test_a_shards_part_is_not_the_models(broken: str, law: str) -> None:
         assert set(run(on("free links", free=free), Alone(over=("server",)))) == {"completed"}
         with pytest.raises(ContractError, match=law):
             run(on("free links", free=free), Alone(over=("server",), broken=broken))
+
+
+class GivesUp(Local):
+    """Fails its requests, with a verb before that."""
+
+    broken: str = ""
+
+    def serve(self, request, cluster, placement):
+        here, there = request.source, "server-0"
+        if self.broken == "send":
+            cluster.send(request, here, there, 10)
+        elif self.broken == "after others":
+            yield from cluster.together(
+                cluster.send(request, here, there, 10), cluster.send(request, here, there, 10)
+            )
+            cluster.send(request, here, there, 10)
+        elif self.broken == "admit":
+            cluster.admit(request, (here,))
+        elif self.broken == "sleep":
+            cluster.sleep(1.0)
+        elif self.broken == "later":
+            cluster.send(request, here, there, 10)
+            yield from cluster.sleep(1.0)
+        elif self.broken == "":
+            yield from cluster.together(self.fail(request, cluster), cluster.send(request, here, there, 1e6))
+        cluster.fail(request, "no")
+        yield
+
+    def fail(self, request, cluster):
+        yield from cluster.sleep(1e-4)
+        cluster.fail(request, "no, while a message is under way")
+
+
+@pytest.mark.parametrize("broken", ["send", "after others", "admit", "sleep", "later"])
+def test_a_request_that_gives_up_has_waited_for_its_verbs(broken: str) -> None:
+    for free in (False, True):
+        assert set(run(on("two devices", free=free), GivesUp())) == {"failed"}
+        with pytest.raises(ContractError, match="GivesUp: a verb was begun and never waited for"):
+            run(on("two devices", free=free), GivesUp(broken=broken))
+
+
+class Yields(Local):
+    """Yields a verb itself."""
+
+    verb: str = "send"
+
+    def serve(self, request, cluster, placement):
+        token = next(request.tokens())
+        here, there = request.source, "server-0"
+        if self.verb == "send":
+            yield cluster.send(request, here, there, 10)
+        elif self.verb == "in together":
+            yield from cluster.together(self.part(request, cluster))
+        elif self.verb == "sleep":
+            yield cluster.sleep(1.0)
+        elif self.verb == "together":
+            yield cluster.together(cluster.send(request, here, there, 10))
+        elif self.verb == "all_reduce":
+            yield from cluster.compute(request, here, placement.stages[0].part, token)
+            yield cluster.all_reduce(request, (here,), 10)
+        elif self.verb == "generator":
+            yield self.part(request, cluster)
+        yield from cluster.compute(request, here, placement.stages[0].part, token)
+        if self.verb == "emit":
+            yield cluster.emit(request, here, token)
+
+    def part(self, request, cluster):
+        yield cluster.send(request, request.source, "server-0", 10)
+
+
+@pytest.mark.parametrize(
+    ("verb", "named"),
+    [
+        ("send", r"request 0: send\(request 0, 'source-0', 'server-0', 10\) "),
+        ("in together", r"request 0: send\(request 0, 'source-0', 'server-0', 10\) "),
+        ("sleep", r"request 0: sleep\(1.0\) "),
+        ("together", r"request 0: together\("),
+        ("all_reduce", r"request 0: all_reduce\("),
+        ("emit", r"request 0: emit\(request 0, token 0\) "),
+        ("generator", "request 0: a verb "),
+    ],
+)
+def test_a_verb_is_to_be_gone_through(verb: str, named: str) -> None:
+    with pytest.raises(ContractError, match=f"Yields: {named}.*write 'yield from'"):
+        run(on("two devices"), Yields(verb=verb))
+
+
+def test_a_controllers_verb_is_to_be_gone_through() -> None:
+    class Controls(Local):
+        def control(self, cluster, placement):
+            yield cluster.sleep(0.1)
+
+    with pytest.raises(ContractError, match=r"Controls: sleep\(0.1\) .*write 'yield from'"):
+        run(on("two devices"), Controls())
