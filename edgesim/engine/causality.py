@@ -25,6 +25,13 @@ Datum = Literal["prompt", "ids", "state", "cache"]
 """What a message may carry: the prompt's ids, output tokens' ids, the hidden states of the pass in hand, the
 KV caches of the sender's blocks."""
 
+_FEWEST_BITS = 1.0
+"""Bits per value below which nothing is a hidden state or a cache, whatever a message is said to carry:
+those of binary quantisation."""
+
+_FEWEST_IDS_SHARE = 0.25
+"""Of the size of token ids, what the best of codes may leave: they hold 8 bits or so of 32."""
+
 _LEAST_BITS = 4.0
 """Bits per value below which a message is not taken for hidden states unless it says so: the fewest of the
 usual number formats (FP4, INT4)."""
@@ -208,22 +215,29 @@ class Causality:
         self,
         there: Whereabouts,
         source: str,
+        target: str,
         size_bytes: float,
         token: Token | None,
         prompt_bytes: float,
         *,
         has_prompt: bool,
         carries: Iterable[Datum] | None,
+        is_continued: bool = False,
     ) -> Contents:
         """What a message carries: what it says, or else what the sender has and the size has room for.
 
         Hidden states come first, in 4 bits per value or more; ids and the prompt must fit into what they
         leave, each by itself, and caches into the whole of a message that is larger than the states.
 
+        Parameters
+        ----------
+        is_continued
+            Whether caches are on their way from the sender to the receiver already.
+
         Raises
         ------
         Breach
-            If the sender has not got what the message says that it carries.
+            If the sender has not got what the message says that it carries, or no code would get it in.
         """
         place = there.at(source)
         has_prompt = has_prompt or place.has_prompt
@@ -235,6 +249,9 @@ class Causality:
             for datum in get_args(Datum):
                 if datum in named and not has[datum]:
                     raise Breach(source, f"the message is to carry {datum!r}, and the sender has none")
+            has_some = is_continued or bool(cache & (there.at(target).whole | there.at(target).now))
+            n_cached = n_new if has_some else n_positions
+            self._check_room(source, place, named, size_bytes, n_new, prompt_bytes, n_cached)
         else:
             left_bytes: float = size_bytes
             named = set()
@@ -258,6 +275,38 @@ class Causality:
             now=place.now if "cache" in named else 0,
             cache=cache if "cache" in named else 0,
         )
+
+    def _check_room(
+        self,
+        source: str,
+        place: Place,
+        named: Collection[Datum],
+        size_bytes: float,
+        n_new: int,
+        prompt_bytes: float,
+        n_cached: int,
+    ) -> None:
+        """Raise Breach where a message is too small for what it is said to carry, however it is coded.
+
+        Of caches, one block's is enough: each block's may come by itself.
+        """
+        # After all blocks, the head needs the last position only.
+        n_states = min(1, n_new) if place.levels >> self._n_blocks & 1 else n_new
+        share = min(1.0, _FEWEST_BITS / bits(self._model.dtype_bytes))
+        each_bytes: dict[Datum, float] = {
+            "prompt": _FEWEST_IDS_SHARE * prompt_bytes,
+            "ids": _FEWEST_IDS_SHARE * self._token_bytes,
+            "state": share * self._state_bytes * n_states,
+            "cache": share * n_cached * self._shards.get(source, self._model).kv_bytes_per_token(1),
+        }
+        least_bytes = sum(each_bytes[datum] for datum in named)
+        if size_bytes < least_bytes:
+            raise Breach(
+                source,
+                f"the message is to carry {', '.join(repr(datum) for datum in each_bytes if datum in named)} "
+                f"in {size_bytes:g} bytes, and at least {least_bytes:g} are expected ({_FEWEST_BITS:g} bit "
+                f"per value, {_FEWEST_IDS_SHARE:g} of the ids' own size): give the size of what is sent",
+            )
 
     # --- what they leave --------------------------------------------------------------------------
 

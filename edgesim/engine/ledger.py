@@ -204,11 +204,13 @@ class Ledger:
             contents = self._causality.contents(
                 there,
                 source,
+                target,
                 size_bytes,
                 in_hand,
                 request.prompt_bytes,
                 has_prompt=is_source,
                 carries=carries,
+                is_continued=any(_brings_cache(begun, target) for begun in request.under_way or ()),
             )
         except Breach as breach:
             self._refuse(request, Call("send", arguments, request.id), breach)
@@ -561,6 +563,13 @@ class Ledger:
         raise ContractError(
             f"causality of data: {self.attendance.strategy}: {call} on {breach.device!r}: {breach}{meanwhile}"
         ) from None
+
+
+def _brings_cache(begun: Begun, device: str) -> bool:
+    """Whether a message brings caches to a device."""
+    effect = begun.effect
+    contents = None if effect is None else effect.contents
+    return contents is not None and bool(contents.cache) and device in effect.devices  # type: ignore[union-attr]
 
 
 def _is_in_hand(request: LiveRequest, token: Token) -> bool:

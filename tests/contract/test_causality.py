@@ -138,7 +138,10 @@ class Wandering(Local):
                     token = Token(2, n_ids, 0, n_ids * 1024, token.is_last)
                 elif self.how == "move":
                     yield from cluster.send(request, first, second, request.token_bytes + cache_bytes)
-                elif self.how == "move, named":
+                elif self.how == "move, named":  # in 4 bits per value
+                    size_bytes = request.token_bytes + cache_bytes / 8
+                    yield from cluster.send(request, first, second, size_bytes, carries=("cache", "ids"))
+                elif self.how == "move, to nothing":
                     yield from cluster.send(request, first, second, 100, carries=("cache", "ids"))
                 else:
                     yield from cluster.send(request, first, second, request.token_bytes)
@@ -190,6 +193,8 @@ def test_the_lawful_one_beside_them_passes() -> None:
 @pytest.mark.parametrize("how", ["recompute", "move", "move, named"])
 def test_a_request_may_go_on_elsewhere_with_its_cache(how: str) -> None:
     assert set(run(on("two devices"), Wandering(how=how))) == {"completed"}
+    if how == "recompute":
+        check_strategy(Wandering(how=how))
 
 
 def test_a_request_may_not_go_on_elsewhere_without_its_cache() -> None:
@@ -482,3 +487,67 @@ def test_a_controllers_verb_is_to_be_gone_through() -> None:
 
     with pytest.raises(ContractError, match=r"Controls: sleep\(0.1\) .*write 'yield from'"):
         run(on("two devices"), Controls())
+
+
+class Squeezed(TwoStages):
+    """Says what its messages carry, in too few bytes."""
+
+    n_bytes: float = 0.0
+    what: str = "prompt"
+
+    def serve(self, request, cluster, placement):
+        (a, front), (b, back) = ((stage.device, stage.part) for stage in placement.stages)
+
+        def size(what, own_bytes):
+            return self.n_bytes if what == self.what else own_bytes
+
+        prompt_bytes = size("prompt", request.prompt_bytes / 4)
+        yield from cluster.send(request, request.source, a, prompt_bytes, carries="prompt")
+        for token in request.tokens():
+            yield from cluster.compute(request, a, front, token)
+            n_bytes = size("state", token.activation_bytes / 32)
+            yield from cluster.send(request, a, b, n_bytes, carries="state")
+            yield from cluster.compute(request, b, back, token)
+            yield from cluster.emit(request, b, token)
+            yield from cluster.send(request, b, a, size("ids", request.token_bytes / 4), carries="ids")
+            if self.what == "cache":
+                yield from cluster.send(request, b, a, self.n_bytes, carries="cache")
+
+
+@pytest.mark.parametrize("what", ["prompt", "state", "ids", "cache"])
+def test_what_a_message_carries_must_have_room_in_it(what: str) -> None:
+    assert set(run(on("free links"), Squeezed(what="none"))) == {"completed"}
+    for n_bytes in (0, 0.9):
+        expected = f"the message is to carry '{what}' in {n_bytes} bytes, and at least"
+        with pytest.raises(ContractError, match=expected):
+            run(on("free links"), Squeezed(what=what, n_bytes=n_bytes))
+
+
+def test_a_whole_cache_needs_more_room_than_what_a_token_adds() -> None:
+    with pytest.raises(ContractError, match="'ids', 'cache' in 100 bytes, and at least"):
+        run(on("two devices"), Wandering(how="move, to nothing"))
+
+
+class Replicas(TwoStages):
+    """Both servers compute the second half."""
+
+    def place(self, model, fleet):
+        _, (_, back) = ((stage.device, stage.part) for stage in super().place(model, fleet).stages)
+        return Placement((Stage("server-0", model.whole), Stage("server-1", back)))
+
+    def serve(self, request, cluster, placement):
+        (a, _), (b, back) = ((stage.device, stage.part) for stage in placement.stages)
+        front = Slice(0, 3, embedding=True)
+        yield from cluster.admit(request, (a, b))
+        yield from cluster.send(request, request.source, a, request.prompt_bytes)
+        for token in request.tokens():
+            yield from cluster.compute(request, a, front, token)
+            yield from cluster.send(request, a, b, token.activation_bytes)
+            yield from cluster.together(
+                cluster.compute(request, a, back, token), cluster.compute(request, b, back, token)
+            )
+            yield from cluster.emit(request, a if token.index % 2 else b, token)
+
+
+def test_replicas_pass_the_public_test() -> None:
+    check_strategy(Replicas())
