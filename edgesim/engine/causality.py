@@ -55,6 +55,8 @@ class Effect(NamedTuple):
     """Of a message; None of a pass or a sum."""
     behind: int | None = None
     """Of a pass that comes late: how many tokens before the one in hand it is of."""
+    is_short: bool = False
+    """Of a pass: whether it ends before the last position that its token needs."""
 
 
 Sharers: TypeAlias = "Mapping[str, TensorShard]"
@@ -118,7 +120,7 @@ class Causality:
             self._check_ids(there, device, token, has_prompt=has_prompt or place.has_prompt)
         if not part.embedding or part.first:
             self._check_state(there, device, part)
-        self._check_cache(there, device, blocks_of(part))
+        self._check_cache(there, device, blocks_of(part), token)
 
     def _check_ids(self, there: Whereabouts, device: str, token: Token, *, has_prompt: bool) -> None:
         if (token.index == 0 or there.is_afresh) and not has_prompt:
@@ -151,8 +153,9 @@ class Causality:
                 "first",
             )
 
-    def _check_cache(self, there: Whereabouts, device: str, blocks: int) -> None:
-        missing = blocks & there.made & ~there.at(device).whole
+    def _check_cache(self, there: Whereabouts, device: str, blocks: int, token: Token) -> None:
+        needed = blocks if token.n_context and not there.has_skipped else blocks & there.made
+        missing = needed & ~there.at(device).whole
         if missing and not there.is_afresh and self._model.is_causal:
             block = (missing & -missing).bit_length() - 1
             raise Breach(
@@ -163,7 +166,7 @@ class Causality:
 
     def pass_effect(self, there: Whereabouts, device: str, part: Slice) -> Effect:
         """What a pass of a part leaves."""
-        return Effect((device,), part, self.level(there, device, part))
+        return Effect((device,), part, self.level(there, device, part), is_short=there.is_short)
 
     # --- groups -----------------------------------------------------------------------------------
 
@@ -174,7 +177,7 @@ class Causality:
         self._check_shares(members)
         self._check_needs(there, members[0], part, token, has_prompt=has_prompt)
         for device in members[1:]:
-            self._check_cache(there, device, blocks_of(part))
+            self._check_cache(there, device, blocks_of(part), token)
 
     def check_sum(self, there: Whereabouts, members: tuple[str, ...]) -> None:
         """Raise Breach unless every member has its part of a sum."""
@@ -321,7 +324,7 @@ class Causality:
         root, *others = effect.devices
         if is_late or effect.behind is not None:
             n_tokens_since += effect.behind or 0
-            answered = effect.part.head and effect.level == self._n_blocks
+            answered = effect.part.head and effect.level == self._n_blocks and not effect.is_short
             ids = Ids.NOW.after(n_tokens_since) if answered else Ids.NONE
             for device in effect.devices:
                 there = there.passed_late(device, effect.part, ids if device == root else Ids.NONE)

@@ -171,7 +171,7 @@ class Cluster:
             elif (
                 token.index == before.index + 1  # type: ignore[union-attr]
                 and token.n_new == 1
-                and token.n_context
+                and token.n_context == before.n_context + before.n_new  # type: ignore[union-attr]
                 and not request.exits
             ):
                 move = request.move.opens[device]
@@ -613,7 +613,14 @@ class Cluster:
         self, request: LiveRequest, host: Host, keep: tuple[Slice, Token], from_s: float, move: Move
     ) -> Move:
         part, token = keep
-        kept = move.kept if token is request.in_hand else move.kept_next
+        before = request.in_hand
+        if token is before:
+            kept = move.kept
+        else:
+            assert before is not None
+            goes_on = token.index == before.index + 1 and token.n_new == 1
+            goes_on = goes_on and token.n_context == before.n_context + before.n_new
+            kept = move.kept_next if goes_on else None
         if kept is None or kept.part is not part:
             kept = self.ledger.keep(request, move, host.device.id, part, token)
             kept.part = part

@@ -82,6 +82,10 @@ class Whereabouts(NamedTuple):
     """Whether the pass in hand computes all earlier positions anew."""
     is_long: bool = False
     """Whether more than one token goes through the pass in hand."""
+    is_short: bool = False
+    """Whether the pass in hand ends before the last position that its token needs; no head answers it."""
+    has_skipped: bool = False
+    """Whether a token has left early, so that later blocks lack its position."""
 
     def at(self, device: str) -> Place:
         """What a device has."""
@@ -97,7 +101,9 @@ class Whereabouts(NamedTuple):
         """The same without all that a device had."""
         return self._replace(places=_in_order(pair for pair in self.places if pair[0] != device))
 
-    def opened(self, n_tokens: int, left: int, *, is_afresh: bool, is_long: bool) -> Whereabouts:
+    def opened(
+        self, n_tokens: int, left: int, *, is_afresh: bool, is_long: bool, is_short: bool = False
+    ) -> Whereabouts:
         """The same as the next pass begins, of a token so many further on."""
         places = []
         for device, place in self.places:
@@ -105,13 +111,21 @@ class Whereabouts(NamedTuple):
             whole = before | (place.whole & ~self.now)
             places.append((device, Place(place.has_prompt, place.ids.after(n_tokens), whole=whole)))
         return Whereabouts(
-            _in_order(places), self.made | self.now, 0, left, is_afresh=is_afresh, is_long=is_long
+            _in_order(places),
+            self.made | self.now,
+            0,
+            left,
+            is_afresh=is_afresh,
+            is_long=is_long,
+            is_short=is_short,
+            has_skipped=self.has_skipped or bool(self.left) or bool(left),
         )
 
     def passed(self, device: str, part: Slice, level: int, n_blocks: int, *, is_part: bool) -> Whereabouts:
         """The same after a part of the model has been computed, to so many blocks' depth."""
         place, blocks = self.at(device), blocks_of(part)
-        answers = part.head and level > 0 and level in (n_blocks, self.left)
+        asks = part.head and level > 0 and not self.is_short
+        answers = asks and level in (n_blocks, self.left)
         parts = place.parts
         if blocks or part.embedding:  # a bare head makes no hidden state
             parts = parts | 1 << level if is_part and blocks else parts & ~(1 << level)
@@ -120,7 +134,7 @@ class Whereabouts(NamedTuple):
             parts=parts,
             now=place.now | blocks,
             ids=Ids.NOW if answers else place.ids,
-            exit=level if part.head and not answers else place.exit,
+            exit=level if asks and not answers else place.exit,
         )
         return self.put(device, place)._replace(now=self.now | blocks)
 

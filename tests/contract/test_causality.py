@@ -551,3 +551,97 @@ class Replicas(TwoStages):
 
 def test_replicas_pass_the_public_test() -> None:
     check_strategy(Replicas())
+
+
+class Counting(Local):
+    """The whole model on two devices, and passes of the strategy's own making."""
+
+    how: str = ""
+
+    def place(self, model, fleet):
+        if len(fleet.devices) < 2:
+            raise PlacementError("two devices are needed")
+        return Placement(tuple(Stage(device.id, model.whole) for device in fleet.devices))
+
+    def serve(self, request, cluster, placement):
+        here, there = placement.devices[:2]
+        whole = placement.stages[0].part
+        yield from cluster.admit(request, (here, there))
+        yield from cluster.send(request, request.source, there, request.prompt_bytes)
+        device = here
+        for token in request.tokens():
+            for one in self.passes(token):
+                yield from cluster.compute(request, device, whole, one)
+            yield from cluster.emit(request, device, token)
+            if self.how in ("ping-pong", "chunked anew") and not token.is_last:
+                other = there if device == here else here
+                yield from cluster.send(request, device, other, request.token_bytes)
+                device = other
+
+    def passes(self, token):
+        def one(n_new, n_context):
+            return Token(token.index, n_new, n_context, 1024 * n_new, token.is_last)
+
+        n, n_context = token.n_new, token.n_context
+        if self.how in ("ping-pong", "nothing cached") and token.index:
+            return [one(1, 0)]
+        if self.how == "little cached" and token.index:
+            return [one(1, 1)]
+        if self.how == "last prompt token":
+            return [one(1, n - 1)] if token.index == 0 else [token]
+        if self.how == "first prompt token":
+            return [one(1, 0)] if token.index == 0 else [token]
+        if self.how == "gap" and token.index == 0:
+            return [one(1, 0), one(n - 2, 2)]
+        if self.how == "chunked" and token.index == 0:
+            return [one(1, 0), one(n - 1, 1)]
+        if self.how == "chunked anew" and token.index:
+            n_all = n_context + 1
+            return [one(3, 0), one(n_all - 3, 3)]
+        return [token]
+
+
+@pytest.mark.parametrize("how", ["", "chunked", "chunked anew"])
+def test_passes_may_be_cut_and_done_anew(how: str) -> None:
+    assert set(run(on("two devices"), Counting(how=how))) == {"completed"}
+    check_strategy(Counting(how=how))
+
+
+@pytest.mark.parametrize(
+    ("how", "law"),
+    [
+        ("ping-pong", r"the id of token 1 .*all \d+ positions before it, of which its pass ends after 1:"),
+        (
+            "nothing cached",
+            r"the id of token 1 .*all \d+ positions before it, of which its pass ends after 1:",
+        ),
+        (
+            "little cached",
+            r"the id of token 1 .*all \d+ positions before it, of which its pass ends after 2:",
+        ),
+        ("last prompt token", r"is to find \d+ earlier positions in the KV cache, and 0 have been computed"),
+        ("first prompt token", r"the id of token 0 .*all \d+ positions before it, .* ends after 1:"),
+        ("gap", "is to find 2 earlier positions in the KV cache, and 1 have been computed"),
+    ],
+)
+def test_a_pass_goes_on_where_the_last_has_ended(how: str, law: str) -> None:
+    for free in (False, True):
+        with pytest.raises(ContractError, match=law):
+            run(on("two devices", free=free), Counting(how=how))
+    with pytest.raises(ContractError, match=law):
+        check_strategy(Counting(how=how))
+
+
+def test_blocks_that_took_no_part_in_a_chunk_lack_its_cache() -> None:
+    class Shallow(Local):
+        def serve(self, request, cluster, placement):
+            for token in request.tokens():
+                if token.index == 0:
+                    early = Token(0, token.n_new - 1, 0, 0, False)
+                    yield from cluster.compute(request, request.source, Slice(0, 0, embedding=True), early)
+                    token = Token(0, 1, token.n_new - 1, 1024, token.is_last)
+                yield from cluster.compute(request, request.source, Slice(0, 6, True, True), token)
+                yield from cluster.emit(request, request.source, token)
+
+    with pytest.raises(ContractError, match="block 0 needs the KV cache of all earlier tokens there"):
+        run(on("one device"), Shallow())
