@@ -99,6 +99,28 @@ class Causality:
         self.check_share(device, part)
         self._check_needs(there, device, part, token, has_prompt=has_prompt)
 
+    def check_late(self, there: Whereabouts, device: str, part: Slice, *, is_former: bool) -> None:
+        """Raise Breach unless a pass before the one in hand can have the hidden states that it needs.
+
+        Parameters
+        ----------
+        is_former
+            Whether it is the one just before; of still older ones it is only known that there were some.
+        """
+        if part.embedding and part.first == 0:
+            return
+        place = there.at(device)
+        levels, needed = place.former if is_former else place.older, part.first
+        if part.head and part.n_blocks == 0 and part.first == 0:
+            needed = max(0, levels.bit_length() - 1)
+        if not levels >> needed & 1:
+            what = f"block {needed}" if part.n_blocks else "the head"
+            raise Breach(
+                device,
+                f"{what} needs the hidden state of its own pass there, and it has not arrived: compute it "
+                "there, or send it there first (token.activation_bytes)",
+            )
+
     def check_share(self, device: str, part: Slice) -> None:
         """Raise Breach where a device alone goes on past a block of which it holds a shard only."""
         if device in self._partial and part.n_blocks > (0 if part.head else 1):
@@ -269,6 +291,8 @@ class Causality:
                 named.add("prompt")
             if left_bytes > 0.0 and size_bytes >= cache_bytes:
                 named.add("cache")
+        # One of several chunks' states may be smaller than those of the pass in hand.
+        has_former = size_bytes >= self._least_bytes if carries is None else "state" in named
         return Contents(
             has_prompt="prompt" in named and has_prompt,
             ids=place.ids if "ids" in named else Ids.NONE,
@@ -277,6 +301,8 @@ class Causality:
             whole=place.whole if "cache" in named else 0,
             now=place.now if "cache" in named else 0,
             cache=cache if "cache" in named else 0,
+            former=place.former if has_former else 0,
+            older=place.older if has_former else 0,
         )
 
     def _check_room(
@@ -327,7 +353,8 @@ class Causality:
             answered = effect.part.head and effect.level == self._n_blocks and not effect.is_short
             ids = Ids.NOW.after(n_tokens_since) if answered else Ids.NONE
             for device in effect.devices:
-                there = there.passed_late(device, effect.part, ids if device == root else Ids.NONE)
+                own = ids if device == root else Ids.NONE
+                there = there.passed_late(device, effect.part, effect.level, own)
             return there
         is_part = not others and root in self._partial
         there = there.passed(root, effect.part, effect.level, self._n_blocks, is_part=is_part)
@@ -347,4 +374,7 @@ def _aged(contents: Contents, n_tokens: int, *, is_late: bool) -> Contents:
     if not is_late:
         return contents
     cache = contents.cache if n_tokens <= 1 else 0
-    return Contents(contents.has_prompt, contents.ids.after(n_tokens), whole=cache)
+    # Of how many passes ago the states are, is not known: of the one before, at best.
+    former, older = contents.levels, contents.levels | contents.older
+    ids = contents.ids.after(n_tokens)
+    return Contents(contents.has_prompt, ids, whole=cache, former=former, older=older)

@@ -393,14 +393,20 @@ class Ledger:
     def _compute_late(
         self, request: LiveRequest, members: tuple[str, ...], part: Slice, token: Token, call: Call
     ) -> Move:
-        """A pass of a token before the one in hand, as of a slower replica: believed to have its data."""
-        if call.verb == "compute":
-            try:
-                self._causality.check_share(members[0], part)
-            except Breach as breach:
-                self._refuse(request, call, breach)
-        here = self._settled(request)
+        """A pass of a token before the one in hand, as of a slower replica.
+
+        That it has the keys and values before it, and the ids, is believed.
+        """
+        here, in_hand = self._settled(request), request.in_hand
         there = request.there if here is None else here.there
+        assert in_hand is not None
+        try:
+            if call.verb == "compute":
+                self._causality.check_share(members[0], part)
+            is_former = token.n_context + token.n_new == in_hand.n_context
+            self._causality.check_late(there, members[0], part, is_former=is_former)
+        except Breach as breach:
+            self._refuse(request, call, breach)
         has_prompt = members[0] == request.source or there.at(members[0]).has_prompt
         if part.embedding and token.index == 0 and not has_prompt:
             self._refuse(
@@ -412,11 +418,11 @@ class Ledger:
                 ),
             )
         self._overlap(request, there)
-        assert request.in_hand is not None
         effect = self._causality.pass_effect(there, members[0], part)
-        behind, is_short = request.in_hand.index - token.index, _is_short(request, token)
+        behind, is_short = in_hand.index - token.index, _is_short(request, token)
         effect = effect._replace(devices=members, behind=behind, is_short=is_short)
-        return self._move(there).led_by(call.verb, call.arguments, "", there, effect)
+        move = self._move(self._causality.apply(there, effect))
+        return move.led_by(call.verb, call.arguments, "", there, effect)
 
     def _opened(self, request: LiveRequest, there: Whereabouts, token: Token) -> Whereabouts:
         """Where data lie as a pass is opened."""

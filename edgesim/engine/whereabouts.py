@@ -9,8 +9,8 @@ decoding of any token, is the same value, and what may follow it is worked out o
 Blocks and levels are bits of integers: bit b of ``whole`` is block b, bit l of ``levels`` is the hidden state
 after l blocks, of which 0 is the embedding's.
 
-Not modelled: which positions of a cache are missing (a device has all that were computed, or not), hidden
-states of passes before the one in hand (a pass that comes late is believed to have its own).
+Not modelled: which positions of a cache are missing (a device has all that were computed, or not), and of
+which pass hidden states are that are older than the pass before the one in hand.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ class Place(NamedTuple):
     """Blocks of whose cache it has all positions before the pass in hand."""
     now: int = 0
     """Blocks of whose cache it has the positions of the pass in hand."""
+    former: int = 0
+    """Levels of hidden states that it has of the pass before that in hand, for what comes late."""
+    older: int = 0
+    """Levels of hidden states that it has had of any pass before that in hand."""
     exit: int = 0
     """Number of blocks after which an exit's head has answered here; 0 for none."""
 
@@ -64,6 +68,8 @@ class Contents(NamedTuple):
     parts: int = 0
     whole: int = 0
     now: int = 0
+    former: int = 0
+    older: int = 0
     cache: int = 0
     """Blocks of whose cache it has all positions, those of the pass in hand included."""
 
@@ -109,7 +115,8 @@ class Whereabouts(NamedTuple):
         for device, place in self.places:
             before = place.now if self.is_afresh else (place.whole | ~self.made) & place.now
             whole = before | (place.whole & ~self.now)
-            places.append((device, Place(place.has_prompt, place.ids.after(n_tokens), whole=whole)))
+            kept = Place(place.has_prompt, place.ids.after(n_tokens), whole=whole)
+            places.append((device, kept._replace(former=place.levels, older=place.older | place.levels)))
         return Whereabouts(
             _in_order(places),
             self.made | self.now,
@@ -138,10 +145,15 @@ class Whereabouts(NamedTuple):
         )
         return self.put(device, place)._replace(now=self.now | blocks)
 
-    def passed_late(self, device: str, part: Slice, ids: Ids) -> Whereabouts:
+    def passed_late(self, device: str, part: Slice, level: int, ids: Ids) -> Whereabouts:
         """The same after a pass before the one in hand has been computed."""
         place, blocks = self.at(device), blocks_of(part)
-        place = place._replace(whole=place.whole | blocks, ids=max(place.ids, ids))
+        place = place._replace(
+            whole=place.whole | blocks,
+            ids=max(place.ids, ids),
+            former=place.former | 1 << level,
+            older=place.older | 1 << level,
+        )
         return self.put(device, place)._replace(made=self.made | blocks)
 
     def arrived(self, device: str, contents: Contents) -> Whereabouts:
@@ -159,6 +171,8 @@ class Whereabouts(NamedTuple):
                 parts=parts,
                 whole=place.whole | contents.whole,
                 now=place.now | contents.now,
+                former=place.former | contents.former,
+                older=place.older | contents.older,
             ),
         )
 

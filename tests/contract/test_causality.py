@@ -645,3 +645,79 @@ def test_blocks_that_took_no_part_in_a_chunk_lack_its_cache() -> None:
 
     with pytest.raises(ContractError, match="block 0 needs the KV cache of all earlier tokens there"):
         run(on("one device"), Shallow())
+
+
+class Chunks(TwoStages):
+    """The prompt in two chunks, of which the second enters the first stage before the first leaves it."""
+
+    def serve(self, request, cluster, placement):
+        (a, front), (b, back) = ((stage.device, stage.part) for stage in placement.stages)
+        yield from cluster.admit(request, (a, b))
+        yield from cluster.send(request, request.source, a, request.prompt_bytes)
+
+        def later(chunk):
+            if self.broken != "no states":
+                yield from cluster.send(request, a, b, chunk.activation_bytes)
+            yield from cluster.compute(request, b, back, chunk)
+
+        for token in request.tokens():
+            n, size = token.n_new, 1024
+            if token.index == 0:
+                early = Token(0, n - 2, 0, (n - 2) * size, False)
+                rest = Token(0, 2, n - 2, 2 * size, token.is_last)
+                yield from cluster.compute(request, a, front, early)
+                if self.broken == "in step":
+                    yield from later(early)
+                    yield from cluster.compute(request, a, front, rest)
+                elif self.broken == "":
+                    yield from cluster.together(
+                        cluster.send(request, a, b, early.activation_bytes),
+                        cluster.compute(request, a, front, rest),
+                    )
+                    yield from cluster.compute(request, b, back, early)
+                else:
+                    yield from cluster.compute(request, a, front, rest)
+                    yield from later(early)
+                token = rest
+            else:
+                yield from cluster.compute(request, a, front, token)
+            yield from cluster.send(request, a, b, token.activation_bytes)
+            yield from cluster.compute(request, b, back, token)
+            last = [] if token.is_last else [cluster.send(request, b, a, request.token_bytes)]
+            yield from cluster.together(cluster.emit(request, b, token), *last)
+
+
+@pytest.mark.parametrize("name", ["two servers", "free", "batches"])
+def test_a_chunk_that_comes_late_needs_its_hidden_states(name: str) -> None:
+    there = on("batches" if name == "batches" else "free links", free=name == "free")
+    for lawful in ("", "in step", "late"):
+        assert set(run(there, Chunks(broken=lawful))) == {"completed"}
+    with pytest.raises(ContractError, match="block 3 needs the hidden state of its own pass there"):
+        run(there, Chunks(broken="no states"))
+
+
+class Laggard(Replicas):
+    """The replica is a token behind."""
+
+    def serve(self, request, cluster, placement):
+        (a, whole), (b, back) = ((stage.device, stage.part) for stage in placement.stages)
+        yield from cluster.admit(request, (a, b))
+        yield from cluster.send(request, request.source, a, request.prompt_bytes)
+        before = None
+        for token in request.tokens():
+            yield from cluster.compute(request, a, whole, token)
+            if before is not None:
+                yield from cluster.compute(request, b, back, before)
+            if self.broken != "states":
+                yield from cluster.send(request, a, b, token.activation_bytes)
+            before = token
+            yield from cluster.emit(request, a, token)
+
+
+@pytest.mark.parametrize("name", ["free links", "batches"])
+def test_a_replica_that_lags_needs_its_hidden_states(name: str) -> None:
+    for free in (False, True):
+        there = on(name, free=free)
+        assert set(run(there, Laggard())) == {"completed"}
+        with pytest.raises(ContractError, match="block 3 needs the hidden state of its own pass there"):
+            run(there, Laggard(broken="states"))
