@@ -128,6 +128,10 @@ class Attendance:
                 if begun.is_dropped():
                     raise unattended(begun.call, self.strategy)
 
+    def call_of(self, verb: object) -> Call | None:
+        """How a verb was called; None if it is not one of these."""
+        return next((begun.call for begun in self._begun if begun.verb is verb), None)
+
 
 def _attended(begun: Begun, verb: Verb) -> Course:
     begun.attend()

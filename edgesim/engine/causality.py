@@ -25,6 +25,13 @@ Datum = Literal["prompt", "ids", "state", "cache"]
 """What a message may carry: the prompt's ids, output tokens' ids, the hidden states of the pass in hand, the
 KV caches of the sender's blocks."""
 
+_FEWEST_BITS = 1.0
+"""Bits per value below which nothing is a hidden state or a cache, whatever a message is said to carry:
+those of binary quantisation."""
+
+_FEWEST_IDS_SHARE = 0.25
+"""Of the size of token ids, what the best of codes may leave: they hold 8 bits or so of 32."""
+
 _LEAST_BITS = 4.0
 """Bits per value below which a message is not taken for hidden states unless it says so: the fewest of the
 usual number formats (FP4, INT4)."""
@@ -48,6 +55,8 @@ class Effect(NamedTuple):
     """Of a message; None of a pass or a sum."""
     behind: int | None = None
     """Of a pass that comes late: how many tokens before the one in hand it is of."""
+    is_short: bool = False
+    """Of a pass: whether it ends before the last position that its token needs."""
 
 
 Sharers: TypeAlias = "Mapping[str, TensorShard]"
@@ -87,12 +96,53 @@ class Causality:
         has_prompt
             Whether the prompt is there whatever the whereabouts say: at the request's source.
         """
+        self.check_share(device, part)
+        self._check_needs(there, device, part, token, has_prompt=has_prompt)
+
+    def check_late(self, there: Whereabouts, device: str, part: Slice, *, is_former: bool) -> None:
+        """Raise Breach unless a pass before the one in hand can have the hidden states that it needs.
+
+        Parameters
+        ----------
+        is_former
+            Whether it is the one just before; of still older ones it is only known that there were some.
+        """
+        if part.embedding and part.first == 0:
+            return
+        place = there.at(device)
+        levels, needed = place.former if is_former else place.older, part.first
+        if part.head and part.n_blocks == 0 and part.first == 0:
+            needed = max(0, levels.bit_length() - 1)
+        if not levels >> needed & 1:
+            what = f"block {needed}" if part.n_blocks else "the head"
+            raise Breach(
+                device,
+                f"{what} needs the hidden state of its own pass there, and it has not arrived: compute it "
+                "there, or send it there first (token.activation_bytes)",
+            )
+
+    def check_share(self, device: str, part: Slice) -> None:
+        """Raise Breach where a device alone goes on past a block of which it holds a shard only."""
+        if device in self._partial and part.n_blocks > (0 if part.head else 1):
+            shard = self._shards[device]
+            what = "the head" if part.n_blocks == 1 else f"block {part.first + 1}"
+            raise Breach(
+                device,
+                f"it holds {shard.n_heads} of {self._model.n_heads} heads and {shard.n_columns} of "
+                f"{self._model.mlp_size} columns, and {what} needs the sum of all parts of block "
+                f"{part.last - 1 if part.n_blocks == 1 else part.first}: compute one block at a time, "
+                "without the head, and all_reduce over the whole group after each",
+            )
+
+    def _check_needs(
+        self, there: Whereabouts, device: str, part: Slice, token: Token, *, has_prompt: bool
+    ) -> None:
         place = there.at(device)
         if part.embedding:
             self._check_ids(there, device, token, has_prompt=has_prompt or place.has_prompt)
         if not part.embedding or part.first:
             self._check_state(there, device, part)
-        self._check_cache(there, device, blocks_of(part))
+        self._check_cache(there, device, blocks_of(part), token)
 
     def _check_ids(self, there: Whereabouts, device: str, token: Token, *, has_prompt: bool) -> None:
         if (token.index == 0 or there.is_afresh) and not has_prompt:
@@ -118,15 +168,16 @@ class Causality:
                 f"{what} the token's hidden state after {after} there: compute it there, or send it there "
                 "first (token.activation_bytes)",
             )
-        if place.is_part:
+        if place.parts >> needed & 1:
             raise Breach(
                 device,
                 "it has computed a shard's part, and what comes next needs the sum of all parts: all_reduce "
                 "first",
             )
 
-    def _check_cache(self, there: Whereabouts, device: str, blocks: int) -> None:
-        missing = blocks & there.made & ~there.at(device).whole
+    def _check_cache(self, there: Whereabouts, device: str, blocks: int, token: Token) -> None:
+        needed = blocks if token.n_context and not there.has_skipped else blocks & there.made
+        missing = needed & ~there.at(device).whole
         if missing and not there.is_afresh and self._model.is_causal:
             block = (missing & -missing).bit_length() - 1
             raise Breach(
@@ -137,7 +188,7 @@ class Causality:
 
     def pass_effect(self, there: Whereabouts, device: str, part: Slice) -> Effect:
         """What a pass of a part leaves."""
-        return Effect((device,), part, self.level(there, device, part))
+        return Effect((device,), part, self.level(there, device, part), is_short=there.is_short)
 
     # --- groups -----------------------------------------------------------------------------------
 
@@ -146,9 +197,9 @@ class Causality:
     ) -> None:
         """Raise Breach unless a group can begin a pass together; ``has_prompt`` as above, of its root."""
         self._check_shares(members)
-        self.check_pass(there, members[0], part, token, has_prompt=has_prompt)
+        self._check_needs(there, members[0], part, token, has_prompt=has_prompt)
         for device in members[1:]:
-            self._check_cache(there, device, blocks_of(part))
+            self._check_cache(there, device, blocks_of(part), token)
 
     def check_sum(self, there: Whereabouts, members: tuple[str, ...]) -> None:
         """Raise Breach unless every member has its part of a sum."""
@@ -158,6 +209,12 @@ class Causality:
                 raise Breach(
                     device,
                     f"a sum needs every member's part, and {device!r} has computed none: let it do so first",
+                )
+            if depth > 1 and device in self._partial and not there.at(device).now >> (depth - 2) & 1:
+                raise Breach(
+                    device,
+                    f"a sum needs every member's part, and {device!r} has another's only: let it compute "
+                    "its own",
                 )
         self._check_shares(members)
 
@@ -183,22 +240,29 @@ class Causality:
         self,
         there: Whereabouts,
         source: str,
+        target: str,
         size_bytes: float,
         token: Token | None,
         prompt_bytes: float,
         *,
         has_prompt: bool,
         carries: Iterable[Datum] | None,
+        is_continued: bool = False,
     ) -> Contents:
         """What a message carries: what it says, or else what the sender has and the size has room for.
 
         Hidden states come first, in 4 bits per value or more; ids and the prompt must fit into what they
         leave, each by itself, and caches into the whole of a message that is larger than the states.
 
+        Parameters
+        ----------
+        is_continued
+            Whether caches are on their way from the sender to the receiver already.
+
         Raises
         ------
         Breach
-            If the sender has not got what the message says that it carries.
+            If the sender has not got what the message says that it carries, or no code would get it in.
         """
         place = there.at(source)
         has_prompt = has_prompt or place.has_prompt
@@ -210,6 +274,9 @@ class Causality:
             for datum in get_args(Datum):
                 if datum in named and not has[datum]:
                     raise Breach(source, f"the message is to carry {datum!r}, and the sender has none")
+            has_some = is_continued or bool(cache & (there.at(target).whole | there.at(target).now))
+            n_cached = n_new if has_some else n_positions
+            self._check_room(source, place, named, size_bytes, n_new, prompt_bytes, n_cached)
         else:
             left_bytes: float = size_bytes
             named = set()
@@ -224,15 +291,51 @@ class Causality:
                 named.add("prompt")
             if left_bytes > 0.0 and size_bytes >= cache_bytes:
                 named.add("cache")
+        # One of several chunks' states may be smaller than those of the pass in hand.
+        has_former = size_bytes >= self._least_bytes if carries is None else "state" in named
         return Contents(
             has_prompt="prompt" in named and has_prompt,
             ids=place.ids if "ids" in named else Ids.NONE,
             levels=place.levels if "state" in named else 0,
-            is_part=place.is_part and "state" in named,
+            parts=place.parts if "state" in named else 0,
             whole=place.whole if "cache" in named else 0,
             now=place.now if "cache" in named else 0,
             cache=cache if "cache" in named else 0,
+            former=place.former if has_former else 0,
+            older=place.older if has_former else 0,
         )
+
+    def _check_room(
+        self,
+        source: str,
+        place: Place,
+        named: Collection[Datum],
+        size_bytes: float,
+        n_new: int,
+        prompt_bytes: float,
+        n_cached: int,
+    ) -> None:
+        """Raise Breach where a message is too small for what it is said to carry, however it is coded.
+
+        Of caches, one block's is enough: each block's may come by itself.
+        """
+        # After all blocks, the head needs the last position only.
+        n_states = min(1, n_new) if place.levels >> self._n_blocks & 1 else n_new
+        share = min(1.0, _FEWEST_BITS / bits(self._model.dtype_bytes))
+        each_bytes: dict[Datum, float] = {
+            "prompt": _FEWEST_IDS_SHARE * prompt_bytes,
+            "ids": _FEWEST_IDS_SHARE * self._token_bytes,
+            "state": share * self._state_bytes * n_states,
+            "cache": share * n_cached * self._shards.get(source, self._model).kv_bytes_per_token(1),
+        }
+        least_bytes = sum(each_bytes[datum] for datum in named)
+        if size_bytes < least_bytes:
+            raise Breach(
+                source,
+                f"the message is to carry {', '.join(repr(datum) for datum in each_bytes if datum in named)} "
+                f"in {size_bytes:g} bytes, and at least {least_bytes:g} are expected ({_FEWEST_BITS:g} bit "
+                f"per value, {_FEWEST_IDS_SHARE:g} of the ids' own size): give the size of what is sent",
+            )
 
     # --- what they leave --------------------------------------------------------------------------
 
@@ -247,10 +350,11 @@ class Causality:
         root, *others = effect.devices
         if is_late or effect.behind is not None:
             n_tokens_since += effect.behind or 0
-            answered = effect.part.head and effect.level == self._n_blocks
+            answered = effect.part.head and effect.level == self._n_blocks and not effect.is_short
             ids = Ids.NOW.after(n_tokens_since) if answered else Ids.NONE
             for device in effect.devices:
-                there = there.passed_late(device, effect.part, ids if device == root else Ids.NONE)
+                own = ids if device == root else Ids.NONE
+                there = there.passed_late(device, effect.part, effect.level, own)
             return there
         is_part = not others and root in self._partial
         there = there.passed(root, effect.part, effect.level, self._n_blocks, is_part=is_part)
@@ -270,4 +374,7 @@ def _aged(contents: Contents, n_tokens: int, *, is_late: bool) -> Contents:
     if not is_late:
         return contents
     cache = contents.cache if n_tokens <= 1 else 0
-    return Contents(contents.has_prompt, contents.ids.after(n_tokens), whole=cache)
+    # Of how many passes ago the states are, is not known: of the one before, at best.
+    former, older = contents.levels, contents.levels | contents.older
+    ids = contents.ids.after(n_tokens)
+    return Contents(contents.has_prompt, ids, whole=cache, former=former, older=older)

@@ -17,13 +17,27 @@ import simpy
 from simpy.core import StopSimulation
 from simpy.events import NORMAL, PENDING, URGENT, EventPriority
 
-__all__ = ["Clock", "Course", "Life", "Step"]
+__all__ = ["Clock", "Course", "Life", "MisstepError", "Step"]
 
 Step = float | simpy.Event
 """What a process may wait for: an absolute instant [s], or any SimPy event."""
 
 Course = Generator[Step, Any, Any]
 """A process: it yields steps, is sent the values of the events it waited for, may return a value."""
+
+
+class MisstepError(TypeError):
+    """A process has yielded something that is no step.
+
+    Attributes
+    ----------
+    step
+        That.
+    """
+
+    def __init__(self, step: object) -> None:
+        super().__init__(f"a process yielded {step!r}; it may yield from the cluster's verbs only")
+        self.step = step
 
 
 class Life(simpy.Event):
@@ -127,7 +141,7 @@ class Clock(simpy.Environment):
         if isinstance(step, int | float):
             self.wake(life, max(float(step), self._now))
         elif not isinstance(step, simpy.Event):
-            life._fail(TypeError(f"a process yielded {step!r}; it may yield from the cluster's verbs only"))
+            life._fail(MisstepError(step))
         elif step.callbacks is not None:
             step.callbacks.append(life._hear)
         else:  # it has happened already

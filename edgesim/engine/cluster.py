@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from sys import exception
 from typing import NoReturn, get_args
 
 from edgesim.engine.answers import ALL, Answering, meet
@@ -39,7 +40,7 @@ from edgesim.engine.sharing import Sharing
 from edgesim.engine.stages import check_stages
 from edgesim.engine.sums import Summing
 from edgesim.engine.transport import Transport
-from edgesim.engine.verb import DONE, RequestFailed, Verb, all_of
+from edgesim.engine.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.world import World
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
@@ -170,7 +171,7 @@ class Cluster:
             elif (
                 token.index == before.index + 1  # type: ignore[union-attr]
                 and token.n_new == 1
-                and token.n_context
+                and token.n_context == before.n_context + before.n_new  # type: ignore[union-attr]
                 and not request.exits
             ):
                 move = request.move.opens[device]
@@ -474,6 +475,8 @@ class Cluster:
 
     def fail(self, request: LiveRequest, reason: str) -> NoReturn:
         """End a request without its answer; the reason goes into the trace."""
+        if not isinstance(exception(), WorkLost):  # else verbs may have been lost with what it was to do
+            self.ledger.give_up(request)
         raise RequestFailed(reason)
 
     # --- how they do it --------------------------------------------------------------------------
@@ -610,7 +613,14 @@ class Cluster:
         self, request: LiveRequest, host: Host, keep: tuple[Slice, Token], from_s: float, move: Move
     ) -> Move:
         part, token = keep
-        kept = move.kept if token is request.in_hand else move.kept_next
+        before = request.in_hand
+        if token is before:
+            kept = move.kept
+        else:
+            assert before is not None
+            goes_on = token.index == before.index + 1 and token.n_new == 1
+            goes_on = goes_on and token.n_context == before.n_context + before.n_new
+            kept = move.kept_next if goes_on else None
         if kept is None or kept.part is not part:
             kept = self.ledger.keep(request, move, host.device.id, part, token)
             kept.part = part

@@ -9,7 +9,7 @@ are kept one by one until all have ended.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from edgesim.engine.attendance import INSTANT, Attendance, Begun, Call, is_dropped, unattended
@@ -83,6 +83,8 @@ class Ledger:
         if _is_late(request, token):
             return self._compute_late(request, members, part, token, Call(name, arguments, request.id))
         there, is_open = request.there if here is None else here.there, _is_in_hand(request, token)
+        if not is_open:
+            self._check_continues(request, members[0], token, Call(name, arguments, request.id))
         meanwhile = there if is_open else self._opened(request, there, token)
         has_prompt = members[0] == request.source
         is_plain = True  # whether the same holds for other requests where data lie so
@@ -127,6 +129,8 @@ class Ledger:
             self._check(there, (device,), part, token, "compute", has_prompt=device == request.source)
         except Breach as breach:
             self._refuse(request, Call("compute", (device, part, token), request.id), breach)
+        if token is not request.in_hand:
+            self._check_continues(request, device, token, Call("compute", (device, part, token), request.id))
         kept = move.keeping()
         is_open = token is request.in_hand
         needs_prompt = part.embedding and (token.index == 0 or there.is_afresh)
@@ -204,11 +208,13 @@ class Ledger:
             contents = self._causality.contents(
                 there,
                 source,
+                target,
                 size_bytes,
                 in_hand,
                 request.prompt_bytes,
                 has_prompt=is_source,
                 carries=carries,
+                is_continued=any(_brings_cache(begun, target) for begun in request.under_way or ()),
             )
         except Breach as breach:
             self._refuse(request, Call("send", arguments, request.id), breach)
@@ -243,11 +249,17 @@ class Ledger:
             return
         if device == request.source and token.index <= request.home:
             return
-        breach = Breach(
-            device,
+        why = (
             f"the id of token {token.index} must be there, computed by the head or arrived: emit it from "
-            "where the head has run, or send it there first (request.token_bytes)",
+            "where the head has run, or send it there first (request.token_bytes)"
         )
+        if in_hand is not None and in_hand.index == token.index and there.is_short:
+            why = (
+                f"the id of token {token.index} must be there, and follows from all "
+                f"{request.n_prompt_tokens + token.index} positions before it, of which its pass ends after "
+                f"{in_hand.n_context + in_hand.n_new}: compute the others too (n_context + n_new)"
+            )
+        breach = Breach(device, why)
         self._refuse(request, Call("emit", (device, token), request.id), breach)
 
     # --- what a verb returns ----------------------------------------------------------------------
@@ -307,6 +319,41 @@ class Ledger:
                     self._refuse_unattended(begun.call)
         self.attendance.check()
 
+    def give_up(self, request: LiveRequest) -> None:
+        """Raise ContractError if a verb of a request that gives up never would have been waited for.
+
+        Verbs that another process, or a name, still holds are spared: they run on without the request.
+        """
+        if not request.told.is_attended:
+            self._note_told(request)
+        if request.under_way is None:
+            if is_dropped(request):
+                self._refuse_unattended(Call(request.move.name, request.move.arguments, request.id))
+        else:
+            for begun in request.under_way:
+                if begun.is_dropped():
+                    self._refuse_unattended(begun.call)
+        self.attendance.check()
+
+    def misstep(self, request: LiveRequest | None, step: object) -> ContractError | None:
+        """The error of a process that yields a verb instead of what it goes through; None for no verb."""
+        if not isinstance(step, Iterator | Told):
+            return None
+        call = self.attendance.call_of(step)
+        if call is None and request is not None:
+            if step is request.told:
+                call = self._told(request)
+            elif step is request.begun:
+                call = Call(request.move.name, request.move.arguments, request.id)
+            else:
+                call = next((one.call for one in request.under_way or () if one.verb is step), None)
+        whose = "" if request is None else f"request {request.id}: "
+        what = "a verb" if call is None else f"{call}"
+        return ContractError(
+            f"{self.attendance.strategy}: {whose}{what} was handed over by 'yield'; write 'yield from' "
+            "before it"
+        )
+
     def close(self, in_flight: Iterable[LiveRequest]) -> None:
         """Raise ContractError if a verb never would have been waited for, had the run gone on."""
         for request in in_flight:
@@ -346,9 +393,20 @@ class Ledger:
     def _compute_late(
         self, request: LiveRequest, members: tuple[str, ...], part: Slice, token: Token, call: Call
     ) -> Move:
-        """A pass of a token before the one in hand, as of a slower replica: believed to have its data."""
-        here = self._settled(request)
+        """A pass of a token before the one in hand, as of a slower replica.
+
+        That it has the keys and values before it, and the ids, is believed.
+        """
+        here, in_hand = self._settled(request), request.in_hand
         there = request.there if here is None else here.there
+        assert in_hand is not None
+        try:
+            if call.verb == "compute":
+                self._causality.check_share(members[0], part)
+            is_former = token.n_context + token.n_new == in_hand.n_context
+            self._causality.check_late(there, members[0], part, is_former=is_former)
+        except Breach as breach:
+            self._refuse(request, call, breach)
         has_prompt = members[0] == request.source or there.at(members[0]).has_prompt
         if part.embedding and token.index == 0 and not has_prompt:
             self._refuse(
@@ -360,10 +418,11 @@ class Ledger:
                 ),
             )
         self._overlap(request, there)
-        assert request.in_hand is not None
         effect = self._causality.pass_effect(there, members[0], part)
-        effect = effect._replace(devices=members, behind=request.in_hand.index - token.index)
-        return self._move(there).led_by(call.verb, call.arguments, "", there, effect)
+        behind, is_short = in_hand.index - token.index, _is_short(request, token)
+        effect = effect._replace(devices=members, behind=behind, is_short=is_short)
+        move = self._move(self._causality.apply(there, effect))
+        return move.led_by(call.verb, call.arguments, "", there, effect)
 
     def _opened(self, request: LiveRequest, there: Whereabouts, token: Token) -> Whereabouts:
         """Where data lie as a pass is opened."""
@@ -372,9 +431,23 @@ class Ledger:
         return there.opened(
             n_tokens,
             0 if left == self._n_blocks else left,
-            is_afresh=token.n_context == 0 and token.index > 0,
+            is_afresh=token.n_context == 0 and (token.index > 0 or request.in_hand is not None),
             is_long=token.n_new > 1,
+            is_short=_is_short(request, token),
         )
+
+    def _check_continues(self, request: LiveRequest, device: str, token: Token, call: Call) -> None:
+        """Refuse a new pass that leaves out positions after those of the pass before it."""
+        before = request.in_hand
+        n_covered = 0 if before is None else before.n_context + before.n_new
+        if token.n_context > n_covered:
+            breach = Breach(
+                device,
+                f"its pass is to find {token.n_context} earlier positions in the KV cache, and {n_covered} "
+                "have been computed: a pass goes on where the last has ended (n_context), or computes all "
+                "anew (n_context=0)",
+            )
+            self._refuse(request, call, breach)
 
     def _with_delivered(self, request: LiveRequest, there: Whereabouts, token: Token) -> Whereabouts:
         """Where data lie, the tokens' ids included that have been delivered to the source."""
@@ -523,9 +596,25 @@ class Ledger:
         ) from None
 
 
+def _brings_cache(begun: Begun, device: str) -> bool:
+    """Whether a message brings caches to a device."""
+    effect = begun.effect
+    contents = None if effect is None else effect.contents
+    return contents is not None and bool(contents.cache) and device in effect.devices  # type: ignore[union-attr]
+
+
 def _is_in_hand(request: LiveRequest, token: Token) -> bool:
     in_hand = request.in_hand
-    return in_hand is not None and (token.index, token.n_context) == (in_hand.index, in_hand.n_context)
+    if token is in_hand:
+        return True
+    return in_hand is not None and (
+        (token.index, token.n_context, token.n_new) == (in_hand.index, in_hand.n_context, in_hand.n_new)
+    )
+
+
+def _is_short(request: LiveRequest, token: Token) -> bool:
+    """Whether a pass ends before the position from which its token follows."""
+    return token.n_context + token.n_new < request.n_prompt_tokens + token.index
 
 
 def _is_late(request: LiveRequest, token: Token) -> bool:
@@ -542,5 +631,6 @@ def _follows(request: LiveRequest, token: Token) -> bool:
     if token.index in request.exits:
         return False
     if before is None:
-        return token.index == 0 and token.n_context == 0
-    return token.index == before.index + 1 and token.n_new == 1 and token.n_context > 0
+        return token.index == 0 and token.n_context == 0 and token.n_new >= request.n_prompt_tokens
+    is_next = token.index == before.index + 1 and token.n_new == 1
+    return is_next and token.n_context == before.n_context + before.n_new

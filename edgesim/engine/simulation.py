@@ -15,7 +15,7 @@ from simpy.events import URGENT
 
 from edgesim.engine.answers import error_variance
 from edgesim.engine.attempts import attempts
-from edgesim.engine.clock import Clock, Course, Life
+from edgesim.engine.clock import Clock, Course, Life, MisstepError
 from edgesim.engine.cluster import Cluster, RequestFailed
 from edgesim.engine.interruption import Interruptible
 from edgesim.engine.request import LiveRequest
@@ -93,20 +93,13 @@ def simulate(
     Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
     controller = serving.control(cluster, placement)
     if controller is not None:
-        requests.watcher = Life(clock, requests.watch(controller), on_error=_refuse_loss)
+        requests.watcher = Life(clock, requests.watch(controller), on_error=requests.refuse)
     with _old_objects_left_alone():
         clock.run(world.limit_s)
     requests.finish(clock.now)
     write("devices", _devices(world, cluster, clock.now))
     clock.forget()
     return cluster
-
-
-def _refuse_loss(error: Exception) -> bool:
-    """A strategy's own process must expect that devices fail; nobody else could act for it."""
-    if isinstance(error, WorkLost):
-        raise ContractError(f"control: {error}; catch DeviceDown and MessageLost there") from error
-    return False
 
 
 @contextmanager
@@ -204,6 +197,8 @@ class _Requests:
             self._close(request)
 
         def fail(error: Exception) -> bool:
+            if isinstance(error, MisstepError):
+                self._refuse_misstep(error, request)
             if not isinstance(error, RequestFailed):
                 error.add_note(f"while serving {request!r}, at {self.clock.now} s of simulated time")
                 return False
@@ -223,6 +218,19 @@ class _Requests:
         course = attempts(self.clock, self.cluster, request, serve, self.world.retry, interrupt)
         process = Interruptible(self.clock, course, on_end=end, on_error=fail)
         return process.life
+
+    def _refuse_misstep(self, error: MisstepError, request: LiveRequest | None) -> None:
+        refusal = self.cluster.ledger.misstep(request, error.step)
+        if refusal is not None:
+            raise refusal from error
+
+    def refuse(self, error: Exception) -> bool:
+        """A strategy's own process must expect that devices fail; nobody else could act for it."""
+        if isinstance(error, WorkLost):
+            raise ContractError(f"control: {error}; catch DeviceDown and MessageLost there") from error
+        if isinstance(error, MisstepError):
+            self._refuse_misstep(error, None)
+        return False
 
     def _close(self, request: LiveRequest) -> None:
         del self.in_flight[request.id]

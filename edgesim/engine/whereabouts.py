@@ -9,8 +9,8 @@ decoding of any token, is the same value, and what may follow it is worked out o
 Blocks and levels are bits of integers: bit b of ``whole`` is block b, bit l of ``levels`` is the hidden state
 after l blocks, of which 0 is the embedding's.
 
-Not modelled: which positions of a cache are missing (a device has all that were computed, or not), hidden
-states of passes before the one in hand (a pass that comes late is believed to have its own).
+Not modelled: which positions of a cache are missing (a device has all that were computed, or not), and of
+which pass hidden states are that are older than the pass before the one in hand.
 """
 
 from __future__ import annotations
@@ -45,12 +45,16 @@ class Place(NamedTuple):
     has_prompt: bool = False
     ids: Ids = Ids.NONE
     levels: int = 0
-    is_part: bool = False
-    """Whether its hidden state is a shard's, that must be summed with the others'."""
+    parts: int = 0
+    """Levels of which its hidden state is a shard's part, that must be summed with the others'."""
     whole: int = 0
     """Blocks of whose cache it has all positions before the pass in hand."""
     now: int = 0
     """Blocks of whose cache it has the positions of the pass in hand."""
+    former: int = 0
+    """Levels of hidden states that it has of the pass before that in hand, for what comes late."""
+    older: int = 0
+    """Levels of hidden states that it has had of any pass before that in hand."""
     exit: int = 0
     """Number of blocks after which an exit's head has answered here; 0 for none."""
 
@@ -61,9 +65,11 @@ class Contents(NamedTuple):
     has_prompt: bool = False
     ids: Ids = Ids.NONE
     levels: int = 0
-    is_part: bool = False
+    parts: int = 0
     whole: int = 0
     now: int = 0
+    former: int = 0
+    older: int = 0
     cache: int = 0
     """Blocks of whose cache it has all positions, those of the pass in hand included."""
 
@@ -82,6 +88,10 @@ class Whereabouts(NamedTuple):
     """Whether the pass in hand computes all earlier positions anew."""
     is_long: bool = False
     """Whether more than one token goes through the pass in hand."""
+    is_short: bool = False
+    """Whether the pass in hand ends before the last position that its token needs; no head answers it."""
+    has_skipped: bool = False
+    """Whether a token has left early, so that later blocks lack its position."""
 
     def at(self, device: str) -> Place:
         """What a device has."""
@@ -97,34 +107,53 @@ class Whereabouts(NamedTuple):
         """The same without all that a device had."""
         return self._replace(places=_in_order(pair for pair in self.places if pair[0] != device))
 
-    def opened(self, n_tokens: int, left: int, *, is_afresh: bool, is_long: bool) -> Whereabouts:
+    def opened(
+        self, n_tokens: int, left: int, *, is_afresh: bool, is_long: bool, is_short: bool = False
+    ) -> Whereabouts:
         """The same as the next pass begins, of a token so many further on."""
         places = []
         for device, place in self.places:
             before = place.now if self.is_afresh else (place.whole | ~self.made) & place.now
             whole = before | (place.whole & ~self.now)
-            places.append((device, Place(place.has_prompt, place.ids.after(n_tokens), whole=whole)))
+            kept = Place(place.has_prompt, place.ids.after(n_tokens), whole=whole)
+            places.append((device, kept._replace(former=place.levels, older=place.older | place.levels)))
         return Whereabouts(
-            _in_order(places), self.made | self.now, 0, left, is_afresh=is_afresh, is_long=is_long
+            _in_order(places),
+            self.made | self.now,
+            0,
+            left,
+            is_afresh=is_afresh,
+            is_long=is_long,
+            is_short=is_short,
+            has_skipped=self.has_skipped or bool(self.left) or bool(left),
         )
 
     def passed(self, device: str, part: Slice, level: int, n_blocks: int, *, is_part: bool) -> Whereabouts:
         """The same after a part of the model has been computed, to so many blocks' depth."""
         place, blocks = self.at(device), blocks_of(part)
-        answers = part.head and level in (n_blocks, self.left)
+        asks = part.head and level > 0 and not self.is_short
+        answers = asks and level in (n_blocks, self.left)
+        parts = place.parts
+        if blocks or part.embedding:  # a bare head makes no hidden state
+            parts = parts | 1 << level if is_part and blocks else parts & ~(1 << level)
         place = place._replace(
             levels=place.levels | 1 << level,
-            is_part=is_part and bool(blocks),
+            parts=parts,
             now=place.now | blocks,
             ids=Ids.NOW if answers else place.ids,
-            exit=level if part.head and not answers else place.exit,
+            exit=level if asks and not answers else place.exit,
         )
         return self.put(device, place)._replace(now=self.now | blocks)
 
-    def passed_late(self, device: str, part: Slice, ids: Ids) -> Whereabouts:
+    def passed_late(self, device: str, part: Slice, level: int, ids: Ids) -> Whereabouts:
         """The same after a pass before the one in hand has been computed."""
         place, blocks = self.at(device), blocks_of(part)
-        place = place._replace(whole=place.whole | blocks, ids=max(place.ids, ids))
+        place = place._replace(
+            whole=place.whole | blocks,
+            ids=max(place.ids, ids),
+            former=place.former | 1 << level,
+            older=place.older | 1 << level,
+        )
         return self.put(device, place)._replace(made=self.made | blocks)
 
     def arrived(self, device: str, contents: Contents) -> Whereabouts:
@@ -132,24 +161,28 @@ class Whereabouts(NamedTuple):
         place = self.at(device)
         levels = place.levels | contents.levels
         # Parts that come together are taken for their sum: a strategy may sum by messages of its own.
-        is_part = contents.is_part and not place.levels if contents.levels else place.is_part
+        parts = (place.parts & ~contents.levels) | (contents.parts & ~place.levels)
         return self.put(
             device,
             place._replace(
                 has_prompt=place.has_prompt or contents.has_prompt,
                 ids=max(place.ids, contents.ids),
                 levels=levels,
-                is_part=is_part,
+                parts=parts,
                 whole=place.whole | contents.whole,
                 now=place.now | contents.now,
+                former=place.former | contents.former,
+                older=place.older | contents.older,
             ),
         )
 
     def summed(self, members: Iterable[str]) -> Whereabouts:
-        """The same after members have summed their hidden states."""
+        """The same after members have summed their deepest hidden states."""
         there = self
         for device in members:
-            there = there.put(device, there.at(device)._replace(is_part=False))
+            place = there.at(device)
+            summed = 1 << max(0, place.levels.bit_length() - 1)
+            there = there.put(device, place._replace(parts=place.parts & ~summed))
         return there
 
     def leaving(self, level: int) -> Whereabouts:
