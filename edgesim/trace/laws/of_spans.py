@@ -99,7 +99,8 @@ def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
     # A strategy may send something after the last delivery: it has the last token in hand by then.
     is_last = spans.ints("token") == there.of_request(spans, "n_output_tokens") - 1.0
     is_after = spans.named("kind", *_MESSAGES) & is_last & (spans.floats("asked_at_s") >= ended_at_s)
-    return is_of_completed & (is_late | spans.is_null(column)) & ~is_after
+    found: BoolArray = is_of_completed & (is_late | spans.is_null(column)) & ~is_after
+    return found
 
 
 def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
