@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from airwaves import STATION, Channel, Interface, Message, carry, cell
-from miniature import device, model, run, world
+from miniature import answered, device, model, run, world
 from queues import TICK_S, Exponential, Serve, assert_inside_student_t, replicate, sojourns_s
 from scipy import optimize
 from slotted_dcf import RATE_BPS
@@ -25,6 +25,7 @@ BITS_PER_S = 8 * 4 / TICK_S  # a message of mean size then takes one second
 
 def upload(request, cluster):
     yield from cluster.send(request, "d-0", "d-1", request.prompt_bytes)
+    answered(request, "d-0")
     yield from cluster.emit(request, "d-0", next(request.tokens()))
 
 

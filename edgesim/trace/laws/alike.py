@@ -38,11 +38,11 @@ def lacking(trace: Trace) -> Iterator[str]:
         yield "run.json, status: found running, expected complete: the run did not come to its end"
     elif status != "complete":
         yield f"run.json, status: found {status}, expected complete, or running"
-    horizon_s, warmup_s = trace.run.get("horizon_s"), trace.run.get("warmup_s") or 0.0
+    run: Mapping[str, Any] = trace.run
+    horizon_s, warmup_s = run.get("horizon_s"), run.get("warmup_s") or 0.0
     if horizon_s is not None and warmup_s > horizon_s:
         yield f"run.json, warmup_s: found {warmup_s}, expected no more than horizon_s ({horizon_s})"
-    said: Any = trace.run.get("strategies")
-    n_replications: Any = trace.run.get("replications")
+    said, n_replications = run.get("strategies"), run.get("replications")
     if said is None or n_replications is None:
         return
     for strategy in trace.strategies:

@@ -102,7 +102,9 @@ def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
     # Where work is lost and tried again, what the lost attempt had booked elsewhere runs on.
     can_lose = not there.loses_nothing or any(one.get("is_shared") for one in there.links.values())
     is_booked = spans.named("kind", SpanKind.COMPUTE) & can_lose
-    return is_of_completed & (is_late | spans.is_null(column)) & ~is_after & ~is_booked
+    is_late |= spans.is_null(column)
+    found: BoolArray = is_of_completed & is_late & ~is_after & ~is_booked
+    return found
 
 
 def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
