@@ -700,16 +700,18 @@ class Laggard(Replicas):
     """The replica is a token behind."""
 
     def serve(self, request, cluster, placement):
-        (a, whole), (b, back) = ((stage.device, stage.part) for stage in placement.stages)
+        (a, _), (b, back) = ((stage.device, stage.part) for stage in placement.stages)
+        front = Slice(0, 3, embedding=True)
         yield from cluster.admit(request, (a, b))
         yield from cluster.send(request, request.source, a, request.prompt_bytes)
         before = None
         for token in request.tokens():
-            yield from cluster.compute(request, a, whole, token)
+            yield from cluster.compute(request, a, front, token)
             if before is not None:
                 yield from cluster.compute(request, b, back, before)
             if self.broken != "states":
                 yield from cluster.send(request, a, b, token.activation_bytes)
+            yield from cluster.compute(request, a, back, token)
             before = token
             yield from cluster.emit(request, a, token)
 

@@ -81,7 +81,8 @@ def answered(request: LiveRequest, *devices: str) -> None:
     For tests of what becomes of messages and sums, in which nothing is computed.
     """
     request.in_hand = Token(request.n_output_tokens, 1, 0, 0, True)
-    known = Place(has_prompt=True, ids=Ids.NOW, levels=1)
+    all_levels = (1 << 64) - 1
+    known = Place(has_prompt=True, ids=Ids.NOW, levels=1, former=all_levels, older=all_levels)
     request.there, request.under_way = Whereabouts(tuple(sorted((id_, known) for id_ in devices))), []
 
 
