@@ -24,10 +24,11 @@ def test_a_token_leaves_its_states_its_cache_and_its_id() -> None:
     assert there.now == 0b1111
 
 
-def test_the_next_token_finds_caches_and_the_id_before_it_and_no_states() -> None:
+def test_the_next_token_finds_caches_the_id_before_it_and_states_of_that_pass_alone() -> None:
     there = one_token().opened(1, 0, is_afresh=False, is_long=False)
-    assert there.at("a") == Place(has_prompt=True, whole=0b0011)
-    assert there.at("b") == Place(ids=Ids.BEFORE, whole=0b1100)
+    first, second = {"former": 0b100, "older": 0b100}, {"former": 0b10100, "older": 0b10100}
+    assert there.at("a") == Place(has_prompt=True, whole=0b0011, **first)
+    assert there.at("b") == Place(ids=Ids.BEFORE, whole=0b1100, **second)
     assert (there.made, there.now) == (0b1111, 0)
 
 
