@@ -166,10 +166,6 @@ class Clock(simpy.Environment):
         stop.callbacks.append(StopSimulation.callback)
         self.schedule(stop, URGENT, at_s - self._now)
 
-    def forget(self) -> None:
-        """Drop all that is left to happen: its processes hold on to the run, and the run to this clock."""
-        self._queue.clear()
-
     def is_left_with(self, *lives: Life) -> bool:
         """Whether nothing is left to happen but these processes' next steps."""
         return all(event in lives for *_, event in self._queue)

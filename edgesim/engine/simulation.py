@@ -98,7 +98,6 @@ def simulate(
         clock.run(world.limit_s)
     requests.finish(clock.now)
     write("devices", _devices(world, cluster, clock.now))
-    clock.forget()
     return cluster
 
 

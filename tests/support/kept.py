@@ -35,6 +35,7 @@ def kept(world: World, strategy: Any, path: Path, label: str = "one") -> Trace:
             "horizon_s": world.horizon_s,
             "links": links,
             "may_fail": sorted(may_fail),
+            "retries": world.retry is not None,
             "links_may_fail": [] if world.faults is None else sorted(world.faults.links),
             "model": {"n_blocks": world.model.n_blocks},
         }

@@ -92,6 +92,8 @@ class There:
         What run.json says of each link; empty if it says nothing.
     may_fail
         Devices that may be down at some time; None if run.json does not say.
+    retries
+        Whether requests whose work was lost are served again; taken for granted if run.json does not say.
     loses_nothing
         Whether run.json says that neither a device nor a link may ever be down.
     n_blocks
@@ -110,6 +112,7 @@ class There:
         self.duration_s = float(devices.floats("duration_s")[0]) if len(devices) else 0.0
         self.links: Mapping[str, Mapping[str, Any]] = run.get("links", {})
         self.may_fail: list[str] | None = run.get("may_fail")
+        self.retries: bool = run.get("retries", True)
         self.loses_nothing = self.may_fail == [] and run.get("links_may_fail") == []
         self.n_blocks: int | None = (run.get("model") or {}).get("n_blocks")
 

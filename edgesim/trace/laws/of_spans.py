@@ -100,8 +100,7 @@ def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
     is_last = spans.ints("token") == there.of_request(spans, "n_output_tokens") - 1.0
     is_after = spans.named("kind", *_MESSAGES) & is_last & (spans.floats("asked_at_s") >= ended_at_s)
     # Where work is lost and tried again, what the lost attempt had booked elsewhere runs on.
-    can_lose = not there.loses_nothing or any(one.get("is_shared") for one in there.links.values())
-    is_booked = spans.named("kind", SpanKind.COMPUTE) & can_lose
+    is_booked = spans.named("kind", SpanKind.COMPUTE) & there.retries
     is_late |= spans.is_null(column)
     found: BoolArray = is_of_completed & is_late & ~is_after & ~is_booked
     return found
