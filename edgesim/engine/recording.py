@@ -43,7 +43,7 @@ class Recording:
         error_variance: float | None = None,
         parts: Parts | None = None,
     ) -> None:
-        """Record a span; request -1 is none, and so is token -1. Only a group's pass has parts."""
+        """Record a span; request -1 is control traffic, token -1 is none. Only a group's pass has parts."""
         if self._spans is None:
             return
         row = pack_span(

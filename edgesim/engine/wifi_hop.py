@@ -16,6 +16,7 @@ from edgesim.engine.verb import MessageLost, WorkLost
 from edgesim.engine.world import Link
 from edgesim.radio.delivery import Delivery
 from edgesim.radio.link import LinkState
+from edgesim.trace.buffer import TRANSPORT
 from edgesim.units import bits
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class WifiHop(RadioHop):
         if self.down is not None:
             return
         size_bytes = float(n_acks * _TRANSPORT_ACK_BYTES)
-        ack = WifiMessage(self, -1, -1, 0.0, self._clock._now)
+        ack = WifiMessage(self, TRANSPORT, -1, 0.0, self._clock._now)
         ack.size_bytes, ack.n_unacknowledged = size_bytes, None
         ack.frames = Frames.empty(n_acks)
         self._acks[ack] = None

@@ -19,7 +19,13 @@ import pyarrow as pa
 
 from edgesim.trace.schema import LinkKind, SpanKind, arrow_schema
 
-__all__ = ["Parts", "SpanBuffer", "Spot", "pack_span"]
+__all__ = ["NO_REQUEST", "TRANSPORT", "Parts", "SpanBuffer", "Spot", "pack_span"]
+
+NO_REQUEST = -1
+"""In the place of a request: control traffic, whose hops are spans of their own kind."""
+
+TRANSPORT = -2
+"""In the place of a request: what a transport sends by itself, as acknowledgements."""
 
 _PART_ROWS = 100_000  # 6 MB: what the allocator hands out again instead of asking the system for more
 
@@ -98,9 +104,10 @@ class Spot:
 class SpanBuffer:
     """Collects spans, and hands them on as tables of :data:`~edgesim.trace.schema.TABLES`.
 
-    ``add(pack_span(...))`` records a span; its code comes from :meth:`code_of`; -1 stands for no request
-    and no token. The instants may lie beyond the end of the run: what has not happened by then becomes
-    null, and its energy is charged only up to the end. What would only be asked for after it is left out.
+    ``add(pack_span(...))`` records a span; its code comes from :meth:`code_of`; :data:`NO_REQUEST` stands for
+    control traffic, :data:`TRANSPORT` for what is neither a request's nor a strategy's, -1 for no token. The
+    instants may lie beyond the end of the run: what has not happened by then becomes null, and its energy is
+    charged only up to the end. What would only be asked for after it is left out.
 
     Parameters
     ----------
@@ -199,7 +206,7 @@ class SpanBuffer:
         columns = {
             "request_id": _masked(request_id, request_id < 0),
             "token": _masked(rows["token"].copy(), rows["token"] < 0),
-            "kind": _names(code, [spot.kind.value for spot in self._spots]),
+            "kind": self._kinds(request_id, code),
             "device": _names(code, [spot.device for spot in self._spots]),
             "peer": _names(code, [spot.peer for spot in self._spots]),
             "via": _names(code, [spot.via for spot in self._spots]),
@@ -215,6 +222,15 @@ class SpanBuffer:
             "attempts": attempts,
         }
         return pa.table(columns, schema=arrow_schema("spans"))
+
+    def _kinds(self, request_id: npt.NDArray[np.int64], code: npt.NDArray[np.int32]) -> pa.Array:
+        """The kind of every span: a hop's is control where no request is behind it."""
+        kinds = [spot.kind.value for spot in self._spots]
+        is_hop = np.array([spot.kind is SpanKind.SEND for spot in self._spots])
+        is_control = is_hop[code] & (request_id == NO_REQUEST)
+        if not is_control.any():
+            return _names(code, kinds)
+        return _names(np.where(is_control, len(kinds), code), [*kinds, SpanKind.CONTROL.value])
 
     def _parts(self, rows: npt.NDArray[np.void], details: npt.NDArray[np.void]) -> dict[str, pa.Array]:
         """The parts of every span; unknown of a group's pass that the end of the run has cut."""

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 __all__ = [
+    "HOPS",
     "SCHEMA_VERSION",
     "TABLES",
     "Column",
@@ -31,9 +32,14 @@ class SpanKind(StrEnum):
     COMPUTE = "compute"
     ENDPOINT = "endpoint"
     SEND = "send"
+    CONTROL = "control"
     ALL_REDUCE = "all_reduce"
     WAIT = "wait"
     EMIT = "emit"
+
+
+HOPS = (SpanKind.SEND, SpanKind.CONTROL)
+"""Kinds of spans that are one hop of a message."""
 
 
 class LinkKind(StrEnum):
@@ -176,7 +182,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "request_id",
                 pa.int64(),
-                "The request; null for control traffic and for transport acknowledgements.",
+                "The request; null for control traffic (its hops and its endpoint spans) and for transport "
+                "acknowledgements.",
                 True,
             ),
             Column(
@@ -188,8 +195,9 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "kind",
                 _NAME,
-                "compute; endpoint (a message's cost at either end); send (one hop); all_reduce (the sums of "
-                "a group's pass, at each member, while the pass goes on); wait (for memory); emit (of no "
+                "compute; endpoint (a message's cost at either end); send (one hop); control (one hop of a "
+                "message between the strategy's own processes, of no request); all_reduce (the sums of a "
+                "group's pass, at each member, while the pass goes on); wait (for memory); emit (of no "
                 "length: a token's delivery).",
                 among=SpanKind,
             ),
@@ -214,7 +222,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 True,
             ),
             Column("n_tokens", pa.int32(), "Tokens that went through (compute), or were delivered (emit)."),
-            Column("size_bytes", pa.int64(), "Bytes carried (send, endpoint) or reserved (wait)."),
+            Column("size_bytes", pa.int64(), "Bytes carried (send, control, endpoint) or reserved (wait)."),
             Column("energy_j", pa.float64(), "Active energy spent in it, up to the end of the run."),
             Column(
                 "straggler_s",

@@ -345,7 +345,7 @@ def test_a_strategys_own_process_runs_beside_the_requests() -> None:
     ran = run(world([device("a-0"), device("b-0")], [WIRE], horizon_s=7.0), Serve(local, control))
     assert seen == [(1.5, 1), (pytest.approx(3.501), 1), (pytest.approx(5.502), 0)]
     control_traffic = ran.spans[ran.spans["request_id"].isna()]
-    assert control_traffic["kind"].tolist() == ["send"] * 3
+    assert control_traffic["kind"].tolist() == ["control"] * 3
     assert control_traffic["token"].isna().all()
 
 

@@ -11,7 +11,7 @@ from edgesim.trace.laws.of_spans import parts_s
 from edgesim.trace.laws.parts import part_of
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
 from edgesim.trace.laws.unions import Unions
-from edgesim.trace.schema import LinkKind, Outcome, SpanKind
+from edgesim.trace.schema import HOPS, LinkKind, Outcome, SpanKind
 
 __all__ = ["BOOK_LAWS", "Books"]
 
@@ -96,7 +96,7 @@ class Books:
         _add(self._computed_j, device, energy_j, on_processor)
         self._carried_j += float(energy_j[~on_processor].sum())
         _add(self._sent_j, device, energy_j, ~on_processor)
-        is_hop, peer = spans.named("kind", SpanKind.SEND), there.device_of(spans, "peer")
+        is_hop, peer = spans.named("kind", *HOPS), there.device_of(spans, "peer")
         _add(self._taken_j, peer, energy_j, is_hop)
         # On the air a receiver may answer: it sends, and the sender receives, acknowledgements.
         is_answered = is_hop & spans.named("link_kind", LinkKind.RADIO)

@@ -9,7 +9,7 @@ import numpy as np
 from edgesim.trace.laws.law import RELATIVE, RowLaw, There
 from edgesim.trace.laws.parts import part_of
 from edgesim.trace.laws.rows import ABSENT, UNKNOWN, BoolArray, FloatArray, Rows
-from edgesim.trace.schema import LinkKind, Outcome, SpanKind
+from edgesim.trace.schema import HOPS, LinkKind, Outcome, SpanKind
 from edgesim.units import bits
 
 __all__ = ["PARTS", "SPAN_LAWS", "parts_s"]
@@ -19,8 +19,8 @@ PARTS = ("straggler_s", "air_s", "wire_s", "handling_s")
 
 _HALF_BYTE = 0.5
 
-_ON_LINKS = (SpanKind.SEND, SpanKind.ALL_REDUCE)
-_MESSAGES = (SpanKind.SEND, SpanKind.ENDPOINT)
+_ON_LINKS = (*HOPS, SpanKind.ALL_REDUCE)
+_MESSAGES = (*HOPS, SpanKind.ENDPOINT)
 
 
 def parts_s(spans: Rows) -> FloatArray:
@@ -41,8 +41,14 @@ def _wrong_token(spans: Rows, there: There) -> BoolArray:
     return found
 
 
+def _owns_control(spans: Rows, there: There) -> BoolArray:
+    del there
+    found: BoolArray = spans.named("kind", SpanKind.CONTROL) & ~spans.is_null("request_id")
+    return found
+
+
 def _wrong_peer(spans: Rows, there: There) -> BoolArray:
-    peer, is_hop = there.device_of(spans, "peer"), spans.named("kind", SpanKind.SEND)
+    peer, is_hop = there.device_of(spans, "peer"), spans.named("kind", *HOPS)
     found: BoolArray = np.where(is_hop, (peer < 0) | (peer == there.device_of(spans)), peer != ABSENT)
     return found
 
@@ -53,7 +59,7 @@ def _wrong_via(spans: Rows, there: There) -> BoolArray:
     is_link = ~spans.is_null("via")
     if there.links:
         is_link = spans.named("via", *there.links)
-    is_hop, is_pass = (spans.named("kind", one) for one in (SpanKind.SEND, SpanKind.COMPUTE))
+    is_hop, is_pass = spans.named("kind", *HOPS), spans.named("kind", SpanKind.COMPUTE)
     expected = np.where(is_hop, is_link, np.where(is_pass, is_part, places == ABSENT))
     return ~expected | _other_ends(spans, is_hop)
 
@@ -86,7 +92,7 @@ def _wrong_link_kind(spans: Rows, there: There) -> BoolArray:
         agrees = np.zeros(len(spans), dtype=bool)
         for kind, of in by_kind.items():
             agrees |= spans.named("link_kind", kind) & spans.named("via", *of)
-        wrong |= spans.named("via", *told) & spans.named("kind", SpanKind.SEND) & ~agrees
+        wrong |= spans.named("via", *told) & spans.named("kind", *HOPS) & ~agrees
     return wrong  # type: ignore[no-any-return]
 
 
@@ -147,7 +153,7 @@ def _carried_s(spans: Rows, there: There) -> tuple[FloatArray, FloatArray, Float
         for one in facts
     ]
     rate_bps, latency_s = np.array(wires, dtype=np.float64).reshape(-1, 2).T[:, places]
-    rate_bps = np.where(spans.named("kind", SpanKind.SEND), rate_bps, np.nan)
+    rate_bps = np.where(spans.named("kind", *HOPS), rate_bps, np.nan)
     busy_s = spans.floats("ended_at_s") - latency_s - spans.floats("started_at_s")
     slack_s = RELATIVE * there.duration_s + bits(_HALF_BYTE) / rate_bps  # sizes are rounded to whole bytes
     return busy_s, bits(1.0) * spans.ints("size_bytes") / rate_bps, slack_s
@@ -207,7 +213,7 @@ def _errs(spans: Rows, there: There) -> BoolArray:
 
 def _repeats(spans: Rows, there: There) -> BoolArray:
     del there
-    is_on_air = spans.named("kind", SpanKind.SEND) & spans.named("link_kind", LinkKind.RADIO)
+    is_on_air = spans.named("kind", *HOPS) & spans.named("link_kind", LinkKind.RADIO)
     return (spans.ints("attempts") > 1) & ~is_on_air
 
 
@@ -235,6 +241,7 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
         ("requests.request_id",),
         breaks=lambda spans, there: there.request_of(spans) == UNKNOWN,
     ),
+    RowLaw("spans.request_id", "null for control traffic", ("spans.kind",), breaks=_owns_control),
     RowLaw(
         "spans.token",
         "an index below its request's n_output_tokens; null if, and only if, request_id is",
@@ -250,19 +257,19 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
     RowLaw("spans.device", "its request's source", ("requests.source", *_KIND), breaks=_delivered_elsewhere),
     RowLaw(
         "spans.peer",
-        "another device of the devices table for a send, else null",
+        "another device of the devices table for a send or a control, else null",
         ("devices.device", *_KIND),
         breaks=_wrong_peer,
     ),
     RowLaw(
         "spans.via",
-        "the link of its two devices for a send, a part of the model for a compute, else null",
+        "the link of its two devices for a send or a control, a part of the model for a compute, else null",
         ("spans.device", "spans.peer", *_KIND),
         breaks=_wrong_via,
     ),
     RowLaw(
         "spans.link_kind",
-        "that of its link in run.json for a send, a kind for an all_reduce, else null",
+        "that of its link in run.json for a send or a control, a kind for an all_reduce, else null",
         ("spans.via", *_KIND),
         breaks=_wrong_link_kind,
     ),

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgesim.trace.laws.law import RELATIVE, Law, There
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
-from edgesim.trace.schema import Discipline, SpanKind
+from edgesim.trace.schema import HOPS, Discipline, SpanKind
 
 __all__ = ["ALONE", "Stations"]
 
@@ -86,9 +86,8 @@ class Stations:
     def _served(self, spans: Rows) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
         """Rows, stations, starts and ends of what stations did, by station and instant."""
         there, device = self._there, self._there.device_of(spans)
-        is_pass, is_end, is_hop = (
-            spans.named("kind", one) for one in (SpanKind.COMPUTE, SpanKind.ENDPOINT, SpanKind.SEND)
-        )
+        is_pass, is_end = (spans.named("kind", one) for one in (SpanKind.COMPUTE, SpanKind.ENDPOINT))
+        is_hop = spans.named("kind", *HOPS)
         station = np.full(len(spans), -1, dtype=np.int64)
         station = np.where(is_pass & ~self._shares_time[device], device, station)
         beside = np.where(self._on_compute[device], device, self._n_devices + device)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from miniature import device, run, world
 
 from edgesim.errors import TraceError
-from edgesim.trace.buffer import Parts, SpanBuffer, Spot, pack_span
+from edgesim.trace.buffer import NO_REQUEST, TRANSPORT, Parts, SpanBuffer, Spot, pack_span
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import TABLES, LinkKind, SpanKind, arrow_schema
 from edgesim.trace.writer import TraceFolder
@@ -79,7 +79,7 @@ def test_temporary_files_are_not_read(tmp_path: Path) -> None:
 
 spans = st.lists(
     st.tuples(
-        st.integers(-1, 50),
+        st.integers(TRANSPORT, 50),
         st.integers(-1, 20),
         st.integers(0, 2),
         st.integers(0, 1000),
@@ -118,7 +118,7 @@ def test_the_buffer_gives_back_what_was_put_in_and_cuts_at_the_horizon(rows, hor
             {
                 "request_id": None if request < 0 else request,
                 "token": None if token < 0 else token,
-                "kind": spots[spot].kind.value,
+                "kind": "control" if spot == 1 and request == NO_REQUEST else spots[spot].kind.value,
                 "device": spots[spot].device,
                 "peer": spots[spot].peer,
                 "via": spots[spot].via,

@@ -246,21 +246,23 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     ("devices.energy_idle_j", "idle_w times up_s"): to("devices", "energy_idle_j", 9.0),
     ("devices.peak_memory_bytes", "no more than memory_bytes"): to("devices", "peak_memory_bytes", 1 << 60),
     ("spans.request_id", "a request of the requests table, or null"): to("spans", "request_id", 10_000),
+    ("spans.request_id", "null for control traffic"): to("spans", "kind", "control", kind="send"),
     ("spans.token", "an index below its request's n_output_tokens; null if, and only if, request_id is"): to(
         "spans", "token", 99
     ),
     ("spans.device", "a device of the devices table"): to("spans", "device", "nobody"),
     ("spans.device", "its request's source"): to("spans", "device", other_device, kind="emit"),
-    ("spans.peer", "another device of the devices table for a send, else null"): to(
+    ("spans.peer", "another device of the devices table for a send or a control, else null"): to(
         "spans", "peer", lambda r: r["device"], kind="send"
     ),
     (
         "spans.via",
-        "the link of its two devices for a send, a part of the model for a compute, else null",
+        "the link of its two devices for a send or a control, a part of the model for a compute, else null",
     ): to("spans", "via", "box-0--station", kind="send", device="phone-0"),
-    ("spans.link_kind", "that of its link in run.json for a send, a kind for an all_reduce, else null"): to(
-        "spans", "link_kind", "radio", kind="send", link_kind="wired"
-    ),
+    (
+        "spans.link_kind",
+        "that of its link in run.json for a send or a control, a kind for an all_reduce, else null",
+    ): to("spans", "link_kind", "radio", kind="send", link_kind="wired"),
     ("spans.asked_at_s", "no earlier than its request arrived"): to("spans", "asked_at_s", 0.0),
     ("spans.asked_at_s", "no later than its request ended"): to("spans", "asked_at_s", 5.9, kind="compute"),
     **{
@@ -499,7 +501,7 @@ def test_a_broken_law_is_told(law: tuple[str, str], pair: Path, tmp_path: Path) 
 
 NO_PART = (
     "spans.via",
-    "the link of its two devices for a send, a part of the model for a compute, else null",
+    "the link of its two devices for a send or a control, a part of the model for a compute, else null",
 )
 
 
