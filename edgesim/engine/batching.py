@@ -53,6 +53,19 @@ class IteratingStation(ABC):
     def _forget(self) -> list[Pass]:
         """Give up all who wait, and tell who they were."""
 
+    @abstractmethod
+    def _waits(self) -> list[Pass]:
+        """Tell who waits."""
+
+    def work_s(self, at_s: float) -> float:
+        """What is left of the iteration, and all other passes one by one: more than they will take."""
+        left = [(work, work.n_done) for work in self._waits()]
+        running_s = 0.0
+        if self._running:
+            running_s = max(0.0, self._ends_at_s - at_s)
+            left += [(work, work.n_done + n_tokens) for work, n_tokens in self._running]
+        return running_s + math.fsum(_alone_s(work, n_done) for work, n_done in left if n_done < work.n_new)
+
     def lose(self, error: WorkLost) -> None:
         """Lose the running batch and all who wait. What ends at this very instant is done."""
         if self._running and self._ends_at_s <= self._clock.now:
@@ -167,6 +180,9 @@ class BatchedStation(IteratingStation):
                 taken.append(work)
         return taken
 
+    def _waits(self) -> list[Pass]:
+        return self._waiting
+
     def _forget(self) -> list[Pass]:
         waiting, self._waiting = self._waiting, []
         return waiting
@@ -259,8 +275,11 @@ class StaticStation(IteratingStation):
         self._queue = [work for work in self._queue if work.request is not request]
         self._call()
 
+    def _waits(self) -> list[Pass]:
+        return self._queue + [work for work in self._members.values() if work is not None]
+
     def _forget(self) -> list[Pass]:
-        waiting = self._queue + [work for work in self._members.values() if work is not None]
+        waiting = self._waits()
         self._queue, self._members = [], {}
         return waiting
 
@@ -302,3 +321,10 @@ class StaticStation(IteratingStation):
     def _serve(self, batch: Batch) -> None:
         for work, _ in batch:
             work.done.succeed()
+
+
+def _alone_s(work: Pass, n_done: int) -> float:
+    """Time of what is left of a pass, alone on the device."""
+    if work.n_new == 1:
+        return work.price.alone(1, work.n_context)
+    return work.price.chunk(work.n_context + n_done, work.n_new - n_done)

@@ -13,10 +13,10 @@ waits for several; one that is put aside stands still after its first step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import partial
 from sys import exception
-from typing import NoReturn, get_args
+from typing import NoReturn, get_args, overload
 
 from edgesim.engine.answers import ALL, Answering, meet
 from edgesim.engine.attendance import INSTANT, Call
@@ -30,10 +30,12 @@ from edgesim.engine.downtime import Downtime
 from edgesim.engine.groups import Groups
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.ledger import Ledger
+from edgesim.engine.looking import Looking
 from edgesim.engine.moves import Move
-from edgesim.engine.observation import Observation
+from edgesim.engine.observation import Knowledge, Observation, View
 from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.recording import Recording
+from edgesim.engine.reports import Reports
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
@@ -128,6 +130,8 @@ class Cluster:
             for id_, host in self.hosts.items()
             if host.device.battery is not None
         }
+        self._looking = Looking(world, clock, self.hosts, self.memories, self._discharges, self._transport)
+        self._reports = Reports(self._looking, self._transport)
 
     # --- verbs -----------------------------------------------------------------------------------
 
@@ -379,9 +383,59 @@ class Cluster:
             raise ContractError(f"sleep: expected 0 seconds or more, got {seconds}")
         return self.ledger.attendance.note(Call("sleep", (seconds,)), (self._clock._now + seconds,))
 
-    def observe(self) -> Observation:
-        """What a scheduler could know now: queues, requests, memory, battery, and who is up."""
-        return Observation(self._clock._now, self.hosts, self.memories, self._discharges)
+    def report(
+        self,
+        source: str,
+        target: str,
+        size_bytes: float,
+        *,
+        payload: Hashable = None,
+        links: Iterable[str] | None = None,
+        wait: bool = True,
+    ) -> Verb:
+        """Let a device tell another how it stands, in a control message; returns whether it has arrived.
+
+        What it says is the state of `source` and of its links at the instant of sending. It travels like any
+        message, for bytes, time and energy, and may be lost. From its arrival on ``observe(at=target)``
+        shows it; one that is overtaken by a newer one is dropped, and one that is lost leaves what was known.
+
+        Parameters
+        ----------
+        size_bytes
+            Of the message, as the strategy's protocol would have it.
+        payload
+            Something of the strategy's own, which must be frozen (hashable): marginal costs, thresholds.
+        links
+            Neighbours, to which the links are to be told of; None: all. With hundreds of neighbours, name
+            those that matter: looking at a radio link takes tens of microseconds.
+        wait
+            False: it goes its way by itself, and nothing need be waited for. Else ``yield from`` gives True
+            when it has arrived and False when it is lost, for which no exception is raised.
+        """
+        sending = self._reports.begin(source, target, size_bytes, payload, links)
+        if wait:
+            return self.ledger.attendance.note(Call("report", (source, target, size_bytes)), sending)
+        Life(self._clock, sending)
+        return DONE
+
+    @overload
+    def observe(self) -> Observation: ...
+
+    @overload
+    def observe(self, *, at: str) -> Knowledge: ...
+
+    def observe(self, *, at: str | None = None) -> View:
+        """What a scheduler could know now: queues, requests, memory, battery, links, and who is up.
+
+        Parameters
+        ----------
+        at
+            A device: then only what this one knows, itself now and others as their last reports said that
+            have arrived there (:meth:`report`). None: everything, now.
+        """
+        return (
+            Observation(self._looking) if at is None else Knowledge(self._looking, at, self._reports.at(at))
+        )
 
     @property
     def measures_answers(self) -> bool:

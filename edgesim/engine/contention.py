@@ -28,7 +28,8 @@ from edgesim.engine.exchange import Burst, Part
 from edgesim.engine.frames import Run
 from edgesim.engine.interference import Band
 from edgesim.engine.medium import Medium
-from edgesim.engine.transfer import Transfer
+from edgesim.engine.outlook import Prospect
+from edgesim.engine.transfer import Carrier, Transfer
 from edgesim.engine.wifi_hop import WifiHop, WifiMessage
 from edgesim.radio.delivery import binomial
 from edgesim.radio.edca import Edca
@@ -163,6 +164,36 @@ class Contention:
     def sending(self, *, is_uplink: bool) -> dict[str, float]:
         """Ids of those who send in a direction at present; each does all the time."""
         return {burst.hop.sender: 1.0 for _, burst in self._bursts if burst.hop.is_uplink == is_uplink}
+
+    def glance(self, *, is_uplink: bool) -> dict[str, float]:
+        """The same."""
+        return self.sending(is_uplink=is_uplink)
+
+    # --- what an observer asks for ----------------------------------------------------------------------
+
+    def prospect(self, carrier: Carrier) -> Prospect:
+        """What a hop would have: its part of the turns that contenders have alike, and of its own station's.
+
+        Not counted: collisions, and that others' exchanges may be longer.
+        """
+        now_s, interference_w = self._clock._now, 0.0
+        if self._band is not None:
+            interference_w, _ = self._band.disturbance(self, carrier, now_s, glances=True)
+        state = carrier.channel.link.state(
+            now_s, uplink=carrier.is_uplink, band_share=1.0, interference_w=interference_w
+        )
+        own, queue = next(pair for hop, pair in self._queues.items() if hop is carrier)
+        on_air = {contender for contender, _ in self._bursts}
+        n_others = sum(
+            other is not own and (other in on_air or other.waits) for other in self._contenders.values()
+        )
+        n_receivers = 1 + sum(other is not queue and other.waits for other in own.queues)
+        alone_bps = self.medium.alone_bps(state.rate_bps, carrier.channel.mac, uplink=carrier.is_uplink)
+        return Prospect(state, state, alone_bps / ((1 + n_others) * n_receivers))
+
+    def unsent_bits(self, transfer: Transfer) -> float:
+        """What of a message has not been delivered; frames that are on the air count."""
+        return transfer.left_bits
 
     # --- between exchanges ------------------------------------------------------------------------------
 

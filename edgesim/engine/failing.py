@@ -6,6 +6,7 @@ import simpy
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.link import Hop
+from edgesim.engine.outlook import Outlook
 from edgesim.engine.recording import Recording
 from edgesim.engine.verb import MessageLost, WorkLost
 from edgesim.engine.watched import Job, WatchedStation
@@ -65,6 +66,10 @@ class FailingHop(Hop):
         for job in self._line.jobs():
             if job.ended_at_s > now_s:
                 job.done.succeed(self._line.cut(job))
+
+    def outlook(self, now_s: float) -> Outlook:
+        """How the hop stands: its rate, what is queued, and whether it is down."""
+        return self._outlook(now_s, self._line.free_at_s)._replace(down=self.down)
 
     @property
     def is_idle(self) -> bool:

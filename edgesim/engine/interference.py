@@ -56,19 +56,27 @@ class Band:
                 return False
         return True
 
-    def disturbance(self, own: Cell, carrier: Carrier, now_s: float) -> tuple[float, float]:
-        """Power that other cells bring to a receiver, over all of the band [W]; until when it stays so."""
+    def disturbance(
+        self, own: Cell, carrier: Carrier, now_s: float, *, glances: bool = False
+    ) -> tuple[float, float]:
+        """Power that other cells bring to a receiver, over all of the band [W]; until when it stays so.
+
+        Parameters
+        ----------
+        glances
+            Whether the other cells are to be left as they are, as an observer must.
+        """
         received_w, until_s = 0.0, math.inf
         for pool in self._others[own]:
             if pool.medium.load is None and pool.is_idle:
                 continue
             if carrier.is_uplink:  # other cells' terminals, at this station
-                for terminal, share in _terminals(pool).items():
+                for terminal, share in _terminals(pool, glances=glances).items():
                     link = own.medium.across.get(terminal)
                     if link is not None and terminal != carrier.channel.terminal:
                         received_w += share * link.mean_received_w(now_s, uplink=True)
                         until_s = min(until_s, link.large_scale.at(now_s).until_s)
-            elif share := _station(pool):  # another station, at this terminal
+            elif share := _station(pool, glances=glances):  # another station, at this terminal
                 link = pool.medium.across.get(carrier.channel.terminal)
                 if link is not None:
                     received_w += share * link.mean_received_w(now_s, uplink=False)
@@ -81,15 +89,16 @@ def _meet(one: Cell, other: Cell) -> bool:
     return one.is_uplink == other.is_uplink or one.is_uplink is None or other.is_uplink is None
 
 
-def _terminals(pool: Cell) -> Mapping[str, float]:
+def _terminals(pool: Cell, *, glances: bool) -> Mapping[str, float]:
     """A cell's terminals that send, with the share of time (of full buffers: all of them, in turns)."""
     if pool.medium.load is not None:
         return dict.fromkeys(pool.terminals, pool.medium.load / max(1, len(pool.terminals)))
-    return pool.sending(is_uplink=True)
+    return pool.glance(is_uplink=True) if glances else pool.sending(is_uplink=True)
 
 
-def _station(pool: Cell) -> float:
+def _station(pool: Cell, *, glances: bool) -> float:
     """Share of time for which a cell's station sends."""
     if pool.medium.load is not None:
         return pool.medium.load
-    return sum(pool.sending(is_uplink=False).values())
+    shares = pool.glance(is_uplink=False) if glances else pool.sending(is_uplink=False)
+    return sum(shares.values())

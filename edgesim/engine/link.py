@@ -8,6 +8,7 @@ from typing import cast
 
 import networkx as nx
 
+from edgesim.engine.outlook import Outlook
 from edgesim.engine.station import Station
 from edgesim.engine.world import Device, Link, RateAt, Way
 from edgesim.errors import PlacementError
@@ -107,6 +108,8 @@ class Hop(Station):
 
     Attributes
     ----------
+    link
+        The link, both ways.
     s_per_byte
         Seconds per byte at a constant rate; None where the rate depends on the instant.
     latency_s
@@ -119,6 +122,7 @@ class Hop(Station):
         "_recorded",
         "code",
         "latency_s",
+        "link",
         "peer",
         "s_per_byte",
         "sender",
@@ -128,6 +132,7 @@ class Hop(Station):
 
     def __init__(self, link: Link, sender: str, peer: str, code: int) -> None:
         super().__init__()
+        self.link = link
         self.sender = sender
         self.peer = peer
         self.via = via_of(link)
@@ -158,6 +163,21 @@ class Hop(Station):
         service_s = self.service_s(now_s, self.free_at_s, size_bytes)
         started_at_s, ended_at_s = self.book(now_s, service_s)
         return started_at_s, ended_at_s + self.latency_s
+
+    def outlook(self, now_s: float) -> Outlook:
+        """How the hop stands: its rate, and what is queued."""
+        return self._outlook(now_s, self.free_at_s)
+
+    def _outlook(self, now_s: float, free_at_s: float) -> Outlook:
+        queued_s = max(0.0, free_at_s - now_s)
+        if self._recorded is not None:
+            first_bit = self._recorded.delivered_bits(now_s)
+            ahead_bits = max(0.0, self._free_bits - first_bit) if queued_s else 0.0
+            return Outlook(self._recorded.rate_bps(now_s), ahead_bits / bits(1), queued_s)
+        if self.s_per_byte is not None:
+            return Outlook(bits(1) / self.s_per_byte, queued_s / self.s_per_byte, queued_s)
+        rate_bps = cast("RateAt", self._rate_at)(now_s)
+        return Outlook(rate_bps, queued_s * rate_bps / bits(1), queued_s)
 
     def service_s(self, now_s: float, free_at_s: float, size_bytes: float) -> float:
         """How long a message is transmitted that comes now to a link that is free at an instant [s]."""

@@ -15,8 +15,10 @@ from edgesim.engine.clock import Clock
 from edgesim.engine.contention import Contention
 from edgesim.engine.interference import Band
 from edgesim.engine.medium import Medium
+from edgesim.engine.outlook import Prospect
 from edgesim.engine.slotted_pool import SlottedPool
-from edgesim.engine.transfer import Transfer
+from edgesim.engine.transfer import Carrier, Transfer
+from edgesim.radio.link import LinkState as ChannelState
 
 __all__ = ["AnyPool", "Pool", "Pools"]
 
@@ -121,13 +123,65 @@ class Pool:
     def sending(self, *, is_uplink: bool) -> dict[str, float]:
         """Ids of those who send in a direction at present, with the share of time for which they do."""
         self.retire()
-        shares: dict[str, float] = {}
+        return self.glance(is_uplink=is_uplink)
+
+    def glance(self, *, is_uplink: bool) -> dict[str, float]:
+        """The same, and leave no trace."""
+        active, shares = self._on_air(), dict[str, float]()
         in_time = self.medium.access not in ("equal", "weighted") or self.is_uplink is None
-        for transfer in self._active:
+        for transfer in active:
             if transfer.carrier.is_uplink == is_uplink:
                 sender = transfer.carrier.sender
-                shares[sender] = shares.get(sender, 0.0) + 1.0 / len(self._active) if in_time else 1.0
+                shares[sender] = shares.get(sender, 0.0) + 1.0 / len(active) if in_time else 1.0
         return shares
+
+    # --- what an observer asks for ------------------------------------------------------------------
+
+    def prospect(self, carrier: Carrier) -> Prospect:
+        """What a carrier's transfers would have with one more; who is out of reach has no part."""
+        now_s, interference_w = self._clock._now, 0.0
+        if self._band is not None:
+            interference_w, _ = self._band.disturbance(self, carrier, now_s, glances=True)
+        medium, channel, uplink = self.medium, carrier.channel, carrier.is_uplink
+
+        def look(band_share: float) -> ChannelState:
+            return channel.link.state(
+                now_s, uplink=uplink, band_share=band_share, interference_w=interference_w
+            )
+
+        def weight(one: Carrier) -> float:
+            return one.channel.weight if medium.access == "weighted" else 1.0
+
+        reached = [one.carrier for one in self._on_air() if one.stalled_at_s is None] + [carrier]
+        total = math.fsum(weight(one) for one in reached)
+        way = math.fsum(weight(one) for one in reached if one.is_uplink == uplink)
+        mine = math.fsum(
+            weight(one)
+            for one in reached
+            if one.is_uplink == uplink and one.channel.terminal == channel.terminal
+        )
+        whole = look(1.0)
+        if medium.access in ("equal", "weighted"):
+            state, of_time = look(mine / way), way / total
+        else:
+            state, of_time = whole, mine / total
+        return Prospect(whole, state, medium.alone_bps(state.rate_bps * of_time, channel.mac, uplink=uplink))
+
+    def unsent_bits(self, transfer: Transfer) -> float:
+        """What of a transfer has not been sent, repetitions included."""
+        if transfer not in self._active:
+            return 0.0
+        if not transfer.is_begun:
+            return transfer.n_bits
+        until_s = self._clock._now
+        if transfer is self._alone:
+            until_s = min(until_s, transfer.ends_at_s)
+        return max(0.0, transfer.left_bits - self._open_s(self._settled_s, until_s) * transfer.rate_bps)
+
+    def _on_air(self) -> list[Transfer]:
+        """Those on the air now, whether or not the books know that one that was alone has ended."""
+        alone, now_s = self._alone, self._clock._now
+        return [one for one in self._active if one is not alone or one.ends_at_s > now_s]
 
     # --- between changes --------------------------------------------------------------------------
 

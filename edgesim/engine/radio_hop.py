@@ -11,11 +11,13 @@ import simpy
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.link import Hop
 from edgesim.engine.medium import RadioChannel
+from edgesim.engine.outlook import Blocks, Outlook, fate
 from edgesim.engine.recording import Recording
 from edgesim.engine.transfer import SharedAir, Transfer
 from edgesim.engine.verb import MessageLost, Verb, WorkLost, heard
 from edgesim.engine.world import Link
 from edgesim.radio.delivery import Delivery, deliver
+from edgesim.radio.link import LinkState
 from edgesim.units import bits
 
 __all__ = ["Message", "RadioHop"]
@@ -213,6 +215,25 @@ class RadioHop(Hop):
                 assert message.done is not None
                 message.done.succeed(min(1.0, max(0.0, gone)))
                 self._go_on(message.owner)
+
+    def outlook(self, now_s: float) -> Outlook:
+        """How the hop stands for one more message; what is on it has so many bytes of its own left."""
+        whole, state, rate_bps = self._pool.prospect(self)
+        blocks = Blocks(whole.sinr, *self._blocks(state))
+        unsent_bits = 0.0
+        for message in self._messages:
+            if message.sent_at_s > now_s and (left_bits := self._pool.unsent_bits(message)) > 0.0:
+                gross_bits = message.gross_bits if message.is_begun else message.n_bits
+                unsent_bits += message.n_bits * left_bits / gross_bits
+        queued_s = 0.0
+        if unsent_bits:
+            queued_s = unsent_bits * blocks.n_attempts / rate_bps if rate_bps > 0.0 else math.inf
+        down = self.down or (None if rate_bps > 0.0 else "out of reach")
+        return Outlook(rate_bps, unsent_bits / bits(1), queued_s, down, blocks)
+
+    def _blocks(self, state: LinkState) -> tuple[int, float, float]:
+        """Bits of a block in a state, the probability that it is lost, and how often it is sent."""
+        return (state.grant.block_bits, *fate(state.errors, self.channel.link.air.arq))
 
     @property
     def is_idle(self) -> bool:

@@ -88,6 +88,10 @@ class SharedStation(Protocol):
         """Time worked up to an instant."""
         ...
 
+    def work_s(self, at_s: float) -> float:
+        """Time that all passes in hand would take from the present instant on; leaves no trace."""
+        ...
+
     def close(self, at_s: float) -> None:
         """Record what is still going on at the end of the run."""
         ...
@@ -124,6 +128,13 @@ class TimeSharedStation:
     def busy_until(self, at_s: float) -> float:
         """Time with at least one pass in service."""
         return self._busy_s + (at_s - self._since_s if self._ends else 0.0)
+
+    def work_s(self, at_s: float) -> float:
+        """Work that the passes in service have left, which is what they take together."""
+        if not self._ends:
+            return 0.0
+        virtual_s = self._virtual_s + (at_s - self._since_s) / len(self._ends)
+        return math.fsum(max(0.0, end_s - virtual_s) for end_s, *_ in self._ends)
 
     def lose(self, error: WorkLost) -> None:
         """Lose the passes in service, and tell what they have had. What ends at this very instant is done."""

@@ -15,6 +15,7 @@ from functools import partial
 from edgesim.engine.clock import Clock
 from edgesim.engine.interference import Band
 from edgesim.engine.medium import Medium
+from edgesim.engine.outlook import Prospect
 from edgesim.engine.slot_grants import DUST_BITS, Granting, Queue, Stretch
 from edgesim.engine.slot_sharing import slot_sharing
 from edgesim.engine.transfer import Carrier, Transfer
@@ -172,11 +173,74 @@ class SlottedPool:
     def sending(self, *, is_uplink: bool) -> dict[str, float]:
         """Ids of those that send in a direction now, with the part of the band (a terminal: all of it)."""
         self.retire()
+        return self._senders(self._stretch, is_uplink=is_uplink)
+
+    def glance(self, *, is_uplink: bool) -> dict[str, float]:
+        """The same, and leave no trace; one that is alone counts."""
         stretch, now_s = self._stretch, self._clock._now
-        if stretch is None or self._slots.begin_s(stretch.first) > now_s:
+        if self._alone is not None:
+            ahead = (one for one in self._plan if self._slots.end_s(one.end - 1) > now_s)
+            stretch = next(ahead, None)
+        return self._senders(stretch, is_uplink=is_uplink)
+
+    def _senders(self, stretch: Stretch | None, *, is_uplink: bool) -> dict[str, float]:
+        if stretch is None or self._slots.begin_s(stretch.first) > self._clock._now:
             return {}
         mine = {part.transfer.carrier.sender for part in stretch.parts if part.transfer.carrier.is_uplink}
         return {one: share for one, share in stretch.senders.items() if (one in mine) == is_uplink}
+
+    # --- what an observer asks for ------------------------------------------------------------------
+
+    def prospect(self, carrier: Carrier) -> Prospect:
+        """What a carrier's transfers would have with one more, as if all who send filled their parts."""
+        now_s, interference_w = self._clock._now, 0.0
+        if self._band is not None:
+            interference_w, _ = self._band.disturbance(self, carrier, now_s, glances=True)
+        medium, channel, uplink = self.medium, carrier.channel, carrier.is_uplink
+
+        def look(band_share: float) -> LinkState:
+            return channel.link.state(
+                now_s, uplink=uplink, band_share=band_share, interference_w=interference_w
+            )
+
+        own = (channel.terminal, uplink)
+        others = {
+            queue.key: queue.weight if medium.access == "weighted" else 1.0
+            for transfer, queue in self._active.items()
+            if queue.key != own
+            and transfer.stalled_at_s is None
+            and (transfer is not self._alone or transfer.ends_at_s > now_s)
+        }
+        mine = channel.weight if medium.access == "weighted" else 1.0
+        share, n_prb, n_asking = mine / (mine + math.fsum(others.values())), self._grid.n_prb, len(others) + 1
+        whole = look(1.0)
+        if medium.access not in ("equal", "weighted"):
+            state, of_time = whole, share
+        elif n_asking > n_prb:
+            state, of_time = look(1.0 / n_prb), n_prb / n_asking
+        else:  # whole blocks
+            state, of_time = (whole if not others else look(max(1, int(share * n_prb)) / n_prb)), 1.0
+        return Prospect(whole, state, medium.alone_bps(state.rate_bps * of_time, channel.mac, uplink=uplink))
+
+    def unsent_bits(self, transfer: Transfer) -> float:
+        """What of a transfer has not been sent, repetitions included."""
+        now_s, slots = self._clock._now, self._slots
+        stretches: tuple[Stretch | None, ...] = (self._stretch,)
+        left_bits = transfer.left_bits
+        if transfer is self._alone:
+            left_bits, stretches = self._planned[1], self._plan
+        elif transfer not in self._active:
+            return 0.0
+        if not transfer.is_begun:
+            return transfer.n_bits
+        for stretch in stretches:
+            if stretch is None or slots.begin_s(stretch.first) >= now_s:
+                break
+            n_slots = slots.airtime_s(stretch.first, stretch.end, now_s) / slots.slot_s
+            for part in stretch.parts:
+                if part.transfer is transfer:
+                    left_bits -= n_slots * part.slot_bits
+        return max(0.0, left_bits)
 
     # --- who is here ------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import math
 from typing import Protocol
 
 from edgesim.engine.medium import Medium, RadioChannel
+from edgesim.engine.outlook import Prospect
 from edgesim.radio.link import LinkState
 
 __all__ = ["Carrier", "SharedAir", "Transfer"]
@@ -136,6 +137,14 @@ class SharedAir(Protocol):
 
     def retire(self) -> None:
         """Let a transfer that was alone have left, if its end is past."""
+        ...
+
+    def prospect(self, carrier: Carrier) -> Prospect:
+        """What a carrier would have for one more transfer; leaves no trace."""
+        ...
+
+    def unsent_bits(self, transfer: Transfer) -> float:
+        """What of a transfer has not been sent yet, repetitions included; leaves no trace."""
         ...
 
     def activity(self, transfer: Transfer, at_s: float) -> tuple[float, ...]:

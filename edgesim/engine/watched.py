@@ -177,5 +177,9 @@ class WatchedCompute(WatchedStation):
         self.take(job, work.price.alone(work.n_new, work.n_context))
         return job
 
+    def work_s(self, at_s: float) -> float:
+        """Time until all is done that is booked."""
+        return max(0.0, self.free_at_s - at_s)
+
     def leave(self, request: LiveRequest) -> None:
         """Nothing to do: what a request that has ended has booked runs on."""

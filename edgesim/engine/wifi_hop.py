@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgesim.engine.clock import Clock
 from edgesim.engine.frames import Frames
 from edgesim.engine.medium import Medium
+from edgesim.engine.outlook import fate
 from edgesim.engine.radio_hop import Message, RadioHop
 from edgesim.engine.recording import Recording
 from edgesim.engine.transfer import Transfer
@@ -130,9 +131,7 @@ class WifiHop(RadioHop):
         assert self.state is not None
         errors, block_bits = self.state.errors, self.state.grant.block_bits
         error = errors[n_failures % len(errors)]
-        if error <= 0.0 or error >= 1.0:
-            return error
-        return -math.expm1(bits(n_bytes) / block_bits * math.log1p(-error))
+        return _over_length(error, bits(n_bytes) / block_bits)
 
     def delivered(self, message: WifiMessage, n_frames: int) -> None:
         """Hear that frames have arrived: their transport may owe acknowledgements."""
@@ -203,6 +202,14 @@ class WifiHop(RadioHop):
         """Time for which the receiver has been receiving, answers to the other direction included [s]."""
         return self._own_until(1, at_s) + (0.0 if self.reverse is None else self.reverse._own_until(2, at_s))
 
+    def _blocks(self, state: LinkState) -> tuple[int, float, float]:
+        """Of a whole frame."""
+        mac, errors = self.channel.mac, state.errors
+        if state.grant.block_bits:
+            length = bits(mac.mpdu_bytes(mac.frame_bytes)) / state.grant.block_bits
+            errors = tuple(_over_length(error, length) for error in errors)
+        return (int(bits(mac.frame_bytes)), *fate(errors, self.channel.link.air.arq))
+
     def owners(self) -> set[int]:
         """Requests whose spans are yet to be recorded."""
         return super().owners() | {ack.owner for ack in self._acks}
@@ -250,3 +257,10 @@ class WifiHop(RadioHop):
         del self._acks[ack]
         tail_s = self.latency_s if code == self.code else 0.0
         self._record(ack, self._clock._now + tail_s, code, tail_s)
+
+
+def _over_length(error: float, length: float) -> float:
+    """Error probability of so many times the length."""
+    if error <= 0.0 or error >= 1.0:
+        return error
+    return -math.expm1(length * math.log1p(-error))

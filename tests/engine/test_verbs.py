@@ -563,7 +563,7 @@ def test_what_is_under_way_when_the_last_request_ends_is_cut_there() -> None:
 
     ran = run(world([device("a-0", power=power), device("b-0", power=power)], [WIRE]), Serve(local, gossip))
     assert ran.devices["duration_s"].tolist() == [4.0, 4.0]
-    last = ran.spans[ran.spans["kind"] == "send"].iloc[-1]
+    last = ran.spans[ran.spans["kind"] == "control"].iloc[-1]
     assert np.isnan(last["ended_at_s"])
     spent_j = ran.devices[["energy_compute_j", "energy_tx_j", "energy_rx_j"]].to_numpy().sum()
     assert ran.spans["energy_j"].sum() == pytest.approx(spent_j)
