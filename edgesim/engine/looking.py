@@ -15,7 +15,6 @@ from edgesim.engine.discharge import Discharge
 from edgesim.engine.link import Hop, kind_of
 from edgesim.engine.link_state import LinkState, RouteState
 from edgesim.engine.memory import Memory
-from edgesim.engine.outlook import Blocks
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.transport import Transport
 from edgesim.engine.world import Link, World
@@ -181,10 +180,10 @@ class Looking:
         return self._world.roaming[terminal].serving.cell(self._clock._now)
 
     def _state(self, hop: Hop) -> LinkState:
-        now_s, link = self._clock._now, hop.link
-        outlook = hop.outlook(now_s)
+        now_s, link, outlook = self._clock._now, hop.link, hop.outlook(self._clock._now)
         failed = next((end for end in (hop.sender, hop.peer) if self._hosts[end].down is not None), None)
         down = outlook.down if failed is None else f"{failed} down"
+        station, serving, wait_s = self._cell(hop)
         state = LinkState(
             at_s=now_s,
             sender=hop.sender,
@@ -194,35 +193,42 @@ class Looking:
             down=down,
             rate_bps=outlook.rate_bps if down is None else 0.0,
             queued_bytes=outlook.queued_bytes,
-            queued_s=outlook.queued_s,
+            queued_s=outlook.queued_s + wait_s,
             latency_s=hop.latency_s,
-            access_s=link.access_s,
+            access_s=_access_s(link, hop.sender),
             block_loss=0.0 if down is None else 1.0,
-        )
-        return state if outlook.blocks is None else self._on_air(state, outlook.blocks, link)
-
-    def _on_air(self, state: LinkState, blocks: Blocks, link: Link) -> LinkState:
-        """Add what only a radio link has."""
-        radio = link.radio
-        assert radio is not None
-        serving, wait_s, access_s = radio.station, 0.0, link.access_s
-        roams = self._world.roaming.get(radio.terminal)
-        if roams is not None:
-            serving = self._serving(radio.terminal)
-            wait_s = max(0.0, roams.serving.ready_s(state.at_s) - state.at_s)
-        if radio.first_slot is not None:
-            access_s = radio.first_slot.up_s if state.sender == radio.terminal else radio.first_slot.down_s
-        return replace(
-            state,
-            queued_s=state.queued_s + (wait_s if serving == radio.station else 0.0),
-            access_s=access_s,
-            block_bits=blocks.n_bits,
-            block_loss=blocks.loss if state.down is None else 1.0,
-            n_attempts=blocks.n_attempts,
-            snr_db=float(linear_to_db(blocks.sinr)) if blocks.sinr > 0.0 else -math.inf,
-            station=radio.station,
+            station=station,
             serving=serving,
         )
+        blocks = outlook.blocks
+        if blocks is None:
+            return state
+        return replace(
+            state,
+            block_bits=blocks.n_bits,
+            block_loss=blocks.loss if down is None else 1.0,
+            n_attempts=blocks.n_attempts,
+            snr_db=float(linear_to_db(blocks.sinr)) if blocks.sinr > 0.0 else -math.inf,
+        )
+
+    def _cell(self, hop: Hop) -> tuple[str | None, str | None, float]:
+        """The cell that a link leads to, the one that serves, and what is left of an interruption [s]."""
+        for terminal, cell in ((hop.sender, hop.peer), (hop.peer, hop.sender)):
+            roams = self._world.roaming.get(terminal)
+            if roams is not None and cell in roams.serving.cells:
+                serving, now_s = self._serving(terminal), self._clock._now
+                wait_s = roams.serving.ready_s(now_s) - now_s if cell == serving else 0.0
+                return cell, serving, max(0.0, wait_s)
+        station = None if hop.link.radio is None else hop.link.radio.station
+        return station, station, 0.0
+
+
+def _access_s(link: Link, sender: str) -> float:
+    """What planners count for a message beside its bits."""
+    if link.radio is None or link.radio.first_slot is None:
+        return link.access_s
+    first = link.radio.first_slot
+    return first.up_s if sender == link.radio.terminal else first.down_s
 
 
 def _is_at(device: str, arguments: tuple[object, ...]) -> bool:

@@ -220,7 +220,8 @@ class SlottedPool:
             state, of_time = look(1.0 / n_prb), n_prb / n_asking
         else:  # whole blocks
             state, of_time = (whole if not others else look(max(1, int(share * n_prb)) / n_prb)), 1.0
-        return Prospect(whole, state, medium.alone_bps(state.rate_bps * of_time, channel.mac, uplink=uplink))
+        sent_bps = of_time * state.grant.block_bits / self._slots.slot_s  # a slot carries whole blocks
+        return Prospect(whole, state, medium.alone_bps(sent_bps, channel.mac, uplink=uplink))
 
     def unsent_bits(self, transfer: Transfer) -> float:
         """What of a transfer has not been sent, repetitions included."""
