@@ -18,6 +18,8 @@ from functools import partial
 from sys import exception
 from typing import NoReturn, get_args
 
+import numpy as np
+
 from edgesim.engine.answers import ALL, Answering, meet
 from edgesim.engine.attendance import INSTANT, Call
 from edgesim.engine.causality import Datum
@@ -32,6 +34,7 @@ from edgesim.engine.holdings import Holdings
 from edgesim.engine.ledger import Ledger
 from edgesim.engine.moves import Move
 from edgesim.engine.observation import Observation
+from edgesim.engine.own_streams import OwnStreams
 from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest, Token
@@ -78,6 +81,7 @@ class Cluster:
         self._clock = clock
         self._world = world
         self.answering = Answering(world.model.n_blocks, world.exits, world.quality)
+        self._own_streams = OwnStreams(world.seed, world.replication)
         self._recording = Recording(spans)
         self._add = self._recording.add
         self.hosts = {device.id: Host(device) for device in world.devices.values()}
@@ -382,6 +386,24 @@ class Cluster:
     def observe(self) -> Observation:
         """What a scheduler could know now: queues, requests, memory, battery, and who is up."""
         return Observation(self._clock._now, self.hosts, self.memories, self._discharges)
+
+    def random(self, name: str, request: LiveRequest | None = None) -> np.random.Generator:
+        """A stream of random numbers of the strategy's own: numpy's Generator, which successive calls go on with.
+
+        Its draws follow from the scenario's seed, the replication, the name and the request, and from
+        nothing else, so that a strategy's choices are the same whatever else draws, and in whichever order.
+        Strategies that use the same names meet the same numbers.
+
+        Parameters
+        ----------
+        name
+            What it is for, such as ``explore``.
+        request
+            Whose it is, until that has ended (attempts at it go on with one stream); None: the run's. In
+            ``serve`` ask for the request's: draws from one stream of the run are dealt out in the order in
+            which requests come to draw.
+        """
+        return self._own_streams.of(name) if request is None else self._own_streams.of(name, request.id)
 
     @property
     def measures_answers(self) -> bool:
@@ -725,6 +747,7 @@ class Cluster:
         request.ended_at_s = self._clock._now if is_failed else request.answered_at_s
         request.interrupt = None
         self._in_service.pop(request.id, None)
+        self._own_streams.close(request.id)
         self._sharing.leave(request)
         self._reservations.leave(request)
 
