@@ -39,6 +39,7 @@ from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.reservation import Reservations
+from edgesim.engine.service_draws import draws_of
 from edgesim.engine.sharing import Sharing
 from edgesim.engine.stages import check_stages
 from edgesim.engine.sums import Summing
@@ -107,6 +108,7 @@ class Cluster:
             self._recording,
             self._transport,
             can_fail,
+            partial(draws_of, world),
         )
         self._in_service: dict[int, LiveRequest] = {}  # where work can be lost
         self._downtime = Downtime(
@@ -388,7 +390,7 @@ class Cluster:
         return Observation(self._clock._now, self.hosts, self.memories, self._discharges)
 
     def random(self, name: str, request: LiveRequest | None = None) -> np.random.Generator:
-        """A stream of random numbers of the strategy's own: numpy's Generator, which successive calls go on with.
+        """A stream of random numbers of the strategy's own, with which successive calls go on.
 
         Its draws follow from the scenario's seed, the replication, the name and the request, and from
         nothing else, so that a strategy's choices are the same whatever else draws, and in whichever order.
@@ -621,7 +623,7 @@ class Cluster:
         token: Token,
         keep: tuple[Slice, Token] | None,
     ) -> Verb:
-        """A pass on a device that several passes share, or that may fail."""
+        """A pass on a device that several passes share, that may fail, or whose times are drawn."""
         self._sharing.demand_up(request, host, token)
         device = host.device.id
         if part not in host.prices:
