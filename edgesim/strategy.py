@@ -158,8 +158,8 @@ class Strategy(BaseModel):
         """Live one request's life: a generator that yields from the cluster's verbs.
 
         Write ``serve(self, request, cluster, placement)``, or with a state of the run (:meth:`begin`)
-        ``serve(self, request, cluster, placement, state)``. It begins anew, with the same state, for a request
-        that is served again after its work was lost.
+        ``serve(self, request, cluster, placement, state)``. It begins anew, with the same state, for a
+        request that is served again after its work was lost.
         """
         raise NotImplementedError
 

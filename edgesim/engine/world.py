@@ -137,8 +137,8 @@ class Device:
             )
         if self.service is not None and isinstance(self.serving, StaticBatching | ContinuousBatching):
             raise InputError(
-                f"device {self.id!r}: service times are drawn pass by pass ({self.service}), and batches serve "
-                "several in one; leave out 'service', or serve with 'fifo' or 'processor-sharing'"
+                f"device {self.id!r}: service times are drawn pass by pass ({self.service}), and batches "
+                "serve several in one; leave out 'service', or serve with 'fifo' or 'processor-sharing'"
             )
 
     @property
