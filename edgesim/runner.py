@@ -394,6 +394,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
             }
             for station, band in world.bands.items()
         },
+        **_service_facts(world),
         "n_devices": len(world.devices),
         "may_fail": _may_fail(world),
         "retries": world.retry is not None,
@@ -408,6 +409,12 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         "versions": _versions(),
         "git": _git_revision(),
     }
+
+
+def _service_facts(world: World) -> dict[str, object]:
+    """Devices whose service times are drawn, and by which law; nothing where none are."""
+    drawn = {id_: str(device.service) for id_, device in world.devices.items() if device.service is not None}
+    return {"service": drawn} if drawn else {}
 
 
 def _may_fail(world: World) -> list[str]:

@@ -19,6 +19,7 @@ from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.holdings import held_bytes
 from edgesim.engine.over_the_air import Scaling
+from edgesim.engine.own_state import check_calls
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.sums import Summing
 from edgesim.engine.verb import DeviceDown, MessageLost, WorkLost
@@ -106,14 +107,23 @@ class Strategy(BaseModel):
     """A way of serving requests with the model spread over the fleet.
 
     A subclass declares its options as fields (pydantic: types, defaults, validators), decides once in
-    :meth:`place` and acts in :meth:`serve`. It must not keep state between calls: what it decides
-    belongs into the placement, what it counts into local variables.
+    :meth:`place` and acts in :meth:`serve`. What it decides before time zero belongs into the placement, what
+    it learns during a run into the state that :meth:`begin` makes for that run; it keeps nothing itself,
+    for one strategy serves many runs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cuts_blocks: ClassVar[bool] = False
     """Whether it gives devices shards of blocks, whose times have to be measured, too."""
+
+    makes_state: ClassVar[bool] = False
+    """Whether it has a state for each run; follows from whether :meth:`begin` is its own."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.makes_state = cls.begin is not Strategy.begin
 
     def place(self, model: Architecture, fleet: Fleet) -> Placement:
         """Decide, once and before time zero, which device holds which part of the model.
@@ -127,14 +137,38 @@ class Strategy(BaseModel):
         """
         raise NotImplementedError
 
-    def serve(self, request: LiveRequest, cluster: Cluster, placement: Any) -> Serving:
-        """Live one request's life: a generator that yields from the cluster's verbs."""
+    def begin(self, placement: Any, model: Architecture, fleet: Fleet) -> Any:
+        """Make the state of one run: of this strategy in one replication.
+
+        A class that overrides this has the state handed to ``serve(request, cluster, placement, state)`` and
+        ``control(cluster, placement, state)``, the very same object to every call of the run, and to nothing
+        else. It must be made anew each time, and share no mutable part with that of another run
+        (:func:`edgesim.testing.check_strategy` makes sure).
+
+        Parameters
+        ----------
+        placement
+            What :meth:`place` has returned.
+        fleet
+            Devices, network and workload of this replication, as they are known before time zero.
+        """
+        return None
+
+    def serve(self, request: LiveRequest, cluster: Cluster, placement: Any, *state: Any, **_: Any) -> Serving:
+        """Live one request's life: a generator that yields from the cluster's verbs.
+
+        Write ``serve(self, request, cluster, placement)``, or with a state of the run (:meth:`begin`)
+        ``serve(self, request, cluster, placement, state)``. It begins anew, with the same state, for a
+        request that is served again after its work was lost.
+        """
         raise NotImplementedError
 
-    def control(self, cluster: Cluster, placement: Any) -> Serving | None:
+    def control(self, cluster: Cluster, placement: Any, *state: Any, **_: Any) -> Serving | None:
         """Return a process of the strategy's own, for decisions at instants it chooses; None for none.
 
-        It may go on for ever: the run ends at the horizon or, without one, with the last request.
+        Write ``control(self, cluster, placement)``, or with a state of the run
+        ``control(self, cluster, placement, state)``. It may go on for ever: the run ends at the horizon or,
+        without one, with the last request.
         """
         return None
 
@@ -238,4 +272,8 @@ def _load(point: EntryPoint) -> type[Strategy]:
         ) from error
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise StrategyError(f"strategy {point.name!r} ({point.value}) is not a subclass of edgesim.Strategy")
+    try:
+        check_calls(found)
+    except StrategyError as error:
+        raise StrategyError(f"strategy {point.name!r} ({point.value}): {error}") from None
     return found

@@ -18,6 +18,8 @@ from functools import partial
 from sys import exception
 from typing import NoReturn, get_args, overload
 
+import numpy as np
+
 from edgesim.engine.answers import ALL, Answering, meet
 from edgesim.engine.attendance import INSTANT, Call
 from edgesim.engine.causality import Datum
@@ -33,11 +35,13 @@ from edgesim.engine.ledger import Ledger
 from edgesim.engine.looking import Looking
 from edgesim.engine.moves import Move
 from edgesim.engine.observation import Knowledge, Observation, View
+from edgesim.engine.own_streams import OwnStreams
 from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.recording import Recording
 from edgesim.engine.reports import Reports
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.reservation import Reservations
+from edgesim.engine.service_draws import draws_of
 from edgesim.engine.sharing import Sharing
 from edgesim.engine.stages import check_stages
 from edgesim.engine.sums import Summing
@@ -80,6 +84,7 @@ class Cluster:
         self._clock = clock
         self._world = world
         self.answering = Answering(world.model.n_blocks, world.exits, world.quality)
+        self._own_streams = OwnStreams(world.seed, world.replication)
         self._recording = Recording(spans)
         self._add = self._recording.add
         self.hosts = {device.id: Host(device) for device in world.devices.values()}
@@ -105,6 +110,7 @@ class Cluster:
             self._recording,
             self._transport,
             can_fail,
+            partial(draws_of, world),
         )
         self._in_service: dict[int, LiveRequest] = {}  # where work can be lost
         self._downtime = Downtime(
@@ -437,6 +443,24 @@ class Cluster:
             Observation(self._looking) if at is None else Knowledge(self._looking, at, self._reports.at(at))
         )
 
+    def random(self, name: str, request: LiveRequest | None = None) -> np.random.Generator:
+        """A stream of random numbers of the strategy's own, with which successive calls go on.
+
+        Its draws follow from the scenario's seed, the replication, the name and the request, and from
+        nothing else, so that a strategy's choices are the same whatever else draws, and in whichever order.
+        Strategies that use the same names meet the same numbers.
+
+        Parameters
+        ----------
+        name
+            What it is for, such as ``explore``.
+        request
+            Whose it is, until that has ended (attempts at it go on with one stream); None: the run's. In
+            ``serve`` ask for the request's: draws from one stream of the run are dealt out in the order in
+            which requests come to draw.
+        """
+        return self._own_streams.of(name) if request is None else self._own_streams.of(name, request.id)
+
     @property
     def measures_answers(self) -> bool:
         """Whether the world carries measured answers for :meth:`exits` to replay."""
@@ -653,7 +677,7 @@ class Cluster:
         token: Token,
         keep: tuple[Slice, Token] | None,
     ) -> Verb:
-        """A pass on a device that several passes share, or that may fail."""
+        """A pass on a device that several passes share, that may fail, or whose times are drawn."""
         self._sharing.demand_up(request, host, token)
         device = host.device.id
         if part not in host.prices:
@@ -779,6 +803,7 @@ class Cluster:
         request.ended_at_s = self._clock._now if is_failed else request.answered_at_s
         request.interrupt = None
         self._in_service.pop(request.id, None)
+        self._own_streams.close(request.id)
         self._sharing.leave(request)
         self._reservations.leave(request)
 

@@ -21,6 +21,7 @@ from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
 
 if TYPE_CHECKING:
+    from edgesim.engine.service_draws import ServiceDraws
     from edgesim.engine.shared import SharedStation
 
 __all__ = ["Host", "Price", "Pricing"]
@@ -109,7 +110,7 @@ class Price:
 class Host(Station):
     """A device at work: its compute station, its messaging station, its prices and its neighbours."""
 
-    __slots__ = ("device", "direct", "down", "holds", "messaging", "n_requests", "prices", "shared")
+    __slots__ = ("device", "direct", "down", "draws", "holds", "messaging", "n_requests", "prices", "shared")
 
     def __init__(self, device: Device) -> None:
         super().__init__()
@@ -119,6 +120,7 @@ class Host(Station):
         self.prices: dict[Slice, Price] = {}
         self.shared: SharedStation | None = None  # in the place of this station, where passes share it
         self.direct: dict[str, Hop | None] = {}  # by target; None where a message takes more than one hop
+        self.draws: ServiceDraws | None = None  # where times are drawn
         self.down: str | None = None  # while it is down: why, which may go without saying
         self.holds: Holds | None = None  # by groups that it is a member of
 

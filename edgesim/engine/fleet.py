@@ -83,11 +83,20 @@ class Fleet:
         return tuple(chosen)
 
     def seconds(self, device: str, part: Slice, *, n_new: int, n_context: int) -> float:
-        """Time of one pass of a part of the model on a device."""
+        """Time of one pass of a part of the model on a device; its mean, where times are drawn."""
         timing = self.device(device).timing
         if timing is None:
             raise PlacementError(f"{device!r} is a switch and computes nothing")
         return float(timing.seconds(part, batch=1, n_new=n_new, n_context=n_context))
+
+    def service_scv(self, device: str) -> float:
+        """Squared coefficient of variation of a device's service times about their means; 0: constant.
+
+        For formulas of queues: of M/G/1 with mean service S at load rho the mean wait is
+        rho S (1 + scv) / (2 (1 - rho)) (Pollaczek and Khinchine). Passes of different lengths vary besides.
+        """
+        law = self.device(device).service
+        return 0.0 if law is None else law.scv
 
     def request_seconds(self, device: str, part: Slice) -> float:
         """Time that a part of the model takes for the whole of a typical request: prefill and decode.

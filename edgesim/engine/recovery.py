@@ -213,7 +213,9 @@ class Preemption:
             yield self._book(host, price, request, work.token, n_tokens)
             return
         token = Token(work.token, n_tokens, 0, 0, is_last=False)
-        anew = Pass(request, host.device.id, token, price, self._clock._now, self._clock.event())
+        factor = 1.0 if host.draws is None else host.draws.factor(request, stage, work.token)
+        now_s, done = self._clock._now, self._clock.event()
+        anew = Pass(request, host.device.id, token, price, now_s, done, factor)
         recovery.own.append(anew)
         host.shared.ask(anew)
         yield anew.done

@@ -28,9 +28,26 @@ LATE = EventPriority(2)
 
 
 class Pass:
-    """One pass on its way through a station."""
+    """One pass on its way through a station.
 
-    __slots__ = ("asked_at_s", "device", "done", "n_context", "n_done", "n_new", "price", "request", "token")
+    Attributes
+    ----------
+    factor
+        What the time of a pass that has the device to itself is multiplied by: 1, but where it is drawn.
+    """
+
+    __slots__ = (
+        "asked_at_s",
+        "device",
+        "done",
+        "factor",
+        "n_context",
+        "n_done",
+        "n_new",
+        "price",
+        "request",
+        "token",
+    )
 
     def __init__(
         self,
@@ -40,6 +57,7 @@ class Pass:
         price: Price,
         asked_at_s: float,
         done: simpy.Event,
+        factor: float = 1.0,
     ) -> None:
         self.request = request
         self.device = device
@@ -50,6 +68,11 @@ class Pass:
         self.n_done = 0  # tokens of the prompt that earlier iterations have dealt with
         self.asked_at_s = asked_at_s
         self.done = done
+        self.factor = factor
+
+    def alone_s(self) -> float:
+        """Time that it takes with the device to itself [s]."""
+        return self.price.alone(self.n_new, self.n_context) * self.factor
 
     def is_of(self, price: Price | None, token: Token) -> bool:
         """Whether it is the pass of a token through the part of the model that has this price."""
@@ -118,7 +141,7 @@ class TimeSharedStation:
     def ask(self, work: Pass) -> None:
         """Take a pass in; all others slow down."""
         self._advance()
-        service_s = work.price.alone(work.n_new, work.n_context)
+        service_s = work.alone_s()
         heappush(self._ends, (self._virtual_s + service_s, next(self._order), service_s, work))
         self._plan()
 

@@ -1,8 +1,8 @@
-"""Devices that several passes share, or that may fail: which station serves them."""
+"""Devices that several passes share, that may fail, or whose times are drawn: which station serves them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from edgesim.engine.batching import BatchedStation, StaticStation
@@ -14,6 +14,7 @@ from edgesim.engine.recording import Recording
 from edgesim.engine.recovery import Preemption
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.reservation import Reservations
+from edgesim.engine.service_draws import ServiceDraws
 from edgesim.engine.serving import (
     ContinuousBatching,
     FirstComeFirstServed,
@@ -24,6 +25,7 @@ from edgesim.engine.shared import Pass, SharedStation, TimeSharedStation
 from edgesim.engine.transport import Transport
 from edgesim.engine.verb import DONE, DeviceDown, Verb, WorkLost, heard
 from edgesim.engine.watched import WatchedCompute, WatchedStation
+from edgesim.engine.world import Device
 from edgesim.model.architecture import Architecture, Slice
 
 __all__ = ["Sharing"]
@@ -42,7 +44,8 @@ class Sharing:
         reservations: Reservations,
         recording: Recording,
         transport: Transport,
-        can_fail: Collection[str] = (),
+        can_fail: Collection[str],
+        draws_of: Callable[[Device], ServiceDraws],
     ) -> None:
         self._clock = clock
         self._model = model
@@ -50,6 +53,7 @@ class Sharing:
         self._reservations = reservations
         self._recording = recording
         self._stations: list[SharedStation] = []
+        self._draws: list[ServiceDraws] = []
         self._messaging: list[WatchedStation] = []  # of devices that may fail, beside their compute
         growing: dict[str, BatchedStation] = {}
         self._preemption = Preemption(
@@ -59,7 +63,10 @@ class Sharing:
             if host.device.id in can_fail and not host.device.endpoint.on_compute:
                 host.messaging = messaging = WatchedStation(clock, recording)
                 self._messaging.append(messaging)
-            if host.device.serving is not None or host.device.id in can_fail:
+            if host.device.service is not None:
+                host.draws = draws_of(host.device)
+                self._draws.append(host.draws)
+            if host.device.serving is not None or host.device.id in can_fail or host.draws is not None:
                 host.shared = self._station(host)
                 self._stations.append(host.shared)
                 if isinstance(host.shared, BatchedStation):
@@ -107,6 +114,8 @@ class Sharing:
         request.recovery = None
         for station in self._stations:
             station.leave(request)
+        for draws in self._draws:
+            draws.forget(request)
 
     def close(self, at_s: float) -> None:
         """Close the books at the end of the run."""
@@ -190,4 +199,6 @@ class Sharing:
 
     def _pass(self, request: LiveRequest, host: Host, part: Slice, token: Token) -> Pass:
         price = host.prices.get(part) or self._pricing.of(host, part)
-        return Pass(request, host.device.id, token, price, self._clock._now, self._clock.event())
+        factor = 1.0 if host.draws is None else host.draws.factor(request, part, token.index)
+        now_s, done = self._clock._now, self._clock.event()
+        return Pass(request, host.device.id, token, price, now_s, done, factor)

@@ -18,6 +18,7 @@ from edgesim.engine.attempts import attempts
 from edgesim.engine.clock import Clock, Course, Life, MisstepError
 from edgesim.engine.cluster import Cluster, RequestFailed
 from edgesim.engine.interruption import Interruptible
+from edgesim.engine.own_state import begun
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving import serving_name
 from edgesim.engine.verb import WorkLost
@@ -43,13 +44,20 @@ Write = Callable[[str, pa.Table], None]
 
 
 class Serving(Protocol):
-    """What the engine asks of a strategy: one request's life, and possibly a process of its own."""
+    """What the engine asks of a strategy: one request's life, and possibly a process of its own.
 
-    def serve(self, request: LiveRequest, cluster: Cluster, placement: Any) -> Generator[Any, Any, Any]:
+    Both take what its ``begin`` has made for the run as well, if it says ``makes_state``.
+    """
+
+    def serve(
+        self, request: LiveRequest, cluster: Cluster, placement: Any, *state: Any, **_: Any
+    ) -> Generator[Any, Any, Any]:
         """Serve one request with the cluster's verbs."""
         ...
 
-    def control(self, cluster: Cluster, placement: Any) -> Generator[Any, Any, Any] | None:
+    def control(
+        self, cluster: Cluster, placement: Any, *state: Any, **_: Any
+    ) -> Generator[Any, Any, Any] | None:
         """Decide periodically, or None."""
         ...
 
@@ -68,7 +76,8 @@ def simulate(
     Parameters
     ----------
     placement
-        What the strategy's ``place`` returned; handed back to ``serve``. Its ``shards``, if it has any, say
+        What the strategy's ``place`` returned; handed back to ``serve``, with the state that its ``begin``
+        makes for this run, if it has one. Its ``shards``, if it has any, say
         what part of the blocks that it holds each device has of every block.
     holdings
         Which parts of the model each device holds.
@@ -89,9 +98,10 @@ def simulate(
     spans = SpanBuffer(lambda table: write("spans", table), ends_at_s) if keep_spans else None
     cluster = Cluster(world, clock, holdings, spans, getattr(placement, "shards", None))
     cluster.ledger.attendance.strategy = type(serving).__name__
-    requests = _Requests(world, cluster, clock, serving, placement, spans, write)
+    state = begun(serving, placement, world)
+    requests = _Requests(world, cluster, clock, serving, placement, state, spans, write)
     Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
-    controller = serving.control(cluster, placement)
+    controller = serving.control(cluster, placement, *state)
     if controller is not None:
         requests.watcher = Life(clock, requests.watch(controller), on_error=requests.refuse)
     with _old_objects_left_alone():
@@ -126,6 +136,7 @@ class _Requests:
     clock: Clock
     serving: Serving
     placement: Any
+    state: tuple[Any, ...]
     spans: SpanBuffer | None
     write: Write
 
@@ -206,7 +217,7 @@ class _Requests:
             return True
 
         def serve() -> Course:
-            return self.serving.serve(request, self.cluster, self.placement)
+            return self.serving.serve(request, self.cluster, self.placement, *self.state)
 
         if not self.world.can_lose:
             return Life(self.clock, serve(), on_end=end, on_error=fail)

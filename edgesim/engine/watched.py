@@ -174,7 +174,7 @@ class WatchedCompute(WatchedStation):
 
     def _ask(self, work: Pass) -> Job:
         job = Job(work.request.id, work.token, work.price.code, work.done, n_tokens=work.n_new)
-        self.take(job, work.price.alone(work.n_new, work.n_context))
+        self.take(job, work.alone_s())
         return job
 
     def work_s(self, at_s: float) -> float:

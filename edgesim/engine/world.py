@@ -11,7 +11,8 @@ from edgesim.engine.battery import Battery
 from edgesim.engine.faults import Faults, Retry
 from edgesim.engine.medium import Medium, RadioChannel
 from edgesim.engine.roaming import Roaming
-from edgesim.engine.serving import FirstComeFirstServed, Serving
+from edgesim.engine.service import ServiceLaw
+from edgesim.engine.serving import ContinuousBatching, FirstComeFirstServed, Serving, StaticBatching
 from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
 from edgesim.model.exit_records import ExitRecords
@@ -105,6 +106,8 @@ class Device:
         How long the scenario's model takes here; None for a switch, which only forwards.
     serving
         How it serves several requests at once; None: first come, first served, without limits.
+    service
+        How the times of its passes vary about the timing's, which are then their means; None: not at all.
     place_m
         Coordinates in the plane [m], where the scenario gives them.
     battery
@@ -121,6 +124,7 @@ class Device:
     power: Power = field(default_factory=Power)
     endpoint: Endpoint = field(default_factory=Endpoint)
     serving: Serving | None = None
+    service: ServiceLaw | None = None
     place_m: tuple[float, float] | None = None
     battery: Battery | None = None
 
@@ -130,6 +134,11 @@ class Device:
             raise InputError(
                 f"device {self.id!r}: messages on the compute station (on_compute) go with first come, "
                 "first served only; set on_compute to false, or leave out 'serving'"
+            )
+        if self.service is not None and isinstance(self.serving, StaticBatching | ContinuousBatching):
+            raise InputError(
+                f"device {self.id!r}: service times are drawn pass by pass ({self.service}), and batches "
+                "serve several in one; leave out 'service', or serve with 'fifo' or 'processor-sharing'"
             )
 
     @property

@@ -201,6 +201,7 @@ def _device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
         timing=timing,
         power=kind.power_values(),
         endpoint=kind.endpoint_values(),
+        service=None if kind.service is None else kind.service.value(),
         place_m=node.place_m,
     )
     return device if node.entry is None else _overridden(device, node.entry)
@@ -217,6 +218,7 @@ def _overridden(device: Device, entry: DeviceEntry) -> Device:
         power=replace(device.power, **power),
         endpoint=replace(device.endpoint, **endpoint),
         serving=None if entry.serving is None else entry.serving.value(),
+        service=device.service if entry.service is None else entry.service.value(),
         battery=None if entry.battery is None else entry.battery.value(),
     )
 

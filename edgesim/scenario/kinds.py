@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema
 from edgesim.engine.world import Endpoint, Power
 from edgesim.model.ceilings import Ceilings
 from edgesim.scenario.quantities import Bytes, BytesPerSecond, FlopPerSecond, PositiveBytes, Seconds, Watts
+from edgesim.scenario.schema_service import ServiceChoice
 from edgesim.scenario.section import Names, Section, refuse
 
 __all__ = ["ComputeFigures", "DeviceKind", "EndpointFigures", "Figure", "PowerFigures"]
@@ -109,6 +110,9 @@ class DeviceKind(Section):
     profile: Names = ()
     """Profiles measured on such a device, as files or by the names of shipped ones; that of the scenario's
     model is charged as measured."""
+    service: ServiceChoice | None = None
+    """How the times of its passes vary about what profile or ceilings say, which are then their means; not at
+    all if not given."""
     power: PowerFigures
     """Power draw by state."""
     endpoint: EndpointFigures

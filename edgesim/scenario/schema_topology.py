@@ -31,6 +31,7 @@ from edgesim.scenario.schema_radio import (
     PropagationEntry,
     RadioEntry,
 )
+from edgesim.scenario.schema_service import ServiceChoice
 from edgesim.scenario.schema_serving import ServingChoice
 from edgesim.scenario.section import Names, Section, refuse
 from edgesim.units import DATA_RATE, TIME, UnitError, parse
@@ -142,6 +143,8 @@ class DeviceEntry(Section):
     """Profiles measured on this very device, where they are other than its kind's."""
     serving: ServingChoice | None = None
     """How it serves several requests at once; first come, first served if not given."""
+    service: ServiceChoice | None = None
+    """How the times of its passes vary about their means, where it differs from the kind's."""
     mobility: MobilityChoice | None = None
     """How it moves; it stays in its place if not given."""
     battery: BatteryEntry | None = None
