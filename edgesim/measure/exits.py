@@ -29,6 +29,7 @@ __all__ = [
     "exit_quality",
     "exit_records",
     "expected_calibration_error",
+    "logits_after",
     "save_exits",
     "train_exits",
 ]
@@ -49,9 +50,10 @@ def exit_logits(language_model: LanguageModel, tokens: torch.Tensor) -> list[tor
     applied to the state between two blocks.
     """
     states = _states(language_model, tokens)
-    return [_logits(language_model, language_model.exits, states, b) for b in language_model.exit_blocks] + [
-        states.logits
-    ]
+    return [
+        logits_after(language_model, language_model.exits, states.after[b], b)
+        for b in language_model.exit_blocks
+    ] + [states.logits]
 
 
 def train_exits(
@@ -98,7 +100,9 @@ def train_exits(
             group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
         targets = rows[:, 1:].flatten()
         losses = [
-            cross_entropy(_logits(language_model, heads, states, block).flatten(0, 1), targets)
+            cross_entropy(
+                logits_after(language_model, heads, states.after[block], block).flatten(0, 1), targets
+            )
             for block in chosen
         ]
         optimizer.zero_grad(set_to_none=True)
@@ -250,10 +254,14 @@ def _states(language_model: LanguageModel, tokens: torch.Tensor) -> _States:
     return _States(out.hidden_states, out.logits)
 
 
-def _logits(
-    language_model: LanguageModel, heads: ExitHeads | None, states: _States, block: int
+def logits_after(
+    language_model: LanguageModel, heads: ExitHeads | None, state: torch.Tensor, block: int
 ) -> torch.Tensor:
-    model, state = language_model.model, states.after[block]
+    """Logits [..., n_vocabulary] of the exit after so many blocks, from the state there [..., hidden_size].
+
+    Of the trained head where heads are given, else of a logit lens.
+    """
+    model = language_model.model
     unembed = model.get_output_embeddings()
     if heads is None:
         logits: torch.Tensor = unembed(model.get_submodule(language_model.places.head)(state))
