@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -142,7 +142,8 @@ class ExitPath:
                 [np.zeros_like(values[:1]), np.cumsum(np.vstack([values, values[:n]]), axis=0)]
             )
             values = (around[n : n + self.n_tokens] - around[: self.n_tokens]) / n
-        return cast("Floats", np.take_along_axis(values, columns[:, None], axis=1)[:, 0])
+        chosen: Floats = np.take_along_axis(values, columns[:, None], axis=1)[:, 0]
+        return chosen
 
 
 def path_in_records(fill: CacheFill, rule: ExitRule, records: ExitRecords) -> ExitPath:

@@ -51,6 +51,11 @@ class Said(NamedTuple):
     is_correct: npt.NDArray[np.bool_]
     """Whether its most probable token was the right one."""
 
+    def part(self, start: int, stop: int) -> Said:
+        """Tokens from one to before another."""
+        own = {name: values[start:stop] for name, values in self._asdict().items()}
+        return Said(**own)
+
 
 @dataclass(frozen=True, eq=False)
 class PropagatedPaths:
@@ -174,7 +179,7 @@ class PropagatedPaths:
                 f"propagated paths: tokens {start} to {stop} of {self.n_tokens}; expected one at least"
             )
         first, _ = self.provenance.get("rows", (0, self.n_tokens))
-        said = {rule: Said(*(values[start:stop] for values in each)) for rule, each in self.said.items()}
+        said = {rule: each.part(start, stop) for rule, each in self.said.items()}
         provenance = {**self.provenance, "rows": [first + start, first + stop]}
         return replace(self, said=said, provenance=provenance)
 
