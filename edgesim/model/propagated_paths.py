@@ -25,6 +25,7 @@ from edgesim.model.exit_paths import CacheFill, ExitPath
 from edgesim.model.exit_records import ExitRecords, half_of_text
 from edgesim.model.exit_rule import ExitRule
 from edgesim.model.parquet_record import damage_told, read_record
+from edgesim.model.stepped import from_steps, to_steps
 
 __all__ = ["PropagatedPaths", "Said"]
 
@@ -33,8 +34,6 @@ Floats = npt.NDArray[np.float64]
 _VERSION = 1
 _KEY = b"edgesim_exit_paths"
 _REMEDY = "give a file written by `edgesim quality MODEL --generation -o FOLDER`"
-_STEP = 1 / 256
-"""Resolution of what is stored: of a confidence, and of a loss or an entropy [nats]."""
 
 
 class Said(NamedTuple):
@@ -192,8 +191,7 @@ class PropagatedPaths:
             columns[f"exit_{number}"] = pa.array(said.exits, pa.uint8())
             columns[f"is_correct_{number}"] = pa.array(said.is_correct, pa.bool_())
             for name in ("confidence", "entropy", "nll"):
-                steps = np.minimum(np.rint(getattr(said, name) / _STEP), 2**16 - 1)
-                columns[f"{name}_{number}"] = pa.array(steps.astype(np.uint16), pa.uint16())
+                columns[f"{name}_{number}"] = to_steps(getattr(said, name))
         told = {
             "version": _VERSION,
             "blocks": list(self.blocks),
@@ -204,7 +202,6 @@ class PropagatedPaths:
                 }
                 for rule in self.said
             ],
-            "step": _STEP,
             "provenance": dict(self.provenance),
         }
         table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(told)})
@@ -221,25 +218,21 @@ class PropagatedPaths:
         """
         table, told = read_record(path, _KEY, _VERSION, what="a file of propagated paths", remedy=_REMEDY)
         with damage_told(path, _REMEDY):
-            step, blocks = float(told["step"]), tuple(int(block) for block in told["blocks"])
+            blocks = tuple(int(block) for block in told["blocks"])
             said = {}
             for number, one in enumerate(told["rules"]):
                 never = math.inf if one["kind"] == "confidence" else -math.inf
                 rule = ExitRule(
                     tuple(never if each is None else each for each in one["thresholds"]), one["kind"]
                 )
-                columns = {
-                    name: table[f"{name}_{number}"].to_numpy()
-                    for name in ("exit", "is_correct", "confidence", "entropy", "nll")
-                }
-                exits = columns["exit"].astype(np.int64)
+                exits = table[f"exit_{number}"].to_numpy().astype(np.int64)
                 if exits.max(initial=0) >= len(blocks):
                     raise ValueError(f"exit {exits.max()} of {len(blocks)}")
                 said[rule] = Said(
                     exits=exits,
-                    confidence=np.minimum(columns["confidence"] * step, 1.0),
-                    entropy=columns["entropy"] * step,
-                    nll=columns["nll"] * step,
-                    is_correct=columns["is_correct"].astype(np.bool_),
+                    confidence=from_steps(table[f"confidence_{number}"]),
+                    entropy=from_steps(table[f"entropy_{number}"]),
+                    nll=from_steps(table[f"nll_{number}"]),
+                    is_correct=table[f"is_correct_{number}"].to_numpy().astype(np.bool_),
                 )
             return cls(blocks, said, told["provenance"])
