@@ -22,8 +22,9 @@ __all__ = ["measure_propagated", "standard_rules", "teacher_forced"]
 
 _ROWS = 320  # sequences read side by side: their caches take some 0.5 GB of the bundled model
 _LEVELS = (0.3, 0.6, 2.0)  # of each exit's confidence; 2 is never met
-_OTHERS = (0.1, 0.2, 0.4, 0.5, 0.7, 0.8, 0.9)  # of all exits at once
-_ENTROPIES = (0.5, 1.0, 2.0, 3.0)  # of all exits at once [nats]
+_LAST_LEVELS = (0.3, 2.0)  # of the last inner exit's, behind which least is saved
+_UNIFORM = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)  # of all exits at once
+_ENTROPIES = (1.0, 2.0, 3.0)  # of all exits at once [nats]
 
 Progress = Callable[[int, int, str], None]
 
@@ -31,17 +32,18 @@ Progress = Callable[[int, int, str], None]
 def standard_rules(n_exits: int) -> list[ExitRule]:
     """Rules of a model's table, for so many exits with the model's own head.
 
-    Every combination of "never", 0.6 and 0.3 as the exits' confidences, without "never" for all; one
-    confidence for all exits from 0.1 to 0.9; and one entropy for all, from 0.5 to 3 nats. Of more than three
-    inner exits, one threshold for all only: combinations would be too many.
+    Every combination of 0.3, 0.6 and "never" as the exits' confidences (without 0.6 at the last inner one,
+    and without "never" for all); one confidence for all exits, from 0.1 to 0.9; and one entropy for all, of
+    1, 2 and 3 nats. Of more than three inner exits, one threshold for all only: combinations would be too
+    many.
     """
-    rules = []
+    uniform = [ExitRule.uniform(level, n_exits) for level in _UNIFORM]
+    mixed = []
     if n_exits <= 4:
-        rules = [ExitRule(levels) for levels in product(_LEVELS, repeat=n_exits - 1) if min(levels) <= 1]
-    uniform = _OTHERS if rules else sorted((*_OTHERS, *_LEVELS[:-1]))
-    rules += [ExitRule.uniform(level, n_exits) for level in uniform]
-    rules += [ExitRule.uniform(level, n_exits, kind="entropy") for level in _ENTROPIES]
-    return rules
+        mixed = [ExitRule(levels) for levels in product(*[_LEVELS] * (n_exits - 2), _LAST_LEVELS)]
+    never = ExitRule.fixed(n_exits - 1, n_exits)
+    entropies = [ExitRule.uniform(level, n_exits, kind="entropy") for level in _ENTROPIES]
+    return [*dict.fromkeys([*uniform, *(rule for rule in mixed if rule != never), *entropies])]
 
 
 def measure_propagated(
@@ -132,7 +134,6 @@ def _read(
         best, guess = logs.max(dim=-1)
         columns["exits"].append(step.exits)
         columns["confidence"].append(best.exp().double().clamp(max=1.0))
-        columns["entropy"].append((logs.exp() * logs).sum(dim=-1).double().neg().clamp(min=0.0))
         columns["nll"].append(logs.gather(1, target[:, None])[:, 0].double().neg().clamp(min=0.0))
         columns["is_correct"].append(guess == target)
     whole = {

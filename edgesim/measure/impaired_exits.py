@@ -22,13 +22,10 @@ Progress = Callable[[int, int, str], None]
 
 
 def standard_impairments(exit_blocks: Sequence[int]) -> list[Impairment]:
-    """Elements or packets of the state lost, at splits after each inner exit but the last."""
-    return [
-        Erasure(p, block, unit=unit)
-        for block in exit_blocks[:-1]
-        for unit in ("element", "packet")
-        for p in _PROBABILITIES
-    ]
+    """Packets of the state lost, at splits after each inner exit but the last; elements, after the first."""
+    kinds = [("packet", block) for block in exit_blocks[:-1]]
+    kinds[1:1] = [("element", block) for block in exit_blocks[:1]]
+    return [Erasure(p, block, unit=unit) for unit, block in kinds for p in _PROBABILITIES]
 
 
 def measure_impaired_exits(
@@ -41,7 +38,7 @@ def measure_impaired_exits(
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> ImpairedExits:
-    """Record what the exits behind each split say of the tokens of :func:`exit_records`.
+    """Record what the exits behind each split say of the tokens of :func:`exit_records`; not their entropies.
 
     Raises
     ------
@@ -57,14 +54,13 @@ def measure_impaired_exits(
             progress(number, len(impairments), f"exits under {impairment.name} {impairment.level:g}")
         records = exit_records(language_model, text, n_tokens=n_tokens, impairment=impairment, seed=seed)
         behind = [column for column, own in enumerate(records.blocks) if own > block]
-        assert records.entropy is not None
         assert records.nll is not None
         found[SplitKind(impairment.name, impairment.level, block)] = replace(
             records,
             blocks=tuple(records.blocks[column] for column in behind),
             confidence=records.confidence[:, behind],
             is_correct=records.is_correct[:, behind],
-            entropy=records.entropy[:, behind],
+            entropy=None,
             nll=records.nll[:, behind],
         )
     if progress is not None:

@@ -138,7 +138,7 @@ class ImpairedExits:
     # --- files --------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write one Parquet file: real numbers as multiples of 1/256."""
+        """Write one Parquet file: real numbers in the steps of :mod:`edgesim.model.stepped`."""
         columns: dict[str, pa.Array] = {}
         for number, records in enumerate(self.records.values()):
             for column, block in enumerate(records.blocks):
@@ -146,7 +146,7 @@ class ImpairedExits:
                 for name in _NUMBERS:
                     values = getattr(records, name)
                     if values is not None:
-                        columns[f"{name}_{number}_{block}"] = to_steps(values[:, column])
+                        columns[f"{name}_{number}_{block}"] = to_steps(name, values[:, column])
         told = {
             "version": _VERSION,
             "kinds": [kind._asdict() for kind in self.records],
@@ -173,7 +173,7 @@ class ImpairedExits:
                 for name in _NUMBERS:
                     if f"{name}_{number}_{blocks[0]}" in table.column_names:
                         own[name] = np.stack(
-                            [from_steps(table[f"{name}_{number}_{block}"]) for block in blocks], axis=1
+                            [from_steps(name, table[f"{name}_{number}_{block}"]) for block in blocks], axis=1
                         )
                 right = [table[f"is_correct_{number}_{block}"].to_numpy() for block in blocks]
                 own["is_correct"] = np.stack(right, axis=1).astype(np.bool_)

@@ -43,8 +43,6 @@ class Said(NamedTuple):
     """Index of the exit taken."""
     confidence: Floats
     """Its largest probability, after temperature scaling."""
-    entropy: Floats
-    """Entropy of its distribution [nats]."""
     nll: Floats
     """Negative log likelihood that it gave the right token [nats]."""
     is_correct: npt.NDArray[np.bool_]
@@ -185,13 +183,13 @@ class PropagatedPaths:
     # --- files --------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write one Parquet file: five columns a rule, real numbers as multiples of 1/256."""
+        """Write one Parquet file: columns by rule, real numbers in the steps of :mod:`.stepped`."""
         columns: dict[str, pa.Array] = {}
         for number, said in enumerate(self.said.values()):
             columns[f"exit_{number}"] = pa.array(said.exits, pa.uint8())
             columns[f"is_correct_{number}"] = pa.array(said.is_correct, pa.bool_())
-            for name in ("confidence", "entropy", "nll"):
-                columns[f"{name}_{number}"] = to_steps(getattr(said, name))
+            for name in ("confidence", "nll"):
+                columns[f"{name}_{number}"] = to_steps(name, getattr(said, name))
         told = {
             "version": _VERSION,
             "blocks": list(self.blocks),
@@ -230,9 +228,8 @@ class PropagatedPaths:
                     raise ValueError(f"exit {exits.max()} of {len(blocks)}")
                 said[rule] = Said(
                     exits=exits,
-                    confidence=from_steps(table[f"confidence_{number}"]),
-                    entropy=from_steps(table[f"entropy_{number}"]),
-                    nll=from_steps(table[f"nll_{number}"]),
+                    confidence=from_steps("confidence", table[f"confidence_{number}"]),
+                    nll=from_steps("nll", table[f"nll_{number}"]),
                     is_correct=table[f"is_correct_{number}"].to_numpy().astype(np.bool_),
                 )
             return cls(blocks, said, told["provenance"])

@@ -32,7 +32,7 @@ LEAST_COMPARED = 1000
 ROUNDING = 1e-5  # of a confidence, an entropy or a loss: some hundred times what single precision loses here
 RULES = (
     ExitRule((0.3, 0.3, 0.3)),
-    ExitRule((0.3, 2.0, 0.6)),
+    ExitRule((0.3, 2.0, 0.3)),
     ExitRule.uniform(0.1, 4),
     ExitRule.uniform(2.0, 4, kind="entropy"),
 )
