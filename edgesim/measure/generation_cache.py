@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgesim.errors import InputError
 from edgesim.measure.model_folder import model_folder
 from edgesim.measure.quality_cache import (
     DEFAULT_SEED,
@@ -132,6 +133,11 @@ def _measured(
 
     began_s = time.perf_counter()
     judged, loaded = read_text(text), load_language_model(model)
+    if not loaded.exit_blocks:
+        raise InputError(
+            f"model '{loaded.name}': it has {loaded.n_blocks} block and no exit before its head; expected a "
+            "model of two blocks at least"
+        )
     n_exits = len(loaded.exit_blocks) + 1
     provenance = provenance_of(loaded, judged, n_tokens_asked=n_tokens, seed=DEFAULT_SEED)
     impaired = measure_impaired_exits(

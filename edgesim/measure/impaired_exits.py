@@ -22,8 +22,11 @@ Progress = Callable[[int, int, str], None]
 
 
 def standard_impairments(exit_blocks: Sequence[int]) -> list[Impairment]:
-    """Packets of the state lost, at splits after each inner exit but the last; elements, after the first."""
-    kinds = [("packet", block) for block in exit_blocks[:-1]]
+    """Packets of the state lost, at splits after each inner exit but the last; elements, after the first.
+
+    Of one inner exit alone, after that.
+    """
+    kinds = [("packet", block) for block in exit_blocks[:-1] or exit_blocks]
     kinds[1:1] = [("element", block) for block in exit_blocks[:1]]
     return [Erasure(p, block, unit=unit) for unit, block in kinds for p in _PROBABILITIES]
 

@@ -58,6 +58,11 @@ class MeasuredAnswers:
     table: QualityTable
     exits: ExitRecords
 
+    @property
+    def n_tokens_asked(self) -> int | None:
+        """Tokens that were asked for, of which whole windows were measured; None where that is not told."""
+        return self.exits.provenance.get("n_tokens_asked")
+
 
 def kept_answers(model: str | Path, text: str | Path = BUNDLED) -> MeasuredAnswers | None:
     """Read what is shipped or kept of a model on a text; None if it was never measured.

@@ -130,11 +130,17 @@ class ExitPath:
         n_tokens
             Of a request; matters to ``same-path`` only, where the exit is the first token's.
         """
-        nll, right = (self._means(each.astype(np.float64), n_tokens) for each in (self.nll, self.is_correct))
+        nll, right = self.by_row(n_tokens)
         return Answers(float(nll.mean()), standard_error(nll), float(right.mean()), standard_error(right))
 
-    def _means(self, values: Floats, n_tokens: int) -> Floats:
-        """By row, the value where its token leaves; of ``same-path``, the mean of a request from there on."""
+    def by_row(self, n_tokens: int = 64) -> tuple[Floats, Floats]:
+        """Losses [nats] and correctness behind :meth:`answers`, a value for each row; for paired differences.
+
+        Of ``same-path`` a value is the mean over a request of so many tokens that begins at the row.
+        """
+        return self._by_row(self.nll, n_tokens), self._by_row(self.is_correct.astype(np.float64), n_tokens)
+
+    def _by_row(self, values: Floats, n_tokens: int) -> Floats:
         columns = self.exits if values.shape[1] > 1 else np.zeros_like(self.exits)
         if self.fill is CacheFill.SAME_PATH:
             n = min(n_tokens, self.n_tokens)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -28,6 +28,8 @@ from edgesim.model.parquet_record import damage_told, read_record
 from edgesim.model.stepped import from_steps, to_steps
 
 __all__ = ["ImpairedExits", "SplitKind"]
+
+Floats = npt.NDArray[np.float64]
 
 _VERSION = 1
 _KEY = b"edgesim_impaired_exits"
@@ -114,13 +116,17 @@ class ImpairedExits:
                 f"{clean.n_tokens} after {clean.blocks}; expected the measured model's own blocks and tokens"
             )
 
-        def joined(name: str) -> npt.NDArray[Any] | None:
-            before, behind = getattr(clean, name), getattr(found, name)
+        def joined(before: Floats | None, behind: Floats | None) -> Floats | None:
             return None if before is None or behind is None else np.hstack([before[:, :n_before], behind])
 
-        both = {name: joined(name) for name in (*_NUMBERS, "is_correct")}
-        told = {"impairment": list(wanted)}
-        return replace(clean, provenance={**clean.provenance, **told}, **both)
+        return ExitRecords(
+            blocks=clean.blocks,
+            confidence=np.hstack([clean.confidence[:, :n_before], found.confidence]),
+            is_correct=np.hstack([clean.is_correct[:, :n_before], found.is_correct]),
+            entropy=joined(clean.entropy, found.entropy),
+            nll=joined(clean.nll, found.nll),
+            provenance={**clean.provenance, "impairment": list(wanted)},
+        )
 
     def _refusal(self, wanted: SplitKind) -> str:
         alike = [kind for kind in self.records if kind[::2] == wanted[::2]]
@@ -169,13 +175,19 @@ class ImpairedExits:
         with damage_told(path, _REMEDY):
             found = {}
             for number, (kind, blocks) in enumerate(zip(told["kinds"], told["blocks"], strict=True)):
-                own: dict[str, npt.NDArray[Any]] = {}
-                for name in _NUMBERS:
-                    if f"{name}_{number}_{blocks[0]}" in table.column_names:
-                        own[name] = np.stack(
-                            [from_steps(name, table[f"{name}_{number}_{block}"]) for block in blocks], axis=1
-                        )
+                values = {
+                    name: np.stack(
+                        [from_steps(name, table[f"{name}_{number}_{block}"]) for block in blocks], axis=1
+                    )
+                    for name in _NUMBERS
+                    if f"{name}_{number}_{blocks[0]}" in table.column_names
+                }
                 right = [table[f"is_correct_{number}_{block}"].to_numpy() for block in blocks]
-                own["is_correct"] = np.stack(right, axis=1).astype(np.bool_)
-                found[SplitKind(**kind)] = ExitRecords(tuple(blocks), **own)
+                found[SplitKind(**kind)] = ExitRecords(
+                    blocks=tuple(blocks),
+                    confidence=values["confidence"],
+                    is_correct=np.stack(right, axis=1).astype(np.bool_),
+                    entropy=values.get("entropy"),
+                    nll=values.get("nll"),
+                )
             return cls(found, told["provenance"])
