@@ -44,7 +44,7 @@ class Rows:
 
     def sums(self, values: Floats) -> Floats:
         """Sum of each row: [n_rows]."""
-        sums: Floats = np.bincount(self.row, values, self.n_rows)
+        sums: Floats = np.bincount(self.row, values, self.n_rows).astype(np.float64)
         return sums
 
     def least(self, values: Floats) -> Floats:
