@@ -55,7 +55,8 @@ def check_strategy(strategy: Strategy) -> None:
     The worlds have the groups ``source`` (where requests arise) and ``server``; one has a single device,
     one two, one free links, one slow links with costly endpoints, one ends while requests are in flight,
     one has little memory, in one users wait for answers before they ask again, in one servers serve
-    requests in batches, in two answers have one token. A strategy may refuse a world with a ``PlacementError``, but not all of them.
+    requests in batches, in two answers have one token. A strategy may refuse a world with a
+    ``PlacementError``, but not all of them.
 
     What is checked on each world: ``place`` is pure, its placement and the strategy can travel to another
     process, weights fit; data are where they are used, and every verb is waited for (as in any run:

@@ -6,16 +6,24 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from edgesim.units import TIME, UnitError, parse
+from edgesim.units import DATA_SIZE, TIME, Dimension, UnitError, parse
 
-__all__ = ["Cuts", "Duration", "Names", "Stages", "Thresholds"]
+__all__ = ["Cuts", "DataSize", "Duration", "Names", "Stages", "Thresholds"]
 
 
 def _seconds(text: object) -> object:
+    return _parsed(text, TIME)
+
+
+def _bytes(text: object) -> object:
+    return _parsed(text, DATA_SIZE)
+
+
+def _parsed(text: object, dimension: Dimension) -> object:
     if isinstance(text, bool):
-        raise ValueError("expected a duration with its unit")  # noqa: TRY004  # pydantic tells ValueErrors
+        raise ValueError("expected a quantity with its unit")  # noqa: TRY004  # pydantic tells ValueErrors
     try:
-        return parse(text, TIME) if isinstance(text, str) else text
+        return parse(text, dimension) if isinstance(text, str) else text
     except UnitError as error:
         raise ValueError(str(error)) from None
 
@@ -36,6 +44,10 @@ def _numbers(value: object) -> object:
 
 Duration = Annotated[
     float, BeforeValidator(_seconds, json_schema_input_type=str), Field(gt=0, allow_inf_nan=False)
+]
+
+DataSize = Annotated[
+    float, BeforeValidator(_bytes, json_schema_input_type=str), Field(ge=0, allow_inf_nan=False)
 ]
 
 Names = tuple[str, ...]

@@ -22,6 +22,8 @@ class Staged(Placement):
         Probabilities, in the order of the planners' network (:func:`.network.network_of`).
     thresholds : [n_stages - 1]
         With what to leave after each sub-model but the last; None where no exit stands.
+    continues : [n_stages - 1]
+        Share of the tasks at each sub-model that is expected to go on.
     told
         What a user should know of it.
     """
@@ -29,6 +31,7 @@ class Staged(Placement):
     layout: Layout
     plan: tuple[float, ...]
     thresholds: tuple[float | None, ...]
+    continues: tuple[float, ...]
     told: str = ""
 
     @property
@@ -38,7 +41,12 @@ class Staged(Placement):
 
     @classmethod
     def of(
-        cls, layout: Layout, plan: tuple[float, ...], thresholds: tuple[float | None, ...], told: str
+        cls,
+        layout: Layout,
+        plan: tuple[float, ...],
+        thresholds: tuple[float | None, ...],
+        continues: tuple[float, ...],
+        told: str,
     ) -> Staged:
         """Put every sub-model on the servers of its stage."""
         held = tuple(
@@ -46,4 +54,4 @@ class Staged(Placement):
             for servers, part in zip(layout.layers, layout.parts, strict=True)
             for server in servers
         )
-        return cls(held, layout, plan, thresholds, told)
+        return cls(held, layout, plan, thresholds, continues, told)

@@ -55,9 +55,13 @@ class RunState:
         self.thresholds: list[float | None] = [inner.get(stage) for stage in network.stage.tolist()]
         self.take(plan)
 
-    def take(self, plan: Floats) -> None:
-        """Let all nodes follow other rows from now on."""
+    def take(self, plan: Floats, is_down: NDArray[np.bool_] | None = None) -> None:
+        """Let all nodes follow other rows from now on, but for links that are down where others are up."""
         self.plan = plan
+        if is_down is not None and is_down.any():
+            up = np.where(is_down, 0.0, plan)
+            left = np.bincount(self.network.tail, up, self.network.n_nodes)[self.network.tail]
+            plan = np.where(left > 0, up, plan)
         values, first = plan.tolist(), self.first_link
         self._bounds: list[list[float]] = [
             list(accumulate(values[first[node] : first[node + 1]])) for node in range(self.network.n_nodes)

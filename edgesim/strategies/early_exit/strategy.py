@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -10,18 +11,29 @@ from pydantic import Field, model_validator
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture
 from edgesim.planning.offloading.exit_table import ExitTable, Levels
+from edgesim.planning.offloading.flow import even_plan
 from edgesim.planning.offloading.genetic import Breeding
 from edgesim.strategies.early_exit.layout import Layout, lay_out
+from edgesim.strategies.early_exit.links import LinkWatch
 from edgesim.strategies.early_exit.network import Reach, network_of
-from edgesim.strategies.early_exit.options import Cuts, Duration, Stages, Thresholds
+from edgesim.strategies.early_exit.options import Cuts, DataSize, Duration, Stages, Thresholds
 from edgesim.strategies.early_exit.placement import Staged
 from edgesim.strategies.early_exit.plans import Decision, Offloading, decide
 from edgesim.strategies.early_exit.remarks import told
+from edgesim.strategies.early_exit.rounds import Rounds, default_period_s
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategies.early_exit.thresholds import exit_table, levels_of, objective_of, per_stage
 from edgesim.strategy import Cluster, Fleet, LiveRequest, Serving, Strategy
 
-__all__ = ["EarlyExit"]
+__all__ = ["EarlyExit", "Run"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run: what nodes keep, and their rounds where they have any."""
+
+    state: RunState
+    rounds: Rounds | None
 
 
 class EarlyExit(Strategy):
@@ -73,6 +85,22 @@ class EarlyExit(Strategy):
     drop_late: Duration | None = Field(
         None, description="Fail a task that would enter a stage later than this after it arose"
     )
+    period: Duration | None = Field(
+        None,
+        description="Time of one of dto-ee's rounds, or between reports of queues; else so long that 50 tasks "
+        "come to a server of the first stage meanwhile, and no more than one control message goes per task",
+    )
+    exchanges: int = Field(
+        2, ge=1, le=16, description="Of dto-ee: how often offers and prices go round before rows change"
+    )
+    message: DataSize = Field(
+        32.0, description="Size of a control message: three numbers of 8 bytes, and which link and round"
+    )
+    start: Literal["planned", "uniform"] = Field(
+        "planned",
+        description="Where dto-ee begins: at rows planned for mean rates, or at equal ones with an idle "
+        "network's prices",
+    )
     evaluations: int = Field(2000, ge=40, description="Budget of ga: plans that it may judge")
     seed: int = Field(0, ge=0, description="Of ga's draws")
 
@@ -109,7 +137,8 @@ class EarlyExit(Strategy):
         remark = told(
             decision, thresholds=thresholds, is_tuned_apart=fleet.is_tuning_apart if is_tuned else None
         )
-        return Staged.of(layout, tuple(decision.plan.tolist()), thresholds, remark)
+        continues = tuple(decision.network.continues[1:-1].tolist())
+        return Staged.of(layout, tuple(decision.plan.tolist()), thresholds, continues, remark)
 
     def _decided(
         self, layout: Layout, fleet: Fleet, table: ExitTable | None, fixed: tuple[float, ...]
@@ -130,13 +159,31 @@ class EarlyExit(Strategy):
             seed=self.seed,
         )
 
-    def begin(self, placement: Staged, model: Architecture, fleet: Fleet) -> RunState:
+    def begin(self, placement: Staged, model: Architecture, fleet: Fleet) -> Run:
         """Begin with the plan."""
-        network = network_of(placement.layout, fleet, self.reach)
-        return RunState(network, np.array(placement.plan), placement.thresholds)
+        network = network_of(placement.layout, fleet, self.reach).with_shares(placement.continues)
+        is_planned = self.start == "planned" or self.offloading != "dto-ee"
+        plan = np.array(placement.plan) if is_planned else even_plan(network)
+        state = RunState(network, plan, placement.thresholds)
+        if self.offloading != "dto-ee" or not (network.n_hops > 1).any():
+            return Run(state, None)
+        rounds = Rounds(
+            state,
+            LinkWatch(state, fleet),
+            period_s=self.period or default_period_s(state, self.exchanges),
+            n_exchanges=self.exchanges,
+            size_bytes=self.message,
+            is_planned=is_planned,
+        )
+        return Run(state, rounds)
 
-    def serve(self, request: LiveRequest, cluster: Cluster, placement: Staged, state: RunState) -> Serving:
+    def control(self, cluster: Cluster, placement: Staged, run: Run) -> Serving | None:
+        """Rounds of messages, where the rule has any."""
+        return None if run.rounds is None else run.rounds.run(cluster)
+
+    def serve(self, request: LiveRequest, cluster: Cluster, placement: Staged, run: Run) -> Serving:
         """Go from stage to stage, and leave where an exit is sure."""
+        state = run.state
         layout, number, here = placement.layout, state.number, request.source
         token = next(request.tokens())
         stream = cluster.random("offload", request)
