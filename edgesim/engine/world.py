@@ -17,6 +17,7 @@ from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
 from edgesim.model.exit_records import ExitRecords
 from edgesim.model.profile import Timing
+from edgesim.model.propagated_paths import PropagatedPaths
 from edgesim.model.quality import QualityTable
 from edgesim.radio.collective import CollectiveBand, band_of
 from edgesim.radio.recorded import RecordedRate
@@ -240,6 +241,9 @@ class World:
         where nothing was measured.
     quality
         Measured answers under impairments; None where nothing was measured.
+    paths
+        Measured answers of tokens whose caches are filled by propagated states, rule by rule, with exits
+        where `exits` has them; None where nothing was measured.
     faults
         When devices and links are down; None: never.
     retry
@@ -266,6 +270,7 @@ class World:
     prompt_bytes_per_token: int = 4
     exits: ExitRecords | None = None
     quality: QualityTable | None = None
+    paths: PropagatedPaths | None = None
     faults: Faults | None = None
     retry: Retry | None = None
     roaming: Mapping[str, Roaming] = field(default_factory=dict)
