@@ -2,8 +2,8 @@
 
 A token that leaves after one stage has no keys and values in those behind. They are made when a later token
 goes deeper, and not before: the states of what left wait at the stage where they did, travel to the next one
-together with those of the first token that goes there, and are propagated, or pass it with that token. Nothing
-is made or sent that no token asks for. (CALM, Schuster et al. 2022, arXiv 2207.07061, propagates at once, on
+together with those of the first token that goes there, and are propagated, or pass it with that token.
+Nothing is made or sent that no token asks for. (CALM, Schuster et al. 2022, arXiv 2207.07061, propagates at once, on
 one device: the same keys and values, and as many bytes, in more and smaller passes; EE-LLM, Chen et al. 2024,
 arXiv 2312.04916, recomputes as is done here.)
 
@@ -70,10 +70,8 @@ def generate(
                     yield from cluster.compute(request, at, part, token)
                 continue
             yield from cluster.compute(request, at, part, token)
-            is_last = number == len(path) - 1
-            if is_last or _leaves(request, cluster, token, part, thresholds, how):
-                if is_last and thresholds is not None:
-                    _leaves(request, cluster, token, part, thresholds, how)
+            leaves = _leaves(request, cluster, token, part, thresholds, how)
+            if leaves or number == len(path) - 1:
                 yield from _answer(request, cluster, token, at, first)
                 if not goes_on:
                     break
