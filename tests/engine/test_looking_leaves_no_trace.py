@@ -11,42 +11,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from media import MEDIA, city
 
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.simulation import simulate
 from edgesim.engine.world import World
-from edgesim.runner import prepare
-from edgesim.scenario.build import build_world
-from edgesim.scenario.load import parse
-from edgesim.scenario.timings import timings
 from edgesim.strategies.offload import Offload
-
-TEXT = """\
-name: looked-at
-seed: 3
-model: {architecture: gpt2, dtype: float32}
-profile: analytic
-horizon: 2 s
-topology:
-  devices:
-    - {id: user, kind: raspberry-pi-5, count: 4, WHERE}
-    - {id: cell, kind: rtx-3090, count: 2, place: {grid: 120 m, corner: [20 m, 20 m]}}
-  links:
-    - {between: [user, cell], LINK}
-    - {between: [cell, cell], wired: {rate: 100 Mbit/s}}
-FAULTS
-workload:
-  sources: user
-  arrivals: {poisson: 8 Hz}
-  prompt_tokens: 200
-  output_tokens: 8
-  prompt_bytes_per_token: 2000
-strategies: [{use: offload, to: cell}]
-"""
-STANDS = "place: {grid: 60 m}"
-MOVES = "mobility: {random-waypoint: {area: {size: [200 m, 60 m]}, speed: [5 m/s, 12 m/s]}}"
-BATTERY = "battery: {capacity: 6 J}"
-FADES = "fading: {law: rayleigh, process: block}"
 
 
 @dataclass(frozen=True)
@@ -79,14 +49,6 @@ def look_at_everything(cluster: Any) -> None:
         cluster.observe(at=sender).link(sender, peer)
 
 
-@cache
-def world_of(where: str, link: str, faults: str) -> World:
-    text = TEXT.replace("WHERE", where).replace("LINK", link).replace("FAULTS", faults)
-    scenario = parse(text, name="looked-at.yaml")
-    prepared = prepare(scenario)
-    return build_world(scenario, 0, timings(scenario, prepared.profiles), prepared.workload)
-
-
 def tables(world: World, instants_s: Sequence[float], *, looks: bool) -> dict[str, pa.Table]:
     strategy = Looked(Offload(to="cell"), tuple(instants_s), looks)
     placement = strategy.whole.place(world.model, Fleet.of(world))
@@ -95,49 +57,16 @@ def tables(world: World, instants_s: Sequence[float], *, looks: bool) -> dict[st
     return {name: pa.concat_tables(of) for name, of in parts.items()}
 
 
-NEAREST = "connect: nearest, radio:"
-CHANGES = "radio: nr-n78, interference: true, handover: {in_flight: keep}"
-BREAKS = "faults: [{link: [user, cell], mtbf: 600 ms, mttr: 200 ms}, {device: user, mtbf: 1 s, mttr: 300 ms}]"
-MEDIA = {
-    "wired": (STANDS, "connect: nearest, wired: {rate: 10 Mbit/s}", ""),
-    "wired, failing": (STANDS, "connect: nearest, wired: {rate: 10 Mbit/s}", BREAKS),
-    "no slots": (
-        f"{STANDS}, {BATTERY}",
-        f"{NEAREST} {{use: nr-n78, adaptation: shannon}}, interference: true, {FADES}",
-        "",
-    ),
-    **{
-        f"slots, {access}": (
-            f"{STANDS}, {BATTERY}",
-            f"{NEAREST} {{use: nr-n78, access: {access}}}, interference: true, {FADES}",
-            "",
-        )
-        for access in ("equal", "round-robin", "proportional-fair", "max-rate")
-    },
-    "slots, failing": (STANDS, f"{NEAREST} nr-n78, interference: true", BREAKS),
-    "late estimates": (
-        STANDS,
-        f"{NEAREST} nr-n78, fading: rayleigh, csi: {{error: 0.3, delay: 4 ms}}",
-        "",
-    ),
-    "wifi": (STANDS, f"{NEAREST} wifi6, interference: true, {FADES}", ""),
-    "wifi, failing": (STANDS, f"{NEAREST} wifi6", BREAKS),
-    "wifi, loaded": (STANDS, f"{NEAREST} wifi6, interference: {{load: 0.3}}", ""),
-    "handover": (f"{MOVES}, {BATTERY}", CHANGES, ""),
-    "handover on wifi": (MOVES, CHANGES.replace("nr-n78", "wifi6"), ""),
-}
-
-
 @cache
 def without(name: str) -> dict[str, pa.Table]:
-    return tables(world_of(*MEDIA[name]), (), looks=False)
+    return tables(city(name), (), looks=False)
 
 
 @pytest.mark.parametrize("name", MEDIA)
 @settings(max_examples=3, deadline=None)
 @given(instants_s=st.lists(st.floats(0.0, 2.0), min_size=10, max_size=40).map(sorted))
 def test_who_looks_changes_nothing(name: str, instants_s: list[float]) -> None:
-    looked_at = tables(world_of(*MEDIA[name]), instants_s, looks=True)
+    looked_at = tables(city(name), instants_s, looks=True)
     assert len(looked_at["requests"]) > 5
     for table, expected in without(name).items():
         assert looked_at[table].equals(expected), table
