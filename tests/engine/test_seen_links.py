@@ -85,6 +85,20 @@ def test_what_is_seen_of_a_wire_is_what_a_message_then_meets() -> None:
         assert second["ended_at_s"] == pytest.approx(arrives_s)
 
 
+def test_links_of_no_time_and_of_no_rate() -> None:
+    """A wire that is infinitely fast, and a recording in an outage, which goes on by itself."""
+    free = pair(Link(between=("a-0", "b-0"), rate_bps=math.inf, latency_s=0.5))
+    (seen,), _ = watched(free, [MEGABYTE], [0.25], seen_from("a-0", "b-0"))
+    assert (seen.rate_bps, seen.queued_bytes, seen.queued_s) == (math.inf, 0.0, 0.0)
+    assert seen.seconds(1e9) == 0.5
+    pauses = RecordedRate.of_rates([0.0, 1.0, 2.0, 40.0], [8e6, 0.0, 8e6, 8e6])
+    (seen,), _ = watched(
+        pair(Link(between=("a-0", "b-0"), rate_bps=pauses)), [], [1.5], seen_from("a-0", "b-0")
+    )
+    assert (seen.is_up, seen.rate_bps, seen.queued_s, seen.loss(1)) == (True, 0.0, 0.0, 0.0)
+    assert math.isinf(seen.seconds(1))
+
+
 def test_a_route_is_seen_hop_by_hop() -> None:
     ends = Endpoint(overhead_s=0.125)
     there = world(
