@@ -9,7 +9,7 @@ from airwaves import STATION, Channel, Interface, cell
 from miniature import N_BLOCKS, Serve, Tables, device, run, world
 
 from edgesim.engine.faults import Faults
-from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, StaticBatching
+from edgesim.engine.serving import ContinuousBatching, FirstComeFirstServed, ProcessorSharing, StaticBatching
 from edgesim.engine.world import Endpoint, Link, Power
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
@@ -327,6 +327,7 @@ def test_every_run_has_reports_of_its_own() -> None:
     ("serving", "expected"),
     [
         (None, [(0.0, 3, 12.0), (5.0, 2, 7.0)]),
+        (FirstComeFirstServed(queue_limit=9), [(0.0, 3, 12.0), (5.0, 2, 7.0)]),
         # Three share the device: in 5 s each has had 5/3 s of its four.
         (ProcessorSharing(), [(0.0, 3, 12.0), (5.0, 3, 7.0)]),
         # Prompts of one token are a decode batch of 4 s.
@@ -334,7 +335,7 @@ def test_every_run_has_reports_of_its_own() -> None:
         # Two go together; the third waits for a place, and is no pass yet.
         (ContinuousBatching(max_batch=2), [(0.0, 2, 4.0), (5.0, 1, 3.0)]),
     ],
-    ids=["fifo", "processor-sharing", "one batch", "batches"],
+    ids=["fifo", "limited", "processor-sharing", "one batch", "batches"],
 )
 def test_passes_and_work_in_hand(serving, expected) -> None:
     """Three passes of 4 s come at once; a fourth request only sleeps."""
