@@ -82,6 +82,7 @@ def build_world(
         prompt_bytes_per_token=scenario.workload.prompt_bytes_per_token,
         exits=quality.exits_of(model.n_blocks),
         quality=quality.table,
+        paths=quality.paths_of(model.n_blocks),
         faults=faults(scenario, layout, absences(where, scenario.horizon_s), replication=replication),
         retry=None if scenario.retry is None else scenario.retry.value(),
     )

@@ -29,6 +29,10 @@ class QualityEntry(Section):
     exits: str | None = None
     """Exit records of one's own, as `edgesim quality MODEL -o FOLDER` writes them."""
 
+    paths: str | None = None
+    """Answers with propagated caches (`exit_paths.parquet`), as `edgesim quality MODEL --generation -o
+    FOLDER` writes them beside the exit records of the same model and text."""
+
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, data: object) -> object:
