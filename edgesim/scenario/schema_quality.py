@@ -34,6 +34,10 @@ class QualityEntry(Section):
     """On which exit records strategies tune thresholds before time zero. `first-half`: on the first half of the
     text, and requests replay answers from the second, which shares no token with it."""
 
+    paths: str | None = None
+    """Answers with propagated caches (`exit_paths.parquet`), as `edgesim quality MODEL --generation -o
+    FOLDER` writes them beside the exit records of the same model and text."""
+
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, data: object) -> object:
