@@ -23,7 +23,7 @@ N_REQUESTS = 1000
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch):
-    """The servers chosen, request by request: one request at a time, at servers whose passes take exponential times."""
+    """The servers chosen; requests come one at a time, and passes take exponential times."""
     monkeypatch.syspath_prepend(str(PLUGIN))
     from edgesim_example_plugin.bandit import Bandit
 
