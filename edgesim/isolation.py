@@ -18,7 +18,7 @@ from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.world import World
-from edgesim.snapshot import Snapshot, globals_of, parts_of
+from edgesim.snapshot import Snapshot, globals_of, parts_of, shared_generators
 from edgesim.strategy import Placement, Serving, Strategy
 
 __all__ = ["Interrupted", "Watch", "global_generators", "refuse_shared_state"]
@@ -120,7 +120,7 @@ def refuse_shared_state(strategy: Strategy, placement: Placement, world: World) 
     states = [strategy.begin(placement, world.model, fleet) for _ in range(2)]
     alive: list[object] = []  # so that no two objects have one id
     one, other = (_changeable({"state": state}, alive) for state in states)
-    given = _changeable({"": (strategy, placement, world.model, fleet)}, alive)
+    given = _changeable({"": (strategy, placement, world.model, fleet, shared_generators())}, alive)
     shared = next((path for id_, path in one.items() if id_ in other and id_ not in given), None)
     assert shared is None, (
         f"{shared} is the same object in the states of two runs; begin must make each state anew (copy what "

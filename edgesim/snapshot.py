@@ -11,7 +11,9 @@ import functools
 import gc
 import hashlib
 import inspect
+import io
 import pickle
+import random
 import sys
 import types
 from collections import deque
@@ -21,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Snapshot", "globals_of", "parts_of"]
+__all__ = ["Snapshot", "globals_of", "parts_of", "shared_generators"]
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), range)
 _FOREIGN = ("edgesim.engine",)  # live parts of a run: which they are is enough
@@ -121,7 +123,9 @@ class Snapshot:
         if type(value).__module__.startswith(_FOREIGN):
             return ("is", id(value))
         try:
-            return ("pickled", hashlib.sha256(pickle.dumps(value)).hexdigest())
+            stream = io.BytesIO()
+            _Pickler(stream).dump(value)
+            return ("pickled", hashlib.sha256(stream.getvalue()).hexdigest())
         except Exception:  # a stranger's object may refuse in any way
             return ("is", id(value))
 
@@ -129,18 +133,43 @@ class Snapshot:
 def globals_of(kinds: Iterable[type]) -> dict[str, object]:
     """Everything that classes could keep things in beside their instances: their own and their modules'.
 
-    Of a package, all its modules that are loaded; of edgesim, and of a script, the one that a class is in.
+    Of a package, all its modules that are loaded; of edgesim, of a script, and of a folder that is no
+    package, the one that a class is in.
     """
     names, roots = dict.fromkeys(kind.__module__ for kind in kinds), {}
     for name in list(names):
-        top = name.partition(".")[0]
-        if top not in ("edgesim", "__main__"):
+        top = _package_of(name)
+        if top not in ("", "edgesim"):
             names.update(dict.fromkeys(n for n in list(sys.modules) if n == top or n.startswith(f"{top}.")))
     for name in names:
         for key, value in list(vars(sys.modules[name]).items()) if name in sys.modules else ():
             if not key.startswith(("__", "@")) and not isinstance(value, types.ModuleType):
                 roots[f"{name}.{key}"] = value
     return roots | {f"{kind.__module__}.{kind.__qualname__}": kind for kind in kinds}
+
+
+def shared_generators() -> tuple[object, object]:
+    """The generators that Python's and numpy's modules draw from; other objects may well refer to them."""
+    return random.random.__self__, np.random.random.__self__  # type: ignore[attr-defined]
+
+
+class _Pickler(pickle.Pickler):
+    """Writes down what objects are, but for the global generators within their reach."""
+
+    def persistent_id(self, value: object) -> str | None:
+        """A name in the place of a global generator."""
+        return "a global generator" if any(value is one for one in shared_generators()) else None
+
+
+def _package_of(module: str) -> str:
+    """The outermost package that a module is in; empty where that is a folder and no package."""
+    package = module if hasattr(sys.modules.get(module), "__path__") else ""
+    parent = module
+    while parent := parent.rpartition(".")[0]:
+        if getattr(sys.modules.get(parent), "__file__", None) is None:
+            break
+        package = parent
+    return package
 
 
 def parts_of(value: Any) -> list[tuple[str, object]] | None:

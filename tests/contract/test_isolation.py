@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -11,11 +12,12 @@ import pytest
 import toys
 
 from edgesim import testing
-from edgesim.snapshot import Snapshot
+from edgesim.snapshot import Snapshot, globals_of
 from edgesim.strategy import Strategy
 from edgesim.testing import check_strategy, worlds
 
 ONE_WORLD = "two devices"
+PLUGIN = Path(__file__).resolve().parents[1] / "plugin_example" / "src"
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +106,7 @@ def test_states_of_two_runs_have_nothing_in_common_that_may_change(name: str, pa
 
 
 def test_a_state_that_is_made_anew_may_name_what_does_not_change() -> None:
-    """The placement, the model, and functions with caches."""
+    """The placement, the model, functions with caches, and a law of scipy's, which could draw."""
     check_strategy(toys.Stateful())
 
 
@@ -126,3 +128,15 @@ def test_what_an_object_works_out_when_asked_is_no_change() -> None:
     assert before.difference(later) is None
     graph.add_edge(0, 2)
     assert later.difference(Snapshot({"graph": graph}, ())) is not None
+
+
+def test_of_a_package_all_modules_are_watched_and_of_a_folder_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    from edgesim_example_plugin import RoundRobin
+    from edgesim_example_plugin.bandit import Bandit
+
+    for kind in (RoundRobin, Bandit):
+        watched = {path.rpartition(".")[0] for path in globals_of([kind])}
+        assert watched == {"edgesim_example_plugin", "edgesim_example_plugin.bandit"}
+    assert {path.partition(".")[0] for path in globals_of([toys.Stateful])} == {"toys"}
+    assert {path.rpartition(".")[0] for path in globals_of([toys.Local])} == {"edgesim.strategies.local"}

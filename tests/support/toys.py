@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from pydantic import Field, PrivateAttr
+from scipy import stats
 
 from edgesim.strategies.local import Local
 from edgesim.strategy import Placement
@@ -30,6 +31,7 @@ _OWN_GENERATOR = np.random.default_rng(1)
 _OWN_RANDOM = random.Random(1)
 _WINDOW: deque[int] = deque(maxlen=5)
 _SHARED: dict[str, int] = {}
+_LAW = stats.expon()  # refers to numpy's global generator, and draws from it only when asked
 
 
 class Counter:
@@ -255,7 +257,7 @@ class Stateful(Local):
     """Keeps what it learns as it should; those below make the state badly."""
 
     def begin(self, placement, model, fleet):
-        return {"met": [], "sources": fleet.sources, "model": model, "placement": placement}
+        return {"met": [], "law": stats.expon(), "fleet": fleet, "model": model, "placement": placement}
 
     def serve(self, request, cluster, placement, state):
         if isinstance(state, dict):
