@@ -15,13 +15,13 @@ import pickle
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.link import link_facts
@@ -30,6 +30,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.engine.stages import check_stages
 from edgesim.engine.world import Device, Endpoint, Link, Power, World
 from edgesim.errors import PlacementError
+from edgesim.isolation import Interrupted, Watch, global_generators, refuse_shared_state
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.exit_records import ExitRecords
@@ -64,8 +65,11 @@ def check_strategy(strategy: Strategy) -> None:
     :mod:`edgesim.engine.ledger`); the run obeys every law of the trace; every request ends, and completes
     where there is room and time; every token of a completed request has passed the embedding, each block
     and the head before it was emitted (a token that left early through ``exits``: the blocks up to its
-    exit); the same seed gives the same bytes, also when another run goes on in the same process; the
-    strategy itself is unchanged.
+    exit); the same seed gives the same bytes, also after another run and with another run in its middle.
+    Runs share nothing: the states that ``begin`` makes for two runs have no part in common that may change,
+    and neither the strategy, nor its placement, nor an attribute of its class, nor a global of its package's
+    modules changes during a run (a function's cache may grow); nothing draws from the global generators of
+    ``random`` and ``numpy.random``.
 
     Raises
     ------
@@ -78,7 +82,7 @@ def check_strategy(strategy: Strategy) -> None:
     served = [name for name, world in worlds().items() if _check_on(name, world, strategy)]
     assert served, f"{strategy!r} refused every world; it must serve at least one of {', '.join(worlds())}"
     assert strategy.model_dump_json() == before, (
-        f"{strategy!r} was changed by its own runs; keep state in the placement"
+        f"{strategy!r} was changed by its own runs; keep what it learns in the state that begin makes"
     )
 
 
@@ -216,28 +220,57 @@ def _check_on(name: str, world: World, strategy: Strategy) -> bool:
     )
     strategy, placement = pickle.loads(pickle.dumps((strategy, placement)))
     with tempfile.TemporaryDirectory() as folder:
-        first = _run(Path(folder) / "first", world, strategy, placement)
+        try:
+            watch = Watch(strategy, placement)
+            refuse_shared_state(strategy, placement, world)
+            watch.check()
+            runs = _Runs(Path(folder), watch, strategy, placement)
+            first = runs.run("first", world)
+            beside = replace(world, replication=world.replication + 1)
+            other = runs.run("other", beside)
+            middle = Interrupted(strategy, lambda: runs.run("inner", beside))
+            again = runs.run("again", world, middle)
+            inner = Trace(Path(folder) / "inner")
+        except AssertionError as error:
+            raise AssertionError(f"{where}{error}") from None
         sentences = first.check()
         assert not sentences, f"{where}{'; '.join(sentences)}"
         for sentence in _unserved(first, world):
             raise AssertionError(where + sentence)
-        with ThreadPoolExecutor(2) as pool:  # two runs at once in one process
-            again = list(
-                pool.map(lambda n: _run(Path(folder) / n, world, strategy, placement), ("second", "third"))
-            )
-        for other in again:
-            assert _digest(other) == _digest(first), (
-                f"{where}two runs with one seed differ; draw no randomness of your own, share no state"
+        for one, alike in ((first, again), (other, inner)):
+            assert _digest(one) == _digest(alike), (
+                f"{where}two runs with one seed differ; draw from cluster.random alone, and share nothing "
+                "between runs"
             )
     return True
 
 
-def _run(folder: Path, world: World, strategy: Strategy, placement: Placement) -> Trace:
-    trace = TraceFolder(folder)
-    facts = {"status": "complete", "strategies": [_LABEL], "links": link_facts(world.links)}
-    trace.write_run(facts)
-    simulate(world, strategy, placement, placement.holdings, trace.parts(_LABEL, 0).write)
-    return Trace(folder)
+@dataclass
+class _Runs:
+    """Runs of one strategy in one process, under watch."""
+
+    folder: Path
+    watch: Watch
+    strategy: Strategy
+    placement: Placement
+    n_runs: int = 0
+
+    def run(self, name: str, world: World, serving: Strategy | Interrupted | None = None) -> Trace:
+        """Simulate; the global generators stand somewhere else each time."""
+        trace = TraceFolder(self.folder / name)
+        facts = {"status": "complete", "strategies": [_LABEL], "links": link_facts(world.links)}
+        trace.write_run(facts)
+        write = trace.parts(_LABEL, 0).write
+        self.n_runs += 1
+
+        def watched(table: str, rows: pa.Table) -> None:
+            write(table, rows)
+            if table != "spans":  # the run is still there, and with it what was kept for its sake
+                self.watch.check()
+
+        with global_generators(self.n_runs):
+            simulate(world, serving or self.strategy, self.placement, self.placement.holdings, watched)
+        return Trace(self.folder / name)
 
 
 def _unserved(trace: Trace, world: World) -> Iterator[str]:

@@ -9,14 +9,9 @@ from edgesim.engine.fleet import Fleet
 from edgesim.engine.world import World
 from edgesim.errors import StrategyError
 
-__all__ = ["begun", "check_calls", "makes_state"]
+__all__ = ["begun", "check_calls"]
 
 _GIVEN = {"serve": "request, cluster, placement", "control": "cluster, placement"}
-
-
-def makes_state(kind: type) -> bool:
-    """Whether a strategy of this class has a state for each run: `begin` is its own, not its base's."""
-    return bool(getattr(kind, "makes_state", False))
 
 
 def check_calls(kind: type) -> None:
@@ -27,7 +22,7 @@ def check_calls(kind: type) -> None:
     StrategyError
         If a state is made that `serve` or `control` does not take, or one is wanted that nothing makes.
     """
-    has_state, name = makes_state(kind), kind.__qualname__
+    has_state, name = getattr(kind, "makes_state", False), kind.__qualname__
     if has_state and not _takes(kind, "begin", 3):
         raise StrategyError(f"strategy class {name}: write begin(self, placement, model, fleet)")
     for method, given in _GIVEN.items():
@@ -56,7 +51,7 @@ def begun(serving: object, placement: Any, world: World) -> tuple[Any, ...]:
         See :func:`check_calls`.
     """
     check_calls(type(serving))
-    if not makes_state(type(serving)):
+    if not getattr(serving, "makes_state", False):
         return ()
     return (serving.begin(placement, world.model, Fleet.of(world)),)  # type: ignore[attr-defined]
 

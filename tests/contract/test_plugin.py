@@ -101,7 +101,10 @@ def test_it_keeps_the_contract(with_plugin: dict[str, str]) -> None:
     check = (
         "from edgesim.testing import check_strategy\n"
         "from edgesim_example_plugin import RoundRobin\n"
+        "from edgesim_example_plugin.bandit import Bandit\n"
         "check_strategy(RoundRobin(to='server'))\n"
+        "check_strategy(Bandit(to='server'))\n"
+        "check_strategy(Bandit(to=['source', 'server'], explore=0.5))\n"
     )
     run(with_plugin, "-c", check)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -15,10 +16,12 @@ from edgesim.engine.clock import Clock
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.memory import Admission, Memory
 from edgesim.engine.request import LiveRequest
+from edgesim.engine.service import Exponential, ServiceLaw
 from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, StaticBatching
 from edgesim.engine.world import Link, World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
+from edgesim.rng import key_of, keyed_uniform
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload
 from edgesim.strategies.pipeline import Pipeline
@@ -153,10 +156,19 @@ def chain(request, cluster):
         yield from cluster.emit(request, "a-0", token)
 
 
-def chained(tokens: dict[str, int], servings: dict[str, Any], **facts: Any) -> Tables:
-    """Three stages; memory for so many tokens on each."""
+def chained(
+    tokens: dict[str, int], servings: dict[str, Any], law: ServiceLaw | None = None, **facts: Any
+) -> Tables:
+    """Three stages; memory for so many tokens on each, and on the first, maybe, times that are drawn."""
+    laws = {"a-0": law}
     devices = [
-        device(name, PerPass(), serving=servings.get(name, GROW), memory_bytes=room((part,), tokens[name]))
+        device(
+            name,
+            PerPass(),
+            serving=servings.get(name, GROW),
+            service=laws.get(name),
+            memory_bytes=room((part,), tokens[name]),
+        )
         for name, part in STAGES.items()
     ]
     links = [Link(between=(a, b), rate_bps=8e6) for a, b in (("a-0", "b-0"), ("b-0", "c-0"), ("a-0", "c-0"))]
@@ -196,6 +208,29 @@ def test_a_preempted_request_goes_through_all_stages_anew(short: str, fifo: tupl
     ]
     large = sent[sent["size_bytes"] >= 1000 * (4 + anew["token"].min() - 1)]
     assert sorted(zip(large["device"], large["peer"], strict=True)) == [("a-0", "b-0"), ("b-0", "c-0")]
+
+
+def test_what_is_computed_anew_where_times_are_drawn_is_another_visit() -> None:
+    """The preempted request's token goes through the drawn stage twice, each time with a draw of its own."""
+    ran = chained(
+        {"a-0": 10_000, "b-0": 12, "c-0": 10_000},
+        {"a-0": None},
+        Exponential(),
+        arrivals=Bursts(n_requests=2, period_s=1e9),
+        n_requests=2,
+        prompt=Fixed(4),
+        output=Fixed(6),
+    )
+    assert ran.requests["outcome"].tolist() == ["completed"] * 2
+    here = computed(ran)[computed(ran)["device"] == "a-0"].sort_values("started_at_s")
+    n_visits: Counter[tuple[int, int]] = Counter()
+    for row in here.itertuples():
+        visit = n_visits[row.request_id, row.token]
+        n_visits[row.request_id, row.token] += 1
+        key = key_of(1, 0, "service", "a-0", row.request_id, 0, row.token, str(FRONT), visit)
+        expected_s = (1.0 + 0.01 * row.n_tokens) * Exponential().factor(keyed_uniform(key, 0))
+        assert row.ended_at_s - row.started_at_s == pytest.approx(expected_s, rel=1e-9)
+    assert max(n_visits.values()) == 2
 
 
 @pytest.mark.parametrize("seed", range(8))
