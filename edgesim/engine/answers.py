@@ -82,7 +82,7 @@ class Answering:
     What impairments add is the table's, token by token: at the mean error that a token's tensors have met,
     and nothing where they have met none, as those of a token that left before a split.
 
-    Not modelled: impairments that change confidences (measured apart: model/impaired_exits.py); several kinds at once that do more (or less) harm
+    Not modelled: impairments that change confidences; several kinds at once that do more (or less) harm
     than the sum of each; what an impaired token does to those after it, beyond what the table has of that
     (where it was measured, all tokens were impaired alike); errors that vary within a pass, of which the
     mean counts.
