@@ -44,19 +44,18 @@ def print_prompts() -> None:
     """Loss of propagation over recomputation on the same tokens, by the length of the prompt."""
     model = load_language_model(BUNDLED)
     cut = windows(model.tokens(read_text(BUNDLED)), LENGTH)
-    for level in (0.3,):
-        rule = ExitRule.uniform(level, len(model.exit_blocks) + 1)
-        (exact,) = teacher_forced(model, cut, [rule], CacheFill.RECOMPUTE)
-        for n_prompt in PROMPTS:
-            (said,) = teacher_forced(model, cut, [rule], CacheFill.PROPAGATE, n_prompt=n_prompt)
-            lost, gained = (
-                np.subtract(*(each.reshape(len(cut), -1)[:, -JUDGED:].astype(float) for each in both)).ravel()
-                for both in ((said.nll, exact.nll), (said.is_correct, exact.is_correct))
-            )
-            print(
-                f"{rule}, prompt of {n_prompt}: loss {lost.mean():+.4f} ± {standard_error(lost):.4f} nats, "
-                f"right {gained.mean():+.3%} ± {standard_error(gained):.3%}"
-            )
+    rule = ExitRule.uniform(0.3, len(model.exit_blocks) + 1)
+    (exact,) = teacher_forced(model, cut, [rule], CacheFill.RECOMPUTE)
+    for n_prompt in PROMPTS:
+        (said,) = teacher_forced(model, cut, [rule], CacheFill.PROPAGATE, n_prompt=n_prompt)
+        lost, gained = (
+            np.subtract(*(each.reshape(len(cut), -1)[:, -JUDGED:].astype(float) for each in both)).ravel()
+            for both in ((said.nll, exact.nll), (said.is_correct, exact.is_correct))
+        )
+        print(
+            f"{rule}, prompt of {n_prompt}: loss {lost.mean():+.4f} ± {standard_error(lost):.4f} nats, "
+            f"right {gained.mean():+.3%} ± {standard_error(gained):.3%}"
+        )
 
 
 def _told(done: int, total: int, what: str) -> None:

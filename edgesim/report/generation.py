@@ -20,7 +20,7 @@ from edgesim.model.propagated_paths import PropagatedPaths, exit_path
 from edgesim.model.quality import QualityTable
 from edgesim.report.quality import plain_table
 
-__all__ = ["GenerationReport", "generation_as_rows"]
+__all__ = ["Generated", "GenerationReport", "generation_as_rows"]
 
 REQUEST_TOKENS = 64
 """Tokens of the requests over which keeping one path is judged."""
