@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from kept import kept
 
+from edgesim.engine.faults import Faults, Retry
 from edgesim.engine.fleet import Fleet
+from edgesim.engine.service import Exponential
+from edgesim.engine.serving import ContinuousBatching, FirstComeFirstServed, ProcessorSharing
 from edgesim.engine.simulation import simulate
 from edgesim.engine.world import World
 from edgesim.errors import ContractError, InputError, PlacementError
 from edgesim.model.exit_paths import CacheFill
 from edgesim.model.exit_rule import ExitRule
 from edgesim.model.propagated_paths import PropagatedPaths, Said
+from edgesim.radio.outages import ScheduledOutages
 from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategy import Placement, Slice, Stage, Strategy
 from edgesim.testing import check_strategy, worlds
@@ -189,3 +195,51 @@ def test_a_later_answer_is_no_exit_of_the_same_path() -> None:
         ContractError, match="leave after block 1 \\(same-path\\), and token 0 has gone further"
     ):
         run(measured(), Further())
+
+
+def served(caches: CacheFill, **changes: Any) -> World:
+    """The same with servers of another kind, or that fail."""
+    there = measured()
+    devices = {
+        id_: device if device.group == "source" else replace(device, **changes)
+        for id_, device in there.devices.items()
+    }
+    return replace(there, devices=devices)
+
+
+@pytest.mark.parametrize("caches", list(CacheFill))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"serving": ProcessorSharing()},
+        {"serving": ContinuousBatching(max_batch=4, cache="grow")},
+        {"serving": FirstComeFirstServed(queue_limit=50)},
+        {"service": Exponential()},
+    ],
+    ids=lambda changes: str(next(iter(changes.values()))),
+)
+def test_however_servers_serve_the_trace_obeys_the_laws(
+    caches: CacheFill, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    trace = kept(served(caches, **changes), Leaving(caches=caches), tmp_path / "trace")
+    assert trace.check() == []
+    assert set(trace.requests("one", 0)["outcome"]) == {"completed"}
+    fills = trace.spans("one", 0)["via"].astype(str).str.startswith("keys and values of ")
+    assert fills.any() == (caches is CacheFill.PROPAGATE)
+
+
+@pytest.mark.parametrize("caches", list(CacheFill))
+def test_what_a_failed_server_had_of_waiting_tokens_is_computed_again(
+    caches: CacheFill, tmp_path: Path
+) -> None:
+    there = replace(
+        measured(),
+        faults=Faults(devices={"server-0": ScheduledOutages([(at_s, at_s + 0.05) for at_s in range(1, 6)])}),
+        retry=Retry(limit=50, backoff_s=0.1),
+    )
+    trace = kept(there, Leaving(caches=caches), tmp_path / "trace")
+    assert trace.check() == []
+    assert set(trace.requests("one", 0)["outcome"]) == {"completed"}
+    spans = trace.spans("one", 0)
+    prompts = spans[(spans["via"].astype(str) == "embedding+0-1+head") & (spans["token"] == 0)]
+    assert prompts.groupby("request_id").size().max() > 1  # somebody was served again

@@ -166,7 +166,7 @@ def test_answers_are_those_measured_with_the_same_caches(caches: CacheFill) -> N
 def test_without_exits_it_is_a_pipeline(caches: CacheFill) -> None:
     def pipeline(request, cluster):
         for token in request.tokens():
-            yield from cluster.compute(request, "a-0", TWO[0].part, token)
+            yield from cluster.compute(request, "a-0", Slice(0, 2, embedding=True), token)
             yield from cluster.send(request, "a-0", "b-0", token.activation_bytes)
             yield from cluster.compute(request, "b-0", TWO[1].part, token)
             if token.is_last:
@@ -189,6 +189,23 @@ def test_tokens_that_all_leave_first_cost_the_first_stage(caches: CacheFill) -> 
     prompt_behind = 0 if caches is CacheFill.SAME_PATH else n_prompt
     assert on.get("b-0", 0) == prompt_behind
     assert sent == prompt_behind * STATE_BYTES
+
+
+def test_heads_are_computed_where_a_token_may_leave_and_nowhere_else() -> None:
+    """Token 0 leaves at the second of three stages: on the same path later ones ask no other exit."""
+    left = (1, 0, 2)
+    one = ("a-0", "a-0", "a-0")
+
+    def heads(caches: CacheFill, thresholds: ExitRule | None) -> list[str]:
+        made = there(left, THREE, timing=PerBlock(head_s=10.0))
+        rows = run(made, decoding(stages(one), thresholds, caches)).spans
+        return rows[rows["via"].astype(str).str.contains("head")]["via"].tolist()
+
+    first, second, third = "embedding+0-1+head", "2-3+head", "4-5+head"
+    assert heads(CacheFill.RECOMPUTE, rule(2)) == [first, second, first, first, second, third]
+    assert heads(CacheFill.SAME_PATH, rule(2)) == [first, second, second, second]
+    assert heads(CacheFill.RECOMPUTE, ExitRule((math.inf, SURE))) == [second, second, second, third]
+    assert heads(CacheFill.RECOMPUTE, None) == [third] * 3
 
 
 THREE = (2, 4, 6)

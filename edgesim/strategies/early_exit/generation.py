@@ -17,6 +17,7 @@ the prompt is still on its way through later stages.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from edgesim.model.exit_paths import CacheFill
@@ -41,8 +42,8 @@ def generate(
     Parameters
     ----------
     path
-        Stages from the embedding to the model's head, whose parts follow one another; an exit is asked where
-        a part ends at one and holds a head. Neighbouring stages may be on one device.
+        Stages from the embedding to the model's head, whose parts follow one another; an exit is asked, and
+        its head computed, where a part ends at one and holds a head. Neighbours may be on one device.
     thresholds
         When a token leaves; None: no exits. With ``propagate`` a rule that was measured
         (:meth:`~edgesim.engine.cluster.Cluster.check_exits`), all of whose exits stand at ends of parts,
@@ -52,10 +53,13 @@ def generate(
 
     Raises
     ------
+    InputError
+        If exits were not measured with these thresholds and caches.
     ContractError
-        If an exit is asked that was not measured, or the parts do not make up the model.
+        If the parts do not make up the model, or with ``propagate`` leave out an exit that tokens take.
     """
     how, first = CacheFill(caches), path[0].device
+    asked = _asked(cluster, path, thresholds, how)
     yield from cluster.admit(request, dict.fromkeys(stage.device for stage in path))
     yield from cluster.send(request, request.source, first, request.prompt_bytes)
     for token in request.tokens():
@@ -64,19 +68,36 @@ def generate(
         for number, stage in enumerate(path):
             if number:
                 yield from _go_on(request, cluster, token, at, stage, how)
-            at, part = stage.device, stage.part
-            if is_answered:
-                part = Slice(part.first, part.last)
-                if part.n_blocks:
-                    yield from cluster.compute(request, at, part, token)
+            at, asks = stage.device, number in asked and not is_answered
+            part = Slice(stage.part.first, stage.part.last, stage.part.embedding, asks)
+            if part.n_blocks or part.embedding or part.head:
+                yield from cluster.compute(request, at, part, token)
+            if not asks:
                 continue
-            yield from cluster.compute(request, at, part, token)
-            leaves = _leaves(request, cluster, token, part, thresholds, how)
+            leaves = thresholds is not None and cluster.exits(
+                request, token, part.last, rule=thresholds, caches=how
+            )
             if leaves or number == len(path) - 1:
                 yield from _answer(request, cluster, token, at, first)
+                if how is CacheFill.SAME_PATH:
+                    asked = {number}  # of later tokens no other exit has a say
                 if not goes_on:
                     break
                 is_answered = True
+
+
+def _asked(cluster: Cluster, path: Sequence[Stage], thresholds: ExitRule | None, how: CacheFill) -> set[int]:
+    """Stages at whose ends a head answers: where a token may leave, and the last."""
+    if thresholds is None:
+        return {len(path) - 1}
+    cluster.check_exits(thresholds, how)
+    may_leave = dict(zip(cluster.exit_blocks, thresholds.thresholds, strict=False))
+    found = {
+        number
+        for number, stage in enumerate(path)
+        if stage.part.head and not math.isinf(may_leave.get(stage.part.last, math.inf))
+    }
+    return found | {len(path) - 1}
 
 
 def _go_on(
@@ -89,20 +110,6 @@ def _go_on(
         yield from cluster.send(request, at, stage.device, size_bytes)
     if n_waiting and how is CacheFill.PROPAGATE:
         yield from cluster.fill(request, stage.device, stage.part)
-
-
-def _leaves(
-    request: LiveRequest,
-    cluster: Cluster,
-    token: Token,
-    part: Slice,
-    thresholds: ExitRule | None,
-    how: CacheFill,
-) -> bool:
-    """Whether a token leaves where a part ends."""
-    if thresholds is None or not part.head or part.last not in cluster.exit_blocks:
-        return False
-    return cluster.exits(request, token, part.last, rule=thresholds, caches=how)
 
 
 def _answer(request: LiveRequest, cluster: Cluster, token: Token, at: str, first: str) -> Serving:
