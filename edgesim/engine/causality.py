@@ -10,17 +10,15 @@ goes deeper; a sum needs every member's part; a token leaves from where its id i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from edgesim.engine.skipped import lacking, states
+from edgesim.engine.token import Token
 from edgesim.engine.whereabouts import Contents, Ids, Place, Whereabouts, blocks_of, complete
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.exit_paths import CacheFill
 from edgesim.model.sharding import TensorShard
 from edgesim.units import bits
-
-if TYPE_CHECKING:
-    from edgesim.engine.request import Token
 
 __all__ = ["Breach", "Causality", "Datum", "Effect"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edgesim.engine.world import Endpoint
+from edgesim.engine.device import Endpoint
 from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
 

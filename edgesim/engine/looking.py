@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from edgesim.engine.attendance import Begun
+from edgesim.engine.begun import Begun
 from edgesim.engine.clock import Clock
 from edgesim.engine.compute import Host
 from edgesim.engine.device_state import DeviceState
 from edgesim.engine.discharge import Discharge
-from edgesim.engine.link import Hop, kind_of
+from edgesim.engine.link import Hop
 from edgesim.engine.link_state import LinkState, RouteState
 from edgesim.engine.memory import Memory
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.request import LiveRequest
+from edgesim.engine.routes import kind_of
 from edgesim.engine.transport import Transport
-from edgesim.engine.world import Link, World
+from edgesim.engine.world import World
 from edgesim.errors import ContractError
 from edgesim.nearest import suggest
 from edgesim.units import linear_to_db

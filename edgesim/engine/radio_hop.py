@@ -12,10 +12,10 @@ from edgesim.engine.clock import Clock, Course
 from edgesim.engine.link import Hop
 from edgesim.engine.medium import RadioChannel
 from edgesim.engine.outlook import Blocks, Outlook, fate
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.recording import Recording
 from edgesim.engine.transfer import SharedAir, Transfer
 from edgesim.engine.verb import MessageLost, Verb, WorkLost, heard
-from edgesim.engine.world import Link
 from edgesim.radio.delivery import Delivery, deliver
 from edgesim.radio.link import LinkState
 from edgesim.units import bits

@@ -1,62 +1,26 @@
-"""A request while it is being served, and its tokens."""
+"""A request while it is being served."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import simpy
 
+from edgesim.engine.begun import Begun
 from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.token import Token
 from edgesim.engine.whereabouts import Whereabouts
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.requests import Request
 
 if TYPE_CHECKING:
-    from edgesim.engine.attendance import Begun
-    from edgesim.engine.recovery import Recovery
-    from edgesim.engine.shared import Pass
+    from edgesim.engine.begun import Begun
     from edgesim.model.exit_paths import CacheFill
     from edgesim.model.exit_rule import ExitRule
 
-__all__ = ["LiveRequest", "Token"]
-
-
-class Token:
-    """One forward pass of a request: token 0 is the prefill, each later one a decode step.
-
-    Attributes
-    ----------
-    index
-        Which output token this pass produces, from 0.
-    n_new
-        Tokens that go through the blocks: the whole prompt for token 0, else 1.
-    n_context
-        Tokens whose keys and values are in the cache before the pass.
-    activation_bytes
-        Size of the pass's hidden states, as handed from stage to stage.
-    is_last
-        Whether the request ends with it.
-    """
-
-    __slots__ = ("activation_bytes", "index", "is_last", "n_context", "n_new")
-
-    def __init__(self, index: int, n_new: int, n_context: int, activation_bytes: int, is_last: bool) -> None:
-        self.index = index
-        self.n_new = n_new
-        self.n_context = n_context
-        self.activation_bytes = activation_bytes
-        self.is_last = is_last
-
-    def with_earlier(self, n_positions: int) -> Token:
-        """The same pass with so many positions before it, which have left earlier passes early."""
-        n_new = self.n_new + n_positions
-        size_bytes = self.activation_bytes // self.n_new * n_new
-        return Token(self.index, n_new, self.n_context - n_positions, size_bytes, self.is_last)
-
-    def __repr__(self) -> str:
-        return f"Token(index={self.index}, n_new={self.n_new}, n_context={self.n_context})"
+__all__ = ["LiveRequest"]
 
 
 class LiveRequest:
@@ -144,13 +108,15 @@ class LiveRequest:
         self.awaited: list[str] = []  # devices whose memory it has asked for
         self.awaiting: dict[str, simpy.Event] = {}  # those it has not got yet
         self.rank = -1  # its place among all requests of the run, in order of first asking for memory
-        self.recovery: Recovery | None = None  # once it has been preempted, until its caches are whole again
+        self.recovery: Recovering | None = (
+            None  # once it has been preempted, until its caches are whole again
+        )
         # Where work can be lost:
         self.attempt = 0  # how often it has been served before
         self.delivered: set[int] | None = None  # tokens that have been; None where none can come twice
         self.interrupt: Callable[[Exception], None] | None = None  # ends what it waits for
         self.lost: dict[str, Exception] = {}  # devices whose cache of it is gone
-        self.kept_pass: Pass | None = None  # work that keeps a station that may fail
+        self.kept_pass: Kept | None = None  # work that keeps a station that may fail
         self.n_under_way = 0  # tokens on their way to the source
         self.all_home: simpy.Event | None = None  # waited for where the last token has overtaken others
         self.kept: tuple[str, Slice, Token, float] | None = None  # work that keeps the station, until when

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from edgesim.engine.device import Device
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.service import ServiceLaw
-from edgesim.engine.world import Device, World
+from edgesim.engine.world import World
 from edgesim.model.architecture import Slice
 from edgesim.rng import key_of, keyed_uniform
 

@@ -11,8 +11,8 @@ from miniature import PerBlock, device, model, run, world
 from scipy import stats
 
 from edgesim.engine.fleet import Fleet
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.service import Exponential
-from edgesim.engine.world import Link
 from edgesim.rng import Streams, key_of, keyed_uniform
 from edgesim.workload.arrivals import Deterministic
 

@@ -11,8 +11,10 @@ from miniature import N_BLOCKS, Serve, device, run, world
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.cluster import Cluster
+from edgesim.engine.device import Endpoint
 from edgesim.engine.faults import Faults, Retry
 from edgesim.engine.fleet import Fleet
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.service import ErlangService, Exponential, GammaService, Lognormal
 from edgesim.engine.serving import (
     ContinuousBatching,
@@ -20,7 +22,6 @@ from edgesim.engine.serving import (
     ProcessorSharing,
     StaticBatching,
 )
-from edgesim.engine.world import Endpoint, Link
 from edgesim.errors import InputError
 from edgesim.model.architecture import Slice
 from edgesim.radio.outages import ScheduledOutages

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from miniature import N_BLOCKS, PerBlock, Serve, Tables, device, model, run, world
 
-from edgesim.engine.world import Link, World
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.world import World
 from edgesim.model.architecture import Slice
 from edgesim.model.exit_paths import CacheFill
 from edgesim.model.exit_records import ExitRecords

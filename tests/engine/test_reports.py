@@ -8,9 +8,10 @@ import pytest
 from airwaves import STATION, Channel, Interface, cell
 from miniature import N_BLOCKS, Serve, Tables, device, run, world
 
+from edgesim.engine.device import Endpoint, Power
 from edgesim.engine.faults import Faults
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.serving import ContinuousBatching, FirstComeFirstServed, ProcessorSharing, StaticBatching
-from edgesim.engine.world import Endpoint, Link, Power
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
 from edgesim.radio.air_interface import Arq

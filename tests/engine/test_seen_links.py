@@ -11,10 +11,11 @@ from miniature import PerBlock, Serve, Steady, device, run, world
 from watching import watched
 from wifi_cells import RETRIES, wifi_cell
 
+from edgesim.engine.device import Endpoint
 from edgesim.engine.faults import Faults
 from edgesim.engine.medium import Medium, RadioChannel
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.roaming import Roaming
-from edgesim.engine.world import Endpoint, Link
 from edgesim.errors import ContractError, PlacementError
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import HalfDuplex, TddPattern

@@ -11,7 +11,7 @@ import pytest
 from media import MEDIA, city
 
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import link_facts
+from edgesim.engine.routes import link_facts
 from edgesim.engine.simulation import simulate
 from edgesim.strategies.offload import Offload
 from edgesim.trace.reader import Trace

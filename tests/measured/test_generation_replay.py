@@ -18,7 +18,8 @@ import torch
 from early_exit import Walk
 from miniature import Serve, device, model, run, world
 
-from edgesim.engine.world import Link, World
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.world import World
 from edgesim.measure.generation_cache import kept_generation
 from edgesim.measure.language_model import LanguageModel, load_language_model
 from edgesim.measure.quality_cache import DEFAULT_TOKENS, kept_answers

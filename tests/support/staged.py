@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from miniature import PerBlock, device, world
 
-from edgesim.engine.world import Device, Link, World
+from edgesim.engine.device import Device
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.world import World
 from edgesim.model.exit_records import ExitRecords
 from edgesim.units import bits
 from edgesim.workload.arrivals import Poisson

@@ -9,7 +9,8 @@ from typing import Any
 from airwaves import Message
 from miniature import Serve, Tables, answered, run
 
-from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.request import LiveRequest
+from edgesim.engine.token import Token
 from edgesim.engine.world import World
 from edgesim.strategy import WorkLost
 from edgesim.workload.requests import Request

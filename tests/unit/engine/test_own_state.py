@@ -8,7 +8,7 @@ import pytest
 from miniature import PerBlock, device, run, world
 
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.world import Link
+from edgesim.engine.point_to_point import Link
 from edgesim.errors import StrategyError
 from edgesim.strategies.local import Local
 from edgesim.strategy import GROUP, Strategy, strategy_class

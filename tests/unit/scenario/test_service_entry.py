@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from edgesim.engine.device import Device
 from edgesim.engine.service import (
     ErlangService,
     Exponential,
@@ -18,7 +19,6 @@ from edgesim.engine.service import (
     Lognormal,
     ServiceLaw,
 )
-from edgesim.engine.world import Device
 from edgesim.errors import InputError, ScenarioError
 from edgesim.model.architecture import Slice
 from edgesim.scenario.build import build_world, kinds_used
