@@ -14,7 +14,7 @@ from edgesim.engine.clock import Clock, Course
 from edgesim.engine.compute import Host
 from edgesim.engine.failing import FailingHop
 from edgesim.engine.link import Hop, Network, kind_of, via_of
-from edgesim.engine.pool import Pools
+from edgesim.engine.pools import Pools
 from edgesim.engine.radio_hop import RadioHop
 from edgesim.engine.recording import Recording
 from edgesim.engine.verb import DONE, Verb, WorkLost, begun, heard

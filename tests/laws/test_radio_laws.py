@@ -18,7 +18,7 @@ from miniature import device, run, world
 from edgesim.engine.clock import Clock
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.pool import Pools
+from edgesim.engine.pools import Pools
 from edgesim.engine.slot_grants import Stretch
 from edgesim.engine.slotted_pool import SlottedPool
 from edgesim.engine.transfer import Transfer
