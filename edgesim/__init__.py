@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgesim.engine.cluster import Cluster
     from edgesim.engine.fleet import Fleet
-    from edgesim.engine.request import LiveRequest, Token
+    from edgesim.engine.request import LiveRequest
+    from edgesim.engine.token import Token
     from edgesim.errors import EdgesimError, InputError, PlacementError
     from edgesim.model.architecture import Architecture, Slice
     from edgesim.model.profile import Profile
@@ -59,7 +60,7 @@ _HOMES = {
     "Slice": "edgesim.model.architecture",
     "Stage": "edgesim.strategy",
     "Strategy": "edgesim.strategy",
-    "Token": "edgesim.engine.request",
+    "Token": "edgesim.engine.token",
     "Trace": "edgesim.trace.reader",
     "load": "edgesim.scenario.load",
     "prepare": "edgesim.runner",

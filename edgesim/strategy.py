@@ -19,8 +19,9 @@ from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.holdings import held_bytes
 from edgesim.engine.over_the_air import Scaling
-from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.request import LiveRequest
 from edgesim.engine.sums import Summing
+from edgesim.engine.token import Token
 from edgesim.engine.verb import DeviceDown, MessageLost, WorkLost
 from edgesim.errors import PlacementError, StrategyError
 from edgesim.model.architecture import Architecture, Slice

@@ -13,8 +13,8 @@ from simpy.events import EventPriority
 from edgesim.engine.clock import Clock
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving import ContinuousBatching, StaticBatching
-from edgesim.engine.shared import LATE, Pass, Record
 from edgesim.engine.verb import WorkLost
+from edgesim.engine.work import LATE, Pass, Record
 
 __all__ = ["Batch", "BatchedStation", "IteratingStation", "StaticStation"]
 
@@ -122,7 +122,7 @@ class BatchedStation(IteratingStation):
     Decode steps alone take as long as the profile says of a batch of so many at their mean context, chunks
     alone each its own time. Together they are one pass that reads the weights once: the decode steps ride
     along, each for what one more request adds to a large batch
-    (:meth:`~edgesim.engine.compute.Price.rider`). An iteration is never shorter than its decode steps or its
+    (:meth:`~edgesim.engine.price.Price.rider`). An iteration is never shorter than its decode steps or its
     chunks alone, and never longer than both one after the other.
 
     Not modelled: that the chunks of several prompts in one iteration read the weights once between them.

@@ -9,15 +9,13 @@ needs every member's part; a token leaves from where its id is.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
+from edgesim.engine.token import Token
 from edgesim.engine.whereabouts import Contents, Ids, Place, Whereabouts, blocks_of, complete
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.sharding import TensorShard
 from edgesim.units import bits
-
-if TYPE_CHECKING:
-    from edgesim.engine.request import Token
 
 __all__ = ["Breach", "Causality", "Datum", "Effect"]
 

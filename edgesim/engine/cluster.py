@@ -19,11 +19,11 @@ from sys import exception
 from typing import NoReturn, get_args
 
 from edgesim.engine.answers import ALL, Answering, meet
-from edgesim.engine.attendance import INSTANT, Call
+from edgesim.engine.begun import INSTANT, Call
 from edgesim.engine.causality import Datum
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
-from edgesim.engine.compute import Host, Price, Pricing
+from edgesim.engine.compute import Host, Pricing
 from edgesim.engine.delivery import Delivery
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
@@ -33,12 +33,14 @@ from edgesim.engine.ledger import Ledger
 from edgesim.engine.moves import Move
 from edgesim.engine.observation import Observation
 from edgesim.engine.power import Drawn, drawn, most_w
+from edgesim.engine.price import Price
 from edgesim.engine.recording import Recording
-from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
 from edgesim.engine.stages import check_stages
 from edgesim.engine.sums import Summing
+from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
 from edgesim.engine.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.world import World

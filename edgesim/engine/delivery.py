@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.recording import Recording
-from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.request import LiveRequest
+from edgesim.engine.token import Token
 from edgesim.engine.verb import Verb, WorkLost
 from edgesim.trace.buffer import Spot, pack_span
 from edgesim.trace.schema import SpanKind

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from edgesim.engine.clock import Clock
+from edgesim.engine.fifo import WatchedCompute
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving import FirstComeFirstServed
-from edgesim.engine.shared import Pass
 from edgesim.engine.verb import WorkLost
-from edgesim.engine.watched import WatchedCompute
+from edgesim.engine.work import Pass
 
 __all__ = ["LimitedCompute"]
 

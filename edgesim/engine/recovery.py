@@ -21,14 +21,16 @@ import simpy
 
 from edgesim.engine.batching import BatchedStation
 from edgesim.engine.clock import Clock, Course, Life
-from edgesim.engine.compute import Host, Price, Pricing
+from edgesim.engine.compute import Host, Pricing
 from edgesim.engine.holdings import Holdings
+from edgesim.engine.price import Price
 from edgesim.engine.recording import Recording
-from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
-from edgesim.engine.shared import Pass
+from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
 from edgesim.engine.verb import WorkLost
+from edgesim.engine.work import Pass
 from edgesim.model.architecture import Architecture, Slice
 
 __all__ = ["Preemption", "Recovery"]
@@ -116,7 +118,7 @@ class Preemption:
     def ask(self, work: Pass, host: Host) -> None:
         """Ask for a pass of a preempted request, once all that it needs has been computed anew."""
         recovery = work.request.recovery
-        assert recovery is not None
+        assert isinstance(recovery, Recovery)
         recovery.works.append(work)
         self._go_on(recovery, work, host)
 
@@ -124,6 +126,7 @@ class Preemption:
         """Take a request's growing caches away; from which devices."""
         devices = self._reservations.growing(request)
         before, request.recovery = request.recovery, None
+        assert before is None or isinstance(before, Recovery)
         works = [] if before is None else before.works
         own = [] if before is None else before.own
         for device in devices:
@@ -138,13 +141,13 @@ class Preemption:
             for part in self._holdings.parts(device)
             for block in range(part.first, part.last)
         }
-        request.recovery = Recovery(
+        recovery = request.recovery = Recovery(
             ({} if before is None else before.let_in) | dict.fromkeys(devices, let_in),
             stale if before is None else before.stale | stale,
             works,
         )
         for work in works:
-            self._go_on(request.recovery, work, self._hosts[work.device])
+            self._go_on(recovery, work, self._hosts[work.device])
         return devices
 
     def _go_on(self, recovery: Recovery, work: Pass, host: Host) -> None:

@@ -1,54 +1,42 @@
-"""A request while it is being served, and its tokens."""
+"""A request while it is being served."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import simpy
 
+from edgesim.engine.begun import Begun
 from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.price import Price
+from edgesim.engine.token import Token
 from edgesim.engine.whereabouts import Whereabouts
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.requests import Request
 
-if TYPE_CHECKING:
-    from edgesim.engine.attendance import Begun
-    from edgesim.engine.recovery import Recovery
-    from edgesim.engine.shared import Pass
-
-__all__ = ["LiveRequest", "Token"]
+__all__ = ["Kept", "LiveRequest", "Recovering"]
 
 
-class Token:
-    """One forward pass of a request: token 0 is the prefill, each later one a decode step.
+class Kept(Protocol):
+    """Work for which a station that may fail is kept: a :class:`edgesim.engine.work.Pass`."""
 
-    Attributes
-    ----------
-    index
-        Which output token this pass produces, from 0.
-    n_new
-        Tokens that go through the blocks: the whole prompt for token 0, else 1.
-    n_context
-        Tokens whose keys and values are in the cache before the pass.
-    activation_bytes
-        Size of the pass's hidden states, as handed from stage to stage.
-    is_last
-        Whether the request ends with it.
-    """
+    done: simpy.Event
 
-    __slots__ = ("activation_bytes", "index", "is_last", "n_context", "n_new")
+    def is_of(self, price: Price | None, token: Token) -> bool:
+        """Whether it is the pass of a token through the part of the model that has this price."""
+        ...
 
-    def __init__(self, index: int, n_new: int, n_context: int, activation_bytes: int, is_last: bool) -> None:
-        self.index = index
-        self.n_new = n_new
-        self.n_context = n_context
-        self.activation_bytes = activation_bytes
-        self.is_last = is_last
 
-    def __repr__(self) -> str:
-        return f"Token(index={self.index}, n_new={self.n_new}, n_context={self.n_context})"
+class Recovering(Protocol):
+    """What a preempted request has to make up for: a :class:`edgesim.engine.recovery.Recovery`."""
+
+    let_in: dict[str, simpy.Event]
+
+    def forget(self, device: str) -> None:
+        """Let go of a device where the request begins anew."""
+        ...
 
 
 class LiveRequest:
@@ -130,13 +118,13 @@ class LiveRequest:
         self.awaited: list[str] = []  # devices whose memory it has asked for
         self.awaiting: dict[str, simpy.Event] = {}  # those it has not got yet
         self.rank = -1  # its place among all requests of the run, in order of first asking for memory
-        self.recovery: Recovery | None = None  # once it has been preempted, until its caches are whole again
+        self.recovery: Recovering | None = None  # from preemption until its caches are whole
         # Where work can be lost:
         self.attempt = 0  # how often it has been served before
         self.delivered: set[int] | None = None  # tokens that have been; None where none can come twice
         self.interrupt: Callable[[Exception], None] | None = None  # ends what it waits for
         self.lost: dict[str, Exception] = {}  # devices whose cache of it is gone
-        self.kept_pass: Pass | None = None  # work that keeps a station that may fail
+        self.kept_pass: Kept | None = None  # work that keeps a station that may fail
         self.n_under_way = 0  # tokens on their way to the source
         self.all_home: simpy.Event | None = None  # waited for where the last token has overtaken others
         self.kept: tuple[str, Slice, Token, float] | None = None  # work that keeps the station, until when

@@ -8,11 +8,12 @@ from functools import partial
 from edgesim.engine.batching import BatchedStation, StaticStation
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.compute import Host, Pricing
+from edgesim.engine.fifo import WatchedCompute
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.limited import LimitedCompute
 from edgesim.engine.recording import Recording
 from edgesim.engine.recovery import Preemption
-from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
 from edgesim.engine.serving import (
     ContinuousBatching,
@@ -20,10 +21,12 @@ from edgesim.engine.serving import (
     ProcessorSharing,
     StaticBatching,
 )
-from edgesim.engine.shared import Pass, SharedStation, TimeSharedStation
+from edgesim.engine.shared import TimeSharedStation
+from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
 from edgesim.engine.verb import DONE, DeviceDown, Verb, WorkLost, heard
-from edgesim.engine.watched import WatchedCompute, WatchedStation
+from edgesim.engine.watched import WatchedStation
+from edgesim.engine.work import Pass, SharedStation
 from edgesim.model.architecture import Architecture, Slice
 
 __all__ = ["Sharing"]

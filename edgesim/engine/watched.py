@@ -13,12 +13,10 @@ import simpy
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.recording import Recording
-from edgesim.engine.request import LiveRequest
-from edgesim.engine.shared import Pass
 from edgesim.engine.station import Station
 from edgesim.engine.verb import WorkLost
 
-__all__ = ["Job", "WatchedCompute", "WatchedStation"]
+__all__ = ["Job", "WatchedStation"]
 
 
 class Job:
@@ -156,26 +154,3 @@ class WatchedStation(Station):
             n_tokens=job.n_tokens,
             size_bytes=job.size_bytes,
         )
-
-
-class WatchedCompute(WatchedStation):
-    """The compute station of a device that may fail, first come first served."""
-
-    __slots__ = ()
-
-    def ask(self, work: Pass) -> None:
-        """Take in a pass."""
-        self._ask(work)
-
-    def ask_next(self, work: Pass) -> None:
-        """Take in a pass for which the station is kept: it begins when the one before it ends."""
-        job = self._ask(work)
-        job.asked_at_s = job.started_at_s
-
-    def _ask(self, work: Pass) -> Job:
-        job = Job(work.request.id, work.token, work.price.code, work.done, n_tokens=work.n_new)
-        self.take(job, work.price.alone(work.n_new, work.n_context))
-        return job
-
-    def leave(self, request: LiveRequest) -> None:
-        """Nothing to do: what a request that has ended has booked runs on."""

@@ -11,7 +11,8 @@ import pandas as pd
 from miniature import Serve, Tables, answered, device, run, world
 
 from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.request import LiveRequest
+from edgesim.engine.token import Token
 from edgesim.engine.world import Link, Power, World
 from edgesim.radio.air_interface import Arq, Grant
 from edgesim.radio.fading import BlockFading, Fading

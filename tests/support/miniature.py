@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate
+from edgesim.engine.token import Token
 from edgesim.engine.whereabouts import Ids, Place, Whereabouts
 from edgesim.engine.world import Device, Link, World
 from edgesim.model.architecture import Architecture, Slice

@@ -10,7 +10,7 @@ import numpy as np
 from miniature import PerBlock, Serve, Tables, device, model, run, world
 from scipy import stats
 
-from edgesim.engine.request import Token
+from edgesim.engine.token import Token
 from edgesim.engine.world import Link, World
 from edgesim.model.architecture import Slice
 from edgesim.workload.arrivals import Poisson

@@ -1,0 +1,32 @@
+"""A device that may fail, first come first served."""
+
+from __future__ import annotations
+
+from edgesim.engine.request import LiveRequest
+from edgesim.engine.watched import Job, WatchedStation
+from edgesim.engine.work import Pass
+
+__all__ = ["WatchedCompute"]
+
+
+class WatchedCompute(WatchedStation):
+    """The compute station of a device that may fail, first come first served."""
+
+    __slots__ = ()
+
+    def ask(self, work: Pass) -> None:
+        """Take in a pass."""
+        self._ask(work)
+
+    def ask_next(self, work: Pass) -> None:
+        """Take in a pass for which the station is kept: it begins when the one before it ends."""
+        job = self._ask(work)
+        job.asked_at_s = job.started_at_s
+
+    def _ask(self, work: Pass) -> Job:
+        job = Job(work.request.id, work.token, work.price.code, work.done, n_tokens=work.n_new)
+        self.take(job, work.price.alone(work.n_new, work.n_context))
+        return job
+
+    def leave(self, request: LiveRequest) -> None:
+        """Nothing to do: what a request that has ended has booked runs on."""

@@ -1,0 +1,92 @@
+"""The price of a pass: seconds that a part of the model takes on a device."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgesim.engine.token import Token
+from edgesim.errors import ProfileError
+from edgesim.model.architecture import Slice
+from edgesim.model.profile import Timing
+
+__all__ = ["Price"]
+
+
+class Price:
+    """Seconds that one part of the model takes on one device, per pass; decode steps from a list."""
+
+    __slots__ = ("_passes", "_timing", "code", "decode_s", "part")
+
+    def __init__(self, timing: Timing, part: Slice, code: int = 0) -> None:
+        self._timing = timing
+        self.part = part
+        self.code = code  # by which its spans name it
+        self._passes: dict[tuple[int, int, int], float] = {}
+        self.decode_s: list[float] = []  # by tokens in the cache; grown as contexts grow
+
+    def of(self, token: Token) -> float:
+        """Seconds of this token's pass."""
+        if token.n_new == 1:
+            try:
+                return self.decode_s[token.n_context]
+            except IndexError:
+                self._grow(token.n_context)
+                return self.decode_s[token.n_context]
+        return self._seconds(1, token.n_new, token.n_context)
+
+    def alone(self, n_new: int, n_context: int) -> float:
+        """Seconds of a pass that has the device to itself."""
+        return self._seconds(1, n_new, n_context)
+
+    def decode_batch(self, n_requests: int, n_context: int) -> float:
+        """Seconds of a decode step of several requests together, at one context."""
+        return self._seconds(n_requests, 1, n_context)
+
+    def rider(self, max_batch: int, n_context: int) -> float:
+        """Seconds that one more decode step adds to a pass that reads the weights for others anyway.
+
+        What one more request adds to a large batch: the slope of the measured batch axis over its upper
+        half, up to `max_batch`. The lower half would say too much, for the first few requests of a batch
+        still change the kind of the matrix products (one vector, then a few).
+
+        Not modelled: that arithmetic hides behind reading the weights in a decode batch, but not behind a
+        long chunk; the more a device has of it, the less that is.
+        """
+        half = max_batch // 2
+        more_s = self.decode_batch(max_batch, n_context) - self.decode_batch(half, n_context)
+        return max(0.0, more_s / (max_batch - half))
+
+    def prefill_batch(self, n_requests: int, n_new: int) -> float:
+        """Seconds of the prefill of several prompts together, padded to one length."""
+        return self._seconds(n_requests, n_new, 0)
+
+    def chunk(self, n_before: int, n_tokens: int) -> float:
+        """Seconds of the next tokens of a prompt, of which some have been dealt with.
+
+        What the whole prompt so far takes, less what its earlier part took: profiles measure prefills from
+        an empty cache, and such differences sum to the whole. No chunk is quicker than it would be at first,
+        where a short pass reads the weights all the same, so that chunks may sum to more than the whole.
+        """
+        whole_s = self._seconds(1, n_before + n_tokens, 0)
+        before_s = self._seconds(1, n_before, 0) if n_before else 0.0
+        return max(whole_s - before_s, self._seconds(1, n_tokens, 0))
+
+    def _seconds(self, batch: int, n_new: int, n_context: int) -> float:
+        asked = (batch, n_new, n_context)
+        seconds = self._passes.get(asked)
+        if seconds is None:
+            told = self._timing.seconds(self.part, batch=batch, n_new=n_new, n_context=n_context)
+            seconds = self._passes[asked] = float(told)
+        return seconds
+
+    def _grow(self, n_context: int) -> None:
+        """Price decode steps up to this context, in strides: one vectorised look-up serves many steps."""
+        stride = 256
+        contexts = np.arange(len(self.decode_s), (n_context // stride + 1) * stride)
+        # Beyond the measured range a timing refuses; the last stride therefore ends where asked.
+        try:
+            seconds = self._timing.seconds(self.part, batch=1, n_new=1, n_context=contexts)
+        except ProfileError:
+            contexts = np.arange(len(self.decode_s), n_context + 1)
+            seconds = self._timing.seconds(self.part, batch=1, n_new=1, n_context=contexts)
+        self.decode_s.extend(np.broadcast_to(seconds, contexts.shape).tolist())
