@@ -33,9 +33,11 @@ import simpy
 from rich.console import Console
 from rich.table import Table
 
+from edgesim.engine.device import Device
 from edgesim.engine.fleet import Fleet
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import Device, Link, World
+from edgesim.engine.world import World
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.strategies.pipeline import Pipeline
 from edgesim.trace.writer import TraceFolder

@@ -23,7 +23,7 @@ from threading import Thread
 from edgesim.engine.clock import Clock
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import link_facts
+from edgesim.engine.routes import link_facts
 from edgesim.engine.simulation import simulate
 from edgesim.engine.stages import check_stages
 from edgesim.engine.world import World

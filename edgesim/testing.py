@@ -23,12 +23,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from edgesim.engine.device import Device, Endpoint, Power
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import link_facts
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.routes import link_facts
 from edgesim.engine.serving import ContinuousBatching
 from edgesim.engine.simulation import simulate
 from edgesim.engine.stages import check_stages
-from edgesim.engine.world import Device, Endpoint, Link, Power, World
+from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.ceilings import Ceilings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from edgesim.engine.device import Device
 from edgesim.engine.held import Hold, Holds
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.price import Price
@@ -11,7 +12,6 @@ from edgesim.engine.recording import Recording
 from edgesim.engine.station import Station
 from edgesim.engine.verb import DeviceDown
 from edgesim.engine.work import SharedStation
-from edgesim.engine.world import Device
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import Spot

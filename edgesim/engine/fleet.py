@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edgesim.engine.link import Network
-from edgesim.engine.world import Device, World
+from edgesim.engine.device import Device
+from edgesim.engine.routes import Network
+from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.nearest import suggest

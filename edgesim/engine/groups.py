@@ -9,9 +9,10 @@ from edgesim.engine.compute import Host
 from edgesim.engine.group import AllReduce, TensorGroup
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.idle_rounds import IdleRounds
-from edgesim.engine.link import Hop, Network
+from edgesim.engine.link import Hop
 from edgesim.engine.over_the_air import OverTheAir
 from edgesim.engine.recording import Recording
+from edgesim.engine.routes import Network
 from edgesim.engine.sums import AirSums, MessageSums, Summing
 from edgesim.engine.world import World
 from edgesim.errors import ContractError, InputError

@@ -9,9 +9,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from edgesim.engine.collectives import Messages
-from edgesim.engine.link import Hop, Network
+from edgesim.engine.device import Device
+from edgesim.engine.link import Hop
 from edgesim.engine.radio_hop import RadioHop
-from edgesim.engine.world import Device
+from edgesim.engine.routes import Network
 from edgesim.errors import InputError
 
 __all__ = ["IdleRounds", "Rounds"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgesim.engine.verb import RequestFailed
 from edgesim.trace.schema import Discipline
 
 __all__ = [
@@ -37,13 +36,13 @@ class Limits:
     queue_limit: int | None = None
     patience_s: float | None = None
 
-    def full(self, device: str) -> RequestFailed:
+    def full(self, device: str) -> str:
         """The reason of a request that finds the queue full."""
-        return RequestFailed(f"queue: {device}: the queue of {self.queue_limit} requests is full")
+        return f"queue: {device}: the queue of {self.queue_limit} requests is full"
 
-    def timeout(self, device: str) -> RequestFailed:
+    def timeout(self, device: str) -> str:
         """The reason of a request that has lost its patience."""
-        return RequestFailed(f"timeout: waited {self.patience_s:g} s to be served by {device}")
+        return f"timeout: waited {self.patience_s:g} s to be served by {device}"
 
 
 @dataclass(frozen=True, slots=True)

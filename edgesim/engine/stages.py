@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgesim.engine.device import Device
 from edgesim.engine.serving import ContinuousBatching, StaticBatching
-from edgesim.engine.world import Device
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 

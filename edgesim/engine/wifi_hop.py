@@ -9,11 +9,11 @@ from typing import Protocol
 from edgesim.engine.clock import Clock
 from edgesim.engine.frames import Frames
 from edgesim.engine.medium import Medium
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.radio_hop import Message, RadioHop
 from edgesim.engine.recording import Recording
 from edgesim.engine.transfer import SharedAir, Transfer
 from edgesim.engine.verb import MessageLost, WorkLost
-from edgesim.engine.world import Link
 from edgesim.radio.delivery import Delivery
 from edgesim.radio.link import LinkState
 from edgesim.units import bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from edgesim.engine.world import Objectives
+from edgesim.engine.objectives import Objectives
 from edgesim.errors import TraceError
 from edgesim.report.notes import About
 from edgesim.statistics.comparison import Comparison, compare

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.engine.medium import FirstSlot, Medium, RadioChannel
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.roaming import Roaming
-from edgesim.engine.world import Link
 from edgesim.errors import InputError
 from edgesim.radio.aircomp_impairments import Synchronisation
 from edgesim.radio.collective import CollectiveBand, Member

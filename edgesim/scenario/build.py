@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from edgesim.engine.device import Device
 from edgesim.engine.serving import Serving
-from edgesim.engine.world import Device, World
+from edgesim.engine.world import World
 from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
 from edgesim.radio.mobility import Track

@@ -9,7 +9,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.engine.world import Endpoint, Power
+from edgesim.engine.device import Endpoint, Power
 from edgesim.model.ceilings import Ceilings
 from edgesim.scenario.quantities import Bytes, BytesPerSecond, FlopPerSecond, PositiveBytes, Seconds, Watts
 from edgesim.scenario.section import Names, Section, refuse

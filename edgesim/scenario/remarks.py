@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from edgesim.engine.world import Link, Way
+from edgesim.engine.point_to_point import Link, Way
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.recorded import RecordedRate
 from edgesim.rng import Streams

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, GetJsonSchemaHandler, PrivateAttr, model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.engine.world import Objectives
+from edgesim.engine.objectives import Objectives
 from edgesim.model.weights import WEIGHT_FORMATS
 from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.quantities import PositiveSeconds, Seconds

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import networkx as nx
 
-from edgesim.engine.world import Link, Way
+from edgesim.engine.point_to_point import Link, Way
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 from edgesim.radio.recorded import RecordedRate

@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from edgesim.engine.fleet import Fleet
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import Link
 from edgesim.errors import ContractError, PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.strategies.local import Local

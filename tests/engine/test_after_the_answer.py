@@ -10,9 +10,10 @@ import pytest
 from kept import kept
 from miniature import N_BLOCKS, Serve, device, run, world
 
+from edgesim.engine.device import Endpoint
 from edgesim.engine.faults import Faults, Retry
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.verb import RequestFailed
-from edgesim.engine.world import Endpoint, Link
 from edgesim.model.architecture import Slice
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.statistics.breakdown import breakdown

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, run, world
 
 from edgesim.engine.battery import Battery
+from edgesim.engine.device import Power
 from edgesim.engine.faults import Faults, Retry
 from edgesim.engine.medium import Medium, RadioChannel
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.serving import ProcessorSharing
-from edgesim.engine.world import Link, Power
 from edgesim.errors import InputError
 from edgesim.model.architecture import Slice
 from edgesim.radio.outages import ScheduledOutages

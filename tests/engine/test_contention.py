@@ -16,9 +16,9 @@ from miniature import Serve, answered, run
 from slotted_dcf import RATE_BPS
 from wifi_cells import RETRIES, channels, wifi_cell
 
+from edgesim.engine.device import Power
 from edgesim.engine.faults import Faults
 from edgesim.engine.medium import Medium
-from edgesim.engine.world import Power
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import HalfDuplex
 from edgesim.radio.edca import ACCESS_CATEGORIES, Edca

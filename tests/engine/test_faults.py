@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, model, run, world
 
+from edgesim.engine.device import Endpoint, Power
 from edgesim.engine.faults import Faults, Retry
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.medium import Medium, RadioChannel
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.serving import (
     ContinuousBatching,
     FirstComeFirstServed,
     ProcessorSharing,
     StaticBatching,
 )
-from edgesim.engine.world import Endpoint, Link, Power
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.radio.outages import RandomOutages, ScheduledOutages

@@ -12,10 +12,12 @@ from boards import ENDPOINTS, MODEL, POWER, meeting
 from miniature import Serve, run
 
 from edgesim.engine.collectives import all_reduce_rounds
+from edgesim.engine.device import Device, Endpoint
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import Network
 from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.world import Device, Endpoint, Link, World
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.routes import Network
+from edgesim.engine.world import World
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.scaling import AnalyticTiming

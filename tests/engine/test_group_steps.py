@@ -13,10 +13,11 @@ from boards import ENDPOINTS, MODEL, meeting
 from miniature import answered, run
 
 from edgesim.engine.battery import Battery
+from edgesim.engine.device import Endpoint
 from edgesim.engine.faults import Faults
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.serving import FirstComeFirstServed
-from edgesim.engine.world import Endpoint, World
+from edgesim.engine.world import World
 from edgesim.errors import InputError, PlacementError
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.shard_timing import ShardTiming

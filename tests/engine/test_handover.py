@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, answered, device, run, world
 
+from edgesim.engine.device import Power
 from edgesim.engine.faults import Retry
 from edgesim.engine.medium import Medium, RadioChannel
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.roaming import Roaming
-from edgesim.engine.world import Link, Power
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.radio.handover import A3, ServingCell

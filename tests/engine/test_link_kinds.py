@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from miniature import Serve, Steady, answered, device, run, world
 
+from edgesim.engine.device import Endpoint
 from edgesim.engine.faults import Faults
 from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.world import Endpoint, Link
+from edgesim.engine.point_to_point import Link
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.recorded import RecordedRate
 

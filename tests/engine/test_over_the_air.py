@@ -8,9 +8,9 @@ import bands
 import numpy as np
 import pytest
 
+from edgesim.engine.device import Endpoint
 from edgesim.engine.over_the_air import OverTheAir
 from edgesim.engine.sums import AirSums
-from edgesim.engine.world import Endpoint
 from edgesim.planning.transceiver import designer
 from edgesim.radio.aircomp import alpha_star
 from edgesim.radio.collective import CollectiveBand

@@ -14,9 +14,10 @@ from miniature import Serve, Tables, device, model, run, world
 from edgesim.engine.clock import Clock
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.memory import Admission, Memory
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, StaticBatching
-from edgesim.engine.world import Link, World
+from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.strategies.local import Local

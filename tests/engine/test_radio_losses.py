@@ -11,8 +11,8 @@ from airwaves import STATION, Carried, Channel, Interface, Message, carry, cell
 from miniature import Serve, answered, run
 from scipy import stats
 
+from edgesim.engine.device import Power
 from edgesim.engine.faults import Retry
-from edgesim.engine.world import Power
 from edgesim.radio.air_interface import Arq
 
 N = 2000

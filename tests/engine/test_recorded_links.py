@@ -7,7 +7,7 @@ from miniature import Serve, device, run, world
 
 from edgesim.engine.faults import Faults
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.world import Link
+from edgesim.engine.point_to_point import Link
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.recorded import RecordedRate
 from edgesim.workload.arrivals import Bursts

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from miniature import PerBlock, Serve, Tables, device, model, run, world
 from queues import TICK_S, Exponential, assert_inside_student_t, farm, least_work, sojourns_s
 
+from edgesim.engine.device import Endpoint, Power
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, Serving, StaticBatching
-from edgesim.engine.world import Endpoint, Link, Power
 from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.arrivals import Bursts, Deterministic, Poisson

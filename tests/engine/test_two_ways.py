@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from miniature import Serve, answered, device, run, world
 
 from edgesim.engine.collectives import all_reduce_rounds
+from edgesim.engine.device import Endpoint, Power
 from edgesim.engine.faults import Faults
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import Network, link_facts
+from edgesim.engine.point_to_point import Link, Way
+from edgesim.engine.routes import Network, link_facts
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import Endpoint, Link, Power, Way, World
+from edgesim.engine.world import World
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.recorded import RecordedRate
 from edgesim.trace.reader import Trace

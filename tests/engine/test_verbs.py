@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from miniature import N_BLOCKS, PerBlock, Serve, Tables, answered, device, model, run, world
 
+from edgesim.engine.device import Endpoint, Power
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import Endpoint, Link, Power
 from edgesim.errors import ContractError, InputError, PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.model.exit_records import ExitRecords

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import PerBlock, Tables, device, model, run, world
 
+from edgesim.engine.device import Endpoint, Power
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.world import Endpoint, Link, Power, World
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.world import World
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload
 from edgesim.strategies.pipeline import Pipeline

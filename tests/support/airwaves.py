@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 from miniature import Serve, Tables, answered, device, run, world
 
+from edgesim.engine.device import Power
 from edgesim.engine.medium import Medium, RadioChannel
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.engine.world import Link, Power, World
+from edgesim.engine.world import World
 from edgesim.radio.air_interface import Arq, Grant
 from edgesim.radio.fading import BlockFading, Fading
 from edgesim.radio.fading_law import NoFading

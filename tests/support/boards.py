@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgesim.engine.world import Device, Endpoint, Link, Power, World
+from edgesim.engine.device import Device, Endpoint, Power
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.world import World
 from edgesim.model.architecture import Architecture
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.scaling import AnalyticTiming

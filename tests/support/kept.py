@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.link import kind_of, via_of
+from edgesim.engine.routes import kind_of, via_of
 from edgesim.engine.simulation import simulate
 from edgesim.engine.world import World
 from edgesim.trace.reader import Trace

@@ -12,11 +12,13 @@ import pandas as pd
 import pyarrow as pa
 
 from edgesim.engine.cluster import Cluster
+from edgesim.engine.device import Device
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate
 from edgesim.engine.token import Token
 from edgesim.engine.whereabouts import Ids, Place, Whereabouts
-from edgesim.engine.world import Device, Link, World
+from edgesim.engine.world import World
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.radio.air_interface import Grant
 from edgesim.radio.link import LinkState

@@ -10,8 +10,9 @@ import numpy as np
 from miniature import PerBlock, Serve, Tables, device, model, run, world
 from scipy import stats
 
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.token import Token
-from edgesim.engine.world import Link, World
+from edgesim.engine.world import World
 from edgesim.model.architecture import Slice
 from edgesim.workload.arrivals import Poisson
 

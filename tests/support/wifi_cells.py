@@ -12,8 +12,9 @@ import slotted_dcf
 from airwaves import STATION, Channel, Interface, Message, carry, cell
 from slotted_dcf import RATE_BPS
 
+from edgesim.engine.device import Power
 from edgesim.engine.medium import Medium
-from edgesim.engine.world import Power, World
+from edgesim.engine.world import World
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import HalfDuplex
 from edgesim.radio.wifi_mac import WifiMac

@@ -12,7 +12,8 @@ from miniature import PerBlock, Serve, device, model, run, world
 from queues import assert_inside_student_t
 
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.world import Link, World
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.world import World
 from edgesim.model.architecture import Slice
 from edgesim.strategies.pipeline import Pipeline
 from edgesim.workload.arrivals import Bursts, Poisson

@@ -14,7 +14,7 @@ from slotted_dcf import RATE_BPS
 from wifi_cells import wifi_cell
 
 from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.world import Link
+from edgesim.engine.point_to_point import Link
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.edca import Edca
 from edgesim.radio.wifi_mac import Aggregation, WifiMac

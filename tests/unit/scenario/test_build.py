@@ -14,7 +14,9 @@ import pytest
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 
-from edgesim.engine.world import Endpoint, Objectives, Power, World
+from edgesim.engine.device import Endpoint, Power
+from edgesim.engine.objectives import Objectives
+from edgesim.engine.world import World
 from edgesim.errors import ScenarioError
 from edgesim.model.architecture import Slice
 from edgesim.rng import Streams

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from edgesim.engine.world import Link
+from edgesim.engine.point_to_point import Link
 from edgesim.errors import ScenarioError
 from edgesim.scenario.json_schema import json_schema
 from edgesim.scenario.schema import Scenario

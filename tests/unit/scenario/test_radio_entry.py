@@ -13,9 +13,10 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from edgesim.engine.battery import Battery
+from edgesim.engine.device import Power
 from edgesim.engine.faults import Retry
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.world import Power, World
+from edgesim.engine.world import World
 from edgesim.errors import InputError, ScenarioError
 from edgesim.model.architecture import Slice
 from edgesim.radio.air_interface import AirInterface

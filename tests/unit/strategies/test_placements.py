@@ -8,8 +8,10 @@ import pytest
 from miniature import PerBlock, device, model, run, world
 from pydantic import ValidationError
 
+from edgesim.engine.device import Endpoint
 from edgesim.engine.fleet import Fleet
-from edgesim.engine.world import Endpoint, Link, World
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.strategies.local import Local
