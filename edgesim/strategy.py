@@ -10,11 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from edgesim import plugins
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.holdings import held_bytes
@@ -24,14 +24,16 @@ from edgesim.engine.request import LiveRequest
 from edgesim.engine.sums import Summing
 from edgesim.engine.token import Token
 from edgesim.engine.verb import DeviceDown, MessageLost, WorkLost
-from edgesim.errors import PlacementError, StrategyError
+from edgesim.errors import InputError, PlacementError, StrategyError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.exit_paths import CacheFill
 from edgesim.model.exit_rule import ExitRule
 from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.nearest import suggest
+from edgesim.plugins import Group
 
 __all__ = [
+    "STRATEGIES",
     "CacheFill",
     "Cluster",
     "DeviceDown",
@@ -56,7 +58,6 @@ __all__ = [
     "to_heads",
 ]
 
-GROUP = "edgesim.strategies"
 
 Serving = Generator[Any, Any, None]
 """What ``serve`` is: a generator that yields from the cluster's verbs."""
@@ -226,15 +227,21 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
             )
 
 
-def discover_all() -> dict[str, type[Strategy] | StrategyError]:
+STRATEGIES = Group(
+    "edgesim.strategies",
+    "strategy",
+    "strategies",
+    Strategy,
+    "edgesim.Strategy",
+    StrategyError,
+    check_calls,
+)
+"""Strategies arrive through this group of entry points, edgesim's own like anybody's."""
+
+
+def discover_all() -> dict[str, type[Strategy] | InputError]:
     """Load every installed strategy; in the place of one that cannot be loaded stands why."""
-    found: dict[str, type[Strategy] | StrategyError] = {}
-    for name, point in sorted(_points().items()):
-        try:
-            found[name] = _load(point)
-        except StrategyError as error:
-            found[name] = error
-    return found
+    return plugins.discover_all(STRATEGIES)
 
 
 def discover() -> dict[str, type[Strategy]]:
@@ -245,7 +252,7 @@ def discover() -> dict[str, type[Strategy]]:
     StrategyError
         If an installed plugin cannot be imported, or is no strategy.
     """
-    return {name: _load(point) for name, point in sorted(_points().items())}
+    return plugins.discover(STRATEGIES)
 
 
 def strategy_class(name: str) -> type[Strategy]:
@@ -256,38 +263,4 @@ def strategy_class(name: str) -> type[Strategy]:
     StrategyError
         If none has that name; the message names the nearest.
     """
-    points = _points()
-    if name not in points:
-        raise StrategyError(
-            f"no strategy {name!r}; {suggest(name, sorted(points))} (edgesim list strategies)"
-        )
-    return _load(points[name])
-
-
-def _points() -> dict[str, EntryPoint]:
-    points: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
-        other = points.setdefault(point.name, point)
-        if other.value != point.value:
-            raise StrategyError(
-                f"two installed packages call a strategy {point.name!r} ({other.value} and {point.value}); "
-                "uninstall one of them"
-            )
-    return points
-
-
-def _load(point: EntryPoint) -> type[Strategy]:
-    try:
-        found = point.load()
-    except Exception as error:  # a stranger's module may fail in any way, and is told like any other input
-        raise StrategyError(
-            f"strategy {point.name!r} ({point.value}) cannot be loaded: {error}; "
-            "repair or uninstall its package"
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
-        raise StrategyError(f"strategy {point.name!r} ({point.value}) is not a subclass of edgesim.Strategy")
-    try:
-        check_calls(found)
-    except StrategyError as error:
-        raise StrategyError(f"strategy {point.name!r} ({point.value}): {error}") from None
-    return found
+    return plugins.load(STRATEGIES, name)

@@ -13,7 +13,7 @@ from simpy.events import EventPriority
 from edgesim.engine.clock import Clock
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving import ContinuousBatching, StaticBatching
-from edgesim.engine.verb import WorkLost
+from edgesim.engine.verb import RequestFailed, WorkLost
 from edgesim.engine.work import LATE, Pass, Record
 
 __all__ = ["Batch", "BatchedStation", "IteratingStation", "StaticStation"]
@@ -260,7 +260,7 @@ class StaticStation(IteratingStation):
         else:
             limit, patience_s = self._discipline.queue_limit, self._discipline.patience_s
             if limit is not None and len(self._queue) >= limit:
-                work.fail(self._discipline.full(work.device))
+                work.fail(RequestFailed(self._discipline.full(work.device)))
                 return
             self._queue.append(work)
             if patience_s is not None:
@@ -301,7 +301,7 @@ class StaticStation(IteratingStation):
     def _give_up(self, work: Pass) -> None:
         if work in self._queue:
             self._queue.remove(work)
-            work.fail(self._discipline.timeout(work.device))
+            work.fail(RequestFailed(self._discipline.timeout(work.device)))
 
     def _is_due(self) -> bool:
         if len(self._queue) >= self._discipline.max_batch:

@@ -9,19 +9,17 @@ from edgesim.engine.held import Hold, Holds
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.price import Price
 from edgesim.engine.recording import Recording
+from edgesim.engine.service_draws import ServiceDraws
 from edgesim.engine.station import Station
 from edgesim.engine.verb import DeviceDown
 from edgesim.engine.work import SharedStation
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.fill_timing import FillTiming
+from edgesim.model.profile import Timing
 from edgesim.trace.buffer import Spot
 from edgesim.trace.laws.parts import FILL
 from edgesim.trace.schema import SpanKind
-
-if TYPE_CHECKING:
-    from edgesim.engine.service_draws import ServiceDraws
-    from edgesim.engine.work import SharedStation
 
 __all__ = ["DirectHop", "Host", "Pricing"]
 
@@ -60,9 +58,7 @@ class Host(Station):
         self.prices: dict[Slice, Price] = {}
         self.fills: dict[Slice, Price] = {}  # of keys and values alone
         self.shared: SharedStation | None = None  # in the place of this station, where passes share it
-        self.direct: dict[
-            str, DirectHop | None
-        ] = {}  # by target; None where a message takes more than one hop
+        self.direct: dict[str, DirectHop | None] = {}  # by target; None where it takes more hops
         self.draws: ServiceDraws | None = None  # where times are drawn
         self.down: str | None = None  # while it is down: why, which may go without saying
         self.holds: Holds | None = None  # by groups that it is a member of

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import TYPE_CHECKING
 
+from edgesim.engine.wifi_hop import WifiHop, WifiMessage
 from edgesim.radio.edca import Edca, backoff_slots, first_boundary, slots_passed
 from edgesim.radio.wifi_phy import SLOT_S
-
-if TYPE_CHECKING:
-    from edgesim.engine.wifi_hop import WifiHop, WifiMessage
 
 __all__ = ["Contender", "Queue"]
 

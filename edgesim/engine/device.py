@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, field
 
 from edgesim.engine.battery import Battery
-from edgesim.engine.serving import FirstComeFirstServed, Serving
+from edgesim.engine.service import ServiceLaw
+from edgesim.engine.serving import ContinuousBatching, FirstComeFirstServed, Serving, StaticBatching
 from edgesim.errors import InputError
 from edgesim.model.profile import Timing
 

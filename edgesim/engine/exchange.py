@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from edgesim.engine.frames import Run
+from edgesim.engine.wifi_hop import WifiHop, WifiMessage
 from edgesim.radio.wifi_mac import Exchange
 from edgesim.radio.wifi_phy import SIFS_S
-
-if TYPE_CHECKING:
-    from edgesim.engine.wifi_hop import WifiHop, WifiMessage
 
 __all__ = ["Burst", "Part"]
 

@@ -12,17 +12,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol
 
+from edgesim.engine.medium import Medium
 from edgesim.engine.transfer import Carrier
 
-if TYPE_CHECKING:
-    from edgesim.engine.contention import Contention
-    from edgesim.engine.pool import AnyPool
+__all__ = ["Band", "Cell"]
 
-    Cell: TypeAlias = AnyPool | Contention
 
-__all__ = ["Band"]
+class Cell(Protocol):
+    """What a band asks of a cell at work in it: a pool of transfers, or a Wi-Fi channel."""
+
+    medium: Medium
+    terminals: dict[str, None]
+
+    @property
+    def is_uplink(self) -> bool | None:
+        """The direction; None for both."""
+        ...
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on the air."""
+        ...
+
+    def refresh(self) -> None:
+        """Work out the rates anew: something outside has changed."""
+        ...
+
+    def sending(self, *, is_uplink: bool) -> dict[str, float]:
+        """Ids of those who send in a direction at present, with the share of time for which they do."""
+        ...
+
+    def glance(self, *, is_uplink: bool) -> dict[str, float]:
+        """The same, and nothing is changed by looking."""
+        ...
 
 
 class Band:

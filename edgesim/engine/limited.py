@@ -9,7 +9,7 @@ from edgesim.engine.fifo import WatchedCompute
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving import FirstComeFirstServed
-from edgesim.engine.verb import WorkLost
+from edgesim.engine.verb import RequestFailed, WorkLost
 from edgesim.engine.work import Pass
 
 __all__ = ["LimitedCompute"]
@@ -43,7 +43,7 @@ class LimitedCompute(WatchedCompute):
         starts_at_s = max(now_s, self.free_at_s)
         if starts_at_s > now_s:
             if limit is not None and len(self._waiting) >= limit:
-                work.fail(self._discipline.full(work.device))
+                work.fail(RequestFailed(self._discipline.full(work.device)))
                 return
             if patience_s is not None and starts_at_s > now_s + patience_s:
                 self._waiting[work] = now_s + patience_s
@@ -72,4 +72,4 @@ class LimitedCompute(WatchedCompute):
     def _give_up(self, work: Pass) -> None:
         if work in self._impatient:  # else it is lost, or its request has ended
             self._impatient.remove(work)
-            work.fail(self._discipline.timeout(work.device))
+            work.fail(RequestFailed(self._discipline.timeout(work.device)))

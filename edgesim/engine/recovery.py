@@ -126,6 +126,7 @@ class Preemption:
         """Take a request's growing caches away; from which devices."""
         devices = self._reservations.growing(request)
         before, request.recovery = request.recovery, None
+        assert before is None or isinstance(before, Recovery)
         works = [] if before is None else before.works
         own = [] if before is None else before.own
         for device in devices:
@@ -140,13 +141,13 @@ class Preemption:
             for part in self._holdings.parts(device)
             for block in range(part.first, part.last)
         }
-        request.recovery = Recovery(
+        recovery = request.recovery = Recovery(
             ({} if before is None else before.let_in) | dict.fromkeys(devices, let_in),
             stale if before is None else before.stale | stale,
             works,
         )
         for work in works:
-            self._go_on(request.recovery, work, self._hosts[work.device])
+            self._go_on(recovery, work, self._hosts[work.device])
         return devices
 
     def _go_on(self, recovery: Recovery, work: Pass, host: Host) -> None:

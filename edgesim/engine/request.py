@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import simpy
 
@@ -13,14 +13,31 @@ from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
 from edgesim.engine.token import Token
 from edgesim.engine.whereabouts import Whereabouts
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.exit_paths import CacheFill
+from edgesim.model.exit_rule import ExitRule
 from edgesim.workload.requests import Request
 
-if TYPE_CHECKING:
-    from edgesim.engine.begun import Begun
-    from edgesim.model.exit_paths import CacheFill
-    from edgesim.model.exit_rule import ExitRule
+__all__ = ["Kept", "LiveRequest", "Recovering"]
 
-__all__ = ["LiveRequest"]
+
+class Kept(Protocol):
+    """Work for which a station that may fail is kept: a :class:`edgesim.engine.work.Pass`."""
+
+    done: simpy.Event
+
+    def is_of(self, price: Any, token: Token) -> bool:
+        """Whether it is the pass of a token through the part of the model that has this price."""
+        ...
+
+
+class Recovering(Protocol):
+    """What a preempted request has to make up for: a :class:`edgesim.engine.recovery.Recovery`."""
+
+    let_in: dict[str, simpy.Event]
+
+    def forget(self, device: str) -> None:
+        """Let go of a device where the request begins anew."""
+        ...
 
 
 class LiveRequest:
@@ -108,9 +125,7 @@ class LiveRequest:
         self.awaited: list[str] = []  # devices whose memory it has asked for
         self.awaiting: dict[str, simpy.Event] = {}  # those it has not got yet
         self.rank = -1  # its place among all requests of the run, in order of first asking for memory
-        self.recovery: Recovering | None = (
-            None  # once it has been preempted, until its caches are whole again
-        )
+        self.recovery: Recovering | None = None  # from preemption until its caches are whole
         # Where work can be lost:
         self.attempt = 0  # how often it has been served before
         self.delivered: set[int] | None = None  # tokens that have been; None where none can come twice

@@ -15,7 +15,7 @@ from edgesim.engine.compute import Host
 from edgesim.engine.failing import FailingHop
 from edgesim.engine.link import Hop
 from edgesim.engine.point_to_point import Link
-from edgesim.engine.pool import Pools
+from edgesim.engine.pools import Pools
 from edgesim.engine.radio_hop import RadioHop
 from edgesim.engine.recording import Recording
 from edgesim.engine.routes import Network, kind_of, via_of

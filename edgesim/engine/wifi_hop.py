@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.frames import Frames
@@ -13,22 +13,31 @@ from edgesim.engine.outlook import fate
 from edgesim.engine.point_to_point import Link
 from edgesim.engine.radio_hop import Message, RadioHop
 from edgesim.engine.recording import Recording
-from edgesim.engine.transfer import Transfer
+from edgesim.engine.transfer import SharedAir, Transfer
 from edgesim.engine.verb import MessageLost, WorkLost
 from edgesim.radio.delivery import Delivery
 from edgesim.radio.link import LinkState
 from edgesim.trace.buffer import TRANSPORT
 from edgesim.units import bits
 
-if TYPE_CHECKING:
-    from edgesim.engine.contention import Contention
-
-__all__ = ["WifiHop", "WifiMessage"]
+__all__ = ["Channel", "WifiHop", "WifiMessage"]
 
 _NUMBER, _INSTANT = struct.Struct("<d"), struct.Struct("<Q")
 _TRANSPORT_ACK_BYTES = 40  # IP and TCP headers, which the MAC adds to an empty frame
 _MOST_ROOMS = 64
 _SEGMENTS_PER_ACK = 2  # delayed acknowledgements, RFC 1122 section 4.2.3.2
+
+
+class Channel(SharedAir, Protocol):
+    """What a Wi-Fi hop asks of the channel that it contends for."""
+
+    def add(self, hop: WifiHop, key: int) -> None:
+        """Take in a hop; backoffs of its sender are drawn from the key."""
+        ...
+
+    def activity(self, transfer: Transfer, at_s: float) -> tuple[float, float, float]:
+        """Time of sending, receiving and answering for a message, in the burst under way [s]."""
+        ...
 
 
 class WifiMessage(Message):
@@ -90,7 +99,7 @@ class WifiHop(RadioHop):
         powers_w: tuple[float, float, float, float],
         clock: Clock,
         recording: Recording,
-        domain: Contention,
+        domain: Channel,
         medium: Medium,
         *,
         is_watched: bool,

@@ -1,7 +1,8 @@
 """A pass on its way through a device, and what the cluster asks of a station that serves several at once.
 
-Each such station takes passes by ``ask`` and lets their events happen when they are done; each can tell how long
-it has been busy, and closes its books at the end of the run. Departures can still change: they are real events.
+Each such station takes passes by ``ask`` and lets their events happen when they are done; each can tell how
+long it has been busy, and closes its books at the end of the run. Departures can still change: they are real
+events.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edgesim.engine.device import Device
 from edgesim.engine.faults import Faults, Retry
 from edgesim.engine.medium import Medium
+from edgesim.engine.point_to_point import Link
 from edgesim.engine.roaming import Roaming
 from edgesim.model.architecture import Architecture
 from edgesim.model.exit_records import ExitRecords

@@ -10,9 +10,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from edgesim.fields import Quantity, refuse
 from edgesim.nearest import suggest
-from edgesim.scenario.quantities import Quantity
-from edgesim.scenario.section import refuse
 
 __all__ = ["UP_AND_DOWN", "ByWay", "EachWay", "FileName", "refuse_ways_outside", "ways"]
 

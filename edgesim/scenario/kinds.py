@@ -10,10 +10,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.engine.device import Endpoint, Power
+from edgesim.fields import Bytes, BytesPerSecond, FlopPerSecond, Names, PositiveBytes, Seconds, Watts, refuse
 from edgesim.model.ceilings import Ceilings
-from edgesim.scenario.quantities import Bytes, BytesPerSecond, FlopPerSecond, PositiveBytes, Seconds, Watts
 from edgesim.scenario.schema_service import ServiceChoice
-from edgesim.scenario.section import Names, Section, refuse
+from edgesim.scenario.section import Section
 
 __all__ = ["ComputeFigures", "DeviceKind", "EndpointFigures", "Figure", "PowerFigures"]
 

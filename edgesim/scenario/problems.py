@@ -12,7 +12,6 @@ from edgesim.errors import ScenarioError
 from edgesim.nearest import nearest, suggest
 
 __all__ = [
-    "OWN_MESSAGE",
     "Path",
     "Problem",
     "ProblemsError",
@@ -26,8 +25,6 @@ __all__ = [
 Path = tuple[str | int, ...]
 """Keys and indices from the root of the document down."""
 
-OWN_MESSAGE = "edgesim"
-"""The type of the pydantic errors whose message is already a finished sentence."""
 
 N_LISTED = 10
 N_SHOWN = 60

@@ -7,16 +7,17 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from edgesim.radio.link import Transceiver
-from edgesim.scenario.kinds import Figure
-from edgesim.scenario.quantities import (
+from edgesim.fields import (
     DecibelsIsotropic,
     DecibelsMilliwatt,
     Hertz,
     NonNegativeDecibels,
     PositiveMetres,
     Seconds,
+    refuse,
 )
+from edgesim.radio.link import Transceiver
+from edgesim.scenario.kinds import Figure
 from edgesim.scenario.schema_radio import (
     Access,
     PropagationEntry,
@@ -24,7 +25,7 @@ from edgesim.scenario.schema_radio import (
     SlotPattern,
     TransceiverOverrides,
 )
-from edgesim.scenario.section import Section, refuse
+from edgesim.scenario.section import Section
 
 __all__ = ["RadioFigures", "RadioKind", "TransceiverFigures"]
 

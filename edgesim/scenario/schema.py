@@ -13,14 +13,14 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.engine.objectives import Objectives
+from edgesim.fields import Names, PositiveSeconds, Seconds, refuse
 from edgesim.model.weights import WEIGHT_FORMATS
 from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.quantities import PositiveSeconds, Seconds
 from edgesim.scenario.schema_faults import FaultEntry, RetryEntry
 from edgesim.scenario.schema_quality import QualityEntry
 from edgesim.scenario.schema_topology import Count, Name, Topology
 from edgesim.scenario.schema_workload import WorkloadEntry
-from edgesim.scenario.section import Names, Section, refuse
+from edgesim.scenario.section import Section
 
 __all__ = [
     "MemoryEntry",

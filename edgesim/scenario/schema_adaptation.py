@@ -8,8 +8,8 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from edgesim.fields import Decibels, NonNegativeDecibels, PositiveSeconds, Seconds
 from edgesim.radio.wifi_mac import LONGEST_FRAME_BYTES
-from edgesim.scenario.quantities import Decibels, NonNegativeDecibels, PositiveSeconds, Seconds
 from edgesim.scenario.section import Choice, Section
 
 __all__ = ["AdaptationChoice", "NrEntry", "ShannonEntry", "WifiEntry"]

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from edgesim.scenario.quantities import Decibels, Hertz, PositiveSeconds
-from edgesim.scenario.section import Section, refuse
+from edgesim.fields import Decibels, Hertz, PositiveSeconds, refuse
+from edgesim.scenario.section import Section
 
 __all__ = ["Antennas", "CollectiveEntry", "SynchronisationEntry"]
 

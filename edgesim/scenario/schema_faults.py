@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 
 from edgesim.engine.battery import Battery
 from edgesim.engine.faults import Retry
+from edgesim.fields import Joules, PositiveSeconds, Seconds, refuse
 from edgesim.radio.outages import AnyOutages, Outages, RandomOutages, ScheduledOutages
-from edgesim.scenario.quantities import Joules, PositiveSeconds, Seconds
-from edgesim.scenario.section import Section, refuse
+from edgesim.scenario.section import Section
 
 __all__ = ["BatteryEntry", "FaultEntry", "RetryEntry"]
 

@@ -9,17 +9,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from edgesim.errors import RecordingError
+from edgesim.fields import Metres, MetresPerSecond, PositiveMetresPerSecond, PositiveSeconds, Seconds, refuse
 from edgesim.radio.mobility import Area, GaussMarkov, RandomWaypoint, Track
 from edgesim.radio.tracks import read_tracks
 from edgesim.rng import key_of
-from edgesim.scenario.quantities import (
-    Metres,
-    MetresPerSecond,
-    PositiveMetresPerSecond,
-    PositiveSeconds,
-    Seconds,
-)
-from edgesim.scenario.section import Choice, Section, refuse
+from edgesim.scenario.section import Choice, Section
 
 __all__ = ["AreaEntry", "GaussMarkovEntry", "MobilityChoice", "RandomWaypointEntry", "TrackEntry"]
 

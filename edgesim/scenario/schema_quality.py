@@ -8,7 +8,8 @@ from pydantic import GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.scenario.section import Section, refuse
+from edgesim.fields import refuse
+from edgesim.scenario.section import Section
 
 __all__ = ["QualityEntry"]
 

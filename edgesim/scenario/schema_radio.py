@@ -8,13 +8,7 @@ from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validato
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.nearest import suggest
-from edgesim.radio.fading_law import FadingLaw, Nakagami, NoFading, Rayleigh, Rician
-from edgesim.radio.handover import A3
-from edgesim.radio.o2i import Facade
-from edgesim.radio.path_loss import PathLoss
-from edgesim.radio.propagation import PATH_LOSSES
-from edgesim.scenario.quantities import (
+from edgesim.fields import (
     Decibels,
     DecibelsIsotropic,
     DecibelsMilliwatt,
@@ -25,10 +19,17 @@ from edgesim.scenario.quantities import (
     PositiveMetres,
     PositiveSeconds,
     Seconds,
+    refuse,
 )
+from edgesim.nearest import suggest
+from edgesim.radio.fading_law import FadingLaw, Nakagami, NoFading, Rayleigh, Rician
+from edgesim.radio.handover import A3
+from edgesim.radio.o2i import Facade
+from edgesim.radio.path_loss import PathLoss
+from edgesim.radio.propagation import PATH_LOSSES
 from edgesim.scenario.schema_adaptation import AdaptationChoice
 from edgesim.scenario.schema_contention import ContentionEntry
-from edgesim.scenario.section import Choice, Section, made, refuse
+from edgesim.scenario.section import Choice, Section, made
 
 __all__ = [
     "ACCESSES",

@@ -16,7 +16,8 @@ from edgesim.engine.service import (
     Lognormal,
     ServiceLaw,
 )
-from edgesim.scenario.section import Choice, Section, made, refuse
+from edgesim.fields import refuse
+from edgesim.scenario.section import Choice, Section, made
 
 __all__ = ["ErlangLaw", "GammaShape", "Moderate", "Plainly", "ServiceChoice", "Varied"]
 

@@ -15,7 +15,7 @@ from edgesim.engine.serving import (
     Serving,
     StaticBatching,
 )
-from edgesim.scenario.quantities import PositiveSeconds, Seconds
+from edgesim.fields import PositiveSeconds, Seconds
 from edgesim.scenario.section import Choice, Section
 
 __all__ = ["ContinuousEntry", "FifoEntry", "Plain", "ServingChoice", "StaticEntry"]

@@ -9,17 +9,19 @@ from pydantic import AfterValidator, ConfigDict, Field, GetJsonSchemaHandler, mo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.scenario.by_way import ByWay, EachWay, FileName, refuse_ways_outside
-from edgesim.scenario.quantities import (
+from edgesim.fields import (
     Bytes,
     BytesPerSecond,
     Metres,
+    Names,
     PositiveBytes,
     PositiveMetres,
     Quantity,
     Seconds,
     Watts,
+    refuse,
 )
+from edgesim.scenario.by_way import ByWay, EachWay, FileName, refuse_ways_outside
 from edgesim.scenario.schema_collective import CollectiveEntry
 from edgesim.scenario.schema_faults import BatteryEntry
 from edgesim.scenario.schema_mobility import MobilityChoice
@@ -33,7 +35,7 @@ from edgesim.scenario.schema_radio import (
 )
 from edgesim.scenario.schema_service import ServiceChoice
 from edgesim.scenario.schema_serving import ServingChoice
-from edgesim.scenario.section import Names, Section, refuse
+from edgesim.scenario.section import Section
 from edgesim.units import DATA_RATE, TIME, UnitError, parse
 
 __all__ = [

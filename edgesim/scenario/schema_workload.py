@@ -8,9 +8,9 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.scenario.quantities import Hertz, PositiveSeconds, Quantity, Seconds
+from edgesim.fields import Hertz, Names, PositiveSeconds, Quantity, Seconds, refuse
 from edgesim.scenario.schema_topology import Count
-from edgesim.scenario.section import Choice, Names, Section, made, refuse
+from edgesim.scenario.section import Choice, Section, made
 from edgesim.units import FREQUENCY
 from edgesim.workload.arrivals import Arrivals, Bursts, Deterministic, Gamma, Poisson
 from edgesim.workload.bounded import MOST_REQUESTS

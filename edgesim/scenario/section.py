@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, ClassVar, NoReturn, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
@@ -17,16 +16,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError
 
 from edgesim.errors import InputError
-from edgesim.scenario.problems import OWN_MESSAGE, explain_all
+from edgesim.fields import OWN_MESSAGE, refuse
+from edgesim.scenario.problems import explain_all
 
-__all__ = ["Choice", "Names", "Section", "known_keys", "made", "refuse"]
+__all__ = ["Choice", "Section", "known_keys", "made"]
 
 Value = TypeVar("Value")
-
-
-def refuse(message: str) -> NoReturn:
-    """Refuse a value, from inside a validator, with a finished sentence."""
-    raise PydanticCustomError(OWN_MESSAGE, "{sentence}", {"sentence": message})
 
 
 def made(make: Callable[[], Value]) -> Value:
@@ -40,14 +35,6 @@ def made(make: Callable[[], Value]) -> Value:
 def known_keys(model: type[BaseModel]) -> dict[str, str]:
     """Keys that a model accepts, as written in YAML, each with its description."""
     return {field.alias or name: field.description or "" for name, field in model.model_fields.items()}
-
-
-def _listed(data: object) -> object:
-    return [data] if isinstance(data, str) else data
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])]
-"""A list of names; a list of one may be written without brackets."""
 
 
 class Section(BaseModel):

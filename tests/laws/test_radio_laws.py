@@ -20,7 +20,7 @@ from edgesim.engine.device import Power
 from edgesim.engine.fleet import Fleet
 from edgesim.engine.medium import Medium, RadioChannel
 from edgesim.engine.point_to_point import Link
-from edgesim.engine.pool import Pools
+from edgesim.engine.pools import Pools
 from edgesim.engine.slot_grants import Stretch
 from edgesim.engine.slotted_pool import SlottedPool
 from edgesim.engine.transfer import Transfer

@@ -10,7 +10,7 @@ import pytest
 
 from edgesim.errors import StrategyError
 from edgesim.strategies.local import Local
-from edgesim.strategy import GROUP, discover, discover_all, strategy_class
+from edgesim.strategy import STRATEGIES, discover, discover_all, strategy_class
 
 LOCAL = "edgesim.strategies.local:Local"
 
@@ -22,8 +22,10 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     """Let just these entry points be installed, given as (name, value)."""
 
     def pretend(*points: tuple[str, str]) -> None:
-        found = [EntryPoint(name, value, GROUP) for name, value in points]
-        monkeypatch.setattr("edgesim.strategy.entry_points", lambda group: found if group == GROUP else [])
+        found = [EntryPoint(name, value, STRATEGIES.name) for name, value in points]
+        monkeypatch.setattr(
+            "edgesim.plugins.entry_points", lambda group: found if group == STRATEGIES.name else []
+        )
 
     return pretend
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgesim.trace.laws.law import Law
+from edgesim.trace.laws.readable import Readable
 from edgesim.trace.laws.rows import Rows
 from edgesim.trace.schema import TABLES
-
-if TYPE_CHECKING:
-    from edgesim.trace.reader import Trace
 
 __all__ = ["ALIKE_LAWS", "SameDevices", "SameRequests", "lacking"]
 
@@ -31,7 +29,7 @@ SAME_NAMES = Law("devices.device", "the devices of every other run")
 ALIKE_LAWS = (SAME_IDS, *REQUESTS_ALIKE.values(), SAME_NAMES, *DEVICES_ALIKE.values())
 
 
-def lacking(trace: Trace) -> Iterator[str]:
+def lacking(trace: Readable) -> Iterator[str]:
     """What run.json speaks of and the folder lacks."""
     status = trace.run.get("status", "complete")
     if status == "running":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +15,9 @@ from edgesim.trace.laws.of_requests import REQUEST_LAWS
 from edgesim.trace.laws.of_spans import SPAN_LAWS
 from edgesim.trace.laws.own import OWN, of_columns, of_types
 from edgesim.trace.laws.passes import PASS_LAWS, Passes
+from edgesim.trace.laws.readable import Readable
 from edgesim.trace.laws.rows import Rows
 from edgesim.trace.laws.stations import ALONE, Stations
-
-if TYPE_CHECKING:
-    from edgesim.trace.reader import Trace
 
 __all__ = ["LAWS", "violations"]
 
@@ -37,7 +34,7 @@ LAWS: tuple[Law, ...] = (
 """Every law that a trace is held to; each names the columns that it is about."""
 
 
-def violations(trace: Trace) -> list[str]:
+def violations(trace: Readable) -> list[str]:
     """Check every strategy and replication of a trace against every law.
 
     The laws: every column by itself (its type, null only where the schema says so, finite, within bounds,
@@ -63,7 +60,7 @@ def violations(trace: Trace) -> list[str]:
         return found + list(_of_runs(trace))
 
 
-def _of_runs(trace: Trace) -> Iterator[str]:
+def _of_runs(trace: Readable) -> Iterator[str]:
     """Hold every run to the laws, replication by replication."""
     same_devices = SameDevices()
     by_strategy = {strategy: set(trace.replications(strategy)) for strategy in trace.strategies}
@@ -77,7 +74,7 @@ def _of_runs(trace: Trace) -> Iterator[str]:
 
 
 def _of_run(
-    trace: Trace, strategy: str, replication: int, same_requests: SameRequests, same_devices: SameDevices
+    trace: Readable, strategy: str, replication: int, same_requests: SameRequests, same_devices: SameDevices
 ) -> Iterator[str]:
     """Hold one run to the laws; those of a table come after those that it needs to be read at all."""
     tables: dict[str, Rows] = {}
@@ -103,7 +100,7 @@ def _of_run(
         yield from _of_spans(trace, strategy, replication, there)
 
 
-def _of_spans(trace: Trace, strategy: str, replication: int, there: There) -> Iterator[str]:
+def _of_spans(trace: Readable, strategy: str, replication: int, there: There) -> Iterator[str]:
     def parts() -> Iterator[Rows]:
         n_rows = 0
         for table in trace.parts("spans", strategy, replication):

@@ -1,15 +1,17 @@
-"""The dimensioned fields of a scenario: text with a unit in YAML, SI numbers in Python."""
+"""Fields of options: text with a unit in YAML and an SI number in Python; names; and how a value is refused.
+
+For scenarios and for the options of strategies alike, anybody's.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from edgesim.scenario.section import refuse
 from edgesim.units import (
     BYTE_RATE,
     COMPUTE_RATE,
@@ -29,6 +31,7 @@ from edgesim.units import (
 )
 
 __all__ = [
+    "OWN_MESSAGE",
     "BitsPerSecond",
     "Bytes",
     "BytesPerSecond",
@@ -40,6 +43,7 @@ __all__ = [
     "Joules",
     "Metres",
     "MetresPerSecond",
+    "Names",
     "NonNegativeDecibels",
     "PositiveBytes",
     "PositiveMetres",
@@ -48,7 +52,25 @@ __all__ = [
     "Quantity",
     "Seconds",
     "Watts",
+    "refuse",
 ]
+
+
+OWN_MESSAGE = "edgesim"
+"""The type of the pydantic errors whose message is already a finished sentence."""
+
+
+def refuse(message: str) -> NoReturn:
+    """Refuse a value, from inside a validator, with a finished sentence."""
+    raise PydanticCustomError(OWN_MESSAGE, "{sentence}", {"sentence": message})
+
+
+def _listed(data: object) -> object:
+    return [data] if isinstance(data, str) else data
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])]
+"""A list of names; a list of one may be written without brackets."""
 
 
 @dataclass(frozen=True, slots=True)
