@@ -26,7 +26,7 @@ __all__ = ["Meters"]
 Floats = NDArray[np.float64]
 
 _MEMORY = 100  # rounds; 10,000 tasks at 100 per round: 1 % of standard deviation
-_LOOKS = (1, 2, 4, 8, 16)  # rounds
+_LOOKS = (16, 8, 4, 2, 1)  # rounds; the most first, so that a change is judged by all that came after it
 _CHANGE = 4.0  # standard deviations
 _DOUBT = 3.0
 

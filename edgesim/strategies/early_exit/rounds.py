@@ -258,7 +258,7 @@ class Rounds:
         self._meters.update(came - self._before, expected)
         self._before = came
         timed = np.array([state.served_s, state.n_served], np.float64)
-        took_s, n_timed = np.subtract(timed, self._timed, dtype=np.float64)
+        took_s, n_timed = (timed - self._timed).astype(np.float64)
         self._timed = timed
         self._timers.update(took_s / self._planned_s, n_timed)
         state.take(plan, self._watch.is_down)
