@@ -258,9 +258,9 @@ class Rounds:
         self._meters.update(came - self._before, expected)
         self._before = came
         timed = np.array([state.served_s, state.n_served], np.float64)
-        took_s, n_timed = (timed - self._timed).astype(np.float64)
+        since: Floats = timed - self._timed
         self._timed = timed
-        self._timers.update(took_s / self._planned_s, n_timed)
+        self._timers.update(since[0] / self._planned_s, since[1])
         state.take(plan, self._watch.is_down)
         if self._exits is not None:
             self._exits.step(self._number, after_s)

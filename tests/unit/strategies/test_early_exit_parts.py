@@ -92,14 +92,18 @@ def test_a_meter_believes_what_it_is_told_while_counts_scatter_about_it() -> Non
 
 @pytest.mark.parametrize(("factor", "rounds"), [(1.5, 2), (1.2, 16), (0.5, 2)])
 def test_a_meter_follows_a_change(factor: float, rounds: int) -> None:
-    """All of 20 nodes, within so many rounds, to within 4 standard deviations of what they have counted."""
+    """Nineteen of 20 nodes at least, to within 4 standard deviations of 8 rounds' counts.
+
+    Who has begun anew at a round of many tasks may be further off for a while.
+    """
     draws, expected = np.random.default_rng(2), np.full(20, 100.0)
     meters = Meters(expected)
     for _ in range(50):
         meters.update(draws.poisson(expected).astype(float), expected)
     for _ in range(rounds + 8):
         meters.update(draws.poisson(expected * factor).astype(float), expected)
-    assert np.all(np.abs(meters.ratio - factor) < 4 * np.sqrt(factor / 100 / 8) + 0.02)
+    is_near = np.abs(meters.ratio - factor) < 4 * np.sqrt(factor / 100 / 8)
+    assert is_near.sum() >= 19
 
 
 def test_where_nothing_is_expected_a_meter_takes_no_ratio() -> None:
