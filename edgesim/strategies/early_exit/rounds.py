@@ -111,7 +111,7 @@ class Rounds:
         self._before = np.array(state.n_came, np.float64)
         # A pass of so many times what was planned counts as so many: exponential times scatter just so.
         self._timers = Meters(np.maximum(flow.node_per_s, least) * period_s)
-        self._planned_s = np.where(network.service_s > 0, network.service_s, 1.0)
+        self._planned_s: Floats = np.where(network.service_s > 0, network.service_s, 1.0)
         self._timed = np.zeros((2, network.n_nodes))
 
     def run(self, cluster: Cluster) -> Serving:
@@ -260,7 +260,8 @@ class Rounds:
         timed = np.array([state.served_s, state.n_served], np.float64)
         since: Floats = timed - self._timed
         self._timed = timed
-        self._timers.update(since[0] / self._planned_s, since[1])
+        took: Floats = since[0] / self._planned_s
+        self._timers.update(took, since[1])
         state.take(plan, self._watch.is_down)
         if self._exits is not None:
             self._exits.step(self._number, after_s)
