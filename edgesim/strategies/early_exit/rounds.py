@@ -254,7 +254,7 @@ class Rounds:
         state.onward_s = messages.price_s
         came = np.array(state.n_came, np.float64)
         told_per_s = np.bincount(state.network.head, messages.sent_per_s, state.network.n_nodes)
-        expected = (self._base_per_s + told_per_s) * self.period_s
+        expected = (self._base_per_s + told_per_s.astype(np.float64)) * self.period_s
         self._meters.update(came - self._before, expected)
         self._before = came
         timed = np.array([state.served_s, state.n_served], np.float64)
