@@ -78,9 +78,9 @@ class RoundRule:
     """
 
     kind: Literal["negotiated", "plain"] = "negotiated"
-    boldness: float = 2.0
+    boldness: float = 1.5
     damping: float = 2.0
-    n_exchanges: int = 4
+    n_exchanges: int = 6
     eta_per_s: float = 0.1
 
     def __post_init__(self) -> None:

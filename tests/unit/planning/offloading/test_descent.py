@@ -27,7 +27,7 @@ def loaded(seed: int, load: float, **how: float | None) -> Network:
 @pytest.mark.parametrize("seed", range(4))
 def test_rounds_reach_the_central_optimum(seed: int, load: float) -> None:
     network = loaded(seed, load)
-    found = descend(network, n_most=40)
+    found = descend(network, n_most=60)
     assert mean_delay_s(found.flow) <= 1.01 * optimal_plan(network).delay_s
     assert found.flow.utilisation.max() < 1
 
