@@ -28,6 +28,7 @@ from edgesim.planning.offloading.rounds import (
     responses,
 )
 from edgesim.planning.offloading.rows import Rows, proximal_shift
+from edgesim.strategies.early_exit.exit_steps import ExitSteps
 from edgesim.strategies.early_exit.links import LinkWatch
 from edgesim.strategies.early_exit.messages import Messages
 from edgesim.strategies.early_exit.meters import Meters
@@ -38,12 +39,13 @@ __all__ = ["Rounds", "default_period_s"]
 
 Floats = NDArray[np.float64]
 
-_TASKS_PER_SERVER = 50  # in a period, so that a server has something to count
+_TASKS_PER_SERVER = 100  # in a period, so that a server has something to count
+_PATIENCE = 3  # rounds for which an offloader waits for a hop's price before it changes its row
 _MOST_PLANNED = 0.95  # the utilisation at which a queue is priced first that a plan loads beyond it
 
 
 def default_period_s(network: Network, n_exchanges: int) -> float:
-    """A period in which 50 tasks come to a server of the first stage, and a message at most goes per task."""
+    """A period in which 100 tasks come to a server of the first stage, and at most a message goes by task."""
     n_messages = 2 * n_exchanges * network.n_links
     n_first = int((network.stage == 1).sum())
     return max(n_messages, _TASKS_PER_SERVER * n_first) / network.total_per_s
@@ -66,6 +68,8 @@ class Rounds:
     ----------
     is_planned
         Whether nodes begin with the plan's rates and prices, rather than with those of an idle network.
+    exits
+        Moves thresholds; None: they stay.
     """
 
     def __init__(
@@ -77,10 +81,15 @@ class Rounds:
         n_exchanges: int,
         size_bytes: float,
         is_planned: bool,
+        exits: ExitSteps | None = None,
     ) -> None:
         network = state.network
+        self._exits, self._number = exits, 0
+        self._onward = network.onward if exits is None else exits.onward
+        none = np.zeros((network.n_nodes, network.n_stages - 2))
+        self._view = none if exits is None else exits.view
         self._state, self._watch, self.period_s = state, watch, period_s
-        self._rule, self._barrier = RoundRule(boldness=1.0, n_exchanges=n_exchanges), Barrier()
+        self._rule, self._barrier = RoundRule(n_exchanges=n_exchanges), Barrier()
         self._stages = _stages(state)
         flow = flow_of(network, state.plan)
         with np.errstate(divide="ignore"):
@@ -88,12 +97,22 @@ class Rounds:
         rates = np.minimum(flow.node_per_s, most_per_s) if is_planned else np.zeros(network.n_nodes)
         self._own_s = marginal_price_s(network.service_s, network.scv, rates, self._barrier)
         node_s, _ = passed_upstream(network, state.plan, self._own_s, network.transfer_s)
-        self._messages = Messages(state, size_bytes, sent_per_s=flow.link_per_s, price_s=node_s[network.head])
+        self._messages = Messages(
+            state,
+            size_bytes,
+            sent_per_s=flow.link_per_s,
+            price_s=node_s[network.head],
+            exits=self._view[network.head],
+        )
         # Where a plan sends nothing, anything that comes is a change: something is expected everywhere.
         least = 1e-3 * network.total_per_s / network.n_nodes
         self._base_per_s = np.maximum(network.arrivals_per_s, np.where(network.stage == 0, least, 0.0))
         self._meters = Meters(np.maximum(flow.node_per_s, least) * period_s)
         self._before = np.array(state.n_came, np.float64)
+        # A pass of so many times what was planned counts as so many: exponential times scatter just so.
+        self._timers = Meters(np.maximum(flow.node_per_s, least) * period_s)
+        self._planned_s: Floats = np.where(network.service_s > 0, network.service_s, 1.0)
+        self._timed = np.zeros((2, network.n_nodes))
 
     def run(self, cluster: Cluster) -> Serving:
         """Rounds without end."""
@@ -101,6 +120,7 @@ class Rounds:
         step_s = self.period_s / (2 * n_exchanges * (len(stages) - 1) + 1)
         network = self._state.network
         while True:
+            self._number += 1
             transfer_s = self._watch.look(cluster)
             costs_s = transfer_s + self._messages.price_s
             offered = self._state.plan.copy()
@@ -117,9 +137,15 @@ class Rounds:
 
     def _rates(self, stage: _Stage, links_per_s: Floats) -> Floats:
         """Rate at the nodes of a stage, by what was said over the links that enter them, and by counts."""
-        network, nodes = self._state.network, stage.nodes
-        told = np.bincount(network.head[stage.into], links_per_s[stage.into], network.n_nodes)[nodes]
-        return self._meters.ratio[nodes] * (self._base_per_s[nodes] + told)
+        nodes = stage.nodes
+        rate: Floats = self._meters.ratio[nodes] * (self._base_per_s[nodes] + self._into(stage, links_per_s))
+        return rate
+
+    def _into(self, stage: _Stage, of_links: Floats) -> Floats:
+        """Sums over the links that enter each node of a stage."""
+        network = self._state.network
+        sums = np.bincount(network.head[stage.into], of_links[stage.into], network.n_nodes)
+        return sums.astype(np.float64)[stage.nodes]
 
     def _offer(
         self,
@@ -133,7 +159,7 @@ class Rounds:
         is_first: bool,
     ) -> None:
         """Offer what nodes of a stage would send at the prices that they know."""
-        network, messages, links, rows = self._state.network, self._messages, stage.out, stage.rows
+        messages, links, rows = self._messages, stage.out, stage.rows
         assert rows is not None
         messages.read_offers(cluster, stage.into)
         messages.read_prices(cluster, links)
@@ -143,15 +169,14 @@ class Rounds:
         row = self._state.plan[links]
         taken = proximal_shift(rows, row, costs_s[links], weights_s[links])
         offered[links] = taken
-        onward = network.onward[stage.nodes]
+        onward = self._onward[stage.nodes]
         leaving = self._rates(stage, messages.offered_per_s) * onward
         sent = self._rates(stage, messages.sent_per_s) * onward
-        falls_in = np.bincount(
-            network.head[stage.into], messages.response_per_s2[stage.into], network.n_nodes
-        )[stage.nodes]
-        falls_in = falls_in * self._meters.ratio[stage.nodes] * onward
+        falls_in = self._into(stage, messages.response_per_s2) * self._meters.ratio[stage.nodes] * onward
         falls = leaving[rows.row] * responses(rows, taken, weights_s[links]) + falls_in[rows.row] * taken
-        messages.offer(cluster, links, sent[rows.row] * row, leaving[rows.row] * taken, falls)
+        view = self._heard_before(stage)
+        send, offer = sent[rows.row] * row, leaving[rows.row] * taken
+        messages.offer(cluster, links, send, offer, falls, view[rows.row], self._number)
 
     def _price(
         self, cluster: Cluster, stage: _Stage, transfer_s: Floats, costs_s: Floats, offered: Floats
@@ -159,11 +184,9 @@ class Rounds:
         """Let nodes of a stage set the price that holds after their offloaders' response, and say it."""
         network, messages, nodes = self._state.network, self._messages, stage.nodes
         messages.read_offers(cluster, stage.into)
-        response = np.bincount(
-            network.head[stage.into], messages.response_per_s2[stage.into], network.n_nodes
-        )[nodes]
+        response = self._into(stage, messages.response_per_s2)
         self._own_s[nodes] = anticipated_price_s(
-            network.service_s[nodes],
+            network.service_s[nodes] * self._timers.ratio[nodes],
             network.scv[nodes],
             self._rates(stage, messages.offered_per_s),
             self._meters.ratio[nodes] * response,
@@ -177,26 +200,71 @@ class Rounds:
             messages.read_prices(cluster, links)
             costs_s[links] = transfer_s[links] + messages.price_s[links]
             after_s = stage.rows.sums(offered[links] * costs_s[links])
-            price_s[nodes] += network.onward[nodes] * after_s
-        messages.price(cluster, stage.into, price_s[network.head[stage.into]])
+            price_s[nodes] += self._onward[nodes] * after_s
+            self._hear_behind(stage, offered)
+        heads = network.head[stage.into]
+        messages.price(cluster, stage.into, price_s[heads], self._view[heads])
+
+    def _heard_before(self, stage: _Stage) -> Floats:
+        """How nodes of a stage believe that exits stand, those before them heard anew."""
+        number, network = int(self._state.network.stage[stage.nodes.start]), self._state.network
+        weight = self._messages.offered_per_s[stage.into]
+        heads = network.head[stage.into]
+        total = np.bincount(heads, weight, network.n_nodes)[stage.nodes]
+        for exit_ in range(number - 1):
+            told = np.bincount(
+                heads, weight * self._messages.exits_before[stage.into, exit_], network.n_nodes
+            )
+            mean = told[stage.nodes] / np.maximum(total, 1e-300)
+            self._view[stage.nodes, exit_] = np.where(total > 0, mean, self._view[stage.nodes, exit_])
+        return self._view[stage.nodes]
+
+    def _hear_behind(self, stage: _Stage, offered: Floats) -> None:
+        """Let nodes of a stage take note of how exits stand behind them."""
+        number = int(self._state.network.stage[stage.nodes.start])
+        assert stage.rows is not None
+        for exit_ in range(number, self._view.shape[1]):
+            told = offered[stage.out] * self._messages.exits_behind[stage.out, exit_]
+            self._view[stage.nodes, exit_] = stage.rows.sums(told)
+
+    def _is_informed(self, stage: _Stage) -> NDArray[np.bool_]:
+        """Whether the rows of a stage's links may change: all their hops have answered offers of this round.
+
+        A price holds for what offloaders have offered; one whose offer was lost would move by more than the
+        price allows for. A hop that is down, or silent for long, is not waited for.
+        """
+        assert stage.rows is not None
+        late = self._number - self._messages.answered_in[stage.out]
+        is_missed = (late > 0) & (late <= _PATIENCE) & ~self._watch.is_down[stage.out]
+        is_informed: NDArray[np.bool_] = stage.rows.sums(is_missed.astype(np.float64))[stage.rows.row] == 0
+        return is_informed
 
     def _end(self, cluster: Cluster, transfer_s: Floats, costs_s: Floats, weights_s: Floats) -> None:
         """Take in what was counted, and let every node take the row that follows from what it has heard."""
         state, messages = self._state, self._messages
-        plan = state.plan.copy()
+        plan, after_s = state.plan.copy(), np.zeros(state.network.n_nodes)
         for stage in self._stages[:-1]:
             links = stage.out
             assert stage.rows is not None
             messages.read_prices(cluster, links)
             costs_s[links] = transfer_s[links] + messages.price_s[links]
-            plan[links] = proximal_shift(stage.rows, plan[links], costs_s[links], weights_s[links])
+            shifted = proximal_shift(stage.rows, plan[links], costs_s[links], weights_s[links])
+            plan[links] = np.where(self._is_informed(stage), shifted, plan[links])
+            after_s[stage.nodes] = stage.rows.sums(plan[links] * costs_s[links])
         state.onward_s = messages.price_s
         came = np.array(state.n_came, np.float64)
         told_per_s = np.bincount(state.network.head, messages.sent_per_s, state.network.n_nodes)
-        expected = (self._base_per_s + told_per_s) * self.period_s
+        expected = (self._base_per_s + told_per_s.astype(np.float64)) * self.period_s
         self._meters.update(came - self._before, expected)
         self._before = came
+        timed = np.array([state.served_s, state.n_served], np.float64)
+        since: Floats = timed - self._timed
+        self._timed = timed
+        took: Floats = since[0] / self._planned_s
+        self._timers.update(took, since[1])
         state.take(plan, self._watch.is_down)
+        if self._exits is not None:
+            self._exits.step(self._number, after_s)
 
 
 def _stages(state: RunState) -> tuple[_Stage, ...]:
