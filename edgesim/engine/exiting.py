@@ -21,6 +21,8 @@ class Exiting:
     """
 
     def __init__(self, records: ExitRecords | None, paths: PropagatedPaths | None) -> None:
+        if records is not None and paths is not None:
+            paths.check_fits(records)
         self._records, self._paths = records, paths
 
     def leaves(

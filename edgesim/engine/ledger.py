@@ -109,7 +109,7 @@ class Ledger:
                 n_along = self._causality.along(meanwhile, members[0], part, request.caches)
             except Breach as breach:
                 self._refuse(request, Call(name, arguments, request.id), breach)
-            is_plain = is_plain and not n_along  # how many there are, only this request says
+            is_plain = is_plain and not n_along  # whether it may, the request's own caches say
         effect = self._causality.pass_effect(meanwhile, members[0], part)
         effect = effect._replace(devices=members, n_along=n_along)
         move = self._move(self._causality.apply(meanwhile, effect))

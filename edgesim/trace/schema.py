@@ -203,7 +203,13 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             ),
             Column("device", _NAME, "Where: the computing device, or the sender."),
             Column("peer", _NAME, "The receiver of a hop; else null.", True),
-            Column("via", _NAME, "The link of a hop; for compute, the part of the model.", True),
+            Column(
+                "via",
+                _NAME,
+                "The link of a hop; for compute, the part of the model, or `keys and values of` one, where "
+                "only these were made; else null.",
+                True,
+            ),
             Column(
                 "link_kind",
                 _NAME,

@@ -26,6 +26,7 @@ from edgesim.radio.outages import ScheduledOutages
 from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategy import Placement, Slice, Stage, Strategy
 from edgesim.testing import check_strategy, worlds
+from edgesim.workload.lengths import Fixed
 
 RULE = ExitRule((0.9, 0.9))
 BLOCKS = (2, 4, 6)
@@ -174,6 +175,20 @@ def test_what_forgets_them_is_refused(broken: str, caches: str, law: str) -> Non
     law = re.escape(law).replace(r"\.\*", ".*")
     with pytest.raises(ContractError, match=law):
         run(measured(), ByHand(broken=broken, caches=CacheFill(caches)))
+
+
+def test_what_one_request_may_do_another_with_other_caches_may_not() -> None:
+    """Where data lie so, requests that recompute have passed; one that is to propagate has not filled."""
+
+    class Both(ByHand):
+        def serve(self, request, cluster, placement):
+            caches = CacheFill.PROPAGATE if request.id == 19 else CacheFill.RECOMPUTE
+            return ByHand(caches=caches, broken="fill").serve(request, cluster, placement)
+
+    there = measured()
+    there = replace(there, workload=replace(there.workload, prompt_tokens=Fixed(8), n_requests=20))
+    with pytest.raises(ContractError, match="fill them there first"):
+        run(there, Both())
 
 
 def test_propagated_answers_are_known_on_the_grid_only() -> None:

@@ -66,6 +66,18 @@ def test_where_arithmetic_decides_it_is_the_projections_share_of_it() -> None:
     assert seconds == pytest.approx(rest_s + max(flop_share, bytes_share) * (attention_s - rest_s))
 
 
+def test_the_share_is_the_larger_of_flop_and_bytes() -> None:
+    """One token behind one: two (query, key) pairs; keys and values are 256 wide each, queries 2,048."""
+    flop_share = 2 * 2048 * 512 / (2 * 2048 * (2 * 2048 + 512) + 4 * 2048 * 2)
+    weight_bytes = 2 * (2048 + 2 * 2048 * (2048 + 256))  # with the norm
+    cache_bytes, activation_bytes = 2 * 256 * 2 * (1 + 2), (2 * 2048 + 4 * 2048 + 2 * 256) * 2
+    fill_bytes = weight_bytes * 256 / 2304 + (2048 + 512) * 2
+    bytes_share = fill_bytes / (weight_bytes + cache_bytes + activation_bytes)
+    assert bytes_share > flop_share
+    share = fill_share(grouped(), Component.ATTENTION, batch=1, n_new=1, n_context=1)
+    assert share == pytest.approx(bytes_share, rel=1e-12)
+
+
 def test_overhead_that_does_not_shrink_is_paid_entire() -> None:
     model = grouped()
     free, costly = (
