@@ -21,7 +21,7 @@ from edgesim.engine.compute import Price
 from edgesim.engine.request import LiveRequest, Token
 from edgesim.engine.verb import RequestFailed, WorkLost
 
-__all__ = ["LATE", "Pass", "Record", "SharedStation", "TimeSharedStation"]
+__all__ = ["LATE", "Pass", "Record", "SharedStation", "SpeedAt", "TimeSharedStation"]
 
 LATE = EventPriority(2)
 """Priority after all else that is due at an instant: whoever has just been served may ask again first."""
@@ -88,6 +88,10 @@ Record = Callable[[Pass, int, float, float, float], None]
 """Records (pass, tokens, started_at_s, ended_at_s, share of the device's power)."""
 
 
+SpeedAt = Callable[[float], float]
+"""By what the times of passes are divided that begin at an instant [s]."""
+
+
 class SharedStation(Protocol):
     """What the cluster asks of a station that serves several passes at once."""
 
@@ -125,11 +129,13 @@ class TimeSharedStation:
 
     Kept in virtual time, which advances by ``1/n`` per second: a pass departs when virtual time has advanced
     by its service (Parekh and Gallager 1993). Only a change of ``n`` costs an event; there are no ticks.
+    All begin when they are asked for, and keep the speed of that instant.
     """
 
-    def __init__(self, clock: Clock, record: Record) -> None:
+    def __init__(self, clock: Clock, record: Record, speed_at: SpeedAt) -> None:
         self._clock = clock
         self._record = record
+        self._speed_at = speed_at
         self._ends: list[tuple[float, int, float, Pass]] = []  # virtual end, order, service, pass
         self._order = count()
         self._virtual_s = 0.0
@@ -141,7 +147,7 @@ class TimeSharedStation:
     def ask(self, work: Pass) -> None:
         """Take a pass in; all others slow down."""
         self._advance()
-        service_s = work.alone_s()
+        service_s = work.alone_s() / self._speed_at(self._clock.now)
         heappush(self._ends, (self._virtual_s + service_s, next(self._order), service_s, work))
         self._plan()
 

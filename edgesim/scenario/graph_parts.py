@@ -85,7 +85,7 @@ def edge_of(a: str, b: str, attributes: Mapping[str, Any], file: GraphFile) -> W
     if default is None and (own_rate_bps is None or own_latency_s is None):
         lacking = "'rate'" if own_rate_bps is None else "'latency'"
         raise ValueError(f"{where} has no {lacking}; give it one, or give 'wired' beside 'path' for all")
-    rate_bps = default.rate_bps if default is not None and own_rate_bps is None else own_rate_bps
+    rate_bps = default.constant_bps() if default is not None and own_rate_bps is None else own_rate_bps
     latency_s = default.latency_s if default is not None and own_latency_s is None else own_latency_s
     assert rate_bps is not None
     assert latency_s is not None
