@@ -197,8 +197,12 @@ class Wired(Section):
 
     def constant_bps(self) -> ByWay[float] | None:
         """The rates of the two ways; None if one changes."""
-        up, down = ways(self.rate_bps)
+        up, down = self.rates_bps()
         return None if isinstance(up, Steps) or isinstance(down, Steps) else ByWay(up, down)
+
+    def rates_bps(self) -> ByWay[float | Steps]:
+        """The rates of the two ways."""
+        return ways(self.rate_bps)
 
 
 class RecordedEntry(Section):

@@ -333,8 +333,7 @@ class _Draft:
 
 
 def _cable(wired: Wired) -> tuple[Way, Way]:
-    rates_bps: ByWay[float | Steps] = ways(wired.rate_bps)
-    return _both_ways(rates_bps, wired.latency_s)
+    return _both_ways(wired.rates_bps(), wired.latency_s)
 
 
 def _both_ways(
