@@ -55,7 +55,8 @@ def check_strategy(strategy: Strategy) -> None:
     The worlds have the groups ``source`` (where requests arise) and ``server``; one has a single device,
     one two, one free links, one slow links with costly endpoints, one ends while requests are in flight,
     one has little memory, in one users wait for answers before they ask again, in one servers serve
-    requests in batches. A strategy may refuse a world with a ``PlacementError``, but not all of them.
+    requests in batches, in two answers have one token. A strategy may refuse a world with a
+    ``PlacementError``, but not all of them.
 
     What is checked on each world: ``place`` is pure, its placement and the strategy can travel to another
     process, weights fit; data are where they are used, and every verb is waited for (as in any run:
@@ -100,6 +101,8 @@ def worlds() -> Mapping[str, World]:
             horizon_s=3.0,
         ),
         "measured answers": replace(_world(n_servers=2, link=wired), exits=_answers()),
+        "answers of one token": replace(_world(n_servers=3, link=wired, n_output_tokens=1), exits=_answers()),
+        "one token, no answers": _world(n_servers=2, link=wired, n_output_tokens=1, endpoint=slow),
         "little memory": _world(n_servers=2, link=wired, spare_tokens=40),
         "little memory, no queue": _world(n_servers=2, link=wired, spare_tokens=40, memory_policy="reject"),
         "users who wait for answers": _closed(_world(n_servers=2, link=wired)),
@@ -148,6 +151,7 @@ def _world(
     endpoint: Endpoint | None = None,
     horizon_s: float | None = None,
     spare_tokens: int = 100_000,
+    n_output_tokens: int = 6,
     memory_policy: Literal["queue", "reject"] = "queue",
 ) -> World:
     model = Architecture.from_config(
@@ -186,7 +190,7 @@ def _world(
         workload=Workload(
             arrivals=Poisson(rate_hz=4.0),
             prompt_tokens=Uniform(4, 24),
-            output_tokens=Fixed(6),
+            output_tokens=Fixed(n_output_tokens),
             sources=("source-0",),
             n_requests=20,
             horizon_s=horizon_s,

@@ -46,6 +46,14 @@ def quality(
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw them into this file (.png, .pdf, .svg).")] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if answers are kept.")] = False,
+    generation: Annotated[
+        bool,
+        typer.Option(
+            "--generation",
+            help="Also what tokens that leave early do to later ones, by what is done about their keys and "
+            "values; a quarter of an hour of the bundled model, where it is not kept.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -53,7 +61,9 @@ def quality(
 
     What was measured is kept, and found again by every scenario that says 'quality: MODEL'.
     """
+    from edgesim.measure.generation_cache import ensure_generation
     from edgesim.measure.quality_cache import EXITS_FILE, TABLE_FILE, ensure_answers
+    from edgesim.report.generation import GenerationReport, generation_as_rows
     from edgesim.report.quality import QualityReport, as_rows
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
@@ -63,10 +73,17 @@ def quality(
         measured = ensure_answers(
             model, text, n_tokens=tokens, repeats=repeats, seed=seed, refresh=refresh, progress=tell
         )
+        generated = None
+        if generation:
+            generated = ensure_generation(
+                model, text, n_tokens=measured.n_tokens_asked, refresh=refresh, progress=tell
+            )
     if output is not None:
         try:
             measured.table.save(output / TABLE_FILE)
             measured.exits.save(output / EXITS_FILE)
+            if generated is not None:
+                generated.save(output)
         except OSError as error:
             raise InputError(f"--output: {output} cannot be written ({error}); name another folder") from None
         notes.print(f"saved in {output}", style="dim", markup=False)
@@ -76,9 +93,14 @@ def quality(
         plot_quality(measured, plot)
         notes.print(f"drawn into {plot}", style="dim", markup=False)
     if as_json:
-        typer.echo(json.dumps(as_rows(measured), indent=1))
+        told = as_rows(measured)
+        if generated is not None:
+            told["generation"] = generation_as_rows(generated, measured.exits, measured.table)
+        typer.echo(json.dumps(told, indent=1))
     else:
         console().print(QualityReport(measured))
+        if generated is not None:
+            console().print(GenerationReport(generated, measured.exits, measured.table))
 
 
 @app.command("train-exits")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from edgesim.engine.link import Network
 from edgesim.engine.world import Device, World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.exit_records import ExitRecords
 from edgesim.nearest import suggest
 from edgesim.radio.collective import CollectiveBand, band_of
 from edgesim.rng import Streams
+from edgesim.workload.rates import mean_rates_hz
 from edgesim.workload.requests import Extent, Typical
 
 __all__ = ["Fleet"]
@@ -31,6 +33,13 @@ class Fleet:
         Longest lengths that occur in what is planned for.
     sources
         Devices at which requests arise.
+    rates_hz
+        Requests per second at each source, in the long run; empty where that depends on the answers.
+    exits
+        What the exits of the measured model said of text to tune thresholds on; None where nothing was
+        measured.
+    is_tuning_apart
+        Whether that text is another than answers are judged on.
     """
 
     model: Architecture
@@ -40,18 +49,25 @@ class Fleet:
     prompt_bytes_per_token: int
     _network: Network
     _bands: tuple[CollectiveBand, ...] = ()
+    rates_hz: Mapping[str, float] = field(default_factory=dict)
+    exits: ExitRecords | None = None
+    is_tuning_apart: bool = False
 
     @classmethod
     def of(cls, world: World, extent: Extent | None = None) -> Fleet:
         """The fleet of a world; for several replications, give the extent of them all."""
+        streams = Streams(world.seed, world.replication)
         return cls(
             model=world.model,
             typical=world.workload.typical,
-            extent=extent or world.workload.extent(Streams(world.seed, world.replication)),
+            extent=extent or world.workload.extent(streams),
             sources=world.workload.sources,
             prompt_bytes_per_token=world.prompt_bytes_per_token,
             _network=Network(world.devices, world.links, world.model.activation_bytes(1)),
             _bands=tuple(world.bands.values()),
+            rates_hz=mean_rates_hz(world.workload, streams),
+            exits=world.exits if world.tuning_exits is None else world.tuning_exits,
+            is_tuning_apart=world.tuning_exits is not None,
         )
 
     @property
@@ -117,6 +133,14 @@ class Fleet:
     def transfer_seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Time of one message from end to end while nothing else moves."""
         return self._network.seconds(source, target, size_bytes)
+
+    def are_linked(self, source: str, target: str) -> bool:
+        """Whether a link leads straight from one device to another."""
+        return self._network.has_link(source, target)
+
+    def hop_seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Time of one message over the link between two neighbours, endpoints included, on idle air."""
+        return self._network.hop_seconds(source, target, size_bytes)
 
     def request_transfer_seconds(self, source: str, target: str) -> float:
         """Time to hand the activations of a whole typical request from one stage to the next."""

@@ -77,6 +77,15 @@ class Network:
         ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
         return ends_s + sum(_seconds(self.link(a, b), size_bytes, sender=a) for a, b in pairwise(path))
 
+    def has_link(self, source: str, target: str) -> bool:
+        """Whether two devices are neighbours."""
+        return self._graph.has_edge(source, target)
+
+    def hop_seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Time of one message over the link between two neighbours while it is idle, endpoints included."""
+        ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
+        return ends_s + _seconds(self.link(source, target), size_bytes, sender=source)
+
     def busiest_seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Longest time that so many bytes occupy any link on the way; propagation and waiting do not."""
         if source == target:

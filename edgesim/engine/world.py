@@ -254,6 +254,8 @@ class World:
     exits
         Measured answers, token by token and exit by exit, with exits after blocks of this world's model; None
         where nothing was measured.
+    tuning_exits
+        Such answers on other text, for strategies to tune thresholds on before time zero; None: there are none.
     quality
         Measured answers under impairments; None where nothing was measured.
     faults
@@ -281,6 +283,7 @@ class World:
     patience_s: float | None = None
     prompt_bytes_per_token: int = 4
     exits: ExitRecords | None = None
+    tuning_exits: ExitRecords | None = None
     quality: QualityTable | None = None
     faults: Faults | None = None
     retry: Retry | None = None

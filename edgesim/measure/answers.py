@@ -25,7 +25,7 @@ from edgesim.model.impairment import (
 from edgesim.model.quality import CLEAN, QualityRow
 from edgesim.rng import key_of
 
-__all__ = ["WINDOW_TOKENS", "measure_answers", "standard_grid"]
+__all__ = ["WINDOW_TOKENS", "generator_of", "measure_answers", "standard_grid"]
 
 WINDOW_TOKENS = 256
 """Tokens of a window, each predicted from those before it in the window."""
@@ -155,7 +155,9 @@ def _answers(
         if impairment is None:
             logits = model(tokens[:, :-1], use_cache=False).logits
         else:
-            draws = [_generator(seed, impairment, repeat, window) for window in chosen[start : start + batch]]
+            draws = [
+                generator_of(seed, impairment, repeat, window) for window in chosen[start : start + batch]
+            ]
             with impaired(language_model, impairment, draws):
                 logits = model(tokens[:, :-1], use_cache=False).logits
         targets = tokens[:, 1:]
@@ -165,7 +167,8 @@ def _answers(
     return _Answers(torch.cat(nll).cpu().numpy(), torch.cat(accuracy).cpu().numpy())
 
 
-def _generator(seed: int, impairment: Impairment, repeat: int, window: int) -> torch.Generator:
+def generator_of(seed: int, impairment: Impairment, repeat: int, window: int) -> torch.Generator:
+    """Where the draws of a window come from, by its place in the text."""
     # The kind without level, split and devices, all of which are to meet the same draws.
     key = key_of("answers", seed, impairment.name, repeat, window)
     return torch.Generator().manual_seed(key % 2**63)

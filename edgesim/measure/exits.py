@@ -16,11 +16,14 @@ from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
 from edgesim.errors import InputError
+from edgesim.measure.answers import generator_of
 from edgesim.measure.exit_heads import ExitHeads
+from edgesim.measure.impairments import impaired
 from edgesim.measure.language_model import LanguageModel
 from edgesim.measure.model_folder import EXITS_RECORD, EXITS_WEIGHTS
 from edgesim.measure.text import Text, spread, windows
 from edgesim.model.exit_records import ExitRecords, expected_calibration_error
+from edgesim.model.impairment import Combined, Impairment
 
 __all__ = [
     "ExitQuality",
@@ -29,6 +32,7 @@ __all__ = [
     "exit_quality",
     "exit_records",
     "expected_calibration_error",
+    "logits_after",
     "save_exits",
     "train_exits",
 ]
@@ -49,9 +53,10 @@ def exit_logits(language_model: LanguageModel, tokens: torch.Tensor) -> list[tor
     applied to the state between two blocks.
     """
     states = _states(language_model, tokens)
-    return [_logits(language_model, language_model.exits, states, b) for b in language_model.exit_blocks] + [
-        states.logits
-    ]
+    return [
+        logits_after(language_model, language_model.exits, states.after[b], b)
+        for b in language_model.exit_blocks
+    ] + [states.logits]
 
 
 def train_exits(
@@ -98,7 +103,9 @@ def train_exits(
             group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
         targets = rows[:, 1:].flatten()
         losses = [
-            cross_entropy(_logits(language_model, heads, states, block).flatten(0, 1), targets)
+            cross_entropy(
+                logits_after(language_model, heads, states.after[block], block).flatten(0, 1), targets
+            )
             for block in chosen
         ]
         optimizer.zero_grad(set_to_none=True)
@@ -140,17 +147,33 @@ def exit_records(
     text: Text,
     *,
     n_tokens: int = 16_384,
+    impairment: Impairment | None = None,
+    seed: int = 1,
     provenance: Mapping[str, Any] | None = None,
 ) -> ExitRecords:
     """Record what every exit says of the tokens that :func:`edgesim.measure.answers.measure_answers` judges.
 
-    Not modelled: a cache that lacks the later blocks' keys and values of tokens that left early. Every exit
-    sees the states of a pass in which all earlier tokens went through all blocks (teacher forcing).
+    Every exit sees the states of a pass in which all earlier tokens went through all blocks (teacher
+    forcing). How a cache that lacks some of these keys and values is filled: :mod:`edgesim.model.exit_paths`.
+
+    Parameters
+    ----------
+    impairment, seed
+        What all tokens meet in the pass, with the draws that :func:`measure_answers` makes of it. An exit
+        that stands at the split itself reads the state before it is sent.
+
+    Raises
+    ------
+    InputError
+        If the impairment is a combined one, or does not fit the model.
     """
+    if isinstance(impairment, Combined):
+        raise InputError("exits under combined impairments are not measured; give one at a time")
     cut = _windows(language_model, text)
-    cut = cut[spread(len(cut), max(1, n_tokens // (cut.shape[1] - 1)))]
+    chosen = spread(len(cut), max(1, n_tokens // (cut.shape[1] - 1)))
     parts: dict[str, list[npt.NDArray[Any]]] = {"confidence": [], "entropy": [], "nll": [], "is_correct": []}
-    for logits, target in _passes(language_model, cut):
+    meets = None if impairment is None or impairment.is_nothing else _Meets(impairment, seed, chosen)
+    for logits, target in _passes(language_model, cut[chosen], meets):
         said = [
             _said(each / temperature, target)
             for each, temperature in zip(logits, language_model.temperatures, strict=True)
@@ -238,6 +261,15 @@ def save_exits(language_model: LanguageModel, folder: Path, **told: Any) -> None
 
 
 @dataclass(frozen=True, slots=True)
+class _Meets:
+    """What windows, by their places in the text, meet in a pass."""
+
+    impairment: Impairment
+    seed: int
+    windows: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class _States:
     """States between blocks, and the model's own logits."""
 
@@ -250,10 +282,14 @@ def _states(language_model: LanguageModel, tokens: torch.Tensor) -> _States:
     return _States(out.hidden_states, out.logits)
 
 
-def _logits(
-    language_model: LanguageModel, heads: ExitHeads | None, states: _States, block: int
+def logits_after(
+    language_model: LanguageModel, heads: ExitHeads | None, state: torch.Tensor, block: int
 ) -> torch.Tensor:
-    model, state = language_model.model, states.after[block]
+    """Logits [..., n_vocabulary] of the exit after so many blocks, from the state there [..., hidden_size].
+
+    Of the trained head where heads are given, else of a logit lens.
+    """
+    model = language_model.model
     unembed = model.get_output_embeddings()
     if heads is None:
         logits: torch.Tensor = unembed(model.get_submodule(language_model.places.head)(state))
@@ -284,12 +320,28 @@ def _windows(language_model: LanguageModel, text: Text) -> npt.NDArray[np.int64]
 
 @torch.inference_mode()
 def _passes(
-    language_model: LanguageModel, cut: npt.NDArray[np.int64]
+    language_model: LanguageModel, cut: npt.NDArray[np.int64], meets: _Meets | None = None
 ) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
     for start in range(0, len(cut), _BATCH):
         rows = torch.from_numpy(cut[start : start + _BATCH])
-        logits = exit_logits(language_model, rows[:, :-1])
+        if meets is None:
+            logits = exit_logits(language_model, rows[:, :-1])
+        else:
+            logits = _impaired_logits(language_model, rows[:, :-1], meets, start)
         yield [each.flatten(0, 1).float() for each in logits], rows[:, 1:].flatten()
+
+
+def _impaired_logits(
+    language_model: LanguageModel, tokens: torch.Tensor, meets: _Meets, start: int
+) -> list[torch.Tensor]:
+    impairment = meets.impairment
+    draws = [generator_of(meets.seed, impairment, 0, w) for w in meets.windows[start : start + len(tokens)]]
+    with impaired(language_model, impairment, draws):
+        logits = exit_logits(language_model, tokens)
+    if impairment.block in language_model.exit_blocks:  # the head there reads what has not been sent yet
+        column = language_model.exit_blocks.index(impairment.block)
+        logits[column] = exit_logits(language_model, tokens)[column]
+    return logits
 
 
 def _said(logits: torch.Tensor, target: torch.Tensor) -> dict[str, npt.NDArray[Any]]:

@@ -12,17 +12,31 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import InputError
 from edgesim.measure.cache import CACHE_VARIABLE, cache_folder
 from edgesim.measure.host import host_facts, software_versions
 from edgesim.measure.model_folder import BUNDLED, folder_digest, model_folder, model_name
-from edgesim.measure.text import read_text
+from edgesim.measure.text import Text, read_text
 from edgesim.model.exit_records import ExitRecords
 from edgesim.model.quality import QualityRow, QualityTable
 
-__all__ = ["EXITS_FILE", "TABLE_FILE", "MeasuredAnswers", "ensure_answers", "kept_answers"]
+if TYPE_CHECKING:
+    from edgesim.measure.language_model import LanguageModel
+
+__all__ = [
+    "EXITS_FILE",
+    "TABLE_FILE",
+    "MeasuredAnswers",
+    "answers_folder",
+    "ensure_answers",
+    "is_shipped",
+    "keep_file",
+    "kept_answers",
+    "make_folder",
+    "provenance_of",
+]
 
 TABLE_FILE = "quality.parquet"
 EXITS_FILE = "exits.parquet"
@@ -44,6 +58,11 @@ class MeasuredAnswers:
     table: QualityTable
     exits: ExitRecords
 
+    @property
+    def n_tokens_asked(self) -> int | None:
+        """Tokens that were asked for, of which whole windows were measured; None where that is not told."""
+        return self.exits.provenance.get("n_tokens_asked")
+
 
 def kept_answers(model: str | Path, text: str | Path = BUNDLED) -> MeasuredAnswers | None:
     """Read what is shipped or kept of a model on a text; None if it was never measured.
@@ -56,9 +75,9 @@ def kept_answers(model: str | Path, text: str | Path = BUNDLED) -> MeasuredAnswe
     InputError
         If there is no such model or text, or a file that is kept cannot be read.
     """
-    if _is_shipped(model, text):
+    if is_shipped(model, text):
         return _read(_shipped(model))
-    measured = sorted(_folder(model, text).glob(f"v{_VERSION}-*"), key=_weight)
+    measured = sorted(answers_folder(model, text).glob(f"v{_VERSION}-*"), key=_weight)
     found = (_read(folder) for folder in reversed(measured))
     return next((kept for kept in found if kept is not None), None)
 
@@ -111,13 +130,13 @@ def ensure_answers(
         DEFAULT_REPEATS if repeats is None else repeats,
         DEFAULT_SEED if seed is None else seed,
     )
-    folder = _folder(model, text) / "v{}-{}x{}-seed{}".format(_VERSION, *settings)
+    folder = answers_folder(model, text) / "v{}-{}x{}-seed{}".format(_VERSION, *settings)
     if not refresh and (kept := _read(folder)) is not None:
         return kept
-    _make(folder)  # before minutes are spent on what it is for
+    make_folder(folder)  # before minutes are spent on what it is for
     measured = _measured(model, text, *settings, progress)
-    _keep(folder / TABLE_FILE, measured.table.save)
-    _keep(folder / EXITS_FILE, measured.exits.save)
+    keep_file(folder / TABLE_FILE, measured.table.save)
+    keep_file(folder / EXITS_FILE, measured.exits.save)
     return measured
 
 
@@ -140,27 +159,31 @@ def _measured(
         seed=seed,
         progress=progress,
     )
-    provenance: dict[str, Any] = {
-        "model": loaded.name,
-        "model_sha256": loaded.digest,
-        "n_blocks": loaded.n_blocks,
-        "exits": "logit lenses" if loaded.exits is None else "trained heads",
-        "text": judged.name,
-        "text_sha256": judged.digest,
-        "n_tokens_asked": n_tokens,
-        "repeats": repeats,
-        "seed": seed,
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "host": dict(host_facts()),
-        "versions": dict(software_versions()),
-    }
+    provenance = provenance_of(loaded, judged, n_tokens_asked=n_tokens, repeats=repeats, seed=seed)
     records = exit_records(loaded, judged, n_tokens=n_tokens)
     provenance["measured_in_s"] = round(time.perf_counter() - began_s)
     table = QualityTable(tuple(QualityRow(**asdict(row)) for row in rows), provenance)
     return MeasuredAnswers(table, replace(records, provenance=provenance))
 
 
-def _is_shipped(model: str | Path, text: str | Path) -> bool:
+def provenance_of(model: LanguageModel, text: Text, **asked: int) -> dict[str, Any]:
+    """What is measured on what, with which settings, when, where and with which versions."""
+    return {
+        "model": model.name,
+        "model_sha256": model.digest,
+        "n_blocks": model.n_blocks,
+        "exits": "logit lenses" if model.exits is None else "trained heads",
+        "text": text.name,
+        "text_sha256": text.digest,
+        **asked,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": dict(host_facts()),
+        "versions": dict(software_versions()),
+    }
+
+
+def is_shipped(model: str | Path, text: str | Path) -> bool:
+    """Whether edgesim comes with answers of this model on this text."""
     return str(model) == BUNDLED == str(text)
 
 
@@ -168,7 +191,7 @@ def _shipped(model: str | Path) -> Path:
     return model_folder(model)
 
 
-def _folder(model: str | Path, text: str | Path) -> Path:
+def answers_folder(model: str | Path, text: str | Path) -> Path:
     """Name the folder of what is kept by the digests of model and text."""
     determines = {"model": folder_digest(model_folder(model)), "text": read_text(text).digest}
     digest = hashlib.sha256(json.dumps(determines, sort_keys=True).encode()).hexdigest()[:16]
@@ -176,7 +199,8 @@ def _folder(model: str | Path, text: str | Path) -> Path:
     return cache_folder().parent / "answers" / f"{plain}-{digest}"
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder for what is about to be measured."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -186,7 +210,7 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _keep(path: Path, save: Callable[[Path], None]) -> None:
+def keep_file(path: Path, save: Callable[[Path], None]) -> None:
     """Write under a temporary name first: another process sees a file whole or not at all."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")

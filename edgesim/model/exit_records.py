@@ -19,7 +19,7 @@ from edgesim.errors import InputError
 from edgesim.model.parquet_record import damage_told, read_record
 from edgesim.model.quality import Answers
 
-__all__ = ["Exit", "ExitRecords", "expected_calibration_error"]
+__all__ = ["Exit", "ExitRecords", "expected_calibration_error", "half_of_text", "standard_error"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -131,6 +131,51 @@ class ExitRecords:
             )
         return replace(self, blocks=blocks)
 
+    # --- parts ------------------------------------------------------------------------------------
+
+    def calibration(self) -> ExitRecords:
+        """Return the part of the text to tune thresholds on: its first half.
+
+        It shares no token with :meth:`judged`. The cut lies between two windows of 256 tokens, where there
+        are two: no token is read in one part and predicted in the other, but the document at the cut lies
+        in both.
+        """
+        return self.part(0, self._cut)
+
+    def judged(self) -> ExitRecords:
+        """Return the part of the text to judge on what was tuned elsewhere: its second half.
+
+        A request's sample number is good for either part: it is taken modulo the number of tokens.
+        """
+        return self.part(self._cut, self.n_tokens)
+
+    def part(self, start: int, stop: int) -> ExitRecords:
+        """Return the records of the tokens from one to before another.
+
+        Raises
+        ------
+        InputError
+            If there are none.
+        """
+        if not 0 <= start < stop <= self.n_tokens:
+            raise InputError(
+                f"exit records: tokens {start} to {stop} of {self.n_tokens}; expected at least one, within"
+            )
+        first, _ = self.provenance.get("rows", (0, self.n_tokens))
+        return replace(
+            self,
+            confidence=self.confidence[start:stop],
+            is_correct=self.is_correct[start:stop],
+            entropy=None if self.entropy is None else self.entropy[start:stop],
+            nll=None if self.nll is None else self.nll[start:stop],
+            provenance={**self.provenance, "rows": [first + start, first + stop]},
+        )
+
+    @property
+    def _cut(self) -> int:
+        """Where the text is divided in two."""
+        return half_of_text(self.n_tokens)
+
     # --- leaving at thresholds --------------------------------------------------------------------
 
     def leave(
@@ -179,7 +224,7 @@ class ExitRecords:
         """
         nll = self._where_left(self._recorded("nll"), confidence, how)
         right = self._where_left(self.is_correct, confidence, how).astype(np.float64)
-        return Answers(float(nll.mean()), _standard_error(nll), float(right.mean()), _standard_error(right))
+        return Answers(float(nll.mean()), standard_error(nll), float(right.mean()), standard_error(right))
 
     def at_exit(self, block: int) -> Answers:
         """Answers if every token left after this block."""
@@ -272,6 +317,14 @@ class ExitRecords:
         )
 
 
+def half_of_text(n_tokens: int) -> int:
+    """Tokens of the first half of a text: whole windows of 256, where there are two."""
+    if n_tokens < 2:
+        raise InputError(f"a text of {n_tokens} tokens; expected two at least, to calibrate and to judge")
+    half = n_tokens // 2
+    return half // _STRETCH * _STRETCH or half
+
+
 def expected_calibration_error(
     confidence: Floats, is_correct: npt.NDArray[np.bool_], *, bins: int = _BINS
 ) -> float:
@@ -284,7 +337,7 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def _standard_error(values: Floats) -> float:
+def standard_error(values: Floats) -> float:
     """Standard error of the mean, with whole stretches as the independent units."""
     n = len(values) // _STRETCH
     if n < 2:

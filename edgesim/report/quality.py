@@ -26,6 +26,7 @@ __all__ = [
     "by_kind",
     "column_name",
     "level_name",
+    "plain_table",
 ]
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -107,7 +108,9 @@ class ExitsTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render."""
         yield Text(self.title, style="bold")
-        table = _plain("after block", "bits/byte", "perplexity", "right", "calibration error", "temperature")
+        table = plain_table(
+            "after block", "bits/byte", "perplexity", "right", "calibration error", "temperature"
+        )
         for row in self.rows:
             table.add_row(
                 str(row.block),
@@ -180,7 +183,7 @@ def _kind_table(rows: Sequence[QualityRow]) -> Table:
     columns = list(dict.fromkeys(column_name(row) for row in rows))
     levels = list(dict.fromkeys(row.level for row in rows))
     found = {(row.level, column_name(row)): row for row in rows}
-    table = _plain("level", *columns)
+    table = plain_table("level", *columns)
     for level in levels:
         cells = [found.get((level, column)) for column in columns]
         table.add_row(level_name(level), *("–" if cell is None else _perplexity(cell) for cell in cells))
@@ -202,7 +205,7 @@ def _bars(rises: Sequence[float], highest: float) -> str:
 
 
 def _exits_table(records: ExitRecords) -> RenderableType:
-    table = _plain("after block", "perplexity", "right", "calibration error", "")
+    table = plain_table("after block", "perplexity", "right", "calibration error", "")
     every = {block: records.at_exit(block) for block in records.blocks}
     best = max(told.accuracy for told in every.values())
     for block, told in every.items():
@@ -231,7 +234,7 @@ def _leaving(records: ExitRecords) -> Iterator[tuple[float, Any, float, float | 
 
 
 def _leaving_table(records: ExitRecords) -> RenderableType:
-    table = _plain(
+    table = plain_table(
         "confidence",
         *(f"leave after {block}" for block in records.blocks),
         "mean blocks",
@@ -256,7 +259,8 @@ def _note(told: Any) -> str:
     return f"measured {told['measured_at'][:10]} ({versions}); bars: rise of the loss"
 
 
-def _plain(*headings: str) -> Table:
+def plain_table(*headings: str) -> Table:
+    """Table of numbers under bold headings, without lines."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, justify="right")

@@ -59,6 +59,9 @@ def build_world(
     air = Air(layout, where, seed=scenario.seed, replication=replication) if layout.air else None
     model = architecture(scenario)
     quality = find_quality(scenario) if quality is None else quality
+    exits = tuning = quality.exits_of(model.n_blocks)
+    if exits is not None and scenario.quality is not None and scenario.quality.tune_on == "first-half":
+        exits, tuning = exits.judged(), exits.calibration()
     return World(
         model=model,
         devices={
@@ -80,7 +83,8 @@ def build_world(
         queue_limit=scenario.memory.queue_limit,
         patience_s=scenario.memory.patience_s,
         prompt_bytes_per_token=scenario.workload.prompt_bytes_per_token,
-        exits=quality.exits_of(model.n_blocks),
+        exits=exits,
+        tuning_exits=None if tuning is exits else tuning,
         quality=quality.table,
         faults=faults(scenario, layout, absences(where, scenario.horizon_s), replication=replication),
         retry=None if scenario.retry is None else scenario.retry.value(),

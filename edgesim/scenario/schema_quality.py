@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -28,6 +30,9 @@ class QualityEntry(Section):
     """A table of one's own in the model's place: CSV or Parquet (docs/how-to/measure-answers.md)."""
     exits: str | None = None
     """Exit records of one's own, as `edgesim quality MODEL -o FOLDER` writes them."""
+    tune_on: Literal["all", "first-half"] = "all"
+    """On which exit records strategies tune thresholds before time zero. `first-half`: on the first half of the
+    text, and requests replay answers from the second, which shares no token with it."""
 
     @model_validator(mode="before")
     @classmethod

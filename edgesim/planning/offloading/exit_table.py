@@ -1,0 +1,174 @@
+"""What thresholds do to how many tasks go on and how many answers are right, by replaying measured samples.
+
+A task leaves at the first exit that is certain enough of its answer. Shares and accuracy come from the same
+samples, so that they are consistent: an exit is judged on the tasks that really reach it, which are the
+harder ones. Thresholds are levels of a common grid, one for each exit but the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+from edgesim.model.exit_records import ExitRecords
+
+__all__ = ["ExitTable", "Levels", "Outcome"]
+
+Floats = NDArray[np.float64]
+
+Levels = tuple[int, ...]
+"""Threshold of each exit but the last, as a number in the grid: [n_exits - 1]."""
+
+_EVEN_GRID = (*(round(0.05 * step, 2) for step in range(20)), 0.975, 0.99, float("inf"))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What thresholds lead to.
+
+    Attributes
+    ----------
+    continues : [n_exits - 1]
+        I_h: of the tasks that reach exit h, the share that goes on. Where none reaches it, the share of all
+        tasks that would.
+    leaves : [n_exits]
+        Share of all tasks that leaves at each exit.
+    accuracy
+        Share of all tasks whose answer is right where they leave.
+    """
+
+    continues: Floats
+    leaves: Floats
+    accuracy: float
+
+
+@dataclass(frozen=True, eq=False)
+class ExitTable:
+    """Samples' certainty and correctness at every exit, and the grid of thresholds.
+
+    Attributes
+    ----------
+    certainty : [n_samples, n_exits]
+        The larger, the surer: a task leaves where it is at least the threshold. -inf: no exit there. The last
+        exit takes all that reach it.
+    is_correct : [n_samples, n_exits]
+    grid : [n_levels]
+        Thresholds, increasing; inf stands for an exit that is closed.
+    sign
+        -1 if certainty is a negative entropy, so that thresholds are shown as entropies.
+    """
+
+    certainty: Floats
+    is_correct: NDArray[np.bool_]
+    grid: Floats
+    sign: int = 1
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.certainty)
+        if len(shape) != 2 or shape != np.shape(self.is_correct) or 0 in shape:
+            raise InputError(
+                f"exit table: certainties of shape {shape} and correctness of shape "
+                f"{np.shape(self.is_correct)}; expected one of each for every sample and exit"
+            )
+        if len(self.grid) == 0 or not np.all(np.diff(self.grid) > 0):
+            raise InputError("exit table: expected a grid of increasing thresholds")
+
+    @classmethod
+    def of_records(
+        cls,
+        records: ExitRecords,
+        blocks: Sequence[int],
+        *,
+        by: Literal["confidence", "entropy"] = "confidence",
+        grid: Sequence[float] = _EVEN_GRID,
+        tokens: slice = slice(None),
+    ) -> ExitTable:
+        """Take the exits at the ends of sub-models from measured records.
+
+        Parameters
+        ----------
+        blocks : [n_exits]
+            After how many blocks each sub-model ends; where no exit was recorded, there is none. The last
+            must be the model's end.
+        by
+            Least confidence, or most entropy [nats] as in DeeBERT (Xin et al. 2020, arXiv 2004.12993).
+        grid
+            Thresholds: least confidences, or most entropies. inf (of entropies: -inf) closes an exit.
+        tokens
+            Which of the records to take, so that thresholds are chosen on others than are judged.
+
+        Raises
+        ------
+        InputError
+            If the blocks are not the model's, or entropy was not recorded.
+        """
+        if not blocks or list(blocks) != sorted(set(blocks)) or blocks[-1] != records.blocks[-1]:
+            raise InputError(
+                f"exit table: sub-models that end after blocks {tuple(blocks)}; expected increasing "
+                f"numbers, the last {records.blocks[-1]}"
+            )
+        values = records.confidence if by == "confidence" else records.entropy
+        if values is None:
+            raise InputError("exit table: entropy was not recorded; measure the exits again")
+        sign = 1 if by == "confidence" else -1
+        certainty = np.full((len(values[tokens]), len(blocks)), -np.inf)
+        is_correct = np.zeros(certainty.shape, np.bool_)
+        for place, block in enumerate(blocks):
+            if block in records.blocks:
+                column = records.blocks.index(block)
+                certainty[:, place] = sign * values[tokens, column]
+                is_correct[:, place] = records.is_correct[tokens, column]
+        return cls(certainty, is_correct, np.sort(sign * np.asarray(grid, np.float64)), sign)
+
+    @property
+    def n_exits(self) -> int:
+        """Exits, the last among them: sub-models."""
+        return int(self.certainty.shape[1])
+
+    @property
+    def n_levels(self) -> int:
+        """Thresholds in the grid."""
+        return len(self.grid)
+
+    @property
+    def highest(self) -> Levels:
+        """The strictest thresholds, with which the fewest leave early."""
+        return (self.n_levels - 1,) * (self.n_exits - 1)
+
+    @cached_property
+    def _n_met(self) -> NDArray[np.int64]:
+        """How many thresholds of the grid each inner certainty meets: [n_samples, n_exits - 1]."""
+        return np.searchsorted(self.grid, self.certainty[:, :-1], side="right")
+
+    def thresholds(self, levels: Levels) -> Floats:
+        """Levels as least confidences, or as most entropies: [n_exits - 1]."""
+        values: Floats = self.sign * self.grid[list(levels)]
+        return values
+
+    def leave(self, levels: Levels) -> NDArray[np.int64]:
+        """At which exit each sample leaves: [n_samples]."""
+        meets = np.ones((len(self.certainty), self.n_exits), np.bool_)
+        meets[:, :-1] = self._n_met > np.asarray(levels, np.int64)
+        first: NDArray[np.int64] = np.argmax(meets, axis=1)
+        return first
+
+    def outcome(self, levels: Levels) -> Outcome:
+        """Replay all samples."""
+        if len(levels) != self.n_exits - 1 or not all(0 <= level < self.n_levels for level in levels):
+            raise InputError(
+                f"exit table: levels {levels}; expected {self.n_exits - 1} numbers from 0 "
+                f"to {self.n_levels - 1}"
+            )
+        left = self.leave(levels)
+        counts = np.bincount(left, minlength=self.n_exits)
+        reach = len(left) - np.concatenate([[0], np.cumsum(counts)])[:-1]  # [n_exits]
+        alone = (self._n_met <= np.asarray(levels, np.int64)).mean(axis=0)
+        continues = np.where(reach[:-1] > 0, reach[1:] / np.maximum(reach[:-1], 1), alone)
+        right = self.is_correct[np.arange(len(left)), left]
+        return Outcome(continues, counts / len(left), float(right.mean()))

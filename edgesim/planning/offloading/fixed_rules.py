@@ -1,0 +1,36 @@
+"""Rivals that look at no load: computing first and bandwidth first.
+
+CF and BF as the names in Xie et al. 2024 (arXiv 2412.08284) say; their exact rules were not seen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.planning.offloading.network import Network
+
+__all__ = ["bandwidth_first", "computing_first"]
+
+Floats = NDArray[np.float64]
+
+
+def computing_first(network: Network) -> Floats:
+    """CF: hops in proportion to the capacity of the servers they enter: [n_links]."""
+    return _in_proportion(network, 1 / network.service_s[network.head])
+
+
+def bandwidth_first(network: Network) -> Floats:
+    """BF: hops in proportion to the rate of their links: [n_links].
+
+    Where a hop takes no time (it leads to the node's own processor), such hops share all tasks.
+    """
+    free = network.transfer_s == 0
+    has_free = np.bincount(network.tail, free, network.n_nodes)[network.tail] > 0
+    rate = np.where(has_free, free, 1 / np.where(free, 1.0, network.transfer_s))
+    return _in_proportion(network, rate)
+
+
+def _in_proportion(network: Network, weight: Floats) -> Floats:
+    plan: Floats = weight / np.bincount(network.tail, weight, network.n_nodes)[network.tail]
+    return plan

@@ -1,0 +1,166 @@
+"""Rows and thresholds together, on a network that stands still: DTO-EE, and thresholds tuned for any rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+from edgesim.planning.offloading.descent import State, all_rows, play_round
+from edgesim.planning.offloading.exit_table import ExitTable, Levels, Outcome
+from edgesim.planning.offloading.flow import cost_tasks, flow_of, mean_delay_s
+from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.queue_cost import Barrier
+from edgesim.planning.offloading.rounds import RoundRule
+from edgesim.planning.offloading.thresholds import Objective, neighbours, threshold_step
+
+__all__ = ["JointPlan", "delay_at", "plan_jointly", "tuned"]
+
+Floats = NDArray[np.float64]
+
+_REACHES = (1, 2, 4)  # of threshold steps, in turn: accuracy is no smooth function of a threshold
+
+
+@dataclass(frozen=True, eq=False)
+class JointPlan:
+    """A plan with its thresholds.
+
+    Attributes
+    ----------
+    cost_s
+        What was minimised, of the continued delay: finite even if a queue is overloaded.
+    n_steps
+        Rounds, or plans that were tried.
+    """
+
+    levels: Levels
+    plan: Floats
+    delay_s: float
+    accuracy: float
+    cost_s: float
+    n_steps: int
+
+
+def delay_at(network: Network, plan: Floats, outcome: Outcome, barrier: Barrier) -> float:
+    """Mean delay of a plan, continued beyond capacity, with the shares that thresholds lead to [s]."""
+    shared = network.with_shares(outcome.continues)
+    return cost_tasks(flow_of(shared, plan), barrier) / network.total_per_s
+
+
+def plan_jointly(
+    network: Network,
+    table: ExitTable,
+    objective: Objective,
+    *,
+    levels: Levels | None = None,
+    start: State | None = None,
+    barrier: Barrier | None = None,
+    rule: RoundRule | None = None,
+    n_rounds: int = 100,
+    n_patient: int = 15,
+) -> JointPlan:
+    """DTO-EE: every round, a step of all rows, then one of the thresholds.
+
+    Parameters
+    ----------
+    levels
+        Where thresholds start: exits closed by default.
+    n_patient
+        Rounds without an improvement of 0.01 % after which it ends.
+    """
+    barrier, rule = barrier or Barrier(), rule or RoundRule()
+    _require_exits(network, table)
+    levels = table.highest if levels is None else levels
+    state = State.start(network, barrier=barrier) if start is None else start
+    rows, best, improved_at = all_rows(network), None, 0
+    for number in range(n_rounds + 1):
+        found = _judged(network, table, objective, levels, state.plan, barrier, number)
+        if best is None or found.cost_s < best.cost_s * (1 - 1e-4):
+            improved_at = number
+        if best is None or found.cost_s < best.cost_s:
+            best = found
+        if number - improved_at >= n_patient:
+            break
+        shared = network.with_shares(table.outcome(levels).continues)
+        state = play_round(shared, rows, state, rule, barrier)
+        plan = state.plan
+        levels = threshold_step(
+            table,
+            levels,
+            objective,
+            lambda outcome, plan=plan: delay_at(network, plan, outcome, barrier),  # type: ignore[misc]
+            reach=_REACHES[number % len(_REACHES)],
+        )
+    assert best is not None
+    return best
+
+
+def tuned(
+    network: Network,
+    table: ExitTable,
+    objective: Objective,
+    respond: Callable[[Network], Floats],
+    *,
+    levels: Levels | None = None,
+    barrier: Barrier | None = None,
+) -> JointPlan:
+    """Thresholds tuned for a rule that answers every network with a plan: a search along coordinates.
+
+    For every candidate the rule plans anew. With :func:`~edgesim.planning.offloading.descent.descend` as the
+    rule it stands for the joint optimum where that is too large to enumerate: a heuristic bound, exact in the
+    plan, but only as good as neighbouring thresholds in the levels.
+    """
+    barrier = barrier or Barrier()
+    _require_exits(network, table)
+    known: dict[Levels, JointPlan] = {}
+
+    def judged(candidate: Levels) -> JointPlan:
+        if candidate not in known:
+            shared = network.with_shares(table.outcome(candidate).continues)
+            plan = respond(shared)
+            known[candidate] = _judged(network, table, objective, candidate, plan, barrier, 0)
+        return known[candidate]
+
+    best = judged(table.highest if levels is None else levels)
+    reach = max(1, table.n_levels // 4)
+    while True:
+        around = [best]
+        for number in range(len(best.levels)):
+            around += [judged(each) for each in neighbours(table, best.levels, exits=[number], reach=reach)]
+        if reach == 1:
+            around += [judged(each) for each in neighbours(table, best.levels)]
+        found = min(around, key=lambda each: each.cost_s)
+        if found.cost_s < best.cost_s:
+            best = found
+        elif reach > 1:
+            reach //= 2
+        else:
+            break
+    return JointPlan(best.levels, best.plan, best.delay_s, best.accuracy, best.cost_s, len(known))
+
+
+def _judged(
+    network: Network,
+    table: ExitTable,
+    objective: Objective,
+    levels: Levels,
+    plan: Floats,
+    barrier: Barrier,
+    n_steps: int,
+) -> JointPlan:
+    outcome = table.outcome(levels)
+    continued_s = delay_at(network, plan, outcome, barrier)
+    delay_s = mean_delay_s(flow_of(network.with_shares(outcome.continues), plan))
+    cost_s = objective.cost_s(continued_s, outcome.accuracy)
+    return JointPlan(levels, plan, delay_s, outcome.accuracy, cost_s, n_steps)
+
+
+def _require_exits(network: Network, table: ExitTable) -> None:
+    if table.n_exits != network.n_stages - 1:
+        raise InputError(
+            f"offloading: {table.n_exits} exits for {network.n_stages - 1} sub-models; expected one "
+            "after each"
+        )

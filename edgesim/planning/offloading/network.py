@@ -1,0 +1,226 @@
+"""End devices, layers of servers that hold sub-models one after another, and the links between them.
+
+Stage 0 are end devices, where tasks arrive; a server of stage h holds sub-model h. A task goes from a node
+to one of the nodes of the next stage that it reaches, and leaves after sub-model h with probability
+``1 - I_h``. Xie et al. 2024 (arXiv 2412.08284); what its formulas say of FLOP and FLOP/s is said here with
+times that were measured: ``service_s`` is alpha_h / mu_j.
+
+Departures from the paper: a server's service may have any variance (its queue follows
+Pollaczek-Khinchine), a link may have a queue of its own, and an end device that computes sub-model 1 itself
+is a node of stage 1 that only it reaches, over a link of no time.
+
+Not modelled: a processor that serves two sub-models (or two stages) from one queue, several links that share
+one medium, and the way of an answer back to its device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+
+__all__ = ["Network", "Node"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A device or a server.
+
+    Attributes
+    ----------
+    stage
+        0 for an end device, h for a server that holds sub-model h.
+    service_s
+        Mean time to compute its sub-model once; 0 at stage 0.
+    arrivals_per_s
+        Rate of the tasks that begin here.
+    scv
+        Squared coefficient of variation of the service time: 1 exponential (M/M/1), 0 constant (M/D/1).
+        A processor that is shared equally (PS) has the mean delay of 1, whatever its law.
+    """
+
+    name: str
+    stage: int
+    service_s: float = 0.0
+    arrivals_per_s: float = 0.0
+    scv: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Nodes in order of their stages, links in order of the nodes that they leave.
+
+    Arrays over nodes are [n_nodes], over links [n_links]. :meth:`of` puts them in order and checks them.
+
+    Attributes
+    ----------
+    stage, arrivals_per_s, service_s, scv
+        As in :class:`Node`.
+    tail, head
+        The nodes that each link leaves and enters.
+    transfer_s
+        Mean time that a task takes over each link; with a queue, the time that it occupies the link.
+    link_scv
+        Squared coefficient of variation of that time where the link has a queue of its own, nan where it
+        takes a constant time whatever its load. None: no link has a queue.
+    continues : [n_stages]
+        I_h, the share of the tasks at stage h that goes on to the next: 1 at stage 0, 0 at the last.
+    """
+
+    names: tuple[str, ...]
+    stage: Ints
+    arrivals_per_s: Floats
+    service_s: Floats
+    scv: Floats
+    tail: Ints
+    head: Ints
+    transfer_s: Floats
+    continues: Floats
+    link_scv: Floats | None = None
+
+    @classmethod
+    def of(
+        cls,
+        nodes: Sequence[Node],
+        transfer_s: Mapping[tuple[str, str], float],
+        continues: Sequence[float] = (),
+        *,
+        link_scv: Mapping[tuple[str, str], float] | None = None,
+    ) -> Network:
+        """Put nodes and links (by the names of their two ends) in order.
+
+        Parameters
+        ----------
+        continues : [n_stages - 2]
+            Shares that go on after sub-models 1 .. H - 1; all of them, if none are given.
+        link_scv
+            The links that have queues.
+
+        Raises
+        ------
+        InputError
+            If a link joins no neighbouring stages, a node has no way on, or a number makes no sense.
+        """
+        ordered = sorted(nodes, key=lambda node: node.stage)  # stable: as given within a stage
+        place = {node.name: number for number, node in enumerate(ordered)}
+        for pair in transfer_s:
+            if not set(pair) <= place.keys():
+                raise InputError(f"offloading: link {pair} joins nodes that are not given; name them first")
+        pairs = sorted(transfer_s, key=lambda pair: (place[pair[0]], place[pair[1]]))
+        queues = None
+        if link_scv is not None:
+            queues = np.array([link_scv.get(pair, np.nan) for pair in pairs], np.float64)
+        n_stages = ordered[-1].stage + 1 if ordered else 0
+        between = list(continues) if len(continues) else [1.0] * max(0, n_stages - 2)
+        return cls(
+            names=tuple(node.name for node in ordered),
+            stage=np.array([node.stage for node in ordered], np.int64),
+            arrivals_per_s=np.array([node.arrivals_per_s for node in ordered], np.float64),
+            service_s=np.array([node.service_s for node in ordered], np.float64),
+            scv=np.array([node.scv for node in ordered], np.float64),
+            tail=np.array([place[a] for a, _ in pairs], np.int64),
+            head=np.array([place[b] for _, b in pairs], np.int64),
+            transfer_s=np.array([transfer_s[pair] for pair in pairs], np.float64),
+            continues=np.array([1.0, *between, 0.0], np.float64),
+            link_scv=queues,
+        )
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != self.n_nodes or self.n_nodes == 0 or self.n_stages < 2:
+            raise InputError("offloading: expected nodes of at least two stages, each with a name of its own")
+        if set(self.stage.tolist()) != set(range(self.n_stages)) or np.any(np.diff(self.stage) < 0):
+            raise InputError(
+                f"offloading: stages {sorted(set(self.stage.tolist()))}; expected every one from 0, in order"
+            )
+        if self.continues.shape != (self.n_stages,):
+            raise InputError(
+                f"offloading: {len(self.continues) - 2} shares between {self.n_stages - 1} sub-models; "
+                f"expected {self.n_stages - 2}, one after each but the last"
+            )
+        if not np.all((self.continues >= 0) & (self.continues <= 1)) or self.continues[0] != 1:
+            raise InputError("offloading: a share that goes on is no share; expected 0 to 1, 1 at stage 0")
+        if np.any(self.stage[self.head] != self.stage[self.tail] + 1) or np.any(np.diff(self.tail) < 0):
+            raise InputError("offloading: a link must lead from a node to one of the next stage")
+        lonely = np.flatnonzero((self.n_hops == 0) & (self.stage < self.n_stages - 1))
+        if len(lonely):
+            raise InputError(
+                f"offloading: {self.names[lonely[0]]} reaches no node of stage {self.stage[lonely[0]] + 1}; "
+                "give it a link"
+            )
+        if np.any(self.service_s[self.stage > 0] <= 0) or np.any(self.service_s[self.stage == 0] != 0):
+            raise InputError("offloading: expected service times above 0 of servers, and none of end devices")
+        for array in (self.arrivals_per_s, self.scv, self.transfer_s):
+            if not np.all(np.isfinite(array) & (array >= 0)):
+                raise InputError("offloading: expected rates, variances and times of at least 0, all finite")
+        if self.total_per_s <= 0:
+            raise InputError("offloading: no task arrives; give an end device a rate above 0")
+
+    @property
+    def n_nodes(self) -> int:
+        """Devices and servers."""
+        return len(self.names)
+
+    @property
+    def n_links(self) -> int:
+        """Links, that is, entries of a plan."""
+        return len(self.tail)
+
+    @property
+    def n_stages(self) -> int:
+        """H + 1: end devices and sub-models."""
+        return int(self.stage[-1]) + 1
+
+    @cached_property
+    def total_per_s(self) -> float:
+        """Phi: the rate at which tasks arrive at all nodes together."""
+        return float(self.arrivals_per_s.sum())
+
+    @cached_property
+    def n_hops(self) -> Ints:
+        """How many nodes each node reaches: [n_nodes]."""
+        return np.bincount(self.tail, minlength=self.n_nodes)
+
+    @cached_property
+    def onward(self) -> Floats:
+        """Share of the tasks at each node that goes on: [n_nodes]."""
+        share: Floats = self.continues[self.stage]
+        return share
+
+    @cached_property
+    def first_link(self) -> Ints:
+        """Where each node's links begin, and where the last one's end: [n_nodes + 1]."""
+        return np.concatenate([[0], np.cumsum(self.n_hops)])
+
+    @cached_property
+    def links_of_stage(self) -> tuple[slice, ...]:
+        """Links that leave the nodes of each stage but the last: [n_stages - 1]."""
+        bounds = np.searchsorted(self.stage[self.tail], np.arange(self.n_stages))
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(bounds))
+
+    @cached_property
+    def has_queue(self) -> NDArray[np.bool_]:
+        """Which links have a queue: [n_links]."""
+        if self.link_scv is None:
+            return np.zeros(self.n_links, np.bool_)
+        return ~np.isnan(self.link_scv)
+
+    def links(self, node: int) -> slice:
+        """The links that leave a node."""
+        return slice(int(self.first_link[node]), int(self.first_link[node + 1]))
+
+    def scaled(self, factor: float) -> Network:
+        """The same network with arrivals so many times as frequent."""
+        return replace(self, arrivals_per_s=self.arrivals_per_s * factor)
+
+    def with_shares(self, continues: Sequence[float] | Floats) -> Network:
+        """The same network with other shares that go on after sub-models 1 .. H - 1: [n_stages - 2]."""
+        return replace(self, continues=np.array([1.0, *continues, 0.0], np.float64))

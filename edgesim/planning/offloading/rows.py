@@ -1,0 +1,96 @@
+"""Shifting probabilities towards cheaper hops: many rows at once, or one.
+
+Two shifts. The paper's: every hop but the cheapest gives ``min(p_k, eta (D_k - D_k*))`` to the cheapest. The
+other is a proximal step, the exact solution of
+
+::
+
+    min_q  sum_k D_k q_k + (1/2) sum_k weight_k (q_k - p_k)^2,    q a probability vector
+
+Both stand still where all hops in use cost the same and no other is cheaper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Rows", "plain_shift", "proximal_shift"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Which entries belong to which row: ``row`` [n_entries], not decreasing; each row has an entry."""
+
+    row: Ints
+    n_rows: int
+
+    @classmethod
+    def single(cls, n_entries: int) -> Rows:
+        """One row."""
+        return cls(np.zeros(n_entries, np.int64), 1)
+
+    @cached_property
+    def starts(self) -> Ints:
+        """First entry of each row: [n_rows]."""
+        starts: Ints = np.searchsorted(self.row, np.arange(self.n_rows))
+        return starts
+
+    def sums(self, values: Floats) -> Floats:
+        """Sum of each row: [n_rows]."""
+        sums: Floats = np.bincount(self.row, values, self.n_rows).astype(np.float64)
+        return sums
+
+    def least(self, values: Floats) -> Floats:
+        """Least entry of each row: [n_rows]."""
+        least: Floats = np.minimum.reduceat(values, self.starts)
+        return least
+
+    def table(self, values: Floats, padding: float) -> Floats:
+        """Entries as a table with one line per row: [n_rows, longest row]."""
+        column = np.arange(len(self.row)) - self.starts[self.row]
+        table = np.full((self.n_rows, int(column.max()) + 1), padding)
+        table[self.row, column] = values
+        return table
+
+
+def plain_shift(rows: Rows, plan: Floats, costs_s: Floats, eta_per_s: float) -> Floats:
+    """The paper's step: every hop gives to its row's cheapest, in proportion to what it costs more."""
+    least_s = rows.least(costs_s)[rows.row]
+    given = np.minimum(plan, eta_per_s * (costs_s - least_s))
+    cheapest = np.full(rows.n_rows, len(plan))
+    at_least = np.flatnonzero(costs_s == least_s)
+    np.minimum.at(cheapest, rows.row[at_least], at_least)
+    shifted = plan - given
+    shifted[cheapest] += rows.sums(given)
+    return shifted
+
+
+def proximal_shift(rows: Rows, plan: Floats, costs_s: Floats, weights_s: Floats) -> Floats:
+    """The proximal step, in closed form.
+
+    Parameters
+    ----------
+    plan, costs_s, weights_s : [n_entries]
+        Probabilities, what a task costs by each hop, and the weights of the quadratic term, above 0.
+    """
+    # Entry k of the solution is max(0, p_k - gain_k (D_k - level)), above 0 once level passes its break.
+    gain = 1 / weights_s
+    breaks = rows.table(costs_s - plan / gain, np.inf)
+    order = np.argsort(breaks, axis=1)
+    breaks = np.take_along_axis(breaks, order, 1)
+    held = np.cumsum(np.take_along_axis(rows.table(plan - gain * costs_s, 0.0), order, 1), axis=1)
+    gains = np.cumsum(np.take_along_axis(rows.table(gain, 0.0), order, 1), axis=1)
+    level = (1 - held) / gains
+    in_use = level > breaks  # a row's first entries, as breaks increase
+    last = np.maximum(in_use.sum(axis=1), 1)[:, None] - 1
+    reached = np.take_along_axis(level, last, 1)[:, 0][rows.row]
+    target = np.maximum(0.0, plan - gain * (costs_s - reached))
+    shifted: Floats = target / rows.sums(target)[rows.row]
+    return shifted

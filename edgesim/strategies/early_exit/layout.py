@@ -1,0 +1,143 @@
+"""Where the model is cut, which devices serve each stage, and after which stages an exit stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from edgesim.engine.fleet import Fleet
+from edgesim.errors import PlacementError
+from edgesim.model.architecture import Architecture, Slice
+
+__all__ = ["Layout", "lay_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Stages of servers behind the end devices.
+
+    Attributes
+    ----------
+    sources
+        End devices, at which tasks arise: stage 0.
+    layers : [n_stages]
+        Servers of each stage, from the first.
+    parts : [n_stages]
+        The sub-model of each stage; with a head where answers may be given after it.
+    has_exit : [n_stages]
+        After which an exit stands; after the last always.
+    """
+
+    sources: tuple[str, ...]
+    layers: tuple[tuple[str, ...], ...]
+    parts: tuple[Slice, ...]
+    has_exit: tuple[bool, ...]
+
+    @property
+    def n_stages(self) -> int:
+        """H, the number of sub-models."""
+        return len(self.parts)
+
+    @property
+    def exit_blocks(self) -> tuple[int, ...]:
+        """After how many blocks the inner exits stand."""
+        inner = zip(self.parts[:-1], self.has_exit[:-1], strict=True)
+        return tuple(part.last for part, has_exit in inner if has_exit)
+
+    @property
+    def shares_devices(self) -> bool:
+        """Whether a device serves several stages."""
+        servers = [server for layer in self.layers for server in layer]
+        return len(set(servers)) < len(servers)
+
+
+def lay_out(
+    model: Architecture,
+    fleet: Fleet,
+    *,
+    stages: Sequence[Sequence[str]],
+    cuts: Sequence[int],
+    with_exits: bool,
+) -> Layout:
+    """Cut the model and choose the servers of every stage.
+
+    Parameters
+    ----------
+    stages
+        Devices or groups of each stage; none: all that compute and are no sources, their groups in order of
+        speed, the slowest first. Where there are fewer groups than sub-models, every server serves all stages.
+    cuts
+        Numbers of blocks after which to cut; none: after the exits that were measured, or evenly.
+    with_exits
+        Whether tokens may leave at the exits that were measured after one of the cuts.
+    """
+    sources = tuple(dict.fromkeys(fleet.sources))
+    inner = fleet.exits.blocks[:-1] if fleet.exits is not None else ()
+    groups = () if stages else _groups(fleet)
+    n_stages = len(stages) or (len(cuts) + 1 if cuts else len(inner) + 1 if inner else max(1, len(groups)))
+    ends = _ends(model, tuple(cuts) or _default_cuts(model.n_blocks, inner, n_stages), n_stages)
+    layers = tuple(fleet.select(names) for names in stages) or _layers(groups, n_stages)
+    has_exit = [with_exits and end in inner for end in ends[1:-1]] + [True]
+    parts = [
+        Slice(first, last, embedding=first == 0, head=leaves)
+        for (first, last), leaves in zip(pairwise(ends), has_exit, strict=True)
+    ]
+    for layer in layers:
+        for server in layer:
+            for source in sources:
+                fleet.check_reach(server, source)
+    return Layout(sources, layers, tuple(parts), tuple(has_exit))
+
+
+def _groups(fleet: Fleet) -> tuple[tuple[str, ...], ...]:
+    """Groups of servers, the slowest first."""
+    servers = [d for d in fleet.devices if d.id not in fleet.sources] or list(fleet.devices)
+    by_group: dict[str, list[str]] = {}
+    for device in servers:
+        by_group.setdefault(device.group, []).append(device.id)
+    block = Slice(0, 1)
+
+    def mean_s(members: list[str]) -> float:
+        return sum(fleet.request_seconds(member, block) for member in members) / len(members)
+
+    return tuple(map(tuple, sorted(by_group.values(), key=mean_s, reverse=True)))
+
+
+def _layers(groups: tuple[tuple[str, ...], ...], n_stages: int) -> tuple[tuple[str, ...], ...]:
+    """Groups dealt out in their order; every server to every stage where they do not suffice."""
+    if len(groups) < n_stages:
+        return (tuple(server for group in groups for server in group),) * n_stages
+    bounds = [round(stage * len(groups) / n_stages) for stage in range(n_stages + 1)]
+    return tuple(tuple(server for group in groups[a:b] for server in group) for a, b in pairwise(bounds))
+
+
+def _default_cuts(n_blocks: int, inner: Sequence[int], n_stages: int) -> tuple[int, ...]:
+    """Cuts at exits, as evenly as they stand; more cuts halve the longest part."""
+    n_cuts = n_stages - 1
+    if len(inner) >= n_cuts:
+        wanted = [n_blocks * cut / n_stages for cut in range(1, n_stages)]
+        left, chosen = list(inner), []
+        for number, place in enumerate(wanted):
+            usable = left[: len(left) - (n_cuts - number - 1)]  # as many must stay as cuts are to come
+            nearest = min(usable, key=lambda block: abs(block - place))
+            chosen.append(nearest)
+            left = left[left.index(nearest) + 1 :]
+        return tuple(chosen)
+    ends = [0, *inner, n_blocks]
+    while len(ends) < n_stages + 1:
+        first, last = max(pairwise(ends), key=lambda run: run[1] - run[0])
+        ends = sorted({*ends, (first + last) // 2})
+        if last - first < 2:
+            break
+    return tuple(ends[1:-1])
+
+
+def _ends(model: Architecture, cuts: tuple[int, ...], n_stages: int) -> list[int]:
+    ends = [0, *cuts, model.n_blocks]
+    if len(cuts) != n_stages - 1 or any(last <= first for first, last in pairwise(ends)):
+        raise PlacementError(
+            f"cuts {list(cuts)} of {model.n_blocks} blocks for {n_stages} stages; expected {n_stages - 1} "
+            "increasing numbers of blocks, with at least one block before, between and after them"
+        )
+    return ends

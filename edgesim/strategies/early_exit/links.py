@@ -1,0 +1,67 @@
+"""What offloaders see of their own links: how long a task would take over each, and which are down."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.engine.fleet import Fleet
+from edgesim.strategies.early_exit.network import hop_bytes
+from edgesim.strategies.early_exit.state import RunState
+from edgesim.strategy import Cluster
+from edgesim.units import bits
+
+__all__ = ["LinkWatch"]
+
+Floats = NDArray[np.float64]
+
+_WEIGHT = (
+    0.25  # of a look, so that fading, which the next round no longer meets, is averaged over some rounds
+)
+_TIMES_WORST = 10.0  # what a link costs that is down, beside the worst that is known
+
+
+class LinkWatch:
+    """Looks at links as the device that sends over them.
+
+    Not seen: routes of several links, of which the planned time is kept, and messages that wait there.
+
+    Attributes
+    ----------
+    is_down : [n_links]
+        Which were down at the last look.
+    """
+
+    def __init__(self, state: RunState, fleet: Fleet) -> None:
+        network = state.network
+        self._transfer_s = network.transfer_s.copy()
+        self.is_down = np.zeros(network.n_links, np.bool_)
+        self._state = state
+        self._seen: dict[str, list[tuple[int, str, float, float]]] = {}
+        sizes = [hop_bytes(fleet, stage) for stage in range(1, network.n_stages)]
+        for link, (tail, head) in enumerate(zip(network.tail.tolist(), network.head.tolist(), strict=True)):
+            sender, peer = state.devices[tail], state.devices[head]
+            if sender == peer or not fleet.are_linked(sender, peer):
+                continue
+            size_bytes = sizes[int(network.stage[tail])]
+            ends_s = sum(fleet.device(end).endpoint.seconds(size_bytes) for end in (sender, peer))
+            self._seen.setdefault(sender, []).append((link, peer, bits(size_bytes), ends_s))
+
+    def look(self, cluster: Cluster) -> Floats:
+        """How long a task takes over each link now; of one that is down, so long that none goes there."""
+        for sender, links in self._seen.items():
+            own = cluster.observe(at=sender)
+            for link, peer, n_bits, ends_s in links:
+                seen = own.link(sender, peer)
+                self.is_down[link] = not seen.is_up
+                if seen.is_up and seen.rate_bps > 0:
+                    now_s = ends_s + seen.access_s + n_bits * seen.n_attempts / seen.rate_bps + seen.latency_s
+                    before_s = self._transfer_s[link]
+                    if not math.isclose(now_s, before_s, rel_tol=1e-9):
+                        self._transfer_s[link] = before_s + _WEIGHT * (now_s - before_s)
+        if not self.is_down.any():
+            return self._transfer_s.copy()
+        worst_s = _TIMES_WORST * (float(self._transfer_s.max()) + float(self._state.network.service_s.max()))
+        return np.where(self.is_down, worst_s, self._transfer_s)

@@ -1,0 +1,89 @@
+"""The offloading problem of a layout on a fleet: service times, transfer times, arrival rates.
+
+Not modelled in it (a run has all of these): messages that wait for one another on a link, a processor that
+serves several stages from one queue, endpoints that work on the processor, prompts of different lengths, and
+the answer's way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from edgesim.engine.fleet import Fleet
+from edgesim.errors import PlacementError
+from edgesim.planning.offloading.capacity import largest_scale
+from edgesim.planning.offloading.network import Network, Node
+from edgesim.strategies.early_exit.layout import Layout
+
+__all__ = ["Reach", "device_of", "hop_bytes", "network_of"]
+
+Reach = Literal["links", "routes"]
+
+_ASSUMED_LOAD = 0.5  # of the largest flow, where arrivals depend on the answers
+
+
+def network_of(layout: Layout, fleet: Fleet, reach: Reach) -> Network:
+    """Put a layout as the planners' network; its nodes are called ``stage/device``.
+
+    Parameters
+    ----------
+    reach
+        To whom a node may send: servers of the next stage that a link leads to, or a route.
+
+    Raises
+    ------
+    PlacementError
+        If a node reaches no server of the next stage.
+    """
+    rates = fleet.rates_hz or dict.fromkeys(layout.sources, 1.0)
+    nodes = [Node(f"0/{source}", 0, arrivals_per_s=rates.get(source, 0.0)) for source in layout.sources]
+    transfer_s: dict[tuple[str, str], float] = {}
+    senders = layout.sources
+    for stage, (servers, part) in enumerate(zip(layout.layers, layout.parts, strict=True), 1):
+        nodes += [
+            Node(
+                f"{stage}/{server}",
+                stage,
+                service_s=fleet.request_seconds(server, part),
+                scv=fleet.service_scv(server),
+            )
+            for server in servers
+        ]
+        for sender in senders:
+            hops = list(_hops(fleet, sender, servers, stage, reach))
+            if not hops:
+                how = "a direct link" if reach == "links" else "a route"
+                raise PlacementError(
+                    f"{sender!r} reaches no server of stage {stage} over {how}; link it to one of "
+                    f"{', '.join(map(repr, servers[:3]))}" + (", or say 'reach: routes'" * (reach == "links"))
+                )
+            transfer_s |= {(f"{stage - 1}/{sender}", f"{stage}/{server}"): s for server, s in hops}
+        senders = servers
+    network = Network.of(nodes, transfer_s)
+    return network if fleet.rates_hz else network.scaled(_ASSUMED_LOAD * largest_scale(network))
+
+
+def hop_bytes(fleet: Fleet, stage: int) -> float:
+    """Size of a typical task's message to a stage: the prompt to the first, hidden states to later ones."""
+    n_tokens = fleet.typical.n_prompt_tokens
+    return n_tokens * (fleet.prompt_bytes_per_token if stage == 1 else fleet.model.activation_bytes(1))
+
+
+def device_of(name: str) -> str:
+    """The device behind a node's name."""
+    return name.partition("/")[2]
+
+
+def _hops(
+    fleet: Fleet, sender: str, servers: tuple[str, ...], stage: int, reach: Reach
+) -> Iterator[tuple[str, float]]:
+    """Servers that a node may send to, and how long that takes on an idle network."""
+    size_bytes = hop_bytes(fleet, stage)
+    for server in servers:
+        if server == sender:
+            yield server, 0.0
+        elif fleet.are_linked(sender, server):
+            yield server, fleet.hop_seconds(sender, server, size_bytes)
+        elif reach == "routes":
+            yield server, fleet.transfer_seconds(sender, server, size_bytes)

@@ -1,0 +1,164 @@
+"""Plans before time zero: rows and thresholds by the rule that a strategy asks for, at mean rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+from edgesim.planning.offloading.descent import descend
+from edgesim.planning.offloading.exit_table import ExitTable, Levels
+from edgesim.planning.offloading.fixed_rules import bandwidth_first, computing_first
+from edgesim.planning.offloading.flow import even_plan, flow_of, mean_delay_s
+from edgesim.planning.offloading.game import equilibrium
+from edgesim.planning.offloading.genetic import Breeding, evolve
+from edgesim.planning.offloading.joint import plan_jointly, tuned
+from edgesim.planning.offloading.marginal import marginals
+from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.optimum import optimal_plan
+from edgesim.planning.offloading.queue_cost import Barrier
+from edgesim.planning.offloading.thresholds import Objective
+from edgesim.rng import Streams
+from edgesim.strategies.early_exit.thresholds import channel_levels
+
+__all__ = ["Decision", "Offloading", "decide"]
+
+Floats = NDArray[np.float64]
+
+Offloading = Literal["dto-ee", "optimum", "cf", "bf", "ngto", "ga", "jsed", "backpressure", "even"]
+
+Respond = Callable[[Network], Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A plan, its thresholds, and what is expected of them.
+
+    Attributes
+    ----------
+    network
+        With the shares that go on at these thresholds.
+    accuracy
+        On the text that thresholds were tuned on; nan without exits.
+    """
+
+    network: Network
+    plan: Floats
+    levels: Levels
+    accuracy: float
+
+    @property
+    def delay_s(self) -> float:
+        """Expected mean delay; infinite if a queue is not stable."""
+        return mean_delay_s(flow_of(self.network, self.plan))
+
+    @property
+    def utilisation(self) -> float:
+        """Of the server that is loaded the most."""
+        return float(flow_of(self.network, self.plan).utilisation.max())
+
+
+def decide(
+    network: Network,
+    table: ExitTable | None,
+    objective: Objective,
+    *,
+    offloading: Offloading,
+    fixed: Levels | None = None,
+    joint: bool = False,
+    channel_aware: bool = False,
+    breeding: Breeding | None = None,
+    seed: int = 0,
+) -> Decision:
+    """Plan at mean rates.
+
+    Parameters
+    ----------
+    fixed
+        Thresholds that stay as they are; None: they are chosen.
+    joint
+        Whether rows and thresholds are chosen together, where the rule can; else thresholds are tuned for
+        the rule's own rows.
+    breeding, seed
+        Of the genetic algorithm.
+    """
+    if table is None:
+        empty = ExitTable(
+            np.full((1, network.n_stages - 1), -np.inf),
+            np.zeros((1, network.n_stages - 1), np.bool_),
+            np.array([np.inf]),
+        )
+        made = decide(
+            network,
+            empty,
+            objective,
+            offloading=offloading,
+            fixed=empty.highest,
+            breeding=breeding,
+            seed=seed,
+        )
+        return replace(made, accuracy=float("nan"))
+    if offloading == "ga":
+        rng = Streams(seed)["early exit/genetic"]
+        found = evolve(
+            network, table, objective, rng, breeding=breeding, levels=None if fixed is None else fixed
+        )
+        return _decision(network, table, found.plan, found.levels)
+    respond = _responses(offloading)
+    if channel_aware:
+        levels = _channel_aware(network, table, objective, respond)
+    elif fixed is not None:
+        levels = fixed
+    elif joint and offloading == "dto-ee":
+        found = plan_jointly(network, table, objective)
+        levels = found.levels
+    else:
+        levels = tuned(network, table, objective, respond).levels
+    shared = network.with_shares(table.outcome(levels).continues)
+    return _decision(network, table, _final(offloading)(shared), levels)
+
+
+def _decision(network: Network, table: ExitTable, plan: Floats, levels: Levels) -> Decision:
+    outcome = table.outcome(levels)
+    return Decision(network.with_shares(outcome.continues), plan, levels, outcome.accuracy)
+
+
+def _responses(offloading: Offloading) -> Respond:
+    """How the rule plans while thresholds are being tuned."""
+    return {
+        "cf": computing_first,
+        "bf": bandwidth_first,
+        "even": even_plan,
+        "ngto": lambda network: equilibrium(network).plan,
+    }.get(offloading, lambda network: descend(network).plan)
+
+
+def _final(offloading: Offloading) -> Respond:
+    """How it plans at last."""
+    return _optimal if offloading == "optimum" else _responses(offloading)
+
+
+def _optimal(network: Network) -> Floats:
+    """The centralised optimum; the least bad plan where none is stable."""
+    try:
+        return optimal_plan(network).plan
+    except InputError:
+        return descend(network).plan
+
+
+def _channel_aware(network: Network, table: ExitTable, objective: Objective, respond: Respond) -> Levels:
+    """Thresholds that the channel-aware rule has at planned costs, and plans for these, in turn."""
+    levels = table.highest
+    for _ in range(5):
+        shared = network.with_shares(table.outcome(levels).continues)
+        plan = respond(shared)
+        costs = marginals(flow_of(shared, plan), plan, Barrier())
+        now = channel_levels(table, shared, plan, costs.link_s, objective)
+        if now == levels:
+            break
+        levels = now
+    return levels

@@ -1,0 +1,60 @@
+"""What a user should know of a plan before a run."""
+
+from __future__ import annotations
+
+import math
+
+from edgesim.errors import InputError
+from edgesim.planning.offloading.capacity import largest_scale
+from edgesim.planning.offloading.optimum import optimal_plan
+from edgesim.strategies.early_exit.plans import Decision
+from edgesim.strategies.early_exit.thresholds import idle_delay_s
+
+__all__ = ["told"]
+
+_LARGE = 2000  # links beyond which the optimum is not worked out for a remark's sake
+
+
+def told(decision: Decision, *, thresholds: tuple[float | None, ...], is_tuned_apart: bool | None) -> str:
+    """Expected delay, load, distance from the optimum and thresholds, in a sentence.
+
+    Parameters
+    ----------
+    is_tuned_apart
+        Whether thresholds were tuned on other text than is judged; None if they were not tuned.
+    """
+    network = decision.network
+    scale = largest_scale(network)
+    words = [f"planned for {network.total_per_s:.3g} tasks/s, {1 / scale:.0%} of the most that can flow"]
+    if math.isinf(decision.delay_s):
+        words.append(f"its busiest server would be loaded {decision.utilisation:.2f} times: queues grow")
+    else:
+        words.append(
+            f"mean delay {_time(decision.delay_s)}, busiest server {decision.utilisation:.0%} loaded"
+        )
+        if scale > 1 and network.n_links <= _LARGE:
+            best_s = _optimum_s(decision)
+            if best_s is not None:
+                words.append(
+                    f"{max(0.0, decision.delay_s / best_s - 1):.1%} above the optimum of its thresholds"
+                )
+    if any(value is not None for value in thresholds):
+        shown = ", ".join(
+            "no exit" if v is None else "closed" if math.isinf(v) else f"{v:g}" for v in thresholds
+        )
+        words.append(f"thresholds {shown}")
+        words.append(f"accuracy {decision.accuracy:.1%}")
+    if is_tuned_apart is False:
+        words.append("thresholds were tuned on the text that answers are judged on")
+    return "; ".join(words)
+
+
+def _optimum_s(decision: Decision) -> float | None:
+    try:
+        return optimal_plan(decision.network).delay_s
+    except InputError:
+        return None
+
+
+def _time(value_s: float) -> str:
+    return f"{value_s * 1e3:.3g} ms" if value_s < 1 else f"{value_s:.3g} s"

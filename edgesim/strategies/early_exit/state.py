@@ -1,0 +1,74 @@
+"""What one run keeps: rows in force, thresholds in force, and what nodes have counted."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.planning.offloading.network import Network
+from edgesim.strategies.early_exit.network import device_of
+
+__all__ = ["RunState"]
+
+Floats = NDArray[np.float64]
+
+
+class RunState:
+    """Mutable, one to a run; each node's entries are what that node knows or does.
+
+    Attributes
+    ----------
+    network
+        The planners' network: service times, links and transfer times as planned.
+    plan : [n_links]
+        Rows in force.
+    thresholds
+        By node, with what tasks leave there; None where no exit stands. Nodes without one are not named.
+    n_came, n_left : [n_nodes]
+        Tasks that have come to each node, and those of them that have left there.
+    number
+        Of a node, by stage and device.
+    hops : [n_nodes]
+        Devices that each node may send to, in the order of its links.
+    """
+
+    def __init__(self, network: Network, plan: Floats, thresholds: tuple[float | None, ...]) -> None:
+        self.network = network
+        devices = [device_of(name) for name in network.names]
+        self.devices = devices
+        self.number = {
+            (int(stage), device): node
+            for node, (stage, device) in enumerate(zip(network.stage.tolist(), devices, strict=True))
+        }
+        first = network.first_link.tolist()
+        self.first_link: list[int] = first
+        self.hops = [
+            tuple(devices[head] for head in network.head[first[node] : first[node + 1]].tolist())
+            for node in range(network.n_nodes)
+        ]
+        self.n_came = [0] * network.n_nodes
+        self.n_left = [0] * network.n_nodes
+        inner = {stage: value for stage, value in enumerate(thresholds, 1)}
+        self.thresholds: list[float | None] = [inner.get(stage) for stage in network.stage.tolist()]
+        self.take(plan)
+
+    def take(self, plan: Floats, is_down: NDArray[np.bool_] | None = None) -> None:
+        """Let all nodes follow other rows from now on, but for links that are down where others are up."""
+        self.plan = plan
+        if is_down is not None and is_down.any():
+            up = np.where(is_down, 0.0, plan)
+            left = np.bincount(self.network.tail, up, self.network.n_nodes)[self.network.tail]
+            plan = np.where(left > 0, up, plan)
+        values, first = plan.tolist(), self.first_link
+        self._bounds: list[list[float]] = [
+            list(accumulate(values[first[node] : first[node + 1]])) for node in range(self.network.n_nodes)
+        ]
+
+    def drawn_hop(self, node: int, uniform: float) -> int:
+        """Which of a node's hops a number from [0, 1) stands for, by its row."""
+        bounds = self._bounds[node]
+        hop = bisect_right(bounds, uniform * bounds[-1])
+        return min(hop, len(bounds) - 1)
