@@ -41,8 +41,8 @@ class Stepwise:
 
     @property
     def rate_hz(self) -> float:
-        """Long-run arrivals per second: the last rate."""
-        return self.rates_hz.values[-1]
+        """Arrivals per second that planners count on: the first rate above 0, as they know of no change."""
+        return next(rate_hz for rate_hz in self.rates_hz.values if rate_hz > 0)
 
     def rate_at(self, instant_s: float) -> float:
         """Arrivals per second at an instant."""

@@ -14,6 +14,7 @@ from edgesim.rng import Streams
 from edgesim.steps import Steps
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Fixed
+from edgesim.workload.rates import mean_rates_hz
 from edgesim.workload.requests import Workload
 from edgesim.workload.stepwise import Stepwise
 
@@ -58,7 +59,7 @@ def test_expected_is_the_area_under_the_steps() -> None:
     assert [LAW.expected(at_s) for at_s in (0.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0)] == [
         *(0.0, 100.0, 200.0, 200.0, 450.0, 950.0, 1050.0)
     ]
-    assert LAW.rate_hz == 1.0
+    assert LAW.rate_hz == 2.0
     assert (LAW.rate_at(99.9), LAW.rate_at(100.0), LAW.rate_at(1e6)) == (2.0, 0.0, 1.0)
 
 
@@ -111,6 +112,18 @@ def test_sources_are_drawn_by_their_weights() -> None:
     assert stats.chisquare(observed, expected).pvalue > 1e-4
     assert asked((2.0, 1.0, 5.0)) == drawn  # nothing but their ratios counts
     assert asked(()) != drawn
+
+
+def test_planners_count_on_the_first_rate_by_weights() -> None:
+    drawn = Workload(
+        arrivals=Stepwise(Steps((0.0, 1.0, 2.0), (0.0, 8.0, 1.0))),
+        prompt_tokens=Fixed(1),
+        output_tokens=Fixed(1),
+        sources=("a", "b", "c"),
+        n_requests=1,
+        weights=(1.0, 0.5, 2.5),
+    )
+    assert mean_rates_hz(drawn, Streams(0)) == {"a": 2.0, "b": 1.0, "c": 5.0}
 
 
 @pytest.mark.parametrize("weights", [(1.0, 2.0), (1.0, 0.0, 1.0), (1.0, math.nan, 1.0)])
