@@ -255,6 +255,8 @@ def _place(scenario: Scenario, label: str, strategy: Strategy, world: World, fle
                 max_new=fleet.extent.n_prompt_tokens,
                 max_context=fleet.extent.n_tokens - 1,
             )
+        for rule, caches in placement.exit_rules:
+            rehearsal.check_exits(rule, caches)
     except InputError as error:
         raise PlacementError(f"{scenario.origin.name}: strategy {label!r}: {error}") from None
     return placement

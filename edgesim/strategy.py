@@ -7,7 +7,7 @@ entry point group ``edgesim.strategies``, edgesim's own strategies like anybody'
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -25,12 +25,16 @@ from edgesim.engine.sums import Summing
 from edgesim.engine.verb import DeviceDown, MessageLost, WorkLost
 from edgesim.errors import PlacementError, StrategyError
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.exit_paths import CacheFill
+from edgesim.model.exit_rule import ExitRule
 from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.nearest import suggest
 
 __all__ = [
+    "CacheFill",
     "Cluster",
     "DeviceDown",
+    "ExitRule",
     "Fleet",
     "LiveRequest",
     "MessageLost",
@@ -83,6 +87,15 @@ class Placement:
     def groups(self) -> Mapping[tuple[str, ...], Summing]:
         """Groups that hold blocks together, and how each sums; tried before time zero."""
         return {}
+
+    @property
+    def exit_rules(self) -> Collection[tuple[ExitRule, CacheFill]]:
+        """Rules by which tokens leave, and ways to fill caches, that are held to what was measured.
+
+        Before time zero, like `groups`: with propagated caches answers are known on a grid of rules only
+        (:meth:`edgesim.engine.cluster.Cluster.check_exits`).
+        """
+        return ()
 
     @property
     def remark(self) -> str:

@@ -36,6 +36,7 @@ from edgesim.model.exit_records import ExitRecords
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.rng import Streams
 from edgesim.strategy import Placement, Strategy, check_memory
+from edgesim.trace.laws.parts import FILL, SHARD
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Poisson
@@ -303,8 +304,8 @@ def _work(spans: pd.DataFrame) -> dict[tuple[int, int], _Passes]:
     for id_, token, via, n_tokens, ended_at_s in zip(
         *(computed[c] for c in ("request_id", "token", "via", "n_tokens", "ended_at_s")), strict=True
     ):
-        if str(via).startswith("shard of "):
-            continue  # a group's root stands for all of it
+        if str(via).startswith((SHARD, FILL)):
+            continue  # a group's root stands for all of it; keys and values are of tokens that left early
         part, passes = Slice.parse(str(via)), work[int(id_), int(token)]
         passes.blocks.update(dict.fromkeys(range(part.first, part.last), int(n_tokens)))
         passes.n_embedded += int(n_tokens) * part.embedding

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesim.errors import InputError
+from edgesim.model.exit_paths import ExitPath
 from edgesim.model.exit_records import ExitRecords
 from edgesim.model.quality import QualityTable
 from edgesim.model.quality_curves import axis_of
@@ -122,7 +123,14 @@ class Answering:
             ) from error
         self._known.add(kind)
 
-    def of(self, sample: int, n_tokens: int, exits: Mapping[int, tuple[int, bool]], harms: Harms) -> Worth:
+    def of(
+        self,
+        sample: int,
+        n_tokens: int,
+        exits: Mapping[int, tuple[int, bool]],
+        harms: Harms,
+        path: ExitPath | None = None,
+    ) -> Worth:
         """What an answer was worth.
 
         Parameters
@@ -135,13 +143,19 @@ class Answering:
             By token, the block after which it left, and whether rightly.
         harms
             What its tensors have met.
+        path
+            Answers of tokens whose caches were propagated; None: of passes through all blocks.
         """
         if n_tokens == 0 or (self._records is None and self._table is None):
             return Worth()
         clean = None if self._table is None else self._table.clean
         nll = None if clean is None else clean.nll
         correct = None if clean is None else clean.accuracy
-        if self._records is not None:
+        if path is not None:
+            told = path.request(sample, n_tokens)
+            correct = sum(each.is_correct for each in told) / n_tokens
+            nll = math.fsum(each.nll for each in told) / n_tokens
+        elif self._records is not None:
             correct = self._replayed(self._is_correct, sample, n_tokens, exits)
             nll = self._replayed(self._nll, sample, n_tokens, exits) if self._nll else None
         is_beyond = False

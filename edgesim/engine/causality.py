@@ -2,8 +2,9 @@
 
 The law. The embedding needs the ids there, the prompt's or the last token's; later blocks need the token's
 hidden state after the block before; blocks that are held in shards need the sum of the shards' parts; all
-blocks need the keys and values of the earlier tokens, computed there, moved there or computed anew; a sum
-needs every member's part; a token leaves from where its id is.
+blocks need the keys and values of the earlier tokens, computed there, moved there or computed anew, those of
+tokens that left early too, which pass along with the token, or whose states are propagated, unless no token
+goes deeper; a sum needs every member's part; a token leaves from where its id is.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
+from edgesim.engine.skipped import lacking, states
 from edgesim.engine.whereabouts import Contents, Ids, Place, Whereabouts, blocks_of, complete
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.exit_paths import CacheFill
 from edgesim.model.sharding import TensorShard
 from edgesim.units import bits
 
@@ -21,9 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Breach", "Causality", "Datum", "Effect"]
 
-Datum = Literal["prompt", "ids", "state", "cache"]
+Datum = Literal["prompt", "ids", "state", "cache", "waiting"]
 """What a message may carry: the prompt's ids, output tokens' ids, the hidden states of the pass in hand, the
-KV caches of the sender's blocks."""
+KV caches of the sender's blocks, the hidden states of tokens that have left early and lack later blocks."""
 
 _FEWEST_BITS = 1.0
 """Bits per value below which nothing is a hidden state or a cache, whatever a message is said to carry:
@@ -40,9 +43,10 @@ usual number formats (FP4, INT4)."""
 class Breach(Exception):  # noqa: N818  # a finding on its way to the ledger, which knows the request
     """Something that was needed is not there; the message says what, and what to do."""
 
-    def __init__(self, device: str, why: str) -> None:
+    def __init__(self, device: str, why: str, *, is_lost: bool = False) -> None:
         super().__init__(why)
         self.device = device
+        self.is_lost = is_lost  # a device that has failed had what is missing
 
 
 class Effect(NamedTuple):
@@ -57,6 +61,10 @@ class Effect(NamedTuple):
     """Of a pass that comes late: how many tokens before the one in hand it is of."""
     is_short: bool = False
     """Of a pass: whether it ends before the last position that its token needs."""
+    n_along: int = 0
+    """Of a pass: earlier positions that it takes along, which had left before its part."""
+    fills: bool = False
+    """Whether it leaves keys and values only, of positions that had left before its part."""
 
 
 Sharers: TypeAlias = "Mapping[str, TensorShard]"
@@ -138,6 +146,12 @@ class Causality:
         self, there: Whereabouts, device: str, part: Slice, token: Token, *, has_prompt: bool
     ) -> None:
         place = there.at(device)
+        if 0 < there.path < part.last:
+            raise Breach(
+                device,
+                f"all tokens of this request leave after block {there.path - 1} (same-path), and later "
+                f"blocks have no keys and values of theirs: this one cannot pass block {part.last - 1}",
+            )
         if part.embedding:
             self._check_ids(there, device, token, has_prompt=has_prompt or place.has_prompt)
         if not part.embedding or part.first:
@@ -176,15 +190,94 @@ class Causality:
             )
 
     def _check_cache(self, there: Whereabouts, device: str, blocks: int, token: Token) -> None:
-        needed = blocks if token.n_context and not there.has_skipped else blocks & there.made
+        needed = blocks if token.n_context else blocks & there.made
         missing = needed & ~there.at(device).whole
         if missing and not there.is_afresh and self._model.is_causal:
             block = (missing & -missing).bit_length() - 1
+            while there.waiting and lacking(there.waiting, block) >= token.n_context:  # none has been there
+                missing &= ~(1 << block)
+                if not missing:
+                    return
+                block = (missing & -missing).bit_length() - 1
             raise Breach(
                 device,
                 f"block {block} needs the KV cache of all earlier tokens there, and not all of it was "
                 "computed there: move it (send(..., carries='cache')), or compute all tokens so far anew",
             )
+
+    # --- tokens that left early -------------------------------------------------------------------
+
+    def along(self, there: Whereabouts, device: str, part: Slice, caches: CacheFill | None) -> int:
+        """How many earlier positions a pass takes along, which left before its part; Breach if it cannot.
+
+        Parameters
+        ----------
+        caches
+            What is to be done about the keys and values that they lack; None if the strategy has not said.
+        """
+        n_along = self._lacking(there, device, part)
+        if n_along and caches is CacheFill.PROPAGATE:
+            raise Breach(
+                device,
+                f"block {part.first} needs the keys and values of all earlier tokens, and {_left(n_along)}: "
+                "fill them there first (cluster.fill)",
+            )
+        if n_along:
+            self._check_waiting(there, device, part, n_along, level=part.first)
+        return n_along
+
+    def check_none_left(self, there: Whereabouts, device: str, part: Slice) -> None:
+        """Raise Breach where a pass that can take no earlier positions along would have to."""
+        n_along = self._lacking(there, device, part)
+        if n_along:
+            raise Breach(
+                device,
+                f"block {part.first} needs the keys and values of all earlier tokens, and {_left(n_along)}: "
+                "a pass of a group, or one for which a station is kept, takes none along",
+            )
+
+    def check_fill(self, there: Whereabouts, device: str, part: Slice, token: Token) -> int:
+        """How many positions lack keys and values in a part; Breach if they cannot be made on a device."""
+        n_left = self._lacking(there, device, part)
+        if n_left:
+            self._check_cache(there, device, blocks_of(part), token)
+            self._check_waiting(there, device, part, n_left, level=None)
+        if n_left and device in self._partial:
+            raise Breach(device, "it holds a shard only, and fills whole blocks' caches")
+        return n_left
+
+    def _lacking(self, there: Whereabouts, device: str, part: Slice) -> int:
+        """How many positions every block of a part lacks."""
+        if not there.waiting or there.is_afresh or not self._model.is_causal or not part.n_blocks:
+            return 0
+        counts = [lacking(there.waiting, block) for block in range(part.first, part.last)]
+        if counts[0] != counts[-1]:  # they rise nowhere but at exits
+            block = part.first + next(n for n, count in enumerate(counts) if count != counts[0])
+            raise Breach(
+                device,
+                f"block {block} needs the keys and values of all earlier tokens, and {_left(counts[-1])}, "
+                f"not all at one exit: compute the blocks before block {block} and from there on one after "
+                "the other",
+            )
+        return counts[0]
+
+    def _check_waiting(
+        self, there: Whereabouts, device: str, part: Slice, n_left: int, *, level: int | None
+    ) -> None:
+        """Raise Breach unless the states of what waits before a part are on a device."""
+        for one in there.waiting:
+            if one.filled > part.first:
+                continue
+            is_here = device in one.devices and one.filled == part.first
+            if not is_here or (level is not None and one.level != level):
+                raise Breach(
+                    device,
+                    f"block {part.first} needs the keys and values of all earlier tokens, and "
+                    f"{_left(n_left)}: their hidden states must be there too; send them with the token's "
+                    "(cluster.missing), let each block be computed or filled in turn, or let all tokens of "
+                    "a request leave at one exit",
+                    is_lost=not one.devices,
+                )
 
     def pass_effect(self, there: Whereabouts, device: str, part: Slice) -> Effect:
         """What a pass of a part leaves."""
@@ -198,6 +291,7 @@ class Causality:
         """Raise Breach unless a group can begin a pass together; ``has_prompt`` as above, of its root."""
         self._check_shares(members)
         self._check_needs(there, members[0], part, token, has_prompt=has_prompt)
+        self.check_none_left(there, members[0], part)
         for device in members[1:]:
             self._check_cache(there, device, blocks_of(part), token)
 
@@ -268,21 +362,27 @@ class Causality:
         has_prompt = has_prompt or place.has_prompt
         n_new = token.n_new if token is not None else 0
         cache, n_positions = complete(there, place), 0 if token is None else token.n_context + token.n_new
+        n_waiting = states(there.waiting, source, place.levels.bit_length() - 1)
         if carries is not None:
             named: set[Datum] = set(carries)
             has = {"prompt": has_prompt, "ids": place.ids, "state": place.levels, "cache": cache}
+            has["waiting"] = n_waiting
             for datum in get_args(Datum):
                 if datum in named and not has[datum]:
                     raise Breach(source, f"the message is to carry {datum!r}, and the sender has none")
             has_some = is_continued or bool(cache & (there.at(target).whole | there.at(target).now))
             n_cached = n_new if has_some else n_positions
-            self._check_room(source, place, named, size_bytes, n_new, prompt_bytes, n_cached)
+            self._check_room(source, place, named, size_bytes, n_new, prompt_bytes, n_cached, n_waiting)
         else:
             left_bytes: float = size_bytes
             named = set()
             if place.levels and size_bytes >= self._least_bytes * n_new:
                 named.add("state")
                 left_bytes = max(0.0, size_bytes - self._state_bytes * n_new)
+            if n_waiting and "state" in named and left_bytes >= self._state_bytes * n_waiting:
+                # In the number format only: fewer bits would have to be named.
+                named.add("waiting")
+                left_bytes -= self._state_bytes * n_waiting
             shard = self._shards.get(source, self._model)
             cache_bytes = shard.kv_bytes_per_token(cache.bit_count()) * n_positions
             if left_bytes >= self._token_bytes:
@@ -303,6 +403,7 @@ class Causality:
             cache=cache if "cache" in named else 0,
             former=place.former if has_former else 0,
             older=place.older if has_former else 0,
+            waiting_of=source if "waiting" in named else "",
         )
 
     def _check_room(
@@ -314,6 +415,7 @@ class Causality:
         n_new: int,
         prompt_bytes: float,
         n_cached: int,
+        n_waiting: int,
     ) -> None:
         """Raise Breach where a message is too small for what it is said to carry, however it is coded.
 
@@ -326,6 +428,7 @@ class Causality:
             "prompt": _FEWEST_IDS_SHARE * prompt_bytes,
             "ids": _FEWEST_IDS_SHARE * self._token_bytes,
             "state": share * self._state_bytes * n_states,
+            "waiting": share * self._state_bytes * n_waiting,
             "cache": share * n_cached * self._shards.get(source, self._model).kv_bytes_per_token(1),
         }
         least_bytes = sum(each_bytes[datum] for datum in named)
@@ -348,6 +451,8 @@ class Causality:
         if effect.part is None:
             return there if is_late else there.summed(effect.devices)
         root, *others = effect.devices
+        if effect.fills:
+            return there if is_late else there.filled(root, effect.part, self._n_blocks)
         if is_late or effect.behind is not None:
             n_tokens_since += effect.behind or 0
             answered = effect.part.head and effect.level == self._n_blocks and not effect.is_short
@@ -356,6 +461,8 @@ class Causality:
                 own = ids if device == root else Ids.NONE
                 there = there.passed_late(device, effect.part, effect.level, own)
             return there
+        if effect.n_along:
+            there = there.caught_up(root, effect.part, self._n_blocks)
         is_part = not others and root in self._partial
         there = there.passed(root, effect.part, effect.level, self._n_blocks, is_part=is_part)
         blocks = Slice(effect.part.first, effect.part.last)
@@ -378,3 +485,8 @@ def _aged(contents: Contents, n_tokens: int, *, is_late: bool) -> Contents:
     former, older = contents.levels, contents.levels | contents.older
     ids = contents.ids.after(n_tokens)
     return Contents(contents.has_prompt, ids, whole=cache, former=former, older=older)
+
+
+def _left(n_positions: int) -> str:
+    """Say that so many left early."""
+    return f"{n_positions} of them left early" if n_positions > 1 else "one of them left early"

@@ -29,6 +29,7 @@ from edgesim.engine.compute import Host, Price, Pricing
 from edgesim.engine.delivery import Delivery
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
+from edgesim.engine.exiting import Exiting
 from edgesim.engine.groups import Groups
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.ledger import Ledger
@@ -50,6 +51,8 @@ from edgesim.engine.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.world import World
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
+from edgesim.model.exit_paths import CacheFill
+from edgesim.model.exit_rule import ExitRule
 from edgesim.model.sharding import TensorShard
 from edgesim.trace.buffer import SpanBuffer, pack_span
 from edgesim.trace.schema import Outcome
@@ -84,6 +87,7 @@ class Cluster:
         self._clock = clock
         self._world = world
         self.answering = Answering(world.model.n_blocks, world.exits, world.quality)
+        self.exiting = Exiting(world.exits, world.paths)
         self._own_streams = OwnStreams(world.seed, world.replication)
         self._recording = Recording(spans)
         self._add = self._recording.add
@@ -95,7 +99,7 @@ class Cluster:
         self._transport = Transport(world, clock, self.hosts, self._recording, can_fail)
         held = Holdings(world.model, holdings, shards)
         self._held = held
-        self._pricing = Pricing(held, self._recording)
+        self._pricing = Pricing(world.model, held, self._recording)
         self.ledger = Ledger(clock, world.model, held.shards, world.prompt_bytes_per_token)
         self._reservations = Reservations(world, clock, self.hosts, held, self._recording)
         self.hops, self.memories = self._transport.hops, self._reservations.memories
@@ -160,10 +164,16 @@ class Cluster:
         On a device where the request holds no KV cache yet, room for the blocks that the placement
         put there is reserved first, for the request's full length.
 
+        Where earlier tokens of the request left before this part, and so have no keys and values in it, they
+        pass it together with this one (recompute; EE-LLM, Chen et al. 2024, arXiv 2312.04916): a pass of so
+        many more tokens, at its price. Their hidden states must be there (:meth:`missing`). If they are to
+        be propagated, :meth:`fill` comes first.
+
         Parameters
         ----------
         part
-            Blocks to run, with or without the embedding before and the head after them.
+            Blocks to run, with or without the embedding before and the head after them. Earlier tokens must
+            lack all of its blocks or none: cut it at exits.
         token
             The pass; its numbers of new and cached tokens set the price.
         keep
@@ -215,6 +225,48 @@ class Cluster:
         request.begun = verb = iter((ended_at_s,))
         return verb
 
+    def fill(self, request: LiveRequest, device: str, part: Slice) -> Verb:
+        """Make the keys and values that earlier tokens lack in a part, of their states as they are.
+
+        Propagation (Elbayad et al. 2020, arXiv 1910.10073; CALM, Schuster et al. 2022, arXiv 2207.07061) of
+        all tokens before the one in hand that left before this part: neither attention nor MLP is computed,
+        what it takes is in :mod:`edgesim.model.fill_timing`. Where nothing is lacking, nothing is done. Their
+        hidden states must be there (:meth:`missing`), and stay as they are: what answers are worth is what
+        was measured so (``exits(..., caches='propagate')``).
+
+        Parameters
+        ----------
+        part
+            Blocks; its embedding and head, if it has them, do nothing.
+        """
+        blocks = Slice(part.first, part.last)
+        host = self.hosts[device]
+        move = self.ledger.fill(request, device, blocks)
+        in_hand = request.in_hand
+        if move is None or in_hand is None:
+            return self.ledger.at_once(request, Call("fill", (device, part), request.id))
+        price = host.fills.get(blocks) or self._pricing.of_fill(host, blocks)
+        n_new = move.n_along
+        token = Token(in_hand.index, n_new, 0, self._world.model.activation_bytes(n_new), is_last=False)
+        if host.shared is not None:
+            self._sharing.demand_up(request, host, in_hand)
+            filling = self._sharing.compute(request, host, blocks, token, price=price)
+            return self.ledger.began(request, move, filling)
+        if device not in request.held:
+            admitted = self._reservations.admit(request, (device,))
+            if admitted is not DONE:
+                once = self._fill_once(admitted, request, device, blocks)
+                return self.ledger.waited(request, Call("fill", (device, part), request.id), once)
+        return self.ledger.began(request, move, (self._book(host, price, request, token),))
+
+    def missing(self, request: LiveRequest, block: int) -> int:
+        """How many tokens before the one in hand have no keys and values in a block: they left early.
+
+        A message to where that block is computed next has to carry their hidden states beside those of the
+        pass in hand, each of ``request.token_activation_bytes``.
+        """
+        return self.ledger.missing(request, block)
+
     def send(
         self,
         request: LiveRequest | None,
@@ -238,9 +290,11 @@ class Cluster:
             The pass it belongs to; the one in hand if not given.
         carries
             What of the request's data it carries, where its size does not say so: ``prompt``, ``ids``,
-            ``state`` (the hidden states of the pass in hand) or ``cache`` (the KV caches of the sender's
+            ``state`` (the hidden states of the pass in hand), ``waiting`` (those of earlier tokens that left
+            before the block where the pass in hand stands) or ``cache`` (the KV caches of the sender's
             blocks), or several of them. If not given: what the sender has and the size has room for, hidden
-            states from 4 bits per value on. The sender must have what is named.
+            states from 4 bits per value on, and those of earlier tokens in the number format. The sender must
+            have what is named.
         """
         now_s = self._clock._now
         if request is None or now_s != request.until_s:
@@ -466,6 +520,11 @@ class Cluster:
         """Whether the world carries measured answers for :meth:`exits` to replay."""
         return self._world.exits is not None
 
+    @property
+    def exit_blocks(self) -> tuple[int, ...]:
+        """After how many blocks exits were measured, the model's own head the last; none if none were."""
+        return () if self._world.exits is None else self._world.exits.blocks
+
     def impair(
         self,
         request: LiveRequest,
@@ -516,10 +575,16 @@ class Cluster:
         *,
         confidence: float | None = None,
         entropy: float | None = None,
+        rule: ExitRule | None = None,
+        caches: CacheFill | str | None = None,
     ) -> bool:
         """Whether a token may leave the model after this many blocks: replayed from measured answers.
 
         The block at which each token has left, and whether its answer was right, go into the trace.
+
+        A token that leaves has no keys and values in later blocks. If a later token goes deeper, they are
+        computed with it (see :meth:`compute`), propagated (:meth:`fill`), or no token goes deeper than the
+        first: what exits say then is not the same, and all of a request is asked with the same `caches`.
 
         Parameters
         ----------
@@ -529,27 +594,32 @@ class Cluster:
             Least confidence with which it may leave. The model's own head always lets it go.
         entropy
             Or the most entropy [nats] with which it may.
+        rule
+            Or thresholds for all exits, of which this exit's counts.
+        caches
+            ``recompute`` (if not given), ``propagate`` or ``same-path``: see
+            :mod:`edgesim.model.exit_paths`. ``propagate`` needs a rule, the same for all tokens of a request,
+            and one that was measured; every exit is to be asked in turn. With ``same-path`` the exit that
+            token 0 takes is that of all.
+
+        Raises
+        ------
+        InputError
+            If answers with propagated caches were not measured, or not with this rule; see
+            :meth:`check_exits`.
         """
-        if self._world.exits is None:
-            raise ContractError("exits: this world carries no measured answers to replay")
-        try:
-            told = self._world.exits.at(request.sample, token.index, block)
-        except KeyError:
-            stand = ", ".join(map(str, self._world.exits.blocks))
-            raise ContractError(f"exits: none stands after block {block}; they stand after {stand}") from None
-        if (confidence is None) == (entropy is None):
-            raise ContractError("exits: give either the least confidence or the most entropy to leave with")
-        if confidence is not None:
-            is_sure = told.confidence >= confidence
-        elif told.entropy is None:
-            raise ContractError("exits: these measured answers have no entropies; use confidence")
-        else:
-            is_sure = told.entropy <= (entropy or 0.0)
-        leaves = is_sure or block == self._world.exits.blocks[-1]
-        if leaves:
-            request.exits[token.index] = (block, told.is_correct)
-            self.ledger.leave(request, token, block)
-        return leaves
+        left = self.exiting.leaves(
+            request, token.index, block, confidence=confidence, entropy=entropy, rule=rule, caches=caches
+        )
+        if left is None:
+            return False
+        request.exits[token.index] = (block, left)
+        self.ledger.leave(request, token, block)
+        return True
+
+    def check_exits(self, rule: ExitRule, caches: CacheFill | str) -> None:
+        """Raise InputError unless what exits say was measured with this rule and these caches."""
+        self.exiting.check(rule, CacheFill(caches))
 
     def fail(self, request: LiveRequest, reason: str) -> NoReturn:
         """End a request without its answer; the reason goes into the trace."""
@@ -652,7 +722,9 @@ class Cluster:
                 return self.ledger.waited(request, Call("compute", (device, part, token), request.id), once)
         price = host.prices.get(part) or self._pricing.of(host, part)
         move = self.ledger.compute(request, (device,), part, token, part)
-        if move.price is None:
+        if move.n_along:
+            token = token.with_earlier(move.n_along)
+        elif move.price is None:
             move.part, move.host, move.price = part, host, price
             self.ledger.hasten(move, device)
         ended_at_s = self._book(host, price, request, token)
@@ -683,6 +755,8 @@ class Cluster:
         if part not in host.prices:
             self._pricing.of(host, part)
         move = self.ledger.compute(request, (device,), part, token, part)
+        if move.n_along:
+            token = token.with_earlier(move.n_along)
         if keep is not None:
             self.ledger.keep(request, move, device, *keep)
         return self.ledger.began(request, move, self._sharing.compute(request, host, part, token, keep))
@@ -748,6 +822,10 @@ class Cluster:
         yield from admitted
         yield from self.compute(request, device, part, token, keep=keep)
 
+    def _fill_once(self, admitted: Verb, request: LiveRequest, device: str, part: Slice) -> Course:
+        yield from admitted
+        yield from self.fill(request, device, part)
+
     # --- a request's life ------------------------------------------------------------------------
 
     def begin(self, request: LiveRequest) -> None:
@@ -766,6 +844,7 @@ class Cluster:
             kind: {token: met for token, met in of.items() if token in home}
             for kind, of in request.harms.items()
         }
+        request.caches = request.rule = None
         request.token = request.n_under_way = 0
         request.awaited, request.awaiting, request.lost = [], {}, {}
         request.all_home = request.kept = request.kept_pass = None

@@ -15,9 +15,11 @@ from edgesim.engine.station import Station
 from edgesim.engine.verb import DeviceDown
 from edgesim.engine.world import Device
 from edgesim.errors import ContractError, ProfileError
-from edgesim.model.architecture import Slice
+from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.fill_timing import FillTiming
 from edgesim.model.profile import Timing
 from edgesim.trace.buffer import Spot
+from edgesim.trace.laws.parts import FILL
 from edgesim.trace.schema import SpanKind
 
 if TYPE_CHECKING:
@@ -30,11 +32,12 @@ __all__ = ["Host", "Price", "Pricing"]
 class Price:
     """Seconds that one part of the model takes on one device, per pass; decode steps from a list."""
 
-    __slots__ = ("_passes", "_timing", "code", "decode_s", "part")
+    __slots__ = ("_passes", "_timing", "code", "decode_s", "name", "part")
 
-    def __init__(self, timing: Timing, part: Slice, code: int = 0) -> None:
+    def __init__(self, timing: Timing, part: Slice, code: int = 0, name: str = "") -> None:
         self._timing = timing
         self.part = part
+        self.name = name or str(part)  # as spans call it
         self.code = code  # by which its spans name it
         self._passes: dict[tuple[int, int, int], float] = {}
         self.decode_s: list[float] = []  # by tokens in the cache; grown as contexts grow
@@ -90,9 +93,29 @@ class Price:
         asked = (batch, n_new, n_context)
         seconds = self._passes.get(asked)
         if seconds is None:
-            told = self._timing.seconds(self.part, batch=batch, n_new=n_new, n_context=n_context)
-            seconds = self._passes[asked] = float(told)
+            try:
+                told = self._timing.seconds(self.part, batch=batch, n_new=n_new, n_context=n_context)
+                seconds = float(told)
+            except ProfileError:
+                if batch > 1 or n_new == 1 or n_context == 0:
+                    raise
+                seconds = self._behind(n_new, n_context)
+            self._passes[asked] = seconds
         return seconds
+
+    def _behind(self, n_new: int, n_context: int) -> float:
+        """Seconds of several new tokens behind a context, where only such from an empty cache were measured.
+
+        What so many take from an empty cache, and what the context adds to a decode step, for the cache is
+        read once for all of them; or what they take as a chunk of a prompt, where prompts of that length
+        were measured, if that is more.
+        """
+        at_context_s, at_none_s = self._seconds(1, 1, n_context), self._seconds(1, 1, 1)
+        behind_s = max(at_context_s, self._seconds(1, n_new, 0) + max(0.0, at_context_s - at_none_s))
+        try:
+            return max(behind_s, self.chunk(n_context, n_new))
+        except ProfileError:
+            return behind_s
 
     def _grow(self, n_context: int) -> None:
         """Price decode steps up to this context, in strides: one vectorised look-up serves many steps."""
@@ -110,7 +133,18 @@ class Price:
 class Host(Station):
     """A device at work: its compute station, its messaging station, its prices and its neighbours."""
 
-    __slots__ = ("device", "direct", "down", "draws", "holds", "messaging", "n_requests", "prices", "shared")
+    __slots__ = (
+        "device",
+        "direct",
+        "down",
+        "draws",
+        "fills",
+        "holds",
+        "messaging",
+        "n_requests",
+        "prices",
+        "shared",
+    )
 
     def __init__(self, device: Device) -> None:
         super().__init__()
@@ -118,6 +152,7 @@ class Host(Station):
         self.messaging: Station = self if device.endpoint.on_compute else Station()
         self.n_requests = 0  # requests that hold or await memory here
         self.prices: dict[Slice, Price] = {}
+        self.fills: dict[Slice, Price] = {}  # of keys and values alone
         self.shared: SharedStation | None = None  # in the place of this station, where passes share it
         self.direct: dict[str, Hop | None] = {}  # by target; None where a message takes more than one hop
         self.draws: ServiceDraws | None = None  # where times are drawn
@@ -152,16 +187,29 @@ class Host(Station):
 class Pricing:
     """Makes the price of a part on a device when it is first asked for there."""
 
-    def __init__(self, holdings: Holdings, recording: Recording) -> None:
+    def __init__(self, model: Architecture, holdings: Holdings, recording: Recording) -> None:
+        self._model = model
         self._holdings = holdings
         self._recording = recording
 
     def of(self, host: Host, part: Slice) -> Price:
         """The price, from now on among the host's; ContractError if the device cannot compute the part."""
+        price = host.prices[part] = self._price(host, part, self._timing(host, part), str(part))
+        return price
+
+    def of_fill(self, host: Host, part: Slice) -> Price:
+        """The price of keys and values alone, likewise."""
+        timing = FillTiming(self._timing(host, part), self._model)
+        price = host.fills[part] = self._price(host, part, timing, f"{FILL}{part}")
+        return price
+
+    def _timing(self, host: Host, part: Slice) -> Timing:
         device = host.device
         self._holdings.check(device.id, part)
         if device.timing is None:
             raise ContractError(f"compute: {device.id!r} is a switch and computes nothing")
-        spot = Spot(SpanKind.COMPUTE, device.id, via=str(part), power_w=device.power.active_w)
-        price = host.prices[part] = Price(device.timing, part, self._recording.code(spot))
-        return price
+        return device.timing
+
+    def _price(self, host: Host, part: Slice, timing: Timing, name: str) -> Price:
+        spot = Spot(SpanKind.COMPUTE, host.device.id, via=name, power_w=host.device.power.active_w)
+        return Price(timing, part, self._recording.code(spot), name)

@@ -25,7 +25,8 @@ class DeviceState:
         first served `backlog_s`, under processor sharing the work that is left, both exact; in batches what
         is left of the running iteration, and all other passes one by one, which is more than they will take.
     n_passes
-        Passes in service and waiting for it, of requests that go on.
+        Passes in service and waiting for it, of requests that go on; who waits for memory, or for a place
+        among those that are batched, is counted by `n_requests` alone.
     n_requests
         Requests that hold memory there or wait for it.
     free_bytes

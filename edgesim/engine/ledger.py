@@ -17,10 +17,12 @@ from edgesim.engine.causality import Breach, Causality, Datum, Effect
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
 from edgesim.engine.request import LiveRequest, Token
+from edgesim.engine.skipped import lacking
 from edgesim.engine.verb import DeviceDown, Verb
 from edgesim.engine.whereabouts import Ids, Whereabouts
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.exit_paths import CacheFill
 from edgesim.model.sharding import TensorShard
 
 __all__ = ["Ledger"]
@@ -99,9 +101,18 @@ class Ledger:
                 self._check(meanwhile, members, part, token, name, has_prompt=has_prompt)
             except Breach as still:
                 self._refuse(request, Call(name, arguments, request.id), still)
-        effect = self._causality.pass_effect(meanwhile, members[0], part)._replace(devices=members)
+        n_along = 0
+        if meanwhile.waiting and name == "compute":
+            try:
+                n_along = self._causality.along(meanwhile, members[0], part, request.caches)
+            except Breach as breach:
+                self._refuse(request, Call(name, arguments, request.id), breach)
+            is_plain = is_plain and not n_along  # how many there are, only this request says
+        effect = self._causality.pass_effect(meanwhile, members[0], part)
+        effect = effect._replace(devices=members, n_along=n_along)
         move = self._move(self._causality.apply(meanwhile, effect))
         move = move.led_by(name, arguments, members[0], meanwhile, effect)
+        move.n_along = n_along
         move.is_held = bool(meanwhile.at(members[0]).whole)
         if here is not None and is_plain:
             needs_prompt = part.embedding and (token.index == 0 or meanwhile.is_afresh)
@@ -109,7 +120,7 @@ class Ledger:
             if is_open and not by_source:
                 here.known[members, key] = move
                 move.place = here.after
-            elif not by_source and _follows(request, token):
+            elif not by_source and _follows(request, token) and not _has_left_long(there):
                 here.known["next", members, key, token.n_new > 1] = move
                 move.place = here.opens if token.n_new == 1 else None
         request.in_hand = token
@@ -127,6 +138,7 @@ class Ledger:
         there = move.there if _is_in_hand(request, token) else self._opened(request, move.there, token)
         try:
             self._check(there, (device,), part, token, "compute", has_prompt=device == request.source)
+            self._causality.check_none_left(there, device, part)
         except Breach as breach:
             self._refuse(request, Call("compute", (device, part, token), request.id), breach)
         if token is not request.in_hand:
@@ -134,7 +146,8 @@ class Ledger:
         kept = move.keeping()
         is_open = token is request.in_hand
         needs_prompt = part.embedding and (token.index == 0 or there.is_afresh)
-        if request.under_way is None and not needs_prompt and (is_open or _follows(request, token)):
+        is_known = is_open or (_follows(request, token) and not _has_left_long(move.there))
+        if request.under_way is None and not needs_prompt and is_known:
             if is_open:
                 move.kept = kept
             else:
@@ -169,12 +182,42 @@ class Ledger:
         here = self._settled(request)
         if block == self._n_blocks or not _is_in_hand(request, token):
             return
+        keeps = request.caches is CacheFill.SAME_PATH
         if here is None:
-            request.there = request.there.leaving(block)
+            request.there = request.there.leaving(block, keeps=keeps)
             return
-        if block not in here.leaves:
-            here.leaves[block] = self._move(here.there.leaving(block))
-        self._stand(request, here.leaves[block])
+        if (block, keeps) not in here.leaves:
+            here.leaves[block, keeps] = self._move(here.there.leaving(block, keeps=keeps))
+        self._stand(request, here.leaves[block, keeps])
+
+    def missing(self, request: LiveRequest, block: int) -> int:
+        """How many positions before the pass in hand a block lacks, because their tokens left early."""
+        here = self._settled(request)
+        return lacking((request.there if here is None else here.there).waiting, block)
+
+    def fill(self, request: LiveRequest, device: str, part: Slice) -> Move | None:
+        """Examine the making of keys and values in a part, before it is booked; None if it lacks none."""
+        here = self._settled(request)
+        there, in_hand = request.there if here is None else here.there, request.in_hand
+        call = Call("fill", (device, part), request.id)
+        try:
+            n_left = 0 if in_hand is None else self._causality.check_fill(there, device, part, in_hand)
+        except Breach as breach:
+            self._refuse(request, call, breach)
+        if n_left == 0:
+            return None
+        if request.caches is not CacheFill.PROPAGATE:
+            raise ContractError(
+                f"fill: what request {request.id} lacks is to be propagated, and its exits were asked for "
+                "other caches; say so there: exits(..., rule=rule, caches='propagate')"
+            )
+        effect = Effect((device,), part, n_along=n_left, fills=True)
+        move = self._move(self._causality.apply(there, effect))
+        move = move.led_by("fill", call.arguments, "", there, effect)
+        move.n_along = n_left
+        if here is None:
+            request.there = there
+        return move
 
     # --- messages and tokens ----------------------------------------------------------------------
 
@@ -428,12 +471,16 @@ class Ledger:
         """Where data lie as a pass is opened."""
         n_tokens = token.index - (0 if request.in_hand is None else request.in_hand.index)
         left, _ = request.exits.get(token.index, (0, False))
+        before = request.in_hand
         return there.opened(
             n_tokens,
             0 if left == self._n_blocks else left,
-            is_afresh=token.n_context == 0 and (token.index > 0 or request.in_hand is not None),
+            is_afresh=token.n_context == 0 and (token.index > 0 or before is not None),
             is_long=token.n_new > 1,
             is_short=_is_short(request, token),
+            n_blocks=self._n_blocks,
+            n_before=0 if before is None else before.n_new,
+            n_dropped=0 if before is None else max(0, before.n_context + before.n_new - token.n_context),
         )
 
     def _check_continues(self, request: LiveRequest, device: str, token: Token, call: Call) -> None:
@@ -580,9 +627,12 @@ class Ledger:
         raise unattended(call, self.attendance.strategy)
 
     def _refuse(self, request: LiveRequest, call: Call, breach: Breach) -> NoReturn:
-        if breach.device in request.gone:
-            request.gone.discard(breach.device)
-            raise DeviceDown(breach.device, "what it had of this request is lost") from None
+        lost = breach.device
+        if breach.is_lost and request.gone and lost not in request.gone:
+            lost = min(request.gone)
+        if lost in request.gone:
+            request.gone.discard(lost)
+            raise DeviceDown(lost, "what it had of this request is lost") from None
         self.attendance.check()  # what was forgotten says more than what is missing for it
         begun = [one for one in request.under_way or () if one.effect is not None and not one.is_over]
         meanwhile = ""
@@ -594,6 +644,11 @@ class Ledger:
         raise ContractError(
             f"causality of data: {self.attendance.strategy}: {call} on {breach.device!r}: {breach}{meanwhile}"
         ) from None
+
+
+def _has_left_long(there: Whereabouts) -> bool:
+    """Whether a pass of several tokens has left early: how many, whereabouts do not say."""
+    return bool(there.left) and there.is_long
 
 
 def _brings_cache(begun: Begun, device: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import cast
@@ -184,6 +185,8 @@ class Hop(Station):
             ahead_bits = max(0.0, self._free_bits - first_bit) if queued_s else 0.0
             return Outlook(self._recorded.rate_bps(now_s), ahead_bits / bits(1), queued_s)
         if self.s_per_byte is not None:
+            if not self.s_per_byte:
+                return Outlook(math.inf, 0.0, queued_s)
             return Outlook(bits(1) / self.s_per_byte, queued_s / self.s_per_byte, queued_s)
         rate_bps = cast("RateAt", self._rate_at)(now_s)
         return Outlook(rate_bps, queued_s * rate_bps / bits(1), queued_s)

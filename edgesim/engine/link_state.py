@@ -113,10 +113,10 @@ class LinkState:
         """Time from now on until a message of this size would have arrived, if all stays as it is.
 
         What is queued, then its own bits at the present rate with expected repetitions, then the latency;
-        infinite while the link is down. On the air, where messages of one link go side by side, it is
-        what the last of them needs.
+        infinite while the link is down or its rate is 0. On the air, where messages of one link go side by
+        side, it is what the last of them needs.
         """
-        if self.down is not None:
+        if self.down is not None or not self.rate_bps:
             return math.inf
         own_s = self.access_s + bits(size_bytes) * self.n_attempts / self.rate_bps
         return self.queued_s + own_s + self.latency_s

@@ -48,7 +48,10 @@ class Move:
     then
         Where a station is kept: the pass for which it is.
     leaves
-        Where the data lie once the token in hand may leave, by the number of blocks after which.
+        Where the data lie once the token in hand may leave, by the number of blocks after which, and whether
+        all later tokens are to leave there.
+    n_along
+        Of a pass, how many earlier positions it takes along that left early.
     """
 
     __slots__ = (
@@ -64,6 +67,7 @@ class Move:
         "known",
         "leaves",
         "meanwhile",
+        "n_along",
         "name",
         "opens",
         "part",
@@ -89,7 +93,7 @@ class Move:
         self.there, self.tells = there, tells
         self.name, self.arguments, self.device, self.effect = name, arguments, device, effect
         self.meanwhile = there if meanwhile is None else meanwhile
-        self.size_bytes, self.is_held = -1.0, False
+        self.size_bytes, self.is_held, self.n_along = -1.0, False, 0
         self.host: Any = None
         self.price: Any = None
         self.hop: Any = None
@@ -102,7 +106,7 @@ class Move:
         self.after: dict[str, Move] = {}
         self.opens: dict[str, Move] = {}
         self.sends: dict[str, Move] = {}
-        self.leaves: dict[int, Move] = {}
+        self.leaves: dict[tuple[int, bool], Move] = {}
 
     def led_by(
         self,

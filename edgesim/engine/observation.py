@@ -51,7 +51,8 @@ class View(ABC):
     def route(self, source: str, target: str) -> RouteState:
         """The links that a message would take now from one device to another, each as :meth:`link` tells it.
 
-        From or to a terminal that changes cells: over the cell that serves it now.
+        The way itself is taken as known, also to a device that knows little else. From or to a terminal that
+        changes cells: over the cell that serves it now.
 
         Raises
         ------

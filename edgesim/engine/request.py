@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edgesim.engine.attendance import Begun
     from edgesim.engine.recovery import Recovery
     from edgesim.engine.shared import Pass
+    from edgesim.model.exit_paths import CacheFill
+    from edgesim.model.exit_rule import ExitRule
 
 __all__ = ["LiveRequest", "Token"]
 
@@ -47,6 +49,12 @@ class Token:
         self.activation_bytes = activation_bytes
         self.is_last = is_last
 
+    def with_earlier(self, n_positions: int) -> Token:
+        """The same pass with so many positions before it, which have left earlier passes early."""
+        n_new = self.n_new + n_positions
+        size_bytes = self.activation_bytes // self.n_new * n_new
+        return Token(self.index, n_new, self.n_context - n_positions, size_bytes, self.is_last)
+
     def __repr__(self) -> str:
         return f"Token(index={self.index}, n_new={self.n_new}, n_context={self.n_context})"
 
@@ -60,10 +68,11 @@ class LiveRequest:
         As the workload drew them.
     prompt_bytes, token_bytes
         Size on the wire of the prompt's token ids, and of one.
+    token_activation_bytes
+        Size of the hidden states of one token.
     """
 
     __slots__ = (
-        "_token_activation_bytes",
         "all_home",
         "answered_at_s",
         "arrived_at_s",
@@ -71,6 +80,7 @@ class LiveRequest:
         "awaited",
         "awaiting",
         "begun",
+        "caches",
         "delivered",
         "ended_at_s",
         "exits",
@@ -95,10 +105,12 @@ class LiveRequest:
         "rank",
         "reason",
         "recovery",
+        "rule",
         "sample",
         "source",
         "there",
         "token",
+        "token_activation_bytes",
         "token_bytes",
         "told",
         "under_way",
@@ -114,7 +126,7 @@ class LiveRequest:
         self.n_output_tokens = asked.n_output_tokens
         self.prompt_bytes = token_bytes * asked.n_prompt_tokens
         self.token_bytes = token_bytes
-        self._token_activation_bytes = model.activation_bytes(1)
+        self.token_activation_bytes = model.activation_bytes(1)
         # What the cluster's verbs keep here, and only they write:
         self.token = 0  # index of the token in hand
         self.n_emitted_tokens = 0
@@ -124,6 +136,8 @@ class LiveRequest:
         self.outcome = "censored"  # until it ends
         self.reason: str | None = None
         self.exits: dict[int, tuple[int, bool]] = {}  # token -> block it left after, and whether rightly
+        self.caches: CacheFill | None = None  # what exits' answers are those of, once they were asked
+        self.rule: ExitRule | None = None  # under which its tokens leave, where all exits' thresholds count
         # By kind and token, the sum and number of errors met:
         self.harms: dict[tuple[str, int | None, int | None], dict[int, tuple[float, int]]] = {}
         self.held: dict[str, int] = {}  # device -> bytes of KV cache reserved there
@@ -157,7 +171,7 @@ class LiveRequest:
     def tokens(self) -> Iterator[Token]:
         """Yield the request's passes in order: the prefill, then one decode step per further token."""
         n_prompt, n_output = self.n_prompt_tokens, self.n_output_tokens
-        size_bytes = self._token_activation_bytes
+        size_bytes = self.token_activation_bytes
         self.token = 0
         yield Token(0, n_prompt, 0, n_prompt * size_bytes, n_output == 1)
         for index in range(1, n_output):

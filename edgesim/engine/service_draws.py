@@ -26,10 +26,10 @@ class ServiceDraws:
     def __init__(self, law: ServiceLaw, seed: int, replication: int, device: str) -> None:
         self._law = law
         self._of = (seed, replication, "service", device)
-        self._visits: dict[int, dict[tuple[int, Slice], int]] = defaultdict(dict)
+        self._visits: dict[int, dict[tuple[int, Slice | str], int]] = defaultdict(dict)
 
-    def factor(self, request: LiveRequest, part: Slice, token: int) -> float:
-        """The factor of the next visit of a token's pass through a part of the model."""
+    def factor(self, request: LiveRequest, part: Slice | str, token: int) -> float:
+        """The factor of the next visit of a token's pass to a part of the model, or to what has a name."""
         visits, here = self._visits[request.id], (token, part)
         n_before = visits.get(here, 0)
         visits[here] = n_before + 1

@@ -7,7 +7,7 @@ from functools import partial
 
 from edgesim.engine.batching import BatchedStation, StaticStation
 from edgesim.engine.clock import Clock, Course
-from edgesim.engine.compute import Host, Pricing
+from edgesim.engine.compute import Host, Price, Pricing
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.limited import LimitedCompute
 from edgesim.engine.recording import Recording
@@ -81,13 +81,20 @@ class Sharing:
         part: Slice,
         token: Token,
         keep: tuple[Slice, Token] | None = None,
+        price: Price | None = None,
     ) -> Verb:
-        """Run a pass on a shared device, or one that may fail, once the request has room there."""
+        """Run a pass on a shared device, or one that may fail, once the request has room there.
+
+        Parameters
+        ----------
+        price
+            Of what is less than the whole part; None: the part's.
+        """
         device = host.device.id
         admitted = DONE if device in request.held else self._reservations.admit(request, (device,))
         if admitted is not DONE:
-            return self._ask_once(admitted, request, host, part, token, keep)
-        return self._ask(request, host, part, token, keep)
+            return self._ask_once(admitted, request, host, part, token, keep, price)
+        return self._ask(request, host, part, token, keep, price)
 
     def demand_up(self, request: LiveRequest, host: Host, token: Token) -> None:
         """Raise DeviceDown if a device is down, or has lost the cache that a pass needs."""
@@ -172,10 +179,11 @@ class Sharing:
         part: Slice,
         token: Token,
         keep: tuple[Slice, Token] | None,
+        price: Price | None,
     ) -> Course:
         yield from admitted
         host.demand_up()  # it may have failed at the very instant at which there was room
-        yield from self._ask(request, host, part, token, keep)
+        yield from self._ask(request, host, part, token, keep, price)
 
     def _ask(
         self,
@@ -184,12 +192,13 @@ class Sharing:
         part: Slice,
         token: Token,
         keep: tuple[Slice, Token] | None,
+        price: Price | None,
     ) -> Course:
         assert host.shared is not None
         kept, request.kept_pass = request.kept_pass, None
         if kept is not None and kept.is_of(host.prices.get(part), token):
             return heard(kept.done)
-        work = self._pass(request, host, part, token)
+        work = self._pass(request, host, part, token, price)
         if request.recovery is not None and host.device.id in request.recovery.let_in:
             self._preemption.ask(work, host)
             return heard(work.done)
@@ -199,8 +208,11 @@ class Sharing:
             host.shared.ask_next(request.kept_pass)
         return heard(work.done)
 
-    def _pass(self, request: LiveRequest, host: Host, part: Slice, token: Token) -> Pass:
-        price = host.prices.get(part) or self._pricing.of(host, part)
-        factor = 1.0 if host.draws is None else host.draws.factor(request, part, token.index)
+    def _pass(
+        self, request: LiveRequest, host: Host, part: Slice, token: Token, price: Price | None = None
+    ) -> Pass:
+        of = part if price is None else price.name
+        price = price or host.prices.get(part) or self._pricing.of(host, part)
+        factor = 1.0 if host.draws is None else host.draws.factor(request, of, token.index)
         now_s, done = self._clock._now, self._clock.event()
         return Pass(request, host.device.id, token, price, now_s, done, factor)

@@ -299,7 +299,14 @@ class _Requests:
     def _tell(self, requests: list[LiveRequest]) -> None:
         ids = np.array([r.id for r in requests], dtype=np.int64)
         answers = [
-            self.cluster.answering.of(r.sample, r.n_emitted_tokens, r.exits, r.harms) for r in requests
+            self.cluster.answering.of(
+                r.sample,
+                r.n_emitted_tokens,
+                r.exits,
+                r.harms,
+                self.cluster.exiting.path_of(r),
+            )
+            for r in requests
         ]
         energy_j = pa.nulls(len(ids), pa.float64()) if self.spans is None else self.spans.energy_j(ids)
         columns = {

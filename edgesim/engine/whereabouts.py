@@ -9,8 +9,11 @@ decoding of any token, is the same value, and what may follow it is worked out o
 Blocks and levels are bits of integers: bit b of ``whole`` is block b, bit l of ``levels`` is the hidden state
 after l blocks, of which 0 is the embedding's.
 
-Not modelled: which positions of a cache are missing (a device has all that were computed, or not), and of
-which pass hidden states are that are older than the pass before the one in hand.
+Positions that tokens have left early are missing in the blocks behind; they are kept apart
+(:mod:`edgesim.engine.skipped`), and of all others a device has every one of a block, or not.
+
+Not modelled: which of the others are missing where not all are there, and of which pass hidden states are
+that are older than the pass before the one in hand.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
+from edgesim.engine.skipped import Waiting, forward, joined, taken_along
 from edgesim.model.architecture import Slice
 
 __all__ = ["Contents", "Ids", "Place", "Whereabouts", "blocks_of", "complete"]
@@ -72,6 +76,8 @@ class Contents(NamedTuple):
     older: int = 0
     cache: int = 0
     """Blocks of whose cache it has all positions, those of the pass in hand included."""
+    waiting_of: str = ""
+    """The sender, where hidden states of tokens that have left early are among it; else empty."""
 
 
 class Whereabouts(NamedTuple):
@@ -90,8 +96,10 @@ class Whereabouts(NamedTuple):
     """Whether more than one token goes through the pass in hand."""
     is_short: bool = False
     """Whether the pass in hand ends before the last position that its token needs; no head answers it."""
-    has_skipped: bool = False
-    """Whether a token has left early, so that later blocks lack its position."""
+    waiting: Waiting = ()
+    """Tokens that have left early, oldest first, whose positions blocks behind lack."""
+    path: int = 0
+    """Number of blocks after which all tokens leave; 0 where they are not kept to one path."""
 
     def at(self, device: str) -> Place:
         """What a device has."""
@@ -105,12 +113,33 @@ class Whereabouts(NamedTuple):
 
     def without(self, device: str) -> Whereabouts:
         """The same without all that a device had."""
-        return self._replace(places=_in_order(pair for pair in self.places if pair[0] != device))
+        waiting = tuple(one.without(device) for one in self.waiting)
+        places = _in_order(pair for pair in self.places if pair[0] != device)
+        return self._replace(places=places, waiting=waiting)
 
     def opened(
-        self, n_tokens: int, left: int, *, is_afresh: bool, is_long: bool, is_short: bool = False
+        self,
+        n_tokens: int,
+        left: int,
+        *,
+        is_afresh: bool,
+        is_long: bool,
+        is_short: bool = False,
+        n_blocks: int = 0,
+        n_before: int = 0,
+        n_dropped: int = 0,
     ) -> Whereabouts:
-        """The same as the next pass begins, of a token so many further on."""
+        """The same as the next pass begins, of a token so many further on.
+
+        Parameters
+        ----------
+        n_blocks
+            Of the model; 0 where that does not matter.
+        n_before
+            Positions of the pass in hand so far, which may have left early.
+        n_dropped
+            Of the newest positions, how many the next pass computes again.
+        """
         places = []
         for device, place in self.places:
             before = place.now if self.is_afresh else (place.whole | ~self.made) & place.now
@@ -125,8 +154,40 @@ class Whereabouts(NamedTuple):
             is_afresh=is_afresh,
             is_long=is_long,
             is_short=is_short,
-            has_skipped=self.has_skipped or bool(self.left) or bool(left),
+            waiting=() if is_afresh else self._waiting_next(n_before, n_dropped, n_blocks),
+            path=0 if is_afresh else self.path,
         )
+
+    def _waiting_next(self, n_before: int, n_dropped: int, n_blocks: int) -> Waiting:
+        """Tokens that have left early, the one in hand among them if it has gone no further."""
+        if not self.left or self.path:
+            return joined(self.waiting, n_before, None, (), n_dropped)
+        # It may have gone on beyond the exit that answered it: how far, without a gap.
+        passed = max(self.left, (~self.now & (self.now + 1)).bit_length() - 1)
+        if 0 < n_blocks <= passed:
+            return joined(self.waiting, n_before, None, (), n_dropped)
+        devices = tuple(device for device, place in self.places if place.levels >> passed & 1)
+        return joined(self.waiting, n_before, passed, devices, n_dropped)
+
+    def caught_up(self, device: str, part: Slice, n_blocks: int) -> Whereabouts:
+        """The same after what waited before a part has passed it on a device, beside the token in hand."""
+        waiting = taken_along(self.waiting, part, device, n_blocks)
+        return self._alone_whole(device, part)._replace(waiting=waiting)
+
+    def filled(self, device: str, part: Slice, n_blocks: int) -> Whereabouts:
+        """The same after keys and values of what waited before a part were made there, from its states."""
+        waiting, blocks = forward(self.waiting, part, n_blocks), blocks_of(part)
+        place = self.at(device)
+        there = self.put(device, place._replace(whole=place.whole | (blocks & ~self.made)))
+        return there._alone_whole(device, part)._replace(waiting=waiting, made=self.made | blocks)
+
+    def _alone_whole(self, device: str, part: Slice) -> Whereabouts:
+        """The same where no other device has all positions of a part's blocks any more."""
+        blocks, places = blocks_of(part), []
+        for other, place in self.places:
+            kept = place if other == device else place._replace(whole=place.whole & ~blocks)
+            places.append((other, kept))
+        return self._replace(places=_in_order(places))
 
     def passed(self, device: str, part: Slice, level: int, n_blocks: int, *, is_part: bool) -> Whereabouts:
         """The same after a part of the model has been computed, to so many blocks' depth."""
@@ -162,7 +223,11 @@ class Whereabouts(NamedTuple):
         levels = place.levels | contents.levels
         # Parts that come together are taken for their sum: a strategy may sum by messages of its own.
         parts = (place.parts & ~contents.levels) | (contents.parts & ~place.levels)
-        return self.put(
+        there = self
+        if contents.waiting_of:
+            sender, deepest = contents.waiting_of, contents.levels.bit_length() - 1
+            there = self._replace(waiting=tuple(one.sent(sender, device, deepest) for one in self.waiting))
+        return there.put(
             device,
             place._replace(
                 has_prompt=place.has_prompt or contents.has_prompt,
@@ -185,9 +250,15 @@ class Whereabouts(NamedTuple):
             there = there.put(device, place._replace(parts=place.parts & ~summed))
         return there
 
-    def leaving(self, level: int) -> Whereabouts:
-        """The same once the token in hand may leave after so many blocks: exits' answers are its id."""
-        there = self._replace(left=level)
+    def leaving(self, level: int, *, keeps: bool = False) -> Whereabouts:
+        """The same once the token in hand may leave after so many blocks: exits' answers are its id.
+
+        Parameters
+        ----------
+        keeps
+            Whether all later tokens leave there, too.
+        """
+        there = self._replace(left=level, path=level if keeps else self.path)
         for device, place in self.places:
             if place.exit == level:
                 there = there.put(device, place._replace(ids=Ids.NOW, exit=0))

@@ -17,6 +17,7 @@ from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
 from edgesim.model.exit_records import ExitRecords
 from edgesim.model.profile import Timing
+from edgesim.model.propagated_paths import PropagatedPaths
 from edgesim.model.quality import QualityTable
 from edgesim.radio.collective import CollectiveBand, band_of
 from edgesim.radio.recorded import RecordedRate
@@ -258,6 +259,9 @@ class World:
         Such answers on other text, for strategies to tune thresholds on before time zero; None: there are none.
     quality
         Measured answers under impairments; None where nothing was measured.
+    paths
+        Measured answers of tokens whose caches are filled by propagated states, rule by rule, with exits
+        where `exits` has them; None where nothing was measured.
     faults
         When devices and links are down; None: never.
     retry
@@ -285,6 +289,7 @@ class World:
     exits: ExitRecords | None = None
     tuning_exits: ExitRecords | None = None
     quality: QualityTable | None = None
+    paths: PropagatedPaths | None = None
     faults: Faults | None = None
     retry: Retry | None = None
     roaming: Mapping[str, Roaming] = field(default_factory=dict)

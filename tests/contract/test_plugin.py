@@ -106,6 +106,16 @@ def test_it_keeps_the_contract(with_plugin: dict[str, str]) -> None:
     run(with_plugin, "-c", check)
 
 
+def test_best_signal_plus_queue_keeps_the_contract(with_plugin: dict[str, str]) -> None:
+    check = (
+        "from edgesim.testing import check_strategy\n"
+        "from edgesim_example_plugin.best_link import BestLink\n"
+        "check_strategy(BestLink(to='server'))\n"
+        "check_strategy(BestLink(to=['source', 'server'], period_s=0.01))\n"
+    )
+    run(with_plugin, "-c", check)
+
+
 def test_its_option_is_checked_like_any_other(with_plugin: dict[str, str], tmp_path: Path) -> None:
     scenario = tmp_path / "plugin.yaml"
     scenario.write_text(SCENARIO.replace("to: server", "too: server"), encoding="utf-8")

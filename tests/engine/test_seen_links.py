@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from airwaves import BAND_HZ, STATION, Channel, Interface, Message, cell, link
+from airwaves import BAND_HZ, STATION, Channel, Interface, Message, cell, cells, link
 from miniature import PerBlock, Serve, Steady, device, run, world
 from watching import watched
 from wifi_cells import RETRIES, wifi_cell
@@ -83,6 +83,20 @@ def test_what_is_seen_of_a_wire_is_what_a_message_then_meets() -> None:
         second = ran.spans[ran.spans["token"] == 1].iloc[0]
         assert second["started_at_s"] == pytest.approx(0.5 + seen.queued_s)
         assert second["ended_at_s"] == pytest.approx(arrives_s)
+
+
+def test_links_of_no_time_and_of_no_rate() -> None:
+    """A wire that is infinitely fast, and a recording in an outage, which goes on by itself."""
+    free = pair(Link(between=("a-0", "b-0"), rate_bps=math.inf, latency_s=0.5))
+    (seen,), _ = watched(free, [MEGABYTE], [0.25], seen_from("a-0", "b-0"))
+    assert (seen.rate_bps, seen.queued_bytes, seen.queued_s) == (math.inf, 0.0, 0.0)
+    assert seen.seconds(1e9) == 0.5
+    pauses = RecordedRate.of_rates([0.0, 1.0, 2.0, 40.0], [8e6, 0.0, 8e6, 8e6])
+    (seen,), _ = watched(
+        pair(Link(between=("a-0", "b-0"), rate_bps=pauses)), [], [1.5], seen_from("a-0", "b-0")
+    )
+    assert (seen.is_up, seen.rate_bps, seen.queued_s, seen.loss(1)) == (True, 0.0, 0.0, 0.0)
+    assert math.isinf(seen.seconds(1))
 
 
 def test_a_route_is_seen_hop_by_hop() -> None:
@@ -254,6 +268,36 @@ def test_bytes_on_the_air_are_counted_down() -> None:
     assert half.queued_bytes == pytest.approx(1e6 / 8 * (1 - 0.5 / took_s))
 
 
+# --- cells on one channel -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_slots", [False, True])
+@pytest.mark.parametrize("is_up", [True, False])
+def test_the_ratio_falls_while_a_cell_on_the_channel_sends(is_up: bool, in_slots: bool) -> None:
+    """20 dB from one's own station, 10 dB from the other's: 100 / 11 while that sends, alone on its air."""
+    hz = 20e6 if in_slots else BAND_HZ
+    air = Faultless(hz) if in_slots else None
+    own, other = (link(snr_db, air=air, bandwidth_hz=hz) for snr_db in (20.0, 10.0))
+    facts = {"band": "3.5 GHz", "duplex": PATTERN, "grid": grid()} if in_slots else {"band": "3.5 GHz"}
+    media = {
+        "west": Medium(name="west", across={"a": own, "b": other}, **facts),
+        "east": Medium(name="east", across={"a": other, "b": own}, **facts),
+    }
+    there = cells({"west": (media["west"], {"a": own}), "east": (media["east"], {"b": own})})
+    ours, theirs = (("a", "west"), ("b", "east")) if is_up else (("west", "a"), ("east", "b"))
+    # In 1.2 ms and in 2.2 ms the pattern is open down and up.
+    (quiet, against, with_), _ = watched(
+        there,
+        [Message(0.5, *theirs, 5e7)],
+        [0.1, 0.6 + (2.2e-3 if is_up else 1.2e-3), 0.7 + (2.2e-3 if is_up else 1.2e-3)],
+        lambda cluster: (cluster.observe().link(*ours), cluster.observe().link(*ours[::-1])),
+    )
+    assert quiet[0].snr_db == pytest.approx(20.0)
+    assert against[0].snr_db == with_[0].snr_db == pytest.approx(10.0 * math.log10(100.0 / 11.0))
+    assert against[1].snr_db == pytest.approx(20.0)  # the other way is not disturbed
+    assert against[0].rate_bps < quiet[0].rate_bps
+
+
 # --- 5G's slots -----------------------------------------------------------------------------------------
 
 
@@ -264,9 +308,12 @@ class Faultless(Nr):
         return (0.0,)
 
 
+def grid() -> ResourceGrid:
+    return ResourceGrid(slot_s=0.5e-3, n_prb=51, duplex=PATTERN, uplink=UplinkGrant(period_slots=20))
+
+
 def grid_cell(access: str, air=Nr):
-    grid = ResourceGrid(slot_s=0.5e-3, n_prb=51, duplex=PATTERN, uplink=UplinkGrant(period_slots=20))
-    medium = Medium(name=STATION, access=access, duplex=PATTERN, grid=grid)
+    medium = Medium(name=STATION, access=access, duplex=PATTERN, grid=grid())
     channels = {f"t{i}": link(15.0, air=air(20e6), bandwidth_hz=20e6) for i in range(3)}
     return cell(channels, medium), channels
 
@@ -274,16 +321,16 @@ def grid_cell(access: str, air=Nr):
 @pytest.mark.parametrize("access", ["equal", "tdma", "round-robin", "proportional-fair"])
 def test_in_slots_beside_two_others(access: str) -> None:
     there, channels = grid_cell(access)
-    grid = there.media[STATION].grid
+    share = grid().share(uplink=False)
     others = [Message(0.0, STATION, "t1", 1e8), Message(0.0, STATION, "t2", 1e8)]
     (alone,), _ = watched(there, [], [0.1], seen_from(STATION, "t0"))
     (seen,), _ = watched(there, others, [0.1], seen_from(STATION, "t0"))
     whole = channels["t0"].state(0.1, uplink=False)
     part = channels["t0"].state(0.1, uplink=False, band_share=17 / 51)
     rate_bps = (part.grant.block_bits if access == "equal" else whole.grant.block_bits / 3) / 0.5e-3
-    assert seen.rate_bps == pytest.approx(rate_bps * grid.share(uplink=False))
+    assert seen.rate_bps == pytest.approx(rate_bps * share)
     assert seen.snr_db == channels["t0"].report(0.1, uplink=False).sinr_db
-    assert alone.rate_bps == pytest.approx(whole.rate_bps * grid.share(uplink=False))
+    assert alone.rate_bps == pytest.approx(whole.rate_bps * share)
     assert seen.block_bits == (part if access == "equal" else whole).grant.block_bits
 
 

@@ -40,19 +40,39 @@ _COLD_UTILISATION = 0.9  # the first price of a queue that a first plan overload
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What nodes keep between rounds: rows [n_links], and each server's own last price [n_nodes]."""
+    """What nodes keep between rounds.
+
+    Attributes
+    ----------
+    plan : [n_links]
+        The offloaders' rows.
+    own_s, node_s : [n_nodes]
+        Each receiver's own last price, and the delta that it last reported.
+    link_s : [n_links]
+        The price of each link: its time, or that of its queue, which its offloader sets as a receiver would.
+    """
 
     plan: Floats
     own_s: Floats
+    node_s: Floats
+    link_s: Floats
 
     @classmethod
     def start(cls, network: Network, plan: Floats | None = None, barrier: Barrier | None = None) -> State:
         """Before the first round: a plan (by default in proportion to capacities) and its marginal costs."""
+        barrier = barrier or Barrier()
         plan = computing_first(network) if plan is None else plan
         require_plan(network, plan)
-        limit = _COLD_UTILISATION / np.where(network.service_s > 0, network.service_s, 1.0)
-        rates = np.minimum(flow_of(network, plan).node_per_s, limit)
-        return cls(plan, marginal_price_s(network.service_s, network.scv, rates, barrier or Barrier()))
+        flow = flow_of(network, plan)
+        cold = Flow(
+            network,
+            np.minimum(flow.node_per_s, _cold_per_s(network.service_s)),
+            np.minimum(flow.link_per_s, _cold_per_s(network.transfer_s)),
+        )
+        own_s = marginal_price_s(network.service_s, network.scv, cold.node_per_s, barrier)
+        link_s = link_marginals(cold, barrier)
+        node_s, _ = passed_upstream(network, plan, own_s, link_s)
+        return cls(plan, own_s, node_s, link_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,29 +108,40 @@ def all_rows(network: Network) -> Rows:
 
 def play_round(network: Network, rows: Rows, state: State, rule: RoundRule, barrier: Barrier) -> State:
     """One round of every node."""
-    flow = flow_of(network, state.plan)
     if rule.kind == "plain":
-        found = marginals(flow, state.plan, barrier)
-        return State(plain_shift(rows, state.plan, found.link_s, rule.eta_per_s), found.own_s)
-    alone_s, curvature_s2 = link_marginals(flow, barrier)
-    leaving_per_s = (flow.node_per_s * network.onward)[network.tail]
-    own_s = state.own_s
-    _, costs_s = passed_upstream(network, state.plan, own_s, alone_s)
-    weights_s = proximal_weights_s(rows, costs_s, rule.boldness, leaving_per_s * curvature_s2)
+        found = marginals(flow_of(network, state.plan), state.plan, barrier)
+        plan = plain_shift(rows, state.plan, found.link_s, rule.eta_per_s)
+        return State(plan, found.own_s, found.node_s, found.alone_s)
+    own_s, node_s = state.own_s, state.node_s
+    link_s = np.where(network.has_queue, state.link_s, network.transfer_s)
+    costs_s = link_s + node_s[network.head]
+    weights_s = proximal_weights_s(rows, costs_s, rule.boldness)
     for _ in range(rule.n_exchanges):
         offered = proximal_shift(rows, state.plan, costs_s, weights_s)
         coming = flow_of(network, offered)
+        at_nodes, at_links = _responses_per_s2(coming, offered, responses(rows, offered, weights_s))
         own_s = anticipated_price_s(
             network.service_s,
             network.scv,
             coming.node_per_s,
-            _response_per_s2(coming, offered, responses(rows, offered, weights_s)),
+            at_nodes,
             own_s,
             damping=rule.damping,
             barrier=barrier,
         )
-        _, costs_s = passed_upstream(network, offered, own_s, alone_s)
-    return State(proximal_shift(rows, state.plan, costs_s, weights_s), own_s)
+        if network.link_scv is not None:
+            queued = network.has_queue
+            link_s[queued] = anticipated_price_s(
+                network.transfer_s[queued],
+                network.link_scv[queued],
+                coming.link_per_s[queued],
+                at_links[queued],
+                link_s[queued],
+                damping=rule.damping,
+                barrier=barrier,
+            )
+        node_s, costs_s = passed_upstream(network, offered, own_s, link_s)
+    return State(proximal_shift(rows, state.plan, costs_s, weights_s), own_s, node_s, link_s)
 
 
 def descend(
@@ -152,13 +183,18 @@ def descend(
     return Descent(best.plan, reached, state, len(costs) - 1, 1 - bound / least, tuple(costs))
 
 
-def _response_per_s2(coming: Flow, offered: Floats, falls_per_s: Floats) -> Floats:
-    """By how much the rate that comes to each node falls per second that it costs more: [n_nodes]."""
+def _cold_per_s(occupied_s: Floats) -> Floats:
+    """The highest rate that a first price reckons with."""
+    return np.where(occupied_s > 0, _COLD_UTILISATION / np.where(occupied_s > 0, occupied_s, 1.0), np.inf)
+
+
+def _responses_per_s2(coming: Flow, offered: Floats, falls_per_s: Floats) -> tuple[Floats, Floats]:
+    """By how much the rates at each node [n_nodes] and link [n_links] fall per second that it costs more."""
     network = coming.network
-    total = np.zeros(network.n_nodes)
+    at_nodes, at_links = np.zeros(network.n_nodes), np.zeros(network.n_links)
     for links in network.links_of_stage:
         tail = network.tail[links]
         direct = coming.node_per_s[tail] * falls_per_s[links]
-        passed = network.onward[tail] * (direct + offered[links] * total[tail])
-        total += np.bincount(network.head[links], passed, network.n_nodes)
-    return total
+        at_links[links] = network.onward[tail] * (direct + offered[links] * at_nodes[tail])
+        at_nodes += np.bincount(network.head[links], at_links[links], network.n_nodes)
+    return at_nodes, at_links

@@ -2,7 +2,8 @@
 
 The paper's baseline as its name says; its operators were not seen. A common design: real-coded rows,
 tournament selection, a crossover that takes whole rows (the unit that makes sense on its own) and thresholds
-from either parent, mutation that draws a row anew or moves a threshold, and elitism. Fitness is what DTO-EE minimises.
+from either parent, mutation that draws a row anew or moves a threshold, and elitism. Fitness is what DTO-EE
+minimises.
 """
 
 from __future__ import annotations

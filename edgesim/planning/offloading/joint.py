@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,44 +102,47 @@ def tuned(
     network: Network,
     table: ExitTable,
     objective: Objective,
-    respond: Callable[[Network], Floats],
+    respond: Callable[[Network, Floats | None], Floats],
     *,
     levels: Levels | None = None,
     barrier: Barrier | None = None,
 ) -> JointPlan:
     """Thresholds tuned for a rule that answers every network with a plan: a search along coordinates.
 
-    For every candidate the rule plans anew. With :func:`~edgesim.planning.offloading.descent.descend` as the
-    rule it stands for the joint optimum where that is too large to enumerate: a heuristic bound, exact in the
-    plan, but only as good as neighbouring thresholds in the levels.
+    Each exit in turn tries the whole grid, until none gains; then neighbours in several exits at once. For
+    every candidate the rule plans anew, so that it is a matter of n_levels times n_exits plans or some more.
+    With the optimum as the rule it stands for the joint optimum where that is too large to enumerate: exact
+    in the plan, heuristic in the levels.
+
+    Parameters
+    ----------
+    respond
+        Gives a network's plan; it is handed the best plan so far, as a place to start from.
     """
     barrier = barrier or Barrier()
     _require_exits(network, table)
     known: dict[Levels, JointPlan] = {}
 
-    def judged(candidate: Levels) -> JointPlan:
+    def judged(candidate: Levels, plan: Floats | None) -> JointPlan:
         if candidate not in known:
             shared = network.with_shares(table.outcome(candidate).continues)
-            plan = respond(shared)
-            known[candidate] = _judged(network, table, objective, candidate, plan, barrier, 0)
+            found = respond(shared, plan)
+            known[candidate] = _judged(network, table, objective, candidate, found, barrier, 0)
         return known[candidate]
 
-    best = judged(table.highest if levels is None else levels)
-    reach = max(1, table.n_levels // 4)
+    best = judged(table.highest if levels is None else levels, None)
     while True:
-        around = [best]
-        for number in range(len(best.levels)):
-            around += [judged(each) for each in neighbours(table, best.levels, exits=[number], reach=reach)]
-        if reach == 1:
-            around += [judged(each) for each in neighbours(table, best.levels)]
-        found = min(around, key=lambda each: each.cost_s)
-        if found.cost_s < best.cost_s:
-            best = found
-        elif reach > 1:
-            reach //= 2
-        else:
+        before = best
+        for place in range(len(best.levels)):
+            head, tail = best.levels[:place], best.levels[place + 1 :]
+            tried = [judged((*head, level, *tail), best.plan) for level in range(table.n_levels)]
+            best = min(best, *tried, key=lambda each: each.cost_s)
+        if best is before:
+            around = [judged(each, best.plan) for each in neighbours(table, best.levels)]
+            best = min(best, *around, key=lambda each: each.cost_s)
+        if best is before:
             break
-    return JointPlan(best.levels, best.plan, best.delay_s, best.accuracy, best.cost_s, len(known))
+    return replace(best, n_steps=len(known))
 
 
 def _judged(

@@ -43,18 +43,15 @@ class Marginals:
     link_s: Floats
 
 
-def link_marginals(flow: Flow, barrier: Barrier) -> tuple[Floats, Floats]:
-    """Marginal cost of each link alone [s], and its derivative by the link's rate [s^2]: [n_links] each."""
+def link_marginals(flow: Flow, barrier: Barrier) -> Floats:
+    """Marginal cost of each link alone [s]: [n_links]."""
     network = flow.network
     alone_s = network.transfer_s.copy()
-    curvature_s2 = np.zeros(network.n_links)
     if network.link_scv is not None:
         queued = network.has_queue
-        transfer_s = network.transfer_s[queued]
-        _, slope, curvature = queue_tasks(flow.link_utilisation[queued], network.link_scv[queued], barrier)
-        alone_s[queued] = transfer_s * slope
-        curvature_s2[queued] = transfer_s**2 * curvature
-    return alone_s, curvature_s2
+        _, slope, _ = queue_tasks(flow.link_utilisation[queued], network.link_scv[queued], barrier)
+        alone_s[queued] = network.transfer_s[queued] * slope
+    return alone_s
 
 
 def passed_upstream(network: Network, plan: Floats, own_s: Floats, alone_s: Floats) -> tuple[Floats, Floats]:
@@ -72,7 +69,7 @@ def marginals(flow: Flow, plan: Floats, barrier: Barrier) -> Marginals:
     network = flow.network
     _, slope, _ = queue_tasks(flow.utilisation, network.scv, barrier)
     own_s = network.service_s * slope
-    alone_s, _ = link_marginals(flow, barrier)
+    alone_s = link_marginals(flow, barrier)
     node_s, link_s = passed_upstream(network, plan, own_s, alone_s)
     return Marginals(own_s, alone_s, node_s, link_s)
 

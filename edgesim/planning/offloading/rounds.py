@@ -23,6 +23,8 @@ coupled over their offloaders, and the response to one price alone is at most ha
 all together (a Laplacian's diagonal and its largest eigenvalue), hence a damping of 2. The fixed point is the
 paper's: prices are the marginal costs at the rates that come, hops in use cost the same.
 
+The queue of a link has a price of its own, which its offloader sets as a receiver would, without a message.
+
 A lost or late message leaves the last one in force on either side, and moves no fixed point.
 """
 
@@ -161,17 +163,9 @@ class Offer:
     responses_per_s2: Floats
 
 
-def proximal_weights_s(
-    rows: Rows, costs_s: Floats, boldness: float, own_curvature_s: Floats | float = 0.0
-) -> Floats:
-    """Weights of the proximal step: [n_entries].
-
-    Parameters
-    ----------
-    own_curvature_s
-        Where a link has a queue that only its offloader fills: t_i times the second derivative of its cost.
-    """
-    weights: Floats = rows.least(costs_s)[rows.row] / boldness + own_curvature_s
+def proximal_weights_s(rows: Rows, costs_s: Floats, boldness: float) -> Floats:
+    """Weights of the proximal step: [n_entries]."""
+    weights: Floats = rows.least(costs_s)[rows.row] / boldness
     return weights
 
 

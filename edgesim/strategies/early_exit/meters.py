@@ -67,7 +67,8 @@ class Meters:
         is_old = self._age > n_rounds
         recent, recent_told = self._over(np.full(len(self._age), n_rounds))
         whole, whole_told = self._over(self._age)
-        before, before_told = whole - recent, whole_told - recent_told
+        before = np.maximum(whole - recent, 0.0)  # against the last bit's rounding of long sums
+        before_told = np.maximum(whole_told - recent_told, 0.0)
         ratio = (before + 1) / (before_told + 1)
         expected = ratio * recent_told
         variance = expected + 1 + expected * recent_told / (before_told + 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgesim.trace.laws.law import RELATIVE, Law, There, is_close
 from edgesim.trace.laws.of_spans import parts_s
-from edgesim.trace.laws.parts import part_of
+from edgesim.trace.laws.parts import FILL, part_of
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
 from edgesim.trace.laws.unions import Unions
 from edgesim.trace.schema import HOPS, LinkKind, Outcome, SpanKind
@@ -172,7 +172,10 @@ class Books:
         computes = spans.named("kind", SpanKind.COMPUTE) & (request >= 0)
         occurs = set(np.unique(places[computes]).tolist())
         parts = [part_of(name, None) if place in occurs else None for place, name in enumerate(names)]
-        last = [0.0 if part is None else float(part.last) for part in parts]
+        last = [
+            0.0 if part is None or name.startswith(FILL) else float(part.last)
+            for part, name in zip(parts, names, strict=True)
+        ]
         np.maximum.at(self._depth, request[computes], np.array([*last, 0.0])[places[computes]])
 
     def _add_emits(self, spans: Rows, request: IntArray) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgesim.trace.laws.law import Law, There
-from edgesim.trace.laws.parts import SHARD, part_of
+from edgesim.trace.laws.parts import FILL, SHARD, part_of
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
 from edgesim.trace.schema import LinkKind, Outcome, SpanKind
 
@@ -104,7 +104,7 @@ class Passes:
     def _add_parts(self, spans: Rows, request: IntArray, is_pass: BoolArray) -> BoolArray:
         """Count what went through embedding and blocks; which passes went through the head."""
         places, names = spans.names("via")
-        parts = [None if name.startswith(SHARD) else part_of(name, None) for name in map(str, names)]
+        parts = [None if name.startswith((SHARD, FILL)) else part_of(name, None) for name in map(str, names)]
         embeds, n_blocks, has_head = (
             np.array([*(0 if part is None else read(part) for part in parts), 0])[places]
             for read in (lambda p: int(p.embedding), lambda p: p.n_blocks, lambda p: int(p.head))

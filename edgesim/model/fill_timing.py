@@ -1,0 +1,108 @@
+"""What filling the caches of blocks costs: keys and values of states as they are, without attention or MLP.
+
+Tokens that leave early have no keys and values in later blocks. Where they are propagated (Elbayad et al.
+2020, arXiv 1910.10073; Schuster et al. 2022, arXiv 2207.07061), each later block only normalises the state at
+which a token left and projects it to a key and a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgesim.model.architecture import Architecture, Component, FloatArray, Slice, Tokens
+from edgesim.model.profile import Origin, Timing
+
+__all__ = ["FillTiming", "fill_share"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FillTiming:
+    """A :class:`~edgesim.model.profile.Timing` of passes that leave keys and values, and nothing else.
+
+    In every block it takes the part of the measured (or scaled, or analytic) attention half of a pass of as
+    many tokens that :func:`fill_share` gives. What of that half's time does not shrink with its work, such
+    as launching kernels, is paid entire, where the timing can tell it apart: by the line through the times
+    of two tensor shards. A timing that knows blocks only is read as if their halves took time as they have
+    work.
+
+    Not modelled: that a timing of one shard alone (the whole) has such a part too, which shrinks here with
+    the rest; that a fused projection of queries, keys and values computes the queries as well.
+
+    Attributes
+    ----------
+    timing
+        Of the device.
+    model
+        Whose blocks these are.
+    """
+
+    timing: Timing
+    model: Architecture
+
+    @property
+    def origin(self) -> Origin:
+        """Where the times of whole passes come from."""
+        return self.timing.origin
+
+    def seconds(
+        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
+        """Seconds of filling the blocks of a slice with so many tokens' keys and values.
+
+        Parameters
+        ----------
+        n_new
+            Tokens of each of `batch` sequences.
+        n_context
+            Does not matter: nothing attends to earlier tokens. It is broadcast against `n_new`.
+        """
+        _refuse(part, n_shards)
+        news, _ = np.broadcast_arrays(np.asarray(n_new, np.int64), np.asarray(n_context, np.int64))
+        found = {n: part.n_blocks * self._block_s(batch, n) for n in np.unique(news).tolist()}
+        return np.array([found[n] for n in news.ravel().tolist()]).reshape(news.shape)
+
+    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
+        """Refuse what the device's own times do not cover; see :meth:`Timing.check`."""
+        self.timing.check(max_new=max_new, max_context=max_context, batch=batch, n_shards=n_shards)
+
+    def _block_s(self, batch: int, n_tokens: int) -> float:
+        # One token is a decode step behind the shortest context, where prefills of one were not measured.
+        n_context = 1 if n_tokens == 1 else 0
+        asked: dict[str, Any] = {"batch": batch, "n_new": n_tokens, "n_context": n_context}
+        timing: Any = self.timing
+        if not hasattr(timing, "component_seconds"):
+            share = fill_share(self.model, Component.BLOCK, **asked)
+            return share * float(timing.seconds(Slice(0, 1), **asked))
+        half_s = float(timing.component_seconds(Component.ATTENTION, **asked))
+        rest_s = 0.0
+        if len(timing.shards) > 1:
+            rest_s = min(half_s, float(timing.unsharded_seconds(Component.ATTENTION, **asked)))
+        return rest_s + fill_share(self.model, Component.ATTENTION, **asked) * (half_s - rest_s)
+
+
+def fill_share(model: Architecture, of: Component, *, batch: int, n_new: int, n_context: int) -> float:
+    """Share of a component's work that is making keys and values: the larger of its FLOP's and its bytes'.
+
+    On a device that takes ``max(FLOP / a, bytes / b)`` (a roofline), or their sum, the true share is no
+    larger, whatever a and b are.
+
+    Parameters
+    ----------
+    of
+        ``ATTENTION`` or ``BLOCK``.
+    """
+    work = model.work(of, batch=batch, n_new=n_new, n_context=n_context)
+    h, s, n_tokens = model.hidden_size, model.dtype_bytes, batch * n_new
+    queries, keys = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
+    weight_bytes = model.component_bytes(Component.ATTENTION) * keys / (queries + keys)
+    flop = 2 * n_tokens * h * 2 * keys
+    moved_bytes = weight_bytes + n_tokens * (h + 2 * keys) * s
+    return min(1.0, max(flop / work.flop, moved_bytes / work.moved_bytes))
+
+
+def _refuse(part: Slice, n_shards: int) -> None:
+    if n_shards != 1 or part.embedding or part.head or not part.n_blocks:
+        raise ValueError(f"keys and values of {part} as one of {n_shards} shards; expected whole blocks")

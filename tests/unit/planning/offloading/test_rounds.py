@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from offloading_networks import drawn_network
+
+from edgesim.errors import InputError
+from edgesim.planning.offloading.capacity import largest_scale
+from edgesim.planning.offloading.descent import State, all_rows, play_round
+from edgesim.planning.offloading.flow import cost_tasks, flow_of
+from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.optimum import optimal_plan
+from edgesim.planning.offloading.queue_cost import Barrier
+from edgesim.planning.offloading.rounds import (
+    Offer,
+    RoundRule,
+    anticipated_price_s,
+    marginal_price_s,
+    offer,
+    offloader_step,
+    plain_step,
+    proximal_weights_s,
+    receiver_report,
+)
+from edgesim.planning.offloading.rows import Rows
+
+BARRIER = Barrier()
+
+
+@dataclass
+class Agent:
+    """A node that knows itself, and what messages brought."""
+
+    row: np.ndarray
+    own_s: float
+    reported_s: dict[int, float] = field(default_factory=dict)  # by hop: its last delta
+    offered: dict[int, tuple[float, float]] = field(default_factory=dict)  # by offloader: rate, response
+
+
+def play_by_messages(
+    network: Network, rule: RoundRule, n_rounds: int, rng: np.random.Generator, loss: float
+) -> np.ndarray:
+    """Rounds node by node; every message between two nodes is lost with a probability."""
+    start = State.start(network)
+    agents = [
+        Agent(start.plan[network.links(node)], float(start.own_s[node])) for node in range(network.n_nodes)
+    ]
+
+    def hops(node: int) -> list[int]:
+        return network.head[network.links(node)].tolist()
+
+    def costs_s(node: int) -> np.ndarray:
+        known = agents[node].reported_s
+        return network.transfer_s[network.links(node)] + np.array([known[hop] for hop in hops(node)])
+
+    def report(node: int, row: np.ndarray) -> float:
+        after = costs_s(node) if len(row) else np.empty(0)
+        return receiver_report(agents[node].own_s, float(network.onward[node]), row, after)
+
+    def send_reports(rows: list[np.ndarray], loss: float) -> None:
+        for node in reversed(range(network.n_nodes)):
+            for up in network.tail[network.head == node].tolist():
+                if rng.random() >= loss:
+                    agents[up].reported_s[node] = report(node, rows[node])
+
+    send_reports([agent.row for agent in agents], 0.0)
+    for _ in range(n_rounds):
+        weights_s = [
+            proximal_weights_s(Rows.single(len(agent.row)), costs_s(node), rule.boldness)
+            if len(agent.row)
+            else np.empty(0)
+            for node, agent in enumerate(agents)
+        ]
+        for _ in range(rule.n_exchanges):
+            rows = [agent.row for agent in agents]
+            for node, agent in enumerate(agents):
+                rate, response = float(network.arrivals_per_s[node]), 0.0
+                for offered_rate, offered_response in agent.offered.values():
+                    rate, response = rate + offered_rate, response + offered_response
+                if network.stage[node] > 0:
+                    agent.own_s = float(
+                        anticipated_price_s(
+                            network.service_s[[node]],
+                            network.scv[[node]],
+                            np.array([rate]),
+                            np.array([response]),
+                            np.array([agent.own_s]),
+                            damping=rule.damping,
+                            barrier=BARRIER,
+                        )[0]
+                    )
+                if len(agent.row):
+                    made: Offer = offer(
+                        agent.row,
+                        costs_s(node),
+                        weights_s[node],
+                        rate_per_s=rate,
+                        continues=float(network.onward[node]),
+                        response_per_s2=response,
+                    )
+                    rows[node] = made.row
+                    for place, hop in enumerate(hops(node)):
+                        if rng.random() >= loss:
+                            agents[hop].offered[node] = (
+                                made.rates_per_s[place],
+                                made.responses_per_s2[place],
+                            )
+            send_reports(rows, loss)
+        for node, agent in enumerate(agents):
+            if len(agent.row):
+                agent.row = offloader_step(agent.row, costs_s(node), weights_s[node])
+    return np.concatenate([agent.row for agent in agents])
+
+
+def test_rounds_by_messages_are_the_rounds_of_all_nodes_at_once() -> None:
+    network = drawn_network(2)
+    network = network.scaled(0.7 * largest_scale(network))
+    rule, state = RoundRule(), State.start(network)
+    for _ in range(5):
+        state = play_round(network, all_rows(network), state, rule, BARRIER)
+    by_messages = play_by_messages(network, rule, 5, np.random.default_rng(0), 0.0)
+    assert by_messages == pytest.approx(state.plan, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lost_messages_do_no_lasting_harm(seed: int) -> None:
+    network = drawn_network(seed, n_devices=4, n_servers=(3, 2))
+    network = network.scaled(0.7 * largest_scale(network))
+    plan = play_by_messages(network, RoundRule(), 25, np.random.default_rng(seed), 0.2)
+    least = optimal_plan(network).delay_s * network.total_per_s
+    assert cost_tasks(flow_of(network, plan), BARRIER) <= 1.01 * least
+
+
+def test_a_price_is_the_marginal_cost_at_the_rate_that_it_leads_to() -> None:
+    rng = np.random.default_rng(1)
+    n = 200
+    service_s, scv = rng.uniform(0.001, 0.1, n), rng.uniform(0, 2, n)
+    offered = rng.uniform(0, 3, n) / service_s
+    response, before_s = rng.exponential(size=n) * 100, service_s * rng.exponential(size=n) * 20
+    price_s = anticipated_price_s(service_s, scv, offered, response, before_s, damping=2.0, barrier=BARRIER)
+    follows = offered - 2.0 * response * (price_s - before_s)
+    expected = marginal_price_s(service_s, scv, np.maximum(follows, 0), BARRIER)
+    assert price_s == pytest.approx(expected, rel=1e-6)
+    fixed = anticipated_price_s(service_s, scv, offered, np.zeros(n), before_s, damping=2.0, barrier=BARRIER)
+    assert fixed == pytest.approx(marginal_price_s(service_s, scv, offered, BARRIER), rel=1e-12)
+
+
+def test_offers_foretell_how_a_rate_falls_with_a_price() -> None:
+    row, costs_s = np.array([0.5, 0.3, 0.2]), np.array([1.0, 1.05, 1.1])
+    weights_s, h = np.full(3, 2.0), 1e-6
+    made = offer(row, costs_s, weights_s, rate_per_s=4.0, continues=0.5)
+    assert made.rates_per_s == pytest.approx(2.0 * made.row)
+    for hop in range(3):
+        dearer = offloader_step(row, costs_s + h * (np.arange(3) == hop), weights_s)
+        assert made.responses_per_s2[hop] == pytest.approx(2.0 * (made.row - dearer)[hop] / h, rel=1e-6)
+
+
+def test_the_plain_step_of_one_node() -> None:
+    assert plain_step(np.array([0.5, 0.5]), np.array([1.0, 3.0]), 0.1) == pytest.approx([0.7, 0.3])
+    assert plain_step(np.array([0.5, 0.5]), np.array([1.0, 3.0]), 10.0).tolist() == [1.0, 0.0]
+
+
+def test_a_round_of_no_exchange_is_refused() -> None:
+    with pytest.raises(InputError, match="an exchange or more"):
+        RoundRule(n_exchanges=0)
