@@ -151,6 +151,7 @@ def prepare(
     placements = {
         label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()
     }
+    quality = quality.needed_by([rule for placed in placements.values() for rule in placed.exit_rules])
     said = remarks(scenario, law)
     return Prepared(scenario, law, longest, profiles, strategies, placements, quality, said)
 

@@ -14,11 +14,11 @@ import json
 import pickle
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -265,8 +265,11 @@ def _unserved(trace: Trace, world: World) -> Iterator[str]:
     ):
         for token in range(n_output):
             n_new = n_prompt if token == 0 else 1
-            passes = work.get((id_, token), _Passes())
-            if not passes.cover(world.model.n_blocks, n_new, may_exit=not np.isnan(exit_block)):
+            may_exit = not np.isnan(exit_block)
+            # An answer that leaves early may leave its pass behind: a prompt goes on to fill caches.
+            by_s = emitted[id_, token] * (1 + 1e-12) if may_exit else np.inf
+            passes = _Passes.of(work.get((id_, token), ()), by_s)
+            if not passes.cover(world.model.n_blocks, n_new, may_exit=may_exit):
                 yield (
                     f"token {token} of request {id_} passed {passes}; it needs the embedding, each of "
                     f"{world.model.n_blocks} blocks ({n_new} tokens), and the head"
@@ -277,6 +280,14 @@ def _unserved(trace: Trace, world: World) -> Iterator[str]:
                 return
 
 
+class _Work(NamedTuple):
+    """One pass of a part of the model."""
+
+    part: Slice
+    n_tokens: int
+    ended_at_s: float
+
+
 @dataclass
 class _Passes:
     """What one token went through: tokens by block, embedding and heads, and when that was done."""
@@ -285,6 +296,19 @@ class _Passes:
     n_embedded: int = 0
     n_heads: int = 0
     ended_at_s: float = 0.0
+
+    @classmethod
+    def of(cls, works: Iterable[_Work], by_s: float) -> _Passes:
+        """What ended by an instant."""
+        passes = cls()
+        for work in works:
+            if work.ended_at_s > by_s:
+                continue
+            passes.blocks.update(dict.fromkeys(range(work.part.first, work.part.last), work.n_tokens))
+            passes.n_embedded += work.n_tokens * work.part.embedding
+            passes.n_heads += work.part.head
+            passes.ended_at_s = max(passes.ended_at_s, work.ended_at_s)
+        return passes
 
     def cover(self, n_blocks: int, n_new: int, *, may_exit: bool) -> bool:
         """Whether that is all that the token needed; the same computed anew, or by a replica, is no fault."""
@@ -297,20 +321,17 @@ class _Passes:
         return f"embedding {self.n_embedded}, blocks {dict(sorted(self.blocks.items()))}, head {self.n_heads}"
 
 
-def _work(spans: pd.DataFrame) -> dict[tuple[int, int], _Passes]:
+def _work(spans: pd.DataFrame) -> dict[tuple[int, int], list[_Work]]:
     """What every token of every request went through."""
-    work: dict[tuple[int, int], _Passes] = defaultdict(_Passes)
+    work: dict[tuple[int, int], list[_Work]] = defaultdict(list)
     computed = spans[(spans["kind"] == "compute") & spans["ended_at_s"].notna()]
     for id_, token, via, n_tokens, ended_at_s in zip(
         *(computed[c] for c in ("request_id", "token", "via", "n_tokens", "ended_at_s")), strict=True
     ):
         if str(via).startswith((SHARD, FILL)):
             continue  # a group's root stands for all of it; keys and values are of tokens that left early
-        part, passes = Slice.parse(str(via)), work[int(id_), int(token)]
-        passes.blocks.update(dict.fromkeys(range(part.first, part.last), int(n_tokens)))
-        passes.n_embedded += int(n_tokens) * part.embedding
-        passes.n_heads += part.head
-        passes.ended_at_s = max(passes.ended_at_s, float(ended_at_s))
+        done = _Work(Slice.parse(str(via)), int(n_tokens), float(ended_at_s))
+        work[int(id_), int(token)].append(done)
     return work
 
 

@@ -4,7 +4,7 @@
     scripts/measure_bundled_generation.py [--only-prompts]
 
 Writes exit_paths.parquet, free_running.parquet and impaired_exits.parquet into edgesim/data/bundled, as
-`edgesim quality bundled --generation --refresh` measures them; in a quarter of an hour on two cores. Also
+`edgesim quality bundled --generation --refresh` measures them; in half an hour on two busy cores. Also
 prints what propagation loses after prompts of several lengths, read in all blocks.
 """
 
@@ -26,7 +26,7 @@ from edgesim.model.exit_records import standard_error
 from edgesim.model.exit_rule import ExitRule
 
 LENGTH, JUDGED = 256, 128  # tokens of a window, and how many at its end are judged
-PROMPTS = (0, 32, 64, 129)  # the last makes all of what comes before the judged tokens a prompt
+PROMPTS = (0, 64, 129)  # the last makes all of what comes before the judged tokens a prompt
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def print_prompts() -> None:
     """Loss of propagation over recomputation on the same tokens, by the length of the prompt."""
     model = load_language_model(BUNDLED)
     cut = windows(model.tokens(read_text(BUNDLED)), LENGTH)
-    for level in (0.3, 0.5):
+    for level in (0.3,):
         rule = ExitRule.uniform(level, len(model.exit_blocks) + 1)
         (exact,) = teacher_forced(model, cut, [rule], CacheFill.RECOMPUTE)
         for n_prompt in PROMPTS:

@@ -133,8 +133,9 @@ class Exiting:
     def _path(self, rule: ExitRule) -> ExitPath:
         if self._paths is None:
             raise InputError(
-                "quality: answers with propagated caches were not measured for this scenario; take "
-                "'recompute' or 'same-path', or measure them (edgesim quality MODEL --generation)"
+                "quality: answers with propagated caches were not measured for this scenario, or the strategy "
+                "did not say that it needs them (exit_rules of its placement); take 'recompute' or "
+                "'same-path', or measure them (edgesim quality MODEL --generation)"
             )
         return self._paths.path(rule)
 

@@ -56,9 +56,9 @@ class MeasuredGeneration:
 
     def save(self, folder: Path) -> None:
         """Write its files into a folder."""
-        keep_file(folder / PATHS_FILE, self.paths.save)
-        keep_file(folder / WRITTEN_FILE, self.written.save)
-        keep_file(folder / IMPAIRED_FILE, self.impaired.save)
+        self.paths.save(folder / PATHS_FILE)
+        self.written.save(folder / WRITTEN_FILE)
+        self.impaired.save(folder / IMPAIRED_FILE)
 
 
 def kept_generation(
@@ -103,7 +103,9 @@ def ensure_generation(
     folder = _folder(model, text, n_tokens)
     make_folder(folder)  # before minutes are spent on what it is for
     measured = _measured(model, text, n_tokens or DEFAULT_TOKENS, progress)
-    measured.save(folder)
+    keep_file(folder / PATHS_FILE, measured.paths.save)
+    keep_file(folder / WRITTEN_FILE, measured.written.save)
+    keep_file(folder / IMPAIRED_FILE, measured.impaired.save)
     return measured
 
 

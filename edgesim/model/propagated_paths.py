@@ -21,13 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import InputError
-from edgesim.model.exit_paths import CacheFill, ExitPath
+from edgesim.model.exit_paths import CacheFill, ExitPath, path_in_records
 from edgesim.model.exit_records import ExitRecords, half_of_text
 from edgesim.model.exit_rule import ExitRule
 from edgesim.model.parquet_record import damage_told, read_record
 from edgesim.model.stepped import from_steps, to_steps
 
-__all__ = ["PropagatedPaths", "Said"]
+__all__ = ["PropagatedPaths", "Said", "exit_path"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -233,3 +233,31 @@ class PropagatedPaths:
                     is_correct=table[f"is_correct_{number}"].to_numpy().astype(np.bool_),
                 )
             return cls(blocks, said, told["provenance"])
+
+
+def exit_path(
+    fill: CacheFill, rule: ExitRule, exits: ExitRecords, propagated: PropagatedPaths | None = None
+) -> ExitPath:
+    """Where tokens leave under a rule, whichever way caches are filled.
+
+    Parameters
+    ----------
+    exits
+        What exits said in passes through all blocks.
+    propagated
+        Measured paths of the same tokens; needed where caches are propagated.
+
+    Raises
+    ------
+    InputError
+        If a path was not measured, or paths and records are of different tokens.
+    """
+    if fill is not CacheFill.PROPAGATE:
+        return path_in_records(fill, rule, exits)
+    if propagated is None:
+        raise InputError(
+            "propagated caches: answers were not measured; run `edgesim quality MODEL --generation` once, or "
+            "take another way of filling caches"
+        )
+    propagated.check_fits(exits)
+    return propagated.path(rule)

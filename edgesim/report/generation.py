@@ -16,7 +16,7 @@ from edgesim.model.exit_records import ExitRecords, standard_error
 from edgesim.model.exit_rule import ExitRule
 from edgesim.model.free_running import FreeRunning
 from edgesim.model.impaired_exits import ImpairedExits
-from edgesim.model.propagated_paths import PropagatedPaths
+from edgesim.model.propagated_paths import PropagatedPaths, exit_path
 from edgesim.model.quality import QualityTable
 from edgesim.report.quality import plain_table
 
@@ -24,6 +24,7 @@ __all__ = ["GenerationReport", "generation_as_rows"]
 
 REQUEST_TOKENS = 64
 """Tokens of the requests over which keeping one path is judged."""
+_WAYS = (CacheFill.RECOMPUTE, CacheFill.PROPAGATE, CacheFill.SAME_PATH)
 _IMPAIRED_AT = 0.5  # confidence of all exits
 
 
@@ -77,7 +78,6 @@ def generation_as_rows(
     InputError
         If exit records and paths are not of the same tokens.
     """
-    generated.paths.check_fits(exits)
     return {
         "teacher_forced": list(_forced_rows(generated.paths, exits)),
         "free_running": list(_written_rows(generated.written)),
@@ -87,17 +87,13 @@ def generation_as_rows(
 
 def _forced_rows(paths: PropagatedPaths, exits: ExitRecords) -> Iterator[dict[str, Any]]:
     for rule in paths.rules:
-        by_way = {
-            CacheFill.RECOMPUTE: path_in_records(CacheFill.RECOMPUTE, rule, exits),
-            CacheFill.PROPAGATE: paths.path(rule),
-            CacheFill.SAME_PATH: path_in_records(CacheFill.SAME_PATH, rule, exits),
-        }
-        exact = by_way[CacheFill.RECOMPUTE]
-        for fill, path in by_way.items():
+        by_way = [exit_path(fill, rule, exits, paths) for fill in _WAYS]
+        exact = by_way[0]
+        for path in by_way:
             told, rise = path.answers(REQUEST_TOKENS), _paired(path, exact)
             yield {
                 "rule": str(rule),
-                "fill": str(fill),
+                "fill": str(path.fill),
                 "mean_block": path.mean_block(),
                 "blocks_saved": 1 - path.mean_block() / path.blocks[-1],
                 "shares": path.shares().tolist(),
@@ -173,8 +169,8 @@ def _forced_table(rows: list[dict[str, Any]]) -> Table:
         "leaves at", "blocks saved", "recomputed", "right", "propagated", "right", "same path", "right"
     )
     table.columns[0].justify = "left"
-    for number in range(0, len(rows), 3):
-        exact, propagated, same = rows[number : number + 3]
+    for number in range(0, len(rows), len(_WAYS)):
+        exact, propagated, same = rows[number : number + len(_WAYS)]
         table.add_row(
             exact["rule"],
             f"{propagated['blocks_saved']:.1%}",

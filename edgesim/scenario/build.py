@@ -86,6 +86,7 @@ def build_world(
         exits=exits,
         tuning_exits=None if tuning is exits else tuning,
         quality=quality.table,
+        paths=quality.paths_of(model.n_blocks),
         faults=faults(scenario, layout, absences(where, scenario.horizon_s), replication=replication),
         retry=None if scenario.retry is None else scenario.retry.value(),
     )

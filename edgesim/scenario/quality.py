@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError, ScenarioError
+from edgesim.measure.generation_cache import MeasuredGeneration, kept_generation
 from edgesim.measure.model_folder import BUNDLED
 from edgesim.measure.quality_cache import MeasuredAnswers, kept_answers
+from edgesim.model.exit_paths import CacheFill
 from edgesim.model.exit_records import ExitRecords
+from edgesim.model.exit_rule import ExitRule
+from edgesim.model.propagated_paths import PropagatedPaths
 from edgesim.model.quality import QualityTable
 from edgesim.model.user_quality import read_user_table
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.schema_quality import QualityEntry
-from edgesim.trace.writer import EXITS_FILE, QUALITY_FILE
+from edgesim.trace.writer import EXITS_FILE, PATHS_FILE, QUALITY_FILE
 
 __all__ = ["Quality", "find_quality"]
 
@@ -30,10 +35,13 @@ class Quality:
         Answers under impairments.
     exits
         What exits said, as they were measured: after blocks of the measured model.
+    paths
+        Where tokens left with propagated caches, likewise.
     """
 
     table: QualityTable | None = None
     exits: ExitRecords | None = None
+    paths: PropagatedPaths | None = None
 
     def exits_of(self, n_blocks: int) -> ExitRecords | None:
         """Return the exits at the same depths of a model of so many blocks.
@@ -48,6 +56,16 @@ class Quality:
         except InputError as error:
             raise ScenarioError(f"$.quality: {error}, or leave 'quality' out") from error
 
+    def paths_of(self, n_blocks: int) -> PropagatedPaths | None:
+        """Return the paths with exits where :meth:`exits_of` has them."""
+        return None if self.paths is None else self.paths.stretched(n_blocks)
+
+    def needed_by(self, rules: Iterable[tuple[ExitRule, CacheFill]]) -> Quality:
+        """Leave out the paths, of a megabyte or two, unless some rule is for propagated caches."""
+        if any(caches is CacheFill.PROPAGATE for _, caches in rules):
+            return self
+        return replace(self, paths=None)
+
     def facts(self) -> dict[str, Any] | None:
         """Tell where the answers come from, for the record of a run; None if there are none."""
         if self.table is None and self.exits is None:
@@ -55,6 +73,7 @@ class Quality:
         return {
             "table": None if self.table is None else {"file": QUALITY_FILE, **self.table.provenance},
             "exits": None if self.exits is None else {"file": EXITS_FILE, **self.exits.provenance},
+            **({} if self.paths is None else {"paths": {"file": PATHS_FILE, **self.paths.provenance}}),
         }
 
     def save(self, folder: Path) -> None:
@@ -63,14 +82,17 @@ class Quality:
             self.table.save(folder / QUALITY_FILE)
         if self.exits is not None:
             self.exits.save(folder / EXITS_FILE)
+        if self.paths is not None:
+            self.paths.save(folder / PATHS_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> Quality:
         """Read what :meth:`save` wrote."""
-        table, exits = folder / QUALITY_FILE, folder / EXITS_FILE
+        table, exits, paths = (folder / name for name in (QUALITY_FILE, EXITS_FILE, PATHS_FILE))
         return cls(
             QualityTable.load(table) if table.is_file() else None,
             ExitRecords.load(exits) if exits.is_file() else None,
+            PropagatedPaths.load(paths) if paths.is_file() else None,
         )
 
 
@@ -103,12 +125,27 @@ def _found(entry: QualityEntry, folder: Path) -> Quality:
                 f"answers of '{entry.model}' have not been measured; run "
                 f"`edgesim quality {model}{of_text}` once, which keeps them"
             )
-        quality = Quality(kept.table, kept.exits)
+        quality = Quality(kept.table, kept.exits, _kept_paths(model, text, kept.exits))
     if entry.table is not None:
         quality = replace(quality, table=read_user_table(_file(entry.table, folder)))
     if entry.exits is not None:
-        quality = replace(quality, exits=ExitRecords.load(_file(entry.exits, folder)))
+        quality = replace(quality, exits=ExitRecords.load(_file(entry.exits, folder)), paths=None)
+    if entry.paths is not None:
+        paths = PropagatedPaths.load(_file(entry.paths, folder))
+        if quality.exits is None:
+            raise InputError("'paths' are of exits; give 'exits' of the same model and text, or a 'model'")
+        paths.check_fits(quality.exits)
+        quality = replace(quality, paths=paths)
     return quality
+
+
+def _kept_paths(model: str, text: str, exits: ExitRecords) -> PropagatedPaths | None:
+    """What was measured of the same tokens with propagated caches; None where nothing was."""
+    kept = _kept_generation(model, text)
+    if kept is None or kept.paths.n_tokens != exits.n_tokens:
+        return None
+    kept.paths.check_fits(exits)
+    return kept.paths
 
 
 def _here(name: str, folder: Path) -> str:
@@ -128,3 +165,9 @@ def _file(name: str, folder: Path) -> Path:
 def _kept(model: str, text: str) -> MeasuredAnswers | None:
     """Read them once a process: worlds are built for every replication."""
     return kept_answers(model, text)
+
+
+@cache
+def _kept_generation(model: str, text: str) -> MeasuredGeneration | None:
+    """Likewise."""
+    return kept_generation(model, text)

@@ -31,8 +31,12 @@ class QualityEntry(Section):
     exits: str | None = None
     """Exit records of one's own, as `edgesim quality MODEL -o FOLDER` writes them."""
     tune_on: Literal["all", "first-half"] = "all"
-    """On which exit records strategies tune thresholds before time zero. `first-half`: on the first half of the
-    text, and requests replay answers from the second, which shares no token with it."""
+    """On which exit records strategies tune thresholds before time zero. `first-half`: on the first half of
+    the text, and requests replay answers from the second, which shares no token with it."""
+
+    paths: str | None = None
+    """Answers with propagated caches (`exit_paths.parquet`), as `edgesim quality MODEL --generation -o
+    FOLDER` writes them beside the exit records of the same model and text."""
 
     @model_validator(mode="before")
     @classmethod

@@ -14,13 +14,22 @@ import pyarrow.parquet as pq
 from edgesim.errors import TraceError
 from edgesim.trace.schema import SCHEMA_VERSION
 
-__all__ = ["EXITS_FILE", "OWN_PROFILE_FILE", "PROFILE_FILE", "QUALITY_FILE", "PartWriter", "TraceFolder"]
+__all__ = [
+    "EXITS_FILE",
+    "OWN_PROFILE_FILE",
+    "PATHS_FILE",
+    "PROFILE_FILE",
+    "QUALITY_FILE",
+    "PartWriter",
+    "TraceFolder",
+]
 
 RUN_FILE = "run.json"
 PROFILE_FILE = "profile.parquet"
 OWN_PROFILE_FILE = "profile-{}.parquet"  # of a device kind, named by its digest
 QUALITY_FILE = "quality.parquet"  # answers under impairments
 EXITS_FILE = "exits.parquet"  # answers of every exit
+PATHS_FILE = "exit_paths.parquet"  # answers of tokens that leave early, with propagated caches
 
 
 class TraceFolder:
@@ -68,7 +77,7 @@ class TraceFolder:
             for home in sorted(self.path.glob(level)):
                 if not any(home.iterdir()):
                     home.rmdir()
-        measured = [self.path / name for name in (PROFILE_FILE, QUALITY_FILE, EXITS_FILE)]
+        measured = [self.path / name for name in (PROFILE_FILE, QUALITY_FILE, EXITS_FILE, PATHS_FILE)]
         for file in (*measured, *self.path.glob(OWN_PROFILE_FILE.format("*"))):
             file.unlink(missing_ok=True)
         (self.path / RUN_FILE).unlink()

@@ -61,7 +61,9 @@ def there(left: Sequence[int], blocks: Sequence[int] = (2, N_BLOCKS), n_prompt: 
     )
     (asked,) = made.requests()
     records, paths = answers(asked.sample, blocks, left)
-    return World(**{name: getattr(made, name) for name in made.__slots__} | {"exits": records, "paths": paths})
+    return World(
+        **{name: getattr(made, name) for name in made.__slots__} | {"exits": records, "paths": paths}
+    )
 
 
 def decoding(path: Sequence[Stage], thresholds: ExitRule | None, caches: CacheFill) -> Serve:

@@ -75,12 +75,13 @@ def plan_jointly(
     _require_exits(network, table)
     levels = table.highest if levels is None else levels
     state = State.start(network, barrier=barrier) if start is None else start
-    rows, best, improved_at = all_rows(network), None, 0
+    rows, improved_at = all_rows(network), 0
+    best = _judged(network, table, objective, levels, state.plan, barrier, 0)
     for number in range(n_rounds + 1):
         found = _judged(network, table, objective, levels, state.plan, barrier, number)
-        if best is None or found.cost_s < best.cost_s * (1 - 1e-4):
+        if found.cost_s < best.cost_s * (1 - 1e-4):
             improved_at = number
-        if best is None or found.cost_s < best.cost_s:
+        if found.cost_s < best.cost_s:
             best = found
         if number - improved_at >= n_patient:
             break
@@ -94,7 +95,6 @@ def plan_jointly(
             lambda outcome, plan=plan: delay_at(network, plan, outcome, barrier),  # type: ignore[misc]
             reach=_REACHES[number % len(_REACHES)],
         )
-    assert best is not None
     return best
 
 

@@ -3,7 +3,8 @@
 A token that leaves after one stage has no keys and values in those behind. They are made when a later token
 goes deeper, and not before: the states of what left wait at the stage where they did, travel to the next one
 together with those of the first token that goes there, and are propagated, or pass it with that token.
-Nothing is made or sent that no token asks for. (CALM, Schuster et al. 2022, arXiv 2207.07061, propagates at once, on
+Nothing is made or sent that no token asks for.
+(CALM, Schuster et al. 2022, arXiv 2207.07061, propagates at once, on
 one device: the same keys and values, and as many bytes, in more and smaller passes; EE-LLM, Chen et al. 2024,
 arXiv 2312.04916, recomputes as is done here.)
 

@@ -66,7 +66,7 @@ def lay_out(
     ----------
     stages
         Devices or groups of each stage; none: all that compute and are no sources, their groups in order of
-        speed, the slowest first. Where there are fewer groups than sub-models, every server serves all stages.
+        speed, the slowest first. With fewer groups than sub-models, every server serves all stages.
     cuts
         Numbers of blocks after which to cut; none: after the exits that were measured, or evenly.
     with_exits

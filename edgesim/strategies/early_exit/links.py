@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.engine.fleet import Fleet
-from edgesim.strategies.early_exit.network import hop_bytes
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategy import Cluster
 from edgesim.units import bits
@@ -40,12 +39,11 @@ class LinkWatch:
         self.is_down = np.zeros(network.n_links, np.bool_)
         self._state = state
         self._seen: dict[str, list[tuple[int, str, float, float]]] = {}
-        sizes = [hop_bytes(fleet, stage) for stage in range(1, network.n_stages)]
         for link, (tail, head) in enumerate(zip(network.tail.tolist(), network.head.tolist(), strict=True)):
             sender, peer = state.devices[tail], state.devices[head]
-            if sender == peer or not fleet.are_linked(sender, peer):
+            if not state.is_direct[link]:
                 continue
-            size_bytes = sizes[int(network.stage[tail])]
+            size_bytes = state.hop_bytes[int(network.stage[tail])]
             ends_s = sum(fleet.device(end).endpoint.seconds(size_bytes) for end in (sender, peer))
             self._seen.setdefault(sender, []).append((link, peer, bits(size_bytes), ends_s))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from edgesim.strategies.early_exit.layout import Layout
-from edgesim.strategy import Placement, Stage
+from edgesim.strategies.early_exit.walk import ChannelRule
+from edgesim.strategy import CacheFill, ExitRule, Placement, Stage
 
 __all__ = ["Staged"]
 
@@ -24,6 +27,11 @@ class Staged(Placement):
         With what to leave after each sub-model but the last; None where no exit stands.
     continues : [n_stages - 1]
         Share of the tasks at each sub-model that is expected to go on.
+    channel
+        Figures of the channel-aware exit rule; None where thresholds are what they are.
+    generation
+        Thresholds as a rule for all measured exits, and what is done about caches, where answers have several
+        tokens that may leave early.
     told
         What a user should know of it.
     """
@@ -32,7 +40,19 @@ class Staged(Placement):
     plan: tuple[float, ...]
     thresholds: tuple[float | None, ...]
     continues: tuple[float, ...]
+    channel: ChannelRule | None = None
+    generation: tuple[ExitRule, CacheFill] | None = None
     told: str = ""
+
+    @property
+    def exit_rules(self) -> Collection[tuple[ExitRule, CacheFill]]:
+        """What is held to measured answers before time zero."""
+        return () if self.generation is None else (self.generation,)
+
+    @property
+    def rule(self) -> ExitRule | None:
+        """When tokens of longer answers leave; None: never."""
+        return None if self.generation is None else self.generation[0]
 
     @property
     def remark(self) -> str:
@@ -41,12 +61,7 @@ class Staged(Placement):
 
     @classmethod
     def of(
-        cls,
-        layout: Layout,
-        plan: tuple[float, ...],
-        thresholds: tuple[float | None, ...],
-        continues: tuple[float, ...],
-        told: str,
+        cls, layout: Layout, plan: tuple[float, ...], thresholds: tuple[float | None, ...], **rest: Any
     ) -> Staged:
         """Put every sub-model on the servers of its stage."""
         held = tuple(
@@ -54,4 +69,4 @@ class Staged(Placement):
             for servers, part in zip(layout.layers, layout.parts, strict=True)
             for server in servers
         )
-        return cls(held, layout, plan, thresholds, continues, told)
+        return cls(held, layout, plan, thresholds, **rest)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.planning.offloading.descent import descend
+from edgesim.planning.offloading.descent import State, descend
 from edgesim.planning.offloading.exit_table import ExitTable, Levels
 from edgesim.planning.offloading.fixed_rules import bandwidth_first, computing_first
 from edgesim.planning.offloading.flow import even_plan, flow_of, mean_delay_s
@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 Offloading = Literal["dto-ee", "optimum", "cf", "bf", "ngto", "ga", "jsed", "backpressure", "even"]
 
-Respond = Callable[[Network], Floats]
+Respond = Callable[[Network, Floats | None], Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ def decide(
     else:
         levels = tuned(network, table, objective, respond).levels
     shared = network.with_shares(table.outcome(levels).continues)
-    return _decision(network, table, _final(offloading)(shared), levels)
+    return _decision(network, table, _final(offloading)(shared, None), levels)
 
 
 def _decision(network: Network, table: ExitTable, plan: Floats, levels: Levels) -> Decision:
@@ -130,11 +130,16 @@ def _decision(network: Network, table: ExitTable, plan: Floats, levels: Levels) 
 def _responses(offloading: Offloading) -> Respond:
     """How the rule plans while thresholds are being tuned."""
     return {
-        "cf": computing_first,
-        "bf": bandwidth_first,
-        "even": even_plan,
-        "ngto": lambda network: equilibrium(network).plan,
-    }.get(offloading, lambda network: descend(network).plan)
+        "cf": lambda network, _: computing_first(network),
+        "bf": lambda network, _: bandwidth_first(network),
+        "even": lambda network, _: even_plan(network),
+        "ngto": lambda network, before: equilibrium(network, before).plan,
+    }.get(offloading, _descended)
+
+
+def _descended(network: Network, before: Floats | None) -> Floats:
+    """Where rounds lead, from a plan for nearly the same network."""
+    return descend(network, State.start(network, before)).plan
 
 
 def _final(offloading: Offloading) -> Respond:
@@ -142,20 +147,20 @@ def _final(offloading: Offloading) -> Respond:
     return _optimal if offloading == "optimum" else _responses(offloading)
 
 
-def _optimal(network: Network) -> Floats:
+def _optimal(network: Network, before: Floats | None) -> Floats:
     """The centralised optimum; the least bad plan where none is stable."""
     try:
         return optimal_plan(network).plan
     except InputError:
-        return descend(network).plan
+        return _descended(network, before)
 
 
 def _channel_aware(network: Network, table: ExitTable, objective: Objective, respond: Respond) -> Levels:
     """Thresholds that the channel-aware rule has at planned costs, and plans for these, in turn."""
-    levels = table.highest
+    levels, plan = table.highest, None
     for _ in range(5):
         shared = network.with_shares(table.outcome(levels).continues)
-        plan = respond(shared)
+        plan = respond(shared, plan)
         costs = marginals(flow_of(shared, plan), plan, Barrier())
         now = channel_levels(table, shared, plan, costs.link_s, objective)
         if now == levels:

@@ -8,7 +8,6 @@ from edgesim.errors import InputError
 from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.strategies.early_exit.plans import Decision
-from edgesim.strategies.early_exit.thresholds import idle_delay_s
 
 __all__ = ["told"]
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgesim.planning.offloading.flow import flow_of
 from edgesim.planning.offloading.marginal import passed_upstream
+from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.rounds import (
     RoundRule,
@@ -41,9 +42,8 @@ _TASKS_PER_SERVER = 50  # in a period, so that a server has something to count
 _MOST_PLANNED = 0.95  # the utilisation at which a queue is priced first that a plan loads beyond it
 
 
-def default_period_s(state: RunState, n_exchanges: int) -> float:
-    """A period in which 50 tasks come to a server of the first stage, and at most one message goes per task."""
-    network = state.network
+def default_period_s(network: Network, n_exchanges: int) -> float:
+    """A period in which 50 tasks come to a server of the first stage, and a message at most goes per task."""
     n_messages = 2 * n_exchanges * network.n_links
     n_first = int((network.stage == 1).sum())
     return max(n_messages, _TASKS_PER_SERVER * n_first) / network.total_per_s
@@ -116,7 +116,7 @@ class Rounds:
             self._end(cluster, transfer_s, costs_s, weights_s)
 
     def _rates(self, stage: _Stage, links_per_s: Floats) -> Floats:
-        """Rate at the nodes of a stage, of what was said over the links that enter them and what was counted."""
+        """Rate at the nodes of a stage, by what was said over the links that enter them, and by counts."""
         network, nodes = self._state.network, stage.nodes
         told = np.bincount(network.head[stage.into], links_per_s[stage.into], network.n_nodes)[nodes]
         return self._meters.ratio[nodes] * (self._base_per_s[nodes] + told)
@@ -190,6 +190,7 @@ class Rounds:
             messages.read_prices(cluster, links)
             costs_s[links] = transfer_s[links] + messages.price_s[links]
             plan[links] = proximal_shift(stage.rows, plan[links], costs_s[links], weights_s[links])
+        state.onward_s = messages.price_s
         came = np.array(state.n_came, np.float64)
         told_per_s = np.bincount(state.network.head, messages.sent_per_s, state.network.n_nodes)
         expected = (self._base_per_s + told_per_s) * self.period_s

@@ -8,12 +8,18 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesim.engine.fleet import Fleet
+from edgesim.planning.offloading.flow import flow_of
+from edgesim.planning.offloading.marginal import passed_upstream
 from edgesim.planning.offloading.network import Network
-from edgesim.strategies.early_exit.network import device_of
+from edgesim.planning.offloading.queue_cost import wait_and_service_s
+from edgesim.strategies.early_exit.network import device_of, hop_bytes
 
 __all__ = ["RunState"]
 
 Floats = NDArray[np.float64]
+
+_MOST = 0.98  # utilisation up to which a plan's waits are expected; more is finite, too, in a run
 
 
 class RunState:
@@ -27,15 +33,24 @@ class RunState:
         Rows in force.
     thresholds
         By node, with what tasks leave there; None where no exit stands. Nodes without one are not named.
-    n_came, n_left : [n_nodes]
-        Tasks that have come to each node, and those of them that have left there.
+    n_came, n_here : [n_nodes]
+        Tasks that have come to each node, and those that are there: in service, waiting for it, or for the
+        next stage.
+    onward_s : [n_links]
+        What a task is expected to cost where a link leads, and after it, as its offloader knows it.
     number
         Of a node, by stage and device.
+    hop_bytes : [n_stages - 1]
+        Size of a typical task's message from each stage on.
+    is_direct : [n_links]
+        Whether the planners' link is one of the network's own.
     hops : [n_nodes]
         Devices that each node may send to, in the order of its links.
     """
 
-    def __init__(self, network: Network, plan: Floats, thresholds: tuple[float | None, ...]) -> None:
+    def __init__(
+        self, network: Network, plan: Floats, thresholds: tuple[float | None, ...], fleet: Fleet
+    ) -> None:
         self.network = network
         devices = [device_of(name) for name in network.names]
         self.devices = devices
@@ -50,9 +65,18 @@ class RunState:
             for node in range(network.n_nodes)
         ]
         self.n_came = [0] * network.n_nodes
-        self.n_left = [0] * network.n_nodes
-        inner = {stage: value for stage, value in enumerate(thresholds, 1)}
+        self.n_here = [0] * network.n_nodes
+        own_s = wait_and_service_s(
+            network.service_s, np.minimum(flow_of(network, plan).utilisation, _MOST), network.scv
+        )
+        self.onward_s = passed_upstream(network, plan, own_s, network.transfer_s)[0][network.head]
+        inner = dict(enumerate(thresholds, 1))
         self.thresholds: list[float | None] = [inner.get(stage) for stage in network.stage.tolist()]
+        self.hop_bytes = [hop_bytes(fleet, stage) for stage in range(1, network.n_stages)]
+        ends = zip(network.tail.tolist(), network.head.tolist(), strict=True)
+        self.is_direct = [
+            devices[a] != devices[b] and fleet.are_linked(devices[a], devices[b]) for a, b in ends
+        ]
         self.take(plan)
 
     def take(self, plan: Floats, is_down: NDArray[np.bool_] | None = None) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -13,27 +14,41 @@ from edgesim.model.architecture import Architecture
 from edgesim.planning.offloading.exit_table import ExitTable, Levels
 from edgesim.planning.offloading.flow import even_plan
 from edgesim.planning.offloading.genetic import Breeding
+from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.thresholds import Objective
+from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategies.early_exit.layout import Layout, lay_out
 from edgesim.strategies.early_exit.links import LinkWatch
 from edgesim.strategies.early_exit.network import Reach, network_of
 from edgesim.strategies.early_exit.options import Cuts, DataSize, Duration, Stages, Thresholds
 from edgesim.strategies.early_exit.placement import Staged
 from edgesim.strategies.early_exit.plans import Decision, Offloading, decide
+from edgesim.strategies.early_exit.queues import Queues
 from edgesim.strategies.early_exit.remarks import told
 from edgesim.strategies.early_exit.rounds import Rounds, default_period_s
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategies.early_exit.thresholds import exit_table, levels_of, objective_of, per_stage
-from edgesim.strategy import Cluster, Fleet, LiveRequest, Serving, Strategy
+from edgesim.strategies.early_exit.walk import ChannelRule, Walk
+from edgesim.strategy import (
+    CacheFill,
+    Cluster,
+    ExitRule,
+    Fleet,
+    LiveRequest,
+    Serving,
+    Stage,
+    Strategy,
+)
 
 __all__ = ["EarlyExit", "Run"]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run: what nodes keep, and their rounds where they have any."""
+    """One run: how tasks go, and the rounds or reports that go on meanwhile."""
 
-    state: RunState
-    rounds: Rounds | None
+    walk: Walk
+    rounds: Rounds | Queues | None
 
 
 class EarlyExit(Strategy):
@@ -49,16 +64,16 @@ class EarlyExit(Strategy):
 
     offloading: Offloading = Field(
         "dto-ee",
-        description="Who decides where tasks go: dto-ee (marginal costs passed upstream in messages), optimum "
-        "(planned centrally, for mean rates), cf and bf (in proportion to computing, or to bandwidth), ngto "
-        "(every node for its own tasks), ga (a genetic algorithm), jsed and backpressure (task by task, by "
+        description="Who decides where tasks go: dto-ee (marginal costs passed upstream in messages), "
+        "optimum (planned centrally, for mean rates), cf and bf (in proportion to computing, or to bandwidth), "
+        "ngto (every node for its own tasks), ga (a genetic algorithm), jsed and backpressure (task by task, by "
         "queues that were reported), even (all hops alike)",
     )
     thresholds: Thresholds = Field(
         "auto",
-        description="With what tasks leave: joint (chosen together with the rows: dto-ee, ga, optimum), tuned "
-        "(for the rows that the rule plans), none (no exits), a number for all exits or a list; auto is joint "
-        "where that is possible, else tuned, and none where no answers were measured",
+        description="With what tasks leave: joint (chosen together with the rows: dto-ee, ga, optimum), "
+        "tuned (for the rows that the rule plans), none (no exits), a number for all exits or a list; auto "
+        "is joint where that is possible, else tuned, and none where no answers were measured",
     )
     exit_rule: Literal["confidence", "entropy", "channel-aware"] = Field(
         "confidence",
@@ -67,8 +82,8 @@ class EarlyExit(Strategy):
     )
     stages: Stages = Field(
         (),
-        description="Devices or groups of each stage of servers, such as [[tx2, nx], nx, [agx]]; else all that "
-        "compute and ask nothing, group by group, the slowest first",
+        description="Devices or groups of each stage of servers, such as [[tx2, nx], nx, [agx]]; else all "
+        "that compute and ask nothing, group by group, the slowest first",
     )
     cuts: Cuts = Field(
         (), description="Numbers of blocks after which to cut; else where exits stand, or evenly"
@@ -82,13 +97,18 @@ class EarlyExit(Strategy):
         "times the mean delay while nothing queues",
     )
     accuracy_floor: float = Field(1.0, ge=0, le=1, description="Accuracy above which more is worth nothing")
+    caches: Literal["recompute", "propagate", "same-path"] = Field(
+        "recompute",
+        description="Where answers have several tokens: what is done about keys and values that a token "
+        "which left early does not have in later blocks",
+    )
     drop_late: Duration | None = Field(
         None, description="Fail a task that would enter a stage later than this after it arose"
     )
     period: Duration | None = Field(
         None,
-        description="Time of one of dto-ee's rounds, or between reports of queues; else so long that 50 tasks "
-        "come to a server of the first stage meanwhile, and no more than one control message goes per task",
+        description="Time of one of dto-ee's rounds, or between reports of queues; else so long that 50 "
+        "tasks come to a server of the first stage meanwhile, and a control message at most goes per task",
     )
     exchanges: int = Field(
         2, ge=1, le=16, description="Of dto-ee: how often offers and prices go round before rows change"
@@ -116,11 +136,6 @@ class EarlyExit(Strategy):
 
     def place(self, model: Architecture, fleet: Fleet) -> Staged:
         """Cut the model, and plan for mean rates."""
-        if fleet.extent.n_output_tokens > 1:
-            raise PlacementError(
-                f"early_exit answers in one pass; this workload asks for {fleet.extent.n_output_tokens} "
-                "tokens: set output_tokens to 1"
-            )
         layout = lay_out(
             model, fleet, stages=self.stages, cuts=self.cuts, with_exits=self.thresholds != "none"
         )
@@ -137,8 +152,38 @@ class EarlyExit(Strategy):
         remark = told(
             decision, thresholds=thresholds, is_tuned_apart=fleet.is_tuning_apart if is_tuned else None
         )
-        continues = tuple(decision.network.continues[1:-1].tolist())
-        return Staged.of(layout, tuple(decision.plan.tolist()), thresholds, continues, remark)
+        channel = None
+        if self.exit_rule == "channel-aware" and table is not None:
+            exchange_s = self._objective(decision.network).exchange_s
+            channel = ChannelRule(float(table.is_correct[:, -1].mean()), exchange_s)
+        return Staged.of(
+            layout,
+            tuple(decision.plan.tolist()),
+            thresholds,
+            continues=tuple(decision.network.continues[1:-1].tolist()),
+            channel=channel,
+            generation=self._rule(layout, fleet, thresholds),
+            told=remark,
+        )
+
+    def _objective(self, network: Network) -> Objective:
+        return objective_of(network, self.exchange, self.accuracy_floor)
+
+    def _rule(
+        self, layout: Layout, fleet: Fleet, thresholds: tuple[float | None, ...]
+    ) -> tuple[ExitRule, CacheFill] | None:
+        """Thresholds as a rule for all measured exits, where answers have several tokens and may leave."""
+        if fleet.extent.n_output_tokens == 1 or fleet.exits is None or not layout.exit_blocks:
+            return None
+        never = -math.inf if self.exit_rule == "entropy" else math.inf
+        at = {
+            part.last: value
+            for part, value in zip(layout.parts, thresholds, strict=False)
+            if value is not None
+        }
+        kind = "entropy" if self.exit_rule == "entropy" else "confidence"
+        values = tuple(at.get(block, never) for block in fleet.exits.blocks[:-1])
+        return ExitRule(values, kind), CacheFill(self.caches)
 
     def _decided(
         self, layout: Layout, fleet: Fleet, table: ExitTable | None, fixed: tuple[float, ...]
@@ -150,7 +195,7 @@ class EarlyExit(Strategy):
         return decide(
             network,
             table,
-            objective_of(network, self.exchange, self.accuracy_floor),
+            self._objective(network),
             offloading=self.offloading,
             fixed=levels,
             joint=self.thresholds in ("auto", "joint"),
@@ -164,72 +209,49 @@ class EarlyExit(Strategy):
         network = network_of(placement.layout, fleet, self.reach).with_shares(placement.continues)
         is_planned = self.start == "planned" or self.offloading != "dto-ee"
         plan = np.array(placement.plan) if is_planned else even_plan(network)
-        state = RunState(network, plan, placement.thresholds)
-        if self.offloading != "dto-ee" or not (network.n_hops > 1).any():
-            return Run(state, None)
-        rounds = Rounds(
+        state = RunState(network, plan, placement.thresholds, fleet)
+        rounds: Rounds | Queues | None = None
+        period_s = self.period or default_period_s(network, self.exchanges)
+        if self.offloading == "dto-ee" and (network.n_hops > 1).any():
+            watch = LinkWatch(state, fleet)
+            rounds = Rounds(
+                state,
+                watch,
+                period_s=period_s,
+                n_exchanges=self.exchanges,
+                size_bytes=self.message,
+                is_planned=is_planned,
+            )
+        elif self.offloading in ("jsed", "backpressure"):
+            rounds = Queues(
+                state,
+                period_s=self.period or period_s / (2 * self.exchanges),
+                size_bytes=self.message,
+                is_pressure=self.offloading == "backpressure",
+            )
+        walk = Walk(
+            placement.layout,
             state,
-            LinkWatch(state, fleet),
-            period_s=self.period or default_period_s(state, self.exchanges),
-            n_exchanges=self.exchanges,
-            size_bytes=self.message,
-            is_planned=is_planned,
+            queues=rounds if isinstance(rounds, Queues) else None,
+            exit_rule="entropy" if self.exit_rule == "entropy" else "confidence",
+            channel=placement.channel,
+            late_after_s=self.drop_late,
         )
-        return Run(state, rounds)
+        return Run(walk, rounds)
 
     def control(self, cluster: Cluster, placement: Staged, run: Run) -> Serving | None:
-        """Rounds of messages, where the rule has any."""
+        """Rounds or reports, where the rule has any."""
         return None if run.rounds is None else run.rounds.run(cluster)
 
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Staged, run: Run) -> Serving:
         """Go from stage to stage, and leave where an exit is sure."""
-        state = run.state
-        layout, number, here = placement.layout, state.number, request.source
-        token = next(request.tokens())
-        stream = cluster.random("offload", request)
-        node = number[0, here]
-        if layout.shares_devices:  # who asks device by device could wait for who waits for it
-            path = self._path(request, cluster, state, node, layout.n_stages, stream)
-            yield from cluster.admit(request, dict.fromkeys(path))
-        else:
-            path = []
-        state.n_came[node] += 1
-        for stage, part in enumerate(layout.parts, 1):
-            if self.drop_late is not None and cluster.now_s > request.arrived_at_s + self.drop_late:
-                cluster.fail(request, f"late: {self.drop_late:g} s had passed before stage {stage}")
-            next_hop = path[stage - 1] if path else self._hop(cluster, state, node, stream)
-            size_bytes = request.prompt_bytes if stage == 1 else token.activation_bytes
-            yield from cluster.send(request, here, next_hop, size_bytes)
-            here, node = next_hop, number[stage, next_hop]
-            state.n_came[node] += 1
-            yield from cluster.compute(request, here, part, token)
-            if self._leaves(request, cluster, state, node, token, part.last):
-                state.n_left[node] += 1
-                break
-        yield from cluster.emit(request, here, token)
+        if request.n_output_tokens == 1:
+            return run.walk.serve(request, cluster)
+        return self._generate(request, cluster, placement, run)
 
-    def _path(
-        self, request: LiveRequest, cluster: Cluster, state: RunState, node: int, n_stages: int, stream: Any
-    ) -> list[str]:
-        """All hops at once, as they would be chosen now."""
-        path = []
-        for stage in range(1, n_stages + 1):
-            path.append(self._hop(cluster, state, node, stream))
-            node = state.number[stage, path[-1]]
-        return path
-
-    def _hop(self, cluster: Cluster, state: RunState, node: int, stream: Any) -> str:
-        """The device that a task goes to from a node."""
-        hops = state.hops[node]
-        return hops[0] if len(hops) == 1 else hops[state.drawn_hop(node, stream.random())]
-
-    def _leaves(
-        self, request: LiveRequest, cluster: Cluster, state: RunState, node: int, token: Any, block: int
-    ) -> bool:
-        """Whether a task leaves at a node, by the threshold in force there."""
-        threshold = state.thresholds[node]
-        if threshold is None:
-            return False
-        if self.exit_rule == "entropy":
-            return cluster.exits(request, token, block, entropy=threshold)
-        return cluster.exits(request, token, block, confidence=threshold)
+    def _generate(self, request: LiveRequest, cluster: Cluster, placement: Staged, run: Run) -> Serving:
+        """Decode along one path of servers, where the request's caches are."""
+        devices = run.walk.path(request, cluster)
+        run.walk.count(request, devices)
+        path = [Stage(device, part) for device, part in zip(devices, placement.layout.parts, strict=True)]
+        yield from generate(request, cluster, path, placement.rule, self.caches)

@@ -12,7 +12,7 @@ from edgesim.errors import InputError
 from edgesim.model.exit_paths import CacheFill, ExitPath, path_in_records
 from edgesim.model.exit_records import ExitRecords
 from edgesim.model.exit_rule import ExitRule
-from edgesim.model.propagated_paths import PropagatedPaths, Said
+from edgesim.model.propagated_paths import PropagatedPaths, Said, exit_path
 
 BLOCKS = (2, 4, 6, 8)
 N = 600
@@ -160,6 +160,18 @@ def test_rules_that_mean_the_same_are_the_same() -> None:
             ExitRule(wrong)
     with pytest.raises(InputError, match="expected 'confidence' or 'entropy'"):
         ExitRule((0.5,), "margin")
+
+
+def test_each_way_has_its_path(records: ExitRecords, propagated: PropagatedPaths) -> None:
+    for fill in CacheFill:
+        assert exit_path(fill, RULE, records, propagated).fill is fill
+    assert exit_path(CacheFill.PROPAGATE, RULE, records, propagated).at(3, 4) == propagated.path(RULE).at(
+        3, 4
+    )
+    with pytest.raises(InputError, match="--generation"):
+        exit_path(CacheFill.PROPAGATE, RULE, records)
+    with pytest.raises(InputError, match="measure both on one model and text"):
+        exit_path(CacheFill.PROPAGATE, RULE, records.judged(), propagated)
 
 
 def test_what_cannot_be_derived_is_refused(records: ExitRecords) -> None:

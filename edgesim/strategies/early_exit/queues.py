@@ -1,0 +1,83 @@
+"""Rivals that decide task by task, by queues that servers report: JSED and backpressure.
+
+Every period each server tells the nodes that reach it how many tasks it has and how long it expects a task to
+take after it. An offloader adds the tasks that it has sent there itself since that report arrived, so that it
+does not send all tasks of a period to the server that was idle at its beginning; what others have sent it
+does not know.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgesim.planning.offloading.decisions import backpressure, join_shortest_expected
+from edgesim.strategies.early_exit.mail import Entry, Mail
+from edgesim.strategies.early_exit.state import RunState
+from edgesim.strategy import Cluster, Serving
+
+__all__ = ["Queues"]
+
+
+class Queues:
+    """Queues as offloaders know them.
+
+    Attributes
+    ----------
+    period_s
+        Between reports.
+    """
+
+    def __init__(self, state: RunState, *, period_s: float, size_bytes: float, is_pressure: bool) -> None:
+        network = state.network
+        self._state, self.period_s, self._is_pressure = state, period_s, is_pressure
+        self._mail = Mail(state, size_bytes, hear_up=self._hear)
+        self._n_queued = np.zeros(network.n_links)
+        self._onward_s = np.zeros(network.n_links)
+        self._reported = np.full(network.n_links, -1.0)  # number of the report that is known
+        self._n_sent = np.zeros(network.n_links)  # since then
+        self._links = [network.links(node) for node in range(network.n_nodes)]
+        self._service_s = network.service_s[network.head]
+        self._number = 0.0
+
+    def run(self, cluster: Cluster) -> Serving:
+        """Reports without end."""
+        network = self._state.network
+        while True:
+            self._number += 1
+            n_here = np.array(self._state.n_here, np.float64)
+            for links in reversed(network.links_of_stage):
+                heads = network.head[links].tolist()
+                told = {
+                    head: (float(n_here[head]), self._expected_s(head), self._number) for head in set(heads)
+                }
+                self._mail.up(cluster, links, (told[head] for head in heads))
+            yield from cluster.sleep(self.period_s)
+
+    def hop(self, cluster: Cluster, node: int) -> int | None:
+        """Which of a node's hops a task takes now; None: it stays for a while."""
+        links, network = self._links[node], self._state.network
+        self._mail.read_at_tails(cluster, links)
+        there, transfer_s = self._n_queued[links] + self._n_sent[links], network.transfer_s[links]
+        if self._is_pressure:
+            chosen = backpressure(self._state.n_here[node], there, transfer_s)
+        else:
+            chosen = join_shortest_expected(transfer_s, there, self._service_s[links], self._onward_s[links])
+        if chosen is not None:
+            self._n_sent[links.start + chosen] += 1
+        return chosen
+
+    def _expected_s(self, node: int) -> float:
+        """How long a task is expected to take after a node, by what the node knows."""
+        links = self._links[node]
+        if links.start == links.stop:
+            return 0.0
+        there = self._n_queued[links] + self._n_sent[links] + 1
+        network = self._state.network
+        best_s = network.transfer_s[links] + there * self._service_s[links] + self._onward_s[links]
+        return float(network.onward[node] * best_s.min())
+
+    def _hear(self, link: int, entry: Entry) -> None:
+        n_queued, onward_s, number = entry
+        if number > self._reported[link]:
+            self._reported[link], self._n_sent[link] = number, 0.0
+            self._n_queued[link], self._onward_s[link] = n_queued, onward_s

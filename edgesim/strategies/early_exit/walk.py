@@ -1,0 +1,130 @@
+"""A task's way: from its device through the stages, and out where an exit is sure of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edgesim.planning.offloading.channel_exit import channel_threshold
+from edgesim.strategies.early_exit.layout import Layout
+from edgesim.strategies.early_exit.queues import Queues
+from edgesim.strategies.early_exit.state import RunState
+from edgesim.strategy import Cluster, LiveRequest, Serving, Token
+
+__all__ = ["ChannelRule", "Walk"]
+
+_LOOKS_PER_PERIOD = 10  # of a task that backpressure keeps, at the queues that were reported
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRule:
+    """Of the channel-aware exit rule: accuracy of what is sent on, and delay that accuracy is worth."""
+
+    accuracy_if_sent: float
+    exchange_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """How tasks of one run go.
+
+    Attributes
+    ----------
+    queues
+        By which hops are chosen; None: by rows.
+    late_after_s
+        After which a task fails instead of entering another stage; None: never.
+    """
+
+    layout: Layout
+    state: RunState
+    queues: Queues | None
+    exit_rule: Literal["confidence", "entropy"]
+    channel: ChannelRule | None
+    late_after_s: float | None
+
+    def serve(self, request: LiveRequest, cluster: Cluster) -> Serving:
+        """One pass."""
+        layout, state, here = self.layout, self.state, request.source
+        token = next(request.tokens())
+        path: Sequence[str] = ()
+        if layout.shares_devices:  # who asks device by device could wait for who waits for it
+            path = self.path(request, cluster)
+            yield from cluster.admit(request, dict.fromkeys(path))
+        node = state.number[0, here]
+        state.n_came[node] += 1
+        state.n_here[node] += 1
+        try:
+            for stage, part in enumerate(layout.parts, 1):
+                if self.late_after_s is not None and cluster.now_s > request.arrived_at_s + self.late_after_s:
+                    cluster.fail(request, f"late: {self.late_after_s:g} s had passed before stage {stage}")
+                if path:
+                    next_hop = path[stage - 1]
+                else:
+                    while (hop := self._hop(request, cluster, node)) is None:
+                        assert self.queues is not None
+                        yield from cluster.sleep(self.queues.period_s / _LOOKS_PER_PERIOD)
+                    next_hop = state.hops[node][hop]
+                state.n_here[node] -= 1
+                node = -1
+                size_bytes = request.prompt_bytes if stage == 1 else token.activation_bytes
+                yield from cluster.send(request, here, next_hop, size_bytes)
+                here, node = next_hop, state.number[stage, next_hop]
+                state.n_came[node] += 1
+                state.n_here[node] += 1
+                yield from cluster.compute(request, here, part, token)
+                if self._leaves(request, cluster, node, token, part.last):
+                    break
+        finally:
+            if node >= 0:
+                state.n_here[node] -= 1
+        yield from cluster.emit(request, here, token)
+
+    def path(self, request: LiveRequest, cluster: Cluster) -> list[str]:
+        """All hops at once, as they would be chosen now."""
+        devices: list[str] = []
+        node = self.state.number[0, request.source]
+        for stage in range(1, self.layout.n_stages + 1):
+            hop = self._hop(request, cluster, node)
+            devices.append(self.state.hops[node][hop or 0])  # who cannot stay takes the first way
+            node = self.state.number[stage, devices[-1]]
+        return devices
+
+    def count(self, request: LiveRequest, path: Sequence[str]) -> None:
+        """Note a request that goes a whole path at once."""
+        for stage, device in enumerate((request.source, *path)):
+            self.state.n_came[self.state.number[stage, device]] += 1
+
+    def _hop(self, request: LiveRequest, cluster: Cluster, node: int) -> int | None:
+        """The number of the hop that a task takes from a node; None: it stays for a while."""
+        if self.queues is not None:
+            return self.queues.hop(cluster, node)
+        if len(self.state.hops[node]) == 1:
+            return 0
+        return self.state.drawn_hop(node, cluster.random("offload", request).random())
+
+    def _leaves(self, request: LiveRequest, cluster: Cluster, node: int, token: Token, block: int) -> bool:
+        """Whether a task leaves at a node, by the threshold in force there."""
+        threshold = self.state.thresholds[node]
+        if threshold is None:
+            return False
+        if self.exit_rule == "entropy":
+            return cluster.exits(request, token, block, entropy=threshold)
+        if self.channel is not None:
+            onward_s = self._onward_s(cluster, node)
+            threshold = channel_threshold(self.channel.accuracy_if_sent, onward_s, self.channel.exchange_s)
+        return cluster.exits(request, token, block, confidence=threshold)
+
+    def _onward_s(self, cluster: Cluster, node: int) -> float:
+        """What going on costs by the quickest hop, as the node sees its links now."""
+        state, links = self.state, self.state.network.links(node)
+        transfer_s = np.array(state.network.transfer_s[links])
+        here, own = state.devices[node], cluster.observe(at=state.devices[node])
+        size_bytes = state.hop_bytes[int(state.network.stage[node])]
+        for number, hop in enumerate(state.hops[node]):
+            if state.is_direct[links.start + number]:
+                transfer_s[number] = own.link(here, hop).seconds(size_bytes)
+        return float((transfer_s + state.onward_s[links]).min())
