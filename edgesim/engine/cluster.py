@@ -33,6 +33,7 @@ from edgesim.engine.exiting import Exiting
 from edgesim.engine.groups import Groups
 from edgesim.engine.holdings import Holdings
 from edgesim.engine.ledger import Ledger
+from edgesim.engine.link import Hop
 from edgesim.engine.looking import Looking
 from edgesim.engine.moves import Move
 from edgesim.engine.observation import Knowledge, Observation, View
@@ -127,8 +128,11 @@ class Cluster:
             self._in_service.values,
             self.ledger,
         )
-        self._out = {id_: [h for h in self.hops.values() if h.sender == id_] for id_ in self.hosts}
-        self._into = {id_: [h for h in self.hops.values() if h.peer == id_] for id_ in self.hosts}
+        self._out: dict[str, list[Hop]] = {id_: [] for id_ in self.hosts}
+        self._into: dict[str, list[Hop]] = {id_: [] for id_ in self.hosts}
+        for hop in self.hops.values():
+            self._out[hop.sender].append(hop)
+            self._into[hop.peer].append(hop)
         self._discharges = {
             id_: Discharge(
                 clock,

@@ -46,6 +46,8 @@ class Network:
                 if not known or cost_s < self._graph.edges[ends]["cost_s"]:
                     self._graph.add_edge(*ends, link=link, cost_s=cost_s)
         self._paths: dict[str, dict[str, list[str]]] = {}
+        self._least_out_s = {node: _two_least(self._graph.out_edges(node, "cost_s")) for node in devices}
+        self._least_in_s = {node: _two_least(self._graph.in_edges(node, "cost_s")) for node in devices}
 
     def path(self, source: str, target: str) -> list[str]:
         """Devices on the route, both ends included.
@@ -57,6 +59,8 @@ class Network:
         """
         paths = self._paths.get(source)
         if paths is None:
+            if self._is_straight(source, target):
+                return [source, target]
             paths = nx.single_source_dijkstra_path(self._graph, source, weight="cost_s")
             self._paths[source] = paths
         try:
@@ -65,6 +69,20 @@ class Network:
             raise PlacementError(
                 f"topology: no path leads from {source!r} to {target!r}; link them, directly or over others"
             ) from None
+
+    def _is_straight(self, source: str, target: str) -> bool:
+        """Whether a link between neighbours is cheaper than any way with another first and another last hop.
+
+        Networks of thousands of devices need no tree of routes for what goes to neighbours. Of equal ways the
+        shortest-path search, too, keeps the one that it has found first: the link.
+        """
+        if not self._graph.has_edge(source, target):
+            return False
+        cost_s = self._graph.edges[source, target]["cost_s"]
+        first_s, last_s = self._least_out_s[source], self._least_in_s[target]
+        # The edge itself is among both; if it is the least, the other way takes the second least.
+        around_s = first_s[first_s[0] == cost_s] + last_s[last_s[0] == cost_s]
+        return bool(cost_s <= around_s)
 
     def link(self, source: str, target: str) -> Link:
         """The link that carries what one neighbour sends to another."""
@@ -94,6 +112,13 @@ class Network:
         hops = pairwise(self.path(source, target))
         links = [(self.link(a, b), a) for a, b in hops]
         return max(bits(size_bytes) / _mean_bps(link, sender=a) + link.access_s for link, a in links)
+
+
+def _two_least(edges: Iterable[tuple[str, str, float]]) -> tuple[float, float]:
+    """The two least costs of a node's edges; infinite where there are fewer."""
+    least = sorted(cost_s for _, _, cost_s in edges)[:2]
+    first_s, second_s, *_ = (*least, math.inf, math.inf)
+    return first_s, second_s
 
 
 def _mean_bps(link: Link, *, sender: str) -> float:

@@ -141,6 +141,7 @@ class _Requests:
     write: Write
 
     def __post_init__(self) -> None:
+        self.can_lose = self.world.can_lose
         self.in_flight: dict[int, LiveRequest] = {}
         self.ended: list[LiveRequest] = []
         self.all_arrived = False
@@ -219,7 +220,7 @@ class _Requests:
         def serve() -> Course:
             return self.serving.serve(request, self.cluster, self.placement, *self.state)
 
-        if not self.world.can_lose:
+        if not self.can_lose:
             return Life(self.clock, serve(), on_end=end, on_error=fail)
 
         def interrupt(error: Exception) -> None:

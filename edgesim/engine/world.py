@@ -256,7 +256,7 @@ class World:
         Measured answers, token by token and exit by exit, with exits after blocks of this world's model; None
         where nothing was measured.
     tuning_exits
-        Such answers on other text, for strategies to tune thresholds on before time zero; None: there are none.
+        Such answers on other text, for strategies to tune thresholds on before time zero; None: none.
     quality
         Measured answers under impairments; None where nothing was measured.
     paths

@@ -17,6 +17,17 @@ from edgesim.testing import check_strategy
 OPTIONS: dict[str, list[dict[str, object]]] = {
     "offload": [{"to": "server"}, {"to": ["source", "server"], "choose": "first"}],
     "pipeline": [{}, {"partition": "even"}, {"partition": "mdi"}, {"partition": "latency", "over": "server"}],
+    "early_exit": [
+        {"period": 0.3},
+        {"start": "uniform", "period": 0.1, "exchanges": 1, "exit_rule": "entropy"},
+        {"offloading": "optimum", "thresholds": 0.9, "caches": "same-path"},
+        {"offloading": "cf", "thresholds": "none", "reach": "routes"},
+        {"offloading": "bf", "drop_late": 1000.0},
+        {"offloading": "ngto", "exit_rule": "channel-aware"},
+        {"offloading": "ga", "evaluations": 100},
+        {"offloading": "jsed", "period": 0.1},
+        {"offloading": "backpressure", "period": 0.1, "stages": ["server", "server"], "cuts": [3]},
+    ],
     "round_robin": [{"to": "server"}],
 }
 

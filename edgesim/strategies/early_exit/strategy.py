@@ -65,9 +65,9 @@ class EarlyExit(Strategy):
     offloading: Offloading = Field(
         "dto-ee",
         description="Who decides where tasks go: dto-ee (marginal costs passed upstream in messages), "
-        "optimum (planned centrally, for mean rates), cf and bf (in proportion to computing, or to bandwidth), "
-        "ngto (every node for its own tasks), ga (a genetic algorithm), jsed and backpressure (task by task, by "
-        "queues that were reported), even (all hops alike)",
+        "optimum (planned centrally, for mean rates), cf and bf (in proportion to computing, or to "
+        "bandwidth), ngto (every node for its own tasks), ga (a genetic algorithm), jsed and backpressure "
+        "(task by task, by queues that were reported), even (all hops alike)",
     )
     thresholds: Thresholds = Field(
         "auto",
