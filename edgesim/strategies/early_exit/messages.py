@@ -1,7 +1,8 @@
 """What DTO-EE's nodes say to one another: offers down the stages, prices up.
 
 An offloader says over each of its links at which rate it sends tasks now, at which it would, and by how much
-that rate falls per second of price; a receiver answers with what a task costs with it and after it.
+that rate falls per second of price; a receiver answers with what a task costs with it and after it. Both say
+besides how they believe that exits stand, each on its side.
 """
 
 from __future__ import annotations
@@ -27,25 +28,34 @@ class Messages:
         As known where the link ends.
     price_s : [n_links]
         As known where it begins.
+    exits_before, exits_behind : [n_links, n_stages - 1]
+        Levels of the exits' thresholds as its beginning believes them, known where it ends; and vice versa.
     """
 
-    def __init__(self, state: RunState, size_bytes: float, *, sent_per_s: Floats, price_s: Floats) -> None:
+    def __init__(
+        self, state: RunState, size_bytes: float, *, sent_per_s: Floats, price_s: Floats, exits: Floats
+    ) -> None:
         self._mail = Mail(state, size_bytes, hear_up=self._hear_price, hear_down=self._hear_offer)
         self.sent_per_s, self.offered_per_s = sent_per_s.copy(), sent_per_s.copy()
         self.response_per_s2 = np.zeros(state.network.n_links)
         self.price_s = price_s.copy()
+        self.exits_before, self.exits_behind = exits.copy(), exits.copy()
         self.read_offers, self.read_prices = self._mail.read_at_heads, self._mail.read_at_tails
 
-    def offer(self, cluster: Cluster, links: slice, sent: Floats, offered: Floats, falls: Floats) -> None:
-        """Say over links what is sent, what would be, and how that responds."""
-        self._mail.down(cluster, links, zip(sent.tolist(), offered.tolist(), falls.tolist(), strict=True))
+    def offer(
+        self, cluster: Cluster, links: slice, sent: Floats, offered: Floats, falls: Floats, exits: Floats
+    ) -> None:
+        """Say over links what is sent, what would be, how that responds, and how exits stand."""
+        self._mail.down(cluster, links, map(tuple, np.column_stack([sent, offered, falls, exits]).tolist()))
 
-    def price(self, cluster: Cluster, links: slice, prices_s: Floats) -> None:
-        """Say back over links what a task costs where they lead."""
-        self._mail.up(cluster, links, ((price_s,) for price_s in prices_s.tolist()))
+    def price(self, cluster: Cluster, links: slice, prices_s: Floats, exits: Floats) -> None:
+        """Say back over links what a task costs where they lead, and how exits stand."""
+        self._mail.up(cluster, links, map(tuple, np.column_stack([prices_s, exits]).tolist()))
 
     def _hear_offer(self, link: int, entry: Entry) -> None:
-        self.sent_per_s[link], self.offered_per_s[link], self.response_per_s2[link] = entry
+        self.sent_per_s[link], self.offered_per_s[link], self.response_per_s2[link] = entry[:3]
+        self.exits_before[link] = entry[3:]
 
     def _hear_price(self, link: int, entry: Entry) -> None:
-        (self.price_s[link],) = entry
+        self.price_s[link] = entry[0]
+        self.exits_behind[link] = entry[1:]

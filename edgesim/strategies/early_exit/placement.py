@@ -25,6 +25,8 @@ class Staged(Placement):
         Probabilities, in the order of the planners' network (:func:`.network.network_of`).
     thresholds : [n_stages - 1]
         With what to leave after each sub-model but the last; None where no exit stands.
+    levels : [n_stages - 1]
+        The same as levels of the planners' table; empty where there is none.
     continues : [n_stages - 1]
         Share of the tasks at each sub-model that is expected to go on.
     channel
@@ -39,6 +41,7 @@ class Staged(Placement):
     layout: Layout
     plan: tuple[float, ...]
     thresholds: tuple[float | None, ...]
+    levels: tuple[int, ...]
     continues: tuple[float, ...]
     channel: ChannelRule | None = None
     generation: tuple[ExitRule, CacheFill] | None = None

@@ -28,6 +28,7 @@ from edgesim.planning.offloading.rounds import (
     responses,
 )
 from edgesim.planning.offloading.rows import Rows, proximal_shift
+from edgesim.strategies.early_exit.exit_steps import ExitSteps
 from edgesim.strategies.early_exit.links import LinkWatch
 from edgesim.strategies.early_exit.messages import Messages
 from edgesim.strategies.early_exit.meters import Meters
@@ -66,6 +67,8 @@ class Rounds:
     ----------
     is_planned
         Whether nodes begin with the plan's rates and prices, rather than with those of an idle network.
+    exits
+        Moves thresholds; None: they stay.
     """
 
     def __init__(
@@ -77,10 +80,15 @@ class Rounds:
         n_exchanges: int,
         size_bytes: float,
         is_planned: bool,
+        exits: ExitSteps | None = None,
     ) -> None:
         network = state.network
+        self._exits, self._number = exits, 0
+        self._onward = network.onward if exits is None else exits.onward
+        none = np.zeros((network.n_nodes, network.n_stages - 2))
+        self._view = none if exits is None else exits.view
         self._state, self._watch, self.period_s = state, watch, period_s
-        self._rule, self._barrier = RoundRule(boldness=1.0, n_exchanges=n_exchanges), Barrier()
+        self._rule, self._barrier = RoundRule(n_exchanges=n_exchanges), Barrier()
         self._stages = _stages(state)
         flow = flow_of(network, state.plan)
         with np.errstate(divide="ignore"):
@@ -88,7 +96,13 @@ class Rounds:
         rates = np.minimum(flow.node_per_s, most_per_s) if is_planned else np.zeros(network.n_nodes)
         self._own_s = marginal_price_s(network.service_s, network.scv, rates, self._barrier)
         node_s, _ = passed_upstream(network, state.plan, self._own_s, network.transfer_s)
-        self._messages = Messages(state, size_bytes, sent_per_s=flow.link_per_s, price_s=node_s[network.head])
+        self._messages = Messages(
+            state,
+            size_bytes,
+            sent_per_s=flow.link_per_s,
+            price_s=node_s[network.head],
+            exits=self._view[network.head],
+        )
         # Where a plan sends nothing, anything that comes is a change: something is expected everywhere.
         least = 1e-3 * network.total_per_s / network.n_nodes
         self._base_per_s = np.maximum(network.arrivals_per_s, np.where(network.stage == 0, least, 0.0))
@@ -143,7 +157,7 @@ class Rounds:
         row = self._state.plan[links]
         taken = proximal_shift(rows, row, costs_s[links], weights_s[links])
         offered[links] = taken
-        onward = network.onward[stage.nodes]
+        onward = self._onward[stage.nodes]
         leaving = self._rates(stage, messages.offered_per_s) * onward
         sent = self._rates(stage, messages.sent_per_s) * onward
         falls_in = np.bincount(
@@ -151,7 +165,8 @@ class Rounds:
         )[stage.nodes]
         falls_in = falls_in * self._meters.ratio[stage.nodes] * onward
         falls = leaving[rows.row] * responses(rows, taken, weights_s[links]) + falls_in[rows.row] * taken
-        messages.offer(cluster, links, sent[rows.row] * row, leaving[rows.row] * taken, falls)
+        view = self._heard_before(stage)
+        messages.offer(cluster, links, sent[rows.row] * row, leaving[rows.row] * taken, falls, view[rows.row])
 
     def _price(
         self, cluster: Cluster, stage: _Stage, transfer_s: Floats, costs_s: Floats, offered: Floats
@@ -177,19 +192,44 @@ class Rounds:
             messages.read_prices(cluster, links)
             costs_s[links] = transfer_s[links] + messages.price_s[links]
             after_s = stage.rows.sums(offered[links] * costs_s[links])
-            price_s[nodes] += network.onward[nodes] * after_s
-        messages.price(cluster, stage.into, price_s[network.head[stage.into]])
+            price_s[nodes] += self._onward[nodes] * after_s
+            self._hear_behind(stage, offered)
+        heads = network.head[stage.into]
+        messages.price(cluster, stage.into, price_s[heads], self._view[heads])
+
+    def _heard_before(self, stage: _Stage) -> Floats:
+        """How nodes of a stage believe that exits stand, those before them heard anew."""
+        number, network = int(self._state.network.stage[stage.nodes.start]), self._state.network
+        weight = self._messages.offered_per_s[stage.into]
+        heads = network.head[stage.into]
+        total = np.bincount(heads, weight, network.n_nodes)[stage.nodes]
+        for exit_ in range(number - 1):
+            told = np.bincount(
+                heads, weight * self._messages.exits_before[stage.into, exit_], network.n_nodes
+            )
+            mean = told[stage.nodes] / np.maximum(total, 1e-300)
+            self._view[stage.nodes, exit_] = np.where(total > 0, mean, self._view[stage.nodes, exit_])
+        return self._view[stage.nodes]
+
+    def _hear_behind(self, stage: _Stage, offered: Floats) -> None:
+        """Let nodes of a stage take note of how exits stand behind them."""
+        number = int(self._state.network.stage[stage.nodes.start])
+        assert stage.rows is not None
+        for exit_ in range(number, self._view.shape[1]):
+            told = offered[stage.out] * self._messages.exits_behind[stage.out, exit_]
+            self._view[stage.nodes, exit_] = stage.rows.sums(told)
 
     def _end(self, cluster: Cluster, transfer_s: Floats, costs_s: Floats, weights_s: Floats) -> None:
         """Take in what was counted, and let every node take the row that follows from what it has heard."""
         state, messages = self._state, self._messages
-        plan = state.plan.copy()
+        plan, after_s = state.plan.copy(), np.zeros(state.network.n_nodes)
         for stage in self._stages[:-1]:
             links = stage.out
             assert stage.rows is not None
             messages.read_prices(cluster, links)
             costs_s[links] = transfer_s[links] + messages.price_s[links]
             plan[links] = proximal_shift(stage.rows, plan[links], costs_s[links], weights_s[links])
+            after_s[stage.nodes] = stage.rows.sums(plan[links] * costs_s[links])
         state.onward_s = messages.price_s
         came = np.array(state.n_came, np.float64)
         told_per_s = np.bincount(state.network.head, messages.sent_per_s, state.network.n_nodes)
@@ -197,6 +237,9 @@ class Rounds:
         self._meters.update(came - self._before, expected)
         self._before = came
         state.take(plan, self._watch.is_down)
+        self._number += 1
+        if self._exits is not None:
+            self._exits.step(self._number, after_s)
 
 
 def _stages(state: RunState) -> tuple[_Stage, ...]:

@@ -71,6 +71,8 @@ class RunState:
         )
         self.onward_s = passed_upstream(network, plan, own_s, network.transfer_s)[0][network.head]
         inner = dict(enumerate(thresholds, 1))
+        if any(value is not None for value in thresholds):
+            inner[network.n_stages - 1] = 0.0  # the model's own head lets all go, and the trace is told so
         self.thresholds: list[float | None] = [inner.get(stage) for stage in network.stage.tolist()]
         self.hop_bytes = [hop_bytes(fleet, stage) for stage in range(1, network.n_stages)]
         ends = zip(network.tail.tolist(), network.head.tolist(), strict=True)

@@ -16,6 +16,7 @@ from edgesim.planning.offloading.flow import even_plan
 from edgesim.planning.offloading.genetic import Breeding
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.thresholds import Objective
+from edgesim.strategies.early_exit.exit_steps import ExitSteps
 from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategies.early_exit.layout import Layout, lay_out
 from edgesim.strategies.early_exit.links import LinkWatch
@@ -140,7 +141,7 @@ class EarlyExit(Strategy):
             model, fleet, stages=self.stages, cuts=self.cuts, with_exits=self.thresholds != "none"
         )
         fixed = self.thresholds if isinstance(self.thresholds, tuple) else ()
-        table = exit_table(layout, fleet, by_entropy=self.exit_rule == "entropy", fixed=fixed)
+        table = self._table(layout, fleet)
         if table is None and self.thresholds not in ("auto", "none"):
             raise PlacementError(
                 "thresholds are given, and no exit was measured after any of the cuts; give 'quality', cut "
@@ -160,11 +161,24 @@ class EarlyExit(Strategy):
             layout,
             tuple(decision.plan.tolist()),
             thresholds,
+            levels=() if table is None else decision.levels,
             continues=tuple(decision.network.continues[1:-1].tolist()),
             channel=channel,
             generation=self._rule(layout, fleet, thresholds),
             told=remark,
         )
+
+    def _table(self, layout: Layout, fleet: Fleet) -> ExitTable | None:
+        fixed = self.thresholds if isinstance(self.thresholds, tuple) else ()
+        return exit_table(layout, fleet, by_entropy=self.exit_rule == "entropy", fixed=fixed)
+
+    def _exit_steps(self, placement: Staged, fleet: Fleet, state: RunState) -> ExitSteps | None:
+        """What moves thresholds during a run; None where they stay."""
+        moves = self.thresholds in ("auto", "joint") and self.exit_rule != "channel-aware"
+        table = self._table(placement.layout, fleet)
+        if not moves or not placement.levels or table is None or placement.generation is not None:
+            return None
+        return ExitSteps(state, table, self._objective(state.network), placement.levels)
 
     def _objective(self, network: Network) -> Objective:
         return objective_of(network, self.exchange, self.accuracy_floor)
@@ -221,6 +235,7 @@ class EarlyExit(Strategy):
                 n_exchanges=self.exchanges,
                 size_bytes=self.message,
                 is_planned=is_planned,
+                exits=self._exit_steps(placement, fleet, state),
             )
         elif self.offloading in ("jsed", "backpressure"):
             rounds = Queues(

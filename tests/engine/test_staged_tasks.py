@@ -1,0 +1,134 @@
+"""Tasks along stages of servers: the log by hand, frequencies and rates against the plan, deadlines."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from miniature import Tables, run
+from scipy.stats import binomtest
+from staged import city, records, stages_of
+
+from edgesim.engine.world import World
+from edgesim.errors import PlacementError
+from edgesim.planning.offloading.flow import flow_of
+from edgesim.strategies.early_exit import EarlyExit
+from edgesim.strategies.early_exit.network import network_of
+from edgesim.strategies.early_exit.placement import Staged
+from edgesim.strategy import Fleet
+from edgesim.workload.arrivals import Deterministic
+
+
+def served(world: World, **options: object) -> tuple[Tables, Staged, EarlyExit]:
+    strategy = EarlyExit.model_validate({"stages": stages_of(world)} | options)
+    placement = strategy.place(world.model, Fleet.of(world))
+    return run(world, strategy, placement), placement, strategy
+
+
+def test_one_task_goes_from_stage_to_stage() -> None:
+    """One server each: 0.25 s there and 1 s of service, 0.25 s on and 2 s of service, and home."""
+    there = city([[1.0], [2.0]], 1, hop_s=0.25, n_requests=1)
+    tables, _, _ = served(replace(there, workload=replace(there.workload, arrivals=Deterministic(1.0))))
+    assert tables.log("kind", "device", "via", "asked_at_s", "started_at_s", "ended_at_s") == [
+        ("send", "d-0", "d-0--s1-0", 0.0, 0.0, 0.25),
+        ("compute", "s1-0", "embedding+0", 0.25, 0.25, 1.25),
+        ("send", "s1-0", "s1-0--s2-0", 1.25, 1.25, 1.5),
+        ("compute", "s2-0", "1+head", 1.5, 1.5, 3.5),
+        ("send", "s2-0", "d-0--s2-0", 3.5, 3.5, 3.5),
+        ("emit", "d-0", None, 3.5, 3.5, 3.5),
+    ]
+
+
+def test_a_task_leaves_where_its_exit_is_sure() -> None:
+    """By the records, request by request: a head at the exit, and no second stage if it is sure."""
+    said = records(2, 0.5)
+    there = city([[0.01], [0.02]], 1, n_requests=200, exits=said)
+    tables, placement, _ = served(there, thresholds=0.9)
+    assert [str(part) for part in placement.layout.parts] == ["embedding+0+head", "1+head"]
+    sure = [bool(said.at(asked.sample, 0, 1).confidence >= 0.9) for asked in there.requests()]
+    assert 50 < sum(sure) < 150
+    computed = tables.spans[tables.spans["kind"] == "compute"]
+    assert [n for _, n in sorted(Counter(computed["request_id"]).items())] == [2 - leaves for leaves in sure]
+    left = tables.requests.sort_values("request_id")["mean_exit_block"]
+    assert left.tolist() == [1 if leaves else 2 for leaves in sure]
+
+
+def test_hops_are_taken_as_often_as_the_plan_says() -> None:
+    """Exact binomial tests, 99.9 % together over all links (Bonferroni)."""
+    there = city([[0.01, 0.02, 0.03], [0.02, 0.01]], 2, rate_hz=30.0, n_requests=4000)
+    tables, placement, strategy = served(there, offloading="cf")
+    network = network_of(placement.layout, Fleet.of(there), strategy.reach)
+    sent = tables.spans[(tables.spans["kind"] == "send")]
+    counts = Counter(zip(sent["device"], sent["peer"], strict=True))
+    for tail in range(network.n_nodes):
+        links = range(network.n_links)[network.links(tail)]
+        here = network.names[tail].split("/")[1]
+        taken = [counts[here, network.names[network.head[link]].split("/")[1]] for link in links]
+        for link, n_taken in zip(links, taken, strict=True):
+            p = placement.plan[link]
+            assert binomtest(n_taken, sum(taken), p).pvalue > 0.001 / network.n_links
+
+
+def test_servers_meet_the_rates_of_the_flow_model() -> None:
+    """Tasks at each server over those of all, by the shares that go on, at the thresholds in force."""
+    said = records(3, 0.4, n_tokens=100_000)
+    there = city(
+        [[0.01, 0.02], [0.01, 0.02], [0.01]], 2, rate_hz=20.0, n_requests=4000, exits=said, tuning_exits=said
+    )
+    tables, placement, strategy = served(there, offloading="cf", thresholds=0.9)
+    network = network_of(placement.layout, Fleet.of(there), strategy.reach)
+    network = network.with_shares(placement.continues)
+    assert placement.continues == pytest.approx((0.6, 0.6), abs=0.01)
+    flow = flow_of(network, np.array(placement.plan))
+    computed = Counter(tables.spans[tables.spans["kind"] == "compute"]["device"])
+    servers = range(2, network.n_nodes)
+    for node in servers:
+        share = float(flow.node_per_s[node]) / network.total_per_s
+        found = computed[network.names[node].split("/")[1]]
+        assert binomtest(found, 4000, min(1.0, share)).pvalue > 0.001 / len(servers)
+
+
+def test_late_tasks_fail_before_a_stage() -> None:
+    there = city([[1.0], [1.0]], 1, rate_hz=0.9, n_requests=200)
+    tables, _, _ = served(there, drop_late=3.0)
+    failed = tables.requests[tables.requests["outcome"] == "failed"]
+    assert 0 < len(failed) < 200
+    assert failed["reason"].str.match(r"late: 3 s had passed before stage 2").all()
+    started = tables.spans[(tables.spans["kind"] == "compute") & (tables.spans["device"] == "s2-0")]
+    arrived = tables.requests.set_index("request_id")["arrived_at_s"]
+    late_s = started["asked_at_s"] - started["request_id"].map(arrived)
+    assert late_s.max() <= 3.0 + 0.001 + 1e-9
+
+
+def test_rivals_meet_the_same_numbers() -> None:
+    """Two rules with the same rows, for servers are alike: the same hops, request by request."""
+    there = city([[0.01, 0.01], [0.02, 0.02]], 2, rate_hz=20.0, n_requests=300)
+    columns = ["request_id", "device", "asked_at_s"]
+    spans = (served(there, offloading=rule)[0].spans for rule in ("even", "cf"))
+    even, capacity = (each.loc[each["kind"] == "compute", columns] for each in spans)
+    assert even.equals(capacity)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"cuts": [1, 1]}, "increasing numbers of blocks"),
+        ({"stages": [["s1"], ["s3"]]}, "reaches no server of stage 2 over a direct link"),
+        ({"thresholds": 0.5}, "no exit was measured after any of the cuts"),
+        ({"stages": [["nx"]]}, "nx"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_time_zero(options: dict[str, object], complaint: str) -> None:
+    there = city([[0.1], [0.1], [0.1]], 1)
+    with pytest.raises(PlacementError, match=complaint):
+        served(there, **options)
+
+
+def test_a_plan_says_what_it_expects() -> None:
+    _, placement, _ = served(city([[0.1, 0.2], [0.1]], 1, rate_hz=5.0, n_requests=5), offloading="cf")
+    assert "mean delay" in placement.remark
+    assert "above the optimum" in placement.remark
+    assert not math.isnan(sum(placement.plan))
