@@ -10,6 +10,8 @@ node compares what it counts with what it expects of what it was told, and goes 
   rounds before included) from what the rounds before let expect, these rounds are all that counts: a change;
 - a ratio within 3 standard deviations of 1 counts as 1: what was told is believed.
 
+Times of passes are judged likewise, over what was planned for as many, as if they were exponential.
+
 At these limits a false change comes once in some thousands of rounds of a node; a rise by a half of a rate of
 100 tasks per round is seen in the first round, one by a fifth within eight.
 """
@@ -50,7 +52,7 @@ class Meters:
         self.ratio = np.ones(n_nodes)
 
     def update(self, counted: Floats, expected: Floats) -> None:
-        """Take in a round: tasks that came to each node, and those that it was told to expect [n_nodes]."""
+        """Take in a round: what each node has counted, and what it was to expect [n_nodes]."""
         for sums, new in ((self._counted, counted), (self._expected, expected)):
             total = sums[-1] + new
             sums[:-1] = sums[1:]

@@ -39,12 +39,13 @@ __all__ = ["Rounds", "default_period_s"]
 
 Floats = NDArray[np.float64]
 
-_TASKS_PER_SERVER = 50  # in a period, so that a server has something to count
+_TASKS_PER_SERVER = 100  # in a period, so that a server has something to count
+_PATIENCE = 3  # rounds for which an offloader waits for a hop's price before it changes its row
 _MOST_PLANNED = 0.95  # the utilisation at which a queue is priced first that a plan loads beyond it
 
 
 def default_period_s(network: Network, n_exchanges: int) -> float:
-    """A period in which 50 tasks come to a server of the first stage, and a message at most goes per task."""
+    """A period in which 100 tasks come to a server of the first stage, and at most a message goes by task."""
     n_messages = 2 * n_exchanges * network.n_links
     n_first = int((network.stage == 1).sum())
     return max(n_messages, _TASKS_PER_SERVER * n_first) / network.total_per_s
@@ -108,6 +109,10 @@ class Rounds:
         self._base_per_s = np.maximum(network.arrivals_per_s, np.where(network.stage == 0, least, 0.0))
         self._meters = Meters(np.maximum(flow.node_per_s, least) * period_s)
         self._before = np.array(state.n_came, np.float64)
+        # A pass of so many times what was planned counts as so many: exponential times scatter just so.
+        self._timers = Meters(np.maximum(flow.node_per_s, least) * period_s)
+        self._planned_s = np.where(network.service_s > 0, network.service_s, 1.0)
+        self._timed = np.zeros((2, network.n_nodes))
 
     def run(self, cluster: Cluster) -> Serving:
         """Rounds without end."""
@@ -115,6 +120,7 @@ class Rounds:
         step_s = self.period_s / (2 * n_exchanges * (len(stages) - 1) + 1)
         network = self._state.network
         while True:
+            self._number += 1
             transfer_s = self._watch.look(cluster)
             costs_s = transfer_s + self._messages.price_s
             offered = self._state.plan.copy()
@@ -166,7 +172,8 @@ class Rounds:
         falls_in = falls_in * self._meters.ratio[stage.nodes] * onward
         falls = leaving[rows.row] * responses(rows, taken, weights_s[links]) + falls_in[rows.row] * taken
         view = self._heard_before(stage)
-        messages.offer(cluster, links, sent[rows.row] * row, leaving[rows.row] * taken, falls, view[rows.row])
+        send, offer = sent[rows.row] * row, leaving[rows.row] * taken
+        messages.offer(cluster, links, send, offer, falls, view[rows.row], self._number)
 
     def _price(
         self, cluster: Cluster, stage: _Stage, transfer_s: Floats, costs_s: Floats, offered: Floats
@@ -178,7 +185,7 @@ class Rounds:
             network.head[stage.into], messages.response_per_s2[stage.into], network.n_nodes
         )[nodes]
         self._own_s[nodes] = anticipated_price_s(
-            network.service_s[nodes],
+            network.service_s[nodes] * self._timers.ratio[nodes],
             network.scv[nodes],
             self._rates(stage, messages.offered_per_s),
             self._meters.ratio[nodes] * response,
@@ -219,6 +226,17 @@ class Rounds:
             told = offered[stage.out] * self._messages.exits_behind[stage.out, exit_]
             self._view[stage.nodes, exit_] = stage.rows.sums(told)
 
+    def _is_informed(self, stage: _Stage) -> NDArray[np.bool_]:
+        """Whether the rows of a stage's links may change: all their hops have answered offers of this round.
+
+        A price holds for what offloaders have offered; one whose offer was lost would move by more than the
+        price allows for. A hop that is down, or silent for long, is not waited for.
+        """
+        assert stage.rows is not None
+        late = self._number - self._messages.answered_in[stage.out]
+        is_missed = (late > 0) & (late <= _PATIENCE) & ~self._watch.is_down[stage.out]
+        return stage.rows.sums(is_missed.astype(np.float64))[stage.rows.row] == 0
+
     def _end(self, cluster: Cluster, transfer_s: Floats, costs_s: Floats, weights_s: Floats) -> None:
         """Take in what was counted, and let every node take the row that follows from what it has heard."""
         state, messages = self._state, self._messages
@@ -228,7 +246,8 @@ class Rounds:
             assert stage.rows is not None
             messages.read_prices(cluster, links)
             costs_s[links] = transfer_s[links] + messages.price_s[links]
-            plan[links] = proximal_shift(stage.rows, plan[links], costs_s[links], weights_s[links])
+            shifted = proximal_shift(stage.rows, plan[links], costs_s[links], weights_s[links])
+            plan[links] = np.where(self._is_informed(stage), shifted, plan[links])
             after_s[stage.nodes] = stage.rows.sums(plan[links] * costs_s[links])
         state.onward_s = messages.price_s
         came = np.array(state.n_came, np.float64)
@@ -236,8 +255,11 @@ class Rounds:
         expected = (self._base_per_s + told_per_s) * self.period_s
         self._meters.update(came - self._before, expected)
         self._before = came
+        timed = np.array([state.served_s, state.n_served])
+        took_s, n_timed = timed - self._timed
+        self._timed = timed
+        self._timers.update(took_s / self._planned_s, n_timed)
         state.take(plan, self._watch.is_down)
-        self._number += 1
         if self._exits is not None:
             self._exits.step(self._number, after_s)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.engine.fleet import Fleet
+from edgesim.engine.serving import FirstComeFirstServed
 from edgesim.planning.offloading.flow import flow_of
 from edgesim.planning.offloading.marginal import passed_upstream
 from edgesim.planning.offloading.network import Network
@@ -36,6 +37,8 @@ class RunState:
     n_came, n_here : [n_nodes]
         Tasks that have come to each node, and those that are there: in service, waiting for it, or for the
         next stage.
+    n_served, served_s : [n_nodes]
+        Passes that each node has timed, and what they took together; none where several share a processor.
     onward_s : [n_links]
         What a task is expected to cost where a link leads, and after it, as its offloader knows it.
     number
@@ -66,6 +69,9 @@ class RunState:
         ]
         self.n_came = [0] * network.n_nodes
         self.n_here = [0] * network.n_nodes
+        self.n_served, self.served_s = [0] * network.n_nodes, [0.0] * network.n_nodes
+        servings = (fleet.device(device).serving for device in devices)
+        self.is_timed = [each is None or isinstance(each, FirstComeFirstServed) for each in servings]
         own_s = wait_and_service_s(
             network.service_s, np.minimum(flow_of(network, plan).utilisation, _MOST), network.scv
         )

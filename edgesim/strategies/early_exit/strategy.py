@@ -108,7 +108,7 @@ class EarlyExit(Strategy):
     )
     period: Duration | None = Field(
         None,
-        description="Time of one of dto-ee's rounds, or between reports of queues; else so long that 50 "
+        description="Time of one of dto-ee's rounds, or between reports of queues; else so long that 100 "
         "tasks come to a server of the first stage meanwhile, and a control message at most goes per task",
     )
     exchanges: int = Field(

@@ -75,7 +75,13 @@ class Walk:
                 here, node = next_hop, state.number[stage, next_hop]
                 state.n_came[node] += 1
                 state.n_here[node] += 1
-                yield from cluster.compute(request, here, part, token)
+                if state.is_timed[node]:
+                    begins_at_s = cluster.now_s + cluster.observe().backlog_s(here)
+                    yield from cluster.compute(request, here, part, token)
+                    state.n_served[node] += 1
+                    state.served_s[node] += cluster.now_s - begins_at_s
+                else:
+                    yield from cluster.compute(request, here, part, token)
                 if self._leaves(request, cluster, node, token, part.last):
                     break
         finally:
