@@ -1,10 +1,10 @@
-"""Whether DTO-EE is close to the optimum and ahead of its rivals, at three loads; and how fast large runs are.
+"""Whether DTO-EE is close to the optimum and ahead of its rivals, at three loads; how fast large runs are.
 
-    python benchmarks/dto_ee.py --loads 0.5 0.7 0.9 --replications 8     # scenarios/dto_ee.yaml, all strategies
-    python benchmarks/dto_ee.py --large                                   # 1,000 end devices, 60 servers, 10,000 tasks
+    python benchmarks/dto_ee.py --loads 0.5 0.7 0.9 --replications 8   # scenarios/dto_ee.yaml
+    python benchmarks/dto_ee.py --large         # 1,000 end devices, 60 servers, 10,000 tasks
 
-A load is a share of the most that can flow through `scenarios/dto_ee.yaml` without early exits. All strategies
-meet the same tasks and the same draws of service. Of each replication the mean delay of the tasks that arrive
+A load is a share of the most that can flow through `scenarios/dto_ee.yaml` without early exits. All
+strategies meet the same tasks and the same draws of service. Of each replication the mean delay of the tasks that arrive
 after the warm-up counts, from arrival to answer; tasks not yet answered at the end of the cooldown count with
 the time that they have spent until then, so that an overloaded rival's mean is a lower bound (marked >).
 `lower` is by how much the first strategy of a pair is below the second: 1 less the geometric mean of the
@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from dto_ee_city import city
 from scipy import stats
 
-from dto_ee_city import city
 from edgesim.engine.simulation import simulate
 from edgesim.runner import Prepared, prepare
 from edgesim.scenario.build import build_world
@@ -48,7 +48,9 @@ def delays(prepared: Prepared, n_replications: int) -> pd.DataFrame:
                 strategy,
                 placement,
                 placement.holdings,
-                lambda name, table, parts=parts: parts.append(table.to_pandas()) if name == "requests" else None,
+                lambda name, table, parts=parts: (
+                    parts.append(table.to_pandas()) if name == "requests" else None
+                ),
                 keep_spans=False,
             )
             tasks = pd.concat(parts)
@@ -107,7 +109,9 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def at_load(share: float, n_replications: int, only: Sequence[str], scenario: str, more: Sequence[str]) -> None:
+def at_load(
+    share: float, n_replications: int, only: Sequence[str], scenario: str, more: Sequence[str]
+) -> None:
     """Print one load's tables."""
     rate = f"workload.arrivals.poisson='{share * MOST_PER_S:g} Hz'"
     began_s = time.perf_counter()
@@ -135,7 +139,7 @@ def at_load(share: float, n_replications: int, only: Sequence[str], scenario: st
 def large(n_homes: int = 200, n_servers: Sequence[int] = (15, 15, 15, 15)) -> None:
     """Time 10,000 tasks of a large city, with spans; planning counts apart."""
     drawn = city(n_homes, n_servers)
-    lines: dict[str, Any] = {key: value for key, value in drawn.items()}
+    lines: dict[str, Any] = dict(drawn)
     text = "\n".join(
         [
             "name: large",
@@ -175,8 +179,13 @@ def large(n_homes: int = 200, n_servers: Sequence[int] = (15, 15, 15, 15)) -> No
         lambda name, table: n_rows.update({name: n_rows.get(name, 0) + table.num_rows}),
     )
     took_s = time.perf_counter() - began_s
-    print(f"{len(world.devices)} devices, {len(world.links)} links: planned in {planned_s:.1f} s ({placement.remark})")
-    print(f"{n_rows['requests']} tasks, {n_rows['spans']} spans in {took_s:.1f} s of simulating (asked: 60 s)")
+    print(
+        f"{len(world.devices)} devices, {len(world.links)} links: planned in {planned_s:.1f} s "
+        f"({placement.remark})"
+    )
+    print(
+        f"{n_rows['requests']} tasks, {n_rows['spans']} spans in {took_s:.1f} s of simulating (asked: 60 s)"
+    )
 
 
 def main() -> None:

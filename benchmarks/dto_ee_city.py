@@ -5,8 +5,8 @@
 
 End devices stand in neighbourhoods of five; each neighbourhood reaches three servers of the first stage, each
 server three of the next stage (more, where a server would be reached by none). Every stage has servers of
-each class at least once, the others are drawn. What is drawn, is drawn evenly from the lists below, by numpy's
-generator from the seed, in the order of the file.
+each class at least once, the others are drawn. What is drawn, is drawn evenly from the lists below, by
+numpy's generator from the seed, in the order of the file.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def _reach(rng: np.random.Generator, senders: list[str], servers: list[str]) -> 
     """Who is linked to whom: each sender to some servers, and no server to none."""
     n = min(N_REACHED, len(servers))
     found = [(a, servers[b]) for a in senders for b in sorted(rng.choice(len(servers), n, replace=False))]
-    for lonely in [server for server in servers if all(server != b for _, b in found)]:
-        found.append((senders[rng.integers(len(senders))], lonely))
+    lonely = [server for server in servers if all(server != b for _, b in found)]
+    found += [(senders[rng.integers(len(senders))], server) for server in lonely]
     return sorted(found, key=lambda pair: (senders.index(pair[0]), servers.index(pair[1])))
 
 
