@@ -54,7 +54,7 @@ def simulated(
 
 
 @pytest.mark.parametrize(
-    ("rate_hz", "least_load", "n_requests"), [(40.0, 0.6, 8_000), (55.0, 0.74, 14_000), (76.0, 0.895, 80_000)]
+    ("rate_hz", "least_load", "n_requests"), [(40.0, 0.6, 11_000), (55.0, 0.74, 16_000), (76.0, 0.895, 80_000)]
 )
 def test_drawn_service_has_product_form(rate_hz: float, least_load: float, n_requests: int) -> None:
     """Jackson 1957: M/M/1 queues side by side, mean sojourn sum_j rho_j / (1 - rho_j) / Phi, and the links.

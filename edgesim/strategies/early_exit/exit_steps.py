@@ -10,6 +10,7 @@ price at once; a first order is all there is to go by here, since what other ser
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,18 +74,17 @@ class ExitSteps:
             exit_ = self._stage[node] - 1
             levels: Levels = tuple(int(level) for level in np.rint(self.view[node]))
             if (round_number + node) % _TURNS == 0:
+                delay_of = partial(_onward_delay_s, exit_, float(after_s[node]))
                 levels = threshold_step(
-                    self._table,
-                    levels,
-                    self._objective,
-                    lambda outcome, exit_=exit_, cost_s=float(after_s[node]): (
-                        math.prod(outcome.continues[: exit_ + 1].tolist()) * cost_s
-                    ),
-                    exits=[exit_],
-                    reach=reach,
+                    self._table, levels, self._objective, delay_of, exits=[exit_], reach=reach
                 )
                 self.view[node, exit_] = levels[exit_]
                 self._state.thresholds[node] = float(self._table.thresholds(levels)[exit_])
             if levels not in self._known:
                 self._known[levels] = self._table.outcome(levels)
             self.onward[node] = self._known[levels].continues[exit_]
+
+
+def _onward_delay_s(exit_: int, cost_s: float, outcome: Outcome) -> float:
+    """Mean delay over all tasks that going on past an exit causes, to first order."""
+    return float(math.prod(outcome.continues[: exit_ + 1].tolist())) * cost_s

@@ -6,14 +6,14 @@ node compares what it counts with what it expects of what it was told, and goes 
 
 - over as many rounds as have passed since the last change, a hundred at most; before the first it has the
   plan for as many rounds behind it;
-- where the last 1, 2, 4 or 8 rounds lie more than 4 standard deviations of a Poisson count (that of the
+- where the last 1, 2, 4, 8 or 16 rounds lie more than 4 standard deviations of a Poisson count (that of the
   rounds before included) from what the rounds before let expect, these rounds are all that counts: a change;
 - a ratio within 3 standard deviations of 1 counts as 1: what was told is believed.
 
 Times of passes are judged likewise, over what was planned for as many, as if they were exponential.
 
 At these limits a false change comes once in some thousands of rounds of a node; a rise by a half of a rate of
-100 tasks per round is seen in the first round, one by a fifth within eight.
+100 tasks per round is seen in the first round, one by a fifth within sixteen.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Meters"]
 Floats = NDArray[np.float64]
 
 _MEMORY = 100  # rounds; 10,000 tasks at 100 per round: 1 % of standard deviation
-_LOOKS = (1, 2, 4, 8)  # rounds
+_LOOKS = (16, 8, 4, 2, 1)  # rounds; the most first, so that a change is judged by all that came after it
 _CHANGE = 4.0  # standard deviations
 _DOUBT = 3.0
 

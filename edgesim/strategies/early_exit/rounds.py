@@ -111,7 +111,7 @@ class Rounds:
         self._before = np.array(state.n_came, np.float64)
         # A pass of so many times what was planned counts as so many: exponential times scatter just so.
         self._timers = Meters(np.maximum(flow.node_per_s, least) * period_s)
-        self._planned_s = np.where(network.service_s > 0, network.service_s, 1.0)
+        self._planned_s: Floats = np.where(network.service_s > 0, network.service_s, 1.0)
         self._timed = np.zeros((2, network.n_nodes))
 
     def run(self, cluster: Cluster) -> Serving:
@@ -137,9 +137,15 @@ class Rounds:
 
     def _rates(self, stage: _Stage, links_per_s: Floats) -> Floats:
         """Rate at the nodes of a stage, by what was said over the links that enter them, and by counts."""
-        network, nodes = self._state.network, stage.nodes
-        told = np.bincount(network.head[stage.into], links_per_s[stage.into], network.n_nodes)[nodes]
-        return self._meters.ratio[nodes] * (self._base_per_s[nodes] + told)
+        nodes = stage.nodes
+        rate: Floats = self._meters.ratio[nodes] * (self._base_per_s[nodes] + self._into(stage, links_per_s))
+        return rate
+
+    def _into(self, stage: _Stage, of_links: Floats) -> Floats:
+        """Sums over the links that enter each node of a stage."""
+        network = self._state.network
+        sums = np.bincount(network.head[stage.into], of_links[stage.into], network.n_nodes)
+        return sums.astype(np.float64)[stage.nodes]
 
     def _offer(
         self,
@@ -153,7 +159,7 @@ class Rounds:
         is_first: bool,
     ) -> None:
         """Offer what nodes of a stage would send at the prices that they know."""
-        network, messages, links, rows = self._state.network, self._messages, stage.out, stage.rows
+        messages, links, rows = self._messages, stage.out, stage.rows
         assert rows is not None
         messages.read_offers(cluster, stage.into)
         messages.read_prices(cluster, links)
@@ -166,10 +172,7 @@ class Rounds:
         onward = self._onward[stage.nodes]
         leaving = self._rates(stage, messages.offered_per_s) * onward
         sent = self._rates(stage, messages.sent_per_s) * onward
-        falls_in = np.bincount(
-            network.head[stage.into], messages.response_per_s2[stage.into], network.n_nodes
-        )[stage.nodes]
-        falls_in = falls_in * self._meters.ratio[stage.nodes] * onward
+        falls_in = self._into(stage, messages.response_per_s2) * self._meters.ratio[stage.nodes] * onward
         falls = leaving[rows.row] * responses(rows, taken, weights_s[links]) + falls_in[rows.row] * taken
         view = self._heard_before(stage)
         send, offer = sent[rows.row] * row, leaving[rows.row] * taken
@@ -181,9 +184,7 @@ class Rounds:
         """Let nodes of a stage set the price that holds after their offloaders' response, and say it."""
         network, messages, nodes = self._state.network, self._messages, stage.nodes
         messages.read_offers(cluster, stage.into)
-        response = np.bincount(
-            network.head[stage.into], messages.response_per_s2[stage.into], network.n_nodes
-        )[nodes]
+        response = self._into(stage, messages.response_per_s2)
         self._own_s[nodes] = anticipated_price_s(
             network.service_s[nodes] * self._timers.ratio[nodes],
             network.scv[nodes],
@@ -235,7 +236,8 @@ class Rounds:
         assert stage.rows is not None
         late = self._number - self._messages.answered_in[stage.out]
         is_missed = (late > 0) & (late <= _PATIENCE) & ~self._watch.is_down[stage.out]
-        return stage.rows.sums(is_missed.astype(np.float64))[stage.rows.row] == 0
+        is_informed: NDArray[np.bool_] = stage.rows.sums(is_missed.astype(np.float64))[stage.rows.row] == 0
+        return is_informed
 
     def _end(self, cluster: Cluster, transfer_s: Floats, costs_s: Floats, weights_s: Floats) -> None:
         """Take in what was counted, and let every node take the row that follows from what it has heard."""
@@ -255,10 +257,11 @@ class Rounds:
         expected = (self._base_per_s + told_per_s) * self.period_s
         self._meters.update(came - self._before, expected)
         self._before = came
-        timed = np.array([state.served_s, state.n_served])
-        took_s, n_timed = timed - self._timed
+        timed = np.array([state.served_s, state.n_served], np.float64)
+        since: Floats = timed - self._timed
         self._timed = timed
-        self._timers.update(took_s / self._planned_s, n_timed)
+        took: Floats = since[0] / self._planned_s
+        self._timers.update(took, since[1])
         state.take(plan, self._watch.is_down)
         if self._exits is not None:
             self._exits.step(self._number, after_s)

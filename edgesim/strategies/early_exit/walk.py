@@ -119,7 +119,7 @@ class Walk:
             return False
         if self.exit_rule == "entropy":
             return cluster.exits(request, token, block, entropy=threshold)
-        if self.channel is not None:
+        if self.channel is not None and self.state.hops[node]:
             onward_s = self._onward_s(cluster, node)
             threshold = channel_threshold(self.channel.accuracy_if_sent, onward_s, self.channel.exchange_s)
         return cluster.exits(request, token, block, confidence=threshold)
