@@ -93,7 +93,9 @@ def heterogeneity(trace: Trace) -> float:
     columns = ["kind", "device", "via", "started_at_s", "ended_at_s"]
     spans = pd.concat(trace.span_parts(strategy, trace.replications(strategy)[0], columns))
     passes = spans[(spans["kind"] == "compute") & spans["ended_at_s"].notna()]
-    took_s = (passes["ended_at_s"] - passes["started_at_s"]).groupby([passes["via"], passes["device"]], observed=True)
+    took_s = (passes["ended_at_s"] - passes["started_at_s"]).groupby(
+        [passes["via"], passes["device"]], observed=True
+    )
     means_s = took_s.mean().groupby("via", observed=True)
     return float((means_s.std(ddof=0) / means_s.mean()).mean())
 
@@ -144,7 +146,9 @@ def draw(loads: Sequence[Trace], unlike: Sequence[Trace], dynamic: Trace | None)
             ordered = own.sort_values("unlike")
             shown = ordered[ordered["delay_ms"] < 1e3 * MOST_S]
             by_unlike.plot(shown["unlike"], shown["delay_ms"], marker="o", ms=3, **_style(str(strategy)))
-            accuracy.plot(ordered["unlike"], 100 * ordered["accuracy"], marker="o", ms=3, **_style(str(strategy)))
+            accuracy.plot(
+                ordered["unlike"], 100 * ordered["accuracy"], marker="o", ms=3, **_style(str(strategy))
+            )
         by_unlike.legend(frameon=False, fontsize=7)
     if dynamic is not None:
         for strategy in dynamic.strategies:
@@ -170,7 +174,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--loads", type=Path, nargs="+", default=[], help="traces at several arrival rates")
-    parser.add_argument("--unlike", type=Path, nargs="+", default=[], help="traces with more and less alike servers")
+    parser.add_argument(
+        "--unlike", type=Path, nargs="+", default=[], help="traces with more and less alike servers"
+    )
     parser.add_argument("--dynamic", type=Path, help="trace of a world that changes")
     parser.add_argument("-o", "--output", type=Path, default=Path("dto_ee.png"), help="file of the figure")
     asked = parser.parse_args()
