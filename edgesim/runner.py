@@ -415,9 +415,10 @@ def _facts(prepared: Prepared) -> dict[str, object]:
 
 
 def _service_facts(world: World) -> dict[str, object]:
-    """Devices whose service times are drawn, and by which law; nothing where none are."""
+    """Devices whose service times are drawn, by which law, and whose speed is not 1; or nothing."""
     drawn = {id_: str(device.service) for id_, device in world.devices.items() if device.service is not None}
-    return {"service": drawn} if drawn else {}
+    paced = {id_: str(device.speed) for id_, device in world.devices.items() if device.speed is not None}
+    return {name: facts for name, facts in (("service", drawn), ("speed", paced)) if facts}
 
 
 def _may_fail(world: World) -> list[str]:

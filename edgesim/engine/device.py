@@ -10,6 +10,7 @@ from edgesim.engine.service import ServiceLaw
 from edgesim.engine.serving import ContinuousBatching, FirstComeFirstServed, Serving, StaticBatching
 from edgesim.errors import InputError
 from edgesim.model.profile import Timing
+from edgesim.steps import Steps
 
 __all__ = ["Device", "Endpoint", "Power"]
 
@@ -92,6 +93,9 @@ class Device:
         How it serves several requests at once; None: first come, first served, without limits.
     service
         How the times of its passes vary about the timing's, which are then their means; None: not at all.
+    speed
+        By which the times of passes are divided that begin at an instant; None: always 1. Messages cost their
+        ends the same at any speed.
     place_m
         Coordinates in the plane [m], where the scenario gives them.
     battery
@@ -109,6 +113,7 @@ class Device:
     endpoint: Endpoint = field(default_factory=Endpoint)
     serving: Serving | None = None
     service: ServiceLaw | None = None
+    speed: Steps | None = None
     place_m: tuple[float, float] | None = None
     battery: Battery | None = None
 
@@ -124,6 +129,17 @@ class Device:
                 f"device {self.id!r}: service times are drawn pass by pass ({self.service}), and batches "
                 "serve several in one; leave out 'service', or serve with 'fifo' or 'processor-sharing'"
             )
+        if self.speed is not None and isinstance(self.serving, StaticBatching | ContinuousBatching):
+            raise InputError(
+                f"device {self.id!r}: a 'speed' holds for passes from their beginning on, and a batch serves "
+                "several in one; leave out 'speed', or serve with 'fifo' or 'processor-sharing'"
+            )
+        if self.speed is not None and min(self.speed.values) <= 0:
+            raise InputError(f"device {self.id!r}: 'speed' is {self.speed}; expected factors above 0")
+
+    def speed_at(self, instant_s: float) -> float:
+        """By what the times of passes are divided that begin at an instant."""
+        return 1.0 if self.speed is None else self.speed(instant_s)
 
     @property
     def endpoint_power_w(self) -> float:

@@ -33,6 +33,8 @@ class DeviceState:
         Memory not taken by weights, process and KV caches [byte].
     battery_j
         Energy left in its battery [J]; None on the mains.
+    speed
+        By what the time of a pass is divided that begins then: 1, but where the scenario has a schedule.
     """
 
     at_s: float
@@ -44,3 +46,4 @@ class DeviceState:
     n_requests: int
     free_bytes: int
     battery_j: float | None
+    speed: float = 1.0

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from edgesim.engine.clock import Clock
+from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.watched import Job, WatchedStation
-from edgesim.engine.work import Pass
+from edgesim.engine.work import Pass, SpeedAt
 
 __all__ = ["WatchedCompute"]
 
 
 class WatchedCompute(WatchedStation):
-    """The compute station of a device that may fail, first come first served."""
+    """The compute station of a device that may fail, whose times are drawn, or whose speed changes.
 
-    __slots__ = ()
+    First come, first served; when a pass will begin is known when it is asked for, and so is its speed.
+    """
+
+    __slots__ = ("_speed_at",)
+
+    def __init__(self, clock: Clock, recording: Recording, speed_at: SpeedAt) -> None:
+        super().__init__(clock, recording)
+        self._speed_at = speed_at
 
     def ask(self, work: Pass) -> None:
         """Take in a pass."""
@@ -25,7 +34,7 @@ class WatchedCompute(WatchedStation):
 
     def _ask(self, work: Pass) -> Job:
         job = Job(work.request.id, work.token, work.price.code, work.done, n_tokens=work.n_new)
-        self.take(job, work.alone_s())
+        self.take(job, work.alone_s() / self._speed_at(max(self._clock._now, self.free_at_s)))
         return job
 
     def work_s(self, at_s: float) -> float:

@@ -100,11 +100,15 @@ class Fleet:
         return tuple(chosen)
 
     def seconds(self, device: str, part: Slice, *, n_new: int, n_context: int) -> float:
-        """Time of one pass of a part of the model on a device; its mean, where times are drawn."""
+        """Time of one pass of a part of the model on a device; its mean, where times are drawn.
+
+        Of a device whose speed changes, at the speed that it has at time zero.
+        """
         timing = self.device(device).timing
         if timing is None:
             raise PlacementError(f"{device!r} is a switch and computes nothing")
-        return float(timing.seconds(part, batch=1, n_new=n_new, n_context=n_context))
+        alone_s = float(timing.seconds(part, batch=1, n_new=n_new, n_context=n_context))
+        return alone_s / self.device(device).speed_at(0.0)
 
     def service_scv(self, device: str) -> float:
         """Squared coefficient of variation of a device's service times about their means; 0: constant.

@@ -62,9 +62,10 @@ class Groups:
                 )
             if self._hosts[device].shared is not None:  # the group's passes would not meet what it serves
                 raise InputError(
-                    f"{device!r} is a member of a group and may fail, has a battery, a serving discipline or "
-                    "service times that are drawn; a group's pass takes all of its devices to its end: leave "
-                    "those out (of a recorded track: 'outside: parked'), or the device"
+                    f"{device!r} is a member of a group and may fail, has a battery, a serving discipline, "
+                    "a speed that changes, or service times that are drawn; a group's pass takes all of its "
+                    "devices to its end: leave those out (of a recorded track: 'outside: parked'), or the "
+                    "device"
                 )
         sums: AllReduce
         if summing.is_on_air and len(members) > 1:

@@ -10,7 +10,7 @@ from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving import FirstComeFirstServed
 from edgesim.engine.verb import RequestFailed, WorkLost
-from edgesim.engine.work import Pass
+from edgesim.engine.work import Pass, SpeedAt
 
 __all__ = ["LimitedCompute"]
 
@@ -25,8 +25,10 @@ class LimitedCompute(WatchedCompute):
 
     __slots__ = ("_discipline", "_impatient", "_known", "_waiting")
 
-    def __init__(self, clock: Clock, discipline: FirstComeFirstServed, recording: Recording) -> None:
-        super().__init__(clock, recording)
+    def __init__(
+        self, clock: Clock, discipline: FirstComeFirstServed, recording: Recording, speed_at: SpeedAt
+    ) -> None:
+        super().__init__(clock, recording, speed_at)
         self._discipline = discipline
         self._known: set[LiveRequest] = set()  # those that have been let in
         self._waiting: dict[Pass, float] = {}  # first passes in the queue, until when

@@ -78,6 +78,7 @@ class Looking:
             n_requests=self.n_requests(device),
             free_bytes=self.free_bytes(device),
             battery_j=self.battery_j(device),
+            speed=self._hosts[device].device.speed_at(self._clock._now),
         )
 
     def is_up(self, device: str) -> bool:

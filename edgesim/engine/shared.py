@@ -10,7 +10,7 @@ from itertools import count
 from edgesim.engine.clock import Clock
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.verb import WorkLost
-from edgesim.engine.work import Pass, Record
+from edgesim.engine.work import Pass, Record, SpeedAt
 
 __all__ = ["TimeSharedStation"]
 
@@ -20,11 +20,13 @@ class TimeSharedStation:
 
     Kept in virtual time, which advances by ``1/n`` per second: a pass departs when virtual time has advanced
     by its service (Parekh and Gallager 1993). Only a change of ``n`` costs an event; there are no ticks.
+    All begin when they are asked for, and keep the speed of that instant.
     """
 
-    def __init__(self, clock: Clock, record: Record) -> None:
+    def __init__(self, clock: Clock, record: Record, speed_at: SpeedAt) -> None:
         self._clock = clock
         self._record = record
+        self._speed_at = speed_at
         self._ends: list[tuple[float, int, float, Pass]] = []  # virtual end, order, service, pass
         self._order = count()
         self._virtual_s = 0.0
@@ -36,7 +38,7 @@ class TimeSharedStation:
     def ask(self, work: Pass) -> None:
         """Take a pass in; all others slow down."""
         self._advance()
-        service_s = work.alone_s()
+        service_s = work.alone_s() / self._speed_at(self._clock.now)
         heappush(self._ends, (self._virtual_s + service_s, next(self._order), service_s, work))
         self._plan()
 

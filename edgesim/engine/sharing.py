@@ -1,4 +1,4 @@
-"""Devices that several passes share, that may fail, or whose times are drawn: which station serves them."""
+"""Devices that several passes share, that may fail, or whose times vary: which station serves them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ class Sharing:
             if host.device.service is not None:
                 host.draws = draws_of(host.device)
                 self._draws.append(host.draws)
-            if host.device.serving is not None or host.device.id in can_fail or host.draws is not None:
+            device = host.device
+            has_events = device.id in can_fail or host.draws is not None or device.speed is not None
+            if device.serving is not None or has_events:
                 host.shared = self._station(host)
                 self._stations.append(host.shared)
                 if isinstance(host.shared, BatchedStation):
@@ -135,19 +137,19 @@ class Sharing:
 
     def _station(self, host: Host) -> SharedStation:
         """The station that a device's serving discipline asks for."""
-        serving = host.device.serving
+        serving, speed_at = host.device.serving, host.device.speed_at
         if serving is None:
-            station = WatchedCompute(self._clock, self._recording)
+            station = WatchedCompute(self._clock, self._recording, speed_at)
             if host.device.endpoint.on_compute:
                 host.messaging = station
             return station
         if isinstance(serving, FirstComeFirstServed):
-            limited = LimitedCompute(self._clock, serving, self._recording)
+            limited = LimitedCompute(self._clock, serving, self._recording, speed_at)
             if host.device.endpoint.on_compute:
                 host.messaging = limited
             return limited
         if isinstance(serving, ProcessorSharing):
-            return TimeSharedStation(self._clock, self._record)
+            return TimeSharedStation(self._clock, self._record, speed_at)
         if isinstance(serving, StaticBatching):
             return StaticStation(self._clock, serving, self._record)
         assert isinstance(serving, ContinuousBatching)

@@ -18,7 +18,7 @@ from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
 from edgesim.engine.verb import RequestFailed, WorkLost
 
-__all__ = ["LATE", "Pass", "Record", "SharedStation"]
+__all__ = ["LATE", "Pass", "Record", "SharedStation", "SpeedAt"]
 
 
 LATE = EventPriority(2)
@@ -84,6 +84,10 @@ class Pass:
 
 Record = Callable[[Pass, int, float, float, float], None]
 """Records (pass, tokens, started_at_s, ended_at_s, share of the device's power)."""
+
+
+SpeedAt = Callable[[float], float]
+"""By what the times of passes are divided that begin at an instant [s]."""
 
 
 class SharedStation(Protocol):

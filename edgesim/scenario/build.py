@@ -13,7 +13,7 @@ from edgesim.model.profile import Timing
 from edgesim.radio.mobility import Track
 from edgesim.rng import Streams
 from edgesim.scenario.air import Air, tracks
-from edgesim.scenario.check import architecture, find_problems, known_kinds, sources
+from edgesim.scenario.check import architecture, find_problems, known_kinds, sources, weights
 from edgesim.scenario.coverage import pads
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import faults
@@ -174,6 +174,7 @@ def _workload(scenario: Scenario, layout: Layout) -> Demand:
     drawn = demand(
         scenario.workload,
         sources=sources(scenario, layout),
+        weights=weights(scenario, layout),
         horizon_s=scenario.limit_s,
         folder=scenario.origin.folder,
     )
@@ -225,6 +226,7 @@ def _overridden(device: Device, entry: DeviceEntry) -> Device:
         endpoint=replace(device.endpoint, **endpoint),
         serving=None if entry.serving is None else entry.serving.value(),
         service=device.service if entry.service is None else entry.service.value(),
+        speed=None if entry.speed is None else entry.speed.value(),
         battery=None if entry.battery is None else entry.battery.value(),
     )
 

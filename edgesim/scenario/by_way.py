@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from edgesim.fields import Quantity, refuse
+from edgesim.fields import refuse
 from edgesim.nearest import suggest
 
-__all__ = ["UP_AND_DOWN", "ByWay", "EachWay", "FileName", "refuse_ways_outside", "ways"]
+__all__ = ["UP_AND_DOWN", "ByWay", "EachWay", "FileName", "Reader", "refuse_ways_outside", "ways"]
 
 Value = TypeVar("Value")
 Other = TypeVar("Other")
@@ -63,6 +63,18 @@ def refuse_ways_outside(data: object, example: str) -> None:
         refuse(f"'{found[0]}' belongs to a value, such as '{example}' ({_UP_IS})")
 
 
+class Reader(Protocol):
+    """How a single value is read, and described to an editor."""
+
+    def read(self, data: Any) -> Any:
+        """Read it, or refuse it."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe it."""
+
+
 class FileName:
     """Reads the name of a file."""
 
@@ -71,6 +83,12 @@ class FileName:
         if not isinstance(text, str) or not text:
             refuse(f"expected the path of a file, got {text!r}")
         return text
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe the name to an editor."""
+        return {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +101,7 @@ class EachWay:
         How a single value is read.
     """
 
-    one: Quantity | FileName
+    one: Reader
 
     def read(self, data: object) -> Any:
         """Read ``5 ms`` as its value, and ``{up: 5 ms, down: 9 ms}`` as a :class:`ByWay` of two."""
@@ -118,9 +136,7 @@ class EachWay:
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Describe both forms to an editor."""
-        one: JsonSchemaValue = {"type": "string", "minLength": 1}
-        if isinstance(self.one, Quantity):
-            one = self.one.__get_pydantic_json_schema__(core_schema, handler)
+        one = self.one.__get_pydantic_json_schema__(core_schema, handler)
         two = {
             "title": "UpDown",
             "type": "object",

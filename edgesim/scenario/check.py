@@ -29,6 +29,7 @@ __all__ = [
     "plain_architecture",
     "quantisation_remark",
     "sources",
+    "weights",
 ]
 
 
@@ -59,6 +60,15 @@ def sources(scenario: Scenario, layout: Layout) -> tuple[str, ...]:
     """Return the ids of the devices that requests come from."""
     named = [id_ for name in scenario.workload.sources for id_ in layout.members(name)]
     return tuple(dict.fromkeys(named)) or layout.first_group()
+
+
+def weights(scenario: Scenario, layout: Layout) -> tuple[float, ...]:
+    """How often requests come from each source, relative to the others; empty where all are alike."""
+    given = scenario.workload.weights
+    if not given:
+        return ()
+    groups = {node.id: node.group for node in layout.nodes.values()}
+    return tuple(given.get(id_, given.get(groups[id_], 1.0)) for id_ in sources(scenario, layout))
 
 
 def architecture(scenario: Scenario) -> Architecture:
@@ -227,6 +237,13 @@ def _source_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             yield Problem(path, layout.unknown(name))
         elif members and not layout.nodes[members[0]].kind:
             yield Problem(path, f"'{name}' is a switch; requests come from devices")
+    asking = set(sources(scenario, layout))
+    for name in scenario.workload.weights:
+        at, members = ("workload", "weights", name), layout.members(name)
+        if not members and layout.device_ids and not layout.problems:
+            yield Problem(at, layout.unknown(name))
+        elif members and not asking & set(members):
+            yield Problem(at, f"no requests come from '{name}'; weigh those that are in 'sources', or add it")
 
 
 def _reach_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:

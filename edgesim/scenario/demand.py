@@ -18,7 +18,12 @@ __all__ = ["demand"]
 
 
 def demand(
-    entry: WorkloadEntry, *, sources: tuple[str, ...], horizon_s: float | None, folder: Path
+    entry: WorkloadEntry,
+    *,
+    sources: tuple[str, ...],
+    horizon_s: float | None,
+    folder: Path,
+    weights: tuple[float, ...] = (),
 ) -> Demand:
     """Make the workload that a scenario describes.
 
@@ -26,6 +31,8 @@ def demand(
     ----------
     sources
         Devices that requests come from.
+    weights
+        How often from each of them, relative to the others; all alike if empty.
     horizon_s
         When a replication ends.
     folder
@@ -37,7 +44,7 @@ def demand(
         If a file cannot be read, or what is asked of it does not fit its format.
     """
     if entry.trace is not None:
-        return _replay(entry, entry.trace, sources, horizon_s, folder)
+        return _replay(entry, entry.trace, sources, horizon_s, folder, weights)
     prompt_tokens, output_tokens = _law(entry.prompt_tokens), _law(entry.output_tokens)
     if entry.users is not None:
         return ClosedLoop(
@@ -60,6 +67,7 @@ def demand(
             prompt_tokens=prompt_tokens,
             output_tokens=output_tokens,
             sources=sources,
+            weights=weights,
             horizon_s=horizon_s,
             n_requests=entry.requests,
         )
@@ -68,6 +76,7 @@ def demand(
         prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,
         sources=sources,
+        weights=weights,
         horizon_s=horizon_s,
         n_requests=entry.requests,
     )
@@ -84,6 +93,7 @@ def _replay(
     sources: tuple[str, ...],
     horizon_s: float | None,
     folder: Path,
+    weights: tuple[float, ...],
 ) -> Replay:
     path = folder / Path(trace.file).expanduser()
     text_length: Estimated | Tokenized = Estimated(trace.chars_per_token or CHARS_PER_TOKEN)
@@ -97,6 +107,7 @@ def _replay(
         arrivals=None if entry.arrivals is None else entry.arrivals.law(),
         think=None if trace.think is None else trace.think.law(),
         sources=sources,
+        weights=weights,
         horizon_s=horizon_s,
         n_requests=entry.requests,
     )

@@ -77,7 +77,8 @@ def _joined(ways: Sequence[_Way], rule: Parallel, ends: tuple[str, str]) -> _Way
 
 
 def _ways(wired: Wired) -> tuple[_Way, _Way]:
-    rate_bps, latency_s = ways(wired.rate_bps), ways(wired.latency_s)
+    rate_bps, latency_s = wired.constant_bps(), ways(wired.latency_s)
+    assert rate_bps is not None, "the schema lets a file's edges have constant rates only"
     return (rate_bps.up, latency_s.up), (rate_bps.down, latency_s.down)
 
 

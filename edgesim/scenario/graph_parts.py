@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from edgesim.scenario.by_way import ways
+from edgesim.scenario.by_way import ByWay, ways
 from edgesim.scenario.connections import Point
 from edgesim.scenario.schema_topology import NAME, GraphFile, Wired
 from edgesim.units import DATA_RATE, DISTANCE, TIME, Dimension, UnitError, parse
@@ -85,9 +85,9 @@ def edge_of(a: str, b: str, attributes: Mapping[str, Any], file: GraphFile) -> W
     if default is None and (own_rate_bps is None or own_latency_s is None):
         lacking = "'rate'" if own_rate_bps is None else "'latency'"
         raise ValueError(f"{where} has no {lacking}; give it one, or give 'wired' beside 'path' for all")
-    rate_bps = default.rate_bps if default is not None and own_rate_bps is None else own_rate_bps
+    rate_bps = default.constant_bps() if default is not None and own_rate_bps is None else own_rate_bps
     latency_s = default.latency_s if default is not None and own_latency_s is None else own_latency_s
-    assert rate_bps is not None
+    assert rate_bps is not None, "the schema lets a file's edges have constant rates only"
     assert latency_s is not None
     least_bps, least_s = min(ways(rate_bps)), min(ways(latency_s))
     if least_bps <= 0 or least_s < 0:
@@ -96,7 +96,8 @@ def edge_of(a: str, b: str, attributes: Mapping[str, Any], file: GraphFile) -> W
             "above 0 and a latency of 0 or more"
         )
     # Its numbers are SI already; the schema's own reading starts from text.
-    return Wired.model_construct(rate_bps=rate_bps, latency_s=latency_s)
+    up_bps, down_bps = ways(rate_bps)
+    return Wired.model_construct(rate_bps=ByWay(up_bps, down_bps), latency_s=latency_s)
 
 
 def _refuse_mistyped(where: str, attributes: Mapping[str, Any], known: tuple[str, ...]) -> None:

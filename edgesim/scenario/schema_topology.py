@@ -21,7 +21,7 @@ from edgesim.fields import (
     Watts,
     refuse,
 )
-from edgesim.scenario.by_way import ByWay, EachWay, FileName, refuse_ways_outside
+from edgesim.scenario.by_way import ByWay, EachWay, FileName, refuse_ways_outside, ways
 from edgesim.scenario.schema_collective import CollectiveEntry
 from edgesim.scenario.schema_faults import BatteryEntry
 from edgesim.scenario.schema_mobility import MobilityChoice
@@ -35,7 +35,9 @@ from edgesim.scenario.schema_radio import (
 )
 from edgesim.scenario.schema_service import ServiceChoice
 from edgesim.scenario.schema_serving import ServingChoice
+from edgesim.scenario.schema_steps import ChangingRate, RateWays, SpeedEntry
 from edgesim.scenario.section import Section
+from edgesim.steps import Steps
 from edgesim.units import DATA_RATE, TIME, UnitError, parse
 
 __all__ = [
@@ -147,6 +149,8 @@ class DeviceEntry(Section):
     """How it serves several requests at once; first come, first served if not given."""
     service: ServiceChoice | None = None
     """How the times of its passes vary about their means, where it differs from the kind's."""
+    speed: SpeedEntry | None = None
+    """How fast it computes relative to its profile, where that is not 1, or changes."""
     mobility: MobilityChoice | None = None
     """How it moves; it stays in its place if not given."""
     battery: BatteryEntry | None = None
@@ -168,13 +172,13 @@ class SwitchEntry(Section):
     """Where it stands."""
 
 
-Rates = Annotated[float | ByWay[float], EachWay(Quantity(DATA_RATE))]
+Rates = Annotated[float | Steps | ByWay[float | Steps], RateWays(ChangingRate())]
 Latencies = Annotated[float | ByWay[float], EachWay(Quantity(TIME, "zero or more"))]
 Files = Annotated[str | ByWay[str], EachWay(FileName())]
 
 
 class Wired(Section):
-    """A cable, or whatever behaves like one: a constant rate each way and a fixed delay.
+    """A cable, or whatever behaves like one: a rate each way, constant or on a schedule, and a fixed delay.
 
     Where the two ways differ, a value is given for each: ``{rate: {up: 5 Mbit/s, down: 50 Mbit/s}, latency:
     5 ms}``. Up is from the first end in `between` to the second, as on radio links from the terminal to the
@@ -182,7 +186,8 @@ class Wired(Section):
     """
 
     rate_bps: Rates = Field(alias="rate")
-    """Rate each way. One for both, or {up: 5 Mbit/s, down: 50 Mbit/s}."""
+    """Rate each way. One for both, or {up: 5 Mbit/s, down: 50 Mbit/s}; one that changes at stated instants as
+    {schedule: [{from: 0 s, rate: 20 Mbit/s}, {from: 60 s, rate: 5 Mbit/s}]}."""
     latency_s: Latencies = Field(default=0.0, alias="latency")
     """Propagation delay one way, after the last bit has left. One for both, or {up: 9 ms, down: 5 ms}."""
 
@@ -191,6 +196,15 @@ class Wired(Section):
     def _ways_in_values(cls, data: object) -> object:
         refuse_ways_outside(data, "rate: {up: 5 Mbit/s, down: 50 Mbit/s}")
         return data
+
+    def constant_bps(self) -> ByWay[float] | None:
+        """The rates of the two ways; None if one changes."""
+        up, down = self.rates_bps()
+        return None if isinstance(up, Steps) or isinstance(down, Steps) else ByWay(up, down)
+
+    def rates_bps(self) -> ByWay[float | Steps]:
+        """The rates of the two ways."""
+        return ways(self.rate_bps)
 
 
 class RecordedEntry(Section):
@@ -349,6 +363,14 @@ class GraphFile(Section):
     @classmethod
     def _from_path(cls, data: object) -> object:
         return {"path": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _constant_rates(self) -> GraphFile:
+        if self.wired is not None and self.wired.constant_bps() is None:
+            refuse(
+                "a rate on a schedule belongs to an entry of 'links'; those of a file's edges are constant"
+            )
+        return self
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.fields import Hertz, Names, PositiveSeconds, Quantity, Seconds, refuse
+from edgesim.scenario.schema_steps import NOT_EMPTY, ArrivalStep, steps
 from edgesim.scenario.schema_topology import Count
 from edgesim.scenario.section import Choice, Section, made
 from edgesim.units import FREQUENCY
@@ -17,6 +18,7 @@ from edgesim.workload.bounded import MOST_REQUESTS
 from edgesim.workload.diurnal import DAY_S, Diurnal, Hourly
 from edgesim.workload.lengths import Fixed, Lengths, Lognormal, Uniform
 from edgesim.workload.selection import Selection
+from edgesim.workload.stepwise import Stepwise
 from edgesim.workload.think import ExponentialThink, FixedThink, Think
 
 __all__ = [
@@ -145,7 +147,7 @@ class HourlyLaw(Law):
 
 
 class ArrivalsChoice(Choice):
-    """When requests arrive, all sources together; every request's source is drawn uniformly."""
+    """When requests arrive, all sources together."""
 
     example: ClassVar[str] = "{poisson: 0.4 Hz}"
 
@@ -161,9 +163,19 @@ class ArrivalsChoice(Choice):
     """Poisson, with a rate that follows the time of day like a cosine."""
     hourly: HourlyLaw | None = None
     """Poisson, with a rate for every hour."""
+    steps: tuple[ArrivalStep, ...] | None = Field(default=None, json_schema_extra=NOT_EMPTY)
+    """Poisson, with a rate that changes at stated instants."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.steps is not None:
+            made(self.law)
+        return self
 
     def law(self) -> Arrivals:
         """Make the law of arrivals."""
+        if self.steps is not None:
+            return Stepwise(steps([(step.from_s, step.rate_hz) for step in self.steps]))
         for entry in (self.gamma, self.deterministic, self.bursts, self.diurnal, self.hourly):
             if entry is not None:
                 return entry.law()
@@ -373,6 +385,9 @@ class WorkloadEntry(Section):
 
     sources: Names = ()
     """Groups or devices that requests come from; by default the first entry of the topology."""
+    weights: dict[str, PositiveNumber] = Field(default_factory=dict)
+    """How often requests come from one device, or each of a group, relative to the others; 1 where not given.
+    A device's own weight goes before its group's."""
     arrivals: ArrivalsChoice | None = None
     """When requests (with `sessions`: sessions) arrive."""
     users: UsersEntry | None = None
@@ -399,6 +414,8 @@ class WorkloadEntry(Section):
             refuse(f"expected one of arrivals, users and trace, got {' and '.join(given)}")
         if self.sessions is not None and given != ["arrivals"]:
             refuse(f"'sessions' begin by a law of 'arrivals', got {' and '.join(given)}")
+        if self.weights and self.users is not None:
+            refuse("'users' are dealt out to the sources in turn; leave out 'weights', or give 'arrivals'")
         lengths = {"prompt_tokens": "lengths of prompts", "output_tokens": "lengths of answers"}
         for name, about in lengths.items():
             if self.trace is None and getattr(self, name) is None:

@@ -33,6 +33,7 @@ from edgesim.scenario.schema_topology import (
     Topology,
     Wired,
 )
+from edgesim.steps import Steps
 
 __all__ = ["AirLink", "Layout", "Node", "lay_out"]
 
@@ -332,11 +333,12 @@ class _Draft:
 
 
 def _cable(wired: Wired) -> tuple[Way, Way]:
-    rates_bps: ByWay[float] = ways(wired.rate_bps)
-    return _both_ways(rates_bps, wired.latency_s)
+    return _both_ways(wired.rates_bps(), wired.latency_s)
 
 
-def _both_ways(rates: Iterable[float | RecordedRate], latency_s: float | ByWay[float]) -> tuple[Way, Way]:
+def _both_ways(
+    rates: Iterable[float | Steps | RecordedRate], latency_s: float | ByWay[float]
+) -> tuple[Way, Way]:
     """The ways up and down that have these rates."""
     waits: ByWay[float] = ways(latency_s)
     up, down = (Way(rate_bps=rate, latency_s=own_s) for rate, own_s in zip(rates, waits, strict=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from edgesim.errors import InputError
 from edgesim.rng import Streams
 
-__all__ = ["MOST_REQUESTS", "Bounded", "Draw", "blockwise", "draw_below", "draw_samples"]
+__all__ = ["MOST_REQUESTS", "Bounded", "Draw", "blockwise", "draw_below", "draw_samples", "draw_weighted"]
 
 MOST_REQUESTS = 10_000_000
 """Most requests of one replication: a day of simulating at some milliseconds each; 1 GB of their table."""
@@ -35,6 +36,9 @@ class Bounded:
         Requests arrive strictly before this instant; None for no such end.
     n_requests
         No more than this many requests; None for no such end.
+    weights
+        How often requests come from each source, relative to the others; all alike if empty. Of a Poisson
+        process each source is one, with its weight's share of the rate.
     """
 
     is_finite: ClassVar[bool] = False
@@ -43,11 +47,20 @@ class Bounded:
     sources: tuple[str, ...]
     horizon_s: float | None = None
     n_requests: int | None = None
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sources:
             raise InputError(
                 "workload: sources is empty; expected at least one device: name those that requests come from"
+            )
+        if self.weights and (
+            len(self.weights) != len(self.sources)
+            or not all(weight > 0 and math.isfinite(weight) for weight in self.weights)
+        ):
+            raise InputError(
+                f"workload: weights {self.weights} of {len(self.sources)} sources; expected a finite number "
+                "above 0 for each: correct them"
             )
         if self.horizon_s is None and self.n_requests is None and not self.is_finite:
             raise InputError(
@@ -73,8 +86,9 @@ class Bounded:
         return self.horizon_s is not None and at_s >= self.horizon_s
 
     def draw_sources(self, streams: Streams) -> Iterator[str]:
-        """Draw devices without end, all equally likely."""
-        numbers = blockwise(draw_below(len(self.sources)), streams["workload/sources"])
+        """Draw devices without end, by their weights."""
+        draw = draw_weighted(self.weights) if self.weights else draw_below(len(self.sources))
+        numbers = blockwise(draw, streams["workload/sources"])
         return (self.sources[number] for number in numbers)
 
 
@@ -92,3 +106,9 @@ def blockwise(draw: Draw, rng: np.random.Generator, block: int = BLOCK) -> Itera
 def draw_below(end: int) -> Draw:
     """Draw whole numbers from 0 to ``end - 1``, all equally likely."""
     return lambda rng, n: rng.integers(end, size=n)
+
+
+def draw_weighted(weights: Sequence[float]) -> Draw:
+    """Draw positions in a list, each as likely as its weight says: by inversion, one uniform number each."""
+    bounds = np.cumsum(weights)[:-1] / math.fsum(weights)
+    return lambda rng, n: np.searchsorted(bounds, rng.random(n), side="right")

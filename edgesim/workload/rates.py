@@ -25,10 +25,12 @@ def mean_rates_hz(workload: Demand, streams: Streams) -> Mapping[str, float]:
         Of that replication.
     """
     if isinstance(workload, Workload):
-        share = 1.0 / len(workload.sources)
+        weights = workload.weights or (1.0,) * len(workload.sources)
         rates = dict.fromkeys(workload.sources, 0.0)
-        for source in workload.sources:  # one named twice is drawn twice as often
-            rates[source] += workload.arrivals.rate_hz * share
+        for source, weight in zip(
+            workload.sources, weights, strict=True
+        ):  # named twice, drawn twice as often
+            rates[source] += workload.arrivals.rate_hz * weight / sum(weights)
         return rates
     if workload.is_closed:
         return {}

@@ -117,8 +117,8 @@ class Demand(Protocol):
 class Workload(Bounded):
     """A law of requests: arrivals over all sources together, and lengths, independent of one another.
 
-    Each request's source is drawn uniformly, so under Poisson arrivals every source is Poisson with an
-    equal share of the rate. Every quantity has a stream of its own: another law of lengths leaves the
+    Each request's source is drawn by its weight, so under Poisson arrivals every source is Poisson with its
+    share of the rate. Every quantity has a stream of its own: another law of lengths leaves the
     arrivals, sources and samples as they were, so that two scenarios can be compared request by request.
 
     Parameters
@@ -127,7 +127,7 @@ class Workload(Bounded):
         Law of the instants; its rate is the total over all sources.
     prompt_tokens, output_tokens
         Laws of the lengths.
-    sources, horizon_s, n_requests
+    sources, horizon_s, n_requests, weights
         As of :class:`~edgesim.workload.bounded.Bounded`.
     """
 

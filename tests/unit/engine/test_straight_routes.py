@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from miniature import device
 
-from edgesim.engine.link import Network
-from edgesim.engine.world import Link
+from edgesim.engine.point_to_point import Link
+from edgesim.engine.routes import Network
 from edgesim.errors import PlacementError
 
 

@@ -124,7 +124,7 @@ MISTAKES = {
         "{poisson: 1 Hz}",
         "{poisson: 1 Hz, bursts: {requests: 2, every: 1 s}}",
         "small.yaml:13:3: $.workload.arrivals: expected exactly one of poisson, gamma, "
-        "deterministic, bursts, diurnal, hourly, "
+        "deterministic, bursts, diurnal, hourly, steps, "
         "such as {poisson: 0.4 Hz}, got poisson and bursts",
     ),
     "a law of arrivals that cannot be": (
