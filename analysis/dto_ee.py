@@ -1,6 +1,7 @@
 """Draw delay against load, heterogeneity and time, delay against accuracy, and what control costs, from traces.
 
-    python analysis/dto_ee.py --loads traces/dto-ee-* --unlike traces/unlike-* --dynamic traces/dto-ee-dynamic \\
+    python analysis/dto_ee.py --loads traces/dto-ee-* --unlike traces/unlike-* --dynamic traces/dto-ee-dynamic
+    \\
         -o docs/images/dto_ee.png
 
 Each of the three may be left out. Loads and heterogeneity are read from the traces: tasks per second that

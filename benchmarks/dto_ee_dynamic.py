@@ -19,9 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesim.engine.fleet import Fleet
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import World
 from edgesim.errors import InputError
 from edgesim.planning.offloading.flow import flow_of, mean_delay_s
 from edgesim.planning.offloading.network import Network
@@ -29,12 +27,14 @@ from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.runner import prepare
 from edgesim.scenario.build import build_world
 from edgesim.scenario.load import parse
-from edgesim.scenario.packaged import packaged_scenarios
+from edgesim.scenario.text.packaged import packaged_scenarios
 from edgesim.scenario.timings import timings
 from edgesim.steps import Steps
 from edgesim.strategies.early_exit.network import network_of
 from edgesim.trace.schema import SpanKind
 from edgesim.workload.stepwise import Stepwise
+from edgesim.world.fleet import Fleet
+from edgesim.world.world import World
 
 ASKED, N_ROUNDS = 0.05, 10
 
@@ -143,8 +143,8 @@ def main() -> int:
         period_s = watched.period_s
         print(
             f"replication {replication}: {len(watched.plans) - 1} rounds of {period_s:g} s, {n_control[0]} "
-            f"hops of control messages, {n_control[1] / 1e3:.0f} kB, {energy_j[0]:.2f} of {energy_j[1]:.0f} J "
-            f"({energy_j[0] / energy_j[1]:.2%}) of active energy"
+            f"hops of control messages, {n_control[1] / 1e3:.0f} kB, {energy_j[0]:.2f} of {energy_j[1]:.0f} J
+            " f"({energy_j[0] / energy_j[1]:.2%}) of active energy"
         )
         for changed_at_s in changes(world):
             fleet = Fleet.of(at(world, changed_at_s))

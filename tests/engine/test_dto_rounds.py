@@ -12,13 +12,13 @@ from miniature import Tables, run
 from staged import city, stages_of
 
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.world import World
-from edgesim.model.exit_records import ExitRecords
+from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.planning.offloading.flow import flow_of, mean_delay_s
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.strategies.early_exit import EarlyExit
 from edgesim.strategy import Fleet
+from edgesim.world.world import World
 
 SERVICE_S = [[0.04, 0.1, 0.15], [0.05, 0.08, 0.2], [0.06, 0.03]]
 FULL_HZ = 1 / 0.04 + 1 / 0.1 + 1 / 0.15  # stage 1 carries no more

@@ -7,28 +7,28 @@ from dataclasses import replace
 import pytest
 from miniature import ONE_TOKEN, Serve, device, run, world
 
-from edgesim.engine.clock import Clock
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.device import Endpoint
-from edgesim.engine.faults import Faults
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link, Way
-from edgesim.engine.service import Exponential
-from edgesim.engine.serving import (
-    ContinuousBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    StaticBatching,
-)
+from edgesim.engine.process.clock import Clock
 from edgesim.errors import InputError
 from edgesim.model.architecture import Slice
-from edgesim.radio.outages import ScheduledOutages
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.rng import key_of, keyed_uniform
 from edgesim.steps import Steps
 from edgesim.strategies.tensor_parallel import TensorParallel
 from edgesim.testing import worlds
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
+from edgesim.world.device import Endpoint
+from edgesim.world.disciplines import (
+    ContinuousBatching,
+    FirstComeFirstServed,
+    ProcessorSharing,
+    StaticBatching,
+)
+from edgesim.world.faults import Faults
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link, Way
+from edgesim.world.service import Exponential
 
 WHOLE = Slice(0, 4, embedding=True, head=True)
 FRONT, BACK = Slice(0, 2, embedding=True), Slice(2, 4, head=True)

@@ -12,7 +12,6 @@ from miniature import Tables, run
 from scipy.stats import binomtest
 from staged import city, records, stages_of
 
-from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.planning.offloading.flow import flow_of
 from edgesim.strategies.early_exit import EarlyExit
@@ -20,6 +19,7 @@ from edgesim.strategies.early_exit.network import network_of
 from edgesim.strategies.early_exit.placement import Staged
 from edgesim.strategy import Fleet
 from edgesim.workload.arrivals import Deterministic
+from edgesim.world.world import World
 
 
 def served(world: World, **options: object) -> tuple[Tables, Staged, EarlyExit]:

@@ -12,7 +12,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from edgesim import runner
-from edgesim.engine.fleet import Fleet
 from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.flow import flow_of, mean_delay_s
 from edgesim.planning.offloading.network import Network
@@ -20,11 +19,12 @@ from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.runner import Prepared
 from edgesim.scenario.build import build_world
 from edgesim.scenario.load import load
-from edgesim.scenario.packaged import packaged_scenarios
+from edgesim.scenario.text.packaged import packaged_scenarios
 from edgesim.scenario.timings import timings
 from edgesim.steps import Steps
 from edgesim.strategies.early_exit.network import network_of
 from edgesim.trace.reader import Trace
+from edgesim.world.fleet import Fleet
 
 FIXED = ("dto-ee-fixed", "ngto-fixed", "cf-fixed")
 SHORT = ["horizon=8 s", "warmup=2 s", "replications=1"]

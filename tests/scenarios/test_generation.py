@@ -10,7 +10,7 @@ import pytest
 
 from edgesim import runner
 from edgesim.errors import PlacementError, ScenarioError
-from edgesim.measure.generation_cache import kept_generation
+from edgesim.measure.generation.generation_cache import kept_generation
 from edgesim.scenario.load import load
 from edgesim.scenario.quality import Quality
 from edgesim.strategies.early_exit.generation import generate

@@ -11,11 +11,11 @@ from queues import assert_inside_student_t, replicate, sojourns_s
 from scipy import stats
 from staged import city, stages_of
 
-from edgesim.engine.service import Exponential, ServiceLaw
 from edgesim.strategies.early_exit import EarlyExit
 from edgesim.strategies.early_exit.network import network_of
 from edgesim.strategies.early_exit.placement import Staged
 from edgesim.strategy import Fleet
+from edgesim.world.service import Exponential, ServiceLaw
 
 pytestmark = pytest.mark.slow
 

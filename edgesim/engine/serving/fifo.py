@@ -1,0 +1,45 @@
+"""A device that may fail, first come first served."""
+
+from __future__ import annotations
+
+from edgesim.engine.device.watched import Job, WatchedStation
+from edgesim.engine.device.work import Pass, SpeedAt
+from edgesim.engine.process.clock import Clock
+from edgesim.engine.recording import Recording
+from edgesim.engine.request import LiveRequest
+
+__all__ = ["WatchedCompute"]
+
+
+class WatchedCompute(WatchedStation):
+    """The compute station of a device that may fail, whose times are drawn, or whose speed changes.
+
+    First come, first served; when a pass will begin is known when it is asked for, and so is its speed.
+    """
+
+    __slots__ = ("_speed_at",)
+
+    def __init__(self, clock: Clock, recording: Recording, speed_at: SpeedAt) -> None:
+        super().__init__(clock, recording)
+        self._speed_at = speed_at
+
+    def ask(self, work: Pass) -> None:
+        """Take in a pass."""
+        self._ask(work)
+
+    def ask_next(self, work: Pass) -> None:
+        """Take in a pass for which the station is kept: it begins when the one before it ends."""
+        job = self._ask(work)
+        job.asked_at_s = job.started_at_s
+
+    def _ask(self, work: Pass) -> Job:
+        job = Job(work.request.id, work.token, work.price.code, work.done, n_tokens=work.n_new)
+        self.take(job, work.alone_s() / self._speed_at(max(self._clock._now, self.free_at_s)))
+        return job
+
+    def work_s(self, at_s: float) -> float:
+        """Time until all is done that is booked."""
+        return max(0.0, self.free_at_s - at_s)
+
+    def leave(self, request: LiveRequest) -> None:
+        """Nothing to do: what a request that has ended has booked runs on."""

@@ -1,0 +1,155 @@
+"""What changes on a schedule, as a scenario says it: speeds of devices, rates of wires and of arrivals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.config import JsonDict
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from edgesim.fields import BitsPerSecond, Quantity, Seconds, refuse
+from edgesim.scenario.schema.by_way import EachWay
+from edgesim.scenario.text.problems import Problem, explain_all, path_text
+from edgesim.scenario.text.section import Section, known_keys, made
+from edgesim.steps import Steps
+from edgesim.units import DATA_RATE, FREQUENCY
+
+__all__ = [
+    "NOT_EMPTY",
+    "ArrivalStep",
+    "ChangingRate",
+    "RateSchedule",
+    "RateStep",
+    "RateWays",
+    "SpeedEntry",
+    "SpeedStep",
+    "steps",
+]
+
+CONSTANT = Quantity(DATA_RATE)
+NOT_EMPTY: JsonDict = {"minItems": 1}  # for editors; an empty list is refused where its steps are made
+
+
+class SpeedStep(Section):
+    """How fast a device computes from an instant on."""
+
+    from_s: Seconds = Field(alias="from")
+    """Since time zero. Before the first one the factor is 1."""
+    factor: Annotated[float, Field(gt=0)]
+    """Passes that begin from then on take the time of the profile divided by this: at 0.5 twice as long."""
+
+
+class SpeedEntry(Section):
+    """How fast a device computes, relative to its profile; a plain number holds from 0 s on."""
+
+    schedule: tuple[SpeedStep, ...] = Field(json_schema_extra=NOT_EMPTY)
+    """From when on which factor holds, in order."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, data: object) -> object:
+        is_number = isinstance(data, int | float) and not isinstance(data, bool)
+        return {"schedule": [{"from": "0 s", "factor": data}]} if is_number else data
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SpeedEntry:
+        made(self.value)
+        return self
+
+    def value(self) -> Steps:
+        """The factor as a function of time."""
+        changes = [(step.from_s, step.factor) for step in self.schedule]
+        return steps(changes if not changes or changes[0][0] == 0.0 else [(0.0, 1.0), *changes])
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Allow a plain number, too."""
+        return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, handler(core_schema)]}
+
+
+class ArrivalStep(Section):
+    """How often requests arrive from an instant on."""
+
+    from_s: Seconds = Field(alias="from")
+    """Since time zero; the first is 0 s."""
+    rate_hz: Annotated[float, Quantity(FREQUENCY, "zero or more")] = Field(alias="rate")
+    """Arrivals per second, all sources together; the last is above 0."""
+
+
+class RateStep(Section):
+    """A wire's rate from an instant on."""
+
+    from_s: Seconds = Field(alias="from")
+    """Since time zero; the first is 0 s."""
+    rate_bps: BitsPerSecond = Field(alias="rate")
+    """Of transmissions that begin from then on; one that is under way keeps the rate with which it began."""
+
+
+class RateSchedule(Section):
+    """A rate that changes at stated instants."""
+
+    schedule: tuple[RateStep, ...] = Field(json_schema_extra=NOT_EMPTY)
+    """From when on which rate holds, in order."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RateSchedule:
+        made(self.value)
+        return self
+
+    def value(self) -> Steps:
+        """The rate [bit/s] as a function of time."""
+        return steps([(step.from_s, step.rate_bps) for step in self.schedule])
+
+
+def steps(changes: list[tuple[float, float]]) -> Steps:
+    """Put instants and values together.
+
+    Raises
+    ------
+    InputError
+        If there are none, the first is not at 0 s, or one is not later than the one before it.
+    """
+    return Steps(tuple(at_s for at_s, _ in changes), tuple(value for _, value in changes))
+
+
+class ChangingRate:
+    """Reads a rate that is constant, or changes on a schedule."""
+
+    def read(self, data: object) -> Any:
+        """Read ``20 Mbit/s`` as a number [bit/s], ``{schedule: [...]}`` as :class:`Steps`."""
+        if not _is_schedule(data):
+            return CONSTANT.read(data)
+        try:
+            return RateSchedule.model_validate(data).value()
+        except ValidationError as error:  # of a section inside a value: its places become words
+            lines = explain_all(error, known_keys(RateSchedule))
+            refuse("; ".join(_in_words(line) for line in lines))
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe both forms to an editor."""
+        constant = CONSTANT.__get_pydantic_json_schema__(core_schema, handler)
+        return {"anyOf": [constant, handler(RateSchedule.__pydantic_core_schema__)]}
+
+
+class RateWays(EachWay):
+    """How the rates of wires are read: one for both ways or a mapping of two, each of which may change."""
+
+    def read(self, data: object) -> Any:
+        """Read a rate, a schedule of rates, or ``{up: ..., down: ...}`` of either."""
+        return self.one.read(data) if _is_schedule(data) else super().read(data)
+
+
+def _is_schedule(data: object) -> bool:
+    return isinstance(data, Mapping) and "schedule" in data
+
+
+def _in_words(problem: Problem) -> str:
+    where = path_text(problem.path).removeprefix("$").removeprefix(".")
+    return f"{where}: {problem.message}" if where else problem.message
