@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.fleet import Fleet
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.world import World
 from edgesim.snapshot import Snapshot, globals_of, parts_of, shared_generators
 from edgesim.strategy import Placement, Serving, Strategy
+from edgesim.world.fleet import Fleet
+from edgesim.world.world import World
 
 __all__ = ["Interrupted", "Watch", "global_generators", "refuse_shared_state"]
 

@@ -16,21 +16,21 @@ from pydantic import BaseModel, ConfigDict
 
 from edgesim import plugins
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.holdings import held_bytes
-from edgesim.engine.over_the_air import Scaling
+from edgesim.engine.collective.sums import Summing
 from edgesim.engine.own_state import check_calls
+from edgesim.engine.process.verb import DeviceDown, MessageLost, WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.sums import Summing
 from edgesim.engine.token import Token
-from edgesim.engine.verb import DeviceDown, MessageLost, WorkLost
 from edgesim.errors import InputError, PlacementError, StrategyError
+from edgesim.model.answers.exit_paths import CacheFill
+from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.architecture import Architecture, Slice
-from edgesim.model.exit_paths import CacheFill
-from edgesim.model.exit_rule import ExitRule
 from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.nearest import suggest
 from edgesim.plugins import Group
+from edgesim.radio.collective.over_the_air import Scaling
+from edgesim.world.fleet import Fleet
+from edgesim.world.holdings import held_bytes
 
 __all__ = [
     "STRATEGIES",

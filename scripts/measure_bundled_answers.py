@@ -26,7 +26,7 @@ from edgesim.measure.quality_cache import (
     ensure_answers,
 )
 from edgesim.measure.text import read_text
-from edgesim.model.impairment import (
+from edgesim.model.answers.impairment import (
     AllReduceNoise,
     DeviceNoise,
     Erasure,
@@ -34,7 +34,7 @@ from edgesim.model.impairment import (
     Impairment,
     Quantised,
 )
-from edgesim.model.quality import QualityTable
+from edgesim.model.answers.quality import QualityTable
 
 HELD_OUT = Path(__file__).parents[1] / "tests" / "unit" / "model" / "bundled_held_out.parquet"
 

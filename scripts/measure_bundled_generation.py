@@ -16,14 +16,14 @@ import time
 
 import numpy as np
 
-from edgesim.measure.exit_paths import teacher_forced
-from edgesim.measure.generation_cache import ensure_generation
+from edgesim.measure.generation.exit_paths import teacher_forced
+from edgesim.measure.generation.generation_cache import ensure_generation
 from edgesim.measure.language_model import load_language_model
 from edgesim.measure.model_folder import BUNDLED, model_folder
 from edgesim.measure.text import read_text, windows
-from edgesim.model.exit_paths import CacheFill
-from edgesim.model.exit_records import standard_error
-from edgesim.model.exit_rule import ExitRule
+from edgesim.model.answers.exit_paths import CacheFill
+from edgesim.model.answers.exit_records import standard_error
+from edgesim.model.answers.exit_rule import ExitRule
 
 LENGTH, JUDGED = 256, 128  # tokens of a window, and how many at its end are judged
 PROMPTS = (0, 64, 129)  # the last makes all of what comes before the judged tokens a prompt

@@ -61,7 +61,7 @@ def quality(
 
     What was measured is kept, and found again by every scenario that says 'quality: MODEL'.
     """
-    from edgesim.measure.generation_cache import ensure_generation
+    from edgesim.measure.generation.generation_cache import ensure_generation
     from edgesim.measure.quality_cache import EXITS_FILE, TABLE_FILE, ensure_answers
     from edgesim.report.generation import GenerationReport, generation_as_rows
     from edgesim.report.quality import QualityReport, as_rows

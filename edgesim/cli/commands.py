@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgesim.model.monotone import Correction
     from edgesim.model.profile import Profile
     from edgesim.runner import Prepared, Ran
-    from edgesim.scenario.schema import Scenario
+    from edgesim.scenario.schema.scenario import Scenario
 
 __all__ = ["PAGE_WIDTH", "Quiet", "app", "console", "main", "measuring_progress"]
 
@@ -331,7 +331,7 @@ def link(
     """
     from edgesim.report.link import directions, link_table, links_table, seen
     from edgesim.report.link_budget import budget_table
-    from edgesim.scenario.inspection import radio_links
+    from edgesim.scenario.radio.inspection import radio_links
 
     asked = _load(scenario, set_)
     instants = {
@@ -395,7 +395,7 @@ def schema(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
 ) -> None:
     """Print the JSON Schema of scenario files, installed strategies included, for editors."""
-    from edgesim.scenario.json_schema import json_schema
+    from edgesim.scenario.schema.json_schema import json_schema
     from edgesim.strategy import discover
 
     text = json.dumps(json_schema(discover()), indent=2) + "\n"
@@ -586,7 +586,7 @@ def _radios() -> Table:
 
 def _scenarios() -> Table:
     from edgesim.scenario.load import load
-    from edgesim.scenario.packaged import packaged_scenarios
+    from edgesim.scenario.text.packaged import packaged_scenarios
 
     table = _table("scenario", "question")
     for name in packaged_scenarios():

@@ -20,45 +20,45 @@ from typing import NoReturn, get_args, overload
 
 import numpy as np
 
-from edgesim.engine.answers import ALL, Answering, meet
-from edgesim.engine.begun import INSTANT, Call
-from edgesim.engine.causality import Datum
-from edgesim.engine.clock import Clock, Course, Life
-from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
-from edgesim.engine.compute import Host, Pricing
-from edgesim.engine.delivery import Delivery
-from edgesim.engine.discharge import Discharge
-from edgesim.engine.downtime import Downtime
-from edgesim.engine.exiting import Exiting
-from edgesim.engine.groups import Groups
-from edgesim.engine.holdings import Holdings
+from edgesim.engine.answers.answers import ALL, Answering, meet
+from edgesim.engine.answers.exits import Exiting
+from edgesim.engine.causality.begun import INSTANT, Call
+from edgesim.engine.causality.moves import Move
+from edgesim.engine.causality.needs import Datum
+from edgesim.engine.collective.all_reduce import Messages, all_reduce_rounds, in_rounds
+from edgesim.engine.collective.groups import Groups
+from edgesim.engine.collective.sums import Summing
+from edgesim.engine.device.host import Host, Pricing
+from edgesim.engine.device.price import Price
+from edgesim.engine.device.service_draws import draws_of
+from edgesim.engine.dispatch import Sharing
+from edgesim.engine.energy.discharge import Discharge
+from edgesim.engine.energy.power import Drawn, drawn, most_w
+from edgesim.engine.failure.downtime import Downtime
 from edgesim.engine.ledger import Ledger
-from edgesim.engine.link import Hop
-from edgesim.engine.looking import Looking
-from edgesim.engine.moves import Move
-from edgesim.engine.observation import Knowledge, Observation, View
+from edgesim.engine.memory.admission import Reservations
+from edgesim.engine.network.delivery import Delivery
+from edgesim.engine.network.hop import Hop
+from edgesim.engine.network.transport import Transport
+from edgesim.engine.observation.looking import Looking
+from edgesim.engine.observation.observation import Knowledge, Observation, View
+from edgesim.engine.observation.reports import Reports
 from edgesim.engine.own_streams import OwnStreams
-from edgesim.engine.power import Drawn, drawn, most_w
-from edgesim.engine.price import Price
+from edgesim.engine.process.clock import Clock, Course, Life
+from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.recording import Recording
-from edgesim.engine.reports import Reports
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.reservation import Reservations
-from edgesim.engine.service_draws import draws_of
-from edgesim.engine.sharing import Sharing
-from edgesim.engine.stages import check_stages
-from edgesim.engine.sums import Summing
 from edgesim.engine.token import Token
-from edgesim.engine.transport import Transport
-from edgesim.engine.verb import DONE, RequestFailed, Verb, WorkLost, all_of
-from edgesim.engine.world import World
 from edgesim.errors import ContractError
+from edgesim.model.answers.exit_paths import CacheFill
+from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.architecture import Slice
-from edgesim.model.exit_paths import CacheFill
-from edgesim.model.exit_rule import ExitRule
 from edgesim.model.sharding import TensorShard
 from edgesim.trace.buffer import SpanBuffer, pack_span
 from edgesim.trace.schema import Outcome
+from edgesim.world.holdings import Holdings
+from edgesim.world.stages import check_stages
+from edgesim.world.world import World
 
 __all__ = ["Cluster", "RequestFailed", "Verb"]
 
@@ -547,9 +547,9 @@ class Cluster:
         Parameters
         ----------
         name, level, block, n_devices
-            As measured (:mod:`edgesim.model.impairment`): ``noise`` and its normalised error on the sums of
-            an all-reduce, ``erasure`` and its probability after a block, ... What counts is the mean error
-            over all that a token has met of a kind, in the attempt that delivered it.
+            As measured (:mod:`edgesim.model.answers.impairment`): ``noise`` and its normalised error on the
+            sums of an all-reduce, ``erasure`` and its probability after a block, ... What counts is the mean
+            error over all that a token has met of a kind, in the attempt that delivered it.
         token
             Whose pass it was; that token's answer alone is the worse for it. None: all tokens'.
         count
@@ -604,9 +604,9 @@ class Cluster:
             Or thresholds for all exits, of which this exit's counts.
         caches
             ``recompute`` (if not given), ``propagate`` or ``same-path``: see
-            :mod:`edgesim.model.exit_paths`. ``propagate`` needs a rule, the same for all tokens of a request,
-            and one that was measured; every exit is to be asked in turn. With ``same-path`` the exit that
-            token 0 takes is that of all.
+            :mod:`edgesim.model.answers.exit_paths`. ``propagate`` needs a rule, the same for all tokens of a
+            request, and one that was measured; every exit is to be asked in turn. With ``same-path`` the exit
+            that token 0 takes is that of all.
 
         Raises
         ------

@@ -5,9 +5,9 @@ from __future__ import annotations
 from inspect import getattr_static, isfunction, signature
 from typing import Any
 
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.world import World
 from edgesim.errors import StrategyError
+from edgesim.world.fleet import Fleet
+from edgesim.world.world import World
 
 __all__ = ["begun", "check_calls"]
 

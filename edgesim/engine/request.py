@@ -8,20 +8,20 @@ from typing import Any, Protocol
 
 import simpy
 
-from edgesim.engine.begun import Begun
-from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.causality.begun import Begun
+from edgesim.engine.causality.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.causality.whereabouts import Whereabouts
 from edgesim.engine.token import Token
-from edgesim.engine.whereabouts import Whereabouts
+from edgesim.model.answers.exit_paths import CacheFill
+from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.architecture import Architecture, Slice
-from edgesim.model.exit_paths import CacheFill
-from edgesim.model.exit_rule import ExitRule
 from edgesim.workload.requests import Request
 
 __all__ = ["Kept", "LiveRequest", "Recovering"]
 
 
 class Kept(Protocol):
-    """Work for which a station that may fail is kept: a :class:`edgesim.engine.work.Pass`."""
+    """Work for which a station that may fail is kept: a :class:`edgesim.engine.device.work.Pass`."""
 
     done: simpy.Event
 
@@ -31,7 +31,7 @@ class Kept(Protocol):
 
 
 class Recovering(Protocol):
-    """What a preempted request has to make up for: a :class:`edgesim.engine.recovery.Recovery`."""
+    """What a preempted request has to make up for: a :class:`edgesim.engine.memory.preemption.Recovery`."""
 
     let_in: dict[str, simpy.Event]
 

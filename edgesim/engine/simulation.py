@@ -13,22 +13,22 @@ import numpy as np
 import pyarrow as pa
 from simpy.events import URGENT
 
-from edgesim.engine.answers import error_variance
-from edgesim.engine.attempts import attempts
-from edgesim.engine.clock import Clock, Course, Life, MisstepError
+from edgesim.engine.answers.answers import error_variance
 from edgesim.engine.cluster import Cluster, RequestFailed
-from edgesim.engine.interruption import Interruptible
 from edgesim.engine.own_state import begun
+from edgesim.engine.process.clock import Clock, Course, Life, MisstepError
+from edgesim.engine.process.interruption import Interruptible
+from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving import serving_name
-from edgesim.engine.verb import WorkLost
-from edgesim.engine.world import World
+from edgesim.engine.retry import attempts
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import SpanBuffer
 from edgesim.trace.schema import arrow_schema
 from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Request
+from edgesim.world.disciplines import serving_name
+from edgesim.world.world import World
 
 __all__ = ["Serving", "simulate"]
 

@@ -22,8 +22,8 @@ from edgesim.measure.impairments import impaired
 from edgesim.measure.language_model import LanguageModel
 from edgesim.measure.model_folder import EXITS_RECORD, EXITS_WEIGHTS
 from edgesim.measure.text import Text, spread, windows
-from edgesim.model.exit_records import ExitRecords, expected_calibration_error
-from edgesim.model.impairment import Combined, Impairment
+from edgesim.model.answers.exit_records import ExitRecords, expected_calibration_error
+from edgesim.model.answers.impairment import Combined, Impairment
 
 __all__ = [
     "ExitQuality",
@@ -154,7 +154,8 @@ def exit_records(
     """Record what every exit says of the tokens that :func:`edgesim.measure.answers.measure_answers` judges.
 
     Every exit sees the states of a pass in which all earlier tokens went through all blocks (teacher
-    forcing). How a cache that lacks some of these keys and values is filled: :mod:`edgesim.model.exit_paths`.
+    forcing). How a cache that lacks some of these keys and values is filled:
+    :mod:`edgesim.model.answers.exit_paths`.
 
     Parameters
     ----------

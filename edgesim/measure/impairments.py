@@ -18,7 +18,7 @@ from scipy.special import gammainc, gammaincinv
 
 from edgesim.errors import InputError
 from edgesim.measure.language_model import LanguageModel
-from edgesim.model.impairment import (
+from edgesim.model.answers.impairment import (
     OUTAGE_FLOOR,
     AllReduceNoise,
     Combined,

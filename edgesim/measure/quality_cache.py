@@ -19,8 +19,8 @@ from edgesim.measure.cache import CACHE_VARIABLE, cache_folder
 from edgesim.measure.host import host_facts, software_versions
 from edgesim.measure.model_folder import BUNDLED, folder_digest, model_folder, model_name
 from edgesim.measure.text import Text, read_text
-from edgesim.model.exit_records import ExitRecords
-from edgesim.model.quality import QualityRow, QualityTable
+from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.answers.quality import QualityRow, QualityTable
 
 if TYPE_CHECKING:
     from edgesim.measure.language_model import LanguageModel

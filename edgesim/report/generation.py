@@ -11,13 +11,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from edgesim.model.exit_paths import CacheFill, ExitPath, path_in_records
-from edgesim.model.exit_records import ExitRecords, standard_error
-from edgesim.model.exit_rule import ExitRule
-from edgesim.model.free_running import FreeRunning
-from edgesim.model.impaired_exits import ImpairedExits
-from edgesim.model.propagated_paths import PropagatedPaths, exit_path
-from edgesim.model.quality import QualityTable
+from edgesim.model.answers.exit_paths import CacheFill, ExitPath, path_in_records
+from edgesim.model.answers.exit_records import ExitRecords, standard_error
+from edgesim.model.answers.exit_rule import ExitRule
+from edgesim.model.answers.free_running import FreeRunning
+from edgesim.model.answers.impaired_exits import ImpairedExits
+from edgesim.model.answers.propagated_paths import PropagatedPaths, exit_path
+from edgesim.model.answers.quality import QualityTable
 from edgesim.report.quality import plain_table
 
 __all__ = ["Generated", "GenerationReport", "generation_as_rows"]
@@ -29,7 +29,7 @@ _IMPAIRED_AT = 0.5  # confidence of all exits
 
 
 class Generated(Protocol):
-    """Measurements as :class:`edgesim.measure.generation_cache.MeasuredGeneration` has them."""
+    """Measurements as :class:`edgesim.measure.generation.generation_cache.MeasuredGeneration` has them."""
 
     @property
     def paths(self) -> PropagatedPaths: ...

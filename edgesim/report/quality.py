@@ -14,8 +14,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from edgesim.model.exit_records import ExitRecords
-from edgesim.model.quality import CLEAN, QualityRow, QualityTable
+from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable
 
 __all__ = [
     "ExitRow",

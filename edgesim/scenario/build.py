@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from edgesim.engine.device import Device
-from edgesim.engine.serving import Serving
-from edgesim.engine.world import World
 from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
-from edgesim.radio.mobility import Track
+from edgesim.radio.motion.mobility import Track
 from edgesim.rng import Streams
-from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.check import architecture, find_problems, known_kinds, sources
 from edgesim.scenario.coverage import pads
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import faults
-from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.presence import PresentDemand, absences
-from edgesim.scenario.problems import ProblemsError
 from edgesim.scenario.quality import Quality, find_quality
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.schema_topology import DeviceEntry
-from edgesim.scenario.topology import Layout, Node, lay_out
+from edgesim.scenario.radio.air import Air, tracks
+from edgesim.scenario.radio.presence import PresentDemand, absences
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.schema.topology import DeviceEntry
+from edgesim.scenario.text.problems import ProblemsError
+from edgesim.scenario.topology.topology import Layout, Node, lay_out
 from edgesim.workload.requests import Demand, Extent
+from edgesim.world.device import Device
+from edgesim.world.disciplines import Serving
+from edgesim.world.world import World
 
 __all__ = ["build_world", "extent", "kinds_used", "timing_name", "workload"]
 

@@ -8,18 +8,18 @@ from pathlib import Path as FilePath
 from edgesim.errors import InputError, WorkloadError
 from edgesim.measure.hub import hub_architecture, is_hub_id
 from edgesim.model.architecture import Architecture
-from edgesim.model.packing import Packed
+from edgesim.model.quantisation.packing import Packed
 from edgesim.nearest import suggest
 from edgesim.scenario import catalogue
-from edgesim.scenario.air_checks import air_problems
 from edgesim.scenario.contenders import contenders_or_problems
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import fault_problems
-from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.profiles import named_problems
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.topology import Layout, lay_out
+from edgesim.scenario.radio.air_checks import air_problems
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.text.problems import Path, Problem
+from edgesim.scenario.topology.topology import Layout, lay_out
 
 __all__ = [
     "architecture",

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError, ScenarioError
-from edgesim.measure.generation_cache import MeasuredGeneration, kept_generation
+from edgesim.measure.generation.generation_cache import MeasuredGeneration, kept_generation
 from edgesim.measure.model_folder import BUNDLED
 from edgesim.measure.quality_cache import MeasuredAnswers, kept_answers
-from edgesim.model.exit_paths import CacheFill
-from edgesim.model.exit_records import ExitRecords
-from edgesim.model.exit_rule import ExitRule
-from edgesim.model.propagated_paths import PropagatedPaths
-from edgesim.model.quality import QualityTable
-from edgesim.model.user_quality import read_user_table
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.schema_quality import QualityEntry
+from edgesim.model.answers.exit_paths import CacheFill
+from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.answers.exit_rule import ExitRule
+from edgesim.model.answers.propagated_paths import PropagatedPaths
+from edgesim.model.answers.quality import QualityTable
+from edgesim.model.answers.user_quality import read_user_table
+from edgesim.scenario.schema.quality import QualityEntry
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.trace.writer import EXITS_FILE, PATHS_FILE, QUALITY_FILE
 
 __all__ = ["Quality", "find_quality"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from edgesim.engine.point_to_point import Link, Way
-from edgesim.radio.outages import ScheduledOutages
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.outages import ScheduledOutages
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.rng import Streams
-from edgesim.scenario.air import tracks
-from edgesim.scenario.presence import PresentDemand, absences
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.topology import Layout, lay_out
+from edgesim.scenario.radio.air import tracks
+from edgesim.scenario.radio.presence import PresentDemand, absences
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.topology.topology import Layout, lay_out
 from edgesim.workload.requests import Demand
+from edgesim.world.link import Link, Way
 
 __all__ = ["FASTEST_BPS", "SLOWEST_BPS", "remarks"]
 

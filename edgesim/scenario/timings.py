@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from edgesim.engine.serving import Serving
 from edgesim.errors import ProfileError
 from edgesim.measure.cache import DEFAULT_BUDGET_S, cached_profile, ensure_profile, profile_path
 from edgesim.model.architecture import Architecture, Component
@@ -19,11 +18,12 @@ from edgesim.model.scaling import AnalyticTiming, ScaledTiming
 from edgesim.scenario.build import kinds_used, timing_name
 from edgesim.scenario.check import architecture
 from edgesim.scenario.coverage import Coverage, recomputes
-from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.profiles import own_profiles, saved_profile
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.topology import lay_out
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.topology.topology import lay_out
 from edgesim.workload.requests import Extent
+from edgesim.world.disciplines import Serving
 
 __all__ = ["Measuring", "Profiles", "check_coverage", "corrections", "find_profiles", "timings"]
 

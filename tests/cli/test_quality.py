@@ -16,9 +16,9 @@ from tiny_language_models import save_tiny  # noqa: E402
 from edgesim.measure import answers  # noqa: E402
 from edgesim.measure.cache import CACHE_VARIABLE  # noqa: E402
 from edgesim.measure.language_model import load_language_model  # noqa: E402
-from edgesim.model.exit_records import ExitRecords  # noqa: E402
-from edgesim.model.impairment import AllReduceNoise, Erasure, Impairment  # noqa: E402
-from edgesim.model.quality import QualityTable  # noqa: E402
+from edgesim.model.answers.exit_records import ExitRecords  # noqa: E402
+from edgesim.model.answers.impairment import AllReduceNoise, Erasure, Impairment  # noqa: E402
+from edgesim.model.answers.quality import QualityTable  # noqa: E402
 
 
 def few(n_blocks: int, **_: int) -> list[Impairment]:

@@ -10,11 +10,11 @@ import pytest
 from miniature import PerBlock, device, model, run, world
 from scipy import stats
 
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.service import Exponential
 from edgesim.rng import Streams, key_of, keyed_uniform
 from edgesim.workload.arrivals import Deterministic
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.service import Exponential
 
 PLUGIN = Path(__file__).resolve().parents[1] / "plugin_example" / "src"
 MEAN_S = (0.5, 0.1, 0.3)

@@ -10,9 +10,9 @@ import pytest
 from airwaves import cells, link
 from miniature import run
 
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.medium import Medium
 from edgesim.workload.arrivals import Deterministic
+from edgesim.world.fleet import Fleet
+from edgesim.world.medium import Medium
 
 FILE = Path(__file__).resolve().parents[1] / "plugin_example/src/edgesim_example_plugin/best_link.py"
 

@@ -12,20 +12,20 @@ import pyarrow as pa
 import pytest
 from kept import kept
 
-from edgesim.engine.faults import Faults, Retry
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.service import Exponential
-from edgesim.engine.serving import ContinuousBatching, FirstComeFirstServed, ProcessorSharing
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import World
 from edgesim.errors import ContractError, InputError, PlacementError
-from edgesim.model.exit_paths import CacheFill
-from edgesim.model.exit_rule import ExitRule
-from edgesim.model.propagated_paths import PropagatedPaths, Said
-from edgesim.radio.outages import ScheduledOutages
+from edgesim.model.answers.exit_paths import CacheFill
+from edgesim.model.answers.exit_rule import ExitRule
+from edgesim.model.answers.propagated_paths import PropagatedPaths, Said
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategy import Placement, Slice, Stage, Strategy
 from edgesim.testing import check_strategy, worlds
+from edgesim.world.disciplines import ContinuousBatching, FirstComeFirstServed, ProcessorSharing
+from edgesim.world.faults import Faults, Retry
+from edgesim.world.fleet import Fleet
+from edgesim.world.service import Exponential
+from edgesim.world.world import World
 
 RULE = ExitRule((0.9, 0.9))
 BLOCKS = (2, 4, 6)

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from media import MEDIA, city
 
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.routes import link_facts
 from edgesim.engine.simulation import simulate
 from edgesim.strategies.offload import Offload
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
+from edgesim.world.fleet import Fleet
+from edgesim.world.routes import link_facts
 
 REPORT_BYTES = 5000  # several frames and transport blocks
 

@@ -15,23 +15,18 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import device, run, world
 
-from edgesim.engine.clock import Clock
-from edgesim.engine.device import Power
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.pools import Pools
-from edgesim.engine.slot_grants import Stretch
-from edgesim.engine.slotted_pool import SlottedPool
-from edgesim.engine.transfer import Transfer
-from edgesim.engine.world import World
-from edgesim.radio.air_interface import Arq
-from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
-from edgesim.radio.fading import BlockFading, JakesFading
-from edgesim.radio.fading_law import Rayleigh, Rician
-from edgesim.radio.nr import Nr
-from edgesim.radio.resource_grid import ResourceGrid
-from edgesim.radio.uplink_grant import UplinkGrant
+from edgesim.engine.network.air.slot_grants import Stretch
+from edgesim.engine.network.air.slotted_pool import SlottedPool
+from edgesim.engine.network.air.transfer import Transfer
+from edgesim.engine.network.pools import Pools
+from edgesim.engine.process.clock import Clock
+from edgesim.radio.access.duplex import Duplex, Fdd, HalfDuplex, TddPattern
+from edgesim.radio.access.resource_grid import ResourceGrid
+from edgesim.radio.access.uplink_grant import UplinkGrant
+from edgesim.radio.adaptation.air_interface import Arq
+from edgesim.radio.adaptation.nr import Nr
+from edgesim.radio.channel.fading import BlockFading, JakesFading
+from edgesim.radio.channel.fading_law import Rayleigh, Rician
 from edgesim.rng import link_key
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload
@@ -39,6 +34,11 @@ from edgesim.strategies.pipeline import Pipeline
 from edgesim.strategy import Strategy
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Uniform
+from edgesim.world.device import Power
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
+from edgesim.world.world import World
 
 RATE_BPS = 1e6
 FRAME_BITS = 12_000

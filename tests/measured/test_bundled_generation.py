@@ -9,19 +9,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesim.measure.exit_paths import standard_rules, teacher_forced
 from edgesim.measure.exits import exit_records
-from edgesim.measure.free_running import N_PROMPTS, PROMPT_TOKENS, prompts_of, written
-from edgesim.measure.generation_cache import MeasuredGeneration, kept_generation
-from edgesim.measure.impaired_exits import standard_impairments
+from edgesim.measure.generation.exit_paths import standard_rules, teacher_forced
+from edgesim.measure.generation.free_running import N_PROMPTS, PROMPT_TOKENS, prompts_of, written
+from edgesim.measure.generation.generation_cache import MeasuredGeneration, kept_generation
+from edgesim.measure.generation.impaired_exits import standard_impairments
 from edgesim.measure.language_model import LanguageModel, load_language_model
 from edgesim.measure.model_folder import model_folder
 from edgesim.measure.quality_cache import kept_answers
 from edgesim.measure.text import Text, read_text, windows
-from edgesim.model.exit_paths import CacheFill
-from edgesim.model.exit_rule import ExitRule
-from edgesim.model.free_running import first_differences
-from edgesim.model.impairment import Erasure
+from edgesim.model.answers.exit_paths import CacheFill
+from edgesim.model.answers.exit_rule import ExitRule
+from edgesim.model.answers.free_running import first_differences
+from edgesim.model.answers.impairment import Erasure
 
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
 

@@ -17,13 +17,13 @@ import pytest
 import torch
 from early_exit import Walk
 
-from edgesim.measure.exit_paths import standard_rules, teacher_forced
 from edgesim.measure.exits import exit_records
+from edgesim.measure.generation.exit_paths import standard_rules, teacher_forced
 from edgesim.measure.language_model import LanguageModel, load_language_model
 from edgesim.measure.text import Tokens, read_text, spread, windows
-from edgesim.model.exit_paths import CacheFill, path_in_records
-from edgesim.model.exit_records import ExitRecords
-from edgesim.model.exit_rule import ExitRule
+from edgesim.model.answers.exit_paths import CacheFill, path_in_records
+from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.answers.exit_rule import ExitRule
 
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
 

@@ -18,7 +18,7 @@ from early_exit import Walk
 from edgesim.measure.exits import exit_records
 from edgesim.measure.language_model import LanguageModel, load_language_model
 from edgesim.measure.text import read_text, spread, tokens_of, windows
-from edgesim.model.exit_records import ExitRecords
+from edgesim.model.answers.exit_records import ExitRecords
 
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
 

@@ -18,18 +18,18 @@ import torch
 from early_exit import Walk
 from miniature import Serve, device, model, run, world
 
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.world import World
-from edgesim.measure.generation_cache import kept_generation
+from edgesim.measure.generation.generation_cache import kept_generation
 from edgesim.measure.language_model import LanguageModel, load_language_model
 from edgesim.measure.quality_cache import DEFAULT_TOKENS, kept_answers
 from edgesim.measure.text import Tokens, read_text, spread, windows
+from edgesim.model.answers.exit_paths import CacheFill
+from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.architecture import Slice
-from edgesim.model.exit_paths import CacheFill
-from edgesim.model.exit_rule import ExitRule
 from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategy import Stage
 from edgesim.workload.requests import Request
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
 

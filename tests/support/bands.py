@@ -6,15 +6,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edgesim.radio.collective import CollectiveBand, Member
-from edgesim.radio.fading import BlockFading
-from edgesim.radio.fading_law import NoFading
-from edgesim.radio.large_scale import LargeScale
+from edgesim.radio.adaptation.shannon import Shannon
+from edgesim.radio.channel.fading import BlockFading
+from edgesim.radio.channel.fading_law import NoFading
+from edgesim.radio.channel.large_scale import LargeScale
+from edgesim.radio.channel.mimo import RicianMatrices
+from edgesim.radio.channel.path_loss.environments import PATH_LOSSES
+from edgesim.radio.collective.band import CollectiveBand, Member
 from edgesim.radio.link import RadioLink, Transceiver
-from edgesim.radio.mimo import RicianMatrices
-from edgesim.radio.mobility import Static, Track
-from edgesim.radio.propagation import PATH_LOSSES
-from edgesim.radio.shannon import Shannon
+from edgesim.radio.motion.mobility import Static, Track
 
 
 @dataclass(frozen=True)

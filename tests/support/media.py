@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from edgesim.engine.world import World
 from edgesim.runner import prepare
 from edgesim.scenario.build import build_world
 from edgesim.scenario.load import parse
 from edgesim.scenario.timings import timings
+from edgesim.world.world import World
 
 TEXT = """\
 name: looked-at

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from miniature import PerBlock, device, world
 
-from edgesim.engine.device import Device
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.world import World
-from edgesim.model.exit_records import ExitRecords
+from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.units import bits
 from edgesim.workload.arrivals import Poisson
+from edgesim.world.device import Device
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 BLOCKS_PER_STAGE = 1
 

@@ -11,9 +11,9 @@ from miniature import Serve, Tables, answered, run
 
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.engine.world import World
 from edgesim.strategy import WorkLost
 from edgesim.workload.requests import Request
+from edgesim.world.world import World
 
 
 def watched(

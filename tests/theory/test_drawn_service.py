@@ -9,11 +9,11 @@ import pytest
 from miniature import PerBlock, Serve, device, run
 from queues import ONE_BLOCK, assert_inside_student_t, farm, replicate, sojourns_s
 
-from edgesim.engine.service import Exponential, GammaService, ServiceLaw
-from edgesim.engine.serving import ProcessorSharing, Serving
-from edgesim.engine.world import World
 from edgesim.rng import key_of, keyed_uniform
 from edgesim.workload.lengths import Fixed
+from edgesim.world.disciplines import ProcessorSharing, Serving
+from edgesim.world.service import Exponential, GammaService, ServiceLaw
+from edgesim.world.world import World
 
 pytestmark = pytest.mark.slow
 

@@ -13,12 +13,12 @@ from scipy import optimize
 from slotted_dcf import RATE_BPS
 from wifi_cells import wifi_cell
 
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
-from edgesim.radio.air_interface import Arq
-from edgesim.radio.edca import Edca
-from edgesim.radio.wifi_mac import Aggregation, WifiMac
+from edgesim.radio.access.edca import Edca
+from edgesim.radio.access.wifi_mac import Aggregation, WifiMac
+from edgesim.radio.adaptation.air_interface import Arq
 from edgesim.workload.arrivals import Poisson
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
 
 BITS_PER_S = 8 * 4 / TICK_S  # a message of mean size then takes one second
 
@@ -100,8 +100,8 @@ def test_fading_gains_of_many_instants_average_to_the_ergodic_rate() -> None:
     from airwaves import BAND_HZ, link
     from scipy.special import exp1
 
-    from edgesim.radio.fading import BlockFading
-    from edgesim.radio.fading_law import Rayleigh
+    from edgesim.radio.channel.fading import BlockFading
+    from edgesim.radio.channel.fading_law import Rayleigh
 
     rates = []
     for replication in range(12):

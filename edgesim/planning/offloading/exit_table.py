@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.model.exit_records import ExitRecords
+from edgesim.model.answers.exit_records import ExitRecords
 
 __all__ = ["ExitTable", "Levels", "Outcome"]
 

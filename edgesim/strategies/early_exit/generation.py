@@ -8,8 +8,9 @@ Nothing is made or sent that no token asks for.
 one device: the same keys and values, and as many bytes, in more and smaller passes; EE-LLM, Chen et al. 2024,
 arXiv 2312.04916, recomputes as is done here.)
 
-The prompt passes all stages, as it was read when answers were measured (:mod:`edgesim.measure.leaving`), and
-its answer leaves on the way where an exit is sure; with ``same-path`` it goes no deeper than its answer.
+The prompt passes all stages, as it was read when answers were measured
+(:mod:`edgesim.measure.generation.leaving`), and its answer leaves on the way where an exit is sure; with
+``same-path`` it goes no deeper than its answer.
 
 Not modelled: a bound on how many tokens may wait (EE-LLM's forced full pass); a next token that starts while
 the prompt is still on its way through later stages.
@@ -20,8 +21,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgesim.model.exit_paths import CacheFill
-from edgesim.model.exit_rule import ExitRule
+from edgesim.model.answers.exit_paths import CacheFill
+from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.strategy import Cluster, LiveRequest, Serving, Slice, Stage, Token
 
 __all__ = ["generate"]
@@ -49,7 +50,7 @@ def generate(
         (:meth:`~edgesim.engine.cluster.Cluster.check_exits`), all of whose exits stand at ends of parts,
         but for those that are never taken.
     caches
-        ``propagate``, ``recompute`` or ``same-path``: see :mod:`edgesim.model.exit_paths`.
+        ``propagate``, ``recompute`` or ``same-path``: see :mod:`edgesim.model.answers.exit_paths`.
 
     Raises
     ------

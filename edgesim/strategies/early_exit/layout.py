@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from edgesim.engine.fleet import Fleet
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.world.fleet import Fleet
 
 __all__ = ["Layout", "lay_out"]
 

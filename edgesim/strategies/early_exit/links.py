@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.engine.fleet import Fleet
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategy import Cluster
 from edgesim.units import bits
+from edgesim.world.fleet import Fleet
 
 __all__ = ["LinkWatch"]
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from edgesim.engine.fleet import Fleet
 from edgesim.errors import PlacementError
 from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.network import Network, Node
 from edgesim.strategies.early_exit.layout import Layout
+from edgesim.world.fleet import Fleet
 
 __all__ = ["Reach", "device_of", "hop_bytes", "network_of"]
 

@@ -8,12 +8,12 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.engine.fleet import Fleet
 from edgesim.planning.offloading.flow import flow_of
 from edgesim.planning.offloading.marginal import passed_upstream
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.queue_cost import wait_and_service_s
 from edgesim.strategies.early_exit.network import device_of, hop_bytes
+from edgesim.world.fleet import Fleet
 
 __all__ = ["RunState"]
 

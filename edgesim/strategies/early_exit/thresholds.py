@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.engine.fleet import Fleet
 from edgesim.errors import PlacementError
 from edgesim.planning.offloading.channel_exit import channel_threshold
 from edgesim.planning.offloading.exit_table import ExitTable, Levels
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.thresholds import Objective
 from edgesim.strategies.early_exit.layout import Layout
+from edgesim.world.fleet import Fleet
 
 __all__ = ["channel_levels", "exit_table", "levels_of", "objective_of", "per_stage"]
 

@@ -7,12 +7,12 @@ from importlib.metadata import EntryPoint
 import pytest
 from miniature import PerBlock, device, run, world
 
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
 from edgesim.errors import StrategyError
 from edgesim.strategies.local import Local
 from edgesim.strategy import GROUP, Strategy, strategy_class
 from edgesim.workload.lengths import Fixed
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
 
 THERE = world(
     [device("a", PerBlock(1e-3)), device("b", PerBlock(1e-3))],

@@ -18,8 +18,7 @@ from tiny_language_models import tiny  # noqa: E402
 from edgesim.errors import InputError  # noqa: E402
 from edgesim.measure.impairments import _gains, impaired  # noqa: E402
 from edgesim.measure.language_model import LanguageModel  # noqa: E402
-from edgesim.model.families import FAMILIES  # noqa: E402
-from edgesim.model.impairment import (  # noqa: E402
+from edgesim.model.answers.impairment import (
     OUTAGE_FLOOR,
     AllReduceNoise,
     Combined,
@@ -29,6 +28,7 @@ from edgesim.model.impairment import (  # noqa: E402
     Impairment,
     Quantised,
 )
+from edgesim.model.families import FAMILIES  # noqa: E402
 
 DECODERS = [name for name, family in FAMILIES.items() if family.is_causal]
 N_TOKENS, HIDDEN = 6, 64

@@ -18,7 +18,7 @@ from edgesim.measure import answers  # noqa: E402
 from edgesim.measure.cache import CACHE_VARIABLE  # noqa: E402
 from edgesim.measure.model_folder import folder_digest, model_folder  # noqa: E402
 from edgesim.measure.quality_cache import MeasuredAnswers, ensure_answers, kept_answers  # noqa: E402
-from edgesim.model.impairment import AllReduceNoise, Impairment  # noqa: E402
+from edgesim.model.answers.impairment import AllReduceNoise, Impairment  # noqa: E402
 
 QUICK = 600  # tokens: two windows
 

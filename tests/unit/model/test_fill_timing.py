@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from miniature import model as miniature
 
-from edgesim.engine.price import Price
+from edgesim.engine.device.price import Price
 from edgesim.errors import ProfileError
 from edgesim.model.architecture import Architecture, Component, Slice
 from edgesim.model.ceilings import Ceilings

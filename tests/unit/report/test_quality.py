@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgesim.errors import InputError
-from edgesim.model.exit_records import ExitRecords
-from edgesim.model.quality import CLEAN, QualityRow, QualityTable
+from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable
 from edgesim.report.quality import ExitsTable, QualityReport, as_rows
 from edgesim.report.quality_plot import plot_quality
 

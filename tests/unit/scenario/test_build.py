@@ -14,18 +14,18 @@ import pytest
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 
-from edgesim.engine.device import Endpoint, Power
-from edgesim.engine.objectives import Objectives
-from edgesim.engine.world import World
 from edgesim.errors import ScenarioError
 from edgesim.model.architecture import Slice
 from edgesim.rng import Streams
 from edgesim.scenario import catalogue
 from edgesim.scenario.build import build_world, extent, kinds_used, workload
 from edgesim.scenario.load import load, parse
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.workload.arrivals import Bursts, Deterministic, Gamma, Poisson
 from edgesim.workload.lengths import Fixed, Lognormal, Uniform
+from edgesim.world.device import Endpoint, Power
+from edgesim.world.objectives import Objectives
+from edgesim.world.world import World
 
 Parse = Callable[..., Scenario]
 

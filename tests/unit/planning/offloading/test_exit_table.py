@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesim.errors import InputError
-from edgesim.model.exit_records import ExitRecords
+from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.planning.offloading.exit_table import ExitTable
 
 

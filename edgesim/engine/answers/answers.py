@@ -1,0 +1,192 @@
+"""What a request's answer was worth: measured answers replayed, and what the channel has done to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesim.errors import InputError
+from edgesim.model.answers.exit_paths import ExitPath
+from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.answers.quality import QualityTable
+from edgesim.model.answers.quality_curves import axis_of
+
+__all__ = ["ALL", "Answering", "Harm", "Harms", "Worth", "error_variance", "meet"]
+
+Harm: TypeAlias = "tuple[str, int | None, int | None]"
+"""A kind of impairment: its name, the number of blocks it acts after, the number of devices."""
+
+Harms: TypeAlias = "Mapping[Harm, Mapping[int, tuple[float, int]]]"
+"""By kind and token, the sum of the errors that were met, and how many they were; :data:`ALL` for what all
+tokens of a request have met."""
+
+ALL = -1
+
+_Floats: TypeAlias = "npt.NDArray[np.float64]"
+_Values: TypeAlias = "npt.NDArray[np.float64] | npt.NDArray[np.bool_]"
+
+
+class Worth(NamedTuple):
+    """What an answer was worth; None where that was not measured."""
+
+    nll: float | None = None
+    """Mean negative log likelihood of its tokens [nats]."""
+    correct: float | None = None
+    """Share of its tokens that were right."""
+    is_beyond: bool | None = None
+    """Whether it met more than the highest measured level of an impairment, whose harm then counts."""
+
+
+def meet(
+    harms: dict[Harm, dict[int, tuple[float, int]]], kind: Harm, token: int, level: float, count: int
+) -> None:
+    """Note that a token (or :data:`ALL`) has met a level of a kind so many times.
+
+    A quantiser's bits are counted by the error that they leave, whose mean means something.
+    """
+    of_kind = harms.setdefault(kind, {})
+    total, n = of_kind.get(token, (0.0, 0))
+    of_kind[token] = (total + count * axis_of(kind[0]).error(level), n + count)
+
+
+def error_variance(harms: Harms) -> float | None:
+    """Mean normalised error over all noisy sums that a request has met; None of none."""
+    noises = [of for (name, block, _), of in harms.items() if block is None and _is_noise(name)]
+    sums = [met for of in noises for met in of.values()]
+    count = sum(n for _, n in sums)
+    return math.fsum(total for total, _ in sums) / count if count else None
+
+
+def _is_noise(name: str) -> bool:
+    return name.partition("+")[0].startswith(("noise", "device-noise", "faded-noise"))
+
+
+def _errors(of: Mapping[int, tuple[float, int]], n_tokens: int) -> tuple[_Floats, _Floats]:
+    """Mean errors that delivered tokens have met of a kind, and how many tokens met each."""
+    total, n = of.get(ALL, (0.0, 0))
+    found = [(total + t, n + k) for token, (t, k) in of.items() if 0 <= token < n_tokens]
+    errors = [t / k for t, k in found] + ([total / n] if n else [])
+    counts = [1.0] * len(found) + ([float(n_tokens - len(found))] if n else [])
+    return np.array(errors), np.array(counts)
+
+
+class Answering:
+    """Judges requests by what was measured: token by token where exits were recorded, else by the mean.
+
+    A request's tokens are those of its stretch of the evaluation text (see
+    :class:`edgesim.model.answers.exit_records.ExitRecords`), the same under every strategy, so that
+    strategies are compared on the same text. Each token counts as its exit answered it, the last one if it
+    left at none. What impairments add is the table's, token by token: at the mean error that a token's
+    tensors have met, and nothing where they have met none, as those of a token that left before a split.
+
+    Not modelled: impairments that change confidences; several kinds at once that do more (or less) harm
+    than the sum of each; what an impaired token does to those after it, beyond what the table has of that
+    (where it was measured, all tokens were impaired alike); errors that vary within a pass, of which the
+    mean counts.
+    """
+
+    def __init__(self, n_blocks: int, records: ExitRecords | None, table: QualityTable | None) -> None:
+        self._records, self._table, self._n_blocks = records, table, n_blocks
+        self._known: set[Harm] = set()
+        self._nll: Mapping[int, _Values] = {}
+        self._is_correct: Mapping[int, _Values] = {}
+        if records is not None:
+            by_column = list(enumerate(records.blocks))
+            self._is_correct = {block: records.is_correct[:, column] for column, block in by_column}
+            if records.nll is not None:
+                self._nll = {block: records.nll[:, column] for column, block in by_column}
+
+    def knows(self, name: str) -> bool:
+        """Whether answers under a kind of impairment were measured, wherever it acts."""
+        return self._table is not None and name in self._table.names
+
+    def check(self, kind: Harm) -> None:
+        """Raise InputError if answers are measured, but not under this kind of impairment."""
+        if kind in self._known or (self._table is None and self._records is None):
+            return
+        name, block, n_devices = kind
+        if self._table is None:
+            raise InputError(
+                f"quality: this strategy meets '{name}', and only exits were given; add a 'model' or a "
+                "'table', or leave 'quality' out"
+            )
+        try:
+            self._table.harm(name, np.zeros(1), block=self._depth(block), n_devices=n_devices)
+        except InputError as error:
+            raise InputError(
+                f"quality: this strategy meets '{name}', and the table has no answers for that ({error}); "
+                "measure it (edgesim quality MODEL), or leave 'quality' out"
+            ) from error
+        self._known.add(kind)
+
+    def of(
+        self,
+        sample: int,
+        n_tokens: int,
+        exits: Mapping[int, tuple[int, bool]],
+        harms: Harms,
+        path: ExitPath | None = None,
+    ) -> Worth:
+        """What an answer was worth.
+
+        Parameters
+        ----------
+        sample
+            The request's.
+        n_tokens
+            Tokens that were delivered.
+        exits
+            By token, the block after which it left, and whether rightly.
+        harms
+            What its tensors have met.
+        path
+            Answers of tokens whose caches were propagated; None: of passes through all blocks.
+        """
+        if n_tokens == 0 or (self._records is None and self._table is None):
+            return Worth()
+        clean = None if self._table is None else self._table.clean
+        nll = None if clean is None else clean.nll
+        correct = None if clean is None else clean.accuracy
+        if path is not None:
+            told = path.request(sample, n_tokens)
+            correct = sum(each.is_correct for each in told) / n_tokens
+            nll = math.fsum(each.nll for each in told) / n_tokens
+        elif self._records is not None:
+            correct = self._replayed(self._is_correct, sample, n_tokens, exits)
+            nll = self._replayed(self._nll, sample, n_tokens, exits) if self._nll else None
+        is_beyond = False
+        if self._table is not None and clean is not None:
+            for (name, block, n_devices), of in harms.items():
+                errors, counts = _errors(of, n_tokens)
+                rises, falls, beyond = self._table.harm(
+                    name, errors, block=self._depth(block), n_devices=n_devices
+                )
+                is_beyond |= bool(beyond.any())
+                nll = None if nll is None else nll + float(rises @ counts) / n_tokens
+                if correct is not None and clean.accuracy:  # a share of what is right turns wrong
+                    correct *= 1.0 - float(falls @ counts) / n_tokens / clean.accuracy
+        # Measured harms have errors of their own, and may be a hair below none.
+        nll = None if nll is None else max(0.0, nll)
+        is_known = correct is not None and not math.isnan(correct)
+        return Worth(nll, min(1.0, correct) if correct is not None and is_known else None, is_beyond)
+
+    def _depth(self, block: int | None) -> float | None:
+        """Blocks of the measured model at the relative depth of this world's."""
+        n_measured = None if self._table is None else self._table.n_blocks
+        return None if block is None else block * (n_measured or self._n_blocks) / self._n_blocks
+
+    def _replayed(
+        self, values: Mapping[int, _Values], sample: int, n_tokens: int, exits: Mapping[int, tuple[int, bool]]
+    ) -> float:
+        assert self._records is not None
+        last = self._records.blocks[-1]
+        rows = (sample + np.arange(n_tokens)) % self._records.n_tokens
+        told = values[last][rows].astype(np.float64)
+        for token, (block, _) in exits.items():
+            if block != last and token < n_tokens:
+                told[token] = values[block][rows[token]]
+        return float(told.mean())

@@ -1,0 +1,91 @@
+"""A verb that was begun: how it was called, and whether it is waited for."""
+
+from __future__ import annotations
+
+import math
+from sys import getrefcount
+from typing import Any, NamedTuple
+
+from edgesim.engine.causality.moves import Move, Told
+from edgesim.engine.causality.needs import Effect
+from edgesim.engine.token import Token
+
+__all__ = ["INSTANT", "Begun", "Call"]
+
+
+INSTANT = -math.inf
+"""End of a verb that takes no time: whether it was waited for, the clock does not tell."""
+
+
+class Call(NamedTuple):
+    """A verb as it was called, for messages."""
+
+    verb: str
+    arguments: tuple[object, ...]
+    request: int | None = None
+
+    def __str__(self) -> str:
+        own = [] if self.request is None else [f"request {self.request}"]
+        return f"{self.verb}({', '.join([*own, *map(_written, self.arguments)])})"
+
+
+class Begun:
+    """A verb that is under way, or waits to be waited for.
+
+    Attributes
+    ----------
+    call
+        How it was called.
+    verb
+        What tells whether it is waited for.
+    until_s
+        When it ends; None where only itself will know, :data:`INSTANT` where it takes no time.
+    effect, token
+        What it leaves when it ends, and the pass in hand when it was begun.
+    move
+        Where that leads if nothing else happens meanwhile.
+    is_over
+        Whether it has ended and left its effect.
+    """
+
+    __slots__ = ("_is_attended", "call", "effect", "is_over", "move", "token", "until_s", "verb")
+
+    def __init__(
+        self,
+        call: Call,
+        verb: Any = None,
+        until_s: float | None = None,
+        effect: Effect | None = None,
+        token: Token | None = None,
+        move: Move | None = None,
+    ) -> None:
+        self.call, self.verb, self.until_s = call, verb, until_s
+        self.effect, self.token, self.move = effect, token, move
+        self.is_over = self._is_attended = False
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether it is, or was, waited for."""
+        if isinstance(self.verb, Told):
+            return self.verb.is_attended
+        return self._is_attended if self.until_s is None else not self.verb.__length_hint__()
+
+    def has_ended(self, now_s: float) -> bool:
+        """Whether it has ended; of one that takes no time, whether it was waited for."""
+        if self.until_s is None:
+            return self.is_over
+        return self.is_attended if self.until_s == INSTANT else self.until_s <= now_s
+
+    def is_dropped(self) -> bool:
+        """Whether it is not waited for and never will be."""
+        return not self.is_attended and getrefcount(self.verb) <= 2
+
+    def attend(self) -> None:
+        """Note that it is waited for."""
+        self._is_attended = True
+
+
+def _written(argument: object) -> str:
+    if isinstance(argument, Token):
+        return f"token {argument.index}"
+    return repr(argument) if isinstance(argument, str) else str(argument)

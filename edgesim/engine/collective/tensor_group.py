@@ -1,0 +1,332 @@
+"""A group of devices that hold a model's blocks together, at work on one pass at a time.
+
+A pass alternates between computing a shard of half a block and summing over the group, twice in every
+block. While a group is held by a pass nobody else can change its course, so that the whole pass is one event:
+when it will end is worked out when it is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.engine.device.group_hold import Hold
+from edgesim.engine.device.host import Host
+from edgesim.engine.process.verb import RequestFailed
+from edgesim.engine.recording import Recording
+from edgesim.engine.request import LiveRequest
+from edgesim.engine.token import Token
+from edgesim.model.architecture import Component, Slice
+from edgesim.model.profile import Timing
+from edgesim.model.shard_timing import ShardTiming
+from edgesim.model.sharding import TensorShard
+from edgesim.trace.buffer import Parts, Spot
+from edgesim.trace.schema import LinkKind, SpanKind
+
+__all__ = ["AllReduce", "Pass", "Sum", "TensorGroup"]
+
+_STRIDE = 256  # contexts whose times are looked up at once
+
+
+class Sum(NamedTuple):
+    """One sum over the group.
+
+    Attributes
+    ----------
+    seconds
+        From when the last member is ready until all have the result.
+    tx_s, rx_s, handling_s
+        By member: time for which it sends, receives, and handles messages.
+    at_ends_s
+        Of `seconds`: time in which what all wait for was handled at its ends, or queued there. The rest it
+        was on the wires, or on the air.
+    error
+        Mean squared error over the variance of the sum; 0 where values arrive as they were sent.
+    """
+
+    seconds: float
+    tx_s: tuple[float, ...]
+    rx_s: tuple[float, ...]
+    handling_s: tuple[float, ...]
+    at_ends_s: float = 0.0
+    error: float = 0.0
+
+
+class AllReduce(Protocol):
+    """How a group sums."""
+
+    @property
+    def link_kind(self) -> LinkKind:
+        """Over what."""
+        ...
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether a sum costs the same at any instant."""
+        ...
+
+    def sum(self, n_values: int, at_s: float, spent_j: Sequence[float]) -> Sum:
+        """Sum a tensor of so many values, beginning at an instant.
+
+        Parameters
+        ----------
+        spent_j
+            What each member has spent on computing its part of it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass of a group: its instants and what the sums cost altogether."""
+
+    started_at_s: float
+    ended_at_s: float
+    compute_s: tuple[float, ...]
+    """By member."""
+    tx_s: tuple[float, ...]
+    rx_s: tuple[float, ...]
+    parts: tuple[Parts, ...]
+    """By member: what it does when it does not compute."""
+    errors: tuple[float, ...]
+    """Of its sums, in order."""
+
+
+class TensorGroup:
+    """Devices that share every block.
+
+    The first member is the root: it holds embedding and head besides its shard, and computes them alone.
+
+    Parameters
+    ----------
+    hosts
+        The members.
+    shards
+        What each holds of every block.
+    part
+        Which blocks, and the ends; the root's.
+    all_reduce
+        How they sum.
+    overhead_s
+        What every sum costs besides: getting the group into step.
+    value_bytes
+        Size of a value on its way; 0 of analog ones, which have none.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        shards: Mapping[str, TensorShard],
+        part: Slice,
+        all_reduce: AllReduce,
+        overhead_s: float,
+        recording: Recording,
+        *,
+        value_bytes: float,
+    ) -> None:
+        self._hosts, self._part, self._all_reduce = tuple(hosts), part, all_reduce
+        self._overhead_s, self._recording, self._value_bytes = overhead_s, recording, value_bytes
+        self._timings = []
+        for host in hosts:
+            assert host.device.timing is not None
+            self._timings.append(ShardTiming(host.device.timing, shards[host.device.id]))  # type: ignore[arg-type]
+        root = hosts[0].device.timing
+        assert root is not None
+        self._root: Timing = root
+        self._hidden_size = next(iter(shards.values())).model.hidden_size
+        self._prefills: dict[tuple[int, int], tuple[NDArray[np.float64], float, float]] = {}
+        self._decodes: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
+        self._compute_codes, self._sum_codes = [], []
+        for number, host in enumerate(hosts):
+            device, via = host.device, str(part) if number == 0 else f"shard of {part}"
+            self._compute_codes.append(
+                recording.code(Spot(SpanKind.COMPUTE, device.id, via=via, power_w=device.power.active_w))
+            )
+            power_w = device.power.tx_w + device.power.rx_w
+            spot = Spot(SpanKind.ALL_REDUCE, device.id, power_w=power_w, link_kind=all_reduce.link_kind)
+            self._sum_codes.append(recording.code(spot))
+
+    @property
+    def part(self) -> Slice:
+        """Which blocks its members share, and the ends that its root holds."""
+        return self._part
+
+    def check(self, *, max_new: int, max_context: int) -> None:
+        """Raise InputError unless prompts and contexts up to these can be charged, and sums can be made."""
+        for timing in self._timings:
+            timing.check(max_new=max_new, max_context=max_context)
+        self._all_reduce.sum(self._hidden_size, 0.0, [0.0] * len(self._hosts))
+
+    def run(self, request: LiveRequest, token: Token, now_s: float) -> Pass:
+        """Book one pass, first come first served on all members at once.
+
+        Raises
+        ------
+        RequestFailed
+            If a member is out of reach, so that a sum would never end.
+        """
+        started_at_s = max(now_s, *(host.free_at_s for host in self._hosts))
+        done = self._course(token, started_at_s)
+        self._book(request, token, now_s, done)
+        return done
+
+    # --- the course of a pass ---------------------------------------------------------------------
+
+    def _course(self, token: Token, started_at_s: float) -> Pass:
+        halves_s, before_s, after_s = self._times(token)
+        n_values, n_blocks = token.n_new * self._hidden_size, self._part.n_blocks
+        slowest_s = halves_s.max(axis=0).tolist()
+        at_s, sums = started_at_s + before_s, []
+        spent_j = [self._spent_j(halves_s[:, half]) for half in (0, 1)]
+        if self._all_reduce.is_constant:
+            pair = [self._all_reduce.sum(n_values, at_s, spent) for spent in spent_j]
+            sums = pair * n_blocks
+            at_s += n_blocks * (sum(slowest_s) + 2.0 * self._overhead_s + pair[0].seconds + pair[1].seconds)
+            _check_reach(at_s)
+        else:
+            for _ in range(n_blocks):
+                for half in (0, 1):
+                    at_s += slowest_s[half] + self._overhead_s
+                    sums.append(self._all_reduce.sum(n_values, at_s, spent_j[half]))
+                    at_s += sums[-1].seconds
+                    _check_reach(at_s)
+        compute_s = n_blocks * halves_s.sum(axis=1)
+        compute_s[0] += before_s + after_s
+        # In the order of compute_s, so that of a member alone nothing is left of rounding.
+        longest_s = n_blocks * float(halves_s.max(axis=0).sum()) + (before_s + after_s)
+        parts = self._parts(compute_s, longest_s, sums)
+        for number, host in enumerate(self._hosts):
+            if host.device.endpoint.on_compute:
+                compute_s[number] += sum(one.handling_s[number] for one in sums)
+        members = range(len(self._hosts))
+        return Pass(
+            started_at_s=started_at_s,
+            ended_at_s=at_s + after_s,
+            compute_s=tuple(compute_s.tolist()),
+            tx_s=tuple(sum(one.tx_s[n] for one in sums) for n in members),
+            rx_s=tuple(sum(one.rx_s[n] for one in sums) for n in members),
+            parts=parts,
+            errors=tuple(one.error for one in sums),
+        )
+
+    def _parts(
+        self, compute_s: NDArray[np.float64], longest_s: float, sums: Sequence[Sum]
+    ) -> tuple[Parts, ...]:
+        """What each member does when it does not compute.
+
+        Parameters
+        ----------
+        compute_s
+            By member, what it computes itself.
+        longest_s
+            For how long anybody computes.
+        """
+        at_ends_s = sum(one.at_ends_s for one in sums)
+        carried_s = sum(one.seconds for one in sums) - at_ends_s
+        is_air = self._all_reduce.link_kind is LinkKind.RADIO
+        handling_s = at_ends_s + len(sums) * self._overhead_s
+        return tuple(
+            Parts(
+                straggler_s=max(0.0, longest_s - own_s),
+                air_s=carried_s if is_air else 0.0,
+                wire_s=0.0 if is_air else carried_s,
+                handling_s=handling_s,
+            )
+            for own_s in compute_s.tolist()
+        )
+
+    def _spent_j(self, seconds: NDArray[np.float64]) -> list[float]:
+        powers_w = [host.device.power.active_w for host in self._hosts]
+        return [power_w * each_s for power_w, each_s in zip(powers_w, seconds.tolist(), strict=True)]
+
+    def _times(self, token: Token) -> tuple[NDArray[np.float64], float, float]:
+        """Seconds of attention's and the MLP's shard by member, [n_members, 2], and of embedding and head."""
+        if token.n_new != 1:
+            asked = (token.n_new, token.n_context)
+            if asked not in self._prefills:
+                halves_s, before_s, after_s = self._looked_up(token.n_new, np.array([token.n_context]))
+                self._prefills[asked] = (halves_s[:, :, 0], float(before_s[0]), float(after_s[0]))
+            return self._prefills[asked]
+        stride, place = divmod(token.n_context, _STRIDE)
+        while len(self._decodes) <= stride:
+            first = len(self._decodes) * _STRIDE
+            last = first + _STRIDE if len(self._decodes) < stride else token.n_context + 1
+            self._decodes.append(self._looked_up(1, np.arange(first, last)))
+        if place >= self._decodes[stride][1].size:  # a stride that ended where it was asked for
+            first = stride * _STRIDE
+            self._decodes[stride] = self._looked_up(1, np.arange(first, token.n_context + 1))
+        halves_s, before_s, after_s = self._decodes[stride]
+        return halves_s[:, :, place], float(before_s[place]), float(after_s[place])
+
+    def _looked_up(
+        self, n_new: int, contexts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        halves = [
+            [
+                timing.half_seconds(half, batch=1, n_new=n_new, n_context=contexts)
+                for half in (Component.ATTENTION, Component.MLP)
+            ]
+            for timing in self._timings
+        ]
+        ends = [
+            np.broadcast_to(
+                self._root.seconds(
+                    Slice(0, 0, embedding, not embedding), batch=1, n_new=n_new, n_context=contexts
+                ),
+                contexts.shape,
+            )
+            if held
+            else np.zeros(contexts.shape)
+            for embedding, held in ((True, self._part.embedding), (False, self._part.head))
+        ]
+        shape = (len(halves), 2, contexts.size)
+        return np.broadcast_to(np.array(halves), shape), ends[0], ends[1]
+
+    # --- the books --------------------------------------------------------------------------------
+
+    def _book(self, request: LiveRequest, token: Token, now_s: float, done: Pass) -> None:
+        length_s = done.ended_at_s - done.started_at_s
+        error = sum(done.errors) / len(done.errors) if any(done.errors) else None
+        size_bytes = 2 * self._part.n_blocks * token.n_new * self._hidden_size * self._value_bytes
+        for number, host in enumerate(self._hosts):
+            ready_at_s = max(now_s, host.free_at_s)
+            if done.started_at_s > ready_at_s:  # it waits for the others, and does nothing
+                host.hold(now_s, Hold(ready_at_s, done.started_at_s, 0.0, 0.0, 0.0))
+            shares = [
+                each[number] / length_s if length_s else 0.0
+                for each in (done.compute_s, done.tx_s, done.rx_s)
+            ]
+            host.hold(now_s, Hold(done.started_at_s, done.ended_at_s, *shares))
+            host.busy_s += done.compute_s[number]
+            host.free_at_s = done.ended_at_s
+            times = (now_s, done.started_at_s, done.ended_at_s)
+            self._recording.span(
+                request.id,
+                token.index,
+                self._compute_codes[number],
+                *times,
+                n_tokens=token.n_new,
+                share=shares[0],
+                parts=done.parts[number],
+            )
+            power = host.device.power
+            power_w = power.tx_w + power.rx_w
+            self._recording.span(
+                request.id,
+                token.index,
+                self._sum_codes[number],
+                *times,
+                size_bytes=size_bytes,
+                share=(shares[1] * power.tx_w + shares[2] * power.rx_w) / power_w if power_w else 0.0,
+                error_variance=error,
+            )
+
+
+def _check_reach(at_s: float) -> None:
+    if not math.isfinite(at_s):
+        raise RequestFailed("a member of the group is out of the station's reach")

@@ -1,0 +1,119 @@
+"""Hosts: devices at work, and what the parts of the model cost on each."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from edgesim.engine.device.group_hold import Hold, Holds
+from edgesim.engine.device.price import Price
+from edgesim.engine.device.service_draws import ServiceDraws
+from edgesim.engine.device.station import Station
+from edgesim.engine.device.work import SharedStation
+from edgesim.engine.process.verb import DeviceDown
+from edgesim.engine.recording import Recording
+from edgesim.errors import ContractError
+from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.fill_timing import FillTiming
+from edgesim.model.profile import Timing
+from edgesim.trace.buffer import Spot
+from edgesim.trace.laws.parts import FILL
+from edgesim.trace.schema import SpanKind
+from edgesim.world.device import Device
+from edgesim.world.holdings import Holdings
+
+__all__ = ["DirectHop", "Host", "Pricing"]
+
+
+class DirectHop(Protocol):
+    """The hop to a neighbour, which carries a message by itself: an :class:`edgesim.engine.network.hop.Hop`."""
+
+    code: int
+
+    def send(self, now_s: float, size_bytes: float) -> tuple[float, float]:
+        """Book a message; when its first bit leaves and when its last bit has arrived."""
+        ...
+
+
+class Host(Station):
+    """A device at work: its compute station, its messaging station, its prices and its neighbours."""
+
+    __slots__ = (
+        "device",
+        "direct",
+        "down",
+        "draws",
+        "fills",
+        "holds",
+        "messaging",
+        "n_requests",
+        "prices",
+        "shared",
+    )
+
+    def __init__(self, device: Device) -> None:
+        super().__init__()
+        self.device = device
+        self.messaging: Station = self if device.endpoint.on_compute else Station()
+        self.n_requests = 0  # requests that hold or await memory here
+        self.prices: dict[Slice, Price] = {}
+        self.fills: dict[Slice, Price] = {}  # of keys and values alone
+        self.shared: SharedStation | None = None  # in the place of this station, where passes share it
+        self.direct: dict[str, DirectHop | None] = {}  # by target; None where it takes more hops
+        self.draws: ServiceDraws | None = None  # where times are drawn
+        self.down: str | None = None  # while it is down: why, which may go without saying
+        self.holds: Holds | None = None  # by groups that it is a member of
+
+    def hold(self, now_s: float, hold: Hold) -> None:
+        """Book a stretch of time for which a group holds the device."""
+        if self.holds is None:
+            self.holds = Holds()
+        self.holds.add(now_s, hold)
+
+    def busy_until(self, at_s: float) -> float:
+        """Time that the device has computed up to an instant."""
+        if self.shared is not None:
+            return self.shared.busy_until(at_s)
+        # What is booked beyond the instant is one unbroken run, but for what it is held without computing.
+        idle_s = 0.0 if self.holds is None else self.holds.idle_after_s(at_s)
+        return super().busy_until(at_s) + idle_s
+
+    @property
+    def booked_until_s(self) -> float:
+        """When the work booked so far will be done, first come first served [s]."""
+        return getattr(self.shared, "free_at_s", self.free_at_s)
+
+    def demand_up(self) -> None:
+        """Raise DeviceDown while it is down."""
+        if self.down is not None:
+            raise DeviceDown(self.device.id, self.down)
+
+
+class Pricing:
+    """Makes the price of a part on a device when it is first asked for there."""
+
+    def __init__(self, model: Architecture, holdings: Holdings, recording: Recording) -> None:
+        self._model = model
+        self._holdings = holdings
+        self._recording = recording
+
+    def of(self, host: Host, part: Slice) -> Price:
+        """The price, from now on among the host's; ContractError if the device cannot compute the part."""
+        price = host.prices[part] = self._price(host, part, self._timing(host, part), str(part))
+        return price
+
+    def of_fill(self, host: Host, part: Slice) -> Price:
+        """The price of keys and values alone, likewise."""
+        timing = FillTiming(self._timing(host, part), self._model)
+        price = host.fills[part] = self._price(host, part, timing, f"{FILL}{part}")
+        return price
+
+    def _timing(self, host: Host, part: Slice) -> Timing:
+        device = host.device
+        self._holdings.check(device.id, part)
+        if device.timing is None:
+            raise ContractError(f"compute: {device.id!r} is a switch and computes nothing")
+        return device.timing
+
+    def _price(self, host: Host, part: Slice, timing: Timing, name: str) -> Price:
+        spot = Spot(SpanKind.COMPUTE, host.device.id, via=name, power_w=host.device.power.active_w)
+        return Price(timing, part, self._recording.code(spot), name)

@@ -1,0 +1,216 @@
+"""Room for KV caches as requests meet it: what they ask for, how long they wait, how long they bear it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import TypeVar
+
+import simpy
+
+from edgesim.engine.device.host import Host
+from edgesim.engine.memory.memory import Admission, Memory, NoRoom
+from edgesim.engine.process.clock import Clock, Course, Life
+from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost
+from edgesim.engine.recording import Recording
+from edgesim.engine.request import LiveRequest
+from edgesim.trace.buffer import Spot
+from edgesim.trace.schema import SpanKind
+from edgesim.world.device import Device
+from edgesim.world.disciplines import ContinuousBatching, Limits, Serving
+from edgesim.world.holdings import Holdings
+from edgesim.world.world import World
+
+__all__ = ["Reservations"]
+
+_Number = TypeVar("_Number", int, float)
+
+
+class Reservations:
+    """Memory of every device, and the requests that hold it or wait for it.
+
+    Attributes
+    ----------
+    memories
+        By device: what is taken, and the most that ever was.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        clock: Clock,
+        hosts: Mapping[str, Host],
+        holdings: Holdings,
+        recording: Recording,
+    ) -> None:
+        self._clock = clock
+        self._hosts = hosts
+        self._holdings = holdings
+        self._recording = recording
+        devices = world.devices.values()
+        self._patience_s = {
+            device.id: _least(world.patience_s, _limits(device).patience_s) for device in devices
+        }
+        self._ranks = count()
+        self.memories = {
+            device.id: Memory(
+                device.memory_bytes,
+                device.process_bytes + holdings.weight_bytes(device.id),
+                _n_places(device.serving),
+            )
+            for device in devices
+        }
+        limits = {device.id: _least(world.queue_limit, _limits(device).queue_limit) for device in devices}
+        self._admission = Admission(clock, self.memories, world.memory_policy, limits)
+
+    def admit(self, request: LiveRequest, devices: Iterable[str]) -> Verb:
+        """Reserve the request's KV cache on several devices at one instant, or wait for all of them."""
+        if request.rank < 0:
+            request.rank = next(self._ranks)
+        n_tokens = request.n_prompt_tokens + request.n_output_tokens
+        missing = [device for device in devices if device not in request.held]
+        for device in missing:
+            self._hosts[device].demand_up()
+        earlier = [request.awaiting[device] for device in missing if device in request.awaiting]
+        ever_bytes = {
+            device: n_tokens * self._holdings.kv_bytes_per_token(device)
+            for device in missing
+            if device not in request.awaiting
+        }
+        sizes_bytes = {
+            device: size_bytes * request.n_prompt_tokens // n_tokens if self._grows(device) else size_bytes
+            for device, size_bytes in ever_bytes.items()
+        }
+        for device in sizes_bytes:
+            self._hosts[device].n_requests += 1
+        request.awaited.extend(sizes_bytes)
+        try:
+            admitted = self._admission.ask(request, sizes_bytes, ever_bytes)
+        except NoRoom as fact:
+            raise RequestFailed(f"memory: {fact}") from None
+        if admitted is None and not earlier:
+            return DONE
+        if admitted is not None:
+            request.awaiting.update(dict.fromkeys(sizes_bytes, admitted))
+            patience_s = _least(*(self._patience_s[device] for device in sizes_bytes))
+            if patience_s is not None:
+                Life(self._clock, self._lose_patience(request, admitted, patience_s))
+        return self._waited(request, sizes_bytes, admitted, earlier, self._clock._now)
+
+    def grow(self, request: LiveRequest, device: str, n_tokens: int) -> bool:
+        """Let a cache grow to so many tokens; whether there was room."""
+        more_bytes = n_tokens * self._holdings.kv_bytes_per_token(device) - request.held[device]
+        return more_bytes <= 0 or self._admission.grow(request, device, more_bytes)
+
+    def youngest(self, device: str) -> LiveRequest:
+        """Who gives way where memory is short: of those who hold a cache on a device, who came last."""
+        return max(self.memories[device].holders, key=lambda request: request.rank)
+
+    def growing(self, request: LiveRequest) -> tuple[str, ...]:
+        """Devices on which a request holds a cache that grows."""
+        return tuple(device for device in request.held if self._grows(device))
+
+    def preempt(self, request: LiveRequest, devices: Iterable[str], n_tokens: int) -> simpy.Event:
+        """Drop a request's caches; the event of its being let in again, before all others, to all at once.
+
+        What is given back is not given on before :meth:`settle`.
+
+        Parameters
+        ----------
+        n_tokens
+            Tokens for which it needs room when it comes back.
+        """
+        sizes_bytes = {device: n_tokens * self._holdings.kv_bytes_per_token(device) for device in devices}
+        for device in sizes_bytes:
+            self._admission.drop(request, device)
+        let_in = self._admission.ask_again(request, sizes_bytes)
+        request.awaiting.update(dict.fromkeys(sizes_bytes, let_in))
+        Life(self._clock, self._let_in_again(request, sizes_bytes, let_in), on_error=_is_lost)
+        return let_in
+
+    def settle(self, devices: Iterable[str]) -> None:
+        """Give on what preempted requests have given back, and nobody has taken."""
+        self._admission.admit(devices)
+
+    def leave(self, request: LiveRequest) -> None:
+        """Give back all that a request that has ended holds or waits for."""
+        for device in request.awaited:
+            self._hosts[device].n_requests -= 1
+        self._admission.forget(request)
+        self._admission.release(request)
+
+    def lose(self, device: str, holders: Iterable[LiveRequest], error: WorkLost) -> None:
+        """Lose the caches in a device's memory, and turn away who waits for it: the device has failed."""
+        for request in holders:
+            if device in request.held:
+                self._admission.drop(request, device)
+                request.lost[device] = error
+                request.awaited.remove(device)
+                self._hosts[device].n_requests -= 1
+        self._admission.lose(device, error)
+
+    def _grows(self, device: str) -> bool:
+        serving = self._hosts[device].device.serving
+        return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+
+    def _lose_patience(self, request: LiveRequest, admitted: simpy.Event, patience_s: float) -> Course:
+        yield self._clock._now + patience_s
+        is_waiting = admitted in request.awaiting.values()  # else it has been let in, or starts over
+        if not admitted.triggered and request.ended_at_s is None and is_waiting:
+            self._admission.forget(request)
+            admitted.defused = True  # it reaches whoever waits
+            admitted.fail(RequestFailed(f"timeout: waited {patience_s:g} s for memory"))
+
+    def _waited(
+        self,
+        request: LiveRequest,
+        sizes_bytes: Mapping[str, int],
+        admitted: simpy.Event | None,
+        earlier: list[simpy.Event],
+        asked_at_s: float,
+    ) -> Course:
+        for event in earlier:  # noqa: UP028  # a list's iterator cannot be sent the events' values
+            yield event
+        if admitted is None:
+            return
+        yield admitted
+        for device, size_bytes in sizes_bytes.items():
+            request.awaiting.pop(device, None)
+            self._record(request, device, request.token, size_bytes, asked_at_s)
+
+    def _let_in_again(
+        self, request: LiveRequest, sizes_bytes: Mapping[str, int], let_in: simpy.Event
+    ) -> Course:
+        asked_at_s, token = self._clock._now, request.token
+        yield let_in
+        for device, size_bytes in sizes_bytes.items():
+            if request.awaiting.get(device) is let_in:
+                del request.awaiting[device]
+            self._record(request, device, token, size_bytes, asked_at_s)
+
+    def _record(
+        self, request: LiveRequest, device: str, token: int, size_bytes: int, asked_at_s: float
+    ) -> None:
+        code = self._recording.code(Spot(SpanKind.WAIT, device))
+        now_s = self._clock._now
+        self._recording.span(request.id, token, code, asked_at_s, asked_at_s, now_s, size_bytes=size_bytes)
+
+
+def _limits(device: Device) -> Limits:
+    """A device's own limits to the queue for its memory: where requests get their places with it."""
+    return device.serving if isinstance(device.serving, ContinuousBatching) else Limits()
+
+
+def _least(*limits: _Number | None) -> _Number | None:
+    """The least of several limits, of which some, or all, may not be set."""
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _n_places(serving: Serving | None) -> int | None:
+    """Requests that a device serves at once, where that is limited."""
+    return serving.max_batch if isinstance(serving, ContinuousBatching) else None
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether somebody else sees to an error: whoever waits for a cache that a failure has taken away."""
+    return isinstance(error, WorkLost)

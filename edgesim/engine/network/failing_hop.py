@@ -1,0 +1,89 @@
+"""One direction of a link whose messages can be lost: by a failure of it or of an end, or at a handover."""
+
+from __future__ import annotations
+
+import simpy
+
+from edgesim.engine.device.watched import Job, WatchedStation
+from edgesim.engine.network.hop import Hop
+from edgesim.engine.network.outlook import Outlook
+from edgesim.engine.process.clock import Clock
+from edgesim.engine.process.verb import MessageLost, WorkLost
+from edgesim.engine.recording import Recording
+from edgesim.world.link import Link
+
+__all__ = ["FailingHop"]
+
+
+class FailingHop(Hop):
+    """A hop that is watched: what is on it can be lost, or handed over to another.
+
+    Attributes
+    ----------
+    down
+        While the link is down: why.
+    """
+
+    __slots__ = ("_clock", "_line", "_lost_code", "down")
+    can_fail = True
+
+    def __init__(
+        self,
+        link: Link,
+        sender: str,
+        peer: str,
+        codes: tuple[int, int],
+        clock: Clock,
+        recording: Recording,
+    ) -> None:
+        code, self._lost_code = codes
+        super().__init__(link, sender, peer, code)
+        self._clock = clock
+        self._line = WatchedStation(clock, recording)
+        self.down: str | None = None
+
+    def begin(self, owner: int, token: int, size_bytes: float) -> simpy.Event:
+        """Begin with a message; the event tells how much was sent.
+
+        Its value is None when all has arrived, and the share that was sent if a handover has taken the rest
+        off the hop; it fails with what is thrown where the message is lost.
+        """
+        if self.down is not None:
+            raise MessageLost(self.via, self.down)
+        job = Job(
+            owner, token, self.code, self._clock.event(), size_bytes=size_bytes, lost_code=self._lost_code
+        )
+        service_s = self.service_s(self._clock._now, self._line.free_at_s, size_bytes)
+        return self._line.take(job, service_s, latency_s=self.latency_s)
+
+    def lose(self, error: WorkLost, *, spares_sent: bool = False) -> None:
+        """Lose the messages on it, now."""
+        self._line.lose(error, spares_sent=spares_sent)
+
+    def hand_over(self) -> None:
+        """Take what has not been sent off it, in order, and tell how much of each message has."""
+        now_s = self._clock._now
+        for job in self._line.jobs():
+            if job.ended_at_s > now_s:
+                job.done.succeed(self._line.cut(job))
+
+    def outlook(self, now_s: float) -> Outlook:
+        """How the hop stands: its rate, what is queued, and whether it is down."""
+        return self._outlook(now_s, self._line.free_at_s)._replace(down=self.down)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on it."""
+        return not self._line.jobs()
+
+    def busy_until(self, at_s: float) -> float:
+        """Time spent transmitting up to an instant [s]."""
+        return self._line.busy_until(at_s)
+
+    def owners(self) -> set[int]:
+        """Requests whose spans are yet to be recorded."""
+        return self._line.owners()
+
+    def close(self, at_s: float) -> None:
+        """Record what is still on it at the end of the run."""
+        self._line.close(at_s)

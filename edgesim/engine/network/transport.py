@@ -1,0 +1,277 @@
+"""Transport: messages over any route, hop after hop, with what they cost at either end.
+
+The verb ``send`` writes the commonest case out itself: one hop at a constant rate to a neighbour, free
+at both ends. Everything else comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from itertools import pairwise
+
+from edgesim.engine.device.host import Host
+from edgesim.engine.device.watched import Job, WatchedStation
+from edgesim.engine.network.changing_cells import Cells
+from edgesim.engine.network.failing_hop import FailingHop
+from edgesim.engine.network.hop import Hop
+from edgesim.engine.network.pools import Pools
+from edgesim.engine.network.radio_hop import RadioHop
+from edgesim.engine.network.wifi.wifi_hop import WifiHop
+from edgesim.engine.process.clock import Clock, Course
+from edgesim.engine.process.verb import DONE, Verb, WorkLost, begun, heard
+from edgesim.engine.recording import Recording
+from edgesim.trace.buffer import Spot
+from edgesim.trace.schema import SpanKind
+from edgesim.world.link import Link
+from edgesim.world.routes import Network, kind_of, via_of
+from edgesim.world.world import World
+
+__all__ = ["Transport"]
+
+
+class Transport:
+    """The links of a world at work, and the ends of their messages.
+
+    Attributes
+    ----------
+    network
+        Routes between devices; those of terminals that change cells begin and end at the cell that serves.
+    hops
+        Both directions of every link that carries traffic, by sender and receiver.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        clock: Clock,
+        hosts: Mapping[str, Host],
+        recording: Recording,
+        can_fail: Collection[str] = (),
+    ) -> None:
+        self._clock = clock
+        self._hosts = hosts
+        self._recording = recording
+        self._roaming = world.roaming
+        reference_bytes = world.model.activation_bytes(1)
+        whole = Network(world.devices, world.links, reference_bytes)
+        legs = {(terminal, cell) for terminal, roams in world.roaming.items() for cell in roams.serving.cells}
+        fixed = [link for link in world.links if legs.isdisjoint((link.between, link.between[::-1]))]
+        self.network = Network(world.devices, fixed, reference_bytes) if legs else whole
+        self._codes_of_ends = {
+            device.id: recording.code(Spot(SpanKind.ENDPOINT, device.id, power_w=device.endpoint_power_w))
+            for device in world.devices.values()
+        }
+        fragile = set() if world.faults is None else set(world.faults.links)
+        self._pools = Pools(clock, world.media)
+        self.hops: dict[tuple[str, str], Hop] = {}
+        for link in world.links:
+            for ends in (link.between, link.between[::-1]):
+                if whole.link(*ends) is link:
+                    can_be_lost = not legs.isdisjoint((ends, ends[::-1])) or via_of(link) in fragile
+                    watches = can_be_lost or not set(can_fail).isdisjoint(ends)
+                    self.hops[ends] = self._hop(world, link, *ends, watches=watches)
+        self._failing = {
+            ends: hop for ends, hop in self.hops.items() if isinstance(hop, FailingHop | RadioHop)
+        }
+        self._cells = Cells(
+            clock,
+            world.roaming,
+            {ends: hop for ends, hop in self._failing.items() if not legs.isdisjoint((ends, ends[::-1]))},
+        )
+        for roams in world.roaming.values():  # a terminal's messages go on from whichever cell serves it
+            for cell in roams.serving.cells:
+                self.network.path(roams.serving.cells[0], cell)
+
+    def _hop(self, world: World, link: Link, sender: str, peer: str, *, watches: bool) -> Hop:
+        if link.radio is not None:
+            return self._radio_hop(world, link, sender, peer, is_watched=watches)
+        power_w = world.devices[sender].power.tx_w + world.devices[peer].power.rx_w
+        code, lost = self._codes_of_hop(link, sender, peer, power_w)
+        if not watches:
+            return Hop(link, sender, peer, code)
+        return FailingHop(link, sender, peer, (code, lost), self._clock, self._recording)
+
+    def _radio_hop(self, world: World, link: Link, sender: str, peer: str, *, is_watched: bool) -> RadioHop:
+        assert link.radio is not None
+        if world.media[link.radio.medium].access == "dcf":
+            return self._wifi_hop(world, link, sender, peer, is_watched=is_watched)
+        pool = self._pools.pool(link.radio.medium, is_uplink=sender == link.radio.terminal)
+        powers_w = (world.devices[sender].power.tx_w, world.devices[peer].power.rx_w)
+        code, lost = self._codes_of_hop(link, sender, peer, sum(powers_w))
+        return RadioHop(
+            link,
+            sender,
+            peer,
+            (code, lost),
+            powers_w,
+            self._clock,
+            self._recording,
+            pool,
+            is_watched=is_watched,
+        )
+
+    def _wifi_hop(self, world: World, link: Link, sender: str, peer: str, *, is_watched: bool) -> WifiHop:
+        assert link.radio is not None
+        here, there = world.devices[sender].power, world.devices[peer].power
+        powers_w = (here.tx_w, there.rx_w, there.tx_w, here.rx_w)  # an answer goes the other way
+        return WifiHop(
+            link,
+            sender,
+            peer,
+            self._codes_of_hop(link, sender, peer, sum(powers_w)),
+            powers_w,
+            self._clock,
+            self._recording,
+            self._pools.contention(link.radio.medium),
+            world.media[link.radio.medium],
+            is_watched=is_watched,
+        )
+
+    def _codes_of_hop(self, link: Link, sender: str, peer: str, power_w: float) -> tuple[int, int]:
+        """Codes of its messages' spans: of those that arrive, and of those that are lost halfway."""
+        arrives, is_lost = (
+            self._recording.code(
+                Spot(SpanKind.SEND, sender, peer, via_of(link), power_w, tail_s, kind_of(link))
+            )
+            for tail_s in (link.way(sender).latency_s, 0.0)
+        )
+        return arrives, is_lost
+
+    def direct(self, source: str, target: str) -> Hop | None:
+        """The one hop to a neighbour without endpoint costs; None where a message takes more."""
+        hop = None
+        if source not in self._roaming and target not in self._roaming:
+            path = self.network.path(source, target)
+            free = all(self._hosts[end].device.endpoint.is_free for end in (source, target))
+            hop = self.hops[source, target] if len(path) == 2 and free else None
+        if hop is not None and hop.can_fail:
+            hop = None
+        self._hosts[source].direct[target] = hop
+        return hop
+
+    def message(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Verb:
+        """Begin a message over any route: its first booking is made now.
+
+        Parameters
+        ----------
+        owner, token
+            The request it is for, and its token; -1 where there is none.
+        """
+        if source == target:
+            return DONE
+        if source in self._roaming or target in self._roaming:
+            return begun(self._over_the_air(owner, source, target, size_bytes, token))
+        hops = [self.hops[pair] for pair in pairwise(self.network.path(source, target))]
+        first = self._handle(owner, self._hosts[source], size_bytes, token)
+        if first is DONE:
+            first = self._transmit(owner, hops.pop(0), size_bytes, token)
+        if not hops and self._hosts[target].device.endpoint.is_free:
+            return first
+        return self._carry_on(first, owner, hops, target, size_bytes, token)
+
+    def lose(self, device: str, error: WorkLost) -> None:
+        """Lose what a device is sending or receiving: it has failed. What has left it still arrives."""
+        for (sender, peer), hop in self._failing.items():
+            if device in (sender, peer):
+                hop.lose(error, spares_sent=device == sender)
+
+    def links_named(self, via: str) -> list[FailingHop | RadioHop]:
+        """Both directions of a link that may fail."""
+        return [hop for hop in self._failing.values() if hop.via == via]
+
+    def owners(self) -> set[int]:
+        """Requests whose spans are yet to be recorded."""
+        return set().union(*(hop.owners() for hop in self._failing.values()))
+
+    def close(self, at_s: float) -> None:
+        """Record what is still on its way at the end of the run."""
+        for hop in self._failing.values():
+            hop.close(at_s)
+
+    def _over_the_air(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
+        """Carry a message from or to a terminal that changes cells."""
+        yield from self._handle(owner, self._hosts[source], size_bytes, token)
+        here = source
+        if source in self._roaming:
+            here = yield from self._up(owner, source, size_bytes, token)
+        if target in self._roaming:
+            yield from self._down(owner, here, target, size_bytes, token)
+        else:
+            yield from self._along(owner, here, target, size_bytes, token)
+        yield from self._handle(owner, self._hosts[target], size_bytes, token)
+
+    def _up(self, owner: int, terminal: str, size_bytes: float, token: int) -> Course:
+        """Send a message up to whichever cell serves; returns the one at which its last bit has arrived."""
+        while True:
+            yield from self._cells.ready(terminal)
+            cell = self._cells.serving(terminal)
+            sent = yield from self._leg(owner, terminal, cell, terminal, size_bytes, token)
+            if sent is None:
+                return cell
+            size_bytes *= 1.0 - sent
+
+    def _down(self, owner: int, here: str, terminal: str, size_bytes: float, token: int) -> Course:
+        """Send a message down from whichever cell serves; it follows the terminal from cell to cell."""
+        while True:
+            cell = self._cells.serving(terminal)
+            if here != cell:
+                yield from self._along(owner, here, cell, size_bytes, token)
+                here = cell
+                continue  # another may serve by now
+            yield from self._cells.ready(terminal)
+            if here != self._cells.serving(terminal):
+                continue
+            sent = yield from self._leg(owner, here, terminal, terminal, size_bytes, token)
+            if sent is None:
+                return
+            size_bytes *= 1.0 - sent
+
+    def _leg(
+        self, owner: int, sender: str, peer: str, terminal: str, size_bytes: float, token: int
+    ) -> Course:
+        self._hosts[sender].demand_up()
+        self._hosts[peer].demand_up()
+        leg = self._cells.leg(sender, peer, terminal)
+        return (yield leg.begin(owner, token, size_bytes))
+
+    def _along(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
+        """Carry a message over fixed links."""
+        if source != target:
+            for ends in pairwise(self.network.path(source, target)):
+                yield from self._transmit(owner, self.hops[ends], size_bytes, token)
+
+    def _carry_on(
+        self, first: Verb, owner: int, hops: list[Hop], target: str, size_bytes: float, token: int
+    ) -> Course:
+        yield from first
+        for hop in hops:
+            yield from self._transmit(owner, hop, size_bytes, token)
+        yield from self._handle(owner, self._hosts[target], size_bytes, token)
+
+    def _transmit(self, owner: int, hop: Hop, size_bytes: float, token: int) -> Verb:
+        """Book one hop of a message."""
+        if isinstance(hop, RadioHop) and not hop.is_watched:
+            return hop.carry(owner, token, size_bytes)
+        if isinstance(hop, FailingHop | RadioHop):
+            self._hosts[hop.sender].demand_up()
+            self._hosts[hop.peer].demand_up()
+            return heard(hop.begin(owner, token, size_bytes))
+        now_s = self._clock._now
+        started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
+        self._recording.span(owner, token, hop.code, now_s, started_at_s, arrived_at_s, size_bytes=size_bytes)
+        return (arrived_at_s,)
+
+    def _handle(self, owner: int, host: Host, size_bytes: float, token: int) -> Verb:
+        """Pay one end's cost of a message."""
+        endpoint = host.device.endpoint
+        if endpoint.is_free:
+            return DONE
+        code = self._codes_of_ends[host.device.id]
+        if isinstance(host.messaging, WatchedStation):
+            host.demand_up()
+            job = Job(owner, token, code, self._clock.event(), size_bytes=size_bytes)
+            return heard(host.messaging.take(job, endpoint.seconds(size_bytes)))
+        now_s = self._clock._now
+        started_at_s, ended_at_s = host.messaging.book(now_s, endpoint.seconds(size_bytes))
+        self._recording.span(owner, token, code, now_s, started_at_s, ended_at_s, size_bytes=size_bytes)
+        return (ended_at_s,)

@@ -1,0 +1,230 @@
+"""What a strategy may know when it decides: everything at this instant, or what a device has heard of.
+
+Both answer the same questions (:class:`View`), at the instant for which they were asked and at no other: what
+is to be kept are the frozen values that :meth:`View.device` and :meth:`View.link` return.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
+from itertools import pairwise
+
+from edgesim.engine.observation.device_state import DeviceState
+from edgesim.engine.observation.link_state import LinkState, RouteState
+from edgesim.engine.observation.looking import Looking
+from edgesim.engine.observation.reports import Report
+from edgesim.errors import ContractError
+
+__all__ = ["Knowledge", "Observation", "View"]
+
+
+class View(ABC):
+    """Devices and links, as they are or as they were last heard of.
+
+    Attributes
+    ----------
+    at_s
+        The instant for which it was asked [s]; used at another, it raises ContractError.
+    """
+
+    __slots__ = ("_looking", "at_s")
+
+    def __init__(self, looking: Looking) -> None:
+        self._looking, self.at_s = looking, looking.now_s
+
+    @abstractmethod
+    def device(self, device: str) -> DeviceState:
+        """All that is known of a device, as a frozen value."""
+
+    @abstractmethod
+    def link(self, sender: str, peer: str) -> LinkState:
+        """The link from one device to a neighbour, in that direction, as a frozen value.
+
+        Raises
+        ------
+        ContractError
+            If no link leads from one to the other; :meth:`route` goes over several.
+        """
+
+    def route(self, source: str, target: str) -> RouteState:
+        """The links that a message would take now from one device to another, each as :meth:`link` tells it.
+
+        The way itself is taken as known, also to a device that knows little else. From or to a terminal that
+        changes cells: over the cell that serves it now.
+
+        Raises
+        ------
+        PlacementError
+            If no way leads from one to the other.
+        """
+        self._check()
+        hops = tuple(self.link(*ends) for ends in pairwise(self._looking.path(source, target)))
+        return self._looking.routed(source, target, hops)
+
+    def backlog_s(self, device: str) -> float:
+        """Time until the device has done all work that is booked there; 0 where passes share it."""
+        return self.device(device).backlog_s
+
+    def work_s(self, device: str) -> float:
+        """Work that is left there, whatever the discipline: see :class:`DeviceState`."""
+        return self.device(device).work_s
+
+    def n_passes(self, device: str) -> int:
+        """Passes in service there, or waiting for it."""
+        return self.device(device).n_passes
+
+    def is_up(self, device: str) -> bool:
+        """Whether the device is up."""
+        return self.device(device).is_up
+
+    def battery_j(self, device: str) -> float | None:
+        """Energy left in the device's battery [J]; None where it runs on the mains."""
+        return self.device(device).battery_j
+
+    def n_requests(self, device: str) -> int:
+        """Requests that hold memory on the device or wait for it."""
+        return self.device(device).n_requests
+
+    def free_bytes(self, device: str) -> int:
+        """Memory not taken by weights, process and KV caches."""
+        return self.device(device).free_bytes
+
+    def _check(self) -> None:
+        if self._looking.now_s != self.at_s:
+            raise ContractError(
+                f"observe: what was asked for at {self.at_s:g} s is used at {self._looking.now_s:g} s; "
+                "observe again, or keep what device(...) and link(...) return"
+            )
+
+
+class Observation(View):
+    """The state of everything at one instant, as a scheduler with perfect monitoring would see it.
+
+    Nothing is changed by looking, and nothing is drawn. Not modelled: the cost and the delay of monitoring;
+    have devices report (:meth:`~edgesim.engine.cluster.Cluster.report`) to pay for them.
+    """
+
+    __slots__ = ()
+
+    def device(self, device: str) -> DeviceState:
+        """All of a device, as a frozen value."""
+        self._check()
+        return self._looking.device(device)
+
+    def link(self, sender: str, peer: str) -> LinkState:
+        """The link from one device to a neighbour, in that direction, as a frozen value."""
+        self._check()
+        return self._looking.link(sender, peer)
+
+    # Decisions are made with these: what is not asked for need not be worked out.
+
+    def backlog_s(self, device: str) -> float:
+        """Time until the device has done all work that is booked there now; 0 where passes share it."""
+        self._check()
+        return self._looking.backlog_s(device)
+
+    def work_s(self, device: str) -> float:
+        """Work that is left there, whatever the discipline: see :class:`DeviceState`."""
+        self._check()
+        return self._looking.work_s(device)
+
+    def n_passes(self, device: str) -> int:
+        """Passes in service there, or waiting for it."""
+        self._check()
+        return self._looking.n_passes(device)
+
+    def is_up(self, device: str) -> bool:
+        """Whether the device is up."""
+        self._check()
+        return self._looking.is_up(device)
+
+    def battery_j(self, device: str) -> float | None:
+        """Energy left in the device's battery [J]; None where it runs on the mains."""
+        self._check()
+        return self._looking.battery_j(device)
+
+    def n_requests(self, device: str) -> int:
+        """Requests that hold memory on the device or wait for it."""
+        self._check()
+        return self._looking.n_requests(device)
+
+    def free_bytes(self, device: str) -> int:
+        """Memory not taken by weights, process and KV caches."""
+        self._check()
+        return self._looking.free_bytes(device)
+
+
+class Knowledge(View):
+    """What one device knows: itself and its own links as they are, others as their last report said.
+
+    Of what no report has told it raises ContractError; :meth:`knows` and :meth:`age_s` tell beforehand.
+
+    Attributes
+    ----------
+    at
+        The device.
+    """
+
+    __slots__ = ("_reports", "at")
+
+    def __init__(self, looking: Looking, at: str, reports: Mapping[str, Report]) -> None:
+        super().__init__(looking)
+        looking.check(at)
+        self.at, self._reports = at, reports
+
+    def knows(self, device: str) -> bool:
+        """Whether it is the device itself, or a report of it has arrived."""
+        self._check()
+        self._looking.check(device)
+        return device == self.at or device in self._reports
+
+    def age_s(self, device: str) -> float:
+        """How old is what is known of a device: time since its report was made [s].
+
+        0 of the device itself; infinite of one of which no report has arrived.
+        """
+        if device == self.at:
+            self._check()
+            return 0.0
+        return self.at_s - self._reports[device].made_at_s if self.knows(device) else math.inf
+
+    def payload(self, device: str) -> Hashable:
+        """What the device's last report carried of the strategy's own; None if that carried nothing.
+
+        Of the device itself, what it last reported to itself.
+        """
+        if device == self.at and device not in self._reports:
+            self._check()
+            return None
+        return self._report(device).payload
+
+    def device(self, device: str) -> DeviceState:
+        """A device as it was when its last report was made; the device itself as it is."""
+        if device == self.at:
+            self._check()
+            return self._looking.device(device)
+        return self._report(device).device
+
+    def link(self, sender: str, peer: str) -> LinkState:
+        """A link as it was when its sender's last report was made; the device's own as they are."""
+        if sender == self.at:
+            self._check()
+            return self._looking.link(sender, peer)
+        links = self._report(sender).links
+        found = next((link for link in links if link.peer == peer), None)
+        if found is None:
+            raise ContractError(
+                f"observe(at={self.at!r}): the last report from {sender!r} says nothing of a link to "
+                f"{peer!r}; it told of those to {', '.join(repr(link.peer) for link in links) or 'nobody'}"
+            )
+        return found
+
+    def _report(self, device: str) -> Report:
+        if not self.knows(device) or device not in self._reports:
+            raise ContractError(
+                f"observe(at={self.at!r}): no report from {device!r} has arrived yet; "
+                f"ask knows({device!r}) first"
+            )
+        return self._reports[device]

@@ -1,0 +1,36 @@
+"""A device that may fail, first come first served."""
+
+from __future__ import annotations
+
+from edgesim.engine.device.watched import Job, WatchedStation
+from edgesim.engine.device.work import Pass
+from edgesim.engine.request import LiveRequest
+
+__all__ = ["WatchedCompute"]
+
+
+class WatchedCompute(WatchedStation):
+    """The compute station of a device that may fail, first come first served."""
+
+    __slots__ = ()
+
+    def ask(self, work: Pass) -> None:
+        """Take in a pass."""
+        self._ask(work)
+
+    def ask_next(self, work: Pass) -> None:
+        """Take in a pass for which the station is kept: it begins when the one before it ends."""
+        job = self._ask(work)
+        job.asked_at_s = job.started_at_s
+
+    def _ask(self, work: Pass) -> Job:
+        job = Job(work.request.id, work.token, work.price.code, work.done, n_tokens=work.n_new)
+        self.take(job, work.alone_s())
+        return job
+
+    def work_s(self, at_s: float) -> float:
+        """Time until all is done that is booked."""
+        return max(0.0, self.free_at_s - at_s)
+
+    def leave(self, request: LiveRequest) -> None:
+        """Nothing to do: what a request that has ended has booked runs on."""

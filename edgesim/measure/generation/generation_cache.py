@@ -1,0 +1,163 @@
+"""What leaving early does to generated text: measured once, kept, and found again without loading torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgesim.errors import InputError
+from edgesim.measure.model_folder import model_folder
+from edgesim.measure.quality_cache import (
+    DEFAULT_SEED,
+    DEFAULT_TOKENS,
+    answers_folder,
+    is_shipped,
+    keep_file,
+    make_folder,
+    provenance_of,
+)
+from edgesim.measure.text import BUNDLED, read_text
+from edgesim.model.answers.free_running import FreeRunning
+from edgesim.model.answers.impaired_exits import ImpairedExits
+from edgesim.model.answers.propagated_paths import PropagatedPaths
+
+__all__ = ["MeasuredGeneration", "ensure_generation", "kept_generation"]
+
+PATHS_FILE = "exit_paths.parquet"
+WRITTEN_FILE = "free_running.parquet"
+IMPAIRED_FILE = "impaired_exits.parquet"
+
+_VERSION = 1
+"""Of what is measured and how; raised with the grid."""
+_WRITTEN_AT = (0.2, 0.3, 0.5, 0.7, 0.9)  # confidence of all exits under which text is written
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class MeasuredGeneration:
+    """What tokens that leave early do to later ones, of a model on a text.
+
+    Attributes
+    ----------
+    paths
+        Where tokens leave with propagated caches, and with which answers.
+    written
+        How far free-running text departs from that of the whole model.
+    impaired
+        What exits say behind a split at which states were impaired.
+    """
+
+    paths: PropagatedPaths
+    written: FreeRunning
+    impaired: ImpairedExits
+
+    def save(self, folder: Path) -> None:
+        """Write its files into a folder."""
+        self.paths.save(folder / PATHS_FILE)
+        self.written.save(folder / WRITTEN_FILE)
+        self.impaired.save(folder / IMPAIRED_FILE)
+
+
+def kept_generation(
+    model: str | Path, text: str | Path = BUNDLED, *, n_tokens: int | None = None
+) -> MeasuredGeneration | None:
+    """Read what is shipped or kept of a model on a text; None if it was never measured.
+
+    Parameters
+    ----------
+    n_tokens
+        Tokens that were asked for; None takes what ships, else the usual number.
+
+    Raises
+    ------
+    InputError
+        If there is no such model or text, or a file that is kept cannot be read.
+    """
+    if is_shipped(model, text) and n_tokens in (None, DEFAULT_TOKENS):
+        return _read(model_folder(model))
+    return _read(_folder(model, text, n_tokens))
+
+
+def ensure_generation(
+    model: str | Path,
+    text: str | Path = BUNDLED,
+    *,
+    n_tokens: int | None = None,
+    refresh: bool = False,
+    progress: Progress | None = None,
+) -> MeasuredGeneration:
+    """Return what is shipped or kept of a model on a text, or measure and keep it.
+
+    Parameters
+    ----------
+    n_tokens
+        Tokens that are judged, at most; 20 000 if None. The same as exit records have, whose rows these are.
+    refresh
+        Measure even though it is kept, and replace it; the shipped files stay as they are.
+    """
+    if not refresh and (kept := kept_generation(model, text, n_tokens=n_tokens)) is not None:
+        return kept
+    folder = _folder(model, text, n_tokens)
+    make_folder(folder)  # before minutes are spent on what it is for
+    measured = _measured(model, text, n_tokens or DEFAULT_TOKENS, progress)
+    keep_file(folder / PATHS_FILE, measured.paths.save)
+    keep_file(folder / WRITTEN_FILE, measured.written.save)
+    keep_file(folder / IMPAIRED_FILE, measured.impaired.save)
+    return measured
+
+
+def _folder(model: str | Path, text: str | Path, n_tokens: int | None) -> Path:
+    return answers_folder(model, text) / f"generation-v{_VERSION}-{n_tokens or DEFAULT_TOKENS}"
+
+
+def _read(folder: Path) -> MeasuredGeneration | None:
+    files = [folder / name for name in (PATHS_FILE, WRITTEN_FILE, IMPAIRED_FILE)]
+    if not all(file.is_file() for file in files):
+        return None
+    paths, written, impaired = files
+    return MeasuredGeneration(
+        PropagatedPaths.load(paths), FreeRunning.load(written), ImpairedExits.load(impaired)
+    )
+
+
+def _measured(
+    model: str | Path, text: str | Path, n_tokens: int, progress: Progress | None
+) -> MeasuredGeneration:
+    # Loads torch: seconds that what is kept saves.
+    from edgesim.measure.generation.exit_paths import measure_propagated, standard_rules
+    from edgesim.measure.generation.free_running import measure_free_running
+    from edgesim.measure.generation.impaired_exits import measure_impaired_exits, standard_impairments
+    from edgesim.measure.language_model import load_language_model
+    from edgesim.model.answers.exit_rule import ExitRule
+
+    began_s = time.perf_counter()
+    judged, loaded = read_text(text), load_language_model(model)
+    if not loaded.exit_blocks:
+        raise InputError(
+            f"model '{loaded.name}': it has {loaded.n_blocks} block and no exit before its head; expected a "
+            "model of two blocks at least"
+        )
+    n_exits = len(loaded.exit_blocks) + 1
+    provenance = provenance_of(loaded, judged, n_tokens_asked=n_tokens, seed=DEFAULT_SEED)
+    impaired = measure_impaired_exits(
+        loaded,
+        judged,
+        standard_impairments(loaded.exit_blocks),
+        n_tokens=n_tokens,
+        seed=DEFAULT_SEED,
+        provenance=provenance,
+        progress=progress,
+    )
+    written = measure_free_running(
+        loaded,
+        judged,
+        [ExitRule.uniform(level, n_exits) for level in _WRITTEN_AT],
+        provenance=provenance,
+        progress=progress,
+    )
+    paths = measure_propagated(loaded, judged, standard_rules(n_exits), n_tokens=n_tokens, progress=progress)
+    provenance = {**provenance, "measured_in_s": round(time.perf_counter() - began_s)}
+    return MeasuredGeneration(replace(paths, provenance=provenance), written, impaired)

@@ -1,0 +1,1 @@
+"""Measured answers as values: exits, paths through them, impairments, tables of quality."""

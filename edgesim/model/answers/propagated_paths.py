@@ -1,0 +1,263 @@
+"""Paths of tokens whose caches are filled by propagated states: measured rule by rule, on a grid.
+
+With propagated caches (:class:`edgesim.model.answers.exit_paths.CacheFill`) the confidence of a token depends
+on where the tokens before it left, and so on every threshold. Nothing between two measured rules is known,
+and nothing is interpolated: a rule off the grid is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgesim.errors import InputError
+from edgesim.model.answers.exit_paths import CacheFill, ExitPath, path_in_records
+from edgesim.model.answers.exit_records import ExitRecords, half_of_text
+from edgesim.model.answers.exit_rule import ExitRule
+from edgesim.model.answers.parquet_record import damage_told, read_record
+from edgesim.model.answers.stepped import from_steps, to_steps
+
+__all__ = ["PropagatedPaths", "Said", "exit_path"]
+
+Floats = npt.NDArray[np.float64]
+
+_VERSION = 1
+_KEY = b"edgesim_exit_paths"
+_REMEDY = "give a file written by `edgesim quality MODEL --generation -o FOLDER`"
+
+
+class Said(NamedTuple):
+    """What the exit taken said of every token under one rule; all arrays [n_tokens]."""
+
+    exits: npt.NDArray[np.int64]
+    """Index of the exit taken."""
+    confidence: Floats
+    """Its largest probability, after temperature scaling."""
+    nll: Floats
+    """Negative log likelihood that it gave the right token [nats]."""
+    is_correct: npt.NDArray[np.bool_]
+    """Whether its most probable token was the right one."""
+
+    def part(self, start: int, stop: int) -> Said:
+        """Tokens from one to before another."""
+        own = {name: values[start:stop] for name, values in self._asdict().items()}
+        return Said(**own)
+
+
+@dataclass(frozen=True, eq=False)
+class PropagatedPaths:
+    """For each rule of a grid, where every token of a text left and what it was answered there.
+
+    Rows are those of the :class:`edgesim.model.answers.exit_records.ExitRecords` of the same model and text.
+    Of a token only the exit that it took is kept: those before it were, by the rule, not sure enough.
+
+    Attributes
+    ----------
+    blocks : [n_exits]
+        After how many blocks each exit stands; the last is the model's own head.
+    said
+        By rule, what the exits taken said.
+    provenance
+        What was measured on what: model, its digest, text, its digest, versions, date.
+    """
+
+    blocks: tuple[int, ...]
+    said: Mapping[ExitRule, Said]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.said:
+            raise InputError("propagated paths: no rule was measured; expected one at least")
+        sizes = {len(values) for said in self.said.values() for values in said}
+        lengths = {len(rule.thresholds) for rule in self.said}
+        if len(sizes) != 1 or 0 in sizes or lengths != {len(self.blocks) - 1}:
+            raise InputError(
+                f"propagated paths: rules of {sorted(lengths)} thresholds and {sorted(sizes)} tokens for "
+                f"{len(self.blocks)} exits; expected a threshold for each inner exit, and as many tokens "
+                "under each rule"
+            )
+
+    @property
+    def rules(self) -> tuple[ExitRule, ...]:
+        """Rules that were measured."""
+        return tuple(self.said)
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens recorded under each rule."""
+        return len(next(iter(self.said.values())).exits)
+
+    def nearest(self, rule: ExitRule) -> ExitRule | None:
+        """Measured rule nearest to one (:meth:`ExitRule.distance`); None if none is of its kind."""
+        found = min(self.said, key=rule.distance)
+        return None if math.isinf(rule.distance(found)) else found
+
+    def path(self, rule: ExitRule) -> ExitPath:
+        """Return the path under a measured rule.
+
+        Raises
+        ------
+        InputError
+            If the rule was not measured; the message names the nearest that was.
+        """
+        try:
+            return self._paths[rule]
+        except KeyError:
+            nearest = self.nearest(rule)
+            instead = (
+                f"none of the {len(self.said)} measured rules is of that kind"
+                if nearest is None
+                else f"the nearest of {len(self.said)} measured rules is {nearest}"
+            )
+            raise InputError(
+                f"propagated caches: answers were not measured with {rule}, and depend on every threshold; "
+                f"{instead}; take one of the grid, or another way of filling caches"
+            ) from None
+
+    @cached_property
+    def _paths(self) -> Mapping[ExitRule, ExitPath]:
+        return {
+            rule: ExitPath(
+                fill=CacheFill.PROPAGATE,
+                rule=rule,
+                blocks=self.blocks,
+                exits=said.exits,
+                is_correct=said.is_correct[:, None],
+                nll=said.nll[:, None],
+            )
+            for rule, said in self.said.items()
+        }
+
+    def check_fits(self, records: ExitRecords) -> None:
+        """Raise InputError unless row for row these are the tokens of some exit records."""
+        both = (self.provenance, records.provenance)
+        for name in ("model_sha256", "text_sha256", "rows"):
+            own, theirs = (each.get(name) for each in both)
+            if own != theirs:
+                raise InputError(
+                    f"propagated paths with {name} {own}, and exit records with {theirs}; measure both on "
+                    "one model and text"
+                )
+        if self.n_tokens != records.n_tokens or len(self.blocks) != len(records.blocks):
+            raise InputError(
+                f"propagated paths of {self.n_tokens} tokens and {len(self.blocks)} exits, and exit records "
+                f"of {records.n_tokens} and {len(records.blocks)}; measure both on one model and text"
+            )
+
+    def stretched(self, n_blocks: int) -> PropagatedPaths:
+        """Return the same with exits at the relative depths that :meth:`ExitRecords.stretched` gives them."""
+        from_depths = ExitRecords(
+            self.blocks, np.zeros((1, len(self.blocks))), np.zeros((1, len(self.blocks)), dtype=np.bool_)
+        )
+        return replace(self, blocks=from_depths.stretched(n_blocks).blocks)
+
+    def calibration(self) -> PropagatedPaths:
+        """Return the part to tune on: the tokens of :meth:`ExitRecords.calibration`."""
+        return self.part(0, half_of_text(self.n_tokens))
+
+    def judged(self) -> PropagatedPaths:
+        """Return the part to judge on: the tokens of :meth:`ExitRecords.judged`."""
+        return self.part(half_of_text(self.n_tokens), self.n_tokens)
+
+    def part(self, start: int, stop: int) -> PropagatedPaths:
+        """Return the tokens from one to before another."""
+        if not 0 <= start < stop <= self.n_tokens:
+            raise InputError(
+                f"propagated paths: tokens {start} to {stop} of {self.n_tokens}; expected one at least"
+            )
+        first, _ = self.provenance.get("rows", (0, self.n_tokens))
+        said = {rule: each.part(start, stop) for rule, each in self.said.items()}
+        provenance = {**self.provenance, "rows": [first + start, first + stop]}
+        return replace(self, said=said, provenance=provenance)
+
+    # --- files --------------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write one Parquet file: columns by rule, real numbers in the steps of :mod:`.stepped`."""
+        columns: dict[str, pa.Array] = {}
+        for number, said in enumerate(self.said.values()):
+            columns[f"exit_{number}"] = pa.array(said.exits, pa.uint8())
+            columns[f"is_correct_{number}"] = pa.array(said.is_correct, pa.bool_())
+            for name in ("confidence", "nll"):
+                columns[f"{name}_{number}"] = to_steps(name, getattr(said, name))
+        told = {
+            "version": _VERSION,
+            "blocks": list(self.blocks),
+            "rules": [
+                {
+                    "kind": rule.kind,
+                    "thresholds": [each if math.isfinite(each) else None for each in rule.thresholds],
+                }
+                for rule in self.said
+            ],
+            "provenance": dict(self.provenance),
+        }
+        table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(told)})
+        pq.write_table(table, path, compression="zstd", compression_level=19)
+
+    @classmethod
+    def load(cls, path: Path) -> PropagatedPaths:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If there is no such file, or it is none of these.
+        """
+        table, told = read_record(path, _KEY, _VERSION, what="a file of propagated paths", remedy=_REMEDY)
+        with damage_told(path, _REMEDY):
+            blocks = tuple(int(block) for block in told["blocks"])
+            said = {}
+            for number, one in enumerate(told["rules"]):
+                never = math.inf if one["kind"] == "confidence" else -math.inf
+                rule = ExitRule(
+                    tuple(never if each is None else each for each in one["thresholds"]), one["kind"]
+                )
+                exits = table[f"exit_{number}"].to_numpy().astype(np.int64)
+                if exits.max(initial=0) >= len(blocks):
+                    raise ValueError(f"exit {exits.max()} of {len(blocks)}")
+                said[rule] = Said(
+                    exits=exits,
+                    confidence=from_steps("confidence", table[f"confidence_{number}"]),
+                    nll=from_steps("nll", table[f"nll_{number}"]),
+                    is_correct=table[f"is_correct_{number}"].to_numpy().astype(np.bool_),
+                )
+            return cls(blocks, said, told["provenance"])
+
+
+def exit_path(
+    fill: CacheFill, rule: ExitRule, exits: ExitRecords, propagated: PropagatedPaths | None = None
+) -> ExitPath:
+    """Where tokens leave under a rule, whichever way caches are filled.
+
+    Parameters
+    ----------
+    exits
+        What exits said in passes through all blocks.
+    propagated
+        Measured paths of the same tokens; needed where caches are propagated.
+
+    Raises
+    ------
+    InputError
+        If a path was not measured, or paths and records are of different tokens.
+    """
+    if fill is not CacheFill.PROPAGATE:
+        return path_in_records(fill, rule, exits)
+    if propagated is None:
+        raise InputError(
+            "propagated caches: answers were not measured; run `edgesim quality MODEL --generation` once, or "
+            "take another way of filling caches"
+        )
+    propagated.check_fits(exits)
+    return propagated.path(rule)

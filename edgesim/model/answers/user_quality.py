@@ -1,0 +1,174 @@
+"""Tables of answers that users bring: CSV or Parquet, with absolute or relative quality."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from edgesim.errors import InputError
+from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable
+from edgesim.model.answers.quality_curves import axis_of
+from edgesim.nearest import suggest
+
+__all__ = ["read_user_table"]
+
+_LEVELS: Mapping[str, str] = {"p_loss": "erasure", "nmse": "noise", "bits": "quantised"}
+"""Columns that are a level and say of which kind."""
+
+_COLUMNS = (
+    "impairment", "level", "split", "block", "n_devices", "perplexity", "nll", "accuracy",
+    "relative_quality", "nll_se", "accuracy_se", *_LEVELS,
+)  # fmt: skip
+
+
+def read_user_table(path: Path) -> QualityTable:
+    """Read a table of answers; one that edgesim has written is read as it is.
+
+    Columns: the level, as ``p_loss`` (probability that an element is erased), ``nmse`` (normalised error of
+    all-reduces), ``bits`` (of quantised values), or as ``level`` beside ``impairment``, any name; ``split``
+    (or ``block``), after how many blocks it acts, where it does; and ``perplexity`` or ``nll`` [nats/token],
+    or ``relative_quality``, the clean perplexity over that of the row (1 is as good as clean). ``accuracy``,
+    ``nll_se`` and ``accuracy_se`` are optional; without ``accuracy`` it is unknown (nan), not guessed. The
+    clean row is the one at no impairment; of relative quality alone, it is added, with a perplexity of 1, so
+    that perplexities are relative, too. A file that `edgesim quality -o FOLDER` wrote is read as it is.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the column or row, and what was expected.
+    """
+    if QualityTable.wrote(path):
+        return QualityTable.load(path)
+    table = _read(path)
+    unknown = [name for name in table.columns if name not in _COLUMNS]
+    if unknown:
+        raise InputError(f"{path}: no column is called '{unknown[0]}'; {suggest(unknown[0], _COLUMNS)}")
+    levels = [name for name in ("level", *_LEVELS) if name in table.columns]
+    if len(levels) != 1:
+        raise InputError(
+            f"{path}: expected one column of levels (p_loss, nmse, bits, or level with impairment), got "
+            f"{' and '.join(levels) or 'none'}"
+        )
+    if levels == ["level"] and "impairment" not in table.columns:
+        raise InputError(f"{path}: 'level' says nothing without 'impairment', the name of its kind; add it")
+    measures = [name for name in ("perplexity", "nll", "relative_quality") if name in table.columns]
+    if len(measures) != 1:
+        raise InputError(
+            f"{path}: expected one of perplexity, nll and relative_quality, got "
+            f"{' and '.join(measures) or 'none'}"
+        )
+    rows = [
+        _row(path, number, record, levels[0], measures[0])
+        for number, record in enumerate(table.to_dict("records"), start=2)
+    ]
+    told = _provenance(path) | {"is_relative": measures[0] == "relative_quality"}
+    return QualityTable(_with_clean(path, rows, measures[0]), told)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no table can be read ({error}); expected CSV or Parquet") from error
+    if table.empty:
+        raise InputError(f"{path}: the table has no rows; expected one for each measured point")
+    return table
+
+
+def _row(path: Path, number: int, record: Mapping[Any, Any], level: str, measure: str) -> QualityRow:
+    def number_of(column: str, default: float | None = None) -> float:
+        value = record.get(column)
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            if default is None:
+                raise InputError(f"{path}, row {number}: no {column}; expected a number")
+            return default
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise InputError(f"{path}, row {number}: {column} is {value!r}; expected a number") from None
+
+    def whole(column: str) -> int | None:
+        value = number_of(column, math.nan)
+        if math.isnan(value):
+            return None
+        if not (1 <= value < 2**31 and value == int(value)):
+            raise InputError(f"{path}, row {number}: {column} is {value:g}; expected a whole number from 1")
+        return int(value)
+
+    value = number_of(measure)
+    if measure != "nll" and not value > 0:
+        raise InputError(f"{path}, row {number}: {measure} is {value:g}; expected more than 0")
+    nll = value if measure == "nll" else math.log(value) * (1 if measure == "perplexity" else -1)
+    accuracy = number_of("accuracy") if "accuracy" in record else math.nan
+    if not (0 <= accuracy <= 1 or math.isnan(accuracy)):
+        raise InputError(f"{path}, row {number}: accuracy is {accuracy:g}; expected a share from 0 to 1")
+    split = whole("split") if "split" in record else whole("block")
+    errors = [number_of(column, 0.0) for column in ("nll_se", "accuracy_se")]
+    if not all(0 <= each < math.inf for each in errors):
+        raise InputError(f"{path}, row {number}: a standard error of {min(errors):g}; expected 0 or more")
+    kind = record.get("impairment", _LEVELS.get(level, ""))
+    if not isinstance(kind, str) or not kind:
+        raise InputError(f"{path}, row {number}: no impairment; expected the name of a kind")
+    return QualityRow(
+        name=kind,
+        level=number_of(level),
+        block=split,
+        n_devices=whole("n_devices"),
+        nll=nll,
+        nll_se=errors[0],
+        nll_rise=nll,  # the clean row's is taken off below
+        nll_rise_se=errors[0],
+        accuracy=accuracy,
+        accuracy_se=errors[1],
+    )
+
+
+def _with_clean(path: Path, rows: list[QualityRow], measure: str) -> tuple[QualityRow, ...]:
+    clean = [row for row in rows if _is_clean(row)]
+    if not clean and measure != "relative_quality":
+        raise InputError(
+            f"{path}: no row is without impairment; expected one (such as p_loss 0), which others compare to"
+        )
+    if not clean and not all(math.isnan(row.accuracy) for row in rows):
+        raise InputError(
+            f"{path}: accuracies without one that has no impairment; add such a row (such as p_loss 0, "
+            "relative_quality 1), or leave 'accuracy' out"
+        )
+    best = clean[0] if clean else None
+    zero_nll = 0.0 if best is None else best.nll
+    if best is not None and any(abs(row.nll - zero_nll) > 1e-9 for row in clean):
+        raise InputError(f"{path}: rows without impairment differ from one another; expected one quality")
+    base = QualityRow(
+        name=CLEAN,
+        level=0.0,
+        nll=zero_nll,
+        nll_se=0.0 if best is None else best.nll_se,
+        nll_rise=0.0,
+        nll_rise_se=0.0,
+        accuracy=math.nan if best is None else best.accuracy,
+        accuracy_se=0.0 if best is None else best.accuracy_se,
+    )
+    harmed = []
+    for row in rows:
+        if not _is_clean(row):
+            if row.nll < zero_nll:
+                raise InputError(
+                    f"{path}: '{row.name}' at level {row.level:g} is better than without impairment; "
+                    "expected it no better"
+                )
+            harmed.append(replace(row, nll_rise=row.nll - zero_nll))
+    return (base, *harmed)
+
+
+def _is_clean(row: QualityRow) -> bool:
+    return row.name == CLEAN or ("+" not in row.name and row.level == axis_of(row.name).clean)
+
+
+def _provenance(path: Path) -> dict[str, Any]:
+    return {"source": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

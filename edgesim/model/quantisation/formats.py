@@ -1,0 +1,225 @@
+"""Formats in which all packed matrices of a model are packed alike, and how a `quantization_config` says so.
+
+Sources are named with each; layouts of tensors are those of the libraries that write them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from edgesim.model.quantisation.entries import Entries, UnreadError
+from edgesim.model.quantisation.packing import Packing
+
+__all__ = ["FORMATS", "Reading", "in_groups"]
+
+_BYTE_BITS, _HALF_BITS, _SINGLE_BITS = 8, 16, 32  # of a code, a scale, a larger one
+_INTEGERS = (2, 3, 4, 8)  # bits that GPTQ and its like pack into words of 32 bits without a rest
+_BNB_BLOCK = 64  # weights that share an absolute maximum in bitsandbytes' 4-bit formats
+_BNB_NESTED = 256  # of those maxima that share one of their own where they are quantised once more
+_HQQ_CODE_BITS: Mapping[int, float] = MappingProxyType({1: 1, 2: 2, 3: 3.2, 4: 4, 8: 8})  # 3: ten in a word
+
+
+class Reading(NamedTuple):
+    """What a `quantization_config` says in a format that packs matrices alike.
+
+    Attributes
+    ----------
+    label
+        How reports call it.
+    packing
+        The bytes of a packed matrix.
+    exempt
+        Patterns of modules that are not packed.
+    packs_head
+        Whether the vocabulary matrix is packed where no pattern exempts it.
+    only
+        Names of the modules in a block that are packed; None: all linear maps.
+    """
+
+    label: str
+    packing: Packing
+    exempt: tuple[str, ...] = ()
+    packs_head: bool = False
+    only: tuple[str, ...] | None = None
+
+
+def in_groups(bits: int, group: int | None) -> str:
+    """Name integers with a scale for each group of weights."""
+    return f"{bits} bits, a scale for " + ("each output" if group is None else f"each {group} weights")
+
+
+def _awq(said: Entries) -> Reading:
+    """AWQ (Lin et al. 2024, arXiv 2306.00978) as AutoAWQ writes it: `qweight`, `qzeros`, `scales`.
+
+    A 16-bit scale and, unless `zero_point` is false or the layout is Marlin's, a packed zero point per group.
+    The vocabulary matrix is never packed.
+    """
+    bits, group = said.bits("bits", "w_bit", among=_INTEGERS), said.group("group_size", "q_group_size")
+    has_zeros = said.flag("zero_point", default=True) and said.text("version") != "marlin"
+    packing = Packing(bits=bits, cell=(group, 1), cell_bits=_HALF_BITS + has_zeros * bits)
+    return Reading(in_groups(bits, group), packing, said.names("modules_to_not_convert") or ())
+
+
+def _gptq(said: Entries) -> Reading:
+    """GPTQ (Frantar et al. 2023, arXiv 2210.17323) as AutoGPTQ and GPTQModel write it.
+
+    `qweight`, `scales` and, symmetric or not, `qzeros`; `g_idx` names each input's group in 32 bits. Marlin's
+    layout has neither of the latter.
+    """
+    said.empty("dynamic", "extra_config")
+    bits, group = said.bits("bits", among=_INTEGERS), said.group("group_size")
+    is_marlin = said.text("checkpoint_format") == "marlin" or said.flag("is_marlin_format")
+    packing = Packing(
+        bits=bits,
+        cell=(group, 1),
+        cell_bits=_HALF_BITS + (0 if is_marlin else bits),
+        input_bits=0 if is_marlin else _SINGLE_BITS,
+    )
+    return Reading(
+        in_groups(bits, group),
+        packing,
+        said.names("modules_to_not_convert") or (),
+        packs_head=said.flag("lm_head"),
+        only=_flat_names(said, "modules_in_block_to_quantize"),
+    )
+
+
+def _auto_round(said: Entries) -> Reading:
+    """AutoRound (Cheng et al. 2023, arXiv 2309.05516; not re-read) in the layout of GPTQ or AWQ."""
+    layout = said.text("packing_format", "auto_round:auto_gptq")
+    if said.text("data_type", "int") != "int" or not any(own in layout for own in ("gptq", "awq")):
+        raise UnreadError(
+            f"packing_format is {layout!r}, data_type {said.text('data_type', 'int')!r}; expected integers "
+            "in the layout of gptq or awq"
+        )
+    if "awq" in layout:
+        said.empty("extra_config")
+        return _awq(said)
+    return _gptq(said)
+
+
+def _bitsandbytes(said: Entries) -> Reading:
+    """LLM.int8() (Dettmers et al. 2022, arXiv 2208.07339) and QLoRA's NF4 and FP4 (2023, arXiv 2305.14314).
+
+    8 bits: a 32-bit scale per output. 4 bits: a 32-bit maximum for each 64 weights, or with
+    `bnb_4bit_use_double_quant` one of 8 bits, 256 of which share one of 32 bits.
+    """
+    exempt = said.names("llm_int8_skip_modules")
+    is_4bit = said.flag("load_in_4bit") or said.flag("_load_in_4bit")
+    is_8bit = said.flag("load_in_8bit") or said.flag("_load_in_8bit")
+    if is_4bit == is_8bit or said.flag("llm_int8_has_fp16_weight"):
+        raise UnreadError("expected either load_in_4bit or load_in_8bit to be true, and no 16-bit copies")
+    if is_8bit:
+        packing = Packing(bits=8, cell=(None, 1), cell_bits=_SINGLE_BITS)
+        return Reading(in_groups(8, None), packing, exempt or (), packs_head=exempt is not None)
+    kind = said.text("bnb_4bit_quant_type", "fp4")
+    if kind not in ("fp4", "nf4"):
+        raise said.unread("bnb_4bit_quant_type", "fp4 or nf4")
+    is_double = said.flag("bnb_4bit_use_double_quant")
+    maximum_bits = _BYTE_BITS + _SINGLE_BITS / _BNB_NESTED if is_double else _SINGLE_BITS
+    packing = Packing(bits=4, cell=(_BNB_BLOCK, 1), is_flat=True, cell_bits=maximum_bits)
+    label = f"{kind}{', quantised twice' if is_double else ''}"
+    return Reading(label, packing, exempt or (), packs_head=exempt is not None)
+
+
+def _fp8(said: Entries) -> Reading:
+    """8-bit floats with a scale per matrix, or per block of `weight_block_size` outputs and inputs.
+
+    As transformers' `FP8Linear`, and vLLM's `fp8`, which names what it exempts `ignored_layers`.
+    """
+    said.empty("modules_to_convert")
+    exempt = said.names("modules_to_not_convert")
+    block = said.block("weight_block_size")
+    is_power = said.text("scale_fmt") == "ue8m0"
+    packing = Packing(
+        bits=8,
+        cell=(None, None) if block is None else (block[1], block[0]),
+        cell_bits=_BYTE_BITS if is_power and block is not None else _SINGLE_BITS,
+        matrix_bits=_SINGLE_BITS if said.text("activation_scheme", "dynamic") == "static" else 0,
+    )
+    where = "each matrix" if block is None else f"each {block[0]} x {block[1]} weights"
+    return Reading(
+        f"8-bit floats, a scale for {where}",
+        packing,
+        exempt or said.names("ignored_layers") or (),
+        packs_head=exempt is not None,
+    )
+
+
+def _mxfp8(said: Entries) -> Reading:
+    """OCP's MXFP8: an 8-bit exponent (E8M0) for each 32 weights (Microscaling Formats 1.0; not re-read)."""
+    exempt = said.names("modules_to_not_convert")
+    packing = Packing(bits=8, cell=(32, 1), cell_bits=_BYTE_BITS)
+    label = "8-bit floats, a scale for each 32 weights"
+    return Reading(label, packing, exempt or (), packs_head=exempt is not None)
+
+
+def _per_output(label: str, scale_bits: int) -> Callable[[Entries], Reading]:
+    """8 bits with a scale per output: transformers' `FbgemmFp8Linear` and `EetqLinear`."""
+
+    def read(said: Entries) -> Reading:
+        exempt = said.names("modules_to_not_convert")
+        packing = Packing(bits=8, cell=(None, 1), cell_bits=scale_bits)
+        return Reading(label, packing, exempt or (), packs_head=exempt is not None)
+
+    return read
+
+
+def _hqq(said: Entries) -> Reading:
+    """HQQ (Badri and Shaji 2023): scale and zero point of 16 bits each per group, all modules alike."""
+    within = said.section("quant_config")
+    if within.value("weight_quant_params") is None:
+        raise UnreadError("quant_config has no weight_quant_params; modules that differ are not read")
+    within.empty("scale_quant_params", "zero_quant_params")
+    weights = within.section("weight_quant_params")
+    bits, group = weights.bits("nbits", among=tuple(_HQQ_CODE_BITS)), weights.group("group_size")
+    cell = (None, 1) if group is None else (group, 1)
+    packing = Packing(
+        bits=_HQQ_CODE_BITS[bits], cell=cell, is_flat=group is not None, cell_bits=2 * _HALF_BITS
+    )
+    exempt = said.names("skip_modules")
+    return Reading(in_groups(bits, group), packing, exempt or (), packs_head=exempt is not None)
+
+
+def _bitnet(said: Entries) -> Reading:
+    """BitNet b1.58 (Ma et al. 2024, arXiv 2402.17764): four ternary weights in a byte, a scale per matrix."""
+    if said.text("linear_class", "bitlinear") != "bitlinear":
+        raise said.unread("linear_class", "'bitlinear', whose weights are packed")
+    if said.text("quantization_mode", "offline") != "offline":
+        raise said.unread("quantization_mode", "'offline', whose weights are packed")
+    exempt = said.names("modules_to_not_convert")
+    norm_bits = _HALF_BITS if said.flag("use_rms_norm") else 0
+    packing = Packing(bits=2, input_bits=norm_bits, matrix_bits=_HALF_BITS)
+    return Reading("2 bits, a scale for each matrix", packing, exempt or (), packs_head=exempt is not None)
+
+
+def _flat_names(said: Entries, key: str) -> tuple[str, ...] | None:
+    """Names in a list of lists."""
+    listed = said.value(key)
+    if listed is None:
+        return None
+    if not isinstance(listed, list):
+        raise said.unread(key, "lists of names")
+    names = [name for part in listed for name in (part if isinstance(part, list) else [part])]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise said.unread(key, "lists of names")
+    return tuple(names)
+
+
+FORMATS: Mapping[str, Callable[[Entries], Reading]] = MappingProxyType(
+    {
+        "awq": _awq,
+        "gptq": _gptq,
+        "auto-round": _auto_round,
+        "bitsandbytes": _bitsandbytes,
+        "fp8": _fp8,
+        "mxfp8": _mxfp8,
+        "fbgemm_fp8": _per_output("8-bit floats, a scale for each output", _SINGLE_BITS),
+        "eetq": _per_output(in_groups(8, None), _HALF_BITS),
+        "hqq": _hqq,
+        "bitnet": _bitnet,
+    }
+)
+"""By `quant_method`."""

@@ -1,0 +1,134 @@
+"""Sums over the air when channels are estimated and clocks differ: the mean squared error in closed form.
+
+Not modelled: carrier frequency offsets within a tensor (phases stay as they are for one sum), pulses
+other than rectangular ones, and errors of the station's own clock (only differences matter).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+from edgesim.radio.collective.aircomp import powers_w
+
+__all__ = ["PERFECT", "Estimate", "Synchronisation", "estimated", "impaired_mse"]
+
+Matrices = NDArray[np.complex128]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synchronisation:
+    """How far devices are from sending in step; each device's errors are independent of the others'.
+
+    A device's signal reaches the station turned by a phase of ``N(0, phase_std_rad^2)`` and shifted by a
+    time uniform in ±timing symbols. With rectangular pulses the sample that the station takes has
+    ``1 - |shift|`` of the symbol and ``|shift|`` of its neighbour.
+
+    Parameters
+    ----------
+    phase_std_rad
+        Standard deviation of the phase.
+    timing
+        Largest shift, in symbol durations; at most 1.
+    """
+
+    phase_std_rad: float = 0.0
+    timing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.phase_std_rad >= 0.0 and math.isfinite(self.phase_std_rad)):
+            raise InputError(
+                f"synchronisation: phases spread by {self.phase_std_rad:g} rad; expected 0 or more"
+            )
+        if not 0.0 <= self.timing <= 1.0:
+            raise InputError(
+                f"synchronisation: shifts of up to {self.timing:g} symbols; expected 0 to 1: larger ones "
+                "mix more symbols than the two that this model has"
+            )
+
+    @property
+    def mean_gain(self) -> float:
+        """Mean of a symbol's complex gain: ``(1 - timing/2) exp(-phase_std^2 / 2)``."""
+        return (1.0 - 0.5 * self.timing) * math.exp(-0.5 * self.phase_std_rad**2)
+
+    @property
+    def mean_power(self) -> float:
+        """Mean power of symbol and neighbour together, ``E[(1-|shift|)^2 + shift^2]``: at most 1."""
+        return 1.0 - self.timing + 2.0 * self.timing**2 / 3.0
+
+
+PERFECT = Synchronisation()
+"""All in step, as analytical papers have it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """What is known of channels: the truth has i.i.d. entries about a mean."""
+
+    channels: Matrices
+    """Estimates, to design with: [n_devices, n_receive, n_transmit]."""
+    mean: Matrices
+    """Mean of the true channels given the estimates, of the same shape."""
+    variance: Floats
+    """Variance of a true entry given the estimates, [n_devices]."""
+
+
+def estimated(
+    channels: Matrices, errors: Matrices, error: float, mean: Matrices, variance: Floats
+) -> Estimate:
+    """Estimate channels whose scattered part is known up to an error of a given size.
+
+    ``h' = mean + sqrt(1 - eps^2) (h - mean) + eps e``: estimates are distributed as channels are, as in
+    :class:`edgesim.radio.channel.csi.ImperfectCsi`; the direct path's part is known.
+
+    Parameters
+    ----------
+    channels : [n_devices, n_receive, n_transmit]
+        The truth h.
+    errors
+        Of the same shape: e, complex normal with the entries' own variance.
+    error
+        eps, from 0 (perfect) to 1 (the estimate says nothing).
+    mean
+        Means of entries, in a shape that broadcasts.
+    variance : [n_devices]
+        Variance of an entry of each device.
+    """
+    if not 0.0 <= error <= 1.0:
+        raise InputError(f"aircomp: an estimation error of {error:g}; expected 0 to 1")
+    kept = math.sqrt(1.0 - error * error)
+    estimates: Matrices = mean + kept * (channels - mean) + error * errors
+    # Both are normal of equal variance and correlate by `kept`.
+    expected: Matrices = mean + kept * (estimates - mean)
+    return Estimate(estimates, expected, error * error * np.asarray(variance, dtype=np.float64))
+
+
+def impaired_mse(
+    combiner: Matrices,
+    precoders: Matrices,
+    estimate: Estimate,
+    noise_w: float,
+    synchronisation: Synchronisation = PERFECT,
+) -> float:
+    """Mean squared error over true channels, phases and shifts, given the estimates.
+
+    With ``M_n = A^H E[H_n] B_n``, v_n the variance of the unknown part, and gain c and power q of
+    :class:`Synchronisation` ::
+
+        sum_n q (||M_n||^2 + v_n tr(A^H A) tr(B_n B_n^H)) - 2 c Re tr(M_n) + L,   plus noise tr(A^H A)
+
+    For a channel that is known, ``Estimate(channels, channels, zeros)``.
+    """
+    n_streams = combiner.shape[-1]
+    met = combiner.conj().T @ estimate.mean @ precoders
+    amplified = float(np.sum(np.abs(combiner) ** 2))
+    unknown = amplified * powers_w(precoders) * estimate.variance
+    received = np.sum(np.abs(met) ** 2, axis=(1, 2)) + unknown
+    wanted = np.trace(met, axis1=1, axis2=2).real
+    each = synchronisation.mean_power * received - 2.0 * synchronisation.mean_gain * wanted + n_streams
+    return float(each.sum() + noise_w * amplified)

@@ -1,0 +1,97 @@
+r"""Whether the error of an analog sum has a mean over fading at all.
+
+An error grows as one over the power gain of some channel in a deep fade. If the chance of a gain below x
+falls as :math:`x^k`, that of an error above t falls as :math:`t^{-k}`, and its mean is finite if and only
+if k > 1. A single Rayleigh entry has k = 1: the integral of :math:`e^{-x}/x` from 0 diverges, and so does
+that of any density that is positive at 0, such as Rice's at any K. A mean over n draws then grows with log
+n for ever, and says more of how many were drawn than of the channel; a median converges.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from edgesim.errors import InputError
+from edgesim.radio.channel.fading_law import FadingLaw, Nakagami, NoFading
+from edgesim.radio.collective.errors_by_scheme import InversionName
+
+__all__ = ["Way", "fade_exponent", "has_mean_error"]
+
+Way = InversionName | Literal["first-order", "sdr", "subspace", "uncoded_fdma"]
+"""How an analog sum is made: a transceiver of sums over the air, or bands of their own."""
+
+
+def fade_exponent(law: FadingLaw, *, n_receive: int = 1, n_transmit: int = 1, n_streams: int = 1) -> float:
+    """The k by which ``P(s_L^2 < x)`` falls as ``x^k`` for small x; infinite where nothing fades.
+
+    s_L is the L-th singular value of a matrix of independent entries. Of complex Gaussian ones, of any mean,
+    ``k = (n_receive - L + 1) (n_transmit - L + 1)``: the codimension of the matrices of rank below L, halved
+    (Zheng and Tse 2003, IEEE Transactions on Information Theory 49(5), "Diversity and multiplexing", whose
+    exponent of outage at multiplexing gain L - 1 it is; not re-read). Of one stream and Nakagami's law
+    ``k = m n_receive n_transmit``, for all gains, each of density ``x^(m-1)``, have to be small.
+
+    Parameters
+    ----------
+    law
+        Of the power gain of an entry.
+    n_receive, n_transmit, n_streams
+        Antennas at either end, and L.
+
+    Raises
+    ------
+    InputError
+        If there are more streams than antennas, or several of Nakagami's law, whose phases are not said.
+    """
+    if not 1 <= n_streams <= min(n_receive, n_transmit):
+        raise InputError(
+            f"aircomp: {n_streams} streams between {n_transmit} and {n_receive} antennas; expected 1 to the "
+            "smaller number"
+        )
+    if isinstance(law, NoFading):
+        return math.inf
+    if isinstance(law, Nakagami):
+        if n_streams > 1:
+            raise InputError("aircomp: the phases of nakagami fading are not known; expected a single stream")
+        return law.m * n_receive * n_transmit
+    return float((n_receive - n_streams + 1) * (n_transmit - n_streams + 1))
+
+
+def has_mean_error(
+    way: Way,
+    law: FadingLaw,
+    *,
+    n_devices: int = 1,
+    n_receive: int = 1,
+    n_transmit: int = 1,
+    n_streams: int = 1,
+    threshold: float = 0.0,
+) -> bool:
+    """Whether the mean squared error of a sum, averaged over fading, is finite.
+
+    ``channel-inversion`` pays for the deepest fade of a single antenna: k of one entry. A threshold above 0
+    of ``truncated-inversion`` bounds the noise, and ``least-error`` never loses more than all entries: both
+    have every moment. In bands of their own, and with a common combiner that is chosen for the channels
+    (``first-order``, the best of many draws in ``sdr``), k is that of the L-th singular value: of all
+    combiners drawn uniformly, a positive share is good for all devices at once, so that an optimum is bad
+    only where some channel is. ``subspace`` fixes a combiner by all channels together; beside others a
+    device is then met in L directions that are not its own, and k is that of L x n_transmit.
+
+    Parameters
+    ----------
+    law
+        Of the power gain between two antennas; the same for all.
+    n_devices
+        How many send.
+    threshold
+        Of ``truncated-inversion``: small-scale gain below which a device is silent.
+
+    Not modelled: powers that depend on the fading by a budget for computing, and designs that stop at a local
+    optimum far from the best one.
+    """
+    if way == "least-error" or (way == "truncated-inversion" and threshold > 0):
+        return True
+    if way in ("channel-inversion", "truncated-inversion"):
+        return fade_exponent(law) > 1
+    n_met = n_streams if way == "subspace" and n_devices > 1 else n_receive
+    return fade_exponent(law, n_receive=n_met, n_transmit=n_transmit, n_streams=n_streams) > 1

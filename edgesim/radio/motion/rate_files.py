@@ -1,0 +1,239 @@
+"""Files of recorded rates: Mahimahi's lists and CSV, recognised by their contents.
+
+Mahimahi's lists delivery opportunities (Netravali et al. 2015, USENIX ATC): a line is a whole number of
+milliseconds at which one packet of 1500 bytes can be delivered; the list repeats from its last instant on.
+
+CSV has a column ``t`` [s] (or ``t_ms``) and one of rates, each of which holds from its instant to the next.
+A column of rates says its unit: ``rate_bps``, ``rate_kbps``, ``rate_mbps``, ``rate_gbps`` or ``rate
+[Mbit/s]``; one that is called ``rate`` alone is refused unless the scenario says its unit, for published
+recordings have it in any of these. Where the two ways differ there are two, ``up_mbps`` and ``down_mbps``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesim.errors import RecordingError
+from edgesim.radio.motion.recorded import RecordedRate
+from edgesim.radio.motion.recording_file import header_of, number_in, opened, refuse, rows_of, start_of
+from edgesim.units import DATA_RATE, UnitError, parse
+
+__all__ = ["read_mahimahi", "read_rate_csv", "read_rates"]
+
+EXPECTED = "expected CSV with a header such as 't,rate_mbps', or Mahimahi's whole milliseconds, one a line"
+NAMES_WITH_UNIT = "rate_bps, rate_kbps, rate_mbps or rate_gbps"
+
+LEAST_BPS = 1.0
+MOST_BPS = 1e15
+LEAST_LENGTH_S = 1e-6
+
+_SUFFIXES = {"bps": "bps", "kbps": "kbps", "mbps": "Mbps", "gbps": "Gbps", "tbps": "Tbps"}
+_COLUMN = re.compile(
+    r"(?P<what>rate|up|down)(?:_(?P<suffix>[kmgt]?bps)|_(?P<unit>[a-z]+/s)|\s*[\[(](?P<braced>[^\])]*)[\])])?",
+    re.IGNORECASE,
+)
+_TIMES = {"t": 1.0, "t_s": 1.0, "t_ms": 1e-3}
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of rates: how it is called, which way it is of, and bit/s per unit where it says that."""
+
+    name: str
+    what: str
+    unit_bps: float | None
+
+
+def read_rates(path: Path, *, unit: str | None = None) -> tuple[RecordedRate, RecordedRate]:
+    """Read the recorded rates of a link's two ways: up, then down; the same object where the file has one.
+
+    Parameters
+    ----------
+    unit
+        Unit of a CSV file's rates where its columns do not name it, such as ``Mbit/s``.
+
+    Raises
+    ------
+    RecordingError
+        With the line that is wrong.
+    """
+    start = start_of(path)
+    if start.isascii() and start.isdigit():
+        if unit is not None:
+            raise RecordingError(
+                f"{path}: is Mahimahi's list, whose lines are milliseconds; leave 'unit' out"
+            )
+        rate = read_mahimahi(path)
+        return rate, rate
+    if start[:1] in ("<", "{", "["):
+        refuse(path, 1, f"found {start[:40]!r}; {EXPECTED}")
+    return read_rate_csv(path, unit=unit)
+
+
+def read_mahimahi(path: Path) -> RecordedRate:
+    """Read a list of delivery opportunities, one millisecond a line, in order.
+
+    Raises
+    ------
+    RecordingError
+        With the line that is wrong.
+    """
+    last_ms = 0
+    times_s = []
+    with opened(path) as lines:
+        for number, line in enumerate(lines, 1):
+            text = line.strip()
+            if not text:
+                continue
+            if not (text.isascii() and text.isdigit() and len(text) <= 15):
+                refuse(path, number, f"found {text[:40]!r}, expected whole milliseconds, such as 17")
+            if int(text) < last_ms:
+                refuse(path, number, f"found {text} ms after {last_ms} ms; expected instants in order")
+            last_ms = int(text)
+            times_s.append(last_ms / 1e3)
+    if last_ms == 0:
+        raise RecordingError(
+            f"{path}: no delivery after 0 ms; expected a line for each packet, in milliseconds"
+        )
+    return _sound(path, RecordedRate.of_packets(times_s))
+
+
+def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate, RecordedRate]:
+    """Read rates over time: a header such as ``t,rate_mbps``, then instants and rates.
+
+    The last line's instant is the end of the recording, and its rate is not used; the first line's is time
+    zero.
+
+    Raises
+    ------
+    RecordingError
+        With the line that is wrong.
+    """
+    header = header_of(path)
+    time = _time_column(path, header)
+    columns = [(column.name, _unit_bps(path, column, unit)) for column in _rate_columns(path, header)]
+    times_s: list[float] = []
+    rates_bps: list[list[float]] = [[] for _ in columns]
+    for line, row in rows_of(path, (time, *(name for name, _ in columns))):
+        at_s = number_in(path, line, row, time) * _TIMES[time.strip().casefold()]
+        if times_s and at_s <= times_s[-1]:
+            refuse(path, line, f"found t = {at_s:g} s after {times_s[-1]:g} s; expected rising instants")
+        times_s.append(at_s)
+        for (name, unit_bps), rates in zip(columns, rates_bps, strict=True):
+            rate_bps = number_in(path, line, row, name) * unit_bps
+            if not 0 <= rate_bps <= MOST_BPS:
+                refuse(path, line, f"found a rate of {rate_bps:g} bit/s; expected 0 to {MOST_BPS:g}")
+            rates.append(rate_bps)
+    if len(times_s) < 2 or not all(any(rates[:-1]) for rates in rates_bps):
+        raise RecordingError(f"{path}: expected two lines or more, and a rate above 0 before the last")
+    made = [_sound(path, RecordedRate.of_rates(times_s, rates)) for rates in rates_bps]
+    return made[0], made[-1]
+
+
+def _sound(path: Path, rate: RecordedRate) -> RecordedRate:
+    """Refuse what no arithmetic could follow; what is merely unusual is remarked upon."""
+    if not rate.length_s >= LEAST_LENGTH_S:
+        raise RecordingError(
+            f"{path}: lasts {rate.length_s:g} s; expected {LEAST_LENGTH_S:g} s or more, instants in seconds"
+        )
+    if not LEAST_BPS <= rate.mean_bps <= MOST_BPS:
+        raise RecordingError(
+            f"{path}: a mean rate of {rate.mean_bps:g} bit/s; expected {LEAST_BPS:g} to {MOST_BPS:g}: "
+            "correct its unit"
+        )
+    return rate
+
+
+def _time_column(path: Path, header: Sequence[str]) -> str:
+    found = [name for name in header if name.strip().casefold() in _TIMES]
+    if len(found) != 1:
+        refuse(
+            path,
+            1,
+            f"{'two columns' if found else 'no column'} of instants in the header {_shown(header)}; expected "
+            f"one, 't' (seconds), 't_s' or 't_ms'; {EXPECTED}",
+        )
+    return found[0]
+
+
+def _rate_columns(path: Path, header: Sequence[str]) -> list[_Column]:
+    """The column of rates, or those of the two ways, up first."""
+    columns: dict[str, _Column] = {}
+    for name in header:
+        column = _column(path, name)
+        if column is None:
+            continue
+        if column.what in columns:
+            refuse(
+                path,
+                1,
+                f"two columns of rates, {columns[column.what].name!r} and {name!r}; expected one, or up and "
+                "down",
+            )
+        columns[column.what] = column
+    if set(columns) == {"rate"}:
+        return [columns["rate"]]
+    if set(columns) == {"up", "down"}:
+        return [columns["up"], columns["down"]]
+    refuse(
+        path,
+        1,
+        f"no column of rates in the header {_shown(header)}; expected one, called {NAMES_WITH_UNIT} by its "
+        "unit, or one for each way, such as up_mbps and down_mbps",
+    )
+
+
+def _column(path: Path, name: str) -> _Column | None:
+    """What a column's name says, if it is one of rates."""
+    found = _COLUMN.fullmatch(name.strip())
+    if found is None:
+        unit_bps = _parsed(name)
+        return None if unit_bps is None else _Column(name, "rate", unit_bps)
+    unit = found["unit"] or found["braced"]
+    if found["suffix"] is not None:
+        if found["suffix"].endswith("Bps"):  # not MBPS, which shouts
+            refuse(
+                path,
+                1,
+                f"the column {name!r} seems to be in bytes per second; give bits per second, 8 times as "
+                f"many, and call it {NAMES_WITH_UNIT}",
+            )
+        unit = _SUFFIXES[found["suffix"].casefold()]
+    unit_bps = None if unit is None else _parsed(unit)
+    if unit is not None and unit_bps is None:
+        refuse(path, 1, f"the column {name!r} has no unit of a data rate; call it {NAMES_WITH_UNIT}")
+    return _Column(name, found["what"].casefold(), unit_bps)
+
+
+def _unit_bps(path: Path, column: _Column, unit: str | None) -> float:
+    """Bit/s per unit of a column, which its name says or the scenario."""
+    told_bps = None if unit is None else _parsed(unit)
+    if column.unit_bps is None and told_bps is None:
+        refuse(
+            path,
+            1,
+            f"the column {column.name!r} does not say its unit; call it {_with_units(column.what)}, or give "
+            "'unit: Mbit/s' (whichever it is) beside 'file'",
+        )
+    if column.unit_bps is not None and told_bps is not None and column.unit_bps != told_bps:
+        refuse(path, 1, f"the column {column.name!r} contradicts 'unit: {unit}'; leave 'unit' out")
+    return column.unit_bps or told_bps or 1.0
+
+
+def _with_units(what: str) -> str:
+    return NAMES_WITH_UNIT.replace("rate_", f"{what}_")
+
+
+def _parsed(unit: str) -> float | None:
+    """Bit/s per unit; None if it is not one of a data rate."""
+    try:
+        return parse(f"1 {unit.strip()}", DATA_RATE)
+    except UnitError:
+        return None
+
+
+def _shown(header: Sequence[str]) -> str:
+    return repr(",".join(header)[:60])

@@ -1,0 +1,87 @@
+"""How a Wi-Fi radio's frames get on the air, as a scenario says it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from edgesim.fields import Bytes, PositiveBytes, PositiveSeconds, Seconds
+from edgesim.radio.access.edca import ACCESS_CATEGORIES, AccessCategory, Edca
+from edgesim.radio.access.wifi_mac import LONGEST_PPDU_S, Aggregation
+from edgesim.scenario.text.section import Section, made
+
+__all__ = ["AggregationEntry", "ContentionEntry"]
+
+Window = Annotated[int, Field(strict=True, ge=0, le=32767)]
+
+
+class AggregationEntry(Section):
+    """What goes together on the air; `false` sends every frame by itself."""
+
+    frames: Annotated[int, Field(strict=True, ge=1, le=256)] = 64
+    """Most frames: 64, or up to 256 with 802.11ax."""
+    duration_s: PositiveSeconds | None = Field(default=None, alias="duration")
+    """Longest transmission; the standard's 5.484 ms if not given. The category's TXOP limits it, too."""
+    size_bytes: PositiveBytes | None = Field(default=None, alias="size")
+    """Longest aggregate with all headers; the generation's if not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_word(cls, data: object) -> object:
+        return data if not isinstance(data, bool) else {} if data else {"frames": 1}
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> AggregationEntry:
+        made(self.value)
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Allow the single word, too."""
+        return {"anyOf": [{"type": "boolean"}, handler(core_schema)]}
+
+    def value(self) -> Aggregation:
+        """Return the limits."""
+        longest_s = LONGEST_PPDU_S if self.duration_s is None else self.duration_s
+        return Aggregation(most_frames=self.frames, longest_s=longest_s, most_bytes=self.size_bytes)
+
+
+class ContentionEntry(Section):
+    """802.11's EDCA, where it differs from the defaults."""
+
+    category: AccessCategory = "best-effort"
+    """Access category, by the standard's table of defaults."""
+    aifsn: Annotated[int, Field(strict=True, ge=1, le=15)] | None = None
+    """Slots of idle air after SIFS, in the place of the category's."""
+    cw_min: Window | None = None
+    """First contention window in slots, in the place of the category's."""
+    cw_max: Window | None = None
+    """Last contention window in slots, in the place of the category's."""
+    txop_s: Seconds | None = Field(default=None, alias="txop")
+    """Longest exchange, in the place of the category's; 0 s is one frame at a time."""
+    aggregation: AggregationEntry = AggregationEntry()
+    """What goes together: `{frames: 256, duration: 2 ms, size: 64 kB}`, or `false`."""
+    rts_from_bytes: Bytes | None = Field(default=None, alias="rts_from")
+    """RTS and CTS come before transmissions of so many bytes and more; `rts_cts: true` is all of them."""
+    transport_acks: bool = False
+    """Whether receivers acknowledge every second segment on the air, as TCP does."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> ContentionEntry:
+        made(self.edca)
+        return self
+
+    def edca(self) -> Edca:
+        """Return the access category's parameters."""
+        known = ACCESS_CATEGORIES[self.category]
+        return Edca(
+            aifsn=known.aifsn if self.aifsn is None else self.aifsn,
+            cw_min=known.cw_min if self.cw_min is None else self.cw_min,
+            cw_max=known.cw_max if self.cw_max is None else self.cw_max,
+            txop_s=known.txop_s if self.txop_s is None else self.txop_s,
+        )

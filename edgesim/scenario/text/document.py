@@ -1,0 +1,203 @@
+"""A YAML document that remembers where everything stands, so that a mistake can be shown in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.compat import StringIO
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.tokens import (
+    BlockEndToken,
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    FlowMappingEndToken,
+    FlowMappingStartToken,
+    FlowSequenceEndToken,
+    FlowSequenceStartToken,
+    TagToken,
+)
+
+from edgesim.errors import ScenarioError
+from edgesim.scenario.text.problems import Path, Problem, ProblemsError, path_text, shown
+
+__all__ = ["MAX_SIZE_BYTES", "Document", "read_value"]
+
+MAX_SIZE_BYTES = 1_000_000
+MAX_DEPTH = 40
+MAX_NODES = 50_000  # far above any scenario; aliases of aliases grow exponentially and meet it at once
+
+_OPENING = (
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    FlowMappingStartToken,
+    FlowSequenceStartToken,
+)
+_CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
+
+
+class Document:
+    """The YAML text of a scenario, changeable by overrides, with comments and positions kept.
+
+    YAML 1.2 is read, so `NO` is text and `1e-3` a number. Tags, duplicate keys, several documents in one
+    file, and nesting or aliasing beyond any sensible measure are refused.
+
+    Parameters
+    ----------
+    name
+        How the file is called in messages.
+    root
+        The mapping at its top.
+    """
+
+    def __init__(self, name: str, root: CommentedMap) -> None:
+        self.name = name
+        self.root = root
+        self._overrides: dict[Path, str] = {}
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Self:
+        """Read a document.
+
+        Raises
+        ------
+        ScenarioError
+            If it is not YAML, or no mapping.
+        """
+        root = _read(text, name)
+        if not isinstance(root, CommentedMap):
+            found = "nothing" if root is None else shown(root)
+            raise ScenarioError(
+                f"{name}:1:1: expected a scenario, a mapping with keys such as name, model and topology; "
+                f"got {found}"
+            )
+        return cls(name, root)
+
+    @property
+    def text(self) -> str:
+        """The document as YAML text, overrides included."""
+        stream = StringIO()
+        _yaml().dump(self.root, stream)
+        return stream.getvalue()
+
+    def plain(self) -> dict[str, Any]:
+        """Return the contents as ordinary mappings, lists, text and numbers."""
+        return _Plain(self).mapping(self.root, ())
+
+    def replaced(self, path: Path, override: str) -> None:
+        """Remember that an override, and not the file, says what stands at a path."""
+        self._overrides[path] = override
+
+    def place(self, path: Path) -> str:
+        """Where a path stands: ``street.yaml:12:7: $.topology.links[0]``, or the override that set it."""
+        path = path[: len(self._nodes(path))]
+        for length in range(len(path), 0, -1):
+            if path[:length] in self._overrides:
+                return f"--set {self._overrides[path[:length]]}: {path_text(path)}"
+        line, column = self.position(path)
+        return f"{self.name}:{line}:{column}: {path_text(path)}"
+
+    def position(self, path: Path) -> tuple[int, int]:
+        """Line and column, from 1, of the deepest part of a path that the file contains."""
+        line, column = 0, 0
+        for step, container in zip(path, self._nodes(path), strict=False):
+            # Keys that come in by a merge (<<) stand elsewhere; the mapping that merges them is near enough.
+            if step in (container.lc.data or {}):
+                line, column = container.lc.data[step][:2]
+        return line + 1, column + 1
+
+    def error(self, problems: Iterable[Problem]) -> ProblemsError:
+        """Make the error that lists problems in the order of the file."""
+        ordered = sorted(problems, key=lambda problem: self.position(problem.path))
+        return ProblemsError(ordered, [self.place(problem.path) for problem in ordered])
+
+    def _nodes(self, path: Path) -> list[CommentedMap | CommentedSeq]:
+        """Mappings and lists along a path, one per step, as far as the document goes.
+
+        Shorthands make validated paths longer than what was written, and a missing key is no step either.
+        """
+        node: Any = self.root
+        nodes = []
+        for step in path:
+            if not isinstance(node, CommentedMap | CommentedSeq) or not _has(node, step):
+                break
+            nodes.append(node)
+            node = node[step]
+        return nodes
+
+
+def read_value(text: str, name: str) -> Any:
+    """Read the YAML of one value, such as the right-hand side of an override."""
+    return _read(text, name)
+
+
+class _Plain:
+    """Turns round-trip nodes into ordinary values, counting so that no alias bomb goes off."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._n_nodes = 0
+
+    def mapping(self, node: CommentedMap, path: Path) -> dict[str, Any]:
+        for key in node:
+            if not isinstance(key, str):
+                message = f"expected text as a key, got {shown(key)}; put it in quotes"
+                raise self._document.error([Problem((*path, key), message)])
+        return {str(key): self.value(child, (*path, str(key))) for key, child in node.items()}
+
+    def value(self, node: Any, path: Path) -> Any:
+        self._n_nodes += 1
+        if self._n_nodes > MAX_NODES or len(path) > MAX_DEPTH:
+            raise self._document.error(
+                [Problem(path[:MAX_DEPTH], "aliases make this document endless or far too large")]
+            )
+        if isinstance(node, CommentedMap):
+            return self.mapping(node, path)
+        if isinstance(node, CommentedSeq):
+            return [self.value(child, (*path, index)) for index, child in enumerate(node)]
+        # ruamel keeps the spelling of numbers and text in subclasses.
+        for plain in (bool, int, float, str):
+            if isinstance(node, plain):
+                return plain(node)
+        return node
+
+
+def _has(node: CommentedMap | CommentedSeq, step: str | int) -> bool:
+    if isinstance(node, CommentedMap):
+        return step in node
+    return isinstance(step, int) and step < len(node)
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="rt")
+    yaml.width = MAX_SIZE_BYTES  # never fold a line
+    return yaml
+
+
+def _read(text: str, name: str) -> Any:
+    if len(text) > MAX_SIZE_BYTES:
+        raise ScenarioError(f"{name}: larger than {MAX_SIZE_BYTES // 1000} kB, which no scenario is")
+    try:
+        _refuse_tags_and_depth(text, name)
+        return _yaml().load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        sentence = " ".join(str(error.problem or error.context).split())
+        raise ScenarioError(f"{where}: not YAML: {sentence}") from None
+    except YAMLError as error:
+        raise ScenarioError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def _refuse_tags_and_depth(text: str, name: str) -> None:
+    depth = 0
+    for token in _yaml().scan(text):
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if isinstance(token, TagToken) or depth > MAX_DEPTH:
+            mark = token.start_mark
+            sentence = "tags (!...) are not part of a scenario; write the plain value"
+            if depth > MAX_DEPTH:
+                sentence = f"nested more than {MAX_DEPTH} levels deep, which no scenario is"
+            raise ScenarioError(f"{name}:{mark.line + 1}:{mark.column + 1}: {sentence}")

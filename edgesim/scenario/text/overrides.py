@@ -1,0 +1,100 @@
+"""Changes to a scenario from the command line: ``--set topology.devices.camera.count=4``."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from typing import Any, NoReturn
+
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from edgesim.errors import ScenarioError
+from edgesim.nearest import suggest
+from edgesim.scenario.text.document import Document, read_value
+from edgesim.scenario.text.problems import Path, path_text, shown
+
+__all__ = ["apply"]
+
+_STEP = re.compile(r"\.?(?P<key>[^.\[\]=\s]+)|\[(?P<index>\d+)\]")
+_NAMING_KEYS = ("id", "label", "use")
+
+
+def apply(document: Document, override: str) -> None:
+    """Set one value in a document.
+
+    The path has keys and, for entries of a list, an index (``strategies[1].partition`` or
+    ``strategies.1.partition``) or the entry's id, label or strategy (``topology.devices.camera.count``).
+    The value is YAML. Keys that the file does not have yet are added; whether the schema knows them is
+    checked afterwards, with everything else.
+
+    Raises
+    ------
+    ScenarioError
+        If the text is no override, or a step of its path leads nowhere.
+    """
+    left, equals, right = override.partition("=")
+    where = f"--set {override}"
+    if not equals or not right.strip():
+        raise ScenarioError(f"{where}: expected path=value, such as horizon='5 min'")
+    steps = _steps(left.strip(), where)
+    value = read_value(right, where)
+    node: Any = document.root
+    path: Path = ()
+    for step in steps[:-1]:
+        key = _resolve(node, step, path, where)
+        if isinstance(node, CommentedMap) and key not in node:
+            node[key] = CommentedMap()
+        # A copy: through an anchor the same node may stand in other places, which are to stay as they are.
+        node[key] = deepcopy(node[key])
+        node, path = node[key], (*path, key)
+    last = _resolve(node, steps[-1], path, where)
+    node[last] = value
+    document.replaced((*path, last), override)
+
+
+def _steps(text: str, where: str) -> list[str]:
+    steps, position = [], 0
+    while match := _STEP.match(text, position):
+        steps.append(match["key"] or match["index"])
+        position = match.end()
+    if not steps or position != len(text):
+        raise ScenarioError(
+            f"{where}: '{text}' is no path; expected one such as topology.devices.camera.count"
+        )
+    return steps
+
+
+def _resolve(node: Any, step: str, path: Path, where: str) -> str | int:
+    """Find the key or the index that a step means in this node."""
+    if isinstance(node, CommentedMap):
+        return step
+    if isinstance(node, CommentedSeq):
+        return _index(node, step, path, where)
+    raise ScenarioError(
+        f"{where}: {path_text(path)} is {shown(node)} and has no '{step}' in it; "
+        f"set {path_text(path)[2:]} as a whole"
+    )
+
+
+def _index(entries: CommentedSeq, step: str, path: Path, where: str) -> int:
+    if step.isdecimal():
+        if int(step) < len(entries):
+            return int(step)
+        _refuse(where, path, f"has {len(entries)} entries, counted from 0; there is no [{step}]")
+    names = [
+        {str(entry[key]) for key in _NAMING_KEYS if key in entry}
+        if isinstance(entry, CommentedMap)
+        else set()
+        for entry in entries
+    ]
+    found = [index for index, known in enumerate(names) if step in known]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = " or ".join(f"[{index}]" for index in found)
+        _refuse(where, path, f"has several entries '{step}'; write {listed}, or give them labels")
+    _refuse(where, path, f"has no entry '{step}'; {suggest(step, sorted(set().union(*names)))}")
+
+
+def _refuse(where: str, path: Path, sentence: str) -> NoReturn:
+    raise ScenarioError(f"{where}: {path_text(path)} {sentence}")

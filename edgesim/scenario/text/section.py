@@ -1,0 +1,93 @@
+"""The base of every part of a scenario: frozen, strict about keys, and plainly spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError
+
+from edgesim.errors import InputError
+from edgesim.fields import OWN_MESSAGE, refuse
+from edgesim.scenario.text.problems import explain_all
+
+__all__ = ["Choice", "Section", "known_keys", "made"]
+
+Value = TypeVar("Value")
+
+
+def made(make: Callable[[], Value]) -> Value:
+    """Make a domain value inside a validator; what it refuses becomes a mistake of the scenario."""
+    try:
+        return make()
+    except InputError as error:
+        refuse(str(error))
+
+
+def known_keys(model: type[BaseModel]) -> dict[str, str]:
+    """Keys that a model accepts, as written in YAML, each with its description."""
+    return {field.alias or name: field.description or "" for name, field in model.model_fields.items()}
+
+
+class Section(BaseModel):
+    """A mapping in a scenario file.
+
+    Its Python names carry units (``latency_s``), its YAML names do not (``latency``); the texts below
+    the fields become descriptions in the exported JSON Schema.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _speak_plainly(cls, data: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Replace pydantic's messages; the section in which a mistake stands knows its keys."""
+        try:
+            return handler(data)
+        except ValidationError as error:
+            lines = explain_all(error, known_keys(cls))
+            details = [
+                InitErrorDetails(
+                    type=PydanticCustomError(OWN_MESSAGE, "{sentence}", {"sentence": line.message}),
+                    loc=line.path,
+                    input=None,
+                )
+                for line in lines
+            ]
+            raise ValidationError.from_exception_data(cls.__name__, details) from None
+
+
+class Choice(Section):
+    """A mapping of which exactly one key is given: ``{poisson: 0.4 Hz}`` or ``{gamma: {...}}``."""
+
+    example: ClassVar[str]
+    """One choice as it is written, for messages."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exactly_one(cls, data: object) -> object:
+        # Unknown keys are left to the field-by-field validation, which names the nearest known one.
+        known = known_keys(cls)
+        given = [key for key in data if key in known] if isinstance(data, Mapping) else [None]
+        strangers = isinstance(data, Mapping) and any(key not in known for key in data)
+        if len(given) != 1 and not strangers:
+            got = " and ".join(map(str, given)) or "none of them"
+            refuse(f"expected exactly one of {', '.join(known)}, such as {cls.example}, got {got}")
+        return data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Say in the exported schema, too, that one key is wanted."""
+        schema = handler(core_schema)
+        handler.resolve_ref_schema(schema).update(minProperties=1, maxProperties=1)
+        return schema

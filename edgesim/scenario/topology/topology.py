@@ -1,0 +1,354 @@
+"""From a scenario's topology to nodes and links: groups spelled out, references resolved, paths checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from types import MappingProxyType
+
+import networkx as nx
+
+from edgesim.errors import InputError
+from edgesim.nearest import suggest
+from edgesim.radio.motion.recorded import RecordedRate
+from edgesim.scenario.catalogue import radio_kind
+from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.schema.topology import (
+    DeviceEntry,
+    Generate,
+    GraphFile,
+    LinkEntry,
+    Place,
+    RecordedEntry,
+    Topology,
+    Wired,
+)
+from edgesim.scenario.text.problems import Path, Problem
+from edgesim.scenario.topology.connections import Point, pairs
+from edgesim.scenario.topology.generated import generate_edges
+from edgesim.scenario.topology.graph_edges import edges_of
+from edgesim.scenario.topology.graph_file import read_graph
+from edgesim.scenario.topology.graph_parts import SWITCH, node_of
+from edgesim.scenario.topology.recordings import recorded_rates
+from edgesim.world.link import Link, Way
+
+__all__ = ["AirLink", "Layout", "Node", "lay_out"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node of the topology, before it is known how fast it computes.
+
+    Attributes
+    ----------
+    id, group
+        Its name, and the name of the entry that made it.
+    kind
+        Name of its device kind; empty for a switch.
+    entry
+        The entry that made it, whose figures replace the kind's; None for switches and generated nodes.
+    place_m
+        Coordinates, where given.
+    path
+        Where in the scenario it comes from.
+    """
+
+    id: str
+    group: str
+    kind: str
+    entry: DeviceEntry | None = None
+    place_m: Point | None = None
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AirLink:
+    """A radio link, before a replication has drawn its channel.
+
+    Attributes
+    ----------
+    terminal, station
+        Ids of its ends.
+    entry
+        What the scenario says of it.
+    path
+        Where in the scenario it comes from.
+    """
+
+    terminal: str
+    station: str
+    entry: LinkEntry
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """All nodes and links of a scenario; the mistakes that were met are listed, and left out."""
+
+    nodes: Mapping[str, Node]
+    links: tuple[Link, ...]
+    air: tuple[AirLink, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    _groups: Mapping[str, tuple[str, ...]] = field(repr=False)
+
+    def members(self, reference: str) -> tuple[str, ...]:
+        """Ids that a group's or a node's name stands for; empty if there is no such name."""
+        return self._groups.get(reference) or ((reference,) if reference in self.nodes else ())
+
+    def unknown(self, reference: str) -> str:
+        """Say that a name is unknown, and which one is nearest."""
+        return (
+            f"no device, group or switch '{reference}'; {suggest(reference, {**self._groups, **self.nodes})}"
+        )
+
+    def first_group(self) -> tuple[str, ...]:
+        """The devices of the first entry of the topology."""
+        return next((ids for ids in self._groups.values() if self.nodes[ids[0]].kind), ())
+
+    @property
+    def device_ids(self) -> tuple[str, ...]:
+        """Ids of the nodes that compute."""
+        return tuple(node.id for node in self.nodes.values() if node.kind)
+
+    def cut_off(self, sources: Sequence[str]) -> tuple[str, str] | None:
+        """A source and a device that no path joins; None if there is no such pair."""
+        graph: nx.Graph[str] = nx.Graph()
+        graph.add_nodes_from(self.nodes)
+        graph.add_edges_from(link.between for link in self.links)
+        graph.add_edges_from((link.terminal, link.station) for link in self.air)
+        for source in sources:
+            reached = nx.node_connected_component(graph, source)
+            for device in self.device_ids:
+                if device not in reached:
+                    return source, device
+        return None
+
+
+def lay_out(topology: Topology, *, seed: int, folder: FilePath | None = None) -> Layout:
+    """Spell a topology out.
+
+    The seed serves graph generators that draw; all replications share the result. Where the topology names a
+    file, its contents count, too; a relative path begins at `folder`.
+    """
+    return _Draft(seed, folder or FilePath()).finish(topology)
+
+
+class _Draft:
+    """A layout in the making."""
+
+    def __init__(self, seed: int, folder: FilePath) -> None:
+        self._seed = seed
+        self._folder = folder
+        self._nodes: dict[str, Node] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}
+        self._links: dict[frozenset[str], Link] = {}
+        self._air: dict[frozenset[str], AirLink] = {}
+        self._problems: list[Problem] = []
+
+    def finish(self, topology: Topology) -> Layout:
+        root: Path = ("topology",)
+        for index, entry in enumerate(topology.devices):
+            self._add_devices(entry, (*root, "devices", index))
+        edges = self._add_generated(topology.generate, (*root, "generate"))
+        read = self._add_file(topology.file, (*root, "file"))
+        for index, switch in enumerate(topology.switches):
+            place_m = _places(switch.place, 1)[0]
+            path: Path = (*root, "switches", index)
+            self._add_group(
+                switch.id, [Node(id=switch.id, group=switch.id, kind="", place_m=place_m, path=path)]
+            )
+        for a, b, wired in edges:
+            self._add_link(a, b, _cable(wired), (*root, "generate"))
+        for a, b, wired in read:
+            self._add_link(a, b, _cable(wired), (*root, "file"))
+        for index, link in enumerate(topology.links):
+            self._add_links(link, (*root, "links", index))
+        return self._layout()
+
+    def _layout(self) -> Layout:
+        return Layout(
+            nodes=MappingProxyType(self._nodes),
+            links=tuple(self._links.values()),
+            air=tuple(self._air.values()),
+            problems=tuple(self._problems),
+            _groups=MappingProxyType(self._groups),
+        )
+
+    def _add_devices(self, entry: DeviceEntry, path: Path) -> None:
+        if entry.place is not None and entry.place.at_m is not None and (entry.count or 1) > 1:
+            self._refuse((*path, "place", "at"), f"{entry.count} devices cannot all stand here; use 'grid'")
+        ids = [entry.id] if entry.count is None else [f"{entry.id}-{index}" for index in range(entry.count)]
+        nodes = [
+            Node(id=id_, group=entry.id, kind=entry.kind, entry=entry, place_m=place_m, path=path)
+            for id_, place_m in zip(ids, _places(entry.place, len(ids)), strict=True)
+        ]
+        self._add_group(entry.id, nodes)
+
+    def _add_generated(self, generate: Generate | None, path: Path) -> list[tuple[str, str, Wired]]:
+        if generate is None:
+            return []
+        try:
+            n_nodes, edges = generate_edges(generate.graph, generate.options, self._seed)
+        except ValueError as error:
+            self._refuse(path, str(error))
+            return []
+        if n_nodes == 0:
+            self._refuse(path, f"{generate.graph} makes no node with these options")
+            return []
+        kinds = generate.kinds or ("",)
+        nodes = [
+            Node(id=f"{generate.id}-{n}", group=generate.id, kind=kinds[n % len(kinds)], path=path)
+            for n in range(n_nodes)
+        ]
+        self._add_group(generate.id, nodes)
+        return [(nodes[a].id, nodes[b].id, generate.wired) for a, b in edges]
+
+    def _add_file(self, file: GraphFile | None, path: Path) -> list[tuple[str, str, Wired]]:
+        if file is None:
+            return []
+        try:
+            graph = read_graph(self._folder / FilePath(file.path).expanduser())
+            parts = [node_of(name, attributes, file) for name, attributes in graph.nodes]
+            ids = {name: part.id for (name, _), part in zip(graph.nodes, parts, strict=True)}
+            edges = [(ids[a], ids[b], wired) for a, b, wired in edges_of(graph, file)]
+        except ValueError as error:
+            self._refuse(path, str(error))
+            return []
+        groups: dict[str, list[Node]] = {}
+        for part in parts:
+            kind = "" if part.kind == SWITCH else part.kind
+            node = Node(id=part.id, group=part.group, kind=kind, place_m=part.place_m, path=path)
+            groups.setdefault(part.group, []).append(node)
+        for group, nodes in groups.items():
+            if len({bool(node.kind) for node in nodes}) > 1:
+                self._refuse(path, f"group '{group}' has devices and switches in it; give switches another")
+            self._add_group(group, nodes)
+        return [(a, b, wired) for a, b, wired in edges if a in self._nodes and b in self._nodes]
+
+    def _add_group(self, name: str, nodes: Sequence[Node]) -> None:
+        others = {**self._nodes, **{group: None for group in self._groups if group != name}}
+        taken = [node.id for node in nodes if node.id in others] or [name] * (name in self._groups)
+        if taken or name in self._nodes:
+            path: Path = nodes[0].path
+            self._refuse(
+                path if path[-1] == "file" else (*path, "id"),
+                f"'{(taken or [name])[0]}' is already another's name; choose one",
+            )
+            return
+        self._nodes.update({node.id: node for node in nodes})
+        self._groups[name] = tuple(node.id for node in nodes)
+
+    def _add_links(self, entry: LinkEntry, path: Path) -> None:
+        layout = self._layout()
+        groups = [layout.members(reference) for reference in entry.between]
+        for index, reference in enumerate(entry.between):
+            if not groups[index]:
+                self._refuse((*path, "between", index), layout.unknown(reference))
+        if not all(groups):
+            return
+        places_m = {node.id: node.place_m for node in self._nodes.values() if node.place_m is not None}
+        try:
+            joined = pairs(entry.connect, groups[0], groups[1], places_m)
+        except ValueError as error:
+            self._refuse(path, str(error))
+            return
+        if not joined:
+            self._refuse(
+                (*path, "between"), f"'{entry.between[0]}' is a single device; a link needs two ends"
+            )
+        if entry.radio is not None:
+            for a, b in joined:
+                self._add_air(a, b, entry, path)
+            return
+        made_of = self._recorded(entry.recorded, path) if entry.wired is None else _cable(entry.wired)
+        if made_of is not None:
+            for a, b in joined:
+                self._add_link(a, b, made_of, path)
+
+    def _recorded(self, entry: RecordedEntry | None, path: Path) -> tuple[Way, Way] | None:
+        """Read recorded rates; what is wrong with a file becomes a problem."""
+        assert entry is not None
+        try:
+            rates = recorded_rates(entry, self._folder)
+        except InputError as error:
+            self._refuse((*path, "recorded", "file"), str(error))
+            return None
+        return _both_ways(rates, entry.latency_s)
+
+    def _add_air(self, terminal: str, station: str, entry: LinkEntry, path: Path) -> None:
+        """Add a radio link; both its ends need a place."""
+        assert entry.radio is not None
+        for id_ in (terminal, station):
+            node = self._nodes[id_]
+            if node.place_m is None and (node.entry is None or node.entry.mobility is None):
+                self._refuse(
+                    (*path, "between"),
+                    f"a radio link needs to know where its ends are, and '{id_}' has no 'place' (nor a "
+                    "'mobility'); give it one, such as {at: [20 m, 5 m]}",
+                )
+                return
+        try:
+            radio_kind(entry.radio.use)
+        except InputError as error:
+            self._refuse((*path, "radio"), str(error))
+            return
+        if self._is_new(terminal, station, path):
+            ends = frozenset((terminal, station))
+            self._air[ends] = AirLink(terminal=terminal, station=station, entry=entry, path=path)
+
+    def _add_link(self, a: str, b: str, made_of: tuple[Way, Way], path: Path) -> None:
+        if self._is_new(a, b, path):
+            up, down = made_of
+            self._links[frozenset((a, b))] = Link(
+                between=(a, b),
+                rate_bps=up.rate_bps,
+                latency_s=up.latency_s,
+                down=None if down == up else down,
+            )
+
+    def _is_new(self, a: str, b: str, path: Path) -> bool:
+        ends = frozenset((a, b))
+        if len(ends) == 2 and ends not in self._links and ends not in self._air:
+            return True
+        if len(ends) == 1:
+            self._refuse(path, f"'{a}' would link to itself; a link needs two ends")
+            return False
+        known = self._links.get(ends)
+        hint = ""
+        if known is not None:
+            hint = (
+                ": where the two ways differ, give both in one entry, such as 'wired: {rate: {up: 5 Mbit/s, "
+                f"down: 50 Mbit/s}}}}' (up is from '{known.between[0]}' to '{known.between[1]}')"
+            )
+        self._refuse(path, f"'{a}' and '{b}' are linked already; a pair of devices has one link{hint}")
+        return False
+
+    def _refuse(self, path: Path, sentence: str) -> None:
+        problem = Problem(path, sentence)
+        if problem.path not in [known.path for known in self._problems]:
+            self._problems.append(problem)
+
+
+def _cable(wired: Wired) -> tuple[Way, Way]:
+    rates_bps: ByWay[float] = ways(wired.rate_bps)
+    return _both_ways(rates_bps, wired.latency_s)
+
+
+def _both_ways(rates: Iterable[float | RecordedRate], latency_s: float | ByWay[float]) -> tuple[Way, Way]:
+    """The ways up and down that have these rates."""
+    waits: ByWay[float] = ways(latency_s)
+    up, down = (Way(rate_bps=rate, latency_s=own_s) for rate, own_s in zip(rates, waits, strict=True))
+    return up, down
+
+
+def _places(place: Place | None, n_devices: int) -> list[Point | None]:
+    """Coordinates of so many devices, a grid filled row by row."""
+    if place is None:
+        return [None] * n_devices
+    if place.at_m is not None or place.grid_m is None:
+        return [place.at_m] * n_devices
+    columns = place.columns or math.ceil(math.sqrt(n_devices))
+    (x_m, y_m), step_m = place.corner_m, place.grid_m
+    return [(x_m + n % columns * step_m, y_m + n // columns * step_m) for n in range(n_devices)]

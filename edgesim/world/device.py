@@ -1,0 +1,136 @@
+"""A device, as a value: its memory, power, how long the model takes on it, and what a message costs there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from edgesim.errors import InputError
+from edgesim.model.profile import Timing
+from edgesim.world.battery import Battery
+from edgesim.world.disciplines import ContinuousBatching, FirstComeFirstServed, Serving, StaticBatching
+from edgesim.world.service import ServiceLaw
+
+__all__ = ["Device", "Endpoint", "Power"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """Power draw of a device by state; what is active comes on top of what idles.
+
+    Not modelled: dynamic voltage and frequency scaling, thermal throttling, radios that sleep.
+
+    Parameters
+    ----------
+    idle_w
+        While it is up.
+    active_w
+        More while it computes.
+    tx_w, rx_w
+        More while its radio sends or receives: of one that draws 1.1 W sending and 0.8 W idle, 0.3 W.
+    radio_idle_w
+        More while it is up, for its radio to be ready.
+    """
+
+    idle_w: float = 0.0
+    active_w: float = 0.0
+    tx_w: float = 0.0
+    rx_w: float = 0.0
+    radio_idle_w: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What a message costs at either end, before it leaves and after it has arrived.
+
+    The cost of one message is ``overhead_s + size_bytes / staging_bytes_per_s``: serialisation, system
+    calls, copies between accelerator and host memory. Measured edge deployments show this fixed
+    cost, not bytes over bandwidth, to dominate small messages.
+
+    Parameters
+    ----------
+    overhead_s
+        Fixed cost of one message at this device [s].
+    staging_bytes_per_s
+        Rate of the copies [byte/s].
+    on_compute
+        Whether messages occupy the compute station (a single-threaded runtime), or a messaging
+        station of their own beside it.
+    """
+
+    overhead_s: float = 0.0
+    staging_bytes_per_s: float = math.inf
+    on_compute: bool = False
+
+    def seconds(self, size_bytes: float) -> float:
+        """Time that one message of this size takes at this end."""
+        return self.overhead_s + size_bytes / self.staging_bytes_per_s
+
+    @property
+    def is_free(self) -> bool:
+        """Whether messages cost nothing here."""
+        return self.overhead_s == 0.0 and math.isinf(self.staging_bytes_per_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A node of the topology: a computer, or a switch when it has no timing.
+
+    Parameters
+    ----------
+    id, group, kind
+        Its name, the name of the topology entry that made it, and the catalogue's name of its kind.
+    memory_bytes
+        Memory for weights, KV caches and the process itself.
+    process_bytes
+        What the serving process takes before any weight is loaded.
+    load_copies
+        Copies of its weights that the device holds at the peak of loading them.
+    timing
+        How long the scenario's model takes here; None for a switch, which only forwards.
+    serving
+        How it serves several requests at once; None: first come, first served, without limits.
+    service
+        How the times of its passes vary about the timing's, which are then their means; None: not at all.
+    place_m
+        Coordinates in the plane [m], where the scenario gives them.
+    battery
+        On what it runs; None: on the mains.
+    """
+
+    id: str
+    group: str
+    kind: str
+    memory_bytes: int
+    process_bytes: int = 0
+    load_copies: float = 1.0
+    timing: Timing | None
+    power: Power = field(default_factory=Power)
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    serving: Serving | None = None
+    service: ServiceLaw | None = None
+    place_m: tuple[float, float] | None = None
+    battery: Battery | None = None
+
+    def __post_init__(self) -> None:
+        is_fifo = self.serving is None or isinstance(self.serving, FirstComeFirstServed)
+        if not is_fifo and self.endpoint.on_compute:
+            raise InputError(
+                f"device {self.id!r}: messages on the compute station (on_compute) go with first come, "
+                "first served only; set on_compute to false, or leave out 'serving'"
+            )
+        if self.service is not None and isinstance(self.serving, StaticBatching | ContinuousBatching):
+            raise InputError(
+                f"device {self.id!r}: service times are drawn pass by pass ({self.service}), and batches "
+                "serve several in one; leave out 'service', or serve with 'fifo' or 'processor-sharing'"
+            )
+
+    @property
+    def endpoint_power_w(self) -> float:
+        """Power drawn above idle while a message is handled: the processor's, where that does it."""
+        return self.power.active_w if self.endpoint.on_compute else 0.0
+
+    @property
+    def origin(self) -> str:
+        """Where this device's compute times come from: measured, scaled, analytic; empty for a switch."""
+        return "" if self.timing is None else self.timing.origin

@@ -1,0 +1,131 @@
+"""How a device serves several requests at once: as values, without a clock.
+
+The default, first come first served without limits, needs no value here: see
+:mod:`edgesim.engine.device.station`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgesim.trace.schema import Discipline
+
+__all__ = [
+    "ContinuousBatching",
+    "FirstComeFirstServed",
+    "Limits",
+    "ProcessorSharing",
+    "Serving",
+    "StaticBatching",
+    "serving_name",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many requests a device keeps waiting for their first pass, and how long they wait.
+
+    Parameters
+    ----------
+    queue_limit
+        Requests that may wait; one more fails. None: any number.
+    patience_s
+        How long one waits before it fails; None: for ever.
+    """
+
+    queue_limit: int | None = None
+    patience_s: float | None = None
+
+    def full(self, device: str) -> str:
+        """The reason of a request that finds the queue full."""
+        return f"queue: {device}: the queue of {self.queue_limit} requests is full"
+
+    def timeout(self, device: str) -> str:
+        """The reason of a request that has lost its patience."""
+        return f"timeout: waited {self.patience_s:g} s to be served by {device}"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstComeFirstServed(Limits):
+    """One pass at a time, first come, first served, with limits to the queue.
+
+    Passes wait in one queue; the limits are for a request's first pass on the device, later ones are never
+    turned away.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorSharing:
+    """All passes at once, each at an equal share of the speed: threads on one processor. Nobody waits.
+
+    Not modelled: what switching between them costs.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class StaticBatching(Limits):
+    """Requests in closed batches: nobody joins until the last of a batch has ended.
+
+    A batch starts when it is full, or when its oldest request has waited long enough. Prompts are padded
+    to the longest; decoding goes on in lockstep, and the places of those that have ended stay empty. To the
+    end of the batch all its rows are computed, at the padded length: as transformers' `generate` and
+    FasterTransformer do with a batch of tensors.
+
+    Not modelled: the room that padding and empty places take in the KV cache, where a request has room for
+    its own tokens, to its own end; batches that stay together from stage to stage. Each device makes up its
+    own, and members of two would wait for one another; a placement with two such stages is refused before
+    time zero (:mod:`edgesim.world.stages`).
+
+    Parameters
+    ----------
+    max_batch
+        Requests in a batch.
+    max_wait_s
+        How long the first one waits for company.
+    """
+
+    max_batch: int = 8
+    max_wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuousBatching(Limits):
+    """Iterations over whoever is there: decode steps of many requests in one pass, and chunks of prompts.
+
+    Iteration-level scheduling (Yu et al. 2022, Orca) with chunked prefill (Agrawal et al. 2024,
+    Sarathi-Serve): each iteration takes the waiting decode steps, oldest request first, then as much of the
+    waiting prompts, oldest first, as the token budget leaves. A request waits for a place and for memory in
+    one queue, first come first served (and along a pipeline for those of all stages at once); it has its
+    place, as its memory, from then to its end, unless it is preempted.
+
+    Parameters
+    ----------
+    max_batch
+        Places: requests that are served at once.
+    max_tokens
+        Tokens in an iteration, decode steps and prompt chunks together.
+    cache
+        ``grow``: a request's KV cache takes room token by token; where there is none left, the request that
+        came last is preempted, its caches dropped and computed anew when it is let in again (vLLM's
+        preemption by recomputation, Kwon et al. 2023; see :mod:`edgesim.engine.memory.preemption`).
+        ``reserve``: room for the whole length at once.
+    """
+
+    max_batch: int = 16
+    max_tokens: int = 512
+    cache: Literal["grow", "reserve"] = "grow"
+
+
+Serving = FirstComeFirstServed | ProcessorSharing | StaticBatching | ContinuousBatching
+
+
+def serving_name(serving: Serving | None) -> Discipline:
+    """The discipline's name in the trace."""
+    names: dict[type, Discipline] = {
+        FirstComeFirstServed: Discipline.FIFO,
+        ProcessorSharing: Discipline.PROCESSOR_SHARING,
+        StaticBatching: Discipline.STATIC,
+        ContinuousBatching: Discipline.CONTINUOUS,
+    }
+    return Discipline.FIFO if serving is None else names[type(serving)]

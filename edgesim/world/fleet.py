@@ -1,0 +1,188 @@
+"""The fleet as a planner sees it before time zero: devices, what a pass and a message cost, and room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from edgesim.errors import PlacementError
+from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.architecture import Architecture, Slice
+from edgesim.nearest import suggest
+from edgesim.radio.collective.band import CollectiveBand, band_of
+from edgesim.rng import Streams
+from edgesim.workload.rates import mean_rates_hz
+from edgesim.workload.requests import Extent, Typical
+from edgesim.world.device import Device
+from edgesim.world.routes import Network
+from edgesim.world.world import World
+
+__all__ = ["Fleet"]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What ``place`` may know: everything about the devices and the network, the workload as a law.
+
+    Attributes
+    ----------
+    model
+        The scenario's model.
+    typical
+        Mean prompt and output lengths of the workload's laws.
+    extent
+        Longest lengths that occur in what is planned for.
+    sources
+        Devices at which requests arise.
+    rates_hz
+        Requests per second at each source, in the long run; empty where that depends on the answers.
+    exits
+        What the exits of the measured model said of text to tune thresholds on; None where nothing was
+        measured.
+    is_tuning_apart
+        Whether that text is another than answers are judged on.
+    """
+
+    model: Architecture
+    typical: Typical
+    extent: Extent
+    sources: tuple[str, ...]
+    prompt_bytes_per_token: int
+    _network: Network
+    _bands: tuple[CollectiveBand, ...] = ()
+    rates_hz: Mapping[str, float] = field(default_factory=dict)
+    exits: ExitRecords | None = None
+    is_tuning_apart: bool = False
+
+    @classmethod
+    def of(cls, world: World, extent: Extent | None = None) -> Fleet:
+        """The fleet of a world; for several replications, give the extent of them all."""
+        streams = Streams(world.seed, world.replication)
+        return cls(
+            model=world.model,
+            typical=world.workload.typical,
+            extent=extent or world.workload.extent(streams),
+            sources=world.workload.sources,
+            prompt_bytes_per_token=world.prompt_bytes_per_token,
+            _network=Network(world.devices, world.links, world.model.activation_bytes(1)),
+            _bands=tuple(world.bands.values()),
+            rates_hz=mean_rates_hz(world.workload, streams),
+            exits=world.exits if world.tuning_exits is None else world.tuning_exits,
+            is_tuning_apart=world.tuning_exits is not None,
+        )
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Every device that computes, in the scenario's order."""
+        return tuple(d for d in self._network.devices.values() if d.timing is not None)
+
+    def device(self, id: str) -> Device:  # the trace's and the scenario's own word
+        """One device by its id."""
+        return self._network.devices[id]
+
+    def select(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Ids of the computing devices that these names of devices or groups stand for, in order.
+
+        Raises
+        ------
+        PlacementError
+            If a name is neither a device's nor a group's; the message names the nearest.
+        """
+        chosen: dict[str, None] = {}
+        for name in names:
+            members = [d.id for d in self.devices if name in (d.id, d.group)]
+            if not members:
+                known = sorted({d.id for d in self.devices} | {d.group for d in self.devices})
+                raise PlacementError(
+                    f"no computing device or group is called {name!r}; {suggest(name, known)}"
+                )
+            chosen.update(dict.fromkeys(members))
+        return tuple(chosen)
+
+    def seconds(self, device: str, part: Slice, *, n_new: int, n_context: int) -> float:
+        """Time of one pass of a part of the model on a device; its mean, where times are drawn."""
+        timing = self.device(device).timing
+        if timing is None:
+            raise PlacementError(f"{device!r} is a switch and computes nothing")
+        return float(timing.seconds(part, batch=1, n_new=n_new, n_context=n_context))
+
+    def service_scv(self, device: str) -> float:
+        """Squared coefficient of variation of a device's service times about their means; 0: constant.
+
+        For formulas of queues: of M/G/1 with mean service S at load rho the mean wait is
+        rho S (1 + scv) / (2 (1 - rho)) (Pollaczek and Khinchine). Passes of different lengths vary besides.
+        """
+        law = self.device(device).service
+        return 0.0 if law is None else law.scv
+
+    def request_seconds(self, device: str, part: Slice) -> float:
+        """Time that a part of the model takes for the whole of a typical request: prefill and decode.
+
+        Decode steps are priced at the middle context, which is exact for times linear in the context.
+        """
+        n_prompt, n_steps = round(self.typical.n_prompt_tokens), self.typical.n_output_tokens - 1
+        prefill_s = self.seconds(device, part, n_new=max(1, n_prompt), n_context=0)
+        if n_steps <= 0:
+            return prefill_s
+        middle = round(n_prompt + (n_steps - 1) / 2)
+        return prefill_s + n_steps * self.seconds(device, part, n_new=1, n_context=max(1, middle))
+
+    def transfer_seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Time of one message from end to end while nothing else moves."""
+        return self._network.seconds(source, target, size_bytes)
+
+    def are_linked(self, source: str, target: str) -> bool:
+        """Whether a link leads straight from one device to another."""
+        return self._network.has_link(source, target)
+
+    def hop_seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Time of one message over the link between two neighbours, endpoints included, on idle air."""
+        return self._network.hop_seconds(source, target, size_bytes)
+
+    def request_transfer_seconds(self, source: str, target: str) -> float:
+        """Time to hand the activations of a whole typical request from one stage to the next."""
+        n_prompt, n_steps = self.typical.n_prompt_tokens, self.typical.n_output_tokens - 1
+        token_bytes = self.model.activation_bytes(1)
+        prefill_s = self.transfer_seconds(source, target, n_prompt * token_bytes)
+        return prefill_s + max(0.0, n_steps) * self.transfer_seconds(source, target, token_bytes)
+
+    def request_return_seconds(self, source: str, target: str) -> float:
+        """Time to bring every token id of a typical request back, one at a time."""
+        return self.typical.n_output_tokens * self.transfer_seconds(
+            source, target, self.prompt_bytes_per_token
+        )
+
+    def request_link_seconds(self, source: str, target: str) -> float:
+        """How long a typical request's activations keep the slowest link on the way busy.
+
+        Propagation delay keeps no link busy; endpoints are told apart by :meth:`request_message_seconds`.
+        """
+        n_tokens = self.typical.n_prompt_tokens + max(0.0, self.typical.n_output_tokens - 1)
+        return self._network.busiest_seconds(source, target, n_tokens * self.model.activation_bytes(1))
+
+    def request_message_seconds(self, device: str) -> float:
+        """What receiving and sending on a typical request's activations costs a device at its own end."""
+        endpoint, token_bytes = self.device(device).endpoint, self.model.activation_bytes(1)
+        prefill_s = endpoint.seconds(self.typical.n_prompt_tokens * token_bytes)
+        n_steps = max(0.0, self.typical.n_output_tokens - 1)
+        return 2 * (prefill_s + n_steps * endpoint.seconds(token_bytes))
+
+    def room_bytes(self, device: str) -> int:
+        """Memory for weights and KV caches: what the serving process leaves."""
+        return self.device(device).memory_bytes - self.device(device).process_bytes
+
+    def weight_room_bytes(self, device: str) -> int:
+        """Weights that a device can load: at the peak it holds several copies of them."""
+        return int(self.room_bytes(device) / self.device(device).load_copies)
+
+    def kv_bytes(self, n_blocks: int) -> int:
+        """KV cache of the longest request for this many blocks."""
+        return self.extent.n_tokens * self.model.kv_bytes_per_token(n_blocks)
+
+    def band(self, group: Iterable[str]) -> CollectiveBand | None:
+        """The first band that is set aside for sums of all of a group; None if there is none."""
+        return band_of(self._bands, group)
+
+    def check_reach(self, source: str, target: str) -> None:
+        """Raise PlacementError unless a path leads from one device to the other."""
+        self._network.path(source, target)

@@ -1,0 +1,166 @@
+"""The network as a graph, its cheapest routes, and what a trace says of its links."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import cast
+
+import networkx as nx
+
+from edgesim.errors import PlacementError
+from edgesim.radio.motion.recorded import RecordedRate
+from edgesim.trace.schema import LinkKind
+from edgesim.units import bits
+from edgesim.world.device import Device
+from edgesim.world.link import Link, Way
+
+__all__ = ["Network", "kind_of", "link_facts", "via_of"]
+
+
+class Network:
+    """The topology's graph and its cheapest routes; a pure value, shared by planning and running.
+
+    A route is the path of least expected latency for a message of the reference size: store and
+    forward, so each hop costs its transmission time and its latency, those of the direction in which it
+    is passed (the way back may be another); on a radio link with slots also the mean wait for the first of
+    them. Ties go to the path found first in the order of the scenario's links.
+
+    Parameters
+    ----------
+    reference_bytes
+        Size of the message for which routes are cheapest: one token's activation.
+    """
+
+    def __init__(self, devices: Mapping[str, Device], links: Iterable[Link], reference_bytes: int) -> None:
+        self.devices = devices
+        self._graph: nx.DiGraph[str] = nx.DiGraph()
+        self._graph.add_nodes_from(devices)
+        for link in links:
+            for ends in (link.between, link.between[::-1]):
+                # Of parallel links the cheapest for the reference message carries the traffic.
+                cost_s = _seconds(link, reference_bytes, sender=ends[0])
+                known = self._graph.has_edge(*ends)
+                if not known or cost_s < self._graph.edges[ends]["cost_s"]:
+                    self._graph.add_edge(*ends, link=link, cost_s=cost_s)
+        self._paths: dict[str, dict[str, list[str]]] = {}
+        self._least_out_s = {node: _two_least(self._graph.out_edges(node, "cost_s")) for node in devices}
+        self._least_in_s = {node: _two_least(self._graph.in_edges(node, "cost_s")) for node in devices}
+
+    def path(self, source: str, target: str) -> list[str]:
+        """Devices on the route, both ends included.
+
+        Raises
+        ------
+        PlacementError
+            If no path leads from one to the other.
+        """
+        paths = self._paths.get(source)
+        if paths is None:
+            if self._is_straight(source, target):
+                return [source, target]
+            paths = nx.single_source_dijkstra_path(self._graph, source, weight="cost_s")
+            self._paths[source] = paths
+        try:
+            return paths[target]
+        except KeyError:
+            raise PlacementError(
+                f"topology: no path leads from {source!r} to {target!r}; link them, directly or over others"
+            ) from None
+
+    def _is_straight(self, source: str, target: str) -> bool:
+        """Whether a link between neighbours is cheaper than any way with another first and another last hop.
+
+        Networks of thousands of devices need no tree of routes for what goes to neighbours. Of equal ways the
+        shortest-path search, too, keeps the one that it has found first: the link.
+        """
+        if not self._graph.has_edge(source, target):
+            return False
+        cost_s = self._graph.edges[source, target]["cost_s"]
+        first_s, last_s = self._least_out_s[source], self._least_in_s[target]
+        # The edge itself is among both; if it is the least, the other way takes the second least.
+        around_s = first_s[first_s[0] == cost_s] + last_s[last_s[0] == cost_s]
+        return bool(cost_s <= around_s)
+
+    def link(self, source: str, target: str) -> Link:
+        """The link that carries what one neighbour sends to another."""
+        return cast("Link", self._graph.edges[source, target]["link"])
+
+    def seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Time that one message takes from end to end on an idle network, endpoints included."""
+        if source == target:
+            return 0.0
+        path = self.path(source, target)
+        ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
+        return ends_s + sum(_seconds(self.link(a, b), size_bytes, sender=a) for a, b in pairwise(path))
+
+    def has_link(self, source: str, target: str) -> bool:
+        """Whether two devices are neighbours."""
+        return self._graph.has_edge(source, target)
+
+    def hop_seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Time of one message over the link between two neighbours while it is idle, endpoints included."""
+        ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
+        return ends_s + _seconds(self.link(source, target), size_bytes, sender=source)
+
+    def busiest_seconds(self, source: str, target: str, size_bytes: float) -> float:
+        """Longest time that so many bytes occupy any link on the way; propagation and waiting do not."""
+        if source == target:
+            return 0.0
+        hops = pairwise(self.path(source, target))
+        links = [(self.link(a, b), a) for a, b in hops]
+        return max(bits(size_bytes) / _mean_bps(link, sender=a) + link.access_s for link, a in links)
+
+
+def _two_least(edges: Iterable[tuple[str, str, float]]) -> tuple[float, float]:
+    """The two least costs of a node's edges; infinite where there are fewer."""
+    least = sorted(cost_s for _, _, cost_s in edges)[:2]
+    first_s, second_s, *_ = (*least, math.inf, math.inf)
+    return first_s, second_s
+
+
+def _mean_bps(link: Link, *, sender: str) -> float:
+    rate_bps = link.way(sender).rate_bps
+    if isinstance(rate_bps, RecordedRate):
+        return rate_bps.mean_bps
+    return rate_bps(0.0) if callable(rate_bps) else rate_bps
+
+
+def _seconds(link: Link, size_bytes: float, *, sender: str) -> float:
+    """Time of a message on an idle link."""
+    n_bits, wait_s = bits(size_bytes), link.access_s
+    if link.radio is not None and link.radio.first_slot is not None:
+        first = link.radio.first_slot
+        wait_s = first.up_s if sender == link.radio.terminal else first.down_s
+        n_bits = max(0.0, n_bits - first.n_bits)
+    return wait_s + n_bits / _mean_bps(link, sender=sender) + link.way(sender).latency_s
+
+
+def via_of(link: Link) -> str:
+    """A link's name in the trace: its two ends, in alphabetical order."""
+    return "--".join(sorted(link.between))
+
+
+def kind_of(link: Link) -> LinkKind:
+    """Over what a link carries its messages, as the trace tells it."""
+    if link.radio is not None:
+        return LinkKind.RADIO
+    return LinkKind.RECORDED if isinstance(link.rate_bps, RecordedRate) else LinkKind.WIRED
+
+
+def link_facts(links: Iterable[Link]) -> dict[str, dict[str, object]]:
+    """What a trace's ``run.json`` says of links, by name; of one whose ways differ, of the way down, too."""
+    facts: dict[str, dict[str, object]] = {}
+    for link in links:
+        up, down = map(link.way, link.between)
+        is_shared, kind = link.radio is not None, kind_of(link).value
+        facts[via_of(link)] = {**_way_facts(up), "is_shared": is_shared, "kind": kind}
+        if down != up:
+            facts[via_of(link)]["down"] = {"sender": link.between[1], **_way_facts(down)}
+    return facts
+
+
+def _way_facts(way: Way) -> dict[str, object]:
+    rate_bps = way.rate_bps if isinstance(way.rate_bps, int | float) else None
+    return {"rate_bps": rate_bps, "latency_s": way.latency_s}

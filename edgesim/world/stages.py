@@ -1,0 +1,54 @@
+"""Combinations of serving disciplines that cannot work along the stages of one placement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgesim.errors import PlacementError
+from edgesim.model.architecture import Architecture, Slice
+from edgesim.world.device import Device
+from edgesim.world.disciplines import ContinuousBatching, StaticBatching
+
+__all__ = ["check_stages"]
+
+
+def check_stages(
+    model: Architecture, devices: Mapping[str, Device], holdings: Mapping[str, tuple[Slice, ...]]
+) -> None:
+    """Refuse static batches where the members of one could wait for one another for ever.
+
+    A static batch goes on when all its members have come. Where a request is served by several devices, a
+    member may be held up at another of them by a request that waits for this batch to end: in a batch of that
+    device's own, or for room in a cache that a member of the batch holds.
+
+    Raises
+    ------
+    PlacementError
+        Naming the devices, and what would work.
+    """
+    stages = {id_: devices[id_].serving for id_, parts in holdings.items() if not _is_whole(model, parts)}
+    static = [id_ for id_, serving in stages.items() if isinstance(serving, StaticBatching)]
+    growing = [
+        id_
+        for id_, serving in stages.items()
+        if isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+    ]
+    if len(static) > 1:
+        raise PlacementError(
+            f"{static[0]!r} and {static[1]!r} are stages of one placement and serve static batches, each its "
+            "own: their members would wait for one another for ever; serve at most one stage with 'static', "
+            "the others with 'continuous', 'processor-sharing' or 'fifo'"
+        )
+    if static and growing:
+        raise PlacementError(
+            f"{static[0]!r} serves static batches and {growing[0]!r} preempts requests where caches grow, "
+            "and both are stages of one placement: a batch would wait for ever for the member that is "
+            f"preempted; give {growing[0]!r} 'continuous: {{cache: reserve}}', or {static[0]!r} another "
+            "discipline"
+        )
+
+
+def _is_whole(model: Architecture, parts: tuple[Slice, ...]) -> bool:
+    blocks = {block for part in parts for block in range(part.first, part.last)}
+    has_ends = any(part.embedding for part in parts) and any(part.head for part in parts)
+    return has_ends and len(blocks) == model.n_blocks
