@@ -33,17 +33,17 @@ import simpy
 from rich.console import Console
 from rich.table import Table
 
-from edgesim.engine.device import Device
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import World
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.strategies.pipeline import Pipeline
 from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Fixed
 from edgesim.workload.requests import Workload
+from edgesim.world.device import Device
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 N_STAGES = 4
 TARGET_OFF, TARGET_ON, TARGET_BYTES = 5.0, 3.0, 1e9

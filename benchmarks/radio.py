@@ -17,9 +17,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from edgesim.engine.fleet import Fleet
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import World
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.scenario.build import build_world, kinds_used
 from edgesim.scenario.check import architecture
@@ -27,6 +25,8 @@ from edgesim.scenario.contenders import contenders
 from edgesim.scenario.load import load
 from edgesim.strategy import Strategy
 from edgesim.trace.writer import TraceFolder
+from edgesim.world.fleet import Fleet
+from edgesim.world.world import World
 
 LIMIT = 2.5
 

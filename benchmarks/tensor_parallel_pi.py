@@ -27,7 +27,6 @@ from typing import NamedTuple
 import pyarrow as pa
 from scipy import stats
 
-from edgesim.engine.fleet import Fleet
 from edgesim.engine.simulation import simulate
 from edgesim.model.architecture import Architecture
 from edgesim.model.calibration import Measurement, calibrate
@@ -37,6 +36,7 @@ from edgesim.scenario.build import build_world, kinds_used
 from edgesim.scenario.check import architecture
 from edgesim.scenario.load import load
 from edgesim.strategies.tensor_parallel import TensorParallel
+from edgesim.world.fleet import Fleet
 
 LIMIT = 0.10
 N_PROMPT_TOKENS, N_OUTPUT_TOKENS = 16, 64  # not published; the cache counts for little at such lengths

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgesim.engine.cluster import Cluster
-    from edgesim.engine.fleet import Fleet
     from edgesim.engine.request import LiveRequest
     from edgesim.engine.token import Token
     from edgesim.errors import EdgesimError, InputError, PlacementError
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from edgesim.scenario.load import load
     from edgesim.strategy import Placement, Serving, Stage, Strategy
     from edgesim.trace.reader import Trace
+    from edgesim.world.fleet import Fleet
 
 __all__ = [
     "Architecture",
@@ -50,7 +50,7 @@ _HOMES = {
     "Architecture": "edgesim.model.architecture",
     "Cluster": "edgesim.engine.cluster",
     "EdgesimError": "edgesim.errors",
-    "Fleet": "edgesim.engine.fleet",
+    "Fleet": "edgesim.world.fleet",
     "InputError": "edgesim.errors",
     "LiveRequest": "edgesim.engine.request",
     "Placement": "edgesim.strategy",

@@ -22,11 +22,7 @@ from threading import Thread
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.routes import link_facts
 from edgesim.engine.simulation import simulate
-from edgesim.engine.stages import check_stages
-from edgesim.engine.world import World
 from edgesim.errors import InputError, PlacementError, ScenarioError
 from edgesim.model.packing import Packed
 from edgesim.model.profile import Profile
@@ -49,6 +45,10 @@ from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import OWN_PROFILE_FILE, PROFILE_FILE, TraceFolder
 from edgesim.workload.requests import Demand, Extent
+from edgesim.world.fleet import Fleet
+from edgesim.world.routes import link_facts
+from edgesim.world.stages import check_stages
+from edgesim.world.world import World
 
 _COLLECTED_EVERY = 16  # replications of a strategy; one holds on to some 0.7 MB, a collection takes 0.1 s
 

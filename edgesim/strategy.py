@@ -16,8 +16,6 @@ from pydantic import BaseModel, ConfigDict
 
 from edgesim import plugins
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.holdings import held_bytes
 from edgesim.engine.over_the_air import Scaling
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.sums import Summing
@@ -28,6 +26,8 @@ from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.nearest import suggest
 from edgesim.plugins import Group
+from edgesim.world.fleet import Fleet
+from edgesim.world.holdings import held_bytes
 
 __all__ = [
     "STRATEGIES",

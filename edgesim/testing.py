@@ -23,14 +23,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from edgesim.engine.device import Device, Endpoint, Power
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.routes import link_facts
-from edgesim.engine.serving import ContinuousBatching
 from edgesim.engine.simulation import simulate
-from edgesim.engine.stages import check_stages
-from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.ceilings import Ceilings
@@ -45,6 +38,13 @@ from edgesim.workload.closed import ClosedLoop
 from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.workload.requests import Workload
 from edgesim.workload.think import FixedThink
+from edgesim.world.device import Device, Endpoint, Power
+from edgesim.world.disciplines import ContinuousBatching
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.routes import link_facts
+from edgesim.world.stages import check_stages
+from edgesim.world.world import World
 
 __all__ = ["check_strategy", "worlds"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.faults import Retry
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.verb import WorkLost
+from edgesim.world.faults import Retry
 
 __all__ = ["attempts"]
 

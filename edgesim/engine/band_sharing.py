@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from edgesim.engine.medium import Medium
 from edgesim.engine.transfer import Transfer
 from edgesim.radio.sharing import max_rate, proportional_fair, round_robin
+from edgesim.world.medium import Medium
 
 __all__ = [
     "BandSharing",

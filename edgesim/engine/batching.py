@@ -12,9 +12,9 @@ from simpy.events import EventPriority
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving import ContinuousBatching, StaticBatching
 from edgesim.engine.verb import RequestFailed, WorkLost
 from edgesim.engine.work import LATE, Pass, Record
+from edgesim.world.disciplines import ContinuousBatching, StaticBatching
 
 __all__ = ["Batch", "BatchedStation", "IteratingStation", "StaticStation"]
 

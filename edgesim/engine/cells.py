@@ -9,8 +9,8 @@ from typing import Protocol
 import simpy
 
 from edgesim.engine.clock import Clock, Course
-from edgesim.engine.roaming import Roaming
 from edgesim.engine.verb import MessageLost, WorkLost
+from edgesim.world.roaming import Roaming
 
 __all__ = ["Cells", "Leg"]
 

@@ -28,7 +28,6 @@ from edgesim.engine.delivery import Delivery
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
 from edgesim.engine.groups import Groups
-from edgesim.engine.holdings import Holdings
 from edgesim.engine.ledger import Ledger
 from edgesim.engine.moves import Move
 from edgesim.engine.observation import Observation
@@ -38,17 +37,18 @@ from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
-from edgesim.engine.stages import check_stages
 from edgesim.engine.sums import Summing
 from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
 from edgesim.engine.verb import DONE, RequestFailed, Verb, WorkLost, all_of
-from edgesim.engine.world import World
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
 from edgesim.model.sharding import TensorShard
 from edgesim.trace.buffer import SpanBuffer, pack_span
 from edgesim.trace.schema import Outcome
+from edgesim.world.holdings import Holdings
+from edgesim.world.stages import check_stages
+from edgesim.world.world import World
 
 __all__ = ["Cluster", "RequestFailed", "Verb"]
 

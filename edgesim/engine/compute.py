@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from edgesim.engine.device import Device
 from edgesim.engine.held import Hold, Holds
-from edgesim.engine.holdings import Holdings
 from edgesim.engine.price import Price
 from edgesim.engine.recording import Recording
 from edgesim.engine.station import Station
@@ -16,6 +14,8 @@ from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
+from edgesim.world.device import Device
+from edgesim.world.holdings import Holdings
 
 __all__ = ["DirectHop", "Host", "Pricing"]
 

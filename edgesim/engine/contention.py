@@ -27,7 +27,6 @@ from edgesim.engine.contender import Contender, Queue
 from edgesim.engine.exchange import Burst, Part
 from edgesim.engine.frames import Run
 from edgesim.engine.interference import Band
-from edgesim.engine.medium import Medium
 from edgesim.engine.transfer import Transfer
 from edgesim.engine.wifi_hop import WifiHop, WifiMessage
 from edgesim.radio.delivery import binomial
@@ -35,6 +34,7 @@ from edgesim.radio.edca import Edca
 from edgesim.radio.wifi_phy import SLOT_S
 from edgesim.rng import key_of
 from edgesim.units import bits
+from edgesim.world.medium import Medium
 
 __all__ = ["Contention"]
 

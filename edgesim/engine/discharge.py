@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgesim.engine.battery import TOLERANCE, Battery
 from edgesim.engine.clock import Clock
+from edgesim.world.battery import TOLERANCE, Battery
 
 __all__ = ["Discharge"]
 

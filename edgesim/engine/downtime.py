@@ -17,8 +17,8 @@ from edgesim.engine.sharing import Sharing
 from edgesim.engine.transport import Transport
 from edgesim.engine.uptime import Uptime
 from edgesim.engine.verb import DeviceDown, MessageLost
-from edgesim.engine.world import World
 from edgesim.errors import ContractError
+from edgesim.world.world import World
 
 __all__ = ["Downtime"]
 

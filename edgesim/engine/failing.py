@@ -6,10 +6,10 @@ import simpy
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.link import Hop
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.recording import Recording
 from edgesim.engine.verb import MessageLost, WorkLost
 from edgesim.engine.watched import Job, WatchedStation
+from edgesim.world.link import Link
 
 __all__ = ["FailingHop"]
 

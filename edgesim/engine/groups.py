@@ -7,18 +7,18 @@ from typing import get_args
 
 from edgesim.engine.compute import Host
 from edgesim.engine.group import AllReduce, TensorGroup
-from edgesim.engine.holdings import Holdings
 from edgesim.engine.idle_rounds import IdleRounds
 from edgesim.engine.link import Hop
 from edgesim.engine.over_the_air import OverTheAir
 from edgesim.engine.recording import Recording
-from edgesim.engine.routes import Network
 from edgesim.engine.sums import AirSums, MessageSums, Summing
-from edgesim.engine.world import World
 from edgesim.errors import ContractError, InputError
 from edgesim.planning.transceiver import designer
 from edgesim.radio.collective import CollectiveBand
 from edgesim.radio.collective_errors import Combined, InversionName, Inverted, Mse, uncoded_mse
+from edgesim.world.holdings import Holdings
+from edgesim.world.routes import Network
+from edgesim.world.world import World
 
 __all__ = ["Groups"]
 

@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from edgesim.engine.collectives import Messages
-from edgesim.engine.device import Device
 from edgesim.engine.link import Hop
 from edgesim.engine.radio_hop import RadioHop
-from edgesim.engine.routes import Network
 from edgesim.errors import InputError
+from edgesim.world.device import Device
+from edgesim.world.routes import Network
 
 __all__ = ["IdleRounds", "Rounds"]
 

@@ -14,8 +14,8 @@ import math
 from collections.abc import Mapping
 from typing import Protocol
 
-from edgesim.engine.medium import Medium
 from edgesim.engine.transfer import Carrier
+from edgesim.world.medium import Medium
 
 __all__ = ["Band", "Cell"]
 

@@ -8,9 +8,9 @@ from edgesim.engine.clock import Clock
 from edgesim.engine.fifo import WatchedCompute
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving import FirstComeFirstServed
 from edgesim.engine.verb import RequestFailed, WorkLost
 from edgesim.engine.work import Pass
+from edgesim.world.disciplines import FirstComeFirstServed
 
 __all__ = ["LimitedCompute"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
-from edgesim.engine.point_to_point import Link, RateAt
-from edgesim.engine.routes import via_of
 from edgesim.engine.station import Station
 from edgesim.radio.recorded import RecordedRate
 from edgesim.units import bits
+from edgesim.world.link import Link, RateAt
+from edgesim.world.routes import via_of
 
 __all__ = ["Hop"]
 

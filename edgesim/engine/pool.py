@@ -12,8 +12,8 @@ from functools import partial
 from edgesim.engine.band_sharing import band_sharing
 from edgesim.engine.clock import Clock
 from edgesim.engine.interference import Band
-from edgesim.engine.medium import Medium
 from edgesim.engine.transfer import Transfer
+from edgesim.world.medium import Medium
 
 __all__ = ["Pool"]
 

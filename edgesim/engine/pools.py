@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from edgesim.engine.clock import Clock
 from edgesim.engine.contention import Contention
 from edgesim.engine.interference import Band
-from edgesim.engine.medium import Medium
 from edgesim.engine.pool import Pool
 from edgesim.engine.slotted_pool import SlottedPool
+from edgesim.world.medium import Medium
 
 __all__ = ["AnyPool", "Pools"]
 

@@ -10,13 +10,13 @@ import simpy
 
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.link import Hop
-from edgesim.engine.medium import RadioChannel
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.recording import Recording
 from edgesim.engine.transfer import SharedAir, Transfer
 from edgesim.engine.verb import MessageLost, Verb, WorkLost, heard
 from edgesim.radio.delivery import Delivery, deliver
 from edgesim.units import bits
+from edgesim.world.link import Link
+from edgesim.world.medium import RadioChannel
 
 __all__ = ["Message", "RadioHop"]
 

@@ -22,7 +22,6 @@ import simpy
 from edgesim.engine.batching import BatchedStation
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.compute import Host, Pricing
-from edgesim.engine.holdings import Holdings
 from edgesim.engine.price import Price
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
@@ -32,6 +31,7 @@ from edgesim.engine.transport import Transport
 from edgesim.engine.verb import WorkLost
 from edgesim.engine.work import Pass
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.world.holdings import Holdings
 
 __all__ = ["Preemption", "Recovery"]
 

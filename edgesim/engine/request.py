@@ -10,7 +10,6 @@ import simpy
 
 from edgesim.engine.begun import Begun
 from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
-from edgesim.engine.price import Price
 from edgesim.engine.token import Token
 from edgesim.engine.whereabouts import Whereabouts
 from edgesim.model.architecture import Architecture, Slice
@@ -24,7 +23,7 @@ class Kept(Protocol):
 
     done: simpy.Event
 
-    def is_of(self, price: Price | None, token: Token) -> bool:
+    def is_of(self, price: Any, token: Token) -> bool:
         """Whether it is the pass of a token through the part of the model that has this price."""
         ...
 

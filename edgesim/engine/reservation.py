@@ -10,16 +10,16 @@ import simpy
 
 from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.compute import Host
-from edgesim.engine.device import Device
-from edgesim.engine.holdings import Holdings
 from edgesim.engine.memory import Admission, Memory, NoRoom
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving import ContinuousBatching, Limits, Serving
 from edgesim.engine.verb import DONE, RequestFailed, Verb, WorkLost
-from edgesim.engine.world import World
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
+from edgesim.world.device import Device
+from edgesim.world.disciplines import ContinuousBatching, Limits, Serving
+from edgesim.world.holdings import Holdings
+from edgesim.world.world import World
 
 __all__ = ["Reservations"]
 

@@ -9,18 +9,11 @@ from edgesim.engine.batching import BatchedStation, StaticStation
 from edgesim.engine.clock import Clock, Course
 from edgesim.engine.compute import Host, Pricing
 from edgesim.engine.fifo import WatchedCompute
-from edgesim.engine.holdings import Holdings
 from edgesim.engine.limited import LimitedCompute
 from edgesim.engine.recording import Recording
 from edgesim.engine.recovery import Preemption
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
-from edgesim.engine.serving import (
-    ContinuousBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    StaticBatching,
-)
 from edgesim.engine.shared import TimeSharedStation
 from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
@@ -28,6 +21,13 @@ from edgesim.engine.verb import DONE, DeviceDown, Verb, WorkLost, heard
 from edgesim.engine.watched import WatchedStation
 from edgesim.engine.work import Pass, SharedStation
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.world.disciplines import (
+    ContinuousBatching,
+    FirstComeFirstServed,
+    ProcessorSharing,
+    StaticBatching,
+)
+from edgesim.world.holdings import Holdings
 
 __all__ = ["Sharing"]
 

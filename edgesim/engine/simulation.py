@@ -19,15 +19,15 @@ from edgesim.engine.clock import Clock, Course, Life, MisstepError
 from edgesim.engine.cluster import Cluster, RequestFailed
 from edgesim.engine.interruption import Interruptible
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving import serving_name
 from edgesim.engine.verb import WorkLost
-from edgesim.engine.world import World
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import SpanBuffer
 from edgesim.trace.schema import arrow_schema
 from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Request
+from edgesim.world.disciplines import serving_name
+from edgesim.world.world import World
 
 __all__ = ["Serving", "simulate"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from edgesim.engine.medium import Access
 from edgesim.radio.grants import in_turn, side_by_side
+from edgesim.world.medium import Access
 
 __all__ = ["Ask", "Member", "SlotSharing", "slot_sharing"]
 

@@ -14,11 +14,11 @@ from functools import partial
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.interference import Band
-from edgesim.engine.medium import Medium
 from edgesim.engine.slot_grants import DUST_BITS, Granting, Queue, Stretch
 from edgesim.engine.slot_sharing import slot_sharing
 from edgesim.engine.transfer import Carrier, Transfer
 from edgesim.radio.link import LinkState
+from edgesim.world.medium import Medium
 
 __all__ = ["SlottedPool"]
 

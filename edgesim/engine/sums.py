@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from edgesim.engine.collectives import all_reduce_rounds
-from edgesim.engine.device import Endpoint
 from edgesim.engine.group import Sum
 from edgesim.engine.idle_rounds import IdleRounds
 from edgesim.engine.over_the_air import AirScheme, OverTheAir, Scaling
@@ -15,6 +14,7 @@ from edgesim.planning.transceiver import DesignerName
 from edgesim.radio.collective_errors import InversionName
 from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
+from edgesim.world.device import Endpoint
 
 __all__ = ["AirSums", "MessageSums", "Scheme", "Summing"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from edgesim.engine.medium import Medium, RadioChannel
 from edgesim.radio.link import LinkState
+from edgesim.world.medium import Medium, RadioChannel
 
 __all__ = ["Carrier", "SharedAir", "Transfer"]
 

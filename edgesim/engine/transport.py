@@ -14,17 +14,17 @@ from edgesim.engine.clock import Clock, Course
 from edgesim.engine.compute import Host
 from edgesim.engine.failing import FailingHop
 from edgesim.engine.link import Hop
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.pools import Pools
 from edgesim.engine.radio_hop import RadioHop
 from edgesim.engine.recording import Recording
-from edgesim.engine.routes import Network, kind_of, via_of
 from edgesim.engine.verb import DONE, Verb, WorkLost, begun, heard
 from edgesim.engine.watched import Job, WatchedStation
 from edgesim.engine.wifi_hop import WifiHop
-from edgesim.engine.world import World
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
+from edgesim.world.link import Link
+from edgesim.world.routes import Network, kind_of, via_of
+from edgesim.world.world import World
 
 __all__ = ["Transport"]
 

@@ -8,8 +8,6 @@ from typing import Protocol
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.frames import Frames
-from edgesim.engine.medium import Medium
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.radio_hop import Message, RadioHop
 from edgesim.engine.recording import Recording
 from edgesim.engine.transfer import SharedAir, Transfer
@@ -17,6 +15,8 @@ from edgesim.engine.verb import MessageLost, WorkLost
 from edgesim.radio.delivery import Delivery
 from edgesim.radio.link import LinkState
 from edgesim.units import bits
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium
 
 __all__ = ["Channel", "WifiHop", "WifiMessage"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from edgesim.engine.objectives import Objectives
 from edgesim.errors import TraceError
 from edgesim.report.notes import About
 from edgesim.statistics.comparison import Comparison, compare
 from edgesim.statistics.pairs import Lives, Pairs, pair
 from edgesim.statistics.summary import Summary, summarise
 from edgesim.trace.reader import Trace
+from edgesim.world.objectives import Objectives
 
 __all__ = ["about", "comparison"]
 

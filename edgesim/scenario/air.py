@@ -10,9 +10,6 @@ from pathlib import Path as FilePath
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.engine.medium import FirstSlot, Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.roaming import Roaming
 from edgesim.errors import InputError
 from edgesim.radio.aircomp_impairments import Synchronisation
 from edgesim.radio.collective import CollectiveBand, Member
@@ -38,6 +35,9 @@ from edgesim.scenario.radio_kinds import RadioFigures
 from edgesim.scenario.schema_radio import FadingEntry, InterferenceEntry, PropagationEntry
 from edgesim.scenario.schema_topology import LinkEntry
 from edgesim.scenario.topology import AirLink, Layout
+from edgesim.world.link import Link
+from edgesim.world.medium import FirstSlot, Medium, RadioChannel
+from edgesim.world.roaming import Roaming
 
 __all__ = ["Air", "tracks"]
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from edgesim.engine.device import Device
-from edgesim.engine.serving import Serving
-from edgesim.engine.world import World
 from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
 from edgesim.radio.mobility import Track
@@ -25,6 +22,9 @@ from edgesim.scenario.schema import Scenario
 from edgesim.scenario.schema_topology import DeviceEntry
 from edgesim.scenario.topology import Layout, Node, lay_out
 from edgesim.workload.requests import Demand, Extent
+from edgesim.world.device import Device
+from edgesim.world.disciplines import Serving
+from edgesim.world.world import World
 
 __all__ = ["build_world", "extent", "kinds_used", "timing_name", "workload"]
 

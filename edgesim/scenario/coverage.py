@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from edgesim.engine.serving import ContinuousBatching, Serving, StaticBatching
 from edgesim.measure.grid import Grid
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
 from edgesim.workload.requests import Extent
+from edgesim.world.disciplines import ContinuousBatching, Serving, StaticBatching
 
 __all__ = ["Coverage", "pads", "recomputes"]
 

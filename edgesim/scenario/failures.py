@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from edgesim.engine.faults import Faults
 from edgesim.radio.outages import AnyOutages, Outages
 from edgesim.rng import key_of
 from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.schema_faults import FaultEntry
 from edgesim.scenario.topology import Layout
+from edgesim.world.faults import Faults
 
 __all__ = ["fault_problems", "faults"]
 

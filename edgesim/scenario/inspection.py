@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgesim.engine.medium import Medium
 from edgesim.errors import ScenarioError
 from edgesim.radio.handover import ServingCell
 from edgesim.radio.link import RadioLink
@@ -12,6 +11,7 @@ from edgesim.radio.wifi_mac import WifiMac
 from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import lay_out
+from edgesim.world.medium import Medium
 
 __all__ = ["Inspected", "radio_links"]
 

@@ -9,10 +9,10 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.engine.device import Endpoint, Power
 from edgesim.fields import Bytes, BytesPerSecond, FlopPerSecond, Names, PositiveBytes, Seconds, Watts, refuse
 from edgesim.model.ceilings import Ceilings
 from edgesim.scenario.section import Section
+from edgesim.world.device import Endpoint, Power
 
 __all__ = ["ComputeFigures", "DeviceKind", "EndpointFigures", "Figure", "PowerFigures"]
 

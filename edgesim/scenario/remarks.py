@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from edgesim.engine.point_to_point import Link, Way
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.recorded import RecordedRate
 from edgesim.rng import Streams
@@ -14,6 +13,7 @@ from edgesim.scenario.presence import PresentDemand, absences
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import Layout, lay_out
 from edgesim.workload.requests import Demand
+from edgesim.world.link import Link, Way
 
 __all__ = ["FASTEST_BPS", "SLOWEST_BPS", "remarks"]
 

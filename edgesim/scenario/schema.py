@@ -12,7 +12,6 @@ from pydantic import ConfigDict, Field, GetJsonSchemaHandler, PrivateAttr, model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.engine.objectives import Objectives
 from edgesim.fields import Names, PositiveSeconds, Seconds, refuse
 from edgesim.model.weights import WEIGHT_FORMATS
 from edgesim.scenario.kinds import DeviceKind
@@ -21,6 +20,7 @@ from edgesim.scenario.schema_quality import QualityEntry
 from edgesim.scenario.schema_topology import Count, Name, Topology
 from edgesim.scenario.schema_workload import WorkloadEntry
 from edgesim.scenario.section import Section
+from edgesim.world.objectives import Objectives
 
 __all__ = [
     "MemoryEntry",

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from edgesim.engine.battery import Battery
-from edgesim.engine.faults import Retry
 from edgesim.fields import Joules, PositiveSeconds, Seconds, refuse
 from edgesim.radio.outages import AnyOutages, Outages, RandomOutages, ScheduledOutages
 from edgesim.scenario.section import Section
+from edgesim.world.battery import Battery
+from edgesim.world.faults import Retry
 
 __all__ = ["BatteryEntry", "FaultEntry", "RetryEntry"]
 

@@ -8,15 +8,15 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.engine.serving import (
+from edgesim.fields import PositiveSeconds, Seconds
+from edgesim.scenario.section import Choice, Section
+from edgesim.world.disciplines import (
     ContinuousBatching,
     FirstComeFirstServed,
     ProcessorSharing,
     Serving,
     StaticBatching,
 )
-from edgesim.fields import PositiveSeconds, Seconds
-from edgesim.scenario.section import Choice, Section
 
 __all__ = ["ContinuousEntry", "FifoEntry", "Plain", "ServingChoice", "StaticEntry"]
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from edgesim.engine.serving import Serving
 from edgesim.errors import ProfileError
 from edgesim.measure.cache import DEFAULT_BUDGET_S, cached_profile, ensure_profile, profile_path
 from edgesim.model.architecture import Architecture, Component
@@ -24,6 +23,7 @@ from edgesim.scenario.profiles import own_profiles, saved_profile
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import lay_out
 from edgesim.workload.requests import Extent
+from edgesim.world.disciplines import Serving
 
 __all__ = ["Measuring", "Profiles", "check_coverage", "corrections", "find_profiles", "timings"]
 

@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 import networkx as nx
 
-from edgesim.engine.point_to_point import Link, Way
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 from edgesim.radio.recorded import RecordedRate
@@ -33,6 +32,7 @@ from edgesim.scenario.schema_topology import (
     Topology,
     Wired,
 )
+from edgesim.world.link import Link, Way
 
 __all__ = ["AirLink", "Layout", "Node", "lay_out"]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.fleet import Fleet
 from edgesim.engine.request import LiveRequest
 from edgesim.model.architecture import Architecture
 from edgesim.strategy import Placement, Serving, Stage, Strategy
+from edgesim.world.fleet import Fleet
 
 __all__ = ["Local"]
 

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.fleet import Fleet
 from edgesim.engine.request import LiveRequest
 from edgesim.model.architecture import Architecture
 from edgesim.strategy import Placement, Serving, Stage, Strategy
+from edgesim.world.fleet import Fleet
 
 __all__ = ["Offload"]
 

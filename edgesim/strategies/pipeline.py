@@ -17,7 +17,6 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.fleet import Fleet
 from edgesim.engine.request import LiveRequest
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
@@ -28,6 +27,7 @@ from edgesim.planning.partition import even, mdi
 from edgesim.planning.proportional import proportional
 from edgesim.planning.throughput import Bottleneck, throughput
 from edgesim.strategy import Placement, Serving, Stage, Strategy
+from edgesim.world.fleet import Fleet
 
 __all__ = ["Pipeline", "Ring"]
 

@@ -11,8 +11,6 @@ from dataclasses import replace
 
 import pytest
 
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.simulation import simulate
 from edgesim.errors import ContractError, PlacementError
 from edgesim.model.architecture import Slice
@@ -20,6 +18,8 @@ from edgesim.strategies.local import Local
 from edgesim.strategies.tensor_parallel import TensorParallel
 from edgesim.strategy import Placement, Stage, Strategy, Token
 from edgesim.testing import check_strategy, worlds
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
 
 
 def on(name: str, *, free: bool = False):

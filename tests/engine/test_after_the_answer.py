@@ -10,15 +10,15 @@ import pytest
 from kept import kept
 from miniature import N_BLOCKS, Serve, device, run, world
 
-from edgesim.engine.device import Endpoint
-from edgesim.engine.faults import Faults, Retry
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.verb import RequestFailed
 from edgesim.model.architecture import Slice
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.statistics.breakdown import breakdown
 from edgesim.strategy import Placement, Stage
 from edgesim.workload.lengths import Fixed
+from edgesim.world.device import Endpoint
+from edgesim.world.faults import Faults, Retry
+from edgesim.world.link import Link
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)
 WIRE = Link(between=("a-0", "b-0"), rate_bps=8e6, latency_s=0.5)

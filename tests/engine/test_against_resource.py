@@ -27,7 +27,7 @@ def benchmark() -> ModuleType:
 def test_departures_are_identical(
     benchmark: ModuleType, n_requests: int, n_tokens: int, tmp_path: Path
 ) -> None:
-    from edgesim.engine.fleet import Fleet
+    from edgesim.world.fleet import Fleet
 
     there = benchmark.world(n_requests, n_tokens)
     strategy = benchmark.Pipeline(partition="even")

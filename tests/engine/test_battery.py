@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, run, world
 
-from edgesim.engine.battery import Battery
-from edgesim.engine.device import Power
-from edgesim.engine.faults import Faults, Retry
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.serving import ProcessorSharing
 from edgesim.errors import InputError
 from edgesim.model.architecture import Slice
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.workload.arrivals import Bursts, Poisson
 from edgesim.workload.lengths import Fixed
+from edgesim.world.battery import Battery
+from edgesim.world.device import Power
+from edgesim.world.disciplines import ProcessorSharing
+from edgesim.world.faults import Faults, Retry
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)
 POWER = Power(idle_w=1.0, active_w=4.0, tx_w=2.0, rx_w=3.0)

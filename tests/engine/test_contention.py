@@ -16,14 +16,14 @@ from miniature import Serve, answered, run
 from slotted_dcf import RATE_BPS
 from wifi_cells import RETRIES, channels, wifi_cell
 
-from edgesim.engine.device import Power
-from edgesim.engine.faults import Faults
-from edgesim.engine.medium import Medium
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import HalfDuplex
 from edgesim.radio.edca import ACCESS_CATEGORIES, Edca
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.wifi_mac import Aggregation, WifiMac
+from edgesim.world.device import Power
+from edgesim.world.faults import Faults
+from edgesim.world.medium import Medium
 
 US = 1e-6
 AT_ONCE = WifiMac(edca=Edca(cw_min=0, cw_max=0))

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from miniature import EVERY_SECOND, ONE_TOKEN, PerBlock, Serve, device, model, run, world
 
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import World
 from edgesim.errors import InputError
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
@@ -22,6 +21,7 @@ from edgesim.workload.closed import ClosedLoop
 from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.workload.sessions import Sessions
 from edgesim.workload.think import ExponentialThink, FixedThink, Think
+from edgesim.world.world import World
 
 
 def alone(request: Any, cluster: Any) -> Iterator[Any]:

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from miniature import ONE_TOKEN, PerBlock, Serve, device, model, run, world
 
-from edgesim.engine.world import World
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.closed import ClosedLoop
 from edgesim.workload.think import FixedThink
+from edgesim.world.world import World
 
 
 def alone(request: Any, cluster: Any) -> Iterator[Any]:

@@ -13,17 +13,6 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, model, run, world
 
-from edgesim.engine.device import Endpoint, Power
-from edgesim.engine.faults import Faults, Retry
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.serving import (
-    ContinuousBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    StaticBatching,
-)
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.radio.outages import RandomOutages, ScheduledOutages
@@ -34,6 +23,17 @@ from edgesim.strategies.pipeline import Pipeline
 from edgesim.strategy import DeviceDown, MessageLost, Token
 from edgesim.workload.arrivals import Bursts, Deterministic, Poisson
 from edgesim.workload.lengths import Fixed, Uniform
+from edgesim.world.device import Endpoint, Power
+from edgesim.world.disciplines import (
+    ContinuousBatching,
+    FirstComeFirstServed,
+    ProcessorSharing,
+    StaticBatching,
+)
+from edgesim.world.faults import Faults, Retry
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)
 WIRE = Link(between=("a-0", "b-0"), rate_bps=8e6, latency_s=0.5)

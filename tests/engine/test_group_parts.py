@@ -12,12 +12,6 @@ from boards import ENDPOINTS, MODEL, POWER, meeting
 from miniature import Serve, run
 
 from edgesim.engine.collectives import all_reduce_rounds
-from edgesim.engine.device import Device, Endpoint
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.routes import Network
-from edgesim.engine.world import World
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.scaling import AnalyticTiming
@@ -25,6 +19,12 @@ from edgesim.model.shard_timing import ShardTiming
 from edgesim.statistics.breakdown import Activity, breakdown
 from edgesim.strategies.tensor_parallel import TensorParallel
 from edgesim.trace.buffer import Parts
+from edgesim.world.device import Device, Endpoint
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
+from edgesim.world.routes import Network
+from edgesim.world.world import World
 
 PARTS = list(Parts._fields)
 

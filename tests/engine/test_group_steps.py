@@ -12,17 +12,17 @@ import pytest
 from boards import ENDPOINTS, MODEL, meeting
 from miniature import answered, run
 
-from edgesim.engine.battery import Battery
-from edgesim.engine.device import Endpoint
-from edgesim.engine.faults import Faults
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.serving import FirstComeFirstServed
-from edgesim.engine.world import World
 from edgesim.errors import InputError, PlacementError
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.strategies.tensor_parallel import Group, TensorParallel
+from edgesim.world.battery import Battery
+from edgesim.world.device import Endpoint
+from edgesim.world.disciplines import FirstComeFirstServed
+from edgesim.world.faults import Faults
+from edgesim.world.fleet import Fleet
+from edgesim.world.world import World
 
 
 class StepByStep:

@@ -13,13 +13,9 @@ from miniature import answered
 from edgesim.engine.clock import Clock, Life
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.collectives import all_reduce_rounds
-from edgesim.engine.device import Device, Endpoint, Power
-from edgesim.engine.fleet import Fleet
 from edgesim.engine.idle_rounds import IdleRounds
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import World
 from edgesim.errors import InputError, PlacementError
 from edgesim.model.architecture import Architecture, Component, Slice
 from edgesim.model.ceilings import Ceilings
@@ -32,6 +28,10 @@ from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.workload.requests import Workload
+from edgesim.world.device import Device, Endpoint, Power
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 MODEL = Architecture.from_config(
     {

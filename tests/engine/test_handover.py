@@ -11,11 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, answered, device, run, world
 
-from edgesim.engine.device import Power
-from edgesim.engine.faults import Retry
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.roaming import Roaming
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.radio.handover import A3, ServingCell
@@ -24,6 +19,11 @@ from edgesim.radio.tracks import RecordedTrack
 from edgesim.rng import key_of
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Fixed, Uniform
+from edgesim.world.device import Power
+from edgesim.world.faults import Retry
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
+from edgesim.world.roaming import Roaming
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)
 MASTS_M = {"west": (0.0, 0.0), "east": (100.0, 0.0)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from miniature import Serve, Steady, answered, device, run, world
 
-from edgesim.engine.device import Endpoint
-from edgesim.engine.faults import Faults
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.recorded import RecordedRate
+from edgesim.world.device import Endpoint
+from edgesim.world.faults import Faults
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
 
 RATE_BPS = 8e6
 ENDS = ("a-0", "b-0")

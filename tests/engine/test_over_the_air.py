@@ -8,13 +8,13 @@ import bands
 import numpy as np
 import pytest
 
-from edgesim.engine.device import Endpoint
 from edgesim.engine.over_the_air import OverTheAir
 from edgesim.engine.sums import AirSums
 from edgesim.planning.transceiver import designer
 from edgesim.radio.aircomp import alpha_star
 from edgesim.radio.collective import CollectiveBand
 from edgesim.radio.collective_errors import Combined, uncoded_mse
+from edgesim.world.device import Endpoint
 
 GROUP = ("phone-0", "phone-1", "phone-2")
 N_VALUES = 4097

@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 from miniature import Serve, Tables, device, model, run, world
 
 from edgesim.engine.clock import Clock
-from edgesim.engine.fleet import Fleet
 from edgesim.engine.memory import Admission, Memory
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, StaticBatching
-from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.strategies.local import Local
@@ -28,6 +24,10 @@ from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.workload.requests import Request
 from edgesim.workload.sessions import Sessions
 from edgesim.workload.think import FixedThink
+from edgesim.world.disciplines import ContinuousBatching, ProcessorSharing, StaticBatching
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 WHOLE = model().whole
 GROW = ContinuousBatching()

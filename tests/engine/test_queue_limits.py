@@ -10,13 +10,13 @@ import pytest
 from miniature import N_BLOCKS, PerBlock, Serve, Tables, device, model, run, world
 from queues import Exponential, assert_inside_student_t, farm, least_work
 
-from edgesim.engine.device import Endpoint
-from edgesim.engine.faults import Faults
-from edgesim.engine.serving import ContinuousBatching, FirstComeFirstServed, Serving, StaticBatching
 from edgesim.model.architecture import Slice
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.workload.arrivals import Bursts, Deterministic
 from edgesim.workload.lengths import Fixed
+from edgesim.world.device import Endpoint
+from edgesim.world.disciplines import ContinuousBatching, FirstComeFirstServed, Serving, StaticBatching
+from edgesim.world.faults import Faults
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)
 

@@ -11,7 +11,6 @@ import pytest
 from airwaves import STATION, Message, carry, cell, cells, link
 from slot_loop import Carrier, ends, is_up
 
-from edgesim.engine.medium import Medium
 from edgesim.engine.slotted_pool import SlottedPool
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import Duplex, Fdd, TddPattern
@@ -21,6 +20,7 @@ from edgesim.radio.link import RadioLink
 from edgesim.radio.nr import Nr
 from edgesim.radio.resource_grid import ResourceGrid
 from edgesim.radio.uplink_grant import UplinkGrant
+from edgesim.world.medium import Medium
 
 SLOT_S = 0.5e-3
 PATTERN = TddPattern("DDDSU", SLOT_S)

@@ -11,9 +11,9 @@ from airwaves import STATION, Carried, Channel, Interface, Message, carry, cell
 from miniature import Serve, answered, run
 from scipy import stats
 
-from edgesim.engine.device import Power
-from edgesim.engine.faults import Retry
 from edgesim.radio.air_interface import Arq
+from edgesim.world.device import Power
+from edgesim.world.faults import Retry
 
 N = 2000
 ONE_BLOCK_BITS = 1000

@@ -11,13 +11,13 @@ from airwaves import BAND_HZ, NOISE_DBM, STATION, Channel, Message, carry, cell,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesim.engine.medium import Medium
-from edgesim.engine.world import World
 from edgesim.radio.duplex import HalfDuplex, TddPattern
 from edgesim.radio.fading import BlockFading
 from edgesim.radio.fading_law import Rayleigh
 from edgesim.radio.link import RadioLink
 from edgesim.radio.shannon import Shannon
+from edgesim.world.medium import Medium
+from edgesim.world.world import World
 
 COHERENCE_S = 0.02
 SNRS_DB = {"near": 20.0, "far": 3.0, "edge": -4.0}

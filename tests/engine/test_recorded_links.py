@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from miniature import Serve, device, run, world
 
-from edgesim.engine.faults import Faults
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.recorded import RecordedRate
 from edgesim.workload.arrivals import Bursts
+from edgesim.world.faults import Faults
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
 
 AT_ONCE = Bursts(n_requests=3, period_s=1e6)
 DEVICES = [device("a-0"), device("b-0")]

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from miniature import PerBlock, Serve, Tables, device, model, run, world
 from queues import TICK_S, Exponential, assert_inside_student_t, farm, least_work, sojourns_s
 
-from edgesim.engine.device import Endpoint, Power
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.serving import ContinuousBatching, ProcessorSharing, Serving, StaticBatching
 from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.arrivals import Bursts, Deterministic, Poisson
 from edgesim.workload.lengths import Fixed, Uniform
+from edgesim.world.device import Endpoint, Power
+from edgesim.world.disciplines import ContinuousBatching, ProcessorSharing, Serving, StaticBatching
+from edgesim.world.link import Link
 
 N_BLOCKS = 4
 ONE_SECOND = PerBlock()

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from miniature import Serve, answered, device, run, world
 
 from edgesim.engine.collectives import all_reduce_rounds
-from edgesim.engine.device import Endpoint, Power
-from edgesim.engine.faults import Faults
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link, Way
-from edgesim.engine.routes import Network, link_facts
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import World
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.recorded import RecordedRate
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
+from edgesim.world.device import Endpoint, Power
+from edgesim.world.faults import Faults
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link, Way
+from edgesim.world.routes import Network, link_facts
+from edgesim.world.world import World
 
 POWER = Power(idle_w=0.0, active_w=0.0, tx_w=2.0, rx_w=1.0)
 ENDS = [device("a-0", power=POWER), device("b-0", power=POWER)]

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from miniature import N_BLOCKS, PerBlock, Serve, Tables, answered, device, model, run, world
 
-from edgesim.engine.device import Endpoint, Power
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.simulation import simulate
 from edgesim.errors import ContractError, InputError, PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.model.exit_records import ExitRecords
 from edgesim.workload.arrivals import Bursts, Deterministic
 from edgesim.workload.lengths import Fixed
+from edgesim.world.device import Endpoint, Power
+from edgesim.world.link import Link
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)
 WIRE = Link(between=("a-0", "b-0"), rate_bps=8e6, latency_s=0.5)

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kept import kept
 
-from edgesim.engine.device import Endpoint
-from edgesim.engine.world import World
 from edgesim.statistics.breakdown import Activity, breakdown
 from edgesim.strategies.tensor_parallel import TensorParallel
 from edgesim.trace.buffer import Parts
+from edgesim.world.device import Endpoint
+from edgesim.world.world import World
 
 PARTS = list(Parts._fields)
 

@@ -13,10 +13,6 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import PerBlock, Tables, device, model, run, world
 
-from edgesim.engine.device import Endpoint, Power
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.world import World
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload
 from edgesim.strategies.pipeline import Pipeline
@@ -24,6 +20,10 @@ from edgesim.strategy import Strategy
 from edgesim.testing import worlds
 from edgesim.workload.arrivals import Gamma, Poisson
 from edgesim.workload.lengths import Uniform
+from edgesim.world.device import Endpoint, Power
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 STRATEGIES: tuple[Strategy, ...] = (
     Local(),

@@ -16,15 +16,10 @@ from kept import kept
 from miniature import device, run, world
 
 from edgesim.engine.clock import Clock
-from edgesim.engine.device import Power
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.pools import Pools
 from edgesim.engine.slot_grants import Stretch
 from edgesim.engine.slotted_pool import SlottedPool
 from edgesim.engine.transfer import Transfer
-from edgesim.engine.world import World
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 from edgesim.radio.fading import BlockFading, JakesFading
@@ -39,6 +34,11 @@ from edgesim.strategies.pipeline import Pipeline
 from edgesim.strategy import Strategy
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Uniform
+from edgesim.world.device import Power
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
+from edgesim.world.world import World
 
 RATE_BPS = 1e6
 FRAME_BITS = 12_000

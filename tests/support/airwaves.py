@@ -10,12 +10,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 from miniature import Serve, Tables, answered, device, run, world
 
-from edgesim.engine.device import Power
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.engine.world import World
 from edgesim.radio.air_interface import Arq, Grant
 from edgesim.radio.fading import BlockFading, Fading
 from edgesim.radio.fading_law import NoFading
@@ -26,6 +22,10 @@ from edgesim.radio.shannon import Shannon
 from edgesim.rng import link_key
 from edgesim.strategy import MessageLost
 from edgesim.workload.requests import Request
+from edgesim.world.device import Power
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
+from edgesim.world.world import World
 
 BAND_HZ = 1e6
 NOISE_DBM = -174.0 + 60.0  # in that band

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from edgesim.engine.device import Device, Endpoint, Power
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.world import World
 from edgesim.model.architecture import Architecture
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Uniform
 from edgesim.workload.requests import Workload
+from edgesim.world.device import Device, Endpoint, Power
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 MODEL = Architecture.from_config(
     {

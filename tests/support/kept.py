@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.routes import kind_of, via_of
 from edgesim.engine.simulation import simulate
-from edgesim.engine.world import World
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
+from edgesim.world.fleet import Fleet
+from edgesim.world.routes import kind_of, via_of
+from edgesim.world.world import World
 
 
 def kept(world: World, strategy: Any, path: Path, label: str = "one") -> Trace:

@@ -12,13 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.device import Device
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate
 from edgesim.engine.token import Token
 from edgesim.engine.whereabouts import Ids, Place, Whereabouts
-from edgesim.engine.world import World
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.radio.air_interface import Grant
 from edgesim.radio.link import LinkState
@@ -27,6 +24,9 @@ from edgesim.trace.schema import arrow_schema
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.workload.requests import Workload
+from edgesim.world.device import Device
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 N_BLOCKS = 4
 EVERY_SECOND = Deterministic(1.0)

@@ -10,11 +10,11 @@ import numpy as np
 from miniature import PerBlock, Serve, Tables, device, model, run, world
 from scipy import stats
 
-from edgesim.engine.point_to_point import Link
 from edgesim.engine.token import Token
-from edgesim.engine.world import World
 from edgesim.model.architecture import Slice
 from edgesim.workload.arrivals import Poisson
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 TICK_S = 1e-7
 """Service times are whole numbers of ticks, as many as the tokens of a made-up pass."""

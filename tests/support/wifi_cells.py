@@ -12,12 +12,12 @@ import slotted_dcf
 from airwaves import STATION, Channel, Interface, Message, carry, cell
 from slotted_dcf import RATE_BPS
 
-from edgesim.engine.device import Power
-from edgesim.engine.medium import Medium
-from edgesim.engine.world import World
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import HalfDuplex
 from edgesim.radio.wifi_mac import WifiMac
+from edgesim.world.device import Power
+from edgesim.world.medium import Medium
+from edgesim.world.world import World
 
 RETRIES = Interface(0.0, Arq(6, 0.0))
 POWER = Power(tx_w=1.0, rx_w=1.0)  # energies are times then

@@ -11,13 +11,13 @@ import pytest
 from miniature import PerBlock, Serve, device, model, run, world
 from queues import assert_inside_student_t
 
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.world import World
 from edgesim.model.architecture import Slice
 from edgesim.strategies.pipeline import Pipeline
 from edgesim.workload.arrivals import Bursts, Poisson
 from edgesim.workload.lengths import Fixed
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 N_STAGES = 3
 HEAD_S, LATENCY_S = 0.25, 0.125

@@ -13,12 +13,12 @@ from scipy import optimize
 from slotted_dcf import RATE_BPS
 from wifi_cells import wifi_cell
 
-from edgesim.engine.medium import Medium, RadioChannel
-from edgesim.engine.point_to_point import Link
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.edca import Edca
 from edgesim.radio.wifi_mac import Aggregation, WifiMac
 from edgesim.workload.arrivals import Poisson
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
 
 BITS_PER_S = 8 * 4 / TICK_S  # a message of mean size then takes one second
 

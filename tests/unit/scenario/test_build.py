@@ -14,9 +14,6 @@ import pytest
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 
-from edgesim.engine.device import Endpoint, Power
-from edgesim.engine.objectives import Objectives
-from edgesim.engine.world import World
 from edgesim.errors import ScenarioError
 from edgesim.model.architecture import Slice
 from edgesim.rng import Streams
@@ -26,6 +23,9 @@ from edgesim.scenario.load import load, parse
 from edgesim.scenario.schema import Scenario
 from edgesim.workload.arrivals import Bursts, Deterministic, Gamma, Poisson
 from edgesim.workload.lengths import Fixed, Lognormal, Uniform
+from edgesim.world.device import Endpoint, Power
+from edgesim.world.objectives import Objectives
+from edgesim.world.world import World
 
 Parse = Callable[..., Scenario]
 

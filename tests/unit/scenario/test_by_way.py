@@ -11,12 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from edgesim.engine.point_to_point import Link
 from edgesim.errors import ScenarioError
 from edgesim.scenario.json_schema import json_schema
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.schema_topology import Topology
 from edgesim.scenario.topology import lay_out
+from edgesim.world.link import Link
 
 Parse = Callable[..., Scenario]
 OLD = "wired: {rate: 100 Mbit/s, latency: 2 ms}"

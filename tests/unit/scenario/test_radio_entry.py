@@ -12,11 +12,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from edgesim.engine.battery import Battery
-from edgesim.engine.device import Power
-from edgesim.engine.faults import Retry
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.world import World
 from edgesim.errors import InputError, ScenarioError
 from edgesim.model.architecture import Slice
 from edgesim.radio.air_interface import AirInterface
@@ -45,6 +40,11 @@ from edgesim.scenario.json_schema import json_schema
 from edgesim.scenario.load import parse
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import lay_out
+from edgesim.world.battery import Battery
+from edgesim.world.device import Power
+from edgesim.world.faults import Retry
+from edgesim.world.fleet import Fleet
+from edgesim.world.world import World
 
 TEXT = """\
 name: air

@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from edgesim.engine.serving import (
+from edgesim.errors import ScenarioError
+from edgesim.scenario.load import parse
+from edgesim.scenario.schema import Scenario
+from edgesim.world.disciplines import (
     ContinuousBatching,
     FirstComeFirstServed,
     ProcessorSharing,
     Serving,
     StaticBatching,
 )
-from edgesim.errors import ScenarioError
-from edgesim.scenario.load import parse
-from edgesim.scenario.schema import Scenario
 
 Parse = Callable[..., Scenario]
 BOX = "kind: jetson-orin-nano"

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from edgesim.engine.fleet import Fleet
 from edgesim.statistics.breakdown import Activity, breakdown
 from edgesim.strategies.offload import Offload
 from edgesim.testing import worlds
+from edgesim.world.fleet import Fleet
 
 
 def tables(*spans: tuple[str, float, float, float]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -8,10 +8,6 @@ import pytest
 from miniature import PerBlock, device, model, run, world
 from pydantic import ValidationError
 
-from edgesim.engine.device import Endpoint
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.strategies.local import Local
@@ -20,6 +16,10 @@ from edgesim.strategies.pipeline import Pipeline
 from edgesim.strategy import Placement, Stage, check_memory
 from edgesim.workload.arrivals import Bursts
 from edgesim.workload.lengths import Fixed
+from edgesim.world.device import Endpoint
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 N_BLOCKS = 6
 

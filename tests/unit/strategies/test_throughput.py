@@ -9,10 +9,6 @@ import numpy as np
 import pytest
 from miniature import PerBlock, device, model, run, world
 
-from edgesim.engine.device import Endpoint
-from edgesim.engine.fleet import Fleet
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.planning.throughput import Bottleneck, throughput
@@ -20,6 +16,10 @@ from edgesim.strategies.pipeline import Pipeline, _Task, _told
 from edgesim.strategy import Placement, check_memory
 from edgesim.workload.arrivals import Bursts
 from edgesim.workload.lengths import Fixed
+from edgesim.world.device import Endpoint
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link
+from edgesim.world.world import World
 
 N_BLOCKS = 6
 N_REQUESTS = 24

@@ -191,8 +191,8 @@ def test_parts_are_cut_by_rows_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     from edgesim.workload.lengths import Fixed
 
     there = world([device("a-0", PerBlock(0.001))], n_requests=50, output=Fixed(4))
-    from edgesim.engine.fleet import Fleet
     from edgesim.strategies.local import Local
+    from edgesim.world.fleet import Fleet
 
     placement = Local().place(there.model, Fleet.of(there))
     whole = run(there, Local(), placement)

@@ -6,11 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgesim.engine.device import Device
-from edgesim.engine.faults import Faults, Retry
-from edgesim.engine.medium import Medium
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.roaming import Roaming
 from edgesim.model.architecture import Architecture
 from edgesim.model.exit_records import ExitRecords
 from edgesim.model.quality import QualityTable
@@ -18,6 +13,11 @@ from edgesim.radio.collective import CollectiveBand, band_of
 from edgesim.rng import Streams
 from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Demand, Request
+from edgesim.world.device import Device
+from edgesim.world.faults import Faults, Retry
+from edgesim.world.link import Link
+from edgesim.world.medium import Medium
+from edgesim.world.roaming import Roaming
 
 __all__ = ["World"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edgesim.engine.device import Device
-from edgesim.engine.routes import Network
-from edgesim.engine.world import World
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.nearest import suggest
 from edgesim.radio.collective import CollectiveBand, band_of
 from edgesim.rng import Streams
 from edgesim.workload.requests import Extent, Typical
+from edgesim.world.device import Device
+from edgesim.world.routes import Network
+from edgesim.world.world import World
 
 __all__ = ["Fleet"]
 

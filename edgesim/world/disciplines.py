@@ -74,7 +74,7 @@ class StaticBatching(Limits):
     Not modelled: the room that padding and empty places take in the KV cache, where a request has room for
     its own tokens, to its own end; batches that stay together from stage to stage. Each device makes up its
     own, and members of two would wait for one another; a placement with two such stages is refused before
-    time zero (:mod:`edgesim.engine.stages`).
+    time zero (:mod:`edgesim.world.stages`).
 
     Parameters
     ----------

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgesim.engine.device import Device
-from edgesim.engine.serving import ContinuousBatching, StaticBatching
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
+from edgesim.world.device import Device
+from edgesim.world.disciplines import ContinuousBatching, StaticBatching
 
 __all__ = ["check_stages"]
 

@@ -8,12 +8,12 @@ from typing import cast
 
 import networkx as nx
 
-from edgesim.engine.device import Device
-from edgesim.engine.point_to_point import Link, Way
 from edgesim.errors import PlacementError
 from edgesim.radio.recorded import RecordedRate
 from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
+from edgesim.world.device import Device
+from edgesim.world.link import Link, Way
 
 __all__ = ["Network", "kind_of", "link_facts", "via_of"]
 

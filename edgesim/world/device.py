@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from edgesim.engine.battery import Battery
-from edgesim.engine.serving import FirstComeFirstServed, Serving
 from edgesim.errors import InputError
 from edgesim.model.profile import Timing
+from edgesim.world.battery import Battery
+from edgesim.world.disciplines import FirstComeFirstServed, Serving
 
 __all__ = ["Device", "Endpoint", "Power"]
 

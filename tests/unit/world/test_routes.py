@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from miniature import device
 
-from edgesim.engine.device import Endpoint
-from edgesim.engine.point_to_point import Link
-from edgesim.engine.routes import Network
 from edgesim.errors import PlacementError
+from edgesim.world.device import Endpoint
+from edgesim.world.link import Link
+from edgesim.world.routes import Network
 
 
 def network(*links: tuple[str, str, float, float], reference_bytes: int = 1000, **facts) -> Network:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgesim.engine.medium import RadioChannel
 from edgesim.radio.recorded import RecordedRate
+from edgesim.world.medium import RadioChannel
 
 __all__ = ["Link", "RateAt", "Way"]
 

@@ -1,0 +1,1 @@
+"""The world as values, without a clock: what scenario, report and engine share."""
