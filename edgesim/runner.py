@@ -20,8 +20,8 @@ from os import PathLike
 from pathlib import Path
 from threading import Thread
 
-from edgesim.engine.clock import Clock
 from edgesim.engine.cluster import Cluster
+from edgesim.engine.process.clock import Clock
 from edgesim.engine.simulation import simulate
 from edgesim.errors import InputError, PlacementError, ScenarioError
 from edgesim.model.packing import Packed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgesim.engine.clock import Clock, Course
 from edgesim.engine.cluster import Cluster
+from edgesim.engine.process.clock import Clock, Course
+from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.verb import WorkLost
 from edgesim.world.faults import Retry
 
 __all__ = ["attempts"]

@@ -10,10 +10,10 @@ from __future__ import annotations
 from sys import getrefcount
 
 from edgesim.engine.begun import INSTANT, Begun, Call
-from edgesim.engine.clock import Course
 from edgesim.engine.moves import Told
+from edgesim.engine.process.clock import Course
+from edgesim.engine.process.verb import Verb
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.verb import Verb
 from edgesim.errors import ContractError
 
 __all__ = ["Attendance", "is_dropped", "unattended"]

@@ -10,9 +10,9 @@ from functools import partial
 
 from simpy.events import EventPriority
 
-from edgesim.engine.clock import Clock
+from edgesim.engine.process.clock import Clock
+from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.verb import RequestFailed, WorkLost
 from edgesim.engine.work import LATE, Pass, Record
 from edgesim.world.disciplines import ContinuousBatching, StaticBatching
 

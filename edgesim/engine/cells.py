@@ -8,8 +8,8 @@ from typing import Protocol
 
 import simpy
 
-from edgesim.engine.clock import Clock, Course
-from edgesim.engine.verb import MessageLost, WorkLost
+from edgesim.engine.process.clock import Clock, Course
+from edgesim.engine.process.verb import MessageLost, WorkLost
 from edgesim.world.roaming import Roaming
 
 __all__ = ["Cells", "Leg"]

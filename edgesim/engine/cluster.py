@@ -21,7 +21,6 @@ from typing import NoReturn, get_args
 from edgesim.engine.answers import ALL, Answering, meet
 from edgesim.engine.begun import INSTANT, Call
 from edgesim.engine.causality import Datum
-from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
 from edgesim.engine.compute import Host, Pricing
 from edgesim.engine.delivery import Delivery
@@ -33,6 +32,8 @@ from edgesim.engine.moves import Move
 from edgesim.engine.observation import Observation
 from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.price import Price
+from edgesim.engine.process.clock import Clock, Course, Life
+from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
@@ -40,7 +41,6 @@ from edgesim.engine.sharing import Sharing
 from edgesim.engine.sums import Summing
 from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
-from edgesim.engine.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
 from edgesim.model.sharding import TensorShard

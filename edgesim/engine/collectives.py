@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from edgesim.engine.clock import Course
-from edgesim.engine.verb import DONE, Verb
+from edgesim.engine.process.clock import Course
+from edgesim.engine.process.verb import DONE, Verb
 from edgesim.errors import ContractError
 
 __all__ = ["Messages", "all_reduce_rounds", "in_rounds"]

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from edgesim.engine.held import Hold, Holds
 from edgesim.engine.price import Price
+from edgesim.engine.process.verb import DeviceDown
 from edgesim.engine.recording import Recording
 from edgesim.engine.station import Station
-from edgesim.engine.verb import DeviceDown
 from edgesim.engine.work import SharedStation
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgesim.engine.clock import Clock, Course
+from edgesim.engine.process.clock import Clock, Course
+from edgesim.engine.process.verb import Verb, WorkLost
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.engine.verb import Verb, WorkLost
 from edgesim.trace.buffer import Spot, pack_span
 from edgesim.trace.schema import SpanKind
 

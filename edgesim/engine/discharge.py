@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgesim.engine.clock import Clock
+from edgesim.engine.process.clock import Clock
 from edgesim.world.battery import TOLERANCE, Battery
 
 __all__ = ["Discharge"]

@@ -8,15 +8,15 @@ from heapq import heapify, heappop, heappush
 
 from simpy.events import URGENT
 
-from edgesim.engine.clock import Clock
 from edgesim.engine.compute import Host
 from edgesim.engine.ledger import Ledger
+from edgesim.engine.process.clock import Clock
+from edgesim.engine.process.verb import DeviceDown, MessageLost
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
 from edgesim.engine.transport import Transport
 from edgesim.engine.uptime import Uptime
-from edgesim.engine.verb import DeviceDown, MessageLost
 from edgesim.errors import ContractError
 from edgesim.world.world import World
 

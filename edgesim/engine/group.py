@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from edgesim.engine.compute import Host
 from edgesim.engine.held import Hold
+from edgesim.engine.process.verb import RequestFailed
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.engine.verb import RequestFailed
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.profile import Timing
 from edgesim.model.shard_timing import ShardTiming

@@ -15,11 +15,11 @@ from typing import NoReturn
 from edgesim.engine.attendance import Attendance, is_dropped, unattended
 from edgesim.engine.begun import INSTANT, Begun, Call
 from edgesim.engine.causality import Breach, Causality, Datum, Effect
-from edgesim.engine.clock import Clock, Course
 from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.process.clock import Clock, Course
+from edgesim.engine.process.verb import DeviceDown, Verb
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.engine.verb import DeviceDown, Verb
 from edgesim.engine.whereabouts import Ids, Whereabouts
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Architecture, Slice

@@ -8,9 +8,9 @@ from typing import Literal
 
 import simpy
 
-from edgesim.engine.clock import Clock
+from edgesim.engine.process.clock import Clock
+from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.verb import RequestFailed, WorkLost
 
 __all__ = ["Admission", "Memory", "NoRoom"]
 

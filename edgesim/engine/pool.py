@@ -10,8 +10,8 @@ import math
 from functools import partial
 
 from edgesim.engine.band_sharing import band_sharing
-from edgesim.engine.clock import Clock
 from edgesim.engine.interference import Band
+from edgesim.engine.process.clock import Clock
 from edgesim.engine.transfer import Transfer
 from edgesim.world.medium import Medium
 

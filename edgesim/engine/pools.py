@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgesim.engine.clock import Clock
 from edgesim.engine.contention import Contention
 from edgesim.engine.interference import Band
 from edgesim.engine.pool import Pool
+from edgesim.engine.process.clock import Clock
 from edgesim.engine.slotted_pool import SlottedPool
 from edgesim.world.medium import Medium
 

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import simpy
 
-from edgesim.engine.clock import Clock, Course, Life
 from edgesim.engine.compute import Host
 from edgesim.engine.memory import Admission, Memory, NoRoom
+from edgesim.engine.process.clock import Clock, Course, Life
+from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.verb import DONE, RequestFailed, Verb, WorkLost
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
 from edgesim.world.device import Device

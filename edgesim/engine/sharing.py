@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 from edgesim.engine.batching import BatchedStation, StaticStation
-from edgesim.engine.clock import Clock, Course
 from edgesim.engine.compute import Host, Pricing
 from edgesim.engine.fifo import WatchedCompute
 from edgesim.engine.limited import LimitedCompute
+from edgesim.engine.process.clock import Clock, Course
+from edgesim.engine.process.verb import DONE, DeviceDown, Verb, WorkLost, heard
 from edgesim.engine.recording import Recording
 from edgesim.engine.recovery import Preemption
 from edgesim.engine.request import LiveRequest
@@ -17,7 +18,6 @@ from edgesim.engine.reservation import Reservations
 from edgesim.engine.shared import TimeSharedStation
 from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
-from edgesim.engine.verb import DONE, DeviceDown, Verb, WorkLost, heard
 from edgesim.engine.watched import WatchedStation
 from edgesim.engine.work import Pass, SharedStation
 from edgesim.model.architecture import Architecture, Slice

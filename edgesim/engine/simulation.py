@@ -15,11 +15,11 @@ from simpy.events import URGENT
 
 from edgesim.engine.answers import error_variance
 from edgesim.engine.attempts import attempts
-from edgesim.engine.clock import Clock, Course, Life, MisstepError
 from edgesim.engine.cluster import Cluster, RequestFailed
-from edgesim.engine.interruption import Interruptible
+from edgesim.engine.process.clock import Clock, Course, Life, MisstepError
+from edgesim.engine.process.interruption import Interruptible
+from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.verb import WorkLost
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import SpanBuffer

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from edgesim.engine.clock import Clock
 from edgesim.engine.interference import Band
+from edgesim.engine.process.clock import Clock
 from edgesim.engine.slot_grants import DUST_BITS, Granting, Queue, Stretch
 from edgesim.engine.slot_sharing import slot_sharing
 from edgesim.engine.transfer import Carrier, Transfer

@@ -14,9 +14,9 @@ import simpy
 from simpy.events import EventPriority
 
 from edgesim.engine.price import Price
+from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.engine.verb import RequestFailed, WorkLost
 
 __all__ = ["LATE", "Pass", "Record", "SharedStation"]
 

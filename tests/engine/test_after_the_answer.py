@@ -10,7 +10,7 @@ import pytest
 from kept import kept
 from miniature import N_BLOCKS, Serve, device, run, world
 
-from edgesim.engine.verb import RequestFailed
+from edgesim.engine.process.verb import RequestFailed
 from edgesim.model.architecture import Slice
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.statistics.breakdown import breakdown

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import answered
 
-from edgesim.engine.clock import Clock, Life
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.collectives import all_reduce_rounds
 from edgesim.engine.idle_rounds import IdleRounds
+from edgesim.engine.process.clock import Clock, Life
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate
 from edgesim.errors import InputError, PlacementError

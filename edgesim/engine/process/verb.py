@@ -8,7 +8,7 @@ from typing import Any
 
 import simpy
 
-from edgesim.engine.clock import Clock, Course, Life, Step
+from edgesim.engine.process.clock import Clock, Course, Life, Step
 
 __all__ = [
     "DONE",

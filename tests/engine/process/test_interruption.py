@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgesim.engine.clock import Clock, Life
-from edgesim.engine.interruption import Interruptible
-from edgesim.engine.verb import begun
+from edgesim.engine.process.clock import Clock, Life
+from edgesim.engine.process.interruption import Interruptible
+from edgesim.engine.process.verb import begun
 
 
 class Alarm(Exception):  # noqa: N818  # it tells of something, and is no error

@@ -7,7 +7,7 @@ from typing import Any
 
 from simpy.events import PENDING
 
-from edgesim.engine.clock import Clock, Life
+from edgesim.engine.process.clock import Clock, Life
 
 __all__ = ["Interruptible"]
 
@@ -22,7 +22,7 @@ class Interruptible:
     Parameters
     ----------
     args, kwargs
-        As for :class:`~edgesim.engine.clock.Life`.
+        As for :class:`~edgesim.engine.process.clock.Life`.
 
     Attributes
     ----------

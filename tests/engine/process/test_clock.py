@@ -7,7 +7,7 @@ import pytest
 import simpy
 from simpy.events import URGENT
 
-from edgesim.engine.clock import Clock, Life
+from edgesim.engine.process.clock import Clock, Life
 
 Log = list[tuple[float, str]]
 
