@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from sys import getrefcount
 
-from edgesim.engine.begun import INSTANT, Begun, Call
-from edgesim.engine.moves import Told
+from edgesim.engine.causality.begun import INSTANT, Begun, Call
+from edgesim.engine.causality.moves import Told
 from edgesim.engine.process.clock import Course
 from edgesim.engine.process.verb import Verb
 from edgesim.engine.request import LiveRequest

@@ -19,8 +19,9 @@ from sys import exception
 from typing import NoReturn, get_args
 
 from edgesim.engine.answers import ALL, Answering, meet
-from edgesim.engine.begun import INSTANT, Call
-from edgesim.engine.causality import Datum
+from edgesim.engine.causality.begun import INSTANT, Call
+from edgesim.engine.causality.moves import Move
+from edgesim.engine.causality.needs import Datum
 from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
 from edgesim.engine.compute import Host, Pricing
 from edgesim.engine.delivery import Delivery
@@ -28,7 +29,6 @@ from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
 from edgesim.engine.groups import Groups
 from edgesim.engine.ledger import Ledger
-from edgesim.engine.moves import Move
 from edgesim.engine.observation import Observation
 from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.price import Price

@@ -1,8 +1,8 @@
 """The ledger: in every run, what each request's verbs need and leave is kept, and a breach ends the run.
 
-Where a request's data lie is one of few values (:mod:`edgesim.engine.whereabouts`), the same for every token
+Where a request's data lie is one of few values (:mod:`edgesim.engine.causality.whereabouts`), the same for every token
 of a steady decode. A verb leads from one to the next; each such move is examined once
-(:mod:`edgesim.engine.causality`) and remembered, together with what it is booked with. To follow a
+(:mod:`edgesim.engine.causality.needs`) and remembered, together with what it is booked with. To follow a
 remembered move, the verb before must have ended, which the clock tells. Where verbs overlap, those under way
 are kept one by one until all have ended.
 """
@@ -13,14 +13,14 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from edgesim.engine.attendance import Attendance, is_dropped, unattended
-from edgesim.engine.begun import INSTANT, Begun, Call
-from edgesim.engine.causality import Breach, Causality, Datum, Effect
-from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.causality.begun import INSTANT, Begun, Call
+from edgesim.engine.causality.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.causality.needs import Breach, Causality, Datum, Effect
+from edgesim.engine.causality.whereabouts import Ids, Whereabouts
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DeviceDown, Verb
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.engine.whereabouts import Ids, Whereabouts
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.sharding import TensorShard

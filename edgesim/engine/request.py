@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import simpy
 
-from edgesim.engine.begun import Begun
-from edgesim.engine.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.causality.begun import Begun
+from edgesim.engine.causality.moves import ATTENDED, UNBEGUN, Move, Told
+from edgesim.engine.causality.whereabouts import Whereabouts
 from edgesim.engine.token import Token
-from edgesim.engine.whereabouts import Whereabouts
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.requests import Request
 

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from edgesim.engine.causality.whereabouts import Ids, Place, Whereabouts
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate
 from edgesim.engine.token import Token
-from edgesim.engine.whereabouts import Ids, Place, Whereabouts
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.radio.air_interface import Grant
 from edgesim.radio.link import LinkState

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
+from edgesim.engine.causality.whereabouts import Contents, Ids, Place, Whereabouts, blocks_of, complete
 from edgesim.engine.token import Token
-from edgesim.engine.whereabouts import Contents, Ids, Place, Whereabouts, blocks_of, complete
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.sharding import TensorShard
 from edgesim.units import bits

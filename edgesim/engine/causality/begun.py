@@ -6,8 +6,8 @@ import math
 from sys import getrefcount
 from typing import Any, NamedTuple
 
-from edgesim.engine.causality import Effect
-from edgesim.engine.moves import Move, Told
+from edgesim.engine.causality.moves import Move, Told
+from edgesim.engine.causality.needs import Effect
 from edgesim.engine.token import Token
 
 __all__ = ["INSTANT", "Begun", "Call"]
