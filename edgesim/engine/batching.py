@@ -10,10 +10,10 @@ from functools import partial
 
 from simpy.events import EventPriority
 
+from edgesim.engine.device.work import LATE, Pass, Record
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.work import LATE, Pass, Record
 from edgesim.world.disciplines import ContinuousBatching, StaticBatching
 
 __all__ = ["Batch", "BatchedStation", "IteratingStation", "StaticStation"]
@@ -122,7 +122,7 @@ class BatchedStation(IteratingStation):
     Decode steps alone take as long as the profile says of a batch of so many at their mean context, chunks
     alone each its own time. Together they are one pass that reads the weights once: the decode steps ride
     along, each for what one more request adds to a large batch
-    (:meth:`~edgesim.engine.price.Price.rider`). An iteration is never shorter than its decode steps or its
+    (:meth:`~edgesim.engine.device.price.Price.rider`). An iteration is never shorter than its decode steps or its
     chunks alone, and never longer than both one after the other.
 
     Not modelled: that the chunks of several prompts in one iteration read the weights once between them.

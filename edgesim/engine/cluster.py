@@ -23,15 +23,15 @@ from edgesim.engine.causality.begun import INSTANT, Call
 from edgesim.engine.causality.moves import Move
 from edgesim.engine.causality.needs import Datum
 from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
-from edgesim.engine.compute import Host, Pricing
 from edgesim.engine.delivery import Delivery
+from edgesim.engine.device.host import Host, Pricing
+from edgesim.engine.device.price import Price
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
 from edgesim.engine.groups import Groups
 from edgesim.engine.ledger import Ledger
 from edgesim.engine.observation import Observation
 from edgesim.engine.power import Drawn, drawn, most_w
-from edgesim.engine.price import Price
 from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.recording import Recording

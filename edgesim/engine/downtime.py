@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 
 from simpy.events import URGENT
 
-from edgesim.engine.compute import Host
+from edgesim.engine.device.host import Host
 from edgesim.engine.ledger import Ledger
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import DeviceDown, MessageLost

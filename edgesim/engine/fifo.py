@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from edgesim.engine.device.watched import Job, WatchedStation
+from edgesim.engine.device.work import Pass
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.watched import Job, WatchedStation
-from edgesim.engine.work import Pass
 
 __all__ = ["WatchedCompute"]
 

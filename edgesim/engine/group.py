@@ -15,8 +15,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.engine.compute import Host
-from edgesim.engine.held import Hold
+from edgesim.engine.device.group_hold import Hold
+from edgesim.engine.device.host import Host
 from edgesim.engine.process.verb import RequestFailed
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest

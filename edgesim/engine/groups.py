@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from edgesim.engine.compute import Host
+from edgesim.engine.device.host import Host
 from edgesim.engine.group import AllReduce, TensorGroup
 from edgesim.engine.idle_rounds import IdleRounds
 from edgesim.engine.link import Hop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from edgesim.engine.station import Station
+from edgesim.engine.device.station import Station
 from edgesim.radio.recorded import RecordedRate
 from edgesim.units import bits
 from edgesim.world.link import Link, RateAt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgesim.engine.compute import Host
+from edgesim.engine.device.host import Host
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.memory import Memory
 

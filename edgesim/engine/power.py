@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from edgesim.engine.compute import Host
+from edgesim.engine.device.host import Host
 from edgesim.engine.link import Hop
 from edgesim.engine.uptime import Uptime
 

@@ -19,7 +19,7 @@ __all__ = ["Kept", "LiveRequest", "Recovering"]
 
 
 class Kept(Protocol):
-    """Work for which a station that may fail is kept: a :class:`edgesim.engine.work.Pass`."""
+    """Work for which a station that may fail is kept: a :class:`edgesim.engine.device.work.Pass`."""
 
     done: simpy.Event
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import simpy
 
-from edgesim.engine.compute import Host
+from edgesim.engine.device.host import Host
 from edgesim.engine.memory import Admission, Memory, NoRoom
 from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost

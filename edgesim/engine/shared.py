@@ -7,10 +7,10 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 
+from edgesim.engine.device.work import Pass, Record
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.work import Pass, Record
 
 __all__ = ["TimeSharedStation"]
 

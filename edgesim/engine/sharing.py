@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 from edgesim.engine.batching import BatchedStation, StaticStation
-from edgesim.engine.compute import Host, Pricing
+from edgesim.engine.device.host import Host, Pricing
+from edgesim.engine.device.watched import WatchedStation
+from edgesim.engine.device.work import Pass, SharedStation
 from edgesim.engine.fifo import WatchedCompute
 from edgesim.engine.limited import LimitedCompute
 from edgesim.engine.process.clock import Clock, Course
@@ -18,8 +20,6 @@ from edgesim.engine.reservation import Reservations
 from edgesim.engine.shared import TimeSharedStation
 from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
-from edgesim.engine.watched import WatchedStation
-from edgesim.engine.work import Pass, SharedStation
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.world.disciplines import (
     ContinuousBatching,

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from itertools import pairwise
 
 from edgesim.engine.cells import Cells
-from edgesim.engine.compute import Host
+from edgesim.engine.device.host import Host
+from edgesim.engine.device.watched import Job, WatchedStation
 from edgesim.engine.failing import FailingHop
 from edgesim.engine.link import Hop
 from edgesim.engine.pools import Pools
@@ -18,7 +19,6 @@ from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DONE, Verb, WorkLost, begun, heard
 from edgesim.engine.radio_hop import RadioHop
 from edgesim.engine.recording import Recording
-from edgesim.engine.watched import Job, WatchedStation
 from edgesim.engine.wifi_hop import WifiHop
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind

@@ -1,6 +1,6 @@
 """How a device serves several requests at once: as values, without a clock.
 
-The default, first come first served without limits, needs no value here: see :mod:`edgesim.engine.station`.
+The default, first come first served without limits, needs no value here: see :mod:`edgesim.engine.device.station`.
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from edgesim.engine.held import Hold, Holds
-from edgesim.engine.price import Price
+from edgesim.engine.device.group_hold import Hold, Holds
+from edgesim.engine.device.price import Price
+from edgesim.engine.device.station import Station
+from edgesim.engine.device.work import SharedStation
 from edgesim.engine.process.verb import DeviceDown
 from edgesim.engine.recording import Recording
-from edgesim.engine.station import Station
-from edgesim.engine.work import SharedStation
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import Spot

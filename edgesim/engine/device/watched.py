@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 import simpy
 
+from edgesim.engine.device.station import Station
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.recording import Recording
-from edgesim.engine.station import Station
 
 __all__ = ["Job", "WatchedStation"]
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import simpy
 from simpy.events import EventPriority
 
-from edgesim.engine.price import Price
+from edgesim.engine.device.price import Price
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
