@@ -19,7 +19,6 @@ from functools import partial
 
 import simpy
 
-from edgesim.engine.batching import BatchedStation
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.price import Price
 from edgesim.engine.device.work import Pass
@@ -28,6 +27,7 @@ from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
+from edgesim.engine.serving.batching import BatchedStation
 from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
 from edgesim.model.architecture import Architecture, Slice

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import partial
 
-from edgesim.engine.batching import BatchedStation, StaticStation
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.watched import WatchedStation
 from edgesim.engine.device.work import Pass, SharedStation
-from edgesim.engine.fifo import WatchedCompute
-from edgesim.engine.limited import LimitedCompute
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DONE, DeviceDown, Verb, WorkLost, heard
 from edgesim.engine.recording import Recording
 from edgesim.engine.recovery import Preemption
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
-from edgesim.engine.shared import TimeSharedStation
+from edgesim.engine.serving.batching import BatchedStation, StaticStation
+from edgesim.engine.serving.fifo import WatchedCompute
+from edgesim.engine.serving.queue_limits import LimitedCompute
+from edgesim.engine.serving.time_sharing import TimeSharedStation
 from edgesim.engine.token import Token
 from edgesim.engine.transport import Transport
 from edgesim.model.architecture import Architecture, Slice

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from edgesim.engine.device.work import Pass
-from edgesim.engine.fifo import WatchedCompute
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
+from edgesim.engine.serving.fifo import WatchedCompute
 from edgesim.world.disciplines import FirstComeFirstServed
 
 __all__ = ["LimitedCompute"]

@@ -1,0 +1,1 @@
+"""How devices serve several requests: a file per discipline."""
