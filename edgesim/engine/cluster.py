@@ -23,13 +23,14 @@ from edgesim.engine.causality.begun import INSTANT, Call
 from edgesim.engine.causality.moves import Move
 from edgesim.engine.causality.needs import Datum
 from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
-from edgesim.engine.delivery import Delivery
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.price import Price
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
 from edgesim.engine.groups import Groups
 from edgesim.engine.ledger import Ledger
+from edgesim.engine.network.delivery import Delivery
+from edgesim.engine.network.transport import Transport
 from edgesim.engine.observation import Observation
 from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.process.clock import Clock, Course, Life
@@ -40,7 +41,6 @@ from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
 from edgesim.engine.sums import Summing
 from edgesim.engine.token import Token
-from edgesim.engine.transport import Transport
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
 from edgesim.model.sharding import TensorShard

@@ -10,12 +10,12 @@ from simpy.events import URGENT
 
 from edgesim.engine.device.host import Host
 from edgesim.engine.ledger import Ledger
+from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import DeviceDown, MessageLost
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
-from edgesim.engine.transport import Transport
 from edgesim.engine.uptime import Uptime
 from edgesim.errors import ContractError
 from edgesim.world.world import World

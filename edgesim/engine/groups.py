@@ -8,7 +8,7 @@ from typing import get_args
 from edgesim.engine.device.host import Host
 from edgesim.engine.group import AllReduce, TensorGroup
 from edgesim.engine.idle_rounds import IdleRounds
-from edgesim.engine.link import Hop
+from edgesim.engine.network.hop import Hop
 from edgesim.engine.over_the_air import OverTheAir
 from edgesim.engine.recording import Recording
 from edgesim.engine.sums import AirSums, MessageSums, Summing

@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from edgesim.engine.collectives import Messages
-from edgesim.engine.link import Hop
-from edgesim.engine.radio_hop import RadioHop
+from edgesim.engine.network.hop import Hop
+from edgesim.engine.network.radio_hop import RadioHop
 from edgesim.errors import InputError
 from edgesim.world.device import Device
 from edgesim.world.routes import Network
@@ -43,7 +43,7 @@ class Rounds(NamedTuple):
 class IdleRounds:
     """Plays rounds of messages over idle wires: every message at its stations in the order of arrival.
 
-    The same stations in the same order as :class:`edgesim.engine.transport.Transport` has them (an end's
+    The same stations in the same order as :class:`edgesim.engine.network.transport.Transport` has them (an end's
     cost, hop after hop, the other end's cost), so the same instants; a test shows it.
     """
 

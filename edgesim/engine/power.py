@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from edgesim.engine.device.host import Host
-from edgesim.engine.link import Hop
+from edgesim.engine.network.hop import Hop
 from edgesim.engine.uptime import Uptime
 
 __all__ = ["Drawn", "drawn", "most_w"]

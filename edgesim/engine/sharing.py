@@ -8,6 +8,7 @@ from functools import partial
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.watched import WatchedStation
 from edgesim.engine.device.work import Pass, SharedStation
+from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DONE, DeviceDown, Verb, WorkLost, heard
 from edgesim.engine.recording import Recording
@@ -19,7 +20,6 @@ from edgesim.engine.serving.fifo import WatchedCompute
 from edgesim.engine.serving.queue_limits import LimitedCompute
 from edgesim.engine.serving.time_sharing import TimeSharedStation
 from edgesim.engine.token import Token
-from edgesim.engine.transport import Transport
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.world.disciplines import (
     ContinuousBatching,

@@ -7,9 +7,9 @@ import struct
 from typing import Protocol
 
 from edgesim.engine.frames import Frames
+from edgesim.engine.network.radio_hop import Message, RadioHop
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import MessageLost, WorkLost
-from edgesim.engine.radio_hop import Message, RadioHop
 from edgesim.engine.recording import Recording
 from edgesim.engine.transfer import SharedAir, Transfer
 from edgesim.radio.delivery import Delivery

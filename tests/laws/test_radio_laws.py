@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import device, run, world
 
-from edgesim.engine.pools import Pools
+from edgesim.engine.network.pools import Pools
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.slot_grants import Stretch
 from edgesim.engine.slotted_pool import SlottedPool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import simpy
 
 from edgesim.engine.device.watched import Job, WatchedStation
-from edgesim.engine.link import Hop
+from edgesim.engine.network.hop import Hop
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import MessageLost, WorkLost
 from edgesim.engine.recording import Recording

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
-from edgesim.engine.cells import Cells
 from edgesim.engine.device.host import Host
 from edgesim.engine.device.watched import Job, WatchedStation
-from edgesim.engine.failing import FailingHop
-from edgesim.engine.link import Hop
-from edgesim.engine.pools import Pools
+from edgesim.engine.network.changing_cells import Cells
+from edgesim.engine.network.failing_hop import FailingHop
+from edgesim.engine.network.hop import Hop
+from edgesim.engine.network.pools import Pools
+from edgesim.engine.network.radio_hop import RadioHop
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DONE, Verb, WorkLost, begun, heard
-from edgesim.engine.radio_hop import RadioHop
 from edgesim.engine.recording import Recording
 from edgesim.engine.wifi_hop import WifiHop
 from edgesim.trace.buffer import Spot

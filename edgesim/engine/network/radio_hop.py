@@ -8,7 +8,7 @@ from functools import partial
 
 import simpy
 
-from edgesim.engine.link import Hop
+from edgesim.engine.network.hop import Hop
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, heard
 from edgesim.engine.recording import Recording
