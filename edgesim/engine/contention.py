@@ -25,9 +25,9 @@ from functools import partial
 from edgesim.engine.contender import Contender, Queue
 from edgesim.engine.exchange import Burst, Part
 from edgesim.engine.frames import Run
-from edgesim.engine.interference import Band
+from edgesim.engine.network.air.interference import Band
+from edgesim.engine.network.air.transfer import Transfer
 from edgesim.engine.process.clock import Clock
-from edgesim.engine.transfer import Transfer
 from edgesim.engine.wifi_hop import WifiHop, WifiMessage
 from edgesim.radio.delivery import binomial
 from edgesim.radio.edca import Edca

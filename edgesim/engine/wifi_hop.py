@@ -7,11 +7,11 @@ import struct
 from typing import Protocol
 
 from edgesim.engine.frames import Frames
+from edgesim.engine.network.air.transfer import SharedAir, Transfer
 from edgesim.engine.network.radio_hop import Message, RadioHop
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import MessageLost, WorkLost
 from edgesim.engine.recording import Recording
-from edgesim.engine.transfer import SharedAir, Transfer
 from edgesim.radio.delivery import Delivery
 from edgesim.radio.link import LinkState
 from edgesim.units import bits

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import device, run, world
 
+from edgesim.engine.network.air.slot_grants import Stretch
+from edgesim.engine.network.air.slotted_pool import SlottedPool
+from edgesim.engine.network.air.transfer import Transfer
 from edgesim.engine.network.pools import Pools
 from edgesim.engine.process.clock import Clock
-from edgesim.engine.slot_grants import Stretch
-from edgesim.engine.slotted_pool import SlottedPool
-from edgesim.engine.transfer import Transfer
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 from edgesim.radio.fading import BlockFading, JakesFading

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgesim.engine.contention import Contention
-from edgesim.engine.interference import Band
-from edgesim.engine.pool import Pool
+from edgesim.engine.network.air.interference import Band
+from edgesim.engine.network.air.pool import Pool
+from edgesim.engine.network.air.slotted_pool import SlottedPool
 from edgesim.engine.process.clock import Clock
-from edgesim.engine.slotted_pool import SlottedPool
 from edgesim.world.medium import Medium
 
 __all__ = ["AnyPool", "Pools"]

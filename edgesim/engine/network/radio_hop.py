@@ -8,11 +8,11 @@ from functools import partial
 
 import simpy
 
+from edgesim.engine.network.air.transfer import SharedAir, Transfer
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, heard
 from edgesim.engine.recording import Recording
-from edgesim.engine.transfer import SharedAir, Transfer
 from edgesim.radio.delivery import Delivery, deliver
 from edgesim.units import bits
 from edgesim.world.link import Link

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from edgesim.engine.slot_sharing import Ask, Member, SlotSharing
-from edgesim.engine.transfer import Transfer
+from edgesim.engine.network.air.slot_sharing import Ask, Member, SlotSharing
+from edgesim.engine.network.air.transfer import Transfer
 from edgesim.radio.link import LinkState
 from edgesim.radio.resource_grid import ResourceGrid
 from edgesim.radio.slots import Slots

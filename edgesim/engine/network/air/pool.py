@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from edgesim.engine.band_sharing import band_sharing
-from edgesim.engine.interference import Band
+from edgesim.engine.network.air.band_sharing import band_sharing
+from edgesim.engine.network.air.interference import Band
+from edgesim.engine.network.air.transfer import Transfer
 from edgesim.engine.process.clock import Clock
-from edgesim.engine.transfer import Transfer
 from edgesim.world.medium import Medium
 
 __all__ = ["Pool"]

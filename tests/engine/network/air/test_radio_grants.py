@@ -11,7 +11,7 @@ import pytest
 from airwaves import STATION, Message, carry, cell, cells, link
 from slot_loop import Carrier, ends, is_up
 
-from edgesim.engine.slotted_pool import SlottedPool
+from edgesim.engine.network.air.slotted_pool import SlottedPool
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import Duplex, Fdd, TddPattern
 from edgesim.radio.fading import BlockFading

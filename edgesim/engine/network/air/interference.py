@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from typing import Protocol
 
-from edgesim.engine.transfer import Carrier
+from edgesim.engine.network.air.transfer import Carrier
 from edgesim.world.medium import Medium
 
 __all__ = ["Band", "Cell"]

@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from edgesim.engine.interference import Band
+from edgesim.engine.network.air.interference import Band
+from edgesim.engine.network.air.slot_grants import DUST_BITS, Granting, Queue, Stretch
+from edgesim.engine.network.air.slot_sharing import slot_sharing
+from edgesim.engine.network.air.transfer import Carrier, Transfer
 from edgesim.engine.process.clock import Clock
-from edgesim.engine.slot_grants import DUST_BITS, Granting, Queue, Stretch
-from edgesim.engine.slot_sharing import slot_sharing
-from edgesim.engine.transfer import Carrier, Transfer
 from edgesim.radio.link import LinkState
 from edgesim.world.medium import Medium
 

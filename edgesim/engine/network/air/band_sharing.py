@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from edgesim.engine.transfer import Transfer
+from edgesim.engine.network.air.transfer import Transfer
 from edgesim.radio.sharing import max_rate, proportional_fair, round_robin
 from edgesim.world.medium import Medium
 
