@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgesim.engine.contention import Contention
 from edgesim.engine.network.air.interference import Band
 from edgesim.engine.network.air.pool import Pool
 from edgesim.engine.network.air.slotted_pool import SlottedPool
+from edgesim.engine.network.wifi.contention import Contention
 from edgesim.engine.process.clock import Clock
 from edgesim.world.medium import Medium
 

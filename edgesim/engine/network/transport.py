@@ -16,10 +16,10 @@ from edgesim.engine.network.failing_hop import FailingHop
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.pools import Pools
 from edgesim.engine.network.radio_hop import RadioHop
+from edgesim.engine.network.wifi.wifi_hop import WifiHop
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DONE, Verb, WorkLost, begun, heard
 from edgesim.engine.recording import Recording
-from edgesim.engine.wifi_hop import WifiHop
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
 from edgesim.world.link import Link

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 
-from edgesim.engine.wifi_hop import WifiHop, WifiMessage
+from edgesim.engine.network.wifi.wifi_hop import WifiHop, WifiMessage
 from edgesim.radio.edca import Edca, backoff_slots, first_boundary, slots_passed
 from edgesim.radio.wifi_phy import SLOT_S
 

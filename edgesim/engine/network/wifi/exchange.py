@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edgesim.engine.frames import Run
-from edgesim.engine.wifi_hop import WifiHop, WifiMessage
+from edgesim.engine.network.wifi.frames import Run
+from edgesim.engine.network.wifi.wifi_hop import WifiHop, WifiMessage
 from edgesim.radio.wifi_mac import Exchange
 from edgesim.radio.wifi_phy import SIFS_S
 

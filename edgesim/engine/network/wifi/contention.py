@@ -22,13 +22,13 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from edgesim.engine.contender import Contender, Queue
-from edgesim.engine.exchange import Burst, Part
-from edgesim.engine.frames import Run
 from edgesim.engine.network.air.interference import Band
 from edgesim.engine.network.air.transfer import Transfer
+from edgesim.engine.network.wifi.contender import Contender, Queue
+from edgesim.engine.network.wifi.exchange import Burst, Part
+from edgesim.engine.network.wifi.frames import Run
+from edgesim.engine.network.wifi.wifi_hop import WifiHop, WifiMessage
 from edgesim.engine.process.clock import Clock
-from edgesim.engine.wifi_hop import WifiHop, WifiMessage
 from edgesim.radio.delivery import binomial
 from edgesim.radio.edca import Edca
 from edgesim.radio.wifi_phy import SLOT_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgesim.engine.frames import Frames, Run
+from edgesim.engine.network.wifi.frames import Frames, Run
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import math
 import struct
 from typing import Protocol
 
-from edgesim.engine.frames import Frames
 from edgesim.engine.network.air.transfer import SharedAir, Transfer
 from edgesim.engine.network.radio_hop import Message, RadioHop
+from edgesim.engine.network.wifi.frames import Frames
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import MessageLost, WorkLost
 from edgesim.engine.recording import Recording

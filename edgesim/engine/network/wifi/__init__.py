@@ -1,0 +1,1 @@
+"""Wi-Fi, exchange by exchange: contenders, their backoffs, bursts and frames."""
