@@ -29,6 +29,7 @@ from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
 from edgesim.engine.groups import Groups
 from edgesim.engine.ledger import Ledger
+from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.network.delivery import Delivery
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.observation import Observation
@@ -37,7 +38,6 @@ from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
 from edgesim.engine.sums import Summing
 from edgesim.engine.token import Token

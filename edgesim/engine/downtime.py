@@ -10,11 +10,11 @@ from simpy.events import URGENT
 
 from edgesim.engine.device.host import Host
 from edgesim.engine.ledger import Ledger
+from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import DeviceDown, MessageLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.reservation import Reservations
 from edgesim.engine.sharing import Sharing
 from edgesim.engine.uptime import Uptime
 from edgesim.errors import ContractError

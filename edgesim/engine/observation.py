@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgesim.engine.device.host import Host
 from edgesim.engine.discharge import Discharge
-from edgesim.engine.memory import Memory
+from edgesim.engine.memory.memory import Memory
 
 __all__ = ["Observation"]
 

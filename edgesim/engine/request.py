@@ -29,7 +29,7 @@ class Kept(Protocol):
 
 
 class Recovering(Protocol):
-    """What a preempted request has to make up for: a :class:`edgesim.engine.recovery.Recovery`."""
+    """What a preempted request has to make up for: a :class:`edgesim.engine.memory.preemption.Recovery`."""
 
     let_in: dict[str, simpy.Event]
 

@@ -8,13 +8,13 @@ from functools import partial
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.watched import WatchedStation
 from edgesim.engine.device.work import Pass, SharedStation
+from edgesim.engine.memory.admission import Reservations
+from edgesim.engine.memory.preemption import Preemption
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DONE, DeviceDown, Verb, WorkLost, heard
 from edgesim.engine.recording import Recording
-from edgesim.engine.recovery import Preemption
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.reservation import Reservations
 from edgesim.engine.serving.batching import BatchedStation, StaticStation
 from edgesim.engine.serving.fifo import WatchedCompute
 from edgesim.engine.serving.queue_limits import LimitedCompute

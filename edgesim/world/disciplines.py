@@ -107,7 +107,7 @@ class ContinuousBatching(Limits):
     cache
         ``grow``: a request's KV cache takes room token by token; where there is none left, the request that
         came last is preempted, its caches dropped and computed anew when it is let in again (vLLM's
-        preemption by recomputation, Kwon et al. 2023; see :mod:`edgesim.engine.recovery`). ``reserve``: room
+        preemption by recomputation, Kwon et al. 2023; see :mod:`edgesim.engine.memory.preemption`). ``reserve``: room
         for the whole length at once.
     """
 

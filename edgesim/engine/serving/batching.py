@@ -114,7 +114,7 @@ class BatchedStation(IteratingStation):
     """Continuous batching: one iteration after another over the passes of the requests that have a place.
 
     A request has one of ``max_batch`` places for as long as it holds its KV cache (which is where places are
-    admitted to: :class:`~edgesim.engine.memory.Admission`). An iteration takes passes of one part of the
+    admitted to: :class:`~edgesim.engine.memory.memory.Admission`). An iteration takes passes of one part of the
     model, the oldest request's: decode steps first, then chunks of prompts, both the oldest request's first,
     up to the token budget. Who asked for memory first is the oldest. An encoder reads its text at once: it is
     never cut, and one that is longer than the budget has an iteration of its own.

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import Serve, Tables, device, model, run, world
 
-from edgesim.engine.memory import Admission, Memory
+from edgesim.engine.memory.memory import Admission, Memory
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.request import LiveRequest
 from edgesim.errors import PlacementError

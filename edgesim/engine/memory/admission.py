@@ -9,7 +9,7 @@ from typing import TypeVar
 import simpy
 
 from edgesim.engine.device.host import Host
-from edgesim.engine.memory import Admission, Memory, NoRoom
+from edgesim.engine.memory.memory import Admission, Memory, NoRoom
 from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost
 from edgesim.engine.recording import Recording

@@ -22,12 +22,12 @@ import simpy
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.price import Price
 from edgesim.engine.device.work import Pass
+from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.reservation import Reservations
 from edgesim.engine.serving.batching import BatchedStation
 from edgesim.engine.token import Token
 from edgesim.model.architecture import Architecture, Slice

@@ -1,0 +1,1 @@
+"""Memory at work: KV caches, who is admitted to them, and who is preempted."""
