@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict
 
 from edgesim import plugins
 from edgesim.engine.cluster import Cluster
+from edgesim.engine.collective.sums import Summing
 from edgesim.engine.over_the_air import Scaling
 from edgesim.engine.process.verb import DeviceDown, MessageLost, WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.sums import Summing
 from edgesim.engine.token import Token
 from edgesim.errors import InputError, PlacementError, StrategyError
 from edgesim.model.architecture import Architecture, Slice

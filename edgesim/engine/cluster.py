@@ -22,12 +22,13 @@ from edgesim.engine.answers import ALL, Answering, meet
 from edgesim.engine.causality.begun import INSTANT, Call
 from edgesim.engine.causality.moves import Move
 from edgesim.engine.causality.needs import Datum
-from edgesim.engine.collectives import Messages, all_reduce_rounds, in_rounds
+from edgesim.engine.collective.all_reduce import Messages, all_reduce_rounds, in_rounds
+from edgesim.engine.collective.groups import Groups
+from edgesim.engine.collective.sums import Summing
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.price import Price
 from edgesim.engine.discharge import Discharge
 from edgesim.engine.downtime import Downtime
-from edgesim.engine.groups import Groups
 from edgesim.engine.ledger import Ledger
 from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.network.delivery import Delivery
@@ -39,7 +40,6 @@ from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost, all
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.sharing import Sharing
-from edgesim.engine.sums import Summing
 from edgesim.engine.token import Token
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice

@@ -107,7 +107,7 @@ class TensorParallel(Strategy):
     sum over the air. The group's first device is its root: requests go to it, it holds embedding and head
     whole and computes them alone, and tokens leave from it. Each pass holds the whole group.
 
-    Not modelled: a vocabulary that is cut as well, and what `edgesim.engine.group` and
+    Not modelled: a vocabulary that is cut as well, and what `edgesim.engine.collective.tensor_group` and
     `edgesim.radio.collective` say.
     """
 

@@ -8,8 +8,8 @@ import bands
 import numpy as np
 import pytest
 
+from edgesim.engine.collective.sums import AirSums
 from edgesim.engine.over_the_air import OverTheAir
-from edgesim.engine.sums import AirSums
 from edgesim.planning.transceiver import designer
 from edgesim.radio.aircomp import alpha_star
 from edgesim.radio.collective import CollectiveBand

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import Serve, answered, device, run, world
 
-from edgesim.engine.collectives import all_reduce_rounds
+from edgesim.engine.collective.all_reduce import all_reduce_rounds
 from edgesim.engine.simulation import simulate
 from edgesim.radio.outages import ScheduledOutages
 from edgesim.radio.recorded import RecordedRate

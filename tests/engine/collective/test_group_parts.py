@@ -11,7 +11,7 @@ import pytest
 from boards import ENDPOINTS, MODEL, POWER, meeting
 from miniature import Serve, run
 
-from edgesim.engine.collectives import all_reduce_rounds
+from edgesim.engine.collective.all_reduce import all_reduce_rounds
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.scaling import AnalyticTiming

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from edgesim.engine.collectives import Messages
+from edgesim.engine.collective.all_reduce import Messages
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.radio_hop import RadioHop
 from edgesim.errors import InputError

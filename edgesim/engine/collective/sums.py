@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from edgesim.engine.collectives import all_reduce_rounds
-from edgesim.engine.group import Sum
-from edgesim.engine.idle_rounds import IdleRounds
+from edgesim.engine.collective.all_reduce import all_reduce_rounds
+from edgesim.engine.collective.idle_rounds import IdleRounds
+from edgesim.engine.collective.tensor_group import Sum
 from edgesim.engine.over_the_air import AirScheme, OverTheAir, Scaling
 from edgesim.planning.transceiver import DesignerName
 from edgesim.radio.collective_errors import InversionName

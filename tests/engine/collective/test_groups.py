@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from miniature import answered
 
 from edgesim.engine.cluster import Cluster
-from edgesim.engine.collectives import all_reduce_rounds
-from edgesim.engine.idle_rounds import IdleRounds
+from edgesim.engine.collective.all_reduce import all_reduce_rounds
+from edgesim.engine.collective.idle_rounds import IdleRounds
 from edgesim.engine.process.clock import Clock, Life
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate

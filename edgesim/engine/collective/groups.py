@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
+from edgesim.engine.collective.idle_rounds import IdleRounds
+from edgesim.engine.collective.sums import AirSums, MessageSums, Summing
+from edgesim.engine.collective.tensor_group import AllReduce, TensorGroup
 from edgesim.engine.device.host import Host
-from edgesim.engine.group import AllReduce, TensorGroup
-from edgesim.engine.idle_rounds import IdleRounds
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.over_the_air import OverTheAir
 from edgesim.engine.recording import Recording
-from edgesim.engine.sums import AirSums, MessageSums, Summing
 from edgesim.errors import ContractError, InputError
 from edgesim.planning.transceiver import designer
 from edgesim.radio.collective import CollectiveBand
