@@ -28,7 +28,7 @@ from edgesim.engine.collective.sums import Summing
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.price import Price
 from edgesim.engine.discharge import Discharge
-from edgesim.engine.downtime import Downtime
+from edgesim.engine.failure.downtime import Downtime
 from edgesim.engine.ledger import Ledger
 from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.network.delivery import Delivery

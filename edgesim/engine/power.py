@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from edgesim.engine.device.host import Host
+from edgesim.engine.failure.uptime import Uptime
 from edgesim.engine.network.hop import Hop
-from edgesim.engine.uptime import Uptime
 
 __all__ = ["Drawn", "drawn", "most_w"]
 

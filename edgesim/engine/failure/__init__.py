@@ -1,0 +1,1 @@
+"""What goes down and comes up during a run."""
