@@ -27,14 +27,14 @@ from edgesim.engine.collective.groups import Groups
 from edgesim.engine.collective.sums import Summing
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.price import Price
-from edgesim.engine.discharge import Discharge
+from edgesim.engine.energy.discharge import Discharge
+from edgesim.engine.energy.power import Drawn, drawn, most_w
 from edgesim.engine.failure.downtime import Downtime
 from edgesim.engine.ledger import Ledger
 from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.network.delivery import Delivery
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.observation import Observation
-from edgesim.engine.power import Drawn, drawn, most_w
 from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.recording import Recording

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgesim.engine.device.host import Host
-from edgesim.engine.discharge import Discharge
+from edgesim.engine.energy.discharge import Discharge
 from edgesim.engine.memory.memory import Memory
 
 __all__ = ["Observation"]

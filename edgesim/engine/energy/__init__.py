@@ -1,0 +1,1 @@
+"""Energy during a run: what devices have drawn, and batteries that empty."""
