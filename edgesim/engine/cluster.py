@@ -27,6 +27,7 @@ from edgesim.engine.collective.groups import Groups
 from edgesim.engine.collective.sums import Summing
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.price import Price
+from edgesim.engine.dispatch import Sharing
 from edgesim.engine.energy.discharge import Discharge
 from edgesim.engine.energy.power import Drawn, drawn, most_w
 from edgesim.engine.failure.downtime import Downtime
@@ -39,7 +40,6 @@ from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.sharing import Sharing
 from edgesim.engine.token import Token
 from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice

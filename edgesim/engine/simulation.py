@@ -14,12 +14,12 @@ import pyarrow as pa
 from simpy.events import URGENT
 
 from edgesim.engine.answers import error_variance
-from edgesim.engine.attempts import attempts
 from edgesim.engine.cluster import Cluster, RequestFailed
 from edgesim.engine.process.clock import Clock, Course, Life, MisstepError
 from edgesim.engine.process.interruption import Interruptible
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
+from edgesim.engine.retry import attempts
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import SpanBuffer

@@ -9,6 +9,7 @@ from heapq import heapify, heappop, heappush
 from simpy.events import URGENT
 
 from edgesim.engine.device.host import Host
+from edgesim.engine.dispatch import Sharing
 from edgesim.engine.failure.uptime import Uptime
 from edgesim.engine.ledger import Ledger
 from edgesim.engine.memory.admission import Reservations
@@ -16,7 +17,6 @@ from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import DeviceDown, MessageLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.sharing import Sharing
 from edgesim.errors import ContractError
 from edgesim.world.world import World
 
