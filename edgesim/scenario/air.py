@@ -18,11 +18,11 @@ from edgesim.radio.duplex import Duplex
 from edgesim.radio.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
 from edgesim.radio.fading_by_sight import FadingBySight
 from edgesim.radio.fading_law import FadingLaw, NoFading, Rayleigh, Rician
-from edgesim.radio.handover import ServingCell
 from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.link import RadioLink
 from edgesim.radio.mimo import RicianMatrices
-from edgesim.radio.mobility import Static, Track
+from edgesim.radio.motion.handover import ServingCell
+from edgesim.radio.motion.mobility import Static, Track
 from edgesim.radio.nr_carrier import slot_s
 from edgesim.radio.outer_loop import settled_offset_db
 from edgesim.radio.path_loss import PathLoss

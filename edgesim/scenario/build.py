@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
-from edgesim.radio.mobility import Track
+from edgesim.radio.motion.mobility import Track
 from edgesim.rng import Streams
 from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.check import architecture, find_problems, known_kinds, sources

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from edgesim.radio.outages import AnyOutages, Outages
+from edgesim.radio.motion.outages import AnyOutages, Outages
 from edgesim.rng import key_of
 from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.schema import Scenario

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from edgesim.radio.mobility import Track
-from edgesim.radio.outages import ScheduledOutages
-from edgesim.radio.tracks import RecordedTrack
+from edgesim.radio.motion.mobility import Track
+from edgesim.radio.motion.outages import ScheduledOutages
+from edgesim.radio.motion.tracks import RecordedTrack
 from edgesim.rng import Streams
 from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Demand, Extent, Request, Typical

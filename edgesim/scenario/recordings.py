@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgesim.errors import RecordingError
-from edgesim.radio.rate_files import read_rates
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.rate_files import read_rates
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.scenario.by_way import ByWay, ways
 from edgesim.scenario.schema_topology import RecordedEntry
 

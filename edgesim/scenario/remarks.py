@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from edgesim.radio.outages import ScheduledOutages
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.outages import ScheduledOutages
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.rng import Streams
 from edgesim.scenario.air import tracks
 from edgesim.scenario.presence import PresentDemand, absences

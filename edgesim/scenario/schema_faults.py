@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from edgesim.fields import Joules, PositiveSeconds, Seconds, refuse
-from edgesim.radio.outages import AnyOutages, Outages, RandomOutages, ScheduledOutages
+from edgesim.radio.motion.outages import AnyOutages, Outages, RandomOutages, ScheduledOutages
 from edgesim.scenario.section import Section
 from edgesim.world.battery import Battery
 from edgesim.world.faults import Retry

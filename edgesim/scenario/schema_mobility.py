@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 
 from edgesim.errors import RecordingError
 from edgesim.fields import Metres, MetresPerSecond, PositiveMetresPerSecond, PositiveSeconds, Seconds, refuse
-from edgesim.radio.mobility import Area, GaussMarkov, RandomWaypoint, Track
-from edgesim.radio.tracks import read_tracks
+from edgesim.radio.motion.mobility import Area, GaussMarkov, RandomWaypoint, Track
+from edgesim.radio.motion.tracks import read_tracks
 from edgesim.rng import key_of
 from edgesim.scenario.section import Choice, Section
 

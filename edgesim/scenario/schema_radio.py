@@ -23,7 +23,7 @@ from edgesim.fields import (
 )
 from edgesim.nearest import suggest
 from edgesim.radio.fading_law import FadingLaw, Nakagami, NoFading, Rayleigh, Rician
-from edgesim.radio.handover import A3
+from edgesim.radio.motion.handover import A3
 from edgesim.radio.o2i import Facade
 from edgesim.radio.path_loss import PathLoss
 from edgesim.radio.propagation import PATH_LOSSES

@@ -12,7 +12,7 @@ import networkx as nx
 
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.scenario.by_way import ByWay, ways
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.connections import Point, pairs

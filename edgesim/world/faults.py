@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgesim.errors import InputError
-from edgesim.radio.outages import Outages
+from edgesim.radio.motion.outages import Outages
 
 __all__ = ["Faults", "Retry"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.world.medium import RadioChannel
 
 __all__ = ["Link", "RateAt", "Way"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgesim.radio.handover import ServingCell
+from edgesim.radio.motion.handover import ServingCell
 
 __all__ = ["Roaming"]
 

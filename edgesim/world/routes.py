@@ -9,7 +9,7 @@ from typing import cast
 import networkx as nx
 
 from edgesim.errors import PlacementError
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
 from edgesim.world.device import Device

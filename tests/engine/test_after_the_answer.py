@@ -12,7 +12,7 @@ from miniature import N_BLOCKS, Serve, device, run, world
 
 from edgesim.engine.process.verb import RequestFailed
 from edgesim.model.architecture import Slice
-from edgesim.radio.outages import ScheduledOutages
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.statistics.breakdown import breakdown
 from edgesim.strategy import Placement, Stage
 from edgesim.workload.lengths import Fixed

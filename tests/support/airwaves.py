@@ -17,7 +17,7 @@ from edgesim.radio.fading import BlockFading, Fading
 from edgesim.radio.fading_law import NoFading
 from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.link import LinkState, RadioLink, Transceiver
-from edgesim.radio.mobility import Static
+from edgesim.radio.motion.mobility import Static
 from edgesim.radio.shannon import Shannon
 from edgesim.rng import link_key
 from edgesim.strategy import MessageLost

@@ -12,7 +12,7 @@ from edgesim.radio.fading_law import NoFading
 from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.link import RadioLink, Transceiver
 from edgesim.radio.mimo import RicianMatrices
-from edgesim.radio.mobility import Static, Track
+from edgesim.radio.motion.mobility import Static, Track
 from edgesim.radio.propagation import PATH_LOSSES
 from edgesim.radio.shannon import Shannon
 

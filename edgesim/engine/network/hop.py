@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from edgesim.engine.device.station import Station
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.units import bits
 from edgesim.world.link import Link, RateAt
 from edgesim.world.routes import via_of

@@ -15,7 +15,7 @@ from miniature import answered, run
 from edgesim.errors import InputError, PlacementError
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.shard_timing import ShardTiming
-from edgesim.radio.outages import ScheduledOutages
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.strategies.tensor_parallel import Group, TensorParallel
 from edgesim.world.battery import Battery
 from edgesim.world.device import Endpoint

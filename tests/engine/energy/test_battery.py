@@ -10,7 +10,7 @@ from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, run, world
 
 from edgesim.errors import InputError
 from edgesim.model.architecture import Slice
-from edgesim.radio.outages import ScheduledOutages
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.workload.arrivals import Bursts, Poisson
 from edgesim.workload.lengths import Fixed
 from edgesim.world.battery import Battery

@@ -15,7 +15,7 @@ from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, model, run, wor
 
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
-from edgesim.radio.outages import RandomOutages, ScheduledOutages
+from edgesim.radio.motion.outages import RandomOutages, ScheduledOutages
 from edgesim.rng import key_of
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload

@@ -13,9 +13,9 @@ from miniature import N_BLOCKS, PerBlock, Serve, Steady, answered, device, run, 
 
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
-from edgesim.radio.handover import A3, ServingCell
-from edgesim.radio.mobility import Area, RandomWaypoint
-from edgesim.radio.tracks import RecordedTrack
+from edgesim.radio.motion.handover import A3, ServingCell
+from edgesim.radio.motion.mobility import Area, RandomWaypoint
+from edgesim.radio.motion.tracks import RecordedTrack
 from edgesim.rng import key_of
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Fixed, Uniform

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from miniature import Serve, Steady, answered, device, run, world
 
-from edgesim.radio.outages import ScheduledOutages
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.outages import ScheduledOutages
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.world.device import Endpoint
 from edgesim.world.faults import Faults
 from edgesim.world.link import Link

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from miniature import Serve, device, run, world
 
-from edgesim.radio.outages import ScheduledOutages
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.outages import ScheduledOutages
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.workload.arrivals import Bursts
 from edgesim.world.faults import Faults
 from edgesim.world.fleet import Fleet

@@ -14,8 +14,8 @@ from miniature import Serve, answered, device, run, world
 
 from edgesim.engine.collective.all_reduce import all_reduce_rounds
 from edgesim.engine.simulation import simulate
-from edgesim.radio.outages import ScheduledOutages
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.outages import ScheduledOutages
+from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
 from edgesim.world.device import Endpoint, Power

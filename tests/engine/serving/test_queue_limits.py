@@ -11,7 +11,7 @@ from miniature import N_BLOCKS, PerBlock, Serve, Tables, device, model, run, wor
 from queues import Exponential, assert_inside_student_t, farm, least_work
 
 from edgesim.model.architecture import Slice
-from edgesim.radio.outages import ScheduledOutages
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.workload.arrivals import Bursts, Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint

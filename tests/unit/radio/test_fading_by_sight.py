@@ -10,9 +10,9 @@ from edgesim.radio.fading import BlockFading, JakesFading
 from edgesim.radio.fading_by_sight import FadingBySight
 from edgesim.radio.fading_law import Rayleigh, Rician
 from edgesim.radio.large_scale import LargeScale
-from edgesim.radio.mobility import Static
+from edgesim.radio.motion.mobility import Static
+from edgesim.radio.motion.tracks import RecordedTrack
 from edgesim.radio.propagation import UrbanMicro
-from edgesim.radio.tracks import RecordedTrack
 
 LAW = Rician(9.0)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgesim.radio.large_scale import LargeScale
-from edgesim.radio.mobility import Area, RandomWaypoint, Static
+from edgesim.radio.motion.mobility import Area, RandomWaypoint, Static
 from edgesim.radio.path_loss import PathLoss
 from edgesim.radio.propagation import FreeSpace, IndoorOffice, LogDistance, UrbanMacro, UrbanMicro
 

@@ -19,7 +19,7 @@ from edgesim.radio.fading import BlockFading
 from edgesim.radio.fading_law import NoFading, Rayleigh
 from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.link import RadioLink, Transceiver, goodput
-from edgesim.radio.mobility import Static
+from edgesim.radio.motion.mobility import Static
 from edgesim.radio.propagation import UrbanMicro
 from edgesim.radio.shannon import Shannon
 

@@ -23,11 +23,11 @@ from edgesim.radio.fading import BlockFading, JakesFading
 from edgesim.radio.fading_by_sight import FadingBySight
 from edgesim.radio.fading_law import Nakagami, Rayleigh, Rician
 from edgesim.radio.link import RadioLink
-from edgesim.radio.mobility import GaussMarkov, RandomWaypoint
+from edgesim.radio.motion.mobility import GaussMarkov, RandomWaypoint
+from edgesim.radio.motion.tracks import RecordedTrack
 from edgesim.radio.nr import Nr
 from edgesim.radio.propagation import IndoorFactory
 from edgesim.radio.shannon import Shannon, truncated_shannon
-from edgesim.radio.tracks import RecordedTrack
 from edgesim.radio.wifi import Wifi
 from edgesim.radio.wifi_mac import Aggregation, WifiMac
 from edgesim.radio.wifi_phy import PpduFormat

@@ -19,7 +19,7 @@ from wifi_cells import RETRIES, channels, wifi_cell
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.duplex import HalfDuplex
 from edgesim.radio.edca import ACCESS_CATEGORIES, Edca
-from edgesim.radio.outages import ScheduledOutages
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.radio.wifi_mac import Aggregation, WifiMac
 from edgesim.world.device import Power
 from edgesim.world.faults import Faults

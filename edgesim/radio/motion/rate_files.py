@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesim.errors import RecordingError
-from edgesim.radio.recorded import RecordedRate
-from edgesim.radio.recording_file import header_of, number_in, opened, refuse, rows_of, start_of
+from edgesim.radio.motion.recorded import RecordedRate
+from edgesim.radio.motion.recording_file import header_of, number_in, opened, refuse, rows_of, start_of
 from edgesim.units import DATA_RATE, UnitError, parse
 
 __all__ = ["read_mahimahi", "read_rate_csv", "read_rates"]

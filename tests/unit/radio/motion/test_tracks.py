@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgesim.errors import RecordingError
-from edgesim.radio.tracks import RecordedTrack, read_tracks
+from edgesim.radio.motion.tracks import RecordedTrack, read_tracks
 
 INF = math.inf
 

@@ -19,7 +19,7 @@ from xml.parsers import expat
 
 from edgesim.errors import RecordingError
 from edgesim.nearest import suggest
-from edgesim.radio.recording_file import header_of, number_in, opened, refuse, rows_of, start_of
+from edgesim.radio.motion.recording_file import header_of, number_in, opened, refuse, rows_of, start_of
 
 __all__ = ["Recording", "read_recording"]
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.errors import RecordingError
-from edgesim.radio.rate_files import read_rates
-from edgesim.radio.recorded import RecordedRate
+from edgesim.radio.motion.rate_files import read_rates
+from edgesim.radio.motion.recorded import RecordedRate
 
 PACKET_BITS = 12_000
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.errors import InputError
-from edgesim.radio.handover import A3, ServingCell, handovers
+from edgesim.radio.motion.handover import A3, ServingCell, handovers
 
 CELLS = ("west", "east")
 

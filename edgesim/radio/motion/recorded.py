@@ -8,7 +8,7 @@ First come, first served is then one addition too, on the axis of bits::
     free_bits = first + size_bits
     ends_at_s = recorded.instant_s(free_bits)
 
-Files are read by :mod:`edgesim.radio.rate_files`.
+Files are read by :mod:`edgesim.radio.motion.rate_files`.
 
 Not modelled: queues and losses within the recorded network beyond what its deliveries show.
 """

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from edgesim.errors import InputError
-from edgesim.radio.mobility import Area, GaussMarkov, RandomWaypoint, Static, mean_distance_m
+from edgesim.radio.motion.mobility import Area, GaussMarkov, RandomWaypoint, Static, mean_distance_m
 from edgesim.rng import key_of, keyed_uniforms
 
 SQUARE = Area(0.0, 0.0, 1000.0, 1000.0)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from edgesim.errors import InputError
-from edgesim.radio.outages import AnyOutages, RandomOutages, ScheduledOutages
+from edgesim.radio.motion.outages import AnyOutages, RandomOutages, ScheduledOutages
 from edgesim.rng import key_of
 
 N = 2000

@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import median
 
 from edgesim.errors import RecordingError
-from edgesim.radio.mobility import Place
-from edgesim.radio.outages import ScheduledOutages
-from edgesim.radio.track_files import Recording, read_recording
+from edgesim.radio.motion.mobility import Place
+from edgesim.radio.motion.outages import ScheduledOutages
+from edgesim.radio.motion.track_files import Recording, read_recording
 
 __all__ = ["USUAL_STEPS", "RecordedTrack", "read_tracks"]
 
@@ -119,7 +119,7 @@ def read_tracks(
     Parameters
     ----------
     path
-        See :mod:`edgesim.radio.track_files`.
+        See :mod:`edgesim.radio.motion.track_files`.
     starts_at_s
         Which instant of the recording is time zero.
     is_always_there
