@@ -25,8 +25,14 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from edgesim.radio.o2i import Facade
-from edgesim.radio.propagation import IndoorFactory, IndoorOffice, PathLoss, UrbanMacro, UrbanMicro
+from edgesim.radio.channel.path_loss.environments import (
+    IndoorFactory,
+    IndoorOffice,
+    PathLoss,
+    UrbanMacro,
+    UrbanMicro,
+)
+from edgesim.radio.channel.path_loss.outdoor_to_indoor import Facade
 from edgesim.radio.shadowing import LosField, ShadowField
 from edgesim.rng import key_of, keyed_uniforms
 

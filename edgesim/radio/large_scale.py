@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.radio.channel.path_loss.environment import PathLoss
 from edgesim.radio.motion.mobility import Track
-from edgesim.radio.path_loss import PathLoss
 from edgesim.radio.shadowing import LosField, ShadowField
 from edgesim.rng import key_of
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.radio.aircomp_impairments import Synchronisation
+from edgesim.radio.channel.path_loss.environment import PathLoss
 from edgesim.radio.collective import CollectiveBand, Member
 from edgesim.radio.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.duplex import Duplex
@@ -25,7 +26,6 @@ from edgesim.radio.motion.handover import ServingCell
 from edgesim.radio.motion.mobility import Static, Track
 from edgesim.radio.nr_carrier import slot_s
 from edgesim.radio.outer_loop import settled_offset_db
-from edgesim.radio.path_loss import PathLoss
 from edgesim.radio.resource_grid import ResourceGrid
 from edgesim.radio.wifi_mac import WifiMac
 from edgesim.rng import key_of, keyed_normals, link_key

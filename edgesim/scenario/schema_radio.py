@@ -22,11 +22,11 @@ from edgesim.fields import (
     refuse,
 )
 from edgesim.nearest import suggest
+from edgesim.radio.channel.path_loss.environment import PathLoss
+from edgesim.radio.channel.path_loss.environments import PATH_LOSSES
+from edgesim.radio.channel.path_loss.outdoor_to_indoor import Facade
 from edgesim.radio.fading_law import FadingLaw, Nakagami, NoFading, Rayleigh, Rician
 from edgesim.radio.motion.handover import A3
-from edgesim.radio.o2i import Facade
-from edgesim.radio.path_loss import PathLoss
-from edgesim.radio.propagation import PATH_LOSSES
 from edgesim.scenario.schema_adaptation import AdaptationChoice
 from edgesim.scenario.schema_contention import ContentionEntry
 from edgesim.scenario.section import Choice, Section, made

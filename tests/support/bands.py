@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edgesim.radio.channel.path_loss.environments import PATH_LOSSES
 from edgesim.radio.collective import CollectiveBand, Member
 from edgesim.radio.fading import BlockFading
 from edgesim.radio.fading_law import NoFading
@@ -13,7 +14,6 @@ from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.link import RadioLink, Transceiver
 from edgesim.radio.mimo import RicianMatrices
 from edgesim.radio.motion.mobility import Static, Track
-from edgesim.radio.propagation import PATH_LOSSES
 from edgesim.radio.shannon import Shannon
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgesim.radio.channel.path_loss.environment import PathLoss
+from edgesim.radio.channel.path_loss.environments import (
+    FreeSpace,
+    IndoorOffice,
+    LogDistance,
+    UrbanMacro,
+    UrbanMicro,
+)
 from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.motion.mobility import Area, RandomWaypoint, Static
-from edgesim.radio.path_loss import PathLoss
-from edgesim.radio.propagation import FreeSpace, IndoorOffice, LogDistance, UrbanMacro, UrbanMicro
 
 AREA = Area(-100.0, -50.0, 200.0, 80.0)
 MODELS = [UrbanMicro(), UrbanMacro(), IndoorOffice(), FreeSpace(), LogDistance(exponent=3.2, sigma_db=7.0)]

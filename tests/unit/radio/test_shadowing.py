@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from edgesim.errors import InputError
-from edgesim.radio.propagation import UrbanMicro
+from edgesim.radio.channel.path_loss.environments import UrbanMicro
 from edgesim.radio.shadowing import N_WAVES, LosField, ShadowField
 from edgesim.rng import key_of, link_key
 

@@ -16,6 +16,7 @@ from edgesim.errors import InputError, ScenarioError
 from edgesim.model.architecture import Slice
 from edgesim.radio.air_interface import AirInterface
 from edgesim.radio.bler import LteThresholds
+from edgesim.radio.channel.path_loss.environments import IndoorFactory
 from edgesim.radio.csi import ImperfectCsi
 from edgesim.radio.duplex import TddPattern
 from edgesim.radio.edca import Edca
@@ -26,7 +27,6 @@ from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.mobility import GaussMarkov, RandomWaypoint
 from edgesim.radio.motion.tracks import RecordedTrack
 from edgesim.radio.nr import Nr
-from edgesim.radio.propagation import IndoorFactory
 from edgesim.radio.shannon import Shannon, truncated_shannon
 from edgesim.radio.wifi import Wifi
 from edgesim.radio.wifi_mac import Aggregation, WifiMac

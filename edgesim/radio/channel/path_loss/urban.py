@@ -1,4 +1,4 @@
-"""Urban cells of 3GPP TR 38.901: UMi and UMa (tables: see :mod:`edgesim.radio.propagation`)."""
+"""Urban cells of 3GPP TR 38.901: UMi and UMa (tables: see :mod:`edgesim.radio.channel.path_loss.environments`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgesim.radio.path_loss import IsLos, Validity, at_least, choose, distance_3d, exp, larger, log10
+from edgesim.radio.channel.path_loss.environment import (
+    IsLos,
+    Validity,
+    at_least,
+    choose,
+    distance_3d,
+    exp,
+    larger,
+    log10,
+)
 from edgesim.units import FloatLike
 
 __all__ = ["UrbanMacro", "UrbanMicro"]

@@ -1,4 +1,4 @@
-"""Indoor cells of 3GPP TR 38.901: InH and InF (tables: see :mod:`edgesim.radio.propagation`)."""
+"""Indoor cells of 3GPP TR 38.901: InH and InF (tables: see :mod:`edgesim.radio.channel.path_loss.environments`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import ClassVar
 
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
-from edgesim.radio.path_loss import IsLos, Validity, at_least, choose, distance_3d, exp, larger, log10
+from edgesim.radio.channel.path_loss.environment import (
+    IsLos,
+    Validity,
+    at_least,
+    choose,
+    distance_3d,
+    exp,
+    larger,
+    log10,
+)
 from edgesim.units import FloatLike
 
 __all__ = ["IndoorFactory", "IndoorOffice"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.errors import InputError
-from edgesim.radio.propagation import (
+from edgesim.radio.channel.path_loss.environments import (
     PATH_LOSSES,
     FreeSpace,
     IndoorFactory,

@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from edgesim.radio.indoor import IndoorFactory, IndoorOffice
-from edgesim.radio.open_space import FreeSpace, LogDistance
-from edgesim.radio.path_loss import PathLoss
-from edgesim.radio.urban import UrbanMacro, UrbanMicro
+from edgesim.radio.channel.path_loss.environment import PathLoss
+from edgesim.radio.channel.path_loss.indoor import IndoorFactory, IndoorOffice
+from edgesim.radio.channel.path_loss.open_space import FreeSpace, LogDistance
+from edgesim.radio.channel.path_loss.urban import UrbanMacro, UrbanMicro
 
 __all__ = [
     "PATH_LOSSES",

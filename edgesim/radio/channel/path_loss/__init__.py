@@ -1,0 +1,1 @@
+"""Path loss by environment: a file per kind of place."""
