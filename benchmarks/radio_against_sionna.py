@@ -33,7 +33,7 @@ from edgesim.radio.channel.path_loss.environments import (
     UrbanMicro,
 )
 from edgesim.radio.channel.path_loss.outdoor_to_indoor import Facade
-from edgesim.radio.shadowing import LosField, ShadowField
+from edgesim.radio.channel.shadowing import LosField, ShadowField
 from edgesim.rng import key_of, keyed_uniforms
 
 

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.radio.mimo import RicianMatrices
+from edgesim.radio.channel.mimo import RicianMatrices
 
 __all__ = [
     "AirComp",
@@ -56,7 +56,7 @@ class AirComp:
     """One group's set-up, and its channels as a pure function of (keys, block).
 
     Entries are i.i.d. Rician and constant within a coherence block
-    (:class:`~edgesim.radio.mimo.RicianMatrices`). With the defaults half of an entry's mean power of 1 is the
+    (:class:`~edgesim.radio.channel.mimo.RicianMatrices`). With the defaults half of an entry's mean power of 1 is the
     direct path's; a gain of 2 gives entries of mean 1 and variance 1. The gain only shifts alpha.
 
     Parameters

@@ -84,7 +84,7 @@ def estimated(
     """Estimate channels whose scattered part is known up to an error of a given size.
 
     ``h' = mean + sqrt(1 - eps^2) (h - mean) + eps e``: estimates are distributed as channels are, as in
-    :class:`edgesim.radio.csi.ImperfectCsi`; the direct path's part is known.
+    :class:`edgesim.radio.channel.csi.ImperfectCsi`; the direct path's part is known.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ import math
 from typing import Literal
 
 from edgesim.errors import InputError
+from edgesim.radio.channel.fading_law import FadingLaw, Nakagami, NoFading
 from edgesim.radio.collective_errors import InversionName
-from edgesim.radio.fading_law import FadingLaw, Nakagami, NoFading
 
 __all__ = ["Way", "fade_exponent", "has_mean_error"]
 

@@ -28,9 +28,9 @@ from edgesim.errors import InputError
 from edgesim.radio.air_interface import AirInterface
 from edgesim.radio.aircomp import channel_uses
 from edgesim.radio.aircomp_impairments import PERFECT, Estimate, Synchronisation, estimated
+from edgesim.radio.channel.mimo import RicianMatrices
+from edgesim.radio.channel.noise import thermal_noise_w
 from edgesim.radio.link import RadioLink, goodput
-from edgesim.radio.mimo import RicianMatrices
-from edgesim.radio.noise import thermal_noise_w
 from edgesim.units import db_to_linear, dbm_to_w
 
 __all__ = ["CollectiveBand", "Member", "band_of", "stream_sinrs"]

@@ -22,9 +22,9 @@ import numpy as np
 
 from edgesim.errors import InputError
 from edgesim.radio.air_interface import OUT_OF_REACH, AirInterface, Grant, Gridded
-from edgesim.radio.fading import Fading
-from edgesim.radio.large_scale import LargeScale
-from edgesim.radio.noise import thermal_noise_w
+from edgesim.radio.channel.fading import Fading
+from edgesim.radio.channel.large_scale import LargeScale
+from edgesim.radio.channel.noise import thermal_noise_w
 from edgesim.rng import keyed_normals, keyed_uniforms
 from edgesim.units import db_to_linear, dbm_to_w, linear_to_db
 

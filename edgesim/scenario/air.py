@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.radio.aircomp_impairments import Synchronisation
+from edgesim.radio.channel.csi import ImperfectCsi, amplitude_correlation
+from edgesim.radio.channel.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
+from edgesim.radio.channel.fading_by_sight import FadingBySight
+from edgesim.radio.channel.fading_law import FadingLaw, NoFading, Rayleigh, Rician
+from edgesim.radio.channel.large_scale import LargeScale
+from edgesim.radio.channel.mimo import RicianMatrices
 from edgesim.radio.channel.path_loss.environment import PathLoss
 from edgesim.radio.collective import CollectiveBand, Member
-from edgesim.radio.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.duplex import Duplex
-from edgesim.radio.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
-from edgesim.radio.fading_by_sight import FadingBySight
-from edgesim.radio.fading_law import FadingLaw, NoFading, Rayleigh, Rician
-from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.link import RadioLink
-from edgesim.radio.mimo import RicianMatrices
 from edgesim.radio.motion.handover import ServingCell
 from edgesim.radio.motion.mobility import Static, Track
 from edgesim.radio.nr_carrier import slot_s

@@ -22,10 +22,10 @@ from edgesim.fields import (
     refuse,
 )
 from edgesim.nearest import suggest
+from edgesim.radio.channel.fading_law import FadingLaw, Nakagami, NoFading, Rayleigh, Rician
 from edgesim.radio.channel.path_loss.environment import PathLoss
 from edgesim.radio.channel.path_loss.environments import PATH_LOSSES
 from edgesim.radio.channel.path_loss.outdoor_to_indoor import Facade
-from edgesim.radio.fading_law import FadingLaw, Nakagami, NoFading, Rayleigh, Rician
 from edgesim.radio.motion.handover import A3
 from edgesim.scenario.schema_adaptation import AdaptationChoice
 from edgesim.scenario.schema_contention import ContentionEntry

@@ -21,9 +21,9 @@ from edgesim.engine.network.air.transfer import Transfer
 from edgesim.engine.network.pools import Pools
 from edgesim.engine.process.clock import Clock
 from edgesim.radio.air_interface import Arq
+from edgesim.radio.channel.fading import BlockFading, JakesFading
+from edgesim.radio.channel.fading_law import Rayleigh, Rician
 from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
-from edgesim.radio.fading import BlockFading, JakesFading
-from edgesim.radio.fading_law import Rayleigh, Rician
 from edgesim.radio.nr import Nr
 from edgesim.radio.resource_grid import ResourceGrid
 from edgesim.radio.uplink_grant import UplinkGrant

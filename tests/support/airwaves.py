@@ -13,9 +13,9 @@ from miniature import Serve, Tables, answered, device, run, world
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
 from edgesim.radio.air_interface import Arq, Grant
-from edgesim.radio.fading import BlockFading, Fading
-from edgesim.radio.fading_law import NoFading
-from edgesim.radio.large_scale import LargeScale
+from edgesim.radio.channel.fading import BlockFading, Fading
+from edgesim.radio.channel.fading_law import NoFading
+from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.link import LinkState, RadioLink, Transceiver
 from edgesim.radio.motion.mobility import Static
 from edgesim.radio.shannon import Shannon

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edgesim.radio.channel.fading import BlockFading
+from edgesim.radio.channel.fading_law import NoFading
+from edgesim.radio.channel.large_scale import LargeScale
+from edgesim.radio.channel.mimo import RicianMatrices
 from edgesim.radio.channel.path_loss.environments import PATH_LOSSES
 from edgesim.radio.collective import CollectiveBand, Member
-from edgesim.radio.fading import BlockFading
-from edgesim.radio.fading_law import NoFading
-from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.link import RadioLink, Transceiver
-from edgesim.radio.mimo import RicianMatrices
 from edgesim.radio.motion.mobility import Static, Track
 from edgesim.radio.shannon import Shannon
 

@@ -100,8 +100,8 @@ def test_fading_gains_of_many_instants_average_to_the_ergodic_rate() -> None:
     from airwaves import BAND_HZ, link
     from scipy.special import exp1
 
-    from edgesim.radio.fading import BlockFading
-    from edgesim.radio.fading_law import Rayleigh
+    from edgesim.radio.channel.fading import BlockFading
+    from edgesim.radio.channel.fading_law import Rayleigh
 
     rates = []
     for replication in range(12):

@@ -18,8 +18,8 @@ from edgesim.radio.aircomp_simple import (
     truncated_inversion,
     uncoded_fdma_mse,
 )
-from edgesim.radio.fading_law import Nakagami, NoFading, Rayleigh, Rician
-from edgesim.radio.mimo import RicianMatrices
+from edgesim.radio.channel.fading_law import Nakagami, NoFading, Rayleigh, Rician
+from edgesim.radio.channel.mimo import RicianMatrices
 
 RAYLEIGH = Rayleigh()
 

@@ -14,11 +14,11 @@ from scipy.special import exp1
 
 from edgesim.errors import InputError
 from edgesim.radio.air_interface import OUT_OF_REACH, Grant
+from edgesim.radio.channel.csi import ImperfectCsi
+from edgesim.radio.channel.fading import BlockFading
+from edgesim.radio.channel.fading_law import NoFading, Rayleigh
+from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.path_loss.environments import UrbanMicro
-from edgesim.radio.csi import ImperfectCsi
-from edgesim.radio.fading import BlockFading
-from edgesim.radio.fading_law import NoFading, Rayleigh
-from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.link import RadioLink, Transceiver, goodput
 from edgesim.radio.motion.mobility import Static
 from edgesim.radio.shannon import Shannon

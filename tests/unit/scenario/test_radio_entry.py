@@ -16,13 +16,13 @@ from edgesim.errors import InputError, ScenarioError
 from edgesim.model.architecture import Slice
 from edgesim.radio.air_interface import AirInterface
 from edgesim.radio.bler import LteThresholds
+from edgesim.radio.channel.csi import ImperfectCsi
+from edgesim.radio.channel.fading import BlockFading, JakesFading
+from edgesim.radio.channel.fading_by_sight import FadingBySight
+from edgesim.radio.channel.fading_law import Nakagami, Rayleigh, Rician
 from edgesim.radio.channel.path_loss.environments import IndoorFactory
-from edgesim.radio.csi import ImperfectCsi
 from edgesim.radio.duplex import TddPattern
 from edgesim.radio.edca import Edca
-from edgesim.radio.fading import BlockFading, JakesFading
-from edgesim.radio.fading_by_sight import FadingBySight
-from edgesim.radio.fading_law import Nakagami, Rayleigh, Rician
 from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.mobility import GaussMarkov, RandomWaypoint
 from edgesim.radio.motion.tracks import RecordedTrack

@@ -13,9 +13,9 @@ from slot_loop import Carrier, ends, is_up
 
 from edgesim.engine.network.air.slotted_pool import SlottedPool
 from edgesim.radio.air_interface import Arq
+from edgesim.radio.channel.fading import BlockFading
+from edgesim.radio.channel.fading_law import Rayleigh
 from edgesim.radio.duplex import Duplex, Fdd, TddPattern
-from edgesim.radio.fading import BlockFading
-from edgesim.radio.fading_law import Rayleigh
 from edgesim.radio.link import RadioLink
 from edgesim.radio.nr import Nr
 from edgesim.radio.resource_grid import ResourceGrid

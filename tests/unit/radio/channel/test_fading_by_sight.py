@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from edgesim.radio.channel.fading import BlockFading, JakesFading
+from edgesim.radio.channel.fading_by_sight import FadingBySight
+from edgesim.radio.channel.fading_law import Rayleigh, Rician
+from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.path_loss.environments import UrbanMicro
-from edgesim.radio.fading import BlockFading, JakesFading
-from edgesim.radio.fading_by_sight import FadingBySight
-from edgesim.radio.fading_law import Rayleigh, Rician
-from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.motion.mobility import Static
 from edgesim.radio.motion.tracks import RecordedTrack
 

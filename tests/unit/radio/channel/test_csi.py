@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edgesim.errors import InputError
-from edgesim.radio.csi import ImperfectCsi, amplitude_correlation, delay_correlation
-from edgesim.radio.fading import (
+from edgesim.radio.channel.csi import ImperfectCsi, amplitude_correlation, delay_correlation
+from edgesim.radio.channel.fading import (
     N_WAVES,
     BlockFading,
     FadingLaw,

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.radio.channel.path_loss.environment import PathLoss
+from edgesim.radio.channel.shadowing import LosField, ShadowField
 from edgesim.radio.motion.mobility import Track
-from edgesim.radio.shadowing import LosField, ShadowField
 from edgesim.rng import key_of
 
 __all__ = ["LargeScale", "Loss"]

@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 
 from edgesim.errors import InputError
+from edgesim.radio.channel.mimo import RicianMatrices
+from edgesim.radio.channel.noise import sinr, thermal_noise_dbm, thermal_noise_w
 from edgesim.radio.channel.path_loss.outdoor_to_indoor import Facade
-from edgesim.radio.mimo import RicianMatrices
-from edgesim.radio.noise import sinr, thermal_noise_dbm, thermal_noise_w
-from edgesim.radio.tr38901 import Tr38901Matrices
+from edgesim.radio.channel.sionna_matrices import Tr38901Matrices
 from edgesim.rng import key_of
 from edgesim.units import BOLTZMANN_J_PER_K, w_to_dbm
 

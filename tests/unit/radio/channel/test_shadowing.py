@@ -10,7 +10,7 @@ from scipy import stats
 
 from edgesim.errors import InputError
 from edgesim.radio.channel.path_loss.environments import UrbanMicro
-from edgesim.radio.shadowing import N_WAVES, LosField, ShadowField
+from edgesim.radio.channel.shadowing import N_WAVES, LosField, ShadowField
 from edgesim.rng import key_of, link_key
 
 # 99.99 % two-sided: with the fixed keys below a failure means a wrong field, not bad luck.

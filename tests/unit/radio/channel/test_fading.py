@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from edgesim.errors import InputError
-from edgesim.radio.fading import (
+from edgesim.radio.channel.fading import (
     N_WAVES,
     BlockFading,
     FadingLaw,

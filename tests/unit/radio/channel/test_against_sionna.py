@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edgesim.radio.tr38901 import Tr38901Matrices
+from edgesim.radio.channel.sionna_matrices import Tr38901Matrices
 from edgesim.rng import key_of
 
 pytest.importorskip("sionna.phy", reason="sionna-no-rt is not installed: pip install 'edgesim[sionna]'")
 
-BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "radio_against_sionna.py"
+BENCHMARK = Path(__file__).parents[4] / "benchmarks" / "radio_against_sionna.py"
 N = 10_000
 CARRIER_HZ = 3.5e9
 # 99.99 % two-sided: with the fixed seeds below a failure means a wrong law, not bad luck.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgesim.radio.fading import Fading
-from edgesim.radio.fading_law import FadingLaw
-from edgesim.radio.large_scale import LargeScale
+from edgesim.radio.channel.fading import Fading
+from edgesim.radio.channel.fading_law import FadingLaw
+from edgesim.radio.channel.large_scale import LargeScale
 
 __all__ = ["FadingBySight"]
 

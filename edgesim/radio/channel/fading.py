@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.radio.fading_law import FadingLaw, Nakagami, NoFading, Rayleigh, Rician
+from edgesim.radio.channel.fading_law import FadingLaw, Nakagami, NoFading, Rayleigh, Rician
 from edgesim.rng import keyed_normals, keyed_uniforms
 
 __all__ = [

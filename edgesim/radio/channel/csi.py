@@ -14,7 +14,7 @@ import math
 import struct
 
 from edgesim.errors import InputError
-from edgesim.radio.fading import Fading
+from edgesim.radio.channel.fading import Fading
 from edgesim.rng import key_of, keyed_uniform
 
 __all__ = ["ImperfectCsi", "amplitude_correlation", "delay_correlation"]

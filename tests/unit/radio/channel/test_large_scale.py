@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.path_loss.environment import PathLoss
 from edgesim.radio.channel.path_loss.environments import (
     FreeSpace,
@@ -13,7 +14,6 @@ from edgesim.radio.channel.path_loss.environments import (
     UrbanMacro,
     UrbanMicro,
 )
-from edgesim.radio.large_scale import LargeScale
 from edgesim.radio.motion.mobility import Area, RandomWaypoint, Static
 
 AREA = Area(-100.0, -50.0, 200.0, 80.0)

@@ -1,0 +1,1 @@
+"""The channel: loss over distance, shadowing, fading, noise, and what is known of them."""
