@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from wifi_cells import Arrivals, Run, backlog, engine, poisson, slotted
 
-from edgesim.radio.wifi_mac import Aggregation, WifiMac
+from edgesim.radio.access.wifi_mac import Aggregation, WifiMac
 
 LOADS = {0.1: 0.03, 0.5: 0.03, 0.8: 0.05}
 P95_WITHIN, ELSE_WITHIN = 0.10, 0.03

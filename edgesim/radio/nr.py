@@ -4,7 +4,7 @@ For an estimate the scheme of highest efficiency is granted whose transport bloc
 target probability at the first attempt (inner loop). An outer loop moves the estimate by an offset before
 it comes here (:mod:`edgesim.radio.outer_loop`).
 
-When grants begin, and what the least of them is: :mod:`edgesim.radio.resource_grid`.
+When grants begin, and what the least of them is: :mod:`edgesim.radio.access.resource_grid`.
 
 Not modelled: control messages as traffic; code block group retransmission (a transport block is repeated
 whole); inter-layer interference (the ratio is that of each layer); reserved MCS indices; the uplink's

@@ -2,7 +2,7 @@
 
 A block is one MAC frame (MPDU) of an aggregate; block acknowledgement repeats the failed ones alone.
 Efficiency is that of the data field: preambles, contention, acknowledgements and frame headers are the
-medium access's to add (:mod:`edgesim.radio.wifi_mac`).
+medium access's to add (:mod:`edgesim.radio.access.wifi_mac`).
 
 Not modelled: rate adaptation's trials (the MCS follows from the ratio at once, as no commodity adapter's
 does), transmit beamforming, resource units smaller than the channel, DCM, preamble detection and capture.

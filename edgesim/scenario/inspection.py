@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgesim.errors import ScenarioError
+from edgesim.radio.access.wifi_mac import WifiMac
 from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.handover import ServingCell
-from edgesim.radio.wifi_mac import WifiMac
 from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.topology import lay_out

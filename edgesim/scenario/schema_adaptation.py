@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.fields import Decibels, NonNegativeDecibels, PositiveSeconds, Seconds
-from edgesim.radio.wifi_mac import LONGEST_FRAME_BYTES
+from edgesim.radio.access.wifi_mac import LONGEST_FRAME_BYTES
 from edgesim.scenario.section import Choice, Section
 
 __all__ = ["AdaptationChoice", "NrEntry", "ShannonEntry", "WifiEntry"]

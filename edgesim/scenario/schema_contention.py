@@ -9,8 +9,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.fields import Bytes, PositiveBytes, PositiveSeconds, Seconds
-from edgesim.radio.edca import ACCESS_CATEGORIES, AccessCategory, Edca
-from edgesim.radio.wifi_mac import LONGEST_PPDU_S, Aggregation
+from edgesim.radio.access.edca import ACCESS_CATEGORIES, AccessCategory, Edca
+from edgesim.radio.access.wifi_mac import LONGEST_PPDU_S, Aggregation
 from edgesim.scenario.section import Section, made
 
 __all__ = ["AggregationEntry", "ContentionEntry"]

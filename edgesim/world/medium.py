@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgesim.errors import InputError
-from edgesim.radio.duplex import Duplex, Fdd
+from edgesim.radio.access.duplex import Duplex, Fdd
+from edgesim.radio.access.resource_grid import ResourceGrid
+from edgesim.radio.access.wifi_mac import WifiMac
 from edgesim.radio.link import RadioLink
-from edgesim.radio.resource_grid import ResourceGrid
-from edgesim.radio.wifi_mac import WifiMac
 
 __all__ = ["Access", "FirstSlot", "Medium", "RadioChannel"]
 

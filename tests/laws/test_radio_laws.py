@@ -20,13 +20,13 @@ from edgesim.engine.network.air.slotted_pool import SlottedPool
 from edgesim.engine.network.air.transfer import Transfer
 from edgesim.engine.network.pools import Pools
 from edgesim.engine.process.clock import Clock
+from edgesim.radio.access.duplex import Duplex, Fdd, HalfDuplex, TddPattern
+from edgesim.radio.access.resource_grid import ResourceGrid
+from edgesim.radio.access.uplink_grant import UplinkGrant
 from edgesim.radio.air_interface import Arq
 from edgesim.radio.channel.fading import BlockFading, JakesFading
 from edgesim.radio.channel.fading_law import Rayleigh, Rician
-from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 from edgesim.radio.nr import Nr
-from edgesim.radio.resource_grid import ResourceGrid
-from edgesim.radio.uplink_grant import UplinkGrant
 from edgesim.rng import link_key
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload

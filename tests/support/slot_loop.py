@@ -12,7 +12,7 @@ from itertools import count
 
 from airwaves import STATION, Message
 
-from edgesim.radio.grants import side_by_side
+from edgesim.radio.access.grants import side_by_side
 from edgesim.radio.link import RadioLink
 
 

@@ -12,9 +12,9 @@ import slotted_dcf
 from airwaves import STATION, Channel, Interface, Message, carry, cell
 from slotted_dcf import RATE_BPS
 
+from edgesim.radio.access.duplex import HalfDuplex
+from edgesim.radio.access.wifi_mac import WifiMac
 from edgesim.radio.air_interface import Arq
-from edgesim.radio.duplex import HalfDuplex
-from edgesim.radio.wifi_mac import WifiMac
 from edgesim.world.device import Power
 from edgesim.world.medium import Medium
 from edgesim.world.world import World

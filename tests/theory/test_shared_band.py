@@ -13,9 +13,9 @@ from scipy import optimize
 from slotted_dcf import RATE_BPS
 from wifi_cells import wifi_cell
 
+from edgesim.radio.access.edca import Edca
+from edgesim.radio.access.wifi_mac import Aggregation, WifiMac
 from edgesim.radio.air_interface import Arq
-from edgesim.radio.edca import Edca
-from edgesim.radio.wifi_mac import Aggregation, WifiMac
 from edgesim.workload.arrivals import Poisson
 from edgesim.world.link import Link
 from edgesim.world.medium import Medium, RadioChannel

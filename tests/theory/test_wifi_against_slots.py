@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 from wifi_cells import Run, backlog, engine, poisson, slotted
 
-from edgesim.radio.wifi_mac import Aggregation, WifiMac
+from edgesim.radio.access.wifi_mac import Aggregation, WifiMac
 
 SURE = 0.999
 ONE_BY_ONE = WifiMac(aggregation=Aggregation(most_frames=1))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from edgesim.engine.network.air.transfer import Transfer
-from edgesim.radio.sharing import max_rate, proportional_fair, round_robin
+from edgesim.radio.access.sharing import max_rate, proportional_fair, round_robin
 from edgesim.world.medium import Medium
 
 __all__ = [

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from edgesim.engine.network.air.slot_sharing import Ask, Member, SlotSharing
 from edgesim.engine.network.air.transfer import Transfer
+from edgesim.radio.access.resource_grid import ResourceGrid
+from edgesim.radio.access.slots import Slots
 from edgesim.radio.link import LinkState
-from edgesim.radio.resource_grid import ResourceGrid
-from edgesim.radio.slots import Slots
 
 __all__ = ["DUST_BITS", "Granting", "Part", "Queue", "Stretch"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from edgesim.radio.grants import in_turn, side_by_side
+from edgesim.radio.access.grants import in_turn, side_by_side
 from edgesim.world.medium import Access
 
 __all__ = ["Ask", "Member", "SlotSharing", "slot_sharing"]
@@ -120,7 +120,7 @@ class _ProportionalFair:
     """As much of a slot as it can use to the best channel over its average, then to the next.
 
     Averages are exponentially weighted over slots in which anybody had to share, as in
-    :func:`edgesim.radio.sharing.proportional_fair`; what a terminal is counted to have sent is its part of
+    :func:`edgesim.radio.access.sharing.proportional_fair`; what a terminal is counted to have sent is its part of
     what it could have.
     """
 

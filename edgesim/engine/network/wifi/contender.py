@@ -6,8 +6,8 @@ import struct
 from collections import deque
 
 from edgesim.engine.network.wifi.wifi_hop import WifiHop, WifiMessage
-from edgesim.radio.edca import Edca, backoff_slots, first_boundary, slots_passed
-from edgesim.radio.wifi_phy import SLOT_S
+from edgesim.radio.access.edca import Edca, backoff_slots, first_boundary, slots_passed
+from edgesim.radio.access.wifi_phy import SLOT_S
 
 __all__ = ["Contender", "Queue"]
 

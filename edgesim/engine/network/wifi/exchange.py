@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from edgesim.engine.network.wifi.frames import Run
 from edgesim.engine.network.wifi.wifi_hop import WifiHop, WifiMessage
-from edgesim.radio.wifi_mac import Exchange
-from edgesim.radio.wifi_phy import SIFS_S
+from edgesim.radio.access.wifi_mac import Exchange
+from edgesim.radio.access.wifi_phy import SIFS_S
 
 __all__ = ["Burst", "Part"]
 

@@ -11,9 +11,9 @@ from airwaves import BAND_HZ, NOISE_DBM, STATION, Channel, Message, carry, cell,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgesim.radio.access.duplex import HalfDuplex, TddPattern
 from edgesim.radio.channel.fading import BlockFading
 from edgesim.radio.channel.fading_law import Rayleigh
-from edgesim.radio.duplex import HalfDuplex, TddPattern
 from edgesim.radio.link import RadioLink
 from edgesim.radio.shannon import Shannon
 from edgesim.world.medium import Medium

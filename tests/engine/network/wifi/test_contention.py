@@ -16,11 +16,11 @@ from miniature import Serve, answered, run
 from slotted_dcf import RATE_BPS
 from wifi_cells import RETRIES, channels, wifi_cell
 
+from edgesim.radio.access.duplex import HalfDuplex
+from edgesim.radio.access.edca import ACCESS_CATEGORIES, Edca
+from edgesim.radio.access.wifi_mac import Aggregation, WifiMac
 from edgesim.radio.air_interface import Arq
-from edgesim.radio.duplex import HalfDuplex
-from edgesim.radio.edca import ACCESS_CATEGORIES, Edca
 from edgesim.radio.motion.outages import ScheduledOutages
-from edgesim.radio.wifi_mac import Aggregation, WifiMac
 from edgesim.world.device import Power
 from edgesim.world.faults import Faults
 from edgesim.world.medium import Medium

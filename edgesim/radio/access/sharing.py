@@ -4,7 +4,7 @@ Shares are for processor sharing: they hold until somebody joins or leaves. Sche
 has the next slot, and the state after it. Members are named by any hashable value, so that they may join
 and leave between steps.
 
-Resource blocks within a slot are another matter: :mod:`edgesim.radio.grants`.
+Resource blocks within a slot are another matter: :mod:`edgesim.radio.access.grants`.
 
 Not modelled: control channels, a limit to how many may be scheduled in a slot, delay- or size-aware
 schedulers.

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from edgesim.errors import InputError
-from edgesim.radio.edca import (
+from edgesim.radio.access.edca import (
     ACCESS_CATEGORIES,
     RESPONSE_TIMEOUT_S,
     Edca,
@@ -15,8 +15,8 @@ from edgesim.radio.edca import (
     first_boundary,
     slots_passed,
 )
-from edgesim.radio.wifi_mac import Aggregation, Exchange, WifiMac
-from edgesim.radio.wifi_phy import PpduFormat, control_s
+from edgesim.radio.access.wifi_mac import Aggregation, Exchange, WifiMac
+from edgesim.radio.access.wifi_phy import PpduFormat, control_s
 from edgesim.radio.wifi_rates import data_rate_bps
 
 US = 1e-6

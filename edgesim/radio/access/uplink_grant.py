@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from edgesim.errors import InputError
-from edgesim.radio.slots import Slots, in_time_s
+from edgesim.radio.access.slots import Slots, in_time_s
 
 __all__ = ["PERIODS_SLOTS", "UplinkGrant", "default_k2"]
 

@@ -15,8 +15,8 @@ import math
 from dataclasses import dataclass, field
 
 from edgesim.errors import InputError
-from edgesim.radio.edca import Edca
-from edgesim.radio.wifi_phy import (
+from edgesim.radio.access.edca import Edca
+from edgesim.radio.access.wifi_phy import (
     ACK_BYTES,
     BLOCK_ACK_BYTES,
     CTS_BYTES,

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from slot_loop import Carrier
 
 from edgesim.errors import InputError
-from edgesim.radio.duplex import Duplex, Fdd, TddPattern
-from edgesim.radio.grants import in_turn, side_by_side
-from edgesim.radio.resource_grid import ResourceGrid
-from edgesim.radio.slots import Slots, slots_of
-from edgesim.radio.uplink_grant import PERIODS_SLOTS, UplinkGrant, default_k2
+from edgesim.radio.access.duplex import Duplex, Fdd, TddPattern
+from edgesim.radio.access.grants import in_turn, side_by_side
+from edgesim.radio.access.resource_grid import ResourceGrid
+from edgesim.radio.access.slots import Slots, slots_of
+from edgesim.radio.access.uplink_grant import PERIODS_SLOTS, UplinkGrant, default_k2
 
 PATTERNS = ("DDDSU", "DSU", "DU", "DDDDDDDSUU", "SU", "UDDD")
 

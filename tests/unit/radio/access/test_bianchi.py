@@ -10,7 +10,7 @@ import pytest
 from scipy import optimize
 
 from edgesim.errors import InputError
-from edgesim.radio.contention import (
+from edgesim.radio.access.bianchi import (
     Dcf,
     attempt_probability,
     collision_probability,

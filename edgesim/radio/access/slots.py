@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass, field
 
 from edgesim.errors import InputError
-from edgesim.radio.duplex import N_SYMBOLS, Duplex, TddPattern
+from edgesim.radio.access.duplex import N_SYMBOLS, Duplex, TddPattern
 
 __all__ = ["LEAST_SYMBOLS", "Slots", "in_time_s", "slots_of"]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.errors import InputError
-from edgesim.radio.duplex import Duplex, Fdd, HalfDuplex, TddPattern
+from edgesim.radio.access.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 
 SLOT_S = 14 / 1024  # a symbol is a binary fraction: symbol boundaries are exact
 SYMBOL_S = 1 / 1024

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from edgesim.errors import InputError
-from edgesim.radio.wifi_phy import ACK_BYTES, LOWEST_CONTROL_BPS, SIFS_S, SLOT_S, control_s
+from edgesim.radio.access.wifi_phy import ACK_BYTES, LOWEST_CONTROL_BPS, SIFS_S, SLOT_S, control_s
 from edgesim.rng import keyed_uniform
 
 __all__ = [

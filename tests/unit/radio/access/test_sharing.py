@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
 from edgesim.errors import InputError
-from edgesim.radio.sharing import Tdma, equal, max_rate, proportional_fair, round_robin, weighted
+from edgesim.radio.access.sharing import Tdma, equal, max_rate, proportional_fair, round_robin, weighted
 
 Z = float(stats.norm.ppf(1 - 0.5e-4))  # 99.99 % two-sided
 

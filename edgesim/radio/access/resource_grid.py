@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edgesim.errors import InputError
-from edgesim.radio.duplex import Duplex, Fdd
-from edgesim.radio.slots import Slots, slots_of
-from edgesim.radio.uplink_grant import UplinkGrant
+from edgesim.radio.access.duplex import Duplex, Fdd
+from edgesim.radio.access.slots import Slots, slots_of
+from edgesim.radio.access.uplink_grant import UplinkGrant
 
 __all__ = ["ResourceGrid"]
 

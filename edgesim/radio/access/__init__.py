@@ -1,0 +1,1 @@
+"""Who may send when, and in how much of the band: slots, grants, duplex, contention."""
