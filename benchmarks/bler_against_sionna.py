@@ -16,9 +16,9 @@ import torch
 from sionna.phy.nr.utils import calculate_tb_size
 from sionna.sys import PHYAbstraction
 
-from edgesim.radio.bler import SionnaTables, simulated_curve
-from edgesim.radio.nr_tables import MCS_TABLES
-from edgesim.radio.transport_block import segmentation, transport_block_bits
+from edgesim.radio.adaptation.bler import SionnaTables, simulated_curve
+from edgesim.radio.adaptation.nr_tables import MCS_TABLES
+from edgesim.radio.adaptation.transport_block import segmentation, transport_block_bits
 
 PDSCH = 1
 CODE_BLOCK_BITS = (

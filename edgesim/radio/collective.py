@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.radio.air_interface import AirInterface
+from edgesim.radio.adaptation.air_interface import AirInterface
 from edgesim.radio.aircomp import channel_uses
 from edgesim.radio.aircomp_impairments import PERFECT, Estimate, Synchronisation, estimated
 from edgesim.radio.channel.mimo import RicianMatrices

@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol, cast
 import numpy as np
 
 from edgesim.errors import InputError
-from edgesim.radio.air_interface import OUT_OF_REACH, AirInterface, Grant, Gridded
+from edgesim.radio.adaptation.air_interface import OUT_OF_REACH, AirInterface, Grant, Gridded
 from edgesim.radio.channel.fading import Fading
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.noise import thermal_noise_w

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from edgesim.radio.adaptation.scheme_names import reported_cqi, scheme_name
 from edgesim.radio.link import LinkReport, RadioLink, goodput
-from edgesim.radio.scheme import reported_cqi, scheme_name
 from edgesim.scenario.inspection import Inspected
 from edgesim.units import db_to_linear
 

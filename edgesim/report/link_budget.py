@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from edgesim.radio.adaptation.scheme_names import scheme_name
 from edgesim.radio.channel.noise import thermal_noise_dbm
-from edgesim.radio.scheme import scheme_name
 from edgesim.report.link import Direction, decibels, look, rate
 from edgesim.units import dbm_to_w
 

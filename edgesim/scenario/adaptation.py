@@ -11,11 +11,11 @@ from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.uplink_grant import UplinkGrant, default_k2
 from edgesim.radio.access.wifi_mac import WifiMac
 from edgesim.radio.access.wifi_phy import PpduFormat
-from edgesim.radio.bler import bler_set
-from edgesim.radio.nr import Nr
-from edgesim.radio.nr_carrier import slot_s
-from edgesim.radio.shannon import Shannon
-from edgesim.radio.wifi import Wifi
+from edgesim.radio.adaptation.bler import bler_set
+from edgesim.radio.adaptation.nr import Nr
+from edgesim.radio.adaptation.nr_carrier import slot_s
+from edgesim.radio.adaptation.shannon import Shannon
+from edgesim.radio.adaptation.wifi import Wifi
 from edgesim.scenario.radio_kinds import RadioFigures
 from edgesim.scenario.schema_adaptation import NrEntry, ShannonEntry, WifiEntry
 from edgesim.scenario.schema_radio import RadioEntry

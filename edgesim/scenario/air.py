@@ -14,6 +14,8 @@ from edgesim.errors import InputError
 from edgesim.radio.access.duplex import Duplex
 from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.wifi_mac import WifiMac
+from edgesim.radio.adaptation.nr_carrier import slot_s
+from edgesim.radio.adaptation.outer_loop import settled_offset_db
 from edgesim.radio.aircomp_impairments import Synchronisation
 from edgesim.radio.channel.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.channel.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
@@ -26,8 +28,6 @@ from edgesim.radio.collective import CollectiveBand, Member
 from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.handover import ServingCell
 from edgesim.radio.motion.mobility import Static, Track
-from edgesim.radio.nr_carrier import slot_s
-from edgesim.radio.outer_loop import settled_offset_db
 from edgesim.rng import key_of, keyed_normals, link_key
 from edgesim.scenario.adaptation import Adaptation, adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.catalogue import radio_kind

@@ -23,10 +23,10 @@ from edgesim.engine.process.clock import Clock
 from edgesim.radio.access.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.uplink_grant import UplinkGrant
-from edgesim.radio.air_interface import Arq
+from edgesim.radio.adaptation.air_interface import Arq
+from edgesim.radio.adaptation.nr import Nr
 from edgesim.radio.channel.fading import BlockFading, JakesFading
 from edgesim.radio.channel.fading_law import Rayleigh, Rician
-from edgesim.radio.nr import Nr
 from edgesim.rng import link_key
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload

@@ -12,13 +12,13 @@ from miniature import Serve, Tables, answered, device, run, world
 
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.radio.air_interface import Arq, Grant
+from edgesim.radio.adaptation.air_interface import Arq, Grant
+from edgesim.radio.adaptation.shannon import Shannon
 from edgesim.radio.channel.fading import BlockFading, Fading
 from edgesim.radio.channel.fading_law import NoFading
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.link import LinkState, RadioLink, Transceiver
 from edgesim.radio.motion.mobility import Static
-from edgesim.radio.shannon import Shannon
 from edgesim.rng import link_key
 from edgesim.strategy import MessageLost
 from edgesim.workload.requests import Request

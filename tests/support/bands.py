@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edgesim.radio.adaptation.shannon import Shannon
 from edgesim.radio.channel.fading import BlockFading
 from edgesim.radio.channel.fading_law import NoFading
 from edgesim.radio.channel.large_scale import LargeScale
@@ -14,7 +15,6 @@ from edgesim.radio.channel.path_loss.environments import PATH_LOSSES
 from edgesim.radio.collective import CollectiveBand, Member
 from edgesim.radio.link import RadioLink, Transceiver
 from edgesim.radio.motion.mobility import Static, Track
-from edgesim.radio.shannon import Shannon
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate
 from edgesim.engine.token import Token
 from edgesim.model.architecture import Architecture, Slice
-from edgesim.radio.air_interface import Grant
+from edgesim.radio.adaptation.air_interface import Grant
+from edgesim.radio.adaptation.shannon import Shannon
 from edgesim.radio.link import LinkState
-from edgesim.radio.shannon import Shannon
 from edgesim.trace.schema import arrow_schema
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed

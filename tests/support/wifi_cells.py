@@ -14,7 +14,7 @@ from slotted_dcf import RATE_BPS
 
 from edgesim.radio.access.duplex import HalfDuplex
 from edgesim.radio.access.wifi_mac import WifiMac
-from edgesim.radio.air_interface import Arq
+from edgesim.radio.adaptation.air_interface import Arq
 from edgesim.world.device import Power
 from edgesim.world.medium import Medium
 from edgesim.world.world import World

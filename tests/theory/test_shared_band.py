@@ -15,7 +15,7 @@ from wifi_cells import wifi_cell
 
 from edgesim.radio.access.edca import Edca
 from edgesim.radio.access.wifi_mac import Aggregation, WifiMac
-from edgesim.radio.air_interface import Arq
+from edgesim.radio.adaptation.air_interface import Arq
 from edgesim.workload.arrivals import Poisson
 from edgesim.world.link import Link
 from edgesim.world.medium import Medium, RadioChannel

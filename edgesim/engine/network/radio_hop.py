@@ -13,7 +13,7 @@ from edgesim.engine.network.hop import Hop
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, heard
 from edgesim.engine.recording import Recording
-from edgesim.radio.delivery import Delivery, deliver
+from edgesim.radio.adaptation.delivery import Delivery, deliver
 from edgesim.units import bits
 from edgesim.world.link import Link
 from edgesim.world.medium import RadioChannel

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from edgesim.errors import InputError
-from edgesim.radio.wifi_rates import GENERATIONS, Generation
+from edgesim.radio.adaptation.wifi_rates import GENERATIONS, Generation
 from edgesim.units import bits
 
 __all__ = [

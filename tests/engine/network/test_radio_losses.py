@@ -11,7 +11,7 @@ from airwaves import STATION, Carried, Channel, Interface, Message, carry, cell
 from miniature import Serve, answered, run
 from scipy import stats
 
-from edgesim.radio.air_interface import Arq
+from edgesim.radio.adaptation.air_interface import Arq
 from edgesim.world.device import Power
 from edgesim.world.faults import Retry
 

@@ -13,7 +13,8 @@ from scipy import stats
 from scipy.special import exp1
 
 from edgesim.errors import InputError
-from edgesim.radio.air_interface import OUT_OF_REACH, Grant
+from edgesim.radio.adaptation.air_interface import OUT_OF_REACH, Grant
+from edgesim.radio.adaptation.shannon import Shannon
 from edgesim.radio.channel.csi import ImperfectCsi
 from edgesim.radio.channel.fading import BlockFading
 from edgesim.radio.channel.fading_law import NoFading, Rayleigh
@@ -21,7 +22,6 @@ from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.path_loss.environments import UrbanMicro
 from edgesim.radio.link import RadioLink, Transceiver, goodput
 from edgesim.radio.motion.mobility import Static
-from edgesim.radio.shannon import Shannon
 
 CELL_M = (0.0, 0.0)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import InputError
-from edgesim.radio.scheme import reported_cqi, scheme_name
+from edgesim.radio.adaptation.scheme_names import reported_cqi, scheme_name
 from edgesim.report.link import Direction, decibels, directions, link_table, links_table, look, rate, seen
 from edgesim.report.link_budget import budget, budget_table
 from edgesim.report.link_plot import plot_links

@@ -18,8 +18,11 @@ from edgesim.radio.access.duplex import TddPattern
 from edgesim.radio.access.edca import Edca
 from edgesim.radio.access.wifi_mac import Aggregation, WifiMac
 from edgesim.radio.access.wifi_phy import PpduFormat
-from edgesim.radio.air_interface import AirInterface
-from edgesim.radio.bler import LteThresholds
+from edgesim.radio.adaptation.air_interface import AirInterface
+from edgesim.radio.adaptation.bler import LteThresholds
+from edgesim.radio.adaptation.nr import Nr
+from edgesim.radio.adaptation.shannon import Shannon, truncated_shannon
+from edgesim.radio.adaptation.wifi import Wifi
 from edgesim.radio.channel.csi import ImperfectCsi
 from edgesim.radio.channel.fading import BlockFading, JakesFading
 from edgesim.radio.channel.fading_by_sight import FadingBySight
@@ -28,9 +31,6 @@ from edgesim.radio.channel.path_loss.environments import IndoorFactory
 from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.mobility import GaussMarkov, RandomWaypoint
 from edgesim.radio.motion.tracks import RecordedTrack
-from edgesim.radio.nr import Nr
-from edgesim.radio.shannon import Shannon, truncated_shannon
-from edgesim.radio.wifi import Wifi
 from edgesim.scenario.air import tracks
 from edgesim.scenario.build import build_world, kinds_used
 from edgesim.scenario.catalogue import device_kind, radio_kinds

@@ -31,7 +31,7 @@ from edgesim.engine.network.wifi.wifi_hop import WifiHop, WifiMessage
 from edgesim.engine.process.clock import Clock
 from edgesim.radio.access.edca import Edca
 from edgesim.radio.access.wifi_phy import SLOT_S
-from edgesim.radio.delivery import binomial
+from edgesim.radio.adaptation.delivery import binomial
 from edgesim.rng import key_of
 from edgesim.units import bits
 from edgesim.world.medium import Medium

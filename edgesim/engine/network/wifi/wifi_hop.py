@@ -12,7 +12,7 @@ from edgesim.engine.network.wifi.frames import Frames
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import MessageLost, WorkLost
 from edgesim.engine.recording import Recording
-from edgesim.radio.delivery import Delivery
+from edgesim.radio.adaptation.delivery import Delivery
 from edgesim.radio.link import LinkState
 from edgesim.units import bits
 from edgesim.world.link import Link

@@ -15,11 +15,11 @@ from edgesim.engine.network.air.slotted_pool import SlottedPool
 from edgesim.radio.access.duplex import Duplex, Fdd, TddPattern
 from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.uplink_grant import UplinkGrant
-from edgesim.radio.air_interface import Arq
+from edgesim.radio.adaptation.air_interface import Arq
+from edgesim.radio.adaptation.nr import Nr
 from edgesim.radio.channel.fading import BlockFading
 from edgesim.radio.channel.fading_law import Rayleigh
 from edgesim.radio.link import RadioLink
-from edgesim.radio.nr import Nr
 from edgesim.world.medium import Medium
 
 SLOT_S = 0.5e-3

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesim.radio.access.duplex import HalfDuplex, TddPattern
+from edgesim.radio.adaptation.shannon import Shannon
 from edgesim.radio.channel.fading import BlockFading
 from edgesim.radio.channel.fading_law import Rayleigh
 from edgesim.radio.link import RadioLink
-from edgesim.radio.shannon import Shannon
 from edgesim.world.medium import Medium
 from edgesim.world.world import World
 

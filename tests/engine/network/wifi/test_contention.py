@@ -19,7 +19,7 @@ from wifi_cells import RETRIES, channels, wifi_cell
 from edgesim.radio.access.duplex import HalfDuplex
 from edgesim.radio.access.edca import ACCESS_CATEGORIES, Edca
 from edgesim.radio.access.wifi_mac import Aggregation, WifiMac
-from edgesim.radio.air_interface import Arq
+from edgesim.radio.adaptation.air_interface import Arq
 from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.world.device import Power
 from edgesim.world.faults import Faults

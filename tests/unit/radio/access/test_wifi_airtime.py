@@ -17,7 +17,7 @@ from edgesim.radio.access.edca import (
 )
 from edgesim.radio.access.wifi_mac import Aggregation, Exchange, WifiMac
 from edgesim.radio.access.wifi_phy import PpduFormat, control_s
-from edgesim.radio.wifi_rates import data_rate_bps
+from edgesim.radio.adaptation.wifi_rates import data_rate_bps
 
 US = 1e-6
 AX80 = data_rate_bps("ax", 11, 80)  # 8166 bits per symbol of 13.6 us

@@ -2,7 +2,7 @@
 
 For an estimate the scheme of highest efficiency is granted whose transport block fails at most with the
 target probability at the first attempt (inner loop). An outer loop moves the estimate by an offset before
-it comes here (:mod:`edgesim.radio.outer_loop`).
+it comes here (:mod:`edgesim.radio.adaptation.outer_loop`).
 
 When grants begin, and what the least of them is: :mod:`edgesim.radio.access.resource_grid`.
 
@@ -20,13 +20,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from edgesim.errors import InputError
-from edgesim.radio.air_interface import OUT_OF_REACH, Arq, Grant
-from edgesim.radio.bler import BlerSet, SionnaTables
-from edgesim.radio.bler_curve import BlerCurve, error_of_all, error_of_one
-from edgesim.radio.harq import COMBININGS, Combining, combined_sinr
-from edgesim.radio.nr_carrier import SUBCARRIERS_PER_PRB, SYMBOLS_PER_SLOT, resource_blocks, slot_s
-from edgesim.radio.nr_tables import CQI_TABLES, MCS_TABLES, Scheme
-from edgesim.radio.transport_block import info_bits, segmentation, transport_block_bits
+from edgesim.radio.adaptation.air_interface import OUT_OF_REACH, Arq, Grant
+from edgesim.radio.adaptation.bler import BlerSet, SionnaTables
+from edgesim.radio.adaptation.bler_curve import BlerCurve, error_of_all, error_of_one
+from edgesim.radio.adaptation.harq import COMBININGS, Combining, combined_sinr
+from edgesim.radio.adaptation.nr_carrier import SUBCARRIERS_PER_PRB, SYMBOLS_PER_SLOT, resource_blocks, slot_s
+from edgesim.radio.adaptation.nr_tables import CQI_TABLES, MCS_TABLES, Scheme
+from edgesim.radio.adaptation.transport_block import info_bits, segmentation, transport_block_bits
 
 __all__ = ["CQI_TARGET_BLER", "DOWNLINK_OVERHEAD", "RLC_ARQ", "Nr"]
 
@@ -70,7 +70,7 @@ class Nr:
     Parameters
     ----------
     carrier_bandwidth_hz
-        Channel bandwidth, one of the standard's (:func:`edgesim.radio.nr_carrier.resource_blocks`). A grant
+        Channel bandwidth, one of the standard's (:func:`edgesim.radio.adaptation.nr_carrier.resource_blocks`). A grant
         for less is a share of its resource blocks.
     subcarrier_spacing_hz
         15, 30, 60 or 120 kHz; it sets the slot.
@@ -83,7 +83,7 @@ class Nr:
         reported as, and grants the best MCS that is no more efficient than the CQI's scheme (none for CQI 1
         with MCS table 1 or 2, which begin above it).
     bler
-        Block error rates; Sionna's tables, or :class:`~edgesim.radio.bler.LteThresholds`.
+        Block error rates; Sionna's tables, or :class:`~edgesim.radio.adaptation.bler.LteThresholds`.
     target_bler
         Error probability that the first attempt of a transport block may have at the estimate.
     overhead_ratio

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edgesim.errors import InputError
-from edgesim.radio.nr_carrier import peak_rate_bps, resource_blocks, slot_s
-from edgesim.radio.nr_tables import CQI_TABLES, MCS_TABLES, N_PRB, TRANSPORT_BLOCK_BITS, Scheme
-from edgesim.radio.transport_block import segmentation, transport_block_bits
+from edgesim.radio.adaptation.nr_carrier import peak_rate_bps, resource_blocks, slot_s
+from edgesim.radio.adaptation.nr_tables import CQI_TABLES, MCS_TABLES, N_PRB, TRANSPORT_BLOCK_BITS, Scheme
+from edgesim.radio.adaptation.transport_block import segmentation, transport_block_bits
 
 # TS 38.214 Tables 5.2.2.1-2 and 5.2.2.1-3, the column of efficiencies as printed.
 CQI_EFFICIENCIES = {

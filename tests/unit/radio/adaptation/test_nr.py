@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.errors import InputError
-from edgesim.radio.air_interface import OUT_OF_REACH
-from edgesim.radio.bler import LTE_CQI_THRESHOLDS_DB, LteThresholds, SionnaTables
-from edgesim.radio.bler_curve import error_of_all
-from edgesim.radio.harq import Combining, combined_sinr
-from edgesim.radio.nr import Nr
-from edgesim.radio.nr_carrier import peak_rate_bps
-from edgesim.radio.nr_tables import CQI_TABLES, MCS_TABLES
-from edgesim.radio.transport_block import segmentation, transport_block_bits
+from edgesim.radio.adaptation.air_interface import OUT_OF_REACH
+from edgesim.radio.adaptation.bler import LTE_CQI_THRESHOLDS_DB, LteThresholds, SionnaTables
+from edgesim.radio.adaptation.bler_curve import error_of_all
+from edgesim.radio.adaptation.harq import Combining, combined_sinr
+from edgesim.radio.adaptation.nr import Nr
+from edgesim.radio.adaptation.nr_carrier import peak_rate_bps
+from edgesim.radio.adaptation.nr_tables import CQI_TABLES, MCS_TABLES
+from edgesim.radio.adaptation.transport_block import segmentation, transport_block_bits
 
 CARRIER_HZ = 40e6
 INTERFACES = [

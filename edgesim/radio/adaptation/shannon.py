@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edgesim.radio.air_interface import OUT_OF_REACH, Arq, Grant
+from edgesim.radio.adaptation.air_interface import OUT_OF_REACH, Arq, Grant
 
 __all__ = ["SHANNON_ARQ", "Shannon", "gap_of_bit_error_rate", "truncated_shannon"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgesim.errors import InputError
-from edgesim.radio.nr_tables import N_PRB, Scheme
+from edgesim.radio.adaptation.nr_tables import N_PRB, Scheme
 
 __all__ = ["SUBCARRIERS_PER_PRB", "SYMBOLS_PER_SLOT", "peak_rate_bps", "resource_blocks", "slot_s"]
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edgesim.radio.air_interface import Arq
-from edgesim.radio.delivery import Delivery, binomial, deliver
+from edgesim.radio.adaptation.air_interface import Arq
+from edgesim.radio.adaptation.delivery import Delivery, binomial, deliver
 from edgesim.rng import keyed_uniform
 
 NO_ARQ = Arq(limit=0, round_trip_s=0.0)

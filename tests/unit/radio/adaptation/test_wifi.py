@@ -12,17 +12,23 @@ import pytest
 from scipy import stats
 
 from edgesim.errors import InputError
-from edgesim.radio.air_interface import OUT_OF_REACH
-from edgesim.radio.bler_curve import error_of_all
-from edgesim.radio.wifi import Wifi
-from edgesim.radio.wifi_error import (
+from edgesim.radio.adaptation.air_interface import OUT_OF_REACH
+from edgesim.radio.adaptation.bler_curve import error_of_all
+from edgesim.radio.adaptation.wifi import Wifi
+from edgesim.radio.adaptation.wifi_error import (
     CODE_SPECTRUM,
     nist_curve,
     sensitivity_curve,
     sensitivity_sinr_db,
     uncoded_bit_error,
 )
-from edgesim.radio.wifi_rates import GENERATIONS, WIFI_MCS, Generation, data_rate_bps, sensitivity_dbm
+from edgesim.radio.adaptation.wifi_rates import (
+    GENERATIONS,
+    WIFI_MCS,
+    Generation,
+    data_rate_bps,
+    sensitivity_dbm,
+)
 
 # Mb/s at 20/40/80/160 MHz, one stream: HE with a guard of 0.8 µs (802.11ax-2021 clause 27.5), VHT with 0.4 µs
 # (802.11-2020 clause 21.5). "-": no such combination.

@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from edgesim.errors import InputError
-from edgesim.radio.air_interface import AirInterface
+from edgesim.radio.adaptation.air_interface import AirInterface
 
 __all__ = [
     "Adapting",

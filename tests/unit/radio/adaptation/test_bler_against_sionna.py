@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("sionna.phy", reason="sionna-no-rt is not installed: pip install 'edgesim[sionna]'")
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SINGLE = 2.0**-23  # Sionna keeps and interpolates in single precision
 
 
@@ -59,7 +59,7 @@ def test_transport_blocks_and_their_code_blocks_are_sionnas(benchmark: ModuleTyp
 def test_schemes_are_sionnas() -> None:
     from sionna.phy.nr.utils import decode_mcs_index
 
-    from edgesim.radio.nr_tables import MCS_TABLES
+    from edgesim.radio.adaptation.nr_tables import MCS_TABLES
 
     for table, schemes in MCS_TABLES.items():
         for mcs, scheme in enumerate(schemes):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from edgesim.radio.air_interface import AirInterface
-from edgesim.radio.nr import Nr
-from edgesim.radio.nr_tables import MCS_TABLES
-from edgesim.radio.wifi import Wifi
-from edgesim.radio.wifi_rates import WIFI_MCS
+from edgesim.radio.adaptation.air_interface import AirInterface
+from edgesim.radio.adaptation.nr import Nr
+from edgesim.radio.adaptation.nr_tables import MCS_TABLES
+from edgesim.radio.adaptation.wifi import Wifi
+from edgesim.radio.adaptation.wifi_rates import WIFI_MCS
 
 __all__ = ["reported_cqi", "scheme_name"]
 

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left
 from typing import NamedTuple
 
-from edgesim.radio.nr_tables import TRANSPORT_BLOCK_BITS, Scheme
+from edgesim.radio.adaptation.nr_tables import TRANSPORT_BLOCK_BITS, Scheme
 
 __all__ = ["Segmentation", "info_bits", "segmentation", "transport_block_bits"]
 

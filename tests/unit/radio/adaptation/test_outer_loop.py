@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from edgesim.errors import InputError
-from edgesim.radio.nr import Nr
-from edgesim.radio.outer_loop import (
+from edgesim.radio.adaptation.nr import Nr
+from edgesim.radio.adaptation.outer_loop import (
     Adapting,
     OuterLoop,
     estimate_ratio_db,
@@ -18,8 +18,8 @@ from edgesim.radio.outer_loop import (
     mean_first_error,
     settled_offset_db,
 )
-from edgesim.radio.shannon import Shannon
-from edgesim.radio.wifi import Wifi
+from edgesim.radio.adaptation.shannon import Shannon
+from edgesim.radio.adaptation.wifi import Wifi
 
 TARGET = 0.1
 

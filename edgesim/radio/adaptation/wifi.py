@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from edgesim.errors import InputError
-from edgesim.radio.air_interface import OUT_OF_REACH, Arq, Grant
-from edgesim.radio.bler_curve import BlerCurve, error_of_all, error_of_one
-from edgesim.radio.wifi_error import nist_curve, sensitivity_curve
-from edgesim.radio.wifi_rates import GENERATIONS, Generation, data_rate_bps
+from edgesim.radio.adaptation.air_interface import OUT_OF_REACH, Arq, Grant
+from edgesim.radio.adaptation.bler_curve import BlerCurve, error_of_all, error_of_one
+from edgesim.radio.adaptation.wifi_error import nist_curve, sensitivity_curve
+from edgesim.radio.adaptation.wifi_rates import GENERATIONS, Generation, data_rate_bps
 from edgesim.units import bits
 
 __all__ = ["RETRY", "Wifi"]

@@ -1,6 +1,6 @@
 """Block error rates of 5G NR's schemes over AWGN: Sionna's simulated tables, and the copied LTE thresholds.
 
-Both are sets behind one interface, :class:`BlerSet`, and replaceable: an :class:`~edgesim.radio.nr.Nr`
+Both are sets behind one interface, :class:`BlerSet`, and replaceable: an :class:`~edgesim.radio.adaptation.nr.Nr`
 takes any.
 
 Not modelled: fading within a block (frequency selectivity is taken into the effective ratio of whoever
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
-from edgesim.radio.bler_curve import BlerCurve
-from edgesim.radio.nr_tables import CQI_TABLES, MCS_TABLES, Scheme
-from edgesim.radio.transport_block import segmentation
+from edgesim.radio.adaptation.bler_curve import BlerCurve
+from edgesim.radio.adaptation.nr_tables import CQI_TABLES, MCS_TABLES, Scheme
+from edgesim.radio.adaptation.transport_block import segmentation
 
 __all__ = [
     "BLER_SETS",

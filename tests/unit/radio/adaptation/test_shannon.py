@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from edgesim.radio.air_interface import OUT_OF_REACH
-from edgesim.radio.shannon import Shannon, gap_of_bit_error_rate, truncated_shannon
+from edgesim.radio.adaptation.air_interface import OUT_OF_REACH
+from edgesim.radio.adaptation.shannon import Shannon, gap_of_bit_error_rate, truncated_shannon
 
 
 def test_capacity_of_an_awgn_channel() -> None:

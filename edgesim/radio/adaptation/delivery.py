@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edgesim.radio.air_interface import Arq
+from edgesim.radio.adaptation.air_interface import Arq
 from edgesim.rng import keyed_uniform
 
 __all__ = ["Delivery", "binomial", "deliver"]

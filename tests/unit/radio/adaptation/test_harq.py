@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from edgesim.radio.harq import combined_sinr, expected_attempts, residual
+from edgesim.radio.adaptation.harq import combined_sinr, expected_attempts, residual
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-3, 0.1, 0.5, 1.0])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgesim.errors import InputError
-from edgesim.radio.bler import (
+from edgesim.radio.adaptation.bler import (
     LTE_CQI_THRESHOLDS_DB,
     LteThresholds,
     SionnaTables,
@@ -16,9 +16,9 @@ from edgesim.radio.bler import (
     shannon_db,
     simulated_curve,
 )
-from edgesim.radio.bler_curve import BlerCurve, error_of_all, error_of_one
-from edgesim.radio.nr_tables import CQI_TABLES, MCS_TABLES
-from edgesim.radio.transport_block import segmentation
+from edgesim.radio.adaptation.bler_curve import BlerCurve, error_of_all, error_of_one
+from edgesim.radio.adaptation.nr_tables import CQI_TABLES, MCS_TABLES
+from edgesim.radio.adaptation.transport_block import segmentation
 
 
 def test_a_polygon_is_linear_in_the_logarithm() -> None:

@@ -19,8 +19,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.radio.bler_curve import BlerCurve, error_of_one
-from edgesim.radio.wifi_rates import SENSITIVITY_20_MHZ_DBM, WIFI_MCS
+from edgesim.radio.adaptation.bler_curve import BlerCurve, error_of_one
+from edgesim.radio.adaptation.wifi_rates import SENSITIVITY_20_MHZ_DBM, WIFI_MCS
 from edgesim.units import bits
 
 __all__ = [

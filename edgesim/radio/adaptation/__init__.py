@@ -1,0 +1,1 @@
+"""What a signal-to-noise ratio is worth: schemes, error rates, retransmissions, by standard."""
