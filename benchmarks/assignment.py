@@ -32,7 +32,7 @@ from edgesim.model.sharding import to_heads
 from edgesim.planning.assignment import Assignment, Draw, Group, assign, costs
 from edgesim.planning.shares import compute_proportional, even, share_limits
 from edgesim.planning.transceiver import first_order
-from edgesim.radio.aircomp import AirComp, channel_uses, powers_w
+from edgesim.radio.collective.aircomp import AirComp, channel_uses, powers_w
 from edgesim.rng import link_key
 
 N_STREAMS, N_ENTRIES = 4, 4096

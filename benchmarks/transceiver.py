@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from edgesim.planning.transceiver import first_order, leading_subspace, lower_bound, sdr
 from edgesim.planning.transceiver_design import Transceiver
 from edgesim.planning.transceiver_sdp import relaxed_gram
-from edgesim.radio.aircomp import AirComp, alpha_star
+from edgesim.radio.collective.aircomp import AirComp, alpha_star
 from edgesim.rng import link_key
 
 N_STREAMS = 4

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict
 from edgesim import plugins
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.collective.sums import Summing
-from edgesim.engine.over_the_air import Scaling
 from edgesim.engine.process.verb import DeviceDown, MessageLost, WorkLost
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
@@ -26,6 +25,7 @@ from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.nearest import suggest
 from edgesim.plugins import Group
+from edgesim.radio.collective.over_the_air import Scaling
 from edgesim.world.fleet import Fleet
 from edgesim.world.holdings import held_bytes
 

@@ -9,7 +9,7 @@ that the best transceiver leaves,
 
     min_m  f(m) = E_H[ min_G max_n  c_n(G, H) / (P_n - e_n m_n s_tot) ],    sum m_n = 1,  0 <= m_n <= limit_n
 
-(:func:`edgesim.radio.aircomp.alpha_star` has c_n). It is solved by the stochastic successive convex
+(:func:`edgesim.radio.collective.aircomp.alpha_star` has c_n). It is solved by the stochastic successive convex
 approximation of Zhang et al. 2025 (arXiv 2502.12559 and 2503.14882), which needs draws of the channel and no
 law: at every draw a quadratic model of f, with an averaged gradient, is minimised, and the shares move part
 of the way there.
@@ -35,7 +35,7 @@ from edgesim.errors import InputError
 from edgesim.planning.shares import even, nearest_shares, share_limits
 from edgesim.planning.transceiver_descent import SHARPNESS, first_order
 from edgesim.planning.transceiver_design import Designer
-from edgesim.radio.aircomp import alpha_star, channel_uses, power_left
+from edgesim.radio.collective.aircomp import alpha_star, channel_uses, power_left
 
 __all__ = ["Assignment", "Group", "Steps", "assign", "costs", "gradient"]
 

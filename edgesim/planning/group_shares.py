@@ -14,9 +14,9 @@ from edgesim.model.profile import Timing
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.planning.assignment import Group, assign
-from edgesim.radio.aircomp_moments import has_mean_error
 from edgesim.radio.channel.fading_law import Rayleigh
-from edgesim.radio.collective import CollectiveBand
+from edgesim.radio.collective.aircomp_moments import has_mean_error
+from edgesim.radio.collective.band import CollectiveBand
 
 __all__ = ["check_budget", "half_joules", "least_error_shares"]
 

@@ -27,7 +27,7 @@ from edgesim.planning.transceiver_design import (
     finished,
     leading_subspace,
 )
-from edgesim.radio.aircomp import alpha_star
+from edgesim.radio.collective.aircomp import alpha_star
 
 __all__ = ["SHARPNESS", "SmoothedMaximum", "descend", "first_order"]
 

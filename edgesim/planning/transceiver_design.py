@@ -1,6 +1,6 @@
 """What a transceiver design is, and the simplest one.
 
-A design is a direction G of the station's combiner; power decides all else (:mod:`edgesim.radio.aircomp`).
+A design is a direction G of the station's combiner; power decides all else (:mod:`edgesim.radio.collective.aircomp`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.radio.aircomp import alpha_star, zero_forcing
+from edgesim.radio.collective.aircomp import alpha_star, zero_forcing
 
 __all__ = ["Designer", "Floats", "Matrices", "Transceiver", "check", "finished", "leading_subspace"]
 

@@ -16,7 +16,6 @@ from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.wifi_mac import WifiMac
 from edgesim.radio.adaptation.nr_carrier import slot_s
 from edgesim.radio.adaptation.outer_loop import settled_offset_db
-from edgesim.radio.aircomp_impairments import Synchronisation
 from edgesim.radio.channel.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.channel.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
 from edgesim.radio.channel.fading_by_sight import FadingBySight
@@ -24,7 +23,8 @@ from edgesim.radio.channel.fading_law import FadingLaw, NoFading, Rayleigh, Rici
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.mimo import RicianMatrices
 from edgesim.radio.channel.path_loss.environment import PathLoss
-from edgesim.radio.collective import CollectiveBand, Member
+from edgesim.radio.collective.aircomp_impairments import Synchronisation
+from edgesim.radio.collective.band import CollectiveBand, Member
 from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.handover import ServingCell
 from edgesim.radio.motion.mobility import Static, Track

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgesim.radio.aircomp_moments import has_mean_error
 from edgesim.radio.channel.fading_law import Rayleigh
+from edgesim.radio.collective.aircomp_moments import has_mean_error
 from edgesim.statistics.median import MedianEstimate, median_estimate
 from edgesim.trace.reader import Trace
 

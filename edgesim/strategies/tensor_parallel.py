@@ -16,7 +16,7 @@ from edgesim.model.profile import Timing
 from edgesim.planning.group_shares import check_budget, half_joules, least_error_shares
 from edgesim.planning.shares import compute_proportional, share_limits
 from edgesim.planning.transceiver import DesignerName
-from edgesim.radio.collective_errors import InversionName
+from edgesim.radio.collective.errors_by_scheme import InversionName
 from edgesim.strategy import (
     Cluster,
     Fleet,
@@ -108,7 +108,7 @@ class TensorParallel(Strategy):
     whole and computes them alone, and tokens leave from it. Each pass holds the whole group.
 
     Not modelled: a vocabulary that is cut as well, and what `edgesim.engine.collective.tensor_group` and
-    `edgesim.radio.collective` say.
+    `edgesim.radio.collective.band` say.
     """
 
     cuts_blocks: ClassVar[bool] = True

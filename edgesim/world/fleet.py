@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.nearest import suggest
-from edgesim.radio.collective import CollectiveBand, band_of
+from edgesim.radio.collective.band import CollectiveBand, band_of
 from edgesim.rng import Streams
 from edgesim.workload.requests import Extent, Typical
 from edgesim.world.device import Device

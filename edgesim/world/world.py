@@ -9,7 +9,7 @@ from typing import Literal
 from edgesim.model.architecture import Architecture
 from edgesim.model.exit_records import ExitRecords
 from edgesim.model.quality import QualityTable
-from edgesim.radio.collective import CollectiveBand, band_of
+from edgesim.radio.collective.band import CollectiveBand, band_of
 from edgesim.rng import Streams
 from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Demand, Request

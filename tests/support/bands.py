@@ -12,7 +12,7 @@ from edgesim.radio.channel.fading_law import NoFading
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.mimo import RicianMatrices
 from edgesim.radio.channel.path_loss.environments import PATH_LOSSES
-from edgesim.radio.collective import CollectiveBand, Member
+from edgesim.radio.collective.band import CollectiveBand, Member
 from edgesim.radio.link import RadioLink, Transceiver
 from edgesim.radio.motion.mobility import Static, Track
 

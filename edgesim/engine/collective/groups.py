@@ -10,12 +10,12 @@ from edgesim.engine.collective.sums import AirSums, MessageSums, Summing
 from edgesim.engine.collective.tensor_group import AllReduce, TensorGroup
 from edgesim.engine.device.host import Host
 from edgesim.engine.network.hop import Hop
-from edgesim.engine.over_the_air import OverTheAir
 from edgesim.engine.recording import Recording
 from edgesim.errors import ContractError, InputError
 from edgesim.planning.transceiver import designer
-from edgesim.radio.collective import CollectiveBand
-from edgesim.radio.collective_errors import Combined, InversionName, Inverted, Mse, uncoded_mse
+from edgesim.radio.collective.band import CollectiveBand
+from edgesim.radio.collective.errors_by_scheme import Combined, InversionName, Inverted, Mse, uncoded_mse
+from edgesim.radio.collective.over_the_air import OverTheAir
 from edgesim.world.holdings import Holdings
 from edgesim.world.routes import Network
 from edgesim.world.world import World

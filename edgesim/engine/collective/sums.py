@@ -9,9 +9,9 @@ from typing import Literal, get_args
 from edgesim.engine.collective.all_reduce import all_reduce_rounds
 from edgesim.engine.collective.idle_rounds import IdleRounds
 from edgesim.engine.collective.tensor_group import Sum
-from edgesim.engine.over_the_air import AirScheme, OverTheAir, Scaling
 from edgesim.planning.transceiver import DesignerName
-from edgesim.radio.collective_errors import InversionName
+from edgesim.radio.collective.errors_by_scheme import InversionName
+from edgesim.radio.collective.over_the_air import AirScheme, OverTheAir, Scaling
 from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
 from edgesim.world.device import Endpoint

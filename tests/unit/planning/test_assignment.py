@@ -14,7 +14,7 @@ from edgesim.planning.assignment import Assignment, Draw, Floats, Group, Steps, 
 from edgesim.planning.shares import even
 from edgesim.planning.transceiver_descent import SHARPNESS, first_order
 from edgesim.planning.transceiver_design import leading_subspace
-from edgesim.radio.aircomp import AirComp, alpha_star, channel_uses, powers_w, zero_forcing
+from edgesim.radio.collective.aircomp import AirComp, alpha_star, channel_uses, powers_w, zero_forcing
 from edgesim.rng import key_of
 
 N, N_ENTRIES = 4, 64

@@ -20,7 +20,7 @@ from edgesim.planning.transceiver import (
 from edgesim.planning.transceiver_bound import certificate
 from edgesim.planning.transceiver_descent import SmoothedMaximum, descend
 from edgesim.planning.transceiver_sdp import relaxed_gram
-from edgesim.radio.aircomp import AirComp, alpha_star, mse, powers_w
+from edgesim.radio.collective.aircomp import AirComp, alpha_star, mse, powers_w
 from edgesim.rng import link_key
 
 AIR = AirComp()  # the paper's: N_r = 20, N_t = L = 4

@@ -2,12 +2,12 @@
 
 Three schemes share the same antennas and band, and the same power where nothing else limits it:
 
-* over the air: all terminals at once in the whole band; the channel adds (:mod:`edgesim.radio.aircomp`);
+* over the air: all terminals at once in the whole band; the channel adds (:mod:`edgesim.radio.collective.aircomp`);
 * digital: each terminal has an equal part of the band (OFDMA), sends quantised values with up to as many
   spatial streams (rank adaptation), and link adaptation and repetitions as its air interface has them;
 * uncoded: each terminal has an equal part of the band and sends analog values, whose errors add up.
 
-How wrong analog sums are, :mod:`edgesim.radio.collective_errors` says.
+How wrong analog sums are, :mod:`edgesim.radio.collective.errors_by_scheme` says.
 
 The sum comes back to all terminals at once: analog, or digital at the rate of the weakest.
 
@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.radio.adaptation.air_interface import AirInterface
-from edgesim.radio.aircomp import channel_uses
-from edgesim.radio.aircomp_impairments import PERFECT, Estimate, Synchronisation, estimated
 from edgesim.radio.channel.mimo import RicianMatrices
 from edgesim.radio.channel.noise import thermal_noise_w
+from edgesim.radio.collective.aircomp import channel_uses
+from edgesim.radio.collective.aircomp_impairments import PERFECT, Estimate, Synchronisation, estimated
 from edgesim.radio.link import RadioLink, goodput
 from edgesim.units import db_to_linear, dbm_to_w
 
@@ -92,7 +92,7 @@ class CollectiveBand:
         their air interface's.
     csi_error
         How much of the scattered part an estimate misses, from 0 (nothing) to 1 (all of it):
-        :func:`edgesim.radio.aircomp_impairments.estimated`. Of analog sums; digital ones adapt to the truth.
+        :func:`edgesim.radio.collective.aircomp_impairments.estimated`. Of analog sums; digital ones adapt to the truth.
     synchronisation
         How far terminals are from sending in step; of analog sums likewise.
     """

@@ -9,8 +9,8 @@ import pytest
 from bands import Straight, band
 
 from edgesim.errors import InputError
-from edgesim.radio.collective import stream_sinrs
-from edgesim.radio.collective_errors import uncoded_mse
+from edgesim.radio.collective.band import stream_sinrs
+from edgesim.radio.collective.errors_by_scheme import uncoded_mse
 from edgesim.radio.link import goodput
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.radio.aircomp import powers_w
+from edgesim.radio.collective.aircomp import powers_w
 
 __all__ = ["PERFECT", "Estimate", "Synchronisation", "estimated", "impaired_mse"]
 

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.radio.collective import CollectiveBand
-from edgesim.radio.collective_errors import Mse, uncoded_mse
+from edgesim.radio.collective.band import CollectiveBand
+from edgesim.radio.collective.errors_by_scheme import Mse, uncoded_mse
 from edgesim.units import bits
 
 __all__ = ["AirScheme", "AirSum", "OverTheAir", "Scaling"]

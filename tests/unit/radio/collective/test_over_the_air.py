@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from edgesim.engine.collective.sums import AirSums
-from edgesim.engine.over_the_air import OverTheAir
 from edgesim.planning.transceiver import designer
-from edgesim.radio.aircomp import alpha_star
-from edgesim.radio.collective import CollectiveBand
-from edgesim.radio.collective_errors import Combined, uncoded_mse
+from edgesim.radio.collective.aircomp import alpha_star
+from edgesim.radio.collective.band import CollectiveBand
+from edgesim.radio.collective.errors_by_scheme import Combined, uncoded_mse
+from edgesim.radio.collective.over_the_air import OverTheAir
 from edgesim.world.device import Endpoint
 
 GROUP = ("phone-0", "phone-1", "phone-2")

@@ -1,6 +1,6 @@
 """Errors of sums over the air by drawing what is random: what the formulas are checked against.
 
-Symbols and noise are complex Gaussian. Nothing here knows the formulas of :mod:`edgesim.radio.aircomp`.
+Symbols and noise are complex Gaussian. Nothing here knows the formulas of :mod:`edgesim.radio.collective.aircomp`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.radio.aircomp_impairments import Estimate, Synchronisation
+from edgesim.radio.collective.aircomp_impairments import Estimate, Synchronisation
 
 __all__ = ["simulated_impaired_mse", "simulated_mse"]
 

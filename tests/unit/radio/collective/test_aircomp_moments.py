@@ -11,15 +11,15 @@ from scipy.special import exp1, stdtrit
 
 from edgesim.errors import InputError
 from edgesim.planning.transceiver import designer
-from edgesim.radio.aircomp_moments import fade_exponent, has_mean_error
-from edgesim.radio.aircomp_simple import (
+from edgesim.radio.channel.fading_law import Nakagami, NoFading, Rayleigh, Rician
+from edgesim.radio.channel.mimo import RicianMatrices
+from edgesim.radio.collective.aircomp_moments import fade_exponent, has_mean_error
+from edgesim.radio.collective.aircomp_simple import (
     channel_inversion,
     least_error_inversion,
     truncated_inversion,
     uncoded_fdma_mse,
 )
-from edgesim.radio.channel.fading_law import Nakagami, NoFading, Rayleigh, Rician
-from edgesim.radio.channel.mimo import RicianMatrices
 
 RAYLEIGH = Rayleigh()
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from edgesim.errors import InputError
 from edgesim.radio.channel.fading_law import FadingLaw, Nakagami, NoFading
-from edgesim.radio.collective_errors import InversionName
+from edgesim.radio.collective.errors_by_scheme import InversionName
 
 __all__ = ["Way", "fade_exponent", "has_mean_error"]
 

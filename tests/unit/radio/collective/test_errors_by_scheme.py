@@ -10,10 +10,14 @@ from bands import band
 
 from edgesim.errors import InputError
 from edgesim.planning.transceiver import designer
-from edgesim.radio.aircomp import zero_forcing
-from edgesim.radio.aircomp_impairments import Synchronisation
-from edgesim.radio.aircomp_simple import channel_inversion, least_error_inversion, truncated_inversion
-from edgesim.radio.collective_errors import Combined, Inverted, uncoded_mse
+from edgesim.radio.collective.aircomp import zero_forcing
+from edgesim.radio.collective.aircomp_impairments import Synchronisation
+from edgesim.radio.collective.aircomp_simple import (
+    channel_inversion,
+    least_error_inversion,
+    truncated_inversion,
+)
+from edgesim.radio.collective.errors_by_scheme import Combined, Inverted, uncoded_mse
 
 GROUP = ("phone-0", "phone-1", "phone-2")
 WEAK_W = np.array([2e-3, 4e-3, 3e-3])  # so weak that noise is seen

@@ -3,7 +3,7 @@
 Each is a function of band, terminals, instant and powers, and gives the mean squared error of all streams
 together, for entries of variance 1. Where channels are estimated or clocks differ, so are transceivers
 designed for what is expected of the channel, and the error is that over the true one
-(:mod:`edgesim.radio.aircomp_impairments`).
+(:mod:`edgesim.radio.collective.aircomp_impairments`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.radio.aircomp import zero_forcing
-from edgesim.radio.aircomp_impairments import Estimate, impaired_mse
-from edgesim.radio.aircomp_simple import (
+from edgesim.radio.collective.aircomp import zero_forcing
+from edgesim.radio.collective.aircomp_impairments import Estimate, impaired_mse
+from edgesim.radio.collective.aircomp_simple import (
     Inversion,
     channel_inversion,
     least_error_inversion,
     truncated_inversion,
     uncoded_fdma_mse,
 )
-from edgesim.radio.collective import CollectiveBand
+from edgesim.radio.collective.band import CollectiveBand
 
 __all__ = ["Combined", "Design", "Designer", "InversionName", "Inverted", "Mse", "uncoded_mse"]
 
@@ -86,7 +86,7 @@ class Inverted:
     Parameters
     ----------
     name
-        ``channel-inversion``, ``truncated-inversion``, ``least-error``: :mod:`edgesim.radio.aircomp_simple`.
+        ``channel-inversion``, ``truncated-inversion``, ``least-error``: :mod:`edgesim.radio.collective.aircomp_simple`.
     threshold
         Of ``truncated-inversion``: small-scale power gain (1 in the mean) below which a terminal is silent.
     """

@@ -12,7 +12,7 @@ import pytest
 from scipy import optimize, stats
 
 from edgesim.errors import InputError
-from edgesim.radio.aircomp import (
+from edgesim.radio.collective.aircomp import (
     AirComp,
     alpha_star,
     channel_uses,
@@ -22,15 +22,15 @@ from edgesim.radio.aircomp import (
     powers_w,
     zero_forcing,
 )
-from edgesim.radio.aircomp_drawn import simulated_impaired_mse, simulated_mse
-from edgesim.radio.aircomp_impairments import (
+from edgesim.radio.collective.aircomp_drawn import simulated_impaired_mse, simulated_mse
+from edgesim.radio.collective.aircomp_impairments import (
     PERFECT,
     Estimate,
     Synchronisation,
     estimated,
     impaired_mse,
 )
-from edgesim.radio.aircomp_simple import (
+from edgesim.radio.collective.aircomp_simple import (
     channel_inversion,
     least_error_inversion,
     truncated_inversion,
