@@ -586,7 +586,7 @@ def _radios() -> Table:
 
 def _scenarios() -> Table:
     from edgesim.scenario.load import load
-    from edgesim.scenario.packaged import packaged_scenarios
+    from edgesim.scenario.text.packaged import packaged_scenarios
 
     table = _table("scenario", "question")
     for name in packaged_scenarios():

@@ -11,10 +11,10 @@ import networkx as nx
 from edgesim.errors import InputError
 from edgesim.scenario.adaptation import adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.radio_kinds import RadioFigures
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.schema_topology import LinkEntry
+from edgesim.scenario.text.problems import Path, Problem
 from edgesim.scenario.topology import AirLink, Layout
 
 __all__ = ["air_problems"]

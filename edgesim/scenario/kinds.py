@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 
 from edgesim.fields import Bytes, BytesPerSecond, FlopPerSecond, Names, PositiveBytes, Seconds, Watts, refuse
 from edgesim.model.ceilings import Ceilings
-from edgesim.scenario.section import Section
+from edgesim.scenario.text.section import Section
 from edgesim.world.device import Endpoint, Power
 
 __all__ = ["ComputeFigures", "DeviceKind", "EndpointFigures", "Figure", "PowerFigures"]

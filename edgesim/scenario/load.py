@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from edgesim.errors import ScenarioError
 from edgesim.nearest import suggest
 from edgesim.scenario.check import find_problems
-from edgesim.scenario.document import MAX_SIZE_BYTES, Document
-from edgesim.scenario.overrides import apply
-from edgesim.scenario.packaged import packaged_scenarios
-from edgesim.scenario.problems import from_validation
 from edgesim.scenario.schema import Origin, Scenario
-from edgesim.scenario.section import known_keys
+from edgesim.scenario.text.document import MAX_SIZE_BYTES, Document
+from edgesim.scenario.text.overrides import apply
+from edgesim.scenario.text.packaged import packaged_scenarios
+from edgesim.scenario.text.problems import from_validation
+from edgesim.scenario.text.section import known_keys
 
 __all__ = ["load", "parse"]
 

@@ -14,10 +14,10 @@ from edgesim.errors import InputError
 from edgesim.model.calibration import Calibration, Estimate, Measurement
 from edgesim.nearest import suggest
 from edgesim.scenario.check import named_architecture
-from edgesim.scenario.document import Document
-from edgesim.scenario.problems import Problem, ProblemsError, from_validation
 from edgesim.scenario.schema_topology import Count, Name
-from edgesim.scenario.section import Section, known_keys
+from edgesim.scenario.text.document import Document
+from edgesim.scenario.text.problems import Problem, ProblemsError, from_validation
+from edgesim.scenario.text.section import Section, known_keys
 
 __all__ = ["MeasurementEntry", "MeasurementFile", "kind_snippet", "read_measurements"]
 

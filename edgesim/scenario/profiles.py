@@ -10,8 +10,8 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Profile
 from edgesim.model.shipped import load_shipped, shipped_for, shipped_profiles
 from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.schema import Scenario
+from edgesim.scenario.text.problems import Path, Problem
 
 __all__ = ["named_problems", "own_profiles", "saved_profile"]
 

@@ -25,7 +25,7 @@ from edgesim.scenario.schema_radio import (
     SlotPattern,
     TransceiverOverrides,
 )
-from edgesim.scenario.section import Section
+from edgesim.scenario.text.section import Section
 
 __all__ = ["RadioFigures", "RadioKind", "TransceiverFigures"]
 

@@ -19,7 +19,7 @@ from edgesim.scenario.schema_faults import FaultEntry, RetryEntry
 from edgesim.scenario.schema_quality import QualityEntry
 from edgesim.scenario.schema_topology import Count, Name, Topology
 from edgesim.scenario.schema_workload import WorkloadEntry
-from edgesim.scenario.section import Section
+from edgesim.scenario.text.section import Section
 from edgesim.world.objectives import Objectives
 
 __all__ = [

@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 
 from edgesim.fields import Decibels, NonNegativeDecibels, PositiveSeconds, Seconds
 from edgesim.radio.access.wifi_mac import LONGEST_FRAME_BYTES
-from edgesim.scenario.section import Choice, Section
+from edgesim.scenario.text.section import Choice, Section
 
 __all__ = ["AdaptationChoice", "NrEntry", "ShannonEntry", "WifiEntry"]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from edgesim.fields import Decibels, Hertz, PositiveSeconds, refuse
-from edgesim.scenario.section import Section
+from edgesim.scenario.text.section import Section
 
 __all__ = ["Antennas", "CollectiveEntry", "SynchronisationEntry"]
 

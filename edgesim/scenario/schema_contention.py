@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 from edgesim.fields import Bytes, PositiveBytes, PositiveSeconds, Seconds
 from edgesim.radio.access.edca import ACCESS_CATEGORIES, AccessCategory, Edca
 from edgesim.radio.access.wifi_mac import LONGEST_PPDU_S, Aggregation
-from edgesim.scenario.section import Section, made
+from edgesim.scenario.text.section import Section, made
 
 __all__ = ["AggregationEntry", "ContentionEntry"]
 

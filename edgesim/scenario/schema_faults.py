@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from edgesim.fields import Joules, PositiveSeconds, Seconds, refuse
 from edgesim.radio.motion.outages import AnyOutages, Outages, RandomOutages, ScheduledOutages
-from edgesim.scenario.section import Section
+from edgesim.scenario.text.section import Section
 from edgesim.world.battery import Battery
 from edgesim.world.faults import Retry
 

@@ -13,7 +13,7 @@ from edgesim.fields import Metres, MetresPerSecond, PositiveMetresPerSecond, Pos
 from edgesim.radio.motion.mobility import Area, GaussMarkov, RandomWaypoint, Track
 from edgesim.radio.motion.tracks import read_tracks
 from edgesim.rng import key_of
-from edgesim.scenario.section import Choice, Section
+from edgesim.scenario.text.section import Choice, Section
 
 __all__ = ["AreaEntry", "GaussMarkovEntry", "MobilityChoice", "RandomWaypointEntry", "TrackEntry"]
 

@@ -7,7 +7,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.fields import refuse
-from edgesim.scenario.section import Section
+from edgesim.scenario.text.section import Section
 
 __all__ = ["QualityEntry"]
 

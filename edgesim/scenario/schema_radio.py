@@ -29,7 +29,7 @@ from edgesim.radio.channel.path_loss.outdoor_to_indoor import Facade
 from edgesim.radio.motion.handover import A3
 from edgesim.scenario.schema_adaptation import AdaptationChoice
 from edgesim.scenario.schema_contention import ContentionEntry
-from edgesim.scenario.section import Choice, Section, made
+from edgesim.scenario.text.section import Choice, Section, made
 
 __all__ = [
     "ACCESSES",

@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.fields import PositiveSeconds, Seconds
-from edgesim.scenario.section import Choice, Section
+from edgesim.scenario.text.section import Choice, Section
 from edgesim.world.disciplines import (
     ContinuousBatching,
     FirstComeFirstServed,

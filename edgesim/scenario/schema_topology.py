@@ -34,7 +34,7 @@ from edgesim.scenario.schema_radio import (
     RadioEntry,
 )
 from edgesim.scenario.schema_serving import ServingChoice
-from edgesim.scenario.section import Section
+from edgesim.scenario.text.section import Section
 from edgesim.units import DATA_RATE, TIME, UnitError, parse
 
 __all__ = [

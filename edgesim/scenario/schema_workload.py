@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 
 from edgesim.fields import Hertz, Names, PositiveSeconds, Quantity, Seconds, refuse
 from edgesim.scenario.schema_topology import Count
-from edgesim.scenario.section import Choice, Section, made
+from edgesim.scenario.text.section import Choice, Section, made
 from edgesim.units import FREQUENCY
 from edgesim.workload.arrivals import Arrivals, Bursts, Deterministic, Gamma, Poisson
 from edgesim.workload.bounded import MOST_REQUESTS

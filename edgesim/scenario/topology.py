@@ -20,7 +20,6 @@ from edgesim.scenario.generated import generate_edges
 from edgesim.scenario.graph_edges import edges_of
 from edgesim.scenario.graph_file import read_graph
 from edgesim.scenario.graph_parts import SWITCH, node_of
-from edgesim.scenario.problems import Path, Problem
 from edgesim.scenario.recordings import recorded_rates
 from edgesim.scenario.schema_topology import (
     DeviceEntry,
@@ -32,6 +31,7 @@ from edgesim.scenario.schema_topology import (
     Topology,
     Wired,
 )
+from edgesim.scenario.text.problems import Path, Problem
 from edgesim.world.link import Link, Way
 
 __all__ = ["AirLink", "Layout", "Node", "lay_out"]

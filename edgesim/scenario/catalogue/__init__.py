@@ -16,7 +16,7 @@ from edgesim.model.architecture import Architecture
 from edgesim.nearest import suggest
 from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.radio_kinds import RadioKind
-from edgesim.scenario.section import Section
+from edgesim.scenario.text.section import Section
 
 __all__ = ["ModelKind", "device_kind", "device_kinds", "model", "models", "radio_kind", "radio_kinds"]
 

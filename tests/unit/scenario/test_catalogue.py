@@ -14,7 +14,7 @@ from edgesim.model.scaling import AnalyticTiming
 from edgesim.model.weights import WEIGHT_FORMATS
 from edgesim.scenario import catalogue
 from edgesim.scenario.kinds import DeviceKind, Figure
-from edgesim.scenario.section import Section
+from edgesim.scenario.text.section import Section
 
 
 def figures(section: Section, path: str = "") -> Iterator[tuple[str, Figure[float]]]:

@@ -15,7 +15,7 @@ from edgesim.scenario import catalogue
 from edgesim.scenario.build import extent
 from edgesim.scenario.json_schema import json_schema
 from edgesim.scenario.load import load
-from edgesim.scenario.packaged import packaged_scenarios
+from edgesim.scenario.text.packaged import packaged_scenarios
 from edgesim.strategy import Strategy, discover
 
 SHIPPED = packaged_scenarios()

@@ -10,8 +10,8 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from edgesim.errors import ScenarioError
 from edgesim.nearest import suggest
-from edgesim.scenario.document import Document, read_value
-from edgesim.scenario.problems import Path, path_text, shown
+from edgesim.scenario.text.document import Document, read_value
+from edgesim.scenario.text.problems import Path, path_text, shown
 
 __all__ = ["apply"]
 

@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, Val
 
 from edgesim.errors import InputError
 from edgesim.fields import OWN_MESSAGE, refuse
-from edgesim.scenario.problems import explain_all
+from edgesim.scenario.text.problems import explain_all
 
 __all__ = ["Choice", "Section", "known_keys", "made"]
 

@@ -21,7 +21,7 @@ from ruamel.yaml.tokens import (
 )
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.problems import Path, Problem, ProblemsError, path_text, shown
+from edgesim.scenario.text.problems import Path, Problem, ProblemsError, path_text, shown
 
 __all__ = ["MAX_SIZE_BYTES", "Document", "read_value"]
 
