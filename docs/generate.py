@@ -68,7 +68,7 @@ Schema = dict[str, Any]
 
 def scenario(_: str) -> str:
     """Describe every section of a scenario, from the JSON Schema that editors get."""
-    from edgesim.scenario.schema import Scenario
+    from edgesim.scenario.schema.scenario import Scenario
 
     root = Scenario.model_json_schema(by_alias=True)
     return "\n\n".join(sections(root, root, "", described={}))

@@ -32,7 +32,7 @@ from edgesim.scenario.contenders import contenders
 from edgesim.scenario.presence import PresentDemand
 from edgesim.scenario.quality import Quality, find_quality
 from edgesim.scenario.remarks import remarks
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.timings import (
     Measuring,
     Profiles,

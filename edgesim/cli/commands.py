@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgesim.model.monotone import Correction
     from edgesim.model.profile import Profile
     from edgesim.runner import Prepared, Ran
-    from edgesim.scenario.schema import Scenario
+    from edgesim.scenario.schema.scenario import Scenario
 
 __all__ = ["PAGE_WIDTH", "Quiet", "app", "console", "main", "measuring_progress"]
 
@@ -395,7 +395,7 @@ def schema(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
 ) -> None:
     """Print the JSON Schema of scenario files, installed strategies included, for editors."""
-    from edgesim.scenario.json_schema import json_schema
+    from edgesim.scenario.schema.json_schema import json_schema
     from edgesim.strategy import discover
 
     text = json.dumps(json_schema(discover()), indent=2) + "\n"

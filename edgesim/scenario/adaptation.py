@@ -16,9 +16,9 @@ from edgesim.radio.adaptation.nr import Nr
 from edgesim.radio.adaptation.nr_carrier import slot_s
 from edgesim.radio.adaptation.shannon import Shannon
 from edgesim.radio.adaptation.wifi import Wifi
-from edgesim.scenario.radio_kinds import RadioFigures
-from edgesim.scenario.schema_adaptation import NrEntry, ShannonEntry, WifiEntry
-from edgesim.scenario.schema_radio import RadioEntry
+from edgesim.scenario.schema.adaptation import NrEntry, ShannonEntry, WifiEntry
+from edgesim.scenario.schema.radio import RadioEntry
+from edgesim.scenario.schema.radio_kinds import RadioFigures
 
 __all__ = ["Adaptation", "adaptation", "duplex_of", "medium_access", "resource_grid"]
 

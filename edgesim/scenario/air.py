@@ -31,9 +31,9 @@ from edgesim.radio.motion.mobility import Static, Track
 from edgesim.rng import key_of, keyed_normals, link_key
 from edgesim.scenario.adaptation import Adaptation, adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.radio_kinds import RadioFigures
-from edgesim.scenario.schema_radio import FadingEntry, InterferenceEntry, PropagationEntry
-from edgesim.scenario.schema_topology import LinkEntry
+from edgesim.scenario.schema.radio import FadingEntry, InterferenceEntry, PropagationEntry
+from edgesim.scenario.schema.radio_kinds import RadioFigures
+from edgesim.scenario.schema.topology import LinkEntry
 from edgesim.scenario.topology import AirLink, Layout
 from edgesim.world.link import Link
 from edgesim.world.medium import FirstSlot, Medium, RadioChannel

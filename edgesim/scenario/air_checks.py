@@ -11,9 +11,9 @@ import networkx as nx
 from edgesim.errors import InputError
 from edgesim.scenario.adaptation import adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.radio_kinds import RadioFigures
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.schema_topology import LinkEntry
+from edgesim.scenario.schema.radio_kinds import RadioFigures
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.schema.topology import LinkEntry
 from edgesim.scenario.text.problems import Path, Problem
 from edgesim.scenario.topology import AirLink, Layout
 

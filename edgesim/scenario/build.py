@@ -14,11 +14,11 @@ from edgesim.scenario.check import architecture, find_problems, known_kinds, sou
 from edgesim.scenario.coverage import pads
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import faults
-from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.presence import PresentDemand, absences
 from edgesim.scenario.quality import Quality, find_quality
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.schema_topology import DeviceEntry
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.schema.topology import DeviceEntry
 from edgesim.scenario.text.problems import ProblemsError
 from edgesim.scenario.topology import Layout, Node, lay_out
 from edgesim.workload.requests import Demand, Extent

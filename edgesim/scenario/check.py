@@ -15,9 +15,9 @@ from edgesim.scenario.air_checks import air_problems
 from edgesim.scenario.contenders import contenders_or_problems
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import fault_problems
-from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.profiles import named_problems
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.text.problems import Path, Problem
 from edgesim.scenario.topology import Layout, lay_out
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import combinations, product
 
-from edgesim.scenario.schema_topology import Connect
+from edgesim.scenario.schema.topology import Connect
 
 __all__ = ["Point", "pairs"]
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from edgesim.errors import StrategyError
-from edgesim.scenario.schema import Scenario, StrategyEntry
+from edgesim.scenario.schema.scenario import Scenario, StrategyEntry
 from edgesim.scenario.text.problems import Path, Problem, ProblemsError, from_validation
 from edgesim.scenario.text.section import known_keys
 from edgesim.strategy import Strategy, strategy_class

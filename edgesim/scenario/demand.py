@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgesim.scenario.schema_workload import LengthsChoice, TraceEntry, WorkloadEntry
+from edgesim.scenario.schema.workload import LengthsChoice, TraceEntry, WorkloadEntry
 from edgesim.workload.closed import ClosedLoop
 from edgesim.workload.lengths import Lengths
 from edgesim.workload.readers.detect import detect

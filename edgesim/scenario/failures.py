@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from edgesim.radio.motion.outages import AnyOutages, Outages
 from edgesim.rng import key_of
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.schema_faults import FaultEntry
+from edgesim.scenario.schema.faults import FaultEntry
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.text.problems import Path, Problem
 from edgesim.scenario.topology import Layout
 from edgesim.world.faults import Faults

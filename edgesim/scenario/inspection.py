@@ -9,7 +9,7 @@ from edgesim.radio.access.wifi_mac import WifiMac
 from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.handover import ServingCell
 from edgesim.scenario.air import Air, tracks
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology import lay_out
 from edgesim.world.medium import Medium
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from edgesim.errors import ScenarioError
 from edgesim.nearest import suggest
 from edgesim.scenario.check import find_problems
-from edgesim.scenario.schema import Origin, Scenario
+from edgesim.scenario.schema.scenario import Origin, Scenario
 from edgesim.scenario.text.document import MAX_SIZE_BYTES, Document
 from edgesim.scenario.text.overrides import apply
 from edgesim.scenario.text.packaged import packaged_scenarios

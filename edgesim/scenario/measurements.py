@@ -14,7 +14,7 @@ from edgesim.errors import InputError
 from edgesim.model.calibration import Calibration, Estimate, Measurement
 from edgesim.nearest import suggest
 from edgesim.scenario.check import named_architecture
-from edgesim.scenario.schema_topology import Count, Name
+from edgesim.scenario.schema.topology import Count, Name
 from edgesim.scenario.text.document import Document
 from edgesim.scenario.text.problems import Problem, ProblemsError, from_validation
 from edgesim.scenario.text.section import Section, known_keys

@@ -9,8 +9,8 @@ from edgesim.errors import ProfileError
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Profile
 from edgesim.model.shipped import load_shipped, shipped_for, shipped_profiles
-from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.text.problems import Path, Problem
 
 __all__ = ["named_problems", "own_profiles", "saved_profile"]

@@ -13,8 +13,8 @@ from edgesim.measure.quality_cache import MeasuredAnswers, kept_answers
 from edgesim.model.exit_records import ExitRecords
 from edgesim.model.quality import QualityTable
 from edgesim.model.user_quality import read_user_table
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.schema_quality import QualityEntry
+from edgesim.scenario.schema.quality import QualityEntry
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.trace.writer import EXITS_FILE, QUALITY_FILE
 
 __all__ = ["Quality", "find_quality"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from edgesim.errors import RecordingError
 from edgesim.radio.motion.rate_files import read_rates
 from edgesim.radio.motion.recorded import RecordedRate
-from edgesim.scenario.by_way import ByWay, ways
-from edgesim.scenario.schema_topology import RecordedEntry
+from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.schema.topology import RecordedEntry
 
 __all__ = ["recorded_rates"]
 

@@ -10,7 +10,7 @@ from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.rng import Streams
 from edgesim.scenario.air import tracks
 from edgesim.scenario.presence import PresentDemand, absences
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology import Layout, lay_out
 from edgesim.workload.requests import Demand
 from edgesim.world.link import Link, Way

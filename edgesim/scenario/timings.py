@@ -18,9 +18,9 @@ from edgesim.model.scaling import AnalyticTiming, ScaledTiming
 from edgesim.scenario.build import kinds_used, timing_name
 from edgesim.scenario.check import architecture
 from edgesim.scenario.coverage import Coverage, recomputes
-from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.profiles import own_profiles, saved_profile
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology import lay_out
 from edgesim.workload.requests import Extent
 from edgesim.world.disciplines import Serving

@@ -13,7 +13,6 @@ import networkx as nx
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 from edgesim.radio.motion.recorded import RecordedRate
-from edgesim.scenario.by_way import ByWay, ways
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.connections import Point, pairs
 from edgesim.scenario.generated import generate_edges
@@ -21,7 +20,8 @@ from edgesim.scenario.graph_edges import edges_of
 from edgesim.scenario.graph_file import read_graph
 from edgesim.scenario.graph_parts import SWITCH, node_of
 from edgesim.scenario.recordings import recorded_rates
-from edgesim.scenario.schema_topology import (
+from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.schema.topology import (
     DeviceEntry,
     Generate,
     GraphFile,

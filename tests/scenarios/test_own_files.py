@@ -14,7 +14,7 @@ from edgesim.errors import ScenarioError
 from edgesim.scenario.air import tracks
 from edgesim.scenario.catalogue import device_kind
 from edgesim.scenario.load import parse
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology import lay_out
 from edgesim.trace.reader import Trace
 

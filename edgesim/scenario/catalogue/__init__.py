@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from edgesim.errors import ScenarioError
 from edgesim.model.architecture import Architecture
 from edgesim.nearest import suggest
-from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.radio_kinds import RadioKind
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.radio_kinds import RadioKind
 from edgesim.scenario.text.section import Section
 
 __all__ = ["ModelKind", "device_kind", "device_kinds", "model", "models", "radio_kind", "radio_kinds"]

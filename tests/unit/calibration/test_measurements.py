@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from edgesim.cli import main
 from edgesim.errors import InputError
 from edgesim.model.calibration import calibrate
-from edgesim.scenario.kinds import DeviceKind
 from edgesim.scenario.measurements import kind_snippet, read_measurements
+from edgesim.scenario.schema.device_kinds import DeviceKind
 
 PI_5 = """\
 device: pi-5-q40

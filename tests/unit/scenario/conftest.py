@@ -12,7 +12,7 @@ from edgesim.errors import StrategyError
 from edgesim.nearest import suggest
 from edgesim.scenario import contenders
 from edgesim.scenario.load import parse
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.strategy import Strategy
 
 MINIMAL = """\

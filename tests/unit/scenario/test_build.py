@@ -20,7 +20,7 @@ from edgesim.rng import Streams
 from edgesim.scenario import catalogue
 from edgesim.scenario.build import build_world, extent, kinds_used, workload
 from edgesim.scenario.load import load, parse
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.workload.arrivals import Bursts, Deterministic, Gamma, Poisson
 from edgesim.workload.lengths import Fixed, Lognormal, Uniform
 from edgesim.world.device import Endpoint, Power

@@ -13,7 +13,7 @@ from edgesim.model.calibration import Measurement
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.model.weights import WEIGHT_FORMATS
 from edgesim.scenario import catalogue
-from edgesim.scenario.kinds import DeviceKind, Figure
+from edgesim.scenario.schema.device_kinds import DeviceKind, Figure
 from edgesim.scenario.text.section import Section
 
 

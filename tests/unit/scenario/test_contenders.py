@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from edgesim.scenario.contenders import contenders
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 
 Parse = Callable[..., Scenario]
 

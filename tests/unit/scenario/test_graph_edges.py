@@ -11,7 +11,7 @@ from typing import Any
 import networkx as nx
 import pytest
 
-from edgesim.scenario.schema_topology import Topology
+from edgesim.scenario.schema.topology import Topology
 from edgesim.scenario.topology import Layout, lay_out
 
 Edge = tuple[str, str, dict[str, Any]]

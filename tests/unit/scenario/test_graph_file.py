@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from edgesim.errors import ScenarioError
 from edgesim.scenario.load import parse
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.schema_topology import Topology
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.schema.topology import Topology
 from edgesim.scenario.topology import Layout, lay_out
 
 Parse = Callable[..., Scenario]

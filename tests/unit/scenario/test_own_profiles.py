@@ -19,7 +19,7 @@ from edgesim.scenario.build import build_world, extent
 from edgesim.scenario.catalogue import model
 from edgesim.scenario.coverage import Coverage
 from edgesim.scenario.load import parse
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.timings import Profiles, check_coverage, find_profiles, timings
 from edgesim.workload.requests import Extent
 

@@ -36,9 +36,9 @@ from edgesim.scenario.build import build_world, kinds_used
 from edgesim.scenario.catalogue import device_kind, radio_kinds
 from edgesim.scenario.failures import faults
 from edgesim.scenario.inspection import radio_links
-from edgesim.scenario.json_schema import json_schema
 from edgesim.scenario.load import parse
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.json_schema import json_schema
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology import lay_out
 from edgesim.world.battery import Battery
 from edgesim.world.device import Power

@@ -9,7 +9,7 @@ import pytest
 
 from edgesim.scenario.build import workload
 from edgesim.scenario.remarks import remarks
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 
 Parse = Callable[..., Scenario]
 OLD = "wired: {rate: 100 Mbit/s, latency: 2 ms}"

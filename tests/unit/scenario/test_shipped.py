@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 
 from edgesim.scenario import catalogue
 from edgesim.scenario.build import extent
-from edgesim.scenario.json_schema import json_schema
 from edgesim.scenario.load import load
+from edgesim.scenario.schema.json_schema import json_schema
 from edgesim.scenario.text.packaged import packaged_scenarios
 from edgesim.strategy import Strategy, discover
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from edgesim.scenario.generated import generators
-from edgesim.scenario.schema_topology import Topology
+from edgesim.scenario.schema.topology import Topology
 from edgesim.scenario.topology import Layout, lay_out
 
 WIRED = {"rate": "1 Gbit/s", "latency": "1 ms"}

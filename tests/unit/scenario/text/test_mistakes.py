@@ -11,7 +11,7 @@ import pytest
 
 from edgesim.errors import InputError, ScenarioError
 from edgesim.scenario.load import load, parse
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 
 Parse = Callable[..., Scenario]
 

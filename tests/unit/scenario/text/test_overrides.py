@@ -11,7 +11,7 @@ import pytest
 from edgesim.errors import ScenarioError
 from edgesim.scenario.contenders import contenders
 from edgesim.scenario.load import load
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 
 Parse = Callable[..., Scenario]
 

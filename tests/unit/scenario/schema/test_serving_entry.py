@@ -8,7 +8,7 @@ import pytest
 
 from edgesim.errors import ScenarioError
 from edgesim.scenario.load import parse
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.world.disciplines import (
     ContinuousBatching,
     FirstComeFirstServed,

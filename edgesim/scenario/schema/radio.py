@@ -27,8 +27,8 @@ from edgesim.radio.channel.path_loss.environment import PathLoss
 from edgesim.radio.channel.path_loss.environments import PATH_LOSSES
 from edgesim.radio.channel.path_loss.outdoor_to_indoor import Facade
 from edgesim.radio.motion.handover import A3
-from edgesim.scenario.schema_adaptation import AdaptationChoice
-from edgesim.scenario.schema_contention import ContentionEntry
+from edgesim.scenario.schema.adaptation import AdaptationChoice
+from edgesim.scenario.schema.contention import ContentionEntry
 from edgesim.scenario.text.section import Choice, Section, made
 
 __all__ = [

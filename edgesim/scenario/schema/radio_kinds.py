@@ -17,8 +17,8 @@ from edgesim.fields import (
     refuse,
 )
 from edgesim.radio.link import Transceiver
-from edgesim.scenario.kinds import Figure
-from edgesim.scenario.schema_radio import (
+from edgesim.scenario.schema.device_kinds import Figure
+from edgesim.scenario.schema.radio import (
     Access,
     PropagationEntry,
     RadioEntry,

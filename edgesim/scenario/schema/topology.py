@@ -21,11 +21,11 @@ from edgesim.fields import (
     Watts,
     refuse,
 )
-from edgesim.scenario.by_way import ByWay, EachWay, FileName, refuse_ways_outside
-from edgesim.scenario.schema_collective import CollectiveEntry
-from edgesim.scenario.schema_faults import BatteryEntry
-from edgesim.scenario.schema_mobility import MobilityChoice
-from edgesim.scenario.schema_radio import (
+from edgesim.scenario.schema.by_way import ByWay, EachWay, FileName, refuse_ways_outside
+from edgesim.scenario.schema.collective import CollectiveEntry
+from edgesim.scenario.schema.faults import BatteryEntry
+from edgesim.scenario.schema.mobility import MobilityChoice
+from edgesim.scenario.schema.radio import (
     CsiEntry,
     FadingEntry,
     HandoverEntry,
@@ -33,7 +33,7 @@ from edgesim.scenario.schema_radio import (
     PropagationEntry,
     RadioEntry,
 )
-from edgesim.scenario.schema_serving import ServingChoice
+from edgesim.scenario.schema.serving import ServingChoice
 from edgesim.scenario.text.section import Section
 from edgesim.units import DATA_RATE, TIME, UnitError, parse
 

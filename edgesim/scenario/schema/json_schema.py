@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.scenario import Scenario
 
 __all__ = ["json_schema"]
 

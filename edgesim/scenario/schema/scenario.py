@@ -14,11 +14,11 @@ from pydantic_core import CoreSchema
 
 from edgesim.fields import Names, PositiveSeconds, Seconds, refuse
 from edgesim.model.weights import WEIGHT_FORMATS
-from edgesim.scenario.kinds import DeviceKind
-from edgesim.scenario.schema_faults import FaultEntry, RetryEntry
-from edgesim.scenario.schema_quality import QualityEntry
-from edgesim.scenario.schema_topology import Count, Name, Topology
-from edgesim.scenario.schema_workload import WorkloadEntry
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.faults import FaultEntry, RetryEntry
+from edgesim.scenario.schema.quality import QualityEntry
+from edgesim.scenario.schema.topology import Count, Name, Topology
+from edgesim.scenario.schema.workload import WorkloadEntry
 from edgesim.scenario.text.section import Section
 from edgesim.world.objectives import Objectives
 

@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.json_schema import json_schema
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.schema_topology import Topology
+from edgesim.scenario.schema.json_schema import json_schema
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.schema.topology import Topology
 from edgesim.scenario.topology import lay_out
 from edgesim.world.link import Link
 

@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.fields import Hertz, Names, PositiveSeconds, Quantity, Seconds, refuse
-from edgesim.scenario.schema_topology import Count
+from edgesim.scenario.schema.topology import Count
 from edgesim.scenario.text.section import Choice, Section, made
 from edgesim.units import FREQUENCY
 from edgesim.workload.arrivals import Arrivals, Bursts, Deterministic, Gamma, Poisson

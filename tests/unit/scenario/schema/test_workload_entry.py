@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 from edgesim.errors import ScenarioError
 from edgesim.rng import Streams
 from edgesim.scenario.build import extent, workload
-from edgesim.scenario.json_schema import json_schema
 from edgesim.scenario.load import parse
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.schema.json_schema import json_schema
+from edgesim.scenario.schema.scenario import Scenario
 from edgesim.workload.closed import ClosedLoop
 from edgesim.workload.diurnal import Diurnal, Hourly
 from edgesim.workload.lengths import Fixed, Uniform

@@ -1,0 +1,1 @@
+"""What a scenario may contain: a file per part."""
