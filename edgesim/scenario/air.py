@@ -34,7 +34,7 @@ from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.schema.radio import FadingEntry, InterferenceEntry, PropagationEntry
 from edgesim.scenario.schema.radio_kinds import RadioFigures
 from edgesim.scenario.schema.topology import LinkEntry
-from edgesim.scenario.topology import AirLink, Layout
+from edgesim.scenario.topology.topology import AirLink, Layout
 from edgesim.world.link import Link
 from edgesim.world.medium import FirstSlot, Medium, RadioChannel
 from edgesim.world.roaming import Roaming

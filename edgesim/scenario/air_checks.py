@@ -15,7 +15,7 @@ from edgesim.scenario.schema.radio_kinds import RadioFigures
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import LinkEntry
 from edgesim.scenario.text.problems import Path, Problem
-from edgesim.scenario.topology import AirLink, Layout
+from edgesim.scenario.topology.topology import AirLink, Layout
 
 __all__ = ["air_problems"]
 

@@ -20,7 +20,7 @@ from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import DeviceEntry
 from edgesim.scenario.text.problems import ProblemsError
-from edgesim.scenario.topology import Layout, Node, lay_out
+from edgesim.scenario.topology.topology import Layout, Node, lay_out
 from edgesim.workload.requests import Demand, Extent
 from edgesim.world.device import Device
 from edgesim.world.disciplines import Serving

@@ -19,7 +19,7 @@ from edgesim.scenario.profiles import named_problems
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.text.problems import Path, Problem
-from edgesim.scenario.topology import Layout, lay_out
+from edgesim.scenario.topology.topology import Layout, lay_out
 
 __all__ = [
     "architecture",

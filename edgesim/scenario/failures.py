@@ -10,7 +10,7 @@ from edgesim.rng import key_of
 from edgesim.scenario.schema.faults import FaultEntry
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.text.problems import Path, Problem
-from edgesim.scenario.topology import Layout
+from edgesim.scenario.topology.topology import Layout
 from edgesim.world.faults import Faults
 
 __all__ = ["fault_problems", "faults"]

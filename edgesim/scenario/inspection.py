@@ -10,7 +10,7 @@ from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.handover import ServingCell
 from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.scenario.topology import lay_out
+from edgesim.scenario.topology.topology import lay_out
 from edgesim.world.medium import Medium
 
 __all__ = ["Inspected", "radio_links"]

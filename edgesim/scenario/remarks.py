@@ -11,7 +11,7 @@ from edgesim.rng import Streams
 from edgesim.scenario.air import tracks
 from edgesim.scenario.presence import PresentDemand, absences
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.scenario.topology import Layout, lay_out
+from edgesim.scenario.topology.topology import Layout, lay_out
 from edgesim.workload.requests import Demand
 from edgesim.world.link import Link, Way
 

@@ -21,7 +21,7 @@ from edgesim.scenario.coverage import Coverage, recomputes
 from edgesim.scenario.profiles import own_profiles, saved_profile
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.scenario.topology import lay_out
+from edgesim.scenario.topology.topology import lay_out
 from edgesim.workload.requests import Extent
 from edgesim.world.disciplines import Serving
 

@@ -15,7 +15,7 @@ from edgesim.scenario.air import tracks
 from edgesim.scenario.catalogue import device_kind
 from edgesim.scenario.load import parse
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.scenario.topology import lay_out
+from edgesim.scenario.topology.topology import lay_out
 from edgesim.trace.reader import Trace
 
 TEXT = """\

@@ -39,7 +39,7 @@ from edgesim.scenario.inspection import radio_links
 from edgesim.scenario.load import parse
 from edgesim.scenario.schema.json_schema import json_schema
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.scenario.topology import lay_out
+from edgesim.scenario.topology.topology import lay_out
 from edgesim.world.battery import Battery
 from edgesim.world.device import Power
 from edgesim.world.faults import Retry

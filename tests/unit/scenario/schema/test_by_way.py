@@ -15,7 +15,7 @@ from edgesim.errors import ScenarioError
 from edgesim.scenario.schema.json_schema import json_schema
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import Topology
-from edgesim.scenario.topology import lay_out
+from edgesim.scenario.topology.topology import lay_out
 from edgesim.world.link import Link
 
 Parse = Callable[..., Scenario]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from edgesim.scenario.connections import Point
 from edgesim.scenario.schema.by_way import ways
 from edgesim.scenario.schema.topology import NAME, GraphFile, Wired
+from edgesim.scenario.topology.connections import Point
 from edgesim.units import DATA_RATE, DISTANCE, TIME, Dimension, UnitError, parse
 
 __all__ = ["SWITCH", "NodePart", "edge_of", "node_of"]

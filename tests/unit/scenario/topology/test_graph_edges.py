@@ -12,7 +12,7 @@ import networkx as nx
 import pytest
 
 from edgesim.scenario.schema.topology import Topology
-from edgesim.scenario.topology import Layout, lay_out
+from edgesim.scenario.topology.topology import Layout, lay_out
 
 Edge = tuple[str, str, dict[str, Any]]
 

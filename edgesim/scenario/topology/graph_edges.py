@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgesim.scenario.graph_file import Graph
-from edgesim.scenario.graph_parts import edge_of
 from edgesim.scenario.schema.by_way import ByWay, ways
 from edgesim.scenario.schema.topology import GraphFile, Parallel, Wired
+from edgesim.scenario.topology.graph_file import Graph
+from edgesim.scenario.topology.graph_parts import edge_of
 
 __all__ = ["edges_of"]
 

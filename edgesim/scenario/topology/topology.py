@@ -14,12 +14,6 @@ from edgesim.errors import InputError
 from edgesim.nearest import suggest
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.connections import Point, pairs
-from edgesim.scenario.generated import generate_edges
-from edgesim.scenario.graph_edges import edges_of
-from edgesim.scenario.graph_file import read_graph
-from edgesim.scenario.graph_parts import SWITCH, node_of
-from edgesim.scenario.recordings import recorded_rates
 from edgesim.scenario.schema.by_way import ByWay, ways
 from edgesim.scenario.schema.topology import (
     DeviceEntry,
@@ -32,6 +26,12 @@ from edgesim.scenario.schema.topology import (
     Wired,
 )
 from edgesim.scenario.text.problems import Path, Problem
+from edgesim.scenario.topology.connections import Point, pairs
+from edgesim.scenario.topology.generated import generate_edges
+from edgesim.scenario.topology.graph_edges import edges_of
+from edgesim.scenario.topology.graph_file import read_graph
+from edgesim.scenario.topology.graph_parts import SWITCH, node_of
+from edgesim.scenario.topology.recordings import recorded_rates
 from edgesim.world.link import Link, Way
 
 __all__ = ["AirLink", "Layout", "Node", "lay_out"]

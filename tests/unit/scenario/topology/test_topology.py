@@ -8,9 +8,9 @@ import networkx as nx
 import pytest
 from pydantic import ValidationError
 
-from edgesim.scenario.generated import generators
 from edgesim.scenario.schema.topology import Topology
-from edgesim.scenario.topology import Layout, lay_out
+from edgesim.scenario.topology.generated import generators
+from edgesim.scenario.topology.topology import Layout, lay_out
 
 WIRED = {"rate": "1 Gbit/s", "latency": "1 ms"}
 PI = "raspberry-pi-5"

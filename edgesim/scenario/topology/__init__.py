@@ -1,0 +1,1 @@
+"""From a scenario's topology, or a graph file, to nodes and links."""
