@@ -29,8 +29,8 @@ from edgesim.model.profile import Profile
 from edgesim.rng import Streams
 from edgesim.scenario.build import build_world, extent, workload
 from edgesim.scenario.contenders import contenders
-from edgesim.scenario.presence import PresentDemand
 from edgesim.scenario.quality import Quality, find_quality
+from edgesim.scenario.radio.presence import PresentDemand
 from edgesim.scenario.remarks import remarks
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.timings import (

@@ -331,7 +331,7 @@ def link(
     """
     from edgesim.report.link import directions, link_table, links_table, seen
     from edgesim.report.link_budget import budget_table
-    from edgesim.scenario.inspection import radio_links
+    from edgesim.scenario.radio.inspection import radio_links
 
     asked = _load(scenario, set_)
     instants = {

@@ -9,13 +9,13 @@ from edgesim.errors import ScenarioError
 from edgesim.model.profile import Timing
 from edgesim.radio.motion.mobility import Track
 from edgesim.rng import Streams
-from edgesim.scenario.air import Air, tracks
 from edgesim.scenario.check import architecture, find_problems, known_kinds, sources
 from edgesim.scenario.coverage import pads
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import faults
-from edgesim.scenario.presence import PresentDemand, absences
 from edgesim.scenario.quality import Quality, find_quality
+from edgesim.scenario.radio.air import Air, tracks
+from edgesim.scenario.radio.presence import PresentDemand, absences
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import DeviceEntry

@@ -11,11 +11,11 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.packing import Packed
 from edgesim.nearest import suggest
 from edgesim.scenario import catalogue
-from edgesim.scenario.air_checks import air_problems
 from edgesim.scenario.contenders import contenders_or_problems
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import fault_problems
 from edgesim.scenario.profiles import named_problems
+from edgesim.scenario.radio.air_checks import air_problems
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.text.problems import Path, Problem

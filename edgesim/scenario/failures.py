@@ -30,7 +30,7 @@ def faults(
     Parameters
     ----------
     away
-        When devices are absent: see :func:`edgesim.scenario.presence.absences`.
+        When devices are absent: see :func:`edgesim.scenario.radio.presence.absences`.
     """
     if not scenario.faults and not away:
         return None

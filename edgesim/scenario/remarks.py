@@ -8,8 +8,8 @@ from itertools import pairwise
 from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.rng import Streams
-from edgesim.scenario.air import tracks
-from edgesim.scenario.presence import PresentDemand, absences
+from edgesim.scenario.radio.air import tracks
+from edgesim.scenario.radio.presence import PresentDemand, absences
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology.topology import Layout, lay_out
 from edgesim.workload.requests import Demand

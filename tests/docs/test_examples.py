@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from edgesim.report.link import directions
 from edgesim.report.link_budget import budget_table
-from edgesim.scenario.inspection import radio_links
 from edgesim.scenario.load import load, parse
+from edgesim.scenario.radio.inspection import radio_links
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted(DOCS.glob("how-to/*.md"))

@@ -11,9 +11,9 @@ import pytest
 from edgesim import runner
 from edgesim.cli import main
 from edgesim.errors import ScenarioError
-from edgesim.scenario.air import tracks
 from edgesim.scenario.catalogue import device_kind
 from edgesim.scenario.load import parse
+from edgesim.scenario.radio.air import tracks
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology.topology import lay_out
 from edgesim.trace.reader import Trace

@@ -31,12 +31,12 @@ from edgesim.radio.channel.path_loss.environments import IndoorFactory
 from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.mobility import GaussMarkov, RandomWaypoint
 from edgesim.radio.motion.tracks import RecordedTrack
-from edgesim.scenario.air import tracks
 from edgesim.scenario.build import build_world, kinds_used
 from edgesim.scenario.catalogue import device_kind, radio_kinds
 from edgesim.scenario.failures import faults
-from edgesim.scenario.inspection import radio_links
 from edgesim.scenario.load import parse
+from edgesim.scenario.radio.air import tracks
+from edgesim.scenario.radio.inspection import radio_links
 from edgesim.scenario.schema.json_schema import json_schema
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology.topology import lay_out

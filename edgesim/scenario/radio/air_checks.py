@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import networkx as nx
 
 from edgesim.errors import InputError
-from edgesim.scenario.adaptation import adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.catalogue import radio_kind
+from edgesim.scenario.radio.adaptation import adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.schema.radio_kinds import RadioFigures
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import LinkEntry

@@ -29,8 +29,8 @@ from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.handover import ServingCell
 from edgesim.radio.motion.mobility import Static, Track
 from edgesim.rng import key_of, keyed_normals, link_key
-from edgesim.scenario.adaptation import Adaptation, adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.catalogue import radio_kind
+from edgesim.scenario.radio.adaptation import Adaptation, adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.schema.radio import FadingEntry, InterferenceEntry, PropagationEntry
 from edgesim.scenario.schema.radio_kinds import RadioFigures
 from edgesim.scenario.schema.topology import LinkEntry

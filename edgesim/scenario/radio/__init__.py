@@ -1,0 +1,1 @@
+"""From what a scenario says of radios and movement to channels and cells."""
