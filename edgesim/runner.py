@@ -24,8 +24,8 @@ from edgesim.engine.cluster import Cluster
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.simulation import simulate
 from edgesim.errors import InputError, PlacementError, ScenarioError
-from edgesim.model.packing import Packed
 from edgesim.model.profile import Profile
+from edgesim.model.quantisation.packing import Packed
 from edgesim.rng import Streams
 from edgesim.scenario.build import build_world, extent, workload
 from edgesim.scenario.contenders import contenders

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgesim.errors import InputError
 from edgesim.measure.hub import is_hub_id
-from edgesim.model.quantisation import said_quantisation
+from edgesim.model.quantisation.quantisation import said_quantisation
 
 __all__ = [
     "BUNDLED",

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.model.config import canonical, read_sizes, text_part
 from edgesim.model.families import FAMILIES, Family
-from edgesim.model.packing import Even, Matrix, Packed, Storage
-from edgesim.model.quantisation import read_storage
+from edgesim.model.quantisation.packing import Even, Matrix, Packed, Storage
+from edgesim.model.quantisation.quantisation import read_storage
 
 __all__ = [
     "DTYPE_BYTES",
@@ -271,7 +271,7 @@ class Architecture:
 
         What a device stores shrinks, and so does what a call of a block or of the head reads. Activations, KV
         cache and arithmetic keep the number format, and so do the few rows that the embedding looks up. A
-        `quantization_config` is known matrix by matrix instead: :class:`~edgesim.model.packing.Packed`.
+        `quantization_config` is known matrix by matrix instead: :class:`~edgesim.model.quantisation.packing.Packed`.
 
         Not modelled: the work of unpacking; that formats leave some matrices as they were, as
         distributed-llama leaves the embedding in float32.

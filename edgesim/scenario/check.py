@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from edgesim.errors import InputError, WorkloadError
 from edgesim.measure.hub import hub_architecture, is_hub_id
 from edgesim.model.architecture import Architecture
-from edgesim.model.packing import Packed
+from edgesim.model.quantisation.packing import Packed
 from edgesim.nearest import suggest
 from edgesim.scenario import catalogue
 from edgesim.scenario.contenders import contenders_or_problems

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from edgesim.model.packing import Packing
-from edgesim.model.quantisation_entries import Entries, UnreadError
+from edgesim.model.quantisation.entries import Entries, UnreadError
+from edgesim.model.quantisation.packing import Packing
 
 __all__ = ["FORMATS", "Reading", "in_groups"]
 

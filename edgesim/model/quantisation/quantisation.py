@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from edgesim.errors import InputError
-from edgesim.model.compressed_tensors import read_groups
 from edgesim.model.families import Family
-from edgesim.model.packing import Packed
-from edgesim.model.quantisation_entries import Entries, Modules, UnreadError
-from edgesim.model.quantisation_formats import FORMATS
+from edgesim.model.quantisation.compressed_tensors import read_groups
+from edgesim.model.quantisation.entries import Entries, Modules, UnreadError
+from edgesim.model.quantisation.formats import FORMATS
+from edgesim.model.quantisation.packing import Packed
 
 __all__ = ["QUANT_METHODS", "read_storage", "said_quantisation"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from edgesim.model.packing import WORD_BITS, Packing
-from edgesim.model.quantisation_entries import Entries, Modules, UnreadError
-from edgesim.model.quantisation_formats import in_groups
+from edgesim.model.quantisation.entries import Entries, Modules, UnreadError
+from edgesim.model.quantisation.formats import in_groups
+from edgesim.model.quantisation.packing import WORD_BITS, Packing
 
 __all__ = ["read_groups"]
 

@@ -1,0 +1,1 @@
+"""How quantised weights are stored, and how a model's config says so."""
