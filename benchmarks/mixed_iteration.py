@@ -1,10 +1,10 @@
 """What an iteration of continuous batching that mixes decode steps and a prompt really takes.
 
-A stack of Llama blocks passes a prompt and several decode steps together: all tokens through the same
-matrix products, so that the weights are read once, and attention apart for each. That is compared with what
-edgesim charges (decode steps ride along for the slope of the batch axis over its upper half, see
-:meth:`edgesim.engine.device.price.Price.rider`) and with the sum of the two passes. Times are the least processor
-time of several repeats, on one thread.
+A stack of Llama blocks passes a prompt and several decode steps together: all tokens through the same matrix
+products, so that the weights are read once, and attention apart for each. That is compared with what edgesim
+charges (decode steps ride along for the slope of the batch axis over its upper half, see
+:meth:`edgesim.engine.device.price.Price.rider`) and with the sum of the two passes. Times are the least
+processor time of several repeats, on one thread.
 
     python benchmarks/mixed_iteration.py [--hidden 1024] [--blocks 12] [--repeats 7]
 """

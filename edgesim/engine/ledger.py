@@ -1,7 +1,7 @@
 """The ledger: in every run, what each request's verbs need and leave is kept, and a breach ends the run.
 
-Where a request's data lie is one of few values (:mod:`edgesim.engine.causality.whereabouts`), the same for every token
-of a steady decode. A verb leads from one to the next; each such move is examined once
+Where a request's data lie is one of few values (:mod:`edgesim.engine.causality.whereabouts`), the same for
+every token of a steady decode. A verb leads from one to the next; each such move is examined once
 (:mod:`edgesim.engine.causality.needs`) and remembered, together with what it is booked with. To follow a
 remembered move, the verb before must have ended, which the clock tells. Where verbs overlap, those under way
 are kept one by one until all have ended.

@@ -271,7 +271,8 @@ class Architecture:
 
         What a device stores shrinks, and so does what a call of a block or of the head reads. Activations, KV
         cache and arithmetic keep the number format, and so do the few rows that the embedding looks up. A
-        `quantization_config` is known matrix by matrix instead: :class:`~edgesim.model.quantisation.packing.Packed`.
+        `quantization_config` is known matrix by matrix instead:
+        :class:`~edgesim.model.quantisation.packing.Packed`.
 
         Not modelled: the work of unpacking; that formats leave some matrices as they were, as
         distributed-llama leaves the embedding in float32.

@@ -9,10 +9,10 @@ that the best transceiver leaves,
 
     min_m  f(m) = E_H[ min_G max_n  c_n(G, H) / (P_n - e_n m_n s_tot) ],    sum m_n = 1,  0 <= m_n <= limit_n
 
-(:func:`edgesim.radio.collective.aircomp.alpha_star` has c_n). It is solved by the stochastic successive convex
-approximation of Zhang et al. 2025 (arXiv 2502.12559 and 2503.14882), which needs draws of the channel and no
-law: at every draw a quadratic model of f, with an averaged gradient, is minimised, and the shares move part
-of the way there.
+(:func:`edgesim.radio.collective.aircomp.alpha_star` has c_n). It is solved by the stochastic successive
+convex approximation of Zhang et al. 2025 (arXiv 2502.12559 and 2503.14882), which needs draws of the channel
+and no law: at every draw a quadratic model of f, with an averaged gradient, is minimised, and the shares move
+part of the way there.
 
 Departures from the paper: the power constraint is met with equality by the closed form of alpha inside the
 objective, and what is left of it for the shares (computing alone must leave a given part of the budget) is

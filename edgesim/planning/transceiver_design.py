@@ -1,6 +1,7 @@
 """What a transceiver design is, and the simplest one.
 
-A design is a direction G of the station's combiner; power decides all else (:mod:`edgesim.radio.collective.aircomp`).
+A design is a direction G of the station's combiner; power decides all else
+(:mod:`edgesim.radio.collective.aircomp`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """How a device serves several requests at once: as values, without a clock.
 
-The default, first come first served without limits, needs no value here: see :mod:`edgesim.engine.device.station`.
+The default, first come first served without limits, needs no value here: see
+:mod:`edgesim.engine.device.station`.
 """
 
 from __future__ import annotations
@@ -107,8 +108,8 @@ class ContinuousBatching(Limits):
     cache
         ``grow``: a request's KV cache takes room token by token; where there is none left, the request that
         came last is preempted, its caches dropped and computed anew when it is let in again (vLLM's
-        preemption by recomputation, Kwon et al. 2023; see :mod:`edgesim.engine.memory.preemption`). ``reserve``: room
-        for the whole length at once.
+        preemption by recomputation, Kwon et al. 2023; see :mod:`edgesim.engine.memory.preemption`).
+        ``reserve``: room for the whole length at once.
     """
 
     max_batch: int = 16

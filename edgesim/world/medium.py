@@ -33,8 +33,8 @@ class Medium:
     * ``round-robin``, ``proportional-fair``: the whole band, slot by slot. Slots are gone through only while
       two or more transfers wait.
     * ``max-rate``: the whole band to the transfer with the best rate, until that changes.
-    * ``dcf``: 802.11's contention, exchange by exchange (:mod:`edgesim.engine.network.wifi.contention`). Cells of one band
-      contend with one another.
+    * ``dcf``: 802.11's contention, exchange by exchange (:mod:`edgesim.engine.network.wifi.contention`).
+      Cells of one band contend with one another.
 
     Under time-division duplex a direction's transfers advance in its own slots, and only then.
 

@@ -43,8 +43,8 @@ class Rounds(NamedTuple):
 class IdleRounds:
     """Plays rounds of messages over idle wires: every message at its stations in the order of arrival.
 
-    The same stations in the same order as :class:`edgesim.engine.network.transport.Transport` has them (an end's
-    cost, hop after hop, the other end's cost), so the same instants; a test shows it.
+    The same stations in the same order as :class:`edgesim.engine.network.transport.Transport` has them (an
+    end's cost, hop after hop, the other end's cost), so the same instants; a test shows it.
     """
 
     def __init__(

@@ -114,16 +114,16 @@ class BatchedStation(IteratingStation):
     """Continuous batching: one iteration after another over the passes of the requests that have a place.
 
     A request has one of ``max_batch`` places for as long as it holds its KV cache (which is where places are
-    admitted to: :class:`~edgesim.engine.memory.memory.Admission`). An iteration takes passes of one part of the
-    model, the oldest request's: decode steps first, then chunks of prompts, both the oldest request's first,
-    up to the token budget. Who asked for memory first is the oldest. An encoder reads its text at once: it is
-    never cut, and one that is longer than the budget has an iteration of its own.
+    admitted to: :class:`~edgesim.engine.memory.memory.Admission`). An iteration takes passes of one part of
+    the model, the oldest request's: decode steps first, then chunks of prompts, both the oldest request's
+    first, up to the token budget. Who asked for memory first is the oldest. An encoder reads its text at
+    once: it is never cut, and one that is longer than the budget has an iteration of its own.
 
     Decode steps alone take as long as the profile says of a batch of so many at their mean context, chunks
     alone each its own time. Together they are one pass that reads the weights once: the decode steps ride
     along, each for what one more request adds to a large batch
-    (:meth:`~edgesim.engine.device.price.Price.rider`). An iteration is never shorter than its decode steps or its
-    chunks alone, and never longer than both one after the other.
+    (:meth:`~edgesim.engine.device.price.Price.rider`). An iteration is never shorter than its decode steps or
+    its chunks alone, and never longer than both one after the other.
 
     Not modelled: that the chunks of several prompts in one iteration read the weights once between them.
     """

@@ -4,8 +4,8 @@ Stations that always have a frame to send draw a backoff, count it down over slo
 that hit the same slot collide and double their window. Source: G. Bianchi, "Performance analysis of the
 IEEE 802.11 distributed coordination function", IEEE Journal on Selected Areas in Communications 18(3), 2000.
 
-Theory: a run simulates contention itself (:mod:`edgesim.engine.network.wifi.contention`), and is held against this where
-stations are saturated.
+Theory: a run simulates contention itself (:mod:`edgesim.engine.network.wifi.contention`), and is held against
+this where stations are saturated.
 
 Not modelled: stations that do not hear one another (hidden terminals), capture of the stronger frame, a retry
 limit of the contention itself, the longer wait after a garbled frame (EIFS), access categories (EDCA) and

@@ -1,7 +1,7 @@
 """Block error rates of 5G NR's schemes over AWGN: Sionna's simulated tables, and the copied LTE thresholds.
 
-Both are sets behind one interface, :class:`BlerSet`, and replaceable: an :class:`~edgesim.radio.adaptation.nr.Nr`
-takes any.
+Both are sets behind one interface, :class:`BlerSet`, and replaceable: an
+:class:`~edgesim.radio.adaptation.nr.Nr` takes any.
 
 Not modelled: fading within a block (frequency selectivity is taken into the effective ratio of whoever
 calls), receivers other than Sionna's (min-sum or belief propagation as it simulated), channel estimation

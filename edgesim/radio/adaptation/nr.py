@@ -70,8 +70,9 @@ class Nr:
     Parameters
     ----------
     carrier_bandwidth_hz
-        Channel bandwidth, one of the standard's (:func:`edgesim.radio.adaptation.nr_carrier.resource_blocks`). A grant
-        for less is a share of its resource blocks.
+        Channel bandwidth, one of the standard's
+        (:func:`edgesim.radio.adaptation.nr_carrier.resource_blocks`). A grant for less is a share of its
+        resource blocks.
     subcarrier_spacing_hz
         15, 30, 60 or 120 kHz; it sets the slot.
     frequency_range

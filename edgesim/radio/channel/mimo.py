@@ -1,6 +1,7 @@
 """Channel matrices between antenna arrays, as pure functions of (key, block).
 
-Not modelled: antenna correlation and array geometry, for which ask :mod:`edgesim.radio.channel.sionna_matrices`.
+Not modelled: antenna correlation and array geometry, for which ask
+:mod:`edgesim.radio.channel.sionna_matrices`.
 """
 
 from __future__ import annotations

@@ -24,9 +24,10 @@ class Tr38901Matrices:
     """Narrowband matrices from terminal to station, with the geometry of their arrays.
 
     Steps 4 to 11 of TR 38.901, section 7.5, in Sionna's implementation: clusters, rays and their Doppler
-    shifts; the matrix is the sum over paths at the carrier. Path loss and shadowing are left out (they are
-    in :mod:`edgesim.radio.channel.path_loss.environments`), so an entry has mean power 1 over links. Arrays are uniform and
-    linear, horizontal, half a wavelength apart, of vertically polarised, omnidirectional elements.
+    shifts; the matrix is the sum over paths at the carrier. Path loss and shadowing are left out (they are in
+    :mod:`edgesim.radio.channel.path_loss.environments`), so an entry has mean power 1 over links. Arrays are
+    uniform and linear, horizontal, half a wavelength apart, of vertically polarised, omnidirectional
+    elements.
 
     Not modelled: frequency selectivity; spatial consistency of the clusters between two links.
 

@@ -16,10 +16,10 @@ Arrays are stacked over devices: channels [n_devices, n_receive, n_transmit], pr
 [n_devices, n_transmit, n_streams].
 
 Not modelled: correlated entries (those of one tensor are, to a degree), real and imaginary parts as two
-entries (a complex symbol carries one real entry here, as in the paper), peak-power limits, and noise of
-the broadcast. Estimated channels and unequal clocks: :mod:`edgesim.radio.collective.aircomp_impairments`. Single
-antennas and separate bands: :mod:`edgesim.radio.collective.aircomp_simple`. The same by drawing symbols, to check
-formulas: :mod:`edgesim.radio.collective.aircomp_drawn`.
+entries (a complex symbol carries one real entry here, as in the paper), peak-power limits, and noise of the
+broadcast. Estimated channels and unequal clocks: :mod:`edgesim.radio.collective.aircomp_impairments`. Single
+antennas and separate bands: :mod:`edgesim.radio.collective.aircomp_simple`. The same by drawing symbols, to
+check formulas: :mod:`edgesim.radio.collective.aircomp_drawn`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class AirComp:
     """One group's set-up, and its channels as a pure function of (keys, block).
 
     Entries are i.i.d. Rician and constant within a coherence block
-    (:class:`~edgesim.radio.channel.mimo.RicianMatrices`). With the defaults half of an entry's mean power of 1 is the
-    direct path's; a gain of 2 gives entries of mean 1 and variance 1. The gain only shifts alpha.
+    (:class:`~edgesim.radio.channel.mimo.RicianMatrices`). With the defaults half of an entry's mean power of
+    1 is the direct path's; a gain of 2 gives entries of mean 1 and variance 1. The gain only shifts alpha.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Errors of sums over the air by drawing what is random: what the formulas are checked against.
 
-Symbols and noise are complex Gaussian. Nothing here knows the formulas of :mod:`edgesim.radio.collective.aircomp`.
+Symbols and noise are complex Gaussian. Nothing here knows the formulas of
+:mod:`edgesim.radio.collective.aircomp`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Three schemes share the same antennas and band, and the same power where nothing else limits it:
 
-* over the air: all terminals at once in the whole band; the channel adds (:mod:`edgesim.radio.collective.aircomp`);
+* over the air: all terminals at once in the whole band; the channel adds
+  (:mod:`edgesim.radio.collective.aircomp`);
 * digital: each terminal has an equal part of the band (OFDMA), sends quantised values with up to as many
   spatial streams (rank adaptation), and link adaptation and repetitions as its air interface has them;
 * uncoded: each terminal has an equal part of the band and sends analog values, whose errors add up.
@@ -92,7 +93,8 @@ class CollectiveBand:
         their air interface's.
     csi_error
         How much of the scattered part an estimate misses, from 0 (nothing) to 1 (all of it):
-        :func:`edgesim.radio.collective.aircomp_impairments.estimated`. Of analog sums; digital ones adapt to the truth.
+        :func:`edgesim.radio.collective.aircomp_impairments.estimated`. Of analog sums; digital ones adapt to
+        the truth.
     synchronisation
         How far terminals are from sending in step; of analog sums likewise.
     """

@@ -86,7 +86,8 @@ class Inverted:
     Parameters
     ----------
     name
-        ``channel-inversion``, ``truncated-inversion``, ``least-error``: :mod:`edgesim.radio.collective.aircomp_simple`.
+        ``channel-inversion``, ``truncated-inversion``, ``least-error``:
+        :mod:`edgesim.radio.collective.aircomp_simple`.
     threshold
         Of ``truncated-inversion``: small-scale power gain (1 in the mean) below which a terminal is silent.
     """

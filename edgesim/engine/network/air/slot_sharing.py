@@ -120,8 +120,8 @@ class _ProportionalFair:
     """As much of a slot as it can use to the best channel over its average, then to the next.
 
     Averages are exponentially weighted over slots in which anybody had to share, as in
-    :func:`edgesim.radio.access.sharing.proportional_fair`; what a terminal is counted to have sent is its part of
-    what it could have.
+    :func:`edgesim.radio.access.sharing.proportional_fair`; what a terminal is counted to have sent is its
+    part of what it could have.
     """
 
     def __init__(self, window: float) -> None:
