@@ -117,12 +117,12 @@ def test_contributing_says_where_things_are_decided() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = text.partition("## Where is it decided?")[2].partition("## ")[0]
     named = re.findall(r"`([\w/]+\.py)`", table)
-    assert len(re.findall(r"^\|(?! what|---)", table, re.MULTILINE)) >= 22
+    assert len(re.findall(r"^\|(?! what \\||---)", table, re.MULTILINE)) >= 22
     assert [file for file in named if not (PACKAGE / file).is_file()] == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    # The contract on circles compares siblings, and would not see a room that goes in circles with its own files.
+    # The contract on circles compares siblings; it would not see a room in a circle with its own files.
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
     modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
     graph: nx.DiGraph[str] = nx.DiGraph()
