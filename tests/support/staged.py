@@ -19,7 +19,7 @@ BLOCKS_PER_STAGE = 1
 
 
 def records(n_blocks: int, leaves: float, n_tokens: int = 4000, seed: int = 5) -> ExitRecords:
-    """Exits after every block: at each, this share of those that come are sure and right, the others neither."""
+    """Exits after every block: at each, this share of those that come are sure and right; no others are."""
     draws = np.random.default_rng(seed)
     sure = draws.uniform(size=(n_tokens, n_blocks)) < leaves
     sure[:, -1] = draws.uniform(size=n_tokens) < 0.9
