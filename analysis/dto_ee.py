@@ -1,4 +1,4 @@
-"""Draw delay against load, heterogeneity and time, delay against accuracy, and what control costs, from traces.
+r"""Draw delay against load, heterogeneity and time, delay against accuracy, and what control costs.
 
     python analysis/dto_ee.py --loads traces/dto-ee-* --unlike traces/unlike-* --dynamic traces/dto-ee-dynamic
     \\

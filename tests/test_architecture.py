@@ -6,9 +6,11 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +70,74 @@ def run_python(code: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def drawn_house() -> dict[str, list[list[str]]]:
+    """By container, the floors that CONTRIBUTING draws, from the top; folders with their stroke.
+
+    What is indented below a floor stands in the first folder of that floor.
+    """
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    lines = text.partition("```text\nedgesim/\n")[2].partition("```")[0].splitlines()
+    drawn: dict[str, list[list[str]]] = {"edgesim": []}
+    for line in lines:
+        names = line.strip().split("  ")[0].split(" | ")
+        if line.startswith("    "):
+            room = f"edgesim.{drawn['edgesim'][-1][0].rstrip('/')}"
+            drawn.setdefault(room, []).append(names)
+        else:
+            drawn["edgesim"].append(names)
+    return drawn
+
+
+def layers(container: str) -> list[list[str]]:
+    """The floors of a layers contract, from the top."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (found,) = [one["layers"] for one in contracts if one.get("containers") == [container]]
+    return [[name for name in floor.split(" | ") if "(" not in name] for floor in found]
+
+
+def test_contributing_draws_the_house_as_it_stands() -> None:
+    drawn = drawn_house()
+    assert set(drawn) == {"edgesim", "edgesim.scenario", "edgesim.engine", "edgesim.radio"}
+    for container, there in drawn.items():
+        names = {name for floor in there for name in floor}
+        folder = ROOT.joinpath(*container.split("."))
+        built = {f"{p.name}/" for p in folder.iterdir() if (p / "__init__.py").is_file()}
+        built |= {p.stem for p in folder.glob("*.py") if p.stem != "__init__"}
+        assert names == built, f"{container}: CONTRIBUTING draws {names ^ built} otherwise"
+        there = [[name.rstrip("/") for name in floor] for floor in there]
+        assert [sorted(floor) for floor in there] == [sorted(floor) for floor in layers(container)]
+
+
+def test_contributing_says_where_things_are_decided() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("## Where is it decided?")[2].partition("## ")[0]
+    named = re.findall(r"`([\w/]+\.py)`", table)
+    assert len(re.findall(r"^\| (?!what \|)", table, re.MULTILINE)) >= 22
+    assert [file for file in named if not (PACKAGE / file).is_file()] == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    # The contract on circles compares siblings; it would not see a room in a circle with its own files.
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for name, path in modules.items():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and node.module in modules:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names} & modules.keys()
+                graph.add_edges_from((name, other) for other in inner or {node.module})
+    graph.remove_node("edgesim")  # it hands names on when they are first asked for
+    assert [sorted(group) for group in nx.strongly_connected_components(graph) if len(group) > 1] == []
+
+
+def test_no_folder_is_crowded() -> None:
+    modules = Counter(path.parent for path in MODULES if path.name != "__init__.py")
+    assert {ids(folder): n for folder, n in modules.items() if n > 25} == {}
 
 
 def test_import_contracts_hold() -> None:

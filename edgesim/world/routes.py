@@ -80,7 +80,7 @@ class Network:
         cost_s = self._graph.edges[source, target]["cost_s"]
         first_s, last_s = self._least_out_s[source], self._least_in_s[target]
         # The edge itself is among both; if it is the least, the other way takes the second least.
-        around_s = first_s[first_s[0] == cost_s] + last_s[last_s[0] == cost_s]
+        around_s = first_s[int(first_s[0] == cost_s)] + last_s[int(last_s[0] == cost_s)]
         return bool(cost_s <= around_s)
 
     def link(self, source: str, target: str) -> Link:

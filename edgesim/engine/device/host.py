@@ -25,7 +25,7 @@ __all__ = ["DirectHop", "Host", "Pricing"]
 
 
 class DirectHop(Protocol):
-    """The hop to a neighbour, which carries a message by itself: an :class:`edgesim.engine.network.hop.Hop`."""
+    """The hop that carries a message to a neighbour: an :class:`edgesim.engine.network.hop.Hop`."""
 
     code: int
 

@@ -1,4 +1,7 @@
-"""A device that may fail, first come first served."""
+"""A device that may fail, first come first served.
+
+One that cannot is a :class:`edgesim.engine.device.station.Station`.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from miniature import PerBlock, device, run, world
 
 from edgesim.errors import StrategyError
 from edgesim.strategies.local import Local
-from edgesim.strategy import GROUP, Strategy, strategy_class
+from edgesim.strategy import STRATEGIES, Strategy, strategy_class
 from edgesim.workload.lengths import Fixed
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link
@@ -126,8 +126,8 @@ def test_a_mismatch_is_refused_before_the_run(kind: type[Strategy], why: str) ->
 def test_a_mismatch_is_refused_where_a_strategy_is_found(
     kind: type[Strategy], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    point = EntryPoint("toy", f"{__name__}:{kind.__name__}", GROUP)
-    monkeypatch.setattr("edgesim.strategy.entry_points", lambda group: [point])
+    point = EntryPoint("toy", f"{__name__}:{kind.__name__}", STRATEGIES.name)
+    monkeypatch.setattr("edgesim.plugins.entry_points", lambda group: [point])
     with pytest.raises(StrategyError, match=f"strategy 'toy' .*{why}"):
         strategy_class("toy")
 

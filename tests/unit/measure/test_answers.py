@@ -17,7 +17,13 @@ from edgesim.measure.answers import WINDOW_TOKENS, measure_answers, standard_gri
 from edgesim.measure.impairments import impaired  # noqa: E402
 from edgesim.measure.language_model import LanguageModel, load_language_model  # noqa: E402
 from edgesim.measure.text import Text, tokens_of  # noqa: E402
-from edgesim.model.answers.impairment import AllReduceNoise, Erasure, FadedNoise, Impairment, Quantised
+from edgesim.model.answers.impairment import (  # noqa: E402
+    AllReduceNoise,
+    Erasure,
+    FadedNoise,
+    Impairment,
+    Quantised,
+)
 from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable  # noqa: E402
 from edgesim.rng import key_of  # noqa: E402
 

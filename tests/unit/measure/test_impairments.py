@@ -18,7 +18,7 @@ from tiny_language_models import tiny  # noqa: E402
 from edgesim.errors import InputError  # noqa: E402
 from edgesim.measure.impairments import _gains, impaired  # noqa: E402
 from edgesim.measure.language_model import LanguageModel  # noqa: E402
-from edgesim.model.answers.impairment import (
+from edgesim.model.answers.impairment import (  # noqa: E402
     OUTAGE_FLOOR,
     AllReduceNoise,
     Combined,

@@ -1,4 +1,7 @@
-"""Indoor cells of 3GPP TR 38.901: InH and InF (tables: see :mod:`edgesim.radio.channel.path_loss.environments`)."""
+"""Indoor cells of 3GPP TR 38.901: InH and InF.
+
+Tables: see :mod:`edgesim.radio.channel.path_loss.environments`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Urban cells of 3GPP TR 38.901: UMi and UMa (tables: see :mod:`edgesim.radio.channel.path_loss.environments`)."""
+"""Urban cells of 3GPP TR 38.901: UMi and UMa.
+
+Tables: see :mod:`edgesim.radio.channel.path_loss.environments`.
+"""
 
 from __future__ import annotations
 
