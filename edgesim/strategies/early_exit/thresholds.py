@@ -15,7 +15,7 @@ from edgesim.planning.offloading.thresholds import Objective
 from edgesim.strategies.early_exit.layout import Layout
 from edgesim.world.fleet import Fleet
 
-__all__ = ["channel_levels", "exit_table", "levels_of", "objective_of", "per_stage"]
+__all__ = ["channel_levels", "exit_table", "idle_delay_s", "levels_of", "objective_of", "per_stage"]
 
 Floats = NDArray[np.float64]
 
