@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict
 from edgesim import plugins
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.collective.sums import Summing
+from edgesim.engine.observation.device_state import DeviceState
+from edgesim.engine.observation.link_state import LinkState, RouteState
+from edgesim.engine.observation.observation import Knowledge, Observation
 from edgesim.engine.own_state import check_calls
 from edgesim.engine.process.verb import DeviceDown, MessageLost, WorkLost
 from edgesim.engine.request import LiveRequest
@@ -37,11 +40,16 @@ __all__ = [
     "CacheFill",
     "Cluster",
     "DeviceDown",
+    "DeviceState",
     "ExitRule",
     "Fleet",
+    "Knowledge",
+    "LinkState",
     "LiveRequest",
     "MessageLost",
+    "Observation",
     "Placement",
+    "RouteState",
     "Scaling",
     "Serving",
     "Slice",
