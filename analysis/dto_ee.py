@@ -1,13 +1,12 @@
-r"""Draw delay against load, heterogeneity and time, delay against accuracy, and what control costs.
+"""Draw delay against load, heterogeneity and time, against accuracy, and what control costs, from traces.
 
-    python analysis/dto_ee.py --loads traces/dto-ee-* --unlike traces/unlike-* --dynamic traces/dto-ee-dynamic
-    \\
-        -o docs/images/dto_ee.png
+    python analysis/dto_ee.py --loads traces/dto-ee-* --dynamic traces/dto-ee-dynamic -o figure.png
 
-Each of the three may be left out. Loads and heterogeneity are read from the traces: tasks per second that
-arrive, and by how much servers of a stage differ in their mean time of a pass (coefficient of variation, mean
-of stages). Delays are means over tasks that arrive after the warm-up; tasks that were never answered count
-with the time they had waited by the end of the run, so that overloaded strategies' are lower bounds.
+`--unlike` takes traces whose servers are more and less alike. Each of the three may be left out. Loads and
+heterogeneity are read from the traces: tasks per second that arrive, and by how much servers of a stage
+differ in their mean time of a pass (coefficient of variation, mean of stages). Delays are means over tasks
+that arrive after the warm-up; tasks that were never answered count with the time they had waited by the end
+of the run, so that overloaded strategies' are lower bounds.
 """
 
 from __future__ import annotations
@@ -109,8 +108,8 @@ def over_time(trace: Trace, strategy: str) -> pd.Series:
 
 def _style(strategy: str) -> dict[str, object]:
     base = strategy.removesuffix("-fixed")
-    dashed = {"ls": "--"} if strategy.endswith("-fixed") else {}
-    return {"color": COLOURS.get(base), "label": strategy, **dashed}
+    fixed = {"ls": "--", "mfc": "white"} if strategy.endswith("-fixed") else {}
+    return {"color": COLOURS.get(base), "label": strategy, "marker": "o", "ms": 4, **fixed}
 
 
 def draw(loads: Sequence[Trace], unlike: Sequence[Trace], dynamic: Trace | None) -> plt.Figure:
@@ -123,15 +122,10 @@ def draw(loads: Sequence[Trace], unlike: Sequence[Trace], dynamic: Trace | None)
         print(table.to_string(index=False, float_format="%.4g"))
         for strategy, own in table.groupby("strategy", sort=False):
             shown = own[own["delay_ms"] < 1e3 * MOST_S].sort_values("load_hz")
-            by_load.plot(shown["load_hz"], shown["delay_ms"], marker="o", ms=3, **_style(str(strategy)))
+            by_load.plot(shown["load_hz"], shown["delay_ms"], **_style(str(strategy)))
             middle = own[own["load_hz"] == table["load_hz"].sort_values().unique()[len(loads) // 2]]
             middle = middle[middle["delay_ms"] < 1e3 * MOST_S]
-            marker = "s" if str(strategy).endswith("-fixed") else "o"
-            front.plot(
-                middle["delay_ms"], 100 * middle["accuracy"], marker, color=_style(str(strategy))["color"]
-            )
-            for _, row in middle.iterrows():
-                front.annotate(row["strategy"], (row["delay_ms"], 100 * row["accuracy"]), fontsize=6)
+            front.plot(middle["delay_ms"], 100 * middle["accuracy"], **_style(str(strategy)))
         busy = table[table["control_per_task"] > 0]
         places = np.arange(len(busy))
         overhead.bar(places - 0.2, 100 * busy["control_bytes"], 0.4, label="of all bytes")
@@ -140,21 +134,20 @@ def draw(loads: Sequence[Trace], unlike: Sequence[Trace], dynamic: Trace | None)
         overhead.set_xticks(places, names, fontsize=6, rotation=90)
         overhead.legend(frameon=False)
         by_load.legend(frameon=False, fontsize=7)
+        front.legend(frameon=False, fontsize=7)
     if unlike:
         table = rows(unlike)
         print(table.to_string(index=False, float_format="%.4g"))
         for strategy, own in table.groupby("strategy", sort=False):
             ordered = own.sort_values("unlike")
             shown = ordered[ordered["delay_ms"] < 1e3 * MOST_S]
-            by_unlike.plot(shown["unlike"], shown["delay_ms"], marker="o", ms=3, **_style(str(strategy)))
-            accuracy.plot(
-                ordered["unlike"], 100 * ordered["accuracy"], marker="o", ms=3, **_style(str(strategy))
-            )
+            by_unlike.plot(shown["unlike"], shown["delay_ms"], **_style(str(strategy)))
+            accuracy.plot(ordered["unlike"], 100 * ordered["accuracy"], **_style(str(strategy)))
         by_unlike.legend(frameon=False, fontsize=7)
     if dynamic is not None:
         for strategy in dynamic.strategies:
             series = over_time(dynamic, strategy)
-            time.plot(series.index, 1e3 * series.clip(upper=MOST_S), **_style(strategy))
+            time.plot(series.index, 1e3 * series.clip(upper=MOST_S), **{**_style(strategy), "marker": ""})
         time.legend(frameon=False, fontsize=7)
     labels = {
         by_load: ("tasks per second", "mean delay [ms]"),
@@ -164,6 +157,8 @@ def draw(loads: Sequence[Trace], unlike: Sequence[Trace], dynamic: Trace | None)
         time: ("time [s]", "mean delay [ms]"),
         overhead: ("", "share of control messages [%]"),
     }
+    for panel in [panel for panel in labels if not panel.has_data()]:
+        panel.set_visible(False)
     for panel, (x, y) in labels.items():
         panel.set(xlabel=x, ylabel=y)
         panel.grid(alpha=0.25)

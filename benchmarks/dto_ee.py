@@ -5,13 +5,13 @@
 
 A load is a share of the most that can flow through `scenarios/dto_ee.yaml` without early exits. All
 strategies meet the same tasks and the same draws of service. Of each replication the mean delay of the tasks
-that arrive after the warm-up counts, from arrival to answer; tasks not yet answered at the end of the
+counts that arrive after the warm-up, from arrival to answer; tasks not yet answered at the end of the
 cooldown count with the time that they have spent until then, so that an overloaded rival's mean is a lower
-bound (marked >). `lower` is by how much the first strategy of a pair is below the second: 1 less the
-geometric mean of the replications' ratios, with a paired 95 % interval of Student's t on their logarithms.
-Values p are two-sided and corrected by Holm (1979) over all rivals of a load. Tuned rivals are compared with
-`dto-ee`, those with fixed thresholds with `dto-ee-fixed`, which lets the very same tasks leave at the same
-exits.
+bound (marked >).
+`lower` is by how much the first strategy of a pair is below the second: 1 less the geometric mean of the
+replications' ratios, with a paired 95 % interval of Student's t on their logarithms. Values p are two-sided
+and corrected by Holm (1979) over all rivals of a load. Tuned rivals are compared with `dto-ee`, those with
+fixed thresholds with `dto-ee-fixed`, which lets the very same tasks leave at the same exits.
 """
 
 from __future__ import annotations

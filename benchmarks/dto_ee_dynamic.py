@@ -143,9 +143,8 @@ def main() -> int:
         period_s = watched.period_s
         print(
             f"replication {replication}: {len(watched.plans) - 1} rounds of {period_s:g} s, {n_control[0]} "
-            f"hops of control messages, {n_control[1] / 1e3:.0f} kB, "
-            f"{energy_j[0]:.2f} of {energy_j[1]:.0f} J "
-            f"({energy_j[0] / energy_j[1]:.2%}) of active energy"
+            f"hops of control messages, {n_control[1] / 1e3:.0f} kB, {energy_j[0]:.2f} of "
+            f"{energy_j[1]:.0f} J ({energy_j[0] / energy_j[1]:.2%}) of active energy"
         )
         for changed_at_s in changes(world):
             fleet = Fleet.of(at(world, changed_at_s))

@@ -61,8 +61,10 @@ def build_world(
     model = architecture(scenario)
     quality = find_quality(scenario) if quality is None else quality
     exits = tuning = quality.exits_of(model.n_blocks)
+    paths = quality.paths_of(model.n_blocks)
     if exits is not None and scenario.quality is not None and scenario.quality.tune_on == "first-half":
         exits, tuning = exits.judged(), exits.calibration()
+        paths = None if paths is None else paths.judged()
     return World(
         model=model,
         devices={
@@ -87,7 +89,7 @@ def build_world(
         exits=exits,
         tuning_exits=None if tuning is exits else tuning,
         quality=quality.table,
-        paths=quality.paths_of(model.n_blocks),
+        paths=paths,
         faults=faults(scenario, layout, absences(where, scenario.horizon_s), replication=replication),
         retry=None if scenario.retry is None else scenario.retry.value(),
     )

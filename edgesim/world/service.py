@@ -45,6 +45,19 @@ class Exponential:
         return "exponential"
 
 
+_LEAST_CV, _MOST_CV = 1e-3, 1e3
+"""Less is no variation to speak of, 'constant'; of more no run is long enough to see the mean."""
+
+
+def _checked(law: str, cv: float) -> float:
+    if not _LEAST_CV <= cv <= _MOST_CV:
+        raise InputError(
+            f"{law} service: expected a cv from {_LEAST_CV:g} to {_MOST_CV:g}, got {cv:g}; without "
+            "variation: 'constant'"
+        )
+    return cv
+
+
 @dataclass(frozen=True, slots=True)
 class GammaService:
     """A gamma law: any variation, more or less than the exponential's, which is shape 1.
@@ -58,15 +71,16 @@ class GammaService:
     shape: float
 
     def __post_init__(self) -> None:
-        if not (self.shape > 0 and math.isfinite(self.shape)):
-            raise InputError(f"gamma service: expected a shape above 0, got {self.shape:g}")
+        if not _MOST_CV**-2 <= self.shape <= _LEAST_CV**-2:
+            raise InputError(
+                f"gamma service: expected a shape from {_MOST_CV**-2:g} to {_LEAST_CV**-2:g}, got "
+                f"{self.shape:g}"
+            )
 
     @classmethod
     def from_cv(cls, cv: float) -> GammaService:
         """The gamma law of a coefficient of variation."""
-        if not cv > 0:
-            raise InputError(f"gamma service: expected a cv above 0, got {cv:g}; or 'constant'")
-        return cls(cv**-2.0)
+        return cls(_checked("gamma", cv) ** -2.0)
 
     @property
     def scv(self) -> float:
@@ -105,8 +119,7 @@ class Lognormal:
     cv: float
 
     def __post_init__(self) -> None:
-        if not (self.cv > 0 and math.isfinite(self.cv)):
-            raise InputError(f"lognormal service: expected a cv above 0, got {self.cv:g}; or 'constant'")
+        _checked("lognormal", self.cv)
 
     @property
     def scv(self) -> float:
@@ -140,9 +153,10 @@ class Hyperexponential:
     cv: float
 
     def __post_init__(self) -> None:
-        if not (self.cv > 1 and math.isfinite(self.cv)):
+        if not 1 < self.cv <= _MOST_CV:
             raise InputError(
-                f"hyperexponential service: expected a cv above 1, got {self.cv:g}; 'gamma' takes any"
+                f"hyperexponential service: expected a cv above 1, and up to {_MOST_CV:g}, got {self.cv:g}; "
+                "'gamma' takes less"
             )
 
     @property

@@ -19,6 +19,7 @@ from edgesim.strategies.early_exit.network import network_of
 from edgesim.strategies.early_exit.placement import Staged
 from edgesim.strategy import Fleet
 from edgesim.workload.arrivals import Deterministic
+from edgesim.workload.lengths import Fixed
 from edgesim.world.world import World
 
 
@@ -125,6 +126,17 @@ def test_what_cannot_be_is_refused_before_time_zero(options: dict[str, object], 
     there = city([[0.1], [0.1], [0.1]], 1)
     with pytest.raises(PlacementError, match=complaint):
         served(there, **options)
+
+
+@pytest.mark.parametrize("rule", ["jsed", "backpressure"])
+def test_rules_that_count_tasks_serve_answers_of_one_token(rule: str) -> None:
+    there = city([[0.1, 0.1], [0.1]], 1, n_requests=5)
+    _, placement, _ = served(there, offloading=rule)
+    assert "tasks go by queues that are reported" in placement.remark
+    assert "mean delay" not in placement.remark
+    long = replace(there, workload=replace(there.workload, output_tokens=Fixed(3)))
+    with pytest.raises(PlacementError, match=f"{rule} counts tasks at servers"):
+        served(long, offloading=rule)
 
 
 def test_a_plan_says_what_it_expects() -> None:

@@ -14,18 +14,31 @@ __all__ = ["told"]
 _LARGE = 2000  # links beyond which the optimum is not worked out for a remark's sake
 
 
-def told(decision: Decision, *, thresholds: tuple[float | None, ...], is_tuned_apart: bool | None) -> str:
+def told(
+    decision: Decision,
+    *,
+    thresholds: tuple[float | None, ...],
+    is_tuned_apart: bool | None,
+    follows_queues: bool = False,
+    spares_prompts: bool = False,
+) -> str:
     """Expected delay, load, distance from the optimum and thresholds, in a sentence.
 
     Parameters
     ----------
     is_tuned_apart
         Whether thresholds were tuned on other text than is judged; None if they were not tuned.
+    follows_queues
+        Whether tasks go by queues that were reported, and not by the plan.
+    spares_prompts
+        Whether the plan takes prompts to leave early as their first tokens do, which they do not.
     """
     network = decision.network
     scale = largest_scale(network)
     words = [f"planned for {network.total_per_s:.3g} tasks/s, {1 / scale:.0%} of the most that can flow"]
-    if math.isinf(decision.delay_s):
+    if follows_queues:
+        words.append("tasks go by queues that are reported, of which no delay is foreseen")
+    elif math.isinf(decision.delay_s):
         words.append(f"its busiest server would be loaded {decision.utilisation:.2f} times: queues grow")
     else:
         words.append(
@@ -43,6 +56,8 @@ def told(decision: Decision, *, thresholds: tuple[float | None, ...], is_tuned_a
         )
         words.append(f"thresholds {shown}")
         words.append(f"accuracy {decision.accuracy:.1%}")
+    if spares_prompts:
+        words.append("prompts pass all stages, which the plan does not count: later stages are busier")
     if is_tuned_apart is False:
         words.append("thresholds were tuned on the text that answers are judged on")
     return "; ".join(words)

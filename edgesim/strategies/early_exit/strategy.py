@@ -147,11 +147,22 @@ class EarlyExit(Strategy):
                 "thresholds are given, and no exit was measured after any of the cuts; give 'quality', cut "
                 "where exits stand, or say 'thresholds: none'"
             )
+        answers_long = fleet.extent.n_output_tokens > 1
+        if answers_long and self.offloading in ("jsed", "backpressure"):
+            raise PlacementError(
+                f"offloading: {self.offloading} counts tasks at servers, and requests of several output "
+                "tokens stay at all servers of their path at once; ask for one, or take another rule, "
+                "such as 'optimum'"
+            )
         decision = self._decided(layout, fleet, table, fixed)
         thresholds = per_stage(table, decision.levels, layout)
         is_tuned = table is not None and not fixed
         remark = told(
-            decision, thresholds=thresholds, is_tuned_apart=fleet.is_tuning_apart if is_tuned else None
+            decision,
+            thresholds=thresholds,
+            is_tuned_apart=fleet.is_tuning_apart if is_tuned else None,
+            follows_queues=self.offloading in ("jsed", "backpressure"),
+            spares_prompts=answers_long and table is not None and self.caches != "same-path",
         )
         channel = None
         if self.exit_rule == "channel-aware" and table is not None:

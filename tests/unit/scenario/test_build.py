@@ -233,3 +233,15 @@ def test_a_scenario_travels_between_processes(changed: Parse) -> None:
     again = pickle.loads(pickle.dumps(scenario))
     assert again == scenario
     assert again.origin == scenario.origin
+
+
+def test_thresholds_are_tuned_on_one_half_and_answers_replayed_from_the_other(changed: Parse) -> None:
+    model = "model: {architecture: tinyllama-1.1b, dtype: float16}"
+    quality = "quality: {model: bundled, tune_on: first-half}"
+    world = world_of(changed("model: {architecture: gpt2, dtype: float32}", f"{model}\n{quality}"))
+    assert world.exits is not None
+    assert world.tuning_exits is not None
+    assert world.paths is not None
+    world.paths.check_fits(world.exits)
+    first, second = (records.provenance["rows"] for records in (world.tuning_exits, world.exits))
+    assert first[1] == second[0]

@@ -73,6 +73,20 @@ def test_parameters_that_make_no_law_are_refused(make, value: float) -> None:
         make(value)
 
 
+@pytest.mark.parametrize(
+    ("make", "cv"),
+    [
+        (GammaService.from_cv, 1e-160),
+        (GammaService.from_cv, 1e5),
+        (Lognormal, 1e200),
+        (Hyperexponential, 1e200),
+    ],
+)
+def test_variations_beyond_all_measure_are_refused(make, cv: float) -> None:
+    with pytest.raises(InputError, match="service: expected a cv"):
+        make(cv)
+
+
 def test_a_hyperexponential_law_of_little_variation_is_refused() -> None:
-    with pytest.raises(InputError, match="expected a cv above 1, got 1; 'gamma' takes any"):
+    with pytest.raises(InputError, match="expected a cv above 1, and up to 1000, got 1; 'gamma' takes less"):
         Hyperexponential(1.0)
