@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,7 +56,18 @@ def simulated(
 
 @pytest.mark.parametrize(
     ("rate_hz", "least_load", "n_requests"),
-    [(40.0, 0.6, 11_000), (55.0, 0.74, 16_000), (76.0, 0.895, 80_000)],
+    [
+        (40.0, 0.6, 11_000),
+        (55.0, 0.74, 16_000),
+        pytest.param(
+            76.0,
+            0.895,
+            80_000,
+            marks=pytest.mark.skipif(
+                "EDGESIM_LONG_TESTS" not in os.environ, reason="five minutes: set EDGESIM_LONG_TESTS"
+            ),
+        ),
+    ],
 )
 def test_drawn_service_has_product_form(rate_hz: float, least_load: float, n_requests: int) -> None:
     """Jackson 1957: M/M/1 queues side by side, mean sojourn sum_j rho_j / (1 - rho_j) / Phi, and the links.
