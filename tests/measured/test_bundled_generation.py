@@ -6,6 +6,8 @@ propagated caches what follows it in its window too. So one window or text of se
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,7 @@ from edgesim.model.answers.free_running import first_differences
 from edgesim.model.answers.impairment import Erasure
 
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
+LONG = pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
 
 LENGTH = 256
 ROUNDING = 1e-4
@@ -59,6 +62,7 @@ def test_it_is_of_the_same_tokens_as_the_exit_records_and_small(shipped: Measure
     assert sum((model_folder("bundled") / name).stat().st_size for name in names) < MOST_BYTES
 
 
+@LONG
 def test_paths_are_walked_again(bundled: LanguageModel, shipped: MeasuredGeneration, text: Text) -> None:
     cut = windows(bundled.tokens(text), LENGTH)[:4]
     rules = [ExitRule.uniform(0.5, 4), ExitRule((0.6, 2.0, 0.3)), ExitRule.uniform(3.0, 4, kind="entropy")]
@@ -73,6 +77,7 @@ def test_paths_are_walked_again(bundled: LanguageModel, shipped: MeasuredGenerat
         assert (fresh.is_correct == kept.is_correct)[rows].mean() > 0.999
 
 
+@LONG
 def test_text_is_written_again(bundled: LanguageModel, shipped: MeasuredGeneration, text: Text) -> None:
     prompts = prompts_of(bundled, text, N_PROMPTS, PROMPT_TOKENS)[:6]
     rule, n_tokens = ExitRule.uniform(0.5, 4), 48

@@ -9,6 +9,7 @@ caches all later tokens of its window with it: windows are compared up to the fi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.exit_rule import ExitRule
 
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
+LONG = pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
 
 N_WINDOWS, LENGTH = 4, 256
 LEAST_COMPARED = 1000
@@ -100,6 +102,7 @@ def really_left(
         assert walk.passed == entered  # a token of the same path lacks nothing that another has
 
 
+@LONG
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_propagated_paths_are_those_of_a_model_that_stops(
     bundled: LanguageModel, cut: Tokens, rule: ExitRule

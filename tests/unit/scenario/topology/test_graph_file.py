@@ -307,7 +307,7 @@ def test_what_is_no_safe_graph_is_refused(data: bytes, message: str, tmp_path: P
 
 
 def test_a_missing_file_and_a_huge_one_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgesim.scenario.topology.topology import graph_file
+    from edgesim.scenario.topology import graph_file
 
     assert "cannot be read: No such file" in refusal(tmp_path / "net")
     assert "cannot be read" in refusal(tmp_path)
