@@ -28,7 +28,7 @@ __all__ = ["Combinations", "Judged", "foreseen_costs_s", "least_cost"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_MOST_COMBINATIONS = 300_000
+_MOST_COMBINATIONS = 300_000  # four inner exits with all 23 levels; their table takes some 20 MB
 
 
 class Judged(Protocol):
