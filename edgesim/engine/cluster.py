@@ -282,6 +282,7 @@ class Cluster:
         *,
         token: Token | None = None,
         carries: Datum | Iterable[Datum] | None = None,
+        unacknowledged: bool = False,
     ) -> Verb:
         """Carry a message from one device to another, store and forward over the cheapest route.
 
@@ -301,10 +302,15 @@ class Cluster:
             blocks), or several of them. If not given: what the sender has and the size has room for, hidden
             states from 4 bits per value on, and those of earlier tokens in the number format. The sender must
             have what is named.
+        unacknowledged
+            Leave blocks that the radio's own attempts do not deliver missing, instead of having the ARQ
+            above repeat them (RLC's unacknowledged mode, TS 38.322): the message arrives all the same, and
+            ``yield from`` gives the share that is missing, 0 to 1 (None from a device to itself). On wires
+            and Wi-Fi nothing goes missing. What that does to an answer, :meth:`impair` says.
         """
         now_s = self._clock._now
-        if request is None or now_s != request.until_s:
-            return self._send_otherwise(request, source, target, size_bytes, token, carries)
+        if unacknowledged or request is None or now_s != request.until_s:
+            return self._send_otherwise(request, source, target, size_bytes, token, carries, unacknowledged)
         try:
             move = request.move.sends[target]
         except KeyError:  # not known
@@ -689,6 +695,7 @@ class Cluster:
         size_bytes: float,
         token: Token | None,
         carries: Datum | Iterable[Datum] | None,
+        unacknowledged: bool = False,
     ) -> Verb:
         """A message that is nobody's, not known to the ledger, takes several hops, or can be lost."""
         if source == target:
@@ -703,6 +710,9 @@ class Cluster:
             return self.ledger.attendance.note(Call("send", (source, target, size_bytes)), sending)
         move = self.ledger.send(request, source, target, size_bytes, _data(carries))
         index = request.token if token is None else token.index
+        if unacknowledged:
+            sending = self._transport.unacknowledged(request.id, source, target, size_bytes, index)
+            return self.ledger.began(request, move, sending)
         sending = self._message(request.id, source, target, size_bytes, index)
         if move.hop is None and self.hosts[source].direct[target] is not None:
             move.hop = self.hosts[source].direct[target]
