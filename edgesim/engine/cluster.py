@@ -13,10 +13,10 @@ waits for several; one that is put aside stands still after its first step.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from sys import exception
-from typing import NoReturn, get_args, overload
+from typing import Any, NoReturn, get_args, overload
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from edgesim.engine.causality.needs import Datum
 from edgesim.engine.collective.all_reduce import Messages, all_reduce_rounds, in_rounds
 from edgesim.engine.collective.groups import Groups
 from edgesim.engine.collective.sums import Summing
+from edgesim.engine.decisions import Decisions
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.price import Price
 from edgesim.engine.device.service_draws import draws_of
@@ -92,6 +93,7 @@ class Cluster:
         self.answering = Answering(world.model.n_blocks, world.exits, world.quality)
         self.exiting = Exiting(world.exits, world.paths)
         self._own_streams = OwnStreams(world.seed, world.replication)
+        self.decisions = Decisions(clock)
         self._recording = Recording(spans)
         self._add = self._recording.add
         self.hosts = {device.id: Host(device) for device in world.devices.values()}
@@ -508,6 +510,47 @@ class Cluster:
         return (
             Observation(self._looking) if at is None else Knowledge(self._looking, at, self._reports.at(at))
         )
+
+    def ask(
+        self,
+        name: str,
+        seen: Sequence[float],
+        choose: Callable[[], int],
+        *,
+        n_actions: int,
+        allowed: Sequence[bool] | None = None,
+        request: LiveRequest | None = None,
+    ) -> Generator[Any, Any, int]:
+        """Decide, where others may want to: ``action = yield from cluster.ask(...)``.
+
+        In a run it is what `choose` returns, at once; no time passes. In an environment for learners that
+        makes the decisions of this name (``edgesim.gym.DecisionEnv``), the run stops here and goes on with the
+        learner's action; `choose` is not called then.
+
+        Parameters
+        ----------
+        name
+            Which decision it is, among those of the strategy: ``split``, ``server``.
+        seen
+            What it is made of; finite numbers, as many of one decision every time.
+        choose
+            The strategy's own choice, an action.
+        n_actions
+            Actions are 0, ..., `n_actions` - 1, as many of one decision every time.
+        allowed
+            Which are possible now; None: all.
+        request
+            Whose decision it is, if one request's.
+
+        Raises
+        ------
+        ContractError
+            If an action is chosen that is none or not allowed, none is allowed, or what is seen is not finite
+            or changes its length.
+        """
+        asking = self.decisions.ask(name, seen, choose, n_actions=n_actions, allowed=allowed, request=request)
+        call = Call("ask", (name,), None if request is None else request.id)
+        return self.ledger.attendance.note(call, asking)  # type: ignore[return-value]
 
     def random(self, name: str, request: LiveRequest | None = None) -> np.random.Generator:
         """A stream of random numbers of the strategy's own, with which successive calls go on.
