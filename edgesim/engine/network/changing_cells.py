@@ -23,9 +23,7 @@ class Leg(Protocol):
 
     via: str
 
-    def begin(
-        self, owner: int, token: int, size_bytes: float, holes: Holes | None = None
-    ) -> simpy.Event:
+    def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
         """Begin with a message; the event's value is None when it has arrived, else what share was sent."""
         ...
 

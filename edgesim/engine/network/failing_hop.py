@@ -43,9 +43,7 @@ class FailingHop(Hop):
         self._line = WatchedStation(clock, recording)
         self.down: str | None = None
 
-    def begin(
-        self, owner: int, token: int, size_bytes: float, holes: Holes | None = None
-    ) -> simpy.Event:
+    def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
         """Begin with a message; the event tells how much was sent.
 
         Its value is None when all has arrived, and the share that was sent if a handover has taken the rest

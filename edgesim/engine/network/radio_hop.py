@@ -145,9 +145,7 @@ class RadioHop(Hop):
         message.arrives_at_s = self._in_order(message)  # whoever is ahead has been sent: nobody is on the air
         return self._alone(message)
 
-    def begin(
-        self, owner: int, token: int, size_bytes: float, holes: Holes | None = None
-    ) -> simpy.Event:
+    def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
         """Begin with a message; the event tells how much was sent.
 
         Its value is None when all has arrived, and the share that was sent if a handover has taken the rest
@@ -253,7 +251,7 @@ class RadioHop(Hop):
         return Outlook(rate_bps, unsent_bits / bits(1), queued_s, down, blocks)
 
     def _blocks(self, state: LinkState) -> tuple[int, float, float, float]:
-        """Bits of a block in a state, the odds of its loss, how often it is sent, and its loss without ARQ."""
+        """Bits of a block in a state, odds of its loss, how often it is sent, and loss without ARQ."""
         lost, n_attempts = fate(state.errors, self.channel.link.air.arq)
         return state.grant.block_bits, lost, n_attempts, math.prod(state.errors)
 
