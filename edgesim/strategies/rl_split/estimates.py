@@ -80,7 +80,7 @@ class Estimates:
         view, device, weights = cluster.observe(), request.source, self.weights
         n_blocks, power = self.model.n_blocks, self.fleet.device(device).power
         middle = reach.n_context + reach.n_new + reach.n_more // 2
-        busy_s = sent_s = 0.0
+        busy_s = sent_s = behind_s = 0.0
         total_s = self.mover.seconds(cluster, request, edge, old, new, reach.n_context)
         if new:
             part = Slice(0, new, embedding=True, head=new == n_blocks)
@@ -93,10 +93,12 @@ class Estimates:
             if new:
                 sent_s += reach.n_more * up.seconds(unit_bytes)
             part = Slice(new, n_blocks, embedding=new == 0, head=True)
-            total_s += view.work_s(edge) + self._passes_s(edge, part, reach, middle)
+            behind_s = self._passes_s(edge, part, reach, middle)
+            total_s += view.work_s(edge) + behind_s
             total_s += back.seconds(request.token_bytes) * (reach.n_more + 1 if new else 1)
         total_s += busy_s + sent_s
-        return weights.latency * total_s + weights.energy * (busy_s * power.active_w + sent_s * power.tx_w)
+        spent_j = busy_s * power.active_w + behind_s * self.fleet.device(edge).power.active_w
+        return weights.latency * total_s + weights.energy * (spent_j + sent_s * power.tx_w)
 
     def _passes_s(self, device: str, part: Slice, reach: Reach, middle: int) -> float:
         first_s = self.fleet.seconds(device, part, n_new=reach.n_new, n_context=reach.n_context)

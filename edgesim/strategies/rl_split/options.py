@@ -56,7 +56,7 @@ class Weights(BaseModel):
         0.0,
         ge=0,
         allow_inf_nan=False,
-        description="Of a joule that the user's device spends on it beside idling",
+        description="Of a joule that is drawn for it beside idling",
     )
     load: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="Of the share of blocks on the user's device"
