@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from edgesim import runner
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
+from edgesim.scenario.build import build_world
+from edgesim.scenario.load import load
 from edgesim.strategies.rl_split import RlSplit
 from edgesim.strategies.rl_split.losses import Losses
 from edgesim.strategies.rl_split.moving import Mover
 from edgesim.testing import check_strategy
-from edgesim.trace.reader import Trace
-from edgesim import runner
-from edgesim.scenario.load import load
+from edgesim.world.fleet import Fleet
 
 SCENARIO = """
 name: moved
@@ -29,18 +30,17 @@ topology:
     - {id: edge, kind: jetson-orin-nano}
   links:
     - {between: [phone, edge], wired: {rate: 50 Mbit/s, latency: 5 ms}}
-workload: {arrivals: {times: [1 s]}, prompt_tokens: 24, output_tokens: 6}
+workload: {arrivals: {deterministic: 0.2 Hz}, prompt_tokens: 24, output_tokens: 6}
 strategies:
   - {use: rl_split, to: edge, policy: random, decide: 2, moving: HOW, splits: [SPLITS]}
 """
 
 
-def spans_of(folder: Path, how: str, splits: str):
+def fleet_of(folder: Path) -> Fleet:
     file = folder / "moved.yaml"
-    file.write_text(SCENARIO.replace("HOW", how).replace("SPLITS", splits))
-    runner.run(runner.prepare(load(file)), folder / "trace")
-    trace = Trace(folder / "trace")
-    return trace, trace.span_parts
+    file.write_text(SCENARIO.replace("HOW", "transfer").replace("SPLITS", "1, 3"))
+    prepared = runner.prepare(load(file))
+    return Fleet.of(build_world(prepared.scenario, prepared.profiles, replication=0))
 
 
 @pytest.mark.parametrize("moving", ["transfer", "recompute", "cheaper"])
@@ -107,25 +107,13 @@ def test_refuses_options_that_make_no_sense(options, message):
     ],
 )
 def test_says_what_cannot_be_placed(options, message, tmp_path):
-    file = tmp_path / "s.yaml"
-    file.write_text(SCENARIO.replace("HOW", "transfer").replace("SPLITS", "1, 3"))
-    from edgesim.scenario.build import build_world
-    from edgesim.world.fleet import Fleet
-
-    prepared = runner.prepare(load(file))
-    fleet = Fleet.of(build_world(prepared.scenario, prepared.profiles, replication=0))
+    fleet = fleet_of(tmp_path)
     with pytest.raises(PlacementError, match=message):
         RlSplit(**{"to": "edge", **options}).place(fleet.model, fleet)
 
 
 def test_both_ends_hold_what_they_may_need(tmp_path):
-    from edgesim.scenario.build import build_world
-    from edgesim.world.fleet import Fleet
-
-    file = tmp_path / "s.yaml"
-    file.write_text(SCENARIO.replace("HOW", "transfer").replace("SPLITS", "1, 3"))
-    prepared = runner.prepare(load(file))
-    fleet = Fleet.of(build_world(prepared.scenario, prepared.profiles, replication=0))
+    fleet = fleet_of(tmp_path)
     placement = RlSplit(to="edge", splits=(1, 3)).place(fleet.model, fleet)
     assert placement.holdings["phone"] == (Slice(0, 3, embedding=True),)
     assert placement.holdings["edge"] == (Slice(1, 4, head=True),)
