@@ -192,7 +192,14 @@ def train_on_problem(
         trained_on=problem.table.digest,
     )
     return train(
-        algorithm, env, preset, seed=seed, n_steps=n_steps, encoding=encoding, record=record, progress=progress
+        algorithm,
+        env,
+        preset,
+        seed=seed,
+        n_steps=n_steps,
+        encoding=encoding,
+        record=record,
+        progress=progress,
     )
 
 
