@@ -1,6 +1,6 @@
 """Steps per second of the environments, without a learner and with one, beside events of a plain run.
 
-Usage: ``python benchmarks/gym_steps.py [N_STEPS]``. All figures are of one run on one machine: compare ratios.
+Usage: ``python benchmarks/gym_steps.py [N_STEPS]``. All figures are of one run: compare ratios.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def stepping(env: SplitEnv, n_steps: int) -> None:
     rng = np.random.default_rng(1)
     env.reset(seed=1)
     for _ in range(n_steps):
-        _, _, terminated, truncated, _ = env.step(rng.integers(9))
+        _, _, terminated, truncated, _ = env.step(rng.integers(env.problem.moves.n_actions))
         if terminated or truncated:
             env.reset()
 

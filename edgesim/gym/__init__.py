@@ -6,7 +6,7 @@ Needs the extra ``edgesim[rl]``. Importing it registers ``edgesim/Split-v0`` wit
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import InputError
 
@@ -17,6 +17,11 @@ except ImportError:
         "edgesim.gym needs gymnasium and stable-baselines3, which come with an extra: "
         "pip install 'edgesim[rl]'"
     ) from None
+
+if TYPE_CHECKING:
+    from edgesim.gym.decision_env import DecisionEnv
+    from edgesim.gym.rewards import Passed, UtilityReward
+    from edgesim.gym.split_env import SplitEnv
 
 __all__ = ["DecisionEnv", "Passed", "SplitEnv", "UtilityReward"]
 

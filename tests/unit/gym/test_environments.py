@@ -173,7 +173,7 @@ def test_users_who_wait_and_devices_that_fail() -> None:
     users = server_env(arrivals="users: {count: 4, think: 10 ms}")
     shown, _ = episode(users, lambda _: 1, seed=1)
     assert len(shown) == 13
-    failing = server_env(more="faults: [{device: box, down: [{from: 100 ms, to: 300 ms}]}]")
+    failing = server_env(more="faults: [{device: box, down: [[100 ms, 300 ms]]}]")
     _, infos = episode(failing, lambda _: 1, seed=1)
     n_completed, n_failed = (sum(info[name] for info in infos[1:]) for name in ("n_completed", "n_failed"))
     assert n_completed + n_failed == 12
