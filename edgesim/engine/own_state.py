@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from inspect import getattr_static, isfunction, signature
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = ["begun", "check_calls"]
 _GIVEN = {"serve": "request, cluster, placement", "control": "cluster, placement"}
 
 
+@cache
 def check_calls(kind: type) -> None:
     """Refuse a strategy class whose methods do not take what they will be called with.
 

@@ -105,8 +105,9 @@ class _Walk(Strategy):
             n_actions=problem.moves.n_actions,
             request=request,
         )
-        drifted, moved, _ = problem.step(now.loss, now.split, action)
-        now.loss, now.split = float(drifted), int(moved)
+        moved = problem.moves.after(now.split, action)
+        drifted = now.loss * float(problem.drift.factor(moved - now.split))
+        now.loss, now.split = min(max(drifted, 0.0), problem.most_loss), moved
         front, back = placement.parts[now.split]
         token = next(request.tokens())
         yield from cluster.compute(request, "device", front, token)
