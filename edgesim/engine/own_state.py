@@ -52,7 +52,7 @@ def begun(serving: object, placement: Any, world: World) -> tuple[Any, ...]:
     StrategyError
         See :func:`check_calls`.
     """
-    check_calls(type(serving))
+    check_calls(type(serving))  # type: ignore[arg-type]  # a class is hashable, whatever its objects are
     if not getattr(serving, "makes_state", False):
         return ()
     return (serving.begin(placement, world.model, Fleet.of(world)),)  # type: ignore[attr-defined]
