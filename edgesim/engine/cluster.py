@@ -20,7 +20,7 @@ from typing import Any, NoReturn, get_args, overload
 
 import numpy as np
 
-from edgesim.engine.answers.answers import ALL, Answering, meet
+from edgesim.engine.answers.answers import ALL, Answering, Worth, meet
 from edgesim.engine.answers.exits import Exiting
 from edgesim.engine.causality.begun import INSTANT, Call
 from edgesim.engine.causality.moves import Move
@@ -524,8 +524,8 @@ class Cluster:
         """Decide, where others may want to: ``action = yield from cluster.ask(...)``.
 
         In a run it is what `choose` returns, at once; no time passes. In an environment for learners that
-        makes the decisions of this name (``edgesim.gym.DecisionEnv``), the run stops here and goes on with the
-        learner's action; `choose` is not called then.
+        makes the decisions of this name (``edgesim.gym.DecisionEnv``), the run stops here and goes on with
+        the learner's action; `choose` is not called then.
 
         Parameters
         ----------
@@ -949,6 +949,11 @@ class Cluster:
         """Close the books at the end of the run."""
         self._sharing.close(at_s)
         self._transport.close(at_s)
+
+    def worth(self, request: LiveRequest) -> Worth:
+        """What a request's answer is worth, as far as it has been delivered."""
+        path = self.exiting.path_of(request)
+        return self.answering.of(request.sample, request.n_emitted_tokens, request.exits, request.harms, path)
 
     def owners(self) -> set[int]:
         """Requests, ended or not, of which spans are yet to be recorded."""

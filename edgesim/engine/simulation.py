@@ -164,6 +164,14 @@ class Simulation:
         """Answer the decision at which the run stands."""
         self.clock.resume(action)
 
+    def energy_j(self, request_ids: Sequence[int]) -> list[float]:
+        """Energy drawn for requests up to now, beyond idling [J]; 0 if spans are not kept."""
+        spans = self._requests.spans
+        if spans is None:
+            return [0.0] * len(request_ids)
+        spans.charge()
+        return [float(value) for value in spans.energy_j(np.array(request_ids, dtype=np.int64))]
+
     def finish(self) -> None:
         """Close the books where the run stands, and tell of the requests and devices."""
         self._requests.finish(self.clock.now)
@@ -361,16 +369,7 @@ class _Requests:
 
     def _tell(self, requests: list[LiveRequest]) -> None:
         ids = np.array([r.id for r in requests], dtype=np.int64)
-        answers = [
-            self.cluster.answering.of(
-                r.sample,
-                r.n_emitted_tokens,
-                r.exits,
-                r.harms,
-                self.cluster.exiting.path_of(r),
-            )
-            for r in requests
-        ]
+        answers = [self.cluster.worth(request) for request in requests]
         energy_j = pa.nulls(len(ids), pa.float64()) if self.spans is None else self.spans.energy_j(ids)
         columns = {
             "request_id": ids,
