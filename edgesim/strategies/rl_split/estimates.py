@@ -54,11 +54,9 @@ class Estimates:
 
     def greedy(self, loss: float, splits: tuple[int, ...]) -> Floats:
         """The published reward's parts alone, by cut: answers and load; neither time nor energy."""
-        n_blocks = self.model.n_blocks
-        return (
-            -self.weights.quality * self.quality(loss, splits)
-            - self.weights.load * np.array(splits) / n_blocks
-        )
+        load = np.array(splits) / self.model.n_blocks
+        worth: Floats = -self.weights.quality * self.quality(loss, splits) - self.weights.load * load
+        return worth
 
     def utility(
         self,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -254,7 +255,7 @@ class RlSplit(Strategy):
             losses.kept(token.n_new)
         else:
             yield from cluster.compute(request, device, Slice(0, split, embedding=True), token)
-            share = yield from cluster.send(
+            share: float | None = yield from cluster.send(
                 request, device, edge, token.activation_bytes, carries="state", unacknowledged=True
             )
             losses.crossed(split, token.n_new, share or 0.0)
@@ -284,7 +285,7 @@ class RlSplit(Strategy):
             )
         )
 
-    def _decided(self, at: Situation, placement: Both, run: Run) -> Serving:
+    def _decided(self, at: Situation, placement: Both, run: Run) -> Generator[Any, Any, int]:
         """Ask, or let be asked; gives the number of a cut."""
         moves, n_splits = self._moves(placement), len(at.splits)
         here = at.splits.index(at.split)
@@ -306,7 +307,7 @@ class RlSplit(Strategy):
         action = yield from at.cluster.ask(
             "split", seen, choose, n_actions=len(moves), allowed=allowed, request=at.request
         )
-        return targets[action]  # type: ignore[return-value]
+        return targets[action]
 
     def _by_rule(self, at: Situation, run: Run) -> int:
         match self.policy:

@@ -12,6 +12,7 @@ from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.scenario.build import build_world
 from edgesim.scenario.load import load
+from edgesim.scenario.timings import timings
 from edgesim.strategies.rl_split import RlSplit
 from edgesim.strategies.rl_split.losses import Losses
 from edgesim.strategies.rl_split.moving import Mover
@@ -30,7 +31,7 @@ topology:
     - {id: edge, kind: jetson-orin-nano}
   links:
     - {between: [phone, edge], wired: {rate: 50 Mbit/s, latency: 5 ms}}
-workload: {arrivals: {deterministic: 0.2 Hz}, prompt_tokens: 24, output_tokens: 6}
+workload: {arrivals: {deterministic: {rate: 0.2 Hz}}, prompt_tokens: 24, output_tokens: 6}
 strategies:
   - {use: rl_split, to: edge, policy: random, decide: 2, moving: HOW, splits: [SPLITS]}
 """
@@ -40,7 +41,7 @@ def fleet_of(folder: Path) -> Fleet:
     file = folder / "moved.yaml"
     file.write_text(SCENARIO.replace("HOW", "transfer").replace("SPLITS", "1, 3"))
     prepared = runner.prepare(load(file))
-    return Fleet.of(build_world(prepared.scenario, prepared.profiles, replication=0))
+    return Fleet.of(build_world(prepared.scenario, 0, timings(prepared.scenario, prepared.profiles)))
 
 
 @pytest.mark.parametrize("moving", ["transfer", "recompute", "cheaper"])
