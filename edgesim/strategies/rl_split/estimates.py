@@ -45,12 +45,11 @@ class Estimates:
         n_blocks = self.model.n_blocks
         depth = (table.n_blocks or n_blocks) / n_blocks
         level = np.array([loss])
-        return np.array(
-            [
-                table.harm(self.kind, level, block=split * depth)[0].item() if 0 < split < n_blocks else 0.0
-                for split in splits
-            ]
-        )
+        rises = [
+            table.harm(self.kind, level, block=split * depth)[0].item() if 0 < split < n_blocks else 0.0
+            for split in splits
+        ]
+        return np.array(rises, np.float64)
 
     def greedy(self, loss: float, splits: tuple[int, ...]) -> Floats:
         """The published reward's parts alone, by cut: answers and load; neither time nor energy."""
@@ -96,7 +95,7 @@ class Estimates:
             total_s += back.seconds(request.token_bytes) * (reach.n_more + 1 if new else 1)
         total_s += busy_s + sent_s
         spent_j = busy_s * power.active_w + behind_s * self.fleet.device(edge).power.active_w
-        return weights.latency * total_s + weights.energy * (spent_j + sent_s * power.tx_w)
+        return weights.latency_per_s * total_s + weights.energy_per_j * (spent_j + sent_s * power.tx_w)
 
     def _passes_s(self, device: str, part: Slice, reach: Reach, middle: int) -> float:
         first_s = self.fleet.seconds(device, part, n_new=reach.n_new, n_context=reach.n_context)

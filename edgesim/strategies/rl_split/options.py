@@ -49,10 +49,10 @@ class Weights(BaseModel):
     quality: float = Field(
         1.0, ge=0, allow_inf_nan=False, description="Of a rise of the log likelihood by 1 nat"
     )
-    latency: float = Field(
+    latency_per_s: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="Of a second from arrival to the last token"
     )
-    energy: float = Field(
+    energy_per_j: float = Field(
         0.0,
         ge=0,
         allow_inf_nan=False,

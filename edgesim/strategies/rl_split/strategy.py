@@ -332,11 +332,11 @@ class RlSplit(Strategy):
         """
         weights, n_blocks = self.utility, run.mover.model.n_blocks
         worth = float(run.estimates.greedy(losses.level(split), (split,))[0])
-        worth -= weights.latency * (cluster.now_s - request.arrived_at_s)
-        if split and weights.energy:
+        worth -= weights.latency_per_s * (cluster.now_s - request.arrived_at_s)
+        if split and weights.energy_per_j:
             part = Slice(0, split, embedding=True, head=split == n_blocks)
             power = run.fleet.device(request.source).power
-            worth -= weights.energy * run.fleet.request_seconds(request.source, part) * power.active_w
+            worth -= weights.energy_per_j * run.fleet.request_seconds(request.source, part) * power.active_w
         return worth
 
 
