@@ -49,7 +49,8 @@ class Estimates:
             table.harm(self.kind, level, block=split * depth)[0].item() if 0 < split < n_blocks else 0.0
             for split in splits
         ]
-        return np.array(rises, np.float64)
+        found: Floats = np.array(rises, np.float64)
+        return found
 
     def greedy(self, loss: float, splits: tuple[int, ...]) -> Floats:
         """The published reward's parts alone, by cut: answers and load; neither time nor energy."""

@@ -255,9 +255,10 @@ class RlSplit(Strategy):
             losses.kept(token.n_new)
         else:
             yield from cluster.compute(request, device, Slice(0, split, embedding=True), token)
-            share: float | None = yield from cluster.send(
+            sending: Any = cluster.send(
                 request, device, edge, token.activation_bytes, carries="state", unacknowledged=True
             )
+            share: float | None = yield from sending
             losses.crossed(split, token.n_new, share or 0.0)
         part = Slice(split, n_blocks, embedding=split == 0, head=True)
         yield from cluster.compute(request, edge, part, token)
