@@ -70,7 +70,8 @@ class Estimates:
         """All of it, by cut, at the rates, errors, queues and loads of the instant."""
         loss = cluster.observe().route(request.source, edge).unacknowledged_loss
         costs = [self._cost(cluster, request, edge, split, one, reach) for one in splits]
-        return self.greedy(loss, splits) - np.array(costs)
+        worth: Floats = self.greedy(loss, splits) - np.array(costs)
+        return worth
 
     def _cost(
         self, cluster: Cluster, request: LiveRequest, edge: str, old: int, new: int, reach: Reach
