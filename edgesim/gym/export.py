@@ -27,9 +27,7 @@ def from_sb3(model: Any, record: PolicyRecord | None = None) -> Policy:
     """
     policy = model.policy
     is_value = hasattr(policy, "q_net")
-    modules = (
-        list(policy.q_net.q_net) if is_value else [*policy.mlp_extractor.policy_net, policy.action_net]
-    )
+    modules = list(policy.q_net.q_net) if is_value else [*policy.mlp_extractor.policy_net, policy.action_net]
     linear = [each for each in modules if isinstance(each, nn.Linear)]
     kinds = {type(each) for each in modules} - {nn.Linear}
     if len(kinds) > 1 or not kinds <= {nn.Tanh, nn.ReLU} or not isinstance(modules[-1], nn.Linear):

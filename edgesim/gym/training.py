@@ -1,9 +1,13 @@
 """Training policies with stable-baselines3, with the published settings or with our own.
 
-What the published settings lack on tables whose optimum changes with the loss: a loss between 0 and 0.3 beside
-a split between 1 and 10 goes unscaled into a tanh network, whose gradient with respect to what depends on the
-loss is then some tens of times smaller, and one episode at a time gives noisy gradients. ``edgesim`` encodes
-both over knots, takes many episodes at once, and lets the learning rate fall to zero.
+What the published settings lack on tables whose optimum changes with the loss: a loss between 0 and 0.3
+beside a split between 1 and 10 goes unscaled into a tanh network, whose gradient with respect to what depends
+on the loss is then some tens of times smaller. And an episode ends after five steps that the state does not
+count: what is still to come differs by a factor of five between two visits of one state, no critic can know
+it, and the advantages of actions drown in that. ``edgesim`` encodes both over knots, takes many episodes at
+once, lets the learning rate fall to zero, and takes the end for a truncation, beyond which the critic's own
+value stands for what would come, with a discount whose horizon is the episode's (Pardo et al. 2018,
+arXiv 1712.00378).
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from edgesim.planning.splitting.encoding import SCALED, Encoding
 from edgesim.planning.splitting.policy import Policy, PolicyRecord
 from edgesim.planning.splitting.published import SplitProblem
 
-__all__ = ["ALGORITHMS", "PRESETS", "Preset", "Trained", "train", "train_on_problem"]
+__all__ = ["ALGORITHMS", "PRESETS", "Preset", "Trained", "one_thread", "train", "train_on_problem"]
 
 Progress = Callable[[int, int], None]
 
@@ -152,13 +156,14 @@ def train(
         encoding = _scaled(env.observation_space)
     if encoding is not None:
         settings["policy_kwargs"] = {
+            **settings.get("policy_kwargs", {}),
             "features_extractor_class": Encoder,
             "features_extractor_kwargs": {"encoding": encoding},
         }
-    with _one_thread():
+    with one_thread():
         kind = getattr(stable_baselines3, algorithm.upper())
         model = kind("MlpPolicy", env, seed=seed, device="cpu", **settings)
-        watch = _Watch(n_steps, progress)
+        watch = _Watch(n_steps, progress, settings.get("ent_coef") if preset.is_falling else None)
         began_s = time.perf_counter()
         model.learn(n_steps, callback=watch)
         elapsed_s = time.perf_counter() - began_s
@@ -192,7 +197,14 @@ def train_on_problem(
         trained_on=problem.table.digest,
     )
     return train(
-        algorithm, env, preset, seed=seed, n_steps=n_steps, encoding=encoding, record=record, progress=progress
+        algorithm,
+        env,
+        preset,
+        seed=seed,
+        n_steps=n_steps,
+        encoding=encoding,
+        record=record,
+        progress=progress,
     )
 
 
@@ -204,7 +216,7 @@ def _scaled(space: Any) -> Encoding:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Sums in one order, whatever the machine; small networks are no faster with more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -217,13 +229,18 @@ def _one_thread() -> Iterator[None]:
 class _Watch(BaseCallback):
     """Keeps the learning curve and reports progress, a hundred times at most."""
 
-    def __init__(self, n_steps: int, progress: Progress | None) -> None:
+    def __init__(self, n_steps: int, progress: Progress | None, first_entropy: float | None = None) -> None:
         super().__init__()
         self.curve: list[tuple[int, float]] = []
         self._n_steps, self._progress = n_steps, progress
         self._every = max(1, n_steps // 100)
         self._next = self._every
         self._ended: list[float] = []
+        self._first_entropy: float | None = first_entropy
+
+    def _on_rollout_start(self) -> None:
+        if self._first_entropy is not None:
+            self.model.ent_coef = self._first_entropy * max(0.0, 1 - self.num_timesteps / self._n_steps)
 
     def _on_step(self) -> bool:
         self._ended += [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
