@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -84,8 +85,8 @@ def fit_surrogate(
         errors[out] = np.abs(points.value[out] - fitted.value(points.loss[out], points.split[out]))
         members = fitted.members(points.loss[out], points.split[out])
         spreads[out] = members.std(axis=0, ddof=1)
-    # Split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) with errors over spreads,
-    # which are floored at their median: no point is surer than that.
+    # Split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) with errors over
+    # spreads, which are floored at their median: no point is surer than that.
     floor = max(float(np.median(spreads)), 1e-12)
     ratios = np.sort(errors / np.maximum(spreads, floor))
     rank = min(len(ratios), int(np.ceil((len(ratios) + 1) * _COVERAGE)))
@@ -103,7 +104,7 @@ def actively_measured(
     *,
     most_points: int = 120,
     each_round: int = 8,
-    least_bar: float = 0.05,
+    least_bar: float = 0.04,
     reward: Callable[[Floats, Floats, Floats], Floats] | None = None,
     seed: int = 0,
     n_steps: int = 1500,
@@ -178,7 +179,7 @@ def _fitted(
     generator = torch.Generator().manual_seed(seed)
     widths = (2, _WIDTH, _WIDTH, 1)
     layers: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
+    for n_in, n_out in pairwise(widths):
         bound = (6 / n_in) ** 0.5 if n_out != 1 else (1 / n_in) ** 0.5  # He et al. 2015, arXiv 1502.01852
         weight = (torch.rand(n_members, n_out, n_in, generator=generator) * 2 - 1) * bound
         bias = (torch.rand(n_members, 1, n_out, generator=generator) * 2 - 1) * (1 / n_in) ** 0.5

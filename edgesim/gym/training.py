@@ -67,15 +67,19 @@ class Preset:
     is_falling: bool = False
 
 
+_DISCOUNT = 0.8  # 1 / (1 - 0.8) = 5 steps
+
 _OWN = {
     "ppo": {
-        "n_steps": 20, "batch_size": 320, "n_epochs": 10, "learning_rate": 2e-3, "gae_lambda": 0.9,
-        "ent_coef": 0.01,
+        "n_steps": 20, "batch_size": 320, "n_epochs": 10, "learning_rate": 1e-3, "gae_lambda": 0.3,
+        "gamma": _DISCOUNT, "ent_coef": 0.01,
     },
-    "a2c": {"n_steps": 5, "learning_rate": 2e-3, "ent_coef": 0.01},
+    "a2c": {
+        "n_steps": 5, "learning_rate": 1e-3, "gae_lambda": 0.3, "gamma": _DISCOUNT, "ent_coef": 0.01,
+    },
     "dqn": {
-        "learning_rate": 1e-3, "batch_size": 256, "learning_starts": 5_000, "train_freq": 4,
-        "target_update_interval": 2_000, "exploration_fraction": 0.5, "buffer_size": 100_000,
+        "gamma": _DISCOUNT, "learning_rate": 1e-3, "batch_size": 256, "learning_starts": 5_000,
+        "train_freq": 4, "target_update_interval": 2_000, "exploration_fraction": 0.5, "buffer_size": 100_000,
     },
 }  # fmt: skip
 
