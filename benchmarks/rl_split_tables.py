@@ -100,7 +100,8 @@ def main() -> int:
     if asked.file:
         known = {asked.file.name: (read_split_table(asked.file), 1.0)}
     print(
-        f"{'table':24} {'policy':14} {'value':>9} {'regret':>8} {'agrees':>8} {'near':>6} {'gain':>7} {'s':>6}"
+        f"{'table':24} {'policy':14} {'value':>9} {'regret':>8} {'agrees':>8} {'near':>6} "
+        f"{'gain':>7} {'s':>6}"
     )
     n_runs = n_met = 0
     for name in asked.tables or known:

@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 Seen = NDArray[np.float32]
 
 
-def _spaces(problem: SplitProblem) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete[Any]]:
+def _spaces(problem: SplitProblem) -> tuple[Any, Any]:
+    """Spaces of observations and actions."""
     low, high = problem.low.astype(np.float32), problem.high.astype(np.float32)
     return gymnasium.spaces.Box(low, high, dtype=np.float32), gymnasium.spaces.Discrete(
         problem.moves.n_actions

@@ -244,7 +244,8 @@ class _Watch(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         if self._first_entropy is not None:
-            self.model.ent_coef = self._first_entropy * max(0.0, 1 - self.num_timesteps / self._n_steps)
+            model: Any = self.model
+            model.ent_coef = self._first_entropy * max(0.0, 1 - self.num_timesteps / self._n_steps)
 
     def _on_step(self) -> bool:
         self._ended += [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]

@@ -70,7 +70,8 @@ class Surrogate:
     def bars(self, loss: ArrayLike, split: ArrayLike) -> Floats:
         """Half widths of intervals that hold the measured value nine times out of ten."""
         spread = self.members(loss, split).std(axis=0, ddof=1)
-        return np.maximum(self.least, self.widening * spread)
+        half: Floats = np.maximum(self.least, self.widening * spread)
+        return half
 
     def is_contradicted(self, loss: ArrayLike, split: ArrayLike, measured: ArrayLike) -> bool:
         """Whether new measurements lie outside of the error bars oftener than one time in ten may explain.
