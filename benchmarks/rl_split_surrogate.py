@@ -5,7 +5,8 @@
 It measures the bundled model's perplexity by real forward passes where the surrogate asks for it, and at
 points held out: losses between those that it may measure, and splits of which it may measure nothing. The
 true reward's time is extrapolated: seconds of a measured evaluation times 240,000 environment steps, and that
-of a grid likewise times 360. With --train a policy is trained on the surrogate and judged on the shipped table.
+of a grid likewise times 360. With --train a policy is trained on the surrogate and judged on the shipped
+table.
 Exit status 1 unless evaluations take 1,000 times less than the true reward would and less than the grid, mean
 errors are below 5 % of the range, and nine of ten held-out points lie inside their bars.
 """
@@ -58,7 +59,8 @@ def main() -> int:
     ratio = N_STEPS * single_s / spent_s
     print(f"measured: {n_points} evaluations of {single_s:.2f} s, {spent_s:.0f} s altogether")
     print(
-        f"extrapolated: true reward for {N_STEPS} steps {N_STEPS * single_s / 3600:.1f} h, {ratio:.0f} times that;"
+        f"extrapolated: true reward for {N_STEPS} steps {N_STEPS * single_s / 3600:.1f} h, "
+        f"{ratio:.0f} times that;"
     )
     print(f"extrapolated: a grid of {N_GRID} points {N_GRID * single_s:.0f} s")
     for name, which in (("loss", np.isin(split, splits)), ("split", ~np.isin(split, splits))):
