@@ -7,7 +7,7 @@ Regret is 0 for the optimum by dynamic programming and 1 for the best fixed spli
 which the second best outcome is worse by more than 0.5 % of the value; "near" is over all states, and any
 outcome within that is near. Where the optimum gains less than 3 % over the best fixed split there is nothing
 to learn, and regret is not judged. Tables of shapes have weights 10 and 0; those of the bundled model the
-published ones. "utility" is the bundled model's packet losses with latency, energy and load in it. Exit status 1 unless every run has a regret of 0.05 or less and an agreement of 0.95 or
+published ones. "utility" is the bundled model's packet losses with latency, energy and load. Exit status 1 unless every run has a regret of 0.05 or less and an agreement of 0.95 or
 more.
 """
 
@@ -44,8 +44,8 @@ def all_tables() -> Mapping[str, tuple[SplitTable, float]]:
     assert kept is not None
     packets = SplitTable.of_answers(kept.table, "packet-erasure")
     blocks = packets.splits.astype(np.float64)
-    # Seconds of a device four times slower than the edge; its joules; the edge's blocks, which weigh more where
-    # a good channel brings it many requests.
+    # Seconds of a device four times slower than the edge; its joules; the edge's blocks, which weigh more
+    # where a good channel brings it many requests.
     busy = np.clip(1 - packets.loss[:, np.newaxis] / 0.15, 0.0, 1.0)
     utility = packets.weighed(
         1.0,
