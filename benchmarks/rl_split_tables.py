@@ -6,9 +6,9 @@
 Regret is 0 for the optimum by dynamic programming and 1 for the best fixed split. Agreement is over states in
 which the second best outcome is worse by more than 0.5 % of the value; "near" is over all states, and any
 outcome within that is near. Where the optimum gains less than 3 % over the best fixed split there is nothing
-to learn, and regret is not judged. Tables of shapes have weights 10 and 0; those of the bundled model the
-published ones. "utility" is the bundled model's packet losses with latency, energy and load. Exit status 1 unless every run has a regret of 0.05 or less and an agreement of 0.95 or
-more.
+to learn, and regret is not judged. Tables of shapes have weights 10 and 0, those of the bundled model the
+published ones; "utility" is the bundled model's packet losses with latency, energy and load.
+Exit status 1 unless every run has a regret of 0.05 or less and an agreement of 0.95 or more.
 """
 
 from __future__ import annotations

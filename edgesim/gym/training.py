@@ -1,13 +1,10 @@
 """Training policies with stable-baselines3, with the published settings or with our own.
 
-What the published settings lack on tables whose optimum changes with the loss: a loss between 0 and 0.3
-beside a split between 1 and 10 goes unscaled into a tanh network, whose gradient with respect to what depends
-on the loss is then some tens of times smaller. And an episode ends after five steps that the state does not
-count: what is still to come differs by a factor of five between two visits of one state, no critic can know
-it, and the advantages of actions drown in that. ``edgesim`` encodes both over knots, takes many episodes at
-once, lets the learning rate fall to zero, and takes the end for a truncation, beyond which the critic's own
-value stands for what would come, with a discount whose horizon is the episode's (Pardo et al. 2018,
-arXiv 1712.00378).
+An episode ends after five steps that the published state does not count: what is still to come differs by a
+factor of five between two visits of one state, no critic can know it, and the advantages of actions drown in
+that. ``edgesim`` takes the end for a truncation, beyond which the critic's own value stands for what would
+come, with a discount whose horizon is the episode's (Pardo et al. 2018, arXiv 1712.00378). It also encodes
+loss and split over knots, takes many episodes at once, and lets learning rate and entropy bonus fall to zero.
 """
 
 from __future__ import annotations
