@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 Seen = NDArray[np.float32]
 
 
-def _spaces(problem: SplitProblem) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete[Any]]:
+def _spaces(problem: SplitProblem) -> tuple[Any, Any]:
+    """Spaces of observations and actions."""
     low, high = problem.low.astype(np.float32), problem.high.astype(np.float32)
     return gymnasium.spaces.Box(low, high, dtype=np.float32), gymnasium.spaces.Discrete(
         problem.moves.n_actions
@@ -71,7 +72,8 @@ class PublishedVecEnv(VecEnv):
     is_scaled
         Whether rewards are less their mean over losses and splits, and over the mean spread among the splits
         of a loss: a critic then learns on numbers near 1 whatever the weights. The order of policies is the
-        same, since all episodes are equally long.
+        same, since all episodes are equally long. And whether their end is a truncation for the learner, for
+        which steps left are hidden.
     """
 
     def __init__(self, problem: SplitProblem, n_envs: int = 1, *, is_scaled: bool = False) -> None:
@@ -82,6 +84,7 @@ class PublishedVecEnv(VecEnv):
         self._base, self._n_done = np.ones(n_envs), np.zeros(n_envs, np.int64)
         self._actions = np.zeros(n_envs, np.int64)
         self._returns = np.zeros(n_envs)
+        self._is_scaled = is_scaled
         self._shift, self._scale = _reward_scale(problem) if is_scaled else (0.0, 1.0)
         super().__init__(n_envs, space, actions)
 
@@ -113,7 +116,7 @@ class PublishedVecEnv(VecEnv):
             for place in np.flatnonzero(done):
                 infos[place] = {
                     "terminal_observation": last[place],
-                    "TimeLimit.truncated": False,
+                    "TimeLimit.truncated": self._is_scaled,
                     "episode": {"r": float(self._returns[place]), "l": self.problem.n_steps, "t": 0.0},
                 }
             self._begin(done)

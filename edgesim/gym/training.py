@@ -1,9 +1,10 @@
 """Training policies with stable-baselines3, with the published settings or with our own.
 
-What the published settings lack on tables whose optimum changes with the loss: a loss between 0 and 0.3 beside
-a split between 1 and 10 goes unscaled into a tanh network, whose gradient with respect to what depends on the
-loss is then some tens of times smaller, and one episode at a time gives noisy gradients. ``edgesim`` encodes
-both over knots, takes many episodes at once, and lets the learning rate fall to zero.
+An episode ends after five steps that the published state does not count: what is still to come differs by a
+factor of five between two visits of one state, no critic can know it, and the advantages of actions drown in
+that. ``edgesim`` takes the end for a truncation, beyond which the critic's own value stands for what would
+come, with a discount whose horizon is the episode's (Pardo et al. 2018, arXiv 1712.00378). It also encodes
+loss and split over knots, takes many episodes at once, and lets learning rate and entropy bonus fall to zero.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from edgesim.planning.splitting.encoding import SCALED, Encoding
 from edgesim.planning.splitting.policy import Policy, PolicyRecord
 from edgesim.planning.splitting.published import SplitProblem
 
-__all__ = ["ALGORITHMS", "PRESETS", "Preset", "Trained", "train", "train_on_problem"]
+__all__ = ["ALGORITHMS", "PRESETS", "Preset", "Trained", "one_thread", "train", "train_on_problem"]
 
 Progress = Callable[[int, int], None]
 
@@ -63,15 +64,19 @@ class Preset:
     is_falling: bool = False
 
 
+_DISCOUNT = 0.8  # 1 / (1 - 0.8) = 5 steps
+
 _OWN = {
     "ppo": {
-        "n_steps": 20, "batch_size": 320, "n_epochs": 10, "learning_rate": 2e-3, "gae_lambda": 0.9,
-        "ent_coef": 0.01,
+        "n_steps": 20, "batch_size": 320, "n_epochs": 10, "learning_rate": 1e-3, "gae_lambda": 0.3,
+        "gamma": _DISCOUNT, "ent_coef": 0.01,
     },
-    "a2c": {"n_steps": 5, "learning_rate": 2e-3, "ent_coef": 0.01},
+    "a2c": {
+        "n_steps": 5, "learning_rate": 1e-3, "gae_lambda": 0.3, "gamma": _DISCOUNT, "ent_coef": 0.01,
+    },
     "dqn": {
-        "learning_rate": 1e-3, "batch_size": 256, "learning_starts": 5_000, "train_freq": 4,
-        "target_update_interval": 2_000, "exploration_fraction": 0.5, "buffer_size": 100_000,
+        "gamma": _DISCOUNT, "learning_rate": 1e-3, "batch_size": 256, "learning_starts": 5_000,
+        "train_freq": 4, "target_update_interval": 2_000, "exploration_fraction": 0.5, "buffer_size": 100_000,
     },
 }  # fmt: skip
 
@@ -152,13 +157,14 @@ def train(
         encoding = _scaled(env.observation_space)
     if encoding is not None:
         settings["policy_kwargs"] = {
+            **settings.get("policy_kwargs", {}),
             "features_extractor_class": Encoder,
             "features_extractor_kwargs": {"encoding": encoding},
         }
-    with _one_thread():
+    with one_thread():
         kind = getattr(stable_baselines3, algorithm.upper())
         model = kind("MlpPolicy", env, seed=seed, device="cpu", **settings)
-        watch = _Watch(n_steps, progress)
+        watch = _Watch(n_steps, progress, settings.get("ent_coef") if preset.is_falling else None)
         began_s = time.perf_counter()
         model.learn(n_steps, callback=watch)
         elapsed_s = time.perf_counter() - began_s
@@ -211,7 +217,7 @@ def _scaled(space: Any) -> Encoding:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Sums in one order, whatever the machine; small networks are no faster with more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -224,13 +230,19 @@ def _one_thread() -> Iterator[None]:
 class _Watch(BaseCallback):
     """Keeps the learning curve and reports progress, a hundred times at most."""
 
-    def __init__(self, n_steps: int, progress: Progress | None) -> None:
+    def __init__(self, n_steps: int, progress: Progress | None, first_entropy: float | None = None) -> None:
         super().__init__()
         self.curve: list[tuple[int, float]] = []
         self._n_steps, self._progress = n_steps, progress
         self._every = max(1, n_steps // 100)
         self._next = self._every
         self._ended: list[float] = []
+        self._first_entropy: float | None = first_entropy
+
+    def _on_rollout_start(self) -> None:
+        if self._first_entropy is not None:
+            model: Any = self.model
+            model.ent_coef = self._first_entropy * max(0.0, 1 - self.num_timesteps / self._n_steps)
 
     def _on_step(self) -> bool:
         self._ended += [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]

@@ -14,8 +14,6 @@ __all__ = ["Optimum", "optimum"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_N_BASES = 9
-
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
@@ -53,7 +51,7 @@ class Optimum:
         )
 
 
-def optimum(problem: SplitProblem, *, least_losses: int = 600) -> Optimum:
+def optimum(problem: SplitProblem, *, least_losses: int = 600, n_bases: int = 17) -> Optimum:
     """Solve backwards from the last step.
 
     Values between points of the grid are linear in loss. The points of the table are on the grid, so that
@@ -64,6 +62,8 @@ def optimum(problem: SplitProblem, *, least_losses: int = 600) -> Optimum:
     ----------
     least_losses
         Points of the grid beside those of the table.
+    n_bases
+        Of perplexities that are compared with, where these depend on the start.
     """
     moves, table = problem.moves, problem.table
     loss = np.unique(
@@ -74,7 +74,8 @@ def optimum(problem: SplitProblem, *, least_losses: int = 600) -> Optimum:
     base = np.ones(1)
     if problem.is_relative_to_start:
         covered = problem.base(loss[:, np.newaxis], np.arange(moves.first, moves.last + 1))
-        base = np.linspace(covered.min(), covered.max() + 1e-9, _N_BASES)
+        # Rewards are linear in what perplexities are multiplied by.
+        base = 1 / np.linspace(1 / covered.min(), 1 / (covered.max() + 1e-9), n_bases)
     values = np.zeros((problem.n_steps + 1, len(loss), moves.n_splits, len(base)))
     solved = Optimum(problem, loss, base, values)
     splits = np.arange(moves.first, moves.last + 1)
@@ -92,9 +93,10 @@ def _interpolated(
     low = np.clip(np.searchsorted(losses, loss, side="right") - 1, 0, len(losses) - 2)
     share = (loss - losses[low]) / (losses[low + 1] - losses[low])
     if len(bases) == 1:
-        return values[low, row, 0] * (1 - share) + values[low + 1, row, 0] * share
+        alone: Floats = values[low, row, 0] * (1 - share) + values[low + 1, row, 0] * share
+        return alone
     left = np.clip(np.searchsorted(bases, base, side="right") - 1, 0, len(bases) - 2)
-    across = (base - bases[left]) / (bases[left + 1] - bases[left])
+    across = (1 / base - 1 / bases[left]) / (1 / bases[left + 1] - 1 / bases[left])
 
     def at(place: Ints) -> Floats:
         between: Floats = values[place, row, left] * (1 - across) + values[place, row, left + 1] * across
