@@ -142,7 +142,7 @@ class ExitTable:
         return (self.n_levels - 1,) * (self.n_exits - 1)
 
     @cached_property
-    def _n_met(self) -> NDArray[np.int64]:
+    def n_met(self) -> NDArray[np.int64]:
         """How many thresholds of the grid each inner certainty meets: [n_samples, n_exits - 1]."""
         return np.searchsorted(self.grid, self.certainty[:, :-1], side="right")
 
@@ -154,7 +154,7 @@ class ExitTable:
     def leave(self, levels: Levels) -> NDArray[np.int64]:
         """At which exit each sample leaves: [n_samples]."""
         meets = np.ones((len(self.certainty), self.n_exits), np.bool_)
-        meets[:, :-1] = self._n_met > np.asarray(levels, np.int64)
+        meets[:, :-1] = self.n_met > np.asarray(levels, np.int64)
         first: NDArray[np.int64] = np.argmax(meets, axis=1)
         return first
 
@@ -168,7 +168,7 @@ class ExitTable:
         left = self.leave(levels)
         counts = np.bincount(left, minlength=self.n_exits)
         reach = len(left) - np.concatenate([[0], np.cumsum(counts)])[:-1]  # [n_exits]
-        alone = (self._n_met <= np.asarray(levels, np.int64)).mean(axis=0)
+        alone = (self.n_met <= np.asarray(levels, np.int64)).mean(axis=0)
         continues = np.where(reach[:-1] > 0, reach[1:] / np.maximum(reach[:-1], 1), alone)
         right = self.is_correct[np.arange(len(left)), left]
         return Outcome(continues, counts / len(left), float(right.mean()))

@@ -15,7 +15,8 @@ from edgesim.planning.offloading.flow import cost_tasks, flow_of, mean_delay_s
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.rounds import RoundRule
-from edgesim.planning.offloading.thresholds import Objective, neighbours, threshold_step
+from edgesim.planning.offloading.threshold_search import least_cost
+from edgesim.planning.offloading.thresholds import Objective, threshold_step
 
 __all__ = ["JointPlan", "delay_at", "plan_jointly", "tuned"]
 
@@ -107,42 +108,35 @@ def tuned(
     levels: Levels | None = None,
     barrier: Barrier | None = None,
 ) -> JointPlan:
-    """Thresholds tuned for a rule that answers every network with a plan: a search along coordinates.
+    """Thresholds tuned for a rule that answers every network with a plan.
 
-    Each exit in turn tries the whole grid, until none gains; then neighbours in several exits at once. For
-    every candidate the rule plans anew, so that it is a matter of n_levels times n_exits plans or some more.
-    With the optimum as the rule it stands for the joint optimum where that is too large to enumerate: exact
-    in the plan, heuristic in the levels.
+    See :mod:`~edgesim.planning.offloading.threshold_search`. With the optimum as the rule it stands for the
+    joint optimum where that is too large to enumerate: exact in the plan, heuristic in the levels.
 
     Parameters
     ----------
     respond
         Gives a network's plan; it is handed the best plan so far, as a place to start from.
+    levels
+        Thresholds to begin with, beside the strictest and the loosest.
     """
     barrier = barrier or Barrier()
     _require_exits(network, table)
-    known: dict[Levels, JointPlan] = {}
 
     def judged(candidate: Levels, plan: Floats | None) -> JointPlan:
-        if candidate not in known:
-            shared = network.with_shares(table.outcome(candidate).continues)
-            found = respond(shared, plan)
-            known[candidate] = _judged(network, table, objective, candidate, found, barrier, 0)
-        return known[candidate]
+        shared = network.with_shares(table.outcome(candidate).continues)
+        return _judged(network, table, objective, candidate, respond(shared, plan), barrier, 0)
 
-    best = judged(table.highest if levels is None else levels, None)
-    while True:
-        before = best
-        for place in range(len(best.levels)):
-            head, tail = best.levels[:place], best.levels[place + 1 :]
-            tried = [judged((*head, level, *tail), best.plan) for level in range(table.n_levels)]
-            best = min(best, *tried, key=lambda each: each.cost_s)
-        if best is before:
-            around = [judged(each, best.plan) for each in neighbours(table, best.levels)]
-            best = min(best, *around, key=lambda each: each.cost_s)
-        if best is before:
-            break
-    return replace(best, n_steps=len(known))
+    starts = (*([] if levels is None else [levels]), table.highest, (0,) * len(table.highest))
+    best, n_judged = least_cost(
+        network,
+        table,
+        objective,
+        judged,
+        barrier=barrier,
+        starts=starts,
+    )
+    return replace(best, n_steps=n_judged)
 
 
 def _judged(

@@ -1,0 +1,205 @@
+"""The best thresholds for any rule of planning: every combination foreseen, the most promising planned for.
+
+With a plan's rows as they are, the rates of stage l are those of a network without exits times the share of
+the tasks that reaches it, ``S_l = I_1 .. I_(l-1)``. So a stage's mean number of tasks is a function of one
+number, and what all combinations of thresholds would cost under that plan is a table lookup. A rule that
+plans anew for other shares does not do worse than that where it seeks the least delay: what is foreseen is an
+upper bound then, and exact for rules whose rows do not depend on shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.planning.offloading.exit_table import ExitTable, Levels
+from edgesim.planning.offloading.flow import flow_of
+from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.queue_cost import Barrier, queue_tasks
+from edgesim.planning.offloading.thresholds import Objective
+
+__all__ = ["Combinations", "Judged", "foreseen_costs_s", "least_cost"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_MOST_COMBINATIONS = 300_000
+
+
+class Judged(Protocol):
+    """What planning for some thresholds has led to: what is minimised [s], and the plan [n_links]."""
+
+    @property
+    def cost_s(self) -> float: ...
+
+    @property
+    def plan(self) -> Floats: ...
+
+
+Found = TypeVar("Found", bound=Judged)
+
+
+@dataclass(frozen=True, eq=False)
+class Combinations:
+    """Combinations of thresholds, and what each leads to.
+
+    Attributes
+    ----------
+    levels : [n, n_exits - 1]
+    survival : [n, n_exits]
+        Share of all tasks that reaches each sub-model; 1 at the first.
+    accuracy : [n]
+    """
+
+    levels: Ints
+    survival: Floats
+    accuracy: Floats
+
+    @classmethod
+    def of(cls, table: ExitTable, n_most: int = _MOST_COMBINATIONS) -> Combinations:
+        """Replay all samples at every combination of the grid; of every k-th level where they are too many.
+
+        A sample counts in the cell of how many thresholds each of its certainties meets; sums over the cells
+        answer all combinations at once.
+        """
+        n_inner = table.n_exits - 1
+        kept = _thinned(table.n_levels, n_inner, n_most)
+        met = np.searchsorted(kept, table.n_met, side="left")  # how many of the kept levels are met
+        shape = (len(kept) + 1,) * n_inner
+        cells = np.ravel_multi_index(tuple(met.T), shape) if n_inner else np.zeros(len(met), np.int64)
+        n_cells = int(np.prod(shape))
+        left_by_stage, right_by_stage = [], []
+        for number in range(table.n_exits):
+            weights = table.is_correct[:, number].astype(np.float64)
+            counts = np.bincount(cells, minlength=n_cells).reshape(shape)
+            right = np.bincount(cells, weights, n_cells).reshape(shape)
+            left_by_stage.append(_leaving(counts, number))
+            right_by_stage.append(_leaving(right, number))
+        leaves = np.stack([part.ravel() for part in left_by_stage], 1) / len(met)
+        accuracy = np.stack([part.ravel() for part in right_by_stage], 1).sum(axis=1) / len(met)
+        survival = 1 - np.concatenate([np.zeros((len(leaves), 1)), np.cumsum(leaves, axis=1)[:, :-1]], axis=1)
+        axes = np.meshgrid(*[kept] * n_inner, indexing="ij")
+        levels = np.stack([axis.ravel() for axis in axes], 1) if n_inner else np.zeros((1, 0), np.int64)
+        return cls(levels, np.maximum(survival, 0.0), accuracy)
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+
+def foreseen_costs_s(
+    network: Network, plan: Floats, combinations: Combinations, objective: Objective, barrier: Barrier
+) -> Floats:
+    """What is minimised, at every combination, if the rows stay as they are: [n]."""
+    whole = network.with_shares(np.ones(network.n_stages - 2))
+    flow = flow_of(whole, plan)
+    link_stage = network.stage[network.tail]
+    scv = np.zeros(network.n_links) if network.link_scv is None else network.link_scv
+    tasks = np.zeros(len(combinations))
+    for number in range(network.n_stages - 1):
+        nodes = network.stage == number + 1
+        links = (link_stage == number) & network.has_queue
+        plain = (link_stage == number) & ~network.has_queue
+        shares, where = np.unique(combinations.survival[:, number], return_inverse=True)
+        found = shares * float(flow.link_utilisation[plain].sum())
+        found += _queued(flow.utilisation[nodes], network.scv[nodes], shares, barrier)
+        found += _queued(flow.link_utilisation[links], scv[links], shares, barrier)
+        tasks += found[where]
+    lacking = np.maximum(0.0, objective.floor - combinations.accuracy)
+    costs_s: Floats = tasks / network.total_per_s + objective.exchange_s * lacking
+    return costs_s
+
+
+def least_cost(
+    network: Network,
+    table: ExitTable,
+    objective: Objective,
+    judge: Callable[[Levels, Floats | None], Found],
+    *,
+    barrier: Barrier,
+    starts: Sequence[Levels],
+    n_tries: int = 12,
+) -> tuple[Found, int]:
+    """Plan for the combinations that are foreseen to be best, from the best plan so far, until none gains.
+
+    Parameters
+    ----------
+    judge
+        Plans for levels, from a plan to start from.
+    starts
+        Levels that are planned for first.
+    n_tries
+        How many combinations are planned for under each plan, best foreseen first.
+
+    Returns
+    -------
+    tuple
+        The best judgement, and how many were made.
+    """
+    combinations = Combinations.of(table)
+    known: dict[Levels, Found] = {}
+    best: Found | None = None
+
+    def try_levels(levels: Levels) -> None:
+        nonlocal best
+        known[levels] = found = judge(levels, None if best is None else best.plan)
+        if best is None or found.cost_s < best.cost_s:
+            best = found
+
+    for levels in dict.fromkeys(starts):
+        try_levels(levels)
+    assert best is not None
+    while True:
+        before = best
+        costs_s = foreseen_costs_s(network, best.plan, combinations, objective, barrier)
+        promising = (levels for levels in _in_order(combinations, costs_s) if levels not in known)
+        for levels in islice(promising, n_tries):
+            try_levels(levels)
+        if best is before:
+            return best, len(known)
+
+
+def _in_order(combinations: Combinations, costs_s: Floats) -> Iterator[Levels]:
+    for number in np.argsort(costs_s, kind="stable").tolist():
+        yield tuple(combinations.levels[number].tolist())
+
+
+def _queued(utilisation: Floats, scv: Floats, shares: Floats, barrier: Barrier) -> Floats:
+    """Tasks in some queues together if their rates were so many times as large: [n_shares]."""
+    if not len(utilisation):
+        return np.zeros(len(shares))
+    tasks, _, _ = queue_tasks(
+        shares[:, None] * utilisation, np.broadcast_to(scv, (len(shares), len(scv))), barrier
+    )
+    total: Floats = tasks.sum(axis=1)
+    return total
+
+
+def _thinned(n_levels: int, n_inner: int, n_most: int) -> Ints:
+    """All levels, or evenly spaced ones, the strictest among them, so that combinations are few enough."""
+    n_kept = n_levels
+    while n_inner and n_kept > 2 and n_kept**n_inner > n_most:
+        n_kept -= 1
+    return np.unique(np.linspace(0, n_levels - 1, n_kept).round().astype(np.int64))
+
+
+def _leaving(cells: NDArray[Any], number: int) -> NDArray[Any]:
+    """Of samples in cells, those that leave at an exit, for every combination of levels.
+
+    A sample meets levels 0 .. met - 1: it leaves at an exit of level c if met > c, and passes it otherwise.
+    """
+    found = cells
+    for axis in range(cells.ndim):
+        if axis < number:  # passes: met <= c
+            found = np.delete(np.cumsum(found, axis=axis), -1, axis=axis)
+        elif axis == number:  # leaves: met > c
+            later = np.flip(np.cumsum(np.flip(found, axis), axis=axis), axis)
+            found = np.delete(later, 0, axis=axis)
+        else:  # whatever comes after
+            total = found.sum(axis=axis, keepdims=True)
+            found = np.repeat(total, cells.shape[axis] - 1, axis=axis)
+    return found
