@@ -30,7 +30,7 @@ from edgesim.strategy import Cluster, Fleet, LiveRequest, Serving, Slice, Strate
 
 __all__ = ["RlSplit", "Run"]
 
-_RULES = ("fixed", "greedy", "oracle", "threshold", "random", "bandit", "trained")
+_RULES = ("fixed", "greedy", "oracle", "threshold", "random", "bandit")
 
 
 @dataclass(eq=False)
@@ -74,7 +74,7 @@ class RlSplit(Strategy):
         description="How the cut is chosen: fixed; greedy (answers and load at the loss of the instant); "
         "oracle (the best of all by the expected utility, knowing channel, queues, times and the table); "
         "threshold (the first cut up to that loss, else the last); random; bandit (UCB1 by ranges of loss); "
-        "trained; or the file of a trained policy",
+        "or the file of a trained policy",
     )
     split: int | None = Field(
         None, ge=0, description="The cut of `fixed`, and where others begin; the middle one if not given"
@@ -145,17 +145,12 @@ class RlSplit(Strategy):
 
     def _policy(self, placement: Both) -> Policy | None:
         """The trained policy, checked against what it is to decide; None of rules."""
-        if self.policy == "trained":
-            raise PlacementError(
-                "rl_split: no policy has been trained for this scenario; train one (edgesim train SCENARIO "
-                "-o policy.safetensors) and name the file"
-            )
         if self.policy in _RULES:
             return None
         path = Path(self.policy)
         if not path.is_file():
             raise PlacementError(
-                f"rl_split: no policy file {path}; train one, or name a rule: {', '.join(_RULES)}"
+                f"rl_split: no policy file {path}; train one (edgesim.gym), or name a rule: {', '.join(_RULES)}"
             )
         policy = Policy.load(path)
         n_actions = len(self._moves(placement))

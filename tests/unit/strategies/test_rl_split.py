@@ -104,7 +104,6 @@ def test_refuses_options_that_make_no_sense(options, message):
         ({"splits": (1, 99)}, "split 99"),
         ({"splits": (1, 2), "split": 3}, "none of the allowed"),
         ({"policy": "nowhere.safetensors"}, "no policy file"),
-        ({"policy": "trained"}, "edgesim train"),
     ],
 )
 def test_says_what_cannot_be_placed(options, message, tmp_path):
