@@ -28,6 +28,7 @@ OPTIONS: dict[str, list[dict[str, object]]] = {
         {"offloading": "jsed", "period": 0.1},
         {"offloading": "backpressure", "period": 0.1, "stages": ["server", "server"], "cuts": [3]},
     ],
+    "rl_split": [{"to": "server"}, {"to": "server", "policy": "greedy", "decide": "token"}],
     "round_robin": [{"to": "server"}],
 }
 
@@ -38,8 +39,7 @@ def installed() -> Iterator[tuple[str, dict[str, object]]]:
             yield name, options
 
 
-# rl_split needs an edge to be named; tests/unit/strategies/test_rl_split.py checks it under every rule.
-@pytest.mark.parametrize(("name", "options"), [case for case in installed() if case[0] != "rl_split"])
+@pytest.mark.parametrize(("name", "options"), list(installed()))
 def test_installed_strategies_keep_the_contract(name: str, options: dict[str, object]) -> None:
     check_strategy(strategy_class(name)(**options))
 

@@ -150,7 +150,8 @@ class RlSplit(Strategy):
         path = Path(self.policy)
         if not path.is_file():
             raise PlacementError(
-                f"rl_split: no policy file {path}; train one (edgesim.gym), or name a rule: {', '.join(_RULES)}"
+                f"rl_split: no policy file {path}; train one (edgesim.gym), or name a rule: "
+                f"{', '.join(_RULES)}"
             )
         policy = Policy.load(path)
         n_actions = len(self._moves(placement))
