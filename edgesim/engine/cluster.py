@@ -13,14 +13,14 @@ waits for several; one that is put aside stands still after its first step.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from sys import exception
-from typing import NoReturn, get_args, overload
+from typing import Any, NoReturn, get_args, overload
 
 import numpy as np
 
-from edgesim.engine.answers.answers import ALL, Answering, meet
+from edgesim.engine.answers.answers import ALL, Answering, Worth, meet
 from edgesim.engine.answers.exits import Exiting
 from edgesim.engine.causality.begun import INSTANT, Call
 from edgesim.engine.causality.moves import Move
@@ -28,6 +28,7 @@ from edgesim.engine.causality.needs import Datum
 from edgesim.engine.collective.all_reduce import Messages, all_reduce_rounds, in_rounds
 from edgesim.engine.collective.groups import Groups
 from edgesim.engine.collective.sums import Summing
+from edgesim.engine.decisions import Decisions
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.price import Price
 from edgesim.engine.device.service_draws import draws_of
@@ -92,6 +93,7 @@ class Cluster:
         self.answering = Answering(world.model.n_blocks, world.exits, world.quality)
         self.exiting = Exiting(world.exits, world.paths)
         self._own_streams = OwnStreams(world.seed, world.replication)
+        self.decisions = Decisions(clock)
         self._recording = Recording(spans)
         self._add = self._recording.add
         self.hosts = {device.id: Host(device) for device in world.devices.values()}
@@ -282,6 +284,7 @@ class Cluster:
         *,
         token: Token | None = None,
         carries: Datum | Iterable[Datum] | None = None,
+        unacknowledged: bool = False,
     ) -> Verb:
         """Carry a message from one device to another, store and forward over the cheapest route.
 
@@ -301,10 +304,15 @@ class Cluster:
             blocks), or several of them. If not given: what the sender has and the size has room for, hidden
             states from 4 bits per value on, and those of earlier tokens in the number format. The sender must
             have what is named.
+        unacknowledged
+            Leave blocks that the radio's own attempts do not deliver missing, instead of having the ARQ
+            above repeat them (RLC's unacknowledged mode, TS 38.322): the message arrives all the same, and
+            ``yield from`` gives the share that is missing, 0 to 1 (None from a device to itself). On wires
+            and Wi-Fi nothing goes missing. What that does to an answer, :meth:`impair` says.
         """
         now_s = self._clock._now
-        if request is None or now_s != request.until_s:
-            return self._send_otherwise(request, source, target, size_bytes, token, carries)
+        if unacknowledged or request is None or now_s != request.until_s:
+            return self._send_otherwise(request, source, target, size_bytes, token, carries, unacknowledged)
         try:
             move = request.move.sends[target]
         except KeyError:  # not known
@@ -503,6 +511,47 @@ class Cluster:
             Observation(self._looking) if at is None else Knowledge(self._looking, at, self._reports.at(at))
         )
 
+    def ask(
+        self,
+        name: str,
+        seen: Sequence[float],
+        choose: Callable[[], int],
+        *,
+        n_actions: int,
+        allowed: Sequence[bool] | None = None,
+        request: LiveRequest | None = None,
+    ) -> Generator[Any, Any, int]:
+        """Decide, where others may want to: ``action = yield from cluster.ask(...)``.
+
+        In a run it is what `choose` returns, at once; no time passes. In an environment for learners that
+        makes the decisions of this name (``edgesim.gym.DecisionEnv``), the run stops here and goes on with
+        the learner's action; `choose` is not called then.
+
+        Parameters
+        ----------
+        name
+            Which decision it is, among those of the strategy: ``split``, ``server``.
+        seen
+            What it is made of; finite numbers, as many of one decision every time.
+        choose
+            The strategy's own choice, an action.
+        n_actions
+            Actions are 0, ..., `n_actions` - 1, as many of one decision every time.
+        allowed
+            Which are possible now; None: all.
+        request
+            Whose decision it is, if one request's.
+
+        Raises
+        ------
+        ContractError
+            If an action is chosen that is none or not allowed, none is allowed, or what is seen is not finite
+            or changes its length.
+        """
+        asking = self.decisions.ask(name, seen, choose, n_actions=n_actions, allowed=allowed, request=request)
+        call = Call("ask", (name,), None if request is None else request.id)
+        return self.ledger.attendance.note(call, asking)  # type: ignore[return-value]
+
     def random(self, name: str, request: LiveRequest | None = None) -> np.random.Generator:
         """A stream of random numbers of the strategy's own, with which successive calls go on.
 
@@ -689,6 +738,7 @@ class Cluster:
         size_bytes: float,
         token: Token | None,
         carries: Datum | Iterable[Datum] | None,
+        unacknowledged: bool = False,
     ) -> Verb:
         """A message that is nobody's, not known to the ledger, takes several hops, or can be lost."""
         if source == target:
@@ -703,6 +753,9 @@ class Cluster:
             return self.ledger.attendance.note(Call("send", (source, target, size_bytes)), sending)
         move = self.ledger.send(request, source, target, size_bytes, _data(carries))
         index = request.token if token is None else token.index
+        if unacknowledged:
+            sending = self._transport.unacknowledged(request.id, source, target, size_bytes, index)
+            return self.ledger.began(request, move, sending)
         sending = self._message(request.id, source, target, size_bytes, index)
         if move.hop is None and self.hosts[source].direct[target] is not None:
             move.hop = self.hosts[source].direct[target]
@@ -896,6 +949,11 @@ class Cluster:
         """Close the books at the end of the run."""
         self._sharing.close(at_s)
         self._transport.close(at_s)
+
+    def worth(self, request: LiveRequest) -> Worth:
+        """What a request's answer is worth, as far as it has been delivered."""
+        path = self.exiting.path_of(request)
+        return self.answering.of(request.sample, request.n_emitted_tokens, request.exits, request.harms, path)
 
     def owners(self) -> set[int]:
         """Requests, ended or not, of which spans are yet to be recorded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from inspect import getattr_static, isfunction, signature
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = ["begun", "check_calls"]
 _GIVEN = {"serve": "request, cluster, placement", "control": "cluster, placement"}
 
 
+@cache
 def check_calls(kind: type) -> None:
     """Refuse a strategy class whose methods do not take what they will be called with.
 
@@ -50,7 +52,7 @@ def begun(serving: object, placement: Any, world: World) -> tuple[Any, ...]:
     StrategyError
         See :func:`check_calls`.
     """
-    check_calls(type(serving))
+    check_calls(type(serving))  # type: ignore[arg-type]  # a class is hashable, whatever its objects are
     if not getattr(serving, "makes_state", False):
         return ()
     return (serving.begin(placement, world.model, Fleet.of(world)),)  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,9 @@ from simpy.events import URGENT
 
 from edgesim.engine.answers.answers import error_variance
 from edgesim.engine.cluster import Cluster, RequestFailed
+from edgesim.engine.decisions import Decision
 from edgesim.engine.own_state import begun
-from edgesim.engine.process.clock import Clock, Course, Life, MisstepError
+from edgesim.engine.process.clock import Clock, Course, Life, MisstepError, Pause
 from edgesim.engine.process.interruption import Interruptible
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
@@ -30,7 +31,7 @@ from edgesim.workload.requests import Request
 from edgesim.world.disciplines import serving_name
 from edgesim.world.world import World
 
-__all__ = ["Serving", "simulate"]
+__all__ = ["Serving", "Simulation", "simulate"]
 
 _PART_ROWS = 50_000
 
@@ -92,23 +93,89 @@ def simulate(
     Cluster
         As the run has left it.
     """
-    clock = Clock()
-    # With a cooldown, its limit is known, and the end of the run is not.
-    ends_at_s = None if world.cooldown_s else world.horizon_s
-    spans = SpanBuffer(lambda table: write("spans", table), ends_at_s) if keep_spans else None
-    cluster = Cluster(world, clock, holdings, spans, getattr(placement, "shards", None))
-    cluster.ledger.attendance.strategy = type(serving).__name__
-    state = begun(serving, placement, world)
-    requests = _Requests(world, cluster, clock, serving, placement, state, spans, write)
-    Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
-    controller = serving.control(cluster, placement, *state)
-    if controller is not None:
-        requests.watcher = Life(clock, requests.watch(controller), on_error=requests.refuse)
+    simulation = Simulation(world, serving, placement, holdings, write, keep_spans=keep_spans)
     with _old_objects_left_alone():
-        clock.run(world.limit_s)
-    requests.finish(clock.now)
-    write("devices", _devices(world, cluster, clock.now))
-    return cluster
+        simulation.clock.run(world.limit_s)
+    simulation.finish()
+    return simulation.cluster
+
+
+class Simulation:
+    """One run that can pause: it begins here, advances from decision to decision, and finishes.
+
+    Parameters
+    ----------
+    world, serving, placement, holdings, write, keep_spans
+        As for :func:`simulate`.
+    outside
+        Name of the decisions that are made from outside; None: the strategy makes all of them.
+    on_end
+        Called with every request that ends, as it ends.
+
+    Attributes
+    ----------
+    clock, cluster
+        As they stand now.
+    in_flight
+        Requests that have arrived and not ended, by their ids.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        serving: Serving,
+        placement: Any,
+        holdings: Mapping[str, tuple[Slice, ...]],
+        write: Write,
+        *,
+        keep_spans: bool = True,
+        outside: str | None = None,
+        on_end: Callable[[LiveRequest], None] | None = None,
+    ) -> None:
+        self.clock = clock = Clock()
+        # With a cooldown, its limit is known, and the end of the run is not.
+        ends_at_s = None if world.cooldown_s else world.horizon_s
+        spans = SpanBuffer(lambda table: write("spans", table), ends_at_s) if keep_spans else None
+        self.cluster = cluster = Cluster(world, clock, holdings, spans, getattr(placement, "shards", None))
+        cluster.ledger.attendance.strategy = type(serving).__name__
+        cluster.decisions.outside = outside
+        state = begun(serving, placement, world)
+        requests = _Requests(world, cluster, clock, serving, placement, state, spans, write, on_end)
+        Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
+        controller = serving.control(cluster, placement, *state)
+        if controller is not None:
+            requests.watcher = Life(clock, requests.watch(controller), on_error=requests.refuse)
+        self._world, self._requests, self._write = world, requests, write
+        self._has_begun = False
+        self.in_flight: Mapping[int, LiveRequest] = requests.in_flight
+
+    def advance(self) -> Decision | None:
+        """Go on to the next decision that is made from outside; None: the run has ended.
+
+        Answer it (:meth:`decide`) before going on.
+        """
+        if not self._has_begun:
+            self._has_begun = True
+            if self._world.limit_s is not None:
+                self.clock.stop(self._world.limit_s)
+        return cast("Decision | None", self.clock.run_to_pause())
+
+    def decide(self, action: int) -> None:
+        """Answer the decision at which the run stands."""
+        self.clock.resume(action)
+
+    def energy_j(self, request_ids: Sequence[int]) -> list[float]:
+        """Energy drawn for requests up to now, beyond idling [J]; 0 if spans are not kept."""
+        spans = self._requests.spans
+        if spans is None:
+            return [0.0] * len(request_ids)
+        spans.charge()
+        return [float(value) for value in spans.energy_j(np.array(request_ids, dtype=np.int64))]
+
+    def finish(self) -> None:
+        """Close the books where the run stands, and tell of the requests and devices."""
+        self._requests.finish(self.clock.now)
+        self._write("devices", _devices(self._world, self.cluster, self.clock.now))
 
 
 @contextmanager
@@ -139,6 +206,7 @@ class _Requests:
     state: tuple[Any, ...]
     spans: SpanBuffer | None
     write: Write
+    on_end: Callable[[LiveRequest], None] | None = None
 
     def __post_init__(self) -> None:
         self.can_lose = self.world.can_lose
@@ -246,6 +314,8 @@ class _Requests:
     def _close(self, request: LiveRequest) -> None:
         del self.in_flight[request.id]
         self.ended.append(request)
+        if self.on_end is not None:
+            self.on_end(request)
         self.n_counted -= request.arrived_at_s < self.counts_until_s
         if len(self.ended) >= _PART_ROWS:
             held = set() if self.spans is None else self.spans.flush(self.clock.now) | self.cluster.owners()
@@ -271,7 +341,7 @@ class _Requests:
                 except Exception as error:  # on its way to the process that waited
                     step = controller.throw(error)
                     continue
-                if math.isinf(self.clock.peek()):
+                if math.isinf(self.clock.peek()) and not isinstance(step, Pause):
                     self._refuse_deadlock()
                 step = controller.send(news)
         except StopIteration:
@@ -299,16 +369,7 @@ class _Requests:
 
     def _tell(self, requests: list[LiveRequest]) -> None:
         ids = np.array([r.id for r in requests], dtype=np.int64)
-        answers = [
-            self.cluster.answering.of(
-                r.sample,
-                r.n_emitted_tokens,
-                r.exits,
-                r.harms,
-                self.cluster.exiting.path_of(r),
-            )
-            for r in requests
-        ]
+        answers = [self.cluster.worth(request) for request in requests]
         energy_j = pa.nulls(len(ids), pa.float64()) if self.spans is None else self.spans.energy_j(ids)
         columns = {
             "request_id": ids,

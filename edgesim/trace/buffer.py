@@ -159,6 +159,15 @@ class SpanBuffer:
             self._make_room(int(request_ids.max()))
         return self._energy_j[request_ids]
 
+    def charge(self) -> None:
+        """Charge what has been collected to its requests, and forget it: no tables are kept."""
+        rows = np.frombuffer(bytes(self._rows), dtype=_ROW)
+        self._rows.clear()
+        self._details.clear()
+        rows = rows[rows["asked_at_s"] <= self._horizon_s]
+        if len(rows):
+            self._charge(rows["request_id"], self._drawn_j(rows))
+
     def end_at(self, at_s: float) -> None:
         """Hear when the run has ended."""
         self._horizon_s = min(self._horizon_s, at_s)
@@ -194,10 +203,7 @@ class SpanBuffer:
     def _table(self, rows: npt.NDArray[np.void], details: npt.NDArray[np.void]) -> pa.Table:
         request_id, code = rows["request_id"].copy(), rows["code"].copy()
         started_at_s, ended_at_s = rows["started_at_s"].copy(), rows["ended_at_s"].copy()
-        power_w = np.array([spot.power_w for spot in self._spots])[code]
-        tail_s = np.array([spot.tail_s for spot in self._spots])[code]
-        until_s = np.minimum(ended_at_s - tail_s, self._horizon_s)
-        energy_j = power_w * rows["share"] * np.maximum(until_s - started_at_s, 0.0)
+        energy_j = self._drawn_j(rows)
         self._charge(request_id, energy_j)
         error_variance = np.full(len(rows), math.nan)
         error_variance[details["row"]] = details["error_variance"]
@@ -222,6 +228,14 @@ class SpanBuffer:
             "attempts": attempts,
         }
         return pa.table(columns, schema=arrow_schema("spans"))
+
+    def _drawn_j(self, rows: npt.NDArray[np.void]) -> FloatArray:
+        """Energy of every span, up to the end of the run as far as that is known."""
+        power_w = np.array([spot.power_w for spot in self._spots])[rows["code"]]
+        tail_s = np.array([spot.tail_s for spot in self._spots])[rows["code"]]
+        until_s = np.minimum(rows["ended_at_s"] - tail_s, self._horizon_s)
+        drawn_j: FloatArray = power_w * rows["share"] * np.maximum(until_s - rows["started_at_s"], 0.0)
+        return drawn_j
 
     def _kinds(self, request_id: npt.NDArray[np.int64], code: npt.NDArray[np.int32]) -> pa.Array:
         """The kind of every span: a hop's is control where no request is behind it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edgesim.errors import PlacementError
 from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.answers.quality import QualityTable
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.nearest import suggest
 from edgesim.radio.collective.band import CollectiveBand, band_of
@@ -41,6 +42,8 @@ class Fleet:
         measured.
     is_tuning_apart
         Whether that text is another than answers are judged on.
+    quality
+        What impairments do to answers; None where the scenario has no such table.
     """
 
     model: Architecture
@@ -53,6 +56,7 @@ class Fleet:
     rates_hz: Mapping[str, float] = field(default_factory=dict)
     exits: ExitRecords | None = None
     is_tuning_apart: bool = False
+    quality: QualityTable | None = None
 
     @classmethod
     def of(cls, world: World, extent: Extent | None = None) -> Fleet:
@@ -69,6 +73,7 @@ class Fleet:
             rates_hz=mean_rates_hz(world.workload, streams),
             exits=world.exits if world.tuning_exits is None else world.tuning_exits,
             is_tuning_apart=world.tuning_exits is not None,
+            quality=world.quality,
         )
 
     @property

@@ -28,6 +28,7 @@ OPTIONS: dict[str, list[dict[str, object]]] = {
         {"offloading": "jsed", "period": 0.1},
         {"offloading": "backpressure", "period": 0.1, "stages": ["server", "server"], "cuts": [3]},
     ],
+    "rl_split": [{"to": "server"}, {"to": "server", "policy": "greedy", "decide": "token"}],
     "round_robin": [{"to": "server"}],
 }
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import simpy
 
+from edgesim.engine.network.holes import Holes
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import MessageLost, WorkLost
 from edgesim.world.roaming import Roaming
@@ -22,7 +23,7 @@ class Leg(Protocol):
 
     via: str
 
-    def begin(self, owner: int, token: int, size_bytes: float) -> simpy.Event:
+    def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
         """Begin with a message; the event's value is None when it has arrived, else what share was sent."""
         ...
 

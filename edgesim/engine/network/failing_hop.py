@@ -5,6 +5,7 @@ from __future__ import annotations
 import simpy
 
 from edgesim.engine.device.watched import Job, WatchedStation
+from edgesim.engine.network.holes import Holes
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.outlook import Outlook
 from edgesim.engine.process.clock import Clock
@@ -42,7 +43,7 @@ class FailingHop(Hop):
         self._line = WatchedStation(clock, recording)
         self.down: str | None = None
 
-    def begin(self, owner: int, token: int, size_bytes: float) -> simpy.Event:
+    def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
         """Begin with a message; the event tells how much was sent.
 
         Its value is None when all has arrived, and the share that was sent if a handover has taken the rest

@@ -19,6 +19,8 @@ class Blocks(NamedTuple):
     n_bits: int
     loss: float
     n_attempts: float
+    unacknowledged_loss: float = 0.0
+    """Of a message whose blocks the ARQ does not repeat."""
 
 
 class Outlook(NamedTuple):

@@ -9,6 +9,7 @@ from functools import partial
 import simpy
 
 from edgesim.engine.network.air.transfer import SharedAir, Transfer
+from edgesim.engine.network.holes import Holes
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.outlook import Blocks, Outlook, fate
 from edgesim.engine.process.clock import Clock, Course
@@ -35,6 +36,8 @@ class Message(Transfer):
         "delivery",
         "done",
         "gross_bits",
+        "holes",
+        "n_blocks",
         "number",
         "owner",
         "sent_at_s",
@@ -51,6 +54,18 @@ class Message(Transfer):
         self.gross_bits = 0.0
         self.number = 0  # among those of one instant
         self.delivery = _AT_ONCE
+        self.holes: Holes | None = None  # of a message that is not acknowledged
+        self.n_blocks = 1
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a block is missing for good, and the message with it."""
+        return self.delivery.n_lost > 0 and self.holes is None
+
+    def note_holes(self, sent: float = 1.0) -> None:
+        """Note what is missing of the part that was sent."""
+        if self.holes is not None:
+            self.holes.note(self.size_bytes * sent, self.delivery.n_lost / self.n_blocks)
 
 
 class RadioHop(Hop):
@@ -59,7 +74,8 @@ class RadioHop(Hop):
     A message is cut into the blocks of its first grant. How many of them fail each attempt is drawn then,
     from (seed, replication, link, direction, instant at which it was asked for) alone; what is repeated
     lengthens its time on the air, and every round trip delays its end. A block that neither attempts nor
-    repetitions deliver loses the message: whoever sent it is told when the air time is over. Messages of one
+    repetitions deliver loses the message: whoever sent it is told when the air time is over. One that is not
+    acknowledged is not repeated by the ARQ, and arrives without its lost blocks. Messages of one
     request arrive in the order in which they were begun, as PDCP (TS 38.323) and 802.11's block
     acknowledgements deliver them; one that comes early waits for those ahead of it.
 
@@ -117,11 +133,11 @@ class RadioHop(Hop):
         self.is_watched = is_watched
         self.down: str | None = None
 
-    def carry(self, owner: int, token: int, size_bytes: float) -> Verb:
+    def carry(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> Verb:
         """Begin with a message, as a verb."""
         if self.is_watched:
-            return heard(self.begin(owner, token, size_bytes))
-        message = self._begun(owner, token, size_bytes)
+            return heard(self.begin(owner, token, size_bytes, holes))
+        message = self._begun(owner, token, size_bytes, holes)
         ends_at_s = self._pool.join_alone(message)
         if ends_at_s is None:
             return heard(self._awaited(message))
@@ -129,7 +145,7 @@ class RadioHop(Hop):
         message.arrives_at_s = self._in_order(message)  # whoever is ahead has been sent: nobody is on the air
         return self._alone(message)
 
-    def begin(self, owner: int, token: int, size_bytes: float) -> simpy.Event:
+    def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
         """Begin with a message; the event tells how much was sent.
 
         Its value is None when all has arrived, and the share that was sent if a handover has taken the rest
@@ -137,7 +153,7 @@ class RadioHop(Hop):
         """
         if self.down is not None:
             raise MessageLost(self.via, self.down)
-        message = self._begun(owner, token, size_bytes)
+        message = self._begun(owner, token, size_bytes, holes)
         self._pool.join(message)
         return self._awaited(message)
 
@@ -147,7 +163,7 @@ class RadioHop(Hop):
         state, n_bits = transfer.state, transfer.n_bits
         n_blocks = max(1, math.ceil(n_bits / state.grant.block_bits))
         transfer.gross_bits = transfer.left_bits = n_bits
-        transfer.delivery, transfer.waits_s = _AT_ONCE, ()
+        transfer.delivery, transfer.waits_s, transfer.n_blocks = _AT_ONCE, (), n_blocks
         # In slots, a message of one block has a grant for each attempt, a round trip after the last.
         is_one_block = n_blocks == 1 and self._pool.medium.grid is not None
         transfer.attempt_bits = n_bits if is_one_block else math.inf
@@ -155,6 +171,7 @@ class RadioHop(Hop):
             instant: int = _INSTANT.unpack(_NUMBER.pack(transfer.asked_at_s))[0]
             key = self.channel.key ^ instant ^ (transfer.number << 1 | self.is_uplink)
             air = self.channel.link.air
+            arq = air.arq if transfer.holes is None else air.arq._replace(limit=0)
             after_s = max(self._clock._now, transfer.begins_s) + n_bits / state.rate_bps
 
             def again(waited_s: float) -> tuple[float, ...]:
@@ -166,7 +183,7 @@ class RadioHop(Hop):
                     interference_w=transfer.interference_w,
                 ).errors
 
-            transfer.delivery = deliver(n_blocks, state.errors, air.round_trip_s, air.arq, key, again)
+            transfer.delivery = deliver(n_blocks, state.errors, air.round_trip_s, arq, key, again)
             transfer.gross_bits = transfer.left_bits = n_bits * transfer.delivery.n_sent / n_blocks
             if is_one_block:
                 per_grant = len(state.errors)  # attempts before it is left to ARQ
@@ -213,7 +230,9 @@ class RadioHop(Hop):
                     1.0 - message.left_bits / message.gross_bits if message.gross_bits else message.is_begun
                 )
                 assert message.done is not None
-                message.done.succeed(min(1.0, max(0.0, gone)))
+                gone = min(1.0, max(0.0, gone))
+                message.note_holes(gone)
+                message.done.succeed(gone)
                 self._go_on(message.owner)
 
     def outlook(self, now_s: float) -> Outlook:
@@ -231,9 +250,10 @@ class RadioHop(Hop):
         down = self.down or (None if rate_bps > 0.0 else "out of reach")
         return Outlook(rate_bps, unsent_bits / bits(1), queued_s, down, blocks)
 
-    def _blocks(self, state: LinkState) -> tuple[int, float, float]:
-        """Bits of a block in a state, the probability that it is lost, and how often it is sent."""
-        return (state.grant.block_bits, *fate(state.errors, self.channel.link.air.arq))
+    def _blocks(self, state: LinkState) -> tuple[int, float, float, float]:
+        """Bits of a block in a state, odds of its loss, how often it is sent, and loss without ARQ."""
+        lost, n_attempts = fate(state.errors, self.channel.link.air.arq)
+        return state.grant.block_bits, lost, n_attempts, math.prod(state.errors)
 
     @property
     def is_idle(self) -> bool:
@@ -257,16 +277,17 @@ class RadioHop(Hop):
         for message in list(self._messages):
             self._settle(message, at_s)
             # One that has arrived is here because nobody waits for it any more.
-            is_lost = message.delivery.n_lost > 0 and message.arrives_at_s <= at_s
+            is_lost = message.is_lost and message.arrives_at_s <= at_s
             code, tail_s = (self._lost_code, 0.0) if is_lost else (self.code, self.latency_s)
             self._record(message, message.arrives_at_s, code, tail_s, at_s)
         self._messages.clear()
 
     # --- how it does it ---------------------------------------------------------------------------
 
-    def _begun(self, owner: int, token: int, size_bytes: float) -> Message:
+    def _begun(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> Message:
         now_s = self._clock._now
         message = self._message(owner, token, size_bytes, now_s)
+        message.holes = holes
         self._n_then = self._n_then + 1 if now_s == self._then_s else 0
         self._then_s, message.number = now_s, self._n_then
         self._messages[message] = None
@@ -300,9 +321,10 @@ class RadioHop(Hop):
             return
         self._pool.retire()
         del self._messages[message]
-        if message.delivery.n_lost:
+        if message.is_lost:
             self._record(message, message.arrives_at_s, self._lost_code, 0.0)
             raise self._undelivered(message)
+        message.note_holes()
         self._record(message, message.arrives_at_s, self.code, self.latency_s)
 
     def _in_order(self, message: Message) -> float:
@@ -332,10 +354,11 @@ class RadioHop(Hop):
     def _arrive(self, message: Message) -> None:
         if message not in self._messages:
             return  # it was lost
-        if message.delivery.n_lost:
+        if message.is_lost:
             self._end(message, self._undelivered(message))
             return
         del self._messages[message]
+        message.note_holes()
         self._record(message, message.arrives_at_s, self.code, self.latency_s)
         assert message.done is not None
         self._clock.let_happen(message.done)

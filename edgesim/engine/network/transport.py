@@ -13,6 +13,7 @@ from edgesim.engine.device.host import Host
 from edgesim.engine.device.watched import Job, WatchedStation
 from edgesim.engine.network.changing_cells import Cells
 from edgesim.engine.network.failing_hop import FailingHop
+from edgesim.engine.network.holes import Holes
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.pools import Pools
 from edgesim.engine.network.radio_hop import RadioHop
@@ -169,6 +170,13 @@ class Transport:
             return first
         return self._carry_on(first, owner, hops, target, size_bytes, token)
 
+    def unacknowledged(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Verb:
+        """Begin with a message that arrives whatever it loses; the verb's value is the share that is missing.
+
+        Radio hops that draw the fate of blocks leave it at their attempts; on others nothing goes missing.
+        """
+        return begun(self._with_holes(owner, source, target, size_bytes, token))
+
     def lose(self, device: str, error: WorkLost) -> None:
         """Lose what a device is sending or receiving: it has failed. What has left it still arrives."""
         for (sender, peer), hop in self._failing.items():
@@ -188,57 +196,99 @@ class Transport:
         for hop in self._failing.values():
             hop.close(at_s)
 
-    def _over_the_air(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
-        """Carry a message from or to a terminal that changes cells."""
+    def _with_holes(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
+        holes = Holes(size_bytes)
+        yield from self._over_the_air(owner, source, target, size_bytes, token, holes)
+        return holes.share
+
+    def _over_the_air(
+        self,
+        owner: int,
+        source: str,
+        target: str,
+        size_bytes: float,
+        token: int,
+        holes: Holes | None = None,
+    ) -> Course:
+        """Carry a message from or to a terminal that changes cells, or one that is not acknowledged."""
         yield from self._handle(owner, self._hosts[source], size_bytes, token)
         here = source
         if source in self._roaming:
-            here = yield from self._up(owner, source, size_bytes, token)
+            here = yield from self._up(owner, source, size_bytes, token, holes)
         if target in self._roaming:
-            yield from self._down(owner, here, target, size_bytes, token)
+            yield from self._down(owner, here, target, size_bytes, token, holes)
         else:
-            yield from self._along(owner, here, target, size_bytes, token)
+            yield from self._along(owner, here, target, size_bytes, token, holes)
         yield from self._handle(owner, self._hosts[target], size_bytes, token)
 
-    def _up(self, owner: int, terminal: str, size_bytes: float, token: int) -> Course:
+    def _up(
+        self, owner: int, terminal: str, size_bytes: float, token: int, holes: Holes | None = None
+    ) -> Course:
         """Send a message up to whichever cell serves; returns the one at which its last bit has arrived."""
         while True:
             yield from self._cells.ready(terminal)
             cell = self._cells.serving(terminal)
-            sent = yield from self._leg(owner, terminal, cell, terminal, size_bytes, token)
+            sent = yield from self._leg(owner, terminal, cell, terminal, size_bytes, token, holes)
             if sent is None:
+                if holes is not None:
+                    holes.next_hop()
                 return cell
             size_bytes *= 1.0 - sent
 
-    def _down(self, owner: int, here: str, terminal: str, size_bytes: float, token: int) -> Course:
+    def _down(
+        self,
+        owner: int,
+        here: str,
+        terminal: str,
+        size_bytes: float,
+        token: int,
+        holes: Holes | None = None,
+    ) -> Course:
         """Send a message down from whichever cell serves; it follows the terminal from cell to cell."""
         while True:
             cell = self._cells.serving(terminal)
             if here != cell:
-                yield from self._along(owner, here, cell, size_bytes, token)
+                yield from self._along(owner, here, cell, size_bytes, token, holes)
                 here = cell
                 continue  # another may serve by now
             yield from self._cells.ready(terminal)
             if here != self._cells.serving(terminal):
                 continue
-            sent = yield from self._leg(owner, here, terminal, terminal, size_bytes, token)
+            sent = yield from self._leg(owner, here, terminal, terminal, size_bytes, token, holes)
             if sent is None:
                 return
             size_bytes *= 1.0 - sent
 
     def _leg(
-        self, owner: int, sender: str, peer: str, terminal: str, size_bytes: float, token: int
+        self,
+        owner: int,
+        sender: str,
+        peer: str,
+        terminal: str,
+        size_bytes: float,
+        token: int,
+        holes: Holes | None,
     ) -> Course:
         self._hosts[sender].demand_up()
         self._hosts[peer].demand_up()
         leg = self._cells.leg(sender, peer, terminal)
-        return (yield leg.begin(owner, token, size_bytes))
+        return (yield leg.begin(owner, token, size_bytes, holes))
 
-    def _along(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
+    def _along(
+        self,
+        owner: int,
+        source: str,
+        target: str,
+        size_bytes: float,
+        token: int,
+        holes: Holes | None = None,
+    ) -> Course:
         """Carry a message over fixed links."""
         if source != target:
             for ends in pairwise(self.network.path(source, target)):
-                yield from self._transmit(owner, self.hops[ends], size_bytes, token)
+                yield from self._transmit(owner, self.hops[ends], size_bytes, token, holes)
+                if holes is not None:
+                    holes.next_hop()
 
     def _carry_on(
         self, first: Verb, owner: int, hops: list[Hop], target: str, size_bytes: float, token: int
@@ -248,14 +298,16 @@ class Transport:
             yield from self._transmit(owner, hop, size_bytes, token)
         yield from self._handle(owner, self._hosts[target], size_bytes, token)
 
-    def _transmit(self, owner: int, hop: Hop, size_bytes: float, token: int) -> Verb:
+    def _transmit(
+        self, owner: int, hop: Hop, size_bytes: float, token: int, holes: Holes | None = None
+    ) -> Verb:
         """Book one hop of a message."""
         if isinstance(hop, RadioHop) and not hop.is_watched:
-            return hop.carry(owner, token, size_bytes)
+            return hop.carry(owner, token, size_bytes, holes)
         if isinstance(hop, FailingHop | RadioHop):
             self._hosts[hop.sender].demand_up()
             self._hosts[hop.peer].demand_up()
-            return heard(hop.begin(owner, token, size_bytes))
+            return heard(hop.begin(owner, token, size_bytes, holes))
         now_s = self._clock._now
         started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
         self._recording.span(owner, token, hop.code, now_s, started_at_s, arrived_at_s, size_bytes=size_bytes)

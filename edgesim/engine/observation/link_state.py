@@ -59,6 +59,8 @@ class LinkState:
     block_loss
         Probability that a block is lost for good in the channel as it is: that it fails all attempts of the
         physical layer, and all repetitions by the ARQ above it. 0 of a wire, 1 while the link is down.
+    unacknowledged_loss
+        The same of a message that is not acknowledged: that it fails the physical layer's attempts.
     n_attempts
         Mean number of transmissions of a block, all of these included.
     snr_db
@@ -84,6 +86,7 @@ class LinkState:
     access_s: float = 0.0
     block_bits: int = 0
     block_loss: float = 0.0
+    unacknowledged_loss: float = 0.0
     n_attempts: float = 1.0
     snr_db: float | None = None
     station: str | None = None
@@ -163,6 +166,11 @@ class RouteState:
     def queued_s(self) -> float:
         """Time that this takes [s]; what waits at a later hop may be gone by then."""
         return math.fsum(hop.queued_s for hop in self.hops)
+
+    @property
+    def unacknowledged_loss(self) -> float:
+        """Expected share of a message that is missing if it is not acknowledged."""
+        return 1.0 - math.prod(1.0 - hop.unacknowledged_loss for hop in self.hops)
 
     def loss(self, size_bytes: float) -> float:
         """Probability that any hop loses a message of this size."""

@@ -210,6 +210,7 @@ class Looking:
             state,
             block_bits=blocks.n_bits,
             block_loss=blocks.loss if down is None else 1.0,
+            unacknowledged_loss=blocks.unacknowledged_loss if down is None else 1.0,
             n_attempts=blocks.n_attempts,
             snr_db=float(linear_to_db(blocks.sinr)) if blocks.sinr > 0.0 else -math.inf,
         )

@@ -9,6 +9,7 @@ sequence number.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator
 from heapq import heappop, heappush, heappushpop
 from typing import Any
@@ -17,10 +18,17 @@ import simpy
 from simpy.core import StopSimulation
 from simpy.events import NORMAL, PENDING, URGENT, EventPriority
 
-__all__ = ["Clock", "Course", "Life", "MisstepError", "Step"]
+__all__ = ["Clock", "Course", "Life", "MisstepError", "Pause", "Step"]
 
-Step = float | simpy.Event
-"""What a process may wait for: an absolute instant [s], or any SimPy event."""
+
+class Pause:
+    """What a process yields for the run to stand still, until it is answered from outside."""
+
+    __slots__ = ()
+
+
+Step = float | simpy.Event | Pause
+"""What a process may wait for: an absolute instant [s], any SimPy event, or an answer from outside."""
 
 Course = Generator[Step, Any, Any]
 """A process: it yields steps, is sent the values of the events it waited for, may return a value."""
@@ -113,6 +121,10 @@ class Clock(simpy.Environment):
     ``NORMAL``), then in the order in which they were scheduled.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._paused: deque[tuple[Life, Pause]] = deque()
+
     def wake(self, life: Life, at_s: float) -> None:
         """Let a process go on at an instant that is not in the past."""
         heappush(self._queue, (at_s, NORMAL, next(self._eid), life))
@@ -140,6 +152,8 @@ class Clock(simpy.Environment):
     def _wait(self, life: Life, step: Step) -> None:
         if isinstance(step, int | float):
             self.wake(life, max(float(step), self._now))
+        elif isinstance(step, Pause):
+            self._paused.append((life, step))
         elif not isinstance(step, simpy.Event):
             life._fail(MisstepError(step))
         elif step.callbacks is not None:
@@ -218,3 +232,34 @@ class Clock(simpy.Environment):
         except StopSimulation:
             pass
         return None
+
+    def run_to_pause(self) -> Pause | None:
+        """Run until a process stands still for an answer from outside; None: nothing is due any more.
+
+        The run stops with the event that led there, before anything else happens, and goes on exactly where
+        it stood (:meth:`resume`). Where one event lets several processes go on, those that do not pause take
+        their step first.
+        """
+        try:
+            while (pause := self._pause()) is None:
+                if not self._queue:
+                    return None
+                self.step()
+        except StopSimulation:
+            return None
+        return pause
+
+    def _pause(self) -> Pause | None:
+        """What is to be answered first."""
+        while self._paused:
+            life, pause = self._paused[0]
+            if life._value is PENDING:
+                return pause
+            self._paused.popleft()  # interrupted meanwhile: it goes on as another
+        return None
+
+    def resume(self, answer: Any) -> None:
+        """Let the process that stands still go on with an answer."""
+        life, _ = self._paused.popleft()
+        life._news = answer
+        self.advance(life)

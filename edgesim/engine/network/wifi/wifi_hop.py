@@ -211,13 +211,13 @@ class WifiHop(RadioHop):
         """Time for which the receiver has been receiving, answers to the other direction included [s]."""
         return self._own_until(1, at_s) + (0.0 if self.reverse is None else self.reverse._own_until(2, at_s))
 
-    def _blocks(self, state: LinkState) -> tuple[int, float, float]:
+    def _blocks(self, state: LinkState) -> tuple[int, float, float, float]:
         """Of a whole frame."""
         mac, errors = self.channel.mac, state.errors
         if state.grant.block_bits:
             length = bits(mac.mpdu_bytes(mac.frame_bytes)) / state.grant.block_bits
             errors = tuple(_over_length(error, length) for error in errors)
-        return (int(bits(mac.frame_bytes)), *fate(errors, self.channel.link.air.arq))
+        return (int(bits(mac.frame_bytes)), *fate(errors, self.channel.link.air.arq), 0.0)
 
     def owners(self) -> set[int]:
         """Requests whose spans are yet to be recorded."""

@@ -1,0 +1,99 @@
+"""Any decision of any strategy in any scenario, as an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from edgesim.gym.event_loop_env import EventLoopEnv
+from edgesim.gym.rewards import Reward
+from edgesim.runner import Prepared, prepare
+from edgesim.scenario.build import build_world
+from edgesim.scenario.load import load, parse
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.timings import timings
+from edgesim.strategy import Placement, Strategy
+from edgesim.world.world import World
+
+__all__ = ["DecisionEnv"]
+
+Vary = Callable[[World, np.random.Generator], World]
+Ranges = Mapping[str, tuple[float, float] | tuple[float, float, str]]
+
+
+class DecisionEnv(EventLoopEnv):
+    """A decision that a strategy asks for (:meth:`edgesim.engine.cluster.Cluster.ask`) in a scenario.
+
+    The scenario is prepared once: profiles, timings, fleet and placement are those of all episodes, and each
+    episode is another replication. With `randomise` it is prepared anew for each episode, which takes tens
+    of milliseconds; `vary` changes the finished world, and costs what it does.
+
+    Parameters
+    ----------
+    scenario
+        A scenario, a file of one, or the name of a shipped one.
+    strategy
+        Label of one of its strategies.
+    decision, reward, options
+        As for :class:`~edgesim.gym.event_loop_env.EventLoopEnv`.
+    randomise
+        By paths as of ``--set``, from where to where values are drawn for each episode, uniformly, and their
+        unit, if they have one: ``{"topology.links[0].wired.rate": (1, 50, "Mbit/s")}``.
+    vary
+        Another world from an episode's and a generator, for what no path names.
+
+    Raises
+    ------
+    InputError
+        If the scenario cannot be run, no strategy has that label, or it never asks for the decision.
+
+    Not modelled: a strategy that would have placed the model otherwise in another replication; requests of
+    other replications that are longer than what was measured end an episode with an error (give lengths a
+    ``max``).
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario | str | PathLike[str],
+        *,
+        strategy: str,
+        decision: str,
+        reward: Reward,
+        randomise: Ranges | None = None,
+        vary: Vary | None = None,
+        **options: Any,
+    ) -> None:
+        known = scenario if isinstance(scenario, Scenario) else load(scenario)
+        source = _Replications(known, strategy, randomise or {}, vary)
+        super().__init__(source, decision=decision, reward=reward, **options)
+
+
+class _Replications:
+    """Replications of a scenario, prepared once."""
+
+    def __init__(self, scenario: Scenario, label: str, ranges: Ranges, vary: Vary | None) -> None:
+        self._scenario, self._label, self._ranges, self._vary = scenario, label, ranges, vary
+        self._prepared = prepare(scenario, only=(label,))
+        self._charged = timings(scenario, self._prepared.profiles)
+
+    def episode(self, replication: int, rng: np.random.Generator) -> tuple[World, Strategy, Placement]:
+        prepared, charged = self._prepared, self._charged
+        if self._ranges:
+            prepared = self._redrawn(rng)
+            charged = timings(prepared.scenario, prepared.profiles)
+        world = build_world(prepared.scenario, replication, charged, prepared.workload, prepared.quality)
+        if self._vary is not None:
+            world = self._vary(world, rng)
+        return world, prepared.strategies[self._label], prepared.placements[self._label]
+
+    def _redrawn(self, rng: np.random.Generator) -> Prepared:
+        origin = self._scenario.origin
+        drawn = parse(origin.text, name=origin.name, folder=origin.folder, overrides=self._overrides(rng))
+        return prepare(drawn, only=(self._label,))
+
+    def _overrides(self, rng: np.random.Generator) -> Iterable[str]:
+        for path, (low, high, *unit) in self._ranges.items():
+            yield f"{path}={float(rng.uniform(low, high))!r} {''.join(unit)}".rstrip()

@@ -1,0 +1,162 @@
+"""The published split problem as environments: one episode at a time, and many at once for training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from edgesim.planning.splitting.published import SplitProblem
+
+__all__ = ["PublishedEnv", "PublishedVecEnv"]
+
+Floats = NDArray[np.float64]
+Seen = NDArray[np.float32]
+
+
+def _spaces(problem: SplitProblem) -> tuple[Any, Any]:
+    """Spaces of observations and actions."""
+    low, high = problem.low.astype(np.float32), problem.high.astype(np.float32)
+    return gymnasium.spaces.Box(low, high, dtype=np.float32), gymnasium.spaces.Discrete(
+        problem.moves.n_actions
+    )
+
+
+class PublishedEnv(gymnasium.Env[Seen, np.int64]):
+    """A split problem: it sees loss and split, and ends after the problem's steps.
+
+    The end is a termination: it belongs to the problem, whose optimum counts its steps.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 (as gymnasium declares it)
+
+    def __init__(self, problem: SplitProblem) -> None:
+        self.problem = problem
+        self.observation_space, self.action_space = _spaces(problem)
+        self._loss, self._split, self._base, self._n_done = 0.0, 0, 1.0, 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Seen, dict[str, Any]]:
+        """Start an episode; options ``loss`` and ``split`` choose where."""
+        super().reset(seed=seed)
+        asked = options or {}
+        self._loss = float(self.np_random.uniform(*self.problem.start_loss))
+        self._split = int(self.np_random.choice(self.problem.start_splits))
+        self._loss, self._split = float(asked.get("loss", self._loss)), int(asked.get("split", self._split))
+        self._base = float(self.problem.base(self._loss, self._split))
+        self._n_done = 0
+        return self._seen(), {}
+
+    def step(self, action: np.int64) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
+        """Move, let the loss drift, and pay."""
+        loss, split, reward = self.problem.step(self._loss, self._split, int(action), self._base)
+        self._loss, self._split = float(loss), int(split)
+        self._n_done += 1
+        return self._seen(), float(reward), self._n_done >= self.problem.n_steps, False, {}
+
+    def _seen(self) -> Seen:
+        return np.array([self._loss, self._split], np.float32)
+
+
+class PublishedVecEnv(VecEnv):
+    """As many episodes of a split problem side by side as asked, in arrays.
+
+    Parameters
+    ----------
+    n_envs
+        Episodes at once.
+    is_scaled
+        Whether rewards are less their mean over losses and splits, and over the mean spread among the splits
+        of a loss: a critic then learns on numbers near 1 whatever the weights. The order of policies is the
+        same, since all episodes are equally long. And whether their end is a truncation for the learner, for
+        which steps left are hidden.
+    """
+
+    def __init__(self, problem: SplitProblem, n_envs: int = 1, *, is_scaled: bool = False) -> None:
+        self.problem = problem
+        space, actions = _spaces(problem)
+        self._rng = np.random.default_rng()
+        self._loss, self._split = np.zeros(n_envs), np.zeros(n_envs, np.int64)
+        self._base, self._n_done = np.ones(n_envs), np.zeros(n_envs, np.int64)
+        self._actions = np.zeros(n_envs, np.int64)
+        self._returns = np.zeros(n_envs)
+        self._is_scaled = is_scaled
+        self._shift, self._scale = _reward_scale(problem) if is_scaled else (0.0, 1.0)
+        super().__init__(n_envs, space, actions)
+
+    def seed(self, seed: int | None = None) -> list[int | None]:
+        """Seed the draws of all episodes."""
+        self._rng = np.random.default_rng(seed)
+        return [seed] * self.num_envs
+
+    def reset(self) -> Any:
+        """Start an episode in every place."""
+        self._begin(np.ones(self.num_envs, np.bool_))
+        return self._seen()
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Take the actions of the next step."""
+        self._actions = np.asarray(actions)
+
+    def step_wait(self) -> Any:
+        """Make the step; episodes that end start anew, and their last observation is told apart."""
+        self._loss, self._split, reward = self.problem.step(
+            self._loss, self._split, self._actions, self._base
+        )
+        self._n_done += 1
+        self._returns += reward
+        done = self._n_done >= self.problem.n_steps
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if done.any():
+            last = self._seen()
+            for place in np.flatnonzero(done):
+                infos[place] = {
+                    "terminal_observation": last[place],
+                    "TimeLimit.truncated": self._is_scaled,
+                    "episode": {"r": float(self._returns[place]), "l": self.problem.n_steps, "t": 0.0},
+                }
+            self._begin(done)
+        return self._seen(), ((reward - self._shift) / self._scale).astype(np.float32), done, infos
+
+    def _begin(self, which: NDArray[np.bool_]) -> None:
+        n = int(which.sum())
+        self._loss[which] = self._rng.uniform(*self.problem.start_loss, n)
+        self._split[which] = self._rng.choice(self.problem.start_splits, n)
+        self._base[which] = self.problem.base(self._loss[which], self._split[which])
+        self._n_done[which] = 0
+        self._returns[which] = 0.0
+
+    def _seen(self) -> Seen:
+        return np.stack([self._loss, self._split], axis=1).astype(np.float32)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Give an attribute of the problem's environment, the same for every place."""
+        value = None if attr_name == "render_mode" else getattr(self, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refuse: a problem is a frozen value."""
+        raise AttributeError(f"no attribute of a split problem can be set: {attr_name}")
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Refuse: places are no environments of their own."""
+        raise AttributeError(f"no method of single environments: {method_name}")
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """Say that nothing wraps a place."""
+        return [False for _ in self._get_indices(indices)]
+
+
+def _reward_scale(problem: SplitProblem) -> tuple[float, float]:
+    loss = np.linspace(*problem.start_loss, 200)[:, np.newaxis]
+    splits = np.arange(problem.moves.first, problem.moves.last + 1)
+    rewards = problem.reward(loss, splits, problem.base(loss, np.array(problem.start_splits).mean()))
+    spread = float(rewards.std(axis=1).mean())
+    return float(rewards.mean()), spread if spread > 0 else 1.0

@@ -1,0 +1,256 @@
+"""Training policies with stable-baselines3, with the published settings or with our own.
+
+An episode ends after five steps that the published state does not count: what is still to come differs by a
+factor of five between two visits of one state, no critic can know it, and the advantages of actions drown in
+that. ``edgesim`` takes the end for a truncation, beyond which the critic's own value stands for what would
+come, with a discount whose horizon is the episode's (Pardo et al. 2018, arXiv 1712.00378). It also encodes
+loss and split over knots, takes many episodes at once, and lets learning rate and entropy bonus fall to zero.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import stable_baselines3
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+
+from edgesim.errors import InputError
+from edgesim.gym.encoder import Encoder
+from edgesim.gym.export import from_sb3
+from edgesim.gym.published import PublishedVecEnv
+from edgesim.nearest import suggest
+from edgesim.planning.splitting.encoding import SCALED, Encoding
+from edgesim.planning.splitting.policy import Policy, PolicyRecord
+from edgesim.planning.splitting.published import SplitProblem
+
+__all__ = ["ALGORITHMS", "PRESETS", "Preset", "Trained", "one_thread", "train", "train_on_problem"]
+
+Progress = Callable[[int, int], None]
+
+ALGORITHMS = ("ppo", "a2c", "dqn")
+
+_LOSS_KNOTS = 33  # over 0 to 0.3: a change of the optimum is placed to a hundredth
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings by algorithm; what is left out is stable-baselines3's default.
+
+    Attributes
+    ----------
+    name
+    n_steps
+        Environment steps.
+    n_envs
+        Episodes at once, of problems that are arrays.
+    is_encoded
+        Whether observations are encoded and rewards scaled, rather than taken as they are.
+    settings
+        By algorithm, arguments of its class; a learning rate falls linearly to zero if `is_falling`.
+    is_falling
+    """
+
+    name: str
+    n_steps: int
+    n_envs: int
+    is_encoded: bool
+    settings: Mapping[str, Mapping[str, Any]]
+    is_falling: bool = False
+
+
+_DISCOUNT = 0.8  # 1 / (1 - 0.8) = 5 steps
+
+_OWN = {
+    "ppo": {
+        "n_steps": 20, "batch_size": 320, "n_epochs": 10, "learning_rate": 1e-3, "gae_lambda": 0.3,
+        "gamma": _DISCOUNT, "ent_coef": 0.01,
+    },
+    "a2c": {
+        "n_steps": 5, "learning_rate": 1e-3, "gae_lambda": 0.3, "gamma": _DISCOUNT, "ent_coef": 0.01,
+    },
+    "dqn": {
+        "gamma": _DISCOUNT, "learning_rate": 1e-3, "batch_size": 256, "learning_starts": 5_000,
+        "train_freq": 4, "target_update_interval": 2_000, "exploration_fraction": 0.5, "buffer_size": 100_000,
+    },
+}  # fmt: skip
+
+PRESETS: Mapping[str, Preset] = {
+    # Chen et al. 2024's released code, train__rsm.py and train.py; A2C and DQN at the defaults.
+    "published": Preset("published", 240_000, 1, False, {"ppo": {"n_steps": 400, "batch_size": 100}}),
+    "published-true": Preset("published-true", 6_000, 1, False, {"ppo": {"n_steps": 100, "batch_size": 25}}),
+    "edgesim": Preset("edgesim", 240_000, 64, True, _OWN, is_falling=True),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What training led to.
+
+    Attributes
+    ----------
+    policy
+    model
+        stable-baselines3's own.
+    elapsed_s
+        Wall time of learning.
+    curve : [n_points, 2]
+        Steps so far, and the mean return of the episodes that ended since the last point.
+    """
+
+    policy: Policy
+    model: Any
+    elapsed_s: float
+    curve: np.ndarray = field(repr=False)
+
+
+def train(
+    algorithm: str,
+    env: Any,
+    preset: str | Preset = "edgesim",
+    *,
+    seed: int = 0,
+    n_steps: int | None = None,
+    encoding: Encoding | None = None,
+    record: PolicyRecord | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train a policy. The same seed gives the same policy, to the byte, on the same machine and versions.
+
+    Parameters
+    ----------
+    algorithm
+        ``ppo``, ``a2c`` or ``dqn``.
+    env
+        An environment that stable-baselines3 takes: of gymnasium, or vectorised; discrete actions.
+    n_steps
+        Environment steps, in place of the preset's.
+    encoding
+        Of observations; None scales each to its range if the preset encodes.
+    record
+        What the policy is of; algorithm, preset, seed and steps are filled in.
+    progress
+        Told how many steps are done, of how many.
+
+    Raises
+    ------
+    InputError
+        If algorithm or preset are unknown, or observations are to be scaled and have no finite range.
+    """
+    if algorithm not in ALGORITHMS:
+        raise InputError(f"training: no algorithm '{algorithm}'; {suggest(algorithm, ALGORITHMS)}")
+    if isinstance(preset, str):
+        if preset not in PRESETS:
+            raise InputError(f"training: no preset '{preset}'; {suggest(preset, PRESETS)}")
+        preset = PRESETS[preset]
+    n_steps = n_steps or preset.n_steps
+    settings = dict(preset.settings.get(algorithm, {}))
+    if preset.is_falling:
+        first = float(settings.get("learning_rate", 3e-4))
+        settings["learning_rate"] = lambda left: first * left
+    if encoding is None and preset.is_encoded:
+        encoding = _scaled(env.observation_space)
+    if encoding is not None:
+        settings["policy_kwargs"] = {
+            **settings.get("policy_kwargs", {}),
+            "features_extractor_class": Encoder,
+            "features_extractor_kwargs": {"encoding": encoding},
+        }
+    with one_thread():
+        kind = getattr(stable_baselines3, algorithm.upper())
+        model = kind("MlpPolicy", env, seed=seed, device="cpu", **settings)
+        watch = _Watch(n_steps, progress, settings.get("ent_coef") if preset.is_falling else None)
+        began_s = time.perf_counter()
+        model.learn(n_steps, callback=watch)
+        elapsed_s = time.perf_counter() - began_s
+    told = replace(
+        record or PolicyRecord(), algorithm=algorithm, preset=preset.name, seed=seed, n_steps=n_steps
+    )
+    return Trained(from_sb3(model, told), model, elapsed_s, np.array(watch.curve).reshape(-1, 2))
+
+
+def train_on_problem(
+    problem: SplitProblem,
+    algorithm: str = "ppo",
+    preset: str | Preset = "edgesim",
+    *,
+    seed: int = 0,
+    n_steps: int | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train on a split problem as arrays; see :func:`train`."""
+    if isinstance(preset, str) and preset in PRESETS:
+        preset = PRESETS[preset]
+    is_own = isinstance(preset, Preset) and preset.is_encoded
+    env = PublishedVecEnv(problem, preset.n_envs if isinstance(preset, Preset) else 1, is_scaled=is_own)
+    moves = problem.moves
+    encoding = Encoding(problem.low, problem.high, (_LOSS_KNOTS, moves.n_splits)) if is_own else None
+    record = PolicyRecord(
+        actions=moves.kind,
+        first_split=moves.first,
+        n_splits=moves.n_splits,
+        observations=("loss", "split"),
+        trained_on=problem.table.digest,
+    )
+    return train(
+        algorithm,
+        env,
+        preset,
+        seed=seed,
+        n_steps=n_steps,
+        encoding=encoding,
+        record=record,
+        progress=progress,
+    )
+
+
+def _scaled(space: Any) -> Encoding:
+    low, high = np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise InputError("training: observations without a finite range; give an encoding, or bounds")
+    return Encoding(low, high, (SCALED,) * len(low))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order, whatever the machine; small networks are no faster with more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Watch(BaseCallback):
+    """Keeps the learning curve and reports progress, a hundred times at most."""
+
+    def __init__(self, n_steps: int, progress: Progress | None, first_entropy: float | None = None) -> None:
+        super().__init__()
+        self.curve: list[tuple[int, float]] = []
+        self._n_steps, self._progress = n_steps, progress
+        self._every = max(1, n_steps // 100)
+        self._next = self._every
+        self._ended: list[float] = []
+        self._first_entropy: float | None = first_entropy
+
+    def _on_rollout_start(self) -> None:
+        if self._first_entropy is not None:
+            model: Any = self.model
+            model.ent_coef = self._first_entropy * max(0.0, 1 - self.num_timesteps / self._n_steps)
+
+    def _on_step(self) -> bool:
+        self._ended += [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
+        if self.num_timesteps >= self._next:
+            self._next += self._every
+            if self._ended:
+                self.curve.append((self.num_timesteps, float(np.mean(self._ended))))
+                self._ended = []
+            if self._progress is not None:
+                self._progress(min(self.num_timesteps, self._n_steps), self._n_steps)
+        return True

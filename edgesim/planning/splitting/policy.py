@@ -1,0 +1,241 @@
+"""A trained policy as plain numbers: it runs without what trained it, and is kept without pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from edgesim.errors import InputError
+from edgesim.planning.splitting.encoding import Encoding
+
+__all__ = ["Layer", "Policy", "PolicyRecord"]
+
+Floats = NDArray[np.float64]
+Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Weights, [n_out, n_in], and biases, [n_out]."""
+
+_KEY = "edgesim_policy"
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyRecord:
+    """What a policy is and how it came about.
+
+    Attributes
+    ----------
+    algorithm, preset, seed, n_steps
+        What trained it: ``ppo``, ``a2c`` or ``dqn``; the name of its settings; the seed; environment steps.
+    actions
+        ``absolute``: an action is a split; ``relative``: it is a move; ``other``: any other decision.
+    first_split, n_splits
+        The splits that it chooses from, consecutive numbers of blocks; 0 and 0 of another decision.
+    observations : [n_seen]
+        Names of what it sees.
+    trained_on
+        Digest of the table or scenario that it was trained on.
+    more
+        Anything else that JSON can say.
+    """
+
+    algorithm: str = ""
+    preset: str = ""
+    seed: int = 0
+    n_steps: int = 0
+    actions: Literal["absolute", "relative", "other"] = "other"
+    first_split: int = 0
+    n_splits: int = 0
+    observations: tuple[str, ...] = ()
+    trained_on: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Policy:
+    """A multilayer perceptron that scores actions.
+
+    Attributes
+    ----------
+    encoding
+        From observations to inputs.
+    layers
+        From inputs to scores; the activation stands between two of them.
+    activation
+        ``tanh`` or ``relu``.
+    scores
+        Whether these are ``logits`` of probabilities, or expected ``returns``, the best of which is taken.
+    record
+        What it is and how it came about.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or a weight is not finite.
+    """
+
+    encoding: Encoding
+    layers: tuple[Layer, ...]
+    activation: Literal["tanh", "relu"] = "tanh"
+    scores: Literal["logits", "returns"] = "logits"
+    record: PolicyRecord = field(default_factory=PolicyRecord)
+
+    def __post_init__(self) -> None:
+        layers = tuple((np.asarray(w, np.float32), np.asarray(b, np.float32)) for w, b in self.layers)
+        object.__setattr__(self, "layers", layers)
+        width = self.encoding.n_inputs
+        for place, (weight, bias) in enumerate(layers):
+            if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
+                raise InputError(
+                    f"policy: layer {place} has weights of shape {weight.shape} and biases of shape "
+                    f"{bias.shape}; expected ({bias.size}, {width}) and one bias for each row"
+                )
+            if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+                raise InputError(f"policy: layer {place} has weights that are not finite; train it anew")
+            width = len(bias)
+        if not layers or not width:
+            raise InputError("policy: no layers; expected at least one, from inputs to actions")
+        if self.activation not in ("tanh", "relu") or self.scores not in ("logits", "returns"):
+            raise InputError(
+                f"policy: activation '{self.activation}' and scores '{self.scores}'; expected tanh or relu, "
+                "and logits or returns"
+            )
+        names = self.record.observations
+        if names and len(names) != self.encoding.n_seen:
+            raise InputError(f"policy: {len(names)} names for {self.encoding.n_seen} observations")
+
+    @property
+    def n_seen(self) -> int:
+        """Number of observations."""
+        return self.encoding.n_seen
+
+    @property
+    def n_actions(self) -> int:
+        """Number of actions."""
+        return len(self.layers[-1][1])
+
+    def scored(self, seen: Sequence[float] | Floats) -> Floats:
+        """Scores of all actions, in double precision: [..., n_seen] to [..., n_actions].
+
+        Raises
+        ------
+        InputError
+            If there are more or fewer observations than it was trained on, or one is not finite.
+        """
+        values = np.asarray(seen, np.float64)
+        if values.shape[-1:] != (self.n_seen,) or not np.isfinite(values).all():
+            raise InputError(
+                f"policy: observations {values.tolist() if values.size < 20 else values.shape}; expected "
+                f"{self.n_seen} finite numbers ({', '.join(self.record.observations) or 'no names kept'})"
+            )
+        # What trains it sees single precision.
+        state = self.encoding(values.astype(np.float32).astype(np.float64))
+        for place, (weight, bias) in enumerate(self.layers):
+            if place:
+                state = np.tanh(state) if self.activation == "tanh" else np.maximum(state, 0.0)
+            state = state @ weight.T.astype(np.float64) + bias
+        return state
+
+    def act(self, seen: Sequence[float] | Floats, allowed: Sequence[bool] | None = None) -> int:
+        """Choose the best action of those allowed; of equals, the first.
+
+        Parameters
+        ----------
+        seen : [n_seen]
+        allowed : [n_actions]
+            Which actions are possible; all of them if None.
+
+        Raises
+        ------
+        InputError
+            As :meth:`scored`; if `allowed` has another length or allows nothing.
+        """
+        return int(np.argmax(self._masked(self.scored(seen), allowed)))
+
+    def acts(self, seen: Floats) -> NDArray[np.int64]:
+        """Choose the best action for each of many observations: [..., n_seen] to [...]."""
+        best: NDArray[np.int64] = np.argmax(self.scored(seen), axis=-1)
+        return best
+
+    def probabilities(self, seen: Sequence[float] | Floats, allowed: Sequence[bool] | None = None) -> Floats:
+        """Probabilities with which it acted in training: [n_actions]; of expected returns, 1 for the best."""
+        scores = self._masked(self.scored(seen), allowed)
+        if self.scores == "returns":
+            sure: Floats = (np.arange(self.n_actions) == np.argmax(scores)).astype(np.float64)
+            return sure
+        weights = np.exp(scores - scores.max())
+        shares: Floats = weights / weights.sum()
+        return shares
+
+    def _masked(self, scores: Floats, allowed: Sequence[bool] | None) -> Floats:
+        if allowed is None:
+            return scores
+        mask = np.asarray(allowed, np.bool_)
+        if mask.shape != (self.n_actions,) or not mask.any():
+            raise InputError(
+                f"policy: allowed actions {mask.tolist()}; expected {self.n_actions} flags, at least one true"
+            )
+        return np.where(mask, scores, -np.inf)
+
+    # --- files --------------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write it as one safetensors file whose header tells the rest; equal policies, equal bytes."""
+        tensors: dict[str, NDArray[Any]] = {"low": self.encoding.low, "high": self.encoding.high}
+        for place, (weight, bias) in enumerate(self.layers):
+            tensors |= {f"layer.{place}.weight": weight, f"layer.{place}.bias": bias}
+        told = {
+            "version": _VERSION,
+            "knots": list(self.encoding.knots),
+            "activation": self.activation,
+            "scores": self.scores,
+            "record": {**vars(self.record), "more": dict(self.record.more)},
+        }
+        header = {_KEY: json.dumps(told, sort_keys=True)}
+        path.write_bytes(save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, header))
+
+    @classmethod
+    def load(cls, path: Path) -> Policy:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If there is no such file, or it is no policy.
+        """
+        remedy = "expected a file written by edgesim after training; train it anew"
+        try:
+            with safe_open(path, framework="numpy") as file:
+                told = json.loads((file.metadata() or {}).get(_KEY, "null"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        except (OSError, SafetensorError, ValueError, RecursionError) as error:
+            raise InputError(f"{path}: no policy can be read ({error}); {remedy}") from error
+        if not isinstance(told, dict) or told.get("version") != _VERSION:
+            version = told.get("version") if isinstance(told, dict) else None
+            raise InputError(
+                f"{path}: no policy of version {_VERSION} "
+                f"({'of none' if version is None else f'of version {version}'}); {remedy}"
+            )
+        try:
+            record = dict(told["record"])
+            record["observations"] = tuple(str(name) for name in record["observations"])
+            n_layers = (len(tensors) - 2) // 2
+            return cls(
+                encoding=Encoding(tensors["low"], tensors["high"], tuple(told["knots"])),
+                layers=tuple(
+                    (tensors[f"layer.{place}.weight"], tensors[f"layer.{place}.bias"])
+                    for place in range(n_layers)
+                ),
+                activation=told["activation"],
+                scores=told["scores"],
+                record=PolicyRecord(**record),
+            )
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            raise InputError(f"{path}: a damaged policy ({error}); {remedy}") from error

@@ -1,0 +1,207 @@
+"""The published decision problem: loss probability and split, five steps, a channel that drifts a little.
+
+After the code released with Chen et al. 2024 (arXiv 2406.02616), in both its variants: ``true`` reward
+(``train.py``) and reward from a ``surrogate`` (``train__rsm.py``). A step moves the split, lets the loss
+drift, and pays ``w_f f(p, split) + w_load (last - split) / last`` of the state that it leads to.
+
+Departures, by number:
+
+1. The code's splits are 1 to 10 of a model with 32 blocks. Of another number of splits, starts, the reach of
+   relative moves and the drift for each block are scaled by their share of ten, rounded to whole blocks; the
+   load term stays between 0 and w_load.
+2. Of the move by three, where one factor of the code breaks its own pattern (0.9995 in place of 0.9985), the
+   pattern is kept.
+3. Losses range over what a table covers, where that ends below the published 0.3.
+4. The order within a step, which is not told apart by the released rewards, is: move, drift, reward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgesim.errors import InputError
+from edgesim.planning.splitting.moves import Moves
+from edgesim.planning.splitting.table import SplitTable
+
+__all__ = ["Drift", "SplitProblem", "published_problem"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_PUBLISHED_SPLITS = 10
+_PUBLISHED_REACH = 4
+_PUBLISHED_DRIFT = 5e-4
+_MOST_LOSS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How the loss changes: by a factor ``1 - share`` if the split grows, ``1 + share`` if it shrinks.
+
+    Attributes
+    ----------
+    share
+        For each move, or for each block moved.
+    is_by_block
+    """
+
+    share: float
+    is_by_block: bool
+
+    def factor(self, moved: ArrayLike) -> Floats:
+        """Give the factors for so many blocks more (negative: less)."""
+        blocks = np.asarray(moved, np.float64)
+        return 1.0 - self.share * (blocks if self.is_by_block else np.sign(blocks))
+
+
+@dataclass(frozen=True)
+class SplitProblem:
+    """A finite-horizon decision problem over (loss, split).
+
+    Attributes
+    ----------
+    table
+        f(p, split) for every split.
+    moves
+        The actions.
+    drift
+        What moving does to the loss.
+    quality_weight, load_weight
+        Of f, and of ``(last - split) / last``.
+    start_loss
+        Least and most loss at the start, which is uniform between.
+    start_splits
+        Splits at the start, each equally probable.
+    is_relative_to_start
+        Whether perplexities are compared with that of the start (loss, split), as in the ``true`` variant,
+        or with the clean one. The former depends on what an agent that sees (loss, split) has forgotten.
+    most_loss
+        Losses are cut off there.
+    n_steps
+        Steps of an episode.
+    """
+
+    table: SplitTable
+    moves: Moves
+    drift: Drift
+    quality_weight: float
+    load_weight: float
+    start_loss: tuple[float, float]
+    start_splits: tuple[int, ...]
+    is_relative_to_start: bool = False
+    most_loss: float = _MOST_LOSS
+    n_steps: int = 5
+
+    def __post_init__(self) -> None:
+        table, moves = self.table, self.moves
+        if not table.splits[0] <= moves.first < moves.last <= table.splits[-1]:
+            raise InputError(
+                f"split problem: splits {moves.first} to {moves.last}; the table has {table.splits[0]} to "
+                f"{table.splits[-1]}"
+            )
+        if not 0 <= self.start_loss[0] <= self.start_loss[1] <= self.most_loss <= 1:
+            raise InputError(
+                f"split problem: starts at losses {self.start_loss}, most {self.most_loss}; expected a range "
+                "from 0 up to the most"
+            )
+        if not self.start_splits or not set(self.start_splits) <= set(range(moves.first, moves.last + 1)):
+            raise InputError(f"split problem: starts at splits {self.start_splits}; expected some of its own")
+        if self.n_steps < 1:
+            raise InputError(f"split problem: {self.n_steps} steps; expected 1 or more")
+        if self.is_relative_to_start and (table.relative >= 1).any():
+            raise InputError(
+                "split problem: values of 1 and more are no relative perplexities, which a reward relative "
+                "to the start needs; take the surrogate variant"
+            )
+
+    @property
+    def low(self) -> Floats:
+        """Least loss and split."""
+        return np.array([0.0, self.moves.first])
+
+    @property
+    def high(self) -> Floats:
+        """Most loss and split."""
+        return np.array([self.most_loss, self.moves.last], np.float64)
+
+    def base(self, loss: ArrayLike, split: ArrayLike) -> Floats:
+        """What perplexities are divided by in an episode from this start, over the clean one."""
+        if self.is_relative_to_start:
+            return 1.0 - self.table.value(loss, split)
+        return np.ones(np.broadcast_shapes(np.shape(loss), np.shape(split)))
+
+    def reward(self, loss: ArrayLike, split: ArrayLike, base: ArrayLike = 1.0) -> Floats:
+        """Reward of a state that a step led to."""
+        relative = 1.0 - (1.0 - self.table.value(loss, split)) / np.asarray(base)
+        load = (self.moves.last - np.asarray(split, np.float64)) / self.moves.last
+        found: Floats = self.quality_weight * relative + self.load_weight * load
+        return found
+
+    def step(
+        self, loss: ArrayLike, split: ArrayLike, action: ArrayLike, base: ArrayLike = 1.0
+    ) -> tuple[Floats, Ints, Floats]:
+        """Loss, split and reward after actions, of shapes that broadcast against one another."""
+        before = np.asarray(split)
+        after = self.moves.targets[before - self.moves.first, np.asarray(action)]
+        drifted = np.clip(np.asarray(loss) * self.drift.factor(after - before), 0.0, self.most_loss)
+        return drifted, after, self.reward(drifted, after, base)
+
+
+def published_problem(
+    table: SplitTable,
+    variant: Literal["true", "surrogate"] = "surrogate",
+    *,
+    quality_weight: float | None = None,
+    load_weight: float = 1.0,
+) -> SplitProblem:
+    """Set up a published variant on a table, over all splits from the table's first to its last.
+
+    ===============  =============================  =======================================
+    .                true                           surrogate
+    ===============  =============================  =======================================
+    action           the new split                  stay, or up to four blocks less or more
+    reset            p ~ U(0.08, 0.22), split 3..6  p ~ U(0.01, 0.3), split 1..9
+    drift            0.0005 for each move           0.0005 for each block moved
+    weights          10.5 and 1                     10 and 1
+    perplexity over  that of the start              the clean one
+    ===============  =============================  =======================================
+
+    Parameters
+    ----------
+    quality_weight, load_weight
+        Other weights than the published ones. Of a table that is a utility already, 1 and 0.
+
+    Raises
+    ------
+    InputError
+        If the variant is unknown, or the table has too few splits or too low losses for it.
+    """
+    if variant not in ("true", "surrogate"):
+        raise InputError(f"split problem: no variant '{variant}'; expected true or surrogate")
+    first, last = int(table.splits[0]), int(table.splits[-1])
+    n_splits = last - first + 1
+    scale = n_splits / _PUBLISHED_SPLITS
+    is_true = variant == "true"
+    most = min(_MOST_LOSS, float(table.loss[-1]))
+    low, high = (0.08, 0.22) if is_true else (0.01, 0.3)
+    if most <= low:
+        raise InputError(f"split problem: the table ends at loss {most:g}; expected more than {low:g}")
+    lowest = first + (round(2 * scale) if is_true else 0)
+    highest = max(lowest, first + round((5 if is_true else 8) * scale))
+    return SplitProblem(
+        table=table,
+        moves=Moves(
+            "absolute" if is_true else "relative", first, last, max(1, round(_PUBLISHED_REACH * scale))
+        ),
+        drift=Drift(_PUBLISHED_DRIFT if is_true else _PUBLISHED_DRIFT / scale, is_by_block=not is_true),
+        quality_weight=(10.5 if is_true else 10.0) if quality_weight is None else quality_weight,
+        load_weight=load_weight,
+        start_loss=(low, min(high, most)),
+        start_splits=tuple(range(lowest, min(highest, last) + 1)),
+        is_relative_to_start=is_true,
+        most_loss=most,
+    )

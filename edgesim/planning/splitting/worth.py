@@ -1,0 +1,141 @@
+"""What a way of choosing earns, and how near it comes to the optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.planning.splitting.optimum import Optimum, optimum
+from edgesim.planning.splitting.published import SplitProblem
+
+__all__ = ["GAP", "LEAST_GAIN", "Choose", "Worth", "best_fixed", "fixed", "starts", "worth"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+Choose = Callable[[Floats, Ints, int], Ints]
+"""Actions at losses [n] and splits [n] with so many steps left."""
+
+GAP = 0.005
+"""Of the value: actions that differ by less are as good as one another."""
+LEAST_GAIN = 0.03
+"""Of the best fixed split's value: where the optimum gains less, there is nothing to learn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """How a way of choosing compares.
+
+    Attributes
+    ----------
+    value, optimal, best_fixed
+        Mean rewards of an episode over the problem's starts: its own, the optimum's, and those of the best
+        fixed split.
+    regret
+        0: the optimum; 1: the best fixed split. nan where the two earn the same.
+    agreement
+        Of the states that it meets where the second best outcome is worse than the best by more than
+        :data:`GAP`, the share in which it chooses the best. nan where there is no such state.
+    decided
+        The share of such states.
+    near_optimal
+        Of all states that it meets, the share in which it chooses an outcome worse by no more than that.
+    gain
+        Of the optimum over the best fixed split, relative to the latter.
+    """
+
+    value: float
+    optimal: float
+    best_fixed: float
+    regret: float
+    agreement: float
+    decided: float
+    near_optimal: float
+    gain: float
+
+    @property
+    def is_nothing_to_learn(self) -> bool:
+        """Whether a fixed split is as good as the optimum, or nearly."""
+        return self.gain < LEAST_GAIN
+
+
+def starts(problem: SplitProblem, n_losses: int = 200) -> tuple[Floats, Ints]:
+    """Starts that stand for their law: losses in the middles of equal parts, with every split."""
+    low, high = problem.start_loss
+    losses = low + (high - low) * (np.arange(n_losses) + 0.5) / n_losses
+    loss, split = np.meshgrid(losses, np.array(problem.start_splits), indexing="ij")
+    return loss.ravel(), split.ravel()
+
+
+def fixed(problem: SplitProblem, split: int) -> Choose:
+    """Go to a split by the shortest way and stay there."""
+    moves = problem.moves
+    return lambda loss, at, n_left: moves.towards[at - moves.first, split - moves.first]
+
+
+def best_fixed(problem: SplitProblem, n_losses: int = 200) -> int:
+    """Find the fixed split that earns the most on average over the starts; of equals, the first."""
+    splits = range(problem.moves.first, problem.moves.last + 1)
+    return max(splits, key=lambda split: _episodes(problem, fixed(problem, split), n_losses).mean())
+
+
+def worth(problem: SplitProblem, choose: Choose, best: Optimum | None = None, n_losses: int = 200) -> Worth:
+    """Follow a way of choosing from all starts, and compare it with the optimum step by step.
+
+    A gap is relative to the value of the state or to the mean over the states met at that step, whichever is
+    larger: a value that happens to be zero makes no gap large. Actions with the same outcome are one.
+
+    Parameters
+    ----------
+    best
+        The problem's optimum, if it is known already.
+    """
+    best = best or optimum(problem)
+    loss, split = starts(problem, n_losses)
+    base = problem.base(loss, split)
+    optimal = _episodes(problem, lambda p, at, left: best.act(p, at, left, base), n_losses).mean()
+    fixed_value = _episodes(problem, fixed(problem, best_fixed(problem, n_losses)), n_losses).mean()
+    total = np.zeros(len(loss))
+    right, decided, near = [], [], []
+    for n_left in range(problem.n_steps, 0, -1):
+        returns = best.returns(loss, split, n_left, base)
+        action = choose(loss, split, n_left)
+        targets = problem.moves.targets[split - problem.moves.first]
+        chosen = returns[np.arange(len(loss)), action]
+        most = returns.max(axis=1)
+        to = targets[np.arange(len(loss)), np.argmax(returns, axis=1)]
+        others = np.where(targets == to[:, np.newaxis], -np.inf, returns).max(axis=1)
+        least_gap = GAP * np.maximum(np.abs(most), np.abs(most).mean())
+        decided.append(most - others > least_gap)
+        right.append(targets[np.arange(len(loss)), action] == to)
+        near.append(most - chosen <= least_gap)
+        loss, split, reward = problem.step(loss, split, action, base)
+        total += reward
+    counts = np.concatenate(decided)
+    between = optimal - fixed_value
+    own = total.mean()
+    scale = abs(fixed_value)
+    return Worth(
+        value=float(own),
+        optimal=float(optimal),
+        best_fixed=float(fixed_value),
+        regret=float((optimal - own) / between) if between > 1e-9 * max(scale, 1.0) else float("nan"),
+        agreement=float(np.concatenate(right)[counts].mean()) if counts.any() else float("nan"),
+        decided=float(counts.mean()),
+        near_optimal=float(np.concatenate(near).mean()),
+        gain=float(between / scale) if scale > 0 else (float("inf") if between > 0 else 0.0),
+    )
+
+
+def _episodes(problem: SplitProblem, choose: Choose, n_losses: int) -> Floats:
+    """Rewards of an episode from every start: [n]."""
+    loss, split = starts(problem, n_losses)
+    base = problem.base(loss, split)
+    total = np.zeros(len(loss))
+    for n_left in range(problem.n_steps, 0, -1):
+        loss, split, reward = problem.step(loss, split, choose(loss, split, n_left), base)
+        total += reward
+    return total

@@ -1,0 +1,342 @@
+"""The strategy: a device runs the first blocks, the edge the rest, and the cut follows a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from edgesim.errors import InputError, PlacementError
+from edgesim.model.architecture import Architecture
+from edgesim.planning.splitting.policy import Policy
+from edgesim.strategies.rl_split.estimates import Estimates, Reach
+from edgesim.strategies.rl_split.layout import Both, lay_out
+from edgesim.strategies.rl_split.losses import Losses
+from edgesim.strategies.rl_split.moving import Mover, Moving
+from edgesim.strategies.rl_split.options import Decide, Names, Seen, Splits, Weights
+from edgesim.strategies.rl_split.policies import (
+    Bandit,
+    Situation,
+    by_threshold,
+    greedy,
+    oracle,
+)
+from edgesim.strategies.rl_split.seeing import PUBLISHED, check_names, look
+from edgesim.strategy import Cluster, Fleet, LiveRequest, Serving, Slice, Strategy, Token
+
+__all__ = ["RlSplit", "Run"]
+
+_RULES = ("fixed", "greedy", "oracle", "threshold", "random", "bandit")
+
+
+@dataclass(eq=False)
+class Run:
+    """One run.
+
+    Attributes
+    ----------
+    last
+        By device, the cut that its latest request ended with: where the next one starts from.
+    """
+
+    fleet: Fleet
+    estimates: Estimates
+    mover: Mover
+    policy: Policy | None
+    bandit: Bandit
+    last: dict[str, int]
+
+
+class RlSplit(Strategy):
+    """A user device runs the first p blocks, the edge the rest; p follows the channel, the load, the battery.
+
+    Chen et al. 2024 (arXiv 2406.02616). Hidden states cross the uplink unacknowledged (RLC's unacknowledged
+    mode): what the radio's attempts do not deliver is missing, reads as zeros, and its harm is what was
+    measured of such erasures after the block where the model is cut. Prompts, token ids and caches are
+    acknowledged. With p = 0 all is computed at the edge and nothing goes missing, with p = all blocks nothing
+    is sent.
+
+    Departures from the paper are numbered in docs/scenarios/rl_split.md.
+    """
+
+    to: Names = Field(description="Edge device, group, or a list of either")
+    splits: Splits = Field(
+        (),
+        description="Numbers of blocks on the device to choose from, 0 (all at the edge) to all; else all "
+        "between, as far as both memories hold them: either end holds every block that it may need",
+    )
+    policy: str = Field(
+        "oracle",
+        description="How the cut is chosen: fixed; greedy (answers and load at the loss of the instant); "
+        "oracle (the best of all by the expected utility, knowing channel, queues, times and the table); "
+        "threshold (the first cut up to that loss, else the last); random; bandit (UCB1 by ranges of loss); "
+        "or the file of a trained policy",
+    )
+    split: int | None = Field(
+        None, ge=0, description="The cut of `fixed`, and where others begin; the middle one if not given"
+    )
+    decide: Decide = Field("request", description="When: per request, per token, or every so many tokens")
+    actions: Literal["absolute", "relative"] = Field(
+        "absolute",
+        description="Whether a trained policy's action is a cut, or a move by up to four of the allowed "
+        "ones (stay, -1, +1, -2, +2, …)",
+    )
+    moving: Moving = Field(
+        "cheaper",
+        description="What moving the cut within a request takes: transfer of the moved blocks' KV caches, "
+        "recomputing all positions, or whichever takes less time as things stand",
+    )
+    see: tuple[Seen, ...] | Literal["published", "all"] = Field(
+        "published", description="What a policy sees: published (loss, split), all, or a list of names"
+    )
+    lost: Literal["elements", "packets"] = Field(
+        "elements",
+        description="What is missing of hidden states where blocks are: elements (they are interleaved over "
+        "all blocks) or packets (runs of 64 elements)",
+    )
+    threshold: float = Field(0.1, ge=0, le=1, description="Of the rule `threshold`: most loss")
+    utility: Weights = Field(
+        Weights(), description="What counts for greedy, oracle and bandit, and by how much"
+    )
+
+    @field_validator("see", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.policy == "bandit" and self.decide != "request":
+            raise ValueError("policy: bandit learns from whole requests; say 'decide: request'")
+        if self.policy not in _RULES and not self.policy.endswith(".safetensors"):
+            raise ValueError(
+                f"policy: '{self.policy}' is none of {', '.join(_RULES)}, and no file of a policy "
+                "(*.safetensors)"
+            )
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what is seen, in order."""
+        if self.see == "published":
+            return PUBLISHED
+        return Seen.__args__ if self.see == "all" else tuple(self.see)  # type: ignore[attr-defined]
+
+    @property
+    def kind(self) -> str:
+        """The impairment as which losses count."""
+        return "erasure" if self.lost == "elements" else "packet-erasure"
+
+    # --- before time zero ------------------------------------------------------------------------------
+
+    def place(self, model: Architecture, fleet: Fleet) -> Both:
+        """Put the blocks that may be needed on both ends."""
+        placement = lay_out(model, fleet, self.to, self.splits)
+        if self.split is not None and self.split not in placement.splits:
+            raise PlacementError(
+                f"rl_split: split {self.split} is none of the allowed {', '.join(map(str, placement.splits))}"
+            )
+        self._policy(placement)
+        return placement
+
+    def _policy(self, placement: Both) -> Policy | None:
+        """The trained policy, checked against what it is to decide; None of rules."""
+        if self.policy in _RULES:
+            return None
+        path = Path(self.policy)
+        if not path.is_file():
+            raise PlacementError(
+                f"rl_split: no policy file {path}; train one (edgesim.gym), or name a rule: "
+                f"{', '.join(_RULES)}"
+            )
+        policy = Policy.load(path)
+        n_actions = len(self._moves(placement))
+        if policy.n_actions != n_actions:
+            raise PlacementError(
+                f"rl_split: {path} chooses among {policy.n_actions} actions, and there are {n_actions} "
+                f"({self.actions}, splits {', '.join(map(str, placement.splits))}); train one for these"
+            )
+        recorded = policy.record.observations
+        if recorded:
+            check_names(recorded, f"the policy {path.name}")
+        elif policy.n_seen != len(self.names):
+            raise PlacementError(
+                f"rl_split: {path} sees {policy.n_seen} numbers, and 'see' names {len(self.names)}"
+            )
+        if policy.record.actions != "other" and policy.record.actions != self.actions:
+            raise PlacementError(
+                f"rl_split: {path} was trained with {policy.record.actions} actions; say "
+                f"'actions: {policy.record.actions}'"
+            )
+        return policy
+
+    def _moves(self, placement: Both) -> tuple[int, ...]:
+        """Of actions: cuts by number, or by how many numbers to move."""
+        n_splits = len(placement.splits)
+        if self.actions == "absolute":
+            return tuple(range(n_splits))
+        reach = min(4, n_splits - 1)
+        return (0, *(sign * step for step in range(1, reach + 1) for sign in (-1, 1)))
+
+    def begin(self, placement: Both, model: Architecture, fleet: Fleet) -> Run:
+        """Begin with every device at the first cut."""
+        mover = Mover(model, fleet, self.moving)
+        try:
+            policy = self._policy(placement)
+        except PlacementError as error:  # it was there when blocks were placed
+            raise InputError(str(error)) from error
+        return Run(
+            fleet,
+            Estimates(model, fleet, mover, self.utility, self.kind),
+            mover,
+            policy,
+            Bandit(len(placement.splits)),
+            {},
+        )
+
+    # --- a request -------------------------------------------------------------------------------------
+
+    def serve(self, request: LiveRequest, cluster: Cluster, placement: Both, run: Run) -> Serving:
+        """Decide, compute before the cut, send, compute behind it; token by token."""
+        n_blocks, device = run.mover.model.n_blocks, request.source
+        view = cluster.observe()
+        edge = min(placement.edges, key=lambda one: (view.n_requests(one), view.work_s(one)))
+        splits = placement.splits
+        first = self.split if self.split is not None else splits[len(splits) // 2]
+        split = run.last.get(device, first)
+        losses = Losses(self.kind)
+        has_device, has_edge = max(splits) > 0, min(splits) < n_blocks
+        yield from cluster.admit(request, ((device,) if has_device else ()) + ((edge,) if has_edge else ()))
+        chosen_at_loss, arm = 0.0, 0
+        every = {"request": request.n_output_tokens, "token": 1}.get(str(self.decide), self.decide)
+        assert isinstance(every, int)
+        for token in request.tokens():
+            if token.index % every == 0:
+                before = split
+                seen = self._seen(request, cluster, edge, split, token, run)
+                at = Situation(cluster, request, edge, split, splits, seen, _reach(request, token))
+                arm = yield from self._decided(at, placement, run)
+                split, chosen_at_loss = splits[arm], seen["loss"]
+                if token.index and split != before:
+                    yield from run.mover.move(request, cluster, edge, before, split, token)
+            yield from self._pass(request, cluster, edge, split, token, losses, n_blocks)
+        run.last[device] = split
+        if self.policy == "bandit":
+            run.bandit.learn(chosen_at_loss, arm, self._worth(request, cluster, losses, split, run))
+
+    def _pass(
+        self,
+        request: LiveRequest,
+        cluster: Cluster,
+        edge: str,
+        split: int,
+        token: Token,
+        losses: Losses,
+        n_blocks: int,
+    ) -> Serving:
+        device = request.source
+        if split == n_blocks:
+            yield from cluster.compute(request, device, Slice(0, n_blocks, embedding=True, head=True), token)
+            losses.kept(token.n_new)
+            losses.tell(cluster, request, token)
+            yield from cluster.emit(request, device, token)
+            return
+        if split == 0:
+            if token.index == 0:
+                yield from cluster.send(request, device, edge, request.prompt_bytes)
+            losses.kept(token.n_new)
+        else:
+            yield from cluster.compute(request, device, Slice(0, split, embedding=True), token)
+            sending: Any = cluster.send(
+                request, device, edge, token.activation_bytes, carries="state", unacknowledged=True
+            )
+            share: float | None = yield from sending
+            losses.crossed(split, token.n_new, share or 0.0)
+        part = Slice(split, n_blocks, embedding=split == 0, head=True)
+        yield from cluster.compute(request, edge, part, token)
+        losses.tell(cluster, request, token)
+        if split and not token.is_last:  # the device embeds the next token
+            yield from cluster.send(request, edge, device, request.token_bytes)
+            yield from cluster.emit(request, device, token)
+        else:
+            yield from cluster.emit(request, edge, token)
+
+    def _seen(
+        self, request: LiveRequest, cluster: Cluster, edge: str, split: int, token: Token, run: Run
+    ) -> dict[str, float]:
+        names = self.names if run.policy is None else run.policy.record.observations or self.names
+        battery = run.fleet.device(request.source).battery
+        return dict(
+            look(
+                cluster,
+                request,
+                edge,
+                split,
+                capacity_j=None if battery is None else battery.capacity_j,
+                n_done=token.index,
+                is_published=set(names) <= set(PUBLISHED),
+            )
+        )
+
+    def _decided(self, at: Situation, placement: Both, run: Run) -> Generator[Any, Any, int]:
+        """Ask, or let be asked; gives the number of a cut."""
+        moves, n_splits = self._moves(placement), len(at.splits)
+        here = at.splits.index(at.split)
+        is_relative = self.actions == "relative"
+        targets = [here + move if is_relative else move for move in moves]
+        allowed = [0 <= target < n_splits for target in targets]
+        names = self.names if run.policy is None else run.policy.record.observations or self.names
+        seen = [at.seen[name] for name in names]
+
+        def choose() -> int:
+            if run.policy is not None:
+                return run.policy.act(seen, allowed)
+            wanted = self._by_rule(at, run)
+            near = [
+                abs(target - wanted) if ok else np.inf for target, ok in zip(targets, allowed, strict=True)
+            ]
+            return int(np.argmin(near))
+
+        action = yield from at.cluster.ask(
+            "split", seen, choose, n_actions=len(moves), allowed=allowed, request=at.request
+        )
+        return targets[action]
+
+    def _by_rule(self, at: Situation, run: Run) -> int:
+        match self.policy:
+            case "greedy":
+                return greedy(at, run.estimates)
+            case "oracle":
+                return oracle(at, run.estimates)
+            case "threshold":
+                return by_threshold(at, self.threshold)
+            case "random":
+                return int(at.cluster.random("split", at.request).integers(len(at.splits)))
+            case "bandit":
+                return run.bandit.choose(at.seen["loss"])
+            case _:
+                first = self.split if self.split is not None else at.splits[len(at.splits) // 2]
+                return at.splits.index(first)
+
+    def _worth(self, request: LiveRequest, cluster: Cluster, losses: Losses, split: int, run: Run) -> float:
+        """What a request was worth, as its device can tell: answers by the table, time by its clock.
+
+        Energy is counted as planned.
+        """
+        weights, n_blocks = self.utility, run.mover.model.n_blocks
+        worth = float(run.estimates.greedy(losses.level(split), (split,))[0])
+        worth -= weights.latency_per_s * (cluster.now_s - request.arrived_at_s)
+        if split and weights.energy_per_j:
+            part = Slice(0, split, embedding=True, head=split == n_blocks)
+            power = run.fleet.device(request.source).power
+            worth -= weights.energy_per_j * run.fleet.request_seconds(request.source, part) * power.active_w
+        return worth
+
+
+def _reach(request: LiveRequest, token: Token) -> Reach:
+    """What a decision is about: the passes that are left of the request."""
+    return Reach(token.n_new, token.n_context, request.n_output_tokens - 1 - token.index)

@@ -1,0 +1,153 @@
+"""Environments against the problem's arrays, trained policies against stable-baselines3, surrogates' bars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("stable_baselines3", reason="needs the extra edgesim[rl]")
+
+from gymnasium.utils.env_checker import check_env as gymnasium_check
+from split_tables import LOSS, rough, tables
+from stable_baselines3.common.env_checker import check_env as sb3_check
+
+from edgesim.errors import InputError
+from edgesim.gym.published import PublishedEnv, PublishedVecEnv
+from edgesim.gym.surrogate import Measured, actively_measured, fit_surrogate
+from edgesim.gym.training import ALGORITHMS, train, train_on_problem
+from edgesim.planning.splitting.optimum import optimum
+from edgesim.planning.splitting.policy import Policy
+from edgesim.planning.splitting.published import SplitProblem, published_problem
+from edgesim.planning.splitting.surrogate import Surrogate
+from edgesim.planning.splitting.worth import worth
+
+
+def problem(variant: str = "surrogate") -> SplitProblem:
+    return published_problem(tables()["one change"], variant, load_weight=0.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("variant", ["true", "surrogate"])
+@pytest.mark.filterwarnings("ignore")  # the checkers advise on ranges that the paper has chosen
+def test_both_checkers_pass(variant: str) -> None:
+    gymnasium_check(PublishedEnv(problem(variant)), skip_render_check=True)
+    sb3_check(PublishedEnv(problem(variant)))
+
+
+@pytest.mark.parametrize("variant", ["true", "surrogate"])
+def test_episodes_are_those_of_the_arrays(variant: str) -> None:
+    it = problem(variant)
+    env, many = PublishedEnv(it), PublishedVecEnv(it, 3)
+    many.seed(5)
+    seen = many.reset()
+    rng = np.random.default_rng(1)
+    for place in range(3):
+        env.reset(seed=0, options={"loss": many._loss[place], "split": int(seen[place, 1])})
+    loss, split = many._loss.copy(), many._split.copy()
+    base = it.base(loss, split)
+    env.reset(seed=0, options={"loss": loss[0], "split": split[0]})
+    for step in range(5):
+        actions = rng.integers(it.moves.n_actions, size=3)
+        seen, rewards, done, infos = many.step(actions)
+        one, reward, ended, cut, _ = env.step(actions[0])
+        loss, split, expected = it.step(loss, split, actions, base)
+        np.testing.assert_allclose(rewards, expected, rtol=1e-6)
+        assert reward == pytest.approx(expected[0])
+        assert done.tolist() == [step == 4] * 3
+        assert (ended, cut) == (step == 4, False)
+        last = infos[0]["terminal_observation"] if step == 4 else seen[0]
+        np.testing.assert_allclose(one, last, rtol=1e-6)
+        np.testing.assert_allclose(last, [loss[0], split[0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("preset", ["published", "edgesim"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_exported_actions_are_those_of_the_model(algorithm: str, preset: str) -> None:
+    it = problem()
+    trained = train_on_problem(it, algorithm, preset, n_steps=400)
+    rng = np.random.default_rng(2)
+    seen = np.stack([rng.uniform(0, 0.3, 300), rng.integers(1, 11, 300)], axis=1).astype(np.float32)
+    theirs, _ = trained.model.predict(seen, deterministic=True)
+    assert trained.policy.acts(seen.astype(np.float64)).tolist() == theirs.tolist()
+    assert trained.policy.record.algorithm == algorithm
+    assert trained.policy.record.preset == preset
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    kept = []
+    for seed in (1, 1, 2):
+        train_on_problem(problem(), seed=seed, n_steps=2_000).policy.save(tmp_path / "p.safetensors")
+        kept.append((tmp_path / "p.safetensors").read_bytes())
+    assert kept[0] == kept[1] != kept[2]
+    assert Policy.load(tmp_path / "p.safetensors").record.seed == 2
+
+
+def test_progress_and_the_learning_curve_count_steps() -> None:
+    told: list[tuple[int, int]] = []
+    trained = train_on_problem(problem(), n_steps=4_000, progress=lambda done, of: told.append((done, of)))
+    assert told == sorted(told)
+    assert told[-1] == (4_000, 4_000)
+    assert (np.diff(trained.curve[:, 0]) > 0).all()
+
+
+@pytest.mark.slow
+def test_it_learns_where_the_optimum_changes() -> None:
+    it = published_problem(tables(3)["one change"], "true", load_weight=0.0)
+    policy = train_on_problem(it, n_steps=60_000).policy
+    found = worth(it, lambda loss, split, _: policy.acts(np.stack([loss, split], axis=1)), optimum(it))
+    assert found.regret < 0.05
+
+
+def test_what_cannot_be_trained_is_refused() -> None:
+    with pytest.raises(InputError, match="no algorithm 'pp0'; did you mean 'ppo'"):
+        train("pp0", PublishedVecEnv(problem()))
+    with pytest.raises(InputError, match="no preset 'publishd'; did you mean 'published'"):
+        train_on_problem(problem(), preset="publishd")
+
+
+# --- surrogate --------------------------------------------------------------------------------------
+
+
+def curved(loss: np.ndarray, split: np.ndarray) -> np.ndarray:
+    return -np.asarray(loss) * (1 + 0.1 * (np.asarray(split) - 4) ** 2) - 2 * np.asarray(loss) ** 2
+
+
+def test_a_surrogate_has_as_many_parameters_as_published_and_comes_back_from_its_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    loss, split = rng.uniform(0, 0.3, 30), rng.integers(1, 8, 30).astype(float)
+    it = fit_surrogate(Measured(loss, split, curved(loss, split)), (0, 1), (0.3, 7), n_steps=50)
+    assert sum(w[0].size + b[0].size for w, b in it.layers) == 17_025
+    it.save(tmp_path / "s.safetensors")
+    assert np.array_equal(Surrogate.load(tmp_path / "s.safetensors").value(LOSS, 3), it.value(LOSS, 3))
+    (tmp_path / "s.safetensors").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="fit it anew"):
+        Surrogate.load(tmp_path / "s.safetensors")
+
+
+@pytest.mark.slow
+def test_error_bars_hold_nine_of_ten_points_left_out_and_errors_are_small() -> None:
+    asked: list[tuple[float, int]] = []
+
+    def measure(loss: float, split: int) -> float:
+        asked.append((loss, split))
+        return float(curved(np.array(loss), np.array(split)))
+
+    it, points = actively_measured(measure, np.linspace(0, 0.3, 16), range(1, 8), n_steps=800)
+    assert len(asked) == len(set(asked)) == len(points) < 100
+    loss, split = (each.ravel() for each in np.meshgrid(np.linspace(0.005, 0.295, 30), np.arange(1, 8)))
+    away = np.abs(it.value(loss, split) - curved(loss, split))
+    assert (away <= it.bars(loss, split)).mean() >= 0.9
+    assert away.mean() <= 0.05 * np.ptp(curved(loss, split))
+    assert not it.is_contradicted(loss, split, curved(loss, split))
+    assert it.is_contradicted(loss, split, curved(loss, split) - 0.3)
+
+
+def test_too_few_points_are_refused() -> None:
+    with pytest.raises(InputError, match="eight finite ones"):
+        fit_surrogate(Measured(LOSS[:3], LOSS[:3], LOSS[:3]), (0, 1), (0.3, 7))
+
+
+def test_a_noisy_table_is_kept_in_the_record() -> None:
+    it = published_problem(rough(5, 0))
+    assert train_on_problem(it, n_steps=64).policy.record.trained_on == it.table.digest
