@@ -75,12 +75,23 @@ def test_rows_and_thresholds_together_come_near_brute_force(
 
 
 @pytest.mark.slow
-def test_the_search_along_coordinates_finds_it_as_well() -> None:
+def test_planning_for_promising_thresholds_finds_it_as_well() -> None:
     network, table, objective = staged(0, 0.8), exits(3), Objective(0.3)
     least_s, delay_s = brute_force(network, table, objective)
     found = tuned(network, table, objective, lambda shared, _: descend(shared, n_most=40).plan)
     assert found.cost_s - least_s <= 0.02 * delay_s
     assert found.n_steps < table.n_levels**2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 2])
+def test_rounds_end_where_planning_for_all_promising_thresholds_does(seed: int) -> None:
+    network, table = staged(seed, 0.6), exits(3, seed)
+    most = table.outcome(table.highest).accuracy
+    for objective in (Objective(0.3), Objective(50.0, floor=most - 0.03)):
+        found = plan_jointly(network, table, objective)
+        bound = tuned(network, table, objective, lambda shared, _: descend(shared, n_most=40).plan)
+        assert found.cost_s - bound.cost_s <= 0.01 * bound.delay_s
 
 
 def test_an_accuracy_can_be_demanded() -> None:
