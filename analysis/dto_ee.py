@@ -2,11 +2,12 @@
 
     python analysis/dto_ee.py --loads traces/dto-ee-* --dynamic traces/dto-ee-dynamic -o figure.png
 
-`--unlike` takes traces whose servers are more and less alike. Each of the three may be left out. Loads and
-heterogeneity are read from the traces: tasks per second that arrive, and by how much servers of a stage
-differ in their mean time of a pass (coefficient of variation, mean of stages). Delays are means over tasks
-that arrive after the warm-up; tasks that were never answered count with the time they had waited by the end
-of the run, so that overloaded strategies' are lower bounds.
+`--fronts` takes traces that differ in the price of errors, `--unlike` traces whose servers are more and less
+alike. Each of the four may be left out. Loads and heterogeneity are read from the traces: tasks per second
+that arrive, and by how much servers of a stage differ in their mean time of a pass (coefficient of variation,
+mean of stages). Delays are means over tasks that arrive after the warm-up; tasks that were never answered
+count with the time they had waited by the end of the run, so that overloaded strategies' are lower bounds:
+means beyond 0.4 s are not drawn.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from edgesim.trace.reader import Trace
 
@@ -63,7 +66,7 @@ def rows(traces: Sequence[Trace]) -> pd.DataFrame:
                     "load_hz": round(len(tasks) / length_s),
                     "unlike": unlike,
                     "delay_ms": 1e3 * tasks["delay_s"].mean(),
-                    "accuracy": tasks["correct"].mean(),
+                    "right_percent": 100 * tasks["correct"].mean(),
                     "mean_exit_block": tasks["mean_exit_block"].mean(),
                     **control(trace, strategy),
                 }
@@ -112,57 +115,73 @@ def _style(strategy: str) -> dict[str, object]:
     return {"color": COLOURS.get(base), "label": strategy, "marker": "o", "ms": 4, **fixed}
 
 
-def draw(loads: Sequence[Trace], unlike: Sequence[Trace], dynamic: Trace | None) -> plt.Figure:
-    """Five panels, those of traces that were not given empty."""
+def _lines(panel: Axes, table: pd.DataFrame, x: str, y: str) -> None:
+    """One line per strategy, where its queues do not grow."""
+    for strategy, own in table.groupby("strategy", sort=False):
+        shown = own[own["delay_ms"] < 1e3 * MOST_S].sort_values(x)
+        panel.plot(shown[x], shown[y], **_style(str(strategy)))
+
+
+def _control(panel: Axes, table: pd.DataFrame) -> None:
+    """What control costs, of strategies that send any, at the lowest load and the highest."""
+    busy = table[table["control_per_task"] > 0]
+    busy = busy[busy["load_hz"].isin((busy["load_hz"].min(), busy["load_hz"].max()))]
+    places = np.arange(len(busy))
+    panel.barh(places - 0.2, 100 * busy["control_bytes"], 0.4, color="0.35", label="of all bytes")
+    panel.barh(places + 0.2, 100 * busy["control_energy"], 0.4, color="0.7", label="of active energy")
+    panel.set_yticks(places, [f"{row.strategy}, {row.load_hz}/s" for row in busy.itertuples()], fontsize=7)
+    panel.invert_yaxis()
+    panel.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
+
+
+def draw(
+    loads: Sequence[Trace], fronts: Sequence[Trace], unlike: Sequence[Trace], dynamic: Trace | None
+) -> Figure:
+    """Six panels, without those of traces that were not given; one legend for all."""
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
-    figure, panels = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
+    figure, panels = plt.subplots(2, 3, figsize=(13, 7.6), layout="constrained")
     by_load, front, by_unlike, accuracy, time, overhead = panels.flat
     if loads:
-        table = rows(loads)
-        print(table.to_string(index=False, float_format="%.4g"))
-        for strategy, own in table.groupby("strategy", sort=False):
-            shown = own[own["delay_ms"] < 1e3 * MOST_S].sort_values("load_hz")
-            by_load.plot(shown["load_hz"], shown["delay_ms"], **_style(str(strategy)))
-            middle = own[own["load_hz"] == table["load_hz"].sort_values().unique()[len(loads) // 2]]
-            middle = middle[middle["delay_ms"] < 1e3 * MOST_S]
-            front.plot(middle["delay_ms"], 100 * middle["accuracy"], **_style(str(strategy)))
-        busy = table[table["control_per_task"] > 0]
-        places = np.arange(len(busy))
-        overhead.bar(places - 0.2, 100 * busy["control_bytes"], 0.4, label="of all bytes")
-        overhead.bar(places + 0.2, 100 * busy["control_energy"], 0.4, label="of active energy")
-        names = [f"{row.strategy}\n{row.load_hz}/s" for row in busy.itertuples()]
-        overhead.set_xticks(places, names, fontsize=6, rotation=90)
-        overhead.legend(frameon=False)
-        by_load.legend(frameon=False, fontsize=7)
-        front.legend(frameon=False, fontsize=7)
+        table = _shown(rows(loads))
+        _lines(by_load, table, "load_hz", "delay_ms")
+        _control(overhead, table)
+    if fronts:
+        _lines(front, _shown(rows(fronts)), "delay_ms", "right_percent")
     if unlike:
-        table = rows(unlike)
-        print(table.to_string(index=False, float_format="%.4g"))
-        for strategy, own in table.groupby("strategy", sort=False):
-            ordered = own.sort_values("unlike")
-            shown = ordered[ordered["delay_ms"] < 1e3 * MOST_S]
-            by_unlike.plot(shown["unlike"], shown["delay_ms"], **_style(str(strategy)))
-            accuracy.plot(ordered["unlike"], 100 * ordered["accuracy"], **_style(str(strategy)))
-        by_unlike.legend(frameon=False, fontsize=7)
+        table = _shown(rows(unlike))
+        _lines(by_unlike, table, "unlike", "delay_ms")
+        _lines(accuracy, table, "unlike", "right_percent")
     if dynamic is not None:
         for strategy in dynamic.strategies:
             series = over_time(dynamic, strategy)
             time.plot(series.index, 1e3 * series.clip(upper=MOST_S), **{**_style(strategy), "marker": ""})
-        time.legend(frameon=False, fontsize=7)
     labels = {
         by_load: ("tasks per second", "mean delay [ms]"),
-        front: ("mean delay [ms], middle load", "right answers [%]"),
+        front: ("mean delay [ms], by price of errors", "right answers [%]"),
         by_unlike: ("unlikeness of servers (coefficient of variation)", "mean delay [ms]"),
         accuracy: ("unlikeness of servers (coefficient of variation)", "right answers [%]"),
         time: ("time [s]", "mean delay [ms]"),
-        overhead: ("", "share of control messages [%]"),
+        overhead: ("share of control messages [%]", ""),
     }
     for panel in [panel for panel in labels if not panel.has_data()]:
         panel.set_visible(False)
     for panel, (x, y) in labels.items():
         panel.set(xlabel=x, ylabel=y)
         panel.grid(alpha=0.25)
+    lines = {
+        line.get_label(): line
+        for panel in labels
+        if panel.get_visible()
+        for line in panel.get_lines()
+        if not str(line.get_label()).startswith("_")
+    }
+    figure.legend(lines.values(), lines.keys(), loc="outside upper center", ncols=7, frameon=False)
     return figure
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    print(table.to_string(index=False, float_format="%.4g"))
+    return table
 
 
 def main() -> None:
@@ -171,13 +190,19 @@ def main() -> None:
     )
     parser.add_argument("--loads", type=Path, nargs="+", default=[], help="traces at several arrival rates")
     parser.add_argument(
+        "--fronts", type=Path, nargs="+", default=[], help="traces with several prices of errors"
+    )
+    parser.add_argument(
         "--unlike", type=Path, nargs="+", default=[], help="traces with more and less alike servers"
     )
     parser.add_argument("--dynamic", type=Path, help="trace of a world that changes")
     parser.add_argument("-o", "--output", type=Path, default=Path("dto_ee.png"), help="file of the figure")
     asked = parser.parse_args()
     dynamic = None if asked.dynamic is None else Trace(asked.dynamic)
-    figure = draw([Trace(path) for path in asked.loads], [Trace(path) for path in asked.unlike], dynamic)
+    loads, fronts, unlike = (
+        [Trace(path) for path in paths] for paths in (asked.loads, asked.fronts, asked.unlike)
+    )
+    figure = draw(loads, fronts, unlike, dynamic)
     figure.savefig(asked.output, dpi=120, metadata={"Software": None})
 
 
