@@ -94,7 +94,7 @@ def test_servers_meet_the_rates_of_the_flow_model() -> None:
 
 def test_late_tasks_fail_before_a_stage() -> None:
     there = city([[1.0], [1.0]], 1, rate_hz=0.9, n_requests=200)
-    tables, _, _ = served(there, drop_late=3.0)
+    tables, _, _ = served(there, drop_late="3 s")
     failed = tables.requests[tables.requests["outcome"] == "failed"]
     assert 0 < len(failed) < 200
     assert failed["reason"].str.match(r"late: 3 s had passed before stage 2").all()
