@@ -116,9 +116,10 @@ def test_rivals_meet_the_same_numbers() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"cuts": [1, 1]}, "increasing numbers of blocks"),
+        ({"cuts": [1]}, "expected 2, one between any two stages"),
+        ({"cuts": [1, 3]}, "after block 3 of 3"),
         ({"stages": [["s1"], ["s3"]]}, "reaches no server of stage 2 over a direct link"),
-        ({"thresholds": 0.5}, "no exit was measured after any of the cuts"),
+        ({"thresholds": 0.5}, "no answers were measured"),
         ({"stages": [["nx"]]}, "nx"),
     ],
 )

@@ -43,6 +43,8 @@ def rule_of(
 def measured_thresholds(layout: Layout, fleet: Fleet, *, by_entropy: bool) -> list[tuple[float, ...]]:
     """Thresholds of the layout's exits, one each, that were measured with propagated caches.
 
+    Among them is that nobody leaves, which takes no measuring: caches are complete then.
+
     Raises
     ------
     PlacementError
@@ -70,7 +72,7 @@ def measured_thresholds(layout: Layout, fleet: Fleet, *, by_entropy: bool) -> li
             + " or 'exit_rule: confidence'"
             * by_entropy
         )
-    return sorted(found)
+    return sorted({*found, (never,) * len(layout.exit_blocks)})
 
 
 def require_measured(

@@ -242,7 +242,7 @@ class EarlyExit(Strategy):
             )
         by_entropy = self.exit_rule == "entropy"
         measured = measured_thresholds(layout, fleet, by_entropy=by_entropy)
-        if self._fixed:
+        if self._fixed and not all(map(math.isinf, self._fixed)):
             fixed = one_each(layout, self._fixed)
             require_measured(fixed, measured, layout, by_entropy=by_entropy)
         return measured
@@ -272,6 +272,8 @@ class EarlyExit(Strategy):
             return None
         by_entropy = self.exit_rule == "entropy"
         rule = rule_of(thresholds, layout, fleet.exits.blocks[:-1], by_entropy=by_entropy)
+        if all(map(math.isinf, rule.thresholds)):
+            return None  # nobody leaves, and caches are complete
         return rule, CacheFill(self.caches)
 
     def _decided(

@@ -72,7 +72,7 @@ def test_a_channel_aware_rule_needs_answers_and_gets_its_figures() -> None:
     )
     assert placement.channel is not None
     assert placement.channel.exchange_s == 2.0
-    with pytest.raises(PlacementError, match="increasing"):
+    with pytest.raises(PlacementError, match="after block 2 of 2"):
         EarlyExit(cuts=(2,)).place(there.model, Fleet.of(there))
 
 
