@@ -156,6 +156,15 @@ def _strategy(
         if rule == "channel-aware":
             made["thresholds"] = "auto"
         made["exit_rule"] = rule
+    shape = draw.int(0, 9)
+    if shape == 0:  # every server serves all stages
+        made["stages"] = [[server for servers in stages for server in servers]] * len(stages)
+        made["reach"] = "routes"
+    elif shape == 1:  # end devices may be the first stage themselves
+        made["stages"][0] = ["home", *made["stages"][0]]
+        made["reach"] = "routes"
+    elif shape == 2 and has_quality:
+        made["cuts"] = [6] if len(stages) == 2 else [3, 5]
     if draw.chance(0.3):
         made["drop_late"] = draw.one(["20 ms", "100 ms", "1 s"])
     if draw.chance(0.5):
@@ -164,4 +173,6 @@ def _strategy(
         made["start"] = "uniform"
     if draw.chance(0.2):
         made["reach"] = "routes"
+    if draw.chance(0.2):
+        made["message"] = draw.one(["1 B", "10 kB"])
     return made

@@ -241,8 +241,10 @@ class EarlyExit(Strategy):
                 "are known at measured ones only; take 'exit_rule: confidence' or 'caches: recompute'"
             )
         by_entropy = self.exit_rule == "entropy"
+        if self._fixed and all(map(math.isinf, self._fixed)):
+            return None  # nobody leaves, and caches are complete
         measured = measured_thresholds(layout, fleet, by_entropy=by_entropy)
-        if self._fixed and not all(map(math.isinf, self._fixed)):
+        if self._fixed:
             fixed = one_each(layout, self._fixed)
             require_measured(fixed, measured, layout, by_entropy=by_entropy)
         return measured
