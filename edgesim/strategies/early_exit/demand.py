@@ -19,7 +19,9 @@ Heads are computed where a token may leave, as in :mod:`.generation`: an exit th
 be closed, and asks for none.
 
 Not modelled: that neighbouring tokens resemble each other, so that waiting ones come in longer runs; the ways
-of token ids back; the growth of a pass with its context (the middle one counts for all).
+of token ids back; the growth of a pass with its context (the middle one counts for all); that short passes
+wait behind long prompts, first come first served, where the formulas have a request's work in one piece;
+requests of one token among longer ones, which leave with it.
 """
 
 from __future__ import annotations

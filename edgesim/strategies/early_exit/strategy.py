@@ -31,6 +31,7 @@ from edgesim.strategies.early_exit.placement import Staged
 from edgesim.strategies.early_exit.plans import Decision, Offloading, decide
 from edgesim.strategies.early_exit.queues import Queues
 from edgesim.strategies.early_exit.remarks import told
+from edgesim.strategies.early_exit.required_exits import require_exits
 from edgesim.strategies.early_exit.rounds import Rounds, default_period_s
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategies.early_exit.thresholds import (
@@ -166,7 +167,14 @@ class EarlyExit(Strategy):
         layout = lay_out(
             model, fleet, stages=self.stages, cuts=self.cuts, with_exits=self.thresholds != "none"
         )
-        self._require_answers(layout, fleet)
+        require_exits(
+            layout,
+            fleet,
+            thresholds=self.thresholds,
+            exit_rule=self.exit_rule,
+            caches=self.caches,
+            has_cuts=bool(self.cuts),
+        )
         measured = self._measured(layout, fleet)
         table = self._table(layout, fleet, measured)
         answers_long = fleet.extent.n_output_tokens > 1
@@ -200,35 +208,6 @@ class EarlyExit(Strategy):
             generation=self._rule(layout, fleet, thresholds),
             told=remark,
         )
-
-    def _require_answers(self, layout: Layout, fleet: Fleet) -> None:
-        """Refuse options that say how to leave where there is no exit to leave at."""
-        if layout.exit_blocks or (fleet.exits is not None and self.thresholds == "none"):
-            return
-        wanted = [
-            f"{name}: {value}"
-            for name, value in (("exit_rule", self.exit_rule), ("caches", self.caches))
-            if value not in ("confidence", "recompute")
-        ]
-        if self.thresholds not in ("auto", "none"):
-            wanted.insert(0, "thresholds: " + _text(self.thresholds))
-        if fleet.exits is None and wanted:
-            raise PlacementError(
-                f"{wanted[0]} is given, and no answers were measured by which tasks could leave early; add "
-                f"'quality: {{model: bundled}}', or leave {wanted[0].partition(':')[0]!r} out"
-            )
-        if fleet.exits is not None and layout.n_stages > 1 and (wanted or self.cuts):
-            cuts = ", ".join(str(part.last) for part in layout.parts[:-1])
-            stand = ", ".join(map(str, fleet.exits.blocks[:-1]))
-            raise PlacementError(
-                f"no exit was measured after any of the cuts ({cuts}), and exits stand after blocks {stand}; "
-                "cut there, or say 'thresholds: none'"
-            )
-        if fleet.exits is not None and wanted:
-            raise PlacementError(
-                f"{wanted[0]} is given, and one stage has no exit but the model's own head; give more "
-                f"stages, or leave {wanted[0].partition(':')[0]!r} out"
-            )
 
     def _measured(self, layout: Layout, fleet: Fleet) -> list[tuple[float, ...]] | None:
         """Thresholds to choose from, one for each exit, where only some were measured."""
@@ -365,7 +344,3 @@ class EarlyExit(Strategy):
             self.caches,
             entering=partial(run.walk.enter, request, cluster, devices),
         )
-
-
-def _text(value: object) -> str:
-    return str(list(value)) if isinstance(value, tuple) else str(value)
