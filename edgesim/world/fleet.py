@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edgesim.errors import PlacementError
 from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.answers.quality import QualityTable
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.nearest import suggest
@@ -44,6 +45,8 @@ class Fleet:
         Whether that text is another than answers are judged on.
     quality
         What impairments do to answers; None where the scenario has no such table.
+    propagated_rules
+        Rules of leaving under which answers with propagated caches were measured; others are not known.
     """
 
     model: Architecture
@@ -57,6 +60,7 @@ class Fleet:
     exits: ExitRecords | None = None
     is_tuning_apart: bool = False
     quality: QualityTable | None = None
+    propagated_rules: tuple[ExitRule, ...] = ()
 
     @classmethod
     def of(cls, world: World, extent: Extent | None = None) -> Fleet:
@@ -74,6 +78,7 @@ class Fleet:
             exits=world.exits if world.tuning_exits is None else world.tuning_exits,
             is_tuning_apart=world.tuning_exits is not None,
             quality=world.quality,
+            propagated_rules=() if world.paths is None else world.paths.rules,
         )
 
     @property
@@ -96,6 +101,8 @@ class Fleet:
         chosen: dict[str, None] = {}
         for name in names:
             members = [d.id for d in self.devices if name in (d.id, d.group)]
+            if not members and name in self._network.devices:
+                raise PlacementError(f"{name!r} is a switch and computes nothing; name a device that does")
             if not members:
                 known = sorted({d.id for d in self.devices} | {d.group for d in self.devices})
                 raise PlacementError(

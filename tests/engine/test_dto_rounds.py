@@ -53,7 +53,7 @@ def followed(
                 gaps.append(mean_delay_s(flow_of(network, plan)) / best_s - 1)
             answer = yield rounds.send(answer)
 
-    strategy = Followed.model_validate({"stages": stages_of(world), "period": PERIOD_S} | options)
+    strategy = Followed.model_validate({"stages": stages_of(world), "period": f"{PERIOD_S} s"} | options)
     placement = strategy.place(world.model, believed(Fleet.of(world)))
     return run(world, strategy, placement), gaps, runs[0]
 
@@ -90,7 +90,7 @@ def test_they_follow_arrivals_that_were_not_planned_for() -> None:
     def halved(fleet: Fleet) -> Fleet:
         return replace(fleet, rates_hz={source: rate / 2 for source, rate in fleet.rates_hz.items()})
 
-    _, gaps, _ = followed(loaded(0.8, 7000), believed=halved, period=10.0)
+    _, gaps, _ = followed(loaded(0.8, 7000), believed=halved, period="10 s")
     assert gaps[0] > 0.2
     assert max(gaps[10:]) < 0.05
 
@@ -122,7 +122,7 @@ def test_lost_messages_do_no_lasting_harm(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_control_messages_are_in_the_trace_with_their_size_and_their_number() -> None:
     """Two exchanges a round, an offer and a price over every link in each."""
-    tables, gaps, run_ = followed(loaded(0.5, 800), message=48.0)
+    tables, gaps, run_ = followed(loaded(0.5, 800), message="48 B")
     told = tables.spans[tables.spans["kind"] == "control"]
     n_links = run_.walk.state.network.n_links
     n_rounds = len(gaps) - 1  # whole ones, and a part
@@ -141,8 +141,8 @@ def test_thresholds_follow_the_load() -> None:
     sure[:, -1] = 0.95  # calibrated: right as often as sure
     said = ExitRecords((1, 2, 3), sure, draws.uniform(size=sure.shape) < sure)
     there = city([[0.02] * 2, [0.08] * 2, [0.08] * 2], 2, rate_hz=23.0, n_requests=4000, exits=said)
-    _, _, run_ = followed(there, believed=tenth, exchange=1.0, period=10.0)
-    strategy = EarlyExit.model_validate({"stages": stages_of(there), "exchange": 1.0})
+    _, _, run_ = followed(there, believed=tenth, exchange="1 s", period="10 s")
+    strategy = EarlyExit.model_validate({"stages": stages_of(there), "exchange": "1 s"})
     planned = strategy.place(there.model, tenth(Fleet.of(there))).thresholds[0]
     state = run_.walk.state
     first = np.array(state.thresholds)[state.network.stage == 1]

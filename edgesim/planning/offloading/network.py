@@ -19,16 +19,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 
-__all__ = ["Network", "Node"]
+__all__ = ["Network", "Node", "Work"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+class Work(Protocol):
+    """Tasks whose demand depends on exits in another way than by fewer of them coming."""
+
+    def under(self, network: Network, continues: Floats) -> Network:
+        """The network with such shares that go on [n_stages - 2], and the times that follow from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,8 @@ class Network:
         takes a constant time whatever its load. None: no link has a queue.
     continues : [n_stages]
         I_h, the share of the tasks at stage h that goes on to the next: 1 at stage 0, 0 at the last.
+    work
+        What tasks ask of nodes and links under other shares; None: the same, of those that come.
     """
 
     names: tuple[str, ...]
@@ -86,6 +96,7 @@ class Network:
     transfer_s: Floats
     continues: Floats
     link_scv: Floats | None = None
+    work: Work | None = None
 
     @classmethod
     def of(
@@ -223,4 +234,6 @@ class Network:
 
     def with_shares(self, continues: Sequence[float] | Floats) -> Network:
         """The same network with other shares that go on after sub-models 1 .. H - 1: [n_stages - 2]."""
+        if self.work is not None:
+            return self.work.under(self, np.array(continues, np.float64))
         return replace(self, continues=np.array([1.0, *continues, 0.0], np.float64))

@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _MOST_COMBINATIONS = 300_000  # four inner exits with all 23 levels; their table takes some 20 MB
+_N_SHARES = 33
 
 
 class Judged(Protocol):
@@ -95,6 +96,11 @@ def foreseen_costs_s(
     network: Network, plan: Floats, combinations: Combinations, objective: Objective, barrier: Barrier
 ) -> Floats:
     """What is minimised, at every combination, if the rows stay as they are: [n]."""
+    lacking = np.maximum(0.0, objective.floor - combinations.accuracy)
+    if network.work is not None:
+        tasks = _tasks_of_work(network, plan, combinations, barrier)
+        foreseen_s: Floats = tasks / network.total_per_s + objective.exchange_s * lacking
+        return foreseen_s
     whole = network.with_shares(np.ones(network.n_stages - 2))
     flow = flow_of(whole, plan)
     link_stage = network.stage[network.tail]
@@ -109,9 +115,29 @@ def foreseen_costs_s(
         found += _queued(flow.utilisation[nodes], network.scv[nodes], shares, barrier)
         found += _queued(flow.link_utilisation[links], scv[links], shares, barrier)
         tasks += found[where]
-    lacking = np.maximum(0.0, objective.floor - combinations.accuracy)
     costs_s: Floats = tasks / network.total_per_s + objective.exchange_s * lacking
     return costs_s
+
+
+def _tasks_of_work(network: Network, plan: Floats, combinations: Combinations, barrier: Barrier) -> Floats:
+    """Tasks in the network at every combination, where exits shorten what tasks ask: [n].
+
+    A stage's tasks are worked out at some shares and interpolated between them, and what a later exit does
+    to a stage is left out: good enough to find what is worth planning for.
+    """
+    shares = np.linspace(0.0, 1.0, _N_SHARES)
+    by_stage = np.zeros((_N_SHARES, network.n_stages - 1))
+    later = np.ones(max(0, network.n_stages - 3))
+    for number, share in enumerate(shares.tolist()):
+        there = network.with_shares([share, *later] if network.n_stages > 2 else [])
+        flow = flow_of(there, plan)
+        tasks, _, _ = queue_tasks(flow.utilisation, there.scv, barrier)
+        on_links = np.bincount(there.stage[there.tail], flow.link_utilisation, there.n_stages)[:-1]
+        by_stage[number] = np.bincount(there.stage, tasks, there.n_stages)[1:] + on_links
+    total = np.zeros(len(combinations))
+    for stage in range(network.n_stages - 1):
+        total += np.interp(combinations.survival[:, stage], shares, by_stage[:, stage])
+    return total
 
 
 def least_cost(

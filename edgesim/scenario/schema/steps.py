@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from edgesim.errors import InputError
 from edgesim.fields import BitsPerSecond, Quantity, Seconds, refuse
 from edgesim.scenario.schema.by_way import EachWay
 from edgesim.scenario.text.problems import Problem, explain_all, path_text
@@ -114,6 +115,8 @@ def steps(changes: list[tuple[float, float]]) -> Steps:
     InputError
         If there are none, the first is not at 0 s, or one is not later than the one before it.
     """
+    if not changes:
+        raise InputError("expected at least one step, got none; say from when on which value holds")
     return Steps(tuple(at_s for at_s, _ in changes), tuple(value for _, value in changes))
 
 

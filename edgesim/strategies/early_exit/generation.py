@@ -19,7 +19,7 @@ the prompt is still on its way through later stages.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.answers.exit_rule import ExitRule
@@ -34,6 +34,8 @@ def generate(
     path: Sequence[Stage],
     thresholds: ExitRule | None,
     caches: CacheFill | str = CacheFill.RECOMPUTE,
+    *,
+    entering: Callable[[int], None] | None = None,
 ) -> Serving:
     """Decode all tokens of a request along stages, each token no further than the exit that is sure of it.
 
@@ -51,6 +53,8 @@ def generate(
         but for those that are never taken.
     caches
         ``propagate``, ``recompute`` or ``same-path``: see :mod:`edgesim.model.answers.exit_paths`.
+    entering
+        Called with a stage's number, from 0, before the prompt is sent there; may fail the request.
 
     Raises
     ------
@@ -62,12 +66,16 @@ def generate(
     how, first = CacheFill(caches), path[0].device
     asked = _asked(cluster, path, thresholds, how)
     yield from cluster.admit(request, dict.fromkeys(stage.device for stage in path))
+    if entering is not None:
+        entering(0)
     yield from cluster.send(request, request.source, first, request.prompt_bytes)
     for token in request.tokens():
         goes_on = token.index == 0 and not token.is_last and how is not CacheFill.SAME_PATH
         at, is_answered = first, False
         for number, stage in enumerate(path):
             if number:
+                if entering is not None and token.index == 0:
+                    entering(number)
                 yield from _go_on(request, cluster, token, at, stage, how)
             at, asks = stage.device, number in asked and not is_answered
             part = Slice(stage.part.first, stage.part.last, stage.part.embedding, asks)

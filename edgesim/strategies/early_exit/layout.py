@@ -77,7 +77,8 @@ def lay_out(
     groups = () if stages else _groups(fleet)
     n_stages = len(stages) or (len(cuts) + 1 if cuts else len(inner) + 1 if inner else max(1, len(groups)))
     ends = _ends(model, tuple(cuts) or _default_cuts(model.n_blocks, inner, n_stages), n_stages)
-    layers = tuple(fleet.select(names) for names in stages) or _layers(groups, n_stages)
+    layers = tuple(_chosen(fleet, names, number) for number, names in enumerate(stages, 1))
+    layers = layers or _layers(groups, n_stages)
     has_exit = [with_exits and end in inner for end in ends[1:-1]] + [True]
     parts = [
         Slice(first, last, embedding=first == 0, head=leaves)
@@ -88,6 +89,23 @@ def lay_out(
             for source in sources:
                 fleet.check_reach(server, source)
     return Layout(sources, layers, tuple(parts), tuple(has_exit))
+
+
+def _chosen(fleet: Fleet, names: Sequence[str], number: int) -> tuple[str, ...]:
+    """The servers of a stage, by the names that a scenario gives."""
+    try:
+        by_name = [(name, server) for name in names for server in fleet.select([name])]
+    except PlacementError as error:
+        raise PlacementError(f"stages: stage {number}: {error}") from None
+    named: dict[str, str] = {}
+    for name, server in by_name:
+        if server in named:
+            raise PlacementError(
+                f"stages: stage {number}: {server!r} is named twice, by {named[server]!r} and by {name!r}; "
+                "leave one of them out"
+            )
+        named[server] = name
+    return tuple(named)
 
 
 def _groups(fleet: Fleet) -> tuple[tuple[str, ...], ...]:
@@ -134,10 +152,22 @@ def _default_cuts(n_blocks: int, inner: Sequence[int], n_stages: int) -> tuple[i
 
 
 def _ends(model: Architecture, cuts: tuple[int, ...], n_stages: int) -> list[int]:
-    ends = [0, *cuts, model.n_blocks]
-    if len(cuts) != n_stages - 1 or any(last <= first for first, last in pairwise(ends)):
+    if n_stages > model.n_blocks:
         raise PlacementError(
-            f"cuts {list(cuts)} of {model.n_blocks} blocks for {n_stages} stages; expected {n_stages - 1} "
-            "increasing numbers of blocks, with at least one block before, between and after them"
+            f"stages: {n_stages} stages for {model.n_blocks} blocks of {model.name}; expected at least one "
+            "block for each: give fewer stages"
         )
-    return ends
+    if len(cuts) != n_stages - 1:
+        raise PlacementError(
+            f"cuts: {list(cuts)} for {n_stages} {'stages' if n_stages > 1 else 'stage'}; expected "
+            f"{n_stages - 1}, one between any two stages: give as many, or leave 'cuts' out"
+        )
+    if list(cuts) != sorted(set(cuts)):
+        raise PlacementError(f"cuts: {list(cuts)}; expected increasing numbers of blocks, each once")
+    beyond = [cut for cut in cuts if not 1 <= cut < model.n_blocks]
+    if beyond:
+        raise PlacementError(
+            f"cuts: after block {beyond[0]} of {model.n_blocks} of {model.name}; expected 1 to "
+            f"{model.n_blocks - 1}, so that each stage has a block"
+        )
+    return [0, *cuts, model.n_blocks]

@@ -38,24 +38,27 @@ class LinkWatch:
         self._transfer_s = network.transfer_s.copy()
         self.is_down = np.zeros(network.n_links, np.bool_)
         self._state = state
-        self._seen: dict[str, list[tuple[int, str, float, float]]] = {}
+        self._seen: dict[str, list[tuple[int, str, float, float, float]]] = {}
         for link, (tail, head) in enumerate(zip(network.tail.tolist(), network.head.tolist(), strict=True)):
             sender, peer = state.devices[tail], state.devices[head]
             if not state.is_direct[link]:
                 continue
-            size_bytes = state.hop_bytes[int(network.stage[tail])]
+            size_bytes, n_messages = (
+                each[int(network.stage[tail])] for each in (state.hop_bytes, state.n_messages)
+            )
             ends_s = sum(fleet.device(end).endpoint.seconds(size_bytes) for end in (sender, peer))
-            self._seen.setdefault(sender, []).append((link, peer, bits(size_bytes), ends_s))
+            self._seen.setdefault(sender, []).append((link, peer, bits(size_bytes), ends_s, n_messages))
 
     def look(self, cluster: Cluster) -> Floats:
         """How long a task takes over each link now; of one that is down, so long that none goes there."""
         for sender, links in self._seen.items():
             own = cluster.observe(at=sender)
-            for link, peer, n_bits, ends_s in links:
+            for link, peer, n_bits, ends_s, n_messages in links:
                 seen = own.link(sender, peer)
                 self.is_down[link] = not seen.is_up
                 if seen.is_up and seen.rate_bps > 0:
-                    now_s = ends_s + seen.access_s + n_bits * seen.n_attempts / seen.rate_bps + seen.latency_s
+                    on_air_s = n_bits * seen.n_attempts / seen.rate_bps
+                    now_s = n_messages * (ends_s + seen.access_s + on_air_s + seen.latency_s)
                     before_s = self._transfer_s[link]
                     if not math.isclose(now_s, before_s, rel_tol=1e-9):
                         self._transfer_s[link] = before_s + _WEIGHT * (now_s - before_s)

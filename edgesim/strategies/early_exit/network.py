@@ -8,28 +8,37 @@ the answer's way back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
+
+import numpy as np
 
 from edgesim.errors import PlacementError
 from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.network import Network, Node
+from edgesim.strategies.early_exit.demand import SeveralTokens, hop_bytes
 from edgesim.strategies.early_exit.layout import Layout
+from edgesim.strategy import CacheFill
 from edgesim.world.fleet import Fleet
 
-__all__ = ["Reach", "device_of", "hop_bytes", "network_of"]
+__all__ = ["Reach", "network_of"]
 
 Reach = Literal["links", "routes"]
 
 _ASSUMED_LOAD = 0.5  # of the largest flow, where arrivals depend on the answers
 
 
-def network_of(layout: Layout, fleet: Fleet, reach: Reach) -> Network:
+def network_of(
+    layout: Layout, fleet: Fleet, reach: Reach, caches: CacheFill = CacheFill.RECOMPUTE
+) -> Network:
     """Put a layout as the planners' network; its nodes are called ``stage/device``.
 
     Parameters
     ----------
     reach
         To whom a node may send: servers of the next stage that a link leads to, or a route.
+    caches
+        What is done about missing keys and values, where answers have several tokens.
 
     Raises
     ------
@@ -61,18 +70,14 @@ def network_of(layout: Layout, fleet: Fleet, reach: Reach) -> Network:
             transfer_s |= {(f"{stage - 1}/{sender}", f"{stage}/{server}"): s for server, s in hops}
         senders = servers
     network = Network.of(nodes, transfer_s)
+    if fleet.typical.n_output_tokens > 1:
+
+        def hop_s(sender: str, server: str, size_bytes: float) -> float:
+            return _hop_s(fleet, sender, server, size_bytes)
+
+        work = SeveralTokens.of(layout, fleet, caches, network, hop_s)
+        network = replace(network, work=work).with_shares(np.ones(network.n_stages - 2))
     return network if fleet.rates_hz else network.scaled(_ASSUMED_LOAD * largest_scale(network))
-
-
-def hop_bytes(fleet: Fleet, stage: int) -> float:
-    """Size of a typical task's message to a stage: the prompt to the first, hidden states to later ones."""
-    n_tokens = fleet.typical.n_prompt_tokens
-    return n_tokens * (fleet.prompt_bytes_per_token if stage == 1 else fleet.model.activation_bytes(1))
-
-
-def device_of(name: str) -> str:
-    """The device behind a node's name."""
-    return name.partition("/")[2]
 
 
 def _hops(
@@ -81,9 +86,14 @@ def _hops(
     """Servers that a node may send to, and how long that takes on an idle network."""
     size_bytes = hop_bytes(fleet, stage)
     for server in servers:
-        if server == sender:
-            yield server, 0.0
-        elif fleet.are_linked(sender, server):
-            yield server, fleet.hop_seconds(sender, server, size_bytes)
-        elif reach == "routes":
-            yield server, fleet.transfer_seconds(sender, server, size_bytes)
+        if server == sender or fleet.are_linked(sender, server) or reach == "routes":
+            yield server, _hop_s(fleet, sender, server, size_bytes)
+
+
+def _hop_s(fleet: Fleet, sender: str, server: str, size_bytes: float) -> float:
+    """How long a message of so many bytes takes on an idle network."""
+    if server == sender:
+        return 0.0
+    if fleet.are_linked(sender, server):
+        return fleet.hop_seconds(sender, server, size_bytes)
+    return fleet.transfer_seconds(sender, server, size_bytes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,7 +16,7 @@ from edgesim.planning.offloading.fixed_rules import bandwidth_first, computing_f
 from edgesim.planning.offloading.flow import even_plan, flow_of, mean_delay_s
 from edgesim.planning.offloading.game import equilibrium
 from edgesim.planning.offloading.genetic import Breeding, evolve
-from edgesim.planning.offloading.joint import plan_jointly, tuned
+from edgesim.planning.offloading.joint import delay_at, plan_jointly, tuned
 from edgesim.planning.offloading.marginal import marginals
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.optimum import optimal_plan
@@ -42,6 +42,8 @@ class Decision:
     ----------
     network
         With the shares that go on at these thresholds.
+    continues : [n_stages - 1]
+        These shares, of tasks, or of tokens where answers have several.
     accuracy
         On the text that thresholds were tuned on; nan without exits.
     """
@@ -49,6 +51,7 @@ class Decision:
     network: Network
     plan: Floats
     levels: Levels
+    continues: tuple[float, ...]
     accuracy: float
 
     @property
@@ -69,6 +72,7 @@ def decide(
     *,
     offloading: Offloading,
     fixed: Levels | None = None,
+    allowed: Sequence[Levels] | None = None,
     joint: bool = False,
     channel_aware: bool = False,
     breeding: Breeding | None = None,
@@ -80,6 +84,9 @@ def decide(
     ----------
     fixed
         Thresholds that stay as they are; None: they are chosen.
+    allowed
+        Thresholds to choose from, all of which are planned for; None: any. The genetic algorithm takes those
+        that are best with the least delay, and breeds rows only.
     joint
         Whether rows and thresholds are chosen together, where the rule can; else thresholds are tuned for
         the rule's own rows.
@@ -102,6 +109,8 @@ def decide(
             seed=seed,
         )
         return replace(made, accuracy=float("nan"))
+    if allowed is not None and fixed is None:
+        fixed = _best_of(allowed, network, table, objective, _responses(offloading))
     if offloading == "ga":
         rng = Streams(seed)["early exit/genetic"]
         found = evolve(
@@ -122,9 +131,23 @@ def decide(
     return _decision(network, table, _final(offloading)(shared, None), levels)
 
 
+def _best_of(
+    allowed: Sequence[Levels], network: Network, table: ExitTable, objective: Objective, respond: Respond
+) -> Levels:
+    """Of some thresholds those with the least cost under a rule's own rows."""
+    costs_s, plan = [], None
+    for levels in allowed:
+        outcome = table.outcome(levels)
+        plan = respond(network.with_shares(outcome.continues), plan)
+        delay_s = delay_at(network, plan, outcome, Barrier())
+        costs_s.append(objective.cost_s(delay_s, outcome.accuracy))
+    return allowed[int(np.argmin(costs_s))]
+
+
 def _decision(network: Network, table: ExitTable, plan: Floats, levels: Levels) -> Decision:
     outcome = table.outcome(levels)
-    return Decision(network.with_shares(outcome.continues), plan, levels, outcome.accuracy)
+    shares = tuple(outcome.continues.tolist())
+    return Decision(network.with_shares(shares), plan, levels, shares, outcome.accuracy)
 
 
 def _responses(offloading: Offloading) -> Respond:

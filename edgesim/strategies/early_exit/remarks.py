@@ -19,8 +19,8 @@ def told(
     *,
     thresholds: tuple[float | None, ...],
     is_tuned_apart: bool | None,
+    shares_servers: bool = False,
     follows_queues: bool = False,
-    spares_prompts: bool = False,
 ) -> str:
     """Expected delay, load, distance from the optimum and thresholds, in a sentence.
 
@@ -28,10 +28,10 @@ def told(
     ----------
     is_tuned_apart
         Whether thresholds were tuned on other text than is judged; None if they were not tuned.
+    shares_servers
+        Whether some servers serve several stages.
     follows_queues
         Whether tasks go by queues that were reported, and not by the plan.
-    spares_prompts
-        Whether the plan takes prompts to leave early as their first tokens do, which they do not.
     """
     network = decision.network
     scale = largest_scale(network)
@@ -56,8 +56,8 @@ def told(
         )
         words.append(f"thresholds {shown}")
         words.append(f"accuracy {decision.accuracy:.1%}")
-    if spares_prompts:
-        words.append("prompts pass all stages, which the plan does not count: later stages are busier")
+    if shares_servers:
+        words.append("some servers serve several stages, and are planned as if each stage had its own")
     if is_tuned_apart is False:
         words.append("thresholds were tuned on the text that answers are judged on")
     return "; ".join(words)

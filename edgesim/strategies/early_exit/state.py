@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -12,7 +13,7 @@ from edgesim.planning.offloading.flow import flow_of
 from edgesim.planning.offloading.marginal import passed_upstream
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.queue_cost import wait_and_service_s
-from edgesim.strategies.early_exit.network import device_of, hop_bytes
+from edgesim.strategies.early_exit.demand import Traffic, device_of
 from edgesim.world.disciplines import FirstComeFirstServed
 from edgesim.world.fleet import Fleet
 
@@ -43,8 +44,8 @@ class RunState:
         What a task is expected to cost where a link leads, and after it, as its offloader knows it.
     number
         Of a node, by stage and device.
-    hop_bytes : [n_stages - 1]
-        Size of a typical task's message from each stage on.
+    n_messages, hop_bytes : [n_stages - 1]
+        Messages of a typical task from each stage on, and their mean size.
     is_direct : [n_links]
         Whether the planners' link is one of the network's own.
     hops : [n_nodes]
@@ -52,7 +53,12 @@ class RunState:
     """
 
     def __init__(
-        self, network: Network, plan: Floats, thresholds: tuple[float | None, ...], fleet: Fleet
+        self,
+        network: Network,
+        plan: Floats,
+        thresholds: tuple[float | None, ...],
+        fleet: Fleet,
+        traffic: Sequence[Traffic],
     ) -> None:
         self.network = network
         devices = [device_of(name) for name in network.names]
@@ -80,7 +86,7 @@ class RunState:
         if any(value is not None for value in thresholds):
             inner[network.n_stages - 1] = 0.0  # the model's own head lets all go, and the trace is told so
         self.thresholds: list[float | None] = [inner.get(stage) for stage in network.stage.tolist()]
-        self.hop_bytes = [hop_bytes(fleet, stage) for stage in range(1, network.n_stages)]
+        self.n_messages, self.hop_bytes = ([each[which] for each in traffic] for which in (0, 1))
         ends = zip(network.tail.tolist(), network.head.tolist(), strict=True)
         self.is_direct = [
             devices[a] != devices[b] and fleet.are_linked(devices[a], devices[b]) for a, b in ends

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from edgesim.errors import PlacementError
+from edgesim.fields import PositiveBytes, PositiveSeconds, refuse
 from edgesim.model.architecture import Architecture
 from edgesim.planning.offloading.exit_table import ExitTable, Levels
 from edgesim.planning.offloading.flow import even_plan
 from edgesim.planning.offloading.genetic import Breeding
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.thresholds import Objective
+from edgesim.strategies.early_exit.demand import traffic_of
 from edgesim.strategies.early_exit.exit_steps import ExitSteps
 from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategies.early_exit.layout import Layout, lay_out
 from edgesim.strategies.early_exit.links import LinkWatch
+from edgesim.strategies.early_exit.measured_rules import measured_thresholds, require_measured, rule_of
 from edgesim.strategies.early_exit.network import Reach, network_of
-from edgesim.strategies.early_exit.options import Cuts, DataSize, Duration, Stages, Thresholds
+from edgesim.strategies.early_exit.options import Cuts, Stages, Thresholds, numbers_of
 from edgesim.strategies.early_exit.placement import Staged
 from edgesim.strategies.early_exit.plans import Decision, Offloading, decide
 from edgesim.strategies.early_exit.queues import Queues
 from edgesim.strategies.early_exit.remarks import told
+from edgesim.strategies.early_exit.required_exits import require_exits
 from edgesim.strategies.early_exit.rounds import Rounds, default_period_s
 from edgesim.strategies.early_exit.state import RunState
-from edgesim.strategies.early_exit.thresholds import exit_table, levels_of, objective_of, per_stage
+from edgesim.strategies.early_exit.thresholds import (
+    exit_table,
+    levels_of,
+    objective_of,
+    one_each,
+    per_stage,
+)
 from edgesim.strategies.early_exit.walk import ChannelRule, Walk
 from edgesim.strategy import (
     CacheFill,
@@ -73,8 +85,9 @@ class EarlyExit(Strategy):
     thresholds: Thresholds = Field(
         "auto",
         description="With what tasks leave: joint (chosen together with the rows: dto-ee, ga, optimum), "
-        "tuned (for the rows that the rule plans), none (no exits), a number for all exits or a list; auto "
-        "is joint where that is possible, else tuned, and none where no answers were measured",
+        "tuned (for the rows that the rule plans), none (no exits), a number for all exits or a list of "
+        "one for each, 'never' for one that no task is to take; auto is joint where that is possible, else "
+        "tuned, and none where no answers were measured",
     )
     exit_rule: Literal["confidence", "entropy", "channel-aware"] = Field(
         "confidence",
@@ -92,7 +105,7 @@ class EarlyExit(Strategy):
     reach: Reach = Field(
         "links", description="To whom a node may send: servers that a link leads to, or a route of several"
     )
-    exchange: Duration | None = Field(
+    exchange: PositiveSeconds | None = Field(
         None,
         description="Mean delay that one unit of accuracy is worth, from all wrong to all right; else ten "
         "times the mean delay while nothing queues",
@@ -103,10 +116,10 @@ class EarlyExit(Strategy):
         description="Where answers have several tokens: what is done about keys and values that a token "
         "which left early does not have in later blocks",
     )
-    drop_late: Duration | None = Field(
+    drop_late: PositiveSeconds | None = Field(
         None, description="Fail a task that would enter a stage later than this after it arose"
     )
-    period: Duration | None = Field(
+    period: PositiveSeconds | None = Field(
         None,
         description="Time of one of dto-ee's rounds, or between reports of queues; else so long that 100 "
         "tasks come to a server of the first stage meanwhile, and a control message at most goes per task",
@@ -114,8 +127,8 @@ class EarlyExit(Strategy):
     exchanges: int = Field(
         2, ge=1, le=16, description="Of dto-ee: how often offers and prices go round before rows change"
     )
-    message: DataSize = Field(
-        32.0, description="Size of a control message: three numbers of 8 bytes, and which link and round"
+    message: PositiveBytes = Field(
+        32, description="Size of a control message: three numbers of 8 bytes, and which link and round"
     )
     start: Literal["planned", "uniform"] = Field(
         "planned",
@@ -128,25 +141,42 @@ class EarlyExit(Strategy):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.thresholds == "joint" and self.offloading not in ("dto-ee", "ga", "optimum"):
-            raise ValueError(
-                f"thresholds: joint is for dto-ee, ga and optimum; with {self.offloading} say 'tuned'"
-            )
+            refuse(f"thresholds: joint is for dto-ee, ga and optimum; with {self.offloading} say 'tuned'")
         if self.exit_rule == "channel-aware" and self.thresholds not in ("auto", "tuned"):
-            raise ValueError("exit_rule: channel-aware sets its own thresholds; leave 'thresholds' out")
+            refuse("exit_rule: channel-aware sets its own thresholds; leave 'thresholds' out")
+        if self.exit_rule == "entropy" and self.thresholds == "none":
+            refuse(
+                "exit_rule: entropy says when tasks leave, and with thresholds: none they do not; leave one "
+                "of the two out"
+            )
+        above = [value for value in self._fixed if 1 < value < math.inf]
+        if self.exit_rule == "confidence" and above:
+            refuse(
+                f"thresholds: a confidence is at most 1, got {above[0]:g}; say 'never' for an exit that no "
+                "task is to take, or 'exit_rule: entropy' if these are entropies in nats"
+            )
         return self
+
+    @property
+    def _fixed(self) -> tuple[float, ...]:
+        """Thresholds that are given; none where they are to be found."""
+        return numbers_of(self.thresholds, by_entropy=self.exit_rule == "entropy")
 
     def place(self, model: Architecture, fleet: Fleet) -> Staged:
         """Cut the model, and plan for mean rates."""
         layout = lay_out(
             model, fleet, stages=self.stages, cuts=self.cuts, with_exits=self.thresholds != "none"
         )
-        fixed = self.thresholds if isinstance(self.thresholds, tuple) else ()
-        table = self._table(layout, fleet)
-        if table is None and self.thresholds not in ("auto", "none"):
-            raise PlacementError(
-                "thresholds are given, and no exit was measured after any of the cuts; give 'quality', cut "
-                "where exits stand, or say 'thresholds: none'"
-            )
+        require_exits(
+            layout,
+            fleet,
+            thresholds=self.thresholds,
+            exit_rule=self.exit_rule,
+            caches=self.caches,
+            has_cuts=bool(self.cuts),
+        )
+        measured = self._measured(layout, fleet)
+        table = self._table(layout, fleet, measured)
         answers_long = fleet.extent.n_output_tokens > 1
         if answers_long and self.offloading in ("jsed", "backpressure"):
             raise PlacementError(
@@ -154,15 +184,15 @@ class EarlyExit(Strategy):
                 "tokens stay at all servers of their path at once; ask for one, or take another rule, "
                 "such as 'optimum'"
             )
-        decision = self._decided(layout, fleet, table, fixed)
+        decision = self._decided(layout, fleet, table, measured)
         thresholds = per_stage(table, decision.levels, layout)
-        is_tuned = table is not None and not fixed
+        is_tuned = table is not None and not self._fixed
         remark = told(
             decision,
             thresholds=thresholds,
             is_tuned_apart=fleet.is_tuning_apart if is_tuned else None,
+            shares_servers=layout.shares_devices,
             follows_queues=self.offloading in ("jsed", "backpressure"),
-            spares_prompts=answers_long and table is not None and self.caches != "same-path",
         )
         channel = None
         if self.exit_rule == "channel-aware" and table is not None:
@@ -173,14 +203,35 @@ class EarlyExit(Strategy):
             tuple(decision.plan.tolist()),
             thresholds,
             levels=() if table is None else decision.levels,
-            continues=tuple(decision.network.continues[1:-1].tolist()),
+            continues=decision.continues,
             channel=channel,
             generation=self._rule(layout, fleet, thresholds),
             told=remark,
         )
 
-    def _table(self, layout: Layout, fleet: Fleet) -> ExitTable | None:
-        fixed = self.thresholds if isinstance(self.thresholds, tuple) else ()
+    def _measured(self, layout: Layout, fleet: Fleet) -> list[tuple[float, ...]] | None:
+        """Thresholds to choose from, one for each exit, where only some were measured."""
+        is_long = fleet.extent.n_output_tokens > 1
+        if self.caches != "propagate" or not is_long or not layout.exit_blocks or fleet.exits is None:
+            return None
+        if self.exit_rule == "channel-aware":
+            raise PlacementError(
+                "exit_rule: channel-aware sets thresholds of its own, and with 'caches: propagate' answers "
+                "are known at measured ones only; take 'exit_rule: confidence' or 'caches: recompute'"
+            )
+        by_entropy = self.exit_rule == "entropy"
+        if self._fixed and all(map(math.isinf, self._fixed)):
+            return None  # nobody leaves, and caches are complete
+        measured = measured_thresholds(layout, fleet, by_entropy=by_entropy)
+        if self._fixed:
+            fixed = one_each(layout, self._fixed)
+            require_measured(fixed, measured, layout, by_entropy=by_entropy)
+        return measured
+
+    def _table(
+        self, layout: Layout, fleet: Fleet, measured: Sequence[tuple[float, ...]] | None = None
+    ) -> ExitTable | None:
+        fixed = self._fixed or tuple({value for each in measured or () for value in each})
         return exit_table(layout, fleet, by_entropy=self.exit_rule == "entropy", fixed=fixed)
 
     def _exit_steps(self, placement: Staged, fleet: Fleet, state: RunState) -> ExitSteps | None:
@@ -200,29 +251,33 @@ class EarlyExit(Strategy):
         """Thresholds as a rule for all measured exits, where answers have several tokens and may leave."""
         if fleet.extent.n_output_tokens == 1 or fleet.exits is None or not layout.exit_blocks:
             return None
-        never = -math.inf if self.exit_rule == "entropy" else math.inf
-        at = {
-            part.last: value
-            for part, value in zip(layout.parts, thresholds, strict=False)
-            if value is not None
-        }
-        kind = "entropy" if self.exit_rule == "entropy" else "confidence"
-        values = tuple(at.get(block, never) for block in fleet.exits.blocks[:-1])
-        return ExitRule(values, kind), CacheFill(self.caches)
+        by_entropy = self.exit_rule == "entropy"
+        rule = rule_of(thresholds, layout, fleet.exits.blocks[:-1], by_entropy=by_entropy)
+        if all(map(math.isinf, rule.thresholds)):
+            return None  # nobody leaves, and caches are complete
+        return rule, CacheFill(self.caches)
 
     def _decided(
-        self, layout: Layout, fleet: Fleet, table: ExitTable | None, fixed: tuple[float, ...]
+        self,
+        layout: Layout,
+        fleet: Fleet,
+        table: ExitTable | None,
+        measured: Sequence[tuple[float, ...]] | None,
     ) -> Decision:
-        network = network_of(layout, fleet, self.reach)
+        network = network_of(layout, fleet, self.reach, CacheFill(self.caches))
         levels: Levels | None = None
-        if table is not None and fixed:
-            levels = levels_of(table, layout, fixed)
+        allowed: list[Levels] | None = None
+        if table is not None and self._fixed:
+            levels = levels_of(table, layout, self._fixed)
+        elif table is not None and measured is not None:
+            allowed = [levels_of(table, layout, each) for each in measured]
         return decide(
             network,
             table,
             self._objective(network),
             offloading=self.offloading,
             fixed=levels,
+            allowed=allowed,
             joint=self.thresholds in ("auto", "joint"),
             channel_aware=self.exit_rule == "channel-aware",
             breeding=Breeding(n_evaluations=self.evaluations),
@@ -231,10 +286,12 @@ class EarlyExit(Strategy):
 
     def begin(self, placement: Staged, model: Architecture, fleet: Fleet) -> Run:
         """Begin with the plan."""
-        network = network_of(placement.layout, fleet, self.reach).with_shares(placement.continues)
+        caches, shares = CacheFill(self.caches), np.array(placement.continues)
+        network = network_of(placement.layout, fleet, self.reach, caches).with_shares(shares)
         is_planned = self.start == "planned" or self.offloading != "dto-ee"
         plan = np.array(placement.plan) if is_planned else even_plan(network)
-        state = RunState(network, plan, placement.thresholds, fleet)
+        traffic = traffic_of(fleet, caches, shares)
+        state = RunState(network, plan, placement.thresholds, fleet, traffic)
         rounds: Rounds | Queues | None = None
         period_s = self.period or default_period_s(network, self.exchanges)
         if self.offloading == "dto-ee" and (network.n_hops > 1).any():
@@ -278,6 +335,12 @@ class EarlyExit(Strategy):
     def _generate(self, request: LiveRequest, cluster: Cluster, placement: Staged, run: Run) -> Serving:
         """Decode along one path of servers, where the request's caches are."""
         devices = run.walk.path(request, cluster)
-        run.walk.count(request, devices)
         path = [Stage(device, part) for device, part in zip(devices, placement.layout.parts, strict=True)]
-        yield from generate(request, cluster, path, placement.rule, self.caches)
+        yield from generate(
+            request,
+            cluster,
+            path,
+            placement.rule,
+            self.caches,
+            entering=partial(run.walk.enter, request, cluster, devices),
+        )

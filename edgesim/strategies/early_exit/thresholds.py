@@ -15,7 +15,15 @@ from edgesim.planning.offloading.thresholds import Objective
 from edgesim.strategies.early_exit.layout import Layout
 from edgesim.world.fleet import Fleet
 
-__all__ = ["channel_levels", "exit_table", "idle_delay_s", "levels_of", "objective_of", "per_stage"]
+__all__ = [
+    "channel_levels",
+    "exit_table",
+    "idle_delay_s",
+    "levels_of",
+    "objective_of",
+    "one_each",
+    "per_stage",
+]
 
 Floats = NDArray[np.float64]
 
@@ -63,15 +71,22 @@ def _without_closed(table: ExitTable, layout: Layout) -> ExitTable:
     return ExitTable(certainty, table.is_correct, table.grid, table.sign)
 
 
-def levels_of(table: ExitTable, layout: Layout, fixed: Sequence[float]) -> Levels:
-    """Fixed thresholds, one for all inner exits or one each, as levels of the table's grid."""
+def one_each(layout: Layout, fixed: Sequence[float]) -> tuple[float, ...]:
+    """Fixed thresholds, one for all inner exits or one each, as one for each exit."""
     n_exits = len(layout.exit_blocks)
     if len(fixed) not in (1, n_exits):
+        stand = f"exit after block {layout.exit_blocks[0]}"
+        if n_exits > 1:
+            stand = f"exits after blocks {', '.join(map(str, layout.exit_blocks))}"
         raise PlacementError(
-            f"thresholds {list(fixed)} for exits after blocks {', '.join(map(str, layout.exit_blocks))}; "
-            "expected one for all, or one for each"
+            f"thresholds: {len(fixed)} for {n_exits} {stand}; expected one for all, or one for each"
         )
-    each = iter(tuple(fixed) * n_exits if len(fixed) == 1 else fixed)
+    return tuple(fixed) * n_exits if len(fixed) == 1 else tuple(fixed)
+
+
+def levels_of(table: ExitTable, layout: Layout, fixed: Sequence[float]) -> Levels:
+    """Fixed thresholds, one for all inner exits or one each, as levels of the table's grid."""
+    each = iter(one_each(layout, fixed))
     wanted = [next(each) if has_exit else table.sign * np.inf for has_exit in layout.has_exit[:-1]]
     return tuple(int(np.searchsorted(table.grid, table.sign * value)) for value in wanted)
 

@@ -59,8 +59,7 @@ class Walk:
         state.n_here[node] += 1
         try:
             for stage, part in enumerate(layout.parts, 1):
-                if self.late_after_s is not None and cluster.now_s > request.arrived_at_s + self.late_after_s:
-                    cluster.fail(request, f"late: {self.late_after_s:g} s had passed before stage {stage}")
+                self.fail_late(request, cluster, stage)
                 if path:
                     next_hop = path[stage - 1]
                 else:
@@ -99,10 +98,17 @@ class Walk:
             node = self.state.number[stage, devices[-1]]
         return devices
 
-    def count(self, request: LiveRequest, path: Sequence[str]) -> None:
-        """Note a request that goes a whole path at once."""
-        for stage, device in enumerate((request.source, *path)):
-            self.state.n_came[self.state.number[stage, device]] += 1
+    def fail_late(self, request: LiveRequest, cluster: Cluster, stage: int) -> None:
+        """Fail a request that is about to enter a stage too late."""
+        if self.late_after_s is not None and cluster.now_s > request.arrived_at_s + self.late_after_s:
+            cluster.fail(request, f"late: {self.late_after_s:g} s had passed before stage {stage}")
+
+    def enter(self, request: LiveRequest, cluster: Cluster, path: Sequence[str], number: int) -> None:
+        """Let a request that takes a whole path enter one of its stages, counted from 0, and note it."""
+        self.fail_late(request, cluster, number + 1)
+        if number == 0:
+            self.state.n_came[self.state.number[0, request.source]] += 1
+        self.state.n_came[self.state.number[number + 1, path[number]]] += 1
 
     def _hop(self, request: LiveRequest, cluster: Cluster, node: int) -> int | None:
         """The number of the hop that a task takes from a node; None: it stays for a while."""

@@ -62,17 +62,17 @@ def test_options_are_read_as_scenarios_write_them() -> None:
         {"stages": [["a", "b"], "c"], "thresholds": 0.8, "period": "500 ms", "message": "1 kB"}
     )
     assert (made.stages, made.thresholds) == ((("a", "b"), ("c",)), (0.8,))
-    assert (made.period, made.message) == (0.5, 1000.0)
+    assert (made.period, made.message) == (0.5, 1000)
 
 
 def test_a_channel_aware_rule_needs_answers_and_gets_its_figures() -> None:
     there = city([[0.1], [0.1]], 1, exits=records(2, 0.5))
-    placement = EarlyExit(exit_rule="channel-aware", stages=(("s1",), ("s2",)), exchange=2.0).place(
+    placement = EarlyExit(exit_rule="channel-aware", stages=(("s1",), ("s2",)), exchange="2 s").place(
         there.model, Fleet.of(there)
     )
     assert placement.channel is not None
     assert placement.channel.exchange_s == 2.0
-    with pytest.raises(PlacementError, match="increasing"):
+    with pytest.raises(PlacementError, match="after block 2 of 2"):
         EarlyExit(cuts=(2,)).place(there.model, Fleet.of(there))
 
 

@@ -104,7 +104,7 @@ def test_the_rate_of_arrivals(changed: Parse) -> None:
         (
             RATE,
             "rate: {schedule: []}",
-            "small.yaml:11:15: $.topology.links[0].wired.rate: steps: 0 instants",
+            "small.yaml:11:15: $.topology.links[0].wired.rate: expected at least one step, got none",
         ),
         (
             BOX,
