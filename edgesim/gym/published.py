@@ -144,7 +144,9 @@ class PublishedVecEnv(VecEnv):
         self._split[which] = self._rng.choice(self.problem.start_splits, n)
         self._base[which] = self.problem.base(self._loss[which], self._split[which])
         if self._is_scaled:
-            self._shift[which] = _of_all_splits(self.problem, self._loss[which], self._base[which]).mean(axis=1)
+            self._shift[which] = _of_all_splits(self.problem, self._loss[which], self._base[which]).mean(
+                axis=1
+            )
         self._n_done[which] = 0
         self._returns[which] = 0.0
 

@@ -194,13 +194,17 @@ class Policy:
         tensors: dict[str, NDArray[Any]] = {"low": self.encoding.low, "high": self.encoding.high}
         for place, (weight, bias) in enumerate(self.layers):
             tensors |= {f"layer.{place}.weight": weight, f"layer.{place}.bias": bias}
-        told = {
+        told: dict[str, Any] = {
             "version": _VERSION,
             "knots": list(self.encoding.knots),
             "activation": self.activation,
             "scores": self.scores,
             "record": {**vars(self.record), "more": dict(self.record.more)},
         }
+        if self.encoding.places:
+            told["places"] = [list(each) for each in self.encoding.places]
+        if self.encoding.is_crossed:
+            told["is_crossed"] = True
         header = {_KEY: json.dumps(told, sort_keys=True)}
         path.write_bytes(save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, header))
 
@@ -242,7 +246,13 @@ def _assembled(told: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> 
     if set(tensors) != names:
         raise InputError(f"it holds {', '.join(sorted(tensors)) or 'no numbers'}")
     return Policy(
-        encoding=Encoding(tensors["low"], tensors["high"], tuple(told["knots"])),
+        encoding=Encoding(
+            tensors["low"],
+            tensors["high"],
+            tuple(told["knots"]),
+            tuple(tuple(each) for each in told.get("places", ())),
+            told.get("is_crossed", False) is True,
+        ),
         layers=tuple(
             (tensors[f"layer.{place}.weight"], tensors[f"layer.{place}.bias"]) for place in range(n_layers)
         ),

@@ -61,6 +61,40 @@ def test_episodes_are_those_of_the_arrays(variant: str) -> None:
         np.testing.assert_allclose(last, [loss[0], split[0]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("variant", ["true", "surrogate"])
+def test_scaled_rewards_order_policies_as_the_problem_does(variant: str) -> None:
+    it = problem(variant)
+    plain, scaled = PublishedVecEnv(it, 50), PublishedVecEnv(it, 50, is_scaled=True)
+    totals = []
+    for env in (plain, scaled, plain, scaled):
+        env.seed(3)
+        env.reset()
+        rng = np.random.default_rng(len(totals) // 2)  # two ways of acting, from the same starts
+        totals.append(sum(env.step(rng.integers(it.moves.n_actions, size=50))[1] for _ in range(5)))
+    away, shown = totals[2] - totals[0], totals[3] - totals[1]
+    factor = away[0] / shown[0]
+    assert factor > 0
+    np.testing.assert_allclose(away, factor * shown, atol=1e-4)
+
+
+def test_a_lent_critic_is_asked_for_what_follows_the_last_step() -> None:
+    it = problem()
+    own, lent = PublishedVecEnv(it, 4, is_scaled=True), PublishedVecEnv(it, 4, is_scaled=True)
+    lent.critic = lambda last: 10 * last[:, 0] + last[:, 1]
+    for env in (own, lent):
+        env.seed(1)
+        env.reset()
+    for step in range(5):
+        _, expected, _, infos = own.step(np.full(4, 2))
+        _, found, _, others = lent.step(np.full(4, 2))
+        if step == 4:
+            last = np.array([each["terminal_observation"] for each in infos])
+            expected = expected + 10 * last[:, 0] + last[:, 1]
+            assert {each["TimeLimit.truncated"] for each in infos} == {True}
+            assert {each["TimeLimit.truncated"] for each in others} == {False}
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("preset", ["published", "edgesim"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_exported_actions_are_those_of_the_model(algorithm: str, preset: str) -> None:
