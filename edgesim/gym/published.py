@@ -72,18 +72,18 @@ class PublishedVecEnv(VecEnv):
         Episodes at once.
     is_scaled
         Whether rewards are less the mean over all splits of what the episode's start would pay, and over the
-        mean spread among the splits of a loss: a critic then learns on numbers near 1 whatever the weights, and
-        what an episode's hidden start adds to all its rewards drowns no action's advantage. The order of
-        policies is the same, since the first is a constant of an episode and all are equally long. And whether their end is a truncation for the learner, for
-        which steps left are hidden.
+        mean spread among the splits of a loss: a critic then learns on numbers near 1 whatever the weights,
+        and what an episode's hidden start adds to all its rewards drowns no action's advantage. The order of
+        policies is the same, since the first is a constant of an episode and all are equally long. And
+        whether their end is a truncation for the learner, for which steps left are hidden.
 
     Attributes
     ----------
     critic
         If set, gives the discounted value, in scaled rewards, of last observations [n, 2] to [n]; it is added
-        to the rewards of steps that truncate, for all episodes at once, and these steps are then not marked as
-        truncated: stable-baselines3 would ask its own critic one episode at a time, a third of the training
-        time.
+        to the rewards of steps that truncate, for all episodes at once, and these steps are then not marked
+        as truncated: stable-baselines3 would ask its own critic one episode at a time, a third of the
+        training time.
     """
 
     critic: Callable[[Seen], NDArray[Any]] | None = None

@@ -23,10 +23,10 @@ SCALED = 1
 class Encoding:
     """Inputs of a network from observations.
 
-    Of `n` knots, two or more, an observation becomes `n` hat functions: the value is spread over the two knots
-    next to it, in proportion to nearness. Two knots are linear; as many as an integer observation has values
-    tell these apart; more let a network learn a function with many bends in as many steps as one with few.
-    Beyond the ends the end counts.
+    Of `n` knots, two or more, an observation becomes `n` hat functions: the value is spread over the two
+    knots next to it, in proportion to nearness. Two knots are linear; as many as an integer observation has
+    values tell these apart; more let a network learn a function with many bends in as many steps as one with
+    few. Beyond the ends the end counts.
 
     Attributes
     ----------
@@ -35,8 +35,8 @@ class Encoding:
     knots : [n_seen]
         :data:`RAW`, :data:`SCALED`, or a number of knots.
     places : [n_seen]
-        Where the knots of an observation stand, increasing, the first at its low and the last at its high end;
-        empty: evenly. Empty as a whole: all evenly.
+        Where the knots of an observation stand, increasing, the first at its low and the last at its high
+        end; empty: evenly. Empty as a whole: all evenly.
     is_crossed
         Whether products of every two hats of the first two observations are inputs too: a linear layer over
         them is a table, linear between its knots.
@@ -78,8 +78,8 @@ class Encoding:
                 and (np.diff(each) > 0).all()
             ):
                 raise InputError(
-                    f"encoding: {self.knots[which]} knots at {list(each)}; expected as many increasing places, "
-                    f"from {ends[0]:g} to {ends[1]:g}"
+                    f"encoding: {self.knots[which]} knots at {list(each)}; expected as many increasing "
+                    f"places, from {ends[0]:g} to {ends[1]:g}"
                 )
         if self.is_crossed and (len(self.knots) < 2 or min(self.knots[:2]) <= SCALED):
             raise InputError(f"encoding: {self.knots} knots; expected two or more of the two to be crossed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,19 @@ def test_it_learns_where_the_optimum_changes() -> None:
     policy = train_on_problem(it, n_steps=60_000).policy
     found = worth(it, lambda loss, split, _: policy.acts(np.stack([loss, split], axis=1)), optimum(it))
     assert found.regret < 0.05
+
+
+@pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("variant", ["true", "surrogate"])
+@pytest.mark.parametrize("name", ["two changes", "not monotone", "rough"])
+def test_trained_policies_come_near_the_optimum(name: str, variant: str, seed: int) -> None:
+    table = rough(10, 1) if name == "rough" else tables()[name]
+    it = published_problem(table, variant, load_weight=0.0)  # type: ignore[arg-type]
+    policy = train_on_problem(it, seed=seed).policy
+    found = worth(it, lambda loss, split, _: policy.acts(np.stack([loss, split], axis=1)), optimum(it))
+    assert found.regret <= 0.05
+    assert found.agreement >= 0.95
 
 
 def test_what_cannot_be_trained_is_refused() -> None:

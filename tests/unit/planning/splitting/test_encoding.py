@@ -55,7 +55,7 @@ def test_a_policy_keeps_places_and_products_in_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "knots, places, is_crossed",
+    ("knots", "places", "is_crossed"),
     [
         ((4, 5), ((0.0, 0.1, 0.3), ()), False),
         ((4, 5), ((0.0, 0.1, 0.1, 0.3), ()), False),
