@@ -72,8 +72,8 @@ _DISCOUNT = 0.5  # 1 / (1 - 0.5) = 2 steps
 
 _OWN = {
     "ppo": {
-        "n_steps": 5, "batch_size": 640, "n_epochs": 5, "learning_rate": 3e-3, "gae_lambda": 0.0,
-        "gamma": _DISCOUNT, "ent_coef": 0.02, "normalize_advantage": False,
+        "n_steps": 5, "batch_size": 1280, "n_epochs": 10, "learning_rate": 3e-3, "gae_lambda": 0.0,
+        "gamma": _DISCOUNT, "ent_coef": 0.05, "normalize_advantage": False,
     },
     "a2c": {
         "n_steps": 1, "learning_rate": 3e-3, "gae_lambda": 0.0, "gamma": _DISCOUNT, "ent_coef": 0.02,
@@ -88,7 +88,7 @@ PRESETS: Mapping[str, Preset] = {
     # Chen et al. 2024's released code, train__rsm.py and train.py; A2C and DQN at the defaults.
     "published": Preset("published", 240_000, 1, False, {"ppo": {"n_steps": 400, "batch_size": 100}}),
     "published-true": Preset("published-true", 6_000, 1, False, {"ppo": {"n_steps": 100, "batch_size": 25}}),
-    "edgesim": Preset("edgesim", 240_000, 256, True, _OWN, is_falling=True),
+    "edgesim": Preset("edgesim", 240_000, 512, True, _OWN, is_falling=True),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("stable_baselines3", reason="needs the extra edgesim[rl]")
 
 from gymnasium.utils.env_checker import check_env as gymnasium_check
-from split_tables import LOSS, rough, tables
+from split_tables import LOSS, drawn, rough, tables
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from edgesim.errors import InputError
@@ -76,6 +76,17 @@ def test_scaled_rewards_order_policies_as_the_problem_does(variant: str) -> None
     factor = away[0] / shown[0]
     assert factor > 0
     np.testing.assert_allclose(away, factor * shown, atol=1e-4)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(0.1, 0.0), (100.0, 0.0), (1.0, -7.0)])
+def test_a_learner_sees_no_scale_and_no_offset_of_a_table(scale: float, offset: float) -> None:
+    shown = []
+    for table in (drawn(4), drawn(4, scale=scale, offset=offset)):
+        env = PublishedVecEnv(published_problem(table, load_weight=0.0), 20, is_scaled=True)
+        env.seed(2)
+        env.reset()
+        shown.append(np.array([env.step(np.full(20, step))[1] for step in range(5)]))
+    np.testing.assert_allclose(shown[1], shown[0], atol=1e-5)
 
 
 def test_a_lent_critic_is_asked_for_what_follows_the_last_step() -> None:
