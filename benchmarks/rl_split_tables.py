@@ -2,6 +2,7 @@
 
     python benchmarks/rl_split_tables.py [--seeds 5] [--variants true surrogate] [--algorithms ppo]
                                          [--preset edgesim] [--tables NAME ...] [--file TABLE.csv]
+                                         [--drawn 10 --noise 0.02]
 
 Regret is 0 for the optimum by dynamic programming and 1 for the best fixed split. Agreement is over states in
 which the second best outcome is worse by more than 0.5 % of the value; "near" is over all states, and any
@@ -23,7 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from split_tables import rough, tables
+from split_tables import drawn, rough, tables
 
 from edgesim.gym.training import ALGORITHMS, PRESETS, train_on_problem
 from edgesim.measure.quality_cache import kept_answers
@@ -93,11 +94,15 @@ def main() -> int:
     parser.add_argument("--preset", default="edgesim", choices=sorted(PRESETS))
     parser.add_argument("--tables", nargs="+")
     parser.add_argument("--file", type=Path, help="a table of your own, weighted 10 and 1")
+    parser.add_argument("--drawn", type=int, help="so many tables of drawn shapes instead, weighted 10 and 0")
+    parser.add_argument("--noise", type=float, default=0.0, help="of these, as a share of their range")
     parser.add_argument("--steps", type=int)
     asked = parser.parse_args()
     known = dict(all_tables())
     if asked.file:
         known = {asked.file.name: (read_split_table(asked.file), 1.0)}
+    if asked.drawn:
+        known = {f"drawn {k}": (drawn(k, noise=asked.noise), 0.0) for k in range(asked.drawn)}
     print(
         f"{'table':24} {'policy':14} {'value':>9} {'regret':>8} {'agrees':>8} {'near':>6} "
         f"{'gain':>7} {'s':>6}"

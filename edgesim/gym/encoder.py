@@ -22,6 +22,12 @@ class Encoder(BaseFeaturesExtractor):
         self.encoding = encoding
         self._low = [float(each) for each in encoding.low]
         self._span = [float(each) for each in np.subtract(encoding.high, encoding.low)]
+        self._at, self._below, self._above = [], [], []
+        for which, n_knots in enumerate(encoding.knots):
+            at = encoding.shares(which) if n_knots > SCALED else np.zeros(1)
+            steps = np.concatenate([[1.0], np.diff(at), [1.0]])
+            for kept, each in ((self._at, at), (self._below, 1 / steps[:-1]), (self._above, -1 / steps[1:])):
+                kept.append(torch.as_tensor(each, dtype=torch.float32))
 
     def forward(self, seen: Any) -> Any:
         """Inputs of observations: [n, n_seen] to [n, n_inputs]."""
@@ -33,7 +39,10 @@ class Encoder(BaseFeaturesExtractor):
             if n_knots == SCALED:
                 value = 2 * value - 1
             elif n_knots > SCALED:
-                away = (value * (n_knots - 1) - torch.arange(n_knots, device=seen.device)).abs()
-                value = (1.0 - away).clamp(min=0.0)
+                away = value - self._at[place]
+                nearest = torch.minimum(away * self._below[place], away * self._above[place])
+                value = (1.0 + nearest).clamp(min=0.0)
             parts.append(value)
+        if self.encoding.is_crossed:
+            parts.append((parts[0].unsqueeze(2) * parts[1].unsqueeze(1)).flatten(1))
         return torch.cat(parts, dim=1)

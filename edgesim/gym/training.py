@@ -3,8 +3,12 @@
 An episode ends after five steps that the published state does not count: what is still to come differs by a
 factor of five between two visits of one state, no critic can know it, and the advantages of actions drown in
 that. ``edgesim`` takes the end for a truncation, beyond which the critic's own value stands for what would
-come, with a discount whose horizon is the episode's (Pardo et al. 2018, arXiv 1712.00378). It also encodes
-loss and split over knots, takes many episodes at once, and lets learning rate and entropy bonus fall to zero.
+come (Pardo et al. 2018, arXiv 1712.00378), with a discount of two steps: a split that pays is reached in two
+or three moves. The reward relative to an episode's start depends on that start, which is not seen either; the
+constant that it adds to all rewards of an episode is taken off. Observations are encoded over the table's own
+losses and splits and their products, so that values linear between the table's points are linear in the
+inputs. Advantages are not divided by their spread: late in training nearly all actions are the best, and what
+is left would be noise at full size. Many episodes run at once; learning rate and entropy bonus fall to zero.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ Progress = Callable[[int, int], None]
 
 ALGORITHMS = ("ppo", "a2c", "dqn")
 
-_LOSS_KNOTS = 33  # over 0 to 0.3: a change of the optimum is placed to a hundredth
+_MOST_KNOTS = 65  # of loss: a table with more points is encoded evenly
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,15 @@ class Preset:
     is_falling: bool = False
 
 
-_DISCOUNT = 0.8  # 1 / (1 - 0.8) = 5 steps
+_DISCOUNT = 0.5  # 1 / (1 - 0.5) = 2 steps
 
 _OWN = {
     "ppo": {
-        "n_steps": 20, "batch_size": 320, "n_epochs": 10, "learning_rate": 1e-3, "gae_lambda": 0.3,
-        "gamma": _DISCOUNT, "ent_coef": 0.01,
+        "n_steps": 5, "batch_size": 1280, "n_epochs": 10, "learning_rate": 3e-3, "gae_lambda": 0.0,
+        "gamma": _DISCOUNT, "ent_coef": 0.05, "normalize_advantage": False,
     },
     "a2c": {
-        "n_steps": 5, "learning_rate": 1e-3, "gae_lambda": 0.3, "gamma": _DISCOUNT, "ent_coef": 0.01,
+        "n_steps": 1, "learning_rate": 3e-3, "gae_lambda": 0.0, "gamma": _DISCOUNT, "ent_coef": 0.02,
     },
     "dqn": {
         "gamma": _DISCOUNT, "learning_rate": 1e-3, "batch_size": 256, "learning_starts": 5_000,
@@ -84,7 +88,7 @@ PRESETS: Mapping[str, Preset] = {
     # Chen et al. 2024's released code, train__rsm.py and train.py; A2C and DQN at the defaults.
     "published": Preset("published", 240_000, 1, False, {"ppo": {"n_steps": 400, "batch_size": 100}}),
     "published-true": Preset("published-true", 6_000, 1, False, {"ppo": {"n_steps": 100, "batch_size": 25}}),
-    "edgesim": Preset("edgesim", 240_000, 64, True, _OWN, is_falling=True),
+    "edgesim": Preset("edgesim", 240_000, 512, True, _OWN, is_falling=True),
 }
 
 
@@ -119,6 +123,7 @@ def train(
     encoding: Encoding | None = None,
     record: PolicyRecord | None = None,
     progress: Progress | None = None,
+    ready: Callable[[Any], None] | None = None,
 ) -> Trained:
     """Train a policy. The same seed gives the same policy, to the byte, on the same machine and versions.
 
@@ -135,7 +140,9 @@ def train(
     record
         What the policy is of; algorithm, preset, seed and steps are filled in.
     progress
-        Told how many steps are done, of how many.
+        Called with how many steps are done, and of how many.
+    ready
+        Called with stable-baselines3's model before it learns.
 
     Raises
     ------
@@ -164,6 +171,8 @@ def train(
     with one_thread():
         kind = getattr(stable_baselines3, algorithm.upper())
         model = kind("MlpPolicy", env, seed=seed, device="cpu", **settings)
+        if ready is not None:
+            ready(model)
         watch = _Watch(n_steps, progress, settings.get("ent_coef") if preset.is_falling else None)
         began_s = time.perf_counter()
         model.learn(n_steps, callback=watch)
@@ -189,7 +198,7 @@ def train_on_problem(
     is_own = isinstance(preset, Preset) and preset.is_encoded
     env = PublishedVecEnv(problem, preset.n_envs if isinstance(preset, Preset) else 1, is_scaled=is_own)
     moves = problem.moves
-    encoding = Encoding(problem.low, problem.high, (_LOSS_KNOTS, moves.n_splits)) if is_own else None
+    encoding = _encoding(problem) if is_own else None
     record = PolicyRecord(
         actions=moves.kind,
         first_split=moves.first,
@@ -206,7 +215,27 @@ def train_on_problem(
         encoding=encoding,
         record=record,
         progress=progress,
+        ready=(lambda model: _lend_critic(model, env)) if is_own and algorithm != "dqn" else None,
     )
+
+
+def _encoding(problem: SplitProblem) -> Encoding:
+    """Hats at the table's own losses and at every split, and their products."""
+    loss = problem.table.loss
+    inner = loss[(loss > problem.low[0]) & (loss < problem.high[0])]
+    places = (float(problem.low[0]), *inner.tolist(), float(problem.high[0]))
+    n_splits = problem.moves.n_splits
+    if len(places) > _MOST_KNOTS:
+        return Encoding(problem.low, problem.high, (_MOST_KNOTS, n_splits), is_crossed=True)
+    return Encoding(problem.low, problem.high, (len(places), n_splits), (places, ()), is_crossed=True)
+
+
+def _lend_critic(model: Any, env: PublishedVecEnv) -> None:
+    def critic(last: Any) -> Any:
+        with torch.no_grad():
+            return model.gamma * model.policy.predict_values(torch.as_tensor(last)).numpy()[:, 0]
+
+    env.critic = critic
 
 
 def _scaled(space: Any) -> Encoding:

@@ -41,3 +41,26 @@ def rough(n_splits: int, seed: int, noise: float = 0.05) -> SplitTable:
     smooth = tables(n_splits)["smooth"]
     noises = np.random.default_rng(seed).normal(0.0, noise, smooth.relative.shape)
     return SplitTable(smooth.loss, smooth.splits, smooth.relative + noises)
+
+
+def drawn(seed: int, *, noise: float = 0.0, scale: float = 1.0, offset: float = 0.0) -> SplitTable:
+    """A table of no particular shape: splits, losses, changes of the optimum and widths are all drawn.
+
+    Parameters
+    ----------
+    noise
+        Standard deviation at every point, as a share of the range of the values.
+    scale, offset
+        What values are multiplied by; what is then added.
+    """
+    rng = np.random.default_rng(seed)
+    n_splits, n_losses = int(rng.integers(3, 31)), int(rng.integers(6, 25))
+    loss = np.concatenate([[0.0], np.sort(rng.uniform(0.005, 0.3, n_losses - 2)), [0.3]])
+    n_pieces = int(rng.integers(2, 5))
+    cuts = np.sort(rng.uniform(0.05, 0.25, n_pieces - 1))
+    best = rng.permutation(np.linspace(0.05, 0.95, n_pieces))[np.searchsorted(cuts, loss)]
+    share = np.linspace(0.0, 1.0, n_splits)
+    away = np.abs(share - best[:, np.newaxis]) ** rng.uniform(1.0, 2.0)
+    values = -rng.uniform(0.1, 0.8) * loss[:, np.newaxis] - rng.uniform(0.3, 0.9) * away
+    values = values + rng.normal(0.0, noise * np.ptp(values), values.shape)
+    return SplitTable(loss, np.arange(1, n_splits + 1), scale * values + offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 pytest.importorskip("stable_baselines3", reason="needs the extra edgesim[rl]")
 
 from gymnasium.utils.env_checker import check_env as gymnasium_check
-from split_tables import LOSS, rough, tables
+from split_tables import LOSS, drawn, rough, tables
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from edgesim.errors import InputError
@@ -61,6 +62,51 @@ def test_episodes_are_those_of_the_arrays(variant: str) -> None:
         np.testing.assert_allclose(last, [loss[0], split[0]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("variant", ["true", "surrogate"])
+def test_scaled_rewards_order_policies_as_the_problem_does(variant: str) -> None:
+    it = problem(variant)
+    plain, scaled = PublishedVecEnv(it, 50), PublishedVecEnv(it, 50, is_scaled=True)
+    totals = []
+    for env in (plain, scaled, plain, scaled):
+        env.seed(3)
+        env.reset()
+        rng = np.random.default_rng(len(totals) // 2)  # two ways of acting, from the same starts
+        totals.append(sum(env.step(rng.integers(it.moves.n_actions, size=50))[1] for _ in range(5)))
+    away, shown = totals[2] - totals[0], totals[3] - totals[1]
+    factor = away[0] / shown[0]
+    assert factor > 0
+    np.testing.assert_allclose(away, factor * shown, atol=1e-4)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(0.1, 0.0), (100.0, 0.0), (1.0, -7.0)])
+def test_a_learner_sees_no_scale_and_no_offset_of_a_table(scale: float, offset: float) -> None:
+    shown = []
+    for table in (drawn(4), drawn(4, scale=scale, offset=offset)):
+        env = PublishedVecEnv(published_problem(table, load_weight=0.0), 20, is_scaled=True)
+        env.seed(2)
+        env.reset()
+        shown.append(np.array([env.step(np.full(20, step))[1] for step in range(5)]))
+    np.testing.assert_allclose(shown[1], shown[0], atol=1e-5)
+
+
+def test_a_lent_critic_is_asked_for_what_follows_the_last_step() -> None:
+    it = problem()
+    own, lent = PublishedVecEnv(it, 4, is_scaled=True), PublishedVecEnv(it, 4, is_scaled=True)
+    lent.critic = lambda last: 10 * last[:, 0] + last[:, 1]
+    for env in (own, lent):
+        env.seed(1)
+        env.reset()
+    for step in range(5):
+        _, expected, _, infos = own.step(np.full(4, 2))
+        _, found, _, others = lent.step(np.full(4, 2))
+        if step == 4:
+            last = np.array([each["terminal_observation"] for each in infos])
+            expected = expected + 10 * last[:, 0] + last[:, 1]
+            assert {each["TimeLimit.truncated"] for each in infos} == {True}
+            assert {each["TimeLimit.truncated"] for each in others} == {False}
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("preset", ["published", "edgesim"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_exported_actions_are_those_of_the_model(algorithm: str, preset: str) -> None:
@@ -97,6 +143,19 @@ def test_it_learns_where_the_optimum_changes() -> None:
     policy = train_on_problem(it, n_steps=60_000).policy
     found = worth(it, lambda loss, split, _: policy.acts(np.stack([loss, split], axis=1)), optimum(it))
     assert found.regret < 0.05
+
+
+@pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("variant", ["true", "surrogate"])
+@pytest.mark.parametrize("name", ["two changes", "not monotone", "rough"])
+def test_trained_policies_come_near_the_optimum(name: str, variant: str, seed: int) -> None:
+    table = rough(10, 1) if name == "rough" else tables()[name]
+    it = published_problem(table, variant, load_weight=0.0)  # type: ignore[arg-type]
+    policy = train_on_problem(it, seed=seed).policy
+    found = worth(it, lambda loss, split, _: policy.acts(np.stack([loss, split], axis=1)), optimum(it))
+    assert found.regret <= 0.05
+    assert found.agreement >= 0.95
 
 
 def test_what_cannot_be_trained_is_refused() -> None:
