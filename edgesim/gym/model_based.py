@@ -20,17 +20,21 @@ from edgesim.gym.training import Preset, Trained, train
 from edgesim.gym.trial_env import TrialVecEnv
 from edgesim.planning.splitting.policy import PolicyRecord
 
-__all__ = ["ON_TRIALS", "learn_from_trials"]
+__all__ = ["N_TRIED", "ON_TRIALS", "learn_from_trials"]
 
 Progress = Callable[[int, int], None]
 
-_N_TRIED = (8_000, 4_000)  # decisions over the event loop, by round
+N_TRIED = 9_000
+"""Decisions over the event loop."""
+
+_ROUNDS = (2 / 3, 1 / 3)  # shares of these
 _SHARE = 0.5  # of requests that are tried on beside the first round's policy
+_LEAST_STEPS = 2_048
 _STEPS_PER_DECISION = 40  # of a learner on the surrogate, in the time of a decision over the event loop
 
 ON_TRIALS = Preset(
     "trials",
-    120_000,
+    60_000,
     64,
     True,
     {
@@ -56,7 +60,7 @@ def learn_from_trials(
     algorithm: str = "ppo",
     n_steps: int | None = None,
     seed: int = 0,
-    n_tried: tuple[int, ...] = _N_TRIED,
+    n_tried: int = N_TRIED,
     record: PolicyRecord | None = None,
     progress: Progress | None = None,
 ) -> Trained:
@@ -71,9 +75,9 @@ def learn_from_trials(
     algorithm
         ``ppo``, ``a2c`` or ``dqn``, on the surrogate.
     n_steps
-        Steps on the surrogate in each round; :data:`ON_TRIALS`'s if not given.
+        Steps on the surrogate in each round; if not given, :data:`ON_TRIALS`'s, and less for fewer decisions.
     n_tried
-        Decisions to try over the event loop, by round; a few more, to the end of a replication.
+        Decisions to try over the event loop; a few more, to the end of a replication.
     record
         What the policy is of; ``more`` gains what was tried.
     progress
@@ -88,13 +92,14 @@ def learn_from_trials(
     surroundings show; where that outweighs the own request, train over the event loop itself
     (:func:`~edgesim.gym.training.train` on the environment).
     """
-    n_steps = n_steps or ON_TRIALS.n_steps
+    n_steps = n_steps or max(_LEAST_STEPS, min(ON_TRIALS.n_steps, ON_TRIALS.n_steps * n_tried // N_TRIED))
+    rounds = [max(1, round(share * n_tried)) for share in _ROUNDS]
     learning = max(1, n_steps // _STEPS_PER_DECISION)
-    total = sum(n_tried) + learning * len(n_tried)
+    total = sum(rounds) + learning * len(rounds)
     done = 0
     found: Trained | None = None
     tried = None
-    for place, n_decisions in enumerate(n_tried):
+    for place, n_decisions in enumerate(rounds):
 
         def tell(n: int, at: int = done, most: int = n_decisions) -> None:
             if progress is not None:
