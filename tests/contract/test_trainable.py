@@ -72,7 +72,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def devices_of(prepared, folder: Path) -> set[str]:
-    spans = runner.run(prepared, folder).spans("asking", 0).to_pandas()
+    spans = runner.run(prepared, folder).spans("asking", 0)
     return set(spans[spans["kind"] == "compute"]["device"])
 
 
