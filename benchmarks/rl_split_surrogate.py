@@ -14,7 +14,9 @@ errors are below 5 % of the range, and nine of ten held-out points lie inside th
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -40,6 +42,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=4096)
     parser.add_argument("--held-out", type=int, default=21)
     parser.add_argument("--train", action="store_true")
+    parser.add_argument("-o", "--out", type=Path, help="write counts and times for analysis/rl_split.py")
     asked = parser.parse_args()
     true = TrueReward(
         load_language_model("bundled"), read_text("bundled"), unit=asked.unit, n_tokens=asked.tokens
@@ -63,6 +66,9 @@ def main() -> int:
         f"{ratio:.0f} times that;"
     )
     print(f"extrapolated: a grid of {N_GRID} points {N_GRID * single_s:.0f} s")
+    if asked.out:
+        counts = {"n_measured": n_points, "n_grid": N_GRID, "n_steps": N_STEPS, "seconds_each": single_s}
+        asked.out.write_text(json.dumps(counts))
     for name, which in (("loss", np.isin(split, splits)), ("split", ~np.isin(split, splits))):
         print(
             f"held out by {name}: {which.sum()} points, error mean {away[which].mean():.2%} and worst "

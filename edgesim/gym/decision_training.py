@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from edgesim.gym.decision_env import DecisionEnv
-from edgesim.gym.rewards import UtilityReward
-from edgesim.gym.training import Trained, train
+from edgesim.gym.model_based import N_TRIED, learn_from_trials
+from edgesim.gym.own_credit import OwnCredit
+from edgesim.gym.rewards import Reward, UtilityReward
+from edgesim.gym.training import Trained
 from edgesim.planning.policies.training import Training
-from edgesim.planning.splitting.encoding import Encoding
 from edgesim.planning.splitting.policy import PolicyRecord
 from edgesim.runner import Prepared
 
@@ -19,16 +18,15 @@ __all__ = ["decision_env", "train_decision"]
 
 Progress = Callable[[int, int], None]
 
-_N_STEPS = 20_000
-_N_KNOTS = 5
 
-
-def decision_env(prepared: Prepared, label: str, training: Training) -> DecisionEnv:
+def decision_env(
+    prepared: Prepared, label: str, training: Training, *, reward: Reward | None = None
+) -> DecisionEnv:
     """Make the environment of a decision: its observations within their ranges, its utility the reward."""
     load_of = training.load_of
-    reward = UtilityReward(
-        training.utility, None if load_of is None else lambda decision, action: load_of(decision.seen, action)
-    )
+    if reward is None:
+        load = None if load_of is None else lambda decision, action: load_of(decision.seen, action)
+        reward = UtilityReward(training.utility, load)
     return DecisionEnv(
         prepared,
         strategy=label,
@@ -42,7 +40,7 @@ def decision_env(prepared: Prepared, label: str, training: Training) -> Decision
 def train_decision(
     prepared: Prepared, label: str, training: Training, *, progress: Progress | None = None
 ) -> Trained:
-    """Train a policy for a decision.
+    """Train a policy for a decision, on trials of it over the event loop and a surrogate fitted to these.
 
     Parameters
     ----------
@@ -53,15 +51,15 @@ def train_decision(
     training
         What is seen, what counts, and how to learn.
     progress
-        Told how many decisions have been learned from, of how many.
+        Told how much is done, of how much, in the time of decisions over the event loop.
 
     Raises
     ------
     InputError
         If the decision never comes up, or what is seen is not as the strategy says.
     """
-    env = decision_env(prepared, label, training)
-    low, high = np.array(training.low), np.array(training.high)
+    credit = OwnCredit(training.utility, training.load_of)
+    env = decision_env(prepared, label, training, reward=credit)
     splits = training.splits
     is_dense = bool(splits) and splits == tuple(range(splits[0], splits[0] + len(splits)))
     record = PolicyRecord(
@@ -70,16 +68,16 @@ def train_decision(
         n_splits=len(splits) if is_dense else 0,
         observations=training.observations,
     )
-    trained = train(
-        training.algorithm,
+    trained = learn_from_trials(
         env,
-        "edgesim",
+        credit,
+        algorithm=training.algorithm,
+        n_tried=training.n_steps or N_TRIED,
         seed=training.seed,
-        n_steps=training.n_steps or _N_STEPS,
-        encoding=Encoding(low, high, (_N_KNOTS,) * len(low)),
         record=record,
         progress=progress,
     )
+    kept = trained.policy.record
     more = {"splits": list(splits)} if splits else {}
-    kept = replace(trained.policy.record, more=more)
+    kept = replace(kept, more={**kept.more, **more})
     return replace(trained, policy=replace(trained.policy, record=kept))

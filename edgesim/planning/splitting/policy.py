@@ -191,6 +191,10 @@ class Policy:
 
     def save(self, path: Path) -> None:
         """Write it as one safetensors file whose header tells the rest; equal policies, equal bytes."""
+        path.write_bytes(self.encoded())
+
+    def encoded(self) -> bytes:
+        """What :meth:`save` writes."""
         tensors: dict[str, NDArray[Any]] = {"low": self.encoding.low, "high": self.encoding.high}
         for place, (weight, bias) in enumerate(self.layers):
             tensors |= {f"layer.{place}.weight": weight, f"layer.{place}.bias": bias}
@@ -206,7 +210,7 @@ class Policy:
         if self.encoding.is_crossed:
             told["is_crossed"] = True
         header = {_KEY: json.dumps(told, sort_keys=True)}
-        path.write_bytes(save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, header))
+        return save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, header)
 
     @classmethod
     def load(cls, path: Path) -> Policy:
