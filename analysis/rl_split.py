@@ -94,7 +94,9 @@ def front(trace: Trace, panels: list[plt.Axes]) -> None:
         delay_s, nll = (done["ended_at_s"] - done["arrived_at_s"]).mean(), done["nll"].mean()
         for panel, other in zip(panels, (nll, done["energy_j"].mean()), strict=True):
             panel.plot(delay_s, other, "o", color="C3" if strategy == "learned" else "C0")
-            panel.annotate(strategy, (delay_s, other), xytext=(3, 3), textcoords="offset points")
+            is_own = strategy == "learned"  # next to its rivals: its name goes below them
+            place = {"xytext": (-2, -11) if is_own else (3, 3), "textcoords": "offset points"}
+            panel.annotate(strategy, (delay_s, other), color="C3" if is_own else "k", **place)
     for panel, name in zip(panels, ("negative log likelihood (nats)", "active energy (J)"), strict=True):
         panel.margins(x=0.15)
         panel.set(xlabel="time to the last token (s)", ylabel=f"{name}, mean per request")
@@ -157,7 +159,7 @@ def drawn(trace: Trace, worth: pd.DataFrame, training: Path | None, surrogate: P
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     told = None if training is None else json.loads(training.read_text())
     n_panels = 3 + (0 if told is None else 3 if told["curve"] else 2) + (surrogate is not None)
-    n_columns = min(3, n_panels)
+    n_columns = min(4, n_panels)
     n_rows = -(-n_panels // n_columns)
     figure, grid = plt.subplots(
         n_rows, n_columns, figsize=(4.2 * n_columns, 3.6 * n_rows), layout="constrained", squeeze=False
