@@ -350,15 +350,8 @@ def _lesson(
             f"{scenario.origin.name}: strategy {label!r} has no decision that can be trained; expected one "
             "that says so in Strategy.training"
         )
-    prepared = Prepared(
-        own,
-        law,
-        longest,
-        profiles,
-        {label: strategy},
-        {label: placement},
-        quality.needed_by(placement.exit_rules),
-    )
+    quality = quality.needed_by(placement.exit_rules)
+    prepared = Prepared(own, law, longest, profiles, {label: strategy}, {label: placement}, quality)
     return Lesson(prepared, label, training, training_digest(own, strategy, training, profiles, quality))
 
 

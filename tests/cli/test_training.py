@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from edgesim.gym import teaching
 from edgesim.planning.policies import shipped
 from edgesim.planning.splitting.policy import Policy
 from edgesim.scenario import trained
+
+LONG = pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
 
 SCENARIO = """
 name: taught
@@ -115,6 +118,7 @@ def test_one_that_ships_is_taken_by_its_digest_or_by_its_name(
     edgesim, scenario: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ships = scenario.parent / "ships.safetensors"
+    scenario.write_text(SCENARIO + "quality: {model: bundled}\n")
     assert edgesim("train", scenario, "-o", ships).status == 0
     assert kept(scenario.parent)[0].read_bytes() == ships.read_bytes()
     kept(scenario.parent)[0].unlink()
@@ -245,6 +249,7 @@ sys.stderr.write(repr(sorted({heavy})))
     assert done.stderr.endswith("[]")
 
 
+@LONG
 @pytest.mark.slow
 def test_a_policy_is_really_trained_and_the_same_again(edgesim, scenario: Path) -> None:
     """On a wire nothing is lost, so that one cut is best of all, and there is nothing to gain over it."""
