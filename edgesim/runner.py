@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from multiprocessing import get_context, parent_process
@@ -23,9 +23,11 @@ from threading import Thread
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.simulation import simulate
-from edgesim.errors import InputError, PlacementError, ScenarioError
+from edgesim.errors import InputError, PlacementError, ScenarioError, StrategyError
 from edgesim.model.profile import Profile
 from edgesim.model.quantisation.packing import Packed
+from edgesim.planning.policies.training import Training
+from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
 from edgesim.scenario.build import build_world, extent, workload
 from edgesim.scenario.contenders import contenders
@@ -41,6 +43,7 @@ from edgesim.scenario.timings import (
     find_profiles,
     timings,
 )
+from edgesim.scenario.trained import find_policy, keep_policy, training_digest, training_scenario
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import OWN_PROFILE_FILE, PROFILE_FILE, TraceFolder
@@ -52,7 +55,17 @@ from edgesim.world.world import World
 
 _COLLECTED_EVERY = 16  # replications of a strategy; one holds on to some 0.7 MB, a collection takes 0.1 s
 
-__all__ = ["Measuring", "Prepared", "Ran", "free_folder", "prepare", "run"]
+__all__ = [
+    "Lesson",
+    "Measuring",
+    "Prepared",
+    "Ran",
+    "Trainer",
+    "free_folder",
+    "lesson",
+    "prepare",
+    "run",
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,8 @@ class Prepared:
         Measured answers that the scenario asks for.
     remarks
         What is no mistake, and yet should not pass in silence.
+    policies
+        Files of the policies that strategies were given because they had to be trained, by label.
     """
 
     scenario: Scenario
@@ -83,11 +98,38 @@ class Prepared:
     placements: Mapping[str, Placement]
     quality: Quality = field(default_factory=Quality)
     remarks: tuple[str, ...] = ()
+    policies: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def profile(self) -> Profile | None:
         """What devices are scaled from; None where the scenario asks for formulas, or nothing is scaled."""
         return self.profiles.base
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a strategy is trained on.
+
+    Attributes
+    ----------
+    prepared
+        The scenario with this strategy alone, and with training's own seed, horizon and replications.
+    label
+        The strategy's.
+    training
+        What is to be learned.
+    digest
+        Of all that the policy depends on; goes into its record as ``trained_on``.
+    """
+
+    prepared: Prepared
+    label: str
+    training: Training
+    digest: str
+
+
+Trainer = Callable[[Lesson], Policy]
+"""What trains: it is handed in, for whoever runs finished policies needs nothing that trains."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +148,10 @@ def prepare(
     measure: bool = True,
     refresh: bool = False,
     measuring: Measuring | None = None,
+    trainer: Trainer | None = None,
+    finds_policies: bool = True,
 ) -> Prepared:
-    """Get the profile, and let every strategy place the model.
+    """Get the profile, let every strategy place the model, and train those that have to be.
 
     Parameters
     ----------
@@ -120,6 +164,11 @@ def prepare(
         Whether to measure even though a profile is kept.
     measuring
         Told of the progress where the profile has to be measured first.
+    trainer
+        Trains the strategies that have to be and for which no policy is kept or shipped; without one these
+        stay as they are, good enough to look at and to train but not to run.
+    finds_policies
+        Whether to look for policies at all.
 
     Raises
     ------
@@ -151,9 +200,31 @@ def prepare(
     placements = {
         label: _place(scenario, label, strategy, world, fleet) for label, strategy in strategies.items()
     }
+    policies: dict[str, Path] = {}
+    for label, strategy in strategies.items() if finds_policies else ():
+        if strategy.needs_training:
+            found = _policy_of(_lesson(scenario, label, strategy, profiles, quality), trainer)
+            if found is not None:
+                policies[label] = found
+    if policies:
+        strategies = {label: _given(each, policies.get(label)) for label, each in strategies.items()}
+        placements |= {label: _place(scenario, label, strategies[label], world, fleet) for label in policies}
     quality = quality.needed_by([rule for placed in placements.values() for rule in placed.exit_rules])
     said = remarks(scenario, law)
-    return Prepared(scenario, law, longest, profiles, strategies, placements, quality, said)
+    return Prepared(scenario, law, longest, profiles, strategies, placements, quality, said, policies)
+
+
+def lesson(prepared: Prepared, label: str) -> Lesson:
+    """Return what a prepared scenario's strategy is trained on, whether it has to be or not.
+
+    Raises
+    ------
+    InputError
+        If no strategy has that label, or it has no decision to train.
+    """
+    strategy = _chosen(prepared.strategies, (label,))[label]
+    quality = find_quality(prepared.scenario)
+    return _lesson(prepared.scenario, label, strategy, prepared.profiles, quality)
 
 
 def run(
@@ -179,6 +250,7 @@ def run(
     """
     if jobs < 1:
         raise InputError(f"--jobs: expected at least 1 process, got {jobs}")
+    _check_trained(prepared)
     scenario, out = prepared.scenario, Path(out)
     folder = TraceFolder(out, replace=replace)
     facts = _facts(prepared)
@@ -261,6 +333,56 @@ def _place(scenario: Scenario, label: str, strategy: Strategy, world: World, fle
     except InputError as error:
         raise PlacementError(f"{scenario.origin.name}: strategy {label!r}: {error}") from None
     return placement
+
+
+def _lesson(
+    scenario: Scenario, label: str, strategy: Strategy, profiles: Profiles, quality: Quality
+) -> Lesson:
+    own = training_scenario(scenario, label)
+    law = workload(own)
+    longest = extent(own, law)
+    world = build_world(own, 0, timings(own, profiles), law, quality)
+    fleet = Fleet.of(world, longest)
+    placement = _place(own, label, strategy, world, fleet)
+    training = strategy.training(placement, world.model, fleet)
+    if training is None:
+        raise StrategyError(
+            f"{scenario.origin.name}: strategy {label!r} has no decision that can be trained; expected one "
+            "that says so in Strategy.training"
+        )
+    prepared = Prepared(
+        own,
+        law,
+        longest,
+        profiles,
+        {label: strategy},
+        {label: placement},
+        quality.needed_by(placement.exit_rules),
+    )
+    return Lesson(prepared, label, training, training_digest(own, strategy, training, profiles, quality))
+
+
+def _policy_of(lesson: Lesson, trainer: Trainer | None) -> Path | None:
+    """The file of a strategy's policy: kept, shipped, or trained now."""
+    found = find_policy(lesson.digest)
+    if found is not None or trainer is None:
+        return found
+    policy = trainer(lesson)
+    return keep_policy(replace(policy, record=replace(policy.record, trained_on=lesson.digest)))
+
+
+def _given(strategy: Strategy, file: Path | None) -> Strategy:
+    return strategy if file is None else strategy.with_policy(file)
+
+
+def _check_trained(prepared: Prepared) -> None:
+    for label, strategy in prepared.strategies.items():
+        if strategy.needs_training:
+            raise StrategyError(
+                f"{prepared.scenario.origin.name}: strategy {label!r} has to be trained first, and no policy "
+                "of exactly this is kept or shipped; 'edgesim run' trains it on first use, 'edgesim train' "
+                "into a file; in Python, prepare(..., trainer=edgesim.gym.teaching.trainer())"
+            )
 
 
 # --- the run -------------------------------------------------------------------------------------
@@ -388,6 +510,7 @@ def _facts(prepared: Prepared) -> dict[str, object]:
             for name, parts in corrections(charged).items()
         },
         "quality": prepared.quality.facts(),
+        **_policy_facts(prepared),
         "links": link_facts(world.links),
         "bands": {
             station: {
@@ -412,6 +535,19 @@ def _facts(prepared: Prepared) -> dict[str, object]:
         "versions": _versions(),
         "git": _git_revision(),
     }
+
+
+def _policy_facts(prepared: Prepared) -> dict[str, object]:
+    """Policies that strategies were given, and on what these were trained; or nothing."""
+    told = {
+        label: {
+            "file": file.name,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "trained_on": Policy.load(file).record.trained_on,
+        }
+        for label, file in prepared.policies.items()
+    }
+    return {"policies": told} if told else {}
 
 
 def _service_facts(world: World) -> dict[str, object]:

@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,6 +31,8 @@ from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.nearest import suggest
+from edgesim.planning.policies.training import Training
+from edgesim.planning.splitting.utility import Utility
 from edgesim.plugins import Group
 from edgesim.radio.collective.over_the_air import Scaling
 from edgesim.world.fleet import Fleet
@@ -58,6 +61,8 @@ __all__ = [
     "Summing",
     "TensorShard",
     "Token",
+    "Training",
+    "Utility",
     "WorkLost",
     "check_memory",
     "discover",
@@ -176,6 +181,43 @@ class Strategy(BaseModel):
             Devices, network and workload of this replication, as they are known before time zero.
         """
         return None
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether a decision of it has to be trained before it can run.
+
+        Such a strategy is placed as any other, is trained on what :meth:`training` says (by ``edgesim run``
+        on first use, the policy being kept for later), and what runs is :meth:`with_policy` of the outcome.
+        While it is trained, every decision of that name is made from outside: the choice that it would make
+        itself is not asked for.
+        """
+        return False
+
+    def training(self, placement: Any, model: Architecture, fleet: Fleet) -> Training | None:
+        """Tell of the decision that can be trained, asked for through ``cluster.ask``; None if there is none.
+
+        Called whether or not :attr:`needs_training`: ``edgesim train`` trains any strategy that has one. It
+        must be pure, and say the same whichever policy is in force.
+
+        Parameters
+        ----------
+        placement
+            What :meth:`place` has returned.
+        """
+        return None
+
+    def with_policy(self, file: Path) -> Self:
+        """Return the same strategy, deciding by the policy in a file; it no longer :attr:`needs_training`.
+
+        Raises
+        ------
+        StrategyError
+            If it has no way to; write this beside :meth:`training`.
+        """
+        raise StrategyError(
+            f"strategy class {type(self).__qualname__}: it has no with_policy(self, file), so there is "
+            "nothing that a policy could be given to"
+        )
 
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Any, *state: Any, **_: Any) -> Serving:
         """Live one request's life: a generator that yields from the cluster's verbs.

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from edgesim.cli.commands import Quiet, app, console, measuring_progress
+from edgesim.cli.commands import Quiet, app, console
+from edgesim.cli.progress import measuring_progress
 from edgesim.errors import InputError
 
 __all__: list[str] = []

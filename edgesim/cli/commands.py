@@ -8,13 +8,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from edgesim.cli.on_demand import training_on_demand
+from edgesim.cli.progress import measuring_progress
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +26,16 @@ if TYPE_CHECKING:
     from edgesim.runner import Prepared, Ran
     from edgesim.scenario.schema.scenario import Scenario
 
-__all__ = ["PAGE_WIDTH", "Quiet", "app", "console", "main", "measuring_progress"]
+__all__ = [
+    "PAGE_WIDTH",
+    "Overrides",
+    "Quiet",
+    "ScenarioName",
+    "app",
+    "console",
+    "load_scenario",
+    "main",
+]
 
 PAGE_WIDTH = 110  # columns: what the tables need, where no terminal says how many there are
 
@@ -92,9 +103,11 @@ def run(
     from edgesim.statistics.sum_errors import sum_errors
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-    asked = _load(scenario, set_, seed=seed, replications=replications)
+    asked = load_scenario(scenario, set_, seed=seed, replications=replications)
     with measuring_progress(notes) as tell:
-        prepared = runner.prepare(asked, only=strategy or (), refresh=refresh, measuring=tell)
+        prepared = runner.prepare(
+            asked, only=strategy or (), refresh=refresh, measuring=tell, trainer=training_on_demand(notes)
+        )
     if prepared.profile is not None:
         notes.print(f"profile: {_profile_line(prepared.profile)}", style="dim", markup=False)
         _warn_of_noise(notes, prepared.profile)
@@ -144,7 +157,7 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     from edgesim.scenario.check import quantisation_remark
     from edgesim.scenario.timings import corrections, timings
 
-    asked = _load(scenario, set_)
+    asked = load_scenario(scenario, set_)
     prepared = runner.prepare(asked, measure=False)
     page = console()
     page.quiet = quiet
@@ -165,6 +178,8 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     for label, placement in prepared.placements.items():
         if placement.remark:
             page.print(f"{label}: {placement.remark}", markup=False, soft_wrap=True)
+        if prepared.strategies[label].needs_training:
+            page.print(f"{label}: no policy is at hand yet; the first run trains it", markup=False)
     for remark in prepared.remarks:
         page.print(remark, markup=False, soft_wrap=True)
     for name, own in prepared.profiles.own.items():
@@ -333,7 +348,7 @@ def link(
     from edgesim.report.link_budget import budget_table
     from edgesim.scenario.radio.inspection import radio_links
 
-    asked = _load(scenario, set_)
+    asked = load_scenario(scenario, set_)
     instants = {
         name: _seconds(f"--{name}", text)
         for name, text in (("from", from_), ("until", until), ("every", every))
@@ -373,7 +388,9 @@ def link(
 def list_(
     what: Annotated[
         str,
-        typer.Argument(metavar="[strategies|devices|models|profiles|radios|scenarios]", help="What to list."),
+        typer.Argument(
+            metavar="[strategies|devices|models|policies|profiles|radios|scenarios]", help="What to list."
+        ),
     ] = "strategies",
 ) -> None:
     """List what scenarios can name."""
@@ -381,6 +398,7 @@ def list_(
         "strategies": _strategies,
         "devices": _devices,
         "models": _models,
+        "policies": _policies,
         "profiles": _profiles,
         "radios": _radios,
         "scenarios": _scenarios,
@@ -406,7 +424,8 @@ def schema(
             output.write_text(text, encoding="utf-8")
 
 
-def _load(scenario: str, overrides: list[str] | None, **numbers: int | None) -> Scenario:
+def load_scenario(scenario: str, overrides: list[str] | None, **numbers: int | None) -> Scenario:
+    """Read a scenario, with what the command line changes of it."""
     from edgesim.scenario.load import load
 
     given = [f"{name}={number}" for name, number in numbers.items() if number is not None]
@@ -560,6 +579,17 @@ def _profiles() -> Table:
     return table
 
 
+def _policies() -> Table:
+    from edgesim.planning.policies.shipped import shipped_policies
+    from edgesim.planning.splitting.policy import Policy
+    from edgesim.report.policy import policy_row
+
+    table = _table("policy", "trained in", "learned by", "sees", "actions", "worth")
+    for name, file in shipped_policies().items():
+        table.add_row(name, *policy_row(Policy.load(file)))
+    return table
+
+
 def _and(counts: tuple[int, ...]) -> str:
     return ", ".join(map(str, counts)) or "–"
 
@@ -605,39 +635,6 @@ def _table(*headings: str) -> Table:
     for heading in headings:
         table.add_column(heading)
     return table
-
-
-@contextmanager
-def measuring_progress(notes: Console, unit: str = "s") -> Iterator[Callable[[float, float, str], None]]:
-    """A bar of measuring; plain lines where there is no terminal."""
-    if not notes.is_terminal:
-        yield _plain(notes, unit)
-        return
-    with Progress(
-        TextColumn("measuring"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
-        console=notes, transient=True,
-    ) as bar:  # fmt: skip
-        task: Any = None
-
-        def tell(done_s: float, total_s: float, what: str) -> None:
-            nonlocal task
-            if task is None:
-                task = bar.add_task(what, total=total_s)
-            bar.update(task, completed=done_s, total=total_s, description=what)
-
-        yield tell
-
-
-def _plain(notes: Console, unit: str) -> Callable[[float, float, str], None]:
-    told = {"tenths": -1}
-
-    def tell(done_s: float, total_s: float, what: str) -> None:
-        tenths = int(10 * done_s / total_s) if total_s else 10
-        if done_s == 0.0 or tenths > told["tenths"]:
-            told["tenths"] = tenths
-            notes.print(f"measuring {done_s:.0f} of {total_s:.0f} {unit}: {what}", markup=False)
-
-    return tell
 
 
 @contextmanager

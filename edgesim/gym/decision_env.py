@@ -34,7 +34,8 @@ class DecisionEnv(EventLoopEnv):
     Parameters
     ----------
     scenario
-        A scenario, a file of one, or the name of a shipped one.
+        A scenario, a file of one, or the name of a shipped one; or a prepared scenario, which is not prepared
+        again.
     strategy
         Label of one of its strategies.
     decision, reward, options
@@ -57,7 +58,7 @@ class DecisionEnv(EventLoopEnv):
 
     def __init__(
         self,
-        scenario: Scenario | str | PathLike[str],
+        scenario: Scenario | Prepared | str | PathLike[str],
         *,
         strategy: str,
         decision: str,
@@ -66,18 +67,19 @@ class DecisionEnv(EventLoopEnv):
         vary: Vary | None = None,
         **options: Any,
     ) -> None:
-        known = scenario if isinstance(scenario, Scenario) else load(scenario)
-        source = _Replications(known, strategy, randomise or {}, vary)
+        if not isinstance(scenario, Prepared):
+            known = scenario if isinstance(scenario, Scenario) else load(scenario)
+            scenario = prepare(known, only=(strategy,), finds_policies=False)
+        source = _Replications(scenario, strategy, randomise or {}, vary)
         super().__init__(source, decision=decision, reward=reward, **options)
 
 
 class _Replications:
     """Replications of a scenario, prepared once."""
 
-    def __init__(self, scenario: Scenario, label: str, ranges: Ranges, vary: Vary | None) -> None:
-        self._scenario, self._label, self._ranges, self._vary = scenario, label, ranges, vary
-        self._prepared = prepare(scenario, only=(label,))
-        self._charged = timings(scenario, self._prepared.profiles)
+    def __init__(self, prepared: Prepared, label: str, ranges: Ranges, vary: Vary | None) -> None:
+        self._prepared, self._label, self._ranges, self._vary = prepared, label, ranges, vary
+        self._charged = timings(prepared.scenario, prepared.profiles)
 
     def episode(self, replication: int, rng: np.random.Generator) -> tuple[World, Strategy, Placement]:
         prepared, charged = self._prepared, self._charged
@@ -90,9 +92,9 @@ class _Replications:
         return world, prepared.strategies[self._label], prepared.placements[self._label]
 
     def _redrawn(self, rng: np.random.Generator) -> Prepared:
-        origin = self._scenario.origin
+        origin = self._prepared.scenario.origin
         drawn = parse(origin.text, name=origin.name, folder=origin.folder, overrides=self._overrides(rng))
-        return prepare(drawn, only=(self._label,))
+        return prepare(drawn, only=(self._label,), finds_policies=False)
 
     def _overrides(self, rng: np.random.Generator) -> Iterable[str]:
         for path, (low, high, *unit) in self._ranges.items():

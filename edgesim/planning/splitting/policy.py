@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _KEY = "edgesim_policy"
 _VERSION = 1
+_MOST_BYTES = 64 * 2**20  # policies have some thousand weights; what is larger is something else
+_ACTIONS = ("absolute", "relative", "other")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,8 @@ class Policy:
     record: PolicyRecord = field(default_factory=PolicyRecord)
 
     def __post_init__(self) -> None:
-        layers = tuple((np.asarray(w, np.float32), np.asarray(b, np.float32)) for w, b in self.layers)
+        with np.errstate(over="ignore"):  # what is beyond single precision becomes infinite, and is refused
+            layers = tuple((np.asarray(w, np.float32), np.asarray(b, np.float32)) for w, b in self.layers)
         object.__setattr__(self, "layers", layers)
         width = self.encoding.n_inputs
         for place, (weight, bias) in enumerate(layers):
@@ -188,6 +191,10 @@ class Policy:
 
     def save(self, path: Path) -> None:
         """Write it as one safetensors file whose header tells the rest; equal policies, equal bytes."""
+        path.write_bytes(self.encoded())
+
+    def encoded(self) -> bytes:
+        """What :meth:`save` writes."""
         tensors: dict[str, NDArray[Any]] = {"low": self.encoding.low, "high": self.encoding.high}
         for place, (weight, bias) in enumerate(self.layers):
             tensors |= {f"layer.{place}.weight": weight, f"layer.{place}.bias": bias}
@@ -199,7 +206,7 @@ class Policy:
             "record": {**vars(self.record), "more": dict(self.record.more)},
         }
         header = {_KEY: json.dumps(told, sort_keys=True)}
-        path.write_bytes(save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, header))
+        return save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, header)
 
     @classmethod
     def load(cls, path: Path) -> Policy:
@@ -211,12 +218,14 @@ class Policy:
             If there is no such file, or it is no policy.
         """
         remedy = "expected a file written by edgesim after training; train it anew"
+        if path.is_file() and path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path}: larger than {_MOST_BYTES >> 20} MiB, which no policy is; {remedy}")
         try:
             with safe_open(path, framework="numpy") as file:
                 told = json.loads((file.metadata() or {}).get(_KEY, "null"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        except (OSError, SafetensorError, ValueError, RecursionError) as error:
-            raise InputError(f"{path}: no policy can be read ({error}); {remedy}") from error
+        except (OSError, SafetensorError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(f"{path}: no policy can be read ({error}); {remedy}") from None
         if not isinstance(told, dict) or told.get("version") != _VERSION:
             version = told.get("version") if isinstance(told, dict) else None
             raise InputError(
@@ -224,18 +233,48 @@ class Policy:
                 f"({'of none' if version is None else f'of version {version}'}); {remedy}"
             )
         try:
-            record = dict(told["record"])
-            record["observations"] = tuple(str(name) for name in record["observations"])
-            n_layers = (len(tensors) - 2) // 2
-            return cls(
-                encoding=Encoding(tensors["low"], tensors["high"], tuple(told["knots"])),
-                layers=tuple(
-                    (tensors[f"layer.{place}.weight"], tensors[f"layer.{place}.bias"])
-                    for place in range(n_layers)
-                ),
-                activation=told["activation"],
-                scores=told["scores"],
-                record=PolicyRecord(**record),
-            )
-        except (KeyError, TypeError, ValueError, InputError) as error:
-            raise InputError(f"{path}: a damaged policy ({error}); {remedy}") from error
+            return _assembled(told, tensors)
+        except (KeyError, TypeError, ValueError, OverflowError, InputError) as error:
+            missing = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise InputError(f"{path}: a damaged policy ({missing}); {remedy}") from None
+
+
+def _assembled(told: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Policy:
+    """A policy from what a file holds, which may be anything."""
+    n_layers = (len(tensors) - 2) // 2
+    names = {"low", "high"} | {f"layer.{place}.{part}" for place in range(n_layers) for part in _PARTS}
+    if set(tensors) != names:
+        raise InputError(f"it holds {', '.join(sorted(tensors)) or 'no numbers'}")
+    return Policy(
+        encoding=Encoding(tensors["low"], tensors["high"], tuple(told["knots"])),
+        layers=tuple(
+            (tensors[f"layer.{place}.weight"], tensors[f"layer.{place}.bias"]) for place in range(n_layers)
+        ),
+        activation=told["activation"],
+        scores=told["scores"],
+        record=_record(told["record"]),
+    )
+
+
+def _record(told: Any) -> PolicyRecord:
+    """A record as a file tells it, which may say anything."""
+    if not isinstance(told, dict):
+        raise InputError(f"a record that is {type(told).__name__}, and no mapping")
+    expected = {field.name: getattr(_PLAIN, field.name) for field in fields(PolicyRecord)}
+    if told.keys() != expected.keys():
+        raise InputError(f"a record of {', '.join(map(str, told))}; expected {', '.join(expected)}")
+    for name, default in expected.items():
+        kind = list if name == "observations" else dict if name == "more" else type(default)
+        if type(told[name]) is not kind:
+            raise InputError(f"record.{name} is {told[name]!r:.60}; expected {_KINDS[kind]}")
+    seen = told["observations"]
+    if not all(isinstance(name, str) for name in seen) or len(set(seen)) != len(seen):
+        raise InputError(f"record.observations is {seen!r:.60}; expected names, each once")
+    if told["actions"] not in _ACTIONS:
+        raise InputError(f"record.actions is {told['actions']!r:.60}; expected {', '.join(_ACTIONS)}")
+    return PolicyRecord(**{**told, "observations": tuple(seen)})
+
+
+_PLAIN = PolicyRecord()
+_PARTS = ("weight", "bias")
+_KINDS = {str: "a text", int: "a whole number", list: "a list of names", dict: "a mapping"}

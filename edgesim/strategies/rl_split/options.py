@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-__all__ = ["Decide", "Names", "Seen", "Splits", "Weights"]
+__all__ = ["Decide", "Learning", "Names", "Seen", "Splits", "Weights"]
 
 Seen = Literal[
     "loss",
@@ -61,3 +61,19 @@ class Weights(BaseModel):
     load: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="Of the share of blocks on the user's device"
     )
+    failure: float = Field(
+        3.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Of a request without its answer, where a policy is trained",
+    )
+
+
+class Learning(BaseModel):
+    """How `policy: trained` learns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    algorithm: Literal["ppo", "a2c", "dqn"] = Field("ppo", description="Of reinforcement learning")
+    steps: int | None = Field(None, ge=1, description="Decisions to learn from; if not given, the recipe's")
+    seed: int = Field(0, ge=0, description="Of all that is drawn in learning")

@@ -10,14 +10,16 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from edgesim.errors import InputError, PlacementError
+from edgesim.errors import InputError, PlacementError, StrategyError
 from edgesim.model.architecture import Architecture
+from edgesim.planning.policies.shipped import SHIPPED
 from edgesim.planning.splitting.policy import Policy
 from edgesim.strategies.rl_split.estimates import Estimates, Reach
 from edgesim.strategies.rl_split.layout import Both, lay_out
+from edgesim.strategies.rl_split.learned import load_policy, training_of
 from edgesim.strategies.rl_split.losses import Losses
 from edgesim.strategies.rl_split.moving import Mover, Moving
-from edgesim.strategies.rl_split.options import Decide, Names, Seen, Splits, Weights
+from edgesim.strategies.rl_split.options import Decide, Learning, Names, Seen, Splits, Weights
 from edgesim.strategies.rl_split.policies import (
     Bandit,
     Situation,
@@ -25,12 +27,13 @@ from edgesim.strategies.rl_split.policies import (
     greedy,
     oracle,
 )
-from edgesim.strategies.rl_split.seeing import PUBLISHED, check_names, look
-from edgesim.strategy import Cluster, Fleet, LiveRequest, Serving, Slice, Strategy, Token
+from edgesim.strategies.rl_split.seeing import PUBLISHED, look
+from edgesim.strategy import Cluster, Fleet, LiveRequest, Serving, Slice, Strategy, Token, Training
 
 __all__ = ["RlSplit", "Run"]
 
 _RULES = ("fixed", "greedy", "oracle", "threshold", "random", "bandit")
+_TRAINED = "trained"
 
 
 @dataclass(eq=False)
@@ -74,7 +77,8 @@ class RlSplit(Strategy):
         description="How the cut is chosen: fixed; greedy (answers and load at the loss of the instant); "
         "oracle (the best of all by the expected utility, knowing channel, queues, times and the table); "
         "threshold (the first cut up to that loss, else the last); random; bandit (UCB1 by ranges of loss); "
-        "or the file of a trained policy",
+        "trained (by reinforcement learning before the first run, and kept; needs edgesim[rl]); shipped:NAME "
+        "(a policy that comes with edgesim, `edgesim list policies`); or a policy's file (*.safetensors)",
     )
     split: int | None = Field(
         None, ge=0, description="The cut of `fixed`, and where others begin; the middle one if not given"
@@ -103,6 +107,8 @@ class RlSplit(Strategy):
         Weights(), description="What counts for greedy, oracle and bandit, and by how much"
     )
 
+    learning: Learning = Field(Learning(), description="How `policy: trained` learns")
+
     @field_validator("see", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
@@ -112,10 +118,11 @@ class RlSplit(Strategy):
     def _fits(self) -> Self:
         if self.policy == "bandit" and self.decide != "request":
             raise ValueError("policy: bandit learns from whole requests; say 'decide: request'")
-        if self.policy not in _RULES and not self.policy.endswith(".safetensors"):
+        is_named = self.policy == _TRAINED or self.policy.startswith(SHIPPED)
+        if self.policy not in _RULES and not is_named and not self.policy.endswith(".safetensors"):
             raise ValueError(
-                f"policy: '{self.policy}' is none of {', '.join(_RULES)}, and no file of a policy "
-                "(*.safetensors)"
+                f"policy: '{self.policy}' is none of {', '.join(_RULES)}, {_TRAINED}, no policy that ships "
+                f"({SHIPPED}NAME), and no file of one (*.safetensors)"
             )
         return self
 
@@ -144,35 +151,39 @@ class RlSplit(Strategy):
         return placement
 
     def _policy(self, placement: Both) -> Policy | None:
-        """The trained policy, checked against what it is to decide; None of rules."""
-        if self.policy in _RULES:
+        """The trained policy, held to what it is to decide; None of rules, and of what is to be trained."""
+        if self.policy in _RULES or self.needs_training:
             return None
-        path = Path(self.policy)
-        if not path.is_file():
-            raise PlacementError(
-                f"rl_split: no policy file {path}; train one (edgesim.gym), or name a rule: "
-                f"{', '.join(_RULES)}"
-            )
-        policy = Policy.load(path)
-        n_actions = len(self._moves(placement))
-        if policy.n_actions != n_actions:
-            raise PlacementError(
-                f"rl_split: {path} chooses among {policy.n_actions} actions, and there are {n_actions} "
-                f"({self.actions}, splits {', '.join(map(str, placement.splits))}); train one for these"
-            )
-        recorded = policy.record.observations
-        if recorded:
-            check_names(recorded, f"the policy {path.name}")
-        elif policy.n_seen != len(self.names):
-            raise PlacementError(
-                f"rl_split: {path} sees {policy.n_seen} numbers, and 'see' names {len(self.names)}"
-            )
-        if policy.record.actions != "other" and policy.record.actions != self.actions:
-            raise PlacementError(
-                f"rl_split: {path} was trained with {policy.record.actions} actions; say "
-                f"'actions: {policy.record.actions}'"
-            )
-        return policy
+        return load_policy(
+            self.policy,
+            actions=self.actions,
+            splits=placement.splits,
+            n_actions=len(self._moves(placement)),
+            names=self.names,
+        )
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether the policy is to be trained first."""
+        return self.policy == _TRAINED
+
+    def training(self, placement: Both, model: Architecture, fleet: Fleet) -> Training:
+        """Tell of where to cut: what is seen, what counts, and how to learn it."""
+        return training_of(
+            self.names,
+            weights=self.utility,
+            learning=self.learning,
+            actions=self.actions,
+            moves=self._moves(placement),
+            splits=placement.splits,
+            n_blocks=model.n_blocks,
+            clean_nll=None if fleet.quality is None else fleet.quality.clean.nll,
+            n_most_tokens=fleet.extent.n_tokens,
+        )
+
+    def with_policy(self, file: Path) -> RlSplit:
+        """Return the same, deciding by a policy's file."""
+        return self.model_copy(update={"policy": str(file)})
 
     def _moves(self, placement: Both) -> tuple[int, ...]:
         """Of actions: cuts by number, or by how many numbers to move."""
@@ -295,6 +306,11 @@ class RlSplit(Strategy):
         def choose() -> int:
             if run.policy is not None:
                 return run.policy.act(seen, allowed)
+            if self.needs_training:
+                raise StrategyError(
+                    "rl_split: 'policy: trained' has to be trained before it can decide; 'edgesim run' "
+                    "does it on first use, 'edgesim train' into a file that 'policy' can name"
+                )
             wanted = self._by_rule(at, run)
             near = [
                 abs(target - wanted) if ok else np.inf for target, ok in zip(targets, allowed, strict=True)

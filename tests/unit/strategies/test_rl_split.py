@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from policies import always
 from pydantic import ValidationError
 
 from edgesim import runner
-from edgesim.errors import PlacementError
+from edgesim.errors import InputError, PlacementError
 from edgesim.model.architecture import Slice
+from edgesim.planning.splitting.policy import Policy
 from edgesim.scenario.build import build_world
 from edgesim.scenario.load import load
 from edgesim.scenario.timings import timings
@@ -44,11 +46,13 @@ def fleet_of(folder: Path) -> Fleet:
     return Fleet.of(build_world(prepared.scenario, 0, timings(prepared.scenario, prepared.profiles)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moving", ["transfer", "recompute", "cheaper"])
 def test_keeps_the_contract_with_a_cut_that_moves(moving):
     check_strategy(RlSplit(to="server", policy="random", decide="token", moving=moving))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["fixed", "greedy", "oracle", "threshold", "bandit"])
 def test_keeps_the_contract_with_each_rule(policy):
     check_strategy(RlSplit(to="server", policy=policy))
@@ -103,7 +107,8 @@ def test_refuses_options_that_make_no_sense(options, message):
         ({"to": "edgy"}, "edgy"),
         ({"splits": (1, 99)}, "split 99"),
         ({"splits": (1, 2), "split": 3}, "none of the allowed"),
-        ({"policy": "nowhere.safetensors"}, "no policy file"),
+        ({"policy": "nowhere.safetensors"}, "no policy file nowhere.safetensors; train one"),
+        ({"policy": "shipped:nothing"}, "no policy 'nothing' ships"),
     ],
 )
 def test_says_what_cannot_be_placed(options, message, tmp_path):
@@ -118,3 +123,65 @@ def test_both_ends_hold_what_they_may_need(tmp_path):
     assert placement.holdings["phone"] == (Slice(0, 3, embedding=True),)
     assert placement.holdings["edge"] == (Slice(1, 4, head=True),)
     assert "2 of 4 blocks" in placement.remark
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "message"),
+    [
+        (always(0, 2), {}, None),
+        (always(0, 2, more={"splits": [1, 3]}), {}, None),
+        (always(0, 2, ("edge_requests", "loss", "battery")), {"see": "published"}, None),
+        (always(0, 2, more={"splits": [1, 2]}), {}, "trained for splits 1, 2, and there are 1, 3"),
+        (always(0, 5, more={"splits": [1, 2, 3, 4, 5]}), {}, "among 5 actions, and there are 2"),
+        (always(0, 2, ("loss", "colour")), {}, "sees 'colour'"),
+        (always(0, 2, actions="relative"), {}, "actions: relative"),
+    ],
+)
+def test_holds_a_policy_to_what_it_decides(policy, options, message, tmp_path):
+    fleet = fleet_of(tmp_path)
+    policy.save(tmp_path / "it.safetensors")
+    strategy = RlSplit(to="edge", splits=(1, 3), policy=str(tmp_path / "it.safetensors"), **options)
+    if message is None:
+        strategy.place(fleet.model, fleet)
+        return
+    with pytest.raises(InputError, match=message):
+        strategy.place(fleet.model, fleet)
+
+
+def test_a_policy_is_given_what_it_names_in_its_own_order(tmp_path, monkeypatch):
+    """Whatever `see` says: the policy was trained on these numbers in this order."""
+    fleet_of(tmp_path)
+    given = []
+    monkeypatch.setattr(Policy, "act", lambda self, seen, allowed=None: given.append(seen) or 1)
+    always(1, 2, ("context", "split", "edge_requests")).save(tmp_path / "it.safetensors")
+    scenario = load(tmp_path / "moved.yaml", [f"strategies[0].policy={tmp_path / 'it.safetensors'}"])
+    runner.run(runner.prepare(scenario), tmp_path / "trace")
+    assert [seen[0] for seen in given[:3]] == [24.0, 26.0, 28.0]  # the prompt, and two tokens more each time
+    assert [seen[1] for seen in given[:2]] == [3.0, 3.0]
+    assert {seen[2] for seen in given} == {1.0}
+
+
+def test_training_says_the_same_whichever_policy_is_in_force(tmp_path):
+    fleet = fleet_of(tmp_path)
+    told = []
+    for policy in ("trained", "greedy", "oracle"):
+        strategy = RlSplit(to="edge", splits=(1, 3), see="all", policy=policy)
+        assert strategy.needs_training is (policy == "trained")
+        told.append(strategy.training(strategy.place(fleet.model, fleet), fleet.model, fleet).facts())
+        assert not strategy.with_policy(tmp_path / "it.safetensors").needs_training
+    assert told[0] == told[1] == told[2]
+
+
+def test_load_is_that_of_the_cut_that_an_action_leads_to(tmp_path):
+    fleet = fleet_of(tmp_path)  # four blocks
+    options = {"to": "edge", "splits": (1, 2, 4), "utility": {"load": 1.0}}
+    absolute = RlSplit(**options)
+    load_of = absolute.training(absolute.place(fleet.model, fleet), fleet.model, fleet).load_of
+    assert [load_of((0.0, 1.0), action) for action in range(3)] == [0.25, 0.5, 1.0]
+    relative = RlSplit(actions="relative", **options)
+    load_of = relative.training(relative.place(fleet.model, fleet), fleet.model, fleet).load_of
+    assert [load_of((0.0, 2.0), action) for action in range(3)] == [
+        0.5,
+        0.25,
+        1.0,
+    ]  # stay, one less, one more

@@ -1,0 +1,48 @@
+"""Bars of what takes long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+__all__ = ["measuring_progress"]
+
+
+@contextmanager
+def measuring_progress(
+    notes: Console, unit: str = "s", doing: str = "measuring"
+) -> Iterator[Callable[[float, float, str], None]]:
+    """A bar of measuring, or whatever takes long; plain lines where there is no terminal."""
+    if not notes.is_terminal:
+        yield _plain(notes, unit, doing)
+        return
+    with Progress(
+        TextColumn(doing), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
+        console=notes, transient=True,
+    ) as bar:  # fmt: skip
+        task: Any = None
+
+        def tell(done_s: float, total_s: float, what: str) -> None:
+            nonlocal task
+            if task is None:
+                task = bar.add_task(what, total=total_s)
+            bar.update(task, completed=done_s, total=total_s, description=what)
+
+        yield tell
+
+
+def _plain(notes: Console, unit: str, doing: str) -> Callable[[float, float, str], None]:
+    told: dict[str, Any] = {"tenths": -1, "what": ""}
+
+    def tell(done_s: float, total_s: float, what: str) -> None:
+        tenths = int(10 * done_s / total_s) if total_s else 10
+        if done_s == 0.0 or tenths > told["tenths"] or (unit == "" and what != told["what"]):
+            told.update(tenths=tenths, what=what)
+            counted = f"{done_s:.0f} of {total_s:.0f} {unit}".rstrip()
+            notes.print(f"{doing} {counted}: {what}", markup=False)
+
+    return tell

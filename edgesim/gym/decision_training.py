@@ -1,0 +1,83 @@
+"""Training the decision of a strategy over the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from edgesim.gym.decision_env import DecisionEnv
+from edgesim.gym.model_based import N_TRIED, learn_from_trials
+from edgesim.gym.own_credit import OwnCredit
+from edgesim.gym.rewards import Reward, UtilityReward
+from edgesim.gym.training import Trained
+from edgesim.planning.policies.training import Training
+from edgesim.planning.splitting.policy import PolicyRecord
+from edgesim.runner import Prepared
+
+__all__ = ["decision_env", "train_decision"]
+
+Progress = Callable[[int, int], None]
+
+
+def decision_env(
+    prepared: Prepared, label: str, training: Training, *, reward: Reward | None = None
+) -> DecisionEnv:
+    """Make the environment of a decision: its observations within their ranges, its utility the reward."""
+    load_of = training.load_of
+    if reward is None:
+        load = None if load_of is None else lambda decision, action: load_of(decision.seen, action)
+        reward = UtilityReward(training.utility, load)
+    return DecisionEnv(
+        prepared,
+        strategy=label,
+        decision=training.decision,
+        reward=reward,
+        low=training.low,
+        high=training.high,
+    )
+
+
+def train_decision(
+    prepared: Prepared, label: str, training: Training, *, progress: Progress | None = None
+) -> Trained:
+    """Train a policy for a decision, on trials of it over the event loop and a surrogate fitted to these.
+
+    Parameters
+    ----------
+    prepared
+        The scenario that it is trained in, with training's own seed and horizon (:func:`runner.lesson`).
+    label
+        Of the strategy that asks.
+    training
+        What is seen, what counts, and how to learn.
+    progress
+        Told how much is done, of how much, in the time of decisions over the event loop.
+
+    Raises
+    ------
+    InputError
+        If the decision never comes up, or what is seen is not as the strategy says.
+    """
+    credit = OwnCredit(training.utility, training.load_of)
+    env = decision_env(prepared, label, training, reward=credit)
+    splits = training.splits
+    is_dense = bool(splits) and splits == tuple(range(splits[0], splits[0] + len(splits)))
+    record = PolicyRecord(
+        actions=training.actions,
+        first_split=splits[0] if is_dense else 0,
+        n_splits=len(splits) if is_dense else 0,
+        observations=training.observations,
+    )
+    trained = learn_from_trials(
+        env,
+        credit,
+        algorithm=training.algorithm,
+        n_tried=training.n_steps or N_TRIED,
+        seed=training.seed,
+        record=record,
+        progress=progress,
+    )
+    kept = trained.policy.record
+    more = {"splits": list(splits)} if splits else {}
+    kept = replace(kept, more={**kept.more, **more})
+    return replace(trained, policy=replace(trained.policy, record=kept))

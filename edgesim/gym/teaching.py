@@ -1,0 +1,89 @@
+"""A trained policy with all that is to be known of it: where it comes from, and what it is worth."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.gym.decision_judging import judge
+from edgesim.gym.decision_training import train_decision
+from edgesim.planning.splitting.policy import Policy
+from edgesim.runner import Lesson, Trainer
+
+__all__ = ["teach", "trainer"]
+
+Tell = Callable[[float, float, str], None]
+
+_N_CURVE = 20
+_PACKAGES = ("edgesim", "gymnasium", "stable-baselines3", "torch", "numpy")
+
+
+def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | None = None) -> Policy:
+    """Train a policy, judge it, and write into its record where it comes from.
+
+    The same lesson gives the same policy, to the byte, on the same machine and versions.
+
+    Parameters
+    ----------
+    command
+        That remakes it.
+    n_judged
+        Replications, none of them trained on, in which it is set against every constant action.
+    tell
+        Told of the progress: how much is done, of how much, and of what.
+
+    Raises
+    ------
+    InputError
+        If the decision never comes up, or the utility weighs what is not known.
+    """
+    prepared, label, training = lesson.prepared, lesson.label, lesson.training
+
+    def progress(what: str) -> Callable[[int, int], None] | None:
+        return None if tell is None else lambda done, total: tell(float(done), float(total), what)
+
+    trained = train_decision(prepared, label, training, progress=progress(f"{label}: decisions learned from"))
+    judged = judge(
+        prepared,
+        label,
+        training,
+        trained.policy,
+        n_replications=n_judged,
+        progress=progress(f"{label}: judged against constant actions, runs"),
+    )
+    record = trained.policy.record
+    scenario = prepared.scenario
+    provenance = {
+        "command": command,
+        "scenario": scenario.name,
+        "strategy": {"label": label, "use": scenario.strategies[0].use},
+        "decision": training.decision,
+        "utility": asdict(training.utility),
+        "episode_s": scenario.horizon_s,
+        "curve": _thinned(trained.curve),
+        "evaluation": judged.facts(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+    }
+    told = replace(record, trained_on=lesson.digest, more={**record.more, "provenance": provenance})
+    return replace(trained.policy, record=told)
+
+
+def trainer(tell: Tell | None = None) -> Trainer:
+    """Return what ``runner.prepare`` trains with where a strategy has to be trained."""
+
+    def train_lesson(lesson: Lesson) -> Policy:
+        return teach(lesson, command="edgesim run, on first use", tell=tell)
+
+    return train_lesson
+
+
+def _thinned(curve: NDArray[Any]) -> list[list[float]]:
+    """At most twenty points of a learning curve: steps, and the mean return since the point before."""
+    parts = np.array_split(curve, min(_N_CURVE, len(curve))) if len(curve) else []
+    return [[int(part[-1, 0]), round(float(part[:, 1].mean()), 6)] for part in parts]

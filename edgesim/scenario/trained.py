@@ -1,0 +1,170 @@
+"""Policies that are trained before time zero: of what scenario, under which digest, and where they are kept.
+
+A policy is kept beside measured profiles, named by a digest of all that it depends on: the world, the
+requests, the model and what it is charged with, measured answers, the strategy's options, and how it was
+learned. The scenario's name, seed, replications, horizon and other strategies have no part in it, so none
+in the training either: it goes over episodes of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from itertools import islice
+from math import ceil, floor, log10
+from pathlib import Path
+from typing import Any
+
+from edgesim.errors import InputError
+from edgesim.measure.cache import cache_folder
+from edgesim.planning.policies.shipped import shipped_trained_on
+from edgesim.planning.policies.training import Training
+from edgesim.planning.splitting.policy import Policy
+from edgesim.rng import Streams
+from edgesim.scenario.build import kinds_used, workload
+from edgesim.scenario.check import architecture
+from edgesim.scenario.contenders import contenders
+from edgesim.scenario.quality import Quality
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.timings import Profiles
+from edgesim.strategy import Strategy
+from edgesim.workload.requests import Workload
+
+__all__ = [
+    "RECIPE",
+    "find_policy",
+    "keep_policy",
+    "policy_path",
+    "training_digest",
+    "training_scenario",
+    "write_policy",
+]
+
+RECIPE = 1
+"""Version of how policies are trained; raised where the same training leads to another policy."""
+
+_N_ARRIVALS = 200  # of an episode: many more than are under way at once
+
+_WORLD = ("topology", "kinds", "workload", "memory", "faults", "retry")
+
+
+def training_scenario(scenario: Scenario, label: str) -> Scenario:
+    """Return what a policy is trained in: this scenario with seed, horizon and replications of training.
+
+    An episode is as long as 200 requests take to arrive; of closed workloads, and of those that arrive by
+    what happens, as long as the scenario, and then its horizon is part of the digest.
+
+    Not modelled: what a world has in store for later than that.
+    """
+    entry = scenario.strategies[list(contenders(scenario)).index(label)].model_copy(update={"label": label})
+    plain = {"seed": 0, "replications": 1, "warmup_s": 0.0, "cooldown_s": None, "strategies": (entry,)}
+    lesson = scenario.model_copy(update=plain)
+    if scenario.horizon_s is None or not _is_open(lesson):
+        return lesson
+    law = workload(lesson.model_copy(update={"horizon_s": 1e9}))
+    instants_s = [request.arrived_at_s for request in islice(law.requests(Streams(0)), _N_ARRIVALS)]
+    if not instants_s:
+        return lesson
+    return lesson.model_copy(update={"horizon_s": _rounded_up(max(instants_s[-1], 1e-3))})
+
+
+def training_digest(
+    lesson: Scenario, strategy: Strategy, training: Training, profiles: Profiles, quality: Quality
+) -> str:
+    """SHA-256 of all that determines a policy.
+
+    Parameters
+    ----------
+    lesson
+        Of :func:`training_scenario`.
+    """
+    values = lesson.model_dump(mode="json", by_alias=True)
+    kinds = {name: kind.model_dump(mode="json", by_alias=True) for name, kind in kinds_used(lesson).items()}
+    options = strategy.with_policy(Path("policy")).model_dump(mode="json")
+    determines = {
+        "recipe": RECIPE,
+        "world": _with_contents({name: values[name] for name in _WORLD}, lesson.origin.folder),
+        "horizon": None if _is_open(lesson) else lesson.horizon_s,
+        "model": architecture(lesson).digest,
+        "kinds": kinds,
+        "profile": None if profiles.base is None else profiles.base.digest,
+        "own_profiles": {name: own.digest for name, own in profiles.own.items()},
+        "quality": quality.facts(),
+        "strategy": {"use": lesson.strategies[0].use, "options": options},
+        "training": training.facts(),
+    }
+    text = json.dumps(determines, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def policy_path(digest: str) -> Path:
+    """Name the file under which a policy is kept."""
+    return cache_folder().parent / "policies" / f"{digest[:32]}.safetensors"
+
+
+def find_policy(digest: str) -> Path | None:
+    """Find a policy that was trained on exactly this: kept, or shipped.
+
+    A kept file that cannot be read, or is of something else, counts as none.
+    """
+    path = policy_path(digest)
+    if path.is_file():
+        try:
+            if Policy.load(path).record.trained_on == digest:
+                return path
+        except InputError:
+            pass
+    return shipped_trained_on(digest)
+
+
+def keep_policy(policy: Policy) -> Path:
+    """Keep a policy for later runs, under the digest in its record."""
+    path = policy_path(policy.record.trained_on)
+    write_policy(policy, path)
+    return path
+
+
+def write_policy(policy: Policy, path: Path) -> None:
+    """Write a policy under a temporary name first: a file of its own name is whole.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            policy.save(partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _is_open(scenario: Scenario) -> bool:
+    """Whether requests arrive by a law of instants, whatever happens."""
+    return isinstance(workload(scenario), Workload)
+
+
+def _rounded_up(value_s: float) -> float:
+    """To two digits: no episode hangs on the last bits of a drawn instant."""
+    unit = 10.0 ** (floor(log10(value_s)) - 1)
+    return ceil(value_s / unit) * unit
+
+
+def _with_contents(value: Any, folder: Path) -> Any:
+    """The same with digests of files in the place of their names."""
+    if isinstance(value, Mapping):
+        return {name: _with_contents(each, folder) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_with_contents(each, folder) for each in value]
+    if isinstance(value, str) and 0 < len(value) < 1000 and "\0" not in value:
+        file = folder / Path(value).expanduser()
+        if file.is_file():
+            return {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    return value

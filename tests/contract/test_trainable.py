@@ -1,0 +1,146 @@
+"""Another author's strategy is trained the same way: it says what can be trained, and takes a policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from asking import Asking, text
+from policies import Taught
+
+from edgesim import plugins, runner
+from edgesim.errors import InputError, StrategyError
+from edgesim.gym import teaching
+from edgesim.planning.splitting.policy import Policy
+from edgesim.scenario import trained
+from edgesim.scenario.load import parse
+from edgesim.strategy import Training, Utility
+
+NAMES = ("phone_s", "box_s", "far_s")
+
+
+class Trainable(Asking):
+    """Asks which device serves a request; decides by a policy, or wants one."""
+
+    policy: Path | None = None
+
+    @property
+    def needs_training(self):
+        return self.policy is None
+
+    def training(self, placement, model, fleet):
+        n = len(NAMES)
+        return Training(
+            decision="server",
+            utility=Utility(latency_per_s=1.0, failure=10.0),
+            observations=NAMES,
+            low=(0.0,) * n,
+            high=(60.0,) * n,
+        )
+
+    def with_policy(self, file):
+        return self.model_copy(update={"policy": file})
+
+    def serve(self, request, cluster, placement):
+        if self.policy is not None:
+            cluster = Deciding(cluster, Policy.load(self.policy))
+        yield from super().serve(request, cluster, placement)
+
+
+class Deciding:
+    """A cluster whose decisions are a policy's."""
+
+    def __init__(self, cluster, policy):
+        self._cluster, self._policy = cluster, policy
+
+    def __getattr__(self, name):
+        return getattr(self._cluster, name)
+
+    def ask(self, name, seen, choose, **facts):
+        return self._cluster.ask(name, seen, lambda: self._policy.act(seen, facts["allowed"]), **facts)
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    load, found = plugins.load, plugins.discover
+    known = {"asking": Trainable, "plain": Asking}
+    monkeypatch.setattr(plugins, "load", lambda group, name: known.get(name) or load(group, name))
+    monkeypatch.setattr(plugins, "discover", lambda group: found(group) | known)
+    monkeypatch.setenv("EDGESIM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(trained, "_N_ARRIVALS", 10)
+
+
+def devices_of(prepared, folder: Path) -> set[str]:
+    spans = runner.run(prepared, folder).spans("asking", 0).to_pandas()
+    return set(spans[spans["kind"] == "compute"]["device"])
+
+
+def test_it_is_trained_before_time_zero_and_runs_its_policy(tmp_path, monkeypatch):
+    taught = Taught(n_actions=3, action=2)
+    monkeypatch.setattr(teaching, "train_decision", taught)
+    scenario = parse(text())
+    prepared = runner.prepare(scenario, trainer=teaching.trainer())
+    assert [asked.observations for asked in taught.asked] == [NAMES]
+    assert not prepared.strategies["asking"].needs_training
+    assert devices_of(prepared, tmp_path / "one") == {"far"}
+    # From now on without what trains.
+    again = runner.prepare(scenario)
+    assert again.policies == prepared.policies
+    assert len(taught.asked) == 1
+
+
+def test_untrained_it_can_be_placed_and_is_refused_to_run(tmp_path):
+    prepared = runner.prepare(parse(text()))
+    assert prepared.placements["asking"].devices == ("phone", "box", "far")
+    with pytest.raises(StrategyError, match="'asking' has to be trained first"):
+        runner.run(prepared, tmp_path / "trace")
+    assert not (tmp_path / "trace").exists()
+
+
+def test_one_without_hooks_says_so():
+    prepared = runner.prepare(parse(text().replace("use: asking", "use: plain")))
+    with pytest.raises(StrategyError, match=r"no decision that can be trained; .* Strategy.training"):
+        runner.lesson(prepared, "plain")
+    with pytest.raises(StrategyError, match="with_policy"):
+        prepared.strategies["plain"].with_policy(Path("it"))
+
+
+def test_what_is_judged_is_the_mean_utility_of_its_requests(monkeypatch):
+    """Against plain runs of the same replications, by the table of requests."""
+    from edgesim.engine.simulation import simulate
+    from edgesim.gym.decision_judging import judge
+    from edgesim.scenario.build import build_world
+    from edgesim.scenario.timings import timings
+
+    lesson = runner.lesson(runner.prepare(parse(text())), "asking")
+    policy = Taught(n_actions=3, action=1)(lesson.prepared, "asking", lesson.training).policy
+    judged = judge(lesson.prepared, "asking", lesson.training, policy, n_replications=2)
+    assert np.array_equal(judged.policy, judged.constant[1])
+    own = lesson.prepared
+    for column, replication in enumerate((1 << 31, (1 << 31) + 1)):
+        tables = {}
+        world = build_world(own.scenario, replication, timings(own.scenario, own.profiles), own.workload)
+        strategy = Asking()  # which takes the phone
+        simulate(
+            world, strategy, own.placements["asking"], own.placements["asking"].holdings, tables.__setitem__
+        )
+        requests = tables["requests"].to_pandas()
+        took_s = (requests["ended_at_s"] - requests["arrived_at_s"]).mean()
+        assert judged.constant[0, column] == pytest.approx(-took_s)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"observations": ()}, "at least one name"),
+        ({"observations": ("a", "a")}, "each once"),
+        ({"low": (0.0,)}, "one of each"),
+        ({"high": (0.0, 1.0)}, "increasing"),
+        ({"utility": Utility(load=1.0)}, "load_of"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(change, message):
+    facts = {"decision": "x", "utility": Utility(), "observations": ("a", "b"), "low": (0, 0), "high": (1, 1)}
+    with pytest.raises(InputError, match=message):
+        Training(**(facts | change))
