@@ -22,6 +22,7 @@ _RATES = {
     "goodput_per_s": "goodput, requests/s",
     "attainment": "objectives met, share",
     "active_j_per_token": "active J/token",
+    "asker_j_per_token": "active J/token of devices that ask",
     "total_j_per_token": "J/token with idling",
     "perplexity": "perplexity",
     "accuracy": "right tokens, share",

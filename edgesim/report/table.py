@@ -86,9 +86,10 @@ def _columns(comparison: Comparison) -> list[Column]:
         column(8, "good\n/s", lambda row: mean_text(row, "goodput_per_s")),
         column(4, "met\n%", _attainment),
         column(7, "J/token\nactive", lambda row: mean_text(row, "active_j_per_token")),
+        column(5, "J/token\nasker", lambda row: mean_text(row, "asker_j_per_token")),
         column(9, "J/token\nall", lambda row: mean_text(row, "total_j_per_token")),
-        column(1, "perple-\nxity", lambda row: mean_text(row, "perplexity")),
-        column(4, "right\n%", lambda row: mean_text(row, "accuracy", 0.01)),
+        column(6, "perple-\nxity", lambda row: mean_text(row, "perplexity")),
+        column(1, "right\n%", lambda row: mean_text(row, "accuracy", 0.01)),
         column(2, "done/failed\n/cut off", _outcomes),
     ]
     if not shared_origins(rows):

@@ -7,7 +7,9 @@ import pandas as pd
 
 from edgesim.statistics.requests import floats
 
-__all__ = ["ORIGINS", "end_of_run_at_s", "energies_j", "origins", "utilisation"]
+__all__ = ["ORIGINS", "active_j_of", "end_of_run_at_s", "energies_j", "origins", "utilisation"]
+
+_ACTIVE = ("energy_compute_j", "energy_tx_j", "energy_rx_j")
 
 ORIGINS = ("measured", "scaled", "analytic")  # from the most to the least trustworthy
 
@@ -19,9 +21,13 @@ def end_of_run_at_s(devices: pd.DataFrame) -> float | None:
 
 def energies_j(devices: pd.DataFrame) -> tuple[float, float]:
     """Active energy (computing, sending, receiving) and idle energy of all devices."""
-    active = ("energy_compute_j", "energy_tx_j", "energy_rx_j")
-    active_j = sum(float(np.nansum(floats(devices, column))) for column in active)
+    active_j = sum(float(np.nansum(floats(devices, column))) for column in _ACTIVE)
     return active_j, float(np.nansum(floats(devices, "energy_idle_j")))
+
+
+def active_j_of(devices: pd.DataFrame, names: pd.Series) -> float:
+    """Active energy of the devices of these names."""
+    return energies_j(devices[devices["device"].astype(str).isin(names.astype(str).unique())])[0]
 
 
 def utilisation(devices: pd.DataFrame) -> dict[str, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from edgesim.statistics.devices import end_of_run_at_s, energies_j, origins, utilisation
+from edgesim.statistics.devices import active_j_of, end_of_run_at_s, energies_j, origins, utilisation
 from edgesim.statistics.objectives import Objectives, attainment, completed_in_time
 from edgesim.statistics.requests import (
     BoolArray,
@@ -72,6 +72,8 @@ class Summary:
         Of the number in flight over the window; None where a fixed number of users bounds it.
     is_load_fixed
         Whether the load does not depend on the strategy's speed (open arrivals).
+    asker_j_per_token
+        Of the active energy, that of the devices at which requests arise: what their batteries pay.
     """
 
     strategy: str
@@ -100,6 +102,7 @@ class Summary:
     attainment_at_most: float | None = None
     growth: Growth | None = None
     is_load_fixed: bool = True
+    asker_j_per_token: float | None = None
 
     def metrics(self) -> dict[str, float | None]:
         """Return every number by name: ``ttft_mean_s``, ``ttft_p50_s``, ..., ``attainment``, ..."""
@@ -114,6 +117,7 @@ class Summary:
             "goodput_per_s",
             "attainment",
             "active_j_per_token",
+            "asker_j_per_token",
             "total_j_per_token",
             "perplexity",
             "accuracy",
@@ -207,6 +211,7 @@ def summarise(
         attainment_at_least=None if met is None else met.at_least,
         attainment_at_most=None if met is None else met.at_most,
         active_j_per_token=_ratio(active_j, n_tokens),
+        asker_j_per_token=_ratio(_asker_j(requests, devices), n_tokens),
         total_j_per_token=_ratio(active_j + idle_j, n_tokens),
         utilisation=utilisation(devices),
         origins=origins(devices),
@@ -252,6 +257,10 @@ def _itl(
     return Distribution.of(
         delivered.gaps_s, open_s[opened & table.censored], int((opened & table.failed).sum())
     )
+
+
+def _asker_j(requests: pd.DataFrame, devices: pd.DataFrame) -> float | None:
+    return active_j_of(devices, requests["source"]) if "source" in requests else None
 
 
 def _ratio(count: float | None, over: float | None) -> float | None:

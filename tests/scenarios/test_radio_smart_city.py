@@ -21,7 +21,9 @@ def undisturbed(spans: pd.DataFrame) -> pd.DataFrame:
     alone = (air["started_at_s"] >= latest_s) & (
         air["started_at_s"].shift(-1, fill_value=1e9) >= air["ended_at_s"]
     )
-    return air[alone & (air["token"] == 0)].set_index("request_id")
+    prompts = air["token"] == 0
+    is_first = ~air[prompts].duplicated("request_id").reindex(air.index, fill_value=True)  # of several tries
+    return air[alone & prompts & is_first].set_index("request_id")
 
 
 def test_two_strategies_meet_the_same_channel(simulate: Simulate) -> None:

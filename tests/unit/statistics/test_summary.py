@@ -216,6 +216,12 @@ def test_energy_is_per_token_delivered_in_the_whole_run() -> None:
     assert result.total_j_per_token == 100.0 / 10
 
 
+def test_what_askers_pay_leaves_servers_out() -> None:
+    asking = REQUESTS.assign(source=pd.Categorical(["camera-1"] * len(REQUESTS)))
+    assert summary(asking).asker_j_per_token == 2.0 / 10
+    assert summary().asker_j_per_token is None  # a table that does not say who asked
+
+
 def test_utilisation_is_averaged_over_a_group_and_leaves_switches_out() -> None:
     assert summary().utilisation == {"camera": pytest.approx(0.2, rel=1e-15), "edge": 0.5}
 

@@ -189,9 +189,13 @@ class Granting:
             transfer.attempt_left_bits = transfer.attempt_bits
 
     def _end(self, number: int, parts: Sequence[Part], later: Iterable[int]) -> int:
-        """The first slot that may differ: somebody needs less of it, comes, or has another channel."""
+        """The first slot that may differ: somebody needs less of it, comes, or has another channel.
+
+        A transfer whose last bit left as another event cut the stretch short needs nothing of the next slot,
+        at whose end it is seen to be over.
+        """
         most = min(
-            min(transfer.left_bits, transfer.attempt_left_bits) / slot_bits
+            min(transfer.left_bits, transfer.attempt_left_bits) / slot_bits if slot_bits else 0.0
             for transfer, slot_bits, _, _ in parts
         )
         if most < 2.0:
