@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgesim.gym.event_loop_env import EventLoopEnv
-from edgesim.gym.own_credit import Act, OwnCredit, try_actions
+from edgesim.gym.own_credit import Act, OwnCredit, Tried, try_actions
 from edgesim.gym.reward_model import fit_rewards
 from edgesim.gym.training import Preset, Trained, train
 from edgesim.gym.trial_env import TrialVecEnv
@@ -98,7 +98,7 @@ def learn_from_trials(
     total = sum(rounds) + learning * len(rounds)
     done = 0
     found: Trained | None = None
-    tried = None
+    tried: Tried | None = None
     for place, n_decisions in enumerate(rounds):
 
         def tell(n: int, at: int = done, most: int = n_decisions) -> None:
