@@ -213,11 +213,11 @@ def _run(env: EventLoopEnv, replication: int, order: _Order, others: Act | None)
     places: dict[int, int] = {}
     is_over = False
     while not is_over:
-        request, mask = int(info["request_id"]), env.action_masks()
+        request, mask = int(info["request_id"]), env.action_masks().tolist()
         place = places[request] = places.get(request, -1) + 1
         if others is None or order.is_tried(request):
             action = order.action(request, place, mask)
         else:
-            action = others(seen.tolist(), mask.tolist())
+            action = others(seen.tolist(), mask)
         seen, _, terminated, truncated, info = env.step(np.int64(action))
         is_over = terminated or truncated
