@@ -7,11 +7,12 @@ passes offers down through all stages, then prices up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesim.planning.offloading.boldness import next_boldness
 from edgesim.planning.offloading.fixed_rules import computing_first
 from edgesim.planning.offloading.flow import Flow, cost_tasks, flow_of, require_plan
 from edgesim.planning.offloading.marginal import (
@@ -50,12 +51,16 @@ class State:
         Each receiver's own last price, and the delta that it last reported.
     link_s : [n_links]
         The price of each link: its time, or that of its queue, which its offloader sets as a receiver would.
+    boldness, step : [n_links]
+        How bold each row is, relative to the rule, and what it moved in the last round.
     """
 
     plan: Floats
     own_s: Floats
     node_s: Floats
     link_s: Floats
+    boldness: Floats
+    step: Floats
 
     @classmethod
     def start(cls, network: Network, plan: Floats | None = None, barrier: Barrier | None = None) -> State:
@@ -72,7 +77,7 @@ class State:
         own_s = marginal_price_s(network.service_s, network.scv, cold.node_per_s, barrier)
         link_s = link_marginals(cold, barrier)
         node_s, _ = passed_upstream(network, plan, own_s, link_s)
-        return cls(plan, own_s, node_s, link_s)
+        return cls(plan, own_s, node_s, link_s, np.ones(network.n_links), np.zeros(network.n_links))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,37 +116,49 @@ def play_round(network: Network, rows: Rows, state: State, rule: RoundRule, barr
     if rule.kind == "plain":
         found = marginals(flow_of(network, state.plan), state.plan, barrier)
         plan = plain_shift(rows, state.plan, found.link_s, rule.eta_per_s)
-        return State(plan, found.own_s, found.node_s, found.alone_s)
-    own_s, node_s = state.own_s, state.node_s
-    link_s = np.where(network.has_queue, state.link_s, network.transfer_s)
-    costs_s = link_s + node_s[network.head]
-    weights_s = proximal_weights_s(rows, costs_s, rule.boldness)
+        return replace(state, plan=plan, own_s=found.own_s, node_s=found.node_s, link_s=found.alone_s)
+    known = state
+    costs_s = np.where(network.has_queue, state.link_s, network.transfer_s) + state.node_s[network.head]
+    weights_s = proximal_weights_s(rows, costs_s, rule.boldness * state.boldness)
     for _ in range(rule.n_exchanges):
         offered = proximal_shift(rows, state.plan, costs_s, weights_s)
-        coming = flow_of(network, offered)
-        at_nodes, at_links = _responses_per_s2(coming, offered, responses(rows, offered, weights_s))
-        own_s = anticipated_price_s(
-            network.service_s,
-            network.scv,
-            coming.node_per_s,
-            at_nodes,
-            own_s,
+        falls_per_s = responses(rows, offered, weights_s)
+        known, costs_s = _answered(network, known, offered, falls_per_s, rule, barrier)
+    plan = proximal_shift(rows, state.plan, costs_s, weights_s)
+    step = plan - state.plan
+    boldness = next_boldness(rows, state.boldness, step, state.step)
+    return replace(known, plan=plan, boldness=boldness, step=step)
+
+
+def _answered(
+    network: Network, known: State, offered: Floats, falls_per_s: Floats, rule: RoundRule, barrier: Barrier
+) -> tuple[State, Floats]:
+    """Prices that answer offers made at known ones, and what a task costs by each link."""
+    coming = flow_of(network, offered)
+    at_nodes, at_links = _responses_per_s2(coming, offered, falls_per_s)
+    link_s = np.where(network.has_queue, known.link_s, network.transfer_s)
+    own_s = anticipated_price_s(
+        network.service_s,
+        network.scv,
+        coming.node_per_s,
+        at_nodes,
+        known.own_s,
+        damping=rule.damping,
+        barrier=barrier,
+    )
+    if network.link_scv is not None:
+        queued = network.has_queue
+        link_s[queued] = anticipated_price_s(
+            network.transfer_s[queued],
+            network.link_scv[queued],
+            coming.link_per_s[queued],
+            at_links[queued],
+            link_s[queued],
             damping=rule.damping,
             barrier=barrier,
         )
-        if network.link_scv is not None:
-            queued = network.has_queue
-            link_s[queued] = anticipated_price_s(
-                network.transfer_s[queued],
-                network.link_scv[queued],
-                coming.link_per_s[queued],
-                at_links[queued],
-                link_s[queued],
-                damping=rule.damping,
-                barrier=barrier,
-            )
-        node_s, costs_s = passed_upstream(network, offered, own_s, link_s)
-    return State(proximal_shift(rows, state.plan, costs_s, weights_s), own_s, node_s, link_s)
+    node_s, costs_s = passed_upstream(network, offered, own_s, link_s)
+    return replace(known, own_s=own_s, node_s=node_s, link_s=link_s), costs_s
 
 
 def descend(

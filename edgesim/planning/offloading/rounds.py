@@ -17,15 +17,18 @@ numbers and of one) before rows change:
    reports.
 3. Each offloader makes a proximal step with those prices (:func:`offloader_step`).
 
-The weight of the proximal term is the cost of the cheapest hop over ``boldness``: differences of a few
-percent are followed in some tens of rounds. S is exact for a row whose used hops stay the same; receivers are
-coupled over their offloaders, and the response to one price alone is at most half the largest response to
-all together (a Laplacian's diagonal and its largest eigenvalue), hence a damping of 2. The fixed point is the
-paper's: prices are the marginal costs at the rates that come, hops in use cost the same.
+The weight of the proximal term is the cost of the cheapest hop over ``boldness``, which each offloader adapts
+(:mod:`~edgesim.planning.offloading.boldness`). S is exact
+for a row whose used hops stay the same; receivers are coupled over their offloaders, and the response to one
+price alone is at most half the largest response to all together (a Laplacian's diagonal and its largest
+eigenvalue), hence a damping of 2. The fixed point is the paper's: prices are the marginal costs at the rates
+that come, hops in use cost the same.
 
 The queue of a link has a price of its own, which its offloader sets as a receiver would, without a message.
 
-A lost or late message leaves the last one in force on either side, and moves no fixed point.
+A lost or late message leaves the last one in force on either side, and moves no fixed point. An offer says
+which price it answers: those of offloaders that have missed the last one are not taken for answers to it, for
+the price would run away.
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ class RoundRule:
     kind
         ``negotiated``, or ``plain`` as in the paper.
     boldness
-        Share of its tasks that a row moves for a relative difference in cost, about: the step size.
+        Share of its tasks that a row moves at first for a relative difference in cost, about: the step size.
     damping
         How much more than its offloaders announced a receiver expects them to respond.
     n_exchanges
@@ -114,9 +117,11 @@ def anticipated_price_s(
     Parameters
     ----------
     offered_per_s
-        Rate that offloaders announce at the price `before_s`.
+        Rate that offloaders announce.
     response_per_s2
         By how much that rate falls per second of price. 0: the marginal cost at the rate as it is.
+    before_s
+        The queue's own price that they answer.
     """
     offered = offered_per_s * service_s
     reach = damping * response_per_s2 * service_s  # utilisation per second of price
@@ -163,7 +168,7 @@ class Offer:
     responses_per_s2: Floats
 
 
-def proximal_weights_s(rows: Rows, costs_s: Floats, boldness: float) -> Floats:
+def proximal_weights_s(rows: Rows, costs_s: Floats, boldness: Floats | float) -> Floats:
     """Weights of the proximal step: [n_entries]."""
     weights: Floats = rows.least(costs_s)[rows.row] / boldness
     return weights

@@ -82,6 +82,8 @@ def proximal_shift(rows: Rows, plan: Floats, costs_s: Floats, weights_s: Floats)
     """
     # Entry k of the solution is max(0, p_k - gain_k (D_k - level)), above 0 once level passes its break.
     gain = 1 / weights_s
+    if rows.n_rows == 1:  # the same without tables: players of a game move one by one
+        return _proximal_row(plan, costs_s, gain)
     breaks = rows.table(costs_s - plan / gain, np.inf)
     order = np.argsort(breaks, axis=1)
     breaks = np.take_along_axis(breaks, order, 1)
@@ -94,3 +96,15 @@ def proximal_shift(rows: Rows, plan: Floats, costs_s: Floats, weights_s: Floats)
     target = np.maximum(0.0, plan - gain * (costs_s - reached))
     shifted: Floats = target / rows.sums(target)[rows.row]
     return shifted
+
+
+def _proximal_row(plan: Floats, costs_s: Floats, gain: Floats) -> Floats:
+    """The proximal step of a single row."""
+    held = plan - gain * costs_s
+    breaks = -held / gain
+    order = breaks.argsort()
+    level = (1 - held[order].cumsum()) / gain[order].cumsum()
+    last = max(int((level > breaks[order]).sum()), 1) - 1
+    target = np.maximum(0.0, held + gain * level[last])
+    row: Floats = target / target.sum()
+    return row

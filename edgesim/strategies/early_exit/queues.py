@@ -3,7 +3,8 @@
 Every period each server tells the nodes that reach it how many tasks it has and how long it expects a task to
 take after it. An offloader adds the tasks that it has sent there itself since that report arrived, so that it
 does not send all tasks of a period to the server that was idle at its beginning; what others have sent it
-does not know.
+does not know. So that they do not all send to the same one, each task looks at a few hops only, drawn anew
+(the power of two choices; with old reports two do better than all: Mitzenmacher 2000, doi:10.1109/71.841752).
 """
 
 from __future__ import annotations
@@ -25,10 +26,21 @@ class Queues:
     ----------
     period_s
         Between reports.
+    n_choices
+        Hops that a task looks at, drawn at random; None: all.
     """
 
-    def __init__(self, state: RunState, *, period_s: float, size_bytes: float, is_pressure: bool) -> None:
+    def __init__(
+        self,
+        state: RunState,
+        *,
+        period_s: float,
+        size_bytes: float,
+        is_pressure: bool,
+        n_choices: int | None = None,
+    ) -> None:
         network = state.network
+        self._n_choices = n_choices
         self._state, self.period_s, self._is_pressure = state, period_s, is_pressure
         self._mail = Mail(state, size_bytes, hear_up=self._hear)
         self._n_queued = np.zeros(network.n_links)
@@ -53,18 +65,24 @@ class Queues:
                 self._mail.up(cluster, links, (told[head] for head in heads))
             yield from cluster.sleep(self.period_s)
 
-    def hop(self, cluster: Cluster, node: int) -> int | None:
+    def hop(self, cluster: Cluster, node: int, draws: np.random.Generator) -> int | None:
         """Which of a node's hops a task takes now; None: it stays for a while."""
-        links, network = self._links[node], self._state.network
+        links = self._links[node]
         self._mail.read_at_tails(cluster, links)
-        there, transfer_s = self._n_queued[links] + self._n_sent[links], network.transfer_s[links]
+        n_hops = links.stop - links.start
+        if self._n_choices is None or self._n_choices >= n_hops:
+            seen = np.arange(links.start, links.stop)
+        else:
+            seen = links.start + draws.choice(n_hops, self._n_choices, replace=False)
+        there, transfer_s = self._n_queued[seen] + self._n_sent[seen], self._state.network.transfer_s[seen]
         if self._is_pressure:
             chosen = backpressure(self._state.n_here[node], there, transfer_s)
         else:
-            chosen = join_shortest_expected(transfer_s, there, self._service_s[links], self._onward_s[links])
-        if chosen is not None:
-            self._n_sent[links.start + chosen] += 1
-        return chosen
+            chosen = join_shortest_expected(transfer_s, there, self._service_s[seen], self._onward_s[seen])
+        if chosen is None:
+            return None
+        self._n_sent[seen[chosen]] += 1
+        return int(seen[chosen]) - links.start
 
     def _expected_s(self, node: int) -> float:
         """How long a task is expected to take after a node, by what the node knows."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesim.planning.offloading.boldness import next_boldness
 from edgesim.planning.offloading.flow import flow_of
 from edgesim.planning.offloading.marginal import passed_upstream
 from edgesim.planning.offloading.network import Network
@@ -40,7 +41,7 @@ __all__ = ["Rounds", "default_period_s"]
 Floats = NDArray[np.float64]
 
 _TASKS_PER_SERVER = 100  # in a period, so that a server has something to count
-_PATIENCE = 3  # rounds for which an offloader waits for a hop's price before it changes its row
+_PATIENCE = 3  # rounds for which a node waits to be told what a link brings before it goes by its counts
 _MOST_PLANNED = 0.95  # the utilisation at which a queue is priced first that a plan loads beyond it
 
 
@@ -89,14 +90,15 @@ class Rounds:
         none = np.zeros((network.n_nodes, network.n_stages - 2))
         self._view = none if exits is None else exits.view
         self._state, self._watch, self.period_s = state, watch, period_s
-        self._rule, self._barrier = RoundRule(n_exchanges=n_exchanges), Barrier()
+        self._rule, self._barrier = RoundRule(n_exchanges=n_exchanges, damping=1.0), Barrier()
         self._stages = _stages(state)
+        self._boldness, self._step = np.ones(network.n_links), np.zeros(network.n_links)
         flow = flow_of(network, state.plan)
         with np.errstate(divide="ignore"):
             most_per_s = np.where(network.service_s > 0, _MOST_PLANNED / network.service_s, np.inf)
         rates = np.minimum(flow.node_per_s, most_per_s) if is_planned else np.zeros(network.n_nodes)
-        self._own_s = marginal_price_s(network.service_s, network.scv, rates, self._barrier)
-        node_s, _ = passed_upstream(network, state.plan, self._own_s, network.transfer_s)
+        own_s = marginal_price_s(network.service_s, network.scv, rates, self._barrier)
+        node_s, _ = passed_upstream(network, state.plan, own_s, network.transfer_s)
         self._messages = Messages(
             state,
             size_bytes,
@@ -165,7 +167,9 @@ class Rounds:
         messages.read_prices(cluster, links)
         costs_s[links] = transfer_s[links] + messages.price_s[links]
         if is_first:
-            weights_s[links] = proximal_weights_s(rows, costs_s[links], self._rule.boldness)
+            weights_s[links] = proximal_weights_s(
+                rows, costs_s[links], self._rule.boldness * self._boldness[links]
+            )
         row = self._state.plan[links]
         taken = proximal_shift(rows, row, costs_s[links], weights_s[links])
         offered[links] = taken
@@ -184,26 +188,27 @@ class Rounds:
         """Let nodes of a stage set the price that holds after their offloaders' response, and say it."""
         network, messages, nodes = self._state.network, self._messages, stage.nodes
         messages.read_offers(cluster, stage.into)
-        response = self._into(stage, messages.response_per_s2)
-        self._own_s[nodes] = anticipated_price_s(
-            network.service_s[nodes] * self._timers.ratio[nodes],
-            network.scv[nodes],
-            self._rates(stage, messages.offered_per_s),
-            self._meters.ratio[nodes] * response,
-            self._own_s[nodes],
-            damping=self._rule.damping,
-            barrier=self._barrier,
-        )
-        price_s = self._own_s.copy()
+        after_s = np.zeros(nodes.stop - nodes.start)
         if stage.rows is not None:
             links = stage.out
             messages.read_prices(cluster, links)
             costs_s[links] = transfer_s[links] + messages.price_s[links]
-            after_s = stage.rows.sums(offered[links] * costs_s[links])
-            price_s[nodes] += self._onward[nodes] * after_s
+            after_s = self._onward[nodes] * stage.rows.sums(offered[links] * costs_s[links])
             self._hear_behind(stage, offered)
+        response = self._into(stage, messages.response_per_s2)
+        answered_s = self._into(stage, messages.response_per_s2 * messages.offered_at_s)
+        own_s = anticipated_price_s(
+            network.service_s[nodes] * self._timers.ratio[nodes],
+            network.scv[nodes],
+            self._rates(stage, messages.offered_per_s),
+            self._meters.ratio[nodes] * response,
+            answered_s / np.maximum(response, 1e-300) - after_s,
+            damping=self._rule.damping,
+            barrier=self._barrier,
+        )
         heads = network.head[stage.into]
-        messages.price(cluster, stage.into, price_s[heads], self._view[heads])
+        at = heads - nodes.start
+        messages.price(cluster, stage.into, (own_s + after_s)[at], self._view[heads])
 
     def _heard_before(self, stage: _Stage) -> Floats:
         """How nodes of a stage believe that exits stand, those before them heard anew."""
@@ -227,17 +232,16 @@ class Rounds:
             told = offered[stage.out] * self._messages.exits_behind[stage.out, exit_]
             self._view[stage.nodes, exit_] = stage.rows.sums(told)
 
-    def _is_informed(self, stage: _Stage) -> NDArray[np.bool_]:
-        """Whether the rows of a stage's links may change: all their hops have answered offers of this round.
+    def _is_told(self) -> NDArray[np.bool_]:
+        """Which nodes have been told this round what is sent to them: others' counts say nothing.
 
-        A price holds for what offloaders have offered; one whose offer was lost would move by more than the
-        price allows for. A hop that is down, or silent for long, is not waited for.
+        A count would contradict what was told of earlier rows. A link that is silent for long counts as told.
         """
-        assert stage.rows is not None
-        late = self._number - self._messages.answered_in[stage.out]
-        is_missed = (late > 0) & (late <= _PATIENCE) & ~self._watch.is_down[stage.out]
-        is_informed: NDArray[np.bool_] = stage.rows.sums(is_missed.astype(np.float64))[stage.rows.row] == 0
-        return is_informed
+        network = self._state.network
+        late = self._number - self._messages.offered_in
+        is_missed = (late > 0) & (late <= _PATIENCE)
+        is_told: NDArray[np.bool_] = np.bincount(network.head, is_missed, network.n_nodes) == 0
+        return is_told
 
     def _end(self, cluster: Cluster, transfer_s: Floats, costs_s: Floats, weights_s: Floats) -> None:
         """Take in what was counted, and let every node take the row that follows from what it has heard."""
@@ -249,13 +253,17 @@ class Rounds:
             messages.read_prices(cluster, links)
             costs_s[links] = transfer_s[links] + messages.price_s[links]
             shifted = proximal_shift(stage.rows, plan[links], costs_s[links], weights_s[links])
-            plan[links] = np.where(self._is_informed(stage), shifted, plan[links])
+            step = shifted - plan[links]
+            before = self._step[links]
+            self._boldness[links] = next_boldness(stage.rows, self._boldness[links], step, before)
+            self._step[links], plan[links] = step, shifted
             after_s[stage.nodes] = stage.rows.sums(plan[links] * costs_s[links])
         state.onward_s = messages.price_s
         came = np.array(state.n_came, np.float64)
         told_per_s = np.bincount(state.network.head, messages.sent_per_s, state.network.n_nodes)
         expected = (self._base_per_s + told_per_s.astype(np.float64)) * self.period_s
-        self._meters.update(came - self._before, expected)
+        is_told = self._is_told()
+        self._meters.update((came - self._before) * is_told, expected * is_told)
         self._before = came
         timed = np.array([state.served_s, state.n_served], np.float64)
         since: Floats = timed - self._timed

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -123,6 +123,11 @@ class EarlyExit(Strategy):
         None,
         description="Time of one of dto-ee's rounds, or between reports of queues; else so long that 100 "
         "tasks come to a server of the first stage meanwhile, and a control message at most goes per task",
+    )
+    choices: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        2,
+        description="Of jsed and backpressure: how many hops a task looks at, drawn at random; all of them "
+        "follow one old report and fill the queue that was short in it",
     )
     exchanges: int = Field(
         2, ge=1, le=16, description="Of dto-ee: how often offers and prices go round before rows change"
@@ -311,6 +316,7 @@ class EarlyExit(Strategy):
                 period_s=self.period or period_s / (2 * self.exchanges),
                 size_bytes=self.message,
                 is_pressure=self.offloading == "backpressure",
+                n_choices=None if self.choices == "all" else self.choices,
             )
         walk = Walk(
             placement.layout,

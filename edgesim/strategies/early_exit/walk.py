@@ -113,7 +113,7 @@ class Walk:
     def _hop(self, request: LiveRequest, cluster: Cluster, node: int) -> int | None:
         """The number of the hop that a task takes from a node; None: it stays for a while."""
         if self.queues is not None:
-            return self.queues.hop(cluster, node)
+            return self.queues.hop(cluster, node, cluster.random("offload", request))
         if len(self.state.hops[node]) == 1:
             return 0
         return self.state.drawn_hop(node, cluster.random("offload", request).random())

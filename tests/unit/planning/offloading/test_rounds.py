@@ -7,6 +7,7 @@ import pytest
 from offloading_networks import drawn_network
 
 from edgesim.errors import InputError
+from edgesim.planning.offloading.boldness import next_boldness
 from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.descent import State, all_rows, play_round
 from edgesim.planning.offloading.flow import cost_tasks, flow_of
@@ -34,9 +35,15 @@ class Agent:
     """A node that knows itself, and what messages brought."""
 
     row: np.ndarray
-    own_s: float
+    boldness: np.ndarray
+    step: np.ndarray
     reported_s: dict[int, float] = field(default_factory=dict)  # by hop: its last delta
-    offered: dict[int, tuple[float, float]] = field(default_factory=dict)  # by offloader: rate, response
+    own_s: dict[int, float] = field(default_factory=dict)  # and its own price
+    offered: dict[int, tuple[float, float, float]] = field(default_factory=dict)  # rate, response, at price
+
+
+def hops(network: Network, node: int) -> list[int]:
+    return network.head[network.links(node)].tolist()
 
 
 def play_by_messages(
@@ -45,30 +52,41 @@ def play_by_messages(
     """Rounds node by node; every message between two nodes is lost with a probability."""
     start = State.start(network)
     agents = [
-        Agent(start.plan[network.links(node)], float(start.own_s[node])) for node in range(network.n_nodes)
+        Agent(row, np.ones(len(row)), np.zeros(len(row)))
+        for row in (start.plan[network.links(node)] for node in range(network.n_nodes))
     ]
-
-    def hops(node: int) -> list[int]:
-        return network.head[network.links(node)].tolist()
+    for node, agent in enumerate(agents):
+        agent.reported_s = {hop: float(start.node_s[hop]) for hop in hops(network, node)}
+        agent.own_s = {hop: float(start.own_s[hop]) for hop in hops(network, node)}
 
     def costs_s(node: int) -> np.ndarray:
         known = agents[node].reported_s
-        return network.transfer_s[network.links(node)] + np.array([known[hop] for hop in hops(node)])
+        times_s = network.transfer_s[network.links(node)]
+        return times_s + np.array([known[hop] for hop in hops(network, node)])
 
-    def report(node: int, row: np.ndarray) -> float:
-        after = costs_s(node) if len(row) else np.empty(0)
-        return receiver_report(agents[node].own_s, float(network.onward[node]), row, after)
+    def coming(node: int) -> tuple[float, float, float]:
+        """Rate and response of what offloaders have offered, and the mean price that it answers."""
+        offers = np.array(list(agents[node].offered.values())).reshape(-1, 3)
+        rate, response = offers[:, :2].sum(axis=0)
+        return rate + float(network.arrivals_per_s[node]), response, offers[:, 1] @ offers[:, 2] / response
 
-    def send_reports(rows: list[np.ndarray], loss: float) -> None:
-        for node in reversed(range(network.n_nodes)):
-            for up in network.tail[network.head == node].tolist():
-                if rng.random() >= loss:
-                    agents[up].reported_s[node] = report(node, rows[node])
+    def report(node: int, row: np.ndarray) -> tuple[float, float]:
+        after_s = receiver_report(0.0, float(network.onward[node]), row, costs_s(node)) if len(row) else 0.0
+        rate, response, before_s = coming(node)
+        own_s = anticipated_price_s(
+            network.service_s[[node]],
+            network.scv[[node]],
+            np.array([rate]),
+            np.array([response]),
+            np.array([before_s]),
+            damping=rule.damping,
+            barrier=BARRIER,
+        )
+        return float(own_s[0]) + after_s, float(own_s[0])
 
-    send_reports([agent.row for agent in agents], 0.0)
     for _ in range(n_rounds):
         weights_s = [
-            proximal_weights_s(Rows.single(len(agent.row)), costs_s(node), rule.boldness)
+            proximal_weights_s(Rows.single(len(agent.row)), costs_s(node), rule.boldness * agent.boldness)
             if len(agent.row)
             else np.empty(0)
             for node, agent in enumerate(agents)
@@ -76,41 +94,36 @@ def play_by_messages(
         for _ in range(rule.n_exchanges):
             rows = [agent.row for agent in agents]
             for node, agent in enumerate(agents):
+                if not len(agent.row):
+                    continue
                 rate, response = float(network.arrivals_per_s[node]), 0.0
-                for offered_rate, offered_response in agent.offered.values():
-                    rate, response = rate + offered_rate, response + offered_response
+                if agent.offered:
+                    rate, response, _ = coming(node)
+                made: Offer = offer(
+                    agent.row,
+                    costs_s(node),
+                    weights_s[node],
+                    rate_per_s=rate,
+                    continues=float(network.onward[node]),
+                    response_per_s2=response,
+                )
+                rows[node] = made.row
+                for place, hop in enumerate(hops(network, node)):
+                    if rng.random() >= loss or node not in agents[hop].offered:  # the first ones arrive
+                        rates, falls = made.rates_per_s[place], made.responses_per_s2[place]
+                        agents[hop].offered[node] = (rates, falls, agent.own_s[hop])
+            for node in reversed(range(network.n_nodes)):
                 if network.stage[node] > 0:
-                    agent.own_s = float(
-                        anticipated_price_s(
-                            network.service_s[[node]],
-                            network.scv[[node]],
-                            np.array([rate]),
-                            np.array([response]),
-                            np.array([agent.own_s]),
-                            damping=rule.damping,
-                            barrier=BARRIER,
-                        )[0]
-                    )
-                if len(agent.row):
-                    made: Offer = offer(
-                        agent.row,
-                        costs_s(node),
-                        weights_s[node],
-                        rate_per_s=rate,
-                        continues=float(network.onward[node]),
-                        response_per_s2=response,
-                    )
-                    rows[node] = made.row
-                    for place, hop in enumerate(hops(node)):
+                    price_s, own_s = report(node, rows[node])
+                    for up in network.tail[network.head == node].tolist():
                         if rng.random() >= loss:
-                            agents[hop].offered[node] = (
-                                made.rates_per_s[place],
-                                made.responses_per_s2[place],
-                            )
-            send_reports(rows, loss)
+                            agents[up].reported_s[node], agents[up].own_s[node] = price_s, own_s
         for node, agent in enumerate(agents):
             if len(agent.row):
-                agent.row = offloader_step(agent.row, costs_s(node), weights_s[node])
+                taken = offloader_step(agent.row, costs_s(node), weights_s[node])
+                step, rows_ = taken - agent.row, Rows.single(len(taken))
+                agent.boldness = next_boldness(rows_, agent.boldness, step, agent.step)
+                agent.row, agent.step = taken, step
     return np.concatenate([agent.row for agent in agents])
 
 
@@ -128,7 +141,7 @@ def test_rounds_by_messages_are_the_rounds_of_all_nodes_at_once() -> None:
 def test_lost_messages_do_no_lasting_harm(seed: int) -> None:
     network = drawn_network(seed, n_devices=4, n_servers=(3, 2))
     network = network.scaled(0.7 * largest_scale(network))
-    plan = play_by_messages(network, RoundRule(), 25, np.random.default_rng(seed), 0.2)
+    plan = play_by_messages(network, RoundRule(), 30, np.random.default_rng(seed), 0.3)
     least = optimal_plan(network).delay_s * network.total_per_s
     assert cost_tasks(flow_of(network, plan), BARRIER) <= 1.01 * least
 
@@ -165,3 +178,14 @@ def test_the_plain_step_of_one_node() -> None:
 def test_a_round_of_no_exchange_is_refused() -> None:
     with pytest.raises(InputError, match="an exchange or more"):
         RoundRule(n_exchanges=0)
+
+
+def test_boldness_grows_while_steps_agree_and_halves_when_they_turn_back() -> None:
+    rows = Rows(np.array([0, 0, 1, 1, 2, 2]), 3)
+    before = np.array([0.1, -0.1, 0.1, -0.1, 0.1, -0.1])
+    step = np.array([0.2, -0.2, -0.01, 0.01, 0.0, 0.0])
+    found = next_boldness(rows, np.array([1.0, 1.0, 1.0, 1.0, 0.3, 0.3]), step, before)
+    assert found == pytest.approx([1.15, 1.15, 0.5, 0.5, 0.3, 0.3])
+    assert next_boldness(rows, np.full(6, 0.2), before, before) == pytest.approx(np.full(6, 0.3))
+    assert next_boldness(rows, np.full(6, 2.0), before, before).max() == 2.0
+    assert next_boldness(rows, np.full(6, 0.1), before, -before).min() == 0.1

@@ -60,3 +60,14 @@ def test_the_proximal_shift_minimises_what_it_says(seed: int) -> None:
             options={"ftol": 1e-12},
         )
         assert value(found[mine]) <= by_scipy.fun + 1e-9
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_row_alone_shifts_as_it_does_among_others(seed: int) -> None:
+    rows, plan, costs_s, weights_s = drawn(seed)
+    together = proximal_shift(rows, plan, costs_s, weights_s)
+    for row in range(3):
+        mine = rows.row == row
+        alone = proximal_shift(Rows.single(int(mine.sum())), plan[mine], costs_s[mine], weights_s[mine])
+        assert alone == pytest.approx(together[mine], abs=1e-12)
