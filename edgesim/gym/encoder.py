@@ -22,7 +22,9 @@ class Encoder(BaseFeaturesExtractor):
         self.encoding = encoding
         self._low = [float(each) for each in encoding.low]
         self._span = [float(each) for each in np.subtract(encoding.high, encoding.low)]
-        self._at, self._below, self._above = [], [], []
+        self._at: list[Any] = []
+        self._below: list[Any] = []
+        self._above: list[Any] = []
         for which, n_knots in enumerate(encoding.knots):
             at = encoding.shares(which) if n_knots > SCALED else np.zeros(1)
             steps = np.concatenate([[1.0], np.diff(at), [1.0]])
