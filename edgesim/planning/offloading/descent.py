@@ -126,7 +126,10 @@ def play_round(network: Network, rows: Rows, state: State, rule: RoundRule, barr
         known, costs_s = _answered(network, known, offered, falls_per_s, rule, barrier)
     plan = proximal_shift(rows, state.plan, costs_s, weights_s)
     step = plan - state.plan
-    boldness = next_boldness(rows, state.boldness, step, state.step)
+    # Where links queue, a step answers the link's price and the receiver's at once: rows of changing boldness
+    # were seen to swing for ever there.
+    changes = network.link_scv is None
+    boldness = next_boldness(rows, state.boldness, step, state.step) if changes else state.boldness
     return replace(known, plan=plan, boldness=boldness, step=step)
 
 

@@ -82,7 +82,8 @@ class Queues:
         if chosen is None:
             return None
         self._n_sent[seen[chosen]] += 1
-        return int(seen[chosen]) - links.start
+        hop: int = int(seen[chosen]) - links.start
+        return hop
 
     def _expected_s(self, node: int) -> float:
         """How long a task is expected to take after a node, by what the node knows."""
