@@ -145,3 +145,24 @@ def test_a_plan_says_what_it_expects() -> None:
     assert "mean delay" in placement.remark
     assert "above the optimum" in placement.remark
     assert not math.isnan(sum(placement.plan))
+
+
+def test_ids_as_large_as_a_hidden_state_are_known_for_ids() -> None:
+    # Where prompts come embedded, a token of theirs is as large: by size alone an id would pass for a state.
+    there = city([[1.0], [2.0]], 1, hop_s=0.25, n_requests=3)
+    workload = replace(there.workload, output_tokens=Fixed(4))
+    embedded = replace(there, workload=workload, prompt_bytes_per_token=there.model.activation_bytes(1))
+    tables, _, _ = served(embedded)
+    assert tables.requests["outcome"].tolist() == ["completed"] * 3
+
+
+def test_who_is_kept_back_too_long_fails() -> None:
+    # The queue before a single server of 1 s is reported every 10 s: tasks stay where they are meanwhile.
+    there = city([[1.0], [1.0]], 1, hop_s=0.25, n_requests=12)
+    late = {"offloading": "backpressure", "period": "10 s", "drop_late": "2 s"}
+    tables, _, _ = served(
+        replace(there, workload=replace(there.workload, arrivals=Deterministic(0.2))), **late
+    )
+    failed = tables.requests[tables.requests["outcome"] == "failed"]
+    assert len(failed) > 0
+    assert ((failed["ended_at_s"] - failed["arrived_at_s"]) <= 2.0 + 10.0 / 10).all()

@@ -200,6 +200,7 @@ class Looking:
             latency_s=hop.latency_s,
             access_s=_access_s(link, hop.sender),
             block_loss=0.0 if down is None else 1.0,
+            unacknowledged_loss=0.0 if down is None else 1.0,
             station=station,
             serving=serving,
         )

@@ -126,8 +126,8 @@ def _answer(request: LiveRequest, cluster: Cluster, token: Token, at: str, first
     if token.is_last or at == first:
         yield from cluster.emit(request, at, token)
     elif first == request.source:  # where the id is wanted anyway
-        yield from cluster.send(request, at, first, request.token_bytes)
+        yield from cluster.send(request, at, first, request.token_bytes, carries="ids")
         yield from cluster.emit(request, first, token)
     else:
         yield from cluster.emit(request, at, token)
-        yield from cluster.send(request, at, first, request.token_bytes)
+        yield from cluster.send(request, at, first, request.token_bytes, carries="ids")

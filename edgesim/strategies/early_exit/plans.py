@@ -111,21 +111,20 @@ def decide(
         return replace(made, accuracy=float("nan"))
     if allowed is not None and fixed is None:
         fixed = _best_of(allowed, network, table, objective, _responses(offloading))
+    respond = _responses(offloading)
+    if channel_aware:
+        fixed = _channel_aware(network, table, objective, respond)
     if offloading == "ga":
         rng = Streams(seed)["early exit/genetic"]
         found = evolve(
             network, table, objective, rng, breeding=breeding, levels=None if fixed is None else fixed
         )
         return _decision(network, table, found.plan, found.levels)
-    respond = _responses(offloading)
-    if channel_aware:
-        levels = _channel_aware(network, table, objective, respond)
-    elif fixed is not None:
+    if fixed is not None:
         levels = fixed
-    elif joint and offloading == "dto-ee":
-        found = plan_jointly(network, table, objective)
-        levels = found.levels
-    else:
+    elif joint and offloading == "dto-ee" and network.work is None:
+        levels = plan_jointly(network, table, objective).levels
+    else:  # also where exits shorten tasks: what rows as they are foretell of thresholds is rough there
         levels = tuned(network, table, objective, respond).levels
     shared = network.with_shares(table.outcome(levels).continues)
     return _decision(network, table, _final(offloading)(shared, None), levels)

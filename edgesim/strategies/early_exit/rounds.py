@@ -90,7 +90,7 @@ class Rounds:
         none = np.zeros((network.n_nodes, network.n_stages - 2))
         self._view = none if exits is None else exits.view
         self._state, self._watch, self.period_s = state, watch, period_s
-        self._rule, self._barrier = RoundRule(n_exchanges=n_exchanges, damping=1.0), Barrier()
+        self._rule, self._barrier = RoundRule(n_exchanges=n_exchanges), Barrier()
         self._stages = _stages(state)
         self._boldness, self._step = np.ones(network.n_links), np.zeros(network.n_links)
         flow = flow_of(network, state.plan)

@@ -66,6 +66,7 @@ class Walk:
                     while (hop := self._hop(request, cluster, node)) is None:
                         assert self.queues is not None
                         yield from cluster.sleep(self.queues.period_s / _LOOKS_PER_PERIOD)
+                        self.fail_late(request, cluster, stage)
                     next_hop = state.hops[node][hop]
                 state.n_here[node] -= 1
                 node = -1

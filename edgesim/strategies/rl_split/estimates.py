@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,13 +90,15 @@ class Estimates:
             up, back = view.route(device, edge), view.route(edge, device)
             unit_bytes = self.model.activation_bytes(1) if new else request.token_bytes
             sent_s += up.seconds(reach.n_new * unit_bytes)
-            if new:
+            if new and reach.n_more:
                 sent_s += reach.n_more * up.seconds(unit_bytes)
             part = Slice(new, n_blocks, embedding=new == 0, head=True)
             behind_s = self._passes_s(edge, part, reach, middle)
             total_s += view.work_s(edge) + behind_s
             total_s += back.seconds(request.token_bytes) * (reach.n_more + 1 if new else 1)
         total_s += busy_s + sent_s
+        if math.isinf(total_s):  # over a link that is down: whatever counts, and be it nothing, this is no way
+            return math.inf
         spent_j = busy_s * power.active_w + behind_s * self.fleet.device(edge).power.active_w
         return weights.latency_per_s * total_s + weights.energy_per_j * (spent_j + sent_s * power.tx_w)
 

@@ -222,22 +222,28 @@ class RlSplit(Strategy):
         losses = Losses(self.kind)
         has_device, has_edge = max(splits) > 0, min(splits) < n_blocks
         yield from cluster.admit(request, ((device,) if has_device else ()) + ((edge,) if has_edge else ()))
-        chosen_at_loss, arm = 0.0, 0
+        chosen_at_loss, arm, is_answered = 0.0, 0, False
         every = {"request": request.n_output_tokens, "token": 1}.get(str(self.decide), self.decide)
         assert isinstance(every, int)
-        for token in request.tokens():
-            if token.index % every == 0:
-                before = split
-                seen = self._seen(request, cluster, edge, split, token, run)
-                at = Situation(cluster, request, edge, split, splits, seen, _reach(request, token))
-                arm = yield from self._decided(at, placement, run)
-                split, chosen_at_loss = splits[arm], seen["loss"]
-                if token.index and split != before:
-                    yield from run.mover.move(request, cluster, edge, before, split, token)
-            yield from self._pass(request, cluster, edge, split, token, losses, n_blocks)
+        try:
+            for token in request.tokens():
+                if token.index % every == 0:
+                    before = split
+                    seen = self._seen(request, cluster, edge, split, token, run)
+                    at = Situation(cluster, request, edge, split, splits, seen, _reach(request, token))
+                    arm = yield from self._decided(at, placement, run)
+                    split, chosen_at_loss = splits[arm], seen["loss"]
+                    if token.index and split != before:
+                        yield from run.mover.move(request, cluster, edge, before, split, token)
+                yield from self._pass(request, cluster, edge, split, token, losses, n_blocks)
+            is_answered = True
+        finally:
+            if self.policy == "bandit":
+                reward = -self.utility.failure
+                if is_answered:
+                    reward = self._worth(request, cluster, losses, split, run)
+                run.bandit.learn(chosen_at_loss, arm, reward)
         run.last[device] = split
-        if self.policy == "bandit":
-            run.bandit.learn(chosen_at_loss, arm, self._worth(request, cluster, losses, split, run))
 
     def _pass(
         self,
