@@ -97,7 +97,7 @@ class Estimates:
             total_s += view.work_s(edge) + behind_s
             total_s += back.seconds(request.token_bytes) * (reach.n_more + 1 if new else 1)
         total_s += busy_s + sent_s
-        if math.isinf(total_s):  # over a link that is down: whatever counts, and be it nothing, this is no way
+        if math.isinf(total_s):  # over a link that is down: no way to go, whatever counts
             return math.inf
         spent_j = busy_s * power.active_w + behind_s * self.fleet.device(edge).power.active_w
         return weights.latency_per_s * total_s + weights.energy_per_j * (spent_j + sent_s * power.tx_w)
