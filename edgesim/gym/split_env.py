@@ -36,13 +36,13 @@ class SplitEnv(EventLoopEnv):
 
     Other scenarios, and rewards of latency and energy: :class:`~edgesim.gym.decision_env.DecisionEnv`.
 
+    Not modelled: the channel is the problem's loss probability, and loses nothing of a message; requests do
+    not meet.
+
     Parameters
     ----------
     problem
         The decision problem; if not given, the published one on the bundled model's measured erasures.
-
-    Not modelled: the channel is the problem's loss probability, and loses nothing of a message; requests do
-    not meet.
     """
 
     def __init__(self, problem: SplitProblem | None = None, **options: Any) -> None:
