@@ -129,7 +129,7 @@ class Lesson:
 
 
 Trainer = Callable[[Lesson], Policy]
-"""What trains: it is handed in, for whoever runs finished policies needs nothing that trains."""
+"""What trains: it is handed in, for runs of finished policies need nothing that trains."""
 
 
 @dataclass(frozen=True)

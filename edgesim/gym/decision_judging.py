@@ -79,7 +79,7 @@ def judge(
     prepared, label, training
         As for :func:`edgesim.gym.decision_training.train_decision`.
     progress
-        Told how many runs are done, of how many.
+        Called with how many runs are done, of how many.
     """
     env = decision_env(prepared, label, training)
     n_actions = policy.n_actions

@@ -51,7 +51,7 @@ def train_decision(
     training
         What is seen, what counts, and how to learn.
     progress
-        Told how much is done, of how much, in the time of decisions over the event loop.
+        Called with how much is done, of how much, in the time of decisions over the event loop.
 
     Raises
     ------

@@ -81,7 +81,7 @@ def learn_from_trials(
     record
         What the policy is of; ``more`` gains what was tried.
     progress
-        Told how much is done, of how much, in the time of decisions over the event loop.
+        Called with how much is done, of how much, in the time of decisions over the event loop.
 
     Returns
     -------

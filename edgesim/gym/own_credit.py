@@ -141,7 +141,7 @@ def try_actions(
         Requests, all but this share of them, in which this policy decides, and which are not learned from:
         the others then meet what they would under that policy.
     progress
-        Told how many decisions have been tried.
+        Called with how many decisions have been tried.
     """
     n_actions = int(env.action_space.n)  # type: ignore[attr-defined]
     n_runs = n_runs or max(2, min(n_actions, _MOST_RUNS))

@@ -36,7 +36,7 @@ def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | 
     n_judged
         Replications, none of them trained on, in which it is set against every constant action.
     tell
-        Told of the progress: how much is done, of how much, and of what.
+        Called with the progress: how much is done, of how much, and of what.
 
     Raises
     ------

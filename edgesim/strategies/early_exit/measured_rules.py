@@ -43,7 +43,7 @@ def rule_of(
 def measured_thresholds(layout: Layout, fleet: Fleet, *, by_entropy: bool) -> list[tuple[float, ...]]:
     """Thresholds of the layout's exits, one each, that were measured with propagated caches.
 
-    Among them is that nobody leaves, which takes no measuring: caches are complete then.
+    Among them is that no token leaves, which takes no measuring: caches are complete then.
 
     Raises
     ------

@@ -41,7 +41,7 @@ __all__ = ["Rounds", "default_period_s"]
 Floats = NDArray[np.float64]
 
 _TASKS_PER_SERVER = 100  # in a period, so that a server has something to count
-_PATIENCE = 3  # rounds for which a node waits to be told what a link brings before it goes by its counts
+_PATIENCE = 3  # rounds for which a node waits for a report of a link before it goes by its counts
 _MOST_PLANNED = 0.95  # the utilisation at which a queue is priced first that a plan loads beyond it
 
 
@@ -232,16 +232,16 @@ class Rounds:
             told = offered[stage.out] * self._messages.exits_behind[stage.out, exit_]
             self._view[stage.nodes, exit_] = stage.rows.sums(told)
 
-    def _is_told(self) -> NDArray[np.bool_]:
-        """Which nodes have been told this round what is sent to them: others' counts say nothing.
+    def _is_reported(self) -> NDArray[np.bool_]:
+        """Which nodes have reports of this round of all that is sent to them: others' counts say nothing.
 
-        A count would contradict what was told of earlier rows. A link that is silent for long counts as told.
+        A count would contradict reports of earlier rows. A link that is silent for long counts as reported.
         """
         network = self._state.network
         late = self._number - self._messages.offered_in
         is_missed = (late > 0) & (late <= _PATIENCE)
-        is_told: NDArray[np.bool_] = np.bincount(network.head, is_missed, network.n_nodes) == 0
-        return is_told
+        is_reported: NDArray[np.bool_] = np.bincount(network.head, is_missed, network.n_nodes) == 0
+        return is_reported
 
     def _end(self, cluster: Cluster, transfer_s: Floats, costs_s: Floats, weights_s: Floats) -> None:
         """Take in what was counted, and let every node take the row that follows from what it has heard."""
@@ -262,8 +262,8 @@ class Rounds:
         came = np.array(state.n_came, np.float64)
         told_per_s = np.bincount(state.network.head, messages.sent_per_s, state.network.n_nodes)
         expected = (self._base_per_s + told_per_s.astype(np.float64)) * self.period_s
-        is_told = self._is_told()
-        self._meters.update((came - self._before) * is_told, expected * is_told)
+        is_reported = self._is_reported()
+        self._meters.update((came - self._before) * is_reported, expected * is_reported)
         self._before = came
         timed = np.array([state.served_s, state.n_served], np.float64)
         since: Floats = timed - self._timed

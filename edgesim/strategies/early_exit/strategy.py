@@ -226,7 +226,7 @@ class EarlyExit(Strategy):
             )
         by_entropy = self.exit_rule == "entropy"
         if self._fixed and all(map(math.isinf, self._fixed)):
-            return None  # nobody leaves, and caches are complete
+            return None  # no token leaves, and caches are complete
         measured = measured_thresholds(layout, fleet, by_entropy=by_entropy)
         if self._fixed:
             fixed = one_each(layout, self._fixed)
@@ -259,7 +259,7 @@ class EarlyExit(Strategy):
         by_entropy = self.exit_rule == "entropy"
         rule = rule_of(thresholds, layout, fleet.exits.blocks[:-1], by_entropy=by_entropy)
         if all(map(math.isinf, rule.thresholds)):
-            return None  # nobody leaves, and caches are complete
+            return None  # no token leaves, and caches are complete
         return rule, CacheFill(self.caches)
 
     def _decided(

@@ -189,7 +189,7 @@ class Granting:
             transfer.attempt_left_bits = transfer.attempt_bits
 
     def _end(self, number: int, parts: Sequence[Part], later: Iterable[int]) -> int:
-        """The first slot that may differ: somebody needs less of it, comes, or has another channel.
+        """The first slot that may differ: a transfer needs less of it, comes, or has another channel.
 
         A transfer whose last bit left as another event cut the stretch short needs nothing of the next slot,
         at whose end it is seen to be over.
