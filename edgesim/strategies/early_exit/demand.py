@@ -15,8 +15,8 @@ of one, and before them keys and values of j. So all requests come to every stag
 ask there. With ``same-path`` a request goes as far as its prompt's answer, prompt and all, so that exits
 thin out requests, and what a request asks of a stage does not change.
 
-Heads are computed where a token may leave, as in :mod:`.generation`: a closed exit is taken to
-be closed, and asks for none.
+Heads are computed where a token may leave, as in :mod:`.generation`: a closed exit asks
+for none.
 
 Not modelled: that neighbouring tokens resemble each other, so that waiting ones come in longer runs; the ways
 of token ids back; the growth of a pass with its context (the middle one counts for all); that short passes
