@@ -86,6 +86,7 @@ def build_world(
         queue_limit=scenario.memory.queue_limit,
         patience_s=scenario.memory.patience_s,
         prompt_bytes_per_token=scenario.workload.prompt_bytes_per_token,
+        answer_bytes_per_token=scenario.workload.id_bytes,
         exits=exits,
         tuning_exits=None if tuning is exits else tuning,
         quality=quality.table,
