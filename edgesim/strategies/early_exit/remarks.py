@@ -46,8 +46,9 @@ def told(
     elif math.isinf(decision.delay_s):
         words.append(f"its busiest server would be loaded {decision.utilisation:.2f} times: queues grow")
     else:
+        about = "about " * (network.work is not None)  # what neighbouring tokens ask of a server is estimated
         words.append(
-            f"mean delay {_time(decision.delay_s)}, busiest server {decision.utilisation:.0%} loaded"
+            f"mean delay {about}{_time(decision.delay_s)}, busiest server {decision.utilisation:.0%} loaded"
         )
         if scale > 1 and network.n_links <= _LARGE:
             best_s = _optimum_s(decision)
