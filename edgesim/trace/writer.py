@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
-from edgesim.trace.schema import SCHEMA_VERSION
+from edgesim.trace.schema import SCHEMA_VERSION, TABLES
 
 __all__ = [
     "EXITS_FILE",
@@ -49,6 +49,7 @@ class TraceFolder:
 
     def __init__(self, path: Path, *, replace: bool = False) -> None:
         self.path = path
+        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         if path.exists() and not path.is_dir():
             raise TraceError(f"{path}: a file is in the way of the trace folder; name another with --out")
         if path.is_dir() and any(path.iterdir()):
@@ -64,8 +65,19 @@ class TraceFolder:
     def reopen(cls, path: Path) -> Self:
         """Go on writing a folder that another process has begun."""
         folder = cls.__new__(cls)
-        folder.path = path
+        folder.path, folder._made = path, []
         return folder
+
+    def abandon(self) -> None:
+        """Remove what a run that could not begin has left: nothing, as long as a part of a trace is there."""
+        if any(self.path.glob("*/strategy=*/replication=*/part-*.parquet")):
+            return
+        with suppress(OSError, TraceError):
+            (self.path / f".{RUN_FILE}.tmp").unlink(missing_ok=True)
+            if (self.path / RUN_FILE).is_file():
+                self._remove_earlier()
+            for folder in self._made:  # the innermost first
+                folder.rmdir()
 
     def _remove_earlier(self) -> None:
         """Remove an earlier trace, and only what a trace consists of."""
@@ -73,7 +85,7 @@ class TraceFolder:
             raise TraceError(f"{self.path}: not a trace (no {RUN_FILE}), so it is not replaced")
         for part in sorted(self.path.glob("*/strategy=*/replication=*/part-*.parquet*")):
             part.unlink()
-        for level in ("*/strategy=*/replication=*", "*/strategy=*"):
+        for level in ("*/strategy=*/replication=*", "*/strategy=*", *TABLES):
             for home in sorted(self.path.glob(level)):
                 if not any(home.iterdir()):
                     home.rmdir()
