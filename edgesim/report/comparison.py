@@ -54,7 +54,10 @@ def comparison(trace: Trace) -> Comparison:
                 pairs.append(pair(strategy, lives, trace.strategies[0], first, replication=replication))
     found = [summary for runs in summaries.values() for summary in runs]
     if not found:
-        raise TraceError(f"{trace.path}: no replication of any strategy is whole; run the scenario again")
+        raise TraceError(
+            f"{trace.path}: {trace.incomplete or 'no replication of any strategy is whole'}, so there is "
+            "nothing to compare; run the scenario again"
+        )
     return compare(found, pairs)
 
 
@@ -72,6 +75,7 @@ def about(trace: Trace) -> About:
         objectives=None if asked == Objectives() else asked,
         is_closed=bool(run["workload"].get("arrivals_depend_on_strategy")),
         answers=_answers(run.get("quality")),
+        incomplete=trace.incomplete,
     )
 
 
