@@ -63,6 +63,13 @@ class RlSplit(Strategy):
     acknowledged. With p = 0 all is computed at the edge and nothing goes missing, with p = all blocks nothing
     is sent.
 
+    Memory is reserved where the chosen cut computes, once it is chosen: at both ends at one instant, or at
+    one. Where the cut may move within a request, the device's is reserved first and in any case, so that no
+    two requests wait for each other, and the edge's when a cut first needs it. Of several edges, a request
+    that none holds takes the one with the fewest requests of those that it can reach.
+
+    Not modelled: giving back an end's memory when the cut has moved away from it.
+
     Departures from the paper are numbered in docs/scenarios/rl_split.md.
     """
 
@@ -214,27 +221,35 @@ class RlSplit(Strategy):
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Both, run: Run) -> Serving:
         """Decide, compute before the cut, send, compute behind it; token by token."""
         n_blocks, device = run.mover.model.n_blocks, request.source
-        view = cluster.observe()
-        edge = min(placement.edges, key=lambda one: (view.n_requests(one), view.work_s(one)))
         splits = placement.splits
         first = self.split if self.split is not None else splits[len(splits) // 2]
         split = run.last.get(device, first)
         losses = Losses(self.kind)
-        has_device, has_edge = max(splits) > 0, min(splits) < n_blocks
-        yield from cluster.admit(request, ((device,) if has_device else ()) + ((edge,) if has_edge else ()))
         chosen_at_loss, arm, is_answered = 0.0, 0, False
         every = {"request": request.n_output_tokens, "token": 1}.get(str(self.decide), self.decide)
         assert isinstance(every, int)
+        holds_device = every < request.n_output_tokens and max(splits) > 0
+        edge, is_there = placement.edges[0], False
         try:
             for token in request.tokens():
                 if token.index % every == 0:
                     before = split
-                    seen = self._seen(request, cluster, edge, split, token, run)
+                    if not is_there or split == n_blocks:  # no block is there yet, or any more
+                        chosen = _edge(cluster, device, placement.edges, edge if is_there else None)
+                        edge, is_there = chosen, is_there and chosen == edge
+                    seen = self._seen(request, cluster, edge, split, token, is_there, run)
                     at = Situation(cluster, request, edge, split, splits, seen, _reach(request, token))
                     arm = yield from self._decided(at, placement, run)
                     split, chosen_at_loss = splits[arm], seen["loss"]
+                    needed = ((device,) if split or holds_device else ()) + (
+                        (edge,) if split < n_blocks else ()
+                    )
+                    yield from cluster.admit(request, needed)
+                    is_there = is_there or edge in needed
                     if token.index and split != before:
-                        yield from run.mover.move(request, cluster, edge, before, split, token)
+                        is_new = yield from run.mover.move(request, cluster, edge, before, split, token)
+                        if is_new:
+                            losses.made_anew()
                 yield from self._pass(request, cluster, edge, split, token, losses, n_blocks)
             is_answered = True
         finally:
@@ -283,7 +298,14 @@ class RlSplit(Strategy):
             yield from cluster.emit(request, edge, token)
 
     def _seen(
-        self, request: LiveRequest, cluster: Cluster, edge: str, split: int, token: Token, run: Run
+        self,
+        request: LiveRequest,
+        cluster: Cluster,
+        edge: str,
+        split: int,
+        token: Token,
+        is_there: bool,
+        run: Run,
     ) -> dict[str, float]:
         names = self.names if run.policy is None else run.policy.record.observations or self.names
         battery = run.fleet.device(request.source).battery
@@ -295,6 +317,7 @@ class RlSplit(Strategy):
                 split,
                 capacity_j=None if battery is None else battery.capacity_j,
                 n_done=token.index,
+                is_there=is_there,
                 is_published=set(names) <= set(PUBLISHED),
             )
         )
@@ -357,6 +380,18 @@ class RlSplit(Strategy):
             power = run.fleet.device(request.source).power
             worth -= weights.energy_per_j * run.fleet.request_seconds(request.source, part) * power.active_w
         return worth
+
+
+def _edge(cluster: Cluster, device: str, edges: tuple[str, ...], held: str | None) -> str:
+    """Where the blocks behind the cut would go: the edge that holds memory for it, as long as it is reached.
+
+    Else that with the fewest requests of those that can be reached; the best of all if none can be.
+    """
+    if len(edges) == 1:
+        return edges[0]
+    view = cluster.observe()
+    ranked = sorted(edges, key=lambda one: (one != held, view.n_requests(one), view.work_s(one)))
+    return next((one for one in ranked if view.can_reach(device, one)), ranked[0])
 
 
 def _reach(request: LiveRequest, token: Token) -> Reach:
