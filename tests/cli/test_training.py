@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from one_phone import one_phone
 from policies import Taught, always
 
 from edgesim.gym import teaching
@@ -18,23 +19,16 @@ from edgesim.scenario import trained
 
 LONG = pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
 
-SCENARIO = """
-name: taught
-seed: 1
-horizon: 5 s
-model: {architecture: edgesim-tiny, dtype: float32}
-profile: analytic
-topology:
-  devices:
-    - {id: phone, kind: phone}
-    - {id: edge, kind: jetson-orin-nano}
-  links:
-    - {between: [phone, edge], wired: {rate: 50 Mbit/s, latency: 5 ms}}
-workload: {arrivals: {poisson: 2 Hz}, sources: [phone], prompt_tokens: 8, output_tokens: 2}
-strategies:
-  - {use: rl_split, label: learned, to: edge, splits: [1, 2, 4], policy: trained, utility: {latency_per_s: 1}}
-  - {use: rl_split, label: fixed, to: edge, splits: [1, 2, 4], policy: fixed, split: 1}
-"""
+SCENARIO = one_phone(
+    "&split {use: rl_split, label: learned, to: edge, splits: [1, 2, 4], policy: trained,"
+    " utility: {latency_per_s: 1}}",
+    "{<<: *split, label: fixed, policy: fixed, split: 1}",
+    name="taught",
+    horizon="5 s",
+    arrivals="poisson: 2 Hz",
+    prompt=8,
+    output=2,
+)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from one_phone import one_phone
 from policies import always
 from pydantic import ValidationError
 
@@ -21,27 +22,19 @@ from edgesim.strategies.rl_split.moving import Mover
 from edgesim.testing import check_strategy
 from edgesim.world.fleet import Fleet
 
-SCENARIO = """
-name: moved
-seed: 1
-horizon: 20 s
-model: {architecture: edgesim-tiny, dtype: float32}
-profile: analytic
-topology:
-  devices:
-    - {id: phone, kind: phone}
-    - {id: edge, kind: jetson-orin-nano}
-  links:
-    - {between: [phone, edge], wired: {rate: 50 Mbit/s, latency: 5 ms}}
-workload: {arrivals: {deterministic: {rate: 0.2 Hz}}, prompt_tokens: 24, output_tokens: 6}
-strategies:
-  - {use: rl_split, to: edge, policy: random, decide: 2, moving: HOW, splits: [SPLITS]}
-"""
+SCENARIO = one_phone(
+    "{use: rl_split, to: edge, policy: random, decide: 2, moving: transfer, splits: [1, 3]}",
+    name="moved",
+    horizon="20 s",
+    arrivals="deterministic: {rate: 0.2 Hz}",
+    prompt=24,
+    output=6,
+)
 
 
 def fleet_of(folder: Path) -> Fleet:
     file = folder / "moved.yaml"
-    file.write_text(SCENARIO.replace("HOW", "transfer").replace("SPLITS", "1, 3"))
+    file.write_text(SCENARIO)
     prepared = runner.prepare(load(file))
     return Fleet.of(build_world(prepared.scenario, 0, timings(prepared.scenario, prepared.profiles)))
 
@@ -85,6 +78,16 @@ def test_a_token_counts_at_the_mean_loss_over_all_positions():
     assert losses.level(6) == pytest.approx(0.1)
     losses.kept(10)
     assert losses.level(4) == pytest.approx(0.2)
+
+
+def test_what_all_blocks_compute_anew_is_forgotten():
+    losses = Losses("erasure")
+    losses.crossed(4, 8, 0.5)
+    losses.made_anew()
+    losses.kept(1)
+    assert losses.level(4) == 0.0
+    losses.crossed(4, 1, 1.0)
+    assert losses.level(4) == pytest.approx(0.1)  # of ten positions, nine are whole
 
 
 @pytest.mark.parametrize(
