@@ -10,12 +10,11 @@ import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
-from asking import Asking, text
+from asking import text
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_sb3
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from edgesim import plugins
 from edgesim.engine.simulation import simulate
 from edgesim.errors import ContractError, InputError
 from edgesim.gym import DecisionEnv, SplitEnv, UtilityReward
@@ -27,16 +26,6 @@ from edgesim.scenario.load import parse
 
 UTILITY = Utility(latency_per_s=1.0, energy_per_j=0.1, failure=5.0)
 REWARD = UtilityReward(UTILITY)
-
-
-@pytest.fixture(autouse=True)
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`asking` counts as an installed strategy."""
-    load, found = plugins.load, plugins.discover
-    monkeypatch.setattr(
-        plugins, "load", lambda group, name: Asking if name == "asking" else load(group, name)
-    )
-    monkeypatch.setattr(plugins, "discover", lambda group: found(group) | {"asking": Asking})
 
 
 def server_env(reward=REWARD, decision="server", options=None, **scenario) -> DecisionEnv:

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from asking import Asking, text
+from asking import text
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from edgesim import plugins
 from edgesim.engine.simulation import simulate
 from edgesim.errors import InputError
 from edgesim.gym import DecisionEnv, SplitEnv, UtilityReward
@@ -24,16 +23,6 @@ from edgesim.planning.splitting.utility import Utility
 from edgesim.scenario.load import load, parse
 
 UTILITY = Utility(latency_per_s=1.0, energy_per_j=0.1, failure=5.0)
-
-
-@pytest.fixture(autouse=True)
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`asking` counts as an installed strategy."""
-    real, found = plugins.load, plugins.discover
-    monkeypatch.setattr(
-        plugins, "load", lambda group, name: Asking if name == "asking" else real(group, name)
-    )
-    monkeypatch.setattr(plugins, "discover", lambda group: found(group) | {"asking": Asking})
 
 
 def trying(credit: OwnCredit, **scenario) -> DecisionEnv:
