@@ -53,7 +53,7 @@ def train(
         ),
     ] = None,
     judged: Annotated[
-        int, typer.Option(help="Replications in which it is set against every constant action.", min=1)
+        int, typer.Option(help="Replications in which it is set against every fixed choice.", min=1)
     ] = 4,
     set_: Overrides = None,
     output: Annotated[

@@ -250,11 +250,13 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
 
     def _told(self, simulation: Simulation, request: LiveRequest, energy_j: float) -> Ended:
         nll = simulation.cluster.worth(request).nll
+        horizon_s = None if self._world is None else self._world.horizon_s
         ended_at_s = request.ended_at_s
         return Ended(
             id=request.id,
             source=request.source,
             outcome=str(request.outcome),
+            counts=horizon_s is None or request.arrived_at_s < horizon_s,
             latency_s=math.nan if ended_at_s is None else ended_at_s - request.arrived_at_s,
             energy_j=energy_j,
             nll=math.nan if nll is None else nll,

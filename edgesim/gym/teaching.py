@@ -34,7 +34,7 @@ def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | 
     command
         That remakes it.
     n_judged
-        Replications, none of them trained on, in which it is set against every constant action.
+        Replications, none of them trained on, in which it is set against every fixed choice.
     tell
         Called with the progress: how much is done, of how much, and of what.
 
@@ -55,7 +55,7 @@ def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | 
         training,
         trained.policy,
         n_replications=n_judged,
-        progress=progress(f"{label}: judged against constant actions, runs"),
+        progress=progress(f"{label}: judged against fixed choices, runs"),
     )
     record = trained.policy.record
     scenario = prepared.scenario

@@ -126,9 +126,10 @@ def _gain(evaluation: Any) -> str:
     if not isinstance(gain, float):
         return ""
     within = f" ({interval[0]:+.4f} to {interval[1]:+.4f})" if _is_pair(interval) else ""
+    rivals, best = evaluation.get("rivals", "constant actions"), evaluation.get("best_constant", "?")
     return (
-        f"{gain:+.4f}{within} a request over the best constant action in hindsight "
-        f"({evaluation.get('best_constant_action')}), {evaluation.get('replications')} replications"
+        f"{gain:+.4f}{within} a request over the best of {rivals} in hindsight ({best}), "
+        f"{evaluation.get('replications')} replications"
     )
 
 

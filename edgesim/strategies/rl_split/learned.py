@@ -107,8 +107,9 @@ def training_of(
         worth["quality"] = 0.0
 
     def load_of(seen: Sequence[float], action: int) -> float:
-        if is_absolute or place is None:
+        if is_absolute:
             return splits[action] / n_blocks
+        assert place is not None
         here = splits.index(round(seen[place]))
         return splits[min(max(0, here + moves[action]), len(splits) - 1)] / n_blocks
 
@@ -120,7 +121,8 @@ def training_of(
         high=tuple(high[name] for name in names),
         actions="absolute" if is_absolute else "relative",
         splits=splits,
-        load_of=load_of,
+        moves=() if is_absolute else moves,
+        load_of=load_of if is_absolute or place is not None else None,
         algorithm=learning.algorithm,
         n_steps=learning.steps,
         seed=learning.seed,
