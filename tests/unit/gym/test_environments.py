@@ -160,6 +160,29 @@ def test_decisions_that_are_not_there_are_named() -> None:
         server_env(options={"low": [0.0, 1.0]})
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"low": 1.0, "high": 0.0}, "low ends that are no higher"),
+        ({"low": float("nan")}, "low ends that are no higher"),
+        ({"randomise": {"topology.links[0].wired.rate": (1,)}}, r"randomise: 'topology\.links\[0\].*\(1,\)"),
+        ({"randomise": {"topology.links[0].wired.rate": (5, 1, "Mbit/s")}}, "low no higher than high"),
+        ({"randomise": {"topology.links[0].wired.rate": (1, float("inf"), "Mbit/s")}}, "finite"),
+        ({"randomise": {"topology.links[0].wired.rate": (1, 2, 3)}}, "unit"),
+        ({"randomise": {"topology.links[0].wired.rate": 5}}, "expected"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message) -> None:
+    with pytest.raises(InputError, match=message):
+        server_env(options=options)
+
+
+@pytest.mark.parametrize("replication", [-1, 0.5, "one"])
+def test_replications_that_are_none_are_refused(replication) -> None:
+    with pytest.raises(InputError, match="expected a whole number of 0 or more"):
+        server_env().reset(options={"replication": replication})
+
+
 def test_users_who_wait_and_devices_that_fail() -> None:
     users = server_env(arrivals="users: {count: 4, think: 10 ms}")
     shown, _ = episode(users, lambda _: 1, seed=1)
