@@ -15,6 +15,8 @@ from edgesim.gym.decision_judging import judge
 from edgesim.gym.decision_training import train_decision
 from edgesim.planning.splitting.policy import Policy
 from edgesim.runner import Lesson, Trainer
+from edgesim.scenario.check import architecture
+from edgesim.scenario.trained import RECIPE
 
 __all__ = ["teach", "trainer"]
 
@@ -59,13 +61,20 @@ def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | 
     )
     record = trained.policy.record
     scenario = prepared.scenario
+    model = architecture(scenario)
     provenance = {
         "command": command,
         "scenario": scenario.name,
-        "strategy": {"label": label, "use": scenario.strategies[0].use},
+        "strategy": {
+            "label": label,
+            "use": scenario.strategies[0].use,
+            "options": prepared.strategies[label].model_dump(mode="json"),
+        },
+        "model": {"name": model.name, "n_blocks": model.n_blocks},
         "decision": training.decision,
         "utility": asdict(training.utility),
         "episode_s": scenario.horizon_s,
+        "recipe": RECIPE,
         "curve": _thinned(trained.curve),
         "evaluation": judged.facts(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},

@@ -93,6 +93,8 @@ def _rows(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "worth", gain
     if origin.get("command"):
         yield "remade by", str(origin["command"])
+    if origin.get("renewed"):
+        yield "renewed", str(origin["renewed"])
     versions = origin.get("versions")
     if isinstance(versions, Mapping):
         yield "versions", ", ".join(f"{name} {value}" for name, value in versions.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,7 +16,7 @@ from edgesim.planning.policies.shipped import SHIPPED
 from edgesim.planning.splitting.policy import Policy
 from edgesim.strategies.rl_split.estimates import Estimates, Reach
 from edgesim.strategies.rl_split.layout import Both, lay_out
-from edgesim.strategies.rl_split.learned import load_policy, training_of
+from edgesim.strategies.rl_split.learned import load_policy, remark_on, training_of
 from edgesim.strategies.rl_split.losses import Losses
 from edgesim.strategies.rl_split.moving import Mover, Moving
 from edgesim.strategies.rl_split.options import Decide, Learning, Names, Seen, Splits, Weights
@@ -88,7 +88,7 @@ class RlSplit(Strategy):
         "(a policy that comes with edgesim, `edgesim list policies`); or a policy's file (*.safetensors)",
     )
     split: int | None = Field(
-        None, ge=0, description="The cut of `fixed`, and where others begin; the middle one if not given"
+        None, ge=0, description="The cut of `fixed`; the middle one, where others begin, if not given"
     )
     decide: Decide = Field("request", description="When: per request, per token, or every so many tokens")
     actions: Literal["absolute", "relative"] = Field(
@@ -154,10 +154,18 @@ class RlSplit(Strategy):
             raise PlacementError(
                 f"rl_split: split {self.split} is none of the allowed {', '.join(map(str, placement.splits))}"
             )
-        self._policy(placement)
-        return placement
+        policy = self._policy(placement, model)
+        if policy is None:
+            return placement
+        worth = self.utility.model_dump()
+        if fleet.quality is None:
+            del worth["quality"]  # there is nothing that it would weigh
+        options = {"lost": self.lost, "decide": self.decide, "moving": self.moving}
+        remark = remark_on(policy, self.policy, options=options, worth=worth)
+        texts = (placement.remark_text, remark)
+        return replace(placement, remark_text="; ".join(filter(None, texts)))
 
-    def _policy(self, placement: Both) -> Policy | None:
+    def _policy(self, placement: Both, model: Architecture) -> Policy | None:
         """The trained policy, held to what it is to decide; None of rules, and of what is to be trained."""
         if self.policy in _RULES or self.needs_training:
             return None
@@ -167,6 +175,7 @@ class RlSplit(Strategy):
             splits=placement.splits,
             n_actions=len(self._moves(placement)),
             names=self.names,
+            n_blocks=model.n_blocks,
         )
 
     @property
@@ -188,6 +197,20 @@ class RlSplit(Strategy):
             n_most_tokens=fleet.extent.n_tokens,
         )
 
+    @property
+    def options_beside_training(self) -> frozenset[str]:
+        """Options of rules, and those that :meth:`training` says itself."""
+        beside = frozenset({"threshold", "utility", "learning", "see", "splits", "actions"})
+        return beside if self._begins_fixed else beside | {"split"}
+
+    @property
+    def _begins_fixed(self) -> bool:
+        """Whether requests begin at the fixed cut: where moves might not reach it at once."""
+        return self.policy == "fixed" and self.actions == "relative"
+
+    def _fixed(self, splits: tuple[int, ...]) -> int:
+        return splits[len(splits) // 2] if self.split is None else self.split
+
     def with_policy(self, file: Path) -> RlSplit:
         """Return the same, deciding by a policy's file."""
         return self.model_copy(update={"policy": str(file)})
@@ -204,7 +227,7 @@ class RlSplit(Strategy):
         """Begin with every device at the first cut."""
         mover = Mover(model, fleet, self.moving)
         try:
-            policy = self._policy(placement)
+            policy = self._policy(placement, model)
         except PlacementError as error:  # it was there when blocks were placed
             raise InputError(str(error)) from error
         return Run(
@@ -222,7 +245,7 @@ class RlSplit(Strategy):
         """Decide, compute before the cut, send, compute behind it; token by token."""
         n_blocks, device = run.mover.model.n_blocks, request.source
         splits = placement.splits
-        first = self.split if self.split is not None else splits[len(splits) // 2]
+        first = self._fixed(splits) if self._begins_fixed else splits[len(splits) // 2]
         split = run.last.get(device, first)
         losses = Losses(self.kind)
         chosen_at_loss, arm, is_answered = 0.0, 0, False
@@ -364,8 +387,7 @@ class RlSplit(Strategy):
             case "bandit":
                 return run.bandit.choose(at.seen["loss"])
             case _:
-                first = self.split if self.split is not None else at.splits[len(at.splits) // 2]
-                return at.splits.index(first)
+                return at.splits.index(self._fixed(at.splits))
 
     def _worth(self, request: LiveRequest, cluster: Cluster, losses: Losses, split: int, run: Run) -> float:
         """What a request was worth, as its device can tell: answers by the table, time by its clock.

@@ -39,6 +39,10 @@ def fleet_of(folder: Path) -> Fleet:
     return Fleet.of(build_world(prepared.scenario, 0, timings(prepared.scenario, prepared.profiles)))
 
 
+def trained_for(**provenance: object) -> Policy:
+    return always(0, 2, more={"splits": [1, 3], "provenance": provenance})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moving", ["transfer", "recompute", "cheaper"])
 def test_keeps_the_contract_with_a_cut_that_moves(moving):
@@ -138,6 +142,10 @@ def test_both_ends_hold_what_they_may_need(tmp_path):
         (always(0, 5, more={"splits": [1, 2, 3, 4, 5]}), {}, "among 5 actions, and there are 2"),
         (always(0, 2, ("loss", "colour")), {}, "sees 'colour'"),
         (always(0, 2, actions="relative"), {}, "actions: relative"),
+        (always(0, 2, first_split=1, n_splits=2), {}, "trained for splits 1, 2, and there are 1, 3"),
+        (trained_for(decision="server"), {}, "trained for the decision 'server'"),
+        (trained_for(model={"name": "deep", "n_blocks": 22}), {}, "a model of 22 blocks, and there are 4"),
+        (trained_for(model="deep", decision="split"), {}, None),
     ],
 )
 def test_holds_a_policy_to_what_it_decides(policy, options, message, tmp_path):
@@ -149,6 +157,28 @@ def test_holds_a_policy_to_what_it_decides(policy, options, message, tmp_path):
         return
     with pytest.raises(InputError, match=message):
         strategy.place(fleet.model, fleet)
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "remark"),
+    [
+        (trained_for(strategy={"options": {"lost": "packets"}}), {}, "lost: 'packets' (here 'elements')"),
+        (trained_for(strategy={"options": {"lost": "packets"}}), {"lost": "packets"}, ""),
+        (trained_for(strategy={"options": {"decide": "token"}}), {}, "decide: 'token' (here 'request')"),
+        (trained_for(strategy={"options": {"decide": 4}}), {"decide": 4}, ""),
+        (trained_for(utility={"latency_per_s": 1.0, "failure": 3.0}), {}, "latency_per_s 1 (here 0)"),
+        (trained_for(utility={"latency_per_s": 1.0}), {"utility": {"latency_per_s": 1.0}}, ""),
+        (trained_for(utility={"latency_per_s": "much"}, strategy=3), {}, ""),
+        (always(0, 2), {}, "does not say for which splits it was trained"),
+    ],
+)
+def test_says_what_a_policy_was_trained_for_that_is_otherwise_here(policy, options, remark, tmp_path):
+    fleet = fleet_of(tmp_path)
+    policy.save(tmp_path / "it.safetensors")
+    strategy = RlSplit(to="edge", splits=(1, 3), policy=str(tmp_path / "it.safetensors"), **options)
+    said = strategy.place(fleet.model, fleet).remark
+    assert remark in said
+    assert ("edgesim train" in said) is bool(remark)
 
 
 def test_a_policy_is_given_what_it_names_in_its_own_order(tmp_path, monkeypatch):
