@@ -158,14 +158,15 @@ def test_one_without_hooks_says_so():
         prepared.strategies["plain"].with_policy(Path("it"))
 
 
-def test_what_is_judged_is_the_mean_utility_of_its_requests(monkeypatch):
-    """Against plain runs of the same replications, by the table of requests."""
+@pytest.mark.parametrize("ends", [{}, {"horizon": "300 ms", "n_requests": None}])
+def test_what_is_judged_is_the_mean_utility_of_its_requests(ends):
+    """Against plain runs of the same replications, by the table of requests that count."""
     from edgesim.engine.simulation import simulate
     from edgesim.gym.decision_judging import judge
     from edgesim.scenario.build import build_world
     from edgesim.scenario.timings import timings
 
-    lesson = runner.lesson(runner.prepare(parse(text())), "asking")
+    lesson = runner.lesson(runner.prepare(parse(text(**ends))), "asking")
     policy = Taught(n_actions=3, action=1)(lesson.prepared, "asking", lesson.training).policy
     judged = judge(lesson.prepared, "asking", lesson.training, policy, n_replications=2)
     assert np.array_equal(judged.policy, judged.constant[1])
@@ -178,7 +179,9 @@ def test_what_is_judged_is_the_mean_utility_of_its_requests(monkeypatch):
             world, strategy, own.placements["asking"], own.placements["asking"].holdings, tables.__setitem__
         )
         requests = tables["requests"].to_pandas()
-        took_s = (requests["ended_at_s"] - requests["arrived_at_s"]).mean()
+        counted = requests[requests["arrived_at_s"] < (world.horizon_s or np.inf)]
+        assert (len(counted) < len(requests)) is bool(ends)
+        took_s = (counted["ended_at_s"] - counted["arrived_at_s"]).mean()
         assert judged.constant[0, column] == pytest.approx(-took_s)
 
 
