@@ -20,6 +20,7 @@ from edgesim.strategies.rl_split.learned import load_policy, remark_on, training
 from edgesim.strategies.rl_split.losses import Losses
 from edgesim.strategies.rl_split.moving import Mover, Moving
 from edgesim.strategies.rl_split.options import Decide, Learning, Names, Seen, Splits, Weights
+from edgesim.strategies.rl_split.passing import serve_token
 from edgesim.strategies.rl_split.policies import (
     Bandit,
     Situation,
@@ -200,13 +201,7 @@ class RlSplit(Strategy):
     @property
     def options_beside_training(self) -> frozenset[str]:
         """Options of rules, and those that :meth:`training` says itself."""
-        beside = frozenset({"threshold", "utility", "learning", "see", "splits", "actions"})
-        return beside if self._begins_fixed else beside | {"split"}
-
-    @property
-    def _begins_fixed(self) -> bool:
-        """Whether requests begin at the fixed cut: where moves might not reach it at once."""
-        return self.policy == "fixed" and self.actions == "relative"
+        return frozenset({"threshold", "split", "utility", "learning", "see", "splits", "actions"})
 
     def _fixed(self, splits: tuple[int, ...]) -> int:
         return splits[len(splits) // 2] if self.split is None else self.split
@@ -245,8 +240,7 @@ class RlSplit(Strategy):
         """Decide, compute before the cut, send, compute behind it; token by token."""
         n_blocks, device = run.mover.model.n_blocks, request.source
         splits = placement.splits
-        first = self._fixed(splits) if self._begins_fixed else splits[len(splits) // 2]
-        split = run.last.get(device, first)
+        split = run.last.get(device, splits[len(splits) // 2])
         losses = Losses(self.kind)
         chosen_at_loss, arm, is_answered = 0.0, 0, False
         every = {"request": request.n_output_tokens, "token": 1}.get(str(self.decide), self.decide)
@@ -273,7 +267,7 @@ class RlSplit(Strategy):
                         is_new = yield from run.mover.move(request, cluster, edge, before, split, token)
                         if is_new:
                             losses.made_anew()
-                yield from self._pass(request, cluster, edge, split, token, losses, n_blocks)
+                yield from serve_token(request, cluster, edge, split, token, losses, n_blocks)
             is_answered = True
         finally:
             if self.policy == "bandit":
@@ -282,43 +276,6 @@ class RlSplit(Strategy):
                     reward = self._worth(request, cluster, losses, split, run)
                 run.bandit.learn(chosen_at_loss, arm, reward)
         run.last[device] = split
-
-    def _pass(
-        self,
-        request: LiveRequest,
-        cluster: Cluster,
-        edge: str,
-        split: int,
-        token: Token,
-        losses: Losses,
-        n_blocks: int,
-    ) -> Serving:
-        device = request.source
-        if split == n_blocks:
-            yield from cluster.compute(request, device, Slice(0, n_blocks, embedding=True, head=True), token)
-            losses.kept(token.n_new)
-            losses.tell(cluster, request, token)
-            yield from cluster.emit(request, device, token)
-            return
-        if split == 0:
-            if token.index == 0:
-                yield from cluster.send(request, device, edge, request.prompt_bytes)
-            losses.kept(token.n_new)
-        else:
-            yield from cluster.compute(request, device, Slice(0, split, embedding=True), token)
-            sending: Any = cluster.send(
-                request, device, edge, token.activation_bytes, carries="state", unacknowledged=True
-            )
-            share: float | None = yield from sending
-            losses.crossed(split, token.n_new, share or 0.0)
-        part = Slice(split, n_blocks, embedding=split == 0, head=True)
-        yield from cluster.compute(request, edge, part, token)
-        losses.tell(cluster, request, token)
-        if split and not token.is_last:  # the device embeds the next token
-            yield from cluster.send(request, edge, device, request.token_bytes)
-            yield from cluster.emit(request, device, token)
-        else:
-            yield from cluster.emit(request, edge, token)
 
     def _seen(
         self,

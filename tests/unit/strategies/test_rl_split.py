@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from edgesim import runner
 from edgesim.errors import InputError, PlacementError
+from edgesim.gym import DecisionEnv
 from edgesim.model.architecture import Slice
 from edgesim.planning.splitting.policy import Policy
 from edgesim.scenario.build import build_world
@@ -197,12 +198,14 @@ def test_a_policy_is_given_what_it_names_in_its_own_order(tmp_path, monkeypatch)
 def test_training_says_the_same_whichever_policy_is_in_force(tmp_path):
     fleet = fleet_of(tmp_path)
     told = []
-    for policy in ("trained", "greedy", "oracle"):
-        strategy = RlSplit(to="edge", splits=(1, 3), see="all", policy=policy)
+    rules = {"trained": {}, "greedy": {}, "threshold": {"threshold": 0.3}, "fixed": {"split": 3}}
+    for policy, rest in rules.items():
+        strategy = RlSplit(to="edge", splits=(1, 3), see="all", policy=policy, **rest)
+        assert rest.keys() <= strategy.options_beside_training
         assert strategy.needs_training is (policy == "trained")
         told.append(strategy.training(strategy.place(fleet.model, fleet), fleet.model, fleet).facts())
         assert not strategy.with_policy(tmp_path / "it.safetensors").needs_training
-    assert told[0] == told[1] == told[2]
+    assert all(each == told[0] for each in told)
 
 
 def test_load_is_that_of_the_cut_that_an_action_leads_to(tmp_path):
@@ -218,3 +221,22 @@ def test_load_is_that_of_the_cut_that_an_action_leads_to(tmp_path):
         0.25,
         1.0,
     ]  # stay, one less, one more
+
+
+@pytest.mark.parametrize("actions", ["absolute", "relative"])
+def test_what_rules_decide_has_no_part_in_the_episodes_that_others_decide(actions, tmp_path):
+    """In the place of a fixed cut the first decision is as in the place of any other rule."""
+    fleet_of(tmp_path)
+    seen = []
+    for rule in ("policy=fixed", "policy=threshold"):
+        settings = [
+            f"strategies[0].{each}" for each in (rule, "split=1", f"actions={actions}", "splits=[1, 2, 3]")
+        ]
+        env = DecisionEnv(
+            load(tmp_path / "moved.yaml", settings),
+            strategy="rl_split",
+            decision="split",
+            reward=lambda _: 0.0,
+        )
+        seen.append(env.reset(options={"replication": 0})[0].tolist())
+    assert seen[0] == seen[1] == [0.0, 2.0]
