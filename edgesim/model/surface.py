@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import product
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,23 +106,25 @@ class Surface:
         return seconds
 
     def _linear(self, batch: int, news: FloatArray, contexts: FloatArray) -> FloatArray:
-        coordinates = (np.full(news.shape, float(batch)), news, contexts)
-        pieces = [_piece(axis, x) for axis, x in zip(self.axes, coordinates, strict=True)]
-        total = np.zeros(news.shape)
+        coordinates = (float(batch), news, contexts)
         # One term per corner of the cell, two per axis that has more than one value.
-        for corner in product(*(range(min(len(axis), 2)) for axis in self.axes)):
-            weight = np.ones(news.shape)
-            for (_, share), upper in zip(pieces, corner, strict=True):
-                weight = weight * (share if upper else 1.0 - share)
-            index = tuple(lower + upper for (lower, _), upper in zip(pieces, corner, strict=True))
+        pieces = [
+            (((np.intp(0), None),) if len(axis) == 1 else _ends(axis, x))
+            for axis, x in zip(self.axes, coordinates, strict=True)
+        ]
+        total = np.zeros(news.shape)
+        for corner in product(*pieces):
+            index = tuple(at for at, _ in corner)
+            weights = [share for _, share in corner if share is not None]
+            weight = reduce(mul, weights) if weights else 1.0
             total = total + weight * self.seconds[index]
         return total
 
 
-def _piece(axis: FloatArray, x: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
-    """Find the piece of an axis that holds `x`: the index of its lower end, and how far along it `x` lies."""
-    lower = np.clip(np.searchsorted(axis, x, side="right") - 1, 0, max(len(axis) - 2, 0))
-    if len(axis) == 1:
-        return lower, np.zeros(x.shape)
-    share = (x - axis[lower]) / (axis[lower + 1] - axis[lower])
-    return lower, np.maximum(share, 0.0)
+def _ends(
+    axis: FloatArray, x: float | FloatArray
+) -> tuple[tuple[NDArray[np.intp], FloatArray], tuple[NDArray[np.intp], FloatArray]]:
+    """Find the piece of an axis that holds `x`: the indices of its two ends, and how much each counts."""
+    lower = np.minimum(np.maximum(np.searchsorted(axis, x, side="right") - 1, 0), len(axis) - 2)
+    share = np.maximum((x - axis[lower]) / (axis[lower + 1] - axis[lower]), 0.0)
+    return (lower, 1.0 - share), (lower + 1, share)
