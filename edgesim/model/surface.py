@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import product
-from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,25 +104,27 @@ class Surface:
         return seconds
 
     def _linear(self, batch: int, news: FloatArray, contexts: FloatArray) -> FloatArray:
-        coordinates = (float(batch), news, contexts)
-        # One term per corner of the cell, two per axis that has more than one value.
-        pieces = [
-            (((np.intp(0), None),) if len(axis) == 1 else _ends(axis, x))
-            for axis, x in zip(self.axes, coordinates, strict=True)
-        ]
+        coordinates: tuple[FloatArray, ...] = (np.asarray(float(batch)), news, contexts)
+        pieces = [_ends(axis, x) for axis, x in zip(self.axes, coordinates, strict=True)]
         total = np.zeros(news.shape)
+        # One term per corner of the cell, two per axis that has more than one value.
         for corner in product(*pieces):
+            weight: FloatArray | float = 1.0
+            for _, share in corner:
+                if share is not None:
+                    weight = weight * share
             index = tuple(at for at, _ in corner)
-            weights = [share for _, share in corner if share is not None]
-            weight = reduce(mul, weights) if weights else 1.0
             total = total + weight * self.seconds[index]
         return total
 
 
-def _ends(
-    axis: FloatArray, x: float | FloatArray
-) -> tuple[tuple[NDArray[np.intp], FloatArray], tuple[NDArray[np.intp], FloatArray]]:
-    """Find the piece of an axis that holds `x`: the indices of its two ends, and how much each counts."""
+def _ends(axis: FloatArray, x: FloatArray) -> tuple[tuple[NDArray[np.intp], FloatArray | None], ...]:
+    """Find the piece of an axis that holds `x`: the indices of its ends, and how much each counts.
+
+    Of an axis with one value, that alone, which counts entire (None).
+    """
+    if len(axis) == 1:
+        return ((np.asarray(0), None),)
     lower = np.minimum(np.maximum(np.searchsorted(axis, x, side="right") - 1, 0), len(axis) - 2)
     share = np.maximum((x - axis[lower]) / (axis[lower + 1] - axis[lower]), 0.0)
     return (lower, 1.0 - share), (lower + 1, share)
