@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from miniature import PerBlock, Serve, Tables, device, model, run, world
+from miniature import InTurn, PerBlock, Serve, Tables, device, model, run, world
 from queues import TICK_S, Exponential, assert_inside_student_t, farm, least_work, sojourns_s
 
 from edgesim.errors import InputError
@@ -39,24 +39,6 @@ class Batched:
 
     def check(self, *, max_new: int, max_context: int) -> None:
         """Any length is known."""
-
-
-@dataclass(frozen=True)
-class InTurn:
-    """Lengths one after the other, as given; requests are drawn in blocks, of which the first is read."""
-
-    lengths: tuple[int, ...]
-
-    @property
-    def mean(self) -> float:
-        return float(np.mean(self.lengths))
-
-    @property
-    def longest(self) -> int:
-        return max(self.lengths)
-
-    def draw(self, rng: np.random.Generator, n: int) -> Any:
-        return np.resize(np.array(self.lengths, dtype=np.int64), n)
 
 
 def local(request, cluster):
