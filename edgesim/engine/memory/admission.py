@@ -161,7 +161,7 @@ class Reservations:
     def _lose_patience(self, request: LiveRequest, admitted: simpy.Event, patience_s: float) -> None:
         its = [device for device, event in request.awaiting.items() if event is admitted]
         if its and not admitted.triggered and request.ended_at_s is None:  # else let in, or starts over
-            self._admission.forget(request)
+            self._admission.give_up(admitted)
             self._turn_away(request, its)
             admitted.defused = True  # it reaches whoever waits
             admitted.fail(RequestFailed(f"timeout: waited {patience_s:g} s for memory"))

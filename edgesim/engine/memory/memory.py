@@ -160,6 +160,10 @@ class Admission:
         if freed:
             self.admit(freed)  # whoever stood behind it may fit
 
+    def give_up(self, event: simpy.Event) -> None:
+        """Take one wait out of the queue; its request may have others."""
+        self.admit(self._pop(event))  # whoever stood behind it may fit
+
     def lose(self, device: str, error: WorkLost) -> None:
         """Turn away all who wait for memory of a device that has failed."""
         freed: dict[str, int] = {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -208,7 +207,11 @@ def test_room_given_back_on_one_device_goes_at_once_to_an_older_request_that_wai
     lengths = {"prompt": InTurn((1, 1, 1, 3)), "output": InTurn((6, 5, 8, 6))}
     there = world(devices, wires, arrivals=Bursts(n_requests=4, period_s=1e6), n_requests=4, **lengths)
     ran = run(there, Serve(serve))
-    waits = [row[1:] for row in ran.log("kind", "request_id", "device", "asked_at_s", "ended_at_s") if row[0] == "wait"]
+    waits = [
+        row[1:]
+        for row in ran.log("kind", "request_id", "device", "asked_at_s", "ended_at_s")
+        if row[0] == "wait"
+    ]
     assert sorted(waits) == [
         (1, "a-0", 3.0, 6.5),
         (1, "c-0", 3.0, 6.5),

@@ -6,12 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from miniature import PerBlock, Serve, device, model, run, world
+from miniature import Serve, device, model, run, world
 
 from edgesim.engine.cluster import RequestFailed
 from edgesim.workload.arrivals import Bursts, Deterministic
-from edgesim.world.disciplines import ContinuousBatching
 from edgesim.world.link import Link
 from edgesim.world.world import World
 
@@ -48,7 +46,9 @@ def test_who_has_lost_patience_and_is_served_elsewhere_keeps_nobody_out() -> Non
             yield from at(request, cluster, "b-0")
 
     ran = run(one_place(arrivals=Deterministic(1.0), n_requests=4, patience_s=2.0), Serve(serve))
-    computed = [row[1:] for row in ran.log("kind", "request_id", "device", "started_at_s") if row[0] == "compute"]
+    computed = [
+        row[1:] for row in ran.log("kind", "request_id", "device", "started_at_s") if row[0] == "compute"
+    ]
     assert sorted(computed) == [(0, "b-0", 0.0), (1, "a-0", 3.0), (2, "b-0", 4.0), (3, "a-0", 7.0)]
     assert ran.requests["outcome"].tolist() == ["completed"] * 4
     for memory in ran.cluster.memories.values():
