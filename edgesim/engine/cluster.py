@@ -907,6 +907,7 @@ class Cluster:
         request.token = request.n_under_way = 0
         request.awaited, request.awaiting, request.lost = [], {}, {}
         request.all_home = request.kept = request.kept_pass = None
+        request.early = []
         request.forget()
 
     def end(self, request: LiveRequest) -> None:

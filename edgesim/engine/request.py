@@ -63,6 +63,7 @@ class LiveRequest:
         "begun",
         "caches",
         "delivered",
+        "early",
         "ended_at_s",
         "exits",
         "first_token_at_s",
@@ -111,6 +112,7 @@ class LiveRequest:
         # What the cluster's verbs keep here, and only they write:
         self.token = 0  # index of the token in hand
         self.n_emitted_tokens = 0
+        self.early: list[int] = []  # tokens at the source that wait for others before them
         self.first_token_at_s: float | None = None
         self.answered_at_s: float | None = None  # when the last of its tokens was delivered
         self.ended_at_s: float | None = None

@@ -84,7 +84,7 @@ def test_every_trace_obeys_the_laws(
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
 def test_tokens_that_come_at_one_instant_are_lawful(strategy: Strategy, tmp_path: Path) -> None:
-    """Where computing and sending take no time, all of a request happens as it arrives, in order all the same."""
+    """Where computing and sending take no time, all of a request happens as it arrives, in order."""
     devices = [device(f"d-{i}", PerBlock(0.0)) for i in range(3)]
     links = [Link(between=(a.id, b.id), rate_bps=math.inf) for a, b in itertools.combinations(devices, 2)]
     trace = kept(world(devices, links, output=Uniform(2, 6), n_requests=10), strategy, tmp_path / "trace")

@@ -128,7 +128,7 @@ def test_a_run_that_ends_in_the_second_pass_has_as_much_of_it_as_an_equal_share_
 
 
 def test_sums_over_wires_have_no_error_to_tell() -> None:
-    """Values arrive as they were sent: not an error of zero, but none, so that no answer counts as impaired."""
+    """Values arrive as they were sent: not an error of zero but none, and no answer counts as impaired."""
     ran = ran_until(None)
     assert (ran.spans["kind"] == "all_reduce").sum() == 4
     assert ran.spans["error_variance"].isna().all()

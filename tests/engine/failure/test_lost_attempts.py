@@ -1,4 +1,4 @@
-"""Failures that meet what is under way: a message at a relay, a token of an attempt that is lost, or is over."""
+"""Failures that meet what is under way: a message at a relay, a token of an attempt that is over."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def test_the_last_token_does_not_wait_for_one_of_the_attempt_before() -> None:
     """Of three tokens two are under way as the attempt fails; none of them comes, and the answer is whole.
 
     The hop to b-0 takes 6 s. Prompt at b-0 at 6 s; tokens 0 and 1 leave at 10 s and 14 s; b-0 is down from
-    14.5 to 14.6 s. The second attempt begins at 14.7 s; prompt there at 20.7 s; tokens leave at 24.7 s, 28.7 s
-    and 32.7 s. Those of the first attempt would be home at 16 s and 20 s, and are lost at s-0.
+    14.5 to 14.6 s. The second attempt begins at 14.7 s; prompt there at 20.7 s; tokens leave at 24.7 s,
+    28.7 s and 32.7 s. Those of the first attempt would be home at 16 s and 20 s, and are lost at s-0.
     """
     there = relayed(True, output=Fixed(3), retry=Retry(limit=1, backoff_s=0.2))
     links = tuple(

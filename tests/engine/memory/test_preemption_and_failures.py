@@ -1,8 +1,9 @@
 """Requests that were preempted meet a failure, or one another: every instant by hand.
 
-A token takes half a second on each of two stages, and messages nothing. Two requests come at 0 s with a prompt
-of one token, and go through both stages together: token k is home at 1 + k s; its pass begins on the second
-stage at 0.5 + k s, where the two caches then hold 2 (1 + k) tokens. That stage has room for seven: at 3.5 s request 1 gives up its caches on both, of four tokens.
+A token takes half a second on each of two stages, and messages nothing. Two requests come at 0 s with a
+prompt of one token, and go through both stages together: token k is home at 1 + k s; its pass begins on the
+second stage at 0.5 + k s, where the two caches then hold 2 (1 + k) tokens. That stage has room for seven: at
+3.5 s request 1 gives up its caches on both, and has four tokens to compute anew.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def gives_up_at_failure(request: Any, cluster: Any, what_next: Any) -> Iterator[
 
 
 def test_a_preempted_request_has_lost_its_cache_on_every_stage_when_one_fails() -> None:
-    """It waits for both when b-0 fails at 4.75 s; on a-0, which is up, nothing of it is left to go on with."""
+    """It waits for both when b-0 fails at 4.75 s; on a-0, which is up, nothing is left to go on with."""
     seen: list[tuple[str, str]] = []
 
     def go_on(request, cluster, error):

@@ -286,7 +286,7 @@ def test_decode_steps_count_against_the_budget() -> None:
 
 
 def test_each_chunk_of_a_prompt_is_asked_for_when_the_one_before_has_ended() -> None:
-    """Two prompts of six tokens, 8 s for two of them: request 1, which comes at 1 s, waits until 24 s, once."""
+    """Two prompts of six tokens, 8 s for two of them: request 1 comes at 1 s and waits until 24 s, once."""
     ran = serve(
         ContinuousBatching(max_batch=2, max_tokens=2),
         arrivals=Deterministic(1.0),

@@ -1,4 +1,4 @@
-"""What sums are like where a scenario does not say: pinned, as a change of one would change users' results."""
+"""What sums are like where a scenario does not say: pinned, for a change of one changes results."""
 
 from __future__ import annotations
 
