@@ -1,8 +1,8 @@
 """Tokens that overtake one another on their way home are read in order: every instant by hand.
 
-Two replicas, 4 s for a token on each: b-0, 10 s away from the source, and c-0, next to it. Token 0 is what b-0
-makes of the prompt, from 10 s to 14 s, and is home at 24 s. All others come from c-0, which works from 0 s on:
-tokens 1, 2 and 3 are home at 8 s, 12 s and 16 s.
+Two replicas, 4 s for a token on each: b-0, 10 s away from the source, and c-0, next to it. Token 0 is what
+b-0 makes of the prompt, from 10 s to 14 s, and is home at 24 s. All others come from c-0, which works from
+0 s on: tokens 1, 2 and 3 are home at 8 s, 12 s and 16 s.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def test_a_token_is_read_when_those_before_it_are_there(faults: Faults | None, t
 
 
 def test_what_has_waited_there_in_vain_is_not_read() -> None:
-    """c-0 fails at 13.5 s, when tokens 1 and 2 wait for token 0: nothing has been read, and the request fails."""
+    """c-0 fails at 13.5 s, when tokens 1 and 2 wait for token 0: nothing has been read."""
     ran = run(replicas(faults=down((13.5, 13.6))), FirstFromAfar(both))
     assert home_s(ran) == []
     assert ran.requests["n_emitted_tokens"].tolist() == [0]

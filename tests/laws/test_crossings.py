@@ -1,4 +1,4 @@
-"""Failures, batteries, preemption, retries, handover and groups at once: every law holds, and nothing is lost."""
+"""Failures, batteries, preemption, retries, handover and groups at once: all laws hold."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Worlds in which all that can go wrong goes wrong at once, and a strategy that takes every way through them.
 
 A user walks to and fro between two cells, and a desk stands on a wire. Behind a hub are two stages of a
-pipeline, a server, and two boards of a group, whose rack nothing happens to. Devices and links fail, batteries
-run empty, memory is short, caches are preempted, and requests lose patience, or are served again.
+pipeline, a server, and two boards of a group, whose rack nothing happens to. Devices and links fail,
+batteries run empty, memory is short, caches are preempted, and requests lose patience, or are served again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 from miniature import PerBlock, Steady, device, model, world
 
+from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.radio.motion.handover import A3, ServingCell
@@ -57,11 +58,17 @@ WALK = RecordedTrack([(4.0 * leg, 100.0 * (leg % 2), 10.0) for leg in range(40)]
 """25 m/s, to and fro."""
 
 
+def halves(model: Architecture) -> tuple[Slice, Slice]:
+    """The parts of the two stages."""
+    n, half = model.n_blocks, model.n_blocks // 2
+    return Slice(0, half, embedding=True), Slice(half, n, head=True)
+
+
 class Crossing(Strategy):
     """Serves requests in turn over stages, on a server, in a group, and where they arise.
 
-    What is lost on one way is begun anew on the next that is left, in this order: who holds memory on one waits
-    for none on a way before it, so that nobody waits for one another.
+    What is lost on one way is begun anew on the next that is left, in this order: who holds memory on one
+    waits for none on a way before it, so that no two wait for one another.
     """
 
     ways: tuple[Way, ...]
@@ -71,11 +78,7 @@ class Crossing(Strategy):
     def place(self, model: Any, fleet: Any) -> Group:
         """The stages half and half, the group's boards by share, all others the whole model."""
         group = TensorParallel(over=BOARDS).place(model, fleet)
-        n, half = model.n_blocks, model.n_blocks // 2
-        front, back = (
-            model.whole.__class__(0, half, embedding=True),
-            model.whole.__class__(half, n, head=True),
-        )
+        front, back = halves(model)
         alone = [Stage(name, model.whole) for name in ("server", "user", "desk")]
         stages = (Stage("front", front), Stage("back", back), *alone, *group.stages)
         return replace(group, stages=stages)
@@ -177,20 +180,20 @@ def machines(draw: st.DrawFn) -> list[Device]:
     """All devices, of speeds, memories and batteries as drawn."""
     whole = model()
     serving = draw(disciplines())
-    parts = {"front": 2, "back": 2}
+    parts = dict(zip(STAGES, halves(whole), strict=True))
     batteries = draw(st.dictionaries(st.sampled_from(COMPUTING), st.floats(20.0, 300.0), max_size=2))
     rooms = st.sampled_from([LONGEST, LONGEST + 9, 2 * LONGEST, 10_000])
     made = []
     for name in COMPUTING:
         discipline = serving.get(name)
-        n_blocks = parts.get(name, whole.n_blocks)
+        part = parts.get(name, whole.whole)
         n_tokens = draw(rooms) if name in serving else 10_000
         capacity_j = batteries.get(name)
         made.append(
             device(
                 name,
                 PerBlock(draw(st.floats(0.005, 0.15)), head_s=draw(st.floats(0.0, 0.05))),
-                memory_bytes=whole.weight_bytes(whole.whole) + n_tokens * whole.kv_bytes_per_token(n_blocks),
+                memory_bytes=whole.held_bytes((part,)) + n_tokens * whole.kv_bytes_per_token(part.n_blocks),
                 power=POWER,
                 endpoint=Endpoint(
                     overhead_s=draw(st.sampled_from([0.0, 0.03])),
@@ -220,17 +223,17 @@ def machines(draw: st.DrawFn) -> list[Device]:
 @st.composite
 def crossings(draw: st.DrawFn) -> World:
     """A world of all of it, or of some."""
-    on_air = draw(st.booleans())
     rate_bps = draw(st.sampled_from([2e4, 2e5, 1e7]))
-    air = [Link(between=("user", cell), rate_bps=rate_bps, latency_s=1e-3) for cell in MASTS_M]
-    media = {}
-    if on_air:
-        media = {cell: Medium(name=cell) for cell in MASTS_M}
-        facts = {"link": Steady(rate_bps), "terminal": "user", "key": 1}
-        air = [
-            replace(link, radio=RadioChannel(station=cell, medium=cell, **facts))
-            for link, cell in zip(air, MASTS_M, strict=True)
-        ]
+    facts = {"link": Steady(rate_bps), "terminal": "user", "key": 1}
+    air = [
+        Link(
+            between=("user", cell),
+            rate_bps=rate_bps,
+            latency_s=1e-3,
+            radio=RadioChannel(station=cell, medium=cell, **facts),
+        )
+        for cell in MASTS_M
+    ]
     ends = (("west", "hub"), ("east", "hub"), ("desk", "hub"), ("front", "hub"), ("hub", "server"))
     slow_bps = draw(st.sampled_from([2e5, 1e7, 1e9]))
     wires = [
@@ -261,14 +264,14 @@ def crossings(draw: st.DrawFn) -> World:
     return world(
         draw(machines()),
         [*air, *wires],
-        arrivals=Poisson(draw(st.sampled_from([0.3, 2.0, 10.0]))),
+        arrivals=Poisson(draw(st.sampled_from([0.5, 3.0, 15.0]))),
         prompt=Uniform(1, 14),
         output=Uniform(1, 7),
         n_requests=16,
         horizon_s=draw(st.sampled_from([None, None, 4.0, 20.0])),
         sources=("user", "desk"),
         seed=seed,
-        media=media,
+        media={cell: Medium(name=cell) for cell in MASTS_M},
         roaming={"user": roaming},
         memory_policy=draw(st.sampled_from(["queue", "queue", "reject"])),
         patience_s=draw(st.sampled_from([None, None, 1.0])),

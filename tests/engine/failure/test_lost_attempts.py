@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from kept import kept
 from miniature import N_BLOCKS, Serve, Tables, device, run, world
 
 from edgesim.model.architecture import Slice
 from edgesim.radio.motion.outages import ScheduledOutages
+from edgesim.strategy import Placement, Stage
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint, Power
 from edgesim.world.faults import Faults, Retry
@@ -98,6 +101,35 @@ def test_a_token_of_the_attempt_before_neither_helps_nor_harms_the_next(link_is_
     emits = [row[1:] for row in ran.log("kind", "token", "ended_at_s") if row[0] == "emit"]
     assert emits == [(0, 11.7), (1, 15.7)]
     assert ran.requests["first_token_at_s"].tolist() == [pytest.approx(11.7)]
+
+
+def test_a_token_of_the_attempt_before_may_outlast_its_request(tmp_path: Path) -> None:
+    """It takes 6 s a hop, leaves at 16 s, and is home at 28 s; the source fails at 17 s.
+
+    The next attempt begins at 17.5 s where the request arose, and is done at 25.5 s. A lawful trace shows the
+    token on its last hop all the same. Request 1 keeps the run going: it sleeps until 57.5 s.
+    """
+
+    class AfarThenHere(Serve):
+        def place(self, model: Any, fleet: Any) -> Placement:
+            return Placement((Stage("a-0", WHOLE), Stage("b-0", WHOLE)))
+
+    def serve(request, cluster):
+        here = "a-0" if request.attempt or request.id else "b-0"
+        yield from cluster.sleep(40.0 * request.id)
+        yield from cluster.send(request, "a-0", here, request.prompt_bytes)
+        for token in request.tokens():
+            yield from cluster.compute(request, here, WHOLE, token)
+            yield from cluster.emit(request, here, token)
+
+    there = relayed(False, n_requests=2, retry=Retry(limit=1, backoff_s=0.5))
+    links = tuple(replace(link, latency_s=6.0) for link in there.links)
+    there = replace(there, links=links, faults=Faults(devices={"a-0": ScheduledOutages([(17.0, 17.2)])}))
+    ran = run(there, AfarThenHere(serve))
+    assert ends(ran) == [("completed", None, 25.5, 2), ("completed", None, 65.5, 2)]
+    hops = [row[1:] for row in ran.log("kind", "peer", "started_at_s", "ended_at_s") if row[0] == "send"]
+    assert hops[2:] == [("s-0", 16.0, 22.0), ("a-0", 22.0, 28.0)]
+    assert kept(there, AfarThenHere(serve), tmp_path / "trace").check() == []
 
 
 def test_a_token_lost_after_its_request_has_given_up_concerns_nobody() -> None:
