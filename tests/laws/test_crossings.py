@@ -20,7 +20,7 @@ N_EXAMPLES = 1500 if "EDGESIM_LONG_TESTS" in os.environ else 60
 
 strategies = st.builds(
     Crossing,
-    ways=st.permutations(WAYS).map(tuple),
+    ways=st.lists(st.sampled_from(WAYS), min_size=1, max_size=4).map(tuple),
     goes_on=st.booleans(),
     reports=st.booleans(),
 )

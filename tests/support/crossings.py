@@ -182,7 +182,7 @@ def machines(draw: st.DrawFn) -> list[Device]:
     serving = draw(disciplines())
     parts = dict(zip(STAGES, halves(whole), strict=True))
     batteries = draw(st.dictionaries(st.sampled_from(COMPUTING), st.floats(20.0, 300.0), max_size=2))
-    rooms = st.sampled_from([LONGEST, LONGEST + 9, 2 * LONGEST, 10_000])
+    rooms = st.sampled_from([LONGEST + 9, LONGEST, 2 * LONGEST, 10_000])
     made = []
     for name in COMPUTING:
         discipline = serving.get(name)
@@ -264,7 +264,7 @@ def crossings(draw: st.DrawFn) -> World:
     return world(
         draw(machines()),
         [*air, *wires],
-        arrivals=Poisson(draw(st.sampled_from([0.5, 3.0, 15.0]))),
+        arrivals=Poisson(draw(st.sampled_from([15.0, 3.0, 0.5]))),
         prompt=Uniform(1, 14),
         output=Uniform(1, 7),
         n_requests=16,
