@@ -163,7 +163,7 @@ def test_the_programme_ends_at_its_limit_with_the_beams_chain_unproved() -> None
 
 
 def test_the_search_says_when_it_gives_up() -> None:
-    """One way round: 0 to 1 to 2 and back. If device 1 takes all that it has room for, there is no way back."""
+    """One way round: 0 to 1 to 2 and back. If device 1 takes all it has room for, there is no way back."""
     hop_s = np.full((3, 3), math.inf)
     hop_s[[0, 1, 2], [1, 2, 0]] = 1.0
     problem = LatencyProblem(
