@@ -78,6 +78,7 @@ class LiveRequest:
         "kept_pass",
         "lost",
         "move",
+        "n_brought_before",
         "n_emitted_tokens",
         "n_output_tokens",
         "n_prompt_tokens",
@@ -130,6 +131,7 @@ class LiveRequest:
         self.recovery: Recovering | None = None  # from preemption until its caches are whole
         # Where work can be lost:
         self.attempt = 0  # how often it has been served before
+        self.n_brought_before = 0  # tokens that were delivered by then
         self.delivered: set[int] | None = None  # tokens that have been; None where none can come twice
         self.interrupt: Callable[[Exception], None] | None = None  # ends what it waits for
         self.lost: dict[str, Exception] = {}  # devices whose cache of it is gone

@@ -98,3 +98,10 @@ def test_what_waits_there_at_the_end_of_the_run_has_not_been_read(tmp_path: Path
     ran = run(there, FirstFromAfar(both))
     assert ran.requests[["outcome", "n_emitted_tokens"]].to_numpy().tolist() == [["censored", 0]]
     assert kept(there, FirstFromAfar(both), tmp_path / "trace").check() == []
+
+
+def test_a_second_attempt_waits_for_none_of_the_first() -> None:
+    """The source fails at 20 s, when the last token waits for the first; from 20.5 s on all come anew."""
+    faults = Faults(devices={"a-0": ScheduledOutages([(20.0, 20.2)])})
+    there = replicas(faults=faults, retry=Retry(limit=1, backoff_s=0.5))
+    assert home_s(run(there, FirstFromAfar(both))) == [(0, 24.5), (1, 28.5), (2, 32.5), (3, 36.5)]

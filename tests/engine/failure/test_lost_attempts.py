@@ -11,6 +11,10 @@ import pytest
 from kept import kept
 from miniature import N_BLOCKS, Serve, Tables, device, run, world
 
+from edgesim.engine.cluster import Cluster
+from edgesim.engine.process.clock import Clock
+from edgesim.engine.request import LiveRequest
+from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
 from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.strategy import Placement, Stage
@@ -170,3 +174,54 @@ def test_the_last_token_does_not_wait_for_one_of_the_attempt_before() -> None:
     )
     ran = run(replace(there, links=links, faults=faults), Serve(remote))
     assert ends(ran) == [("completed", None, pytest.approx(38.7), 3)]
+
+
+# --- what a lost attempt has noted -------------------------------------------------------------------
+
+
+def test_a_token_counts_as_impaired_as_in_the_attempt_that_brought_it() -> None:
+    """Token 0 comes with an error of 0.1, token 1 was to come with 0.9; the next attempt meets 0.3 each time.
+
+    That attempt brings token 1 alone: the mean over the two tokens is (0.1 + 0.3) / 2.
+    """
+    levels = {(0, 0): 0.1, (0, 1): 0.9}
+
+    def noisy(request, cluster):
+        for token in request.tokens():
+            cluster.impair(request, "noise", levels.get((request.attempt, token.index), 0.3), token=token)
+            yield from cluster.compute(request, "a-0", WHOLE, token)
+            yield from cluster.emit(request, "a-0", token)
+
+    faults = Faults(devices={"a-0": ScheduledOutages([(6.0, 6.5)])})
+    there = world([device("a-0")], output=Fixed(2), faults=faults, retry=Retry(limit=1, backoff_s=1.0))
+    ran = run(there, Serve(noisy))
+    assert ends(ran) == [("completed", None, 15.0, 2)]
+    assert ran.requests["error_variance"].tolist() == [pytest.approx(0.2)]
+
+
+def test_a_second_attempt_finds_nothing_where_the_first_has_sent_it() -> None:
+    """The source fails at 6 s, when b-0 has the prompt; served again, the request must send it again."""
+
+    def sends_once(request, cluster):
+        if not request.attempt:
+            yield from cluster.send(request, "a-0", "b-0", request.prompt_bytes)
+        for token in request.tokens():
+            yield from cluster.compute(request, "b-0", WHOLE, token)
+            yield from cluster.emit(request, "b-0", token)
+
+    faults = Faults(devices={"a-0": ScheduledOutages([(6.0, 6.5)])})
+    there = relayed(False, faults=faults, retry=Retry(limit=1, backoff_s=1.0))
+    with pytest.raises(ContractError, match="the embedding needs the prompt's ids there"):
+        run(there, Serve(sends_once))
+
+
+def test_what_was_noted_of_tokens_that_never_came_is_forgotten() -> None:
+    there = world([device("a-0")], output=Fixed(3))
+    (asked,) = there.requests()
+    request, kind = LiveRequest(asked, there.model, 4), ("noise", None, None)
+    request.delivered = {0}
+    request.exits = {0: (2, True), 1: (2, False)}
+    request.harms = {kind: {0: (0.1, 1), 1: (0.9, 3)}}
+    Cluster(there, Clock(), {}).start_over(request)
+    assert request.exits == {0: (2, True)}
+    assert request.harms == {kind: {0: (0.1, 1)}}

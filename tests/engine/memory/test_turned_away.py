@@ -9,7 +9,10 @@ from typing import Any
 from miniature import Serve, device, model, run, world
 
 from edgesim.engine.cluster import RequestFailed
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.workload.arrivals import Bursts, Deterministic
+from edgesim.world.disciplines import ContinuousBatching
+from edgesim.world.faults import Faults, Retry
 from edgesim.world.link import Link
 from edgesim.world.world import World
 
@@ -75,3 +78,53 @@ def test_who_has_been_turned_away_may_ask_again_and_waits_again() -> None:
     waits = [row[1:] for row in ran.log("kind", "asked_at_s", "ended_at_s") if row[0] == "wait"]
     assert waits == [(3.0, 4.0)]
     assert all(host.n_requests == 0 for host in ran.cluster.hosts.values())
+
+
+def test_whose_source_fails_while_it_waits_asks_anew() -> None:
+    """Both begin anew at 1.5 s, 0 with room and 1 without, as before.
+
+    The pass that 0 had booked on b-0 runs on until 4 s; 0 follows it, until 8 s, and then 1.
+    """
+    there = one_place(
+        arrivals=Bursts(n_requests=2, period_s=1e6),
+        n_requests=2,
+        faults=Faults(devices={"a-0": ScheduledOutages([(1.0, 1.2)])}),
+        retry=Retry(limit=1, backoff_s=0.5),
+    )
+    ran = run(there, Serve(lambda request, cluster: at(request, cluster, "b-0")))
+    assert ran.requests.sort_values("request_id")["ended_at_s"].tolist() == [8.0, 12.0]
+    waits = [row[1:] for row in ran.log("kind", "request_id", "asked_at_s", "ended_at_s") if row[0] == "wait"]
+    assert waits == [(1, 1.5, 8.0)]
+    assert all(host.n_requests == 0 for host in ran.cluster.hosts.values())
+
+
+def test_who_loses_patience_for_one_device_still_waits_for_another() -> None:
+    """Two waits of one request, begun together: that for b-0 ends at 2 s, that for c-0 when there is room."""
+
+    def serve(request, cluster):
+        if request.id == 0:
+            yield from cluster.admit(request, ("b-0", "c-0"))
+            yield from at(request, cluster, "b-0")
+            return
+
+        def either(here):
+            try:
+                yield from cluster.admit(request, (here,))
+            except RequestFailed:
+                return None
+            return here
+
+        got = yield from cluster.together(either("b-0"), either("c-0"))
+        assert (got, cluster.now_s) == ([None, "c-0"], 4.0)
+        yield from at(request, cluster, "c-0")
+
+    room_bytes = model().weight_bytes(WHOLE) + 2 * model().kv_bytes_per_token(4)
+    impatient = ContinuousBatching(max_batch=1, patience_s=2.0)
+    devices = [
+        device("a-0"),
+        device("b-0", serving=impatient),
+        device("c-0", memory_bytes=room_bytes),
+    ]
+    links = [Link(between=("a-0", other), rate_bps=math.inf) for other in ("b-0", "c-0")]
+    ran = run(world(devices, links, arrivals=Bursts(n_requests=2, period_s=1e6), n_requests=2), Serve(serve))
+    assert ran.requests.sort_values("request_id")["ended_at_s"].tolist() == [4.0, 8.0]
