@@ -128,3 +128,28 @@ def test_who_loses_patience_for_one_device_still_waits_for_another() -> None:
     links = [Link(between=("a-0", other), rate_bps=math.inf) for other in ("b-0", "c-0")]
     ran = run(world(devices, links, arrivals=Bursts(n_requests=2, period_s=1e6), n_requests=2), Serve(serve))
     assert ran.requests.sort_values("request_id")["ended_at_s"].tolist() == [4.0, 8.0]
+
+
+def test_who_stands_behind_one_that_a_failure_turns_away_is_let_in_there_and_then() -> None:
+    """0 has b-0; 1 wants b-0 and c-0, and waits; 2 wants c-0, where there is room, and waits behind 1.
+
+    b-0 fails at 2 s: 2 begins on c-0 at that instant.
+    """
+    wants = {0: ("b-0",), 1: ("b-0", "c-0"), 2: ("c-0",)}
+
+    def serve(request, cluster):
+        yield from cluster.admit(request, wants[request.id])
+        yield from at(request, cluster, wants[request.id][-1])
+
+    room_bytes = model().weight_bytes(WHOLE) + 2 * model().kv_bytes_per_token(4)
+    devices = [device("a-0"), *(device(name, memory_bytes=room_bytes) for name in ("b-0", "c-0"))]
+    links = [Link(between=("a-0", other), rate_bps=math.inf) for other in ("b-0", "c-0")]
+    faults = Faults(devices={"b-0": ScheduledOutages([(2.0, 3.0)])})
+    there = world(devices, links, arrivals=Bursts(n_requests=3, period_s=1e6), n_requests=3, faults=faults)
+    ran = run(there, Serve(serve))
+    told = ran.requests.sort_values("request_id")
+    assert told["outcome"].tolist() == ["failed", "failed", "completed"]
+    assert told["ended_at_s"].tolist() == [2.0, 2.0, 6.0]
+    assert [
+        row[1:] for row in ran.log("kind", "request_id", "asked_at_s", "ended_at_s") if row[0] == "wait"
+    ] == [(2, 0.0, 2.0)]
