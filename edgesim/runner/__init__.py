@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgesim.runner.prepared import Lesson, Prepared, Ran, Trainer
 from edgesim.runner.preparing import lesson, prepare
-from edgesim.runner.running import free_folder, run
+from edgesim.runner.running import free_folder, run, unfinished_folder
 from edgesim.scenario.timings import Measuring
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "lesson",
     "prepare",
     "run",
+    "unfinished_folder",
 ]

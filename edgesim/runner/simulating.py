@@ -10,8 +10,9 @@ from edgesim.engine.simulation import simulate
 from edgesim.runner.prepared import Prepared, Ran
 from edgesim.trace.writer import TraceFolder
 
-__all__ = ["simulated"]
+__all__ = ["RUN_NOTE", "simulated"]
 
+RUN_NOTE = "strategy"  # how the note begins that says which run an error ended
 _COLLECTED_EVERY = 16  # replications of a strategy; one holds on to some 0.7 MB, a collection takes 0.1 s
 
 
@@ -21,7 +22,11 @@ def simulated(prepared: Prepared, out: Path, label: str, replication: int) -> Ra
     parts = TraceFolder.reopen(out).parts(label, replication)
     placement = prepared.placements[label]
     world = prepared.world(replication)
-    simulate(world, prepared.strategies[label], placement, placement.holdings, parts.write)
+    try:
+        simulate(world, prepared.strategies[label], placement, placement.holdings, parts.write)
+    except Exception as error:
+        error.add_note(f"{RUN_NOTE} {label!r}, replication {replication}")
+        raise
     if replication % _COLLECTED_EVERY == _COLLECTED_EVERY - 1:
         gc.collect()  # a run's parts refer to one another; left to itself, the collector lets many pile up
     return Ran(label, replication, time.perf_counter() - began_s)

@@ -6,8 +6,9 @@ import io
 import operator
 import os
 import pickle
+import signal
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context, parent_process
@@ -20,28 +21,24 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from edgesim.errors import EdgesimError, InputError
+from edgesim.errors import EdgesimError, InputError, WorkerLostError
 from edgesim.runner.prepared import Prepared, Ran
 from edgesim.runner.simulating import simulated
 
-__all__ = ["WorkerLostError", "leave_with_parent", "shared_out"]
+__all__ = ["leave_with_parent", "shared_out"]
 
 _ENDS_WITHIN_S = 2.0  # a worker that was asked to end, before it is killed
 
 
-class WorkerLostError(EdgesimError):
-    """A worker process ended in the middle of its work: killed, out of memory, or crashed."""
-
-
-def shared_out(prepared: Prepared, out: Path, jobs: int) -> Iterator[Ran]:
-    """Simulate all runs of a study in worker processes, and tell of each as it ends.
+def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], jobs: int) -> Iterator[Ran]:
+    """Simulate runs of a study in worker processes, and tell of each as it ends.
 
     The study travels once to each worker. A worker takes a replication and keeps its world until all of its
     strategies are done; one that finds no replication left helps with one that is under way, whose world it
     then builds for itself. The bytes of a trace depend on none of it.
     """
     packed = _packed(prepared, out)
-    waiting = _Waiting(prepared.scenario.replications, tuple(prepared.strategies))
+    waiting = _Waiting(left)
     context = _context()
     workers: dict[Connection, _Worker] = {}
     try:
@@ -65,8 +62,10 @@ def shared_out(prepared: Prepared, out: Path, jobs: int) -> Iterator[Ran]:
 class _Waiting:
     """The runs that nobody has begun, replication by replication."""
 
-    def __init__(self, n_replications: int, labels: tuple[str, ...]) -> None:
-        self._labels = {replication: list(labels) for replication in range(n_replications)}
+    def __init__(self, left: Sequence[tuple[str, int]]) -> None:
+        self._labels: dict[int, list[str]] = {}
+        for label, replication in left:
+            self._labels.setdefault(replication, []).append(label)
         self._begun: set[int] = set()
 
     def next(self, replication: int | None) -> tuple[str, int] | None:
@@ -118,8 +117,8 @@ class _Worker:
             self.process.join(_ENDS_WITHIN_S)
             raise WorkerLostError(
                 f"the process that simulated {label!r}, replication {replication}, ended in the middle of it "
-                f"(exit code {self.process.exitcode}): it was killed, or ran out of memory; run again, with "
-                "fewer jobs if memory is short"
+                f"(exit code {self.process.exitcode}): it was killed, or ran out of memory; what was "
+                "finished is kept: go on with 'resume', with fewer jobs if memory is short"
             ) from None
         if isinstance(answer, BaseException):
             raise answer from None if isinstance(answer, InputError) else _RemoteError(where)
@@ -158,8 +157,9 @@ def _context() -> Any:
 
 def _work(connection: Connection) -> None:
     """A worker's life: the study first, then run after run until its parent has no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes of a terminal; the parent decides
     leave_with_parent()
-    with suppress(EOFError, KeyboardInterrupt):
+    with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # its parent is gone
         prepared, out = pickle.loads(connection.recv_bytes())
         while True:
             label, replication = connection.recv()
