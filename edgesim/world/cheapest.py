@@ -79,8 +79,8 @@ class CheapestPaths:
         """The least weight of a node's other edges; None where it has no other."""
         key = (node, edges is self._out)
         if key not in self._least:
-            first, second, *_ = (*sorted(edges[node].values())[:2], None, None)
-            self._least[key] = (first, second)
+            least = sorted(edges[node].values())[:2]
+            self._least[key] = (least[0], least[1] if len(least) > 1 else None)
         first, second = self._least[key]
         return second if first == weight else first
 
