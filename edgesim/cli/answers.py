@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from edgesim.cli.commands import Quiet, app, console
-from edgesim.cli.progress import measuring_progress
 from edgesim.errors import InputError
+from edgesim.report.progress import measuring_progress
 
 __all__: list[str] = []
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from edgesim.cli.on_demand import training_on_demand
-from edgesim.cli.progress import measuring_progress
 from edgesim.cli.stopping import kept_on_stop, stop_when_terminated
 from edgesim.errors import InputError, WorkerLostError
+from edgesim.report.progress import counting, measuring_progress
 
 if TYPE_CHECKING:
     from edgesim.model.architecture import Component
@@ -39,8 +38,6 @@ __all__ = [
 ]
 
 PAGE_WIDTH = 110  # columns: what the tables need, where no terminal says how many there are
-
-NOISY_P95 = 0.15  # held-out error on a quiet machine stays below
 
 app = typer.Typer(
     name="edgesim",
@@ -89,6 +86,10 @@ def run(
     set_: Overrides = None,
     jobs: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Take a profile even if it misses held-out points by over 100 %."),
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an earlier trace in --out.")] = False,
     resume: Annotated[
         bool,
@@ -117,7 +118,12 @@ def run(
     asked = load_scenario(scenario, set_, seed=seed, replications=replications)
     with measuring_progress(notes) as tell:
         prepared = runner.prepare(
-            asked, only=strategy or (), refresh=refresh, measuring=tell, trainer=training_on_demand(notes)
+            asked,
+            only=strategy or (),
+            refresh=refresh,
+            measuring=tell,
+            trainer=training_on_demand(notes),
+            force=force,
         )
     if prepared.profile is not None:
         notes.print(f"profile: {_profile_line(prepared.profile)}", style="dim", markup=False)
@@ -491,15 +497,10 @@ def _corrections_line(parts: Mapping[Component, Correction]) -> str:
 
 def _warn_of_noise(notes: Console, profile: Profile) -> None:
     """Say so where a profile was measured on a machine too busy to be trusted, and what to do."""
-    if profile.held_out_error.p95 > NOISY_P95:
-        load = profile.host.get("other_load_cores", 0.0)
-        notes.print(
-            f"warning: this profile misses held-out points by up to {profile.held_out_error.p95:.0%}, and "
-            "times scaled from it are off likewise. While it was measured, other programs kept "
-            f"{load:.1f} cores busy. Close them, and measure again with --refresh",
-            style="yellow",
-            markup=False,
-        )
+    from edgesim.report.noise import noise
+
+    if said := noise(profile):
+        notes.print(f"warning: {said}, and measure again with --refresh", style="yellow", markup=False)
 
 
 def _print_profile(console: Console, profile: Profile) -> None:
@@ -655,15 +656,6 @@ def _table(*headings: str) -> Table:
 
 @contextmanager
 def _counting(notes: Console, prepared: Prepared) -> Iterator[Callable[[Ran], None]]:
-    """A bar of replications; nothing where there is no terminal, since runs are short."""
-    total = len(prepared.strategies) * prepared.scenario.replications
-    with Progress(
-        TextColumn("simulating"), BarColumn(), TextColumn("{task.completed}/{task.total} {task.description}"),
-        console=notes, transient=True, disable=not notes.is_terminal,
-    ) as bar:  # fmt: skip
-        task = bar.add_task("", total=total)
-
-        def tell(ran: Ran) -> None:
-            bar.update(task, advance=1, description=f"{ran.strategy}, replication {ran.replication}")
-
-        yield tell
+    """A bar of replications."""
+    with counting(notes, len(prepared.strategies) * prepared.scenario.replications) as tell:
+        yield lambda ran: tell(f"{ran.strategy}, replication {ran.replication}")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from edgesim.cli.progress import measuring_progress
 from edgesim.errors import InputError
+from edgesim.report.progress import measuring_progress
+from edgesim.report.requirements import require_training
 
 if TYPE_CHECKING:
     from edgesim.planning.splitting.policy import Policy
     from edgesim.runner import Lesson, Trainer
 
-__all__ = ["require_training", "training_on_demand", "warn_of_no_gain"]
+__all__ = ["training_on_demand", "warn_of_no_gain"]
 
 
 def training_on_demand(notes: Console) -> Trainer:
@@ -36,23 +36,6 @@ def training_on_demand(notes: Console) -> Trainer:
         return policy
 
     return train_lesson
-
-
-def require_training() -> None:
-    """Refuse to train where the extra is not installed.
-
-    Raises
-    ------
-    InputError
-        Saying how to install it, and what does without.
-    """
-    missing = [name for name in ("gymnasium", "stable_baselines3") if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"training a policy needs {' and '.join(missing)}, which come with an extra: pip install "
-            "'edgesim[rl]'; or let 'policy' name one that ships (shipped:NAME, edgesim list policies), "
-            "a file, or a rule"
-        )
 
 
 def warn_of_no_gain(notes: Console, label: str, policy: Policy) -> None:

@@ -14,10 +14,11 @@ import typer
 from rich.console import Console
 
 from edgesim.cli.commands import Overrides, Quiet, ScenarioName, app, console, load_scenario
-from edgesim.cli.on_demand import require_training, warn_of_no_gain
-from edgesim.cli.progress import measuring_progress
+from edgesim.cli.on_demand import warn_of_no_gain
 from edgesim.cli.wishes import Wishes
 from edgesim.errors import InputError
+from edgesim.report.progress import measuring_progress
+from edgesim.report.requirements import require_training
 
 if TYPE_CHECKING:
     from edgesim.strategy import Strategy

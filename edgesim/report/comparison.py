@@ -12,7 +12,7 @@ from edgesim.statistics.summary import Summary, summarise
 from edgesim.trace.reader import Trace
 from edgesim.world.objectives import Objectives
 
-__all__ = ["about", "comparison"]
+__all__ = ["about", "comparison", "summaries"]
 
 
 def comparison(trace: Trace) -> Comparison:
@@ -23,10 +23,26 @@ def comparison(trace: Trace) -> Comparison:
     TraceError
         If no replication is whole.
     """
+    pairs: list[Pairs] = []
+    return compare(summaries(trace, pairs), pairs)
+
+
+def summaries(trace: Trace, pairs: list[Pairs] | None = None) -> list[Summary]:
+    """Summarise each strategy in each replication that is whole, strategy by strategy.
+
+    Parameters
+    ----------
+    pairs
+        Gets each strategy's requests against those of the first, a replication at a time, where it is given.
+
+    Raises
+    ------
+    TraceError
+        If no replication is whole.
+    """
     facts, horizon_s = about(trace), cast("float | None", trace.run["horizon_s"])
     users = cast("dict[str, Any]", trace.run["workload"]).get("n_users")
-    summaries: dict[str, list[Summary]] = {strategy: [] for strategy in trace.strategies}
-    pairs: list[Pairs] = []
+    found: dict[str, list[Summary]] = {strategy: [] for strategy in trace.strategies}
     # One replication at a time, so that no more than two runs' requests are in memory at once.
     for replication in sorted({r for strategy in trace.strategies for r in trace.replications(strategy)}):
         first: Lives | None = None
@@ -34,7 +50,7 @@ def comparison(trace: Trace) -> Comparison:
             if replication not in trace.replications(strategy):
                 continue
             requests = trace.requests(strategy, replication)
-            summaries[strategy].append(
+            found[strategy].append(
                 summarise(
                     requests,
                     trace.devices(strategy, replication),
@@ -47,18 +63,19 @@ def comparison(trace: Trace) -> Comparison:
                     n_users=users,
                 )
             )
+            if pairs is None:
+                continue
             lives = Lives.of(requests, warmup_s=facts.warmup_s, horizon_s=horizon_s)
             if strategy == trace.strategies[0]:
                 first = lives
             elif first is not None:
                 pairs.append(pair(strategy, lives, trace.strategies[0], first, replication=replication))
-    found = [summary for runs in summaries.values() for summary in runs]
-    if not found:
+    if not any(found.values()):
         raise TraceError(
             f"{trace.path}: {trace.incomplete or 'no replication of any strategy is whole'}, so there is "
             "nothing to compare; run the scenario again"
         )
-    return compare(found, pairs)
+    return [summary for runs in found.values() for summary in runs]
 
 
 def about(trace: Trace) -> About:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.process.clock import Clock
-from edgesim.errors import InputError, PlacementError, ScenarioError, StrategyError
+from edgesim.errors import InputError, PlacementError, ProfileError, ScenarioError, StrategyError
 from edgesim.rng import Streams
 from edgesim.runner.prepared import Lesson, Prepared, Trainer
 from edgesim.scenario.build import extent, resolve
@@ -27,6 +27,8 @@ from edgesim.world.world import World
 
 __all__ = ["check_edited", "check_trained", "lesson", "prepare"]
 
+_USELESS_P95 = 1.0  # held-out error of a profile that is not taken unless it is forced
+
 
 def prepare(
     scenario: Scenario | Study,
@@ -37,6 +39,7 @@ def prepare(
     measuring: Measuring | None = None,
     trainer: Trainer | None = None,
     finds_policies: bool = True,
+    force: bool = False,
 ) -> Prepared:
     """Get the profile, let every strategy place the model, and train those that have to be.
 
@@ -58,6 +61,8 @@ def prepare(
         stay as they are, good enough to look at and to train but not to run.
     finds_policies
         Whether to look for policies at all.
+    force
+        Whether to take a profile even if it misses its own held-out points by more than 100 %.
 
     Raises
     ------
@@ -73,6 +78,8 @@ def prepare(
     profiles = find_profiles(
         study, longest, shards=cuts_blocks, measure=measure, refresh=refresh, measuring=measuring
     )
+    if not force:
+        _check_noise(study, profiles)
     prepared = Prepared(**study.parts(), profiles=profiles, longest=longest, remarks=remarks(study))
     check_coverage(study, profiles, longest, prepared.timings)
     prepared = prepared.having(placements=_placements(prepared, prepared.strategies))
@@ -176,6 +183,18 @@ def _check_arrivals(study: Study) -> None:
             f"{scenario.place(('warmup',))}: no request arrives after the first "
             f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"
         )
+
+
+def _check_noise(study: Study, profiles: Profiles) -> None:
+    """Refuse a profile whose times say next to nothing."""
+    for profile in filter(None, (profiles.base, *profiles.own.values())):
+        p95 = profile.held_out_error.p95
+        if p95 > _USELESS_P95:
+            raise ProfileError(
+                f"{study.scenario.place(('profile',))}: {profile} misses held-out points by up to {p95:.0%}, "
+                "so that times charged by it would say nothing; measure again while the machine is idle "
+                "(--refresh), or write reference or analytic, or take it all the same (--force)"
+            )
 
 
 def _has_arrivals(study: Study, from_s: float) -> bool:

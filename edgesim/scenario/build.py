@@ -160,7 +160,7 @@ def extent(study: Study | Scenario) -> Extent:
                 f"{model.max_context}"
             )
     if refused is not None:
-        raise ScenarioError(f"{scenario.origin.name}: $.workload: {refused}; {_shorter(scenario)}")
+        raise ScenarioError(f"{scenario.place(('workload',))}: {refused}; {_shorter(scenario)}")
     return largest
 
 

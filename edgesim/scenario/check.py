@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from edgesim.errors import InputError, WorkloadError
 from edgesim.measure.hub import hub_architecture, is_hub_id
@@ -105,7 +106,7 @@ def _demand(scenario: Scenario, layout: Layout) -> Demand:
 
 def known_kinds(scenario: Scenario) -> Mapping[str, DeviceKind]:
     """Device kinds that a scenario may name: the catalogue's, and its own before them."""
-    return {**catalogue.device_kinds(), **scenario.kinds}
+    return ChainMap(dict(scenario.kinds), cast("dict[str, DeviceKind]", catalogue.device_kinds()))
 
 
 def sources(scenario: Scenario, layout: Layout) -> tuple[str, ...]:

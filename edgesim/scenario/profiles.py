@@ -30,7 +30,7 @@ def saved_profile(scenario: Scenario, model: Architecture) -> Profile | None:
     use = scenario.profile.use
     if use in ("auto", "analytic"):
         return None
-    where = f"{scenario.origin.name}: $.profile"
+    where = scenario.place(("profile",))
     if use == "reference":
         shipped = shipped_for(model)
         if not shipped:

@@ -107,7 +107,7 @@ def find_quality(scenario: Scenario) -> Quality:
     entry = scenario.quality
     if entry is None:
         return Quality()
-    where = f"{scenario.origin.name}: $.quality"
+    where = scenario.place(("quality",))
     try:
         return _found(entry, scenario.origin.folder)
     except InputError as error:

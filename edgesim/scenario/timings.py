@@ -153,7 +153,7 @@ def check_coverage(
             needed.check(charged[name])
         except ProfileError as error:
             raise ProfileError(
-                f"{study.scenario.origin.name}: device kind '{name}' is charged with {source}: {error}"
+                f"{study.scenario.place(('profile',))}: device kind '{name}' is charged with {source}: {error}"
             ) from None
 
 

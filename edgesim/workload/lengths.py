@@ -8,7 +8,6 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from edgesim.errors import InputError
 
@@ -153,6 +152,8 @@ class Lognormal:
         """P(X > length), before rounding and clipping."""
         if self.sigma == 0:
             return np.where(length < self.median, 1.0, 0.0)
+        from scipy.special import ndtr  # a third of a second to import; not every workload draws lengths
+
         return ndtr(np.log(self.median / length) / self.sigma)
 
     def _mean_up_to(self, end: float) -> float:
@@ -162,6 +163,8 @@ class Lognormal:
             return whole
         if self.sigma == 0:
             return min(self.median, end)
+        from scipy.special import ndtr
+
         z = math.log(end / self.median) / self.sigma
         return float(whole * ndtr(z - self.sigma) + end * ndtr(-z))
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import cast
-
-import networkx as nx
 
 from edgesim.errors import PlacementError
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
+from edgesim.world.cheapest import CheapestPaths
 from edgesim.world.device import Device
 from edgesim.world.link import Link, Way
 
@@ -25,7 +22,7 @@ class Network:
     A route is the path of least expected latency for a message of the reference size: store and
     forward, so each hop costs its transmission time and its latency, those of the direction in which it
     is passed (the way back may be another); on a radio link with slots also the mean wait for the first of
-    them. Ties go to the path found first in the order of the scenario's links.
+    them. Ties go to fewer hops, and then to links that stand earlier in the scenario.
 
     Parameters
     ----------
@@ -35,18 +32,15 @@ class Network:
 
     def __init__(self, devices: Mapping[str, Device], links: Iterable[Link], reference_bytes: int) -> None:
         self.devices = devices
-        self._graph: nx.DiGraph[str] = nx.DiGraph()
-        self._graph.add_nodes_from(devices)
-        for link in links:
+        self._links: dict[tuple[str, str], Link] = {}
+        costs: dict[tuple[str, str], tuple[float, int]] = {}
+        for place, link in enumerate(links):
             for ends in (link.between, link.between[::-1]):
                 # Of parallel links the cheapest for the reference message carries the traffic.
                 cost_s = _seconds(link, reference_bytes, sender=ends[0])
-                known = self._graph.has_edge(*ends)
-                if not known or cost_s < self._graph.edges[ends]["cost_s"]:
-                    self._graph.add_edge(*ends, link=link, cost_s=cost_s)
-        self._paths: dict[str, dict[str, list[str]]] = {}
-        self._least_out_s = {node: _two_least(self._graph.out_edges(node, "cost_s")) for node in devices}
-        self._least_in_s = {node: _two_least(self._graph.in_edges(node, "cost_s")) for node in devices}
+                if ends not in costs or cost_s < costs[ends][0]:
+                    costs[ends], self._links[ends] = (cost_s, place), link
+        self._paths = CheapestPaths(devices, ((*ends, *cost) for ends, cost in costs.items()))
 
     def path(self, source: str, target: str) -> list[str]:
         """Devices on the route, both ends included.
@@ -56,36 +50,16 @@ class Network:
         PlacementError
             If no path leads from one to the other.
         """
-        paths = self._paths.get(source)
-        if paths is None:
-            if self._is_straight(source, target):
-                return [source, target]
-            paths = nx.single_source_dijkstra_path(self._graph, source, weight="cost_s")
-            self._paths[source] = paths
-        try:
-            return paths[target]
-        except KeyError:
+        found = self._paths.path(source, target)
+        if found is None:
             raise PlacementError(
                 f"topology: no path leads from {source!r} to {target!r}; link them, directly or over others"
-            ) from None
-
-    def _is_straight(self, source: str, target: str) -> bool:
-        """Whether a link between neighbours is cheaper than any way with another first and another last hop.
-
-        Networks of thousands of devices need no tree of routes for what goes to neighbours. Of equal ways the
-        shortest-path search, too, keeps the one that it has found first: the link.
-        """
-        if not self._graph.has_edge(source, target):
-            return False
-        cost_s = self._graph.edges[source, target]["cost_s"]
-        first_s, last_s = self._least_out_s[source], self._least_in_s[target]
-        # The edge itself is among both; if it is the least, the other way takes the second least.
-        around_s = first_s[int(first_s[0] == cost_s)] + last_s[int(last_s[0] == cost_s)]
-        return bool(cost_s <= around_s)
+            )
+        return found
 
     def link(self, source: str, target: str) -> Link:
         """The link that carries what one neighbour sends to another."""
-        return cast("Link", self._graph.edges[source, target]["link"])
+        return self._links[source, target]
 
     def seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Time that one message takes from end to end on an idle network, endpoints included."""
@@ -97,7 +71,7 @@ class Network:
 
     def has_link(self, source: str, target: str) -> bool:
         """Whether two devices are neighbours."""
-        return self._graph.has_edge(source, target)
+        return (source, target) in self._links
 
     def hop_seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Time of one message over the link between two neighbours while it is idle, endpoints included."""
@@ -111,13 +85,6 @@ class Network:
         hops = pairwise(self.path(source, target))
         links = [(self.link(a, b), a) for a, b in hops]
         return max(bits(size_bytes) / _mean_bps(link, sender=a) + link.access_s for link, a in links)
-
-
-def _two_least(edges: Iterable[tuple[str, str, float]]) -> tuple[float, float]:
-    """The two least costs of a node's edges; infinite where there are fewer."""
-    least = sorted(cost_s for _, _, cost_s in edges)[:2]
-    first_s, second_s, *_ = (*least, math.inf, math.inf)
-    return first_s, second_s
 
 
 def _mean_bps(link: Link, *, sender: str) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from types import MappingProxyType
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 from pydantic import Field
 from ruamel.yaml import YAML
@@ -19,6 +20,10 @@ from edgesim.scenario.schema.radio_kinds import RadioKind
 from edgesim.scenario.text.section import Section
 
 __all__ = ["ModelKind", "device_kind", "device_kinds", "model", "models", "radio_kind", "radio_kinds"]
+
+Entry = TypeVar("Entry")
+
+_HEADING = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*):", re.MULTILINE)
 
 
 class ModelKind(Section):
@@ -40,27 +45,52 @@ class ModelKind(Section):
         return Architecture.from_config(self.config, name=self.name, dtype=dtype)
 
 
+class _Entries(Mapping[str, Entry]):
+    """The entries of a file by name, each read when it is asked for: few of them are."""
+
+    def __init__(self, file: str, read: Callable[[str, Any], Entry]) -> None:
+        text = files("edgesim.scenario.catalogue").joinpath(file).read_text(encoding="utf-8")
+        starts = [*_HEADING.finditer(text), None]
+        self._texts = {
+            start["name"]: text[start.start() : None if after is None else after.start()]
+            for start, after in pairwise(starts)
+            if start is not None
+        }
+        self._read = read
+        self._known: dict[str, Entry] = {}
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self._known:
+            (entry,) = YAML(typ="safe", pure=True).load(self._texts[name]).values()
+            self._known[name] = self._read(name, entry)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._texts
+
+
 @cache
 def device_kinds() -> Mapping[str, DeviceKind]:
     """Return all device kinds by name."""
-    entries = _read("devices.yaml")
-    return MappingProxyType({name: DeviceKind.model_validate(entry) for name, entry in entries.items()})
+    return _Entries("devices.yaml", lambda _, entry: DeviceKind.model_validate(entry))
 
 
 @cache
 def models() -> Mapping[str, ModelKind]:
     """Return all models by name."""
-    entries = _read("models.yaml")
-    return MappingProxyType(
-        {name: ModelKind.model_validate({"name": name, **entry}) for name, entry in entries.items()}
-    )
+    return _Entries("models.yaml", lambda name, entry: ModelKind.model_validate({"name": name, **entry}))
 
 
 @cache
 def radio_kinds() -> Mapping[str, RadioKind]:
     """Return all radios by name."""
-    entries = _read("radios.yaml")
-    return MappingProxyType({name: RadioKind.model_validate(entry) for name, entry in entries.items()})
+    return _Entries("radios.yaml", lambda _, entry: RadioKind.model_validate(entry))
 
 
 def radio_kind(name: str) -> RadioKind:
@@ -91,9 +121,3 @@ def model(name: str) -> ModelKind:
     if name not in known:
         raise ScenarioError(f"no model '{name}'; {suggest(name, known)} (edgesim list models)")
     return known[name]
-
-
-def _read(file: str) -> dict[str, Any]:
-    text = files("edgesim.scenario.catalogue").joinpath(file).read_text(encoding="utf-8")
-    entries: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return entries

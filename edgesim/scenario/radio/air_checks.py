@@ -6,8 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-import networkx as nx
-
 from edgesim.errors import InputError
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.radio.adaptation import adaptation, duplex_of, medium_access, resource_grid
@@ -15,6 +13,7 @@ from edgesim.scenario.schema.radio_kinds import RadioFigures
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import LinkEntry
 from edgesim.scenario.text.problems import Path, Problem
+from edgesim.scenario.topology.islands import islands
 from edgesim.scenario.topology.topology import AirLink, Layout
 
 __all__ = ["air_problems"]
@@ -179,11 +178,8 @@ def _cell_problems(layout: Layout) -> Iterator[Problem]:
 def _apart_problems(layout: Layout) -> Iterator[Problem]:
     """Find stations between which a terminal may change, and no way leads: its messages go on over one."""
     n_stations = Counter(leg.terminal for leg in layout.air)
-    fixed: nx.Graph[str] = nx.Graph()
-    fixed.add_nodes_from(layout.nodes)
-    fixed.add_edges_from(link.between for link in layout.links)
-    fixed.add_edges_from((leg.terminal, leg.station) for leg in layout.air if n_stations[leg.terminal] == 1)
-    island = {node: number for number, part in enumerate(nx.connected_components(fixed)) for node in part}
+    fixed = [(leg.terminal, leg.station) for leg in layout.air if n_stations[leg.terminal] == 1]
+    island = islands(layout.nodes, [*(link.between for link in layout.links), *fixed])
     first: dict[str, str] = {}
     told: set[int] = set()
     for leg in layout.air:

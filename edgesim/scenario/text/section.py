@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, Val
 
 from edgesim.errors import InputError
 from edgesim.fields import OWN_MESSAGE, refuse
+from edgesim.scenario.text.descriptions import add_descriptions, descriptions
 from edgesim.scenario.text.problems import explain_all
 
 __all__ = ["Choice", "Section", "known_keys", "made"]
@@ -34,7 +35,8 @@ def made(make: Callable[[], Value]) -> Value:
 
 def known_keys(model: type[BaseModel]) -> dict[str, str]:
     """Keys that a model accepts, as written in YAML, each with its description."""
-    return {field.alias or name: field.description or "" for name, field in model.model_fields.items()}
+    told = descriptions(model)
+    return {field.alias or name: told.get(name, "") for name, field in model.model_fields.items()}
 
 
 class Section(BaseModel):
@@ -44,7 +46,9 @@ class Section(BaseModel):
     the fields become descriptions in the exported JSON Schema.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra=add_descriptions, allow_inf_nan=False
+    )
 
     @model_validator(mode="wrap")
     @classmethod
@@ -75,7 +79,7 @@ class Choice(Section):
     @classmethod
     def _exactly_one(cls, data: object) -> object:
         # Unknown keys are left to the field-by-field validation, which names the nearest known one.
-        known = known_keys(cls)
+        known = [field.alias or name for name, field in cls.model_fields.items()]
         given = [key for key in data if key in known] if isinstance(data, Mapping) else [None]
         strangers = isinstance(data, Mapping) and any(key not in known for key in data)
         if len(given) != 1 and not strangers:

@@ -25,10 +25,8 @@ from edgesim.scenario.schema.topology import (
 )
 from edgesim.scenario.text.problems import Path, Problem
 from edgesim.scenario.topology.connections import Point, pairs
-from edgesim.scenario.topology.generated import generate_edges
-from edgesim.scenario.topology.graph_edges import edges_of
-from edgesim.scenario.topology.graph_file import read_graph
 from edgesim.scenario.topology.graph_parts import SWITCH, node_of
+from edgesim.scenario.topology.islands import islands
 from edgesim.scenario.topology.recordings import recorded_rates
 from edgesim.steps import Steps
 from edgesim.world.link import Link, Way
@@ -113,19 +111,11 @@ class Layout:
 
     def cut_off(self, sources: Sequence[str]) -> tuple[str, str] | None:
         """A source and a device that no path joins; None if there is no such pair."""
-        neighbours: dict[str, list[str]] = {id_: [] for id_ in self.nodes}
-        for a, b in (*(link.between for link in self.links), *((a.terminal, a.station) for a in self.air)):
-            neighbours[a].append(b)
-            neighbours[b].append(a)
-        for source in sources[:1]:  # links lead both ways: those that it reaches reach as much
-            reached, waiting = {source}, [source]
-            while waiting:
-                found = [id_ for id_ in neighbours[waiting.pop()] if id_ not in reached]
-                reached.update(found)
-                waiting += found
-            for device in self.device_ids:
-                if device not in reached:
-                    return source, device
+        edges = (*(link.between for link in self.links), *((leg.terminal, leg.station) for leg in self.air))
+        island = islands(self.nodes, edges)
+        for source in sources[:1]:  # the others are devices, and so among those that it must reach
+            apart = (device for device in self.device_ids if island[device] != island[source])
+            return next(((source, device) for device in apart), None)
         return None
 
 
@@ -192,6 +182,9 @@ class _Draft:
     def _add_generated(self, generate: Generate | None, path: Path) -> list[tuple[str, str, Wired]]:
         if generate is None:
             return []
+        # networkx takes a third of a second to import, and most topologies are neither drawn nor files.
+        from edgesim.scenario.topology.generated import generate_edges
+
         try:
             n_nodes, edges = generate_edges(generate.graph, generate.options, self._seed)
         except ValueError as error:
@@ -211,6 +204,9 @@ class _Draft:
     def _add_file(self, file: GraphFile | None, path: Path) -> list[tuple[str, str, Wired]]:
         if file is None:
             return []
+        from edgesim.scenario.topology.graph_edges import edges_of
+        from edgesim.scenario.topology.graph_file import read_graph
+
         try:
             graph = read_graph(self._folder / FilePath(file.path).expanduser())
             parts = [node_of(name, attributes, file) for name, attributes in graph.nodes]

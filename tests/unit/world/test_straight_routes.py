@@ -1,8 +1,9 @@
-"""Routes to neighbours that are known without a search, against the search."""
+"""Cheapest routes and their ties, against all simple paths priced one by one in exact arithmetic."""
 
 from __future__ import annotations
 
-from itertools import permutations
+from fractions import Fraction
+from itertools import pairwise, permutations
 
 import networkx as nx
 import numpy as np
@@ -10,38 +11,76 @@ import pytest
 from miniature import device
 
 from edgesim.errors import PlacementError
+from edgesim.world.cheapest import CheapestPaths
 from edgesim.world.link import Link
 from edgesim.world.routes import Network
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_they_are_those_that_the_search_finds(seed: int) -> None:
-    """Random networks with many equal costs: every pair, path by path."""
+def links_of(seed: int, n_nodes: int = 7) -> tuple[list[str], list[Link]]:
+    """A random network with many equal costs."""
     draws = np.random.default_rng(seed)
-    devices = {f"n-{i}": device(f"n-{i}") for i in range(8)}
-    pairs = [(a, b) for a in devices for b in devices if a < b and draws.random() < 0.4]
-    links = [
-        Link(
-            between=pair,
-            rate_bps=float(draws.choice([1e6, 2e6, 1e9])),
-            latency_s=float(draws.choice([0, 1e-3])),
-        )
+    nodes = [f"n-{i}" for i in range(n_nodes)]
+    pairs = [(a, b) for a in nodes for b in nodes if a < b and draws.random() < 0.45]
+    rates, waits_s = [1e6, 2e6, 1e9], [0, 1e-3]
+    return nodes, [
+        Link(between=pair, rate_bps=float(draws.choice(rates)), latency_s=float(draws.choice(waits_s)))
         for pair in pairs
     ]
-    graph = nx.DiGraph()
-    graph.add_nodes_from(devices)
-    for link in links:
-        for ends in (link.between, link.between[::-1]):
-            graph.add_edge(*ends, cost_s=8_000 / link.rate_bps + link.latency_s)
-    for a, b in permutations(devices, 2):
-        network = Network(devices, links, 1000)  # anew, so that nothing is remembered
-        try:
-            expected = nx.dijkstra_path(graph, a, b, weight="cost_s")
-        except nx.NetworkXNoPath:
-            with pytest.raises(PlacementError):
+
+
+@pytest.mark.parametrize("order", ["source by source", "target by target", "anew"])
+@pytest.mark.parametrize("seed", range(12))
+def test_each_is_the_cheapest_then_the_shortest_then_the_earliest(seed: int, order: str) -> None:
+    """In whichever order they are asked for, and so from whichever end they are looked for."""
+    nodes, links = links_of(seed)
+    graph = nx.Graph()
+    graph.add_nodes_from(nodes)
+    for place, link in enumerate(links):
+        cost = Fraction(8_000 / link.rate_bps + link.latency_s)
+        graph.add_edge(*link.between, cost=cost, place=place)
+    devices = {id_: device(id_) for id_ in nodes}
+    shared = Network(devices, links, 1000)
+    asked = sorted(
+        permutations(nodes, 2), key=lambda ends: ends if order == "source by source" else ends[::-1]
+    )
+    for a, b in asked:
+        network = Network(devices, links, 1000) if order == "anew" else shared
+        priced = sorted(
+            (
+                sum(graph.edges[ends]["cost"] for ends in pairwise(path)),
+                len(path),
+                sum(graph.edges[ends]["place"] for ends in pairwise(path)),
+                path,
+            )
+            for path in nx.all_simple_paths(graph, a, b)
+        )
+        if not priced:
+            with pytest.raises(PlacementError, match=f"'{a}' to '{b}'"):
                 network.path(a, b)
             continue
-        found = network.path(a, b)
-        cost_s = nx.path_weight(graph, found, "cost_s")
-        assert cost_s == pytest.approx(nx.path_weight(graph, expected, "cost_s"), rel=1e-12)
-        assert found == nx.single_source_dijkstra_path(graph, a, weight="cost_s")[b]
+        ties = [path for *rank, path in priced if rank == list(priced[0][:3])]
+        assert network.path(a, b) in ties
+        assert network.path(b, a) == network.path(a, b)[::-1]
+
+
+@pytest.mark.parametrize("towards", ["one server", "many terminals"])
+def test_one_search_serves_all_terminals_of_a_server(monkeypatch: pytest.MonkeyPatch, towards: str) -> None:
+    """Two stations, 50 terminals that see both, a server behind them."""
+    from edgesim.world import cheapest
+
+    searched = []
+    search = cheapest._tree
+    monkeypatch.setattr(cheapest, "_tree", lambda edges, root: searched.append(root) or search(edges, root))
+    terminals = [f"t-{i}" for i in range(50)]
+    edges = [
+        (t, s, 1.0 + 0.01 * i * (s == "left"), i) for i, t in enumerate(terminals) for s in ("left", "right")
+    ]
+    edges += [("left", "server", 1.0, 60), ("right", "server", 1.1, 61)]
+    both = [*edges, *((head, tail, cost_s, place) for tail, head, cost_s, place in edges)]
+    paths = CheapestPaths([*terminals, "left", "right", "server"], both)
+    for number, terminal in enumerate(terminals):
+        ends = (terminal, "server") if towards == "one server" else ("server", terminal)
+        found = paths.path(*ends)
+        assert found is not None
+        assert set(found) == {terminal, "server", "left" if number <= 10 else "right"}
+    assert len(searched) <= 2

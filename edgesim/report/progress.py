@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-__all__ = ["measuring_progress"]
+__all__ = ["counting", "measuring_progress"]
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def measuring_progress(
     notes: Console, unit: str = "s", doing: str = "measuring"
 ) -> Iterator[Callable[[float, float, str], None]]:
     """A bar of measuring, or whatever takes long; plain lines where there is no terminal."""
-    if not notes.is_terminal:
+    if not (notes.is_terminal or notes.is_jupyter):
         yield _plain(notes, unit, doing)
         return
     with Progress(
@@ -33,6 +33,17 @@ def measuring_progress(
             bar.update(task, completed=done_s, total=total_s, description=what)
 
         yield tell
+
+
+@contextmanager
+def counting(notes: Console, total: int, doing: str = "simulating") -> Iterator[Callable[[str], None]]:
+    """A bar that goes on by one each time; nothing where there is no terminal, since runs are short."""
+    with Progress(
+        TextColumn(doing), BarColumn(), TextColumn("{task.completed}/{task.total} {task.description}"),
+        console=notes, transient=True, disable=not (notes.is_terminal or notes.is_jupyter),
+    ) as bar:  # fmt: skip
+        task = bar.add_task("", total=total)
+        yield lambda what: bar.update(task, advance=1, description=what)
 
 
 def _plain(notes: Console, unit: str, doing: str) -> Callable[[float, float, str], None]:

@@ -1,0 +1,8 @@
+"""For users of Python: a run in one call, its tables as DataFrames, and messages without a command line."""
+
+from __future__ import annotations
+
+from edgesim.api.result import Result
+from edgesim.api.running import run
+
+__all__ = ["Result", "run"]

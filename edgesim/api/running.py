@@ -1,0 +1,195 @@
+"""A run in one call, from whatever describes a scenario."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from ruamel.yaml import YAML
+
+from edgesim import runner
+from edgesim.api.result import Result
+from edgesim.api.wording import in_python
+from edgesim.errors import InputError
+from edgesim.planning.splitting.policy import Policy
+from edgesim.report.noise import noise
+from edgesim.report.progress import counting, measuring_progress
+from edgesim.report.requirements import require_training
+from edgesim.runner import Lesson, Prepared, Ran
+from edgesim.scenario.build import resolve
+from edgesim.scenario.load import load, parse
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.study import Study
+from edgesim.scenario.text.problems import Path as Path_
+from edgesim.scenario.text.problems import ProblemsError, path_text, shown
+
+__all__ = ["run"]
+
+
+def run(
+    scenario: str | PathLike[str] | Mapping[str, Any] | Scenario | Study,
+    out: str | PathLike[str] | None = None,
+    *,
+    overrides: Iterable[str] = (),
+    seed: int | None = None,
+    replications: int | None = None,
+    only: Sequence[str] = (),
+    jobs: int = 1,
+    replace: bool = False,
+    resume: bool = False,
+    refresh: bool = False,
+    force: bool = False,
+    quiet: bool = False,
+    told: Callable[[Ran], None] | None = None,
+) -> Result:
+    """Simulate every strategy of a scenario in every replication, and compare.
+
+    Parameters
+    ----------
+    scenario
+        A file; the name of a shipped scenario (``"first_steps"``); a dictionary as a file would hold it; a
+        scenario of :func:`edgesim.load`; or a study, resolved or prepared, of which any part may have been
+        replaced: what it says is what runs.
+    out
+        The trace's folder; by default ``traces/NAME``, numbered if it exists.
+    overrides
+        Changes to a scenario, such as ``"workload.arrivals.poisson=1 Hz"``.
+    seed, replications
+        Others than the scenario's.
+    only
+        Labels of the strategies to run; all if empty.
+    jobs
+        Processes to share the work; the trace is the same to the byte for any number.
+    replace
+        Whether an earlier trace in `out` may be overwritten.
+    resume
+        Whether to finish a run that was stopped, in `out` or in the newest trace of this name.
+    refresh
+        Whether to measure this machine even though a profile is kept.
+    force
+        Whether to take a profile even if it misses its own held-out points by more than 100 %.
+    quiet
+        Whether to show no progress. Warnings (:mod:`warnings`) are given all the same.
+    told
+        Called after each replication of each strategy, in the order in which they end.
+
+    Warns
+    -----
+    UserWarning
+        Where a profile is noisy, and of what is no mistake and yet should not pass in silence.
+
+    Raises
+    ------
+    InputError
+        For all that can be known to be wrong before time zero; nothing has been written then.
+    """
+    notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    numbers = {"seed": seed, "replications": replications}
+    changes = [*overrides, *(f"{name}={number}" for name, number in numbers.items() if number is not None)]
+    with in_python():
+        prepared = _prepared(scenario, changes, only, refresh=refresh, force=force, notes=notes)
+        _warn(prepared)
+        folder = _folder(prepared.scenario.name, resume=resume) if out is None else Path(out)
+        n_runs = len(prepared.strategies) * prepared.scenario.replications
+        with counting(notes, n_runs) as count:
+
+            def tell(ran: Ran) -> None:
+                count(f"{ran.strategy}, replication {ran.replication}")
+                if told is not None:
+                    told(ran)
+
+            trace = runner.run(prepared, folder, jobs=jobs, replace=replace, resume=resume, told=tell)
+    return Result(trace)
+
+
+def _folder(name: str, *, resume: bool) -> Path:
+    choose = runner.unfinished_folder if resume else runner.free_folder
+    return choose(Path("traces"), name)
+
+
+def _prepared(
+    asked: str | PathLike[str] | Mapping[str, Any] | Scenario | Study,
+    changes: Sequence[str],
+    only: Sequence[str],
+    *,
+    refresh: bool,
+    force: bool,
+    notes: Console,
+) -> Prepared:
+    if isinstance(asked, Prepared):
+        if changes or only or refresh:
+            raise InputError(
+                "what is prepared runs as it is: give overrides, seed, replications and strategies with the "
+                "scenario, or replace parts of the prepared study (dataclasses.replace)"
+            )
+        return asked
+    study = asked if isinstance(asked, Study) else resolve(_read(asked, changes))
+    if changes and isinstance(asked, Study):
+        raise InputError("a study is not overridden; replace its parts (dataclasses.replace)")
+    with measuring_progress(notes) as measuring:
+        return runner.prepare(
+            study, only=only, refresh=refresh, measuring=measuring, trainer=_trainer(notes), force=force
+        )
+
+
+def _read(asked: str | PathLike[str] | Mapping[str, Any] | Scenario, changes: Sequence[str]) -> Scenario:
+    if isinstance(asked, Scenario):
+        if not changes:
+            return asked
+        origin = asked.origin
+        if not origin.text:
+            raise InputError("a scenario without text is not overridden; change it before")
+        return parse(origin.text, name=origin.name, folder=origin.folder, overrides=changes)
+    if not isinstance(asked, Mapping):
+        return load(asked, changes)
+    text = io.StringIO()
+    YAML().dump(_plain(asked, ()), text)
+    try:
+        scenario = parse(text.getvalue(), overrides=changes)
+    except ProblemsError as error:  # its lines are nobody's
+        raise ProblemsError(error.problems) from None
+    scenario.placed_by(path_text)
+    return scenario
+
+
+def _plain(value: object, path: Path_) -> object:
+    """What a file could hold; numbers of numpy and paths count as what they stand for."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each, (*path, str(key))) for key, each in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(each, (*path, index)) for index, each in enumerate(value)]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, PathLike):
+        return str(value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise InputError(f"{path_text(path)}: expected a mapping, a list, text or a number, got {shown(value)}")
+
+
+def _trainer(notes: Console) -> Callable[[Lesson], Policy]:
+    """What trains strategies that have to be, where no policy is kept; it is loaded when it is needed."""
+
+    def train(lesson: Lesson) -> Policy:
+        require_training()
+        from edgesim.gym.teaching import trainer
+
+        with measuring_progress(notes, unit="", doing="training") as tell:
+            return trainer(tell)(lesson)
+
+    return train
+
+
+def _warn(prepared: Prepared) -> None:
+    profiles = [prepared.profiles.base, *prepared.profiles.own.values()]
+    said = [noise(profile) for profile in profiles if profile is not None]
+    notes = [f"{text}, and measure again with refresh=True" for text in said if text]
+    notes += [f"{label}: {each.remark}" for label, each in prepared.placements.items() if each.remark]
+    for text in (*notes, *prepared.remarks):
+        warnings.warn(text, stacklevel=3)

@@ -1,0 +1,27 @@
+"""Which nodes of a graph hang together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["islands"]
+
+
+def islands(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Number the connected components of an undirected graph, and tell of every node in which it is."""
+    neighbours: dict[str, list[str]] = {node: [] for node in nodes}
+    for a, b in edges:
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    number: dict[str, int] = {}
+    n_islands = 0
+    for node in neighbours:
+        if node in number:
+            continue
+        number[node], waiting = n_islands, [node]
+        while waiting:
+            found = [peer for peer in neighbours[waiting.pop()] if peer not in number]
+            number.update(dict.fromkeys(found, n_islands))
+            waiting += found
+        n_islands += 1
+    return number
