@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from edgesim.cli.commands import Quiet, app, console
 from edgesim.cli.progress import measuring_progress
+from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 
 __all__: list[str] = []

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from edgesim.cli.on_demand import training_on_demand
 from edgesim.cli.progress import measuring_progress
+from edgesim.cli.terminal import Console, refuse_controls, tolerate_encodings
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 
 def main() -> None:
     """Run the command line; the console script's entry point."""
+    tolerate_encodings()
     try:
+        refuse_controls(sys.argv[1:])
         app()
     except InputError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), markup=False)
@@ -295,7 +297,7 @@ def calibrate(
 ) -> None:
     """Fit a device's ceilings to a few measured rates, with uncertainty, and print them as a device kind."""
     from edgesim.model import calibration
-    from edgesim.scenario.measurements import kind_snippet, read_measurements
+    from edgesim.scenario.measurements import kind_snippet, read_measurements, to_fill_in
     from edgesim.units import COMPUTE_RATE, TIME, UnitError, parse
 
     try:
@@ -318,10 +320,13 @@ def calibrate(
     how = f"{fit.n_spare} rows to spare" if fit.n_spare else "no row to spare, so this is assumed"
     notes.print(f"a measurement is taken to be off by {fit.error:.1%} (one standard error; {how})")
     snippet = kind_snippet(read, fit)
+    if missing := to_fill_in(read):
+        notes.print(f"to be filled in before a scenario can use it: {', '.join(missing)}", style="yellow")
     if output is None:
         typer.echo(snippet, nl=False)
     else:
-        output.write_text(snippet, encoding="utf-8")
+        with _writing(output):
+            output.write_text(snippet, encoding="utf-8")
         notes.print(f"written to {output}", style="dim", markup=False)
 
 
@@ -414,9 +419,14 @@ def schema(
 ) -> None:
     """Print the JSON Schema of scenario files, installed strategies included, for editors."""
     from edgesim.scenario.schema.json_schema import json_schema
-    from edgesim.strategy import discover
+    from edgesim.strategy import discover_all
 
-    text = json.dumps(json_schema(discover()), indent=2) + "\n"
+    found = discover_all()
+    for broken in found.values():
+        if isinstance(broken, InputError):
+            Console(stderr=True, soft_wrap=True).print(f"left out: {broken}", style="yellow")
+    sound = {name: one for name, one in found.items() if not isinstance(one, InputError)}
+    text = json.dumps(json_schema(sound), indent=2) + "\n"
     if output is None:
         typer.echo(text, nl=False)
     else:
@@ -642,7 +652,8 @@ def _counting(notes: Console, prepared: Prepared) -> Iterator[Callable[[Ran], No
     """A bar of replications; nothing where there is no terminal, since runs are short."""
     total = len(prepared.strategies) * prepared.scenario.replications
     with Progress(
-        TextColumn("simulating"), BarColumn(), TextColumn("{task.completed}/{task.total} {task.description}"),
+        TextColumn("simulating"), BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.description}", markup=False),
         console=notes, transient=True, disable=not notes.is_terminal,
     ) as bar:  # fmt: skip
         task = bar.add_task("", total=total)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from edgesim.cli.progress import measuring_progress
+from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:

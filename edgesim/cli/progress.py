@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from edgesim.cli.terminal import Console
 
 __all__ = ["measuring_progress"]
 
@@ -21,7 +22,7 @@ def measuring_progress(
         yield _plain(notes, unit, doing)
         return
     with Progress(
-        TextColumn(doing), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
+        TextColumn(doing), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False),
         console=notes, transient=True,
     ) as bar:  # fmt: skip
         task: Any = None

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from edgesim.cli.commands import Overrides, Quiet, ScenarioName, app, console, load_scenario
 from edgesim.cli.on_demand import require_training, warn_of_no_gain
 from edgesim.cli.progress import measuring_progress
+from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 

@@ -109,6 +109,9 @@ def named_problems(scenario: Scenario) -> Iterator[Problem]:
     for index, entry in enumerate(scenario.topology.devices):
         named += [(("topology", "devices", index, "profile"), text) for text in entry.profile]
     for path, text in named:
+        if not text.strip():
+            yield Problem(path, "an empty name; expected a file, or the name of a shipped profile")
+            continue
         folder_may_be = path == ("profiles",)
         at = _path(scenario, text)
         if not (

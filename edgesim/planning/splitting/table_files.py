@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from edgesim.csv_rows import CsvError, read_rows
 from edgesim.errors import InputError
+from edgesim.files import opened_text
+from edgesim.model.parquet_file import read_parquet
 from edgesim.nearest import suggest
 from edgesim.planning.splitting.table import SplitTable
 
@@ -82,10 +85,21 @@ def write_split_table(table: SplitTable, path: Path) -> None:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    rows: pd.DataFrame
     try:
-        rows = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no table can be read ({error}); expected CSV or Parquet") from error
+        if path.suffix == ".parquet":
+            rows = read_parquet(path).to_pandas()
+            rows.columns = [str(name).strip().casefold() for name in rows.columns]
+        else:
+            with opened_text(path) as text:
+                found = read_rows(text)
+                rows = pd.DataFrame((cells for _, cells in found.rows), columns=list(found.names))
+    except CsvError as error:
+        raise InputError(f"{path}:{error.line}: {error}; correct the row") from None
+    except ValueError as error:
+        raise InputError(f"{path}: no table can be read: {error}; expected CSV or Parquet") from None
+    if rows.columns.has_duplicates:
+        raise InputError(f"{path}: two columns have one name; leave one out")
     if rows.empty:
         raise InputError(f"{path}: the table has no rows; expected one for every loss and split")
     return rows
