@@ -28,9 +28,7 @@ from scipy import stats
 
 from edgesim.engine.simulation import simulate
 from edgesim.runner import Prepared, prepare
-from edgesim.scenario.build import build_world
 from edgesim.scenario.load import load, parse
-from edgesim.scenario.timings import timings
 
 MOST_PER_S = 330.0  # that can flow through all stages of scenarios/dto_ee.yaml, by `largest_scale`
 
@@ -38,11 +36,10 @@ MOST_PER_S = 330.0  # that can flow through all stages of scenarios/dto_ee.yaml,
 def delays(prepared: Prepared, n_replications: int) -> pd.DataFrame:
     """Mean delay, accuracy and censored tasks: one row per strategy and replication."""
     scenario, rows = prepared.scenario, []
-    charged = timings(scenario, prepared.profiles)
     for replication in range(n_replications):
         for label, strategy in prepared.strategies.items():
             began_s = time.perf_counter()
-            world = build_world(scenario, replication, charged, quality=prepared.quality)
+            world = prepared.world(replication)
             placement, parts = prepared.placements[label], []
             simulate(
                 world,
@@ -168,8 +165,7 @@ def large(n_homes: int = 200, n_servers: Sequence[int] = (15, 15, 15, 15)) -> No
     prepared = prepare(parse(text))
     planned_s = time.perf_counter() - began_s
     ((label, placement),) = prepared.placements.items()
-    charged = timings(prepared.scenario, prepared.profiles)
-    world = build_world(prepared.scenario, 0, charged, quality=prepared.quality)
+    world = prepared.world(0)
     n_rows: dict[str, int] = {"requests": 0, "spans": 0, "devices": 0}
     began_s = time.perf_counter()
     simulate(

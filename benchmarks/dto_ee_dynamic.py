@@ -25,10 +25,8 @@ from edgesim.planning.offloading.flow import flow_of, mean_delay_s
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.runner import prepare
-from edgesim.scenario.build import build_world
 from edgesim.scenario.load import parse
 from edgesim.scenario.text.packaged import packaged_scenarios
-from edgesim.scenario.timings import timings
 from edgesim.steps import Steps
 from edgesim.strategies.early_exit.network import network_of
 from edgesim.trace.schema import SpanKind
@@ -122,10 +120,9 @@ def main() -> int:
         down = f"down: [[{asked.lost[0]:g} s, {asked.lost[1]:g} s]]"
         text += "faults:\n" + "".join(f"  - {{link: [{a}, {b}], {down}}}\n" for a, b in map(ends, asked.link))
     prepared = prepare(parse(text), only=["dto-ee"])
-    charged = timings(prepared.scenario, prepared.profiles)
     placement, worst = prepared.placements["dto-ee"], 0.0
     for replication in range(asked.replications):
-        world = build_world(prepared.scenario, replication, charged, quality=prepared.quality)
+        world = prepared.world(replication)
         watched = Watched(prepared.strategies["dto-ee"])
         n_control = [0, 0.0]
         energy_j = [0.0, 0.0]

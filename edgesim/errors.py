@@ -11,6 +11,7 @@
     │   ├── StrategyError     a strategy is unknown, or its options are wrong
     │   ├── TraceError        a folder holds no trace, or one of another schema version
     │   └── WorkloadError     a file of recorded requests cannot be replayed
+    ├── WorkerLostError       a process that shared the work was killed, or crashed: exit status 1
     └── ContractError         a strategy broke its contract: a bug in its code, exit status 1
 
 A message says where, what was found, what was expected and what to do.
@@ -28,6 +29,7 @@ __all__ = [
     "ScenarioError",
     "StrategyError",
     "TraceError",
+    "WorkerLostError",
     "WorkloadError",
 ]
 
@@ -66,6 +68,10 @@ class TraceError(InputError):
 
 class WorkloadError(InputError):
     """A file of recorded requests cannot be replayed; the message names the line."""
+
+
+class WorkerLostError(EdgesimError):
+    """A worker process ended in the middle of its work: killed, out of memory, or crashed."""
 
 
 class ContractError(EdgesimError):

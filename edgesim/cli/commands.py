@@ -16,8 +16,9 @@ from rich.table import Table
 
 from edgesim.cli.on_demand import training_on_demand
 from edgesim.cli.progress import measuring_progress
+from edgesim.cli.stopping import kept_on_stop, stop_when_terminated
 from edgesim.cli.terminal import Console, refuse_controls, tolerate_encodings
-from edgesim.errors import InputError
+from edgesim.errors import InputError, WorkerLostError
 
 if TYPE_CHECKING:
     from edgesim.model.architecture import Component
@@ -64,12 +65,16 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 def main() -> None:
     """Run the command line; the console script's entry point."""
     tolerate_encodings()
+    stop_when_terminated()
     try:
         refuse_controls(sys.argv[1:])
         app()
     except InputError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), markup=False)
         sys.exit(2)
+    except WorkerLostError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), markup=False)
+        sys.exit(1)
 
 
 @app.command()
@@ -87,6 +92,12 @@ def run(
     jobs: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an earlier trace in --out.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Finish a run that was stopped, in --out or in the newest trace of this name."
+        ),
+    ] = False,
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Print every metric below the comparison.")
     ] = False,
@@ -122,9 +133,12 @@ def run(
             notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
     for remark in prepared.remarks:
         notes.print(remark, style="yellow", markup=False)
-    folder = out or runner.free_folder(Path("traces"), asked.name)
-    with _counting(notes, prepared) as told:
-        trace = runner.run(prepared, folder, jobs=jobs, replace=replace, told=told)
+    if resume:
+        folder = out or runner.unfinished_folder(Path("traces"), asked.name)
+    else:
+        folder = out or runner.free_folder(Path("traces"), asked.name)
+    with kept_on_stop(folder), _counting(notes, prepared) as told:
+        trace = runner.run(prepared, folder, jobs=jobs, replace=replace, resume=resume, told=told)
     compared, errors = comparison(trace), sum_errors(trace)
     if as_json:
         content = comparison_as_json(compared, about(trace)) | {"trace": str(folder)}

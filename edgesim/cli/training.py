@@ -86,7 +86,9 @@ def train(
     lesson = runner.lesson(prepared, label)
     training = _changed(lesson.training, decision, algorithm, steps, seed, _weights(utility or ()))
     own = lesson.prepared
-    digest = training_digest(own.scenario, own.strategies[lesson.label], training, own.profiles, own.quality)
+    digest = training_digest(
+        replace(own, quality=own.answers), own.strategies[lesson.label], training, own.profiles
+    )
     from edgesim.gym.teaching import teach
 
     with measuring_progress(notes, unit="", doing="training") as tell:

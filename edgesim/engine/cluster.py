@@ -105,7 +105,7 @@ class Cluster:
         held = Holdings(world.model, holdings, shards)
         self._held = held
         self._pricing = Pricing(world.model, held, self._recording)
-        self.ledger = Ledger(clock, world.model, held.shards, world.prompt_bytes_per_token)
+        self.ledger = Ledger(clock, world.model, held.shards, world.answer_bytes_per_token)
         self._reservations = Reservations(world, clock, self.hosts, held, self._recording)
         self.hops, self.memories = self._transport.hops, self._reservations.memories
         self._groups = Groups(world, self.hosts, held, self._transport.network, self.hops, self._recording)

@@ -47,8 +47,10 @@ class LiveRequest:
     ----------
     id, source, sample, arrived_at_s, n_prompt_tokens, n_output_tokens
         As the workload drew them.
-    prompt_bytes, token_bytes
-        Size on the wire of the prompt's token ids, and of one.
+    prompt_bytes
+        Size of the prompt on the wire.
+    token_bytes
+        Size on the wire of the id of one token of the answer.
     token_activation_bytes
         Size of the hidden states of one token.
     """
@@ -98,14 +100,16 @@ class LiveRequest:
         "until_s",
     )
 
-    def __init__(self, asked: Request, model: Architecture, token_bytes: int) -> None:
+    def __init__(
+        self, asked: Request, model: Architecture, token_bytes: int, prompt_token_bytes: int | None = None
+    ) -> None:
         self.id = asked.id
         self.source = asked.source
         self.sample = asked.sample
         self.arrived_at_s = asked.arrived_at_s
         self.n_prompt_tokens = asked.n_prompt_tokens
         self.n_output_tokens = asked.n_output_tokens
-        self.prompt_bytes = token_bytes * asked.n_prompt_tokens
+        self.prompt_bytes = (prompt_token_bytes or token_bytes) * asked.n_prompt_tokens
         self.token_bytes = token_bytes
         self.token_activation_bytes = model.activation_bytes(1)
         # What the cluster's verbs keep here, and only they write:

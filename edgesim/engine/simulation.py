@@ -221,13 +221,16 @@ class _Requests:
         self.watcher: Life | None = None
 
     def arrive(self) -> Course:
-        model, token_bytes = self.world.model, self.world.prompt_bytes_per_token
         for asked in self.world.requests():
             if asked.arrived_at_s > self.clock.now:
                 yield asked.arrived_at_s
-            request = LiveRequest(asked, model, token_bytes)
+            request = self._live(asked)
             self._start(request)
         self.all_arrived = True
+
+    def _live(self, asked: Request) -> LiveRequest:
+        world = self.world
+        return LiveRequest(asked, world.model, world.answer_bytes_per_token, world.prompt_bytes_per_token)
 
     def converse(self) -> Course:
         """Let users come who wait for their answers; each is a process of its own."""
@@ -239,7 +242,6 @@ class _Requests:
         self.all_arrived = True
 
     def _turns(self, conversation: Conversation) -> Course:
-        model, token_bytes = self.world.model, self.world.prompt_bytes_per_token
         n_at_once = 0
         for turn in conversation.turns:
             if turn.think_s > 0:
@@ -252,7 +254,7 @@ class _Requests:
                     yield back_at_s
             n_prompt, n_output = turn.n_prompt_tokens, turn.n_output_tokens
             asked = Request(turn.id, turn.source, turn.sample, self.clock.now, n_prompt, n_output)
-            request = LiveRequest(asked, model, token_bytes)
+            request = self._live(asked)
             yield self._start(request)
             n_at_once = n_at_once + 1 if self.clock.now == request.arrived_at_s else 0
             if conversation.is_endless and n_at_once == _MOST_AT_ONCE:

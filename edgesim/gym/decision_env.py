@@ -11,10 +11,8 @@ import numpy as np
 from edgesim.gym.event_loop_env import EventLoopEnv
 from edgesim.gym.rewards import Reward
 from edgesim.runner import Prepared, prepare
-from edgesim.scenario.build import build_world
 from edgesim.scenario.load import load, parse
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.scenario.timings import timings
 from edgesim.strategy import Placement, Strategy
 from edgesim.world.world import World
 
@@ -79,14 +77,10 @@ class _Replications:
 
     def __init__(self, prepared: Prepared, label: str, ranges: Ranges, vary: Vary | None) -> None:
         self._prepared, self._label, self._ranges, self._vary = prepared, label, ranges, vary
-        self._charged = timings(prepared.scenario, prepared.profiles)
 
     def episode(self, replication: int, rng: np.random.Generator) -> tuple[World, Strategy, Placement]:
-        prepared, charged = self._prepared, self._charged
-        if self._ranges:
-            prepared = self._redrawn(rng)
-            charged = timings(prepared.scenario, prepared.profiles)
-        world = build_world(prepared.scenario, replication, charged, prepared.workload, prepared.quality)
+        prepared = self._redrawn(rng) if self._ranges else self._prepared
+        world = prepared.world(replication)
         if self._vary is not None:
             world = self._vary(world, rng)
         return world, prepared.strategies[self._label], prepared.placements[self._label]

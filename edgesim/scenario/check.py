@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import TypeVar
 
 from edgesim.errors import InputError, WorkloadError
 from edgesim.files import is_there, user_path
@@ -21,10 +23,13 @@ from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.text.problems import Path, Problem
 from edgesim.scenario.topology.topology import Layout, lay_out
+from edgesim.strategy import Strategy
+from edgesim.workload.requests import Demand
 
 __all__ = [
+    "Examined",
     "architecture",
-    "find_problems",
+    "examine",
     "known_kinds",
     "named_architecture",
     "plain_architecture",
@@ -33,23 +38,70 @@ __all__ = [
     "weights",
 ]
 
+Value = TypeVar("Value")
 
-def find_problems(scenario: Scenario) -> list[Problem]:
-    """Return every mistake that the schema alone cannot see, in no particular order."""
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """What a scenario's words stand for, and every mistake that the schema alone cannot see.
+
+    Attributes
+    ----------
+    model, workload
+        What was read, or why it could not be.
+    strategies
+        By label; those that can be made.
+    problems
+        In no particular order. Without any, all the others are whole.
+    """
+
+    layout: Layout
+    model: Architecture | InputError
+    workload: Demand | InputError
+    strategies: Mapping[str, Strategy]
+    problems: tuple[Problem, ...]
+
+
+def examine(scenario: Scenario) -> Examined:
+    """Lay the topology out, read the model, find strategies and requests: once, whoever asks."""
+    return scenario.once(_examine)
+
+
+def _examine(scenario: Scenario) -> Examined:
     layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
-    problems = [*layout.problems, *_model_problems(scenario), *named_problems(scenario)]
+    model, workload = _or_error(lambda: _architecture(scenario)), _or_error(lambda: _demand(scenario, layout))
+    strategies, mistaken = contenders_or_problems(scenario)
+    problems = [*layout.problems, *_model_problems(scenario, model), *named_problems(scenario)]
     problems += _kind_problems(scenario, layout)
     problems += _source_problems(scenario, layout)
-    problems += _workload_problems(scenario)
+    problems += _workload_problems(scenario, workload)
     if not layout.problems:
         problems += [*fault_problems(scenario, layout), *air_problems(scenario, layout)]
     if not scenario.strategies:
         problems.append(Problem(("strategies",), "no strategies; list at least one, such as {use: local}"))
-    problems += contenders_or_problems(scenario)[1]
+    problems += mistaken
     # A topology with mistakes is incomplete: what it seems to cut off may be joined by the link that failed.
     if not problems:
         problems += _reach_problems(scenario, layout)
-    return problems
+    return Examined(layout, model, workload, strategies, tuple(problems))
+
+
+def _or_error(make: Callable[[], Value]) -> Value | InputError:
+    try:
+        return make()
+    except InputError as error:
+        return error
+
+
+def _demand(scenario: Scenario, layout: Layout) -> Demand:
+    """The requests as their law has them; where sources are mistaken, from anywhere."""
+    return demand(
+        scenario.workload,
+        sources=sources(scenario, layout) or ("anywhere",),
+        weights=weights(scenario, layout),
+        horizon_s=scenario.limit_s,
+        folder=scenario.origin.folder,
+    )
 
 
 def known_kinds(scenario: Scenario) -> Mapping[str, DeviceKind]:
@@ -73,13 +125,20 @@ def weights(scenario: Scenario, layout: Layout) -> tuple[float, ...]:
 
 
 def architecture(scenario: Scenario) -> Architecture:
-    """Read the scenario's model: one of the catalogue, or a config on this machine.
+    """Return the scenario's model: one of the catalogue, or a config on this machine; it is read once.
 
     Raises
     ------
     InputError
         If it is neither, or of a family that edgesim does not read.
     """
+    model = examine(scenario).model
+    if isinstance(model, InputError):
+        raise model
+    return model
+
+
+def _architecture(scenario: Scenario) -> Architecture:
     asked = scenario.model
     model = named_architecture(
         asked.architecture,
@@ -150,11 +209,9 @@ def named_architecture(
     )
 
 
-def _model_problems(scenario: Scenario) -> Iterator[Problem]:
-    try:
-        model = architecture(scenario)
-    except InputError as error:
-        yield Problem(("model", "architecture"), str(error))
+def _model_problems(scenario: Scenario, model: Architecture | InputError) -> Iterator[Problem]:
+    if isinstance(model, InputError):
+        yield Problem(("model", "architecture"), str(model))
         return
     lengths = (scenario.workload.prompt_tokens, scenario.workload.output_tokens)
     longest = [None if length is None else length.law().longest for length in lengths]
@@ -219,15 +276,13 @@ def _names_its_own(scenario: Scenario, path: Path) -> bool:
     return isinstance(index, int) and bool(scenario.topology.devices[index].profile)
 
 
-def _workload_problems(scenario: Scenario) -> Iterator[Problem]:
-    """Find out whether the workload can be made at all; its sources are somebody else's to check."""
-    entry = scenario.workload
-    try:
-        demand(entry, sources=("anywhere",), horizon_s=scenario.limit_s, folder=scenario.origin.folder)
-    except WorkloadError as error:
-        yield Problem(("workload", "trace", "file"), str(error))
-    except InputError as error:
-        yield Problem(("workload", "trace") if entry.trace is not None else ("workload",), str(error))
+def _workload_problems(scenario: Scenario, made: Demand | InputError) -> Iterator[Problem]:
+    """Find out why the workload cannot be made; its sources are somebody else's to check."""
+    if isinstance(made, WorkloadError):
+        yield Problem(("workload", "trace", "file"), str(made))
+    elif isinstance(made, InputError):
+        is_trace = scenario.workload.trace is not None
+        yield Problem(("workload", "trace") if is_trace else ("workload",), str(made))
 
 
 def _source_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:

@@ -9,10 +9,11 @@ from typing import Self
 from edgesim.measure.grid import Grid
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
+from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Extent
 from edgesim.world.disciplines import ContinuousBatching, Serving, StaticBatching
 
-__all__ = ["Coverage", "pads", "recomputes"]
+__all__ = ["Coverage", "disciplines", "pads", "recomputes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,15 @@ class Coverage:
             prefill_batches=_up_to(self.prefill_batch),
             shards=shards,
         ).within(model)
+
+
+def disciplines(layout: Layout) -> tuple[Serving | None, ...]:
+    """The disciplines of a layout's devices, one for each entry of the topology; None: the default."""
+    entries = {id(node.entry): node.entry for node in layout.nodes.values() if node.kind}
+    return tuple(
+        None if entry is None or entry.serving is None else entry.serving.value()
+        for entry in entries.values()
+    )
 
 
 def recomputes(serving: Serving | None) -> bool:

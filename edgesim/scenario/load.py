@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from edgesim.errors import ScenarioError
 from edgesim.nearest import suggest
-from edgesim.scenario.check import find_problems
+from edgesim.scenario.check import examine
 from edgesim.scenario.schema.scenario import Origin, Scenario
 from edgesim.scenario.text.document import MAX_SIZE_BYTES, Document
 from edgesim.scenario.text.overrides import apply
@@ -55,7 +55,8 @@ def parse(
         scenario = Scenario.model_validate(document.plain(), context=origin)
     except ValidationError as error:
         raise document.error(from_validation(error, known_keys(Scenario))) from None
-    problems = find_problems(scenario)
+    scenario.placed_by(document.place)
+    problems = examine(scenario).problems
     if problems:
         raise document.error(problems)
     return scenario

@@ -11,7 +11,8 @@ from edgesim.rng import Streams
 from edgesim.scenario.radio.air import tracks
 from edgesim.scenario.radio.presence import PresentDemand, absences
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.scenario.topology.topology import Layout, lay_out
+from edgesim.scenario.study import Study
+from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Demand
 from edgesim.world.link import Link, Way
 
@@ -27,15 +28,9 @@ FASTEST_BPS = 1e12
 _MOST_CHANGES = 6  # of the number present, that one line lists
 
 
-def remarks(scenario: Scenario, law: Demand) -> tuple[str, ...]:
-    """Return what `edgesim check` and `edgesim run` say of a sound scenario.
-
-    Parameters
-    ----------
-    law
-        Its workload.
-    """
-    layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
+def remarks(study: Study) -> tuple[str, ...]:
+    """Return what `edgesim check` and `edgesim run` say of a sound scenario."""
+    scenario, layout, law = study.scenario, study.layout, study.workload
     where = tracks(layout, seed=scenario.seed, replication=0, folder=scenario.origin.folder)
     away = absences(where, scenario.horizon_s)
     return (*_of_rates(layout.links), *_of_presence(scenario, layout, away), *_of_requests(scenario, law))

@@ -15,13 +15,14 @@ from edgesim.model.ceilings import Ceilings
 from edgesim.model.monotone import Correction
 from edgesim.model.profile import Profile, Timing
 from edgesim.model.scaling import AnalyticTiming, ScaledTiming
-from edgesim.scenario.build import kinds_used, timing_name
-from edgesim.scenario.check import architecture
-from edgesim.scenario.coverage import Coverage, recomputes
+from edgesim.scenario.build import resolve
+from edgesim.scenario.coverage import Coverage, disciplines, recomputes
+from edgesim.scenario.devices import timing_name
 from edgesim.scenario.profiles import own_profiles, saved_profile
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.scenario.topology.topology import lay_out
+from edgesim.scenario.study import Study
+from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Extent
 from edgesim.world.disciplines import Serving
 
@@ -52,7 +53,7 @@ class Profiles:
 
 
 def find_profiles(
-    scenario: Scenario,
+    study: Study | Scenario,
     longest: Extent,
     *,
     shards: bool = False,
@@ -60,7 +61,7 @@ def find_profiles(
     refresh: bool = False,
     measuring: Measuring | None = None,
 ) -> Profiles:
-    """Get all profiles that the scenario needs; this machine is measured only if a kind has none of its own.
+    """Get all profiles that a study needs; this machine is measured only if a kind has none of its own.
 
     Parameters
     ----------
@@ -80,8 +81,9 @@ def find_profiles(
     ProfileError
         If a profile that is named is of another model.
     """
-    model, kinds = architecture(scenario), kinds_used(scenario)
-    needed = _coverages(scenario, longest)
+    study = resolve(study)
+    scenario, model, kinds = study.scenario, study.model, study.kinds
+    needed = _coverages(study.layout, longest)
     base = saved_profile(scenario, model)
 
     def covers(name: str, profile: Profile) -> bool:
@@ -94,10 +96,10 @@ def find_profiles(
     own = own_profiles(scenario, kinds, model, base, covers)
     if scenario.profile.use != "auto" or set(own) == set(kinds):
         return Profiles(base, own)
-    served = [entry.serving.value() for entry in scenario.topology.devices if entry.serving is not None]
+    served = disciplines(study.layout)
     measured = model.plain
     grid = Coverage.of(longest, served, recomputed=any(map(recomputes, served))).grid(
-        measured, _equal_shards(scenario, measured) if shards else (1,)
+        measured, _equal_shards(study.layout, measured) if shards else (1,)
     )
     threads = scenario.profile.threads or os.cpu_count() or 1
     if not measure:
@@ -110,12 +112,12 @@ def find_profiles(
     return Profiles(base, own)
 
 
-def timings(scenario: Scenario, profiles: Profiles) -> dict[str, Timing]:
-    """How long the model takes on each device kind that the scenario uses."""
-    model = architecture(scenario)
+def timings(study: Study | Scenario, profiles: Profiles) -> dict[str, Timing]:
+    """How long the model takes on each device kind that is in use."""
+    study = resolve(study)
     return {
-        name: _timing(model, kind, profiles.base, profiles.own.get(name))
-        for name, kind in kinds_used(scenario).items()
+        name: _timing(study.model, kind, profiles.base, profiles.own.get(name))
+        for name, kind in study.kinds.items()
     }
 
 
@@ -125,22 +127,33 @@ def corrections(charged: Mapping[str, Timing]) -> dict[str, Mapping[Component, C
     return {name: parts for name, parts in found.items() if any(part.n_changed for part in parts.values())}
 
 
-def check_coverage(scenario: Scenario, profiles: Profiles, longest: Extent) -> None:
+def check_coverage(
+    study: Study | Scenario,
+    profiles: Profiles,
+    longest: Extent,
+    charged: Mapping[str, Timing] | None = None,
+) -> None:
     """Make sure that everything that can occur can be charged.
+
+    Parameters
+    ----------
+    charged
+        Its :func:`timings`, where they are at hand.
 
     Raises
     ------
     ProfileError
         If a request may be longer, or a batch larger, than was measured.
     """
-    charged = timings(scenario, profiles)
-    for name, needed in _coverages(scenario, longest).items():
+    study = resolve(study)
+    charged = timings(study, profiles) if charged is None else charged
+    for name, needed in _coverages(study.layout, longest).items():
         source = profiles.own.get(name, profiles.base)
         try:
             needed.check(charged[name])
         except ProfileError as error:
             raise ProfileError(
-                f"{scenario.origin.name}: device kind '{name}' is charged with {source}: {error}"
+                f"{study.scenario.origin.name}: device kind '{name}' is charged with {source}: {error}"
             ) from None
 
 
@@ -161,20 +174,18 @@ def _timing(model: Architecture, kind: DeviceKind, base: Profile | None, own: Pr
     return ScaledTiming(source, ceilings, model)
 
 
-def _equal_shards(scenario: Scenario, model: Architecture) -> tuple[int, ...]:
+def _equal_shards(layout: Layout, model: Architecture) -> tuple[int, ...]:
     """Into how many parts blocks are cut to measure one: powers of two, up to a part for each device."""
-    layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
     n_devices = sum(bool(node.kind) for node in layout.nodes.values())
     return tuple(n for n in model.possible_shards() if n <= n_devices and n.bit_count() == 1)
 
 
-def _coverages(scenario: Scenario, longest: Extent) -> dict[str, Coverage]:
+def _coverages(layout: Layout, longest: Extent) -> dict[str, Coverage]:
     """What is asked of each kind's timing."""
-    layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
-    served: defaultdict[str, list[Serving | None]] = defaultdict(list)
+    served: defaultdict[str, dict[int, Serving | None]] = defaultdict(dict)
     for node in layout.nodes.values():
-        if node.kind:
+        if node.kind and id(node.entry) not in served[timing_name(node)]:
             entry = None if node.entry is None else node.entry.serving
-            served[timing_name(node)].append(None if entry is None else entry.value())
-    recomputed = any(recomputes(one) for disciplines in served.values() for one in disciplines)
-    return {name: Coverage.of(longest, some, recomputed=recomputed) for name, some in served.items()}
+            served[timing_name(node)][id(node.entry)] = None if entry is None else entry.value()
+    recomputed = any(recomputes(one) for some in served.values() for one in some.values())
+    return {name: Coverage.of(longest, some.values(), recomputed=recomputed) for name, some in served.items()}

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from math import ceil, floor, log10
 from pathlib import Path
@@ -24,14 +25,15 @@ from edgesim.planning.policies.shipped import shipped_trained_on
 from edgesim.planning.policies.training import Training
 from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
-from edgesim.scenario.build import kinds_used, workload
-from edgesim.scenario.check import architecture
+from edgesim.scenario.build import resolve
 from edgesim.scenario.contenders import contenders
-from edgesim.scenario.quality import Quality
-from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.radio.presence import PresentDemand
+from edgesim.scenario.schema.scenario import StrategyEntry
+from edgesim.scenario.study import Study
 from edgesim.scenario.timings import Profiles
 from edgesim.strategy import Strategy
-from edgesim.workload.requests import Workload
+from edgesim.workload.bounded import Bounded
+from edgesim.workload.requests import Demand, Workload
 
 __all__ = [
     "RECIPE",
@@ -39,7 +41,7 @@ __all__ = [
     "keep_policy",
     "policy_path",
     "training_digest",
-    "training_scenario",
+    "training_study",
     "write_policy",
 ]
 
@@ -51,49 +53,56 @@ _N_ARRIVALS = 200  # of an episode: many more than are under way at once
 _WORLD = ("topology", "kinds", "workload", "memory", "faults", "retry")
 
 
-def training_scenario(scenario: Scenario, label: str) -> Scenario:
-    """Return what a policy is trained in: this scenario with seed, horizon and replications of training.
+def training_study(study: Study, label: str) -> Study:
+    """Return what a policy is trained in: this study with seed, horizon and replications of training.
 
     An episode is as long as 200 requests take to arrive; of closed workloads, and of those that arrive by
     what happens, as long as the scenario, and then its horizon is part of the digest.
 
     Not modelled: what a world has in store for later than that.
     """
-    entry = scenario.strategies[list(contenders(scenario)).index(label)].model_copy(update={"label": label})
+    scenario, strategy = study.scenario, study.strategies[label]
+    labels = list(contenders(scenario))
+    if label in labels:
+        entry = scenario.strategies[labels.index(label)].model_copy(update={"label": label})
+    else:  # of a study whose strategies were replaced
+        entry = StrategyEntry(use=type(strategy).__name__, label=label)
     plain = {"seed": 0, "replications": 1, "warmup_s": 0.0, "cooldown_s": None, "strategies": (entry,)}
-    lesson = scenario.model_copy(update=plain)
-    if scenario.horizon_s is None or not _is_open(lesson):
-        return lesson
-    law = workload(lesson.model_copy(update={"horizon_s": 1e9}))
-    instants_s = [request.arrived_at_s for request in islice(law.requests(Streams(0)), _N_ARRIVALS)]
-    if not instants_s:
-        return lesson
-    return lesson.model_copy(update={"horizon_s": _rounded_up(max(instants_s[-1], 1e-3))})
+    own = scenario.model_copy(update=plain)
+    law = study.workload
+    if scenario.horizon_s is not None and isinstance(law, Workload):
+        endless = replace(law, horizon_s=2e9)
+        instants_s = [request.arrived_at_s for request in islice(endless.requests(Streams(0)), _N_ARRIVALS)]
+        if instants_s:
+            own = own.model_copy(update={"horizon_s": _rounded_up(max(instants_s[-1], 1e-3))})
+    # A graph that is drawn is drawn by the seed, and training's seed is another.
+    layout = study.layout if scenario.topology.generate is None else resolve(own).layout
+    law = _until(law, own.limit_s)
+    return replace(study, scenario=own, layout=layout, strategies={label: strategy}, workload=law)
 
 
-def training_digest(
-    lesson: Scenario, strategy: Strategy, training: Training, profiles: Profiles, quality: Quality
-) -> str:
+def training_digest(lesson: Study, strategy: Strategy, training: Training, profiles: Profiles) -> str:
     """SHA-256 of all that determines a policy.
 
     Parameters
     ----------
     lesson
-        Of :func:`training_scenario`.
+        Of :func:`training_study`.
     """
-    values = lesson.model_dump(mode="json", by_alias=True)
-    kinds = {name: kind.model_dump(mode="json", by_alias=True) for name, kind in kinds_used(lesson).items()}
+    scenario = lesson.scenario
+    values = scenario.model_dump(mode="json", by_alias=True)
+    kinds = {name: kind.model_dump(mode="json", by_alias=True) for name, kind in lesson.kinds.items()}
     options = strategy.with_policy(Path("policy")).model_dump(mode="json")
     determines = {
         "recipe": RECIPE,
-        "world": _with_contents({name: values[name] for name in _WORLD}, lesson.origin.folder),
-        "horizon": None if _is_open(lesson) else lesson.horizon_s,
-        "model": architecture(lesson).digest,
+        "world": _with_contents({name: values[name] for name in _WORLD}, scenario.origin.folder),
+        "horizon": None if isinstance(lesson.workload, Workload) else scenario.horizon_s,
+        "model": lesson.model.digest,
         "kinds": kinds,
         "profile": None if profiles.base is None else profiles.base.digest,
         "own_profiles": {name: own.digest for name, own in profiles.own.items()},
-        "quality": quality.facts(),
-        "strategy": {"use": lesson.strategies[0].use, "options": options},
+        "quality": lesson.quality.facts(),
+        "strategy": {"use": scenario.strategies[0].use, "options": options},
         "training": training.facts(),
     }
     text = json.dumps(determines, sort_keys=True, default=str)
@@ -147,9 +156,13 @@ def write_policy(policy: Policy, path: Path) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-def _is_open(scenario: Scenario) -> bool:
-    """Whether requests arrive by a law of instants, whatever happens."""
-    return isinstance(workload(scenario), Workload)
+def _until(law: Demand, limit_s: float | None) -> Demand:
+    """The same requests, up to another instant."""
+    if isinstance(law, PresentDemand):
+        return replace(law, drawn=_until(law.drawn, limit_s))
+    if isinstance(law, Bounded) and law.horizon_s != limit_s:
+        return replace(law, horizon_s=limit_s)
+    return law
 
 
 def _rounded_up(value_s: float) -> float:

@@ -343,7 +343,7 @@ def _home_seconds(fleet: Fleet, starter: str) -> float:
     prompt_bytes = fleet.typical.n_prompt_tokens * fleet.prompt_bytes_per_token
     ways_s = [
         fleet.transfer_seconds(source, starter, prompt_bytes)
-        + fleet.transfer_seconds(starter, source, fleet.prompt_bytes_per_token)
+        + fleet.transfer_seconds(starter, source, fleet.answer_bytes_per_token)
         for source in fleet.sources
     ]
     return sum(ways_s) / len(ways_s)

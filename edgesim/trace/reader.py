@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
 from edgesim.trace.laws.check import violations
+from edgesim.trace.record import read_record
 from edgesim.trace.schema import SCHEMA_VERSION, TABLES, arrow_schema
 from edgesim.trace.writer import RUN_FILE
 
@@ -52,18 +52,34 @@ class Trace:
     @cached_property
     def run(self) -> Mapping[str, object]:
         """What ``run.json`` says: scenario, seed, profile, machine, versions, status."""
-        file = self.path / RUN_FILE
-        if not file.is_file():
-            raise TraceError(f"{self.path}: no trace here ({RUN_FILE} is missing)")
-        try:
-            return cast("Mapping[str, object]", json.loads(file.read_text(encoding="utf-8")))
-        except json.JSONDecodeError as error:
-            raise TraceError(f"{file}: not valid JSON ({error}); run the scenario again") from None
+        return read_record(self.path / RUN_FILE)
 
     @property
     def is_complete(self) -> bool:
         """Whether the run that wrote it came to its end."""
         return self.run.get("status") == "complete"
+
+    @property
+    def incomplete(self) -> str | None:
+        """What is missing of a run that did not come to its end, in words; None if nothing is."""
+        if self.is_complete:
+            return None
+        run = cast("dict[str, Any]", self.run)
+        n_whole = sum(len(self.replications(strategy)) for strategy in self.strategies)
+        n_asked = len(run["strategies"]) * run["replications"]
+        return f"incomplete ({run.get('status', 'no status')}): {n_whole} of {n_asked} runs are whole"
+
+    def complete(self) -> Self:
+        """The same trace.
+
+        Raises
+        ------
+        TraceError
+            If the run that wrote it did not come to its end.
+        """
+        if self.incomplete is not None:
+            raise TraceError(f"{self.path}: {self.incomplete}; go on with that run ('resume') first")
+        return self
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:
@@ -82,7 +98,7 @@ class Trace:
         found = (
             p.parent.name.removeprefix("replication=") for p in home.glob("replication=*/part-*.parquet")
         )
-        return tuple(sorted({int(number) for number in found}))
+        return tuple(sorted({int(number) for number in found if number.isdecimal()}))
 
     def requests(self, strategy: str, replication: int) -> pd.DataFrame:
         """All requests of one run."""

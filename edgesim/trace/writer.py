@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
-from edgesim.trace.schema import SCHEMA_VERSION
+from edgesim.trace.schema import SCHEMA_VERSION, TABLES
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "EXITS_FILE",
@@ -25,6 +30,7 @@ __all__ = [
 ]
 
 RUN_FILE = "run.json"
+LOCK_FILE = ".lock"
 PROFILE_FILE = "profile.parquet"
 OWN_PROFILE_FILE = "profile-{}.parquet"  # of a device kind, named by its digest
 QUALITY_FILE = "quality.parquet"  # answers under impairments
@@ -49,6 +55,7 @@ class TraceFolder:
 
     def __init__(self, path: Path, *, replace: bool = False) -> None:
         self.path = path
+        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         if path.exists() and not path.is_dir():
             raise TraceError(f"{path}: a file is in the way of the trace folder; name another with --out")
         if path.is_dir() and any(path.iterdir()):
@@ -64,8 +71,19 @@ class TraceFolder:
     def reopen(cls, path: Path) -> Self:
         """Go on writing a folder that another process has begun."""
         folder = cls.__new__(cls)
-        folder.path = path
+        folder.path, folder._made = path, []
         return folder
+
+    def abandon(self) -> None:
+        """Remove what a run that could not begin has left: nothing, as long as a part of a trace is there."""
+        if any(self.path.glob("*/strategy=*/replication=*/part-*.parquet")):
+            return
+        with suppress(OSError, TraceError):
+            (self.path / f".{RUN_FILE}.tmp").unlink(missing_ok=True)
+            if (self.path / RUN_FILE).is_file():
+                self._remove_earlier()
+            for folder in self._made:  # the innermost first
+                folder.rmdir()
 
     def _remove_earlier(self) -> None:
         """Remove an earlier trace, and only what a trace consists of."""
@@ -73,10 +91,11 @@ class TraceFolder:
             raise TraceError(f"{self.path}: not a trace (no {RUN_FILE}), so it is not replaced")
         for part in sorted(self.path.glob("*/strategy=*/replication=*/part-*.parquet*")):
             part.unlink()
-        for level in ("*/strategy=*/replication=*", "*/strategy=*"):
+        for level in ("*/strategy=*/replication=*", "*/strategy=*", *TABLES):
             for home in sorted(self.path.glob(level)):
                 if not any(home.iterdir()):
                     home.rmdir()
+        (self.path / LOCK_FILE).unlink(missing_ok=True)
         measured = [self.path / name for name in (PROFILE_FILE, QUALITY_FILE, EXITS_FILE, PATHS_FILE)]
         for file in (*measured, *self.path.glob(OWN_PROFILE_FILE.format("*"))):
             file.unlink(missing_ok=True)
@@ -89,6 +108,60 @@ class TraceFolder:
         with _told_of(self.path):
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(self.path / RUN_FILE)
+
+    def end(self, facts: Mapping[str, object]) -> None:
+        """Write how a run ended that did not come to its end, if that can still be written."""
+        with suppress(TraceError):
+            self.write_run(facts)
+        with suppress(OSError):
+            (self.path / f".{RUN_FILE}.tmp").unlink(missing_ok=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from writing here meanwhile; a process that is killed holds nothing.
+
+        Raises
+        ------
+        TraceError
+            If another process writes here.
+        """
+        if fcntl is None:  # a system without such locks
+            yield
+            return
+        lock = self.path / LOCK_FILE
+        with _told_of(lock), lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TraceError(
+                    f"{self.path}: another process is writing this trace; wait for it, or name another folder"
+                ) from None
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+
+    def keep_whole(self) -> set[tuple[str, int]]:
+        """Remove what an earlier run left unfinished here; strategy and replication of what is whole.
+
+        A run is whole if its devices' table, written last, is there, and all of its parts can be read.
+        """
+        whole: set[tuple[str, int]] = set()
+        homes = {
+            (home.parent.name.removeprefix("strategy="), home.name.removeprefix("replication="))
+            for home in self.path.glob("*/strategy=*/replication=*")
+        }
+        for strategy, number in sorted(homes):
+            partition = f"strategy={strategy}/replication={number}"
+            files = [file for table in TABLES for file in (self.path / table / partition).glob("part-*")]
+            is_ended = any((self.path / "devices" / partition).glob("part-*.parquet"))
+            if is_ended and number.isdecimal() and all(map(_is_whole, files)):
+                whole.add((strategy, int(number)))
+                continue
+            with _told_of(self.path / partition):
+                for file in files:
+                    file.unlink()
+        return whole
 
     def parts(self, strategy: str, replication: int) -> PartWriter:
         """Writer for one strategy's one replication."""
@@ -117,6 +190,11 @@ class PartWriter:
         repeating = [name for name in table.schema.names if name not in instants]
         # Names, counts and sizes repeat, so they are dictionary-encoded; neighbouring instants share their
         # leading bytes, which splitting the byte streams lays side by side for the compressor.
+        if not self._folder.is_dir():
+            raise TraceError(
+                f"{self._folder}: the trace's folder was removed while the run went on; what was finished is "
+                "lost with it, run again"
+            )
         with _told_of(part):
             home.mkdir(parents=True, exist_ok=True)
             pq.write_table(
@@ -129,6 +207,16 @@ class PartWriter:
                 write_statistics=[field.name for field in table.schema if field.name == "request_id"],
             )
             temporary.replace(part)
+
+
+def _is_whole(part: Path) -> bool:
+    if part.suffix != ".parquet":
+        return False
+    try:
+        pq.read_metadata(part)
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return True
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class Fleet:
     extent: Extent
     sources: tuple[str, ...]
     prompt_bytes_per_token: int
+    answer_bytes_per_token: int
     _network: Network
     _bands: tuple[CollectiveBand, ...] = ()
     rates_hz: Mapping[str, float] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class Fleet:
             extent=extent or world.workload.extent(streams),
             sources=world.workload.sources,
             prompt_bytes_per_token=world.prompt_bytes_per_token,
+            answer_bytes_per_token=world.answer_bytes_per_token,
             _network=Network(world.devices, world.links, world.model.activation_bytes(1)),
             _bands=tuple(world.bands.values()),
             rates_hz=mean_rates_hz(world.workload, streams),
@@ -165,7 +167,7 @@ class Fleet:
     def request_return_seconds(self, source: str, target: str) -> float:
         """Time to bring every token id of a typical request back, one at a time."""
         return self.typical.n_output_tokens * self.transfer_seconds(
-            source, target, self.prompt_bytes_per_token
+            source, target, self.answer_bytes_per_token
         )
 
     def request_link_seconds(self, source: str, target: str) -> float:

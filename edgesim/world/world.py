@@ -41,7 +41,7 @@ class World:
         Requests that may wait for room on one device; one more fails. None: any number.
     patience_s
         How long a request waits for room before it fails; None: for ever.
-    prompt_bytes_per_token
+    prompt_bytes_per_token, answer_bytes_per_token
         Size of a token id on the wire.
     exits
         Measured answers, token by token and exit by exit, with exits after blocks of this world's model; None
@@ -77,6 +77,7 @@ class World:
     queue_limit: int | None = None
     patience_s: float | None = None
     prompt_bytes_per_token: int = 4
+    answer_bytes_per_token: int = 4
     exits: ExitRecords | None = None
     tuning_exits: ExitRecords | None = None
     quality: QualityTable | None = None

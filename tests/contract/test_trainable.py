@@ -110,8 +110,6 @@ def test_what_is_judged_is_the_mean_utility_of_its_requests(monkeypatch):
     """Against plain runs of the same replications, by the table of requests."""
     from edgesim.engine.simulation import simulate
     from edgesim.gym.decision_judging import judge
-    from edgesim.scenario.build import build_world
-    from edgesim.scenario.timings import timings
 
     lesson = runner.lesson(runner.prepare(parse(text())), "asking")
     policy = Taught(n_actions=3, action=1)(lesson.prepared, "asking", lesson.training).policy
@@ -120,7 +118,7 @@ def test_what_is_judged_is_the_mean_utility_of_its_requests(monkeypatch):
     own = lesson.prepared
     for column, replication in enumerate((1 << 31, (1 << 31) + 1)):
         tables = {}
-        world = build_world(own.scenario, replication, timings(own.scenario, own.profiles), own.workload)
+        world = own.world(replication)
         strategy = Asking()  # which takes the phone
         simulate(
             world, strategy, own.placements["asking"], own.placements["asking"].holdings, tables.__setitem__

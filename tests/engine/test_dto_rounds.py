@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
@@ -109,15 +110,35 @@ def test_a_silence_does_no_lasting_harm(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_lost_messages_do_no_lasting_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     """One message in twenty, drawn at random, never leaves: rows stray at times, and come back."""
-    draws, report = np.random.default_rng(7), Cluster.report
-
-    def lossy(self: Cluster, *arguments: Any, **facts: Any) -> Any:
-        return () if draws.random() < 0.05 else report(self, *arguments, **facts)
-
-    monkeypatch.setattr(Cluster, "report", lossy)
+    _lose(monkeypatch, 0.05)
     _, gaps, _ = followed(loaded(0.8, 4500), start="uniform")
     assert np.median(gaps[10:]) < 0.02
     assert gaps[-1] < 0.05
+
+
+def test_a_time_of_heavy_losses_does_no_lasting_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three messages in ten are lost in the first twelve rounds, from rows that overload: ten later, 5 %."""
+    _lose(monkeypatch, 0.3, until_s=12 * PERIOD_S)
+    _, gaps, _ = followed(loaded(0.8, 4500), start="uniform")
+    assert max(gaps[22:]) < 0.05
+
+
+def test_where_rows_are_at_rest_lost_messages_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    _lose(monkeypatch, 0.3)
+    _, gaps, _ = followed(loaded(0.8, 3600))
+    assert len(gaps) > 20
+    assert max(gaps) < 0.01
+
+
+def _lose(monkeypatch: pytest.MonkeyPatch, share: float, until_s: float = math.inf) -> None:
+    """Let such a share of the messages never leave."""
+    draws, report = np.random.default_rng(7), Cluster.report
+
+    def lossy(self: Cluster, *arguments: Any, **facts: Any) -> Any:
+        is_lost = self.now_s < until_s and draws.random() < share
+        return () if is_lost else report(self, *arguments, **facts)
+
+    monkeypatch.setattr(Cluster, "report", lossy)
 
 
 def test_control_messages_are_in_the_trace_with_their_size_and_their_number() -> None:

@@ -14,12 +14,14 @@ from staged import city, records, stages_of
 
 from edgesim.errors import PlacementError
 from edgesim.planning.offloading.flow import flow_of
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.strategies.early_exit import EarlyExit
 from edgesim.strategies.early_exit.network import network_of
 from edgesim.strategies.early_exit.placement import Staged
 from edgesim.strategy import Fleet
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
+from edgesim.world.faults import Faults
 from edgesim.world.world import World
 
 
@@ -154,6 +156,49 @@ def test_ids_as_large_as_a_hidden_state_are_known_for_ids() -> None:
     embedded = replace(there, workload=workload, prompt_bytes_per_token=there.model.activation_bytes(1))
     tables, _, _ = served(embedded)
     assert tables.requests["outcome"].tolist() == ["completed"] * 3
+    sent = tables.spans[tables.spans["kind"] == "send"]
+    assert set(sent.loc[sent["peer"] == "d-0", "size_bytes"]) == {4}  # home: an id, however large a prompt is
+    assert set(sent.loc[sent["device"] == "d-0", "size_bytes"]) == {embedded.prompt_bytes_per_token}
+
+
+def test_a_closed_exit_computes_no_head() -> None:
+    said = records(2, 0.5)
+    there = city([[0.01], [0.02]], 1, rate_hz=10.0, n_requests=50, exits=said)
+    closed, placement, _ = served(there, thresholds="never")
+    none, plain, _ = served(there, thresholds="none")
+    columns = ["request_id", "kind", "device", "via", "asked_at_s", "ended_at_s"]
+    assert closed.spans[columns].equals(none.spans[columns])
+    assert placement.remark.split(";")[:2] == plain.remark.split(";")[:2]  # load and mean delay
+
+
+def test_a_task_that_arrives_too_late_fails_before_it_is_computed() -> None:
+    there = city([[0.1], [0.1]], 1, hop_s=2.0, n_requests=3)
+    tables, _, _ = served(there, drop_late="1.5 s")
+    assert tables.requests["outcome"].tolist() == ["failed"] * 3
+    assert (tables.spans["kind"] == "compute").sum() == 0
+
+
+@pytest.mark.parametrize("rule", ["jsed", "backpressure", "cf", "dto-ee"])
+def test_no_task_goes_over_a_link_that_is_down_while_another_is_up(rule: str) -> None:
+    """One of two links of each source and server fails for good before the first task comes."""
+    outage = ScheduledOutages([(0.0, math.inf)])
+    names = [f"d-{i}--s1-0" for i in range(2)] + [f"s1-{i}--s2-1" for i in range(2)]
+    faults = Faults(links=dict.fromkeys(names, outage))
+    there = city([[0.05, 0.05], [0.05, 0.05]], 2, rate_hz=8.0, n_requests=200, faults=faults)
+    tables, _, _ = served(there, offloading=rule)
+    assert tables.requests["outcome"].tolist() == ["completed"] * 200
+    computed = tables.spans[tables.spans["kind"] == "compute"]
+    assert set(computed["device"]) == {"s1-1", "s2-0"}
+
+
+def test_rows_that_send_nothing_where_links_are_up_are_left_alone() -> None:
+    """All links down but those to a server that its row sends nothing to: tasks go there all the same."""
+    outage = ScheduledOutages([(0.0, math.inf)])
+    there = city([[0.01, 50.0], [0.01]], 1, rate_hz=0.01, n_requests=20)
+    there = replace(there, faults=Faults(links={"d-0--s1-0": outage}))
+    tables, placement, _ = served(there, offloading="optimum")
+    assert placement.plan[:2] == pytest.approx((1.0, 0.0), abs=1e-6)
+    assert set(tables.spans.loc[tables.spans["kind"] == "compute", "device"]) == {"s1-1", "s2-0"}
 
 
 def test_who_is_kept_back_too_long_fails() -> None:

@@ -17,10 +17,8 @@ from edgesim.planning.offloading.flow import flow_of, mean_delay_s
 from edgesim.planning.offloading.network import Network
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.runner import Prepared
-from edgesim.scenario.build import build_world
 from edgesim.scenario.load import load
 from edgesim.scenario.text.packaged import packaged_scenarios
-from edgesim.scenario.timings import timings
 from edgesim.steps import Steps
 from edgesim.strategies.early_exit.network import network_of
 from edgesim.trace.reader import Trace
@@ -53,8 +51,7 @@ def trace(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Trace
 
 def network(prepared: Prepared, label: str, shares: tuple[float, ...] | None = None) -> Network:
     """The planners' network of a strategy, with the shares that go on at its thresholds."""
-    charged = timings(prepared.scenario, prepared.profiles)
-    fleet = Fleet.of(build_world(prepared.scenario, 0, charged, quality=prepared.quality))
+    fleet = Fleet.of(prepared.world(0))
     placement = prepared.placements[label]
     return network_of(placement.layout, fleet, "links").with_shares(shares or placement.continues)
 
@@ -132,7 +129,7 @@ def test_control_messages_are_in_the_trace_and_cost_energy_and_rivals_send_none(
 @pytest.mark.slow
 def test_the_dynamic_city_changes_when_it_says() -> None:
     asked = runner.prepare(load("dto_ee_dynamic"), only=("cf",))
-    world = build_world(asked.scenario, 0, timings(asked.scenario, asked.profiles), quality=asked.quality)
+    world = asked.world(0)
     speeds = {id_: one.speed for id_, one in world.devices.items() if one.speed is not None}
     assert speeds == dict.fromkeys(("b2-agx", "c2-agx"), Steps((0.0, 120.0), (1.0, 0.5)))
     rates = {link.between: link.rate_bps for link in world.links if isinstance(link.rate_bps, Steps)}

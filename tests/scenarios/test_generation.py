@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from edgesim import runner
 from edgesim.errors import PlacementError, ScenarioError
 from edgesim.measure.generation.generation_cache import kept_generation
+from edgesim.scenario.build import resolve
 from edgesim.scenario.load import load
 from edgesim.scenario.quality import Quality
 from edgesim.strategies.early_exit.generation import generate
@@ -51,15 +53,13 @@ class Alone(Local):
         yield from generate(request, cluster, placement.stages, rule, caches)
 
 
-def prepared(monkeypatch: pytest.MonkeyPatch, strategy: Alone, *more: str) -> runner.Prepared:
-    monkeypatch.setattr(runner, "contenders", lambda scenario: {"alone": strategy})
-    return runner.prepare(load("first_steps", [*QUICK, *more]))
+def prepared(strategy: Alone, *more: str) -> runner.Prepared:
+    study = resolve(load("first_steps", [*QUICK, *more]))
+    return runner.prepare(replace(study, strategies={"alone": strategy}))
 
 
-def test_a_run_replays_the_shipped_paths_and_carries_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    trace: Trace = runner.run(prepared(monkeypatch, Alone()), tmp_path / "out")
+def test_a_run_replays_the_shipped_paths_and_carries_them(tmp_path: Path) -> None:
+    trace: Trace = runner.run(prepared(Alone()), tmp_path / "out")
     assert trace.check() == []
     kept = kept_generation("bundled")
     assert kept is not None
@@ -82,12 +82,12 @@ def test_a_run_replays_the_shipped_paths_and_carries_them(
     assert spans["via"].astype(str).str.startswith("keys and values of ").any()
 
 
-def test_a_rule_off_the_grid_is_refused_before_time_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_off_the_grid_is_refused_before_time_zero() -> None:
     with pytest.raises(PlacementError, match=r"not measured with confidence \(0.3, 0.31, 0.3\).*nearest of"):
-        prepared(monkeypatch, Alone(is_measured=False))
+        prepared(Alone(is_measured=False))
 
 
-def test_paths_are_kept_where_they_are_needed_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_paths_are_kept_where_they_are_needed_only(tmp_path: Path) -> None:
     runner.run(runner.prepare(load("first_steps", QUICK)), tmp_path / "out")
     assert not (tmp_path / "out" / PATHS_FILE).exists()
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from edgesim.runner import prepare
-from edgesim.scenario.build import build_world
 from edgesim.scenario.load import parse
-from edgesim.scenario.timings import timings
 from edgesim.world.world import World
 
 TEXT = """\
@@ -78,4 +76,4 @@ def city(medium: str) -> World:
     text = TEXT.replace("WHERE", where).replace("LINK", link).replace("FAULTS", faults)
     scenario = parse(text, name="looked-at.yaml")
     prepared = prepare(scenario)
-    return build_world(scenario, 0, timings(scenario, prepared.profiles), prepared.workload)
+    return prepared.world(0)

@@ -24,7 +24,7 @@ def join_shortest_expected(
     Parameters
     ----------
     transfer_s : [n_hops]
-        Time to each hop, with what already waits for that link.
+        Time to each hop, with what already waits for that link; inf: it is down.
     n_queued : [n_hops]
         Tasks at each hop, the one in service among them, as reported.
     service_s : [n_hops]
@@ -48,11 +48,12 @@ def backpressure(
     n_queued_here
         Tasks that wait at the offloader for the next stage, this one among them.
     n_queued_there, transfer_s : [n_hops]
-        Tasks at each hop, as reported, and the time over each link; 0 s counts as the quickest of all.
+        Tasks at each hop, as reported, and the time over each link; 0 s counts as the quickest of all, inf
+        as a link that is down.
     least_pressure
         Difference of queues up to which a task is kept.
     """
     pressure = n_queued_here - n_queued_there
-    rate = 1 / np.maximum(transfer_s, 1e-9)
-    best = int(np.argmax(pressure * rate))
-    return best if pressure[best] > least_pressure else None
+    weight = np.where(np.isfinite(transfer_s), pressure / np.maximum(transfer_s, 1e-9), -np.inf)
+    best = int(np.argmax(weight))
+    return best if np.isfinite(weight[best]) and pressure[best] > least_pressure else None

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 
-__all__ = ["Network", "Node", "Work"]
+__all__ = ["Heads", "Network", "Node", "Work"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,6 +37,24 @@ class Work(Protocol):
 
     def under(self, network: Network, continues: Floats) -> Network:
         """The network with such shares that go on [n_stages - 2], and the times that follow from them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """Service times where exits have heads of their own, which are computed only where tasks may leave.
+
+    Attributes
+    ----------
+    bare_s, head_s : [n_nodes]
+        Mean time of each node's sub-model without a head, and what the head adds.
+    """
+
+    bare_s: Floats
+    head_s: Floats
+
+    def service_s(self, is_open: NDArray[np.bool_]) -> Floats:
+        """Service times, with the heads of the nodes whose exits are open: [n_nodes]."""
+        return np.where(is_open, self.bare_s + self.head_s, self.bare_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,9 @@ class Network:
         I_h, the share of the tasks at stage h that goes on to the next: 1 at stage 0, 0 at the last.
     work
         What tasks ask of nodes and links under other shares; None: the same, of those that come.
+    heads
+        What exits add to service times; an exit that all tasks pass is closed, and adds nothing. None:
+        service times do not depend on exits.
     """
 
     names: tuple[str, ...]
@@ -97,6 +118,7 @@ class Network:
     continues: Floats
     link_scv: Floats | None = None
     work: Work | None = None
+    heads: Heads | None = None
 
     @classmethod
     def of(
@@ -236,4 +258,6 @@ class Network:
         """The same network with other shares that go on after sub-models 1 .. H - 1: [n_stages - 2]."""
         if self.work is not None:
             return self.work.under(self, np.array(continues, np.float64))
-        return replace(self, continues=np.array([1.0, *continues, 0.0], np.float64))
+        shares = np.array([1.0, *continues, 0.0], np.float64)
+        service_s = self.service_s if self.heads is None else self.heads.service_s(shares[self.stage] < 1)
+        return replace(self, continues=shares, service_s=service_s)

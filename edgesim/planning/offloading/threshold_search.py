@@ -112,9 +112,14 @@ def foreseen_costs_s(
         plain = (link_stage == number) & ~network.has_queue
         shares, where = np.unique(combinations.survival[:, number], return_inverse=True)
         found = shares * float(flow.link_utilisation[plain].sum())
-        found += _queued(flow.utilisation[nodes], network.scv[nodes], shares, barrier)
         found += _queued(flow.link_utilisation[links], scv[links], shares, barrier)
-        tasks += found[where]
+        at_nodes = _queued(flow.utilisation[nodes], network.scv[nodes], shares, barrier)
+        tasks += (found + at_nodes)[where]
+        if network.heads is not None and number < network.n_stages - 2:
+            added = 1 + network.heads.head_s[nodes] / network.heads.bare_s[nodes]
+            with_head = _queued(added * flow.utilisation[nodes], network.scv[nodes], shares, barrier)
+            is_open = combinations.survival[:, number + 1] < combinations.survival[:, number]
+            tasks += np.where(is_open, (with_head - at_nodes)[where], 0.0)
     costs_s: Floats = tasks / network.total_per_s + objective.exchange_s * lacking
     return costs_s
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, PrivateAttr, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -19,9 +20,12 @@ from edgesim.scenario.schema.faults import FaultEntry, RetryEntry
 from edgesim.scenario.schema.quality import QualityEntry
 from edgesim.scenario.schema.topology import Count, Name, Topology
 from edgesim.scenario.schema.workload import WorkloadEntry
+from edgesim.scenario.text.problems import Path, path_text
 from edgesim.scenario.text.section import Section
 from edgesim.units import LONGEST_RUN_S
 from edgesim.world.objectives import Objectives
+
+Value = TypeVar("Value")
 
 __all__ = [
     "MemoryEntry",
@@ -43,7 +47,7 @@ class Origin:
 
     name: str = "scenario"
     text: str = ""
-    folder: Path = field(default_factory=Path)
+    folder: FilePath = field(default_factory=FilePath)
 
 
 class ModelEntry(Section):
@@ -154,6 +158,25 @@ class StrategyEntry(Section):
         return dict(self.__pydantic_extra__ or {})
 
 
+class _Made:
+    """What was made of a scenario once, by what made it; no part of the scenario's value, so it goes nowhere.
+
+    Equal to any other, for scenarios compare by what they say; left behind by copies and pickles.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[object, object] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Made)
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __reduce__(self) -> tuple[type[_Made], tuple[()]]:
+        return _Made, ()
+
+
 class Scenario(Section):
     """One question: a model, devices, requests, and the strategies that compete.
 
@@ -205,6 +228,29 @@ class Scenario(Section):
     """Strategies to compare; differences are taken to the first."""
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
+    _made: _Made = PrivateAttr(default_factory=_Made)
+
+    def once(self, make: Callable[[Self], Value]) -> Value:
+        """Return what a function makes of this scenario; it is made when it is first asked for, and kept."""
+        known = self._made.values
+        if make not in known:
+            known[make] = make(self)
+        return cast("Value", known[make])
+
+    def place(self, path: Path) -> str:
+        """Where in its file something stands, for messages: ``street.yaml:12:7: $.topology.links[0]``."""
+        find = cast("Callable[[Path], str] | None", self._made.values.get("place"))
+        return f"{self.origin.name}: {path_text(path)}" if find is None else find(path)
+
+    def placed_by(self, find: Callable[[Path], str]) -> None:
+        """Let something that knows the file say where what stands."""
+        self._made.values["place"] = find
+
+    def __copy__(self) -> Self:
+        """Copy what the scenario says; a copy may be changed, so nothing that was made of it goes along."""
+        copied = super().__copy__()
+        copied._made = _Made()
+        return copied
 
     def model_post_init(self, context: object) -> None:
         """Remember the file that this scenario came from."""

@@ -46,6 +46,8 @@ PositiveNumber = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 HertzOrNone = Annotated[float, Quantity(FREQUENCY, "zero or more")]
 
+_ID_BYTES = 4  # of a token: a 32-bit number
+
 
 class Law(Section):
     """The parameters of a law; what they do not allow is found when they are read."""
@@ -429,8 +431,10 @@ class WorkloadEntry(Section):
     """Lengths of answers; every request runs to its length."""
     requests: Annotated[int, Field(strict=True, ge=1, le=MOST_REQUESTS)] | None = None
     """No more than so many requests in one replication."""
-    prompt_bytes_per_token: Count = 4
+    prompt_bytes_per_token: Count = _ID_BYTES
     """Size of a prompt token on the wire; the default is a 32-bit token id."""
+    answer_bytes_per_token: Count | None = None
+    """Size of an answer's token on the wire; else that of a prompt's token, but 4 (an id) at most."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -450,6 +454,13 @@ class WorkloadEntry(Section):
             if self.trace is not None and getattr(self, name) is not None:
                 refuse(f"lengths come from the trace; leave out '{name}'")
         return self
+
+    @property
+    def id_bytes(self) -> int:
+        """Size of an answer's token on the wire: as given, or an id's."""
+        if self.answer_bytes_per_token is not None:
+            return self.answer_bytes_per_token
+        return min(self.prompt_bytes_per_token, _ID_BYTES)
 
     @property
     def is_finite(self) -> bool:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
-import networkx as nx
-
 from edgesim.errors import InputError
 from edgesim.files import user_path
 from edgesim.nearest import suggest
@@ -116,12 +114,16 @@ class Layout:
 
     def cut_off(self, sources: Sequence[str]) -> tuple[str, str] | None:
         """A source and a device that no path joins; None if there is no such pair."""
-        graph: nx.Graph[str] = nx.Graph()
-        graph.add_nodes_from(self.nodes)
-        graph.add_edges_from(link.between for link in self.links)
-        graph.add_edges_from((link.terminal, link.station) for link in self.air)
-        for source in sources:
-            reached = nx.node_connected_component(graph, source)
+        neighbours: dict[str, list[str]] = {id_: [] for id_ in self.nodes}
+        for a, b in (*(link.between for link in self.links), *((a.terminal, a.station) for a in self.air)):
+            neighbours[a].append(b)
+            neighbours[b].append(a)
+        for source in sources[:1]:  # links lead both ways: those that it reaches reach as much
+            reached, waiting = {source}, [source]
+            while waiting:
+                found = [id_ for id_ in neighbours[waiting.pop()] if id_ not in reached]
+                reached.update(found)
+                waiting += found
             for device in self.device_ids:
                 if device not in reached:
                     return source, device

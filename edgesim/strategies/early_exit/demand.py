@@ -37,7 +37,7 @@ from edgesim.engine.device.price import Price
 from edgesim.model.architecture import Slice
 from edgesim.model.fill_timing import FillTiming
 from edgesim.planning.offloading.network import Network
-from edgesim.strategies.early_exit.layout import Layout
+from edgesim.strategies.early_exit.layout import Layout, without_head
 from edgesim.strategy import CacheFill
 from edgesim.world.fleet import Fleet
 
@@ -238,7 +238,7 @@ class _Times:
             n_prompt = max(1, round(self._fleet.typical.n_prompt_tokens))
             n_later = self._fleet.typical.n_output_tokens - 1
             context = max(1, round(n_prompt + (n_later - 1) / 2))
-            bare = Price(timing, Slice(part.first, part.last, part.embedding, False))
+            bare = Price(timing, without_head(part))
             full = Price(timing, Slice(part.first, part.last, part.embedding, True)) if part.head else bare
             prompt_s, with_head_s = bare.alone(n_prompt, 0), full.alone(n_prompt, 0)
             pass_s, all_s = (

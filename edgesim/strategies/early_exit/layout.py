@@ -10,7 +10,7 @@ from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.world.fleet import Fleet
 
-__all__ = ["Layout", "lay_out"]
+__all__ = ["Layout", "lay_out", "without_head"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Layout:
         """Whether a device serves several stages."""
         servers = [server for layer in self.layers for server in layer]
         return len(set(servers)) < len(servers)
+
+
+def without_head(part: Slice) -> Slice:
+    """The same blocks, after which nothing is answered."""
+    return Slice(part.first, part.last, part.embedding)
 
 
 def lay_out(

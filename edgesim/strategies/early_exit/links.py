@@ -25,19 +25,14 @@ _TIMES_WORST = 10.0  # what a link costs that is down, beside the worst that is 
 class LinkWatch:
     """Looks at links as the device that sends over them.
 
-    Not seen: routes of several links, of which the planned time is kept, and messages that wait there.
-
-    Attributes
-    ----------
-    is_down : [n_links]
-        Which were down at the last look.
+    Not seen: routes of several links, of which the planned time is kept.
     """
 
     def __init__(self, state: RunState, fleet: Fleet) -> None:
         network = state.network
         self._transfer_s = network.transfer_s.copy()
-        self.is_down = np.zeros(network.n_links, np.bool_)
         self._state = state
+        self._direct: dict[int, tuple[str, str, float, float]] = {}
         self._seen: dict[str, list[tuple[int, str, float, float, float]]] = {}
         for link, (tail, head) in enumerate(zip(network.tail.tolist(), network.head.tolist(), strict=True)):
             sender, peer = state.devices[tail], state.devices[head]
@@ -48,21 +43,30 @@ class LinkWatch:
             )
             ends_s = sum(fleet.device(end).endpoint.seconds(size_bytes) for end in (sender, peer))
             self._seen.setdefault(sender, []).append((link, peer, bits(size_bytes), ends_s, n_messages))
+            self._direct[link] = (sender, peer, size_bytes, ends_s)
+
+    def seconds(self, cluster: Cluster, link: int) -> float:
+        """How long a task that sets out now takes over a link, behind what waits for it; inf: it is down."""
+        if link not in self._direct:
+            return float(self._state.network.transfer_s[link])
+        sender, peer, size_bytes, ends_s = self._direct[link]
+        return ends_s + cluster.observe(at=sender).link(sender, peer).seconds(size_bytes)
 
     def look(self, cluster: Cluster) -> Floats:
-        """How long a task takes over each link now; of one that is down, so long that none goes there."""
+        """How long a task takes over each idle link now; over one that is down, too long to go there."""
+        is_down = np.zeros(len(self._transfer_s), np.bool_)
         for sender, links in self._seen.items():
             own = cluster.observe(at=sender)
             for link, peer, n_bits, ends_s, n_messages in links:
                 seen = own.link(sender, peer)
-                self.is_down[link] = not seen.is_up
+                is_down[link] = not seen.is_up
                 if seen.is_up and seen.rate_bps > 0:
                     on_air_s = n_bits * seen.n_attempts / seen.rate_bps
                     now_s = n_messages * (ends_s + seen.access_s + on_air_s + seen.latency_s)
                     before_s = self._transfer_s[link]
                     if not math.isclose(now_s, before_s, rel_tol=1e-9):
                         self._transfer_s[link] = before_s + _WEIGHT * (now_s - before_s)
-        if not self.is_down.any():
+        if not is_down.any():
             return self._transfer_s.copy()
         worst_s = _TIMES_WORST * (float(self._transfer_s.max()) + float(self._state.network.service_s.max()))
-        return np.where(self.is_down, worst_s, self._transfer_s)
+        return np.where(is_down, worst_s, self._transfer_s)

@@ -15,9 +15,9 @@ import numpy as np
 
 from edgesim.errors import PlacementError
 from edgesim.planning.offloading.capacity import largest_scale
-from edgesim.planning.offloading.network import Network, Node
-from edgesim.strategies.early_exit.demand import SeveralTokens, hop_bytes
-from edgesim.strategies.early_exit.layout import Layout
+from edgesim.planning.offloading.network import Heads, Network, Node
+from edgesim.strategies.early_exit.demand import SeveralTokens, device_of, hop_bytes
+from edgesim.strategies.early_exit.layout import Layout, without_head
 from edgesim.strategy import CacheFill
 from edgesim.world.fleet import Fleet
 
@@ -69,15 +69,25 @@ def network_of(
                 )
             transfer_s |= {(f"{stage - 1}/{sender}", f"{stage}/{server}"): s for server, s in hops}
         senders = servers
-    network = Network.of(nodes, transfer_s)
+    network = _with_heads(Network.of(nodes, transfer_s), layout, fleet)
     if fleet.typical.n_output_tokens > 1:
 
         def hop_s(sender: str, server: str, size_bytes: float) -> float:
             return _hop_s(fleet, sender, server, size_bytes)
 
         work = SeveralTokens.of(layout, fleet, caches, network, hop_s)
-        network = replace(network, work=work).with_shares(np.ones(network.n_stages - 2))
+        network = replace(network, work=work, heads=None).with_shares(np.ones(network.n_stages - 2))
     return network if fleet.rates_hz else network.scaled(_ASSUMED_LOAD * largest_scale(network))
+
+
+def _with_heads(network: Network, layout: Layout, fleet: Fleet) -> Network:
+    """Of tasks of one token: heads of inner exits apart, for a closed exit asks for none."""
+    bare_s = network.service_s.copy()
+    for node in np.flatnonzero((network.stage > 0) & (network.stage < network.n_stages - 1)).tolist():
+        part = layout.parts[int(network.stage[node]) - 1]
+        bare_s[node] = fleet.request_seconds(device_of(network.names[node]), without_head(part))
+    heads = Heads(bare_s, network.service_s - bare_s)
+    return replace(network, heads=heads).with_shares(np.ones(network.n_stages - 2))
 
 
 def _hops(

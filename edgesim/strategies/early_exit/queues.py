@@ -1,17 +1,20 @@
 """Rivals that decide task by task, by queues that servers report: JSED and backpressure.
 
-Every period each server tells the nodes that reach it how many tasks it has and how long it expects a task to
-take after it. An offloader adds the tasks that it has sent there itself since that report arrived, so that it
-does not send all tasks of a period to the server that was idle at its beginning; what others have sent it
-does not know. So that they do not all send to the same one, each task looks at a few hops only, drawn anew
-(the power of two choices; with old reports two do better than all: Mitzenmacher 2000, doi:10.1109/71.841752).
+Every period each server reports to the nodes that reach it how many tasks it has and how long it expects a
+task to take after it. An offloader adds the tasks that it has sent there itself since that report arrived, so
+that it does not send all tasks of a period to the server that was idle at its beginning; what others have
+sent it does not know. Its own links it sees at once: what waits there, how fast they are, and which are down.
+So that offloaders do not all send to the same server, each task looks at a few hops only, drawn anew (the
+power of two choices; with old reports two do better than all: Mitzenmacher 2000, doi:10.1109/71.841752).
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgesim.planning.offloading.decisions import backpressure, join_shortest_expected
+from edgesim.strategies.early_exit.links import LinkWatch
 from edgesim.strategies.early_exit.mail import Entry, Mail
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategy import Cluster, Serving
@@ -38,9 +41,10 @@ class Queues:
         size_bytes: float,
         is_pressure: bool,
         n_choices: int | None = None,
+        watch: LinkWatch,
     ) -> None:
         network = state.network
-        self._n_choices = n_choices
+        self._n_choices, self._watch = n_choices, watch
         self._state, self.period_s, self._is_pressure = state, period_s, is_pressure
         self._mail = Mail(state, size_bytes, hear_up=self._hear)
         self._n_queued = np.zeros(network.n_links)
@@ -59,10 +63,11 @@ class Queues:
             n_here = np.array(self._state.n_here, np.float64)
             for links in reversed(network.links_of_stage):
                 heads = network.head[links].tolist()
-                told = {
-                    head: (float(n_here[head]), self._expected_s(head), self._number) for head in set(heads)
+                reports = {
+                    head: (float(n_here[head]), self._expected_s(cluster, head), self._number)
+                    for head in dict.fromkeys(heads)
                 }
-                self._mail.up(cluster, links, (told[head] for head in heads))
+                self._mail.up(cluster, links, (reports[head] for head in heads))
             yield from cluster.sleep(self.period_s)
 
     def hop(self, cluster: Cluster, node: int, draws: np.random.Generator) -> int | None:
@@ -74,7 +79,7 @@ class Queues:
             seen = np.arange(links.start, links.stop)
         else:
             seen = links.start + draws.choice(n_hops, self._n_choices, replace=False)
-        there, transfer_s = self._n_queued[seen] + self._n_sent[seen], self._state.network.transfer_s[seen]
+        there, transfer_s = self._n_queued[seen] + self._n_sent[seen], self._transfer_s(cluster, seen)
         if self._is_pressure:
             chosen = backpressure(self._state.n_here[node], there, transfer_s)
         else:
@@ -85,14 +90,18 @@ class Queues:
         hop: int = int(seen[chosen]) - links.start
         return hop
 
-    def _expected_s(self, node: int) -> float:
+    def _transfer_s(self, cluster: Cluster, links: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.array([self._watch.seconds(cluster, link) for link in links.tolist()])
+
+    def _expected_s(self, cluster: Cluster, node: int) -> float:
         """How long a task is expected to take after a node, by what the node knows."""
         links = self._links[node]
-        if links.start == links.stop:
+        if links.start == links.stop or not self._state.network.onward[node]:
             return 0.0
         there = self._n_queued[links] + self._n_sent[links] + 1
         network = self._state.network
-        best_s = network.transfer_s[links] + there * self._service_s[links] + self._onward_s[links]
+        transfer_s = self._transfer_s(cluster, np.arange(links.start, links.stop))
+        best_s = transfer_s + there * self._service_s[links] + self._onward_s[links]
         return float(network.onward[node] * best_s.min())
 
     def _hear(self, link: int, entry: Entry) -> None:

@@ -21,6 +21,7 @@ def told(
     is_tuned_apart: bool | None,
     shares_servers: bool = False,
     follows_queues: bool = False,
+    period_s: float | None = None,
 ) -> str:
     """Expected delay, load, distance from the optimum and thresholds, in a sentence.
 
@@ -32,17 +33,22 @@ def told(
         Whether some servers serve several stages.
     follows_queues
         Whether tasks go by queues that were reported, and not by the plan.
+    period_s
+        Time of a round, or between reports; None: there are none.
     """
     network = decision.network
     scale = largest_scale(network)
     words = [f"planned for {network.total_per_s:.3g} tasks/s, {1 / scale:.0%} of the most that can flow"]
     if follows_queues:
         words.append("tasks go by queues that are reported, of which no delay is foreseen")
+        if period_s is not None:
+            words.append(f"reports come every {_time(period_s)}")
     elif math.isinf(decision.delay_s):
         words.append(f"its busiest server would be loaded {decision.utilisation:.2f} times: queues grow")
     else:
+        about = "about " * (network.work is not None)  # what neighbouring tokens ask of a server is estimated
         words.append(
-            f"mean delay {_time(decision.delay_s)}, busiest server {decision.utilisation:.0%} loaded"
+            f"mean delay {about}{_time(decision.delay_s)}, busiest server {decision.utilisation:.0%} loaded"
         )
         if scale > 1 and network.n_links <= _LARGE:
             best_s = _optimum_s(decision)
@@ -50,6 +56,8 @@ def told(
                 words.append(
                     f"{max(0.0, decision.delay_s / best_s - 1):.1%} above the optimum of its thresholds"
                 )
+    if period_s is not None and not follows_queues:
+        words.append(f"rows change in rounds of {_time(period_s)}")
     if any(value is not None for value in thresholds):
         shown = ", ".join(
             "no exit" if v is None else "closed" if math.isinf(v) else f"{v:g}" for v in thresholds

@@ -270,7 +270,7 @@ class Rounds:
         self._timed = timed
         took: Floats = since[0] / self._planned_s
         self._timers.update(took, since[1])
-        state.take(plan, self._watch.is_down)
+        state.take(plan)
         if self._exits is not None:
             self._exits.step(self._number, after_s)
 

@@ -93,13 +93,9 @@ class RunState:
         ]
         self.take(plan)
 
-    def take(self, plan: Floats, is_down: NDArray[np.bool_] | None = None) -> None:
-        """Let all nodes follow other rows from now on, but for links that are down where others are up."""
+    def take(self, plan: Floats) -> None:
+        """Let all nodes follow other rows from now on."""
         self.plan = plan
-        if is_down is not None and is_down.any():
-            up = np.where(is_down, 0.0, plan)
-            left = np.bincount(self.network.tail, up, self.network.n_nodes)[self.network.tail]
-            plan = np.where(left > 0, up, plan)
         values, first = plan.tolist(), self.first_link
         self._bounds: list[list[float]] = [
             list(accumulate(values[first[node] : first[node + 1]])) for node in range(self.network.n_nodes)
@@ -107,6 +103,14 @@ class RunState:
 
     def drawn_hop(self, node: int, uniform: float) -> int:
         """Which of a node's hops a number from [0, 1) stands for, by its row."""
-        bounds = self._bounds[node]
-        hop = bisect_right(bounds, uniform * bounds[-1])
-        return min(hop, len(bounds) - 1)
+        return _drawn(self._bounds[node], uniform)
+
+    def drawn_among(self, node: int, uniform: float, hops: Sequence[int]) -> int:
+        """The same of some of its hops, by their parts of the row; evenly if it sends nothing there."""
+        first = self.first_link[node]
+        shares = [float(self.plan[first + hop]) for hop in hops]
+        return hops[_drawn(list(accumulate(shares if sum(shares) > 0 else [1.0] * len(hops))), uniform)]
+
+
+def _drawn(bounds: Sequence[float], uniform: float) -> int:
+    return min(bisect_right(bounds, uniform * bounds[-1]), len(bounds) - 1)

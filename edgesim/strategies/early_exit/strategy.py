@@ -117,14 +117,16 @@ class EarlyExit(Strategy):
         "which left early does not have in later blocks",
     )
     drop_late: PositiveSeconds | None = Field(
-        None, description="Fail a task that would enter a stage later than this after it arose"
+        None,
+        description="Fail a task that enters a stage, or would set out for one, later than this after it "
+        "arose; what waits in a server's queue by then is served",
     )
     period: PositiveSeconds | None = Field(
         None,
         description="Time of one of dto-ee's rounds, or between reports of queues; else so long that 100 "
         "tasks come to a server of the first stage meanwhile, and a control message at most goes per task",
     )
-    choices: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+    choices: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] = Field(
         2,
         description="Of jsed and backpressure: how many hops a task looks at, drawn at random; all of them "
         "follow one old report and fill the queue that was short in it",
@@ -163,6 +165,18 @@ class EarlyExit(Strategy):
         return self
 
     @property
+    def _follows_queues(self) -> bool:
+        return self.offloading in ("jsed", "backpressure")
+
+    def _period_s(self, network: Network) -> float | None:
+        """Time of a round, or between reports; None where rows stay as planned."""
+        if self._follows_queues:
+            return self.period or default_period_s(network, self.exchanges) / (2 * self.exchanges)
+        if self.offloading == "dto-ee" and (network.n_hops > 1).any():
+            return self.period or default_period_s(network, self.exchanges)
+        return None
+
+    @property
     def _fixed(self) -> tuple[float, ...]:
         """Thresholds that are given; none where they are to be found."""
         return numbers_of(self.thresholds, by_entropy=self.exit_rule == "entropy")
@@ -183,7 +197,7 @@ class EarlyExit(Strategy):
         measured = self._measured(layout, fleet)
         table = self._table(layout, fleet, measured)
         answers_long = fleet.extent.n_output_tokens > 1
-        if answers_long and self.offloading in ("jsed", "backpressure"):
+        if answers_long and self._follows_queues:
             raise PlacementError(
                 f"offloading: {self.offloading} counts tasks at servers, and requests of several output "
                 "tokens stay at all servers of their path at once; ask for one, or take another rule, "
@@ -197,7 +211,8 @@ class EarlyExit(Strategy):
             thresholds=thresholds,
             is_tuned_apart=fleet.is_tuning_apart if is_tuned else None,
             shares_servers=layout.shares_devices,
-            follows_queues=self.offloading in ("jsed", "backpressure"),
+            follows_queues=self._follows_queues,
+            period_s=self._period_s(decision.network),
         )
         channel = None
         if self.exit_rule == "channel-aware" and table is not None:
@@ -298,9 +313,17 @@ class EarlyExit(Strategy):
         traffic = traffic_of(fleet, caches, shares)
         state = RunState(network, plan, placement.thresholds, fleet, traffic)
         rounds: Rounds | Queues | None = None
-        period_s = self.period or default_period_s(network, self.exchanges)
-        if self.offloading == "dto-ee" and (network.n_hops > 1).any():
-            watch = LinkWatch(state, fleet)
+        period_s, watch = self._period_s(network), LinkWatch(state, fleet)
+        if period_s is not None and self._follows_queues:
+            rounds = Queues(
+                state,
+                period_s=period_s,
+                size_bytes=self.message,
+                is_pressure=self.offloading == "backpressure",
+                n_choices=None if self.choices == "all" else self.choices,
+                watch=watch,
+            )
+        elif period_s is not None:
             rounds = Rounds(
                 state,
                 watch,
@@ -309,14 +332,6 @@ class EarlyExit(Strategy):
                 size_bytes=self.message,
                 is_planned=is_planned,
                 exits=self._exit_steps(placement, fleet, state),
-            )
-        elif self.offloading in ("jsed", "backpressure"):
-            rounds = Queues(
-                state,
-                period_s=self.period or period_s / (2 * self.exchanges),
-                size_bytes=self.message,
-                is_pressure=self.offloading == "backpressure",
-                n_choices=None if self.choices == "all" else self.choices,
             )
         walk = Walk(
             placement.layout,

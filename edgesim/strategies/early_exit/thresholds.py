@@ -28,7 +28,9 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 _IDLE_DELAYS_PER_UNIT = 10.0  # so that a point of accuracy is worth a tenth of the delay while all is idle
-_QUANTILES = tuple(round(0.05 * step, 2) for step in range(1, 20))
+_QUANTILES = tuple(
+    round(0.05 * step, 2) for step in range(1, 21)
+)  # at the last, all that were measured leave
 
 
 def exit_table(

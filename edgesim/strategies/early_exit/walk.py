@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from edgesim.planning.offloading.channel_exit import channel_threshold
-from edgesim.strategies.early_exit.layout import Layout
+from edgesim.strategies.early_exit.layout import Layout, without_head
 from edgesim.strategies.early_exit.queues import Queues
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategy import Cluster, LiveRequest, Serving, Token
@@ -36,7 +37,7 @@ class Walk:
     queues
         By which hops are chosen; None: by rows.
     late_after_s
-        After which a task fails instead of entering another stage; None: never.
+        After which a task fails instead of setting out for another stage or entering it; None: never.
     """
 
     layout: Layout
@@ -75,6 +76,9 @@ class Walk:
                 here, node = next_hop, state.number[stage, next_hop]
                 state.n_came[node] += 1
                 state.n_here[node] += 1
+                self.fail_late(request, cluster, stage)
+                if not self._may_leave(node):
+                    part = without_head(part)
                 if state.is_timed[node]:
                     begins_at_s = cluster.now_s + cluster.observe().backlog_s(here)
                     yield from cluster.compute(request, here, part, token)
@@ -115,14 +119,33 @@ class Walk:
         """The number of the hop that a task takes from a node; None: it stays for a while."""
         if self.queues is not None:
             return self.queues.hop(cluster, node, cluster.random("offload", request))
-        if len(self.state.hops[node]) == 1:
+        state, n_hops = self.state, len(self.state.hops[node])
+        if n_hops == 1:
             return 0
-        return self.state.drawn_hop(node, cluster.random("offload", request).random())
+        uniform = cluster.random("offload", request).random()
+        hop = state.drawn_hop(node, uniform)
+        if self._is_up(cluster, node, hop):
+            return hop
+        up = [other for other in range(n_hops) if self._is_up(cluster, node, other)]
+        return state.drawn_among(node, uniform, up) if up else hop
+
+    def _is_up(self, cluster: Cluster, node: int, hop: int) -> bool:
+        """Whether a node's own link to a hop is up, as it sees at once; routes are not looked at."""
+        state = self.state
+        if not state.is_direct[state.first_link[node] + hop]:
+            return True
+        here = state.devices[node]
+        return cluster.observe(at=here).link(here, state.hops[node][hop]).is_up
+
+    def _may_leave(self, node: int) -> bool:
+        """Whether a head is asked at a node: none is where an exit is closed."""
+        threshold = self.state.thresholds[node]
+        return threshold is None or self.channel is not None or not math.isinf(threshold)
 
     def _leaves(self, request: LiveRequest, cluster: Cluster, node: int, token: Token, block: int) -> bool:
         """Whether a task leaves at a node, by the threshold in force there."""
         threshold = self.state.thresholds[node]
-        if threshold is None:
+        if threshold is None or not self._may_leave(node):
             return False
         if self.exit_rule == "entropy":
             return cluster.exits(request, token, block, entropy=threshold)

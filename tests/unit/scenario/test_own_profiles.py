@@ -15,7 +15,7 @@ from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.profile import Profile, Timing
 from edgesim.model.scaling import AnalyticTiming, ScaledTiming
 from edgesim.scenario import timings as charging
-from edgesim.scenario.build import build_world, extent
+from edgesim.scenario.build import build_world, extent, resolve
 from edgesim.scenario.catalogue import model
 from edgesim.scenario.coverage import Coverage
 from edgesim.scenario.load import parse
@@ -232,7 +232,7 @@ def test_disciplines_ask_for_batches_of_steps_or_of_prompts_too(
 ) -> None:
     scenario = read(f"topology.devices.box.serving={serving}")
     told = charging._coverages(
-        scenario, Extent(n_requests=1, n_prompt_tokens=16, n_output_tokens=8, n_tokens=24)
+        resolve(scenario).layout, Extent(n_requests=1, n_prompt_tokens=16, n_output_tokens=8, n_tokens=24)
     )
     assert told[BOX] == expected
     assert told[PI] == Coverage(expected.max_new, 23)
@@ -242,7 +242,7 @@ def test_in_a_static_batch_the_longest_prompt_pads_the_longest_answer(read: Read
     """A prompt of 16 with 1 token to answer beside a prompt of 4 with 12: contexts up to 16 + 11."""
     longest = Extent(n_requests=2, n_prompt_tokens=16, n_output_tokens=12, n_tokens=17)
     for serving, max_context in (("{static: {max_batch: 6}}", 27), ("{static: {max_batch: 1}}", 16)):
-        told = charging._coverages(read(f"topology.devices.box.serving={serving}"), longest)
+        told = charging._coverages(resolve(read(f"topology.devices.box.serving={serving}")).layout, longest)
         assert told[BOX].max_context == max_context
 
 

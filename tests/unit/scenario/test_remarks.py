@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.scenario.build import workload
+from edgesim.scenario.build import resolve
 from edgesim.scenario.remarks import remarks
 from edgesim.scenario.schema.scenario import Scenario
 
@@ -16,7 +16,7 @@ OLD = "wired: {rate: 100 Mbit/s, latency: 2 ms}"
 
 
 def said(scenario: Scenario) -> tuple[str, ...]:
-    return remarks(scenario, workload(scenario))
+    return remarks(resolve(scenario))
 
 
 @pytest.mark.parametrize(

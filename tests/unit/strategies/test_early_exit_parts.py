@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -11,6 +13,7 @@ from edgesim.errors import PlacementError
 from edgesim.strategies.early_exit import EarlyExit
 from edgesim.strategies.early_exit.layout import lay_out
 from edgesim.strategies.early_exit.meters import Meters
+from edgesim.strategies.early_exit.thresholds import exit_table
 from edgesim.strategy import Fleet
 
 
@@ -50,6 +53,7 @@ def test_every_server_serves_all_stages_where_groups_are_few() -> None:
         {"thresholds": "sometimes"},
         {"period": "3"},
         {"stages": [[]]},
+        {"offloading": "jsed", "choices": True},
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: dict[str, object]) -> None:
@@ -77,6 +81,30 @@ def test_a_channel_aware_rule_needs_answers_and_gets_its_figures() -> None:
 
 
 # --- meters ---------------------------------------------------------------------------------------------
+
+
+def test_a_genetic_search_breeds_rows_for_the_thresholds_of_the_channel() -> None:
+    said = records(2, 0.5)
+    there = city([[0.1, 0.2], [0.1]], 2, rate_hz=2.0, exits=said, tuning_exits=said)
+    options = {"stages": [["s1"], ["s2"]], "exit_rule": "channel-aware", "evaluations": 80}
+    found = [
+        EarlyExit.model_validate(options | {"offloading": rule}).place(there.model, Fleet.of(there))
+        for rule in ("ga", "cf")
+    ]
+    assert found[0].thresholds[0] == pytest.approx(found[1].thresholds[0], abs=0.1)
+    assert found[0].thresholds[0] not in (0.0, None)
+
+
+def test_among_entropies_there_is_one_at_which_all_leave() -> None:
+    said = records(2, 0.5)
+    entropy = np.random.default_rng(1).uniform(0.1, 3.0, said.confidence.shape)
+    there = city([[0.1], [0.1]], 1, exits=replace(said, entropy=entropy))
+    fleet = Fleet.of(there)
+    layout = lay_out(there.model, fleet, stages=[["s1"], ["s2"]], cuts=(), with_exits=True)
+    table = exit_table(layout, fleet, by_entropy=True)
+    assert table is not None
+    assert table.outcome((0,)).leaves[0] == 1.0
+    assert table.outcome(table.highest).leaves[0] == 0.0
 
 
 def test_a_meter_believes_what_it_is_told_while_counts_scatter_about_it() -> None:

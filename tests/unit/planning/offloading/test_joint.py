@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgesim.planning.offloading.flow import even_plan, flow_of, mean_delay_s
 from edgesim.planning.offloading.genetic import Breeding, evolve
 from edgesim.planning.offloading.joint import JointPlan, delay_at, plan_jointly, tuned
 from edgesim.planning.offloading.marginal import marginals
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import Heads, Network
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.thresholds import (
@@ -71,6 +72,17 @@ def test_rows_and_thresholds_together_come_near_brute_force(
     # 2 % of everything that is weighed, and nothing that the price of errors could hide.
     assert least_s * (1 - 1e-6) <= found.cost_s <= 1.02 * least_s
     assert found.cost_s == pytest.approx(objective.cost_s(found.delay_s, found.accuracy), rel=1e-3)
+    assert found.cost_s - least_s <= 0.02 * found.delay_s
+
+
+@pytest.mark.slow
+def test_exits_that_ask_for_heads_are_weighed_as_well() -> None:
+    """A head costs a third of a part: with it, other thresholds are best, and found."""
+    plain, table, objective = staged(1, 0.6), exits(3), Objective(0.3)
+    heads = Heads(plain.service_s, np.where(plain.stage < plain.n_stages - 1, plain.service_s / 3, 0.0))
+    network = replace(plain, heads=heads)
+    least_s, _ = brute_force(network, table, objective)
+    found = plan_jointly(network, table, objective)
     assert found.cost_s - least_s <= 0.02 * found.delay_s
 
 

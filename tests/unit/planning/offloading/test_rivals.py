@@ -117,6 +117,7 @@ def test_join_the_shortest_expected_delay_weighs_way_queue_and_speed() -> None:
     assert join_shortest_expected(transfer_s, np.array([1, 0, 0]), service_s) == 1
     assert join_shortest_expected(transfer_s, np.array([0, 0, 0]), service_s, np.array([2.0, 2.0, 0.0])) == 2
     assert join_shortest_expected(np.zeros(2), np.zeros(2), np.ones(2)) == 0
+    assert join_shortest_expected(np.array([np.inf, 9.0]), np.array([0, 9]), np.ones(2)) == 1
 
 
 def test_backpressure_sends_where_pressure_times_rate_is_largest_or_keeps_the_task() -> None:
@@ -124,6 +125,10 @@ def test_backpressure_sends_where_pressure_times_rate_is_largest_or_keeps_the_ta
     assert backpressure(5, np.array([4.9, 0]), np.array([0.1, 1.0])) == 1
     assert backpressure(2, np.array([2, 3]), np.array([0.1, 0.1])) is None
     assert backpressure(3, np.array([2, 3]), np.array([0.1, 0.1]), least_pressure=1) is None
+    down = np.array([np.inf, 0.1])
+    assert backpressure(5, np.array([0, 4]), down) == 1
+    assert backpressure(5, np.array([0, 6]), down) is None
+    assert backpressure(5, np.zeros(2), np.full(2, np.inf)) is None
 
 
 def test_the_worse_the_channel_the_sooner_a_task_leaves() -> None:

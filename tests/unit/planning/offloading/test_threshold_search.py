@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from edgesim.planning.offloading.exit_table import ExitTable
 from edgesim.planning.offloading.fixed_rules import computing_first
 from edgesim.planning.offloading.joint import delay_at, tuned
-from edgesim.planning.offloading.network import Network, Node
+from edgesim.planning.offloading.network import Heads, Network, Node
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.threshold_search import Combinations, foreseen_costs_s
 from edgesim.planning.offloading.thresholds import Objective
@@ -38,6 +39,22 @@ def _network(*, queues_on_links: bool) -> Network:
     return Network.of(nodes, transfer_s, link_scv=link_scv)
 
 
+def _with_heads(network: Network) -> Network:
+    """A quarter of every server's time is its head's; the last stage asks it in any case."""
+    heads = Heads(0.75 * network.service_s, 0.25 * network.service_s)
+    return replace(network, heads=heads).with_shares(np.ones(network.n_stages - 2))
+
+
+def test_a_closed_exit_asks_for_no_head() -> None:
+    network = _network(queues_on_links=False)
+    whole = _with_heads(network)
+    stage, full_s = network.stage, network.service_s
+    np.testing.assert_allclose(whole.service_s, np.where(stage < 3, 0.75, 1.0) * full_s)
+    half = whole.with_shares([1.0, 0.5])
+    np.testing.assert_allclose(half.service_s, np.where(stage == 1, 0.75, 1.0) * full_s)
+    np.testing.assert_array_equal(half.with_shares([1.0, 1.0]).service_s, whole.service_s)
+
+
 @pytest.mark.parametrize("n_exits", [1, 2, 3, 4])
 def test_combinations_are_what_replaying_each_gives(n_exits: int) -> None:
     table = _table(n_exits)
@@ -56,8 +73,13 @@ def test_of_too_many_combinations_evenly_spaced_levels_are_kept_the_strictest_am
 
 
 @pytest.mark.parametrize("queues_on_links", [False, True])
-def test_foreseen_costs_are_those_of_the_same_rows_at_other_shares(queues_on_links: bool) -> None:
+@pytest.mark.parametrize("has_heads", [False, True])
+def test_foreseen_costs_are_those_of_the_same_rows_at_other_shares(
+    queues_on_links: bool, has_heads: bool
+) -> None:
     network, table, barrier = _network(queues_on_links=queues_on_links), _table(3), Barrier()
+    if has_heads:
+        network = _with_heads(network)
     objective, plan = Objective(0.5, 0.45), computing_first(network)
     found = Combinations.of(table)
     costs_s = foreseen_costs_s(network, plan, found, objective, barrier)

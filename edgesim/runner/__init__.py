@@ -1,0 +1,21 @@
+"""From a scenario to a trace: everything that can fail is tried before time zero, then the clock starts."""
+
+from __future__ import annotations
+
+from edgesim.runner.prepared import Lesson, Prepared, Ran, Trainer
+from edgesim.runner.preparing import lesson, prepare
+from edgesim.runner.running import free_folder, run, unfinished_folder
+from edgesim.scenario.timings import Measuring
+
+__all__ = [
+    "Lesson",
+    "Measuring",
+    "Prepared",
+    "Ran",
+    "Trainer",
+    "free_folder",
+    "lesson",
+    "prepare",
+    "run",
+    "unfinished_folder",
+]

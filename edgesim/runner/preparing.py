@@ -1,0 +1,243 @@
+"""Everything that can fail is tried before time zero: profiles, placements, policies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edgesim.engine.cluster import Cluster
+from edgesim.engine.process.clock import Clock
+from edgesim.errors import InputError, PlacementError, ScenarioError, StrategyError
+from edgesim.rng import Streams
+from edgesim.runner.prepared import Lesson, Prepared, Trainer
+from edgesim.scenario.build import extent, resolve
+from edgesim.scenario.contenders import contenders
+from edgesim.scenario.radio.presence import PresentDemand
+from edgesim.scenario.remarks import remarks
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.study import Study
+from edgesim.scenario.timings import Measuring, Profiles, check_coverage, find_profiles
+from edgesim.scenario.trained import find_policy, keep_policy, training_digest, training_study
+from edgesim.strategy import Placement, Strategy, check_memory
+from edgesim.world.fleet import Fleet
+from edgesim.world.stages import check_stages
+from edgesim.world.world import World
+
+__all__ = ["check_edited", "check_trained", "lesson", "prepare"]
+
+
+def prepare(
+    scenario: Scenario | Study,
+    *,
+    only: Sequence[str] = (),
+    measure: bool = True,
+    refresh: bool = False,
+    measuring: Measuring | None = None,
+    trainer: Trainer | None = None,
+    finds_policies: bool = True,
+) -> Prepared:
+    """Get the profile, let every strategy place the model, and train those that have to be.
+
+    Parameters
+    ----------
+    scenario
+        A scenario, or a study of one (:func:`edgesim.resolve`) in which parts may have been replaced.
+    only
+        Labels of the strategies to take; all if empty.
+    measure
+        Whether to measure a profile that is not at hand; if not, strategies are placed by the ceilings of
+        the device kinds, which is good enough to look at but not to run.
+    refresh
+        Whether to measure even though a profile is kept.
+    measuring
+        Told of the progress where the profile has to be measured first.
+    trainer
+        Trains the strategies that have to be and for which no policy is kept or shipped; without one these
+        stay as they are, good enough to look at and to train but not to run.
+    finds_policies
+        Whether to look for policies at all.
+
+    Raises
+    ------
+    InputError
+        For all that can be known to be wrong before time zero.
+    """
+    study = resolve(scenario)
+    study.check_edits()
+    study = _with_strategies(study, only)
+    _check_arrivals(study)
+    longest = extent(study)
+    cuts_blocks = any(strategy.cuts_blocks for strategy in study.strategies.values())
+    profiles = find_profiles(
+        study, longest, shards=cuts_blocks, measure=measure, refresh=refresh, measuring=measuring
+    )
+    prepared = Prepared(**study.parts(), profiles=profiles, longest=longest, remarks=remarks(study))
+    check_coverage(study, profiles, longest, prepared.timings)
+    prepared = prepared.having(placements=_placements(prepared, prepared.strategies))
+    policies: dict[str, Path] = {}
+    for label, strategy in prepared.strategies.items() if finds_policies else ():
+        if strategy.needs_training:
+            found = _policy_of(_lesson(study, label, profiles), trainer)
+            if found is not None:
+                policies[label] = found
+    if policies:
+        given = {label: prepared.strategies[label].with_policy(file) for label, file in policies.items()}
+        prepared = prepared.having(strategies={**prepared.strategies, **given}, policies=policies)
+        if "strategies" not in study.edited:
+            prepared = prepared.marked("strategies")
+        prepared = prepared.having(placements={**prepared.placements, **_placements(prepared, policies)})
+    return prepared.marked("profiles", "longest", "placements", "remarks", "policies")
+
+
+def lesson(prepared: Prepared, label: str) -> Lesson:
+    """Return what a prepared study's strategy is trained on, whether it has to be or not.
+
+    Raises
+    ------
+    InputError
+        If no strategy has that label, or it has no decision to train.
+    """
+    _chosen(prepared.strategies, (label,))
+    return _lesson(prepared, label, prepared.profiles)
+
+
+def check_trained(prepared: Prepared) -> None:
+    """Refuse to run a strategy that has to be trained first."""
+    for label, strategy in prepared.strategies.items():
+        if strategy.needs_training:
+            raise StrategyError(
+                f"{_at(prepared, label)}strategy {label!r} has to be trained first, and no policy "
+                "of exactly this is kept or shipped; 'edgesim run' trains it on first use, 'edgesim train' "
+                "into a file; in Python, prepare(..., trainer=edgesim.gym.teaching.trainer())"
+            )
+
+
+def check_edited(prepared: Prepared) -> None:
+    """Refuse, before time zero, what a change of parts has broken; what was not changed is known to be sound.
+
+    Raises
+    ------
+    InputError
+        As of a scenario that said so from the beginning.
+    """
+    if not prepared.edited:
+        return
+    prepared.check_edits()
+    if set(prepared.strategies) != set(prepared.placements):
+        raise PlacementError(
+            f"there are strategies {', '.join(prepared.strategies)}, and placements of "
+            f"{', '.join(prepared.placements) or 'none'}; prepare the study anew, which places them"
+        )
+    _check_arrivals(prepared)
+    longest = extent(prepared)
+    check_coverage(prepared, prepared.profiles, longest, prepared.timings)
+    world = prepared.planned()
+    fleet = Fleet.of(world, longest)
+    for label, placement in prepared.placements.items():
+        try:
+            _check_placement(placement, world, fleet)
+        except InputError as error:
+            raise PlacementError(f"{_at(prepared, label)}strategy {label!r}: {error}") from None
+
+
+def _at(study: Study, label: str) -> str:
+    """Where in the scenario's file a strategy stands."""
+    labels = list(contenders(study.scenario))
+    at = ("strategies", labels.index(label)) if label in labels else ("strategies",)
+    return f"{study.scenario.place(at)}: "
+
+
+def _with_strategies(study: Study, only: Sequence[str]) -> Study:
+    """The same with some of its strategies alone, which is no change of what they are."""
+    chosen = replace(study, strategies=_chosen(study.strategies, only))
+    return chosen if "strategies" in study.edited else chosen.marked("strategies")
+
+
+def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:
+    unknown = [label for label in only if label not in strategies]
+    if unknown:
+        raise ScenarioError(f"no strategy is labelled {unknown[0]!r}; there are {', '.join(strategies)}")
+    return {label: strategy for label, strategy in strategies.items() if not only or label in only}
+
+
+def _check_arrivals(study: Study) -> None:
+    """Refuse a study in which nothing is asked, or nothing that counts."""
+    scenario, law = study.scenario, study.workload
+    # Of sources that are all absent, a remark says it.
+    if not _has_arrivals(study, 0.0) and not isinstance(law, PresentDemand):
+        raise ScenarioError(
+            f"{scenario.place(('workload',))}: no request arrives before the horizon; "
+            "lengthen it or raise the rate"
+        )
+    if scenario.warmup_s and not _has_arrivals(study, scenario.warmup_s):
+        raise ScenarioError(
+            f"{scenario.place(('warmup',))}: no request arrives after the first "
+            f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"
+        )
+
+
+def _has_arrivals(study: Study, from_s: float) -> bool:
+    """Whether anything arrives between an instant and the horizon."""
+    scenario, law = study.scenario, study.workload
+    streams = Streams(scenario.seed)
+    until_s = math.inf if scenario.horizon_s is None else scenario.horizon_s
+    if law.is_closed:  # instants depend on the strategy, but for conversations' first turns
+        return any(conversation.starts_at_s < until_s for conversation in law.conversations(streams))
+    return any(from_s <= request.arrived_at_s < until_s for request in law.requests(streams))
+
+
+def _placements(prepared: Prepared, labels: Iterable[str]) -> dict[str, Placement]:
+    """What strategies decide, each of it known to run."""
+    world = prepared.planned()
+    fleet = Fleet.of(world, prepared.longest)
+    placements = {}
+    for label in labels:
+        try:
+            placements[label] = prepared.strategies[label].place(world.model, fleet)
+            _check_placement(placements[label], world, fleet)
+        except InputError as error:
+            raise PlacementError(f"{_at(prepared, label)}strategy {label!r}: {error}") from None
+    return placements
+
+
+def _check_placement(placement: Placement, world: World, fleet: Fleet) -> None:
+    """What a run would refuse at time zero is refused here, so that it is found by a check, too."""
+    check_memory(placement, world.model, fleet)
+    check_stages(world.model, world.devices, placement.holdings)
+    rehearsal = Cluster(world, Clock(), placement.holdings, shards=placement.shards)
+    for group, summing in placement.groups.items():
+        rehearsal.check_group(
+            group,
+            summing,
+            max_new=fleet.extent.n_prompt_tokens,
+            max_context=fleet.extent.n_tokens - 1,
+        )
+    for rule, caches in placement.exit_rules:
+        rehearsal.check_exits(rule, caches)
+
+
+def _lesson(study: Study, label: str, profiles: Profiles) -> Lesson:
+    own = training_study(study, label)
+    prepared = Prepared(**own.parts(), profiles=profiles, longest=extent(own))
+    prepared = prepared.having(placements=_placements(prepared, (label,)))
+    world = prepared.planned()
+    strategy, placement = own.strategies[label], prepared.placements[label]
+    training = strategy.training(placement, world.model, Fleet.of(world, prepared.longest))
+    if training is None:
+        raise StrategyError(
+            f"{_at(study, label)}strategy {label!r} has no decision that can be trained; expected one "
+            "that says so in Strategy.training"
+        )
+    digest = training_digest(replace(own, quality=prepared.answers), strategy, training, profiles)
+    return Lesson(prepared, label, training, digest)
+
+
+def _policy_of(lesson: Lesson, trainer: Trainer | None) -> Path | None:
+    """The file of a strategy's policy: kept, shipped, or trained now."""
+    found = find_policy(lesson.digest)
+    if found is not None or trainer is None:
+        return found
+    policy = trainer(lesson)
+    return keep_policy(replace(policy, record=replace(policy.record, trained_on=lesson.digest)))

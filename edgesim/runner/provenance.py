@@ -1,0 +1,167 @@
+"""What a trace says of the run that wrote it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from edgesim.model.quantisation.packing import Packed
+from edgesim.planning.splitting.policy import Policy
+from edgesim.rng import Streams
+from edgesim.runner.prepared import Prepared
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.timings import Profiles, corrections
+from edgesim.trace.writer import OWN_PROFILE_FILE, PROFILE_FILE
+from edgesim.world.routes import link_facts
+from edgesim.world.world import World
+
+__all__ = ["facts", "profile_files", "save_inputs"]
+
+
+def facts(prepared: Prepared) -> dict[str, object]:
+    """What ``run.json`` tells of the run, whatever its end."""
+    scenario, profiles = prepared.scenario, prepared.profiles
+    world = prepared.world(0)
+    base, own_files = profile_files(profiles)
+    objectives = scenario.objectives.values()
+    return {
+        "name": scenario.name,
+        "scenario": {"file": scenario.origin.name, "digest": scenario.digest, "text": scenario.origin.text},
+        "seed": scenario.seed,
+        "replications": scenario.replications,
+        "horizon_s": scenario.horizon_s,
+        "cooldown_s": scenario.longest_cooldown_s,
+        "warmup_s": scenario.warmup_s,
+        "objectives": {"ttft_s": objectives.ttft_s, "tpot_s": objectives.tpot_s, "e2e_s": objectives.e2e_s},
+        "model": {
+            "name": world.model.name,
+            "dtype": world.model.dtype,
+            "bytes_per_weight": world.model.bytes_per_weight,
+            "quantisation": world.model.storage.name if isinstance(world.model.storage, Packed) else None,
+            "digest": world.model.digest,
+            "n_blocks": world.model.n_blocks,
+        },
+        "strategies": list(prepared.strategies),
+        "options": {label: s.model_dump(mode="json") for label, s in prepared.strategies.items()},
+        "placements": {
+            label: [{"device": stage.device, "holds": str(stage.part)} for stage in placement.stages]
+            for label, placement in prepared.placements.items()
+        },
+        "profile": None if profiles.base is None else {"file": base, **profiles.base.facts()},
+        "own_profiles": {
+            name: {"file": own_files[name], **own.facts()} for name, own in profiles.own.items()
+        },
+        "scaled_monotone": {
+            name: {str(part): asdict(change) for part, change in parts.items()}
+            for name, parts in corrections(prepared.timings).items()
+        },
+        "quality": prepared.answers.facts(),
+        **_policy_facts(prepared),
+        **({"edited": list(prepared.edited)} if prepared.edited else {}),
+        "links": link_facts(world.links),
+        "bands": {
+            station: {
+                "terminals": sorted(band.members),
+                "streams": band.n_streams,
+                "antennas": dict(zip(("station", "terminal"), band.antennas, strict=True)),
+            }
+            for station, band in world.bands.items()
+        },
+        **_service_facts(world),
+        "n_devices": len(world.devices),
+        "may_fail": _may_fail(world),
+        "retries": world.retry is not None,
+        "links_may_fail": [] if world.faults is None else sorted(world.faults.links),
+        "topology_file": _file_facts(scenario),
+        "workload": world.workload.notes(Streams(scenario.seed, 0)),
+        "machine": {
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "cores": os.cpu_count(),
+        },
+        "versions": _versions(),
+        "git": _git_revision(),
+    }
+
+
+def profile_files(profiles: Profiles) -> tuple[str | None, dict[str, str]]:
+    """Which files of a trace hold the profiles that it was charged with; kinds may share one."""
+    own = {name: OWN_PROFILE_FILE.format(own.digest[:16]) for name, own in profiles.own.items()}
+    return None if profiles.base is None else PROFILE_FILE, own
+
+
+def save_inputs(prepared: Prepared, folder: Path) -> None:
+    """Write what a run is charged with and what it replays beside its trace."""
+    base, own_files = profile_files(prepared.profiles)
+    if base is not None and prepared.profiles.base is not None:
+        prepared.profiles.base.save(folder / base)
+    for name, file in own_files.items():
+        prepared.profiles.own[name].save(folder / file)
+    prepared.answers.save(folder)
+
+
+def _policy_facts(prepared: Prepared) -> dict[str, object]:
+    """Policies that strategies were given, and on what these were trained; or nothing."""
+    told = {
+        label: {
+            "file": file.name,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "trained_on": Policy.load(file).record.trained_on,
+        }
+        for label, file in prepared.policies.items()
+    }
+    return {"policies": told} if told else {}
+
+
+def _service_facts(world: World) -> dict[str, object]:
+    """Devices whose service times are drawn, by which law, and whose speed is not 1; or nothing."""
+    drawn = {id_: str(device.service) for id_, device in world.devices.items() if device.service is not None}
+    paced = {id_: str(device.speed) for id_, device in world.devices.items() if device.speed is not None}
+    return {name: facts for name, facts in (("service", drawn), ("speed", paced)) if facts}
+
+
+def _may_fail(world: World) -> list[str]:
+    """Devices that may be down at some time: by schedule, at random, or when a battery is empty."""
+    failing = set() if world.faults is None else set(world.faults.devices)
+    return sorted(failing | {id_ for id_, device in world.devices.items() if device.battery is not None})
+
+
+def _file_facts(scenario: Scenario) -> dict[str, str] | None:
+    """Name and digest of the file that describes the topology; None where there is none."""
+    file = scenario.topology.file
+    if file is None:
+        return None
+    data = (scenario.origin.folder / Path(file.path).expanduser()).read_bytes()
+    return {"file": file.path, "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in ("edgesim", "simpy", "numpy", "networkx", "pyarrow", "pydantic", "torch", "transformers"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # torch may be absent where a profile is at hand
+            continue
+    return found
+
+
+def _git_revision() -> dict[str, object] | None:
+    """Revision of edgesim's own checkout; None where it runs from an installed package."""
+    here = Path(__file__).parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        revision = _git(here, "rev-parse", "HEAD")
+        return {"revision": revision, "is_dirty": bool(_git(here, "status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()

@@ -1,0 +1,32 @@
+"""One strategy's one replication: from a study to the parts of a trace."""
+
+from __future__ import annotations
+
+import gc
+import time
+from pathlib import Path
+
+from edgesim.engine.simulation import simulate
+from edgesim.runner.prepared import Prepared, Ran
+from edgesim.trace.writer import TraceFolder
+
+__all__ = ["RUN_NOTE", "simulated"]
+
+RUN_NOTE = "strategy"  # how the note begins that says which run an error ended
+_COLLECTED_EVERY = 16  # replications of a strategy; one holds on to some 0.7 MB, a collection takes 0.1 s
+
+
+def simulated(prepared: Prepared, out: Path, label: str, replication: int) -> Ran:
+    """Simulate it, and write its parts."""
+    began_s = time.perf_counter()
+    parts = TraceFolder.reopen(out).parts(label, replication)
+    placement = prepared.placements[label]
+    world = prepared.world(replication)
+    try:
+        simulate(world, prepared.strategies[label], placement, placement.holdings, parts.write)
+    except Exception as error:
+        error.add_note(f"{RUN_NOTE} {label!r}, replication {replication}")
+        raise
+    if replication % _COLLECTED_EVERY == _COLLECTED_EVERY - 1:
+        gc.collect()  # a run's parts refer to one another; left to itself, the collector lets many pile up
+    return Ran(label, replication, time.perf_counter() - began_s)

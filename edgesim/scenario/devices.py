@@ -1,0 +1,61 @@
+"""From a node of the topology and its kind to a device of the world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgesim.model.profile import Timing
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.topology import DeviceEntry
+from edgesim.scenario.topology.topology import Node
+from edgesim.world.device import Device
+
+__all__ = ["device", "switch", "timing_name"]
+
+
+def timing_name(node: Node) -> str:
+    """Under which name a device's timing is asked for: its kind's, or with profiles of its own, one apart."""
+    own = node.entry is not None and node.entry.profile
+    return f"{node.kind} ({node.group})" if own else node.kind
+
+
+def device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
+    """Make a device: its kind's figures, and its entry's own in their place."""
+    made = Device(
+        id=node.id,
+        group=node.group,
+        kind=node.kind,
+        memory_bytes=kind.memory_bytes.value,
+        process_bytes=kind.process_bytes.value,
+        load_copies=1.0 if kind.load_copies is None else kind.load_copies.value,
+        timing=timing,
+        power=kind.power_values(),
+        endpoint=kind.endpoint_values(),
+        service=None if kind.service is None else kind.service.value(),
+        place_m=node.place_m,
+    )
+    return made if node.entry is None else _overridden(made, node.entry)
+
+
+def _overridden(device: Device, entry: DeviceEntry) -> Device:
+    """Put the entry's own figures in the place of its kind's."""
+    power = {} if entry.power is None else entry.power.model_dump(exclude_none=True)
+    endpoint = {} if entry.endpoint is None else entry.endpoint.model_dump(exclude_none=True)
+    return replace(
+        device,
+        memory_bytes=device.memory_bytes if entry.memory_bytes is None else entry.memory_bytes,
+        process_bytes=device.process_bytes if entry.process_bytes is None else entry.process_bytes,
+        power=replace(device.power, **power),
+        endpoint=replace(device.endpoint, **endpoint),
+        serving=None if entry.serving is None else entry.serving.value(),
+        service=device.service if entry.service is None else entry.service.value(),
+        speed=None if entry.speed is None else entry.speed.value(),
+        battery=None if entry.battery is None else entry.battery.value(),
+    )
+
+
+def switch(node: Node) -> Device:
+    """Make a node that passes messages on and computes nothing."""
+    return Device(
+        id=node.id, group=node.group, kind="switch", memory_bytes=0, timing=None, place_m=node.place_m
+    )

@@ -1,0 +1,98 @@
+"""``run.json`` as a stranger may have written it: of the right shape, or refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgesim.errors import TraceError
+
+__all__ = ["Record", "read_record"]
+
+_MOST_BYTES = 256 * 2**20  # a scenario's text and the links of 100,000 devices are some 20 MB
+
+
+class Record(dict[str, Any]):
+    """What ``run.json`` says; a key that is missing is the file's fault.
+
+    Raises
+    ------
+    TraceError
+        Where a key is asked for that the file has not.
+    """
+
+    def __init__(self, facts: dict[str, Any], file: Path) -> None:
+        super().__init__(facts)
+        self._file = file
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise TraceError(
+            f"{self._file}: {key!r} is missing; expected it in a trace of this schema version, run the "
+            "scenario again"
+        )
+
+
+class _Run(BaseModel):
+    """Kinds of what readers look at, where it is there; other keys are left alone."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    schema_version: int = 0
+    status: str = ""
+    name: str = ""
+    seed: int = 0
+    replications: int = 0
+    horizon_s: float | None = None
+    cooldown_s: float = 0.0
+    warmup_s: float = 0.0
+    simulating_took_s: float = 0.0
+    n_devices: int = 0
+    objectives: dict[str, float | None] = {}
+    scenario: dict[str, str] = {}
+    model: dict[str, Any] = {}
+    strategies: list[str] = []
+    options: dict[str, dict[str, Any]] = {}
+    placements: dict[str, list[dict[str, str]]] = {}
+    quality: dict[str, dict[str, Any] | None] | None = None
+    workload: dict[str, Any] = {}
+    links: dict[str, dict[str, Any]] = {}
+    bands: dict[str, dict[str, Any]] = {}
+    may_fail: list[str] = []
+    links_may_fail: list[str] = []
+    retries: bool = False
+
+
+def read_record(file: Path) -> Record:
+    """Read ``run.json``.
+
+    Raises
+    ------
+    TraceError
+        If it is not there, cannot be read, or says something of another kind than expected.
+    """
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise TraceError(f"{file}: larger than {_MOST_BYTES // 2**20} MiB; expected what a run writes")
+        facts = json.loads(file.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise TraceError(f"{file.parent}: no trace here ({file.name} is missing)") from None
+    except OSError as error:
+        raise TraceError(f"{file}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, RecursionError) as error:
+        raise TraceError(f"{file}: not valid JSON ({error}); run the scenario again") from None
+    if not isinstance(facts, dict):
+        raise TraceError(
+            f"{file}: expected a mapping of what was run, got {type(facts).__name__}; run the scenario again"
+        )
+    try:
+        _Run.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise TraceError(
+            f"{file}: {where}: {first['msg']}, got {str(first['input'])[:60]!r}; run the scenario again"
+        ) from None
+    return Record(facts, file)
