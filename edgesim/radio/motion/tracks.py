@@ -160,7 +160,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     """When a file was changed, and its size; None where there is none."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # not there, or no name of a file: which is said where it is read
         return None
     return found.st_mtime_ns, found.st_size
 
