@@ -13,6 +13,7 @@ from edgesim.scenario.topology.generator_sizes import refuse_too_large
 
 __all__ = ["generate_edges", "generators"]
 
+_REFUSALS = (nx.NetworkXException, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 _NEVER_OPTIONS = frozenset({"create_using", "backend", "backend_kwargs"})
 """Parameters of networkx's own, which no scenario sets."""
 
@@ -78,14 +79,7 @@ def generate_edges(graph: str, options: dict[str, Any], seed: int) -> tuple[int,
 def _call(graph: str, function: Callable[..., Any], options: dict[str, Any]) -> Any:
     try:
         return function(**options)
-    except (
-        nx.NetworkXException,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        LookupError,
-        AttributeError,
-    ) as error:
+    except _REFUSALS as error:
         # The generators check their parameters in many ways, and everything here came from the user.
         raise ValueError(f"{graph} refuses these options: {error}") from error
 

@@ -21,7 +21,7 @@ def _power(base: float | str, exponent: str) -> Size:
     def size(options: Mapping[str, Any]) -> float:
         of = options[base] if isinstance(base, str) else base
         try:
-            return float(of) ** float(options[exponent])
+            return math.pow(float(of), float(options[exponent]))
         except OverflowError:
             return math.inf
 
@@ -104,7 +104,7 @@ def refuse_too_large(graph: str, options: Mapping[str, Any]) -> None:
 
 
 def _is_product(options: Mapping[str, Any]) -> bool:
-    """Whether sizes multiply: of a grid they do, also where it lists them; of listed degrees or parts they add."""
+    """Whether sizes multiply, as a grid's do; listed degrees, or parts, add up."""
     return "dim" in options or not any(isinstance(value, list | tuple) for value in options.values())
 
 
