@@ -134,8 +134,8 @@ def _gap(grids: Mapping[tuple[str, str, int], set[tuple[int, int, int]]]) -> str
 def _missing(grids: Iterable[tuple[str, str, int]], is_causal: bool) -> str | None:
     """Say which component has no points at all, of those that every pass is charged with."""
     there = set(grids)
-    phases = [phase for phase in _PHASES if any(found[1] == phase for found in there)]
-    for phase in phases if is_causal else ["prefill"]:
+    decodes = is_causal and any(phase == "decode" for _, phase, _ in there)
+    for phase in _PHASES if decodes else _PHASES[:1]:
         for component in _NEEDED:
             if (component.value, phase, 1) not in there:
                 return f"no {phase} of the {component} that is not held out; expected some of each component"

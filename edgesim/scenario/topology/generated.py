@@ -70,6 +70,9 @@ def generate_edges(graph: str, options: dict[str, Any], seed: int) -> tuple[int,
         # Numbers given as text would be taken apart: "abc" is three nodes to a generator.
         if isinstance(value, str) and name in ("n", "m", "k", "h", "r", "d"):
             raise ValueError(f"{graph}: {name} is {value!r}; expected a number")
+    given = options.get("seed")
+    if isinstance(given, int) and given < 0:
+        raise ValueError(f"{graph}: seed is {given}; expected 0 or more")
     refuse_too_large(graph, options)
     if "seed" in names:
         options = {"seed": seed % 2**32, **options}  # numpy's legacy generators take no larger seed
