@@ -8,12 +8,14 @@ from collections.abc import Iterable
 __all__ = ["nearest", "suggest"]
 
 N_LISTED = 12
+_MOST_CHARS = 100
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
     """Find the known name that is nearest, if any comes near."""
     folded = {candidate.casefold(): candidate for candidate in known}
-    near = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    # What is compared takes time with the square of its length, and no name is so long.
+    near = difflib.get_close_matches(str(name)[:_MOST_CHARS].casefold(), folded, n=1)
     return folded[near[0]] if near else None
 
 

@@ -97,9 +97,11 @@ def _points(group: Group[Base]) -> dict[str, EntryPoint]:
 def _load(group: Group[Base], point: EntryPoint) -> type[Base]:
     try:
         found = point.load()
-    except Exception as error:  # a stranger's module may fail in any way, and is told like any other input
+    except (Exception, SystemExit) as error:  # a stranger's module may fail in any way, or end the program
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        asks = "it ends the program as it is imported: " if isinstance(error, SystemExit) else ""
         raise group.error(
-            f"{group.noun} {point.name!r} ({point.value}) cannot be loaded: {error}; "
+            f"{group.noun} {point.name!r} ({point.value}) cannot be loaded: {asks}{reason}; "
             "repair or uninstall its package"
         ) from error
     if not (isinstance(found, type) and issubclass(found, group.base)):

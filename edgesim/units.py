@@ -10,7 +10,6 @@ Bits and bytes are separate dimensions here, so that neither can stand in for th
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -36,8 +35,10 @@ __all__ = [
     "DISTANCE",
     "ENERGY",
     "FREQUENCY",
+    "LONGEST_RUN_S",
     "POWER",
     "SPEED",
+    "SPEED_OF_LIGHT_M_PER_S",
     "TIME",
     "Dimension",
     "UnitError",
@@ -54,6 +55,13 @@ FloatLike = TypeVar("FloatLike", float, NDArray[np.float64])
 BOLTZMANN_J_PER_K = 1.380649e-23
 """Boltzmann constant; exact since the 2019 redefinition (SI Brochure, 9th edition, table 1)."""
 
+SPEED_OF_LIGHT_M_PER_S = 299_792_458.0
+"""In vacuum; exact by the definition of the metre (SI Brochure, 9th edition)."""
+
+LONGEST_RUN_S = 1e8
+"""How long a simulated run may last, about three years: its instants are then known to 15 ns, far below any
+time that is charged. Instants since 1970 are 17 times as large."""
+
 
 class UnitError(ValueError):
     """A text is not a quantity of the dimension that was asked for.
@@ -64,46 +72,80 @@ class UnitError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One kind of quantity: how it is called, an example to show, and the units it may be written in."""
+    """One kind of quantity: how it is called, an example to show, the units it may be written in, its range.
+
+    The ranges of all dimensions are here and nowhere else. They are wide: each end lies far beyond what is
+    simulated, and near enough for arithmetic to stay exact; what falls outside is a slip of the pen, such as
+    a power of ten too many or instants since 1970.
+
+    Attributes
+    ----------
+    least, most
+        Smallest magnitude besides zero, and largest, in the base unit. A field may allow less.
+    """
 
     name: str
     example: str
     base_unit: str
     units: tuple[str, ...]
+    least: float
+    most: float
 
     @property
     def pattern(self) -> str:
         """A regular expression (of the ECMA dialect too) that its texts match."""
         return rf"^\s*{_NUMBER}\s*({'|'.join(self.units)})\s*$"
 
+    def holds(self, value: float) -> bool:
+        """Whether a number in the base unit is one that makes sense: zero, or of a magnitude in the range."""
+        return value == 0.0 or self.least <= abs(value) <= self.most
+
+    @property
+    def range_text(self) -> str:
+        """The range as a sentence tells it."""
+        return f"{self.least:g} to {self.most:g} {self.base_unit}"
+
 
 _NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 
-TIME = Dimension("a duration", "5 ms", "s", ("ns", "us", "µs", "ms", "s", "min", "h", "d"))
-FREQUENCY = Dimension("a frequency", "20 MHz", "Hz", ("Hz", "kHz", "MHz", "GHz", "/s", "/min", "/h"))
-DATA_SIZE = Dimension("a data size", "8 GB", "B", ("B", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"))
+TIME = Dimension("a duration", "5 ms", "s", ("ns", "us", "µs", "ms", "s", "min", "h", "d"), 1e-12, 1e10)
+FREQUENCY = Dimension(
+    "a frequency", "20 MHz", "Hz", ("Hz", "kHz", "MHz", "GHz", "/s", "/min", "/h"), 1e-9, 1e13
+)
+DATA_SIZE = Dimension(
+    "a data size", "8 GB", "B", ("B", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"), 1.0, 1e16
+)
 DATA_RATE = Dimension(
     "a data rate",
     "100 Mbit/s",
     "bit/s",
     ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s", "bps", "kbps", "Mbps", "Gbps", "Tbps"),
+    1.0,
+    1e15,
 )
 BYTE_RATE = Dimension(
     "a byte rate",
     "68 GB/s",
     "B/s",
     ("B/s", "kB/s", "MB/s", "GB/s", "TB/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"),
+    1.0,
+    1e15,
 )
-POWER = Dimension("a power", "5 W", "W", ("uW", "µW", "mW", "W", "kW"))
-ENERGY = Dimension("an energy", "40 kJ", "J", ("uJ", "µJ", "mJ", "J", "kJ", "MJ", "Wh", "kWh"))
-DISTANCE = Dimension("a distance", "60 m", "m", ("mm", "cm", "m", "km"))
-SPEED = Dimension("a speed", "1.4 m/s", "m/s", ("m/s", "km/h"))
+POWER = Dimension("a power", "5 W", "W", ("uW", "µW", "mW", "W", "kW"), 1e-12, 1e9)
+ENERGY = Dimension("an energy", "40 kJ", "J", ("uJ", "µJ", "mJ", "J", "kJ", "MJ", "Wh", "kWh"), 1e-15, 1e15)
+DISTANCE = Dimension("a distance", "60 m", "m", ("mm", "cm", "m", "km"), 1e-6, 1e9)
+SPEED = Dimension("a speed", "1.4 m/s", "m/s", ("m/s", "km/h"), 1e-6, SPEED_OF_LIGHT_M_PER_S)
 # Logarithms are no multiples of one another: each is a dimension of its own, with one unit.
-DECIBELS = Dimension("a ratio in decibels", "9 dB", "dB", ("dB",))
-DECIBELS_MILLIWATT = Dimension("a power in dBm", "23 dBm", "dBm", ("dBm",))
-DECIBELS_ISOTROPIC = Dimension("an antenna gain", "8 dBi", "dBi", ("dBi",))
+DECIBELS = Dimension("a ratio in decibels", "9 dB", "dB", ("dB",), 0.0, 400.0)
+DECIBELS_MILLIWATT = Dimension("a power in dBm", "23 dBm", "dBm", ("dBm",), 0.0, 400.0)
+DECIBELS_ISOTROPIC = Dimension("an antenna gain", "8 dBi", "dBi", ("dBi",), 0.0, 400.0)
 COMPUTE_RATE = Dimension(
-    "a compute rate", "1.3 TFLOP/s", "FLOP/s", ("FLOP/s", "MFLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s")
+    "a compute rate",
+    "1.3 TFLOP/s",
+    "FLOP/s",
+    ("FLOP/s", "MFLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s"),
+    1.0,
+    1e21,
 )
 
 DIMENSIONS = (
@@ -168,8 +210,11 @@ def parse(text: object, dimension: Dimension) -> float:
     if not quantity.check(registry.parse_units(dimension.base_unit).dimensionality):
         raise UnitError(_expected(dimension, text) + _other_dimension(number, unit, dimension))
     value = float(quantity.to(dimension.base_unit).magnitude)
-    if not math.isfinite(value):
-        raise UnitError(f"{_expected(dimension, text)}; the number is too large")
+    if not dimension.holds(value):
+        near = "large" if abs(value) > dimension.most else "small"
+        raise UnitError(f"{_expected(dimension, text)}; too {near} a number, expected {dimension.range_text}")
+    if value == 0.0 and number != 0:
+        raise UnitError(f"{_expected(dimension, text)}; too small a number, expected {dimension.range_text}")
     return value
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from edgesim.cli.commands import Quiet, app, console
+from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 from edgesim.report.progress import measuring_progress
 

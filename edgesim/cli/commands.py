@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from edgesim.cli.on_demand import training_on_demand
 from edgesim.cli.stopping import kept_on_stop, stop_when_terminated
+from edgesim.cli.terminal import Console, refuse_controls, tolerate_encodings
 from edgesim.errors import InputError, WorkerLostError
 from edgesim.report.progress import counting, measuring_progress
 
@@ -61,8 +61,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 
 def main() -> None:
     """Run the command line; the console script's entry point."""
+    tolerate_encodings()
     stop_when_terminated()
     try:
+        refuse_controls(sys.argv[1:])
         app()
     except InputError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), markup=False)
@@ -317,7 +319,7 @@ def calibrate(
 ) -> None:
     """Fit a device's ceilings to a few measured rates, with uncertainty, and print them as a device kind."""
     from edgesim.model import calibration
-    from edgesim.scenario.measurements import kind_snippet, read_measurements
+    from edgesim.scenario.measurements import kind_snippet, read_measurements, to_fill_in
     from edgesim.units import COMPUTE_RATE, TIME, UnitError, parse
 
     try:
@@ -340,10 +342,13 @@ def calibrate(
     how = f"{fit.n_spare} rows to spare" if fit.n_spare else "no row to spare, so this is assumed"
     notes.print(f"a measurement is taken to be off by {fit.error:.1%} (one standard error; {how})")
     snippet = kind_snippet(read, fit)
+    if missing := to_fill_in(read):
+        notes.print(f"to be filled in before a scenario can use it: {', '.join(missing)}", style="yellow")
     if output is None:
         typer.echo(snippet, nl=False)
     else:
-        output.write_text(snippet, encoding="utf-8")
+        with _writing(output):
+            output.write_text(snippet, encoding="utf-8")
         notes.print(f"written to {output}", style="dim", markup=False)
 
 
@@ -436,9 +441,14 @@ def schema(
 ) -> None:
     """Print the JSON Schema of scenario files, installed strategies included, for editors."""
     from edgesim.scenario.schema.json_schema import json_schema
-    from edgesim.strategy import discover
+    from edgesim.strategy import discover_all
 
-    text = json.dumps(json_schema(discover()), indent=2) + "\n"
+    found = discover_all()
+    for broken in found.values():
+        if isinstance(broken, InputError):
+            Console(stderr=True, soft_wrap=True).print(f"left out: {broken}", style="yellow")
+    sound = {name: one for name, one in found.items() if not isinstance(one, InputError)}
+    text = json.dumps(json_schema(sound), indent=2) + "\n"
     if output is None:
         typer.echo(text, nl=False)
     else:

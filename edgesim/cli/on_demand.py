@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 from edgesim.report.progress import measuring_progress
 from edgesim.report.requirements import require_training

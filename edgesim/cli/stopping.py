@@ -11,8 +11,8 @@ from types import FrameType
 from typing import NoReturn
 
 import typer
-from rich.console import Console
 
+from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 
 __all__ = ["kept_on_stop", "stop_when_terminated"]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from edgesim.cli.commands import Overrides, Quiet, ScenarioName, app, console, load_scenario
 from edgesim.cli.on_demand import warn_of_no_gain
+from edgesim.cli.terminal import Console
 from edgesim.cli.wishes import Wishes
 from edgesim.errors import InputError
 from edgesim.report.progress import measuring_progress

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,15 @@ def ensure_profile(
     profile = measure_profile(
         architecture, threads=threads, device=device, grid=grid, budget_s=budget_s, progress=progress
     )
-    _keep(profile, path)
+    try:
+        _keep(profile, path)
+    except OSError as error:  # the profile is at hand all the same
+        warnings.warn(
+            f"the profile cannot be kept in {path.parent} ({error.strerror or error}), so that it will be "
+            f"measured again; name another folder in {CACHE_VARIABLE}, or save it with "
+            "'edgesim profile MODEL -o FILE'",
+            stacklevel=2,
+        )
     return profile
 
 
@@ -111,7 +120,11 @@ def cached_profile(path: Path) -> Profile | None:
     ProfileError
         If the file is there, but is no profile that can be read.
     """
-    return Profile.load(path) if path.exists() else None
+    try:
+        is_there = path.exists()
+    except OSError:  # a folder that may not be searched, or a file in the place of one
+        is_there = False
+    return Profile.load(path) if is_there else None
 
 
 def _keep(profile: Profile, path: Path) -> None:

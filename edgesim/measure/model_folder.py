@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from edgesim.errors import InputError
+from edgesim.files import absolute, is_there, user_path
 from edgesim.measure.hub import is_hub_id
 from edgesim.model.quantisation.quantisation import said_quantisation
 
@@ -37,7 +38,7 @@ _TOKENIZER = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", 
 def model_name(model: str | Path) -> str:
     """Say how a model is called in tables: ``bundled``, its folder's name, or what the Hub calls it."""
     text = str(model)
-    return text if text == BUNDLED or _is_on_hub(text) else Path(model).expanduser().resolve().name
+    return text if text == BUNDLED or _is_on_hub(text) else absolute(user_path(Path(), text)).name
 
 
 def model_folder(model: str | Path) -> Path:
@@ -60,7 +61,7 @@ def model_folder(model: str | Path) -> Path:
         return _checked(Path(str(files("edgesim").joinpath("data", "bundled"))), text)
     if _is_on_hub(text):
         return _checked(_fetched(text), text)
-    return _checked(_expanded(model), text)
+    return _checked(user_path(Path(), text), text)
 
 
 def folder_digest(folder: Path) -> str:
@@ -81,20 +82,11 @@ def model_files(folder: Path) -> list[Path]:
 
 
 def _is_on_hub(text: str) -> bool:
-    return is_hub_id(text) and not Path(text).exists()
-
-
-def _expanded(model: str | Path) -> Path:
-    try:
-        folder = Path(model).expanduser()
-        folder.is_dir()
-    except (OSError, RuntimeError) as error:  # no such user, or a name that no file can have
-        raise InputError(f"model '{model}': no folder has such a name ({error})") from error
-    return folder
+    return is_hub_id(text) and not is_there(Path(text))
 
 
 def _checked(folder: Path, name: str) -> Path:
-    if not folder.is_dir():
+    if not (is_there(folder) and folder.is_dir()):
         raise InputError(
             f"model '{name}': no such folder; give '{BUNDLED}', a folder in the Hugging Face format, or a "
             "model's name on the Hugging Face Hub (organisation/model)"

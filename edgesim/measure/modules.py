@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import psutil
 import torch
+import transformers
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from edgesim.errors import InputError
 from edgesim.measure.places import PLACES
-from edgesim.model.architecture import Architecture
+from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.rotation import rotated_share
+from edgesim.model.timed_config import TIMED_KEYS
 
 __all__ = ["build", "shortened"]
 
@@ -31,52 +36,109 @@ def build(architecture: Architecture, *, n_blocks: int, device: str) -> Any:
     a config that says so, or, where the family's config ties the heads to the hidden size, with the four
     projections of attention cut to the share.
     """
-    config = CONFIG_MAPPING[architecture.family].from_dict(shortened(architecture, n_blocks))
     auto: Any = AutoModelForCausalLM if architecture.is_causal else AutoModelForSequenceClassification
+    if device == "cpu":
+        _refuse_too_large(architecture, n_blocks)
     # Weights born in inference mode are kept from oneDNN's bfloat16 product (a head 30 times slower in
     # torch 2.13), which no user's are; and the caller's random numbers are left alone.
-    with torch.inference_mode(False), torch.random.fork_rng(devices=[]), _RepeatedWeights():
-        model = auto.from_config(config, dtype=getattr(torch, architecture.dtype))
-        if architecture.n_shards > 1:
-            _cut_heads(model, architecture)
-        return model.to(device).eval()
+    try:
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[]), _RepeatedWeights():
+            model = auto.from_config(
+                _transformers_config(architecture, n_blocks), dtype=getattr(torch, architecture.dtype)
+            )
+            if architecture.n_shards > 1:
+                _cut_heads(model, architecture)
+            return model.to(device).eval()
+    except Exception as error:  # the config is a user's, and what a library says of it comes in any form
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"model {architecture.name}: transformers {transformers.__version__} cannot build it: {reason}; "
+            "correct its config.json, or simulate it with 'profile: analytic'"
+        ) from error
+
+
+def _refuse_too_large(architecture: Architecture, n_blocks: int) -> None:
+    """Refuse a model that the memory of this machine cannot hold, before it is tried."""
+    ends = Slice(0, n_blocks, embedding=True, head=True)
+    n_bytes, free_bytes = architecture.weight_bytes(ends), psutil.virtual_memory().available
+    if n_bytes > free_bytes:
+        raise InputError(
+            f"model {architecture.name}: measuring it takes {n_bytes / 1e9:.3g} GB, for {n_blocks} of its "
+            f"blocks, embedding and head, and {free_bytes / 1e9:.3g} GB are free here; measure it on a "
+            "larger machine, or simulate it with 'profile: analytic' or a shipped profile"
+        )
 
 
 def shortened(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
-    """Return the config of a model with so many blocks; of a shard, with what it holds of each."""
+    """Return the config of a model with so many blocks; of a shard, with what it holds of each.
+
+    It has what the architecture says and the keys that have a say in times; whatever else a config says (how
+    to run it, which tokens are special, how far contexts stretch its rotation) has no part in a block's time.
+    """
     traits = architecture.traits
-    config: dict[str, Any] = json.loads(architecture.config)
-    sizes = {"n_blocks": n_blocks}
-    if architecture.n_shards > 1:
-        sizes |= {"mlp_size": architecture.mlp_size, "vocab_size": _SHARD_VOCABULARY}
-        config |= {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": None}  # in any vocabulary
-        _simplify_rotation(config)
-        if traits.has_own_head_dim:
-            sizes |= {"n_heads": architecture.n_heads, "head_dim": architecture.head_dim}
-        if traits.has_kv_heads:
-            sizes |= {"n_kv_heads": architecture.n_kv_heads}
-    for size, value in sizes.items():
-        own_name, *other_names = traits.names_of(size)
-        for name in other_names:
-            config.pop(name, None)
-        config[own_name] = value
-    if "layer_types" in config or 0 < architecture.n_windowed < architecture.n_blocks:
-        n_windowed = round(n_blocks * architecture.n_windowed / architecture.n_blocks)
-        config["layer_types"] = ["sliding_attention"] * n_windowed
-        config["layer_types"] += ["full_attention"] * (n_blocks - n_windowed)
+    said: dict[str, Any] = json.loads(architecture.config)
+    is_shard = architecture.n_shards > 1
+    kept = TIMED_KEYS | traits.needs.keys() | traits.defaults.keys()
+    config = {key: value for key, value in said.items() if key in kept and value is not None}
+    has_own_heads = traits.has_own_head_dim or not is_shard  # else they are cut when the model is built
+    config |= traits.config(
+        n_blocks=n_blocks,
+        hidden_size=architecture.hidden_size,
+        n_heads=architecture.n_heads * (1 if has_own_heads else architecture.n_shards),
+        n_kv_heads=architecture.n_kv_heads,
+        head_dim=architecture.head_dim,
+        mlp_size=architecture.mlp_size,
+        vocab_size=_SHARD_VOCABULARY if is_shard else architecture.vocab_size,
+        max_context=(
+            architecture.n_position_rows - traits.n_spare_positions
+            if traits.has_positions
+            else architecture.max_context
+        ),
+    )
+    config |= {"bos_token_id": None, "eos_token_id": None, **_windows(architecture, n_blocks)}
+    if not traits.positions_behind_padding or is_shard:
+        config["pad_token_id"] = 0  # in any vocabulary
+    if traits.is_causal:
+        config["tie_word_embeddings"] = architecture.tied_embeddings
+    else:
+        config["num_labels"] = architecture.n_labels
+    if (share := rotated_share(said)) < 1.0:
+        config["partial_rotary_factor"] = share
     return config
 
 
-def _simplify_rotation(config: dict[str, Any]) -> None:
-    """Forget how long contexts stretch the rotary embedding: its angles are no part of a block's time.
+def _windows(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
+    """Which of the blocks have a sliding window, about as many as in the model, and how long it is."""
+    law, window = architecture.traits.window, architecture.window
+    if law == "none":
+        return {}
+    found: dict[str, Any] = {}
+    if window is not None:
+        found |= {"sliding_window": window, "use_sliding_window": True, "max_window_layers": 0}
+    elif law == "all":
+        found["sliding_window"] = None
+    if law != "all" or 0 < architecture.n_windowed < architecture.n_blocks:
+        n_windowed = round(n_blocks * architecture.n_windowed / architecture.n_blocks)
+        found["layer_types"] = ["sliding_attention"] * n_windowed
+        found["layer_types"] += ["full_attention"] * (n_blocks - n_windowed)
+    return found
 
-    Some configs list a factor for each angle, and check the list against heads that a shard has fewer of.
+
+def _transformers_config(architecture: Architecture, n_blocks: int) -> Any:
+    """Return transformers' own config, of as many heads as the model has.
+
+    It insists that the heads divide the hidden size even where the size of a head is stated, so that they
+    need not.
     """
-    config.pop("rope_scaling", None)
-    stretched = config.get("rope_parameters")
-    if isinstance(stretched, dict) and "rope_type" in stretched:
-        kept = {key: stretched[key] for key in ("rope_theta", "partial_rotary_factor") if key in stretched}
-        config["rope_parameters"] = kept | {"rope_type": "default"}
+    traits, said = architecture.traits, shortened(architecture, n_blocks)
+    made_of = CONFIG_MAPPING[architecture.family]
+    heads = {traits.names_of(size)[0] for size in ("n_heads", "n_kv_heads")} & said.keys()
+    if not traits.has_own_head_dim or architecture.hidden_size % architecture.n_heads == 0:
+        return made_of.from_dict(said)
+    config = made_of.from_dict(said | dict.fromkeys(heads, 1))
+    for name in heads:
+        setattr(config, name, said[name])
+    return config
 
 
 def _cut_heads(model: Any, architecture: Architecture) -> None:

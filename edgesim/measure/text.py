@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesim.errors import InputError
+from edgesim.files import is_there, user_path
 from edgesim.measure.corpus import digest, python_corpus
 
 __all__ = ["Text", "parted", "parts_to_learn", "read_text", "spread", "tokens_of", "windows"]
@@ -66,12 +67,8 @@ def read_text(source: str | Path = BUNDLED) -> Text:
     """
     if str(source) == BUNDLED:
         return _text("python-held-out", python_corpus().test)
-    try:
-        file = Path(source).expanduser()
-        is_file = file.is_file()
-    except (OSError, RuntimeError) as error:  # no such user, or a name that no file can have
-        raise InputError(f"text '{source}': no file has such a name ({error})") from error
-    if not is_file:
+    file = user_path(Path(), str(source))
+    if not (is_there(file) and file.is_file()):
         raise InputError(
             f"text '{source}': no such file; give '{BUNDLED}', plain text, or Parquet or JSON lines with a "
             "column 'text'"

@@ -9,7 +9,6 @@ not, it stands for their mean.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.files import UnreadableFileError, absolute, json_value, read_bounded
 from edgesim.model.config import canonical, read_sizes, text_part
 from edgesim.model.families import FAMILIES, Family
 from edgesim.model.quantisation.packing import Even, Matrix, Packed, Storage
@@ -44,6 +44,7 @@ Tokens = int | NDArray[np.int64]
 
 DTYPE_BYTES: Mapping[str, int] = MappingProxyType({"float32": 4, "float16": 2, "bfloat16": 2})
 _LARGEST_WEIGHT_BYTES = 4
+_MOST_CONFIG_BYTES = 16_000_000  # the longest, which name every module that is not quantised, have some MB
 LOGIT_BYTES = 4  # transformers' generate casts the last logits to float32 before it chooses a token
 
 
@@ -259,7 +260,7 @@ class Architecture:
             If there is no such file, if it is not a JSON object, or for what :meth:`from_config` refuses.
         """
         file = path / "config.json" if path.is_dir() else path
-        own_name = file.resolve().parent.name if file.name == "config.json" else file.stem
+        own_name = absolute(file).parent.name if file.name == "config.json" else file.stem
         return cls.from_config(
             _read_json(file), name=name or own_name, dtype=dtype, reads_quantisation=reads_quantisation
         )
@@ -597,14 +598,14 @@ class Architecture:
 
 def _read_json(file: Path) -> Mapping[str, object]:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"no model config at {file} ({error.strerror}); give a folder that holds a Hugging Face "
-            "config.json, or the file itself"
-        ) from error
-    except ValueError as error:
-        raise InputError(f"{file} is not JSON text: {error}") from error
+        config = json_value(read_bounded(file, _MOST_CONFIG_BYTES))
+    except UnreadableFileError as error:
+        if not file.exists():
+            raise InputError(
+                f"no model config at {file} ({error}); give a folder that holds a Hugging Face config.json, "
+                "or the file itself"
+            ) from None
+        raise InputError(f"{file}: {error}; expected the JSON object of a Hugging Face config.json") from None
     if not isinstance(config, dict):
         raise InputError(f"{file} holds a {type(config).__name__}; expected the JSON object of a config.json")
     return config

@@ -8,6 +8,8 @@ from typing import Any
 
 from edgesim.errors import InputError
 from edgesim.model.families import FAMILIES, Family, Said
+from edgesim.model.rotation import rotated_share, stretched_context
+from edgesim.model.timed_config import timed_value_problem
 
 __all__ = ["canonical", "family_of", "read_sizes", "text_part"]
 
@@ -19,11 +21,42 @@ _PROVENANCE_KEYS = frozenset(
         "architectures",
         "auto_map",
         "dtype",
+        "name_or_path",
         "quantization_config",
         "torch_dtype",
         "transformers_version",
     }
 )
+# Keys that say how to run a model. edgesim runs all of them as its measuring does, so that these have no say.
+_RUNTIME_KEYS = frozenset(
+    {
+        "_attn_implementation",
+        "_attn_implementation_internal",
+        "_experts_implementation",
+        "attn_implementation",
+        "chunk_size_feed_forward",
+        "gradient_checkpointing",
+        "output_attentions",
+        "output_hidden_states",
+        "return_dict",
+        "torchscript",
+        "use_bfloat16",
+        "use_cache",
+        "use_return_dict",
+    }
+)
+_MOST: Mapping[str, int] = {
+    "n_blocks": 10_000,
+    "hidden_size": 1 << 20,
+    "n_heads": 1 << 14,
+    "n_kv_heads": 1 << 14,
+    "head_dim": 1 << 14,
+    "mlp_size": 1 << 24,
+    "vocab_size": 1 << 26,
+    "max_context": 1_000_000_000,
+}
+"""Largest sizes that are read, ten times and more beyond any published model's: others are slips."""
+_MOST_OF_OTHERS = 1 << 26
 _EXPERT_KEYS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 _N_LABELS = 2  # transformers' own default
 
@@ -34,16 +67,17 @@ def text_part(config: Mapping[str, object]) -> Mapping[str, object]:
     Models that also see or hear keep their language model's config there. What precedes the language model
     (the encoder of images or sound, and the projection behind it) is not read.
     """
-    nested = config.get("text_config")
-    if config.get("model_type") in FAMILIES or not isinstance(nested, Mapping):
+    nested, family = config.get("text_config"), config.get("model_type")
+    if (isinstance(family, str) and family in FAMILIES) or not isinstance(nested, Mapping):
         return config
     inherited = {key: config[key] for key in ("tie_word_embeddings",) if key in config}
     return inherited | dict(nested)
 
 
 def canonical(config: Mapping[str, object]) -> str:
-    """Write a config as JSON text, less its provenance: the same for the same shape."""
-    kept = {key: config[key] for key in sorted(config) if key not in _PROVENANCE_KEYS}
+    """Write a config as JSON text, less its provenance and how to run it: the same for the same shape."""
+    left_out = _PROVENANCE_KEYS | _RUNTIME_KEYS
+    kept = {key: config[key] for key in sorted(config) if key not in left_out}
     return json.dumps(kept, separators=(",", ":"))
 
 
@@ -58,15 +92,15 @@ def family_of(config: Mapping[str, object], name: str) -> Family:
     experts = [key for key in _EXPERT_KEYS if _exceeds_one(config.get(key))]
     if experts:
         raise InputError(
-            f"model {name}: its config says {experts[0]} {config[experts[0]]}, a mixture of experts. "
+            f"model {name}: its config says {experts[0]} {_shown(config[experts[0]])}, a mixture of experts. "
             "Which of them a token reads, and so what it costs, its trained router decides; edgesim runs "
             "models with random weights, whose routing says nothing of that. Choose a dense model."
         )
     family = config.get("model_type")
-    if family in FAMILIES:
-        return FAMILIES[str(family)]
+    if isinstance(family, str) and family in FAMILIES:
+        return FAMILIES[family]
     raise InputError(
-        f"model {name}: its config says model_type {family!r}; edgesim reads {', '.join(FAMILIES)}. "
+        f"model {name}: its config says model_type {_shown(family)}; edgesim reads {', '.join(FAMILIES)}. "
         "Choose a model of one of these families."
     )
 
@@ -95,16 +129,14 @@ class _Reader:
         """Read everything."""
         family = self._family
         self._check_needs()
+        self._check_rest()
         hidden_size, n_heads = self.size("hidden_size"), self.size("n_heads")
         n_kv_heads = self.size("n_kv_heads", default=n_heads) if family.has_kv_heads else n_heads
-        if hidden_size % n_heads or n_heads % n_kv_heads:
+        if n_heads % n_kv_heads:
             raise self.refuse(
-                f"num_attention_heads {n_heads} must divide hidden_size {hidden_size}, and "
-                f"num_key_value_heads {n_kv_heads} must divide num_attention_heads"
+                f"num_key_value_heads {n_kv_heads} must divide num_attention_heads {n_heads}; correct either"
             )
-        head_dim = hidden_size // n_heads
-        if family.has_own_head_dim:
-            head_dim = self.size("head_dim", default=head_dim)
+        head_dim = self._head_dim(hidden_size, n_heads)
         n_blocks, rows = self.size("n_blocks"), self.size("max_context")
         norm_size = (2 if family.norms_shift else 1) if self.has(family.norms_learn) else 0
         window, n_windowed = self.windows(n_blocks)
@@ -120,7 +152,7 @@ class _Reader:
             ),
             "gated_mlp": family.has_gate,
             "vocab_size": self.size("vocab_size"),
-            "max_context": rows - self.n_unreached_positions(),
+            "max_context": self._max_context(rows),
             "tied_embeddings": family.is_causal and self.flag("tie_word_embeddings", family.ties_embeddings),
             "is_causal": family.is_causal,
             "norms": tuple(n * norm_size * hidden_size for n in family.n_norms),
@@ -136,12 +168,48 @@ class _Reader:
             "n_windowed": n_windowed,
         }
 
+    def _head_dim(self, hidden_size: int, n_heads: int) -> int:
+        """The size of a head: as stated, or as many as fill the hidden size."""
+        family = self._family
+        own = self.size("head_dim", default=0) if family.has_own_head_dim else 0
+        if not own and hidden_size % n_heads:
+            stated = ", or state head_dim" * family.has_own_head_dim
+            raise self.refuse(
+                f"num_attention_heads {n_heads} must divide hidden_size {hidden_size}; correct either{stated}"
+            )
+        head_dim = own or hidden_size // n_heads
+        if not family.has_positions:
+            n_turned = int(head_dim * rotated_share(self._config))
+            if n_turned < 2 or n_turned % 2:
+                raise self.refuse(
+                    f"of the {head_dim} numbers of its heads, {n_turned} are turned by rotary embeddings, in "
+                    "pairs; expected an even number: correct head_dim, hidden_size or num_attention_heads"
+                )
+        return head_dim
+
+    def _max_context(self, rows: int) -> int:
+        """The longest text: where positions are rotations, with what stretches them."""
+        if self._family.has_positions:
+            longest = rows - self.n_unreached_positions()
+            if longest < 1:
+                raise self.refuse(
+                    f"of its {rows} positions, pad_token_id {self._said('pad_token_id')!r} leaves none; "
+                    "correct max_position_embeddings or pad_token_id"
+                )
+            return longest
+        if self._family.states_reach:
+            return rows
+        try:
+            return min(stretched_context(self._config, rows), _MOST["max_context"])
+        except ValueError as error:
+            raise self.refuse(str(error)) from None
+
     def size(self, size: str, *, default: int | None = None) -> int:
         """Read a size under the first of its names that the config states; null counts as not stated."""
         names = self._family.names_of(size)
         for name in names:
             if self._config.get(name) is not None:
-                return self.number(name)
+                return self.number(name, _MOST[size])
         # What transformers takes for a key that is left out does not stand in for a null.
         known = self._family.defaults.get(names[0])
         if isinstance(known, int) and names[0] not in self._config:
@@ -150,17 +218,19 @@ class _Reader:
             raise self.refuse(f"its config has no {names[0]}; every Hugging Face config.json states it")
         return default
 
-    def number(self, key: str) -> int:
+    def number(self, key: str, most: int = _MOST_OF_OTHERS) -> int:
         """Read a whole number of one or more."""
         value = self._said(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise self.refuse(f"{key} is {value!r} in its config; expected a whole number >= 1")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise self.refuse(
+                f"{key} is {_shown(value)} in its config; expected a whole number >= 1, and {most} at most"
+            )
         return value
 
     def flag(self, key: str, default: bool) -> bool:
         value = self._config.get(key, default)
         if not isinstance(value, bool):
-            raise self.refuse(f"{key} is {value!r} in its config; expected true or false")
+            raise self.refuse(f"{key} is {_shown(value)} in its config; expected true or false")
         return value
 
     def has(self, said: Said) -> bool:
@@ -171,8 +241,11 @@ class _Reader:
         if not self._family.positions_behind_padding:
             return 0
         padding = self._said("pad_token_id")
-        if isinstance(padding, bool) or not isinstance(padding, int) or padding < 0:
-            raise self.refuse(f"pad_token_id is {padding!r} in its config; expected a whole number >= 0")
+        n_tokens = self.size("vocab_size")
+        if isinstance(padding, bool) or not isinstance(padding, int) or not 0 <= padding < n_tokens:
+            raise self.refuse(
+                f"pad_token_id is {_shown(padding)} in its config; expected one of its {n_tokens} tokens"
+            )
         return padding + 1
 
     def n_labels(self) -> int:
@@ -196,7 +269,7 @@ class _Reader:
         kinds = self._config.get("layer_types")
         if isinstance(kinds, Sequence) and not isinstance(kinds, str):
             if len(kinds) < n_blocks:
-                raise self.refuse(f"layer_types lists {len(kinds)} of its {n_blocks} blocks")
+                raise self.refuse(f"layer_types lists {len(kinds)} of its {n_blocks} blocks; list them all")
             return list(kinds[:n_blocks]).count("sliding_attention")
         match law:
             case "upper":
@@ -214,6 +287,13 @@ class _Reader:
     def _said(self, key: str) -> object:
         return self._config.get(key, self._family.defaults.get(key))
 
+    def _check_rest(self) -> None:
+        """Refuse values that have a say in times and that transformers could not build a model with."""
+        for key in self._config:
+            problem = timed_value_problem(key, self._config[key])
+            if problem is not None:
+                raise self.refuse(f"{key} is {_shown(self._config[key])} in its config; {problem}")
+
     def _check_needs(self) -> None:
         """Refuse the variants of a family that are not read."""
         for key, needed in self._family.needs.items():
@@ -221,9 +301,15 @@ class _Reader:
             found = self._config.get(key)
             if found is not None and found != expected:
                 raise self.refuse(
-                    f"{key} is {found!r} in its config; edgesim reads models of the family "
+                    f"{key} is {_shown(found)} in its config; edgesim reads models of the family "
                     f"{self._family.name} only with {expected!r} there"
                 )
+
+
+def _shown(value: object) -> str:
+    """Write a value as far as a sentence has room for it."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _exceeds_one(value: object) -> bool:

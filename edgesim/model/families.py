@@ -46,7 +46,8 @@ class Family:
     keys
         Where the config keeps a size under another name than usual: the names, the family's own first.
     defaults
-        What transformers takes for keys that a config may leave out.
+        What transformers takes for keys that a config leaves out: published configs, and the language model's
+        part of those that also see or hear, leave out what equals these.
     has_own_head_dim
         Whether the config may state the size of a head; else it is the hidden size by the heads.
     has_kv_heads
@@ -82,6 +83,8 @@ class Family:
         Which blocks have a sliding window where the config states its length and does not list the blocks'
         kinds: ``all``; ``upper``, those from `max_window_layers` on; ``alternate``, every other from the
         first; ``pattern``, all but every `sliding_window_pattern`-th; ``none``.
+    states_reach
+        Whether `max_position_embeddings` states what stretched rotary embeddings reach, by whatever factor.
     needs
         What a config must say, if it says anything there: variants that are not read.
     blocks, head
@@ -112,6 +115,7 @@ class Family:
     positions_behind_padding: bool = False
     ties_embeddings: bool = False
     window: str = "none"
+    states_reach: bool = False
     needs: Mapping[str, object] = field(default_factory=dict)
     blocks: str = "model.layers"
     head: str = "lm_head"
@@ -134,17 +138,51 @@ class Family:
         return {"model_type": self.name, **{self.names_of(size)[0]: value for size, value in sizes.items()}}
 
 
+def _sizes(
+    n_blocks: int,
+    hidden_size: int,
+    n_heads: int,
+    mlp_size: int,
+    vocab_size: int,
+    max_context: int,
+    *,
+    mlp: str = "intermediate_size",
+) -> Mapping[str, object]:
+    """Sizes that transformers' class of a family takes for those that a config leaves out."""
+    return {
+        "num_hidden_layers": n_blocks,
+        "hidden_size": hidden_size,
+        "num_attention_heads": n_heads,
+        mlp: mlp_size,
+        "vocab_size": vocab_size,
+        "max_position_embeddings": max_context,
+    }
+
+
 _LLAMA = Family(
     name="llama",
-    defaults={"attention_bias": False, "mlp_bias": False},
+    defaults={
+        **_sizes(32, 4096, 32, 11008, 32_000, 2048),
+        "attention_bias": False,
+        "mlp_bias": False,
+    },
     qkv_bias="attention_bias",
     out_bias="attention_bias",
     mlp_bias="mlp_bias",
 )
-_MISTRAL = Family(name="mistral", defaults={"num_key_value_heads": 8, "sliding_window": 4096}, window="all")
+_MISTRAL = Family(
+    name="mistral",
+    defaults={
+        **_sizes(32, 4096, 32, 14336, 32_000, 131_072),
+        "num_key_value_heads": 8,
+        "sliding_window": 4096,
+    },
+    window="all",
+)
 _QWEN2 = Family(
     name="qwen2",
     defaults={
+        **_sizes(32, 4096, 32, 22016, 151_936, 32_768),
         "num_key_value_heads": 32,
         "use_sliding_window": False,
         "sliding_window": 4096,
@@ -163,7 +201,12 @@ _QWEN3 = replace(
 )
 _GEMMA = Family(
     name="gemma",
-    defaults={"num_key_value_heads": 16, "head_dim": 256, "attention_bias": False},
+    defaults={
+        **_sizes(28, 3072, 16, 24576, 256_000, 8192),
+        "num_key_value_heads": 16,
+        "head_dim": 256,
+        "attention_bias": False,
+    },
     qkv_bias="attention_bias",
     out_bias="attention_bias",
     ties_embeddings=True,
@@ -172,26 +215,30 @@ _GEMMA = Family(
 _GEMMA2 = replace(
     _GEMMA,
     name="gemma2",
-    defaults={**_GEMMA.defaults, "num_key_value_heads": 4, "sliding_window": 4096},
+    defaults={
+        **_GEMMA.defaults,
+        **_sizes(26, 2304, 8, 9216, 256_000, 8192),
+        "num_key_value_heads": 4,
+        "sliding_window": 4096,
+    },
     n_norms=(0, 2, 2, 1),
     window="alternate",
 )
 _GEMMA3 = replace(
     _GEMMA2,
     name="gemma3_text",
-    # Published configs of the multimodal models leave out what equals these.
     defaults={
         **_GEMMA2.defaults,
-        "num_attention_heads": 8,
-        "vocab_size": 262_208,
-        "max_position_embeddings": 131_072,
+        **_sizes(26, 2304, 8, 9216, 262_208, 131_072),
         "sliding_window_pattern": 6,
     },
     qk_norm=True,
     window="pattern",
+    states_reach=True,
 )
 _PHI = Family(
     name="phi",
+    defaults=_sizes(24, 2048, 32, 8192, 51_200, 2048),
     has_gate=False,
     norms_shift=True,
     n_norms=(0, 1, 0, 1),  # attention and MLP work side by side, on one normalised input
@@ -204,7 +251,13 @@ _PHI = Family(
     mlp_in=("mlp.fc1",),
     mlp_out="mlp.fc2",
 )
-_PHI3 = Family(name="phi3", window="all", attention_in=("self_attn.qkv_proj",), mlp_in=("mlp.gate_up_proj",))
+_PHI3 = Family(
+    name="phi3",
+    defaults=_sizes(32, 3072, 32, 8192, 32_064, 4096),
+    window="all",
+    attention_in=("self_attn.qkv_proj",),
+    mlp_in=("mlp.gate_up_proj",),
+)
 _GPT2 = Family(
     name="gpt2",
     keys={
@@ -214,6 +267,7 @@ _GPT2 = Family(
         "mlp_size": ("n_inner",),
         "max_context": ("n_positions",),
     },
+    defaults={"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50_257, "n_positions": 1024},
     has_own_head_dim=False,
     has_kv_heads=False,
     mlp_multiple=4,
@@ -234,7 +288,11 @@ _GPT2 = Family(
 _OPT = Family(
     name="opt",
     keys={"mlp_size": ("ffn_dim",)},
-    defaults={"enable_bias": True, "layer_norm_elementwise_affine": True},
+    defaults={
+        **_sizes(12, 768, 12, 3072, 50_272, 2048, mlp="ffn_dim"),
+        "enable_bias": True,
+        "layer_norm_elementwise_affine": True,
+    },
     has_own_head_dim=False,
     has_kv_heads=False,
     has_gate=False,
@@ -263,7 +321,7 @@ _BERT = Family(
     has_own_head_dim=False,
     has_kv_heads=False,
     has_gate=False,
-    defaults={"type_vocab_size": 2},
+    defaults={**_sizes(12, 768, 12, 3072, 30_522, 512), "type_vocab_size": 2},
     norms_shift=True,
     n_norms=(1, 1, 1, 0),
     qkv_bias=True,
@@ -281,7 +339,7 @@ _BERT = Family(
 _ROBERTA = replace(
     _BERT,
     name="roberta",
-    defaults={"type_vocab_size": 2, "pad_token_id": 1},
+    defaults={**_BERT.defaults, "vocab_size": 50_265, "pad_token_id": 1},
     positions_behind_padding=True,
     blocks="roberta.encoder.layer",
 )
@@ -294,7 +352,14 @@ _DISTILBERT = replace(
         "n_heads": ("n_heads",),
         "mlp_size": ("hidden_dim",),
     },
-    defaults={},
+    defaults={
+        "n_layers": 6,
+        "dim": 768,
+        "n_heads": 12,
+        "hidden_dim": 3072,
+        "vocab_size": 30_522,
+        "max_position_embeddings": 512,
+    },
     needs={},
     blocks="distilbert.transformer.layer",
     attention_in=("attention.q_lin", "attention.k_lin", "attention.v_lin"),

@@ -24,9 +24,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from edgesim.errors import ProfileError
+from edgesim.errors import InputError, ProfileError
+from edgesim.files import UnreadableFileError, json_value
 from edgesim.model.architecture import Architecture, Component, FloatArray, Slice, Tokens
 from edgesim.model.ceilings import Ceilings
+from edgesim.model.parquet_file import read_parquet
+from edgesim.model.profile_checks import checked_ceilings, conditions_problem, points_problem
 from edgesim.model.surface import GridPoint, Surface
 
 __all__ = [
@@ -328,39 +331,34 @@ class Profile:
         Raises
         ------
         ProfileError
-            If there is no such file, or it is not a profile of this schema version.
+            If there is no such file, it is not a profile of this schema version, or one of its points or
+            conditions cannot be (:mod:`edgesim.model.profile_checks`).
         """
         remedy = "give a file written by `edgesim profile MODEL -o FILE`"
         try:
-            table = pq.read_table(path)
-        except OSError as error:
-            raise ProfileError(f"no profile can be read from {path} ({error}); {remedy}") from error
-        except pa.ArrowInvalid as error:
-            raise ProfileError(f"{path} is not a Parquet file; {remedy}") from error
+            table = read_parquet(path)
+        except UnreadableFileError as error:
+            raise ProfileError(f"no profile can be read from {path}: {error}; {remedy}") from None
         text = (table.schema.metadata or {}).get(_METADATA_KEY)
         if text is None:
             raise ProfileError(f"{path} is a Parquet file, but no profile; {remedy}")
-        conditions = json.loads(text)
+        again = "measure it again (edgesim profile MODEL -o FILE)"
+        try:
+            conditions = json_value(text)
+        except UnreadableFileError as error:
+            raise ProfileError(f"{path}: a damaged profile, its conditions are {error}; {again}") from None
+        if not isinstance(conditions, dict):
+            raise ProfileError(f"{path}: a damaged profile, its conditions are no object; {again}")
         version = conditions.pop("schema_version", None)
         if version != SCHEMA_VERSION or not set(_POINT_SCHEMA.names) <= set(table.column_names):
             raise ProfileError(
-                f"{path} is a profile of schema version {version}; this edgesim reads version "
+                f"{path} is a profile of schema version {version!r:.40}; this edgesim reads version "
                 f"{SCHEMA_VERSION}. Measure it again"
             )
-        return cls(
-            architecture=Architecture.from_config(
-                json.loads(conditions["architecture"]["config"]),
-                name=conditions["architecture"]["name"],
-                dtype=conditions["architecture"]["dtype"],
-            ),
-            ceilings=Ceilings(**conditions["ceilings"]),
-            points=tuple(_point(row) for row in table.select(_POINT_SCHEMA.names).to_pylist()),
-            **{
-                key: conditions[key]
-                for key in ("device", "threads", "host", "versions", "measured_at", "grid")
-            },
-            kind=conditions.get("kind", ""),
-        )
+        try:
+            return _assembled(cls, conditions, table.select(_POINT_SCHEMA.names).to_pylist())
+        except (ValueError, InputError) as error:
+            raise ProfileError(f"{path}: a damaged profile: {error}; {again}") from None
 
     def _conditions(self) -> dict[str, Any]:
         return {
@@ -396,6 +394,36 @@ _POINT_SCHEMA = pa.schema(
         pa.field("n_shards", pa.int64(), nullable=False),
     ]
 )
+
+
+def _assembled(
+    cls: type[Profile], conditions: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> Profile:
+    """Make a profile of what its file says, which may be anything.
+
+    Raises
+    ------
+    ValueError, InputError
+        With what is wrong.
+    """
+    if (problem := conditions_problem(conditions)) is not None:
+        raise ValueError(problem)
+    model = conditions["architecture"]
+    config = json_value(model["config"])
+    if not isinstance(config, dict):
+        raise ValueError(f"its architecture's config is {config!r:.40}; expected an object")  # noqa: TRY004
+    architecture = Architecture.from_config(config, name=model["name"], dtype=model["dtype"])
+    if (problem := points_problem(rows, is_causal=architecture.is_causal)) is not None:
+        raise ValueError(problem)
+    profile = cls(
+        architecture=architecture,
+        ceilings=checked_ceilings(conditions["ceilings"]),
+        points=tuple(map(_point, rows)),
+        **{key: conditions[key] for key in ("device", "threads", "host", "versions", "measured_at", "grid")},
+        kind=conditions.get("kind", ""),
+    )
+    _ = profile.shards  # each of them is one that the model can be cut into
+    return profile
 
 
 def _point(row: Mapping[str, Any]) -> Point:

@@ -116,7 +116,7 @@ def _difference_json(difference: Difference) -> dict[str, Json]:
 
 
 def _same_json(same: SameRequests) -> dict[str, Json]:
-    latencies: dict[str, Json] = {
+    differences: dict[str, Json] = {
         name: _difference_json(difference)
         | {"differs": same.is_there(name), "share_shorter": _estimate_json(same.sooner[name])}
         for name, difference in same.differences.items()
@@ -126,7 +126,7 @@ def _same_json(same: SameRequests) -> dict[str, Json]:
         "n_pairs": same.n_pairs,
         "share": same.share,
         "is_enough": same.is_enough,
-        "latencies": latencies,
+        "differences": differences,
     }
 
 

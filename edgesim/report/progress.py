@@ -21,7 +21,7 @@ def measuring_progress(
         yield _plain(notes, unit, doing)
         return
     with Progress(
-        TextColumn(doing), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
+        TextColumn(doing), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False),
         console=notes, transient=True,
     ) as bar:  # fmt: skip
         task: Any = None
@@ -39,7 +39,8 @@ def measuring_progress(
 def counting(notes: Console, total: int, doing: str = "simulating") -> Iterator[Callable[[str], None]]:
     """A bar that goes on by one each time; nothing where there is no terminal, since runs are short."""
     with Progress(
-        TextColumn(doing), BarColumn(), TextColumn("{task.completed}/{task.total} {task.description}"),
+        TextColumn(doing), BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.description}", markup=False),
         console=notes, transient=True, disable=not (notes.is_terminal or notes.is_jupyter),
     ) as bar:  # fmt: skip
         task = bar.add_task("", total=total)

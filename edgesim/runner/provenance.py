@@ -10,6 +10,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from edgesim.files import user_path
 from edgesim.model.quantisation.packing import Packed
 from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
@@ -136,7 +137,7 @@ def _file_facts(scenario: Scenario) -> dict[str, str] | None:
     file = scenario.topology.file
     if file is None:
         return None
-    data = (scenario.origin.folder / Path(file.path).expanduser()).read_bytes()
+    data = user_path(scenario.origin.folder, file.path).read_bytes()
     return {"file": file.path, "sha256": hashlib.sha256(data).hexdigest()}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from typing import TypeVar, cast
 
 from edgesim.errors import InputError, WorkloadError
+from edgesim.files import is_there, user_path
 from edgesim.measure.hub import hub_architecture, is_hub_id
 from edgesim.model.architecture import Architecture
 from edgesim.model.quantisation.packing import Packed
@@ -199,8 +200,8 @@ def named_architecture(
     models = catalogue.models()
     if name in models:
         return models[name].architecture(dtype)
-    path = (folder or FilePath()) / FilePath(name).expanduser()
-    if path.exists():
+    path = user_path(folder or FilePath(), name)
+    if is_there(path):
         return Architecture.from_path(path, dtype=dtype, reads_quantisation=reads_quantisation)
     if is_hub_id(name):
         return hub_architecture(name, dtype=dtype, reads_quantisation=reads_quantisation)

@@ -50,7 +50,8 @@ def contenders_or_problems(scenario: Scenario) -> tuple[Mapping[str, Strategy], 
     labelled: dict[str, Strategy] = {}
     seen: set[str] = set()
     for index, strategy in strategies.items():
-        label = scenario.strategies[index].label or _default_label(scenario.strategies, strategies, index)
+        given = scenario.strategies[index].label
+        label = _default_label(scenario.strategies, strategies, index) if given is None else given
         problems += _label_problems(label, seen, ("strategies", index))
         seen.add(label.casefold())
         labelled[label] = strategy

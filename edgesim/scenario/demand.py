@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgesim.files import user_path
 from edgesim.scenario.schema.workload import LengthsChoice, TraceEntry, WorkloadEntry
 from edgesim.workload.closed import ClosedLoop
 from edgesim.workload.lengths import Lengths
 from edgesim.workload.readers.detect import detect
+from edgesim.workload.readers.own_columns import own_format
 from edgesim.workload.readers.text import CHARS_PER_TOKEN, Estimated, Tokenized
 from edgesim.workload.replay import Replay
 from edgesim.workload.requests import Demand, Workload
@@ -95,13 +97,13 @@ def _replay(
     folder: Path,
     weights: tuple[float, ...],
 ) -> Replay:
-    path = folder / Path(trace.file).expanduser()
+    path = user_path(folder, trace.file)
     text_length: Estimated | Tokenized = Estimated(trace.chars_per_token or CHARS_PER_TOKEN)
     if trace.tokenizer is not None:
-        text_length = Tokenized(folder / Path(trace.tokenizer).expanduser())
+        text_length = Tokenized(user_path(folder, trace.tokenizer))
     return Replay(
         path=path,
-        format=detect(path),
+        format=detect(path) if trace.columns is None else own_format(path, trace.columns.columns()),
         selection=trace.selection(),
         text_length=text_length,
         arrivals=None if entry.arrivals is None else entry.arrivals.law(),

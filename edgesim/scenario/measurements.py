@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import csv
+import json
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
+from edgesim.csv_rows import CsvError, named, read_rows
 from edgesim.errors import InputError
+from edgesim.fields import refuse
+from edgesim.files import UnreadableFileError, read_bounded, text_of
 from edgesim.model.calibration import Calibration, Estimate, Measurement
 from edgesim.nearest import suggest
 from edgesim.scenario.check import named_architecture
 from edgesim.scenario.schema.topology import Count, Name
-from edgesim.scenario.text.document import Document
+from edgesim.scenario.text.document import MAX_SIZE_BYTES, Document
 from edgesim.scenario.text.problems import Problem, ProblemsError, from_validation
 from edgesim.scenario.text.section import Section, known_keys
+from edgesim.units import DATA_SIZE, POWER, TIME, Dimension, UnitError, parse
 
-__all__ = ["MeasurementEntry", "MeasurementFile", "kind_snippet", "read_measurements"]
+__all__ = [
+    "MeasurementEntry",
+    "MeasurementFile",
+    "PowerTexts",
+    "kind_snippet",
+    "read_measurements",
+    "to_fill_in",
+]
 
 SECONDS_PER_TOKEN = MappingProxyType({"ms/token": 1e-3, "s/token": 1.0})
 TOKENS_PER_SECOND = ("tokens/s", "tok/s", "t/s")
@@ -78,6 +90,37 @@ class MeasurementEntry(Section):
         )
 
 
+def _quantity(dimension: Dimension) -> Callable[[str], str]:
+    """Make what checks a quantity, and leaves it as it is written."""
+
+    def check(text: str) -> str:
+        try:
+            value = parse(text, dimension)
+        except UnitError as error:
+            refuse(str(error))
+        if value < 0:
+            refuse(f"expected {dimension.name} of zero or more, got {text!r}")
+        return text
+
+    return check
+
+
+_Power = Annotated[str, AfterValidator(_quantity(POWER))]
+
+
+class PowerTexts(Section):
+    """Power draw by state; active, tx and rx come on top of idle."""
+
+    idle: _Power
+    """The whole device, switched on and waiting."""
+    active: _Power
+    """What computing adds."""
+    tx: _Power
+    """What sending adds."""
+    rx: _Power
+    """What receiving adds."""
+
+
 class MeasurementFile(Section):
     """Measured rates of one device."""
 
@@ -85,7 +128,15 @@ class MeasurementFile(Section):
     """Name of the device kind that comes out."""
     source: str = ""
     """Where the measurements are from."""
-    measurements: tuple[MeasurementEntry, ...]
+    memory: Annotated[str, AfterValidator(_quantity(DATA_SIZE))] | None = None
+    """Memory of the device, such as 8 GiB; no measured rate tells it, nor what follows."""
+    process_memory: Annotated[str, AfterValidator(_quantity(DATA_SIZE))] | None = None
+    """What operating system and runtime occupy of it."""
+    power: PowerTexts | None = None
+    """Power draw by state."""
+    message_overhead: Annotated[str, AfterValidator(_quantity(TIME))] | None = None
+    """What a message costs it at its own end."""
+    measurements: Annotated[tuple[MeasurementEntry, ...], Field(min_length=1)]
     """The rows."""
 
 
@@ -98,13 +149,11 @@ def read_measurements(file: FilePath) -> tuple[MeasurementFile, list[Measurement
         Listing all mistakes with their lines.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
+        text = text_of(read_bounded(file, MAX_SIZE_BYTES))
+    except UnreadableFileError as error:
         raise InputError(
-            f"{file}: cannot be read ({error.strerror}); give a YAML or CSV file of measured rates"
+            f"{file}: cannot be read: {error}; give a YAML or CSV file of measured rates"
         ) from None
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: not UTF-8 text; save it as such") from None
     content, places = _from_csv(text, file) if file.suffix.lower() == ".csv" else _from_yaml(text, file)
     try:
         read = MeasurementFile.model_validate(content)
@@ -131,15 +180,15 @@ def read_measurements(file: FilePath) -> tuple[MeasurementFile, list[Measurement
 class _Places:
     """Where a row's mistake stands."""
 
-    def __init__(self, file: FilePath, document: Document | None, first_line: int = 2) -> None:
-        self._file, self._document, self._first_line = file, document, first_line
+    def __init__(self, file: FilePath, document: Document | None, lines: tuple[int, ...] = ()) -> None:
+        self._file, self._document, self._lines = file, document, lines
 
     def place(self, problem: Problem) -> str:
         if self._document is not None:
             return self._document.place(problem.path)
         row = next((step for step in problem.path if isinstance(step, int)), None)
         column = problem.path[-1] if problem.path and isinstance(problem.path[-1], str) else None
-        where = str(self._file) if row is None else f"{self._file}:{row + self._first_line}"
+        where = str(self._file) if row is None else f"{self._file}:{self._lines[row]}"
         return f"{where}: {column}" if column and row is not None else where
 
 
@@ -149,16 +198,22 @@ def _from_yaml(text: str, file: FilePath) -> tuple[dict[str, Any], _Places]:
 
 
 def _from_csv(text: str, file: FilePath) -> tuple[dict[str, Any], _Places]:
-    reader = csv.DictReader(StringIO(text), skipinitialspace=True)
+    try:
+        found = read_rows(StringIO(text, newline=""))
+        for column in (*NUMBERS, "model", "unit", "phase", "dtype"):
+            named(column, found.names)  # each once
+        told = list(found.rows)
+    except CsvError as error:
+        raise InputError(f"{file}:{error.line}: {error}; correct the row") from None
+    except UnreadableFileError as error:
+        raise InputError(f"{file}: {error}; expected a CSV file of measured rates") from None
+    if not told:
+        raise InputError(f"{file}: no row; expected one for each measured rate")
     rows = []
-    for number, line in enumerate(reader, 2):
-        if None in line or None in line.values():
-            raise InputError(
-                f"{file}:{number}: not as many columns as the header has; expected one value for each"
-            )
-        cells = {key.strip(): value.strip() for key, value in line.items() if value.strip()}
+    for _, line in told:
+        cells = {key: value.strip() for key, value in zip(found.names, line, strict=True) if value.strip()}
         rows.append({key: _number(value) if key in NUMBERS else value for key, value in cells.items()})
-    return {"measurements": rows}, _Places(file, None)
+    return {"measurements": rows}, _Places(file, None, lines=tuple(line for line, _ in told))
 
 
 def _number(text: str) -> int | float | str:
@@ -172,7 +227,10 @@ def _number(text: str) -> int | float | str:
 
 
 def kind_snippet(read: MeasurementFile, fit: Calibration) -> str:
-    """Write the fitted device as an entry of a scenario's ``kinds``; what no row told is left to fill in."""
+    """Write the fitted device as an entry of a scenario's ``kinds``; what nothing tells is to be filled in.
+
+    ``FILL IN`` stands there, which no scenario reads as a quantity: a placeholder cannot be simulated.
+    """
     dtype = read.measurements[0].dtype
     came = f" ({read.source})" if read.source else ""
     n = len(fit.rows)
@@ -185,11 +243,12 @@ def kind_snippet(read: MeasurementFile, fit: Calibration) -> str:
     else:
         compute = f"{fit.flop_per_s.value / 1e9:.4g} GFLOP/s"
         compute_source = _source(fit.flop_per_s, 1e9, "GFLOP/s", rows)
+    power = read.power.model_dump() if read.power else dict.fromkeys(("idle", "active", "tx", "rx"))
     lines = [
         "kinds:",
         f"  {read.device}:",
-        "    memory: 8 GiB            # to be filled in",
-        "    process_memory: 600 MB   # to be filled in",
+        f"    memory: {_given(read.memory)}",
+        f"    process_memory: {_given(read.process_memory)}",
         "    memory_bandwidth:",
         f"      value: {fit.bytes_per_s.value / 1e9:.4g} GB/s",
         "      estimate: true",
@@ -203,10 +262,21 @@ def kind_snippet(read: MeasurementFile, fit: Calibration) -> str:
         f"      value: {fit.overhead_s.value * 1e3:.4g} ms",
         "      estimate: true",
         f"      source: {_quoted(_source(fit.overhead_s, 1e-3, 'ms', rows))}",
-        "    power: {idle: 3 W, active: 4 W, tx: 0.5 W, rx: 0.3 W}   # to be filled in",
-        "    endpoint: {overhead: 0.3 ms}   # to be filled in: what a message costs",
+        f"    power: {{{', '.join(f'{state}: {_given(text)}' for state, text in power.items())}}}",
+        f"    endpoint: {{overhead: {_given(read.message_overhead)}}}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def to_fill_in(read: MeasurementFile) -> list[str]:
+    """List what neither a rate nor the file tells; scenarios refuse the kind until it is filled in."""
+    keys = ("memory", "process_memory", "power", "message_overhead")
+    return [key for key in keys if getattr(read, key) is None]
+
+
+def _given(text: str | None) -> str:
+    """What the file says, or what no scenario takes for a quantity."""
+    return "FILL IN" if text is None else text.strip()
 
 
 def _source(estimate: Estimate, scale: float, unit: str, rows: str) -> str:
@@ -217,4 +287,4 @@ def _source(estimate: Estimate, scale: float, unit: str, rows: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return json.dumps(text)  # JSON's texts are YAML's, and no character of theirs acts on a terminal

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path as FilePath
 
 from edgesim.errors import ProfileError
+from edgesim.files import is_there, user_path
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Profile
 from edgesim.model.shipped import load_shipped, shipped_for, shipped_profiles
@@ -108,9 +109,14 @@ def named_problems(scenario: Scenario) -> Iterator[Problem]:
     for index, entry in enumerate(scenario.topology.devices):
         named += [(("topology", "devices", index, "profile"), text) for text in entry.profile]
     for path, text in named:
+        if not text.strip():
+            yield Problem(path, "an empty name; expected a file, or the name of a shipped profile")
+            continue
         folder_may_be = path == ("profiles",)
         at = _path(scenario, text)
-        if not (at.is_file() or (folder_may_be and at.is_dir()) or text in shipped_profiles()):
+        if not (
+            (is_there(at) and (at.is_file() or (folder_may_be and at.is_dir()))) or text in shipped_profiles()
+        ):
             words = ", or write auto, reference or analytic" * (path == ("profile",))
             yield Problem(
                 path,
@@ -139,7 +145,7 @@ def _stamped(scenario: Scenario, model: Architecture, base: Profile | None) -> I
     candidates = [("profile", base)] if base is not None else []
     for text in scenario.profiles:
         folder = _path(scenario, text)
-        if folder.is_dir():
+        if is_there(folder) and folder.is_dir():
             candidates += [(str(file), Profile.load(file)) for file in sorted(folder.glob("*.parquet"))]
         elif "profiles" in scenario.model_fields_set:
             candidates.append((text, _load(scenario, text)))
@@ -156,8 +162,8 @@ def _is_of(profile: Profile, model: Architecture) -> bool:
 def _load(scenario: Scenario, text: str) -> Profile:
     """Read a file, or a shipped profile where there is no such file."""
     path = _path(scenario, text)
-    return load_shipped(text) if not path.is_file() and text in shipped_profiles() else Profile.load(path)
+    return load_shipped(text) if not is_there(path) and text in shipped_profiles() else Profile.load(path)
 
 
 def _path(scenario: Scenario, text: str) -> FilePath:
-    return scenario.origin.folder / FilePath(text).expanduser()
+    return user_path(scenario.origin.folder, text)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError, ScenarioError
+from edgesim.files import is_there, user_path
 from edgesim.measure.generation.generation_cache import MeasuredGeneration, kept_generation
 from edgesim.measure.model_folder import BUNDLED
 from edgesim.measure.quality_cache import MeasuredAnswers, kept_answers
@@ -151,14 +152,11 @@ def _kept_paths(model: str, text: str, exits: ExitRecords) -> PropagatedPaths | 
 def _here(name: str, folder: Path) -> str:
     """A path is meant from the scenario's folder; anything else is a name, and 'bundled' always."""
     path = _file(name, folder)
-    return str(path) if name != BUNDLED and path.exists() else name
+    return str(path) if name != BUNDLED and is_there(path) else name
 
 
 def _file(name: str, folder: Path) -> Path:
-    try:
-        return folder / Path(name).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"'{name}': no file has such a name ({error})") from error
+    return user_path(folder, name)
 
 
 @cache

@@ -153,7 +153,8 @@ def check_coverage(
             needed.check(charged[name])
         except ProfileError as error:
             raise ProfileError(
-                f"{study.scenario.place(('profile',))}: device kind '{name}' is charged with {source}: {error}"
+                f"{study.scenario.place(('profile',))}: device kind {name!r} is charged with {source}: "
+                f"{error}"
             ) from None
 
 

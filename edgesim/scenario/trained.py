@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError
+from edgesim.files import user_path
 from edgesim.measure.cache import cache_folder
 from edgesim.planning.policies.shipped import shipped_trained_on
 from edgesim.planning.policies.training import Training
@@ -205,7 +206,7 @@ def _with_contents(value: Any, is_file: Callable[[str, str], bool], *folders: Pa
         return [_with_contents(each, is_file, *folders, key=key) for each in value]
     if isinstance(value, str) and 0 < len(value) < 1000 and "\0" not in value and is_file(key, value):
         for folder in folders:
-            file = folder / Path(value).expanduser()
+            file = user_path(folder, value)
             if file.is_file():
                 return {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
     return value

@@ -12,8 +12,18 @@ import numpy.typing as npt
 
 from edgesim.errors import InputError
 from edgesim.rng import Streams
+from edgesim.units import LONGEST_RUN_S
 
-__all__ = ["MOST_REQUESTS", "Bounded", "Draw", "blockwise", "draw_below", "draw_samples", "draw_weighted"]
+__all__ = [
+    "MOST_REQUESTS",
+    "Bounded",
+    "Draw",
+    "blockwise",
+    "draw_below",
+    "draw_samples",
+    "draw_weighted",
+    "refuse_too_many",
+]
 
 MOST_REQUESTS = 10_000_000
 """Most requests of one replication: a day of simulating at some milliseconds each; 1 GB of their table."""
@@ -82,14 +92,45 @@ class Bounded:
         """Refuse, with an InputError, what a workload of this kind cannot do."""
 
     def is_past(self, at_s: float) -> bool:
-        """Whether an instant is no longer before the horizon."""
-        return self.horizon_s is not None and at_s >= self.horizon_s
+        """Whether an instant is no longer before the horizon.
+
+        Raises
+        ------
+        InputError
+            Where there is no horizon, if it is later than any run lasts.
+        """
+        if self.horizon_s is None:
+            if at_s > LONGEST_RUN_S:
+                raise InputError(
+                    f"workload: a request would arrive at {at_s:g} s; expected {LONGEST_RUN_S:g} s at most, "
+                    "some three years: raise the rate, ask for fewer requests, or give a horizon"
+                )
+            return False
+        return at_s >= self.horizon_s
 
     def draw_sources(self, streams: Streams) -> Iterator[str]:
         """Draw devices without end, by their weights."""
         draw = draw_weighted(self.weights) if self.weights else draw_below(len(self.sources))
         numbers = blockwise(draw, streams["workload/sources"])
         return (self.sources[number] for number in numbers)
+
+
+def refuse_too_many(rate_hz: float, horizon_s: float | None, n_requests: int | None) -> None:
+    """Refuse at once what would only be found by drawing ten million requests.
+
+    Raises
+    ------
+    InputError
+        If far more requests are to be expected than a replication may have.
+    """
+    if n_requests is not None or horizon_s is None or math.isinf(horizon_s):
+        return
+    n_mean = rate_hz * horizon_s
+    if n_mean > 1.1 * MOST_REQUESTS:
+        raise InputError(
+            f"workload: {n_mean:.3g} requests are to be expected in one replication; expected "
+            f"{MOST_REQUESTS:,} at most: shorten the horizon, or lower the rate"
+        )
 
 
 def draw_samples(streams: Streams, of: str = "workload", block: int = BLOCK) -> Iterator[int]:

@@ -16,6 +16,7 @@ from edgesim.workload.think import Think, think_times
 
 __all__ = ["ClosedLoop"]
 
+MOST_USERS = 100_000  # each with streams of its own
 BLOCK = 64  # draws made at once for one user: there may be thousands of users
 
 
@@ -56,8 +57,10 @@ class ClosedLoop(Bounded):
     output_tokens: Lengths
 
     def _check(self) -> None:
-        if self.n_users < 1:
-            raise InputError(f"workload users: there are {self.n_users}; expected at least 1: add users")
+        if not 1 <= self.n_users <= MOST_USERS:
+            raise InputError(
+                f"workload users: there are {self.n_users}; expected 1 to {MOST_USERS:,}: correct that"
+            )
         if not self.stagger_s >= 0:
             raise InputError(
                 f"workload users: stagger_s is {self.stagger_s:g}; expected 0 or more: correct it"

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgesim.errors import InputError, WorkloadError
+from edgesim.nearest import suggest
 from edgesim.rng import Streams
+from edgesim.units import LONGEST_RUN_S
 from edgesim.workload.arrivals import Arrivals
-from edgesim.workload.bounded import Bounded, draw_samples
+from edgesim.workload.bounded import MOST_REQUESTS, Bounded, draw_samples
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.readers.detect import read
-from edgesim.workload.readers.record import Format
+from edgesim.workload.readers.record import Format, refuse
 from edgesim.workload.readers.text import Estimated, Tokenized
 from edgesim.workload.requests import Extent, Request, Typical
 from edgesim.workload.selection import Asked, Counts, Picked, Selection
@@ -106,8 +108,8 @@ class Replay(Bounded):
         survey = self._whole_survey
         if survey.typical is None:
             raise WorkloadError(
-                f"{self.path}: no request is left of it ({_told(survey.counts)}); widen the window, or allow "
-                "longer requests"
+                f"{self.path}: no request is left of it ({_told(survey.counts)}); widen the window, lengthen "
+                "the horizon, or allow longer requests; if its instants count from 1970, say 'rebase: true'"
             )
         return survey.typical
 
@@ -117,8 +119,9 @@ class Replay(Bounded):
             return
         asked = self._asked(streams, Counts())
         drawn = zip(asked, self.draw_sources(streams), draw_samples(streams), strict=False)
-        for number, ((at_s, ((_, n_prompt, n_output),)), source, sample) in enumerate(drawn):
-            yield Request(number, source, sample, at_s or 0.0, n_prompt, n_output)
+        for number, (one, source, sample) in enumerate(drawn):
+            ((_, n_prompt, n_output),) = one.turns
+            yield Request(number, one.source or source, sample, one.at_s or 0.0, n_prompt, n_output)
 
     def conversations(self, streams: Streams) -> Iterator[Conversation]:
         """Yield the conversations in order of their starts; none where no turn waits for another."""
@@ -127,11 +130,11 @@ class Replay(Bounded):
         sources, samples = self.draw_sources(streams), draw_samples(streams)
         thinks_s = repeat(0.0) if self.think is None else think_times(self.think, streams["workload/think"])
         number = 0
-        for (at_s, turns), source in zip(self._asked(streams, Counts()), sources, strict=False):
+        for (at_s, turns, _, told), source in zip(self._asked(streams, Counts()), sources, strict=False):
             drawn = [
                 Turn(
                     number + index,
-                    source,
+                    told or source,
                     next(samples),
                     turn.n_prompt_tokens,
                     turn.n_output_tokens,
@@ -178,6 +181,11 @@ class Replay(Bounded):
         for turn in chain.from_iterable(picked.turns for picked in self._asked(streams, counts)):
             _, n_prompt, n_output = turn
             number += 1
+            if number > MOST_REQUESTS:
+                raise WorkloadError(
+                    f"{self.path}: more than {MOST_REQUESTS:,} requests in one replication; expected no "
+                    "more: take a 'window', or say how many 'requests'"
+                )
             sum_prompt, sum_output = sum_prompt + n_prompt, sum_output + n_output
             prompt, output = max(prompt, n_prompt), max(output, n_output)
             both = max(both, n_prompt + n_output)
@@ -194,14 +202,27 @@ class Replay(Bounded):
         n_left = self.n_requests
         for one in picked:
             at_s = one.at_s if instants is None else next(instants)
+            if at_s is not None and self.horizon_s is None and at_s > LONGEST_RUN_S and instants is None:
+                refuse(self.path, one.line, f"a request at {at_s:g} s of the run; {_TOO_LATE}")
             if at_s is not None and self.is_past(at_s):
                 return
+            if one.source is not None and one.source not in self.sources:
+                known = suggest(one.source, self.sources)
+                refuse(
+                    self.path, one.line, f"a request from {one.source[:40]!r}, which is no source; {known}"
+                )
             turns: tuple[Asked, ...] = one.turns if n_left is None else one.turns[:n_left]
-            yield Picked(at_s, turns)
+            yield one._replace(at_s=at_s, turns=turns)
             if n_left is not None:
                 n_left -= len(turns)
                 if n_left == 0:
                     return
+
+
+_TOO_LATE = (
+    f"expected {LONGEST_RUN_S:g} s at most: where instants count from 1970, say 'rebase: true'; a row that "
+    "is far from the others, remove, or end the window before it"
+)
 
 
 def _told(counts: Counts) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, Self
 from edgesim.errors import InputError
 from edgesim.rng import Streams
 from edgesim.workload.arrivals import Arrivals
-from edgesim.workload.bounded import MOST_REQUESTS, Bounded, blockwise, draw_samples
+from edgesim.workload.bounded import MOST_REQUESTS, Bounded, blockwise, draw_samples, refuse_too_many
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.lengths import Lengths
 
@@ -134,6 +134,9 @@ class Workload(Bounded):
     arrivals: Arrivals
     prompt_tokens: Lengths
     output_tokens: Lengths
+
+    def _check(self) -> None:
+        refuse_too_many(self.arrivals.rate_hz, self.horizon_s, self.n_requests)
 
     @property
     def is_closed(self) -> bool:

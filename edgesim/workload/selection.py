@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from edgesim.errors import InputError
+from edgesim.units import TIME
 from edgesim.workload.readers.record import Record, refuse
 
 __all__ = ["Asked", "Counts", "Picked", "Selection"]
@@ -23,10 +24,15 @@ class Asked(NamedTuple):
 
 
 class Picked(NamedTuple):
-    """One request, or one conversation, that is replayed; its instant is the simulation's."""
+    """One request, or one conversation, that is replayed; its instant is the simulation's.
+
+    It remembers where it stands in the file, and the device that it came from where the file tells it.
+    """
 
     at_s: float | None
     turns: tuple[Asked, ...]
+    line: int = 0
+    source: str | None = None
 
 
 @dataclass(slots=True)
@@ -61,6 +67,8 @@ class Selection:
 
     Parameters
     ----------
+    is_rebased
+        Whether the first record's instant becomes zero of the trace's clock, before anything else.
     from_s, length_s
         The window, on the trace's own clock; None: to its end. Its beginning becomes time zero.
     time_scale
@@ -72,6 +80,7 @@ class Selection:
         it), ``error`` refuses the file.
     """
 
+    is_rebased: bool = False
     from_s: float = 0.0
     length_s: float | None = None
     time_scale: float = 1.0
@@ -93,8 +102,9 @@ class Selection:
 
     @property
     def is_whole(self) -> bool:
-        """Whether neither a window nor a scale asks for instants."""
-        return self.from_s == 0 and self.length_s is None and self.time_scale == 1
+        """Whether neither a new zero, nor a window, nor a scale asks for instants."""
+        plain = self.from_s == 0 and self.length_s is None and self.time_scale == 1
+        return plain and not self.is_rebased
 
     def pick(
         self, path: Path, records: Iterable[Record], counts: Counts, *, with_later_turns: bool
@@ -118,7 +128,7 @@ class Selection:
             If an instant goes back, a length is negative, or (under ``error``) too long.
         """
         until_s = math.inf if self.length_s is None else self.from_s + self.length_s
-        last_s = -math.inf
+        last_s, zero_s = -math.inf, None if self.is_rebased else 0.0
         most_prompt, most_output = self.max_prompt_tokens or math.inf, self.max_output_tokens or math.inf
         for record in records:
             at_s = record.at_s
@@ -131,6 +141,8 @@ class Selection:
                         "time: sort the file",
                     )
                 last_s = at_s
+                zero_s = at_s if zero_s is None else zero_s
+                at_s -= zero_s
                 if at_s >= until_s:
                     return
             counts.n_records += 1
@@ -139,19 +151,19 @@ class Selection:
                     counts.n_before_window += 1
                     continue
                 at_s = (at_s - self.from_s) * self.time_scale
-            _, _, n_prompt, n_output, further = record
+            line, _, n_prompt, n_output, further, source = record
             if not further and 0 < n_prompt <= most_prompt and 0 < n_output <= most_output:
-                yield Picked(at_s, (Asked(0.0, n_prompt, n_output),))
+                yield Picked(at_s, (Asked(0.0, n_prompt, n_output),), line, source)
                 continue
             turns = self._turns(path, record, counts, with_later_turns)
             if turns:
-                yield Picked(at_s, turns)
+                yield Picked(at_s, turns, line, source)
 
     def _turns(self, path: Path, record: Record, counts: Counts, with_later_turns: bool) -> tuple[Asked, ...]:
         """Everything that a record asks, shortened if need be; nothing if it is left out."""
         turns = [Asked(0.0, record.n_prompt_tokens, record.n_output_tokens)]
         if with_later_turns:
-            turns += self._later(record)
+            turns += self._later(path, record)
         else:
             counts.n_later_turns += len(record.further)
         kept = []
@@ -185,11 +197,15 @@ class Selection:
             pause_s = 0.0
         return tuple(kept)
 
-    def _later(self, record: Record) -> Iterator[Asked]:
+    def _later(self, path: Path, record: Record) -> Iterator[Asked]:
         """Yield later turns; a file that tells no pauses tells no histories either: they are added."""
         history = record.n_prompt_tokens + record.n_output_tokens
         for pause_s, n_prompt, n_output in record.further:
             if pause_s is not None:
+                if not TIME.holds(pause_s * self.time_scale):
+                    refuse(
+                        path, record.line, f"a pause of {pause_s:g} s; expected {TIME.range_text}: correct it"
+                    )
                 yield Asked(pause_s * self.time_scale, n_prompt, n_output)
             else:
                 yield Asked(None, history + n_prompt if n_prompt else 0, n_output)

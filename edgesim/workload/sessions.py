@@ -10,7 +10,7 @@ from itertools import islice
 from edgesim.errors import InputError
 from edgesim.rng import Streams
 from edgesim.workload.arrivals import Arrivals
-from edgesim.workload.bounded import Bounded, blockwise, draw_samples
+from edgesim.workload.bounded import Bounded, blockwise, draw_samples, refuse_too_many
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.lengths import Lengths
 from edgesim.workload.requests import Extent, Request, Typical
@@ -18,6 +18,7 @@ from edgesim.workload.think import Think, think_times
 
 __all__ = ["Sessions"]
 
+MOST_TURNS = 10_000  # of one session
 N_TYPICAL = 2000  # sessions from which mean lengths are estimated: within some percent, enough to plan by
 
 
@@ -61,6 +62,12 @@ class Sessions(Bounded):
     output_tokens: Lengths
 
     def _check(self) -> None:
+        refuse_too_many(self.arrivals.rate_hz, self.horizon_s, self.n_requests)
+        if self.turns.longest is not None and self.turns.longest > MOST_TURNS:
+            raise InputError(
+                f"workload sessions: up to {self.turns.longest:,} turns; expected {MOST_TURNS:,} at most: "
+                "shorten them"
+            )
         if self.max_history_tokens is not None and self.max_history_tokens < 0:
             raise InputError(
                 f"workload sessions: max_history_tokens is {self.max_history_tokens}; expected 0 or more: "
@@ -127,6 +134,11 @@ class Sessions(Bounded):
         for at_s, source, n_turns in zip(starts_at_s, self.draw_sources(streams), lengths, strict=True):
             if self.is_past(at_s):
                 return
+            if n_turns > MOST_TURNS:
+                raise InputError(
+                    f"workload sessions: a session of {n_turns:,} turns is drawn; expected {MOST_TURNS:,} at "
+                    "most: give their law a 'max'"
+                )
             turns: list[tuple[Turn, bool]] = []
             history = 0
             for sample, new, n_output, think_s in islice(asked, n_turns):

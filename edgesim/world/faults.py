@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 
 from edgesim.errors import InputError
 from edgesim.radio.motion.outages import Outages
+from edgesim.units import LONGEST_RUN_S
 
 __all__ = ["Faults", "Retry"]
+
+_LONGEST_WAIT_S = 10 * LONGEST_RUN_S  # beyond the end of any run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,4 +82,7 @@ class Retry:
 
     def wait_s(self, attempt: int) -> float:
         """Wait before an attempt, of which 1 is the first after the first failure [s]."""
-        return self.backoff_s * self.growth ** (attempt - 1)
+        try:
+            return min(self.backoff_s * self.growth ** (attempt - 1), _LONGEST_WAIT_S)
+        except OverflowError:
+            return _LONGEST_WAIT_S

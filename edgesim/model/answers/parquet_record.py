@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import InputError
+from edgesim.files import UnreadableFileError, json_value, require_regular
+from edgesim.model.parquet_file import read_parquet
 
 __all__ = ["DAMAGES", "damage_told", "read_record", "wrote_record"]
 
@@ -22,8 +23,9 @@ DAMAGES = (ValueError, KeyError, IndexError, TypeError, AttributeError, Overflow
 def wrote_record(path: Path, key: bytes) -> bool:
     """Whether a Parquet file has this key in its metadata."""
     try:
+        require_regular(path)
         return key in (pq.read_schema(path).metadata or {})
-    except (OSError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException):
         return False
 
 
@@ -45,14 +47,16 @@ def read_record(
         If there is no such file, it is something else, of another version or damaged.
     """
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: {what} cannot be read from there ({error}); {remedy}") from error
+        table = read_parquet(path)
+    except UnreadableFileError as error:
+        raise InputError(f"{path}: {what} cannot be read from there: {error}; {remedy}") from None
     text = (table.schema.metadata or {}).get(key)
     if text is None:
         raise InputError(f"{path} is a Parquet file, but not {what}; {remedy}")
     with damage_told(path, remedy):
-        told = json.loads(text)
+        told = json_value(text)
+        if not isinstance(told, dict):
+            raise TypeError("no object in its metadata")
         if told["version"] != version:
             raise InputError(
                 f"{path}: {what} of version {told['version']}; this edgesim reads {version}; measure it again"

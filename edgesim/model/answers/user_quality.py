@@ -6,14 +6,16 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from edgesim.csv_rows import CsvError, read_rows
 from edgesim.errors import InputError
+from edgesim.files import UnreadableFileError, opened_text
 from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable
 from edgesim.model.answers.quality_curves import axis_of
+from edgesim.model.parquet_file import read_parquet
 from edgesim.nearest import suggest
 
 __all__ = ["read_user_table"]
@@ -21,6 +23,8 @@ __all__ = ["read_user_table"]
 _LEVELS: Mapping[str, str] = {"p_loss": "erasure", "nmse": "noise", "bits": "quantised"}
 """Columns that are a level and say of which kind."""
 
+_MOST_ROWS = 1_000_000
+_MOST = 1e12  # of any column: levels, nats per token, perplexities
 _COLUMNS = (
     "impairment", "level", "split", "block", "n_devices", "perplexity", "nll", "accuracy",
     "relative_quality", "nll_se", "accuracy_se", *_LEVELS,
@@ -46,39 +50,56 @@ def read_user_table(path: Path) -> QualityTable:
     if QualityTable.wrote(path):
         return QualityTable.load(path)
     table = _read(path)
-    unknown = [name for name in table.columns if name not in _COLUMNS]
+    columns = list(table[0])
+    unknown = [name for name in columns if name not in _COLUMNS]
     if unknown:
         raise InputError(f"{path}: no column is called '{unknown[0]}'; {suggest(unknown[0], _COLUMNS)}")
-    levels = [name for name in ("level", *_LEVELS) if name in table.columns]
+    levels = [name for name in ("level", *_LEVELS) if name in columns]
     if len(levels) != 1:
         raise InputError(
             f"{path}: expected one column of levels (p_loss, nmse, bits, or level with impairment), got "
             f"{' and '.join(levels) or 'none'}"
         )
-    if levels == ["level"] and "impairment" not in table.columns:
+    if levels == ["level"] and "impairment" not in columns:
         raise InputError(f"{path}: 'level' says nothing without 'impairment', the name of its kind; add it")
-    measures = [name for name in ("perplexity", "nll", "relative_quality") if name in table.columns]
+    measures = [name for name in ("perplexity", "nll", "relative_quality") if name in columns]
     if len(measures) != 1:
         raise InputError(
             f"{path}: expected one of perplexity, nll and relative_quality, got "
             f"{' and '.join(measures) or 'none'}"
         )
     rows = [
-        _row(path, number, record, levels[0], measures[0])
-        for number, record in enumerate(table.to_dict("records"), start=2)
+        _row(path, number, record, levels[0], measures[0]) for number, record in enumerate(table, start=2)
     ]
     told = _provenance(path) | {"is_relative": measures[0] == "relative_quality"}
     return QualityTable(_with_clean(path, rows, measures[0]), told)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Rows of a table, by the names of its columns in small letters."""
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no table can be read ({error}); expected CSV or Parquet") from error
-    if table.empty:
+        if path.suffix == ".parquet":
+            table = read_parquet(path, most_rows=_MOST_ROWS)
+            names = [str(name).strip().casefold() for name in table.column_names]
+            rows = [dict(zip(names, row.values(), strict=True)) for row in table.to_pylist()]
+        else:
+            with opened_text(path) as text:
+                found = read_rows(text)
+                names = list(found.names)
+                rows = [
+                    {name: cell.strip() or None for name, cell in zip(names, cells, strict=True)}
+                    for _, cells in islice(found.rows, _MOST_ROWS)
+                ]
+    except CsvError as error:
+        raise InputError(f"{path}:{error.line}: {error}; correct the row") from None
+    except (UnreadableFileError, ValueError) as error:
+        raise InputError(f"{path}: no table can be read: {error}; expected CSV or Parquet") from None
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}: two columns are called '{twice}'; leave one out")
+    if not rows:
         raise InputError(f"{path}: the table has no rows; expected one for each measured point")
-    return table
+    return rows
 
 
 def _row(path: Path, number: int, record: Mapping[Any, Any], level: str, measure: str) -> QualityRow:
@@ -89,9 +110,12 @@ def _row(path: Path, number: int, record: Mapping[Any, Any], level: str, measure
                 raise InputError(f"{path}, row {number}: no {column}; expected a number")
             return default
         try:
-            return float(value)
-        except (TypeError, ValueError):
-            raise InputError(f"{path}, row {number}: {column} is {value!r}; expected a number") from None
+            found = float(value)
+        except (TypeError, ValueError, OverflowError):
+            found = math.nan
+        if not abs(found) <= _MOST:
+            raise InputError(f"{path}, row {number}: {column} is {value!r:.40}; expected a number")
+        return found
 
     def whole(column: str) -> int | None:
         value = number_of(column, math.nan)

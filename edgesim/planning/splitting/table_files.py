@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from edgesim.csv_rows import CsvError, read_rows
 from edgesim.errors import InputError
+from edgesim.files import opened_text
+from edgesim.model.parquet_file import read_parquet
 from edgesim.nearest import suggest
 from edgesim.planning.splitting.table import SplitTable
 
@@ -98,27 +101,27 @@ def write_split_table(table: SplitTable, path: str | PathLike[str]) -> None:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    rows: pd.DataFrame
     try:
-        rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no table can be read ({error}); expected CSV or Parquet") from error
+        if path.suffix == ".parquet":
+            rows = read_parquet(path).to_pandas()
+            rows.columns = [str(name).strip().casefold() for name in rows.columns]
+            places = list(range(1, len(rows) + 1))
+        else:
+            with opened_text(path) as text:
+                found = read_rows(text)
+                lines = list(found.rows)
+            rows = pd.DataFrame((cells for _, cells in lines), columns=list(found.names))
+            places = [line for line, _ in lines]
+    except CsvError as error:
+        raise InputError(f"{path}:{error.line}: {error}; correct the row") from None
+    except ValueError as error:
+        raise InputError(f"{path}: no table can be read: {error}; expected CSV or Parquet") from None
+    if rows.columns.has_duplicates:
+        raise InputError(f"{path}: two columns have one name; leave one out")
+    rows[_PLACE] = places
     if rows.empty:
         raise InputError(f"{path}: the table has no rows; expected one for every loss and split")
-    return rows
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Rows with the numbers of their lines, of which blank ones are none."""
-    with path.open(encoding="utf-8-sig", errors="replace") as lines:
-        n_blank = next((n for n, line in enumerate(lines) if line.strip()), 0)
-    rows = pd.read_csv(path, skiprows=n_blank, skip_blank_lines=False)
-    rows[_PLACE] = np.arange(len(rows)) + n_blank + 2
-    return rows[~rows.drop(columns=_PLACE).isna().all(axis=1)].reset_index(drop=True)
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    rows = pd.read_parquet(path)
-    rows[_PLACE] = np.arange(len(rows)) + 1
     return rows
 
 

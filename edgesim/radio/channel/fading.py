@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.radio.channel.fading_law import FadingLaw, Nakagami, NoFading, Rayleigh, Rician
 from edgesim.rng import keyed_normals, keyed_uniforms
+from edgesim.units import SPEED_OF_LIGHT_M_PER_S
 
 __all__ = [
-    "SPEED_OF_LIGHT_M_PER_S",
     "BlockFading",
     "Fading",
     "FadingLaw",
@@ -37,9 +37,6 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-
-SPEED_OF_LIGHT_M_PER_S = 299_792_458.0
-"""Exact since 1983 (SI Brochure, 9th edition, table 1)."""
 
 N_KEPT = 64  # gains evaluated at once and kept: a link is asked for neighbouring instants
 N_WAVES = 32  # the distribution of a sum of so many waves is within 0.4 % of Rayleigh's anywhere

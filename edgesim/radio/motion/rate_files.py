@@ -17,17 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesim.errors import RecordingError
+from edgesim.files import lines_of
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.radio.motion.recording_file import header_of, number_in, opened, refuse, rows_of, start_of
-from edgesim.units import DATA_RATE, UnitError, parse
+from edgesim.units import DATA_RATE, LONGEST_RUN_S, UnitError, parse
 
 __all__ = ["read_mahimahi", "read_rate_csv", "read_rates"]
 
 EXPECTED = "expected CSV with a header such as 't,rate_mbps', or Mahimahi's whole milliseconds, one a line"
 NAMES_WITH_UNIT = "rate_bps, rate_kbps, rate_mbps or rate_gbps"
 
-LEAST_BPS = 1.0
-MOST_BPS = 1e15
 LEAST_LENGTH_S = 1e-6
 
 _SUFFIXES = {"bps": "bps", "kbps": "kbps", "mbps": "Mbps", "gbps": "Gbps", "tbps": "Tbps"}
@@ -84,7 +83,7 @@ def read_mahimahi(path: Path) -> RecordedRate:
     last_ms = 0
     times_s = []
     with opened(path) as lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(lines_of(lines), 1):
             text = line.strip()
             if not text:
                 continue
@@ -124,8 +123,8 @@ def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate,
         times_s.append(at_s)
         for (name, unit_bps), rates in zip(columns, rates_bps, strict=True):
             rate_bps = number_in(path, line, row, name) * unit_bps
-            if not 0 <= rate_bps <= MOST_BPS:
-                refuse(path, line, f"found a rate of {rate_bps:g} bit/s; expected 0 to {MOST_BPS:g}")
+            if not 0 <= rate_bps <= DATA_RATE.most:
+                refuse(path, line, f"found a rate of {rate_bps:g} bit/s; expected 0 to {DATA_RATE.most:g}")
             rates.append(rate_bps)
     if len(times_s) < 2 or not all(any(rates[:-1]) for rates in rates_bps):
         raise RecordingError(f"{path}: expected two lines or more, and a rate above 0 before the last")
@@ -135,14 +134,15 @@ def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate,
 
 def _sound(path: Path, rate: RecordedRate) -> RecordedRate:
     """Refuse what no arithmetic could follow; what is merely unusual is remarked upon."""
-    if not rate.length_s >= LEAST_LENGTH_S:
+    if not LEAST_LENGTH_S <= rate.length_s <= LONGEST_RUN_S:
         raise RecordingError(
-            f"{path}: lasts {rate.length_s:g} s; expected {LEAST_LENGTH_S:g} s or more, instants in seconds"
+            f"{path}: lasts {rate.length_s:g} s; expected {LEAST_LENGTH_S:g} to {LONGEST_RUN_S:g} s: "
+            "correct the unit of its instants"
         )
-    if not LEAST_BPS <= rate.mean_bps <= MOST_BPS:
+    if not DATA_RATE.least <= rate.mean_bps <= DATA_RATE.most:
         raise RecordingError(
-            f"{path}: a mean rate of {rate.mean_bps:g} bit/s; expected {LEAST_BPS:g} to {MOST_BPS:g}: "
-            "correct its unit"
+            f"{path}: a mean rate of {rate.mean_bps:g} bit/s; expected {DATA_RATE.range_text}: correct its "
+            "unit"
         )
     return rate
 

@@ -20,6 +20,7 @@ from xml.parsers import expat
 from edgesim.errors import RecordingError
 from edgesim.nearest import suggest
 from edgesim.radio.motion.recording_file import header_of, number_in, opened, refuse, rows_of, start_of
+from edgesim.units import DISTANCE
 
 __all__ = ["Recording", "read_recording"]
 
@@ -29,6 +30,7 @@ _Points = dict[str, list[tuple[float, float, float]]]
 
 _THINGS = frozenset({"vehicle", "person", "container"})
 _CHUNK_CHARS = 1 << 16
+_MOST_TAG_BYTES = 1 << 22
 _TIMES = {"t": 1.0, "t_s": 1.0, "t_ms": 1e-3}
 _PLACES = {"": 1.0, "_m": 1.0, "_km": 1e3}
 _DEGREES = frozenset({"lon", "lat", "longitude", "latitude", "lng"})
@@ -142,10 +144,15 @@ def _sumo(path: Path) -> Recording:
     parser.StartElementHandler = begin
     parser.StartDoctypeDeclHandler = declare
     parser.EntityDeclHandler = declare
+    n_bytes = 0
     try:
         with opened(path) as text:
             while chunk := text.read(_CHUNK_CHARS):
                 parser.Parse(chunk, False)
+                n_bytes += len(chunk.encode())
+                # Characters between tags are passed over at once; what waits is a tag that has not ended.
+                if n_bytes - parser.CurrentByteIndex > _MOST_TAG_BYTES:
+                    refuse(path, parser.CurrentLineNumber, f"a tag of more than {_MOST_TAG_BYTES} bytes")
             parser.Parse("", True)
     except expat.ExpatError as error:
         refuse(path, error.lineno, f"no XML: {expat.ErrorString(error.code)}")
@@ -176,6 +183,14 @@ def _demand(path: Path, line: int, name: str, attributes: Mapping[str, str], wan
 
 
 def _add(points: _Points, path: Path, line: int, id_: str, point: tuple[float, float, float]) -> None:
+    if not id_:
+        refuse(path, line, "an empty id; expected a name for each track")
+    if not all(DISTANCE.holds(each_m) for each_m in point[1:]):
+        refuse(
+            path,
+            line,
+            f"{id_!r} is at {point[1]:g}, {point[2]:g} m; expected {DISTANCE.range_text} from the origin",
+        )
     before = points[id_][-1:]
     if before and point[0] <= before[0][0]:
         refuse(

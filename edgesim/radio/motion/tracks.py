@@ -19,6 +19,7 @@ from edgesim.errors import RecordingError
 from edgesim.radio.motion.mobility import Place
 from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.radio.motion.track_files import Recording, read_recording
+from edgesim.units import LONGEST_RUN_S
 
 __all__ = ["USUAL_STEPS", "RecordedTrack", "read_tracks"]
 
@@ -135,6 +136,14 @@ def read_tracks(
         With the line that is wrong.
     """
     recording = _read_once(path, _stamp(path))
+    first_s = min(points[0][0] for points in recording.points.values())
+    last_s = max(points[-1][0] for points in recording.points.values())
+    if first_s - starts_at_s > LONGEST_RUN_S or last_s - first_s > LONGEST_RUN_S:
+        raise RecordingError(
+            f"{path}: its instants go from {first_s:g} to {last_s:g} s, time zero is at {starts_at_s:g} s; "
+            f"a run lasts {LONGEST_RUN_S:g} s: say which instant is time zero with 'starts_at', such as "
+            f"'{first_s:.10g} s', or correct the row that is far from the others"
+        )
     is_list_of_places = len({at_s for points in recording.points.values() for at_s, _, _ in points}) == 1
     return {
         id_: RecordedTrack(
@@ -151,7 +160,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     """When a file was changed, and its size; None where there is none."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # not there, or no name of a file: which is said where it is read
         return None
     return found.st_mtime_ns, found.st_size
 

@@ -14,7 +14,8 @@ from edgesim.world.faults import Retry
 
 __all__ = ["BatteryEntry", "FaultEntry", "RetryEntry"]
 
-Shape = Annotated[float, Field(gt=0)]
+Shape = Annotated[float, Field(ge=0.1, le=100)]
+LEAST_CYCLE_S = 1e-3  # of failing and being repaired: shorter ones are noise of a link, not faults
 
 
 class FaultEntry(Section):
@@ -43,6 +44,11 @@ class FaultEntry(Section):
             refuse("expected either 'device' or 'link', to say what fails")
         if (self.mtbf_s is None) != (self.mttr_s is None):
             refuse("'mtbf' and 'mttr' go together")
+        if self.mtbf_s is not None and self.mtbf_s + (self.mttr_s or 0.0) < LEAST_CYCLE_S:
+            refuse(
+                f"it fails every {self.mtbf_s + (self.mttr_s or 0.0):g} s; expected {LEAST_CYCLE_S:g} s or "
+                "more from one failure to the next"
+            )
         if self.mtbf_s is None and not self.down_s:
             refuse("expected 'mtbf' and 'mttr', or set times in 'down', to say when it fails")
         for start_s, end_s in self.down_s:
@@ -68,7 +74,7 @@ class RetryEntry(Section):
     """Attempts after the first."""
     backoff_s: Seconds = Field(default=1.0, alias="backoff")
     """Wait before the first of them."""
-    growth: Annotated[float, Field(ge=1)] = 1.0
+    growth: Annotated[float, Field(ge=1, le=1000)] = 1.0
     """Factor by which each further wait is longer; 2 doubles it."""
 
     def value(self) -> Retry:

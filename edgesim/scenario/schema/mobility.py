@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from edgesim.errors import RecordingError
 from edgesim.fields import Metres, MetresPerSecond, PositiveMetresPerSecond, PositiveSeconds, Seconds, refuse
+from edgesim.files import user_path
 from edgesim.radio.motion.mobility import Area, GaussMarkov, RandomWaypoint, Track
 from edgesim.radio.motion.tracks import read_tracks
 from edgesim.rng import key_of
@@ -155,7 +156,7 @@ class MobilityChoice(Choice):
 
     def _recorded(self, ids: tuple[str, ...], folder: Path, others: Collection[str]) -> dict[str, Track]:
         assert self.track is not None
-        path = folder / Path(self.track.file).expanduser()
+        path = user_path(folder, self.track.file)
         found = read_tracks(
             path,
             starts_at_s=self.track.starts_at_s,

@@ -22,6 +22,7 @@ from edgesim.scenario.schema.topology import Count, Name, Topology
 from edgesim.scenario.schema.workload import WorkloadEntry
 from edgesim.scenario.text.problems import Path, path_text
 from edgesim.scenario.text.section import Section
+from edgesim.units import LONGEST_RUN_S
 from edgesim.world.objectives import Objectives
 
 Value = TypeVar("Value")
@@ -35,6 +36,9 @@ __all__ = [
     "Scenario",
     "StrategyEntry",
 ]
+
+MOST_REPLICATIONS = 100_000
+"""Most replications of a scenario: intervals narrow with the root of their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +190,7 @@ class Scenario(Section):
     """What is asked, in a sentence."""
     seed: Annotated[int, Field(strict=True, ge=0)] = 0
     """Seed of all randomness."""
-    replications: Count = 1
+    replications: Annotated[int, Field(strict=True, ge=1, le=MOST_REPLICATIONS)] = 1
     """Independent repetitions, from which confidence intervals come."""
     horizon_s: PositiveSeconds | None = Field(default=None, alias="horizon")
     """Until when requests count; without it, all of `workload.requests`, or of a trace, do."""
@@ -279,6 +283,9 @@ class Scenario(Section):
     def _ends(self) -> Scenario:
         if self.horizon_s is None and not self.workload.is_finite:
             refuse("this would never end: give 'horizon', such as '10 min', or 'workload.requests'")
+        for name, end_s in (("horizon", self.horizon_s), ("cooldown", self.cooldown_s)):
+            if end_s is not None and end_s > LONGEST_RUN_S:
+                refuse(f"a {name} of {end_s:g} s; expected {LONGEST_RUN_S:g} s at most, some three years")
         if self.horizon_s is None and self.cooldown_s is not None:
             refuse("a 'cooldown' without a 'horizon': every request is seen to its end; leave it out")
         if self.horizon_s is not None and self.warmup_s >= self.horizon_s:

@@ -69,6 +69,8 @@ def _named(text: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": NAME})]
+MOST_DEVICES = 30_000
+"""Most devices of one entry: a run of them is prepared within minutes."""
 Count = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
 Parallel = Literal["refuse", "first", "sum", "fastest"]
 Connect = Literal["all", "nearest", "round-robin", "one-to-one", "ring"]
@@ -131,7 +133,7 @@ class DeviceEntry(Section):
     """Name of the device, or of the group."""
     kind: str
     """A kind of the catalogue (`edgesim list devices`) or of this scenario's `kinds`."""
-    count: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
+    count: Annotated[int, Field(strict=True, ge=1, le=MOST_DEVICES)] | None = None
     """How many there are."""
     place: Place | None = None
     """Where they stand; needed by links that connect the nearest."""

@@ -17,6 +17,7 @@ from edgesim.workload.arrivals import Arrivals, Bursts, Deterministic, Gamma, Po
 from edgesim.workload.bounded import MOST_REQUESTS
 from edgesim.workload.diurnal import DAY_S, Diurnal, Hourly
 from edgesim.workload.lengths import Fixed, Lengths, Lognormal, Uniform
+from edgesim.workload.readers.own_columns import Columns
 from edgesim.workload.selection import Selection
 from edgesim.workload.stepwise import Stepwise
 from edgesim.workload.think import ExponentialThink, FixedThink, Think
@@ -24,6 +25,7 @@ from edgesim.workload.think import ExponentialThink, FixedThink, Think
 __all__ = [
     "ArrivalsChoice",
     "BurstsLaw",
+    "ColumnsEntry",
     "DeterministicLaw",
     "DiurnalLaw",
     "GammaLaw",
@@ -319,15 +321,39 @@ class Window(Section):
     """How long it lasts; by default to the end of the file."""
 
 
+class ColumnsEntry(Section):
+    """Which columns of a CSV file say what; case does not matter."""
+
+    prompt: str
+    """Column of the prompts' tokens."""
+    output: str
+    """Column of the answers' tokens."""
+    at: str | None = None
+    """Column of the instants: numbers, or dates and times; without it, `arrivals` says when requests come."""
+    source: str | None = None
+    """Column of the devices' ids, each one of `sources`; without it, sources are drawn."""
+    unit: Literal["s", "ms", "us", "ns"] = "s"
+    """Of instants that are numbers."""
+
+    def columns(self) -> Columns:
+        """Return them as the reader takes them."""
+        return Columns(prompt=self.prompt, output=self.output, at=self.at, source=self.source, unit=self.unit)
+
+
 class TraceEntry(Section):
     """Requests as they were recorded; a path alone is short for ``{file: ...}``.
 
     Read are Azure's traces of 2023, 2024 and 2025, BurstGPT's, Vidur's and Splitwise's (CSV), Mooncake's and
     LLMServingSim's (JSON lines), and ShareGPT's (JSON), compressed by gzip or not. The contents tell which.
+    Any other CSV is read by its `columns`.
     """
 
     file: str
     """Path of the file, from the folder of the scenario."""
+    columns: ColumnsEntry | None = None
+    """For a CSV file of your own: what its columns are called."""
+    rebase: bool = False
+    """Whether the first request comes at 0 s of the trace's clock, as where instants count from 1970."""
     window: Window = Window()
     """Which part is replayed."""
     time_scale: PositiveNumber | None = None
@@ -366,6 +392,7 @@ class TraceEntry(Section):
         """Say what of the file is replayed."""
         scale = 1.0 / self.rate_scale if self.rate_scale is not None else self.time_scale or 1.0
         return Selection(
+            is_rebased=self.rebase,
             from_s=self.window.from_s,
             length_s=self.window.length_s,
             time_scale=scale,

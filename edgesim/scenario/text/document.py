@@ -27,6 +27,7 @@ __all__ = ["MAX_SIZE_BYTES", "Document", "read_value"]
 
 MAX_SIZE_BYTES = 1_000_000
 MAX_DEPTH = 40
+MAX_TOKENS = 150_000  # some five for a key and its value
 MAX_NODES = 50_000  # far above any scenario; aliases of aliases grow exponentially and meet it at once
 
 _OPENING = (
@@ -35,6 +36,10 @@ _OPENING = (
     FlowMappingStartToken,
     FlowSequenceStartToken,
 )
+_NO_BREAKS = {0x85: " ", 0x2028: " ", 0x2029: " "}
+"""Characters that break lines in YAML 1.1, as ruamel has it, and no longer in 1.2."""
+_STUMBLES = (AttributeError, TypeError, ValueError, LookupError, AssertionError, RecursionError)
+"""What ruamel raises, besides its own errors, of a document that it was not made for."""
 _CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 
 
@@ -179,6 +184,7 @@ def _yaml() -> YAML:
 def _read(text: str, name: str) -> Any:
     if len(text) > MAX_SIZE_BYTES:
         raise ScenarioError(f"{name}: larger than {MAX_SIZE_BYTES // 1000} kB, which no scenario is")
+    text = text.translate(_NO_BREAKS)
     try:
         _refuse_tags_and_depth(text, name)
         return _yaml().load(text)
@@ -189,11 +195,21 @@ def _read(text: str, name: str) -> Any:
         raise ScenarioError(f"{where}: not YAML: {sentence}") from None
     except YAMLError as error:
         raise ScenarioError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+    except _STUMBLES as error:  # such as a merge of a mapping into itself
+        raise ScenarioError(
+            f"{name}: not YAML that can be read ({type(error).__name__}); look for aliases (*name) and "
+            "merges (<<) that lead to themselves"
+        ) from None
 
 
 def _refuse_tags_and_depth(text: str, name: str) -> None:
     depth = 0
-    for token in _yaml().scan(text):
+    for number, token in enumerate(_yaml().scan(text)):
+        if number > MAX_TOKENS:
+            raise ScenarioError(
+                f"{name}:{token.start_mark.line + 1}: more keys and values than any scenario has; keep long "
+                "lists in files of their own (graphs, tracks, traces)"
+            )
         depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
         if isinstance(token, TagToken) or depth > MAX_DEPTH:
             mark = token.start_mark

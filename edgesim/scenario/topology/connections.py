@@ -12,6 +12,8 @@ __all__ = ["Point", "pairs"]
 
 Point = tuple[float, float]
 
+MOST_LINKS = 200_000  # of one entry, each of which is built for every replication
+
 
 def pairs(
     rule: Connect,
@@ -27,6 +29,11 @@ def pairs(
         With a finished sentence, if the rule cannot be applied to these groups.
     """
     within = list(first) == list(second)
+    if rule == "all" and len(first) * len(second) > MOST_LINKS:
+        raise ValueError(
+            f"'connect: all' makes {len(first) * len(second):,} links of these groups; expected "
+            f"{MOST_LINKS:,} at most: give them a switch, or another 'connect'"
+        )
     match rule:
         case "all":
             return list(combinations(first, 2)) if within else list(product(first, second))

@@ -9,11 +9,11 @@ from typing import Any
 import networkx as nx
 
 from edgesim.nearest import suggest
+from edgesim.scenario.topology.generator_sizes import refuse_too_large
 
 __all__ = ["generate_edges", "generators"]
 
-MOST = 100_000  # of whatever a generator counts: larger graphs are files
-
+_REFUSALS = (nx.NetworkXException, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 _NEVER_OPTIONS = frozenset({"create_using", "backend", "backend_kwargs"})
 """Parameters of networkx's own, which no scenario sets."""
 
@@ -70,8 +70,10 @@ def generate_edges(graph: str, options: dict[str, Any], seed: int) -> tuple[int,
         # Numbers given as text would be taken apart: "abc" is three nodes to a generator.
         if isinstance(value, str) and name in ("n", "m", "k", "h", "r", "d"):
             raise ValueError(f"{graph}: {name} is {value!r}; expected a number")
-        if isinstance(value, int) and value > MOST and name != "seed":
-            raise ValueError(f"{graph}: {name} is {value}; expected at most {MOST}")
+    given = options.get("seed")
+    if isinstance(given, int) and given < 0:
+        raise ValueError(f"{graph}: seed is {given}; expected 0 or more")
+    refuse_too_large(graph, options)
     if "seed" in names:
         options = {"seed": seed % 2**32, **options}  # numpy's legacy generators take no larger seed
     return _number(graph, _call(graph, function, options))
@@ -80,7 +82,7 @@ def generate_edges(graph: str, options: dict[str, Any], seed: int) -> tuple[int,
 def _call(graph: str, function: Callable[..., Any], options: dict[str, Any]) -> Any:
     try:
         return function(**options)
-    except (nx.NetworkXException, TypeError, ValueError, KeyError, IndexError, ZeroDivisionError) as error:
+    except _REFUSALS as error:
         # The generators check their parameters in many ways, and everything here came from the user.
         raise ValueError(f"{graph} refuses these options: {error}") from error
 

@@ -120,7 +120,7 @@ def _quantity(
     if key in attributes and si_key in attributes:
         raise ValueError(f"{where} has both '{key}' and '{si_key}'; leave one of them out")
     if si_key in attributes:
-        return _number(where, si_key, attributes[si_key])
+        return _number(where, si_key, attributes[si_key], dimension)
     if key not in attributes:
         return None
     try:
@@ -137,7 +137,10 @@ def _place(where: str, attributes: Mapping[str, Any]) -> Point | None:
             return None
         if len(found) == 1:
             raise ValueError(f"{where} has '{found[0]}' alone; a place needs 'x_m' and 'y_m'")
-        return _number(where, "x_m", attributes["x_m"]), _number(where, "y_m", attributes["y_m"])
+        return (
+            _number(where, "x_m", attributes["x_m"], DISTANCE),
+            _number(where, "y_m", attributes["y_m"], DISTANCE),
+        )
     if "x_m" in attributes or "y_m" in attributes:
         raise ValueError(f"{where} has both 'place' and 'x_m' or 'y_m'; leave one out")
     both = place.split(",") if isinstance(place, str) else place
@@ -149,13 +152,15 @@ def _place(where: str, attributes: Mapping[str, Any]) -> Point | None:
         raise ValueError(f"{where}: its 'place': {error}") from None
 
 
-def _number(where: str, key: str, value: object) -> float:
+def _number(where: str, key: str, value: object, dimension: Dimension) -> float:
     # networkx writes whole numbers beyond 32 bits to GML as text.
     is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan  # type: ignore[arg-type]
     except (ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{where}: its '{key}' is {value!r}; expected a finite number")
+    if not dimension.holds(number):
+        raise ValueError(
+            f"{where}: its '{key}' is {value!r:.60}; expected a number of {dimension.range_text}, or 0"
+        )
     return number

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgesim.errors import RecordingError
+from edgesim.files import user_path
 from edgesim.radio.motion.rate_files import read_rates
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.scenario.schema.by_way import ByWay, ways
@@ -21,7 +22,7 @@ def recorded_rates(entry: RecordedEntry, folder: Path) -> ByWay[RecordedRate]:
     RecordingError
         If a file cannot be read, or says both ways where it is asked for one.
     """
-    paths = ways(entry.file).map(lambda file: folder / Path(file).expanduser())
+    paths = ways(entry.file).map(lambda file: user_path(folder, file))
     if paths.is_one:
         return ByWay(*read_rates(paths.up, unit=entry.unit))
     found = []

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 
 from edgesim.errors import InputError
+from edgesim.files import user_path
 from edgesim.nearest import suggest
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.scenario.catalogue import radio_kind
@@ -208,7 +209,7 @@ class _Draft:
         from edgesim.scenario.topology.graph_file import read_graph
 
         try:
-            graph = read_graph(self._folder / FilePath(file.path).expanduser())
+            graph = read_graph(user_path(self._folder, file.path))
             parts = [node_of(name, attributes, file) for name, attributes in graph.nodes]
             ids = {name: part.id for (name, _), part in zip(graph.nodes, parts, strict=True)}
             edges = [(ids[a], ids[b], wired) for a, b, wired in edges_of(graph, file)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgesim.trace.laws.law import RELATIVE, Law, There, is_close
+from edgesim.trace.laws.law import RELATIVE, Law, There, is_close, rounding_s
 from edgesim.trace.laws.of_spans import parts_s
 from edgesim.trace.laws.parts import FILL, part_of
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
@@ -82,7 +82,8 @@ class Books:
         self._first_at_s, self._last_at_s = np.full(n, np.inf), np.full(n, -np.inf)
         self._owned_j, self._depth, self._errs = np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
         self._computed_j, self._sent_j, self._taken_j = (np.zeros(n_devices) for _ in range(3))
-        self._carried_j = 0.0
+        self._n_computed = np.zeros(n_devices)
+        self._carried_j, self._n_carried = 0.0, 0
         self._busy_s, self._unsure_s = np.zeros(n_devices), np.zeros(n_devices)
         self._unions = Unions()
 
@@ -94,7 +95,9 @@ class Books:
         _add(self._owned_j, request, energy_j)
         on_processor = spans.named("kind", SpanKind.COMPUTE, SpanKind.ENDPOINT)
         _add(self._computed_j, device, energy_j, on_processor)
+        _add(self._n_computed, device, np.ones(len(energy_j)), on_processor)
         self._carried_j += float(energy_j[~on_processor].sum())
+        self._n_carried += int((~on_processor).sum())
         _add(self._sent_j, device, energy_j, ~on_processor)
         is_hop, peer = spans.named("kind", *HOPS), there.device_of(spans, "peer")
         _add(self._taken_j, peer, energy_j, is_hop)
@@ -132,14 +135,19 @@ class Books:
 
     def _close_devices(self, devices: Rows) -> Iterator[str]:
         computed_j = devices.floats("energy_compute_j")
-        yield from COMPUTED_J.broken(devices, ~is_close(computed_j, self._computed_j), self._computed_j)
+        off_s = rounding_s(self._n_computed, self._there.duration_s)
+        is_sound = is_close(computed_j, self._computed_j, off_s * devices.floats("active_w"))
+        yield from COMPUTED_J.broken(devices, ~is_sound, self._computed_j)
         carried_j = [devices.floats(column) for column in ("energy_tx_j", "energy_rx_j")]
+        # What radios draw is not in the tables: for a rounding, no more than the hungriest device at work.
+        most_w = float((devices.floats("active_w") + devices.floats("idle_w")).max(initial=0.0))
+        off_j = most_w * float(rounding_s(self._n_carried, self._there.duration_s))
         for law, told_j, most_j in zip(
             (SENT_J, TAKEN_J), carried_j, (self._sent_j, self._taken_j), strict=True
         ):
-            yield from law.broken(devices, (told_j > most_j) & ~is_close(told_j, most_j), most_j)
+            yield from law.broken(devices, (told_j > most_j) & ~is_close(told_j, most_j, off_j), most_j)
         total_j = float(sum(each.sum() for each in carried_j))
-        if not is_close(total_j, self._carried_j):
+        if not is_close(total_j, self._carried_j, off_j):
             yield CARRIED_J.sentence("all rows", f"{total_j} J", f"{CARRIED_J.says} ({self._carried_j} J)")
         for device, busy_s in self._unions.lengths_s():
             self._busy_s[device] += busy_s

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from edgesim.csv_rows import header_cells
+from edgesim.files import lines_of
 from edgesim.workload.readers.dialogues import SHAREGPT, first_item
 from edgesim.workload.readers.lines import LINE_FORMATS, MAX_LINE_CHARS, line_format, read_object
 from edgesim.workload.readers.record import Format, Record, TextLength, opened, refuse
@@ -24,24 +25,18 @@ def detect(path: Path) -> Format:
         If it cannot be read, or is in no format that is known.
     """
     with opened(path) as text:
-        head = ""
-        line = 0
-        while not head.strip():
-            line += 1
-            head = text.readline(MAX_LINE_CHARS)
-            if not head:
-                refuse(path, None, "empty; expected recorded requests")
+        lines = enumerate(lines_of(text, MAX_LINE_CHARS), 1)
+        line, head = next(((line, head) for line, head in lines if head.strip()), (0, ""))
+        if not head:
+            refuse(path, None, "empty; expected recorded requests")
         if head.lstrip().startswith("["):
             text.seek(0)
             return _sharegpt(path, text)
         if head.lstrip().startswith("{"):
             first = read_object(path, line, head)
             return line_format(first) or _unknown(path, line, "an object with the keys", list(first))
-        try:
-            header = next(csv.reader([head], strict=True))
-        except csv.Error as error:
-            refuse(path, line, f"no CSV header: {error}")
-        found = table_format(header) if line == 1 else None
+        header, _ = header_cells(head)
+        found = table_format(header)
         return found or _unknown(path, line, "a header with the columns", header)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from edgesim.files import lines_of
 from edgesim.workload.readers.record import Format, Further, Record, TextLength, refuse, whole
 
 __all__ = ["LINE_FORMATS", "MAX_LINE_CHARS", "line_format", "read_object"]
@@ -50,11 +51,7 @@ def _records(
     read: Callable[[int, Mapping[str, Any]], Record], path: Path, text: TextIO, length: TextLength
 ) -> Iterator[Record]:
     del length  # there is no text in these files
-    number = 0
-    while line := text.readline(MAX_LINE_CHARS):
-        number += 1
-        if len(line) == MAX_LINE_CHARS and not line.endswith("\n"):
-            refuse(path, number, f"more than {MAX_LINE_CHARS} characters; expected one request a line")
+    for number, line in enumerate(lines_of(text, MAX_LINE_CHARS), 1):
         if not line.strip():
             continue
         try:

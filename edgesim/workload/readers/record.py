@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, NoReturn, TextIO, cast
+from typing import NamedTuple, NoReturn, TextIO
 
+from edgesim.csv_rows import CsvError
 from edgesim.errors import WorkloadError
+from edgesim.files import UnreadableFileError, opened_text
 
 __all__ = ["Format", "Further", "Record", "TextLength", "opened", "refuse", "whole"]
 
-GZIP_MAGIC = b"\x1f\x8b"
+MOST_TOKENS = 1_000_000_000  # of a prompt or an answer: beyond any context
 
 TextLength = Callable[[str], int]
 """How many tokens a text has, for files that hold text."""
@@ -42,6 +41,8 @@ class Record(NamedTuple):
         As recorded; zero where nothing was asked or answered.
     further
         The turns that follow it in its conversation.
+    source
+        The device that it came from; None where the file does not tell it.
     """
 
     line: int
@@ -49,6 +50,7 @@ class Record(NamedTuple):
     n_prompt_tokens: int
     n_output_tokens: int
     further: tuple[Further, ...] = ()
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,38 +92,29 @@ def whole(value: object) -> int:
     Raises
     ------
     ValueError
-        If it is not a whole number.
+        If it is not a whole number, or more tokens than any model reads.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(value)  # noqa: TRY004 -- one kind of error for whatever is wrong with the value
     try:
-        return int(value) if isinstance(value, str) else _exactly(value)
+        count = int(value) if isinstance(value, str) else _exactly(value)
     except ValueError:
-        return _exactly(float(value))
+        count = _exactly(float(value))
+    if abs(count) > MOST_TOKENS:
+        raise ValueError(value)
+    return count
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[TextIO]:
     """Open a text file, compressed by gzip or not (its first bytes tell); what cannot be read is refused."""
     try:
-        with path.open("rb") as raw, _text(raw) as text:
+        with opened_text(path) as text:
             yield text
-    except OSError as error:  # gzip.BadGzipFile is one
-        refuse(path, None, f"cannot be read: {error.strerror or error}")
-    except (EOFError, zlib.error) as error:
-        refuse(path, None, f"cannot be unpacked: {error}; fetch the file again")
-    except UnicodeDecodeError as error:
-        refuse(
-            path, None, f"no text: byte {error.object[error.start]:#04x} is not UTF-8; expected a text file"
-        )
-
-
-def _text(raw: BinaryIO) -> TextIO:
-    head = raw.read(len(GZIP_MAGIC))
-    raw.seek(0)
-    unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if head == GZIP_MAGIC else raw
-    # Line ends are left to the readers: inside a quoted cell they belong to it.
-    return io.TextIOWrapper(unpacked, encoding="utf-8-sig", errors="strict", newline="")
+    except CsvError as error:
+        refuse(path, error.line, f"{error}; correct the row")
+    except UnreadableFileError as error:
+        refuse(path, None, f"cannot be read: {error}; expected a file of recorded requests")
 
 
 def _exactly(value: float) -> int:

@@ -7,7 +7,7 @@ et al. 2024).
 
 from __future__ import annotations
 
-import csv
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from edgesim.csv_rows import named, read_rows
+from edgesim.nearest import suggest
 from edgesim.workload.readers.record import Format, Record, TextLength, refuse, whole
 
-__all__ = ["TABLES", "table_format"]
+__all__ = ["TABLES", "Clock", "calendar", "table_format"]
 
 Clock = Callable[[str], float]
 """Reads an instant's text; the result is in seconds on the file's clock."""
@@ -37,7 +39,7 @@ class _Table:
     output: str
     time: str | None = None
     time_unit: str | None = None
-    clock: Callable[[], Clock] = lambda: float
+    clock: Callable[[], Clock] = lambda: _finite
     also: tuple[str, ...] = ()
     must_be_one: str | None = None
     remark: str = ""
@@ -48,7 +50,15 @@ class _Table:
         return (*((self.time,) if self.time else ()), *self.also, self.prompt, self.output)
 
 
-def _calendar() -> Clock:
+def _finite(text: str) -> float:
+    """Read a number, which no program should take for an instant if it is none."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def calendar() -> Clock:
     """Make a clock of dates and times whose zero is the first instant that it reads.
 
     Fractions have up to nine digits (the 2023 files have seven, more than datetime holds); the arithmetic is
@@ -65,12 +75,14 @@ def _calendar() -> Clock:
         if at_day != day:
             day, day_ns = at_day, date.fromisoformat(at_day).toordinal() * 86_400_000_000_000
         second = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
-        if second >= 86_400:
+        if int(minutes) >= 60 or int(seconds) >= 60 or second >= 86_400:
             raise ValueError(text)
         at_ns = day_ns + second * 1_000_000_000
         if fraction:
             at_ns += int(fraction.ljust(9, "0"))
         if sign:
+            if int(off_hours) >= 24 or int(off_minutes) >= 60:
+                raise ValueError(text)
             off_s = int(off_hours) * 3600 + int(off_minutes) * 60
             at_ns -= (off_s if sign == "+" else -off_s) * 1_000_000_000
         if first_ns is None:
@@ -89,11 +101,11 @@ TABLES = (
         "generatedtokens",
         "timestamp",
         _DATES,
-        _calendar,
+        calendar,
         also=("numimages",),
         remark="images count by their context tokens only; encoding them is not modelled",
     ),
-    _Table("Azure (2023, 2024)", "contexttokens", "generatedtokens", "timestamp", _DATES, _calendar),
+    _Table("Azure (2023, 2024)", "contexttokens", "generatedtokens", "timestamp", _DATES, calendar),
     _Table(
         "BurstGPT",
         "request tokens",
@@ -134,42 +146,32 @@ def table_format(header: Sequence[str]) -> Format | None:
 
 def _records(table: _Table, path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
     del length  # there is no text in these files
-    rows = csv.reader(text, strict=True)
-    try:
-        header = [name.strip().casefold() for name in next(rows)]
-        n_columns, prompt, output = len(header), header.index(table.prompt), header.index(table.output)
-        time = header.index(table.time) if table.time else None
-        alone = header.index(table.must_be_one) if table.must_be_one in header else None
-        read_time = table.clock()
-        for cells in rows:
-            if not cells:
-                continue  # an empty line
-            if len(cells) != n_columns:
-                refuse(
-                    path, rows.line_num, f"found {len(cells)} cells, expected {n_columns} as in the header"
-                )
-            try:
-                at_s = None if time is None else read_time(cells[time])
-                record = Record(rows.line_num, at_s, _tokens(cells[prompt]), _tokens(cells[output]))
-                n_alike = 1 if alone is None else whole(cells[alone])
-            except (ValueError, OverflowError):
-                _explain(table, path, rows.line_num, dict(zip(header, cells, strict=True)))
-            if n_alike != 1:
-                refuse(
-                    path,
-                    rows.line_num,
-                    f"column '{table.must_be_one}': found {n_alike}, expected 1: one request a row",
-                )
-            yield record
-    except csv.Error as error:
-        refuse(path, rows.line_num, f"no CSV row: {error}")
+    found = read_rows(text)
+    header = found.names
+    prompt, output = (_column(path, column, header) for column in (table.prompt, table.output))
+    time = named(table.time, header) if table.time else None
+    alone = named(table.must_be_one, header) if table.must_be_one else None
+    read_time = table.clock()
+    for line, cells in found.rows:
+        try:
+            at_s = None if time is None else read_time(cells[time])
+            record = Record(line, at_s, whole(cells[prompt]), whole(cells[output]))
+            n_alike = 1 if alone is None else whole(cells[alone])
+        except (ValueError, OverflowError):
+            _explain(table, path, line, dict(zip(header, cells, strict=True)))
+            raise
+        if n_alike != 1:
+            refuse(
+                path, line, f"column '{table.must_be_one}': found {n_alike}, expected 1: one request a row"
+            )
+        yield record
 
 
-def _tokens(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        return whole(text)
+def _column(path: Path, name: str, header: Sequence[str]) -> int:
+    found = named(name, header)
+    if found is None:
+        refuse(path, 1, f"no column '{name}' in the header; {suggest(name, header)}")
+    return found
 
 
 def _explain(table: _Table, path: Path, line: int, row: dict[str, str]) -> None:
@@ -188,5 +190,7 @@ def _explain(table: _Table, path: Path, line: int, row: dict[str, str]) -> None:
             read(row[column])
         except (ValueError, OverflowError):
             refuse(
-                path, line, f"column '{column}': found {row[column]!r}, expected {expected}; correct the row"
+                path,
+                line,
+                f"column '{column}': found {row[column][:40]!r}, expected {expected}; correct the row",
             )

@@ -431,8 +431,8 @@ def test_the_same_requests_are_compared_in_a_table_of_their_own() -> None:
     assert row.split()[-1] == "90"
     same = as_json(paired_comparison(100))["strategies"][1]["same_requests"]
     assert (same["n_pairs"], same["share"], same["is_enough"]) == (400, 1.0, True)
-    assert same["latencies"]["e2e_s"]["ratio"] == pytest.approx(math.exp(-0.515))
-    assert same["latencies"]["e2e_s"]["differs"] is True
+    assert same["differences"]["e2e_s"]["ratio"] == pytest.approx(math.exp(-0.515))
+    assert same["differences"]["e2e_s"]["differs"] is True
     assert as_json(paired_comparison(100))["strategies"][0]["same_requests"] is None
 
 
@@ -442,7 +442,7 @@ def test_too_few_pairs_give_no_verdict() -> None:
     assert line_of(table, "b").split() == ["b", "376/400", "-", "-", "-"]
     assert "no verdict, for under 95% of the requests" in " ".join(table.split())
     same = as_json(paired_comparison(94))["strategies"][1]["same_requests"]
-    assert (same["is_enough"], same["latencies"]["e2e_s"]["differs"]) == (False, None)
+    assert (same["is_enough"], same["differences"]["e2e_s"]["differs"]) == (False, None)
 
 
 def test_a_mean_of_zero_has_a_difference_and_says_so() -> None:

@@ -6,17 +6,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from edgesim.cli import main
 from edgesim.errors import InputError
 from edgesim.model.calibration import calibrate
-from edgesim.scenario.measurements import kind_snippet, read_measurements
+from edgesim.scenario.measurements import kind_snippet, read_measurements, to_fill_in
 from edgesim.scenario.schema.device_kinds import DeviceKind
 
 PI_5 = """\
 device: pi-5-q40
 source: distributed-llama's README
+memory: 8 GiB
+process_memory: 600 MB
+power: {idle: 3 W, active: 4 W, tx: 0.5 W, rx: 0.3 W}
+message_overhead: 0.3 ms
 measurements:
   - {model: llama-2-7b, bytes_per_weight: 0.5625, value: 435, unit: ms/token}
   - {model: llama-3-8b, bytes_per_weight: 0.5625, value: 1.795, unit: tokens/s}
@@ -60,16 +65,39 @@ def test_the_snippet_is_a_kind_with_the_fitted_figures(tmp_path: Path, known: di
     assert kind.bytes_per_s.estimate
 
 
+def test_what_nothing_tells_cannot_be_simulated_unnoticed(tmp_path: Path) -> None:
+    """Neither memory nor power nor the cost of a message: a scenario refuses each until it is filled in."""
+    read, rows = read_measurements(written(tmp_path, CSV, "rows.csv"))
+    snippet = kind_snippet(read, calibrate(rows))
+    assert to_fill_in(read) == ["memory", "process_memory", "power", "message_overhead"]
+    assert snippet.count("FILL IN") == 7
+    with pytest.raises(ValidationError) as found:
+        DeviceKind.model_validate(YAML(typ="safe", pure=True).load(snippet)["kinds"]["calibrated"])
+    assert found.value.error_count() == 7
+    told, _ = read_measurements(written(tmp_path, PI_5))
+    assert to_fill_in(told) == []
+
+
+@pytest.mark.parametrize("separator", [";", ","])
+def test_a_csv_file_may_be_written_by_a_spreadsheet_of_any_country(tmp_path: Path, separator: str) -> None:
+    text = CSV.replace(",", separator).replace("model", "Model").replace("value", "VALUE")
+    text = text.replace("0.5625", "0,5625") if separator == ";" else text
+    (tmp_path / "rows.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    _, rows = read_measurements(tmp_path / "rows.csv")
+    assert [row.seconds for row in rows] == pytest.approx([0.435, 0.557, 128 / 20])
+    assert {row.bytes_per_weight for row in rows} == {0.5625}
+
+
 @pytest.mark.parametrize(
     ("text", "name", "complaint"),
     [
-        (PI_5.replace("ms/token", "ms/tokn"), "a.yaml", r"a.yaml:4:5: .*'ms/tokn'.*did you mean 'ms/token'"),
-        (PI_5.replace("llama-3-8b", "lama-3-8b"), "a.yaml", r"a.yaml:5:.*lama-3-8b"),
-        (PI_5.replace("435", "-1"), "a.yaml", r"a.yaml:4:\d+: .*value"),
+        (PI_5.replace("ms/token", "ms/tokn"), "a.yaml", r"a.yaml:8:5: .*'ms/tokn'.*did you mean 'ms/token'"),
+        (PI_5.replace("llama-3-8b", "lama-3-8b"), "a.yaml", r"a.yaml:9:.*lama-3-8b"),
+        (PI_5.replace("435", "-1"), "a.yaml", r"a.yaml:8:\d+: .*value"),
         (PI_5.replace("value: 435", "valu: 435"), "a.yaml", r"unknown key 'valu'; did you mean 'value'"),
         (CSV.replace("0.5625, 1\nllama-3", "0.5625, 2\nllama-3"), "a.csv", r"a.csv:2: 2 nodes: messages"),
         (CSV.replace("435", "many"), "a.csv", r"a.csv:2: value: expected a number, got 'many'"),
-        (CSV + "gpt2, 3\n", "a.csv", r"a.csv:5: not as many columns"),
+        (CSV + "gpt2, 3\n", "a.csv", r"a.csv:5: found 2 cells, expected 7 as in the header"),
         ("device: x\n", "a.yaml", "'measurements' is missing"),
         ("[1, 2", "a.yaml", "not YAML"),
     ],

@@ -139,8 +139,8 @@ def test_nothing_left_has_no_mean(burst: Make) -> None:
     ("rows", "message"),
     [
         ("2,1,1\n1,1,1\n", ":3: an instant of 1 s after one of 2 s; expected rows in order of time"),
-        ("1,1,1\nnan,1,1\n", ":3: an instant of nan s"),
-        ("1,1,1\ninf,1,1\n", ":3: an instant of inf s"),
+        ("1,1,1\nnan,1,1\n", ":3: column 'timestamp': found 'nan', expected an instant"),
+        ("1,1,1\ninf,1,1\n", ":3: column 'timestamp': found 'inf', expected an instant"),
         ("1,1,1\n2,-1,1\n", ":3: -1 and 1 tokens; expected 0 or more"),
     ],
 )

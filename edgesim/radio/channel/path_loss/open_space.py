@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgesim.errors import InputError
-from edgesim.radio.channel.fading import SPEED_OF_LIGHT_M_PER_S
 from edgesim.radio.channel.path_loss.environment import IsLos, Validity, at_least, distance_3d, log10
-from edgesim.units import FloatLike
+from edgesim.units import SPEED_OF_LIGHT_M_PER_S, FloatLike
 
 __all__ = ["FreeSpace", "LogDistance"]
 

@@ -156,7 +156,7 @@ def test_repeats_are_averaged_and_rows_may_come_in_any_order(tmp_path: Path) -> 
         ("loss,split\n0.1,1\n", r"expected one of the columns quality, relative_quality"),
         ("loss,split,qualty\n0.1,1,2\n", r"no column is called 'qualty'; did you mean 'quality'"),
         ("loss,split,quality\n", "has no rows"),
-        ("", "no table can be read"),
+        ("", "no header; expected the names of the columns"),
         ("loss,split,quality\n0.1,1,2\n0.1,1,2\n", "stand there twice"),
         ("loss,split,quality\n0.1,1,2\n0.2,2,2\n", "no row with loss 0.1 and split 2"),
         ("loss,split,quality\n1.1,1,2\n", "row 2: loss is 1.1; expected a probability"),
@@ -198,5 +198,5 @@ def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     for name in ("none.csv", "none.parquet"):
-        with pytest.raises(InputError, match="no table can be read"):
+        with pytest.raises(InputError, match="no header; expected the names of the columns"):
             read_split_table(tmp_path / name)

@@ -171,7 +171,7 @@ PENSIEVE = "t,rate\n0,5.2\n1,6.1\n2,1\n"
             "line 1: found '{\"t\": [0]}'; expected CSV with a header such as 't,rate_mbps', or",
         ),
         ("<rates/>", None, "expected CSV with a header such as 't,rate_mbps', or Mahimahi"),
-        ("", None, "no column of instants"),
+        ("", None, "no header; expected the names of the columns"),
     ],
 )
 def test_a_rate_without_its_unit_is_refused(tmp_path, text: str, unit: str | None, message: str) -> None:
@@ -191,7 +191,7 @@ def test_a_rate_without_its_unit_is_refused(tmp_path, text: str, unit: str | Non
         ("a.csv", "t,rate_bps\n0,1\n0,2\n", "line 3: found t = 0 s after 0 s"),
         ("a.csv", "t,rate_bps\n0,-1\n", "line 2: found a rate of -1"),
         ("a.csv", "t,rate_bps\n0,fast\n", "line 2: found rate_bps = 'fast'"),
-        ("a.csv", "t,rate_bps\n0\n", "line 2: no value for rate_bps"),
+        ("a.csv", "t,rate_bps\n0\n", "line 2: found 1 cells, expected 2 as in the header"),
         ("a.csv", "t,rate_bps\n0,0\n1,5\n", "a rate above 0 before the last"),
         (
             "a.csv",
@@ -199,7 +199,7 @@ def test_a_rate_without_its_unit_is_refused(tmp_path, text: str, unit: str | Non
             "line 2: found a rate of 1e\\+308 bit/s; expected 0 to",
         ),
         ("a.csv", "t,rate_bps\n0,1e-300\n1,5\n", "a mean rate of 1e-300 bit/s; expected 1 to 1e"),
-        ("a.csv", "t,rate_bps\n0,5\n1e-320,5\n", "lasts 9.99989e-321 s; expected 1e-06 s or more"),
+        ("a.csv", "t,rate_bps\n0,5\n1e-320,5\n", "lasts 9.99989e-321 s; expected 1e-06 to 1e"),
         ("a.csv", "t,up_bps,down_bps\n0,0,1\n1,5,1\n", "a rate above 0 before the last"),
     ],
 )
@@ -213,7 +213,7 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path, name: str, text: str, m
 def test_a_small_file_that_unpacks_without_end_is_refused(tmp_path) -> None:
     path = tmp_path / "bomb"
     path.write_bytes(gzip.compress(b"1\n" * 30_000_000, compresslevel=1) + gzip.compress(b"1\n" * 30_000_000))
-    with pytest.raises(RecordingError, match="unpacks to more than 100 times its size"):
+    with pytest.raises(RecordingError, match="unpacks to more than 200 times its size"):
         read_rates(path)
     path.write_bytes(gzip.compress(b"1\n" * 300_000)[:-9])
     with pytest.raises(RecordingError, match="cannot be read"):

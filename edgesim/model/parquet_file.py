@@ -1,0 +1,52 @@
+"""Parquet files that anyone may have written: read within a bound, or refused with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgesim.files import UnreadableFileError, read_bounded
+
+__all__ = ["read_parquet"]
+
+MOST_BYTES = 256_000_000
+_MOST_ROWS = 50_000_000
+_MOST_TIMES = 1000  # dictionaries and runs of equal values take next to no room
+
+# What pyarrow raises of a file that is damaged or made up; some come from Python's own conversions.
+_DAMAGES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
+
+
+def read_parquet(path: Path, *, most_rows: int = _MOST_ROWS) -> pa.Table:
+    """Read a table whole.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is no ordinary file, no Parquet, damaged, or larger than anything that is read so.
+    """
+    data = read_bounded(path, MOST_BYTES)
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        n_rows = file.metadata.num_rows
+        n_bytes = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    except _DAMAGES as error:
+        raise UnreadableFileError(f"it is no Parquet file ({_reason(error)})") from None
+    if n_rows > most_rows or n_bytes > max(MOST_BYTES, _MOST_TIMES * len(data)):
+        raise UnreadableFileError(
+            f"it says that it has {n_rows} rows in {n_bytes} bytes, too many to be read"
+        )
+    try:
+        table = file.read()
+        table.validate(full=True)
+    except _DAMAGES as error:
+        raise UnreadableFileError(f"it is damaged ({_reason(error)})") from None
+    return table
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what a library says, which may be long and go on."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,162 @@
+"""What the file of a profile must hold, checked point by point before anything is charged by it."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from edgesim.model.architecture import Component
+from edgesim.model.ceilings import Ceilings
+from edgesim.units import BYTE_RATE, COMPUTE_RATE, TIME
+
+__all__ = ["checked_ceilings", "conditions_problem", "points_problem"]
+
+MOST_COUNTED = 1 << 31  # tokens, sequences, shards or repeats of a point
+
+_KINDS: Mapping[str, type] = {
+    "architecture": dict,
+    "ceilings": dict,
+    "device": str,
+    "grid": dict,
+    "host": dict,
+    "measured_at": str,
+    "threads": int,
+    "versions": dict,
+}
+_WORDS = {dict: "an object", str: "text", int: "a whole number"}
+_COUNTS = {"batch": 1, "n_new": 1, "n_context": 0, "n_repeats": 1, "n_shards": 1}
+_COMPONENTS = tuple(component.value for component in Component)
+_PHASES = ("prefill", "decode")
+_NEEDED = (Component.EMBEDDING, Component.BLOCK, Component.HEAD, Component.STEP)
+
+
+def conditions_problem(conditions: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with the conditions that a file states; None where nothing is."""
+    for key, kind in _KINDS.items():
+        if key not in conditions:
+            return f"it does not say its '{key}'"
+        if not isinstance(conditions[key], kind) or isinstance(conditions[key], bool):
+            return f"its '{key}' is {_shown(conditions[key])}; expected {_WORDS[kind]}"
+    if not 1 <= conditions["threads"] <= MOST_COUNTED:
+        return f"its 'threads' is {conditions['threads']}; expected 1 or more"
+    model = conditions["architecture"]
+    for key in ("config", "dtype", "name"):
+        if not isinstance(model.get(key), str):
+            return f"its architecture's '{key}' is {_shown(model.get(key))}; expected text"
+    if not isinstance(conditions.get("kind", ""), str):
+        return f"its 'kind' is {_shown(conditions['kind'])}; expected text"
+    return None
+
+
+def checked_ceilings(said: Mapping[str, Any]) -> Ceilings:
+    """Make the ceilings that a file states.
+
+    Raises
+    ------
+    ValueError
+        With a finished sentence, if one is missing, no number, or none that a machine has.
+    """
+    for key, dimension in (("flop_per_s", COMPUTE_RATE), ("bytes_per_s", BYTE_RATE), ("overhead_s", TIME)):
+        value = said.get(key)
+        least = 0.0 if dimension is TIME else dimension.least
+        if not _is_number(value) or not least <= value <= dimension.most:  # type: ignore[operator]
+            raise ValueError(
+                f"its ceilings' '{key}' is {_shown(value)}; expected a number from {least:g} to "
+                f"{dimension.most:g}"
+            )
+    return Ceilings(**{key: float(said[key]) for key in ("flop_per_s", "bytes_per_s", "overhead_s")})
+
+
+def points_problem(rows: Sequence[Mapping[str, Any]], *, is_causal: bool) -> str | None:
+    """Say which point is wrong, and how; None where all are sound and fill their grids.
+
+    Times are positive and finite, counts whole and in range, no point is there twice, and without those held
+    out the points of each component, phase and shard fill a grid of batches, prompts and contexts; of the
+    model entire there are the four components that a pass is charged with, in each phase of its blocks.
+    """
+    if not rows:
+        return "it has no point"
+    seen: dict[tuple[Any, ...], int] = {}
+    grids: dict[tuple[str, str, int], set[tuple[int, int, int]]] = defaultdict(set)
+    for number, row in enumerate(rows, 1):
+        problem = _row_problem(row)
+        if problem is not None:
+            return f"point {number}: {problem}"
+        of = row["component"], row["phase"], row["n_shards"]
+        at = row["batch"], row["n_new"], row["n_context"]
+        if (*of, *at) in seen:
+            return f"point {number}: the same as point {seen[*of, *at]} ({_place(row)}); expected each once"
+        seen[*of, *at] = number
+        if not row["held_out"]:
+            grids[of].add(at)
+    return _gap(grids) or _missing(grids, is_causal)
+
+
+def _row_problem(row: Mapping[str, Any]) -> str | None:
+    if row["component"] not in _COMPONENTS:
+        return f"its component is {_shown(row['component'])}; expected {', '.join(_COMPONENTS)}"
+    if row["phase"] not in _PHASES:
+        return f"its phase is {_shown(row['phase'])}; expected {' or '.join(_PHASES)}"
+    for key, least in _COUNTS.items():
+        value = row[key]
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST_COUNTED:
+            return f"its {key} is {_shown(value)}; expected a whole number from {least}"
+    if row["phase"] == "decode" and not (row["n_new"] == 1 and row["n_context"] > 0):
+        return f"decode of {row['n_new']} tokens behind {row['n_context']}; expected 1 behind 1 or more"
+    if not isinstance(row["held_out"], bool):
+        return f"held_out is {_shown(row['held_out'])}; expected true or false"
+    for key, may_be_zero in (("median_s", False), ("spread_s", True), ("predicted_s", False)):
+        value = row[key]
+        if key == "predicted_s" and value is None:
+            continue
+        if not _is_number(value) or not TIME.holds(value) or value < 0 or (value == 0 and not may_be_zero):
+            return f"its {key} is {_shown(value)} ({_place(row)}); expected a time of {TIME.range_text}"
+    return None
+
+
+def _gap(grids: Mapping[tuple[str, str, int], set[tuple[int, int, int]]]) -> str | None:
+    """Say where a point is missing between others; the first gap only, so that no product is written out."""
+    for (component, phase, n_shards), points in grids.items():
+        axes = [sorted({point[axis] for point in points}) for axis in range(3)]
+        if math.prod(map(len, axes)) == len(points):
+            continue
+        batch, n_new, n_context = next(point for point in product(*axes) if point not in points)
+        return (
+            f"no {phase} of the {component}{_of_shard(n_shards)} at batch {batch}, {n_new} new tokens and "
+            f"{n_context} of context, though other points have each of these: the grid has a gap"
+        )
+    return None
+
+
+def _missing(grids: Iterable[tuple[str, str, int]], is_causal: bool) -> str | None:
+    """Say which component has no points at all, of those that every pass is charged with."""
+    there = set(grids)
+    decodes = is_causal and any(phase == "decode" for _, phase, _ in there)
+    for phase in _PHASES if decodes else _PHASES[:1]:
+        for component in _NEEDED:
+            if (component.value, phase, 1) not in there:
+                return f"no {phase} of the {component} that is not held out; expected some of each component"
+    return None
+
+
+def _of_shard(n_shards: int) -> str:
+    return f"'s 1/{n_shards}" if n_shards > 1 else ""
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return (
+        f"{row['phase']} of the {row['component']}{_of_shard(row['n_shards'])}, batch {row['batch']}, "
+        f"{row['n_new']} new tokens, {row['n_context']} of context"
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

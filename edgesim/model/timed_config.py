@@ -1,0 +1,79 @@
+"""What of a config, besides sizes, has a say in how long a pass takes: keys, and the values they may have.
+
+A model that is to be timed is built from these and the sizes alone (`edgesim.measure.modules`): whatever else
+a config says, and whatever transformers thinks of that, has no part in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from edgesim.nearest import suggest
+
+__all__ = ["ACTIVATIONS", "TIMED_KEYS", "timed_value_problem"]
+
+ACTIVATIONS = (
+    "gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_python_tanh",
+    "gelu_pytorch_tanh", "hardswish", "laplace", "leaky_relu", "linear", "mish", "prelu", "quick_gelu",
+    "relu", "relu2", "relu6", "sigmoid", "silu", "sqrtsoftplus", "swish", "tanh", "xielu",
+)  # fmt: skip
+"""The activation functions that transformers has names for (`transformers.activations.ACT2FN`)."""
+
+_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "activation": "activation",
+        "activation_function": "activation",
+        "attn_logit_softcapping": "positive",
+        "final_logit_softcapping": "positive",
+        "hidden_act": "activation",
+        "hidden_activation": "activation",
+        "layer_norm_eps": "share",
+        "layer_norm_epsilon": "share",
+        "layer_types": "kinds of blocks",
+        "partial_rotary_factor": "share",
+        "reorder_and_upcast_attn": "flag",
+        "rms_norm_eps": "share",
+        "rope_parameters": "object",
+        "rope_scaling": "object",
+        "scale_attn_by_inverse_layer_idx": "flag",
+        "scale_attn_weights": "flag",
+        "sinusoidal_pos_embds": "flag",
+    }
+)
+TIMED_KEYS = frozenset(_KINDS) - {"layer_types", "rope_parameters", "rope_scaling"}
+"""Keys that a model which is timed is built with, besides its sizes. Those left out are read elsewhere: which
+blocks have a window, and how far contexts reach; angles are no part of a pass's time."""
+
+
+def timed_value_problem(key: str, value: object) -> str | None:
+    """Say what a key expects, if no model can be built with its value; null is left to defaults."""
+    if value is None or key not in _KINDS:
+        return None
+    match _KINDS[key]:
+        case "activation":
+            is_sound = isinstance(value, str) and value in ACTIVATIONS
+            name = value if isinstance(value, str) else ""
+            return None if is_sound else f"expected an activation function; {suggest(name, ACTIVATIONS)}"
+        case "positive":
+            return None if _is_number(value) and float(value) > 0 else "expected a number above 0, or null"  # type: ignore[arg-type]
+        case "share":
+            is_sound = _is_number(value) and 0 < float(value) <= 1  # type: ignore[arg-type]
+            return None if is_sound else "expected a number above 0, and 1 at most"
+        case "flag":
+            return None if isinstance(value, bool) else "expected true or false"
+        case "object":
+            if not isinstance(value, Mapping):
+                return "expected an object, such as {rope_type: yarn}"
+            turned = value.get("partial_rotary_factor")
+            return turned and timed_value_problem("partial_rotary_factor", turned)
+        case _:
+            is_sound = isinstance(value, list | tuple) and all(
+                one in ("full_attention", "sliding_attention") for one in value
+            )
+            return None if is_sound else "expected a list of full_attention and sliding_attention"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
