@@ -14,7 +14,6 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
 from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
@@ -74,8 +73,8 @@ def training_study(study: Study, label: str) -> Study:
     own = scenario.model_copy(update=plain)
     law = study.workload
     if scenario.horizon_s is not None and isinstance(law, Workload):
-        endless = replace(law, horizon_s=2e9)
-        instants_s = [request.arrived_at_s for request in islice(endless.requests(Streams(0)), _N_ARRIVALS)]
+        first = replace(law, horizon_s=None, n_requests=min(_N_ARRIVALS, law.n_requests or _N_ARRIVALS))
+        instants_s = [request.arrived_at_s for request in first.requests(Streams(0))]
         if instants_s:
             own = own.model_copy(update={"horizon_s": _rounded_up(max(instants_s[-1], 1e-3))})
     # A graph that is drawn is drawn by the seed, and training's seed is another.

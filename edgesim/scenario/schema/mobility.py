@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,7 @@ from edgesim.scenario.text.section import Choice, Section
 __all__ = ["AreaEntry", "GaussMarkovEntry", "MobilityChoice", "RandomWaypointEntry", "TrackEntry"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
+LEAST_STEP_S = 1e-3  # between two changes of a way: each is one of the steps by which it is followed
 
 
 class AreaEntry(Section):
@@ -58,6 +59,13 @@ class RandomWaypointEntry(Section):
             refuse("expected the smaller value first in 'speed' and in 'pause'")
         return self
 
+    @model_validator(mode="after")
+    def _ways_can_be_counted(self) -> Self:
+        way_s = max(self.area.size_m) / max(self.speed_m_per_s) if max(self.speed_m_per_s) > 0 else 0.0
+        if 0.0 < way_s + max(self.pause_s) < LEAST_STEP_S:
+            refuse(f"it crosses its area in {way_s:g} s; expected {LEAST_STEP_S:g} s or more: slow it down")
+        return self
+
 
 class GaussMarkovEntry(Section):
     """A velocity that remembers itself from step to step."""
@@ -70,6 +78,12 @@ class GaussMarkovEntry(Section):
     """0 forgets a velocity after a step, 1 keeps it for ever."""
     step_s: PositiveSeconds = Field(default=1.0, alias="step")
     """Time between changes of the velocity."""
+
+    @model_validator(mode="after")
+    def _steps_can_be_counted(self) -> Self:
+        if self.step_s < LEAST_STEP_S:
+            refuse(f"a step of {self.step_s:g} s; expected {LEAST_STEP_S:g} s or more: nothing turns sooner")
+        return self
 
 
 class TrackEntry(Section):
