@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Odd inputs that once failed: what `check` says is what `run` does, with exit status 2 or 0."""
-=======
 """Odd inputs that once failed, from the command line: what `check` says is what `run` does."""
->>>>>>> t/input16
 
 from __future__ import annotations
 
