@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("trace", type=Path, help="folder that `edgesim run` wrote")
     parser.add_argument("-o", "--output", type=Path, default=Path("aircomp.png"), help="file of the figure")
     options = parser.parse_args()
-    trace = Trace(options.trace)
+    trace = Trace(options.trace).complete()
     table = rows(trace)
     print(table.to_string(index=False, float_format="%.4g"))
     print(factors(table).to_string(float_format="%.2f"))

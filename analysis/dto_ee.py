@@ -198,9 +198,9 @@ def main() -> None:
     parser.add_argument("--dynamic", type=Path, help="trace of a world that changes")
     parser.add_argument("-o", "--output", type=Path, default=Path("dto_ee.png"), help="file of the figure")
     asked = parser.parse_args()
-    dynamic = None if asked.dynamic is None else Trace(asked.dynamic)
+    dynamic = None if asked.dynamic is None else Trace(asked.dynamic).complete()
     loads, fronts, unlike = (
-        [Trace(path) for path in paths] for paths in (asked.loads, asked.fronts, asked.unlike)
+        [Trace(path).complete() for path in paths] for paths in (asked.loads, asked.fronts, asked.unlike)
     )
     figure = draw(loads, fronts, unlike, dynamic)
     figure.savefig(asked.output, dpi=120, metadata={"Software": None})

@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("trace", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("latency.png"))
     asked = parser.parse_args()
-    draw(Trace(asked.trace)).savefig(asked.output, dpi=150)
+    draw(Trace(asked.trace).complete()).savefig(asked.output, dpi=150)
     print(f"{asked.output}")
 
 

@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--energy", type=float, default=0.02)
     given = parser.parse_args()
-    trace = Trace(given.trace)
+    trace = Trace(given.trace).complete()
     weights = Utility(
         quality=given.quality,
         latency_per_s=given.latency,

@@ -206,6 +206,15 @@ class Strategy(BaseModel):
         """
         return None
 
+    @property
+    def options_beside_training(self) -> Collection[str]:
+        """Names of options that have no part of their own in what is learned: whatever they say, it is found.
+
+        Those of another rule, such as a threshold, and those that :meth:`training` says in other words. What
+        :meth:`with_policy` sets is one of them in any case.
+        """
+        return ()
+
     def with_policy(self, file: Path) -> Self:
         """Return the same strategy, deciding by the policy in a file; it no longer :attr:`needs_training`.
 

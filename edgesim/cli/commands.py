@@ -227,7 +227,9 @@ def profile(
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16.")] = "bfloat16",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="Threads; by default one per core.", min=1)] = None,
-    budget: Annotated[str, typer.Option(help="How long to measure, such as '60 s'.")] = "60 s",
+    budget: Annotated[
+        str, typer.Option(help="How long to measure, warming up included, such as '60 s'.")
+    ] = "60 s",
     max_prompt: Annotated[int, typer.Option(help="Longest prompt to cover.", min=1)] = 256,
     max_context: Annotated[int, typer.Option(help="Longest context to cover.", min=1)] = 512,
     batch: Annotated[

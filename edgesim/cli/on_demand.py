@@ -40,11 +40,13 @@ def training_on_demand(notes: Console) -> Trainer:
 
 def warn_of_no_gain(notes: Console, label: str, policy: Policy) -> None:
     """Say so where a policy is no better than always doing the same."""
-    gain = policy.record.more["provenance"]["evaluation"]["gain_over_best_constant"]
+    evaluation = policy.record.more["provenance"]["evaluation"]
+    gain = evaluation["gain_over_best_constant"]
     if gain <= 0:
         notes.print(
-            f"warning: what {label} has learned is no better than always taking the best single action "
-            f"({gain:+.4f} a request); let it learn longer, see more, or use that action",
+            f"warning: what {label} has learned is no better than always choosing the same "
+            f"({evaluation['best_constant']}: {gain:+.4f} a request); "
+            "let it learn longer, see more, or do so",
             style="yellow",
             markup=False,
         )

@@ -6,8 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from math import isfinite
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,18 +15,15 @@ from rich.console import Console
 
 from edgesim.cli.commands import Overrides, Quiet, ScenarioName, app, console, load_scenario
 from edgesim.cli.on_demand import warn_of_no_gain
+from edgesim.cli.wishes import Wishes
 from edgesim.errors import InputError
-from edgesim.nearest import suggest
 from edgesim.report.progress import measuring_progress
 from edgesim.report.requirements import require_training
 
 if TYPE_CHECKING:
-    from edgesim.planning.policies.training import Training
     from edgesim.strategy import Strategy
 
 __all__: list[str] = []
-
-_ALGORITHMS = ("ppo", "a2c", "dqn")
 
 
 @app.command()
@@ -54,7 +50,7 @@ def train(
         ),
     ] = None,
     judged: Annotated[
-        int, typer.Option(help="Replications in which it is set against every constant action.", min=1)
+        int, typer.Option(help="Replications in which it is set against every fixed choice.", min=1)
     ] = 4,
     set_: Overrides = None,
     output: Annotated[
@@ -67,44 +63,58 @@ def train(
 ) -> None:
     """Train the policy of a strategy by reinforcement learning over the event loop, and judge it.
 
-    It is kept, and found again by a strategy that says 'policy: trained' with the same settings. It learns in
-    episodes of its own, whatever the scenario's seed, replications and horizon.
+    It is kept, and found again by a strategy that says 'policy: trained' with the same settings; which these
+    are is said at the end. It learns in episodes of its own, whatever the scenario's seed, replications and
+    horizon.
     """
     from edgesim import runner
     from edgesim.report.policy import PolicyReport
     from edgesim.scenario.contenders import contenders
     from edgesim.scenario.trained import keep_policy, training_digest, write_policy
 
-    if algorithm is not None and algorithm not in _ALGORITHMS:
-        raise InputError(f"--algorithm: no algorithm '{algorithm}'; {suggest(algorithm, _ALGORITHMS)}")
+    wishes = Wishes.checked(decision, algorithm, steps, seed, utility or ())
     _check_output(output, replace_)
     require_training()
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     asked = load_scenario(scenario, set_)
-    label = _label(contenders(asked), strategy)
+    known = contenders(asked)
+    place = list(known).index(_label(known, strategy))
+    # What an option says is said there, so that a run with the same options finds the policy.
+    settings, left = wishes.as_options(list(known.values())[place], place)
+    if settings:
+        asked = load_scenario(scenario, [*(set_ or ()), *settings])
+    label = list(contenders(asked))[place]
+    # Before minutes are spent on measuring, by ceilings.
+    rehearsed = runner.prepare(asked, only=(label,), measure=False, finds_policies=False)
+    wishes.check(runner.lesson(rehearsed, label).training)
     with measuring_progress(notes) as measuring:
         prepared = runner.prepare(asked, only=(label,), measuring=measuring, finds_policies=False)
     lesson = runner.lesson(prepared, label)
-    training = _changed(lesson.training, decision, algorithm, steps, seed, _weights(utility or ()))
-    own = lesson.prepared
-    digest = training_digest(
-        replace(own, quality=own.answers), own.strategies[lesson.label], training, own.profiles
-    )
+    if left.any:
+        own, training = lesson.prepared, left.applied(lesson.training)
+        answered = replace(own, quality=own.answers)
+        digest = training_digest(answered, own.strategies[label], training, own.profiles)
+        lesson = replace(lesson, training=training, digest=digest)
     from edgesim.gym.teaching import teach
 
     with measuring_progress(notes, unit="", doing="training") as tell:
-        taught = teach(
-            replace(lesson, training=training, digest=digest),
-            command=shlex.join(["edgesim", *sys.argv[1:]]),
-            n_judged=judged,
-            tell=tell,
-        )
-    kept = keep_policy(taught)
+        taught = teach(lesson, command=shlex.join(["edgesim", *sys.argv[1:]]), n_judged=judged, tell=tell)
+    file = output
     if output is not None:
         write_policy(taught, output)
-    console().print(PolicyReport(taught, f"policy of {lesson.label} in {asked.origin.name}"))
+    if output is None or not left.any:  # else no run would look for it
+        kept = keep_policy(taught)
+        file = output or kept
+    console().print(PolicyReport(taught, f"policy of {label} in {asked.origin.name}"))
     warn_of_no_gain(notes, label, taught)
-    notes.print(f"policy: {output or kept}", style="dim", markup=False)
+    notes.print(f"policy: {file}", style="dim", markup=False)
+    finds = _found_by(scenario, [*(set_ or ()), *settings], prepared.strategies[label], place)
+    if left.any:
+        finds = (
+            f"no option of {label} says {' and '.join(left.names)}, so a run does not look for this policy: "
+            "name the file in the strategy's options"
+        )
+    notes.print(finds, style="dim", markup=False)
 
 
 @app.command()
@@ -153,10 +163,19 @@ def _label(strategies: Mapping[str, Strategy], wanted: str | None) -> str:
     """The strategy named; else the one that wants training, or the only one that can be trained."""
     from edgesim.strategy import Strategy
 
+    able = [label for label, one in strategies.items() if type(one).training is not Strategy.training]
     if wanted is not None:
+        if wanted not in strategies:
+            raise InputError(
+                f"--strategy: no strategy is labelled {wanted!r}; there are {', '.join(strategies)}"
+            )
+        if wanted not in able:
+            there = f"; there is one in {', '.join(able)}" if able else ""
+            raise InputError(
+                f"--strategy: {wanted!r} has no decision that can be trained (Strategy.training){there}"
+            )
         return wanted
     wanting = [label for label, one in strategies.items() if one.needs_training]
-    able = [label for label, one in strategies.items() if type(one).training is not Strategy.training]
     for labels in (wanting, able):
         if len(labels) == 1:
             return labels[0]
@@ -171,40 +190,18 @@ def _label(strategies: Mapping[str, Strategy], wanted: str | None) -> str:
     )
 
 
-def _changed(
-    training: Training,
-    decision: str | None,
-    algorithm: str | None,
-    steps: int | None,
-    seed: int | None,
-    weights: dict[str, float],
-) -> Training:
-    if decision is not None and decision != training.decision:
-        raise InputError(
-            f"--decision: the strategy says how to train {training.decision!r}, and nothing of {decision!r}"
-        )
-    return replace(
-        training,
-        algorithm=algorithm or training.algorithm,
-        n_steps=steps or training.n_steps,
-        seed=training.seed if seed is None else seed,
-        utility=replace(training.utility, **weights),
-    )
+def _found_by(scenario: str, settings: list[str], strategy: Strategy, place: int) -> str:
+    """Say which run finds the policy."""
+    from pydantic import ValidationError
 
-
-def _weights(texts: tuple[str, ...] | list[str]) -> dict[str, float]:
-    from edgesim.planning.splitting.utility import Utility
-
-    known = [field.name for field in fields(Utility)]
-    found = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        if name not in known:
-            raise InputError(f"--utility: no weight '{name}'; {suggest(name, known)}")
+    if not strategy.needs_training:
+        wanting = f"strategies[{place}].policy=trained"
         try:
-            found[name] = float(value)
-        except ValueError:
-            raise InputError(f"--utility: expected {name}=NUMBER, got {text!r}") from None
-        if not isfinite(found[name]):
-            raise InputError(f"--utility: expected a finite number, got {text!r}")
-    return found
+            changed = type(strategy).model_validate({**strategy.model_dump(), "policy": "trained"})
+        except ValidationError:
+            changed = strategy
+        if not changed.needs_training:
+            return "name the file in the strategy's options"
+        settings = [*settings, wanting]
+    words = ["edgesim", "run", scenario, *(word for each in settings for word in ("--set", each))]
+    return f"found by: {shlex.join(words)}"

@@ -620,7 +620,8 @@ class Cluster:
                 f"or more, at least once, after one of {self._world.model.n_blocks} blocks or none"
             )
         self.answering.check(kind)
-        meet(request.harms, kind, ALL if token is None else token.index, level, count)
+        if token is None or token.index >= request.n_brought_before:
+            meet(request.harms, kind, ALL if token is None else token.index, level, count)
 
     def exits(
         self,
@@ -897,6 +898,7 @@ class Cluster:
         self._sharing.leave(request)
         self._reservations.leave(request)
         request.attempt += 1
+        request.n_brought_before = request.n_emitted_tokens
         home = request.delivered or set()  # what has been delivered counts as it was computed
         request.exits = {token: told for token, told in request.exits.items() if token in home}
         request.harms = {
@@ -907,6 +909,7 @@ class Cluster:
         request.token = request.n_under_way = 0
         request.awaited, request.awaiting, request.lost = [], {}, {}
         request.all_home = request.kept = request.kept_pass = None
+        request.early = []
         request.forget()
 
     def end(self, request: LiveRequest) -> None:

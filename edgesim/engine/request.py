@@ -65,6 +65,7 @@ class LiveRequest:
         "begun",
         "caches",
         "delivered",
+        "early",
         "ended_at_s",
         "exits",
         "first_token_at_s",
@@ -79,6 +80,7 @@ class LiveRequest:
         "kept_pass",
         "lost",
         "move",
+        "n_brought_before",
         "n_emitted_tokens",
         "n_output_tokens",
         "n_prompt_tokens",
@@ -115,6 +117,7 @@ class LiveRequest:
         # What the cluster's verbs keep here, and only they write:
         self.token = 0  # index of the token in hand
         self.n_emitted_tokens = 0
+        self.early: list[int] = []  # tokens at the source that wait for others before them
         self.first_token_at_s: float | None = None
         self.answered_at_s: float | None = None  # when the last of its tokens was delivered
         self.ended_at_s: float | None = None
@@ -132,6 +135,7 @@ class LiveRequest:
         self.recovery: Recovering | None = None  # from preemption until its caches are whole
         # Where work can be lost:
         self.attempt = 0  # how often it has been served before
+        self.n_brought_before = 0  # tokens that were delivered by then
         self.delivered: set[int] | None = None  # tokens that have been; None where none can come twice
         self.interrupt: Callable[[Exception], None] | None = None  # ends what it waits for
         self.lost: dict[str, Exception] = {}  # devices whose cache of it is gone

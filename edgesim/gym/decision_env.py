@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
+from edgesim.errors import InputError
 from edgesim.gym.event_loop_env import EventLoopEnv
 from edgesim.gym.rewards import Reward
 from edgesim.runner import Prepared, prepare
@@ -65,11 +67,26 @@ class DecisionEnv(EventLoopEnv):
         vary: Vary | None = None,
         **options: Any,
     ) -> None:
+        for path, drawn in (randomise or {}).items():
+            _check_range(path, drawn)
         if not isinstance(scenario, Prepared):
             known = scenario if isinstance(scenario, Scenario) else load(scenario)
             scenario = prepare(known, only=(strategy,), finds_policies=False)
         source = _Replications(scenario, strategy, randomise or {}, vary)
         super().__init__(source, decision=decision, reward=reward, **options)
+
+
+def _check_range(path: str, drawn: Any) -> None:
+    is_range = isinstance(drawn, Sequence) and len(drawn) in (2, 3) and all(map(_is_number, drawn[:2]))
+    if not is_range or not drawn[0] <= drawn[1] or not all(isinstance(unit, str) for unit in drawn[2:]):
+        raise InputError(
+            f"randomise: {path!r} is to be {drawn!r}; expected (low, high) or (low, high, unit), finite and "
+            "low no higher than high"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class _Replications:

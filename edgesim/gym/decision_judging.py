@@ -1,15 +1,18 @@
-"""What a trained decision is worth: against every constant action, in replications not trained on."""
+"""What a trained decision is worth: against every fixed choice, in replications not trained on."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.gym.decision_training import decision_env
+from edgesim.gym.decision_training import decision_env, utility_reward
+from edgesim.gym.event_loop_env import EventLoopEnv
+from edgesim.gym.rewards import Passed, UtilityReward
 from edgesim.planning.policies.training import Training
 from edgesim.planning.splitting.policy import Policy
 from edgesim.runner import Prepared
@@ -26,21 +29,25 @@ _FIRST = 1 << 31
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Mean utility of a request, by replication.
+    """Mean utility of a request that counts, by replication.
 
     Attributes
     ----------
     policy : [n_replications]
-    constant : [n_actions, n_replications]
-        Of always taking one action, or what is nearest to it where that is not allowed.
+    constant : [n_constants, n_replications]
+        Of always choosing the same.
+    rivals, names
+        What was chosen always: ``fixed splits``, ``constant actions`` or ``constant moves``; and each.
     """
 
     policy: Floats
     constant: Floats
+    rivals: str
+    names: tuple[str, ...]
 
     @property
     def best_constant(self) -> int:
-        """The constant action that is best over these replications: in hindsight."""
+        """The constant that is best over these replications: in hindsight."""
         return int(np.argmax(self.constant.mean(axis=1)))
 
     @property
@@ -57,7 +64,9 @@ class Judged:
             "replications": len(self.policy),
             "utility_per_request": float(self.policy.mean()),
             "constant_utility_per_request": [float(value) for value in self.constant.mean(axis=1)],
-            "best_constant_action": self.best_constant,
+            "rivals": self.rivals,
+            "constants": list(self.names),
+            "best_constant": self.names[self.best_constant],
             "gain_over_best_constant": gain.mean,
             "gain_interval_95": None if gain.interval is None else list(gain.interval),
         }
@@ -72,7 +81,11 @@ def judge(
     n_replications: int = 4,
     progress: Callable[[int, int], None] | None = None,
 ) -> Judged:
-    """Run a policy and every constant action in the same replications, none of which it was trained on.
+    """Run a policy and every fixed choice in the same replications, none of which it was trained on.
+
+    Where actions are splits, or moves among splits and the split is seen, the rivals are the splits, each
+    reached as fast as moves allow; of other decisions the actions, or what is nearest where one is not
+    allowed.
 
     Parameters
     ----------
@@ -81,24 +94,65 @@ def judge(
     progress
         Called with how many runs are done, of how many.
     """
-    env = decision_env(prepared, label, training)
-    n_actions = policy.n_actions
-    choices: list[Choose] = [lambda seen, allowed: policy.act(seen, allowed.tolist())]
-    choices += [lambda seen, allowed, action=action: action for action in range(n_actions)]  # type: ignore[misc]
+    tally = _Tally(utility_reward(training))
+    env = decision_env(prepared, label, training, reward=tally)
+    rivals, fixed = _constants(training, policy.n_actions)
+    choices: list[Choose] = [lambda seen, allowed: policy.act(seen, allowed.tolist()), *fixed.values()]
     found = np.zeros((len(choices), n_replications))
     for replication in range(n_replications):
         for row, choose in enumerate(choices):
-            found[row, replication] = _mean_utility(env, choose, _FIRST + replication)
+            found[row, replication] = _mean_utility(env, tally, choose, _FIRST + replication)
             if progress is not None:
                 progress(replication * len(choices) + row + 1, found.size)
-    return Judged(found[0], found[1:])
+    return Judged(found[0], found[1:], rivals, tuple(fixed))
 
 
-def _mean_utility(env: Any, choose: Choose, replication: int) -> float:
+def _constants(training: Training, n_actions: int) -> tuple[str, dict[str, Choose]]:
+    """What they are, and each by its name."""
+    splits, moves = training.splits, np.array(training.moves)
+    if training.actions == "absolute":
+        return "fixed splits", {f"split {split}": _always(n) for n, split in enumerate(splits)}
+    if training.actions == "relative" and len(moves) and "split" in training.observations:
+        place = training.observations.index("split")
+        towards = {f"split {split}": _towards(n, place, splits, moves) for n, split in enumerate(splits)}
+        return "fixed splits", towards
+    if len(moves):
+        return "constant moves", {f"always {move:+d}": _always(n) for n, move in enumerate(moves)}
+    return "constant actions", {f"action {action}": _always(action) for action in range(n_actions)}
+
+
+def _always(action: int) -> Choose:
+    return lambda seen, allowed: action
+
+
+def _towards(target: int, place: int, splits: tuple[int, ...], moves: NDArray[np.int64]) -> Choose:
+    """Go to a split, and stay there."""
+
+    def choose(seen: Floats, allowed: NDArray[np.bool_]) -> int:
+        away = np.abs(splits.index(round(float(seen[place]))) + moves - target)
+        return int(np.argmin(np.where(allowed, away, np.inf)))
+
+    return choose
+
+
+@dataclass(eq=False)
+class _Tally:
+    """Keeps what the requests of a run were worth that count."""
+
+    reward: UtilityReward
+    values: list[float] = field(default_factory=list)
+
+    def __call__(self, passed: Passed) -> float:
+        self.values += self.reward.values(passed).tolist()
+        return 0.0
+
+
+def _mean_utility(env: EventLoopEnv, tally: _Tally, choose: Choose, replication: int) -> float:
+    tally.values = []
     seen, _ = env.reset(options={"replication": replication})
-    total, n_ended, is_over = 0.0, 0, False
+    is_over = False
     while not is_over:
-        seen, reward, terminated, truncated, info = env.step(choose(seen, env.action_masks()))
-        total, is_over = total + reward, terminated or truncated
-        n_ended += info["n_completed"] + info["n_failed"]
-    return total / max(1, n_ended)
+        action = np.int64(choose(seen.astype(np.float64), env.action_masks()))
+        seen, _, terminated, truncated, _ = env.step(action)
+        is_over = terminated or truncated
+    return math.fsum(tally.values) / max(1, len(tally.values))

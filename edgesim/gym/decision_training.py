@@ -14,7 +14,7 @@ from edgesim.planning.policies.training import Training
 from edgesim.planning.splitting.policy import PolicyRecord
 from edgesim.runner import Prepared
 
-__all__ = ["decision_env", "train_decision"]
+__all__ = ["decision_env", "train_decision", "utility_reward"]
 
 Progress = Callable[[int, int], None]
 
@@ -23,18 +23,21 @@ def decision_env(
     prepared: Prepared, label: str, training: Training, *, reward: Reward | None = None
 ) -> DecisionEnv:
     """Make the environment of a decision: its observations within their ranges, its utility the reward."""
-    load_of = training.load_of
-    if reward is None:
-        load = None if load_of is None else lambda decision, action: load_of(decision.seen, action)
-        reward = UtilityReward(training.utility, load)
     return DecisionEnv(
         prepared,
         strategy=label,
         decision=training.decision,
-        reward=reward,
+        reward=utility_reward(training) if reward is None else reward,
         low=training.low,
         high=training.high,
     )
+
+
+def utility_reward(training: Training) -> UtilityReward:
+    """What requests are worth in training."""
+    load_of = training.load_of
+    load = None if load_of is None else lambda decision, action: load_of(decision.seen, action)
+    return UtilityReward(training.utility, load)
 
 
 def train_decision(

@@ -104,6 +104,10 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
                 f"low={low}, high={high}: expected a number, or {n_seen} numbers, as many as decision "
                 f"{decision!r} sees"
             ) from None
+        if not (self._low <= self._high).all():  # nor is NaN a bound
+            raise InputError(
+                f"low={low}, high={high}: expected low ends that are no higher than the high ones"
+            )
         self._simulation = self._decision = None
         self.observation_space = gymnasium.spaces.Box(self._low, self._high, dtype=np.float32)
         self.action_space = gymnasium.spaces.Discrete(first.n_actions)
@@ -121,6 +125,8 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
         """
         super().reset(seed=seed)
         asked = (options or {}).get("replication")
+        if asked is not None and not (isinstance(asked, int | np.integer) and asked >= 0):
+            raise InputError(f"replication={asked!r}: expected a whole number of 0 or more")
         for _ in range(_MOST_EMPTY if asked is None else 1):
             number = int(self.np_random.integers(1 << 31)) if asked is None else int(asked)
             decision = self._first(number, self.np_random)
@@ -250,11 +256,13 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
 
     def _told(self, simulation: Simulation, request: LiveRequest, energy_j: float) -> Ended:
         nll = simulation.cluster.worth(request).nll
+        horizon_s = None if self._world is None else self._world.horizon_s
         ended_at_s = request.ended_at_s
         return Ended(
             id=request.id,
             source=request.source,
             outcome=str(request.outcome),
+            counts=horizon_s is None or request.arrived_at_s < horizon_s,
             latency_s=math.nan if ended_at_s is None else ended_at_s - request.arrived_at_s,
             energy_j=energy_j,
             nll=math.nan if nll is None else nll,

@@ -35,10 +35,14 @@ _MOST_FRUITLESS = 20
 class OwnCredit:
     """A reward that keeps decisions until their requests have ended; to the learner itself it gives nothing.
 
-    Requests that the end of a run cuts off are left out: what they would have been worth is not known.
+    As where policies are judged, requests that arrive after the horizon do not count, and one that counts and
+    is cut off, a whole cooldown later, has failed: of an action that overloads, not only those are learned
+    from who got through.
 
     Attributes
     ----------
+    n_ended
+        Requests in `rows` that were not cut off.
     rows
         (request, decision, action, utility of the request), in the order in which requests ended.
     """
@@ -46,11 +50,12 @@ class OwnCredit:
     utility: Utility
     load_of: LoadOf | None = None
     rows: list[tuple[int, Decision, int, float]] = field(default_factory=list)
+    n_ended: int = 0
     _open: dict[int, list[tuple[Decision, int]]] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Forget what is open, and what was kept: another run begins."""
-        self.rows, self._open = [], {}
+        self.rows, self._open, self.n_ended = [], {}, 0
 
     def __call__(self, passed: Passed) -> float:
         """Keep the decision; settle those of requests that have ended."""
@@ -59,8 +64,9 @@ class OwnCredit:
             self._open.setdefault(decision.request_id, []).append((decision, passed.action))
         for ended in passed.ended:
             pairs = self._open.pop(ended.id, None)
-            if pairs is None or ended.outcome not in _ENDED:
+            if pairs is None or not ended.counts:
                 continue
+            self.n_ended += ended.outcome in _ENDED
             last, taken = pairs[-1]
             worth = float(
                 self.utility.value(
@@ -154,27 +160,31 @@ def try_actions(
     n_before, n_fruitless = 0, 0
     while len(actions) < n_decisions:
         replication = int(rng.integers(1 << 31))
-        names: dict[int, int] = {}
+        rows: list[tuple[int, Decision, int, float]] = []
+        n_ended = 0
         for run in range(n_runs):
             order = _Order(seed, replication, run, n_actions, share if others is not None else 1.0)
             credit.begin()
             _run(env, replication, order, others)
-            for request, decision, action, worth in credit.rows:
-                if not order.is_tried(request):
-                    continue
-                seen.append(decision.seen)
-                masks.append(decision.allowed or (True,) * n_actions)
-                actions.append(action)
-                worths.append(worth)
-                requests.append(names.setdefault(request, len(names) + n_before))
+            n_ended += credit.n_ended
+            rows += [row for row in credit.rows if order.is_tried(row[0])]
             if progress is not None:
-                progress(len(actions))
-        n_fruitless = 0 if names else n_fruitless + 1
+                progress(len(actions) + len(rows))
+        n_fruitless = 0 if n_ended and rows else n_fruitless + 1
         if n_fruitless == _MOST_FRUITLESS:
             raise InputError(
                 f"training: {n_fruitless} replications in turn without a request that was decided about and "
                 "ended; give the scenario a longer horizon"
             )
+        if n_fruitless:
+            continue
+        names: dict[int, int] = {}
+        for request, decision, action, worth in rows:
+            seen.append(decision.seen)
+            masks.append(decision.allowed or (True,) * n_actions)
+            actions.append(action)
+            worths.append(worth)
+            requests.append(names.setdefault(request, len(names) + n_before))
         n_before += len(names)
     return Tried(
         np.array(seen, np.float64),

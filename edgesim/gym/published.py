@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
+from edgesim.gym.arrays import ArrayVecEnv
 from edgesim.planning.splitting.published import SplitProblem
 
 __all__ = ["PublishedEnv", "PublishedVecEnv"]
@@ -63,7 +63,7 @@ class PublishedEnv(gymnasium.Env[Seen, np.int64]):
         return np.array([self._loss, self._split], np.float32)
 
 
-class PublishedVecEnv(VecEnv):
+class PublishedVecEnv(ArrayVecEnv):
     """As many episodes of a split problem side by side as asked, in arrays.
 
     Parameters
@@ -86,34 +86,24 @@ class PublishedVecEnv(VecEnv):
         training time.
     """
 
+    of = "a split problem"
     critic: Callable[[Seen], NDArray[Any]] | None = None
 
     def __init__(self, problem: SplitProblem, n_envs: int = 1, *, is_scaled: bool = False) -> None:
         self.problem = problem
         space, actions = _spaces(problem)
-        self._rng = np.random.default_rng()
         self._loss, self._split = np.zeros(n_envs), np.zeros(n_envs, np.int64)
         self._base, self._n_done = np.ones(n_envs), np.zeros(n_envs, np.int64)
-        self._actions = np.zeros(n_envs, np.int64)
         self._returns = np.zeros(n_envs)
         self._is_scaled = is_scaled
         self._shift = np.zeros(n_envs)
         self._scale = _reward_scale(problem) if is_scaled else 1.0
         super().__init__(n_envs, space, actions)
 
-    def seed(self, seed: int | None = None) -> list[int | None]:
-        """Seed the draws of all episodes."""
-        self._rng = np.random.default_rng(seed)
-        return [seed] * self.num_envs
-
     def reset(self) -> Any:
         """Start an episode in every place."""
         self._begin(np.ones(self.num_envs, np.bool_))
         return self._seen()
-
-    def step_async(self, actions: NDArray[Any]) -> None:
-        """Take the actions of the next step."""
-        self._actions = np.asarray(actions)
 
     def step_wait(self) -> Any:
         """Make the step; episodes that end start anew, and their last observation is told apart."""
@@ -152,26 +142,6 @@ class PublishedVecEnv(VecEnv):
 
     def _seen(self) -> Seen:
         return np.stack([self._loss, self._split], axis=1).astype(np.float32)
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Give an attribute of the problem's environment, the same for every place."""
-        value = None if attr_name == "render_mode" else getattr(self, attr_name)
-        return [value for _ in self._get_indices(indices)]
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refuse: a problem is a frozen value."""
-        raise AttributeError(f"no attribute of a split problem can be set: {attr_name}")
-
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Refuse: places are no environments of their own."""
-        raise AttributeError(f"no method of single environments: {method_name}")
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """Say that nothing wraps a place."""
-        return [False for _ in self._get_indices(indices)]
 
 
 def _of_all_splits(problem: SplitProblem, loss: Floats, base: Floats | float) -> Floats:

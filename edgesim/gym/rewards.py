@@ -6,11 +6,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgesim.engine.decisions import Decision
 from edgesim.planning.splitting.table import SplitTable
 from edgesim.planning.splitting.utility import Utility
 
 __all__ = ["Ended", "Passed", "Reward", "TableReward", "UtilityReward"]
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +32,16 @@ class Ended:
         Mean negative log likelihood of its answer; NaN where that was not measured.
     last
         The last decision of this name that was its own, with the action; None if there was none.
+    counts
+        Whether it arrived before the scenario's horizon, as all do where there is none: those of the
+        cooldown load the run, and nothing is reported of them. One that counts and is cut off had all the
+        cooldown, and has no answer yet: it is a failure.
     """
 
     id: int
     source: str
     outcome: str
+    counts: bool
     latency_s: float
     energy_j: float
     nll: float
@@ -72,7 +82,7 @@ Reward = Callable[[Passed], float]
 
 @dataclass(frozen=True, slots=True)
 class UtilityReward:
-    """The utilities of the requests that ended: over an episode, those of all of them.
+    """The utilities of the requests that ended and count: over an episode, those of all of them.
 
     Attributes
     ----------
@@ -87,17 +97,20 @@ class UtilityReward:
 
     def __call__(self, passed: Passed) -> float:
         """Give their sum."""
-        if not passed.ended:
-            return 0.0
-        ended = passed.ended
-        values = self.utility.value(
+        return math.fsum(self.values(passed).tolist())
+
+    def values(self, passed: Passed) -> Floats:
+        """Give each: [n], of those that count."""
+        ended = [one for one in passed.ended if one.counts]
+        if not ended:
+            return np.zeros(0)
+        return self.utility.value(
             is_completed=[one.outcome == "completed" for one in ended],
             nll=[one.nll for one in ended],
             latency_s=[one.latency_s for one in ended],
             energy_j=[one.energy_j for one in ended],
             load=None if self.load_of is None else [self._load(one) for one in ended],
         )
-        return math.fsum(values.tolist())
 
     def _load(self, ended: Ended) -> float:
         assert self.load_of is not None

@@ -15,6 +15,8 @@ from edgesim.gym.decision_judging import judge
 from edgesim.gym.decision_training import train_decision
 from edgesim.planning.splitting.policy import Policy
 from edgesim.runner import Lesson, Trainer
+from edgesim.scenario.check import architecture
+from edgesim.scenario.trained import RECIPE
 
 __all__ = ["teach", "trainer"]
 
@@ -34,7 +36,7 @@ def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | 
     command
         That remakes it.
     n_judged
-        Replications, none of them trained on, in which it is set against every constant action.
+        Replications, none of them trained on, in which it is set against every fixed choice.
     tell
         Called with the progress: how much is done, of how much, and of what.
 
@@ -55,17 +57,24 @@ def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | 
         training,
         trained.policy,
         n_replications=n_judged,
-        progress=progress(f"{label}: judged against constant actions, runs"),
+        progress=progress(f"{label}: judged against fixed choices, runs"),
     )
     record = trained.policy.record
     scenario = prepared.scenario
+    model = architecture(scenario)
     provenance = {
         "command": command,
         "scenario": scenario.name,
-        "strategy": {"label": label, "use": scenario.strategies[0].use},
+        "strategy": {
+            "label": label,
+            "use": scenario.strategies[0].use,
+            "options": prepared.strategies[label].model_dump(mode="json"),
+        },
+        "model": {"name": model.name, "n_blocks": model.n_blocks},
         "decision": training.decision,
         "utility": asdict(training.utility),
         "episode_s": scenario.horizon_s,
+        "recipe": RECIPE,
         "curve": _thinned(trained.curve),
         "evaluation": judged.facts(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},

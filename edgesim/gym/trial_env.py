@@ -7,8 +7,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
+from edgesim.gym.arrays import ArrayVecEnv
 from edgesim.gym.own_credit import Tried
 from edgesim.gym.reward_model import RewardModel
 
@@ -17,7 +17,7 @@ __all__ = ["TrialVecEnv"]
 Seen = NDArray[np.float32]
 
 
-class TrialVecEnv(VecEnv):
+class TrialVecEnv(ArrayVecEnv):
     """Every step is an episode: one of the decisions that have come up, drawn anew, and one action.
 
     The reward is the surrogate's advantage of the action, over its spread: the return of a decision's own
@@ -36,13 +36,13 @@ class TrialVecEnv(VecEnv):
     Not modelled: what a decision does to requests that come later.
     """
 
+    of = "finished trials"
+
     def __init__(self, tried: Tried, rewards: RewardModel, n_envs: int = 64) -> None:
         self._tried_seen = tried.seen.astype(np.float32)
         self._worth = _with_nearest(rewards.advantages(tried.seen), tried.allowed)
         self._scale = float(self._worth.std(axis=1).mean()) or 1.0
-        self._rng = np.random.default_rng()
         self._at = np.zeros(n_envs, np.int64)
-        self._actions = np.zeros(n_envs, np.int64)
         low, high = self._tried_seen.min(axis=0), self._tried_seen.max(axis=0)
         super().__init__(
             n_envs,
@@ -50,19 +50,10 @@ class TrialVecEnv(VecEnv):
             gymnasium.spaces.Discrete(self._worth.shape[1]),
         )
 
-    def seed(self, seed: int | None = None) -> list[int | None]:
-        """Seed the draws of all episodes."""
-        self._rng = np.random.default_rng(seed)
-        return [seed] * self.num_envs
-
     def reset(self) -> Any:
         """Begin an episode in every place."""
         self._at = self._rng.integers(len(self._worth), size=self.num_envs)
         return self._tried_seen[self._at]
-
-    def step_async(self, actions: NDArray[Any]) -> None:
-        """Take the actions of the next step."""
-        self._actions = np.asarray(actions)
 
     def step_wait(self) -> Any:
         """Reward the actions, and begin the next episode in every place."""
@@ -74,26 +65,6 @@ class TrialVecEnv(VecEnv):
         ]
         done = np.ones(self.num_envs, np.bool_)
         return self.reset(), (worth / self._scale).astype(np.float32), done, infos
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Give an attribute, the same for every place."""
-        value = None if attr_name == "render_mode" else getattr(self, attr_name)
-        return [value for _ in self._get_indices(indices)]
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refuse: what has come up is known."""
-        raise AttributeError(f"no attribute of finished trials can be set: {attr_name}")
-
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Refuse: places are no environments of their own."""
-        raise AttributeError(f"no method of single environments: {method_name}")
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """Say that nothing wraps a place."""
-        return [False for _ in self._get_indices(indices)]
 
 
 def _with_nearest(worth: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from edgesim.measure.clock import Clock, clock_for
 from edgesim.measure.grid import Shape
 from edgesim.measure.modules import build
 from edgesim.measure.places import PLACES
+from edgesim.measure.rotation import Rotation
 from edgesim.model.architecture import Architecture, Component, Slice
 
 __all__ = ["CACHE_FACTOR", "Excerpt", "n_copies"]
@@ -78,36 +79,49 @@ class Excerpt:
         self._vocab_size = int(self._model.get_input_embeddings().num_embeddings)
         self._device = device
         self._clock: Clock = clock_for(device)
+        self._rotation = Rotation(
+            self._model,
+            PLACES[architecture.family].blocks,
+            is_divisible=architecture.n_windowed in (0, architecture.n_blocks),
+        )
         self._marks: list[tuple[Component, Any]] = []
         self._caches: dict[tuple[int, int], DynamicCache] = {}
         self._attach_marks()
 
     # --- the two things that can be timed ----------------------------------------------------------------
 
-    def time_pass(self, shape: Shape) -> Times:
+    def n_called(self, n_wanted: int) -> int:
+        """How many blocks a pass calls if so many are wanted: of those with and without a window, all."""
+        return self._rotation.possible(n_wanted)
+
+    def time_pass(self, shape: Shape, n_wanted: int | None = None) -> Times:
         """Run one forward pass as `generate` runs it, and return the seconds of its components.
 
-        Those of a block and its halves are means over the excerpt's blocks.
+        Those of a block and its halves are means over the blocks called.
+
+        Parameters
+        ----------
+        shape
+            The call.
+        n_wanted
+            How many blocks to call, the next in turn (:mod:`edgesim.measure.rotation`); None: all.
         """
         inputs = self._inputs(shape)
         cache = inputs.get("past_key_values") if shape.n_context else None
         kept = [dict(vars(layer)) for layer in cache.layers] if cache else []
         self._marks.clear()
-        self._model(**inputs)
+        with self._rotation.next_few(n_wanted or self.n_blocks) as n_called:
+            self._model(**inputs)
         end = self._clock.mark()
         # The cache was extended by new tensors; putting the old ones back is exact, and unlike `crop` it
         # leaves no strided view behind that the next pass would have to copy from.
         for layer, before in zip(cache.layers if cache else (), kept, strict=True):
             vars(layer).update(before)
-        times = self._between_marks(end)
+        times = self._between_marks(end, n_called)
         times.pop(_AFTER_HEAD)  # the way back out of the model; time_steps counts it
         return times
 
-    def pass_s(self, times: Times) -> float:
-        """Seconds of a whole pass of this excerpt, of the components of one."""
-        return times[Component.EMBEDDING] + self.n_blocks * times[Component.BLOCK] + times[Component.HEAD]
-
-    def time_steps(self, shape: Shape) -> tuple[float, float | None]:
+    def time_steps(self, shape: Shape, n_wanted: int | None = None) -> tuple[float, float | None]:
         """Generate a few tokens behind a prompt; return what the first and each further one cost outside.
 
         *Outside* the model, that is: between the head of one pass and the embedding of the next, where the
@@ -116,20 +130,31 @@ class Excerpt:
 
         An encoder generates nothing: its one pass is called, the answer looked up, and no time is returned
         for further tokens.
+
+        Parameters
+        ----------
+        shape
+            The prompt.
+        n_wanted
+            How many blocks the passes between have to call: these are not timed. None, and on a GPU: all,
+            since there it is part of the time how far the host has run ahead of the pass.
         """
-        if not self._architecture.is_causal:
-            return self._time_answer(shape), None
-        ids = self._token_ids(shape)
-        self._marks.clear()
-        start = self._clock.mark()
-        self._model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            min_new_tokens=_N_STEPS,
-            max_new_tokens=_N_STEPS,
-            pad_token_id=0,
-        )
+        if n_wanted is None or self._device != "cpu":
+            n_wanted = self.n_blocks
+        with self._rotation.first_few(n_wanted):
+            if not self._architecture.is_causal:
+                return self._time_answer(shape), None
+            ids = self._token_ids(shape)
+            self._marks.clear()
+            start = self._clock.mark()
+            self._model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=False,
+                min_new_tokens=_N_STEPS,
+                max_new_tokens=_N_STEPS,
+                pad_token_id=0,
+            )
         before, after_prefill, *after_decode = self._gaps(start, self._clock.mark())
         return before + after_prefill, sum(after_decode) / len(after_decode)
 
@@ -170,7 +195,7 @@ class Excerpt:
         self._model.get_submodule(places.head).register_forward_pre_hook(begin(Component.HEAD))
         self._model.get_submodule(places.end).register_forward_hook(begin(_AFTER_HEAD))
 
-    def _between_marks(self, end: Any) -> Times:
+    def _between_marks(self, end: Any, n_called: int) -> Times:
         """Sum the seconds from each mark to the next, by component."""
         self._clock.settle()
         marks = [*self._marks, (_AFTER_HEAD, end)]
@@ -178,7 +203,7 @@ class Excerpt:
         for (component, began), (_, ended) in pairwise(marks):
             total[component] += self._clock.seconds(began, ended)
         for half in (Component.ATTENTION, Component.MLP):
-            total[half] /= self.n_blocks
+            total[half] /= n_called
         total[Component.BLOCK] = total[Component.ATTENTION] + total[Component.MLP]
         return dict(total)
 

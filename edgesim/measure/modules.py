@@ -111,11 +111,17 @@ def _cut(module: Any, *, n_in: int | None = None, n_out: int | None = None) -> N
 
 
 class _RepeatedWeights(TorchFunctionMode):
-    """Draws a stretch of each large weight and repeats it: drawing takes most of the time of building.
+    """Draws one stretch of weights, and repeats it in every large tensor: drawing takes most of the time.
 
     What a product takes depends on its factors' sizes and places in memory, not on their values, as long as
-    these are ordinary numbers.
+    these are ordinary numbers. Modules are given weights twice, by torch and by transformers; what has been
+    filled is left as it is.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stretches: dict[tuple[torch.dtype, torch.device], torch.Tensor] = {}
+        self._filled: set[tuple[int, int, torch.dtype]] = set()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -125,11 +131,18 @@ class _RepeatedWeights(TorchFunctionMode):
         is_draw = getattr(func, "__name__", "") in _DRAWS and isinstance(tensor, torch.Tensor)
         if not is_draw or tensor.numel() <= _STRETCH or tensor.is_meta:
             return func(*args, **kwargs)
-        flat = tensor.detach().view(-1)
-        flat[:_STRETCH].normal_(0.0, _DEVIATION)
-        n_filled = _STRETCH
-        while n_filled < len(flat):
-            n_more = min(n_filled, len(flat) - n_filled)
-            flat[n_filled : n_filled + n_more] = flat[:n_more]
-            n_filled += n_more
+        # Where memory of a tensor that is gone is used again, it holds the same numbers.
+        place = (tensor.data_ptr(), tensor.numel(), tensor.dtype)
+        if place not in self._filled:
+            self._filled.add(place)
+            stretch = self._stretch(tensor)
+            for part in tensor.detach().view(-1).split(_STRETCH):
+                part.copy_(stretch[: len(part)])
         return tensor
+
+    def _stretch(self, like: torch.Tensor) -> torch.Tensor:
+        kind = (like.dtype, like.device)
+        if kind not in self._stretches:
+            stretch = torch.empty(_STRETCH, dtype=like.dtype, device=like.device)
+            self._stretches[kind] = stretch.normal_(0.0, _DEVIATION)
+        return self._stretches[kind]

@@ -71,7 +71,11 @@ class ShardTiming:
 
     def half_seconds(self, half: Component, *, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
         """Seconds of the shard of one block's attention or MLP, between two sums over the group."""
-        return self._halves(batch, n_new, n_context)[_HALVES.index(half)]
+        return self.halves_seconds(batch=batch, n_new=n_new, n_context=n_context)[_HALVES.index(half)]
+
+    def costs_as(self, other: ShardTiming) -> bool:
+        """Whether another device pays the same: its timing is the very same, and so are its shares."""
+        return self.timing is other.timing and self._shares == other._shares
 
     def seconds(
         self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
@@ -81,7 +85,7 @@ class ShardTiming:
         total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
         for n_times, component, _ in charged(part, 1):
             if component is Component.BLOCK:
-                attention_s, mlp_s = self._halves(batch, n_new, n_context)
+                attention_s, mlp_s = self.halves_seconds(batch=batch, n_new=n_new, n_context=n_context)
                 total = total + n_times * (attention_s + mlp_s)
             else:
                 total = total + n_times * self.timing.component_seconds(
@@ -100,7 +104,11 @@ class ShardTiming:
         for n in sorted(read):
             self.timing.check(max_new=max_new, max_context=max_context, batch=batch, n_shards=n)
 
-    def _halves(self, batch: int, n_new: Tokens, n_context: Tokens) -> tuple[FloatArray, FloatArray]:
+    def halves_seconds(
+        self, *, batch: int, n_new: Tokens, n_context: Tokens
+    ) -> tuple[FloatArray, FloatArray]:
+        """Seconds of the shard of one block's attention, and of its MLP."""
+
         def read(component: Component, share: float) -> FloatArray:
             if share == 0:
                 return np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
@@ -116,6 +124,10 @@ class ShardTiming:
             for half, known in zip(_HALVES, apart, strict=True)
         ]
         return own[0] * together, own[1] * together
+
+    @property
+    def _shares(self) -> tuple[float, float]:
+        return self.shard.attention_share, self.shard.mlp_share
 
     def _share(self, half: Component) -> float:
         return self.shard.attention_share if half is Component.ATTENTION else self.shard.mlp_share

@@ -104,23 +104,27 @@ class Surface:
         return seconds
 
     def _linear(self, batch: int, news: FloatArray, contexts: FloatArray) -> FloatArray:
-        coordinates = (np.full(news.shape, float(batch)), news, contexts)
-        pieces = [_piece(axis, x) for axis, x in zip(self.axes, coordinates, strict=True)]
+        coordinates: tuple[FloatArray, ...] = (np.asarray(float(batch)), news, contexts)
+        pieces = [_ends(axis, x) for axis, x in zip(self.axes, coordinates, strict=True)]
         total = np.zeros(news.shape)
         # One term per corner of the cell, two per axis that has more than one value.
-        for corner in product(*(range(min(len(axis), 2)) for axis in self.axes)):
-            weight = np.ones(news.shape)
-            for (_, share), upper in zip(pieces, corner, strict=True):
-                weight = weight * (share if upper else 1.0 - share)
-            index = tuple(lower + upper for (lower, _), upper in zip(pieces, corner, strict=True))
+        for corner in product(*pieces):
+            weight: FloatArray | float = 1.0
+            for _, share in corner:
+                if share is not None:
+                    weight = weight * share
+            index = tuple(at for at, _ in corner)
             total = total + weight * self.seconds[index]
         return total
 
 
-def _piece(axis: FloatArray, x: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
-    """Find the piece of an axis that holds `x`: the index of its lower end, and how far along it `x` lies."""
-    lower = np.clip(np.searchsorted(axis, x, side="right") - 1, 0, max(len(axis) - 2, 0))
+def _ends(axis: FloatArray, x: FloatArray) -> tuple[tuple[NDArray[np.intp], FloatArray | None], ...]:
+    """Find the piece of an axis that holds `x`: the indices of its ends, and how much each counts.
+
+    Of an axis with one value, that alone, which counts entire (None).
+    """
     if len(axis) == 1:
-        return lower, np.zeros(x.shape)
-    share = (x - axis[lower]) / (axis[lower + 1] - axis[lower])
-    return lower, np.maximum(share, 0.0)
+        return ((np.asarray(0), None),)
+    lower = np.minimum(np.maximum(np.searchsorted(axis, x, side="right") - 1, 0), len(axis) - 2)
+    share = np.maximum((x - axis[lower]) / (axis[lower + 1] - axis[lower]), 0.0)
+    return (lower, 1.0 - share), (lower + 1, share)

@@ -71,7 +71,10 @@ def summaries(trace: Trace, pairs: list[Pairs] | None = None) -> list[Summary]:
             elif first is not None:
                 pairs.append(pair(strategy, lives, trace.strategies[0], first, replication=replication))
     if not any(found.values()):
-        raise TraceError(f"{trace.path}: no replication of any strategy is whole; run the scenario again")
+        raise TraceError(
+            f"{trace.path}: {trace.incomplete or 'no replication of any strategy is whole'}, so there is "
+            "nothing to compare; run the scenario again"
+        )
     return [summary for runs in found.values() for summary in runs]
 
 
@@ -89,6 +92,7 @@ def about(trace: Trace) -> About:
         objectives=None if asked == Objectives() else asked,
         is_closed=bool(run["workload"].get("arrivals_depend_on_strategy")),
         answers=_answers(run.get("quality")),
+        incomplete=trace.incomplete,
     )
 
 

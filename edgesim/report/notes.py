@@ -33,6 +33,8 @@ class About:
     """Whether requests wait for answers, so that arrivals depend on the strategy."""
     answers: str | None = None
     """On which model and text answers were measured; None if they were not."""
+    incomplete: str | None = None
+    """What is missing of a run that did not come to its end; None if nothing is."""
 
 
 def shared_origins(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -46,6 +48,7 @@ def headline(comparison: Comparison, about: About) -> str:
     counts = sorted({len(row.replications) for row in comparison.rows})
     replications = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
     parts = [
+        *([] if about.incomplete is None else [about.incomplete.upper()]),
         f"{about.model} on {about.n_devices} device{'' if about.n_devices == 1 else 's'}",
         f"{replications} replication{'' if counts == [1] else 's'}"
         + (f" of {duration(about.horizon_s)}" if about.horizon_s else ""),

@@ -93,6 +93,8 @@ def _rows(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "worth", gain
     if origin.get("command"):
         yield "remade by", str(origin["command"])
+    if origin.get("renewed"):
+        yield "renewed", str(origin["renewed"])
     versions = origin.get("versions")
     if isinstance(versions, Mapping):
         yield "versions", ", ".join(f"{name} {value}" for name, value in versions.items())
@@ -126,9 +128,10 @@ def _gain(evaluation: Any) -> str:
     if not isinstance(gain, float):
         return ""
     within = f" ({interval[0]:+.4f} to {interval[1]:+.4f})" if _is_pair(interval) else ""
+    rivals, best = evaluation.get("rivals", "constant actions"), evaluation.get("best_constant", "?")
     return (
-        f"{gain:+.4f}{within} a request over the best constant action in hindsight "
-        f"({evaluation.get('best_constant_action')}), {evaluation.get('replications')} replications"
+        f"{gain:+.4f}{within} a request over the best of {rivals} in hindsight ({best}), "
+        f"{evaluation.get('replications')} replications"
     )
 
 

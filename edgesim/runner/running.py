@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from os import PathLike
@@ -115,8 +116,12 @@ def unfinished_folder(parent: Path, name: str) -> Path:
     TraceError
         If there is none.
     """
-    numbered = [parent / name, *parent.glob(f"{glob.escape(name)}-*")]
-    traces = [Trace(folder) for folder in numbered if (folder / RUN_FILE).is_file()]
+    numbered = [
+        folder
+        for folder in parent.glob(f"{glob.escape(name)}*")
+        if re.fullmatch(r"(-\d+)?", folder.name.removeprefix(name)) and (folder / RUN_FILE).is_file()
+    ]
+    traces = [Trace(folder) for folder in numbered]
     left = [trace.path for trace in traces if not trace.is_complete]
     if not left:
         raise TraceError(

@@ -1,9 +1,10 @@
 """Policies that are trained before time zero: of what scenario, under which digest, and where they are kept.
 
 A policy is kept beside measured profiles, named by a digest of all that it depends on: the world, the
-requests, the model and what it is charged with, measured answers, the strategy's options, and how it was
-learned. The scenario's name, seed, replications, horizon and other strategies have no part in it, so none
-in the training either: it goes over episodes of its own.
+requests, the model and what it is charged with, measured answers, the strategy's options that have a part in
+it, how it was learned, and the contents of files that these name. The scenario's name, seed, replications,
+horizon and other strategies have no part in it, so none in the training either: it goes over episodes of its
+own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from math import ceil, floor, log10
@@ -27,7 +28,7 @@ from edgesim.rng import Streams
 from edgesim.scenario.build import resolve
 from edgesim.scenario.contenders import contenders
 from edgesim.scenario.radio.presence import PresentDemand
-from edgesim.scenario.schema.scenario import StrategyEntry
+from edgesim.scenario.schema.scenario import Scenario, StrategyEntry
 from edgesim.scenario.study import Study
 from edgesim.scenario.timings import Profiles
 from edgesim.strategy import Strategy
@@ -44,12 +45,14 @@ __all__ = [
     "write_policy",
 ]
 
-RECIPE = 1
+RECIPE = 2
 """Version of how policies are trained; raised where the same training leads to another policy."""
 
 _N_ARRIVALS = 200  # of an episode: many more than are under way at once
 
 _WORLD = ("topology", "kinds", "workload", "memory", "faults", "retry")
+_FILES = ("file", "path", "tokenizer")  # keys under which a world names files, one each or one each way
+_WAYS = ("up", "down")
 
 
 def training_study(study: Study, label: str) -> Study:
@@ -91,17 +94,18 @@ def training_digest(lesson: Study, strategy: Strategy, training: Training, profi
     scenario = lesson.scenario
     values = scenario.model_dump(mode="json", by_alias=True)
     kinds = {name: kind.model_dump(mode="json", by_alias=True) for name, kind in lesson.kinds.items()}
-    options = strategy.with_policy(Path("policy")).model_dump(mode="json")
     determines = {
         "recipe": RECIPE,
-        "world": _with_contents({name: values[name] for name in _WORLD}, scenario.origin.folder),
+        "world": _with_contents(
+            {name: values[name] for name in _WORLD}, _names_a_file, scenario.origin.folder
+        ),
         "horizon": None if isinstance(lesson.workload, Workload) else scenario.horizon_s,
         "model": lesson.model.digest,
         "kinds": kinds,
         "profile": None if profiles.base is None else profiles.base.digest,
         "own_profiles": {name: own.digest for name, own in profiles.own.items()},
         "quality": lesson.quality.facts(),
-        "strategy": {"use": scenario.strategies[0].use, "options": options},
+        "strategy": {"use": scenario.strategies[0].use, "options": _options(scenario, strategy)},
         "training": training.facts(),
     }
     text = json.dumps(determines, sort_keys=True, default=str)
@@ -170,14 +174,59 @@ def _rounded_up(value_s: float) -> float:
     return ceil(value_s / unit) * unit
 
 
-def _with_contents(value: Any, folder: Path) -> Any:
-    """The same with digests of files in the place of their names."""
+def _options(lesson: Scenario, strategy: Strategy) -> Any:
+    """Options that have a part in what is learned, and the contents of files that they name.
+
+    A file is what is declared as a path, and a text with an ending, which no name of a scenario has.
+    """
+    beside = set(strategy.options_beside_training)
+    with_one, with_other = (strategy.with_policy(Path(name)) for name in ("one", "other"))
+    shown = _common(*(each.model_dump(mode="json", exclude=beside) for each in (with_one, with_other)))
+    paths = set(_paths(strategy.model_dump(exclude=beside)))
+
+    def is_file(_: str, text: str) -> bool:
+        return text in paths or Path(text).suffix != ""
+
+    return _with_contents(shown, is_file, Path(), lesson.origin.folder)
+
+
+def _names_a_file(key: str, _: str) -> bool:
+    return key in _FILES
+
+
+def _with_contents(value: Any, is_file: Callable[[str, str], bool], *folders: Path, key: str = "") -> Any:
+    """The same with digests of files in the place of their names, of which `is_file` says which these are."""
     if isinstance(value, Mapping):
-        return {name: _with_contents(each, folder) for name, each in value.items()}
+        return {
+            name: _with_contents(each, is_file, *folders, key=key if name in _WAYS else name)
+            for name, each in value.items()
+        }
     if isinstance(value, list):
-        return [_with_contents(each, folder) for each in value]
-    if isinstance(value, str) and 0 < len(value) < 1000 and "\0" not in value:
-        file = folder / Path(value).expanduser()
-        if file.is_file():
-            return {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        return [_with_contents(each, is_file, *folders, key=key) for each in value]
+    if isinstance(value, str) and 0 < len(value) < 1000 and "\0" not in value and is_file(key, value):
+        for folder in folders:
+            file = folder / Path(value).expanduser()
+            if file.is_file():
+                return {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
     return value
+
+
+def _common(one: Any, other: Any) -> Any:
+    """What two values agree in; None where they do not."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return {name: _common(each, other.get(name)) for name, each in one.items()}
+    return one if one == other else None
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """What is a path in options."""
+    if isinstance(value, Path):
+        yield str(value)
+    for each in _parts(value):
+        yield from _paths(each)
+
+
+def _parts(value: Any) -> Collection[Any]:
+    if isinstance(value, Mapping):
+        return [*value.keys(), *value.values()]
+    return value if isinstance(value, list | tuple | set | frozenset) else ()

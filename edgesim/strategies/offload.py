@@ -23,8 +23,8 @@ class Offload(Strategy):
     """Send the prompt's token ids to a server; the answer's tokens stream back as they are made.
 
     With several servers, a request goes to the one with the fewest requests in service or waiting
-    (join the shortest queue; ties: least work booked, then the order of the scenario), as of the
-    instant at which it arises.
+    (join the shortest queue; ties: least work booked, then the order of the scenario) of those that can be
+    reached, as of the instant at which it arises.
 
     Not modelled: the delay with which a dispatcher learns the servers' state.
     """
@@ -51,9 +51,12 @@ class Offload(Strategy):
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Placement) -> Serving:
         """Choose a server, reserve its memory, send the prompt, compute there."""
         state = cluster.observe()
-        server = min(
+        ranked = sorted(
             placement.devices, key=lambda device: (state.n_requests(device), state.backlog_s(device))
         )
+        server = ranked[0]
+        if len(ranked) > 1:
+            server = next((one for one in ranked if state.can_reach(request.source, one)), server)
         part = placement.stages[0].part
         yield from cluster.admit(request, (server,))
         yield from cluster.send(request, request.source, server, request.prompt_bytes)

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from asking import Asking
+from one_phone import one_phone
 from policies import Taught, always
 
+from edgesim import runner
+from edgesim.cli.wishes import Wishes
 from edgesim.gym import teaching
 from edgesim.planning.policies import shipped
 from edgesim.planning.splitting.policy import Policy
 from edgesim.scenario import trained
+from edgesim.strategies.rl_split import RlSplit
+from edgesim.strategy import Training, Utility
 
 LONG = pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
 
-SCENARIO = """
-name: taught
-seed: 1
-horizon: 5 s
-model: {architecture: edgesim-tiny, dtype: float32}
-profile: analytic
-topology:
-  devices:
-    - {id: phone, kind: phone}
-    - {id: edge, kind: jetson-orin-nano}
-  links:
-    - {between: [phone, edge], wired: {rate: 50 Mbit/s, latency: 5 ms}}
-workload: {arrivals: {poisson: 2 Hz}, sources: [phone], prompt_tokens: 8, output_tokens: 2}
-strategies:
-  - {use: rl_split, label: learned, to: edge, splits: [1, 2, 4], policy: trained, utility: {latency_per_s: 1}}
-  - {use: rl_split, label: fixed, to: edge, splits: [1, 2, 4], policy: fixed, split: 1}
-"""
+SCENARIO = one_phone(
+    "&split {use: rl_split, label: learned, to: edge, splits: [1, 2, 4], policy: trained,"
+    " utility: {latency_per_s: 1}}",
+    "{<<: *split, label: fixed, policy: fixed, split: 1}",
+    name="taught",
+    horizon="5 s",
+    arrivals="poisson: 2 Hz",
+    prompt=8,
+    output=2,
+)
 
 
 @pytest.fixture
@@ -76,6 +76,11 @@ def test_the_first_run_trains_and_later_ones_find_it(edgesim, scenario: Path, ta
         ("--set", "horizon=3 s", "--set", "name=other", "--set", "warmup=1 s"),
         ("--strategy", "learned"),
         ("--set", "strategies[1].split=2"),
+        # Nor have other rules' options.
+        ("--set", "strategies[0].threshold=0.3"),
+        ("--set", "strategies[0].split=2"),
+        ("--set", "strategies[0].see=[loss, split]"),
+        ("--set", "strategies[1].policy=trained"),
     ):
         again = run(edgesim, scenario, *words)
         assert again.status == 0, again.err
@@ -172,6 +177,83 @@ def test_train_writes_where_it_comes_from_and_policy_shows_it(
     assert edgesim("list", "policies").status == 0
     used = run(edgesim, scenario, "--set", f"strategies[0].policy={out}", "--strategy", "learned")
     assert used.status == 0, used.err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--algorithm", "a2c", "--steps", 12, "--seed", 5),
+        ("--utility", "latency_per_s=2", "--utility", "failure=1.5"),
+        ("--set", "workload.arrivals.poisson='3 Hz'", "--steps", "7"),
+    ],
+)
+@pytest.mark.parametrize("label", ["learned", "fixed"])
+def test_what_is_trained_is_found_by_the_settings_that_are_said(
+    edgesim, scenario: Path, taught: Taught, flags: tuple[object, ...], label: str
+) -> None:
+    said = edgesim("train", scenario, "--strategy", label, *flags)
+    assert said.status == 0, said.err
+    (told,) = [line for line in said.err.splitlines() if line.startswith("found by: ")]
+    words = shlex.split(told.removeprefix("found by: "))
+    assert words[:2] == ["edgesim", "run"]
+    again = edgesim(*words[1:], "--strategy", label, "--out", scenario.parent / "trace")
+    assert again.status == 0, again.err
+    assert "training" not in again.err
+    assert len(taught.asked) == 1
+    assert len(kept(scenario.parent)) == 1
+
+
+def test_what_no_option_says_is_not_kept_for_runs_that_never_look_for_it(
+    edgesim, scenario: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Wishes, "as_options", lambda self, strategy, place: ([], self))
+    said = edgesim("train", scenario, "--steps", 12, "-o", scenario.parent / "mine.safetensors")
+    assert said.status == 0, said.err
+    assert "no option of learned says --steps, so a run does not look for this policy" in said.err
+    assert [asked.n_steps for asked in taught.asked] == [12]
+    assert kept(scenario.parent) == []
+
+
+def test_options_say_what_is_asked_for_where_there_are_such_options() -> None:
+    wishes = Wishes.checked(None, "a2c", None, 5, ["load=0.5"])
+    settings, left = wishes.as_options(RlSplit(to="edge"), 3)
+    assert settings == [
+        "strategies[3].learning.algorithm=a2c",
+        "strategies[3].learning.seed=5",
+        "strategies[3].utility.load=0.5",
+    ]
+    assert not left.any
+    assert wishes.as_options(Asking(), 0) == ([], wishes)
+    training = Training(decision="x", utility=Utility(failure=2.0), observations=("a",), low=(0,), high=(1,))
+    changed = Wishes.checked(None, "dqn", 9, None, ["failure=1"]).applied(training)
+    assert (changed.algorithm, changed.n_steps, changed.seed, changed.utility.failure) == ("dqn", 9, 0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--strategy", "plain"), "'plain' has no decision that can be trained"),
+        (("--strategy", "learned", "--decision", "server"), "'split'"),
+        (("--strategy", "learned", "--utility", "latency_per_s=-1"), "0 or more"),
+        (("--strategy", "learned", "--utility", "quality=1"), "'quality' has a weight"),
+        (("--strategy", "learned", "--steps", "0"), "--steps"),
+    ],
+)
+def test_nothing_is_measured_for_what_is_refused(
+    edgesim, scenario: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch, words, message: str
+) -> None:
+    scenario.write_text(SCENARIO + "  - {use: local, label: plain}\n")
+    prepare = runner.prepare
+
+    def unmeasured(*given: object, **options: object) -> object:
+        assert options.get("measure") is False
+        return prepare(*given, **options)
+
+    monkeypatch.setattr(runner, "prepare", unmeasured)
+    said = edgesim("train", scenario, *words)
+    assert said.status == 2, said.err
+    assert message in said.err
 
 
 def test_nothing_is_overwritten_unless_asked(edgesim, scenario: Path, taught: Taught) -> None:

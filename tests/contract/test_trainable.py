@@ -24,6 +24,8 @@ class Trainable(Asking):
     """Asks which device serves a request; decides by a policy, or wants one."""
 
     policy: Path | None = None
+    table: str = ""
+    notes: Path = Path("notes")
 
     @property
     def needs_training(self):
@@ -90,6 +92,56 @@ def test_it_is_trained_before_time_zero_and_runs_its_policy(tmp_path, monkeypatc
     assert len(taught.asked) == 1
 
 
+def test_contents_of_files_that_options_name_are_trained_on_and_their_names_are_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def digest(**options):
+        given = "".join(f", {name}: {value}" for name, value in options.items())
+        known = parse(text().replace("silent: false", "silent: false" + given), folder=tmp_path)
+        return runner.lesson(runner.prepare(known), "asking").digest
+
+    for name, contents in (("one.csv", "1"), ("same.csv", "1"), ("two.csv", "2"), ("plain", "1")):
+        (tmp_path / name).write_text(contents)
+    one = digest(table="one.csv")
+    assert one == digest(table="same.csv")
+    assert one != digest(table="two.csv")
+    (tmp_path / "one.csv").write_text("3")
+    assert one != digest(table="one.csv")
+    # What is declared as a path needs no ending; the option of the policy itself counts for nothing.
+    plain = digest(notes="plain")
+    (tmp_path / "plain").write_text("2")
+    (tmp_path / "one").write_text("2")
+    assert plain != digest(notes="plain")
+
+
+def test_a_device_that_is_called_as_a_file_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def digest():
+        named = text().replace("silent: false", "silent: false, table: box")
+        return runner.lesson(runner.prepare(parse(named, folder=tmp_path)), "asking").digest
+
+    before = digest()
+    for name in ("phone", "box", "far"):
+        (tmp_path / name).write_text("1")
+    assert digest() == before
+
+
+def test_contents_of_files_of_the_world_are_trained_on(tmp_path, monkeypatch):
+    def digest():
+        known = parse(
+            text().replace("wired: {rate: 50 Mbit/s, latency: 5 ms}", "recorded: {file: rate.csv}"),
+            folder=tmp_path,
+        )
+        return runner.lesson(runner.prepare(known), "asking").digest
+
+    digests = set()
+    for rate in (5, 6, 5):
+        (tmp_path / "rate.csv").write_text(f"t,rate_mbps\n0,{rate}\n1000,{rate}\n")
+        digests.add(digest())
+    assert len(digests) == 2
+
+
 def test_untrained_it_can_be_placed_and_is_refused_to_run(tmp_path):
     prepared = runner.prepare(parse(text()))
     assert prepared.placements["asking"].devices == ("phone", "box", "far")
@@ -106,12 +158,13 @@ def test_one_without_hooks_says_so():
         prepared.strategies["plain"].with_policy(Path("it"))
 
 
-def test_what_is_judged_is_the_mean_utility_of_its_requests(monkeypatch):
-    """Against plain runs of the same replications, by the table of requests."""
+@pytest.mark.parametrize("ends", [{}, {"horizon": "300 ms", "n_requests": None}])
+def test_what_is_judged_is_the_mean_utility_of_its_requests(ends):
+    """Against plain runs of the same replications, by the table of requests that count."""
     from edgesim.engine.simulation import simulate
     from edgesim.gym.decision_judging import judge
 
-    lesson = runner.lesson(runner.prepare(parse(text())), "asking")
+    lesson = runner.lesson(runner.prepare(parse(text(**ends))), "asking")
     policy = Taught(n_actions=3, action=1)(lesson.prepared, "asking", lesson.training).policy
     judged = judge(lesson.prepared, "asking", lesson.training, policy, n_replications=2)
     assert np.array_equal(judged.policy, judged.constant[1])
@@ -124,7 +177,9 @@ def test_what_is_judged_is_the_mean_utility_of_its_requests(monkeypatch):
             world, strategy, own.placements["asking"], own.placements["asking"].holdings, tables.__setitem__
         )
         requests = tables["requests"].to_pandas()
-        took_s = (requests["ended_at_s"] - requests["arrived_at_s"]).mean()
+        counted = requests[requests["arrived_at_s"] < (world.horizon_s or np.inf)]
+        assert (len(counted) < len(requests)) is bool(ends)
+        took_s = (counted["ended_at_s"] - counted["arrived_at_s"]).mean()
         assert judged.constant[0, column] == pytest.approx(-took_s)
 
 

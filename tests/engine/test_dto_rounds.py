@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from miniature import Tables, run
-from staged import city, stages_of
+from staged import city, records, stages_of
 
 from edgesim.engine.cluster import Cluster
 from edgesim.model.answers.exit_records import ExitRecords
@@ -168,6 +168,16 @@ def test_thresholds_follow_the_load() -> None:
     state = run_.walk.state
     first = np.array(state.thresholds)[state.network.stage == 1]
     assert np.all(first.astype(float) < planned)
+
+
+def test_an_exit_whose_head_costs_more_than_it_saves_stays_closed() -> None:
+    """One task in twenty would leave, and each would compute a head as long as the next stage."""
+    said = records(2, 0.05)
+    there = city([[0.02] * 2, [0.02] * 2], 2, rate_hz=30.0, n_requests=1500, head_s=0.02, exits=said)
+    _, gaps, run_ = followed(there)
+    assert len(gaps) > 8
+    state = run_.walk.state
+    assert set(np.array(state.thresholds)[state.network.stage == 1]) == {np.inf}
 
 
 def test_a_run_is_the_same_again() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,18 @@ def test_every_trace_obeys_the_laws(
     there: World, strategy: Strategy, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     assert kept(there, strategy, tmp_path_factory.mktemp("trace")).check() == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
+def test_tokens_that_come_at_one_instant_are_lawful(strategy: Strategy, tmp_path: Path) -> None:
+    """Where computing and sending take no time, all of a request happens as it arrives, in order."""
+    devices = [device(f"d-{i}", PerBlock(0.0)) for i in range(3)]
+    links = [Link(between=(a.id, b.id), rate_bps=math.inf) for a, b in itertools.combinations(devices, 2)]
+    trace = kept(world(devices, links, output=Uniform(2, 6), n_requests=10), strategy, tmp_path / "trace")
+    assert trace.check() == []
+    requests, spans = trace.requests("one", 0), trace.spans("one", 0)
+    assert (requests["ended_at_s"] == requests["arrived_at_s"]).all()
+    assert (spans["kind"] == "emit").sum() == requests["n_output_tokens"].sum() > 20
 
 
 @settings(max_examples=25, deadline=None)

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from edgesim import runner
+from edgesim.engine.cluster import Cluster
 from edgesim.planning.splitting.utility import Utility
 from edgesim.scenario.load import load
+from edgesim.strategies.rl_split import RlSplit
 from edgesim.trace.reader import Trace
 
 SHORT = ("horizon=40 s", "warmup=5 s", "replications=1")
@@ -60,3 +62,24 @@ def test_training_is_over_the_same_cuts_whatever_the_rule(name: str) -> None:
     utility = lessons[0].training.utility
     assert (utility.quality, utility.latency_per_s, utility.energy_per_j) == (1.0, 0.2, 0.02)
     assert lessons[0].prepared.scenario.seed != prepared.scenario.seed  # not what it is judged on
+
+
+@pytest.mark.parametrize("moving", ["recompute", "transfer"])
+def test_what_all_blocks_compute_anew_on_the_phone_is_whole(moving: str, tmp_path, monkeypatch) -> None:
+    """Cut 8 for four tokens, then 22: caches that are sent go on missing what was lost, new ones do not."""
+    levels: dict[tuple[int, int], float] = {}
+    impair = Cluster.impair
+
+    def noted(self, request, kind, level, *, block=None, token=None):
+        levels[request.id, token.index] = level
+        impair(self, request, kind, level, block=block, token=token)
+
+    monkeypatch.setattr(Cluster, "impair", noted)
+    monkeypatch.setattr(
+        RlSplit, "_by_rule", lambda self, at, run: SPLITS.index(22 if at.reach.n_context else 8)
+    )
+    more = ("strategies.random.decide=4", f"strategies.random.moving={moving}")
+    scenario = load("rl_split", [*SHORT, "topology.links[0].csi.delay='800 ms'", *more])
+    runner.run(runner.prepare(scenario, only=("random",)), tmp_path / "trace")
+    assert any(level > 0 for (_, token), level in levels.items() if token < 4)
+    assert any(level > 0 for (_, token), level in levels.items() if token >= 4) is (moving == "transfer")

@@ -34,13 +34,14 @@ def text(
     *,
     n_requests: int | None = 12,
     horizon: str = "",
+    cooldown: str = "0 s",
     masks: bool = False,
     silent: bool = False,
     arrivals: str = "arrivals: {poisson: 20 Hz}",
     more: str = "",
 ) -> str:
     return SCENARIO.format(
-        ends=f"horizon: {horizon}\ncooldown: 0 s" if horizon else "",
+        ends=f"horizon: {horizon}\ncooldown: {cooldown}" if horizon else "",
         requests="" if n_requests is None else f"requests: {n_requests}",
         masks=str(masks).lower(),
         silent=str(silent).lower(),

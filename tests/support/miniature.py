@@ -63,6 +63,24 @@ class PerBlock:
         """Any length is known."""
 
 
+@dataclass(frozen=True)
+class InTurn:
+    """Lengths one after the other, as given; requests are drawn in blocks, of which the first is read."""
+
+    lengths: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.lengths))
+
+    @property
+    def longest(self) -> int:
+        return max(self.lengths)
+
+    def draw(self, rng: np.random.Generator, n: int) -> Any:
+        return np.resize(np.array(self.lengths, dtype=np.int64), n)
+
+
 class Steady:
     """The channel of a radio link whose rate is always the same, and whose blocks all arrive."""
 

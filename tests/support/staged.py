@@ -35,6 +35,7 @@ def city(
     law: Any = None,
     n_requests: int = 1000,
     seed: int = 1,
+    head_s: float = 0.0,
     rates: dict[tuple[str, str], float] | None = None,
     **facts: Any,
 ) -> World:
@@ -44,6 +45,8 @@ def city(
 
     Parameters
     ----------
+    head_s
+        What a head takes on every server.
     rates
         Rates [bit/s] of the links that are slower, by their ends.
     """
@@ -52,7 +55,7 @@ def city(
     sources = [device(f"d-{i}", PerBlock(100.0)) for i in range(n_sources)]
     layers: list[list[Device]] = [
         [
-            device(f"s{stage}-{i}", PerBlock(time_s), group=f"s{stage}", service=law)
+            device(f"s{stage}-{i}", PerBlock(time_s, head_s), group=f"s{stage}", service=law)
             for i, time_s in enumerate(times_s)
         ]
         for stage, times_s in enumerate(service_s, 1)

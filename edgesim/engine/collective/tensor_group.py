@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from edgesim.engine.process.verb import RequestFailed
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.model.architecture import Component, Slice
+from edgesim.errors import ProfileError
+from edgesim.model.architecture import Slice
 from edgesim.model.profile import Timing
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.model.sharding import TensorShard
@@ -140,7 +141,7 @@ class TensorGroup:
         self._root: Timing = root
         self._hidden_size = next(iter(shards.values())).model.hidden_size
         self._prefills: dict[tuple[int, int], tuple[NDArray[np.float64], float, float]] = {}
-        self._decodes: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
+        self._decodes: dict[int, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = {}
         self._compute_codes, self._sum_codes = [], []
         for number, host in enumerate(hosts):
             device, via = host.device, str(part) if number == 0 else f"shard of {part}"
@@ -253,39 +254,38 @@ class TensorGroup:
                 self._prefills[asked] = (halves_s[:, :, 0], float(before_s[0]), float(after_s[0]))
             return self._prefills[asked]
         stride, place = divmod(token.n_context, _STRIDE)
-        while len(self._decodes) <= stride:
-            first = len(self._decodes) * _STRIDE
-            last = first + _STRIDE if len(self._decodes) < stride else token.n_context + 1
-            self._decodes.append(self._looked_up(1, np.arange(first, last)))
-        if place >= self._decodes[stride][1].size:  # a stride that ended where it was asked for
+        if stride not in self._decodes or place >= self._decodes[stride][1].size:
             first = stride * _STRIDE
-            self._decodes[stride] = self._looked_up(1, np.arange(first, token.n_context + 1))
+            try:
+                self._decodes[stride] = self._looked_up(1, np.arange(first, first + _STRIDE))
+            except ProfileError:  # it goes beyond what was measured, and ends where it is asked for
+                self._decodes[stride] = self._looked_up(1, np.arange(first, token.n_context + 1))
         halves_s, before_s, after_s = self._decodes[stride]
         return halves_s[:, :, place], float(before_s[place]), float(after_s[place])
 
     def _looked_up(
         self, n_new: int, contexts: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        halves = [
-            [
-                timing.half_seconds(half, batch=1, n_new=n_new, n_context=contexts)
-                for half in (Component.ATTENTION, Component.MLP)
-            ]
-            for timing in self._timings
-        ]
+        asked: dict[str, Any] = {"batch": 1, "n_new": n_new, "n_context": contexts}
+        known: list[tuple[ShardTiming, Sequence[NDArray[np.float64]]]] = []
+        halves_s = np.empty((len(self._timings), 2, contexts.size))
+        for number, timing in enumerate(self._timings):
+            # Members of a kind that hold alike shards are many.
+            found = next((told for other, told in known if timing.costs_as(other)), None)
+            if found is None:
+                found = timing.halves_seconds(**asked)
+                known.append((timing, found))
+            for half in (0, 1):
+                halves_s[number, half] = found[half]
         ends = [
             np.broadcast_to(
-                self._root.seconds(
-                    Slice(0, 0, embedding, not embedding), batch=1, n_new=n_new, n_context=contexts
-                ),
-                contexts.shape,
+                self._root.seconds(Slice(0, 0, embedding, not embedding), **asked), contexts.shape
             )
             if held
             else np.zeros(contexts.shape)
             for embedding, held in ((True, self._part.embedding), (False, self._part.head))
         ]
-        shape = (len(halves), 2, contexts.size)
-        return np.broadcast_to(np.array(halves), shape), ends[0], ends[1]
+        return halves_s, ends[0], ends[1]
 
     # --- the books --------------------------------------------------------------------------------
 

@@ -18,11 +18,14 @@ from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
 
-__all__ = ["LATE", "Pass", "Record", "SharedStation", "SpeedAt"]
+__all__ = ["LAST", "LATE", "Pass", "Record", "SharedStation", "SpeedAt"]
 
 
 LATE = EventPriority(2)
 """Priority after all else that is due at an instant: whoever has just been served may ask again first."""
+
+LAST = EventPriority(3)
+"""Priority after all iterations that begin at an instant: whoever is served then has not waited longer."""
 
 
 class Pass:

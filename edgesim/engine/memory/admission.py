@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import count
 from typing import TypeVar
 
 import simpy
 
 from edgesim.engine.device.host import Host
+from edgesim.engine.device.work import LAST
 from edgesim.engine.memory.memory import Admission, Memory, NoRoom
 from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost
@@ -61,7 +63,9 @@ class Reservations:
             for device in devices
         }
         limits = {device.id: _least(world.queue_limit, _limits(device).queue_limit) for device in devices}
-        self._admission = Admission(clock, self.memories, world.memory_policy, limits)
+        self._admission = Admission(
+            clock, self.memories, world.memory_policy, limits, turned_away=self._turn_away
+        )
 
     def admit(self, request: LiveRequest, devices: Iterable[str]) -> Verb:
         """Reserve the request's KV cache on several devices at one instant, or wait for all of them."""
@@ -81,20 +85,21 @@ class Reservations:
             device: size_bytes * request.n_prompt_tokens // n_tokens if self._grows(device) else size_bytes
             for device, size_bytes in ever_bytes.items()
         }
-        for device in sizes_bytes:
-            self._hosts[device].n_requests += 1
-        request.awaited.extend(sizes_bytes)
         try:
             admitted = self._admission.ask(request, sizes_bytes, ever_bytes)
         except NoRoom as fact:
             raise RequestFailed(f"memory: {fact}") from None
+        for device in sizes_bytes:
+            self._hosts[device].n_requests += 1
+        request.awaited.extend(sizes_bytes)
         if admitted is None and not earlier:
             return DONE
         if admitted is not None:
             request.awaiting.update(dict.fromkeys(sizes_bytes, admitted))
             patience_s = _least(*(self._patience_s[device] for device in sizes_bytes))
             if patience_s is not None:
-                Life(self._clock, self._lose_patience(request, admitted, patience_s))
+                give_up = partial(self._lose_patience, request, admitted, patience_s)
+                self._clock.call_at(self._clock._now + patience_s, give_up, LAST)
         return self._waited(request, sizes_bytes, admitted, earlier, self._clock._now)
 
     def grow(self, request: LiveRequest, device: str, n_tokens: int) -> bool:
@@ -153,13 +158,20 @@ class Reservations:
         serving = self._hosts[device].device.serving
         return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
 
-    def _lose_patience(self, request: LiveRequest, admitted: simpy.Event, patience_s: float) -> Course:
-        yield self._clock._now + patience_s
-        is_waiting = admitted in request.awaiting.values()  # else it has been let in, or starts over
-        if not admitted.triggered and request.ended_at_s is None and is_waiting:
-            self._admission.forget(request)
+    def _lose_patience(self, request: LiveRequest, admitted: simpy.Event, patience_s: float) -> None:
+        its = [device for device, event in request.awaiting.items() if event is admitted]
+        if its and not admitted.triggered and request.ended_at_s is None:  # else let in, or starts over
+            self._admission.give_up(admitted)
+            self._turn_away(request, its)
             admitted.defused = True  # it reaches whoever waits
             admitted.fail(RequestFailed(f"timeout: waited {patience_s:g} s for memory"))
+
+    def _turn_away(self, request: LiveRequest, devices: Iterable[str]) -> None:
+        """Let go of a request that waits for devices in vain; it may ask again."""
+        for device in devices:
+            request.awaiting.pop(device, None)
+            request.awaited.remove(device)
+            self._hosts[device].n_requests -= 1
 
     def _waited(
         self,

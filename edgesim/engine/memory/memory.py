@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import simpy
@@ -82,6 +82,8 @@ class Admission:
         a request waits all the same, and is refused if there is no room when it gets one.
     queue_limits
         Requests that may wait for a device, by device; any number where it names none.
+    turned_away
+        Called with a request that has waited in vain, and the devices for which it waits no more.
     """
 
     def __init__(
@@ -90,11 +92,13 @@ class Admission:
         memories: Mapping[str, Memory],
         policy: Literal["queue", "reject"],
         queue_limits: Mapping[str, int | None] | None = None,
+        turned_away: Callable[[LiveRequest, Iterable[str]], None] | None = None,
     ) -> None:
         self._clock = clock
         self._memories = memories
         self._policy = policy
         self._queue_limits = queue_limits or {}
+        self._turned_away = turned_away
         self._waiting: dict[simpy.Event, tuple[LiveRequest, dict[str, int]]] = {}  # in order of arrival
         self._n_waiting: Counter[str] = Counter()  # requests that wait for a device
         self._again: dict[simpy.Event, None] = {}  # of those who wait: who has been preempted
@@ -156,17 +160,20 @@ class Admission:
         if freed:
             self.admit(freed)  # whoever stood behind it may fit
 
+    def give_up(self, event: simpy.Event) -> None:
+        """Take one wait out of the queue; its request may have others."""
+        self.admit(self._pop(event))  # whoever stood behind it may fit
+
     def lose(self, device: str, error: WorkLost) -> None:
         """Turn away all who wait for memory of a device that has failed."""
         freed: dict[str, int] = {}
         for event in [event for event, (_, sizes_bytes) in self._waiting.items() if device in sizes_bytes]:
             request, was_preempted = self._waiting[event][0], event in self._again
             sizes_bytes = self._pop(event)
-            for name in sizes_bytes:
-                request.awaiting.pop(name, None)
-                if was_preempted:
-                    request.lost[name] = error  # its cache there is gone, too
+            if was_preempted:
+                request.lost |= dict.fromkeys(sizes_bytes, error)  # its caches there are gone, too
             request.lost[device] = error
+            self._turn_away(request, sizes_bytes)
             freed |= sizes_bytes
             event.defused = True  # it reaches whoever waits
             event.fail(error)
@@ -200,7 +207,8 @@ class Admission:
             self._pop(event)
             event.succeed()
         for event in refused:
-            sizes_bytes = self._pop(event)
+            request, sizes_bytes = self._waiting[event][0], self._pop(event)
+            self._turn_away(request, sizes_bytes)
             full = next(d for d, size in sizes_bytes.items() if not self._memories[d].fits(size))
             event.defused = True  # it reaches whoever waits
             event.fail(RequestFailed(f"memory: {_no_room_now(full, sizes_bytes[full])}"))
@@ -223,6 +231,10 @@ class Admission:
         self._again.pop(event, None)
         self._n_waiting.subtract(sizes_bytes.keys())
         return sizes_bytes
+
+    def _turn_away(self, request: LiveRequest, devices: Iterable[str]) -> None:
+        if self._turned_away is not None:
+            self._turned_away(request, devices)
 
     def _awaits_memory(self, device: str) -> bool:
         """Whether a preempted request waits for a device: under ``reject`` nobody else waits for memory."""

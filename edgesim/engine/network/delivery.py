@@ -1,4 +1,8 @@
-"""Delivery: output tokens as they reach the request's source."""
+"""Delivery: output tokens as they reach the request's source, and are read there in order.
+
+One that overtakes others, over a shorter way or from another device, waits at the source until those before
+it are there, as in any stream (TCP; PDCP's reordering at a handover, TS 38.323, clause 5.2.2).
+"""
 
 from __future__ import annotations
 
@@ -24,15 +28,25 @@ class Delivery:
         self._codes = {device: recording.code(Spot(SpanKind.EMIT, device)) for device in devices}
 
     def deliver(self, request: LiveRequest, token: Token) -> None:
-        """Hand over a token that has reached the source."""
+        """Hand over a token that has reached the source, and those that have waited there for it."""
         if request.ended_at_s is not None:
             return  # it failed while this token was on its way
+        index, delivered = token.index, request.delivered
+        if delivered is not None and (index in delivered or index in request.early):
+            return  # an earlier attempt has brought it
+        if index > request.n_emitted_tokens:
+            request.early.append(index)
+            return
+        self._hand_over(request, index)
+        while request.early and (index := min(request.early)) <= request.n_emitted_tokens:
+            request.early.remove(index)
+            self._hand_over(request, index)
+
+    def _hand_over(self, request: LiveRequest, index: int) -> None:
         if request.delivered is not None:
-            if token.index in request.delivered:
-                return  # an earlier attempt has brought it
-            request.delivered.add(token.index)
-        if token.index > request.home:
-            request.home = token.index
+            request.delivered.add(index)
+        if index > request.home:
+            request.home = index
         now_s = self._clock._now
         if request.first_token_at_s is None:
             request.first_token_at_s = now_s
@@ -41,7 +55,7 @@ class Delivery:
             request.answered_at_s = now_s
         if self._recording.add is not None:
             code = self._codes[request.source]
-            self._recording.add(pack_span(request.id, token.index, code, 1, 0, now_s, now_s, now_s, 1.0))
+            self._recording.add(pack_span(request.id, index, code, 1, 0, now_s, now_s, now_s, 1.0))
             self._recording.hand_on(now_s)
 
     def carry_home(self, request: LiveRequest, sending: Verb, token: Token, attempt: int) -> Course:

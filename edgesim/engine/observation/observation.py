@@ -79,6 +79,12 @@ class View(ABC):
         """Whether the device is up."""
         return self.device(device).is_up
 
+    def can_reach(self, source: str, target: str) -> bool:
+        """Whether the target is up, and messages that began now could go there and back."""
+        if not self.is_up(target):
+            return False
+        return self.route(source, target).is_up and self.route(target, source).is_up
+
     def battery_j(self, device: str) -> float | None:
         """Energy left in the device's battery [J]; None where it runs on the mains."""
         return self.device(device).battery_j

@@ -8,18 +8,13 @@ from collections.abc import Callable
 from copy import copy
 from functools import partial
 
-from simpy.events import EventPriority
-
-from edgesim.engine.device.work import LATE, Pass, Record
+from edgesim.engine.device.work import LAST, LATE, Pass, Record
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
 from edgesim.world.disciplines import ContinuousBatching, StaticBatching
 
 __all__ = ["Batch", "BatchedStation", "IteratingStation", "StaticStation"]
-
-_LAST = EventPriority(3)
-"""Priority after all iterations that begin at an instant: whoever is served then has not waited longer."""
 
 Batch = list[tuple[Pass, int]]
 """Passes in one iteration, each with how many of its tokens are dealt with."""
@@ -264,7 +259,7 @@ class StaticStation(IteratingStation):
                 return
             self._queue.append(work)
             if patience_s is not None:
-                self._clock.call_at(work.asked_at_s + patience_s, partial(self._give_up, work), _LAST)
+                self._clock.call_at(work.asked_at_s + patience_s, partial(self._give_up, work), LAST)
             due_at_s = work.asked_at_s + self._discipline.max_wait_s
             self._clock.call_at(due_at_s, self._call, LATE)
         self._call()

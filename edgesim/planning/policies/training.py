@@ -30,6 +30,8 @@ class Training:
     actions, splits
         ``absolute``: an action is one of these splits, in this order; ``relative``: a move among them;
         ``other``: any other decision, without splits.
+    moves
+        Of relative actions, in their order: how many splits further on each leads.
     load_of
         Load of the request that was decided about, from what was seen and the action; needed where the
         utility weighs load.
@@ -50,6 +52,7 @@ class Training:
     high: tuple[float, ...]
     actions: Literal["absolute", "relative", "other"] = "other"
     splits: tuple[int, ...] = ()
+    moves: tuple[int, ...] = ()
     load_of: Callable[[Sequence[float], int], float] | None = None
     algorithm: str = "ppo"
     n_steps: int | None = None

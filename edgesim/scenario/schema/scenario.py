@@ -84,7 +84,8 @@ class ProfileEntry(Section):
     threads: Count | None = None
     """Threads to measure with; by default one per core."""
     budget_s: PositiveSeconds | None = Field(default=None, alias="budget")
-    """How long measuring may take."""
+    """How long measuring may take, of whole blocks and shards, warming up and the host's ceilings together;
+    60 s by default. Loading libraries and building modules comes on top."""
 
     @property
     def is_named(self) -> bool:

@@ -3,8 +3,10 @@
 A server knows what a task that goes on costs after it (by prices), and from messages the thresholds of exits
 before and behind it, as means over the servers from which, or to which, its tasks go. It replays the measured
 answers at its own threshold and at the neighbouring ones, foresees the delay to first order in the share that
-goes on, and takes the best. A third of the servers moves in each round, so that not all of a stage answer one
-price at once; a first order is all there is to go by here, since what other servers would answer is unknown.
+goes on, and takes the best. An open exit's head counts, too: with D a queue's marginal price of a task and S
+its time, a head of time s costs every task that comes s D / S (for M/M/1: s / (1 - rho)^2). A third of the
+servers moves in each round, so that not all of a stage answer one price at once; a first order is all there
+is to go by here, since what other servers would answer is unknown.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ class ExitSteps:
     def __init__(self, state: RunState, table: ExitTable, objective: Objective, levels: Levels) -> None:
         network = state.network
         self._state, self._table, self._objective = state, table, objective
+        self._head_s = np.zeros(network.n_nodes) if network.heads is None else network.heads.head_s
         self._known: dict[Levels, Outcome] = {}
         self._stage = network.stage.tolist()
         self._movable = [
@@ -61,20 +64,24 @@ class ExitSteps:
         self.view = np.tile(np.array(levels, np.float64), (network.n_nodes, 1))
         self.onward = network.onward.copy()
 
-    def step(self, round_number: int, after_s: Floats) -> None:
+    def step(self, round_number: int, after_s: Floats, load: Floats) -> None:
         """Let the servers whose turn it is take their best neighbouring threshold.
 
         Parameters
         ----------
         after_s : [n_nodes]
             What a task that goes on costs after each node.
+        load : [n_nodes]
+            Marginal price of a task at each node, of one more second of its work: D / S, at least 1.
         """
         reach = _REACHES[round_number % len(_REACHES)]
         for node in self._movable:
             exit_ = self._stage[node] - 1
             levels: Levels = tuple(int(level) for level in np.rint(self.view[node]))
             if (round_number + node) % _TURNS == 0:
-                delay_of = partial(_onward_delay_s, exit_, float(after_s[node]))
+                delay_of = partial(
+                    _delay_s, exit_, float(after_s[node]), float(load[node] * self._head_s[node])
+                )
                 levels = threshold_step(
                     self._table, levels, self._objective, delay_of, exits=[exit_], reach=reach
                 )
@@ -85,6 +92,8 @@ class ExitSteps:
             self.onward[node] = self._known[levels].continues[exit_]
 
 
-def _onward_delay_s(exit_: int, cost_s: float, outcome: Outcome) -> float:
-    """Mean delay over all tasks that going on past an exit causes, to first order."""
-    return float(math.prod(outcome.continues[: exit_ + 1].tolist())) * cost_s
+def _delay_s(exit_: int, onward_s: float, head_s: float, outcome: Outcome) -> float:
+    """Mean delay over all tasks that an exit's head and going on past it cause, to first order."""
+    comes = float(math.prod(outcome.continues[:exit_].tolist()))
+    asks = head_s if outcome.leaves[exit_] > 0 else 0.0
+    return comes * (asks + float(outcome.continues[exit_]) * onward_s)

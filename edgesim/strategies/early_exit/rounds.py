@@ -98,6 +98,7 @@ class Rounds:
             most_per_s = np.where(network.service_s > 0, _MOST_PLANNED / network.service_s, np.inf)
         rates = np.minimum(flow.node_per_s, most_per_s) if is_planned else np.zeros(network.n_nodes)
         own_s = marginal_price_s(network.service_s, network.scv, rates, self._barrier)
+        self._own_s = own_s
         node_s, _ = passed_upstream(network, state.plan, own_s, network.transfer_s)
         self._messages = Messages(
             state,
@@ -208,6 +209,7 @@ class Rounds:
         )
         heads = network.head[stage.into]
         at = heads - nodes.start
+        self._own_s[nodes] = own_s
         messages.price(cluster, stage.into, (own_s + after_s)[at], self._view[heads])
 
     def _heard_before(self, stage: _Stage) -> Floats:
@@ -272,7 +274,7 @@ class Rounds:
         self._timers.update(took, since[1])
         state.take(plan)
         if self._exits is not None:
-            self._exits.step(self._number, after_s)
+            self._exits.step(self._number, after_s, self._own_s / (self._planned_s * self._timers.ratio))
 
 
 def _stages(state: RunState) -> tuple[_Stage, ...]:

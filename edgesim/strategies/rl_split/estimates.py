@@ -30,7 +30,11 @@ class Reach:
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Expected utility of cuts, if all stays as it is."""
+    """Expected utility of cuts, if all stays as it is.
+
+    Not modelled: what of the request has been lost already, which goes on harming its answer until all
+    blocks compute all positions anew.
+    """
 
     model: Architecture
     fleet: Fleet

@@ -21,7 +21,7 @@ class Both(Placement):
     splits
         Numbers of blocks on the device, increasing, among which is chosen.
     edges
-        Edge devices; a request goes to the one with least work.
+        Edge devices; a request goes to the one with the fewest requests of those that it can reach.
     remark_text
         What holding blocks twice takes.
     """

@@ -15,6 +15,9 @@ class Losses:
     A token's answer rests on all positions so far, and tables of answers were measured with all of them
     impaired alike. So a token counts at the mean share that is missing over all positions so far; what was
     lost at several cuts counts at each in the share that it has of all positions.
+
+    Not modelled: that a move by recomputation mends a part of the caches; what was lost counts in full until
+    all blocks have computed all positions anew.
     """
 
     def __init__(self, kind: str) -> None:
@@ -31,6 +34,10 @@ class Losses:
     def kept(self, n_positions: int) -> None:
         """Note positions that have crossed nothing, or whole."""
         self._n_positions += n_positions
+
+    def made_anew(self) -> None:
+        """Forget what is missing: all blocks have computed all positions so far from whole states."""
+        self._missing.clear()
 
     def level(self, split: int) -> float:
         """Mean share that is missing of all positions so far, lost at a cut."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from edgesim.model.architecture import Architecture
-from edgesim.strategy import Cluster, Fleet, LiveRequest, Serving, Slice, Token
+from edgesim.strategy import Cluster, Fleet, LiveRequest, Slice, Token
 
 __all__ = ["Mover", "Moving"]
 
@@ -75,13 +76,20 @@ class Mover:
 
     def move(
         self, request: LiveRequest, cluster: Cluster, edge: str, old: int, new: int, token: Token
-    ) -> Serving:
+    ) -> Generator[Any, Any, bool]:
         """Move the cut before a pass.
 
         Parameters
         ----------
         token
             The pass that comes next.
+
+        Returns
+        -------
+        bool
+            Whether every block has computed all positions anew, so that nothing is left of earlier losses:
+            after recomputation from or to the cut behind which no block is. Any other move leaves caches
+            as they were, at least those of the blocks behind both cuts.
         """
         device, n_positions = request.source, token.n_context
         transfers = self.how == "transfer"
@@ -99,7 +107,7 @@ class Mover:
                 )
             else:
                 yield from cluster.send(request, *ends, size_bytes, carries="cache")
-            return
+            return False
         anew = Token(token.index, n_positions, 0, self.model.activation_bytes(n_positions), False)
         if new:
             yield from cluster.compute(request, device, Slice(0, new, embedding=True), anew)
@@ -112,3 +120,4 @@ class Mover:
                     request, device, edge, size_bytes + request.token_bytes, carries=("prompt", "ids")
                 )
             yield from cluster.compute(request, edge, Slice(new, old, embedding=new == 0), anew)
+        return max(old, new) == self.model.n_blocks

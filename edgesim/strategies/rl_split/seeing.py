@@ -55,6 +55,7 @@ def look(
     *,
     capacity_j: float | None,
     n_done: int,
+    is_there: bool,
     is_published: bool = False,
 ) -> Mapping[str, float]:
     """All that can be seen, by name; finite numbers.
@@ -67,6 +68,8 @@ def look(
         Of the device's battery; None on the mains.
     n_done
         Tokens that have been answered.
+    is_there
+        Whether the request has a place at the edge already; it counts there in any case.
     is_published
         Whether the loss and the split are all that is asked for.
     """
@@ -83,7 +86,7 @@ def look(
         "link_queue_s": min(_MOST_S, up.queued_s),
         "device_work_s": min(_MOST_S, view.work_s(device)),
         "edge_work_s": min(_MOST_S, view.work_s(edge)),
-        "edge_requests": min(_MOST_REQUESTS, float(view.n_requests(edge))),
+        "edge_requests": min(_MOST_REQUESTS, float(view.n_requests(edge) + (not is_there))),
         "battery": 1.0 if battery_j is None or not capacity_j else battery_j / capacity_j,
         "tokens_left": float(request.n_output_tokens - n_done),
         "context": float(request.n_prompt_tokens + n_done),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,10 +16,11 @@ from edgesim.planning.policies.shipped import SHIPPED
 from edgesim.planning.splitting.policy import Policy
 from edgesim.strategies.rl_split.estimates import Estimates, Reach
 from edgesim.strategies.rl_split.layout import Both, lay_out
-from edgesim.strategies.rl_split.learned import load_policy, training_of
+from edgesim.strategies.rl_split.learned import load_policy, remark_on, training_of
 from edgesim.strategies.rl_split.losses import Losses
 from edgesim.strategies.rl_split.moving import Mover, Moving
 from edgesim.strategies.rl_split.options import Decide, Learning, Names, Seen, Splits, Weights
+from edgesim.strategies.rl_split.passing import serve_token
 from edgesim.strategies.rl_split.policies import (
     Bandit,
     Situation,
@@ -63,6 +64,13 @@ class RlSplit(Strategy):
     acknowledged. With p = 0 all is computed at the edge and nothing goes missing, with p = all blocks nothing
     is sent.
 
+    Memory is reserved where the chosen cut computes, once it is chosen: at both ends at one instant, or at
+    one. Where the cut may move within a request, the device's is reserved first and in any case, so that no
+    two requests wait for each other, and the edge's when a cut first needs it. Of several edges, a request
+    that none holds takes the one with the fewest requests of those that it can reach.
+
+    Not modelled: giving back an end's memory when the cut has moved away from it.
+
     Departures from the paper are numbered in docs/scenarios/rl_split.md.
     """
 
@@ -81,7 +89,7 @@ class RlSplit(Strategy):
         "(a policy that comes with edgesim, `edgesim list policies`); or a policy's file (*.safetensors)",
     )
     split: int | None = Field(
-        None, ge=0, description="The cut of `fixed`, and where others begin; the middle one if not given"
+        None, ge=0, description="The cut of `fixed`; the middle one, where others begin, if not given"
     )
     decide: Decide = Field("request", description="When: per request, per token, or every so many tokens")
     actions: Literal["absolute", "relative"] = Field(
@@ -147,10 +155,18 @@ class RlSplit(Strategy):
             raise PlacementError(
                 f"rl_split: split {self.split} is none of the allowed {', '.join(map(str, placement.splits))}"
             )
-        self._policy(placement)
-        return placement
+        policy = self._policy(placement, model)
+        if policy is None:
+            return placement
+        worth = self.utility.model_dump()
+        if fleet.quality is None:
+            del worth["quality"]  # there is nothing that it would weigh
+        options = {"lost": self.lost, "decide": self.decide, "moving": self.moving}
+        remark = remark_on(policy, self.policy, options=options, worth=worth)
+        texts = (placement.remark_text, remark)
+        return replace(placement, remark_text="; ".join(filter(None, texts)))
 
-    def _policy(self, placement: Both) -> Policy | None:
+    def _policy(self, placement: Both, model: Architecture) -> Policy | None:
         """The trained policy, held to what it is to decide; None of rules, and of what is to be trained."""
         if self.policy in _RULES or self.needs_training:
             return None
@@ -160,6 +176,7 @@ class RlSplit(Strategy):
             splits=placement.splits,
             n_actions=len(self._moves(placement)),
             names=self.names,
+            n_blocks=model.n_blocks,
         )
 
     @property
@@ -181,6 +198,14 @@ class RlSplit(Strategy):
             n_most_tokens=fleet.extent.n_tokens,
         )
 
+    @property
+    def options_beside_training(self) -> frozenset[str]:
+        """Options of rules, and those that :meth:`training` says itself."""
+        return frozenset({"threshold", "split", "utility", "learning", "see", "splits", "actions"})
+
+    def _fixed(self, splits: tuple[int, ...]) -> int:
+        return splits[len(splits) // 2] if self.split is None else self.split
+
     def with_policy(self, file: Path) -> RlSplit:
         """Return the same, deciding by a policy's file."""
         return self.model_copy(update={"policy": str(file)})
@@ -197,7 +222,7 @@ class RlSplit(Strategy):
         """Begin with every device at the first cut."""
         mover = Mover(model, fleet, self.moving)
         try:
-            policy = self._policy(placement)
+            policy = self._policy(placement, model)
         except PlacementError as error:  # it was there when blocks were placed
             raise InputError(str(error)) from error
         return Run(
@@ -214,28 +239,35 @@ class RlSplit(Strategy):
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Both, run: Run) -> Serving:
         """Decide, compute before the cut, send, compute behind it; token by token."""
         n_blocks, device = run.mover.model.n_blocks, request.source
-        view = cluster.observe()
-        edge = min(placement.edges, key=lambda one: (view.n_requests(one), view.work_s(one)))
         splits = placement.splits
-        first = self.split if self.split is not None else splits[len(splits) // 2]
-        split = run.last.get(device, first)
+        split = run.last.get(device, splits[len(splits) // 2])
         losses = Losses(self.kind)
-        has_device, has_edge = max(splits) > 0, min(splits) < n_blocks
-        yield from cluster.admit(request, ((device,) if has_device else ()) + ((edge,) if has_edge else ()))
         chosen_at_loss, arm, is_answered = 0.0, 0, False
         every = {"request": request.n_output_tokens, "token": 1}.get(str(self.decide), self.decide)
         assert isinstance(every, int)
+        holds_device = every < request.n_output_tokens and max(splits) > 0
+        edge, is_there = placement.edges[0], False
         try:
             for token in request.tokens():
                 if token.index % every == 0:
                     before = split
-                    seen = self._seen(request, cluster, edge, split, token, run)
+                    if not is_there or split == n_blocks:  # no block is there yet, or any more
+                        chosen = _edge(cluster, device, placement.edges, edge if is_there else None)
+                        edge, is_there = chosen, is_there and chosen == edge
+                    seen = self._seen(request, cluster, edge, split, token, is_there, run)
                     at = Situation(cluster, request, edge, split, splits, seen, _reach(request, token))
                     arm = yield from self._decided(at, placement, run)
                     split, chosen_at_loss = splits[arm], seen["loss"]
+                    needed = ((device,) if split or holds_device else ()) + (
+                        (edge,) if split < n_blocks else ()
+                    )
+                    yield from cluster.admit(request, needed)
+                    is_there = is_there or edge in needed
                     if token.index and split != before:
-                        yield from run.mover.move(request, cluster, edge, before, split, token)
-                yield from self._pass(request, cluster, edge, split, token, losses, n_blocks)
+                        is_new = yield from run.mover.move(request, cluster, edge, before, split, token)
+                        if is_new:
+                            losses.made_anew()
+                yield from serve_token(request, cluster, edge, split, token, losses, n_blocks)
             is_answered = True
         finally:
             if self.policy == "bandit":
@@ -245,45 +277,15 @@ class RlSplit(Strategy):
                 run.bandit.learn(chosen_at_loss, arm, reward)
         run.last[device] = split
 
-    def _pass(
+    def _seen(
         self,
         request: LiveRequest,
         cluster: Cluster,
         edge: str,
         split: int,
         token: Token,
-        losses: Losses,
-        n_blocks: int,
-    ) -> Serving:
-        device = request.source
-        if split == n_blocks:
-            yield from cluster.compute(request, device, Slice(0, n_blocks, embedding=True, head=True), token)
-            losses.kept(token.n_new)
-            losses.tell(cluster, request, token)
-            yield from cluster.emit(request, device, token)
-            return
-        if split == 0:
-            if token.index == 0:
-                yield from cluster.send(request, device, edge, request.prompt_bytes)
-            losses.kept(token.n_new)
-        else:
-            yield from cluster.compute(request, device, Slice(0, split, embedding=True), token)
-            sending: Any = cluster.send(
-                request, device, edge, token.activation_bytes, carries="state", unacknowledged=True
-            )
-            share: float | None = yield from sending
-            losses.crossed(split, token.n_new, share or 0.0)
-        part = Slice(split, n_blocks, embedding=split == 0, head=True)
-        yield from cluster.compute(request, edge, part, token)
-        losses.tell(cluster, request, token)
-        if split and not token.is_last:  # the device embeds the next token
-            yield from cluster.send(request, edge, device, request.token_bytes)
-            yield from cluster.emit(request, device, token)
-        else:
-            yield from cluster.emit(request, edge, token)
-
-    def _seen(
-        self, request: LiveRequest, cluster: Cluster, edge: str, split: int, token: Token, run: Run
+        is_there: bool,
+        run: Run,
     ) -> dict[str, float]:
         names = self.names if run.policy is None else run.policy.record.observations or self.names
         battery = run.fleet.device(request.source).battery
@@ -295,6 +297,7 @@ class RlSplit(Strategy):
                 split,
                 capacity_j=None if battery is None else battery.capacity_j,
                 n_done=token.index,
+                is_there=is_there,
                 is_published=set(names) <= set(PUBLISHED),
             )
         )
@@ -341,8 +344,7 @@ class RlSplit(Strategy):
             case "bandit":
                 return run.bandit.choose(at.seen["loss"])
             case _:
-                first = self.split if self.split is not None else at.splits[len(at.splits) // 2]
-                return at.splits.index(first)
+                return at.splits.index(self._fixed(at.splits))
 
     def _worth(self, request: LiveRequest, cluster: Cluster, losses: Losses, split: int, run: Run) -> float:
         """What a request was worth, as its device can tell: answers by the table, time by its clock.
@@ -357,6 +359,18 @@ class RlSplit(Strategy):
             power = run.fleet.device(request.source).power
             worth -= weights.energy_per_j * run.fleet.request_seconds(request.source, part) * power.active_w
         return worth
+
+
+def _edge(cluster: Cluster, device: str, edges: tuple[str, ...], held: str | None) -> str:
+    """Where the blocks behind the cut would go: the edge that holds memory for it, as long as it is reached.
+
+    Else that with the fewest requests of those that can be reached; the best of all if none can be.
+    """
+    if len(edges) == 1:
+        return edges[0]
+    view = cluster.observe()
+    ranked = sorted(edges, key=lambda one: (one != held, view.n_requests(one), view.work_s(one)))
+    return next((one for one in ranked if view.can_reach(device, one)), ranked[0])
 
 
 def _reach(request: LiveRequest, token: Token) -> Reach:

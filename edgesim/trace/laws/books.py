@@ -124,7 +124,8 @@ class Books:
         owned_j = requests.floats("energy_j")
         is_told = ~requests.is_null("energy_j")
         yield from REQUESTS_J.broken(requests, is_told & ~is_close(owned_j, self._owned_j), self._owned_j)
-        yield from ERRS.broken(requests, self._errs & requests.is_null("error_variance"))
+        is_told = ~requests.is_null("error_variance") | self._there.retries  # a lost attempt's are forgotten
+        yield from ERRS.broken(requests, self._errs & ~is_told)
         exits = requests.floats("mean_exit_block")
         yield from DEPTH.broken(requests, exits > self._depth * (1.0 + RELATIVE), self._depth)
         yield from self._close_devices(devices)

@@ -105,8 +105,8 @@ def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
     # A strategy may send something after the last delivery: it has the last token in hand by then.
     is_last = spans.ints("token") == there.of_request(spans, "n_output_tokens") - 1.0
     is_after = spans.named("kind", *_MESSAGES) & is_last & (spans.floats("asked_at_s") >= ended_at_s)
-    # Where work is lost and tried again, what the lost attempt had booked elsewhere runs on.
-    is_booked = spans.named("kind", SpanKind.COMPUTE) & there.retries
+    # Where work is lost and tried again, what the lost attempt had booked elsewhere, or sent, runs on.
+    is_booked = spans.named("kind", SpanKind.COMPUTE, *_MESSAGES) & there.retries
     is_late |= spans.is_null(column)
     found: BoolArray = is_of_completed & is_late & ~is_after & ~is_booked
     return found

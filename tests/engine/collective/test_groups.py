@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import answered
+from small_models import handmade_profile
 
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.collective.all_reduce import all_reduce_rounds
@@ -19,7 +21,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.errors import InputError, PlacementError
 from edgesim.model.architecture import Architecture, Component, Slice
 from edgesim.model.ceilings import Ceilings
-from edgesim.model.scaling import AnalyticTiming
+from edgesim.model.scaling import AnalyticTiming, ScaledTiming
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.strategies.tensor_parallel import TensorParallel
 from edgesim.strategy import check_memory
@@ -169,6 +171,26 @@ def test_a_pass_is_its_blocks_in_turn_with_two_sums_each(scheme, shares, tmp_pat
     spans = trace.spans("one", 0)
     emitted = spans[spans["kind"] == "emit"].sort_values(["request_id", "token"])
     told = emitted.groupby("request_id")["ended_at_s"].apply(list).tolist()
+    np.testing.assert_allclose(told, looped(there, strategy), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_output_tokens", [5, 40])
+def test_contexts_near_the_end_of_a_profile_are_charged_though_a_stride_goes_beyond(
+    n_output_tokens, tmp_path
+):
+    measured = handmade_profile(MODEL, shards=(1, 2, 4))  # contexts up to 64, a quarter of a stride
+    plain = world((1.0, 1.0, 1.0), rate_hz=0.2)
+    # Two kinds, so that some members cost alike and one does not.
+    fast = ScaledTiming(measured, replace(measured.ceilings, bytes_per_s=3 * measured.ceilings.bytes_per_s))
+    kinds = dict(zip(("node-0", "node-1", "node-2"), (measured.timing(), fast, fast), strict=True))
+    devices = {id_: replace(device, timing=kinds.get(id_)) for id_, device in plain.devices.items()}
+    law = replace(plain.workload, output_tokens=Fixed(n_output_tokens))
+    there = replace(plain, devices=devices, workload=law)
+    strategy = TensorParallel(shares=(1.0, 1.0, 2.0), over=("node",), value_bytes=2.0)
+    spans = traced(there, strategy, tmp_path).spans("one", 0)
+    emitted = spans[spans["kind"] == "emit"].sort_values(["request_id", "token"])
+    told = emitted.groupby("request_id")["ended_at_s"].apply(list).tolist()
+
     np.testing.assert_allclose(told, looped(there, strategy), rtol=1e-12)
 
 

@@ -15,12 +15,13 @@ from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
 from edgesim.radio.motion.handover import A3, ServingCell
 from edgesim.radio.motion.mobility import Area, RandomWaypoint
+from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.radio.motion.tracks import RecordedTrack
 from edgesim.rng import key_of
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.world.device import Power
-from edgesim.world.faults import Retry
+from edgesim.world.faults import Faults, Retry
 from edgesim.world.link import Link
 from edgesim.world.medium import Medium, RadioChannel
 from edgesim.world.roaming import Roaming
@@ -214,6 +215,23 @@ def test_a_message_waits_for_the_end_of_an_interruption(street) -> None:
 
     ran = run(street(), Serve(during))
     assert ran.log("device", "peer", "started_at_s")[0] == ("user", "east", pytest.approx(change() + 0.05))
+
+
+@pytest.mark.parametrize("ends", [("user", "server"), ("server", "user")], ids=["up", "down"])
+def test_a_cell_that_fails_during_the_interruption_carries_nothing(street, ends) -> None:
+    """The message waits for the new cell, before it or on it, and meets it down when it is ready."""
+
+    def during(request, cluster):
+        yield from cluster.sleep(change() + 0.01)
+        answered(request, "user", "server")
+        yield from cluster.send(request, *ends, 1000)
+
+    down = Faults(devices={"east": ScheduledOutages([(change() + 0.02, change() + 1.0)])})
+    ran = run(street(faults=down), Serve(during))
+    (request,) = ran.requests.itertuples()
+    assert (request.outcome, request.reason) == ("failed", "device down: east")
+    assert request.ended_at_s == pytest.approx(change() + 0.05)
+    assert not ran.spans["via"].isin(["user--east", "east--user"]).any()
 
 
 def test_cells_must_reach_one_another_without_the_terminal(street) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from miniature import PerBlock, Serve, Tables, device, model, run, world
+from miniature import InTurn, PerBlock, Serve, Tables, device, model, run, world
 from queues import TICK_S, Exponential, assert_inside_student_t, farm, least_work, sojourns_s
 
 from edgesim.errors import InputError
@@ -39,24 +39,6 @@ class Batched:
 
     def check(self, *, max_new: int, max_context: int) -> None:
         """Any length is known."""
-
-
-@dataclass(frozen=True)
-class InTurn:
-    """Lengths one after the other, as given; requests are drawn in blocks, of which the first is read."""
-
-    lengths: tuple[int, ...]
-
-    @property
-    def mean(self) -> float:
-        return float(np.mean(self.lengths))
-
-    @property
-    def longest(self) -> int:
-        return max(self.lengths)
-
-    def draw(self, rng: np.random.Generator, n: int) -> Any:
-        return np.resize(np.array(self.lengths, dtype=np.int64), n)
 
 
 def local(request, cluster):
@@ -301,6 +283,27 @@ def test_decode_steps_count_against_the_budget() -> None:
     )
     computed = ran.spans[ran.spans["kind"] == "compute"]
     assert computed.groupby("started_at_s")["n_tokens"].sum().tolist() == [2] * 12
+
+
+def test_each_chunk_of_a_prompt_is_asked_for_when_the_one_before_has_ended() -> None:
+    """Two prompts of six tokens, 8 s for two of them: request 1 comes at 1 s and waits until 24 s, once."""
+    ran = serve(
+        ContinuousBatching(max_batch=2, max_tokens=2),
+        arrivals=Deterministic(1.0),
+        n_requests=2,
+        prompt=Fixed(6),
+    )
+    rows = ran.log("kind", "request_id", "asked_at_s", "started_at_s", "ended_at_s")
+    chunks = [row[1:] for row in rows if row[0] == "compute"]
+    assert chunks == [
+        (0, 0.0, 0.0, 8.0),
+        (0, 8.0, 8.0, 16.0),
+        (0, 16.0, 16.0, 24.0),
+        (1, 1.0, 24.0, 32.0),
+        (1, 32.0, 32.0, 40.0),
+        (1, 40.0, 40.0, 48.0),
+    ]
+    assert sum(started - asked for _, asked, started, _ in chunks) == 23.0
 
 
 def test_an_encoder_reads_its_text_at_once() -> None:

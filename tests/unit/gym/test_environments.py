@@ -10,12 +10,11 @@ import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
-from asking import Asking, text
+from asking import text
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_sb3
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from edgesim import plugins
 from edgesim.engine.simulation import simulate
 from edgesim.errors import ContractError, InputError
 from edgesim.gym import DecisionEnv, SplitEnv, UtilityReward
@@ -27,16 +26,6 @@ from edgesim.scenario.load import parse
 
 UTILITY = Utility(latency_per_s=1.0, energy_per_j=0.1, failure=5.0)
 REWARD = UtilityReward(UTILITY)
-
-
-@pytest.fixture(autouse=True)
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`asking` counts as an installed strategy."""
-    load, found = plugins.load, plugins.discover
-    monkeypatch.setattr(
-        plugins, "load", lambda group, name: Asking if name == "asking" else load(group, name)
-    )
-    monkeypatch.setattr(plugins, "discover", lambda group: found(group) | {"asking": Asking})
 
 
 def server_env(reward=REWARD, decision="server", options=None, **scenario) -> DecisionEnv:
@@ -114,7 +103,8 @@ def test_a_finite_workload_terminates_and_a_horizon_or_a_number_of_decisions_tru
 
 
 def test_rewards_of_an_episode_are_the_utilities_of_the_trace_of_the_same_run() -> None:
-    for scenario in ({}, {"horizon": "700 ms", "n_requests": None}):
+    endless = {"horizon": "700 ms", "n_requests": None}
+    for scenario in ({}, endless, endless | {"cooldown": "50 ms"}):
         env = server_env(masks=True, **scenario)
         env.reset(seed=2, options={"replication": 7})
         world, strategy, placement = env._source.episode(7, np.random.default_rng(0))
@@ -131,6 +121,7 @@ def test_rewards_of_an_episode_are_the_utilities_of_the_trace_of_the_same_run() 
             lambda name, table, rows=rows: rows.append(table.to_pandas()) if name == "requests" else None,
         )
         requests = pd.concat(rows)
+        requests = requests[requests["arrived_at_s"] < (world.horizon_s or np.inf)]
         assert total == pytest.approx(UTILITY.of_requests(requests).sum(), rel=1e-12)
 
 
@@ -167,6 +158,29 @@ def test_decisions_that_are_not_there_are_named() -> None:
         server_env(silent=True)
     with pytest.raises(InputError, match="3 numbers"):
         server_env(options={"low": [0.0, 1.0]})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"low": 1.0, "high": 0.0}, "low ends that are no higher"),
+        ({"low": float("nan")}, "low ends that are no higher"),
+        ({"randomise": {"topology.links[0].wired.rate": (1,)}}, r"randomise: 'topology\.links\[0\].*\(1,\)"),
+        ({"randomise": {"topology.links[0].wired.rate": (5, 1, "Mbit/s")}}, "low no higher than high"),
+        ({"randomise": {"topology.links[0].wired.rate": (1, float("inf"), "Mbit/s")}}, "finite"),
+        ({"randomise": {"topology.links[0].wired.rate": (1, 2, 3)}}, "unit"),
+        ({"randomise": {"topology.links[0].wired.rate": 5}}, "expected"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message) -> None:
+    with pytest.raises(InputError, match=message):
+        server_env(options=options)
+
+
+@pytest.mark.parametrize("replication", [-1, 0.5, "one"])
+def test_replications_that_are_none_are_refused(replication) -> None:
+    with pytest.raises(InputError, match="expected a whole number of 0 or more"):
+        server_env().reset(options={"replication": replication})
 
 
 def test_users_who_wait_and_devices_that_fail() -> None:

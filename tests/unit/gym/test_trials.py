@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from asking import Asking, text
+from asking import text
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from edgesim import plugins
 from edgesim.engine.simulation import simulate
 from edgesim.errors import InputError
 from edgesim.gym import DecisionEnv, SplitEnv, UtilityReward
@@ -24,16 +23,6 @@ from edgesim.planning.splitting.utility import Utility
 from edgesim.scenario.load import load, parse
 
 UTILITY = Utility(latency_per_s=1.0, energy_per_j=0.1, failure=5.0)
-
-
-@pytest.fixture(autouse=True)
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`asking` counts as an installed strategy."""
-    real, found = plugins.load, plugins.discover
-    monkeypatch.setattr(
-        plugins, "load", lambda group, name: Asking if name == "asking" else real(group, name)
-    )
-    monkeypatch.setattr(plugins, "discover", lambda group: found(group) | {"asking": Asking})
 
 
 def trying(credit: OwnCredit, **scenario) -> DecisionEnv:
@@ -99,10 +88,35 @@ def test_every_request_meets_every_allowed_action_as_often(masks) -> None:
         assert sorted(counts) == ([0, 3, 3] if masks else [2, 2, 2])
 
 
-def test_requests_cut_off_by_the_end_of_a_run_are_not_learned_from() -> None:
-    credit = OwnCredit(UTILITY)
-    tried = try_actions(trying(credit, horizon="300 ms", n_requests=None), credit, n_decisions=200, seed=1)
-    assert tried.utility.min() > -UTILITY.failure
+@pytest.mark.parametrize("cooldown", ["0 s", "50 ms"])
+def test_what_counts_and_what_has_failed_is_as_in_the_trace_of_the_same_run(cooldown) -> None:
+    """Cut off though it arrived before the horizon: a failure; arrived after it: not learned from."""
+    utility = Utility(latency_per_s=1.0, failure=5.0)
+    credit = OwnCredit(utility)
+    env = trying(credit, horizon="300 ms", cooldown=cooldown, n_requests=None)
+    env.reset(options={"replication": 7})
+    world, strategy, placement = env._source.episode(7, np.random.default_rng(0))
+    credit.begin()
+    is_over = False
+    while not is_over:
+        _, _, terminated, truncated, _ = env.step(env._decision.choose())
+        is_over = terminated or truncated
+    rows = []
+    simulate(
+        world,
+        strategy,
+        placement,
+        placement.holdings,
+        lambda name, table: rows.append(table.to_pandas()) if name == "requests" else None,
+    )
+    requests = pd.concat(rows)
+    assert (requests["arrived_at_s"] > 0.3).any() == (cooldown != "0 s")
+    counted = requests[requests["arrived_at_s"] < 0.3]
+    assert (counted["outcome"] == "censored").any()
+    worth = dict(zip(counted["request_id"], utility.of_requests(counted), strict=True))
+    found = {request: value for request, _, _, value in credit.rows}
+    assert found == pytest.approx(worth, rel=1e-12)
+    assert credit.n_ended == (counted["outcome"] != "censored").sum()
 
 
 def test_a_policy_decides_about_the_others_which_are_not_learned_from() -> None:
@@ -179,7 +193,7 @@ def test_a_decision_is_learned_from_trials_and_one_seed_gives_one_policy(tmp_pat
 
 def test_a_scenario_in_which_nothing_ends_is_refused() -> None:
     credit = OwnCredit(UTILITY)
-    env = trying(credit, horizon="20 ms", n_requests=None, arrivals="arrivals: {poisson: 400 Hz}")
+    env = trying(credit, horizon="15 ms", n_requests=None, arrivals="arrivals: {poisson: 400 Hz}")
     with pytest.raises(InputError, match="longer horizon"):
         try_actions(env, credit, n_decisions=10, seed=1)
 

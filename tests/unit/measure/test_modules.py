@@ -162,3 +162,16 @@ def test_large_weights_are_ordinary_numbers_though_only_a_stretch_is_drawn() -> 
     assert weight.numel() > 2**20
     assert weight.std().item() == pytest.approx(0.02, rel=0.01)
     assert weight[-1].abs().max().item() > 0.01
+
+
+def test_every_large_weight_has_been_filled() -> None:
+    """Memory that was never written holds zeros, or anything: no stretch of it may be left."""
+    config = SMALL["llama"] | {"vocab_size": 40_000, "tie_word_embeddings": False}
+    model = build(Architecture.from_config(config, name="large", dtype="float32"), n_blocks=1, device="cpu")
+    large = [p.detach().view(-1) for p in model.parameters() if p.numel() > 2**20]
+
+    assert len(large) == 2
+    assert len({weight.data_ptr() for weight in large}) == 2
+    for weight in large:
+        for part in weight.split(2**18):
+            assert part.std().item() == pytest.approx(0.02, rel=0.05)

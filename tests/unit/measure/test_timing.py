@@ -22,19 +22,31 @@ def true_s(shape: Shape) -> float:
     return 1e-3 * (1 + shape.n_new / 10 + shape.n_context / 100)
 
 
+N_BLOCKS = 3
+
+
 class FakeExcerpt:
     """Times linear in the tokens; a share of the passes takes up to twenty times as long as it should."""
 
-    def __init__(self, disturbed: dict[Shape, float] | float) -> None:
+    def __init__(self, disturbed: dict[Shape, float] | float, slower: float = 1.0) -> None:
         self.visits: list[Shape] = []
+        self.passes: list[Shape] = []
+        self.n_called_blocks: list[int] = []
         self.now_s = 0.0
+        self._slower = slower
         self._random, self._disturbed = random.Random(0), disturbed
 
-    def time_pass(self, shape: Shape) -> dict[Component, float]:
+    def n_called(self, n_wanted: int) -> int:
+        return max(1, min(n_wanted, N_BLOCKS))
+
+    def time_pass(self, shape: Shape, n_wanted: int) -> dict[Component, float]:
+        n_called = self.n_called(n_wanted)
         self.visits.append(shape)
+        self.passes.append(shape)
+        self.n_called_blocks.append(n_called)
         share = self._disturbed if isinstance(self._disturbed, float) else self._disturbed.get(shape, 0.0)
         slowness = self._random.uniform(1.3, 20) if self._random.random() < share else 1.0
-        block_s = slowness * true_s(shape)
+        block_s = slowness * self._slower * true_s(shape)
         times = {
             Component.EMBEDDING: block_s / 4,
             Component.ATTENTION: block_s / 2,
@@ -42,13 +54,10 @@ class FakeExcerpt:
             Component.BLOCK: block_s,
             Component.HEAD: block_s,
         }
-        self.now_s += self.pass_s(times)
+        self.now_s += (n_called + 1.25) * block_s
         return times
 
-    def pass_s(self, times: dict[Component, float]) -> float:
-        return 3 * times[Component.BLOCK]
-
-    def time_steps(self, shape: Shape) -> tuple[float, float]:
+    def time_steps(self, shape: Shape, n_wanted: int) -> tuple[float, float]:
         self.visits.append(shape)
         self.now_s += 6e-3
         return 2e-3, 1e-3
@@ -58,15 +67,25 @@ class FakeExcerpt:
 def measure(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the rounds, and return the excerpt, the rounds and what was reported."""
 
-    def run(disturbed: dict[Shape, float] | float, budget_s: float, grid: Grid = GRID) -> Any:
-        excerpt: Any = FakeExcerpt(disturbed)
+    def run(
+        disturbed: dict[Shape, float] | float,
+        budget_s: float,
+        grid: Grid = GRID,
+        slower: float = 1.0,
+        probe_s: float = 0.0,
+    ) -> Any:
+        excerpt: Any = FakeExcerpt(disturbed, slower)
         monkeypatch.setattr(timing, "perf_counter", lambda: excerpt.now_s)
         rounds = timing._Rounds(dict.fromkeys(grid.shards, excerpt), grid, seed=0)
         rounds.warm_up()
+        warm_up_s = excerpt.now_s
         excerpt.visits.clear()
-        excerpt.now_s = 0.0
         done: list[float] = []
-        rounds.spend(budget_s, lambda done_s, *_: done.append(done_s), lambda: None)
+
+        def probe() -> None:
+            excerpt.now_s += probe_s
+
+        rounds.spend(budget_s, lambda done_s, *_: done.append(done_s), probe, spent_s=warm_up_s)
         return excerpt, rounds.points(), done
 
     return run
@@ -86,7 +105,7 @@ def test_points_held_out_are_predicted_from_the_others(measure: Any) -> None:
 
 
 def test_a_round_visits_every_point_and_each_round_in_another_order(measure: Any) -> None:
-    visits = measure(0.5, budget_s=0)[0].visits
+    visits = measure(0.0, budget_s=0)[0].visits
     n_rounds = 3  # the least, whatever the budget
     size = len(visits) // n_rounds
     orders = [list(dict.fromkeys(visits[i * size : (i + 1) * size])) for i in range(n_rounds)]
@@ -98,11 +117,57 @@ def test_a_round_visits_every_point_and_each_round_in_another_order(measure: Any
 
 def test_a_spent_budget_ends_the_rounds(measure: Any) -> None:
     excerpt, _, done = measure(0.5, budget_s=20)
-    longest_visit_s = 4 * 3 * 20 * true_s(Shape(1, 64, 0))
+    longest_visit_s = 4 * (N_BLOCKS + 1.25) * 20 * true_s(Shape(1, 64, 0))
 
     assert done == sorted(done)
     assert done[-1] == 20
     assert excerpt.now_s < 20 + longest_visit_s
+
+
+def test_the_budget_bounds_warming_up_shards_and_ceilings_together(measure: Any) -> None:
+    grid = Grid.covering(64, 64, shards=(2, 4, 8))
+    excerpt, _, _ = measure(0.5, budget_s=150, grid=grid, slower=10, probe_s=10.0)
+    longest_visit_s = 4 * 20 * 10 * (N_BLOCKS + 1.25) * true_s(Shape(1, 64, 0))
+
+    assert excerpt.now_s < 150 + longest_visit_s
+    assert len(excerpt.visits) >= 3 * (len(grid.shapes()) + len(grid.step_shapes()))
+
+
+def test_what_comes_between_rounds_is_not_charged_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    def n_visits(between_s: float) -> int:
+        excerpt: Any = FakeExcerpt(0.5)
+        monkeypatch.setattr(timing, "perf_counter", lambda: excerpt.now_s)
+        rounds = timing._Rounds({1: excerpt}, GRID, seed=0)
+        rounds.warm_up()
+
+        def between() -> None:
+            excerpt.now_s += between_s
+
+        rounds.spend(20, lambda *_: None, lambda: None, between)
+        return len(excerpt.visits)
+
+    assert n_visits(0.0) == n_visits(100.0)
+
+
+@pytest.mark.parametrize(("slower", "n_blocks"), [(0.01, N_BLOCKS), (15.0, 2), (1000.0, 1)])
+def test_a_pass_calls_as_many_blocks_as_its_time_allows(measure: Any, slower: float, n_blocks: int) -> None:
+    """The shortest decoding step takes 1.26 ms a block at slowness 1, and a pass may take 50 ms."""
+    excerpt, _, _ = measure(0.0, budget_s=0, slower=slower)
+    shape = Shape(1, 1, 16)
+    called = [n for visit, n in zip(excerpt.passes, excerpt.n_called_blocks, strict=True) if visit == shape]
+
+    assert called[0] == 1  # warming up
+    assert set(called[1:]) == {min(N_BLOCKS, max(1, int(0.05 / (slower * true_s(shape)))))}
+    assert called[-1] == n_blocks
+
+
+def test_a_slow_first_pass_does_not_shorten_the_later_ones(measure: Any) -> None:
+    """A disturbed first pass lets few blocks be called; as soon as one is not disturbed, more are."""
+    excerpt, _, _ = measure(0.5, budget_s=60)
+    shape = Shape(1, 1, 16)
+    called = [n for visit, n in zip(excerpt.passes, excerpt.n_called_blocks, strict=True) if visit == shape]
+
+    assert called[-1] == N_BLOCKS
 
 
 def test_measuring_ends_early_when_nothing_varies(measure: Any) -> None:

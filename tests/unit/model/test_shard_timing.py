@@ -65,6 +65,21 @@ def test_halves_take_together_what_the_block_takes(model: Architecture) -> None:
     assert sum(halves) == pytest.approx(float(own.seconds(Slice(3, 4), **DECODE)), rel=1e-14)
 
 
+def test_both_halves_at_once_are_each_by_itself(model: Architecture) -> None:
+    own = ShardTiming(profile(model).timing(), to_heads([11, 5], model)[0])
+    for half, told_s in zip(HALVES, own.halves_seconds(**DECODE), strict=True):
+        assert told_s == own.half_seconds(half, **DECODE)
+
+
+def test_who_costs_as_another_has_its_timing_and_its_shares(model: Architecture) -> None:
+    timing, other = profile(model).timing(), profile(model, overhead_s=2e-3).timing()
+    large, small, also_small = (ShardTiming(timing, shard) for shard in to_heads([2, 1, 1], model))
+
+    assert small.costs_as(also_small)
+    assert not small.costs_as(large)
+    assert not small.costs_as(ShardTiming(other, small.shard))
+
+
 @pytest.mark.parametrize("sixteenths", range(1, 17))
 def test_overhead_stays_and_work_follows_the_share(model: Architecture, sixteenths: int) -> None:
     # Affine in the share, so that the line between two measured shards, and beyond the last, is the truth.

@@ -148,6 +148,40 @@ def test_a_large_unlike_fleet_gets_a_chain_with_a_bound(seed: int) -> None:
     assert found.gap < 1.0
 
 
+def test_the_programme_ends_at_its_limit_with_the_beams_chain_unproved() -> None:
+    """Where the bound from above the programme is loose: six boards, of which no two are alike."""
+    problem = unlike(6, 12, 0)
+    rough = throughput(problem, max_steps=0)
+    assert problem.fits(rough.stages)
+    assert not rough.is_proved
+    assert rough.gap > 0.1
+    assert throughput(problem).is_proved
+    # Somewhere on the way there the limit is enough; it is not from the first step on.
+    proved = [throughput(problem, max_steps=n_steps).is_proved for n_steps in (1, 5, 25, 125, 625)]
+    assert not proved[0]
+    assert proved == sorted(proved)
+
+
+def test_the_search_says_when_it_gives_up() -> None:
+    """One way round: 0 to 1 to 2 and back. If device 1 takes all it has room for, there is no way back."""
+    hop_s = np.full((3, 3), math.inf)
+    hop_s[[0, 1, 2], [1, 2, 0]] = 1.0
+    problem = LatencyProblem(
+        block_s=np.ones((3, 3)),
+        hop_s=hop_s,
+        memory_bytes=np.array([1, 3, 3]),
+        block_bytes=np.ones(3, dtype=int),
+        starter=0,
+    )
+    with pytest.raises(
+        PlacementError, match="0 steps of the programme found no chain that fits, and could not"
+    ):
+        throughput(problem, max_steps=0)
+    found = throughput(problem)
+    assert found.stages == (Stage(0, 0, 1), Stage(1, 1, 2), Stage(2, 2, 3))
+    assert found.bottleneck_s == 1.0
+
+
 def test_a_model_too_large_is_refused_with_room_needed_and_available() -> None:
     with pytest.raises(PlacementError, match=r"throughput partition.*needs 4 GB.*at most 2 of the 4"):
         throughput(TOO_LARGE)

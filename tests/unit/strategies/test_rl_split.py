@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from one_phone import one_phone
 from policies import always
 from pydantic import ValidationError
 
 from edgesim import runner
 from edgesim.errors import InputError, PlacementError
+from edgesim.gym import DecisionEnv
 from edgesim.model.architecture import Slice
 from edgesim.planning.splitting.policy import Policy
 from edgesim.scenario.build import build_world
@@ -21,29 +23,25 @@ from edgesim.strategies.rl_split.moving import Mover
 from edgesim.testing import check_strategy
 from edgesim.world.fleet import Fleet
 
-SCENARIO = """
-name: moved
-seed: 1
-horizon: 20 s
-model: {architecture: edgesim-tiny, dtype: float32}
-profile: analytic
-topology:
-  devices:
-    - {id: phone, kind: phone}
-    - {id: edge, kind: jetson-orin-nano}
-  links:
-    - {between: [phone, edge], wired: {rate: 50 Mbit/s, latency: 5 ms}}
-workload: {arrivals: {deterministic: {rate: 0.2 Hz}}, prompt_tokens: 24, output_tokens: 6}
-strategies:
-  - {use: rl_split, to: edge, policy: random, decide: 2, moving: HOW, splits: [SPLITS]}
-"""
+SCENARIO = one_phone(
+    "{use: rl_split, to: edge, policy: random, decide: 2, moving: transfer, splits: [1, 3]}",
+    name="moved",
+    horizon="20 s",
+    arrivals="deterministic: {rate: 0.2 Hz}",
+    prompt=24,
+    output=6,
+)
 
 
 def fleet_of(folder: Path) -> Fleet:
     file = folder / "moved.yaml"
-    file.write_text(SCENARIO.replace("HOW", "transfer").replace("SPLITS", "1, 3"))
+    file.write_text(SCENARIO)
     prepared = runner.prepare(load(file))
     return Fleet.of(build_world(prepared.scenario, 0, timings(prepared.scenario, prepared.profiles)))
+
+
+def trained_for(**provenance: object) -> Policy:
+    return always(0, 2, more={"splits": [1, 3], "provenance": provenance})
 
 
 @pytest.mark.slow
@@ -85,6 +83,16 @@ def test_a_token_counts_at_the_mean_loss_over_all_positions():
     assert losses.level(6) == pytest.approx(0.1)
     losses.kept(10)
     assert losses.level(4) == pytest.approx(0.2)
+
+
+def test_what_all_blocks_compute_anew_is_forgotten():
+    losses = Losses("erasure")
+    losses.crossed(4, 8, 0.5)
+    losses.made_anew()
+    losses.kept(1)
+    assert losses.level(4) == 0.0
+    losses.crossed(4, 1, 1.0)
+    assert losses.level(4) == pytest.approx(0.1)  # of ten positions, nine are whole
 
 
 @pytest.mark.parametrize(
@@ -135,6 +143,10 @@ def test_both_ends_hold_what_they_may_need(tmp_path):
         (always(0, 5, more={"splits": [1, 2, 3, 4, 5]}), {}, "among 5 actions, and there are 2"),
         (always(0, 2, ("loss", "colour")), {}, "sees 'colour'"),
         (always(0, 2, actions="relative"), {}, "actions: relative"),
+        (always(0, 2, first_split=1, n_splits=2), {}, "trained for splits 1, 2, and there are 1, 3"),
+        (trained_for(decision="server"), {}, "trained for the decision 'server'"),
+        (trained_for(model={"name": "deep", "n_blocks": 22}), {}, "a model of 22 blocks, and there are 4"),
+        (trained_for(model="deep", decision="split"), {}, None),
     ],
 )
 def test_holds_a_policy_to_what_it_decides(policy, options, message, tmp_path):
@@ -146,6 +158,28 @@ def test_holds_a_policy_to_what_it_decides(policy, options, message, tmp_path):
         return
     with pytest.raises(InputError, match=message):
         strategy.place(fleet.model, fleet)
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "remark"),
+    [
+        (trained_for(strategy={"options": {"lost": "packets"}}), {}, "lost: 'packets' (here 'elements')"),
+        (trained_for(strategy={"options": {"lost": "packets"}}), {"lost": "packets"}, ""),
+        (trained_for(strategy={"options": {"decide": "token"}}), {}, "decide: 'token' (here 'request')"),
+        (trained_for(strategy={"options": {"decide": 4}}), {"decide": 4}, ""),
+        (trained_for(utility={"latency_per_s": 1.0, "failure": 3.0}), {}, "latency_per_s 1 (here 0)"),
+        (trained_for(utility={"latency_per_s": 1.0}), {"utility": {"latency_per_s": 1.0}}, ""),
+        (trained_for(utility={"latency_per_s": "much"}, strategy=3), {}, ""),
+        (always(0, 2), {}, "does not say for which splits it was trained"),
+    ],
+)
+def test_says_what_a_policy_was_trained_for_that_is_otherwise_here(policy, options, remark, tmp_path):
+    fleet = fleet_of(tmp_path)
+    policy.save(tmp_path / "it.safetensors")
+    strategy = RlSplit(to="edge", splits=(1, 3), policy=str(tmp_path / "it.safetensors"), **options)
+    said = strategy.place(fleet.model, fleet).remark
+    assert remark in said
+    assert ("edgesim train" in said) is bool(remark)
 
 
 def test_a_policy_is_given_what_it_names_in_its_own_order(tmp_path, monkeypatch):
@@ -164,12 +198,14 @@ def test_a_policy_is_given_what_it_names_in_its_own_order(tmp_path, monkeypatch)
 def test_training_says_the_same_whichever_policy_is_in_force(tmp_path):
     fleet = fleet_of(tmp_path)
     told = []
-    for policy in ("trained", "greedy", "oracle"):
-        strategy = RlSplit(to="edge", splits=(1, 3), see="all", policy=policy)
+    rules = {"trained": {}, "greedy": {}, "threshold": {"threshold": 0.3}, "fixed": {"split": 3}}
+    for policy, rest in rules.items():
+        strategy = RlSplit(to="edge", splits=(1, 3), see="all", policy=policy, **rest)
+        assert rest.keys() <= strategy.options_beside_training
         assert strategy.needs_training is (policy == "trained")
         told.append(strategy.training(strategy.place(fleet.model, fleet), fleet.model, fleet).facts())
         assert not strategy.with_policy(tmp_path / "it.safetensors").needs_training
-    assert told[0] == told[1] == told[2]
+    assert all(each == told[0] for each in told)
 
 
 def test_load_is_that_of_the_cut_that_an_action_leads_to(tmp_path):
@@ -185,3 +221,22 @@ def test_load_is_that_of_the_cut_that_an_action_leads_to(tmp_path):
         0.25,
         1.0,
     ]  # stay, one less, one more
+
+
+@pytest.mark.parametrize("actions", ["absolute", "relative"])
+def test_what_rules_decide_has_no_part_in_the_episodes_that_others_decide(actions, tmp_path):
+    """In the place of a fixed cut the first decision is as in the place of any other rule."""
+    fleet_of(tmp_path)
+    seen = []
+    for rule in ("policy=fixed", "policy=threshold"):
+        settings = [
+            f"strategies[0].{each}" for each in (rule, "split=1", f"actions={actions}", "splits=[1, 2, 3]")
+        ]
+        env = DecisionEnv(
+            load(tmp_path / "moved.yaml", settings),
+            strategy="rl_split",
+            decision="split",
+            reward=lambda _: 0.0,
+        )
+        seen.append(env.reset(options={"replication": 0})[0].tolist())
+    assert seen[0] == seen[1] == [0.0, 2.0]

@@ -16,6 +16,7 @@ from edgesim.model.answers.impairment import AllReduceNoise, DeviceNoise, Erasur
 from edgesim.model.answers.quality import QualityRow, QualityTable
 
 CLEAN_NLL, CLEAN_ACCURACY = 3.0, 0.4
+ROUNDING = 4 * np.finfo(float).eps  # of a sum of up to four weighted shares of a number up to one
 
 
 def row(name: str, level: float, rise: float, block: int | None = None, n: int | None = None) -> QualityRow:
@@ -86,6 +87,23 @@ def test_splits_are_interpolated_by_depth_and_devices_by_their_logarithm(table: 
     assert table.at("erasure", 0.2, block=7).nll == table.at("erasure", 0.2, block=4).nll
     middle = table.answers(DeviceNoise(0.1, 4)).nll - CLEAN_NLL
     assert middle == pytest.approx((0.2 + 0.8) / 2)
+
+
+@pytest.mark.parametrize("clean_accuracy", [0.1, 0.3, 0.4, 0.7, 0.9, 1.0])
+def test_an_accuracy_that_is_lost_altogether_is_zero_and_never_less(clean_accuracy: float) -> None:
+    """Where nothing is right at any measured point, nothing is right between them, whatever is rounded."""
+    clean = replace(row("clean", 0.0, 0.0), accuracy=clean_accuracy)
+    lost = [
+        replace(row("erasure", p, 10 * p, block=b), accuracy=0.0) for b in (1, 3, 8) for p in (0.1, 0.2, 0.7)
+    ]
+    table = QualityTable((clean, *lost), {"n_blocks": 8})
+    levels = np.linspace(0.1, 1.0, 19)
+    for block in (1, 1.3, 2, 2.1, 3, 4.7, 6, 8, 9):
+        told = [table.at("erasure", level, block=block).accuracy for level in levels.tolist()]
+        assert all(0.0 <= accuracy <= ROUNDING for accuracy in told)
+        _, falls, _ = table.harm("erasure", levels, block=block)
+        assert (falls <= clean_accuracy).all()
+        assert (clean_accuracy - falls <= ROUNDING).all()
 
 
 def test_more_devices_than_were_measured_say_so(table: QualityTable) -> None:

@@ -124,8 +124,9 @@ def test_of_the_bundled_model_elements_hurt_more_later_and_packets_least_in_the_
 
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
 def test_files_give_the_table_back(tmp_path: Path, name: str) -> None:
-    write_split_table(table(), tmp_path / name)
-    assert read_split_table(tmp_path / name).digest == table().digest
+    for path in (tmp_path / name, str(tmp_path / name)):
+        write_split_table(table(), path)
+        assert read_split_table(path).digest == table().digest
 
 
 def test_measures_become_relative_perplexities(tmp_path: Path) -> None:
@@ -165,6 +166,15 @@ def test_repeats_are_averaged_and_rows_may_come_in_any_order(tmp_path: Path) -> 
         ("loss,split,perplexity\n0.1,1,20\n", "expected rows with loss 0"),
         ("loss,split,perplexity\n0,1,20\n0,2,21\n", "one perplexity for all"),
         ("loss,p_loss,split,quality\n0,0,1,20\n", "got loss and p_loss"),
+        ("loss,split,quality\n\n0.1,1,2\n\n0.2,1,\n", "row 5: quality is nan"),
+        ("\n\nloss,split,quality\n0.1,1,2\n1.2,1,2\n", "row 5: loss is 1.2"),
+        ("loss,split,quality\n0.1,1,2\n\n0.1,1,2\n", "row 4: loss 0.1 and split 1 stand there twice"),
+        ("loss,split,nll_rise\n0,1,0\n\n0.1,1,1000\n", r"t\.csv, row 4: nll_rise is 1000, .*beyond"),
+        (
+            "loss,split,relative_quality\n0,1,1\n0.1,1,1e-320\n",
+            r"t\.csv, row 3: relative_quality is .*beyond",
+        ),
+        ("loss,split,perplexity\n0,1,20\n0.1,1,inf\n", "row 3: perplexity is inf; expected a finite number"),
     ],
 )
 def test_files_that_are_no_table_are_refused(tmp_path: Path, text: str, match: str) -> None:
@@ -172,6 +182,18 @@ def test_files_that_are_no_table_are_refused(tmp_path: Path, text: str, match: s
     path.write_text(text)
     with pytest.raises(InputError, match=match):
         read_split_table(path)
+
+
+def test_rows_of_parquet_are_counted_from_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"loss": [0.1, 1.2], "split": [1, 1], "quality": [0.0, 0.0]}).to_parquet(path, index=False)
+    with pytest.raises(InputError, match=r"row 2: loss is 1\.2"):
+        read_split_table(path)
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\nloss,split,quality\n\n0.1,1,2\n\n0.1,2,3\n\n")
+    assert read_split_table(tmp_path / "t.csv").relative.tolist() == [[2.0, 3.0]]
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
