@@ -1,4 +1,4 @@
-"""What a check finds sound runs, and what a run refuses a check has found: over random scenarios, many of them wrong.
+"""What a check finds sound runs, and what a run refuses a check has found: over random scenarios, many wrong.
 
 Nobody says beforehand which are wrong: the two are held against one another, and a run that is refused must
 have been refused before time zero, and must leave nothing behind.
@@ -175,9 +175,9 @@ def disagreements(seeds: range, tmp_path: Path) -> tuple[list[str], int]:
         for _ in range(draw.choice([0, 0, 1, 1, 2])):
             spoiled(told, draw)
         text, out = yaml(told), tmp_path / "made" / str(seed)
-        checked = refusal(lambda: runner.prepare(parse(text, name="drawn.yaml"), measure=False))
+        checked = refusal(lambda text=text: runner.prepare(parse(text, name="drawn.yaml"), measure=False))
 
-        def simulate() -> None:
+        def simulate(text: str = text, out: Path = out) -> None:
             # A run measures; here it must not, and a profile that is not at hand counts as analytic.
             ready = runner.prepare(parse(text, name="drawn.yaml"), measure=False)
             runner.run(ready, out)
