@@ -152,10 +152,8 @@ def check_coverage(
         try:
             needed.check(charged[name])
         except ProfileError as error:
-            raise ProfileError(
-                f"{study.scenario.place(('profile',))}: device kind {name!r} is charged with {source}: "
-                f"{error}"
-            ) from None
+            where = study.scenario.place(("profile",))
+            raise ProfileError(f"{where}: device kind '{name}' is charged with {source}: {error}") from None
 
 
 def _timing(model: Architecture, kind: DeviceKind, base: Profile | None, own: Profile | None) -> Timing:

@@ -42,7 +42,7 @@ def model(n_blocks: int = N_BLOCKS, **changes: object) -> Architecture:
         "num_hidden_layers": n_blocks,
         "num_attention_heads": 5,
         "vocab_size": 100,
-        "max_position_embeddings": 1 << 40,
+        "max_position_embeddings": 10**9,
     }
     return Architecture.from_config(config | changes, name="miniature", dtype="float16")
 

@@ -138,8 +138,8 @@ def _place(where: str, attributes: Mapping[str, Any]) -> Point | None:
         if len(found) == 1:
             raise ValueError(f"{where} has '{found[0]}' alone; a place needs 'x_m' and 'y_m'")
         return (
-            _number(where, "x_m", attributes["x_m"], DISTANCE),
-            _number(where, "y_m", attributes["y_m"], DISTANCE),
+            _number(where, "x_m", attributes["x_m"], DISTANCE, is_place=True),
+            _number(where, "y_m", attributes["y_m"], DISTANCE, is_place=True),
         )
     if "x_m" in attributes or "y_m" in attributes:
         raise ValueError(f"{where} has both 'place' and 'x_m' or 'y_m'; leave one out")
@@ -152,14 +152,15 @@ def _place(where: str, attributes: Mapping[str, Any]) -> Point | None:
         raise ValueError(f"{where}: its 'place': {error}") from None
 
 
-def _number(where: str, key: str, value: object, dimension: Dimension) -> float:
+def _number(where: str, key: str, value: object, dimension: Dimension, *, is_place: bool = False) -> float:
+    """A number in its dimension's range; how near to the origin a place is does not matter."""
     # networkx writes whole numbers beyond 32 bits to GML as text.
     is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan  # type: ignore[arg-type]
     except (ValueError, OverflowError):
         number = math.nan
-    if not dimension.holds(number):
+    if not dimension.holds(number) and not (is_place and abs(number) < dimension.least):
         raise ValueError(
             f"{where}: its '{key}' is {value!r:.60}; expected a number of {dimension.range_text}, or 0"
         )

@@ -106,7 +106,9 @@ def graphs(draw: st.DrawFn) -> nx.Graph[Any]:
         if draw(st.booleans()):
             graph.nodes[node].update(x_m=draw(st.floats(-1e4, 1e4)), y_m=draw(st.integers(-9, 9)))
     for edge in graph.edges:
-        graph.edges[edge].update(rate_bps=draw(st.floats(1e-3, 1e12)), latency_s=draw(st.floats(0, 10)))
+        graph.edges[edge].update(
+            rate_bps=draw(st.floats(1, 1e12)), latency_s=draw(st.floats(1e-12, 10) | st.just(0.0))
+        )
     if draw(st.booleans()):
         return nx.relabel_nodes(graph, {node: f"n{node}_x" for node in graph})
     return graph
@@ -203,11 +205,11 @@ MISTAKES: dict[str, tuple[nx.Graph[Any], str]] = {
     "a latency below zero": (changed(edge={"latency": "-1 s"}), "and a latency of -1 s; expected"),
     "a number that is text": (
         changed(edge={"rate": None, "rate_bps": "fast"}),
-        "its 'rate_bps' is 'fast'; expected a finite number",
+        "its 'rate_bps' is 'fast'; expected a number of 1",
     ),
     "a number that is none": (
         changed(edge={"latency": None, "latency_s": float("nan")}),
-        "its 'latency_s' is nan; expected a finite number",
+        "its 'latency_s' is nan; expected a number of 1",
     ),
     "an edge to itself": (nx.Graph([("a", "a")]), "node 'a' has an edge to itself"),
     "one way only": (
@@ -236,7 +238,7 @@ def test_a_mistake_names_the_node_or_the_edge(
 @pytest.mark.parametrize("write", [write_graphml, write_node_link], ids=["GraphML", "JSON"])
 def test_truth_is_no_number(write: Write, tmp_path: Path) -> None:
     write(changed(edge={"rate": None, "rate_bps": True}), tmp_path / "net")  # GML makes it a 1
-    assert "its 'rate_bps' is True; expected a finite number" in refusal(tmp_path / "net")
+    assert "its 'rate_bps' is True; expected a number of 1" in refusal(tmp_path / "net")
 
 
 def test_a_group_holds_devices_or_switches(tmp_path: Path) -> None:
