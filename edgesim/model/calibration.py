@@ -21,6 +21,7 @@ __all__ = ["Calibration", "Estimate", "Fitted", "Measurement", "calibrate", "pre
 CONFIDENCE = 0.95
 ASSUMED_ERROR = 0.05  # of a measurement, where no row is left over to tell it
 LEAST_DISTINCT = 1e-6  # singular value, relative: below it the rows do not tell two parameters apart
+_WIDEST = 230.0  # of an interval in the logarithm, beyond which rows tell nothing of a value
 AT_BOUND = 1e-9  # overhead, as a share of a row's time: below it the fit lies on its bound of zero
 
 _PARTS = (Component.BLOCK, Component.EMBEDDING, Component.HEAD, Component.STEP)
@@ -146,6 +147,10 @@ def calibrate(
     InputError
         If the rows do not determine the parameters; the message says which, and what would.
     """
+    if error is not None and not 0.0 <= error <= 1.0:
+        raise InputError(
+            f"calibration: an error of {error:g} (--error); expected a share from 0 to 1, such as 0.02"
+        )
     if not measurements:
         raise InputError("calibration: no measurements; give at least one row")
     work = _Work.of(measurements)
@@ -171,7 +176,7 @@ def calibrate(
     sigma, quantile = _spread(residuals, n_spare, error)
     widths = _widths(jacobian, at_bound, problem.n_free) * sigma * quantile
     return Calibration(
-        bytes_per_s=Estimate(b, b * math.exp(-widths[0]), b * math.exp(widths[0])),
+        bytes_per_s=Estimate(b, b / _factor(widths[0]), b * _factor(widths[0])),
         flop_per_s=_compute_rate(problem, f, widths, flop_per_s),
         overhead_s=_overhead(problem, o, widths),
         flop_per_s_at_least=float((work.flop_total / np.minimum(measured_s, fitted_s)).max()),
@@ -337,12 +342,17 @@ def _widths(jacobian: FloatArray, at_bound: bool, n_free: int) -> FloatArray:
     return np.append(errors, overhead)
 
 
+def _factor(width: float) -> float:
+    """How many times a value may be as large, of the half-width of its logarithm; a googol counts as any."""
+    return math.exp(min(float(width), _WIDEST))
+
+
 def _compute_rate(
     problem: _Problem, value: float, widths: FloatArray, given: float | None
 ) -> Estimate | None:
     if not problem.fit_flop:
         return None if given is None else Estimate.given(given)
-    return Estimate(value, value * math.exp(-widths[1]), value * math.exp(widths[1]))
+    return Estimate(value, value / _factor(widths[1]), value * _factor(widths[1]))
 
 
 def _overhead(problem: _Problem, value: float, widths: FloatArray) -> Estimate:

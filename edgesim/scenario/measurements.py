@@ -35,6 +35,7 @@ __all__ = [
 
 SECONDS_PER_TOKEN = MappingProxyType({"ms/token": 1e-3, "s/token": 1.0})
 TOKENS_PER_SECOND = ("tokens/s", "tok/s", "t/s")
+LEAST_TOKEN_S, MOST_TOKEN_S = 1e-9, 1e6  # of a token: far beyond any device, either way
 UNITS = (*TOKENS_PER_SECOND, *SECONDS_PER_TOKEN)
 NUMBERS = ("bytes_per_weight", "n_prompt", "n_output", "value", "nodes")  # columns of a CSV that are no text
 
@@ -75,6 +76,11 @@ class MeasurementEntry(Section):
             per_token_s = 1 / self.value
         else:
             raise InputError(f"unit {self.unit!r}; expected {', '.join(UNITS)}: {suggest(self.unit, UNITS)}")
+        if not LEAST_TOKEN_S <= per_token_s <= MOST_TOKEN_S:
+            raise InputError(
+                f"{self.value:g} {self.unit} is {per_token_s:.3g} s per token; expected {LEAST_TOKEN_S:g} to "
+                f"{MOST_TOKEN_S:g} s: correct the value or its unit"
+            )
         return Measurement(
             model=named_architecture(
                 self.model,
