@@ -12,13 +12,15 @@ from miniature import Tables, run
 from scipy.stats import binomtest
 from staged import city, records, stages_of
 
+from edgesim.engine.cluster import Cluster
 from edgesim.errors import PlacementError
 from edgesim.planning.offloading.flow import flow_of
 from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.strategies.early_exit import EarlyExit
 from edgesim.strategies.early_exit.network import network_of
 from edgesim.strategies.early_exit.placement import Staged
-from edgesim.strategy import Fleet
+from edgesim.strategies.early_exit.strategy import Run
+from edgesim.strategy import Fleet, Serving
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.world.faults import Faults
@@ -169,6 +171,27 @@ def test_a_closed_exit_computes_no_head() -> None:
     columns = ["request_id", "kind", "device", "via", "asked_at_s", "ended_at_s"]
     assert closed.spans[columns].equals(none.spans[columns])
     assert placement.remark.split(";")[:2] == plain.remark.split(";")[:2]  # load and mean delay
+
+
+def test_an_exit_may_open_and_close_while_a_task_is_computed() -> None:
+    """What was computed without a head is not asked for an answer, and an answer that is there is looked at."""
+
+    class Wavering(EarlyExit):
+        def control(self, cluster: Cluster, placement: Staged, run: Run) -> Serving:
+            return wavering(cluster, run)
+
+    def wavering(cluster: Cluster, run: Run) -> Serving:
+        while True:
+            for threshold in (math.inf, 0.5):
+                run.walk.state.thresholds[run.walk.state.number[1, "s1-0"]] = threshold
+                yield from cluster.sleep(0.007)
+
+    there = city([[0.01], [0.02]], 1, rate_hz=20.0, n_requests=300, exits=records(2, 0.5))
+    strategy = Wavering.model_validate({"stages": stages_of(there), "thresholds": 0.5})
+    tables = run(there, strategy, strategy.place(there.model, Fleet.of(there)))
+    assert tables.requests["outcome"].tolist() == ["completed"] * 300
+    first = tables.spans[(tables.spans["kind"] == "compute") & (tables.spans["device"] == "s1-0")]
+    assert set(first["via"]) == {"embedding+0", "embedding+0+head"}
 
 
 def test_a_task_that_arrives_too_late_fails_before_it_is_computed() -> None:

@@ -77,7 +77,8 @@ class Walk:
                 state.n_came[node] += 1
                 state.n_here[node] += 1
                 self.fail_late(request, cluster, stage)
-                if not self._may_leave(node):
+                asks = self._may_leave(node)  # now: thresholds move while it is computed
+                if not asks:
                     part = without_head(part)
                 if state.is_timed[node]:
                     begins_at_s = cluster.now_s + cluster.observe().backlog_s(here)
@@ -86,7 +87,7 @@ class Walk:
                     state.served_s[node] += cluster.now_s - begins_at_s
                 else:
                     yield from cluster.compute(request, here, part, token)
-                if self._leaves(request, cluster, node, token, part.last):
+                if asks and self._leaves(request, cluster, node, token, part.last):
                     break
         finally:
             if node >= 0:
@@ -145,7 +146,7 @@ class Walk:
     def _leaves(self, request: LiveRequest, cluster: Cluster, node: int, token: Token, block: int) -> bool:
         """Whether a task leaves at a node, by the threshold in force there."""
         threshold = self.state.thresholds[node]
-        if threshold is None or not self._may_leave(node):
+        if threshold is None:
             return False
         if self.exit_rule == "entropy":
             return cluster.exits(request, token, block, entropy=threshold)
