@@ -174,7 +174,7 @@ def test_a_closed_exit_computes_no_head() -> None:
 
 
 def test_an_exit_may_open_and_close_while_a_task_is_computed() -> None:
-    """What was computed without a head is not asked for an answer, and an answer that is there is looked at."""
+    """What was computed without a head is not asked for an answer; an answer that is there is looked at."""
 
     class Wavering(EarlyExit):
         def control(self, cluster: Cluster, placement: Staged, run: Run) -> Serving:
