@@ -1,8 +1,8 @@
 """How preparing grows with the number of devices: a star of 100, 1,000 and 10,000 terminals about one server.
 
-Each size is prepared in a process of its own (layout, requests, timings, world, placements, and every route there
-and back), so that the largest memory is its own. Printed are CPU seconds without importing, largest resident
-memory, and the exponent of growth between sizes: 1 is linear.
+Each size is prepared in a process of its own (layout, requests, timings, world, placements, and every route
+there and back), so that the largest memory is its own. Printed are CPU seconds without importing, largest
+resident memory, and the exponent of growth between sizes: 1 is linear.
 
     python benchmarks/prepare.py [N ...]
 """
