@@ -27,6 +27,7 @@ __all__ = [
     "lines_of",
     "opened_text",
     "read_bounded",
+    "refuse_trap",
     "require_regular",
     "text_of",
     "user_path",
@@ -115,6 +116,29 @@ def json_value(text: str | bytes) -> Any:
         raise
     except ValueError:  # Python reads no whole number of more than some thousand digits
         raise UnreadableFileError("not JSON that can be read: a number of too many digits") from None
+
+
+def refuse_trap(path: Path) -> None:
+    """Refuse a packed file that unpacks to so much more than it has that no reader would come to its end.
+
+    It is unpacked once for that, which is far quicker than reading its rows.
+
+    Raises
+    ------
+    UnreadableFileError
+        As of :func:`opened_text`.
+    """
+    require_regular(path)
+    try:
+        with path.open("rb") as raw:
+            if raw.read(len(_GZIP)) != _GZIP:
+                return
+            raw.seek(0)
+            unpacked, chunk = _Unpacked(raw), bytearray(1 << 20)
+            while unpacked.readinto(chunk):
+                pass
+    except (OSError, EOFError, zlib.error):
+        return  # which is said where it is read
 
 
 @contextmanager

@@ -65,6 +65,8 @@ def main() -> None:
     stop_when_terminated()
     try:
         refuse_controls(sys.argv[1:])
+        if not sys.argv[1:]:
+            Console(stderr=True).print("edgesim: no command; expected one of those below, such as run")
         app()
     except InputError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), markup=False)
@@ -117,6 +119,9 @@ def run(
     from edgesim.statistics.sum_errors import sum_errors
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    if out is not None:
+        with _writing(out):
+            out.exists()  # which is refused of a name that no file can have
     asked = load_scenario(scenario, set_, seed=seed, replications=replications)
     with measuring_progress(notes) as tell:
         prepared = runner.prepare(

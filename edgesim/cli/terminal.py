@@ -39,6 +39,11 @@ def refuse_controls(words: Sequence[str]) -> None:
         Naming the word.
     """
     for word in words:
+        if not word.isprintable() and any("\ud800" <= character <= "\udfff" for character in word):
+            raise InputError(
+                "edgesim: a word of the command line is no UTF-8, "
+                f"{word.encode('utf-8', 'backslashreplace')!r:.80}; expected text: rename the file"
+            )
         if _UNPRINTABLE.search(word):
             raise InputError(
                 f"edgesim: a word of the command line has control characters, {printable(word)[:80]!r}; "

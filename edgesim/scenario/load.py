@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from edgesim.errors import ScenarioError
+from edgesim.files import is_there
 from edgesim.nearest import suggest
 from edgesim.scenario.check import examine
 from edgesim.scenario.schema.scenario import Origin, Scenario
@@ -64,9 +65,11 @@ def parse(
 
 def _find(path: Path) -> tuple[Traversable, str, Path]:
     """Find the file, what to call it, and where relative paths in it start."""
-    if path.is_file():
+    if not is_there(path):
+        pass
+    elif path.is_file():
         return path, str(path), path.parent
-    if path.is_dir():
+    elif path.is_dir():
         raise ScenarioError(f"{path}: a folder; expected a scenario file such as {path / 'scenario.yaml'}")
     shipped = packaged_scenarios()
     if path.suffix in ("", ".yaml") and path.parent.name in ("", "scenarios") and path.stem in shipped:

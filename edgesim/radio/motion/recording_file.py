@@ -10,7 +10,7 @@ from typing import NoReturn, TextIO
 
 from edgesim.csv_rows import CsvError, named, read_rows
 from edgesim.errors import RecordingError
-from edgesim.files import UnreadableFileError, lines_of, opened_text
+from edgesim.files import UnreadableFileError, lines_of, opened_text, refuse_trap
 from edgesim.nearest import suggest
 
 __all__ = ["header_of", "number_in", "opened", "refuse", "rows_of", "start_of"]
@@ -48,6 +48,7 @@ def start_of(path: Path) -> str:
         As of :func:`opened`.
     """
     with opened(path) as text:
+        refuse_trap(path)
         return next((line.strip() for line in lines_of(text, _START_CHARS) if line.strip()), "")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from edgesim.csv_rows import header_cells
-from edgesim.files import lines_of
+from edgesim.files import lines_of, refuse_trap
 from edgesim.workload.readers.dialogues import SHAREGPT, first_item
 from edgesim.workload.readers.lines import LINE_FORMATS, MAX_LINE_CHARS, line_format, read_object
 from edgesim.workload.readers.record import Format, Record, TextLength, opened, refuse
@@ -25,6 +25,7 @@ def detect(path: Path) -> Format:
         If it cannot be read, or is in no format that is known.
     """
     with opened(path) as text:
+        refuse_trap(path)
         lines = enumerate(lines_of(text, MAX_LINE_CHARS), 1)
         line, head = next(((line, head) for line, head in lines if head.strip()), (0, ""))
         if not head:
