@@ -16,6 +16,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from edgesim.statistics.breakdown import Activity, breakdown
 from edgesim.statistics.window import counted
@@ -67,6 +68,9 @@ def draw(trace: Trace) -> plt.Figure:
     left.set(
         xscale="log", xlabel="end-to-end latency (s)", ylabel="share of requests answered", ylim=(0, 1.02)
     )
+    left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.xaxis.set_major_formatter("{x:g}")
+    left.xaxis.set_minor_formatter(NullFormatter())
     left.grid(alpha=0.25)
     left.legend(frameon=False, loc="best")
     table = pd.DataFrame(shares, index=labels)
