@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from edgesim.report.columns import Column, fitting, table_of
+from edgesim.report.comparison_json import as_json
 from edgesim.report.notes import (
     CUT_OFF,
     GROWING,
@@ -33,7 +34,7 @@ from edgesim.report.numbers import (
 from edgesim.report.same_requests import SameRequestsTable
 from edgesim.statistics.comparison import Comparison, Row
 
-__all__ = ["About", "ComparisonTable"]
+__all__ = ["About", "ComparisonTable", "as_json"]
 
 HEADLINE = "e2e_mean_s"  # the metric whose ratio to the first strategy's is shown
 
