@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import psutil
 import pytest
 
 LONG = bool(os.environ.get("EDGESIM_LONG_TESTS"))
-N_RUNS = 18
-WORDS = ("run", "first_steps", "--set", "profile=analytic", "--replications", "6", "--quiet", "--out")
+N_RUNS = 12
+WORDS = ("run", "first_steps", "--set", "profile=analytic", "--replications", "4", "--quiet", "--out")
 STATUS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-MOMENTS = (0, 1, 3, 7, 11, 15) if LONG else (7,)  # runs that are whole when it is stopped
+# How it is stopped, with how many processes, and how many runs are whole then.
+CASES = [(signal.SIGKILL, 1, 3), (signal.SIGTERM, 1, 5), (signal.SIGINT, 2, 2), (signal.SIGKILL, 2, 4)]
+if LONG:
+    CASES = list(product(STATUS, (1, 2), (0, 1, 2, 4, 6, 8)))
 
 pytestmark = pytest.mark.slow
 
@@ -55,9 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return contents(folder)
 
 
-@pytest.mark.parametrize("n_whole", MOMENTS)
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("number", STATUS)
+@pytest.mark.parametrize(("number", "jobs", "n_whole"), CASES)
 def test_a_run_that_is_stopped_is_finished_to_the_same_bytes(
     undisturbed: dict[str, bytes], tmp_path: Path, number: signal.Signals, jobs: int, n_whole: int
 ) -> None:
@@ -79,7 +81,7 @@ def test_a_run_that_is_stopped_is_finished_to_the_same_bytes(
     assert contents(folder) == undisturbed
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, *([signal.SIGTERM] if LONG else [])])
 def test_a_worker_that_is_killed_is_reported_and_made_up_for(
     undisturbed: dict[str, bytes], tmp_path: Path, number: signal.Signals
 ) -> None:
