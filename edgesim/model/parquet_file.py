@@ -39,7 +39,7 @@ def read_parquet(path: Path, *, most_rows: int = _MOST_ROWS) -> pa.Table:
             f"it says that it has {n_rows} rows in {n_bytes} bytes, too many to be read"
         )
     try:
-        table = file.read()
+        table = file.read(use_threads=False)  # small; and a pool of threads may outlive a short process
         table.validate(full=True)
     except _DAMAGES as error:
         raise UnreadableFileError(f"it is damaged ({_reason(error)})") from None

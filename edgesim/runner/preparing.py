@@ -12,7 +12,7 @@ from edgesim.engine.process.clock import Clock
 from edgesim.errors import InputError, PlacementError, ProfileError, ScenarioError, StrategyError
 from edgesim.rng import Streams
 from edgesim.runner.prepared import Lesson, Prepared, Trainer
-from edgesim.scenario.build import extent, resolve
+from edgesim.scenario.build import drawing, extent, resolve
 from edgesim.scenario.contenders import contenders
 from edgesim.scenario.radio.presence import PresentDemand
 from edgesim.scenario.remarks import remarks
@@ -172,13 +172,16 @@ def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[
 def _check_arrivals(study: Study) -> None:
     """Refuse a study in which nothing is asked, or nothing that counts."""
     scenario, law = study.scenario, study.workload
+    with drawing(scenario):
+        asks = _has_arrivals(study, 0.0)
+        counts = not scenario.warmup_s or _has_arrivals(study, scenario.warmup_s)
     # Of sources that are all absent, a remark says it.
-    if not _has_arrivals(study, 0.0) and not isinstance(law, PresentDemand):
+    if not asks and not isinstance(law, PresentDemand):
         raise ScenarioError(
             f"{scenario.place(('workload',))}: no request arrives before the horizon; "
             "lengthen it or raise the rate"
         )
-    if scenario.warmup_s and not _has_arrivals(study, scenario.warmup_s):
+    if not counts:
         raise ScenarioError(
             f"{scenario.place(('warmup',))}: no request arrives after the first "
             f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"

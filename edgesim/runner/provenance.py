@@ -15,6 +15,7 @@ from edgesim.model.quantisation.packing import Packed
 from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
 from edgesim.runner.prepared import Prepared
+from edgesim.scenario.named_files import named_files
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.timings import Profiles, corrections
 from edgesim.trace.writer import OWN_PROFILE_FILE, PROFILE_FILE
@@ -79,6 +80,7 @@ def facts(prepared: Prepared) -> dict[str, object]:
         "retries": world.retry is not None,
         "links_may_fail": [] if world.faults is None else sorted(world.faults.links),
         "topology_file": _file_facts(scenario),
+        **({"files": files} if (files := named_files(scenario)) else {}),
         "workload": world.workload.notes(Streams(scenario.seed, 0)),
         "machine": {
             "system": platform.platform(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,17 @@ _DIGESTED = ("scenario", "profile", "model")  # beside their digests these say w
 _N_SHOWN = 3
 
 
-def unfinished(path: Path, now: Mapping[str, object]) -> tuple[TraceFolder, set[tuple[str, int]]]:
+def unfinished(
+    path: Path, now: Mapping[str, object], asked: Collection[tuple[str, int]]
+) -> tuple[TraceFolder, set[tuple[str, int]]]:
     """Open the folder of a run again, cleared of what is not whole.
 
     Parameters
     ----------
     now
         What ``run.json`` would say of the run that is asked for.
+    asked
+        Strategy and replication of every run that belongs to it.
 
     Returns
     -------
@@ -40,8 +44,8 @@ def unfinished(path: Path, now: Mapping[str, object]) -> tuple[TraceFolder, set[
     if not path.is_dir():
         raise TraceError(f"{path}: nothing to resume: no trace is there; leave 'resume' out")
     check_unchanged(path, Trace(path).run, now)
-    folder = TraceFolder.reopen(path)
-    return folder, folder.keep_whole()
+    folder = TraceFolder.resumed(path)  # before anything is removed
+    return folder, folder.keep_whole(asked)
 
 
 def check_unchanged(path: Path, before: Mapping[str, object], now: Mapping[str, object]) -> None:
@@ -74,7 +78,7 @@ def _comparable(facts: Mapping[str, object]) -> dict[str, Any]:
         if isinstance(value, dict) and "digest" in value:
             kept[name] = {"digest": value["digest"]}
     git = kept.pop("git", None)
-    kept["git"] = {"revision": git["revision"]} if isinstance(git, dict) and "revision" in git else None
+    kept["git"] = {"revision": git["revision"]} if isinstance(git, dict) and "revision" in git else git
     return kept
 
 

@@ -6,6 +6,7 @@ import glob
 import re
 import time
 from collections.abc import Callable, Collection, Iterator
+from itertools import product
 from os import PathLike
 from pathlib import Path
 
@@ -64,8 +65,9 @@ def run(
     if resume and replace:
         raise InputError("'resume' keeps what is there, and 'replace' removes it; give one of them")
     about, whole = facts(prepared), set[tuple[str, int]]()
+    asked = list(product(prepared.strategies, range(prepared.scenario.replications)))
     if resume:
-        folder, whole = unfinished(Path(out), about)
+        folder, whole = unfinished(Path(out), about, asked)
     else:
         folder = TraceFolder(Path(out), replace=replace)
     tell = told or _tell_nothing

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from edgesim.errors import InputError, ScenarioError
 from edgesim.model.architecture import Architecture
@@ -24,7 +25,7 @@ from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Demand, Extent
 from edgesim.world.world import World
 
-__all__ = ["build_world", "extent", "kinds_used", "resolve", "workload"]
+__all__ = ["build_world", "drawing", "extent", "kinds_used", "resolve", "workload"]
 
 
 def resolve(scenario: Scenario | Study) -> Study:
@@ -144,7 +145,8 @@ def extent(study: Study | Scenario) -> Extent:
     study = resolve(study)
     scenario, law, model = study.scenario, study.workload, study.model
     replications = range(scenario.replications if law.is_random else 1)
-    drawn = [law.extent(Streams(scenario.seed, number)) for number in replications]
+    with drawing(scenario):
+        drawn = [law.extent(Streams(scenario.seed, number)) for number in replications]
     largest = Extent(*map(max, zip(*drawn, strict=True)))
     refused = model.refusal(
         n_prompt_tokens=largest.n_prompt_tokens,
@@ -162,6 +164,18 @@ def extent(study: Study | Scenario) -> Extent:
     if refused is not None:
         raise ScenarioError(f"{scenario.place(('workload',))}: {refused}; {_shorter(scenario)}")
     return largest
+
+
+@contextmanager
+def drawing(scenario: Scenario) -> Iterator[None]:
+    """Say where in the scenario the workload stands that cannot be drawn; a trace names its own file."""
+    try:
+        yield
+    except InputError as error:
+        about, _, why = str(error).partition(": ")
+        if about != "workload":
+            raise
+        raise ScenarioError(f"{scenario.place(('workload',))}: {why}") from None
 
 
 def _sound(scenario: Scenario) -> Examined:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+import weakref
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -31,6 +33,7 @@ __all__ = [
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
+PART_FILE = "part-{:05d}.parquet"
 PROFILE_FILE = "profile.parquet"
 OWN_PROFILE_FILE = "profile-{}.parquet"  # of a device kind, named by its digest
 QUALITY_FILE = "quality.parquet"  # answers under impairments
@@ -55,23 +58,52 @@ class TraceFolder:
 
     def __init__(self, path: Path, *, replace: bool = False) -> None:
         self.path = path
+        self._lock: weakref.finalize[..., TraceFolder] | None = None
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         if path.exists() and not path.is_dir():
             raise TraceError(f"{path}: a file is in the way of the trace folder; name another with --out")
-        if path.is_dir() and any(path.iterdir()):
-            if not replace:
-                raise TraceError(
-                    f"{path}: the folder is not empty; name another with --out, or add --replace"
-                )
-            self._remove_earlier()
+        if not replace:
+            self._require_empty()
         with _told_of(path):
             path.mkdir(parents=True, exist_ok=True)
+        self._hold()
+        try:
+            if replace and self._entries():
+                self._remove_earlier()
+            self._require_empty()
+        except TraceError:
+            self._release()
+            raise
+
+    def _entries(self) -> list[Path]:
+        return (
+            [entry for entry in self.path.iterdir() if entry.name != LOCK_FILE] if self.path.is_dir() else []
+        )
+
+    def _require_empty(self) -> None:
+        if self._entries():
+            raise TraceError(
+                f"{self.path}: the folder is not empty; name another with --out, or add --replace"
+            )
 
     @classmethod
     def reopen(cls, path: Path) -> Self:
         """Go on writing a folder that another process has begun."""
         folder = cls.__new__(cls)
-        folder.path, folder._made = path, []
+        folder.path, folder._made, folder._lock = path, [], None
+        return folder
+
+    @classmethod
+    def resumed(cls, path: Path) -> Self:
+        """Take over the folder of a run that has ended, however it did.
+
+        Raises
+        ------
+        TraceError
+            If it has not, and another process writes there.
+        """
+        folder = cls.reopen(path)
+        folder._hold()
         return folder
 
     def abandon(self) -> None:
@@ -82,6 +114,7 @@ class TraceFolder:
             (self.path / f".{RUN_FILE}.tmp").unlink(missing_ok=True)
             if (self.path / RUN_FILE).is_file():
                 self._remove_earlier()
+            self._release()
             for folder in self._made:  # the innermost first
                 folder.rmdir()
 
@@ -95,7 +128,6 @@ class TraceFolder:
             for home in sorted(self.path.glob(level)):
                 if not any(home.iterdir()):
                     home.rmdir()
-        (self.path / LOCK_FILE).unlink(missing_ok=True)
         measured = [self.path / name for name in (PROFILE_FILE, QUALITY_FILE, EXITS_FILE, PATHS_FILE)]
         for file in (*measured, *self.path.glob(OWN_PROFILE_FILE.format("*"))):
             file.unlink(missing_ok=True)
@@ -118,48 +150,75 @@ class TraceFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes from writing here meanwhile; a process that is killed holds nothing.
-
-        Raises
-        ------
-        TraceError
-            If another process writes here.
-        """
-        if fcntl is None:  # a system without such locks
+        """Keep other processes from writing here until this ends; a process that is killed holds nothing."""
+        try:
             yield
+        finally:
+            self._release()
+
+    def _hold(self) -> None:
+        """Take the folder's lock, or refuse with a TraceError where another process has it."""
+        if fcntl is None:  # a system without such locks
             return
-        lock = self.path / LOCK_FILE
-        with _told_of(lock), lock.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise TraceError(
-                    f"{self.path}: another process is writing this trace; wait for it, or name another folder"
-                ) from None
-            try:
-                yield
-            finally:
-                lock.unlink(missing_ok=True)
+        place = self.path / LOCK_FILE
+        with _told_of(place):
+            while True:
+                lock = os.open(place, os.O_CREAT | os.O_RDWR, 0o666)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    os.close(lock)
+                    raise TraceError(
+                        f"{self.path}: another process is writing this trace; wait for it, or name another "
+                        "folder"
+                    ) from None
+                if place.exists() and os.path.samestat(os.fstat(lock), place.stat()):
+                    self._lock = weakref.finalize(self, os.close, lock)
+                    return
+                os.close(lock)  # whoever had it has removed it meanwhile
 
-    def keep_whole(self) -> set[tuple[str, int]]:
-        """Remove what an earlier run left unfinished here; strategy and replication of what is whole.
+    def _release(self) -> None:
+        if self._lock is not None:
+            with suppress(OSError):
+                (self.path / LOCK_FILE).unlink(missing_ok=True)
+            self._lock()
+            self._lock = None
 
-        A run is whole if its devices' table, written last, is there, and all of its parts can be read.
+    def keep_whole(self, asked: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Remove what an earlier run left unfinished here, and what is of no run that is asked for.
+
+        A run is whole if its devices' table, written last, is there with its requests, no part is missing
+        between others, and all parts can be read.
+
+        Parameters
+        ----------
+        asked
+            Strategy and replication of every run.
+
+        Returns
+        -------
+        set
+            Those of them that are whole.
         """
         whole: set[tuple[str, int]] = set()
+        names = {(strategy, str(replication)): (strategy, replication) for strategy, replication in asked}
         homes = {
             (home.parent.name.removeprefix("strategy="), home.name.removeprefix("replication="))
             for home in self.path.glob("*/strategy=*/replication=*")
         }
-        for strategy, number in sorted(homes):
-            partition = f"strategy={strategy}/replication={number}"
-            files = [file for table in TABLES for file in (self.path / table / partition).glob("part-*")]
-            is_ended = any((self.path / "devices" / partition).glob("part-*.parquet"))
-            if is_ended and number.isdecimal() and all(map(_is_whole, files)):
-                whole.add((strategy, int(number)))
+        for home in sorted(homes):
+            partition = "strategy={}/replication={}".format(*home)
+            files = {table: sorted((self.path / table / partition).glob("part-*")) for table in TABLES}
+            if (
+                home in names
+                and files["devices"]
+                and files["requests"]
+                and all(map(_are_whole, files.values()))
+            ):
+                whole.add(names[home])
                 continue
             with _told_of(self.path / partition):
-                for file in files:
+                for file in (file for some in files.values() for file in some):
                     file.unlink()
         return whole
 
@@ -184,7 +243,7 @@ class PartWriter:
         number = self._n_parts.get(table_name, 0)
         self._n_parts[table_name] = number + 1
         home = self._folder / table_name / self._partition
-        part = home / f"part-{number:05d}.parquet"
+        part = home / PART_FILE.format(number)
         temporary = part.with_suffix(".parquet.tmp")
         instants = [name for name in table.schema.names if name.endswith("_at_s")]
         repeating = [name for name in table.schema.names if name not in instants]
@@ -209,11 +268,13 @@ class PartWriter:
             temporary.replace(part)
 
 
-def _is_whole(part: Path) -> bool:
-    if part.suffix != ".parquet":
+def _are_whole(parts: Sequence[Path]) -> bool:
+    """Whether parts of a table are numbered through, and can all be read."""
+    if [part.name for part in parts] != [PART_FILE.format(number) for number in range(len(parts))]:
         return False
     try:
-        pq.read_metadata(part)
+        for part in parts:
+            pq.read_metadata(part)
     except (pa.ArrowInvalid, OSError):
         return False
     return True

@@ -41,11 +41,17 @@ def started(folder: Path, jobs: int, n_whole: int) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
     )
     while not (folder / "run.json").exists() or _n_whole(folder) < n_whole:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.002)
     return process
+
+
+def _heed_interrupts() -> None:
+    """Undo what a shell does to a job in the background, which would inherit that it ignores interrupts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _n_whole(folder: Path) -> int:

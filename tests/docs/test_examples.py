@@ -40,6 +40,7 @@ FILES = {
         '[{"conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]}]'
     ),
     **dict.fromkeys(("uplink.mahimahi", "lte.up", "lte.down"), "1\n2\n2\n"),
+    "requests.csv": "when,device,tokens_in,tokens_out\n1700000000000,edge,30,4\n",
     "flight.csv": "t,up_mbps,down_mbps\n0,2,9\n1,3,8\n2,0,0\n",
     "town.fcd": "<fcd-export>{}</fcd-export>".format(
         "".join(

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 Levels = tuple[int, ...]
 """Threshold of each exit but the last, as a number in the grid: [n_exits - 1]."""
 
+_NEARLY_ALL = float(np.nextafter(1.0, 0.0))  # goes on past an exit that is open and not taken
 _EVEN_GRID = (*(round(0.05 * step, 2) for step in range(20)), 0.975, 0.99, float("inf"))
 
 
@@ -35,8 +36,8 @@ class Outcome:
     Attributes
     ----------
     continues : [n_exits - 1]
-        I_h: of the tasks that reach exit h, the share that goes on. Where none reaches it, the share of all
-        tasks that would.
+        I_h: of the tasks that reach exit h, the share that goes on; below 1 at every exit that is open.
+        Where none reaches it, the share of all tasks that would.
     leaves : [n_exits]
         Share of all tasks that leaves at each exit.
     accuracy
@@ -158,6 +159,15 @@ class ExitTable:
         first: NDArray[np.int64] = np.argmax(meets, axis=1)
         return first
 
+    def closed(self, levels: Levels) -> Levels:
+        """The same thresholds, with exits closed that samples reach and none takes: no head for nothing."""
+        leaves = self.outcome(levels).leaves
+        is_taken = (leaves[:-1] > 0) | (np.cumsum(leaves)[:-1] > 1 - 1e-12)
+        return tuple(
+            level if taken else highest
+            for level, taken, highest in zip(levels, is_taken, self.highest, strict=True)
+        )
+
     def outcome(self, levels: Levels) -> Outcome:
         """Replay all samples."""
         if len(levels) != self.n_exits - 1 or not all(0 <= level < self.n_levels for level in levels):
@@ -170,5 +180,7 @@ class ExitTable:
         reach = len(left) - np.concatenate([[0], np.cumsum(counts)])[:-1]  # [n_exits]
         alone = (self.n_met <= np.asarray(levels, np.int64)).mean(axis=0)
         continues = np.where(reach[:-1] > 0, reach[1:] / np.maximum(reach[:-1], 1), alone)
+        is_open = np.asarray(levels, np.int64) < np.asarray(self.highest, np.int64)
+        continues = np.where(is_open, np.minimum(continues, _NEARLY_ALL), continues)
         right = self.is_correct[np.arange(len(left)), left]
         return Outcome(continues, counts / len(left), float(right.mean()))

@@ -91,7 +91,7 @@ def plan_jointly(
         shared = network.with_shares(table.outcome(levels).continues)
         state = play_round(shared, rows, state, rule, barrier)
         costs_s = foreseen_costs_s(network, state.plan, combinations, objective, barrier)
-        levels = tuple(combinations.levels[int(np.argmin(costs_s))].tolist())
+        levels = table.closed(tuple(combinations.levels[int(np.argmin(costs_s))].tolist()))
     return best
 
 

@@ -187,16 +187,16 @@ def least_cost(
     while True:
         before = best
         costs_s = foreseen_costs_s(network, best.plan, combinations, objective, barrier)
-        promising = (levels for levels in _in_order(combinations, costs_s) if levels not in known)
+        promising = (levels for levels in _in_order(table, combinations, costs_s) if levels not in known)
         for levels in islice(promising, n_tries):
             try_levels(levels)
         if best is before:
             return best, len(known)
 
 
-def _in_order(combinations: Combinations, costs_s: Floats) -> Iterator[Levels]:
+def _in_order(table: ExitTable, combinations: Combinations, costs_s: Floats) -> Iterator[Levels]:
     for number in np.argsort(costs_s, kind="stable").tolist():
-        yield tuple(combinations.levels[number].tolist())
+        yield table.closed(tuple(combinations.levels[number].tolist()))
 
 
 def _queued(utilisation: Floats, scv: Floats, shares: Floats, barrier: Barrier) -> Floats:

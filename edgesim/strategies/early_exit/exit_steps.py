@@ -85,7 +85,9 @@ class ExitSteps:
                 levels = threshold_step(
                     self._table, levels, self._objective, delay_of, exits=[exit_], reach=reach
                 )
-                self.view[node, exit_] = levels[exit_]
+                own = self._table.closed(levels)[exit_]
+                levels = (*levels[:exit_], own, *levels[exit_ + 1 :])
+                self.view[node, exit_] = own
                 self._state.thresholds[node] = float(self._table.thresholds(levels)[exit_])
             if levels not in self._known:
                 self._known[levels] = self._table.outcome(levels)

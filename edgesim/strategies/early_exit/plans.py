@@ -117,24 +117,15 @@ def decide(
     if offloading == "ga":
         rng = Streams(seed)["early exit/genetic"]
         found = evolve(network, table, objective, rng, breeding=breeding, levels=fixed)
-        return _decision(network, table, found.plan, _closed(table, found.levels) if fixed is None else fixed)
+        return _decision(network, table, found.plan, table.closed(found.levels) if fixed is None else fixed)
     if fixed is not None:
         levels = fixed
     elif joint and offloading == "dto-ee" and network.work is None:
-        levels = _closed(table, plan_jointly(network, table, objective).levels)
+        levels = table.closed(plan_jointly(network, table, objective).levels)
     else:  # also where exits shorten tasks: what rows as they are foretell of thresholds is rough there
-        levels = _closed(table, tuned(network, table, objective, respond).levels)
+        levels = table.closed(tuned(network, table, objective, respond).levels)
     shared = network.with_shares(table.outcome(levels).continues)
     return _decision(network, table, _final(offloading)(shared, None), levels)
-
-
-def _closed(table: ExitTable, levels: Levels) -> Levels:
-    """The same thresholds, with exits closed that no sample takes: their heads would be for nothing."""
-    is_taken = table.outcome(levels).leaves[:-1] > 0
-    return tuple(
-        level if taken else highest
-        for level, taken, highest in zip(levels, is_taken, table.highest, strict=True)
-    )
 
 
 def _best_of(

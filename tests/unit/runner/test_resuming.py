@@ -231,6 +231,35 @@ def test_a_full_disk_is_survived(
 
 def test_one_process_at_a_time_writes_a_trace(prepared: Prepared, tmp_path: Path) -> None:
     folder = run(prepared, tmp_path / "trace").path
-    with TraceFolder.reopen(folder).held(), pytest.raises(TraceError, match="another process is writing"):
-        run(prepared, folder, resume=True)
+    before = digests(folder)
+    next((folder / "devices").rglob("*.parquet")).unlink()
+    kept = digests(folder)
+    with TraceFolder.resumed(folder).held():
+        for how in ({"resume": True}, {"replace": True}):
+            with pytest.raises(TraceError, match="another process is writing"):
+                run(prepared, folder, **how)
+            assert digests(folder) == kept
     run(prepared, folder, resume=True)
+    assert digests(folder) == before
+    assert not (folder / ".lock").exists()
+
+
+def test_what_belongs_to_no_run_is_removed_and_a_lost_table_made_anew(
+    prepared: Prepared, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    folder = run(prepared, tmp_path / "trace").path
+    shutil.copytree(folder / "devices" / "strategy=local", folder / "devices" / "strategy=zz")
+    shutil.rmtree(folder / "requests" / "strategy=local" / "replication=0")
+    run(prepared, folder, resume=True)
+    assert digests(folder) == undisturbed
+
+
+def test_a_file_that_the_scenario_names_must_be_what_it_was(tmp_path: Path) -> None:
+    rates = tmp_path / "rate.csv"
+    rates.write_text("t,up_mbps,down_mbps\n0,50,50\n1,40,40\n")
+    wire = "topology.links[0]={between: [phone, box], recorded: {file: " + str(rates) + "}}"
+    asked = prepare(load("first_steps", [*QUICK, wire]))
+    run(asked, tmp_path / "trace")
+    rates.write_text("t,up_mbps,down_mbps\n0,5,5\n1,4,4\n")
+    with pytest.raises(TraceError, match="files"):
+        run(prepare(load("first_steps", [*QUICK, wire])), tmp_path / "trace", resume=True)

@@ -57,7 +57,10 @@ def test_the_records_own_replay_agrees_for_confidences_and_entropies() -> None:
 def test_a_sub_model_without_a_recorded_exit_has_none_and_inf_closes_one() -> None:
     records = drawn_records(2)
     table = ExitTable.of_records(records, (2, 3, 6), grid=(0.0, np.inf))
-    assert table.outcome((1, 0)).continues.tolist() == [1.0, 1.0]
+    assert table.outcome((1, 0)).continues.tolist() == [
+        1.0,
+        np.nextafter(1.0, 0.0),
+    ]  # closed; open, not taken
     assert table.outcome((0, 0)).leaves.tolist() == [1.0, 0.0, 0.0]
     assert table.highest == (1, 1)
 

@@ -1,0 +1,36 @@
+"""Files that a scenario names beside its trace of requests and its graph: recordings and tracks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edgesim.files import user_path
+from edgesim.scenario.schema.scenario import Scenario
+
+__all__ = ["named_files"]
+
+_KEYS = ("file", "path", "up", "down")
+
+
+def named_files(scenario: Scenario) -> dict[str, str]:
+    """Names and SHA-256 of the files of recorded rates and tracks, in the order in which they stand."""
+    topology = scenario.topology.model_dump(mode="json", exclude={"file"})
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(_names(topology)):
+        file = user_path(scenario.origin.folder, name)
+        if file.is_file():
+            found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def _names(value: Any, key: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _names(each, str(name))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _names(each, key)
+    elif isinstance(value, str) and key in _KEYS and 0 < len(value) < 1000 and "\0" not in value:
+        yield value
