@@ -145,7 +145,7 @@ def refuse_trap(path: Path) -> None:
 def opened_text(path: Path) -> Iterator[TextIO]:
     """Open a text file for reading, packed by gzip or not (its first bytes tell), with its ends of lines.
 
-    What goes wrong while it is read is told likewise, the body of the `with` included.
+    What goes wrong while it is read is reported likewise, the body of the `with` included.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a run came to, for somebody at a Python prompt or in a notebook."""
+"""What a run came to, at a Python prompt or in a notebook."""
 
 from __future__ import annotations
 

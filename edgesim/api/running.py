@@ -152,7 +152,7 @@ def _read(asked: str | PathLike[str] | Mapping[str, Any] | Scenario, changes: Se
     YAML().dump(_plain(asked, ()), text)
     try:
         scenario = parse(text.getvalue(), overrides=changes)
-    except ProblemsError as error:  # its lines are nobody's
+    except ProblemsError as error:  # its lines are of a text that no file has
         raise ProblemsError(error.problems) from None
     scenario.placed_by(path_text)
     return scenario

@@ -55,7 +55,7 @@ def prepare(
     refresh
         Whether to measure even though a profile is kept.
     measuring
-        Told of the progress where the profile has to be measured first.
+        Called with the progress where the profile has to be measured first.
     trainer
         Trains the strategies that have to be and for which no policy is kept or shipped; without one these
         stay as they are, good enough to look at and to train but not to run.

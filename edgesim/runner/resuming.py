@@ -11,7 +11,7 @@ from edgesim.errors import TraceError
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
 
-__all__ = ["check_unchanged", "differences", "unfinished"]
+__all__ = ["check_unchanged", "differences", "whole_runs"]
 
 # What may differ between two parts of one run: where and when they ran, and how they ended.
 _LEFT_OUT = ("schema_version", "status", "simulating_took_s", "machine")
@@ -19,33 +19,27 @@ _DIGESTED = ("scenario", "profile", "model")  # beside their digests these say w
 _N_SHOWN = 3
 
 
-def unfinished(
-    path: Path, now: Mapping[str, object], asked: Collection[tuple[str, int]]
-) -> tuple[TraceFolder, set[tuple[str, int]]]:
-    """Open the folder of a run again, cleared of what is not whole.
+def whole_runs(
+    folder: TraceFolder, now: Mapping[str, object], asked: Collection[tuple[str, int]]
+) -> set[tuple[str, int]]:
+    """Clear the folder of an earlier run of what is not whole; strategy and replication of what is.
 
     Parameters
     ----------
+    folder
+        Held, so that no other process writes there.
     now
         What ``run.json`` would say of the run that is asked for.
     asked
         Strategy and replication of every run that belongs to it.
-
-    Returns
-    -------
-    tuple
-        The folder, and strategy and replication of what is whole.
 
     Raises
     ------
     TraceError
         If there is no trace, or one of something else: it says what differs.
     """
-    if not path.is_dir():
-        raise TraceError(f"{path}: nothing to resume: no trace is there; leave 'resume' out")
-    check_unchanged(path, Trace(path).run, now)
-    folder = TraceFolder.resumed(path)  # before anything is removed
-    return folder, folder.keep_whole(asked)
+    check_unchanged(folder.path, Trace(folder.path).run, now)
+    return folder.keep_whole(asked)
 
 
 def check_unchanged(path: Path, before: Mapping[str, object], now: Mapping[str, object]) -> None:

@@ -14,7 +14,7 @@ from edgesim.errors import InputError, TraceError
 from edgesim.runner.prepared import Prepared, Ran
 from edgesim.runner.preparing import check_edited, check_trained
 from edgesim.runner.provenance import facts, save_inputs
-from edgesim.runner.resuming import unfinished
+from edgesim.runner.resuming import whole_runs
 from edgesim.runner.simulating import RUN_NOTE, simulated
 from edgesim.runner.workers import shared_out
 from edgesim.trace.reader import Trace
@@ -66,12 +66,11 @@ def run(
         raise InputError("'resume' keeps what is there, and 'replace' removes it; give one of them")
     about, whole = facts(prepared), set[tuple[str, int]]()
     asked = list(product(prepared.strategies, range(prepared.scenario.replications)))
-    if resume:
-        folder, whole = unfinished(Path(out), about, asked)
-    else:
-        folder = TraceFolder(Path(out), replace=replace)
+    folder = TraceFolder.resumed(Path(out)) if resume else TraceFolder(Path(out), replace=replace)
     tell = told or _tell_nothing
     with folder.held():
+        if resume:
+            whole = whole_runs(folder, about, asked)
         try:
             folder.write_run({**about, "status": "running"})
             save_inputs(prepared, folder.path)

@@ -60,7 +60,7 @@ def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], j
 
 
 class _Waiting:
-    """The runs that nobody has begun, replication by replication."""
+    """The runs that have not begun, replication by replication."""
 
     def __init__(self, left: Sequence[tuple[str, int]]) -> None:
         self._labels: dict[int, list[str]] = {}
@@ -179,7 +179,7 @@ def _answer(prepared: Prepared, out: Path, label: str, replication: int) -> tupl
 
 
 def leave_with_parent() -> None:
-    """Let a worker end when its parent is killed, instead of working on for nobody."""
+    """Let a worker end when its parent is killed, instead of working on in vain."""
     parent = parent_process()
     if parent is not None:
         watch = Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True)

@@ -64,7 +64,7 @@ class Examined:
 
 
 def examine(scenario: Scenario) -> Examined:
-    """Lay the topology out, read the model, find strategies and requests: once, whoever asks."""
+    """Lay the topology out, read the model, find strategies and requests once."""
     return scenario.once(_examine)
 
 
@@ -278,7 +278,7 @@ def _names_its_own(scenario: Scenario, path: Path) -> bool:
 
 
 def _workload_problems(scenario: Scenario, made: Demand | InputError) -> Iterator[Problem]:
-    """Find out why the workload cannot be made; its sources are somebody else's to check."""
+    """Find out why the workload cannot be made; its sources are checked elsewhere."""
     if isinstance(made, WorkloadError):
         yield Problem(("workload", "trace", "file"), str(made))
     elif isinstance(made, InputError):

@@ -9,9 +9,12 @@ from typing import Any
 from edgesim.files import user_path
 from edgesim.scenario.schema.scenario import Scenario
 
-__all__ = ["named_files"]
+__all__ = ["FILE_KEYS", "WAYS", "named_files"]
 
-_KEYS = ("file", "path", "up", "down")
+FILE_KEYS = ("file", "path", "tokenizer")
+"""Keys under which a world names files, one each or one each way."""
+
+WAYS = ("up", "down")
 
 
 def named_files(scenario: Scenario) -> dict[str, str]:
@@ -28,9 +31,9 @@ def named_files(scenario: Scenario) -> dict[str, str]:
 def _names(value: Any, key: str = "") -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, each in value.items():
-            yield from _names(each, str(name))
+            yield from _names(each, key if name in WAYS else str(name))
     elif isinstance(value, list):
         for each in value:
             yield from _names(each, key)
-    elif isinstance(value, str) and key in _KEYS and 0 < len(value) < 1000 and "\0" not in value:
+    elif isinstance(value, str) and key in FILE_KEYS and 0 < len(value) < 1000 and "\0" not in value:
         yield value

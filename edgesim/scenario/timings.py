@@ -74,7 +74,7 @@ def find_profiles(
     refresh
         Whether to measure even though a profile is kept.
     measuring
-        Told of the progress.
+        Called with the progress.
 
     Raises
     ------

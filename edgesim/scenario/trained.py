@@ -27,6 +27,7 @@ from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
 from edgesim.scenario.build import resolve
 from edgesim.scenario.contenders import contenders
+from edgesim.scenario.named_files import FILE_KEYS, WAYS
 from edgesim.scenario.radio.presence import PresentDemand
 from edgesim.scenario.schema.scenario import Scenario, StrategyEntry
 from edgesim.scenario.study import Study
@@ -51,8 +52,6 @@ RECIPE = 2
 _N_ARRIVALS = 200  # of an episode: many more than are under way at once
 
 _WORLD = ("topology", "kinds", "workload", "memory", "faults", "retry")
-_FILES = ("file", "path", "tokenizer")  # keys under which a world names files, one each or one each way
-_WAYS = ("up", "down")
 
 
 def training_study(study: Study, label: str) -> Study:
@@ -191,14 +190,14 @@ def _options(lesson: Scenario, strategy: Strategy) -> Any:
 
 
 def _names_a_file(key: str, _: str) -> bool:
-    return key in _FILES
+    return key in FILE_KEYS
 
 
 def _with_contents(value: Any, is_file: Callable[[str, str], bool], *folders: Path, key: str = "") -> Any:
     """The same with digests of files in the place of their names, of which `is_file` says which these are."""
     if isinstance(value, Mapping):
         return {
-            name: _with_contents(each, is_file, *folders, key=key if name in _WAYS else name)
+            name: _with_contents(each, is_file, *folders, key=key if name in WAYS else name)
             for name, each in value.items()
         }
     if isinstance(value, list):

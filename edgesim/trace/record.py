@@ -12,7 +12,7 @@ from edgesim.errors import TraceError
 
 __all__ = ["Record", "read_record"]
 
-_MOST_BYTES = 256 * 2**20  # a scenario's text and the links of 100,000 devices are some 20 MB
+_MOST_BYTES = 256 * 2**20  # room for a million links, of which each takes 100 to 200 bytes
 
 
 class Record(dict[str, Any]):

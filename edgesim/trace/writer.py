@@ -100,8 +100,10 @@ class TraceFolder:
         Raises
         ------
         TraceError
-            If it has not, and another process writes there.
+            If it has not, and another process writes there, or no trace is there.
         """
+        if not (path / RUN_FILE).is_file():
+            raise TraceError(f"{path}: no trace is there to resume; leave 'resume' out")
         folder = cls.reopen(path)
         folder._hold()
         return folder
@@ -175,7 +177,7 @@ class TraceFolder:
                 if place.exists() and os.path.samestat(os.fstat(lock), place.stat()):
                     self._lock = weakref.finalize(self, os.close, lock)
                     return
-                os.close(lock)  # whoever had it has removed it meanwhile
+                os.close(lock)  # it was removed meanwhile by the process that had it
 
     def _release(self) -> None:
         if self._lock is not None:

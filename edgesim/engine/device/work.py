@@ -25,7 +25,7 @@ LATE = EventPriority(2)
 """Priority after all else that is due at an instant: whoever has just been served may ask again first."""
 
 LAST = EventPriority(3)
-"""Priority after all iterations that begin at an instant: whoever is served then has not waited longer."""
+"""Priority after all iterations that begin at an instant: what is served then has not waited longer."""
 
 
 class Pass:

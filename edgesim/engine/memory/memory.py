@@ -158,11 +158,11 @@ class Admission:
         its = [event for event, (waiting, _) in self._waiting.items() if waiting is request]
         freed = {device for event in its for device in self._pop(event)}
         if freed:
-            self.admit(freed)  # whoever stood behind it may fit
+            self.admit(freed)  # the requests behind it may fit
 
     def give_up(self, event: simpy.Event) -> None:
         """Take one wait out of the queue; its request may have others."""
-        self.admit(self._pop(event))  # whoever stood behind it may fit
+        self.admit(self._pop(event))  # the requests behind it may fit
 
     def lose(self, device: str, error: WorkLost) -> None:
         """Turn away all who wait for memory of a device that has failed."""
@@ -177,7 +177,7 @@ class Admission:
             freed |= sizes_bytes
             event.defused = True  # it reaches whoever waits
             event.fail(error)
-        self.admit(freed)  # whoever stood behind them may fit
+        self.admit(freed)  # the requests behind them may fit
 
     def release(self, request: LiveRequest) -> None:
         """Give back all that a request holds, and admit who can be admitted now."""

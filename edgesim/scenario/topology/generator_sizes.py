@@ -1,4 +1,4 @@
-"""How large a generated graph gets, told by its options before it is made: some grow beyond any memory."""
+"""How large a generated graph gets, from its options, before it is made: some grow beyond any memory."""
 
 from __future__ import annotations
 

@@ -59,6 +59,17 @@ def test_every_decision_is_credited_with_its_own_request_as_the_trace_of_the_sam
         _, reward, terminated, truncated, _ = env.step(env._decision.choose())
         assert reward == 0.0
         is_over = terminated or truncated
+    requests = requests_of(world, strategy, placement)
+    worth = dict(zip(requests["request_id"], UTILITY.of_requests(requests), strict=True))
+    assert {request for request, *_ in credit.rows} == set(worth)
+    for request, decision, action, value in credit.rows:
+        assert decision.request_id == request
+        assert action == int(request % 3 == 0)
+        assert value == pytest.approx(worth[request], rel=1e-12)
+
+
+def requests_of(world, strategy, placement) -> pd.DataFrame:
+    """The requests of a run that nothing stops."""
     rows = []
     simulate(
         world,
@@ -67,13 +78,7 @@ def test_every_decision_is_credited_with_its_own_request_as_the_trace_of_the_sam
         placement.holdings,
         lambda name, table: rows.append(table.to_pandas()) if name == "requests" else None,
     )
-    requests = pd.concat(rows)
-    worth = dict(zip(requests["request_id"], UTILITY.of_requests(requests), strict=True))
-    assert {request for request, *_ in credit.rows} == set(worth)
-    for request, decision, action, value in credit.rows:
-        assert decision.request_id == request
-        assert action == int(request % 3 == 0)
-        assert value == pytest.approx(worth[request], rel=1e-12)
+    return pd.concat(rows)
 
 
 @pytest.mark.parametrize("masks", [False, True])
@@ -101,15 +106,7 @@ def test_what_counts_and_what_has_failed_is_as_in_the_trace_of_the_same_run(cool
     while not is_over:
         _, _, terminated, truncated, _ = env.step(env._decision.choose())
         is_over = terminated or truncated
-    rows = []
-    simulate(
-        world,
-        strategy,
-        placement,
-        placement.holdings,
-        lambda name, table: rows.append(table.to_pandas()) if name == "requests" else None,
-    )
-    requests = pd.concat(rows)
+    requests = requests_of(world, strategy, placement)
     assert (requests["arrived_at_s"] > 0.3).any() == (cooldown != "0 s")
     counted = requests[requests["arrived_at_s"] < 0.3]
     assert (counted["outcome"] == "censored").any()
