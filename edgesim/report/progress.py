@@ -42,9 +42,11 @@ def counting(notes: Console, total: int, doing: str = "simulating") -> Iterator[
         TextColumn(doing), BarColumn(),
         TextColumn("{task.completed}/{task.total} {task.description}", markup=False),
         console=notes, transient=True, disable=not (notes.is_terminal or notes.is_jupyter),
+        auto_refresh=False,  # by a thread, with which this process could not be forked
     ) as bar:  # fmt: skip
         task = bar.add_task("", total=total)
-        yield lambda what: bar.update(task, advance=1, description=what)
+        bar.refresh()
+        yield lambda what: bar.update(task, advance=1, description=what, refresh=True)
 
 
 def _plain(notes: Console, unit: str, doing: str) -> Callable[[float, float, str], None]:

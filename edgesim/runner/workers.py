@@ -7,15 +7,17 @@ import operator
 import os
 import pickle
 import signal
+import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
+from threading import Thread, active_count, current_thread, main_thread
 from types import MappingProxyType
 from typing import Any
 
@@ -28,22 +30,23 @@ from edgesim.runner.simulating import simulated
 __all__ = ["leave_with_parent", "shared_out"]
 
 _ENDS_WITHIN_S = 2.0  # a worker that was asked to end, before it is killed
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], jobs: int) -> Iterator[Ran]:
     """Simulate runs of a study in worker processes, and tell of each as it ends.
 
-    The study travels once to each worker. A worker takes a replication and keeps its world until all of its
-    strategies are done; one that finds no replication left helps with one that is under way, whose world it
-    then builds for itself. The bytes of a trace depend on none of it.
+    Workers are forked from this process where that is safe: what is imported and worked out already is then
+    there at once. Elsewhere the study travels once to each. A worker takes a replication and keeps its world
+    until all of its strategies are done; one that finds no replication left helps with one that is under
+    way, whose world it then builds for itself. The bytes of a trace depend on none of it.
     """
-    packed = _packed(prepared, out)
     waiting = _Waiting(left)
-    context = _context()
     workers: dict[Connection, _Worker] = {}
+    start = _forking(prepared, out) if _can_fork() else _served(prepared, out)
     try:
         for _ in range(jobs):
-            worker = _Worker.started(context, packed)
+            worker = start(tuple(workers))
             workers[worker.connection] = worker
         for worker in workers.values():
             worker.take(waiting)
@@ -90,16 +93,6 @@ class _Worker:
     at: tuple[str, int] | None = None
     replication: int | None = None
 
-    @classmethod
-    def started(cls, context: Any, packed: bytes) -> _Worker:
-        """Start one, and hand the study over."""
-        own, its = context.Pipe()
-        process = context.Process(target=_work, args=(its,), daemon=True)
-        process.start()
-        its.close()
-        own.send_bytes(packed)
-        return cls(process, own)
-
     def take(self, waiting: _Waiting) -> None:
         """Begin the next run, if there is one."""
         self.at = waiting.next(self.replication)
@@ -143,11 +136,58 @@ class _RemoteError(Exception):
         return f"\n{self.args[0]}"
 
 
-def _context() -> Any:
-    """How processes are made: by a server without threads where the system has it, else from nothing.
+def _can_fork() -> bool:
+    """Whether a fork of this process would find nothing half done.
 
-    Not forked from this process: measuring may have left threads behind, and threads do not survive a fork.
+    Threads do not survive a fork, and what they held stays held: none of Python's may be running, and torch,
+    whose own stay when something was measured, must not be there. Those of numpy and Arrow outlive it.
     """
+    return (
+        sys.platform == "linux"
+        and "torch" not in sys.modules
+        and active_count() == 1
+        and current_thread() is main_thread()
+    )
+
+
+def _forking(prepared: Prepared, out: Path) -> Callable[[tuple[Connection, ...]], _Worker]:
+    """How a worker is forked from this process, which has the study at hand."""
+    context = get_context("fork")
+
+    def start(of_others: tuple[Connection, ...]) -> _Worker:
+        own, its = context.Pipe()
+        process = context.Process(target=_forked, args=(its, (own, *of_others), prepared, out), daemon=True)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until the worker says what they mean
+        try:
+            with warnings.catch_warnings():  # Python 3.12 counts the threads of numpy and Arrow, too
+                warnings.simplefilter("ignore", DeprecationWarning)
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        its.close()
+        return _Worker(process, own)
+
+    return start
+
+
+def _served(prepared: Prepared, out: Path) -> Callable[[tuple[Connection, ...]], _Worker]:
+    """How a worker is made that shares nothing with this process: it is handed the study in bytes."""
+    packed, context = _packed(prepared, out), _context()
+
+    def start(of_others: tuple[Connection, ...]) -> _Worker:
+        del of_others  # it inherits none of them
+        own, its = context.Pipe()
+        process = context.Process(target=_handed, args=(its,), daemon=True)
+        process.start()
+        its.close()
+        own.send_bytes(packed)
+        return _Worker(process, own)
+
+    return start
+
+
+def _context() -> Any:
+    """How processes are made that share nothing: by a server without threads, else from nothing."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
@@ -155,12 +195,27 @@ def _context() -> Any:
     return context
 
 
-def _work(connection: Connection) -> None:
+def _forked(connection: Connection, of_parent: Iterable[Connection], prepared: Prepared, out: Path) -> None:
+    """The life of a worker that has inherited the study."""
+    for inherited in of_parent:  # else no worker would see its parent's end
+        inherited.close()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's own ways of ending are not a worker's
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    _work(connection, lambda: (prepared, out))
+
+
+def _handed(connection: Connection) -> None:
+    """The life of a worker that gets the study in bytes."""
+    _work(connection, lambda: pickle.loads(connection.recv_bytes()))
+
+
+def _work(connection: Connection, study: Callable[[], tuple[Prepared, Path]]) -> None:
     """A worker's life: the study first, then run after run until its parent has no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes of a terminal; the parent decides
     leave_with_parent()
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # its parent is gone
-        prepared, out = pickle.loads(connection.recv_bytes())
+        prepared, out = study()
         while True:
             label, replication = connection.recv()
             connection.send(_answer(prepared, out, label, replication))

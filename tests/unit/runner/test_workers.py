@@ -55,3 +55,50 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path: Path, initializer: 
     finally:
         if is_at_work(worker):
             worker.kill()
+
+
+# A run in two processes of a parent that has, or has not, what forbids to fork it.
+RUN = """
+import sys, threading
+from pathlib import Path
+from multiprocessing import process
+from edgesim import runner
+from edgesim.runner import workers
+from edgesim.scenario.load import load
+
+if {torch}:
+    import torch
+if {thread}:
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+started = []
+start = process.BaseProcess.start
+process.BaseProcess.start = lambda self: (started.append(type(self).__name__), start(self))[1]
+
+if __name__ == "__main__":
+    prepared = runner.prepare(load("{scenario}", ["profile=analytic"]))
+    runner.run(prepared, "{out}", jobs={jobs})
+    print(sorted(set(started)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("torch", "thread", "kind"),
+    [(False, False, "ForkProcess"), (False, True, "ForkServerProcess"), (True, False, "ForkServerProcess")],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process is forked")
+def test_workers_are_forked_only_where_nothing_is_half_done_and_the_bytes_are_the_same(
+    tmp_path: Path, torch: bool, thread: bool, kind: str
+) -> None:
+    def files(jobs: int) -> dict[str, bytes]:
+        script, out = tmp_path / f"{jobs}.py", tmp_path / f"out-{jobs}"
+        text = RUN.format(torch=torch, thread=thread, scenario="first_steps", out=out, jobs=jobs)
+        script.write_text(text)
+        ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+        assert ran.stdout.strip() == (str([kind]) if jobs > 1 else "[]"), ran.stderr
+        return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*.parquet"))}
+
+    alone = files(1)
+    assert alone
+    assert files(2) == alone
