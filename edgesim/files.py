@@ -208,13 +208,15 @@ def lines_of(text: TextIO, most_chars: int = MOST_LINE_CHARS) -> Iterator[str]:
     Raises
     ------
     UnreadableFileError
-        At a longer line, or at thousands of blank ones in a row.
+        At a longer line, at thousands of blank ones in a row, or at a NUL, which no text has.
     """
     number = n_blank = 0
     while line := text.readline(most_chars):
         number += 1
         if len(line) == most_chars and line[-1] not in "\r\n":
             raise UnreadableFileError(f"line {number} has more than {most_chars} characters")
+        if "\0" in line:
+            raise UnreadableFileError(f"line {number} has a NUL character, so it is no text")
         n_blank = 0 if line.strip() else n_blank + 1
         if n_blank > MOST_BLANK_LINES:
             raise UnreadableFileError(

@@ -52,6 +52,8 @@ __all__ = [
 Origin = Literal["measured", "scaled", "analytic"]
 
 SCHEMA_VERSION = 2
+_USELESS_P95 = 1.0  # error beyond which an interpolated time is no better than none
+
 MARGIN = 1.1
 """How far beyond the largest measured point a time may be asked for: up to ten per cent."""
 
@@ -270,6 +272,11 @@ class Profile:
             "held_out_error": {"median": error.median, "p95": error.p95},
             **({"kind": self.kind} if self.kind else {}),
         }
+
+    @property
+    def is_useless(self) -> bool:
+        """Whether it misses points that it was not shown by more than their size: its times say nothing."""
+        return self.held_out_error.p95 > _USELESS_P95
 
     @property
     def held_out_error(self) -> HeldOutError:

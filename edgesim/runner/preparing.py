@@ -27,8 +27,6 @@ from edgesim.world.world import World
 
 __all__ = ["check_edited", "check_trained", "lesson", "prepare"]
 
-_USELESS_P95 = 1.0  # held-out error of a profile that is not taken unless it is forced
-
 
 def prepare(
     scenario: Scenario | Study,
@@ -76,7 +74,13 @@ def prepare(
     longest = extent(study)
     cuts_blocks = any(strategy.cuts_blocks for strategy in study.strategies.values())
     profiles = find_profiles(
-        study, longest, shards=cuts_blocks, measure=measure, refresh=refresh, measuring=measuring
+        study,
+        longest,
+        shards=cuts_blocks,
+        measure=measure,
+        refresh=refresh,
+        force=force,
+        measuring=measuring,
     )
     if not force:
         _check_noise(study, profiles)
@@ -191,10 +195,10 @@ def _check_arrivals(study: Study) -> None:
 def _check_noise(study: Study, profiles: Profiles) -> None:
     """Refuse a profile whose times say next to nothing."""
     for profile in filter(None, (profiles.base, *profiles.own.values())):
-        p95 = profile.held_out_error.p95
-        if p95 > _USELESS_P95:
+        if profile.is_useless:
             raise ProfileError(
-                f"{study.scenario.place(('profile',))}: {profile} misses held-out points by up to {p95:.0%}, "
+                f"{study.scenario.place(('profile',))}: {profile} misses held-out points by up to "
+                f"{profile.held_out_error.p95:.0%}, "
                 "so that times charged by it would say nothing; measure again while the machine is idle "
                 "(--refresh), or write reference or analytic, or take it all the same (--force)"
             )

@@ -59,6 +59,7 @@ def find_profiles(
     shards: bool = False,
     measure: bool = True,
     refresh: bool = False,
+    force: bool = False,
     measuring: Measuring | None = None,
 ) -> Profiles:
     """Get all profiles that a study needs; this machine is measured only if a kind has none of its own.
@@ -73,6 +74,8 @@ def find_profiles(
         Whether to measure what is not at hand.
     refresh
         Whether to measure even though a profile is kept.
+    force
+        Whether to take one that says next to nothing.
     measuring
         Called with the progress.
 
@@ -107,7 +110,13 @@ def find_profiles(
         return Profiles(cached_profile(path), own)
     budget_s = scenario.profile.budget_s or DEFAULT_BUDGET_S
     base = ensure_profile(
-        measured, threads=threads, grid=grid, budget_s=budget_s, progress=measuring, refresh=refresh
+        measured,
+        threads=threads,
+        grid=grid,
+        budget_s=budget_s,
+        progress=measuring,
+        refresh=refresh,
+        force=force,
     )
     return Profiles(base, own)
 

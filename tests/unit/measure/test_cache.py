@@ -13,6 +13,7 @@ from small_models import GPT2, LLAMA, handmade_profile
 from edgesim.measure import cache
 from edgesim.measure.grid import Grid
 from edgesim.model.architecture import Architecture
+from edgesim.model.profile import Profile
 
 GRID = Grid.covering(64, 64)
 
@@ -112,3 +113,42 @@ def test_refresh_measures_although_one_is_kept(llama: Architecture, monkeypatch:
     keep(llama)
 
     assert cache.ensure_profile(llama, threads=2, grid=GRID, refresh=True) == fresh
+
+
+def missing(profile: Profile, factor: float) -> Profile:
+    """The same, with held-out points predicted so many times too long."""
+    points = [
+        point if point.predicted_s is None else replace(point, predicted_s=factor * point.median_s)
+        for point in profile.points
+    ]
+    return replace(profile, points=tuple(points))
+
+
+@pytest.mark.parametrize(("second", "kept"), [(1.2, 1.2), (2.5, 2.5), (9.0, 3.0)])
+def test_a_measurement_that_says_nothing_is_made_once_more_and_the_better_one_is_kept(
+    llama: Architecture, monkeypatch: pytest.MonkeyPatch, second: float, kept: float
+) -> None:
+    pytest.importorskip("torch")
+    from edgesim.measure import timing
+
+    coming = [missing(handmade_profile(llama), 3.0), missing(handmade_profile(llama), second)]
+    monkeypatch.setattr(timing, "measure_profile", lambda *_, **__: coming.pop(0))
+    notes: list[str] = []
+    got = cache.ensure_profile(llama, threads=2, grid=GRID, progress=lambda *words: notes.append(words[-1]))
+    assert got == missing(handmade_profile(llama), kept)
+    assert coming == []
+    assert notes == ["measuring once more: held-out points were missed by up to 200%, as on a busy machine"]
+
+
+def test_a_kept_profile_that_says_nothing_is_measured_again_unless_it_is_forced(
+    llama: Architecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from edgesim.measure import timing
+
+    useless, fresh = missing(handmade_profile(llama), 3.0), handmade_profile(llama)
+    path = keep(llama)
+    useless.save(path)
+    monkeypatch.setattr(timing, "measure_profile", lambda *_, **__: fresh)
+    assert cache.ensure_profile(llama, threads=2, grid=GRID, force=True) == useless
+    assert cache.ensure_profile(llama, threads=2, grid=GRID) == fresh == cache.cached_profile(path)

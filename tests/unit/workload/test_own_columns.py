@@ -166,6 +166,12 @@ class TestNothingIsUnbounded:
         with pytest.raises(WorkloadError, match=message):
             deque(Replay(path=path, format=detect(path), sources=("a",)).requests(Streams(1)), maxlen=0)
 
+    def test_a_nul_in_a_column_that_nothing_reads(self, tmp_path: Path) -> None:
+        path = tmp_path / "it"
+        path.write_bytes(self.HEAD + b"0.5,30,4,a\n1.5,30,4,\0\n")
+        with pytest.raises(WorkloadError, match="line 3 has a NUL"):
+            deque(Replay(path=path, format=detect(path), sources=("a",)).requests(Streams(1)), maxlen=0)
+
     @pytest.mark.parametrize("kind", ["zero", "pipe", "folder", "loop"])
     def test_what_is_no_file(self, tmp_path: Path, kind: str) -> None:
         path = tmp_path / "it"
