@@ -8,6 +8,7 @@ and holds no more than that in memory.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -17,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
+
+from edgesim.errors import InputError
 
 __all__ = [
     "MOST_LINE_CHARS",
@@ -29,6 +32,7 @@ __all__ = [
     "read_bounded",
     "refuse_trap",
     "require_regular",
+    "sha256_of",
     "text_of",
     "user_path",
 ]
@@ -82,6 +86,25 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
     if len(data) > most_bytes:
         raise UnreadableFileError(f"it is larger than {_size(most_bytes)}")
     return data
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's contents, in hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read: what was named is there no longer.
+    """
+    try:
+        require_regular(path)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, UnreadableFileError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); it was there when the "
+            "scenario was read: put it back"
+        ) from None
 
 
 def text_of(data: bytes) -> str:

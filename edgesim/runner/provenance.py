@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -10,7 +9,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edgesim.files import user_path
+from edgesim.files import sha256_of, user_path
 from edgesim.model.quantisation.packing import Packed
 from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
@@ -113,7 +112,7 @@ def _policy_facts(prepared: Prepared) -> dict[str, object]:
     told = {
         label: {
             "file": file.name,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "sha256": sha256_of(file),
             "trained_on": Policy.load(file).record.trained_on,
         }
         for label, file in prepared.policies.items()
@@ -139,8 +138,7 @@ def _file_facts(scenario: Scenario) -> dict[str, str] | None:
     file = scenario.topology.file
     if file is None:
         return None
-    data = user_path(scenario.origin.folder, file.path).read_bytes()
-    return {"file": file.path, "sha256": hashlib.sha256(data).hexdigest()}
+    return {"file": file.path, "sha256": sha256_of(user_path(scenario.origin.folder, file.path))}
 
 
 def _versions() -> dict[str, str]:

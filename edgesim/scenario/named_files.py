@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edgesim.files import user_path
+from edgesim.files import sha256_of, user_path
 from edgesim.scenario.schema.scenario import Scenario
 
 __all__ = ["FILE_KEYS", "WAYS", "named_files"]
@@ -24,7 +23,7 @@ def named_files(scenario: Scenario) -> dict[str, str]:
     for name in dict.fromkeys(_names(topology)):
         file = user_path(scenario.origin.folder, name)
         if file.is_file():
-            found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+            found[name] = sha256_of(file)
     return found
 
 

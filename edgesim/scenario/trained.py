@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from math import ceil, floor, log10
@@ -19,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError
-from edgesim.files import user_path
-from edgesim.measure.cache import cache_folder
+from edgesim.files import sha256_of, user_path
+from edgesim.measure.cache import CACHE_VARIABLE, cache_folder
 from edgesim.planning.policies.shipped import shipped_trained_on
 from edgesim.planning.policies.training import Training
 from edgesim.planning.splitting.policy import Policy
@@ -132,9 +134,22 @@ def find_policy(digest: str) -> Path | None:
 
 
 def keep_policy(policy: Policy) -> Path:
-    """Keep a policy for later runs, under the digest in its record."""
+    """Keep a policy for later runs, under the digest in its record; returns its file.
+
+    Where the cache cannot be written that costs a warning, not the policy: it is in a folder for temporary
+    files then, and no later run finds it.
+    """
     path = policy_path(policy.record.trained_on)
-    write_policy(policy, path)
+    try:
+        write_policy(policy, path)
+    except InputError as error:
+        path = Path(tempfile.mkdtemp(prefix="edgesim-policy-")) / path.name
+        write_policy(policy, path)
+        warnings.warn(
+            f"{error}; the policy is in {path} instead, and will be trained again; name another folder in "
+            f"{CACHE_VARIABLE}, or save it with 'edgesim train -o FILE'",
+            stacklevel=2,
+        )
     return path
 
 
@@ -206,7 +221,7 @@ def _with_contents(value: Any, is_file: Callable[[str, str], bool], *folders: Pa
         for folder in folders:
             file = user_path(folder, value)
             if file.is_file():
-                return {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+                return {"sha256": sha256_of(file)}
     return value
 
 

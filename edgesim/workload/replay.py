@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgesim.errors import InputError, WorkloadError
+from edgesim.files import sha256_of
 from edgesim.nearest import suggest
 from edgesim.rng import Streams
 from edgesim.units import LONGEST_RUN_S
@@ -152,13 +152,11 @@ class Replay(Bounded):
     def notes(self, streams: Streams) -> Mapping[str, object]:
         """Tell the file and its format, and how many requests were left out, shortened or taken."""
         survey = self._survey_of(streams)
-        with self.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {
             "kind": "replay",
             "arrivals_depend_on_strategy": self.is_closed,
             "file": self.path.name,
-            "sha256": digest,
+            "sha256": sha256_of(self.path),
             "format": self.format.name,
             "time_unit": self.format.time_unit,
             "remark": self.format.remark,

@@ -194,3 +194,17 @@ def test_any_number_of_processes_writes_the_same_bytes_of_an_edited_study(
     for each in facts:
         each.pop("simulating_took_s")
     assert facts[0] == facts[1]
+
+
+def test_a_named_file_that_is_removed_after_preparing_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "asked.csv").write_text("arrived_at,num_prefill_tokens,num_decode_tokens\n0,8,2\n1,8,2\n")
+    text = (Path("scenarios") / "first_steps.yaml").read_text()
+    file = tmp_path / "own.yaml"
+    head, rest = text.split("\nworkload:", 1)
+    tail = rest[rest.index("\nstrategies:") :]
+    file.write_text(head + "\nworkload:\n  trace: {file: asked.csv}\n  sources: phone\n" + tail)
+    prepared = prepare(load(file, ["profile=analytic"]))
+    (tmp_path / "asked.csv").unlink()
+    with pytest.raises(InputError, match=r"asked\.csv: cannot be read .*put it back"):
+        run(prepared, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
