@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import pint
 
 __all__ = [
     "BOLTZMANN_J_PER_K",
@@ -164,25 +162,40 @@ DIMENSIONS = (
     COMPUTE_RATE,
 )
 
-# Base units, then every other unit by its definition; prefixes are spelled out, so none combines freely.
-_DEFINITIONS = (
-    *("s = [time]", "m = [length]", "W = [power]", "B = [bytes]", "bit = [bits]", "FLOP = [work]"),
-    *("ns = 1e-9 s", "us = 1e-6 s", "µs = 1e-6 s", "ms = 1e-3 s", "min = 60 s", "h = 3600 s", "d = 86400 s"),
-    *("Hz = 1 / s", "kHz = 1e3 / s", "MHz = 1e6 / s", "GHz = 1e9 / s"),
-    *("kB = 1e3 B", "MB = 1e6 B", "GB = 1e9 B", "TB = 1e12 B"),
-    *("KiB = 1024 B", "MiB = 1024 KiB", "GiB = 1024 MiB", "TiB = 1024 GiB"),
-    *("kbit = 1e3 bit", "Mbit = 1e6 bit", "Gbit = 1e9 bit", "Tbit = 1e12 bit"),
-    *("bps = bit / s", "kbps = 1e3 bps", "Mbps = 1e6 bps", "Gbps = 1e9 bps", "Tbps = 1e12 bps"),
-    *("uW = 1e-6 W", "µW = 1e-6 W", "mW = 1e-3 W", "kW = 1e3 W"),
-    *("J = W * s", "uJ = 1e-6 J", "µJ = 1e-6 J", "mJ = 1e-3 J", "kJ = 1e3 J", "MJ = 1e6 J"),
-    *("Wh = W * h", "kWh = 1e3 Wh"),
-    *("dB = [ratio_level]", "dBm = [power_level]", "dBi = [gain_level]"),
-    *("mm = 1e-3 m", "cm = 1e-2 m", "km = 1e3 m"),
-    *("MFLOP = 1e6 FLOP", "GFLOP = 1e9 FLOP", "TFLOP = 1e12 FLOP", "PFLOP = 1e15 FLOP"),
+# Every unit: how many of which base unit it is. Prefixes are spelled out, so that none combines freely.
+_UNITS: Mapping[str, tuple[Decimal, str]] = MappingProxyType(
+    {
+        unit: (Decimal(factor), base)
+        for base, units in {
+            "s": {
+                "s": 1,
+                "ns": "1e-9",
+                "us": "1e-6",
+                "µs": "1e-6",
+                "ms": "1e-3",
+                "min": 60,
+                "h": 3600,
+                "d": 86400,
+            },
+            "Hz": {"Hz": 1, "kHz": "1e3", "MHz": "1e6", "GHz": "1e9"},
+            "B": {"B": 1, "kB": "1e3", "MB": "1e6", "GB": "1e9", "TB": "1e12"}
+            | {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
+            "bit": {"bit": 1, "kbit": "1e3", "Mbit": "1e6", "Gbit": "1e9", "Tbit": "1e12"},
+            "bit/s": {"bps": 1, "kbps": "1e3", "Mbps": "1e6", "Gbps": "1e9", "Tbps": "1e12"},
+            "W": {"W": 1, "uW": "1e-6", "µW": "1e-6", "mW": "1e-3", "kW": "1e3"},
+            "J": {"J": 1, "uJ": "1e-6", "µJ": "1e-6", "mJ": "1e-3", "kJ": "1e3", "MJ": "1e6"}
+            | {"Wh": 3600, "kWh": "3.6e6"},
+            "dB": {"dB": 1},
+            "dBm": {"dBm": 1},
+            "dBi": {"dBi": 1},
+            "m": {"m": 1, "mm": "1e-3", "cm": "1e-2", "km": "1e3"},
+            "FLOP": {"FLOP": 1, "MFLOP": "1e6", "GFLOP": "1e9", "TFLOP": "1e12", "PFLOP": "1e15"},
+        }.items()
+        for unit, factor in units.items()
+    }
 )
 
-# Asked for a unit, pint would also take plurals, such as 'ds' for days.
-_KNOWN = frozenset(definition.partition(" = ")[0] for definition in _DEFINITIONS)
+_PER_SECOND = MappingProxyType({"": "Hz", "J": "W"})  # what has a name of its own
 
 _QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>[A-Za-zµμ]*(?:\s*/\s*[A-Za-zµμ]+)?)\s*")
 _AMBIGUOUS = re.compile(r"(?P<prefix>[kKmMgGtT]i?)b(?P<rate>/s)?")
@@ -203,13 +216,12 @@ def parse(text: object, dimension: Dimension) -> float:
         raise UnitError(_expected(dimension, text) + _bare_hint(text, dimension))
     number, unit = Decimal(match["number"]), match["unit"].replace(" ", "").replace("μ", "µ")
     for name in filter(None, unit.split("/")):
-        if name not in _KNOWN:
+        if name not in _UNITS:
             raise UnitError(f"{_expected(dimension, text)}; {_unknown_unit(unit, dimension)}")
-    registry = _registry()
-    quantity = registry.Quantity(number, registry.parse_units(f"1{unit}" if unit[0] == "/" else unit))
-    if not quantity.check(registry.parse_units(dimension.base_unit).dimensionality):
+    times, per, base = _in_base_units(unit)
+    if base != dimension.base_unit:
         raise UnitError(_expected(dimension, text) + _other_dimension(number, unit, dimension))
-    value = float(quantity.to(dimension.base_unit).magnitude)
+    value = float(number * times / per)
     if not dimension.holds(value):
         near = "large" if abs(value) > dimension.most else "small"
         raise UnitError(f"{_expected(dimension, text)}; too {near} a number, expected {dimension.range_text}")
@@ -245,15 +257,16 @@ def w_to_dbm(power_w: FloatLike) -> FloatLike:
     return linear_to_db(power_w) + 30.0
 
 
-@cache
-def _registry() -> pint.UnitRegistry[Any]:
-    # pint takes a third of a second to import, and most of edgesim never reads a unit.
-    import pint
-
-    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(None, non_int_type=Decimal)
-    for definition in _DEFINITIONS:
-        registry.define(definition)
-    return registry
+def _in_base_units(unit: str) -> tuple[Decimal, Decimal, str]:
+    """How many, divided by how many, of which base unit a unit is, such as a quotient by a time."""
+    above, _, below = unit.partition("/")
+    times, base = _UNITS[above] if above else (Decimal(1), "")
+    if not below:
+        return times, Decimal(1), base
+    per, below_base = _UNITS[below]
+    if below_base != "s":
+        return times, per, f"{base}/{below_base}"
+    return times, per, _PER_SECOND.get(base, f"{base}/s")
 
 
 def _expected(dimension: Dimension, found: object) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
 import sys
+from decimal import Decimal
 
 import numpy as np
+import pint
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +110,42 @@ def test_decibel_anchors() -> None:
     assert np.array_equal(units.linear_to_db(np.array([1.0, 10.0, 100.0])), np.array([0.0, 10.0, 20.0]))
 
 
-def test_importing_units_does_not_import_pint() -> None:
-    script = "import sys, edgesim.units; sys.exit('pint' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+def test_every_factor_is_that_of_another_library() -> None:
+    """Pint's own definitions (CODATA, SI, IEC); a FLOP is none of its units, and counts as one here."""
+    registry = pint.UnitRegistry(non_int_type=Decimal)
+    names = {"B": "byte", "kB": "kilobyte", "d": "day", "h": "hour", "min": "minute", "Hz": "1/second"}
+    assert all("FLOP" in unit for unit in units.COMPUTE_RATE.units)
+    n_compared = 0
+    for dimension in units.DIMENSIONS:
+        if dimension.base_unit.startswith("dB"):
+            assert units.parse(f"7 {dimension.base_unit}", dimension) == 7.0
+            continue
+        for unit in dimension.units:
+            written = unit.replace("FLOP", "count")
+            for short in ("kbps", "Mbps", "Gbps", "Tbps", "bps"):
+                written = written.replace(short, f"{short[:-3]}bit/s")
+            if written.endswith("Hz") and written != "Hz":
+                written = {"k": "1e3", "M": "1e6", "G": "1e9"}[written[0]] + "/second"
+            above, _, below = names.get(written, written).partition("/")
+            per = names.get(below, below) or "dimensionless"
+            above, to = names.get(above, above) or "1", dimension.base_unit.replace("FLOP", "count")
+            there = registry.parse_expression(f"3.7 * {above} / {per}") if below else registry("3.7 " + above)
+            expected = there.to(registry.parse_expression(names.get(to, to).replace("B", "byte")).units)
+            assert units.parse(f"3.7 {unit}", dimension) == float(expected.magnitude), unit
+            n_compared += 1
+    assert n_compared > 60
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension", "value"),
+    [
+        ("7200 FLOP/h", units.COMPUTE_RATE, 2.0),
+        ("120 kbit/min", units.DATA_RATE, 2000.0),
+        ("5 J/s", units.POWER, 5.0),
+        ("1 kWh/h", units.POWER, 1000.0),
+        ("6 /ms", units.FREQUENCY, 6000.0),
+        ("18 km/h", units.SPEED, 5.0),
+    ],
+)
+def test_a_quotient_by_any_time_is_read_too(text: str, dimension: units.Dimension, value: float) -> None:
+    assert units.parse(text, dimension) == value
