@@ -61,10 +61,9 @@ def checked_ceilings(said: Mapping[str, Any]) -> Ceilings:
     """
     for key, dimension in (("flop_per_s", COMPUTE_RATE), ("bytes_per_s", BYTE_RATE), ("overhead_s", TIME)):
         value = said.get(key)
-        least = 0.0 if dimension is TIME else dimension.least
-        if not _is_number(value) or not least <= value <= dimension.most:  # type: ignore[operator]
+        if not _is_number(value) or not dimension.least <= value <= dimension.most:  # type: ignore[operator]
             raise ValueError(
-                f"its ceilings' '{key}' is {_shown(value)}; expected a number from {least:g} to "
+                f"its ceilings' '{key}' is {_shown(value)}; expected a number from {dimension.least:g} to "
                 f"{dimension.most:g}"
             )
     return Ceilings(**{key: float(said[key]) for key in ("flop_per_s", "bytes_per_s", "overhead_s")})
@@ -75,7 +74,9 @@ def points_problem(rows: Sequence[Mapping[str, Any]], *, is_causal: bool) -> str
 
     Times are positive and finite, counts whole and in range, no point is there twice, and without those held
     out the points of each component, phase and shard fill a grid of batches, prompts and contexts; of the
-    model entire there are the four components that a pass is charged with, in each phase of its blocks.
+    model entire there are the four components that a pass is charged with, in each phase of its blocks. The
+    halves of a block go with the block: of neither or both there are times, at the same calls; of a shard of
+    it, all three in each phase.
     """
     if not rows:
         return "it has no point"
@@ -92,7 +93,7 @@ def points_problem(rows: Sequence[Mapping[str, Any]], *, is_causal: bool) -> str
         seen[*of, *at] = number
         if not row["held_out"]:
             grids[of].add(at)
-    return _gap(grids) or _missing(grids, is_causal)
+    return _gap(grids) or _missing(grids, is_causal) or _halved(grids)
 
 
 def _row_problem(row: Mapping[str, Any]) -> str | None:
@@ -139,6 +140,24 @@ def _missing(grids: Iterable[tuple[str, str, int]], is_causal: bool) -> str | No
         for component in _NEEDED:
             if (component.value, phase, 1) not in there:
                 return f"no {phase} of the {component} that is not held out; expected some of each component"
+    return None
+
+
+def _halved(grids: Mapping[tuple[str, str, int], set[tuple[int, int, int]]]) -> str | None:
+    """Say which half of a block, or of a shard of it, is without the other or the block."""
+    blocks = (Component.BLOCK, Component.ATTENTION, Component.MLP)
+    phases = [phase for phase in _PHASES if (Component.BLOCK.value, phase, 1) in grids]
+    for n_shards in sorted({n for _, _, n in grids}):
+        for phase in phases:
+            calls = [grids.get((component.value, phase, n_shards), set()) for component in blocks]
+            if n_shards == 1 and not any(calls[1:]):
+                continue
+            for component, there in zip(blocks, calls, strict=True):
+                if there != max(calls, key=len):
+                    return (
+                        f"{'fewer calls' if there else 'no call'} of {phase} of the {component}"
+                        f"{_of_shard(n_shards)} than of others of {', '.join(blocks)}; expected the same"
+                    )
     return None
 
 

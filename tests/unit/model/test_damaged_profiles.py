@@ -6,10 +6,12 @@ import json
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from small_models import LLAMA, handmade_profile
@@ -18,7 +20,9 @@ from edgesim.errors import ProfileError
 from edgesim.measure import cache
 from edgesim.measure.grid import Grid
 from edgesim.model.architecture import Architecture
+from edgesim.model.ceilings import Ceilings
 from edgesim.model.profile import Profile
+from edgesim.model.scaling import ScaledTiming
 
 KEY = b"edgesim.profile"
 Rows = list[dict[str, Any]]
@@ -90,6 +94,29 @@ def test_a_point_that_cannot_be_is_named(
     assert re.search(message, refused(tmp_path, with_rows(table, change)))
 
 
+def test_a_profile_of_which_any_part_is_left_scales_to_another_device_or_is_refused(tmp_path: Path) -> None:
+    """Shards included: whatever passes the checks has all that scaling looks up."""
+    whole = handmade_profile(
+        Architecture.from_config(LLAMA, name="small", dtype="bfloat16"), shards=(1, 2, 4)
+    )
+    whole.save(tmp_path / "whole.parquet")
+    table = pq.read_table(tmp_path / "whole.parquet")
+    kinds = {(row["component"], row["phase"], row["n_shards"]) for row in table.to_pylist()}
+    cuts = [table.slice(0, n) for n in range(1, len(table), 3)]
+    cuts += [table, table.filter(pc.less(table["n_shards"], 4))]
+    for left_out in kinds:
+        kept = [(r["component"], r["phase"], r["n_shards"]) != left_out for r in table.to_pylist()]
+        cuts.append(table.filter(pa.array(kept)))
+    n_loaded = 0
+    for cut in cuts:
+        pq.write_table(cut, tmp_path / "cut.parquet")
+        with suppress(ProfileError):
+            profile = Profile.load(tmp_path / "cut.parquet")
+            n_loaded += 1
+            ScaledTiming(profile, Ceilings(1e12, 1e11, 1e-5))
+    assert 2 <= n_loaded < len(cuts)
+
+
 ODD = (None, "x", -1, [], True)
 
 
@@ -108,7 +135,7 @@ def test_a_condition_that_is_missing_or_odd_is_named(table: pa.Table, tmp_path: 
 
 
 @pytest.mark.parametrize("key", ["flop_per_s", "bytes_per_s", "overhead_s"])
-@pytest.mark.parametrize("value", [-1, math.nan, math.inf, 1e308, "x", None, True])
+@pytest.mark.parametrize("value", [-1, 0, math.nan, math.inf, 1e308, "x", None, True])
 def test_ceilings_are_those_of_a_machine(table: pa.Table, tmp_path: Path, key: str, value: object) -> None:
     changed = saying(table, lambda said: said | {"ceilings": said["ceilings"] | {key: value}})
     assert f"'{key}' is" in refused(tmp_path, changed)
