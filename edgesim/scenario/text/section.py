@@ -85,6 +85,8 @@ class Choice(Section):
         if len(given) != 1 and not strangers:
             got = " and ".join(map(str, given)) or "none of them"
             refuse(f"expected exactly one of {', '.join(known)}, such as {cls.example}, got {got}")
+        if len(given) == 1 and isinstance(data, Mapping) and data[given[0]] is None:
+            refuse(f"'{given[0]}' has no value; expected one, such as {cls.example}")
         return data
 
     @classmethod
