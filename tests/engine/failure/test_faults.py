@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, model, run, world
 
+from edgesim.engine.failure import downtime
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.radio.motion.outages import RandomOutages, ScheduledOutages
@@ -520,3 +521,21 @@ def test_what_makes_no_sense_is_refused() -> None:
         Retry(limit=1, growth=0.5)
     assert issubclass(DeviceDown, Exception)
     assert issubclass(MessageLost, Exception)
+
+
+def test_waits_that_outgrow_all_else_are_given_up_with_a_word_and_shorter_ones_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Attempts last 4 s and their device 1 s, so none succeeds; waits double, and failures never end."""
+    monkeypatch.setattr(downtime, "_N_ALONE", 100)
+    faults = Faults(devices={"b-0": RandomOutages(key_of(1, "b-0"), 1.0, 0.5)})
+
+    def served_again(limit: int):
+        there = world(
+            pair(), [WIRE], n_requests=1, faults=faults, retry=Retry(limit=limit, backoff_s=1.0, growth=2.0)
+        )
+        return run(there, Serve(remote)).requests
+
+    assert served_again(3)["outcome"].tolist() == ["failed"]
+    with pytest.raises(InputError, match=r"failed and come back 100 times.* give 'retry' a lower 'limit'"):
+        served_again(40)
