@@ -39,6 +39,7 @@ def remarks(study: Study) -> tuple[str, ...]:
 def _of_rates(links: tuple[Link, ...]) -> Iterator[str]:
     """Rates that no link has, as from a unit that was mistaken; alike ones once."""
     found: dict[str, list[str]] = {}
+    taken: dict[str, list[str]] = {}
     for link in links:
         for sender, peer in (link.between, link.between[::-1])[: 1 if link.down is None else 2]:
             way = link.way(sender)
@@ -46,12 +47,22 @@ def _of_rates(links: tuple[Link, ...]) -> Iterator[str]:
             if not SLOWEST_BPS <= mean_bps <= FASTEST_BPS:
                 what = "recorded with a mean of" if isinstance(way.rate_bps, RecordedRate) else "has"
                 found.setdefault(f"{what} {mean_bps:.3g} bit/s", []).append(f"'{sender}' to '{peer}'")
-    for what, ways in found.items():
-        others = f" (and {len(ways) - 1} more)" * (len(ways) > 1)
+            if isinstance(way.rate_bps, RecordedRate) and way.rate_bps.is_guessed:
+                taken.setdefault(f"{mean_bps:.3g}", []).append(f"'{sender}' to '{peer}'")
+    for mean, ways in taken.items():
         yield (
-            f"the link from {ways[0]}{others} {what.replace('recorded', 'was recorded')}; links have "
+            f"the recording of the link from {_first_of(ways)} does not say the unit of its rates, which were "
+            f"taken for bit/s, {mean} on average: if they are not, say 'unit: Mbit/s' beside 'file'"
+        )
+    for what, ways in found.items():
+        yield (
+            f"the link from {_first_of(ways)} {what.replace('recorded', 'was recorded')}; links have "
             f"{SLOWEST_BPS / 1e3:g} kbit/s to {FASTEST_BPS / 1e12:g} Tbit/s: is its unit right?"
         )
+
+
+def _first_of(ways: list[str]) -> str:
+    return ways[0] + f" (and {len(ways) - 1} more)" * (len(ways) > 1)
 
 
 def _mean_bps(way: Way) -> float:

@@ -5,8 +5,9 @@ milliseconds at which one packet of 1500 bytes can be delivered; the list repeat
 
 CSV has a column ``t`` [s] (or ``t_ms``) and one of rates, each of which holds from its instant to the next.
 A column of rates says its unit: ``rate_bps``, ``rate_kbps``, ``rate_mbps``, ``rate_gbps`` or ``rate
-[Mbit/s]``; one that is called ``rate`` alone is refused unless the scenario says its unit, for published
-recordings have it in any of these. Where the two ways differ there are two, ``up_mbps`` and ``down_mbps``.
+[Mbit/s]``, or the scenario does. Published recordings have one that is called ``rate`` alone in any of
+these: where its mean would be that of a link in bit/s, it is taken for that, and remarked upon; else it is
+refused. Where the two ways differ there are two, ``up_mbps`` and ``down_mbps``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ EXPECTED = "expected CSV with a header such as 't,rate_mbps', or Mahimahi's whol
 NAMES_WITH_UNIT = "rate_bps, rate_kbps, rate_mbps or rate_gbps"
 
 LEAST_LENGTH_S = 1e-6
+
+LEAST_UNNAMED_BPS = 1e5
+"""Least mean of rates without a unit that are taken for bit/s. Published ones in Mbit/s stay far below, those
+in kbit/s stay below up to 100 Mbit/s; what carries a model's hidden states in bit/s is above."""
 
 _SUFFIXES = {"bps": "bps", "kbps": "kbps", "mbps": "Mbps", "gbps": "Gbps", "tbps": "Tbps"}
 _COLUMN = re.compile(
@@ -113,7 +118,8 @@ def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate,
     """
     header = header_of(path)
     time = _time_column(path, header)
-    columns = [(column.name, _unit_bps(path, column, unit)) for column in _rate_columns(path, header)]
+    named = _rate_columns(path, header)
+    columns = [(column.name, _unit_bps(path, column, unit)) for column in named]
     times_s: list[float] = []
     rates_bps: list[list[float]] = [[] for _ in columns]
     for line, row in rows_of(path, (time, *(name for name, _ in columns))):
@@ -128,7 +134,19 @@ def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate,
             rates.append(rate_bps)
     if len(times_s) < 2 or not all(any(rates[:-1]) for rates in rates_bps):
         raise RecordingError(f"{path}: expected two lines or more, and a rate above 0 before the last")
-    made = [_sound(path, RecordedRate.of_rates(times_s, rates)) for rates in rates_bps]
+    made = []
+    for column, rates in zip(named, rates_bps, strict=True):
+        is_guessed = column.unit_bps is None and unit is None
+        rate = _sound(path, RecordedRate.of_rates(times_s, rates, is_guessed=is_guessed))
+        if is_guessed and rate.mean_bps < LEAST_UNNAMED_BPS:
+            refuse(
+                path,
+                1,
+                f"the column {column.name!r} does not say its unit, and in bit/s its mean would be "
+                f"{rate.mean_bps:.3g}; call it {_with_units(column.what)}, or give 'unit: Mbit/s' (whichever "
+                "it is) beside 'file'",
+            )
+        made.append(rate)
     return made[0], made[-1]
 
 
@@ -209,15 +227,8 @@ def _column(path: Path, name: str) -> _Column | None:
 
 
 def _unit_bps(path: Path, column: _Column, unit: str | None) -> float:
-    """Bit/s per unit of a column, which its name says or the scenario."""
+    """Bit/s per unit of a column, which its name says or the scenario; 1 where neither does."""
     told_bps = None if unit is None else _parsed(unit)
-    if column.unit_bps is None and told_bps is None:
-        refuse(
-            path,
-            1,
-            f"the column {column.name!r} does not say its unit; call it {_with_units(column.what)}, or give "
-            "'unit: Mbit/s' (whichever it is) beside 'file'",
-        )
     if column.unit_bps is not None and told_bps is not None and column.unit_bps != told_bps:
         refuse(path, 1, f"the column {column.name!r} contradicts 'unit: {unit}'; leave 'unit' out")
     return column.unit_bps or told_bps or 1.0

@@ -42,9 +42,19 @@ class RecordedRate:
         delivered at once, above, and never fall.
     is_stepwise
         Whether all of a difference is delivered at its instant (packets), or evenly on the way to it (rates).
+    is_guessed
+        Whether nothing said that its rates are in bit/s.
     """
 
-    def __init__(self, times_s: Sequence[float], total_bits: Sequence[float], *, is_stepwise: bool) -> None:
+    def __init__(
+        self,
+        times_s: Sequence[float],
+        total_bits: Sequence[float],
+        *,
+        is_stepwise: bool,
+        is_guessed: bool = False,
+    ) -> None:
+        self.is_guessed = is_guessed
         self._times_s = list(times_s)
         self._bits = list(total_bits)
         self._is_stepwise = is_stepwise
@@ -56,11 +66,14 @@ class RecordedRate:
             )
 
     @classmethod
-    def of_rates(cls, times_s: Sequence[float], rates_bps: Sequence[float]) -> RecordedRate:
+    def of_rates(
+        cls, times_s: Sequence[float], rates_bps: Sequence[float], *, is_guessed: bool = False
+    ) -> RecordedRate:
         """Make one from rates, each of which holds from its instant to the next; the last is the end."""
         lasts_s = np.diff(np.asarray(times_s, dtype=float))
         total_bits = np.concatenate([[0.0], np.cumsum(lasts_s * np.asarray(rates_bps[:-1], dtype=float))])
-        return cls([t - times_s[0] for t in times_s], total_bits.tolist(), is_stepwise=False)
+        instants_s = [t - times_s[0] for t in times_s]
+        return cls(instants_s, total_bits.tolist(), is_stepwise=False, is_guessed=is_guessed)
 
     @classmethod
     def of_packets(cls, times_s: Sequence[float], packet_bytes: int = PACKET_BYTES) -> RecordedRate:

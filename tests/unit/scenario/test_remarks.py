@@ -45,6 +45,14 @@ def test_rates_that_no_link_has(changed: Parse, link: str, expected: list[str], 
     assert all(part in remark for part, remark in zip(expected, found, strict=True))
 
 
+def test_a_unit_that_was_guessed_is_said(changed: Parse, tmp_path: Path) -> None:
+    (tmp_path / "rate.csv").write_text("t,rate\n0,1000000\n1,2000000\n2,0\n")
+    (remark,) = said(changed(OLD, f"recorded: {{file: {tmp_path}/rate.csv}}"))
+    assert "'phone-0' to 'box' (and 1 more) does not say the unit of its rates" in remark
+    assert "taken for bit/s, 1.5e+06 on average" in remark
+    assert said(changed(OLD, f"recorded: {{file: {tmp_path}/rate.csv, unit: bit/s}}")) == ()
+
+
 def test_many_comings_and_goings_are_summed_up(changed: Parse, tmp_path: Path) -> None:
     """Eight of ten devices are there for 19 s each, two throughout: 2 + 8 * 19 / 34 on average until 34 s."""
     rows = ["t,id,x,y"]

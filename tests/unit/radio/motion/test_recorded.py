@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -143,6 +144,18 @@ def test_columns_of_both_ways_and_of_milliseconds(tmp_path) -> None:
     assert up.length_s == down.length_s == 1.0
 
 
+def test_rates_without_a_unit_are_taken_for_bits_where_a_link_may_have_them(tmp_path: Path) -> None:
+    path = tmp_path / "rate.csv"
+    path.write_text("t,rate\n0,1000000\n1,2000000\n2,500000\n")
+    up, down = read_rates(path)
+    assert up is down
+    assert (up.mean_bps, up.is_guessed) == (1.5e6, True)
+    assert not read_rates(path, unit="bit/s")[0].is_guessed
+    path.write_text("t,rate\n0,90000\n1,90000\n2,0\n")
+    with pytest.raises(RecordingError, match="its mean would be 9e"):
+        read_rates(path)
+
+
 PENSIEVE = "t,rate\n0,5.2\n1,6.1\n2,1\n"
 
 
@@ -152,9 +165,15 @@ PENSIEVE = "t,rate\n0,5.2\n1,6.1\n2,1\n"
         (
             PENSIEVE,
             None,
-            "line 1: the column 'rate' does not say its unit; call it rate_bps, rate_kbps, rate_mbps",
+            "line 1: the column 'rate' does not say its unit, and in bit/s its mean would be 5.65; call it "
+            "rate_bps, rate_kbps, rate_mbps",
         ),
-        ("t,up,down\n0,1,2\n1,1,2\n", None, "the column 'up' does not say its unit; call it up_bps, up_kbps"),
+        (
+            "t,up,down\n0,1,2\n1,1,2\n",
+            None,
+            "does not say its unit, and in bit/s its mean would be 1; call it up_",
+        ),
+        ("t,up_mbps,down\n0,1,2\n1,1,2\n", None, "the column 'down' does not say its unit"),
         ("t,rate_mbps\n0,1\n1,1\n", "kbit/s", "the column 'rate_mbps' contradicts 'unit: kbit/s'"),
         ("t,rate [MB/s]\n0,1\n1,1\n", None, "has no unit of a data rate"),
         ("t,rate []\n0,1\n1,1\n", None, "has no unit of a data rate"),
