@@ -51,8 +51,8 @@ def _of_rates(links: tuple[Link, ...]) -> Iterator[str]:
                 taken.setdefault(f"{mean_bps:.3g}", []).append(f"'{sender}' to '{peer}'")
     for mean, ways in taken.items():
         yield (
-            f"the recording of the link from {_first_of(ways)} does not say the unit of its rates, which were "
-            f"taken for bit/s, {mean} on average: if they are not, say 'unit: Mbit/s' beside 'file'"
+            f"the recording of the link from {_first_of(ways)} does not say the unit of its rates, "
+            f"which were taken for bit/s, {mean} on average: if wrongly, say 'unit: Mbit/s' beside 'file'"
         )
     for what, ways in found.items():
         yield (
