@@ -40,6 +40,7 @@ def summaries(trace: Trace, pairs: list[Pairs] | None = None) -> list[Summary]:
     TraceError
         If no replication is whole.
     """
+    trace.sound()
     facts, horizon_s = about(trace), cast("float | None", trace.run["horizon_s"])
     users = cast("dict[str, Any]", trace.run["workload"]).get("n_users")
     found: dict[str, list[Summary]] = {strategy: [] for strategy in trace.strategies}

@@ -86,7 +86,7 @@ def run(
             raise
         took_s = round(time.perf_counter() - began_s, 3)
         folder.write_run({**about, "status": "complete", "simulating_took_s": took_s})
-    return Trace(folder.path)
+    return Trace(folder.path, is_own=True)
 
 
 def _tell_nothing(ran: Ran) -> None:

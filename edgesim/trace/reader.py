@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, cast
@@ -22,6 +22,8 @@ from edgesim.trace.writer import RUN_FILE
 
 __all__ = ["Trace"]
 
+_MOST_SPANS_CHECKED = 2_000_000  # which takes seven seconds
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -31,6 +33,8 @@ class Trace:
     ----------
     path
         The folder that holds ``run.json``.
+    is_own
+        Whether this very process has written it, so that nothing in it needs to be doubted.
 
     Raises
     ------
@@ -39,6 +43,7 @@ class Trace:
     """
 
     path: Path
+    is_own: bool = field(default=False, kw_only=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
@@ -80,6 +85,35 @@ class Trace:
         if self.incomplete is not None:
             raise TraceError(f"{self.path}: {self.incomplete}; go on with that run ('resume') first")
         return self
+
+    def sound(self) -> Self:
+        """The same trace, held to every law; one that did not come to its end may be so.
+
+        Beyond two million spans only its requests and devices are looked at (:meth:`check` looks at all), and
+        one that this process has written is not looked at again.
+
+        Raises
+        ------
+        TraceError
+            If a law is broken, with the first violation.
+        """
+        if not self.is_own and self._violations:
+            more = f", and {len(self._violations) - 1} more" if len(self._violations) > 1 else ""
+            raise TraceError(
+                f"{self.path}: not what a run writes: {self._violations[0]}{more} (Trace.check tells all); "
+                "run the scenario again"
+            )
+        return self
+
+    @cached_property
+    def _violations(self) -> list[str]:
+        return violations(self, may_be_incomplete=True, with_spans=self._n_spans() <= _MOST_SPANS_CHECKED)
+
+    def _n_spans(self) -> int:
+        """How many spans there are, by what the files say of themselves."""
+        return sum(
+            self._opened(part).metadata.num_rows for part in self.path.glob("spans/*/*/part-*.parquet")
+        )
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:
@@ -150,14 +184,20 @@ class Trace:
             return arrow_schema(table).empty_table()
         return pa.concat_tables(parts).unify_dictionaries()
 
-    def _read(self, part: Path, columns: list[str] | None = None) -> pa.Table:
+    def _opened(self, part: Path) -> pq.ParquetFile:
         try:
-            table = pq.ParquetFile(part).read(columns)
-        except (pa.ArrowInvalid, OSError) as error:
+            return pq.ParquetFile(part)
+        except (pa.ArrowException, OSError) as error:
             raise TraceError(f"{part}: cannot be read ({error})") from None
-        lacking = (
-            {c.name for c in TABLES[part.parts[-4]]}.difference(table.column_names) if columns is None else ()
-        )
+
+    def _read(self, part: Path, columns: list[str] | None = None) -> pa.Table:
+        file = self._opened(part)
+        try:
+            table = file.read(columns)
+        except (pa.ArrowException, OSError) as error:
+            raise TraceError(f"{part}: cannot be read ({error})") from None
+        wanted = [c.name for c in TABLES[part.parts[-4]]] if columns is None else columns
+        lacking = set(wanted).difference(table.column_names)
         if lacking:
             raise TraceError(f"{part}: lacks the column(s) {', '.join(sorted(lacking))}")
         return table

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from edgesim.errors import TraceError
 
@@ -35,6 +35,63 @@ class Record(dict[str, Any]):
         )
 
 
+class _Model(BaseModel):
+    """What readers look at of the model."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    name: str
+    dtype: str
+    bytes_per_weight: float | None = None
+    quantisation: str | None = None
+
+
+class _Objectives(BaseModel):
+    """What requests were asked to meet."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    e2e_s: float | None = None
+
+
+class _Measured(BaseModel):
+    """Where answers come from: a model and its text, or a user's file."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    file: str = ""
+    source: str = ""
+    model: str = ""
+    text: str = ""
+    is_relative: bool = False
+
+    @model_validator(mode="after")
+    def _is_named(self) -> _Measured:
+        if not (self.file or self.source or self.model):
+            raise ValueError("expected a 'model', or a 'file'")
+        return self
+
+
+class _Quality(BaseModel):
+    """Measured answers, of either kind."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    table: _Measured | None
+    exits: _Measured | None
+
+
+class _Workload(BaseModel):
+    """What readers look at of the requests."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    n_users: int | None = None
+    arrivals_depend_on_strategy: bool = False
+
+
 class _Run(BaseModel):
     """Kinds of what readers look at, where it is there; other keys are left alone."""
 
@@ -50,14 +107,14 @@ class _Run(BaseModel):
     warmup_s: float = 0.0
     simulating_took_s: float = 0.0
     n_devices: int = 0
-    objectives: dict[str, float | None] = {}
+    objectives: _Objectives = _Objectives()
     scenario: dict[str, str] = {}
-    model: dict[str, Any] = {}
+    model: _Model = _Model(name="", dtype="")
     strategies: list[str] = []
     options: dict[str, dict[str, Any]] = {}
     placements: dict[str, list[dict[str, str]]] = {}
-    quality: dict[str, dict[str, Any] | None] | None = None
-    workload: dict[str, Any] = {}
+    quality: _Quality | None = None
+    workload: _Workload = _Workload()
     links: dict[str, dict[str, Any]] = {}
     bands: dict[str, dict[str, Any]] = {}
     may_fail: list[str] = []

@@ -29,13 +29,14 @@ SAME_NAMES = Law("devices.device", "the devices of every other run")
 ALIKE_LAWS = (SAME_IDS, *REQUESTS_ALIKE.values(), SAME_NAMES, *DEVICES_ALIKE.values())
 
 
-def lacking(trace: Readable) -> Iterator[str]:
+def lacking(trace: Readable, *, may_be_incomplete: bool = False) -> Iterator[str]:
     """What run.json speaks of and the folder lacks."""
-    status = trace.run.get("status", "complete")
-    if status == "running":
-        yield "run.json, status: found running, expected complete: the run did not come to its end"
+    status = str(trace.run.get("status", "complete"))
+    if status in ("running", "stopped") or status.startswith("failed: "):
+        if not may_be_incomplete:
+            yield f"run.json, status: found {status}, expected complete: the run did not come to its end"
     elif status != "complete":
-        yield f"run.json, status: found {status}, expected complete, or running"
+        yield f"run.json, status: found {status}, expected complete, running, stopped, or failed and why"
     run: Mapping[str, Any] = trace.run
     horizon_s, warmup_s = run.get("horizon_s"), run.get("warmup_s") or 0.0
     if horizon_s is not None and warmup_s > horizon_s:

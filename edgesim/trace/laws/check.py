@@ -34,7 +34,7 @@ LAWS: tuple[Law, ...] = (
 """Every law that a trace is held to; each names the columns that it is about."""
 
 
-def violations(trace: Readable) -> list[str]:
+def violations(trace: Readable, *, may_be_incomplete: bool = False, with_spans: bool = True) -> list[str]:
     """Check every strategy and replication of a trace against every law.
 
     The laws: every column by itself (its type, null only where the schema says so, finite, within bounds,
@@ -48,19 +48,31 @@ def violations(trace: Readable) -> list[str]:
 
     Memory is that of one run's requests and one part of its spans.
 
+    Parameters
+    ----------
+    may_be_incomplete
+        Whether a run that did not come to its end, and says so, is as it should be.
+    with_spans
+        Whether to look at spans; without them, at requests and devices alone.
+
     Returns
     -------
     list
         One sentence per law that is broken in a run (in a part of its spans): strategy and replication, table
         and column, the first row, what was found there and what was expected.
     """
-    found = list(lacking(trace))
+    found = list(lacking(trace, may_be_incomplete=may_be_incomplete))
     # Where an infinite number stands, sums with it are of no use; that it stands there has been said by then.
     with np.errstate(all="ignore"):
-        return found + list(_of_runs(trace))
+        return [_plain(sentence) for sentence in (*found, *_of_runs(trace, with_spans=with_spans))]
 
 
-def _of_runs(trace: Readable) -> Iterator[str]:
+def _plain(sentence: str) -> str:
+    """Names are a stranger's: what no terminal shows as it is becomes an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
+
+
+def _of_runs(trace: Readable, *, with_spans: bool) -> Iterator[str]:
     """Hold every run to the laws, replication by replication."""
     same_devices = SameDevices()
     by_strategy = {strategy: set(trace.replications(strategy)) for strategy in trace.strategies}
@@ -69,12 +81,21 @@ def _of_runs(trace: Readable) -> Iterator[str]:
         for strategy in trace.strategies:
             if replication in by_strategy[strategy]:
                 where = f"{strategy}, replication {replication}: "
-                for sentence in _of_run(trace, strategy, replication, same_requests, same_devices):
+                of_run = _of_run(
+                    trace, strategy, replication, same_requests, same_devices, with_spans=with_spans
+                )
+                for sentence in of_run:
                     yield where + sentence
 
 
 def _of_run(
-    trace: Readable, strategy: str, replication: int, same_requests: SameRequests, same_devices: SameDevices
+    trace: Readable,
+    strategy: str,
+    replication: int,
+    same_requests: SameRequests,
+    same_devices: SameDevices,
+    *,
+    with_spans: bool,
 ) -> Iterator[str]:
     """Hold one run to the laws; those of a table come after those that it needs to be read at all."""
     tables: dict[str, Rows] = {}
@@ -94,7 +115,7 @@ def _of_run(
     yield from _all(DEVICE_LAWS, devices, there)
     yield from same_devices.check(devices)
     yield from same_requests.check(strategy, requests, there.duration_s)
-    if there.keeps_spans:
+    if there.keeps_spans and with_spans:
         if not has_spans and bool((requests.ints("n_emitted_tokens") > 0).any()):
             yield "spans: found no table, expected one, as the requests' energy is told"
         yield from _of_spans(trace, strategy, replication, there)

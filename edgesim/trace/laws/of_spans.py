@@ -69,8 +69,11 @@ def _other_ends(spans: Rows, is_hop: BoolArray) -> BoolArray:
     (device, devices), (peer, peers), (via, vias) = (
         spans.names(column) for column in ("device", "peer", "via")
     )
-    peers, vias = [*peers, ""], [*vias, ""]  # the last stands for none
-    peer, via = np.where(peer < 0, len(peers) - 1, peer), np.where(via < 0, len(vias) - 1, via)
+    devices, peers, vias = [*devices, ""], [*peers, ""], [*vias, ""]  # the last stands for none
+    device, peer, via = (
+        np.where(places < 0, len(names) - 1, places)
+        for places, names in ((device, devices), (peer, peers), (via, vias))
+    )
     hops, where = np.unique((device * len(peers) + peer) * len(vias) + via, return_inverse=True)
     is_other = [
         vias[hop % len(vias)]
