@@ -41,7 +41,7 @@ def quality(
     repeats: Annotated[
         int | None, typer.Option(help="Passes with new draws for each impairment; 1 if not given.", min=1)
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of noise and losses; 1 if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of noise and losses; 1 if not given.", min=0)] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Copy table and exit records into this folder.")
     ] = None,

@@ -277,6 +277,8 @@ def profile(
             style="yellow",
             markup=False,
         )
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise InputError(f"--device: found {device!r}; expected cpu or cuda")
     if kind and output is None:
         raise InputError("--kind: it is written into the saved file alone; say where with --output FILE")
     grid = Grid.covering(
@@ -295,6 +297,7 @@ def profile(
             budget_s=budget_s,
             progress=tell,
             refresh=refresh,
+            force=True,  # it is shown, with how far off it is
         )
     if output is not None:
         with _writing(output):

@@ -8,9 +8,13 @@ from edgesim.engine.cluster import Cluster
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
+from edgesim.errors import InputError
 from edgesim.world.faults import Retry
 
-__all__ = ["attempts"]
+__all__ = ["MOST_CHANGES", "attempts"]
+
+MOST_CHANGES = 300_000
+"""Failures and repairs that one wait may last: they take ten seconds of processor time."""
 
 
 def attempts(
@@ -20,6 +24,7 @@ def attempts(
     serve: Callable[[], Course],
     retry: Retry | None,
     interrupt: Callable[[Exception], None],
+    most_wait_s: float,
 ) -> Course:
     """Serve a request until an attempt succeeds, or fails for good; not again once it has its answer.
 
@@ -31,6 +36,13 @@ def attempts(
         How often and after what; None: never.
     interrupt
         Throws an exception into the process that runs this.
+    most_wait_s
+        How long it may wait for an attempt, and the run with it.
+
+    Raises
+    ------
+    InputError
+        If a wait is longer: waits that double have then outgrown all that is simulated.
     """
     request.delivered = set()
     while True:
@@ -45,4 +57,11 @@ def attempts(
             return
         request.interrupt = None
         cluster.start_over(request)
-        yield clock._now + retry.wait_s(request.attempt)
+        wait_s = retry.wait_s(request.attempt)
+        if wait_s > most_wait_s:
+            raise InputError(
+                f"retry: request {request.id} has been served {request.attempt} times in vain and would wait "
+                f"{wait_s:g} s for the next attempt, in which over {MOST_CHANGES} failures and repairs are "
+                "to be expected; lower its 'limit' or 'growth', give a 'horizon', or let less fail"
+            )
+        yield clock._now + wait_s

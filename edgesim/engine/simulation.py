@@ -21,7 +21,7 @@ from edgesim.engine.process.clock import Clock, Course, Life, MisstepError, Paus
 from edgesim.engine.process.interruption import Interruptible
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.retry import attempts
+from edgesim.engine.retry import MOST_CHANGES, attempts
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import SpanBuffer
@@ -296,9 +296,18 @@ class _Requests:
         def interrupt(error: Exception) -> None:
             process.interrupt(error)
 
-        course = attempts(self.clock, self.cluster, request, serve, self.world.retry, interrupt)
+        course = attempts(
+            self.clock, self.cluster, request, serve, self.world.retry, interrupt, self._longest_wait_s()
+        )
         process = Interruptible(self.clock, course, on_end=end, on_error=fail)
         return process.life
+
+    def _longest_wait_s(self) -> float:
+        """How long a request may wait for a further attempt: for ever, where the run ends before."""
+        faults, horizon_s = self.world.faults, self.world.horizon_s
+        rate = 0.0 if faults is None else faults.changes_per_s
+        most_s = MOST_CHANGES / rate if rate else math.inf
+        return math.inf if horizon_s is not None and horizon_s < most_s else most_s
 
     def _refuse_misstep(self, error: MisstepError, request: LiveRequest | None) -> None:
         refusal = self.cluster.ledger.misstep(request, error.step)

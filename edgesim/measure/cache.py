@@ -66,11 +66,11 @@ def ensure_profile(
     """
     grid = grid.within(architecture)
     path = profile_path(architecture, threads=threads, device=device, grid=grid)
+    kept = None
     if not refresh:
         try:
             kept = cached_profile(path)
         except ProfileError as error:
-            kept = None
             if progress:
                 progress(0.0, budget_s, f"measuring again: {error}")
         if kept and (force or not kept.is_useless):
@@ -88,7 +88,8 @@ def ensure_profile(
     if profile.is_useless and not force:
         if progress:
             progress(0.0, budget_s, f"measuring once more: {_how_far_off(profile)}")
-        profile = min(profile, measured(), key=lambda one: one.held_out_error.p95)
+        candidates = filter(None, (kept, profile, measured()))
+        profile = min(candidates, key=lambda one: one.held_out_error.p95)
     try:
         _keep(profile, path)
     except OSError as error:  # the profile is at hand all the same

@@ -153,10 +153,12 @@ def _halved(grids: Mapping[tuple[str, str, int], set[tuple[int, int, int]]]) -> 
             if n_shards == 1 and not any(calls[1:]):
                 continue
             for component, there in zip(blocks, calls, strict=True):
-                if there != max(calls, key=len):
+                missing = sorted(set().union(*calls).difference(there))
+                if missing:
+                    batch, n_new, n_context = missing[0]
                     return (
-                        f"{'fewer calls' if there else 'no call'} of {phase} of the {component}"
-                        f"{_of_shard(n_shards)} than of others of {', '.join(blocks)}; expected the same"
+                        f"no {phase} of the {component}{_of_shard(n_shards)} at batch {batch}, {n_new} new "
+                        f"tokens and {n_context} of context, as there is of others of {', '.join(blocks)}"
                     )
     return None
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import operator
 import os
 import pickle
+import re
 import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -31,6 +34,15 @@ __all__ = ["leave_with_parent", "shared_out"]
 
 _ENDS_WITHIN_S = 2.0  # a worker that was asked to end, before it is killed
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_MAPPED = Path("/proc/self/maps")
+_OUTLIVING = frozenset(
+    (
+        *("_cvxcore", "_ruamel_yaml", "charset_normalizer", "cvxpy", "markupsafe", "numpy", "pandas"),
+        *("psutil", "pyarrow", "pydantic_core", "safetensors", "scipy"),
+    )
+)
+"""Packages without threads of their own, or, as numpy's OpenBLAS and Arrow, with handlers of forks."""
 
 
 def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], jobs: int) -> Iterator[Ran]:
@@ -45,9 +57,10 @@ def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], j
     workers: dict[Connection, _Worker] = {}
     start = _forking(prepared, out) if _can_fork() else _served(prepared, out)
     try:
-        for _ in range(jobs):
-            worker = start(tuple(workers))
-            workers[worker.connection] = worker
+        with _ending_later():
+            for _ in range(jobs):
+                worker = start(tuple(workers))
+                workers[worker.connection] = worker
         for worker in workers.values():
             worker.take(waiting)
         while any(worker.at is not None for worker in workers.values()):
@@ -60,6 +73,23 @@ def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], j
     finally:  # also on an error and on Ctrl-C: what has not begun is not begun
         for worker in workers.values():
             worker.end()
+
+
+@contextmanager
+def _ending_later() -> Iterator[None]:
+    """Let what would end this process wait until it knows all of its workers, and they what it means."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    except OSError as error:
+        raise EdgesimError(
+            f"jobs: no further process can be started ({error.strerror or error}); ask for fewer"
+        ) from None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Waiting:
@@ -139,15 +169,31 @@ class _RemoteError(Exception):
 def _can_fork() -> bool:
     """Whether a fork of this process would find nothing half done.
 
-    Threads do not survive a fork, and what they held stays held: none of Python's may be running, and torch,
-    whose own stay when something was measured, must not be there. Those of numpy and Arrow outlive it.
+    Threads do not survive a fork, and what they held stays held: none of Python's may be running, and no
+    library be loaded whose own threads wait for work, as those of torch, OpenMP, TBB or polars do.
     """
     return (
         sys.platform == "linux"
-        and "torch" not in sys.modules
         and active_count() == 1
         and current_thread() is main_thread()
+        and _MAPPED.is_file()
+        and all(map(_outlives_forks, _libraries(_MAPPED.read_text(errors="replace"))))
     )
+
+
+def _libraries(maps: str) -> set[str]:
+    """Paths of the shared libraries that a process has loaded, from the text of its ``maps`` (proc(5))."""
+    last = (line.split(maxsplit=5)[5:] for line in maps.splitlines())
+    return {path for path in chain.from_iterable(last) if re.search(r"\.so(\.|$)", path)}
+
+
+def _outlives_forks(library: str) -> bool:
+    """Whether a library is known to have no threads, or to see to them in a fork."""
+    package = re.search(r"/(?:site|dist)-packages/([^/.]+)", library)
+    if package is not None:
+        return package[1] in _OUTLIVING
+    of_system = library.startswith(("/lib", "/usr/lib", "/usr/local/lib", sys.base_prefix, sys.prefix))
+    return of_system and re.search(r"lib[a-z]*omp|tbb|cuda", library.rpartition("/")[2]) is None
 
 
 def _forking(prepared: Prepared, out: Path) -> Callable[[tuple[Connection, ...]], _Worker]:
@@ -156,14 +202,12 @@ def _forking(prepared: Prepared, out: Path) -> Callable[[tuple[Connection, ...]]
 
     def start(of_others: tuple[Connection, ...]) -> _Worker:
         own, its = context.Pipe()
-        process = context.Process(target=_forked, args=(its, (own, *of_others), prepared, out), daemon=True)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until the worker says what they mean
-        try:
-            with warnings.catch_warnings():  # Python 3.12 counts the threads of numpy and Arrow, too
-                warnings.simplefilter("ignore", DeprecationWarning)
-                process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        process = context.Process(
+            target=_forked, args=(its, (own, *of_others), os.getpid(), prepared, out), daemon=True
+        )
+        with warnings.catch_warnings():  # Python 3.12 counts the threads of numpy and Arrow, too
+            warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
+            process.start()
         its.close()
         return _Worker(process, own)
 
@@ -195,8 +239,15 @@ def _context() -> Any:
     return context
 
 
-def _forked(connection: Connection, of_parent: Iterable[Connection], prepared: Prepared, out: Path) -> None:
+def _forked(
+    connection: Connection, of_parent: Iterable[Connection], parent: int, prepared: Prepared, out: Path
+) -> None:
     """The life of a worker that has inherited the study."""
+    ctypes.CDLL(None).prctl(
+        _PR_SET_PDEATHSIG, int(signal.SIGKILL)
+    )  # with its parent it ends, whatever it does
+    if os.getppid() != parent:
+        os._exit(1)
     for inherited in of_parent:  # else no worker would see its parent's end
         inherited.close()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's own ways of ending are not a worker's
@@ -207,13 +258,15 @@ def _forked(connection: Connection, of_parent: Iterable[Connection], prepared: P
 
 def _handed(connection: Connection) -> None:
     """The life of a worker that gets the study in bytes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes of a terminal; the parent decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    leave_with_parent()
     _work(connection, lambda: pickle.loads(connection.recv_bytes()))
 
 
 def _work(connection: Connection, study: Callable[[], tuple[Prepared, Path]]) -> None:
     """A worker's life: the study first, then run after run until its parent has no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes of a terminal; the parent decides
-    leave_with_parent()
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # its parent is gone
         prepared, out = study()
         while True:

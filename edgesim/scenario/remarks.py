@@ -52,7 +52,7 @@ def _of_rates(links: tuple[Link, ...]) -> Iterator[str]:
     for mean, ways in taken.items():
         yield (
             f"the recording of the link from {_first_of(ways)} does not say the unit of its rates, "
-            f"which were taken for bit/s, {mean} on average: if wrongly, say 'unit: Mbit/s' beside 'file'"
+            f"which were taken for bit/s (not bytes), {mean} on average; say 'unit: Mbit/s' if they are not"
         )
     for what, ways in found.items():
         yield (

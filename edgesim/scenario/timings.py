@@ -106,8 +106,8 @@ def find_profiles(
     )
     threads = scenario.profile.threads or os.cpu_count() or 1
     if not measure:
-        path = profile_path(measured, threads=threads, device="cpu", grid=grid)
-        return Profiles(cached_profile(path), own)
+        kept = cached_profile(profile_path(measured, threads=threads, device="cpu", grid=grid))
+        return Profiles(None if kept and kept.is_useless and not force else kept, own)
     budget_s = scenario.profile.budget_s or DEFAULT_BUDGET_S
     base = ensure_profile(
         measured,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ __all__ = [
     "PartWriter",
     "TraceFolder",
 ]
+
+_LOCK_PATIENCE_S = 1.0
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
@@ -163,6 +166,7 @@ class TraceFolder:
         if fcntl is None:  # a system without such locks
             return
         place = self.path / LOCK_FILE
+        give_up_at_s = time.monotonic() + _LOCK_PATIENCE_S
         with _told_of(place):
             while True:
                 lock = os.open(place, os.O_CREAT | os.O_RDWR, 0o666)
@@ -170,6 +174,9 @@ class TraceFolder:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     os.close(lock)
+                    if time.monotonic() < give_up_at_s:  # workers of one that was killed are just ending
+                        time.sleep(0.02)
+                        continue
                     raise TraceError(
                         f"{self.path}: another process is writing this trace; wait for it, or name another "
                         "folder"

@@ -44,6 +44,11 @@ class Faults:
     links: Mapping[str, Outages] = field(default_factory=dict)
     absences: Mapping[str, Outages] = field(default_factory=dict)
 
+    @property
+    def changes_per_s(self) -> float:
+        """Failures and repairs of all devices and links, in the long run [1/s]."""
+        return math.fsum(one.changes_per_s for of in (self.devices, self.links) for one in of.values())
+
     def back_at_s(self, device: str, at_s: float) -> float:
         """First instant from this one on at which a device is not away [s]; infinite if it is for good."""
         away = self.absences.get(device)

@@ -37,7 +37,7 @@ def kept(world: World, strategy: Any, path: Path, label: str = "one") -> Trace:
             "may_fail": sorted(may_fail),
             "retries": world.retry is not None,
             "links_may_fail": [] if world.faults is None else sorted(world.faults.links),
-            "model": {"n_blocks": world.model.n_blocks},
+            "model": {"name": world.model.name, "dtype": "float32", "n_blocks": world.model.n_blocks},
         }
     )
     placement = strategy.place(world.model, Fleet.of(world))

@@ -17,17 +17,13 @@ from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import DeviceDown, MessageLost
 from edgesim.engine.request import LiveRequest
-from edgesim.errors import ContractError, InputError
+from edgesim.errors import ContractError
 from edgesim.world.world import World
 
 __all__ = ["Downtime"]
 
 _N_IN_VAIN = 10_000
 """Failures and repairs in a row with nothing else ahead, after which those who wait count as stuck."""
-
-_N_ALONE = 300_000
-"""Failures and repairs in a row between which nothing else has been scheduled, after which a run is given up:
-a wait for a further attempt has grown beyond what anybody asks for. Ten seconds of processor time."""
 
 
 class Downtime:
@@ -78,7 +74,7 @@ class Downtime:
         for via, outages in self._links.items():
             if outages.down(0.0):
                 self._set_link(via, "link down")
-        self._n_in_vain = self._n_alone = self._last_event = 0
+        self._n_in_vain = 0
         self._ahead: list[tuple[float, bool, str]] = []  # instant, whether of a link, name
         for is_link, all_ in ((False, self._devices), (True, self._links)):
             for name, outages in all_.items():
@@ -130,11 +126,7 @@ class Downtime:
     def _await_next(self) -> None:
         """See to the next failure or repair, before all else that is due then: windows are half open."""
         if self._ahead and not math.isinf(self._ahead[0][0]):
-            event = self._clock.call_at(self._ahead[0][0], self._change, URGENT)
-            self._n_alone = self._n_alone + 1 if event == self._last_event + 1 else 0
-            self._last_event = event
-            if self._n_alone > _N_ALONE:
-                self._refuse_endless_wait()
+            self._clock.call_at(self._ahead[0][0], self._change, URGENT)
 
     def _change(self) -> None:
         """Live through a failure or a repair."""
@@ -153,14 +145,6 @@ class Downtime:
         if self._n_in_vain > _N_IN_VAIN:
             self._refuse_deadlock()
         self._await_next()
-
-    def _refuse_endless_wait(self) -> None:
-        n_waiting = sum(1 for _ in self._in_flight())
-        raise InputError(
-            f"faults: by {self._clock.now:g} s devices and links have failed and come back {_N_ALONE} times "
-            f"while nothing else happened; {n_waiting} requests wait to be served again, or the next is far "
-            "off: give 'retry' a lower 'limit' or 'growth', the scenario a 'horizon', or let less fail"
-        )
 
     def _refuse_deadlock(self) -> None:
         for request in self._in_flight():

@@ -129,14 +129,12 @@ class Clock(simpy.Environment):
         """Let a process go on at an instant that is not in the past."""
         heappush(self._queue, (at_s, NORMAL, next(self._eid), life))
 
-    def call_at(self, at_s: float, function: Callable[[], None], priority: int = NORMAL) -> int:
-        """Call a function at an instant that is not in the past; returns how many were scheduled before."""
+    def call_at(self, at_s: float, function: Callable[[], None], priority: int = NORMAL) -> None:
+        """Call a function at an instant that is not in the past."""
         event = simpy.Event(self)
         event._ok, event._value = True, None
         event.callbacks.append(lambda _: function())
-        number = next(self._eid)
-        heappush(self._queue, (at_s, EventPriority(priority), number, event))
-        return number
+        heappush(self._queue, (at_s, EventPriority(priority), next(self._eid), event))
 
     def advance(self, life: Life) -> None:
         """Run a process up to its next wait."""

@@ -27,6 +27,11 @@ __all__ = ["AnyOutages", "Outages", "RandomOutages", "ScheduledOutages", "weibul
 class Outages(Protocol):
     """When something is down; pure."""
 
+    @property
+    def changes_per_s(self) -> float:
+        """Failures and repairs, in the long run [1/s]; 0 where they come to an end."""
+        ...
+
     def down(self, at_s: float) -> bool:
         """Whether it is down at an instant."""
         ...
@@ -62,6 +67,11 @@ class ScheduledOutages:
             else:
                 edges_s += [begins_s, ends_s]
         self._edges_s = edges_s
+
+    @property
+    def changes_per_s(self) -> float:
+        """None in the long run."""
+        return 0.0
 
     @property
     def windows_s(self) -> tuple[tuple[float, float], ...]:
@@ -133,6 +143,11 @@ class RandomOutages:
                 raise InputError(f"outages: found {name} = {value:g}; expected a number above 0")
 
     @property
+    def changes_per_s(self) -> float:
+        """Failures and repairs, in the long run [1/s]."""
+        return 2.0 / (self.mtbf_s + self.mttr_s)
+
+    @property
     def availability(self) -> float:
         """Share of time that it is up, in the long run."""
         return self.mtbf_s / (self.mtbf_s + self.mttr_s)
@@ -186,6 +201,11 @@ class AnyOutages:
 
     def __init__(self, outages: Iterable[Outages]) -> None:
         self._outages = tuple(outages)
+
+    @property
+    def changes_per_s(self) -> float:
+        """Failures and repairs of all, in the long run [1/s]."""
+        return sum(one.changes_per_s for one in self._outages)
 
     def down(self, at_s: float) -> bool:
         """Whether any is down."""

@@ -137,6 +137,8 @@ def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate,
     made = []
     for column, rates in zip(named, rates_bps, strict=True):
         is_guessed = column.unit_bps is None and unit is None
+        if is_guessed and any(other.unit_bps is not None for other in named):
+            refuse(path, 1, f"the column {column.name!r} does not say its unit, as the other does")
         rate = _sound(path, RecordedRate.of_rates(times_s, rates, is_guessed=is_guessed))
         if is_guessed and rate.mean_bps < LEAST_UNNAMED_BPS:
             refuse(

@@ -253,7 +253,13 @@ class LawChoice(Choice):
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, data: object) -> object:
-        return {data: {}} if isinstance(data, str) else data
+        """Read `rayleigh`, and `{rayleigh}`, which is a key without a value to YAML."""
+        if isinstance(data, str):
+            return {data: {}}
+        if isinstance(data, dict):
+            words = ("none", "environment", "rayleigh")
+            return {key: {} if value is None and key in words else value for key, value in data.items()}
+        return data
 
     @classmethod
     def __get_pydantic_json_schema__(

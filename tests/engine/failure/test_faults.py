@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, model, run, world
 
-from edgesim.engine.failure import downtime
+from edgesim.engine import simulation
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
-from edgesim.radio.motion.outages import RandomOutages, ScheduledOutages
+from edgesim.radio.motion.outages import AnyOutages, RandomOutages, ScheduledOutages
 from edgesim.rng import key_of
 from edgesim.strategies.local import Local
 from edgesim.strategies.offload import Offload
@@ -523,19 +523,27 @@ def test_what_makes_no_sense_is_refused() -> None:
     assert issubclass(MessageLost, Exception)
 
 
-def test_waits_that_outgrow_all_else_are_given_up_with_a_word_and_shorter_ones_are_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Attempts last 4 s and their device 1 s, so none succeeds; waits double, and failures never end."""
-    monkeypatch.setattr(downtime, "_N_ALONE", 100)
-    faults = Faults(devices={"b-0": RandomOutages(key_of(1, "b-0"), 1.0, 0.5)})
+def test_a_wait_that_outgrows_the_run_is_refused_with_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts last 4 s and their device 1 s on average: of 60 none succeeds, and waits double."""
+    monkeypatch.setattr(simulation, "MOST_CHANGES", 100)
+    faults = Faults(devices={"b-0": RandomOutages(key_of(1, "b-0"), 0.1, 0.1)})
 
-    def served_again(limit: int):
-        there = world(
-            pair(), [WIRE], n_requests=1, faults=faults, retry=Retry(limit=limit, backoff_s=1.0, growth=2.0)
-        )
-        return run(there, Serve(remote)).requests
+    def served_again(limit: int, **ends: float):
+        retry = Retry(limit=limit, backoff_s=1.0, growth=2.0)
+        return run(
+            world(pair(), [WIRE], n_requests=1, faults=faults, retry=retry, **ends), Serve(remote)
+        ).requests
 
-    assert served_again(3)["outcome"].tolist() == ["failed"]
-    with pytest.raises(InputError, match=r"failed and come back 100 times.* give 'retry' a lower 'limit'"):
+    assert faults.changes_per_s == 10.0
+    assert served_again(4)["outcome"].tolist() == ["failed"]  # 1, 2, 4 and 8 s: no more than 100 / 10
+    with pytest.raises(InputError, match=r"served 5 times in vain and would wait 16 s .* lower its 'limit'"):
         served_again(40)
+    assert served_again(40, horizon_s=9.0)["outcome"].tolist() == ["censored"]
+
+
+def test_changes_in_the_long_run() -> None:
+    often, seldom = RandomOutages(1, 3.0, 1.0), RandomOutages(2, 7.0, 1.0)
+    assert (often.changes_per_s, seldom.changes_per_s) == (0.5, 0.25)
+    assert AnyOutages([often, seldom, ScheduledOutages([(1.0, 2.0)])]).changes_per_s == 0.75
+    edges = sum(often.down(t) != often.down(t + 0.01) for t in np.arange(0.0, 2000.0, 0.01))
+    assert edges == pytest.approx(1000, rel=0.1)

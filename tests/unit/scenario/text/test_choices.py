@@ -12,7 +12,7 @@ CHOICES = [
     (kind, field.alias or name)
     for kind in Choice.__subclasses__()
     for name, field in kind.model_fields.items()
-    if not (kind is service.ServiceChoice and name in ("constant", "exponential"))  # words by themselves
+    if name not in ("constant", "exponential", "none", "environment", "rayleigh")  # words by themselves
 ]
 MODULES = (adaptation, mobility, radio, service, serving, workload)
 
