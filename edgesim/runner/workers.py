@@ -30,14 +30,20 @@ __all__ = ["leave_with_parent", "shared_out"]
 _ENDS_WITHIN_S = 2.0  # a worker that was asked to end, before it is killed
 
 
-def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], jobs: int) -> Iterator[Ran]:
+def shared_out(
+    prepared: Prepared,
+    out: Path,
+    left: Sequence[tuple[str, int]],
+    jobs: int,
+    counters_s: float | None = None,
+) -> Iterator[Ran]:
     """Simulate runs of a study in worker processes, and tell of each as it ends.
 
     The study travels once to each worker. A worker takes a replication and keeps its world until all of its
     strategies are done; one that finds no replication left helps with one that is under way, whose world it
     then builds for itself. The bytes of a trace depend on none of it.
     """
-    packed = _packed(prepared, out)
+    packed = _packed(prepared, out, counters_s)
     waiting = _Waiting(left)
     context = _context()
     workers: dict[Connection, _Worker] = {}
@@ -160,15 +166,17 @@ def _work(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes of a terminal; the parent decides
     leave_with_parent()
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # its parent is gone
-        prepared, out = pickle.loads(connection.recv_bytes())
+        prepared, out, counters_s = pickle.loads(connection.recv_bytes())
         while True:
             label, replication = connection.recv()
-            connection.send(_answer(prepared, out, label, replication))
+            connection.send(_answer(prepared, out, label, replication, counters_s))
 
 
-def _answer(prepared: Prepared, out: Path, label: str, replication: int) -> tuple[object, str]:
+def _answer(
+    prepared: Prepared, out: Path, label: str, replication: int, counters_s: float | None
+) -> tuple[object, str]:
     try:
-        return simulated(prepared, out, label, replication), ""
+        return simulated(prepared, out, label, replication, counters_s), ""
     except Exception as error:  # it is raised where the run was asked for
         where = traceback.format_exc()
         try:
@@ -186,11 +194,11 @@ def leave_with_parent() -> None:
         watch.start()
 
 
-def _packed(prepared: Prepared, out: Path) -> bytes:
+def _packed(prepared: Prepared, out: Path, counters_s: float | None) -> bytes:
     """A study as it travels between processes."""
     packed = io.BytesIO()
     try:
-        _Pickler(packed, protocol=pickle.HIGHEST_PROTOCOL).dump((prepared, out))
+        _Pickler(packed, protocol=pickle.HIGHEST_PROTOCOL).dump((prepared, out, counters_s))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise InputError(
             f"jobs: a part of this study cannot be handed to other processes ({error}); run it in this one, "

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from edgesim.errors import TraceError
 from edgesim.trace.laws.check import violations
 from edgesim.trace.record import read_record
-from edgesim.trace.schema import SCHEMA_VERSION, TABLES, arrow_schema
+from edgesim.trace.schema import ALL_TABLES, SCHEMA_VERSION, arrow_schema
 from edgesim.trace.writer import RUN_FILE
 
 __all__ = ["Trace"]
@@ -112,6 +112,10 @@ class Trace:
         """All spans of one run; :meth:`span_parts` takes less memory on large ones."""
         return _frame(self._table("spans", strategy, replication))
 
+    def counters(self, strategy: str, replication: int) -> pd.DataFrame:
+        """What was counted over time in one run; no rows where the run was not asked to."""
+        return _frame(self._table("counters", strategy, replication))
+
     def span_parts(
         self, strategy: str, replication: int, columns: list[str] | None = None
     ) -> Iterator[pd.DataFrame]:
@@ -156,7 +160,9 @@ class Trace:
         except (pa.ArrowInvalid, OSError) as error:
             raise TraceError(f"{part}: cannot be read ({error})") from None
         lacking = (
-            {c.name for c in TABLES[part.parts[-4]]}.difference(table.column_names) if columns is None else ()
+            {c.name for c in ALL_TABLES[part.parts[-4]]}.difference(table.column_names)
+            if columns is None
+            else ()
         )
         if lacking:
             raise TraceError(f"{part}: lacks the column(s) {', '.join(sorted(lacking))}")
