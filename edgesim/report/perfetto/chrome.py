@@ -1,7 +1,7 @@
 """Chrome's JSON: the Trace Event Format, which Perfetto and others read.
 
 "Trace Event Format" (Google, document 1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU): complete events (X),
-counters (C), flows (s, f) and metadata (M). Instants are microseconds with three decimals, so whole nanoseconds.
+counters (C), flows (s, f) and metadata (M). Instants are microseconds with three decimals: whole nanoseconds.
 """
 
 from __future__ import annotations

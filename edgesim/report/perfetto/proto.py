@@ -19,14 +19,8 @@ from edgesim.report.perfetto.wire import Packed, double, fixed64, integer, join,
 __all__ = ["ProtoWriter"]
 
 _PACKET = 1  # of Trace
-_TIMESTAMP, _SEQUENCE, _TRACK_EVENT, _INTERNED, _FLAGS, _TRACK_DESCRIPTOR = (
-    8,
-    10,
-    11,
-    12,
-    13,
-    60,
-)  # of TracePacket
+_TIMESTAMP, _SEQUENCE, _TRACK_EVENT = 8, 10, 11  # of TracePacket
+_INTERNED, _FLAGS, _TRACK_DESCRIPTOR = 12, 13, 60  # of TracePacket
 _STATE_CLEARED, _NEEDS_STATE = 1, 2  # SequenceFlags
 _UUID, _NAME, _PARENT, _COUNTER, _ORDERING, _RANK, _MERGING = 1, 2, 5, 8, 11, 12, 15  # of TrackDescriptor
 _EXPLICIT, _NEVER = 3, 2  # ChildTracksOrdering, SiblingMergeBehavior

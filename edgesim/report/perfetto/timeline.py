@@ -1,4 +1,4 @@
-"""A run as a timeline: a group for each device, with what it does, sends and receives; a row for each request."""
+"""A run as a timeline: what each device does, sends and receives; each request, and its tokens."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _OUTCOMES = tuple(one.value for one in Outcome)
 class Timeline:
     """One strategy's one replication.
 
-    A device's group has a counter of the passes that wait for its station, what was counted over time
-    (where the trace tells it), and rows: ``compute``, ``sums``, ``messages``, ``memory`` (waits), ``to PEER`` for
-    each direction of a link, and ``from PEER`` where its transfers arrive, each a marker of one nanosecond
-    that a flow leads to from the transfer. What overlaps lies in lanes. A request's row has the request, and
-    in it its tokens, each from the delivery before it to its own.
+    A device's group has a counter of the passes that wait for its station, what was counted over time (where
+    the trace has it), and rows: ``compute``, ``sums``, ``messages``, ``memory`` (waits), ``to PEER`` for each
+    direction of a link, and ``from PEER`` where its transfers arrive, or are lost: a marker of one nanosecond
+    each, to which a flow leads from the transfer. What overlaps lies in lanes. A request's row has the
+    request, and in it its tokens, each from the delivery before it to its own.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ class Timeline:
             raise TraceError(f"{trace.path}: has no whole run of {strategy!r}, replication {replication}")
         if not trace.has_spans(strategy, replication):
             raise TraceError(
-                f"{trace.path}: has no spans of {strategy!r}, replication {replication}; expected what devices "
-                "and links did"
+                f"{trace.path}: has no spans of {strategy!r}, replication {replication}; expected what "
+                "devices and links did"
             )
         self.title = f"{trace.run.get('name') or trace.path.name}: {strategy}, replication {replication}"
         self._devices = trace.devices(strategy, replication)

@@ -1,7 +1,8 @@
 """Protocol buffers' wire format, for many messages of one shape at once.
 
-https://protobuf.dev/programming-guides/encoding/: a message is a sequence of fields, each a tag (number and wire
-type, as a varint) and a value: a varint (type 0), eight bytes (type 1), or a length and so many bytes (type 2).
+https://protobuf.dev/programming-guides/encoding/: a message is a sequence of fields, each a tag (number and
+wire type, as a varint) and a value: a varint (type 0), eight bytes (type 1), or a length and so many bytes
+(type 2).
 
 Columns of numbers become a matrix of bytes, a row for each message, of which each row uses its own part. So a
 hundred thousand messages take as many steps as one.
