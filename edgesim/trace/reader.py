@@ -139,10 +139,12 @@ class Trace:
         """Check every law that a trace must obey; the violations as sentences, none if it is sound."""
         return violations(self)
 
-    def parts(self, table: str, strategy: str, replication: int) -> Iterator[pa.Table]:
-        """A table of one run as it is on disk, a part at a time."""
+    def parts(
+        self, table: str, strategy: str, replication: int, columns: list[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """A table of one run as it is on disk, a part at a time; all its columns, or these."""
         for part in self._parts(table, strategy, replication):
-            yield self._read(part)
+            yield self._read(part, columns)
 
     def _parts(self, table: str, strategy: str, replication: int) -> list[Path]:
         home = self.path / table / f"strategy={strategy}" / f"replication={replication}"
@@ -159,11 +161,8 @@ class Trace:
             table = pq.ParquetFile(part).read(columns)
         except (pa.ArrowInvalid, OSError) as error:
             raise TraceError(f"{part}: cannot be read ({error})") from None
-        lacking = (
-            {c.name for c in ALL_TABLES[part.parts[-4]]}.difference(table.column_names)
-            if columns is None
-            else ()
-        )
+        wanted = columns or [column.name for column in ALL_TABLES[part.parts[-4]]]
+        lacking = set(wanted).difference(table.column_names)
         if lacking:
             raise TraceError(f"{part}: lacks the column(s) {', '.join(sorted(lacking))}")
         return table

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from edgesim.errors import TraceError
 from edgesim.report.perfetto.lanes import lanes_of
 from edgesim.report.perfetto.tracks import Part, Slices, Track, Values
-from edgesim.report.perfetto.work import Row, Work, nanoseconds
+from edgesim.report.perfetto.work import Row, Work, nanoseconds, sound
 from edgesim.trace.reader import Trace
-from edgesim.trace.schema import CounterName, Outcome
+from edgesim.trace.schema import CounterName, Outcome, arrow_schema
 
 __all__ = ["Timeline"]
 
@@ -72,9 +73,9 @@ class Timeline:
                 "devices and links did"
             )
         self.title = f"{trace.run.get('name') or trace.path.name}: {strategy}, replication {replication}"
-        self._devices = trace.devices(strategy, replication)
-        self._requests = trace.requests(strategy, replication)
-        self._counters = trace.counters(strategy, replication)
+        self._devices, self._requests, self._counters = (
+            _whole(trace, name, strategy, replication) for name in ("devices", "requests", "counters")
+        )
         durations_s = self._devices["duration_s"]
         self._duration_s = float(durations_s.max()) if len(durations_s) else 0.0
         self._work = Work(trace, strategy, replication, self._duration_s)
@@ -260,6 +261,12 @@ class Timeline:
             opens=~is_last,
             closes=~is_first,
         )
+
+
+def _whole(trace: Trace, name: str, strategy: str, replication: int) -> pd.DataFrame:
+    parts = list(trace.parts(name, strategy, replication))
+    table = pa.concat_tables(parts).unify_dictionaries() if parts else arrow_schema(name).empty_table()
+    return sound(trace, name, table)
 
 
 def _rank(row: Row) -> tuple[int, str]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
+from edgesim.errors import TraceError
+from edgesim.trace.laws.own import of_columns, of_types
+from edgesim.trace.laws.rows import Rows
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import HOPS, SpanKind
+from edgesim.units import LONGEST_RUN_S
 
-__all__ = ["Emits", "Row", "Work", "nanoseconds"]
+__all__ = ["Emits", "Row", "Work", "nanoseconds", "sound"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -96,8 +101,8 @@ class Work:
         self._name_of: dict[str, int] = {}
         self._duration_ns = int(nanoseconds(np.array([duration_s]))[0])
         columns: dict[str, list[npt.NDArray[np.generic]]] = {}
-        for spans in trace.span_parts(strategy, replication, _COLUMNS):
-            for name, values in self._columns(spans):
+        for spans in trace.parts("spans", strategy, replication, _COLUMNS):
+            for name, values in self._columns(sound(trace, "spans", spans)):
                 columns.setdefault(name, []).append(values)
 
         def whole(name: str, kind: type[np.generic]) -> npt.NDArray[np.generic]:
@@ -167,8 +172,8 @@ class Work:
             row = Row(device, f"to {peer}{over}", (peer or "?", f"from {device}{over}"))
             name = kind
         else:
-            row = Row(device, _ROWS.get(SpanKind(kind), kind))
-            name = _NAMED.get(SpanKind(kind), f"{kind} {via}" if via else kind)
+            row = Row(device, _ROWS[SpanKind(kind)])
+            name = _NAMED.get(SpanKind(kind)) or (f"{kind} {via}" if via else kind)
         for one, places, known in ((row, self._row_of, self.rows), (name, self._name_of, self.names)):
             if one not in places:
                 places[one] = len(known)  # type: ignore[index]
@@ -176,8 +181,32 @@ class Work:
         return self._row_of[row], self._name_of[name]
 
 
+def sound(trace: Trace, name: str, table: pa.Table) -> pd.DataFrame:
+    """Rows of a table of a trace, a foreign one's too.
+
+    Raises
+    ------
+    TraceError
+        If a column is not what the schema says of it.
+    """
+    for sentence in of_types(name, table):
+        raise TraceError(f"{trace.path}: {sentence}")
+    for sentence in of_columns(Rows(name, table)):
+        raise TraceError(f"{trace.path}: {sentence}")
+    return cast("pd.DataFrame", table.to_pandas())
+
+
 def nanoseconds(at_s: npt.NDArray[np.float64]) -> IntArray:
-    """Instants in whole nanoseconds, the nearest; who is not later stays so."""
+    """Instants in whole nanoseconds, the nearest; what is not later than another stays so.
+
+    Raises
+    ------
+    TraceError
+        If one lies beyond the longest run that there can be.
+    """
+    latest_s, most_s = float(at_s.max(initial=0.0)), 2.0 * LONGEST_RUN_S
+    if latest_s > most_s:
+        raise TraceError(f"an instant of the trace is {latest_s:g} s; expected at most {most_s:g} s")
     return np.rint(at_s * 1e9).astype(np.int64)
 
 

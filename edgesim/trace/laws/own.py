@@ -25,9 +25,14 @@ OWN: dict[tuple[str, str], Law] = {
 """By table and column, of the tables that every trace has."""
 
 
+def _there(name: str, table: pa.Table) -> list[Column]:
+    """Columns that were read: reading has made sure that those asked for are there."""
+    return [column for column in ALL_TABLES[name] if column.name in table.column_names]
+
+
 def of_types(name: str, table: pa.Table) -> Iterator[str]:
     """Whether columns are of the types that they should be; no other law makes sense where they are not."""
-    for column in ALL_TABLES[name]:
+    for column in _there(name, table):
         found, is_name = table.schema.field(column.name).type, pa.types.is_dictionary(column.type)
         if is_name:
             fits = pa.types.is_dictionary(found) and pa.types.is_string(found.value_type)
@@ -40,7 +45,7 @@ def of_types(name: str, table: pa.Table) -> Iterator[str]:
 
 def of_columns(rows: Rows) -> Iterator[str]:
     """Hold every column to what the schema says of it."""
-    for column in ALL_TABLES[rows.name]:
+    for column in _there(rows.name, rows.table):
         law = _own(rows.name, column.name)
         if not column.nullable:
             yield from _as(law, "a value").broken(rows, rows.is_null(column.name))
