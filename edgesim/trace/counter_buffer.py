@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,9 +69,9 @@ class CounterBuffer:
         self._write(pa.table(columns, schema=arrow_schema("counters")))
 
 
-def _names(names: list[str] | list[str | None], code: npt.NDArray[np.int32]) -> pa.Array:
+def _names(names: Sequence[str | None], code: npt.NDArray[np.int32]) -> pa.Array:
     """Dictionary-encoded strings, by the counter's code."""
     distinct = [name for name in dict.fromkeys(names) if name is not None]
     place = {name: index for index, name in enumerate(distinct)}
-    index = np.array([place.get(name, -1) for name in names], dtype=np.int32)[code]
+    index = np.array([-1 if name is None else place[name] for name in names], dtype=np.int32)[code]
     return pa.DictionaryArray.from_arrays(pa.array(index, mask=index < 0), pa.array(distinct, pa.string()))

@@ -21,6 +21,7 @@ __all__ = ["Timeline"]
 IntArray = npt.NDArray[np.int64]
 
 _AT_ONCE = 50_000  # rows of a part
+_ROWS_PER_REQUEST = 20  # or so; how large parts are changes nothing else
 _ARRIVAL_NS = 1
 """How long a transfer's arrival is drawn: it takes no time, and flows need a slice to end in."""
 
@@ -209,7 +210,7 @@ class Timeline:
         group = self._track("requests", rank=rank)
         yield group
         requests = self._requests.sort_values("request_id")
-        n_at_once = max(1, _AT_ONCE // 8)
+        n_at_once = max(1, _AT_ONCE // _ROWS_PER_REQUEST)
         for first in range(0, len(requests), n_at_once):
             some = requests.iloc[first : first + n_at_once]
             ids = some["request_id"].to_numpy(np.int64)

@@ -98,7 +98,7 @@ def _varint(values: npt.NDArray[np.integer]) -> Packed:
     used[:, 0] = True
     more = np.zeros_like(used)
     more[:, :-1] = used[:, 1:]
-    data = (shifted & np.uint64(0x7F)).astype(np.uint8) | (more.astype(np.uint8) << 7)
+    data = (shifted & np.uint64(0x7F)).astype(np.uint8) | (more * np.uint8(0x80))
     return Packed(data, used)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -100,12 +100,12 @@ class Work:
         self._row_of: dict[Row, int] = {}
         self._name_of: dict[str, int] = {}
         self._duration_ns = int(nanoseconds(np.array([duration_s]))[0])
-        columns: dict[str, list[npt.NDArray[np.generic]]] = {}
+        columns: dict[str, list[npt.NDArray[Any]]] = {}
         for spans in trace.parts("spans", strategy, replication, _COLUMNS):
             for name, values in self._columns(sound(trace, "spans", spans)):
                 columns.setdefault(name, []).append(values)
 
-        def whole(name: str, kind: type[np.generic]) -> npt.NDArray[np.generic]:
+        def whole(name: str, kind: type[np.generic]) -> npt.NDArray[Any]:
             parts = columns.pop(name, [])
             return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
 
@@ -119,7 +119,7 @@ class Work:
         order = np.lexsort((emits[1], emits[0]))
         self.emits = Emits(*(column[order] for column in emits))
 
-    def _columns(self, spans: pd.DataFrame) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
+    def _columns(self, spans: pd.DataFrame) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """What is kept of a part."""
         is_emit = (spans["kind"] == SpanKind.EMIT).to_numpy()
         told = spans[
@@ -149,7 +149,7 @@ class Work:
         for column, kind in (("request_id", np.int64), ("token", np.int32)):
             yield column.removesuffix("_id"), spans[column].fillna(-1).to_numpy().astype(kind)
         for column, kind in (("n_tokens", np.int32), ("size_bytes", np.int64)):
-            values = spans[column].to_numpy().astype(kind)
+            values: npt.NDArray[Any] = spans[column].to_numpy().astype(kind)
             yield column, np.where(values > 0, values, -1).astype(kind)
 
     def _places(self, spans: pd.DataFrame) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -162,7 +162,10 @@ class Work:
         distinct, first, which = np.unique(code, return_index=True, return_inverse=True)
         del distinct
         found = spans.iloc[first][list(columns)].astype(object)
-        places = [self._place(*map(_or_none, each)) for each in found.itertuples(index=False, name=None)]
+        places = [
+            self._place(str(kind), str(device), _or_none(peer), _or_none(via))
+            for kind, device, peer, via in found.itertuples(index=False, name=None)
+        ]
         table = np.array(places, dtype=np.int32).reshape(-1, 2)[which]
         return table[:, 0], table[:, 1]
 
@@ -174,10 +177,12 @@ class Work:
         else:
             row = Row(device, _ROWS[SpanKind(kind)])
             name = _NAMED.get(SpanKind(kind)) or (f"{kind} {via}" if via else kind)
-        for one, places, known in ((row, self._row_of, self.rows), (name, self._name_of, self.names)):
-            if one not in places:
-                places[one] = len(known)  # type: ignore[index]
-                known.append(one)  # type: ignore[attr-defined]
+        if row not in self._row_of:
+            self._row_of[row] = len(self.rows)
+            self.rows.append(row)
+        if name not in self._name_of:
+            self._name_of[name] = len(self.names)
+            self.names.append(name)
         return self._row_of[row], self._name_of[name]
 
 
