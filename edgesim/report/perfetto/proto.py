@@ -14,7 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesim.report.perfetto.tracks import Part, Slices, Track, Values
-from edgesim.report.perfetto.wire import Packed, double, fixed64, integer, join, message, one, text
+from edgesim.report.perfetto.wire import (
+    Packed,
+    constant,
+    double,
+    fixed64,
+    integer,
+    join,
+    message,
+    nested,
+    number,
+    text,
+)
 
 __all__ = ["ProtoWriter"]
 
@@ -50,16 +61,16 @@ class ProtoWriter:
 
     def __init__(self, file: BinaryIO, title: str, names: Sequence[str], details: Sequence[str]) -> None:
         self._file = file
-        self._details = {name: number for number, name in enumerate(details, start=1)}
+        self._details = {name: iid for iid, name in enumerate(details, start=1)}
         self._root = 1
         interned = [
-            message(field, one(_ID, number), text(_TEXT, name))
+            nested(field, number(_ID, iid), text(_TEXT, name))
             for field, all_names in ((_EVENT_NAMES, names), (_DETAIL_NAMES, details))
-            for number, name in enumerate(all_names, start=1)
+            for iid, name in enumerate(all_names, start=1)
         ]
-        cleared = one(_FLAGS, _STATE_CLEARED)
-        self._packet(cleared, *([message(_INTERNED, *interned)] if interned else []))
-        self._describe(one(_UUID, self._root), text(_NAME, title), one(_ORDERING, _EXPLICIT))
+        cleared = number(_FLAGS, _STATE_CLEARED)
+        self._packet(cleared, *([nested(_INTERNED, *interned)] if interned else []))
+        self._describe(number(_UUID, self._root), text(_NAME, title), number(_ORDERING, _EXPLICIT))
 
     def write(self, part: Part) -> None:
         """Write the next part."""
@@ -75,17 +86,17 @@ class ProtoWriter:
 
     def _track(self, track: Track) -> None:
         fields = [
-            one(_UUID, self._uuid(track.id)),
+            number(_UUID, self._uuid(track.id)),
             text(_NAME, track.name),
-            one(_PARENT, self._uuid(track.parent)),
-            one(_ORDERING, _EXPLICIT),
-            one(_RANK, track.rank),
-            one(_MERGING, _NEVER),
+            number(_PARENT, self._uuid(track.parent)),
+            number(_ORDERING, _EXPLICIT),
+            number(_RANK, track.rank),
+            number(_MERGING, _NEVER),
         ]
         if track.unit in _UNITS:
-            fields.append(message(_COUNTER, one(_UNIT, _UNITS[track.unit])))
+            fields.append(nested(_COUNTER, number(_UNIT, _UNITS[track.unit])))
         elif track.unit is not None:
-            fields.append(message(_COUNTER, text(_UNIT_NAME, track.unit)))
+            fields.append(nested(_COUNTER, text(_UNIT_NAME, track.unit)))
         self._describe(*fields)
 
     def _uuid(self, track: int) -> int:
@@ -97,17 +108,17 @@ class ProtoWriter:
             return
         track = integer(_TRACK, slices.track + self._root)
         details = [
-            message(_DETAIL, one(_IID, self._details[name], n), integer(_INT, np.maximum(values, 0))).where(
-                values >= 0
-            )
+            message(
+                _DETAIL, constant(number(_IID, self._details[name]), n), integer(_INT, np.maximum(values, 0))
+            ).where(values >= 0)
             for name, values in slices.details.items()
         ]
         flows = []
         if slices.flow is not None:
             flows = [fixed64(_FLOW if slices.leaves else _LAST_FLOW, slices.flow).where(slices.flow > 0)]
         named = integer(_NAME_IID, slices.name + 1)
-        begin = _event(slices.start_ns, one(_TYPE, _BEGIN, n), track, named, *details, *flows)
-        end = _event(slices.end_ns, one(_TYPE, _END, n), track)
+        begin = _event(slices.start_ns, constant(number(_TYPE, _BEGIN), n), track, named, *details, *flows)
+        end = _event(slices.end_ns, constant(number(_TYPE, _END), n), track)
         if slices.opens is not None:
             begin = begin.where(slices.opens)
         if slices.closes is not None:
@@ -117,15 +128,17 @@ class ProtoWriter:
     def _values(self, values: Values) -> None:
         n = len(values.at_ns)
         if n:
-            track = one(_TRACK, self._uuid(values.track.id), n)
-            event = _event(values.at_ns, one(_TYPE, _VALUE, n), track, double(_DOUBLE, values.value))
+            track = constant(number(_TRACK, self._uuid(values.track.id)), n)
+            event = _event(
+                values.at_ns, constant(number(_TYPE, _VALUE), n), track, double(_DOUBLE, values.value)
+            )
             self._file.write(event.tobytes())
 
-    def _describe(self, *fields: Packed) -> None:
-        self._packet(message(_TRACK_DESCRIPTOR, *fields))
+    def _describe(self, *fields: bytes) -> None:
+        self._packet(nested(_TRACK_DESCRIPTOR, *fields))
 
-    def _packet(self, *fields: Packed) -> None:
-        self._file.write(message(_PACKET, one(_SEQUENCE, _OWN_SEQUENCE), *fields).tobytes())
+    def _packet(self, *fields: bytes) -> None:
+        self._file.write(nested(_PACKET, number(_SEQUENCE, _OWN_SEQUENCE), *fields))
 
 
 def _event(at_ns: npt.NDArray[np.int64], *fields: Packed) -> Packed:
@@ -134,7 +147,7 @@ def _event(at_ns: npt.NDArray[np.int64], *fields: Packed) -> Packed:
     return message(
         _PACKET,
         integer(_TIMESTAMP, at_ns),
-        one(_SEQUENCE, _OWN_SEQUENCE, n),
-        one(_FLAGS, _NEEDS_STATE, n),
+        constant(number(_SEQUENCE, _OWN_SEQUENCE), n),
+        constant(number(_FLAGS, _NEEDS_STATE), n),
         message(_TRACK_EVENT, *fields),
     )

@@ -4,8 +4,8 @@ https://protobuf.dev/programming-guides/encoding/: a message is a sequence of fi
 wire type, as a varint) and a value: a varint (type 0), eight bytes (type 1), or a length and so many bytes
 (type 2).
 
-Columns of numbers become a matrix of bytes, a row for each message, of which each row uses its own part. So a
-hundred thousand messages take as many steps as one.
+A single message is bytes. Columns of numbers become a matrix of bytes, a row for each message, of which each row
+uses its own part: a hundred thousand messages take as many steps as one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Packed", "double", "fixed64", "integer", "join", "message", "one", "text"]
+__all__ = [
+    "Packed",
+    "constant",
+    "double",
+    "fixed64",
+    "integer",
+    "join",
+    "message",
+    "nested",
+    "number",
+    "text",
+]
 
 _VARINT, _EIGHT, _LENGTH = 0, 1, 2
 
@@ -69,24 +80,40 @@ def message(field: int, *fields: Packed) -> Packed:
     return join(_tag(field, _LENGTH, len(body.data)), _varint(body.used.sum(axis=1)), body)
 
 
-def text(field: int, value: str) -> Packed:
-    """A field of type string, of one message; a surrogate that stands alone becomes a question mark."""
-    data = np.frombuffer(value.encode("utf-8", "replace"), dtype=np.uint8)[np.newaxis]
-    return join(_tag(field, _LENGTH, 1), _varint(np.array([data.shape[1]])), Packed(data, data >= 0))
+def constant(data: bytes, n: int) -> Packed:
+    """The same bytes in n messages."""
+    shape = (n, len(data))
+    row = np.frombuffer(data, dtype=np.uint8)
+    return Packed(np.broadcast_to(row, shape), np.broadcast_to(np.True_, shape))
 
 
-def one(field: int, value: int, n: int = 1) -> Packed:
-    """A field of type uint64, int32 of 0 or more, or enum: the same of n messages."""
-    return _same(integer(field, np.array([value])), n)
+def number(field: int, value: int) -> bytes:
+    """A field of type uint64, int32 of 0 or more, or enum, of a single message."""
+    return _single(field << 3 | _VARINT) + _single(value)
+
+
+def text(field: int, value: str) -> bytes:
+    """A field of type string, of a single message; a surrogate that stands alone becomes a question mark."""
+    return nested(field, value.encode("utf-8", "replace"))
+
+
+def nested(field: int, *fields: bytes) -> bytes:
+    """A field that is a message of these fields, of a single message."""
+    body = b"".join(fields)
+    return _single(field << 3 | _LENGTH) + _single(len(body)) + body
+
+
+def _single(value: int) -> bytes:
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    found.append(value)
+    return bytes(found)
 
 
 def _tag(field: int, wire_type: int, n: int) -> Packed:
-    return _same(_varint(np.array([field << 3 | wire_type])), n)
-
-
-def _same(single: Packed, n: int) -> Packed:
-    shape = (n, single.data.shape[1])
-    return Packed(np.broadcast_to(single.data, shape), np.broadcast_to(single.used, shape))
+    return constant(_single(field << 3 | wire_type), n)
 
 
 def _varint(values: npt.NDArray[np.integer]) -> Packed:

@@ -10,14 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from perfetto_checks import fields_of
 
-from edgesim.report.perfetto.wire import double, fixed64, integer, join, message, one, text
+from edgesim.report.perfetto.wire import (
+    constant,
+    double,
+    fixed64,
+    integer,
+    join,
+    message,
+    nested,
+    number,
+    text,
+)
 
 
 def test_the_documentation_s_examples() -> None:
     """https://protobuf.dev/programming-guides/encoding/."""
-    assert one(1, 150).tobytes() == bytes.fromhex("089601")
-    assert text(2, "testing").tobytes() == bytes.fromhex("120774657374696e67")
-    assert message(3, one(1, 150)).tobytes() == bytes.fromhex("1a03089601")
+    assert number(1, 150) == bytes.fromhex("089601")
+    assert text(2, "testing") == bytes.fromhex("120774657374696e67")
+    assert integer(1, np.array([150])).tobytes() == bytes.fromhex("089601")
+    assert nested(3, number(1, 150)) == bytes.fromhex("1a03089601")
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=20), st.integers(1, 2**20))
@@ -29,21 +40,19 @@ def test_columns_are_read_back(numbers: list[int], field: int) -> None:
         integer(field, column),
         fixed64(5, column).where(is_even),
         double(6, column / 3.0),
-        message(7, one(9, 3, len(column)), integer(2, column)).where(~is_even),
+        message(7, constant(number(9, 3), len(column)), integer(2, column)).where(~is_even),
     )
-    rows = [
-        {number: value for number, _, value in fields_of(raw)} for _, _, raw in fields_of(packed.tobytes())
-    ]
+    rows = [{place: value for place, _, value in fields_of(raw)} for _, _, raw in fields_of(packed.tobytes())]
     assert len(rows) == len(numbers)
-    for number, row in zip(numbers, rows, strict=True):
-        assert row[6] == struct.pack("<d", number / 3.0)
+    for value, row in zip(numbers, rows, strict=True):
+        assert row[6] == struct.pack("<d", value / 3.0)
         if field not in (5, 6, 7):
-            assert row[field] == number
-        assert (5 in row) == (number % 2 == 0)
-        if number % 2:
-            assert list(fields_of(row[7])) == [(9, 0, 3), (2, 0, number)]
+            assert row[field] == value
+        assert (5 in row) == (value % 2 == 0)
+        if value % 2:
+            assert list(fields_of(row[7])) == [(9, 0, 3), (2, 0, value)]
         elif field != 5:
-            assert row[5] == number.to_bytes(8, "little")
+            assert row[5] == value.to_bytes(8, "little")
 
 
 def test_fields_follow_one_another_row_by_row() -> None:
@@ -52,12 +61,12 @@ def test_fields_follow_one_another_row_by_row() -> None:
 
 
 def test_a_surrogate_that_stands_alone_is_no_text() -> None:
-    assert text(1, "\ud800x").tobytes() == b"\x0a\x02?x"
+    assert text(1, "\ud800x") == b"\x0a\x02?x"
 
 
 def test_perfetto_s_own_decoder_agrees() -> None:
     pb2 = pytest.importorskip(
         "perfetto.protos.perfetto.trace.perfetto_trace_pb2", reason="the package perfetto is not installed"
     )
-    packet = pb2.Trace.FromString(message(1, one(8, 12345), one(10, 1)).tobytes()).packet[0]
+    packet = pb2.Trace.FromString(nested(1, number(8, 12345), number(10, 1))).packet[0]
     assert (packet.timestamp, packet.trusted_packet_sequence_id) == (12345, 1)
