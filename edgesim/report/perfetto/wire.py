@@ -4,8 +4,8 @@ https://protobuf.dev/programming-guides/encoding/: a message is a sequence of fi
 wire type, as a varint) and a value: a varint (type 0), eight bytes (type 1), or a length and so many bytes
 (type 2).
 
-A single message is bytes. Columns of numbers become a matrix of bytes, a row for each message, of which each row
-uses its own part: a hundred thousand messages take as many steps as one.
+A single message is bytes. Columns of numbers become a matrix of bytes, a row for each message, of which each
+row uses its own part: a hundred thousand messages take as many steps as one.
 """
 
 from __future__ import annotations
