@@ -102,7 +102,7 @@ def test_python_counts_too(tmp_path: Path) -> None:
 
 
 def test_batteries_radio_and_failures_are_lawful(tmp_path: Path) -> None:
-    trace = run(prepare(load(str(LAWFUL))), tmp_path / "trace", counters_s=0.05)
+    trace = run(prepare(load(str(LAWFUL))), tmp_path / "trace", counters_s=0.5)
     assert trace.check() == []
     counted = pd.concat(
         [trace.counters(s, r) for s in trace.strategies for r in trace.replications(s)], ignore_index=True
