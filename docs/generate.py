@@ -43,12 +43,12 @@ def table(header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
 
 
 def trace_columns(name: str) -> str:
-    from edgesim.trace.schema import TABLES
+    from edgesim.trace.schema import ALL_TABLES
 
     def type_name(arrow_type: object) -> str:
         return "string" if "dictionary" in str(arrow_type) else str(arrow_type)
 
-    columns = TABLES[name]
+    columns = ALL_TABLES[name]
     rows = ((f"`{c.name}`", type_name(c.type), "yes" if c.nullable else "", c.meaning) for c in columns)
     return table(("column", "type", "may be null", "meaning"), rows)
 

@@ -47,6 +47,7 @@ def run(
     force: bool = False,
     quiet: bool = False,
     told: Callable[[Ran], None] | None = None,
+    counters: str | None = None,
 ) -> Result:
     """Simulate every strategy of a scenario in every replication, and compare.
 
@@ -78,6 +79,9 @@ def run(
         Whether to show no progress. Warnings (:mod:`warnings`) are given all the same.
     told
         Called after each replication of each strategy, in the order in which they end.
+    counters
+        How often to sample what is counted over time, such as ``"0.1 s"``: the trace then has a table
+        ``counters`` (:meth:`edgesim.trace.reader.Trace.counters`). All other tables stay as they are.
 
     Warns
     -----
@@ -90,6 +94,7 @@ def run(
         For all that can be known to be wrong before time zero; nothing has been written then.
     """
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    counters_s = None if counters is None else runner.interval_s("counters", counters)
     numbers = {"seed": seed, "replications": replications}
     changes = [*overrides, *(f"{name}={number}" for name, number in numbers.items() if number is not None)]
     with in_python():
@@ -104,7 +109,9 @@ def run(
                 if told is not None:
                     told(ran)
 
-            trace = runner.run(prepared, folder, jobs=jobs, replace=replace, resume=resume, told=tell)
+            trace = runner.run(
+                prepared, folder, jobs=jobs, replace=replace, resume=resume, told=tell, counters_s=counters_s
+            )
     return Result(trace)
 
 

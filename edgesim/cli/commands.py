@@ -101,6 +101,13 @@ def run(
             "--resume", help="Finish a run that was stopped, in --out or in the newest trace of this name."
         ),
     ] = False,
+    counters: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Count KV bytes, battery charge and SNR over time, too, sampled so often, such as '0.1 s'.",
+        ),
+    ] = None,
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Print every metric below the comparison.")
     ] = False,
@@ -122,6 +129,7 @@ def run(
     if out is not None:
         with _writing(out):
             out.exists()  # which is refused of a name that no file can have
+    counters_s = None if counters is None else runner.interval_s("--counters", counters)
     asked = load_scenario(scenario, set_, seed=seed, replications=replications)
     with measuring_progress(notes) as tell:
         prepared = runner.prepare(
@@ -149,7 +157,15 @@ def run(
     else:
         folder = out or runner.free_folder(Path("traces"), asked.name)
     with kept_on_stop(folder), _counting(notes, prepared) as told:
-        trace = runner.run(prepared, folder, jobs=jobs, replace=replace, resume=resume, told=told)
+        trace = runner.run(
+            prepared,
+            folder,
+            jobs=jobs,
+            replace=replace,
+            resume=resume,
+            told=told,
+            counters_s=counters_s,
+        )
     compared, errors = comparison(trace), sum_errors(trace)
     if as_json:
         content = comparison_as_json(compared, about(trace)) | {"trace": str(folder)}

@@ -41,6 +41,7 @@ from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.network.delivery import Delivery
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.transport import Transport
+from edgesim.engine.observation.counting import Counting
 from edgesim.engine.observation.looking import Looking
 from edgesim.engine.observation.observation import Knowledge, Observation, View
 from edgesim.engine.observation.reports import Reports
@@ -56,6 +57,7 @@ from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.architecture import Slice
 from edgesim.model.sharding import TensorShard
 from edgesim.trace.buffer import SpanBuffer, pack_span
+from edgesim.trace.counter_buffer import CounterBuffer
 from edgesim.trace.schema import Outcome
 from edgesim.world.holdings import Holdings
 from edgesim.world.stages import check_stages
@@ -966,6 +968,10 @@ class Cluster:
         """Energy that a device has drawn up to an instant after which nothing was booked."""
         uptime = self._downtime.uptime.get(device)
         return drawn(self.hosts[device], self._out[device], self._into[device], uptime, at_s)
+
+    def counting(self, buffer: CounterBuffer) -> Counting:
+        """Count over time from now on, into a buffer."""
+        return Counting(self._looking, self.memories, self.hops, buffer)
 
     def up_s(self, device: str, at_s: float) -> float:
         """For how long a device has been up, up to an instant [s]."""

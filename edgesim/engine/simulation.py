@@ -16,15 +16,18 @@ from simpy.events import URGENT
 from edgesim.engine.answers.answers import error_variance
 from edgesim.engine.cluster import Cluster, RequestFailed
 from edgesim.engine.decisions import Decision
+from edgesim.engine.observation.counting import Counting
 from edgesim.engine.own_state import begun
 from edgesim.engine.process.clock import Clock, Course, Life, MisstepError, Pause
 from edgesim.engine.process.interruption import Interruptible
+from edgesim.engine.process.sampled_clock import SampledClock
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.retry import MOST_CHANGES, attempts
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.trace.buffer import SpanBuffer
+from edgesim.trace.counter_buffer import CounterBuffer
 from edgesim.trace.schema import arrow_schema
 from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Request
@@ -71,6 +74,7 @@ def simulate(
     write: Write,
     *,
     keep_spans: bool = True,
+    counters_s: float | None = None,
 ) -> Cluster:
     """Simulate one replication under one strategy.
 
@@ -87,13 +91,18 @@ def simulate(
         they become whole; ``devices`` comes last.
     keep_spans
         Whether to record spans; without them there is no energy per request and no inter-token time.
+    counters_s
+        How often to sample what is counted over time [s], written as the table ``counters`` before
+        ``devices``; None: there is no such table. All other tables are the same with it and without.
 
     Returns
     -------
     Cluster
         As the run has left it.
     """
-    simulation = Simulation(world, serving, placement, holdings, write, keep_spans=keep_spans)
+    simulation = Simulation(
+        world, serving, placement, holdings, write, keep_spans=keep_spans, counters_s=counters_s
+    )
     with _old_objects_left_alone():
         simulation.clock.run(world.limit_s)
     simulation.finish()
@@ -105,7 +114,7 @@ class Simulation:
 
     Parameters
     ----------
-    world, serving, placement, holdings, write, keep_spans
+    world, serving, placement, holdings, write, keep_spans, counters_s
         As for :func:`simulate`.
     outside
         Name of the decisions that are made from outside; None: the strategy makes all of them.
@@ -131,14 +140,21 @@ class Simulation:
         keep_spans: bool = True,
         outside: str | None = None,
         on_end: Callable[[LiveRequest], None] | None = None,
+        counters_s: float | None = None,
     ) -> None:
-        self.clock = clock = Clock()
+        sampled = None if counters_s is None else SampledClock(counters_s)
+        self.clock = clock = sampled or Clock()
         # With a cooldown, its limit is known, and the end of the run is not.
         ends_at_s = None if world.cooldown_s else world.horizon_s
         spans = SpanBuffer(lambda table: write("spans", table), ends_at_s) if keep_spans else None
         self.cluster = cluster = Cluster(world, clock, holdings, spans, getattr(placement, "shards", None))
         cluster.ledger.attendance.strategy = type(serving).__name__
         cluster.decisions.outside = outside
+        self._counting: Counting | None = None
+        if sampled is not None:
+            counts = CounterBuffer(lambda table: write("counters", table))
+            self._counting = cluster.counting(counts)
+            sampled.sample = self._counting.sample
         state = begun(serving, placement, world)
         requests = _Requests(world, cluster, clock, serving, placement, state, spans, write, on_end)
         Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
@@ -174,6 +190,8 @@ class Simulation:
 
     def finish(self) -> None:
         """Close the books where the run stands, and tell of the requests and devices."""
+        if self._counting is not None:
+            self._counting.finish()
         self._requests.finish(self.clock.now)
         self._write("devices", _devices(self._world, self.cluster, self.clock.now))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgesim.runner.prepared import Lesson, Prepared, Ran, Trainer
 from edgesim.runner.preparing import lesson, prepare
 from edgesim.runner.running import free_folder, run, unfinished_folder
+from edgesim.runner.sampling import interval_s
 from edgesim.scenario.timings import Measuring
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Ran",
     "Trainer",
     "free_folder",
+    "interval_s",
     "lesson",
     "prepare",
     "run",

@@ -15,6 +15,7 @@ from edgesim.runner.prepared import Prepared, Ran
 from edgesim.runner.preparing import check_edited, check_trained
 from edgesim.runner.provenance import facts, save_inputs
 from edgesim.runner.resuming import whole_runs
+from edgesim.runner.sampling import check_interval
 from edgesim.runner.simulating import RUN_NOTE, simulated
 from edgesim.runner.workers import shared_out
 from edgesim.trace.reader import Trace
@@ -31,6 +32,7 @@ def run(
     replace: bool = False,
     resume: bool = False,
     told: Callable[[Ran], None] | None = None,
+    counters_s: float | None = None,
 ) -> Trace:
     """Simulate every strategy in every replication, and write the trace.
 
@@ -49,6 +51,8 @@ def run(
         simulated, and the data files are those of a run that nothing had disturbed.
     told
         Called after each replication, in the order in which they end; also for those that are whole already.
+    counters_s
+        How often to sample what is counted over time [s], into the table ``counters``; None: there is none.
 
     Raises
     ------
@@ -60,11 +64,15 @@ def run(
     """
     if jobs < 1:
         raise InputError(f"jobs: expected at least 1 process, got {jobs}")
+    if counters_s is not None:
+        check_interval("counters", counters_s)
     check_edited(prepared)
     check_trained(prepared)
     if resume and replace:
         raise InputError("'resume' keeps what is there, and 'replace' removes it; give one of them")
     about, whole = facts(prepared), set[tuple[str, int]]()
+    if counters_s is not None:
+        about["counters"] = {"every_s": counters_s}
     asked = list(product(prepared.strategies, range(prepared.scenario.replications)))
     folder = TraceFolder.resumed(Path(out)) if resume else TraceFolder(Path(out), replace=replace)
     tell = told or _tell_nothing
@@ -77,7 +85,7 @@ def run(
             began_s = time.perf_counter()
             for label, replication in sorted(whole):
                 tell(Ran(label, replication, 0.0))
-            for ran in _work(prepared, folder.path, jobs, whole):
+            for ran in _work(prepared, folder.path, jobs, whole, counters_s):
                 tell(ran)
         except BaseException as error:
             folder.end({**about, "status": _status(error)})
@@ -131,7 +139,13 @@ def unfinished_folder(parent: Path, name: str) -> Path:
     return max(left, key=lambda folder: (folder / RUN_FILE).stat().st_mtime)
 
 
-def _work(prepared: Prepared, out: Path, jobs: int, whole: Collection[tuple[str, int]]) -> Iterator[Ran]:
+def _work(
+    prepared: Prepared,
+    out: Path,
+    jobs: int,
+    whole: Collection[tuple[str, int]],
+    counters_s: float | None,
+) -> Iterator[Ran]:
     left = [
         (label, replication)
         for replication in range(prepared.scenario.replications)
@@ -139,7 +153,7 @@ def _work(prepared: Prepared, out: Path, jobs: int, whole: Collection[tuple[str,
         if (label, replication) not in whole
     ]
     if min(jobs, len(left)) > 1:
-        yield from shared_out(prepared, out, left, min(jobs, len(left)))
+        yield from shared_out(prepared, out, left, min(jobs, len(left)), counters_s)
         return
     for label, replication in left:
-        yield simulated(prepared, out, label, replication)
+        yield simulated(prepared, out, label, replication, counters_s)

@@ -16,14 +16,17 @@ RUN_NOTE = "strategy"  # how the note begins that says which run an error ended
 _COLLECTED_EVERY = 16  # replications of a strategy; one holds on to some 0.7 MB, a collection takes 0.1 s
 
 
-def simulated(prepared: Prepared, out: Path, label: str, replication: int) -> Ran:
-    """Simulate it, and write its parts."""
+def simulated(
+    prepared: Prepared, out: Path, label: str, replication: int, counters_s: float | None = None
+) -> Ran:
+    """Simulate it, and write its parts; what is counted over time is sampled so often, if it is given."""
     began_s = time.perf_counter()
     parts = TraceFolder.reopen(out).parts(label, replication)
     placement = prepared.placements[label]
     world = prepared.world(replication)
     try:
-        simulate(world, prepared.strategies[label], placement, placement.holdings, parts.write)
+        strategy, holdings = prepared.strategies[label], placement.holdings
+        simulate(world, strategy, placement, holdings, parts.write, counters_s=counters_s)
     except Exception as error:
         error.add_note(f"{RUN_NOTE} {label!r}, replication {replication}")
         raise

@@ -22,7 +22,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread, active_count, current_thread, main_thread
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -45,7 +45,21 @@ _OUTLIVING = frozenset(
 """Packages without threads of their own, or, as numpy's OpenBLAS and Arrow, with handlers of forks."""
 
 
-def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], jobs: int) -> Iterator[Ran]:
+class _Task(NamedTuple):
+    """What a worker works on: the study, the trace's folder, and how often to count, if at all [s]."""
+
+    prepared: Prepared
+    out: Path
+    counters_s: float | None
+
+
+def shared_out(
+    prepared: Prepared,
+    out: Path,
+    left: Sequence[tuple[str, int]],
+    jobs: int,
+    counters_s: float | None = None,
+) -> Iterator[Ran]:
     """Simulate runs of a study in worker processes, and tell of each as it ends.
 
     Workers are forked from this process where that is safe: what is imported and worked out already is then
@@ -53,9 +67,10 @@ def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], j
     until all of its strategies are done; one that finds no replication left helps with one that is under
     way, whose world it then builds for itself. The bytes of a trace depend on none of it.
     """
+    task = _Task(prepared, out, counters_s)
     waiting = _Waiting(left)
     workers: dict[Connection, _Worker] = {}
-    start = _forking(prepared, out) if _can_fork() else _served(prepared, out)
+    start = _forking(task) if _can_fork() else _served(task)
     try:
         with _ending_later():
             for _ in range(jobs):
@@ -196,14 +211,14 @@ def _outlives_forks(library: str) -> bool:
     return of_system and re.search(r"lib[a-z]*omp|tbb|cuda", library.rpartition("/")[2]) is None
 
 
-def _forking(prepared: Prepared, out: Path) -> Callable[[tuple[Connection, ...]], _Worker]:
+def _forking(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
     """How a worker is forked from this process, which has the study at hand."""
     context = get_context("fork")
 
     def start(of_others: tuple[Connection, ...]) -> _Worker:
         own, its = context.Pipe()
         process = context.Process(
-            target=_forked, args=(its, (own, *of_others), os.getpid(), prepared, out), daemon=True
+            target=_forked, args=(its, (own, *of_others), os.getpid(), task), daemon=True
         )
         with warnings.catch_warnings():  # Python 3.12 counts the threads of numpy and Arrow, too
             warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
@@ -214,9 +229,9 @@ def _forking(prepared: Prepared, out: Path) -> Callable[[tuple[Connection, ...]]
     return start
 
 
-def _served(prepared: Prepared, out: Path) -> Callable[[tuple[Connection, ...]], _Worker]:
+def _served(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
     """How a worker is made that shares nothing with this process: it is handed the study in bytes."""
-    packed, context = _packed(prepared, out), _context()
+    packed, context = _packed(task), _context()
 
     def start(of_others: tuple[Connection, ...]) -> _Worker:
         del of_others  # it inherits none of them
@@ -239,13 +254,9 @@ def _context() -> Any:
     return context
 
 
-def _forked(
-    connection: Connection, of_parent: Iterable[Connection], parent: int, prepared: Prepared, out: Path
-) -> None:
+def _forked(connection: Connection, of_parent: Iterable[Connection], parent: int, task: _Task) -> None:
     """The life of a worker that has inherited the study."""
-    ctypes.CDLL(None).prctl(
-        _PR_SET_PDEATHSIG, int(signal.SIGKILL)
-    )  # with its parent it ends, whatever it does
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))  # it ends with its parent
     if os.getppid() != parent:
         os._exit(1)
     for inherited in of_parent:  # else no worker would see its parent's end
@@ -253,7 +264,7 @@ def _forked(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's own ways of ending are not a worker's
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-    _work(connection, lambda: (prepared, out))
+    _work(connection, lambda: task)
 
 
 def _handed(connection: Connection) -> None:
@@ -265,18 +276,20 @@ def _handed(connection: Connection) -> None:
     _work(connection, lambda: pickle.loads(connection.recv_bytes()))
 
 
-def _work(connection: Connection, study: Callable[[], tuple[Prepared, Path]]) -> None:
+def _work(connection: Connection, task: Callable[[], _Task]) -> None:
     """A worker's life: the study first, then run after run until its parent has no more."""
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # its parent is gone
-        prepared, out = study()
+        prepared, out, counters_s = task()
         while True:
             label, replication = connection.recv()
-            connection.send(_answer(prepared, out, label, replication))
+            connection.send(_answer(prepared, out, label, replication, counters_s))
 
 
-def _answer(prepared: Prepared, out: Path, label: str, replication: int) -> tuple[object, str]:
+def _answer(
+    prepared: Prepared, out: Path, label: str, replication: int, counters_s: float | None
+) -> tuple[object, str]:
     try:
-        return simulated(prepared, out, label, replication), ""
+        return simulated(prepared, out, label, replication, counters_s), ""
     except Exception as error:  # it is raised where the run was asked for
         where = traceback.format_exc()
         try:
@@ -294,11 +307,11 @@ def leave_with_parent() -> None:
         watch.start()
 
 
-def _packed(prepared: Prepared, out: Path) -> bytes:
+def _packed(task: _Task) -> bytes:
     """A study as it travels between processes."""
     packed = io.BytesIO()
     try:
-        _Pickler(packed, protocol=pickle.HIGHEST_PROTOCOL).dump((prepared, out))
+        _Pickler(packed, protocol=pickle.HIGHEST_PROTOCOL).dump(task)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise InputError(
             f"jobs: a part of this study cannot be handed to other processes ({error}); run it in this one, "

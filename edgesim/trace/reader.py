@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from edgesim.errors import TraceError
 from edgesim.trace.laws.check import violations
 from edgesim.trace.record import read_record
-from edgesim.trace.schema import SCHEMA_VERSION, TABLES, arrow_schema
+from edgesim.trace.schema import ALL_TABLES, SCHEMA_VERSION, arrow_schema
 from edgesim.trace.writer import RUN_FILE
 
 __all__ = ["Trace"]
@@ -146,6 +146,10 @@ class Trace:
         """All spans of one run; :meth:`span_parts` takes less memory on large ones."""
         return _frame(self._table("spans", strategy, replication))
 
+    def counters(self, strategy: str, replication: int) -> pd.DataFrame:
+        """What was counted over time in one run; no rows where the run was not asked to."""
+        return _frame(self._table("counters", strategy, replication))
+
     def span_parts(
         self, strategy: str, replication: int, columns: list[str] | None = None
     ) -> Iterator[pd.DataFrame]:
@@ -169,10 +173,12 @@ class Trace:
         """Check every law that a trace must obey; the violations as sentences, none if it is sound."""
         return violations(self)
 
-    def parts(self, table: str, strategy: str, replication: int) -> Iterator[pa.Table]:
-        """A table of one run as it is on disk, a part at a time."""
+    def parts(
+        self, table: str, strategy: str, replication: int, columns: list[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """A table of one run as it is on disk, a part at a time; all its columns, or these."""
         for part in self._parts(table, strategy, replication):
-            yield self._read(part)
+            yield self._read(part, columns)
 
     def _parts(self, table: str, strategy: str, replication: int) -> list[Path]:
         home = self.path / table / f"strategy={strategy}" / f"replication={replication}"
@@ -196,7 +202,7 @@ class Trace:
             table = file.read(columns)
         except (pa.ArrowException, OSError) as error:
             raise TraceError(f"{part}: cannot be read ({error})") from None
-        wanted = [c.name for c in TABLES[part.parts[-4]]] if columns is None else columns
+        wanted = [c.name for c in ALL_TABLES[part.parts[-4]]] if columns is None else columns
         lacking = set(wanted).difference(table.column_names)
         if lacking:
             raise TraceError(f"{part}: lacks the column(s) {', '.join(sorted(lacking))}")

@@ -120,6 +120,7 @@ class _Run(BaseModel):
     may_fail: list[str] = []
     links_may_fail: list[str] = []
     retries: bool = False
+    counters: dict[str, float] = {}
 
 
 def read_record(file: Path) -> Record:

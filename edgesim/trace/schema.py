@@ -11,10 +11,13 @@ from types import MappingProxyType
 import pyarrow as pa
 
 __all__ = [
+    "ALL_TABLES",
     "HOPS",
+    "OPTIONAL_TABLES",
     "SCHEMA_VERSION",
     "TABLES",
     "Column",
+    "CounterName",
     "Discipline",
     "LinkKind",
     "Origin",
@@ -65,6 +68,15 @@ class Discipline(StrEnum):
     PROCESSOR_SHARING = "processor-sharing"
     STATIC = "static"
     CONTINUOUS = "continuous"
+
+
+class CounterName(StrEnum):
+    """What is counted over time, where a run was asked to."""
+
+    KV_BYTES = "kv_bytes"
+    RESIDENT_BYTES = "resident_bytes"
+    BATTERY_J = "battery_j"
+    SNR_DB = "snr_db"
 
 
 class Outcome(StrEnum):
@@ -303,8 +315,36 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
     }
 )
 
+OPTIONAL_TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
+    {
+        "counters": (
+            Column("device", _NAME, "The device; of a radio link's direction, the sender."),
+            Column("peer", _NAME, "The receiver of a radio link's direction; else null.", True),
+            Column(
+                "name",
+                _NAME,
+                "kv_bytes (KV caches held, at every change); resident_bytes (weights and process, at time "
+                "zero); battery_j (left in a battery, sampled); snr_db (signal to interference and noise "
+                "of a link that serves, over its whole band, sampled).",
+                among=CounterName,
+            ),
+            Column("at_s", pa.float64(), "Instant; rows are in its order."),
+            Column(
+                "value",
+                pa.float64(),
+                "In the unit that the name ends in; null where a link is out of reach.",
+                True,
+                at_least=-math.inf,
+            ),
+        ),
+    }
+)
+"""Tables that a trace may do without."""
+
+ALL_TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType({**TABLES, **OPTIONAL_TABLES})
+
 
 def arrow_schema(table: str) -> pa.Schema:
     """Arrow schema of one table, its version in the metadata."""
-    fields = [pa.field(c.name, c.type, c.nullable) for c in TABLES[table]]
+    fields = [pa.field(c.name, c.type, c.nullable) for c in ALL_TABLES[table]]
     return pa.schema(fields, metadata={"edgesim_schema_version": str(SCHEMA_VERSION)})

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
-from edgesim.trace.schema import SCHEMA_VERSION, TABLES
+from edgesim.trace.schema import ALL_TABLES, SCHEMA_VERSION
 
 try:
     import fcntl
@@ -129,7 +129,7 @@ class TraceFolder:
             raise TraceError(f"{self.path}: not a trace (no {RUN_FILE}), so it is not replaced")
         for part in sorted(self.path.glob("*/strategy=*/replication=*/part-*.parquet*")):
             part.unlink()
-        for level in ("*/strategy=*/replication=*", "*/strategy=*", *TABLES):
+        for level in ("*/strategy=*/replication=*", "*/strategy=*", *ALL_TABLES):
             for home in sorted(self.path.glob(level)):
                 if not any(home.iterdir()):
                     home.rmdir()
@@ -217,7 +217,7 @@ class TraceFolder:
         }
         for home in sorted(homes):
             partition = "strategy={}/replication={}".format(*home)
-            files = {table: sorted((self.path / table / partition).glob("part-*")) for table in TABLES}
+            files = {table: sorted((self.path / table / partition).glob("part-*")) for table in ALL_TABLES}
             if (
                 home in names
                 and files["devices"]
@@ -254,7 +254,7 @@ class PartWriter:
         home = self._folder / table_name / self._partition
         part = home / PART_FILE.format(number)
         temporary = part.with_suffix(".parquet.tmp")
-        instants = [name for name in table.schema.names if name.endswith("_at_s")]
+        instants = [name for name in table.schema.names if name.endswith("at_s")]
         repeating = [name for name in table.schema.names if name not in instants]
         # Names, counts and sizes repeat, so they are dictionary-encoded; neighbouring instants share their
         # leading bytes, which splitting the byte streams lays side by side for the compressor.

@@ -37,9 +37,19 @@ class Memory:
         All that is taken now, and the most that ever was.
     holders
         Requests that hold a cache here, each of which takes one of the places, in order of admission.
+    on_change
+        Called, where it is set, with the bytes of all KV caches whenever these change.
     """
 
-    __slots__ = ("capacity_bytes", "holders", "n_places", "peak_bytes", "resident_bytes", "used_bytes")
+    __slots__ = (
+        "capacity_bytes",
+        "holders",
+        "n_places",
+        "on_change",
+        "peak_bytes",
+        "resident_bytes",
+        "used_bytes",
+    )
 
     def __init__(self, capacity_bytes: int, resident_bytes: int, n_places: int | None = None) -> None:
         self.capacity_bytes = capacity_bytes
@@ -48,6 +58,7 @@ class Memory:
         self.peak_bytes = resident_bytes
         self.n_places = n_places
         self.holders: dict[LiveRequest, None] = {}
+        self.on_change: Callable[[int], None] | None = None
 
     @property
     def has_place(self) -> bool:
@@ -62,6 +73,14 @@ class Memory:
         """Take memory that fits."""
         self.used_bytes += size_bytes
         self.peak_bytes = max(self.peak_bytes, self.used_bytes)
+        if self.on_change is not None:
+            self.on_change(self.used_bytes - self.resident_bytes)
+
+    def give_back(self, size_bytes: int) -> None:
+        """Give back memory that was taken."""
+        self.used_bytes -= size_bytes
+        if self.on_change is not None:
+            self.on_change(self.used_bytes - self.resident_bytes)
 
 
 class Admission:
@@ -184,7 +203,7 @@ class Admission:
         if not request.held:
             return
         for device, size_bytes in request.held.items():
-            self._memories[device].used_bytes -= size_bytes
+            self._memories[device].give_back(size_bytes)
             del self._memories[device].holders[request]
         released, request.held = request.held, {}
         self.admit(released)
@@ -222,7 +241,7 @@ class Admission:
 
     def drop(self, request: LiveRequest, device: str) -> None:
         """Take a request's cache away on one device, for those who are being served."""
-        self._memories[device].used_bytes -= request.held.pop(device)
+        self._memories[device].give_back(request.held.pop(device))
         del self._memories[device].holders[request]
 
     def _pop(self, event: simpy.Event) -> dict[str, int]:

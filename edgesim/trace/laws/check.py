@@ -10,6 +10,7 @@ import pyarrow as pa
 from edgesim.trace.laws.alike import ALIKE_LAWS, SameDevices, SameRequests, lacking
 from edgesim.trace.laws.books import BOOK_LAWS, Books
 from edgesim.trace.laws.law import Law, RowLaw, There
+from edgesim.trace.laws.of_counters import Counts
 from edgesim.trace.laws.of_devices import DEVICE_LAWS
 from edgesim.trace.laws.of_requests import REQUEST_LAWS
 from edgesim.trace.laws.of_spans import SPAN_LAWS
@@ -31,7 +32,10 @@ LAWS: tuple[Law, ...] = (
     ALONE,
     *ALIKE_LAWS,
 )
-"""Every law that a trace is held to; each names the columns that it is about."""
+"""Every law that the tables of any trace are held to; each names the columns that it is about.
+
+Beside them are those of what is counted over time, :data:`edgesim.trace.laws.of_counters.COUNTER_LAWS`.
+"""
 
 
 def violations(trace: Readable, *, may_be_incomplete: bool = False, with_spans: bool = True) -> list[str]:
@@ -119,6 +123,21 @@ def _of_run(
         if not has_spans and bool((requests.ints("n_emitted_tokens") > 0).any()):
             yield "spans: found no table, expected one, as the requests' energy is told"
         yield from _of_spans(trace, strategy, replication, there)
+    yield from _of_counters(trace, strategy, replication, there)
+
+
+def _of_counters(trace: Readable, strategy: str, replication: int, there: There) -> Iterator[str]:
+    counts, n_rows = Counts(there), 0
+    for table in trace.parts("counters", strategy, replication):
+        rows = Rows("counters", table, n_rows)
+        n_rows += len(rows)
+        wrong = list(of_types("counters", table))
+        yield from wrong
+        if wrong:
+            return
+        yield from of_columns(rows)
+        yield from counts.add(rows)
+    yield from counts.close()
 
 
 def _of_spans(trace: Readable, strategy: str, replication: int, there: There) -> Iterator[str]:

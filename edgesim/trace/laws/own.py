@@ -10,21 +10,29 @@ import pyarrow as pa
 
 from edgesim.trace.laws.law import Law
 from edgesim.trace.laws.rows import Rows
-from edgesim.trace.schema import TABLES, Column
+from edgesim.trace.schema import ALL_TABLES, TABLES, Column
 
 __all__ = ["OWN", "of_columns", "of_types"]
 
+
+def _own(table: str, column: str) -> Law:
+    return Law(f"{table}.{column}", "what the schema says of it")
+
+
 OWN: dict[tuple[str, str], Law] = {
-    (table, column.name): Law(f"{table}.{column.name}", "what the schema says of it")
-    for table, columns in TABLES.items()
-    for column in columns
+    (table, column.name): _own(table, column.name) for table, columns in TABLES.items() for column in columns
 }
-"""By table and column."""
+"""By table and column, of the tables that every trace has."""
+
+
+def _there(name: str, table: pa.Table) -> list[Column]:
+    """Columns that were read: reading has made sure that those asked for are there."""
+    return [column for column in ALL_TABLES[name] if column.name in table.column_names]
 
 
 def of_types(name: str, table: pa.Table) -> Iterator[str]:
     """Whether columns are of the types that they should be; no other law makes sense where they are not."""
-    for column in TABLES[name]:
+    for column in _there(name, table):
         found, is_name = table.schema.field(column.name).type, pa.types.is_dictionary(column.type)
         if is_name:
             fits = pa.types.is_dictionary(found) and pa.types.is_string(found.value_type)
@@ -32,13 +40,13 @@ def of_types(name: str, table: pa.Table) -> Iterator[str]:
             fits = found == column.type
         if not fits:
             told = "names" if is_name else column.type
-            yield OWN[name, column.name].sentence("all rows", f"values of type {found}", f"{told}")
+            yield _own(name, column.name).sentence("all rows", f"values of type {found}", f"{told}")
 
 
 def of_columns(rows: Rows) -> Iterator[str]:
     """Hold every column to what the schema says of it."""
-    for column in TABLES[rows.name]:
-        law = OWN[rows.name, column.name]
+    for column in _there(rows.name, rows.table):
+        law = _own(rows.name, column.name)
         if not column.nullable:
             yield from _as(law, "a value").broken(rows, rows.is_null(column.name))
         if pa.types.is_dictionary(column.type):

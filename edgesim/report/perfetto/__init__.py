@@ -1,0 +1,1 @@
+"""A run as Perfetto opens it: slices, counters and flows on tracks."""
