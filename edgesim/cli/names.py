@@ -132,7 +132,7 @@ def _path_loss() -> Rows:
 
 
 def _metrics() -> Rows:
-    from edgesim.report.metric_names import METRICS
+    from edgesim.report.metric_meanings import METRICS
 
     return [("metric", "unit", "what it is"), *((name, *about) for name, about in METRICS.items())]
 

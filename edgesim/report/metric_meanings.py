@@ -1,4 +1,4 @@
-"""Every metric by its name, as JSON and DataFrames have it, with its unit and what it is."""
+"""What every metric means, by its name in JSON and DataFrames, and its unit."""
 
 from __future__ import annotations
 
