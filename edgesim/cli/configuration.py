@@ -56,7 +56,7 @@ def init(
             f"edgesim init: {name!r} is no name; expected letters, digits, '-' and '_', a letter first"
         )
     text = re.sub(r"^name: .*$", f"name: {name}", _start(like), count=1, flags=re.MULTILINE)
-    text = MODELINE * editor + text.removeprefix(MODELINE)
+    text = MODELINE * editor + text.replace(MODELINE, "")
     path = output or Path(f"{name}.yaml")
     with writing(path):
         if path.exists() and not replace:
