@@ -8,9 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, NoReturn
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import (
+    CoreSchema,
+    PydanticCustomError,
+    PydanticSerializationUnexpectedValue,
+    core_schema,
+)
 
 from edgesim.units import (
     BYTE_RATE,
@@ -28,9 +33,11 @@ from edgesim.units import (
     TIME,
     Dimension,
     parse,
+    written,
 )
 
 __all__ = [
+    "AS_WRITTEN",
     "OWN_MESSAGE",
     "BitsPerSecond",
     "Bytes",
@@ -58,6 +65,10 @@ __all__ = [
 
 OWN_MESSAGE = "edgesim"
 """The type of the pydantic errors whose message is already a finished sentence."""
+
+
+AS_WRITTEN = "as written"
+"""Context of ``model_dump`` under which quantities become text with a unit again, as they stand in files."""
 
 
 def refuse(message: str) -> NoReturn:
@@ -93,9 +104,21 @@ class Quantity:
             refuse(f"expected a whole number of {self.dimension.base_unit}, got {text!r}, which is {value:g}")
         return int(value) if self.whole else value
 
+    def written(self, value: object) -> str:
+        """Write a value as text that :meth:`read` takes for the same."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise PydanticSerializationUnexpectedValue(f"{value!r} is no {self.dimension.name}")
+        return written(float(value), self.dimension)
+
+    def _serialised(self, value: object, info: SerializationInfo) -> object:
+        return self.written(value) if info.context == AS_WRITTEN else value
+
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic call :meth:`read`."""
-        return core_schema.no_info_plain_validator_function(self.read)
+        """Let pydantic call :meth:`read`, and :meth:`written` where a file is written."""
+        return core_schema.no_info_plain_validator_function(
+            self.read,
+            serialization=core_schema.plain_serializer_function_ser_schema(self._serialised, info_arg=True),
+        )
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler

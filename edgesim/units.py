@@ -10,10 +10,12 @@ Bits and bytes are separate dimensions here, so that neither can stand in for th
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -46,6 +48,7 @@ __all__ = [
     "linear_to_db",
     "parse",
     "w_to_dbm",
+    "written",
 ]
 
 FloatLike = TypeVar("FloatLike", float, NDArray[np.float64])
@@ -230,6 +233,27 @@ def parse(text: object, dimension: Dimension) -> float:
     return value
 
 
+def written(value: float, dimension: Dimension) -> str:
+    """Write a number in the base unit as the shortest text that :func:`parse` reads as the same number.
+
+    >>> written(0.005, TIME)
+    '5 ms'
+
+    Raises
+    ------
+    UnitError
+        If no text stands for it: it is not finite, or out of the dimension's range.
+    """
+    if not math.isfinite(value) or not dimension.holds(value):
+        raise UnitError(f"{value!r} {dimension.base_unit} is no {dimension.name.split(' ', 1)[1]}")
+    texts = [f"{_digits(Decimal(repr(value)))} {dimension.base_unit}"]
+    if value != 0:
+        units = (unit for unit in dimension.units if unit[0] not in "/µ" and not unit.endswith("bps"))
+        ratios = ((unit, Decimal(repr(value)) / _factor(unit, dimension)) for unit in units)
+        texts += [f"{_digits(ratio)} {unit}" for unit, ratio in ratios]
+    return min((text for text in texts if _reads_as(text, value, dimension)), key=len)
+
+
 def bits(size_bytes: float) -> float:
     """How many bits so many bytes are (or bits per second, bytes per second)."""
     return 8 * size_bytes
@@ -267,6 +291,24 @@ def _in_base_units(unit: str) -> tuple[Decimal, Decimal, str]:
     if below_base != "s":
         return times, per, f"{base}/{below_base}"
     return times, per, _PER_SECOND.get(base, f"{base}/s")
+
+
+@cache
+def _factor(unit: str, dimension: Dimension) -> Decimal:
+    return Decimal(repr(parse(f"1 {unit}", dimension)))
+
+
+def _digits(number: Decimal) -> str:
+    """Write a number without an exponent where that is short."""
+    plain = f"{number.normalize():f}"
+    return plain if len(plain) <= 20 else f"{number.normalize()}"
+
+
+def _reads_as(text: str, value: float, dimension: Dimension) -> bool:
+    try:
+        return parse(text, dimension) == value
+    except UnitError:  # of a text that is too long
+        return False
 
 
 def _expected(dimension: Dimension, found: object) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from edgesim.cli import answers, export, training  # noqa: F401  # their commands join the others
+from edgesim.cli import (  # noqa: F401  # their commands join the others
+    answers,
+    cite,
+    configuration,
+    export,
+    listing,
+    training,
+)
 from edgesim.cli.commands import app, main
 
 __all__ = ["app", "main"]

@@ -35,7 +35,14 @@ __all__ = [
     "console",
     "load_scenario",
     "main",
+    "plain_table",
+    "schema_text",
+    "shipped_names",
+    "writing",
 ]
+
+COMPLETION = "_EDGESIM_COMPLETE"
+"""Variable by which a shell asks for completions (typer names it after the program)."""
 
 PAGE_WIDTH = 110  # columns: what the tables need, where no terminal says how many there are
 
@@ -43,12 +50,32 @@ app = typer.Typer(
     name="edgesim",
     help="Simulate ways of serving LLMs over edge devices, charged with measured compute.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
+
+def shipped_names(incomplete: str) -> list[str]:
+    """Complete the names of shipped scenarios; where none begins so, the shell completes files."""
+    from edgesim.scenario.text.packaged import packaged_scenarios
+
+    return [name for name in packaged_scenarios() if name.startswith(incomplete)]
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"edgesim {version('edgesim')}")
+        raise typer.Exit
+
+
 ScenarioName = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a shipped one.")
+    str,
+    typer.Argument(
+        metavar="SCENARIO",
+        help="A scenario file, or the name of a shipped one.",
+        autocompletion=shipped_names,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -59,15 +86,25 @@ Overrides = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 
 
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say which edgesim this is."),
+    ] = False,
+) -> None:
+    """Simulate ways of serving LLMs over edge devices, charged with measured compute."""
+
+
 def main() -> None:
     """Run the command line; the console script's entry point."""
     tolerate_encodings()
     stop_when_terminated()
     try:
         refuse_controls(sys.argv[1:])
-        if not sys.argv[1:]:
+        if not sys.argv[1:] and COMPLETION not in os.environ:
             Console(stderr=True).print("edgesim: no command; expected one of those below, such as run")
-        app()
+        app(prog_name="edgesim")
     except InputError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), markup=False)
         sys.exit(2)
@@ -127,7 +164,7 @@ def run(
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if out is not None:
-        with _writing(out):
+        with writing(out):
             out.exists()  # which is refused of a name that no file can have
     counters_s = None if counters is None else runner.interval_s("--counters", counters)
     asked = load_scenario(scenario, set_, seed=seed, replications=replications)
@@ -190,7 +227,14 @@ def run(
 
 
 @app.command()
-def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) -> None:
+def check(
+    scenario: ScenarioName,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="Label of a strategy to place; repeatable; all if not given.")
+    ] = None,
+    set_: Overrides = None,
+    quiet: Quiet = False,
+) -> None:
     """Find every mistake of a scenario, and show where its strategies would place the model.
 
     Nothing is measured: without a profile at hand, planners go by the device kinds' ceilings.
@@ -201,7 +245,7 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
     from edgesim.scenario.timings import corrections, timings
 
     asked = load_scenario(scenario, set_)
-    prepared = runner.prepare(asked, measure=False)
+    prepared = runner.prepare(asked, only=strategy or (), measure=False)
     page = console()
     page.quiet = quiet
     longest = prepared.longest
@@ -211,7 +255,7 @@ def check(scenario: ScenarioName, set_: Overrides = None, quiet: Quiet = False) 
         markup=False,
         soft_wrap=True,
     )
-    table = _table("strategy", "device", "holds")
+    table = plain_table("strategy", "device", "holds")
     for label, placement in prepared.placements.items():
         for number, stage in enumerate(placement.stages):
             table.add_row("" if number else label, stage.device, str(stage.part))
@@ -316,7 +360,7 @@ def profile(
             force=True,  # it is shown, with how far off it is
         )
     if output is not None:
-        with _writing(output):
+        with writing(output):
             measured.stamped(kind).save(output)
         notes.print(f"saved as {output}", style="dim", markup=False)
     _print_profile(console(), measured)
@@ -354,7 +398,7 @@ def calibrate(
     read, measured = read_measurements(rows)
     fit = calibration.calibrate(measured, overhead_s=overhead_s, flop_per_s=flop_per_s, error=error)
     notes = Console(stderr=True, quiet=quiet, highlight=False)
-    table = _table("model", "phase", "measured", "fitted", "difference")
+    table = plain_table("model", "phase", "measured", "fitted", "difference")
     for entry, row in zip(read.measurements, fit.rows, strict=True):
         times = (
             f"{1e3 * row.measured_s:.4g} ms",
@@ -371,7 +415,7 @@ def calibrate(
     if output is None:
         typer.echo(snippet, nl=False)
     else:
-        with _writing(output):
+        with writing(output):
             output.write_text(snippet, encoding="utf-8")
         notes.print(f"written to {output}", style="dim", markup=False)
 
@@ -435,35 +479,21 @@ def link(
                 page.print(link_table(one))
 
 
-@app.command("list")
-def list_(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="[strategies|devices|models|policies|profiles|radios|scenarios]", help="What to list."
-        ),
-    ] = "strategies",
-) -> None:
-    """List what scenarios can name."""
-    listings = {
-        "strategies": _strategies,
-        "devices": _devices,
-        "models": _models,
-        "policies": _policies,
-        "profiles": _profiles,
-        "radios": _radios,
-        "scenarios": _scenarios,
-    }
-    if what not in listings:
-        raise InputError(f"edgesim list: {what!r} is not known; expected {', '.join(listings)}")
-    console().print(listings[what]())
-
-
 @app.command()
 def schema(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
 ) -> None:
     """Print the JSON Schema of scenario files, installed strategies included, for editors."""
+    text = schema_text()
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        with writing(output):
+            output.write_text(text, encoding="utf-8")
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of scenario files, with the strategies that can be loaded."""
     from edgesim.scenario.schema.json_schema import json_schema
     from edgesim.strategy import discover_all
 
@@ -472,12 +502,7 @@ def schema(
         if isinstance(broken, InputError):
             Console(stderr=True, soft_wrap=True).print(f"left out: {broken}", style="yellow")
     sound = {name: one for name, one in found.items() if not isinstance(one, InputError)}
-    text = json.dumps(json_schema(sound), indent=2) + "\n"
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        with _writing(output):
-            output.write_text(text, encoding="utf-8")
+    return json.dumps(json_schema(sound), indent=2) + "\n"
 
 
 def load_scenario(scenario: str, overrides: list[str] | None, **numbers: int | None) -> Scenario:
@@ -489,7 +514,7 @@ def load_scenario(scenario: str, overrides: list[str] | None, **numbers: int | N
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -538,7 +563,7 @@ def _warn_of_noise(notes: Console, profile: Profile) -> None:
 
 
 def _print_profile(console: Console, profile: Profile) -> None:
-    table = _table("component", "phase", "batch", "tokens", "time", "spread", "repeats")
+    table = plain_table("component", "phase", "batch", "tokens", "time", "spread", "repeats")
     for row in profile.summary():
         low, high = row.n_tokens
         table.add_row(
@@ -563,125 +588,13 @@ def _print_profile(console: Console, profile: Profile) -> None:
     )
 
 
-def _strategies() -> Table:
-    from edgesim.strategy import discover_all
-
-    table = _table("strategy", "options", "from", "what it does")
-    for name, found in discover_all().items():
-        if isinstance(found, InputError):
-            table.add_row(name, "–", "–", f"cannot be loaded: {found}", style="red")
-            continue
-        summary = (found.__doc__ or "").strip().partition("\n")[0]
-        table.add_row(name, ", ".join(found.model_fields) or "–", found.__module__.partition(".")[0], summary)
-    return table
-
-
-def _devices() -> Table:
-    from edgesim.scenario.catalogue import device_kinds
-
-    table = _table("device", "memory", "bandwidth", "float16", "what it is")
-    for name, kind in device_kinds().items():
-        rate = kind.ceilings("float16")
-        table.add_row(
-            name,
-            f"{kind.memory_bytes.value / 2**30:.0f} GiB",
-            "as measured" if kind.bytes_per_s is None else f"{kind.bytes_per_s.value / 1e9:.0f} GB/s",
-            "as measured" if rate is None else f"{rate.flop_per_s / 1e12:.2f} TFLOP/s",
-            kind.description,
-        )
-    return table
-
-
-def _models() -> Table:
-    from edgesim.scenario.catalogue import models
-
-    table = _table("model", "parameters", "blocks", "hidden", "KV cache per token", "family")
-    for name, kind in models().items():
-        model = kind.architecture("float16")
-        table.add_row(
-            name,
-            f"{model.n_parameters / 1e6:,.0f} M",
-            str(model.n_blocks),
-            str(model.hidden_size),
-            f"{model.kv_bytes_per_token(model.n_blocks) / 1024:.0f} KiB (float16)"
-            if model.is_causal
-            else "–",
-            model.family,
-        )
-    return table
-
-
-def _profiles() -> Table:
-    from edgesim.model.shipped import shipped_profiles
-
-    table = _table("profile", "measured on", "threads", "prompt", "context", "batches", "shards", "p95", "on")
-    for name, one in shipped_profiles().items():
-        table.add_row(
-            name,
-            f"{one.kind} ({one.measured_on})" if one.kind else one.measured_on,
-            str(one.threads),
-            str(one.max_prompt),
-            str(one.max_context),
-            _and(one.batches),
-            _and(one.shards),
-            f"{one.p95_error:.1%}",
-            one.measured_at[:10],
-        )
-    return table
-
-
-def _policies() -> Table:
-    from edgesim.planning.policies.shipped import shipped_policies
-    from edgesim.planning.splitting.policy import Policy
-    from edgesim.report.policy import policy_row
-
-    table = _table("policy", "trained in", "learned by", "sees", "actions", "worth")
-    for name, file in shipped_policies().items():
-        table.add_row(name, *policy_row(Policy.load(file)))
-    return table
-
-
-def _and(counts: tuple[int, ...]) -> str:
-    return ", ".join(map(str, counts)) or "–"
-
-
-def _radios() -> Table:
-    from edgesim.scenario.catalogue import radio_kinds
-
-    table = _table(
-        "radio", "carrier", "bandwidth", "duplex", "access", "power up/down", "propagation", "what it is"
-    )
-    for name, kind in radio_kinds().items():
-        table.add_row(
-            name,
-            f"{kind.carrier_hz.value / 1e9:g} GHz",
-            f"{kind.bandwidth_hz.value / 1e6:g} MHz",
-            kind.duplex if kind.tdd is None else kind.tdd.value,
-            kind.access,
-            f"{kind.terminal.power_dbm.value:g}/{kind.station.power_dbm.value:g} dBm",
-            kind.propagation.model,
-            kind.description,
-        )
-    return table
-
-
-def _scenarios() -> Table:
-    from edgesim.scenario.load import load
-    from edgesim.scenario.text.packaged import packaged_scenarios
-
-    table = _table("scenario", "question")
-    for name in packaged_scenarios():
-        table.add_row(name, load(name).description)
-    return table
-
-
 def console() -> Console:
     """Standard output; as wide as a page where it is no terminal."""
     own = Console(highlight=False)
     return own if own.is_terminal else Console(highlight=False, width=PAGE_WIDTH)
 
 
-def _table(*headings: str) -> Table:
+def plain_table(*headings: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
         table.add_column(heading)

@@ -13,11 +13,13 @@ from edgesim.errors import ScenarioError
 from edgesim.files import is_there
 from edgesim.nearest import suggest
 from edgesim.scenario.check import examine
+from edgesim.scenario.includes import expand, sets_includes
 from edgesim.scenario.schema.scenario import Origin, Scenario
-from edgesim.scenario.text.document import MAX_SIZE_BYTES, Document
+from edgesim.scenario.text.document import Document
 from edgesim.scenario.text.overrides import apply
 from edgesim.scenario.text.packaged import packaged_scenarios
 from edgesim.scenario.text.problems import from_validation
+from edgesim.scenario.text.reading import read_text
 from edgesim.scenario.text.section import known_keys
 
 __all__ = ["load", "parse"]
@@ -40,18 +42,31 @@ def load(path_or_name: str | PathLike[str], overrides: Iterable[str] = ()) -> Sc
         expected, and what to do.
     """
     file, name, folder = _find(Path(path_or_name))
-    return parse(_read(file, name), name=name, folder=folder, overrides=overrides)
+    return parse(read_text(file, name), name=name, folder=folder, overrides=overrides)
 
 
 def parse(
     text: str, *, name: str = "scenario", folder: Path | None = None, overrides: Iterable[str] = ()
 ) -> Scenario:
-    """Read and check a scenario's text, called `name` in messages; relative paths start at `folder`."""
+    """Read and check a scenario's text, called `name` in messages; relative paths start at `folder`.
+
+    What it includes from other files becomes part of the text that is kept (:attr:`Origin.text`).
+    """
     document = Document.parse(text, name)
-    overrides = tuple(overrides)
-    for override in overrides:
+    folder = folder or Path()
+    overrides = sorted(overrides, key=lambda override: not sets_includes(override))  # these come first
+    for override in filter(sets_includes, overrides):
         apply(document, override)
-    origin = Origin(name=name, text=document.text if overrides else text, folder=folder or Path())
+    included = expand(document, folder)
+    for override in overrides:
+        if not sets_includes(override):
+            apply(document, override)
+    origin = Origin(
+        name=name,
+        text=document.text if overrides or included else text,
+        folder=folder,
+        included=included,
+    )
     try:
         scenario = Scenario.model_validate(document.plain(), context=origin)
     except ValidationError as error:
@@ -77,17 +92,3 @@ def _find(path: Path) -> tuple[Traversable, str, Path]:
     raise ScenarioError(
         f"{path}: no such file, and no shipped scenario of that name; {suggest(path.stem, shipped)}"
     )
-
-
-def _read(file: Traversable, name: str) -> str:
-    try:
-        # One byte more than allowed tells a file that is too large without reading all of it.
-        with file.open("rb") as stream:
-            data = stream.read(MAX_SIZE_BYTES + 1)
-        if len(data) > MAX_SIZE_BYTES:
-            raise ScenarioError(f"{name}: larger than {MAX_SIZE_BYTES // 1000} kB, which no scenario is")
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise ScenarioError(f"{name}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"{name}: not YAML: byte {error.start} is no UTF-8 text") from None

@@ -17,9 +17,9 @@ WAYS = ("up", "down")
 
 
 def named_files(scenario: Scenario) -> dict[str, str]:
-    """Names and SHA-256 of the files of recorded rates and tracks, in the order in which they stand."""
+    """Names and SHA-256 of included files, and of those of recorded rates and tracks, as they stand."""
     topology = scenario.topology.model_dump(mode="json", exclude={"file"})
-    found: dict[str, str] = {}
+    found: dict[str, str] = dict(scenario.origin.included)
     for name in dict.fromkeys(_names(topology)):
         file = user_path(scenario.origin.folder, name)
         if file.is_file():

@@ -85,10 +85,11 @@ class Pipeline(Strategy):
 
     partition: _Named | tuple[int, ...] = Field(
         "latency",
-        description="even; even-fit (as even as memory allows); mdi (the starter holds fewer blocks, Macario "
-        "et al. 2025); memory (blocks in proportion to free memory, as exo deals them out); latency (the "
-        "chain of least latency for one request) or throughput (the chain whose slowest part is fastest, for "
-        "many), both of Zhang et al. 2024 with memory respected exactly; or each stage's number of blocks",
+        description="even (as many blocks each); even-fit (as even as memory allows); mdi (the starter holds "
+        "fewer blocks, Macario et al. 2025); memory (blocks in proportion to free memory, as exo deals them "
+        "out); latency (the chain of least latency for one request) or throughput (the chain whose slowest "
+        "part is fastest, for many), both of Zhang et al. 2024 with memory respected exactly; or "
+        "each stage's number of blocks",
     )
     over: Annotated[
         tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])

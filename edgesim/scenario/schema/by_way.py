@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from edgesim.fields import refuse
+from edgesim.fields import AS_WRITTEN, refuse
 from edgesim.nearest import suggest
 
 __all__ = ["UP_AND_DOWN", "ByWay", "EachWay", "FileName", "Reader", "refuse_ways_outside", "ways"]
@@ -69,6 +69,9 @@ class Reader(Protocol):
     def read(self, data: Any) -> Any:
         """Read it, or refuse it."""
 
+    def written(self, value: Any) -> object:
+        """Write it as it stands in a file."""
+
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
@@ -83,6 +86,10 @@ class FileName:
         if not isinstance(text, str) or not text:
             refuse(f"expected the path of a file, got {text!r}")
         return text
+
+    def written(self, value: object) -> object:
+        """Write it as it is."""
+        return value
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -115,6 +122,12 @@ class EachWay:
                 refuse(f"'{key}' is missing; give both ({_UP_IS})")
         return ByWay(*(self._read(data[key], f"in '{key}': ") for key in UP_AND_DOWN))
 
+    def _serialised(self, value: object, info: SerializationInfo) -> object:
+        def one(value: object) -> object:
+            return self.one.written(value) if info.context == AS_WRITTEN else value
+
+        return {"up": one(value.up), "down": one(value.down)} if isinstance(value, ByWay) else one(value)
+
     def _read(self, data: object, where: str) -> Any:
         try:
             return self.one.read(data)
@@ -127,9 +140,7 @@ class EachWay:
         """Let pydantic call :meth:`read`."""
         return core_schema.no_info_plain_validator_function(
             self.read,
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda value: {"up": value.up, "down": value.down} if isinstance(value, ByWay) else value
-            ),
+            serialization=core_schema.plain_serializer_function_ser_schema(self._serialised, info_arg=True),
         )
 
     def __get_pydantic_json_schema__(

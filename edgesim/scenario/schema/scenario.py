@@ -43,11 +43,20 @@ MOST_REPLICATIONS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a scenario was read from; relative paths in it start at ``folder``."""
+    """Where a scenario was read from; relative paths in it start at ``folder``.
+
+    Attributes
+    ----------
+    text
+        The whole scenario as YAML: with overrides, and with what it includes.
+    included
+        Names of included files, from the scenario's folder, each with the SHA-256 of its contents.
+    """
 
     name: str = "scenario"
     text: str = ""
     folder: FilePath = field(default_factory=FilePath)
+    included: tuple[tuple[str, str], ...] = ()
 
 
 class ModelEntry(Section):
@@ -188,6 +197,8 @@ class Scenario(Section):
     """Short name; the results' default folder is called after it."""
     description: str = ""
     """What is asked, in a sentence."""
+    include: Names = Field(default=(), exclude=True)
+    """Files from which device kinds, devices, switches and links are taken, from the folder of this one."""
     seed: Annotated[int, Field(strict=True, ge=0)] = 0
     """Seed of all randomness."""
     replications: Annotated[int, Field(strict=True, ge=1, le=MOST_REPLICATIONS)] = 1
@@ -278,6 +289,14 @@ class Scenario(Section):
         """SHA-256 of all values: the same for any order of keys, spelling of units and comments."""
         values = self.model_dump(mode="json", by_alias=True)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    @model_validator(mode="after")
+    def _included_already(self) -> Scenario:
+        if self.include:
+            refuse(
+                "'include' is resolved where a scenario's file or text is read; load it, or write all in one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _ends(self) -> Scenario:

@@ -16,7 +16,7 @@ from edgesim.scenario.schema.by_way import EachWay
 from edgesim.scenario.text.problems import Problem, explain_all, path_text
 from edgesim.scenario.text.section import Section, known_keys, made
 from edgesim.steps import Steps
-from edgesim.units import DATA_RATE, FREQUENCY
+from edgesim.units import DATA_RATE, FREQUENCY, TIME, written
 
 __all__ = [
     "NOT_EMPTY",
@@ -132,6 +132,17 @@ class ChangingRate:
         except ValidationError as error:  # of a section inside a value: its places become words
             lines = explain_all(error, known_keys(RateSchedule))
             refuse("; ".join(_in_words(line) for line in lines))
+
+    def written(self, value: object) -> object:
+        """Write a rate, or its schedule, as :meth:`read` takes it."""
+        if not isinstance(value, Steps):
+            return CONSTANT.written(value)
+        changes = zip(value.at_s, value.values, strict=True)
+        return {
+            "schedule": [
+                {"from": written(at_s, TIME), "rate": CONSTANT.written(rate)} for at_s, rate in changes
+            ]
+        }
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler

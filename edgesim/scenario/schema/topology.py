@@ -92,7 +92,7 @@ class Place(Section):
     def _point_or_grid(self) -> Place:
         if (self.at_m is None) == (self.grid_m is None):
             refuse("expected either 'at: [x, y]' or 'grid: 60 m'")
-        if self.at_m is not None and self.model_fields_set != {"at_m"}:
+        if self.at_m is not None and (self.columns is not None or self.corner_m != (0.0, 0.0)):
             refuse("'columns' and 'corner' belong to a grid, not to 'at'")
         return self
 

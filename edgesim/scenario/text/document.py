@@ -23,7 +23,7 @@ from ruamel.yaml.tokens import (
 from edgesim.errors import ScenarioError
 from edgesim.scenario.text.problems import Path, Problem, ProblemsError, path_text, shown
 
-__all__ = ["MAX_SIZE_BYTES", "Document", "read_value"]
+__all__ = ["MAX_SIZE_BYTES", "Document", "commented", "read_value"]
 
 MAX_SIZE_BYTES = 1_000_000
 MAX_DEPTH = 40
@@ -61,9 +61,15 @@ class Document:
         self.name = name
         self.root = root
         self._overrides: dict[Path, str] = {}
+        self._grafts: dict[Path, tuple[Document, Path]] = {}
 
     @classmethod
-    def parse(cls, text: str, name: str) -> Self:
+    def parse(
+        cls,
+        text: str,
+        name: str,
+        expected: str = "a scenario, a mapping with keys such as name, model and topology",
+    ) -> Self:
         """Read a document.
 
         Raises
@@ -74,10 +80,7 @@ class Document:
         root = _read(text, name)
         if not isinstance(root, CommentedMap):
             found = "nothing" if root is None else shown(root)
-            raise ScenarioError(
-                f"{name}:1:1: expected a scenario, a mapping with keys such as name, model and topology; "
-                f"got {found}"
-            )
+            raise ScenarioError(f"{name}:1:1: expected {expected}; got {found}")
         return cls(name, root)
 
     @property
@@ -94,6 +97,11 @@ class Document:
     def replaced(self, path: Path, override: str) -> None:
         """Remember that an override, and not the file, says what stands at a path."""
         self._overrides[path] = override
+        self._grafts = {at: origin for at, origin in self._grafts.items() if at[: len(path)] != path}
+
+    def grafted(self, path: Path, source: Document, at: Path) -> None:
+        """Remember that what stands at a path comes from another document, from the place `at` in it."""
+        self._grafts[path] = (source, at)
 
     def place(self, path: Path) -> str:
         """Where a path stands: ``street.yaml:12:7: $.topology.links[0]``, or the override that set it."""
@@ -101,6 +109,9 @@ class Document:
         for length in range(len(path), 0, -1):
             if path[:length] in self._overrides:
                 return f"--set {self._overrides[path[:length]]}: {path_text(path)}"
+            if path[:length] in self._grafts:
+                source, at = self._grafts[path[:length]]
+                return source.place((*at, *path[length:]))
         line, column = self.position(path)
         return f"{self.name}:{line}:{column}: {path_text(path)}"
 
@@ -136,6 +147,15 @@ class Document:
 def read_value(text: str, name: str) -> Any:
     """Read the YAML of one value, such as the right-hand side of an override."""
     return _read(text, name)
+
+
+def commented(value: Any) -> Any:
+    """Turn ordinary mappings and lists into nodes of a document."""
+    if isinstance(value, dict):
+        return CommentedMap((key, commented(each)) for key, each in value.items())
+    if isinstance(value, list):
+        return CommentedSeq(commented(each) for each in value)
+    return value
 
 
 class _Plain:
