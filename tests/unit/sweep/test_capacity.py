@@ -12,7 +12,8 @@ from sweeping import PAIR, RATE, contents, swept
 import edgesim
 from edgesim.errors import InputError
 from edgesim.sweep.bracket import Verdict
-from edgesim.sweep.capacity import Goal, Search, judged
+from edgesim.sweep.capacity import Search
+from edgesim.sweep.goals import Goal, judged
 
 ONE = {
     **PAIR,
