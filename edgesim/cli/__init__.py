@@ -8,6 +8,7 @@ from edgesim.cli import (  # noqa: F401  # their commands join the others
     configuration,
     export,
     listing,
+    sweeping,
     training,
 )
 from edgesim.cli.commands import app, main

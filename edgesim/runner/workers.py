@@ -30,7 +30,7 @@ from edgesim.errors import EdgesimError, InputError, WorkerLostError
 from edgesim.runner.prepared import Prepared, Ran
 from edgesim.runner.simulating import simulated
 
-__all__ = ["leave_with_parent", "shared_out"]
+__all__ = ["leave_with_parent", "packed", "process_context", "shared_out"]
 
 _ENDS_WITHIN_S = 2.0  # a worker that was asked to end, before it is killed
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -231,7 +231,7 @@ def _forking(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
 
 def _served(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
     """How a worker is made that shares nothing with this process: it is handed the study in bytes."""
-    packed, context = _packed(task), _context()
+    study, context = packed(task), process_context()
 
     def start(of_others: tuple[Connection, ...]) -> _Worker:
         del of_others  # it inherits none of them
@@ -239,18 +239,21 @@ def _served(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
         process = context.Process(target=_handed, args=(its,), daemon=True)
         process.start()
         its.close()
-        own.send_bytes(packed)
+        own.send_bytes(study)
         return _Worker(process, own)
 
     return start
 
 
-def _context() -> Any:
-    """How processes are made that share nothing: by a server without threads, else from nothing."""
+def process_context(module: str = __name__) -> Any:
+    """How processes are made that share nothing: by a server without threads, else from nothing.
+
+    The server loads `module` once for all of them.
+    """
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__])
+    context.set_forkserver_preload(["__main__", module])
     return context
 
 
@@ -307,17 +310,23 @@ def leave_with_parent() -> None:
         watch.start()
 
 
-def _packed(task: _Task) -> bytes:
-    """A study as it travels between processes."""
-    packed = io.BytesIO()
+def packed(value: object) -> bytes:
+    """A study, with whatever goes along, as it travels between processes; ``pickle.loads`` unpacks it.
+
+    Raises
+    ------
+    InputError
+        If a part of it cannot travel.
+    """
+    stream = io.BytesIO()
     try:
-        _Pickler(packed, protocol=pickle.HIGHEST_PROTOCOL).dump(task)
+        _Pickler(stream, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise InputError(
             f"jobs: a part of this study cannot be handed to other processes ({error}); run it in this one, "
             "or define its classes in a module"
         ) from error
-    return packed.getvalue()
+    return stream.getvalue()
 
 
 class _Pickler(pickle.Pickler):
