@@ -60,6 +60,9 @@ class _Run(BaseModel):
     workload: dict[str, Any] = {}
     links: dict[str, dict[str, Any]] = {}
     bands: dict[str, dict[str, Any]] = {}
+    places_m: dict[str, tuple[float, float]] = {}
+    tracks: dict[str, list[tuple[float, float, float]]] = {}
+    cells: dict[str, dict[str, Any]] = {}
     may_fail: list[str] = []
     links_may_fail: list[str] = []
     retries: bool = False
