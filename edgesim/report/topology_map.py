@@ -128,7 +128,7 @@ def _devices(trace: Trace) -> tuple[dict[str, str], dict[str, str]]:
         for replication in trace.replications(strategy):
             table = trace.devices(strategy, replication)
             names = table["device"].astype(str)
-            kinds = table["kind"].astype(object).where(table["kind"].notna(), "")
+            kinds = table["kind"].astype(object).where(table["origin"].notna(), "")
             groups = dict(zip(names, table["group"].astype(str), strict=True))
             return groups, dict(zip(names, map(str, kinds), strict=True))
     raise TraceError(

@@ -1,0 +1,243 @@
+"""A sweep from its plan to its folder: what is whole stays, what is left is worked at, wherever it is."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgesim.errors import InputError
+from edgesim.runner.resuming import check_unchanged
+from edgesim.sweep.axes import Axis, Cell
+from edgesim.sweep.capacity import Capacity, Search, capacity_axis
+from edgesim.sweep.executors import Executor, InProcess, LocalProcesses
+from edgesim.sweep.folder import SweepFolder, read_results
+from edgesim.sweep.on_dask import OnDask
+from edgesim.sweep.plans import Listed, Plan
+from edgesim.sweep.precision import Precision, Sequential
+from edgesim.sweep.reader import Sweep
+from edgesim.sweep.studies import Preparing, Studies
+from edgesim.sweep.unit import Failed, Outcome, Unit, Worked, results_file
+
+__all__ = ["Asked", "Tell", "run_sweep"]
+
+_Started = Callable[[Studies], AbstractContextManager[Executor]]
+"""Makes an executor of studies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is swept.
+
+    Attributes
+    ----------
+    axes, cells
+        What is varied, and the combinations.
+    n_replications
+        Of each cell; None: the scenario's.
+    preparing
+        How cells become studies.
+    precision
+        Of which replications are added until it is reached; `n_replications` is then its most.
+    capacity
+        Searched for in each of the `cells`, which lack its value, with so many replications; `label` names
+        the axis it is on.
+    """
+
+    axes: Sequence[Axis]
+    cells: Sequence[Cell]
+    n_replications: int | None
+    preparing: Preparing
+    precision: Precision | None = None
+    capacity: Search | None = None
+    label: str = ""
+
+
+class Tell(Protocol):
+    """Called of every unit that is done; `n_asked` is None where that is not known."""
+
+    def __call__(self, unit: Unit, failed: str | None, n_asked: int | None, /) -> None: ...
+
+
+def run_sweep(
+    asked: Asked,
+    out: Path,
+    *,
+    jobs: int = 1,
+    dask: str | None = None,
+    resume: bool = False,
+    retry_failed: bool = False,
+    tell: Tell | None = None,
+    remark: Callable[[str], None] | None = None,
+) -> Sweep:
+    """Work at all units of a sweep, and write its folder.
+
+    Parameters
+    ----------
+    out
+        The folder; it is made once nothing can be refused any more.
+    jobs
+        Processes that share the work. The data are the same to the byte for any number.
+    dask
+        Instead of those, the address of a Dask scheduler, or ``local:2``; the data are the same.
+    resume
+        Whether to go on with a sweep in `out`: whole units stay.
+    retry_failed
+        Whether units that came to nothing before are run again.
+    tell
+        Called for each unit that is done, also for those that are whole already.
+    remark
+        Called with each remark about the studies.
+
+    Raises
+    ------
+    InputError
+        For all that can be known to be wrong before anything runs, of all cells at once; if `out` cannot be
+        used, or holds something else than what is asked.
+    """
+    if jobs < 1:
+        raise InputError(f"jobs: expected at least 1 process, got {jobs}")
+    with tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as there:
+        if asked.capacity is not None:
+            plan: Plan = Capacity(asked.capacity, asked.cells, asked.n_replications or 0)
+            axes = [*asked.axes, capacity_axis(asked.capacity, asked.label, ())]
+        else:
+            plan, axes = Listed((), 0), list(asked.axes)
+        studies = Studies(asked.preparing, axes, Path(there))
+        studies.add(plan.first if isinstance(plan, Capacity) else asked.cells)
+        n_replications = asked.n_replications or studies.n_replications
+        if asked.precision is not None:
+            plan = Sequential(asked.cells, asked.precision)
+        elif asked.capacity is None:
+            plan = Listed(asked.cells, n_replications)
+        elif asked.capacity.goal.metric in ("attainment", "goodput_per_s") and not studies.has_objectives:
+            raise InputError(
+                "--capacity: the scenario has no objectives, so none can be met; give it objectives (--set "
+                "objectives.e2e='1 s'), or a limit of a metric (--meets)"
+            )
+        if remark is not None:
+            for each in studies.remarks:
+                remark(each)
+        folder = SweepFolder(out, resume=resume)
+        with folder.held(resume=resume):
+            _Run(asked, n_replications, plan, studies, folder, tell).go(
+                _started(jobs, dask), resume=resume, retry_failed=retry_failed
+            )
+    return Sweep(out)
+
+
+def _started(jobs: int, dask: str | None) -> _Started:
+    if dask is not None:
+        if jobs != 1:
+            raise InputError("--jobs: the workers of --dask share the work; leave one of them out")
+        return lambda studies: OnDask(studies, dask)
+    return lambda studies: InProcess(studies) if jobs == 1 else LocalProcesses(studies, jobs)
+
+
+@dataclass
+class _Run:
+    """A sweep under way."""
+
+    asked: Asked
+    n_replications: int
+    plan: Plan
+    studies: Studies
+    folder: SweepFolder
+    tell: Tell | None
+
+    def go(self, executor: _Started, *, resume: bool, retry_failed: bool) -> None:
+        if resume:
+            before, now = Sweep(self.folder.path).record, self._facts("running")
+            check_unchanged(self.folder.path, _asked_for(before), _asked_for(now))
+        began_s = time.perf_counter()
+        try:
+            if resume:
+                self._take_up(retry_failed)
+            self.studies.save_profiles(self.folder.path / "profiles")
+            self.folder.write_record(self._facts("running"))
+            with executor(self.studies) as working:
+                self._work(working)
+            for unit in self.plan.unasked():
+                self.folder.drop(unit)
+        except BaseException as error:
+            status = f"failed: {type(error).__name__}: {error}" if isinstance(error, Exception) else "stopped"
+            self.folder.write_record(self._facts(status))
+            raise
+        took = {"simulating_took_s": round(time.perf_counter() - began_s, 3)}
+        self.folder.write_record(self._facts("complete") | took)
+
+    def _take_up(self, retry_failed: bool) -> None:
+        """Let the plan know what an earlier sweep has left, and remove what it has left of nothing."""
+        for unit in self.folder.whole():
+            self._found(unit, self.folder.results(unit))
+        for unit, failed in self.folder.failed().items():
+            if retry_failed:
+                self.folder.drop(unit)
+            else:
+                self._found(unit, None, failed.reason)
+
+    def _work(self, executor: Executor) -> None:
+        begun: set[Unit] = set()
+        while True:
+            if fresh := self.plan.fresh():
+                self.studies.add(fresh)
+                self.folder.write_record(self._facts("running"))
+            while len(begun) < executor.n_slots and (unit := self.plan.next()) is not None:
+                executor.submit(unit)
+                begun.add(unit)
+            if not begun:
+                return
+            outcome = executor.wait()
+            begun.discard(outcome.unit)
+            self._done(outcome)
+
+    def _done(self, outcome: Outcome) -> None:
+        self.folder.keep(outcome)
+        if isinstance(outcome, Failed):
+            self._found(outcome.unit, None, outcome.reason)
+        else:
+            assert isinstance(outcome, Worked)
+            self._found(outcome.unit, read_results(outcome.files[results_file(outcome.unit)]))
+
+    def _found(self, unit: Unit, results: Any, reason: str | None = None) -> None:
+        if self.plan.found(unit, results) and self.tell is not None:
+            self.tell(unit, reason, self.plan.n_asked())
+
+    def _facts(self, status: str) -> dict[str, object]:
+        asked = self.asked
+        return {
+            **self.studies.facts,
+            "status": status,
+            "strategies": list(self.studies.labels),
+            "replications": self.n_replications,
+            "axes": [
+                {
+                    "label": axis.label,
+                    "path": axis.path,
+                    "values": list(axis.values),
+                    "changes": [list(changes) for changes in axis.changes],
+                }
+                for axis in self._axes()
+            ],
+            "keep": asked.preparing.keep,
+            "until": None if asked.precision is None else asked.precision.facts(),
+            "capacity": None if asked.capacity is None else asked.capacity.facts(),
+            "n_units": self.plan.n_asked() or 0,
+            "cells": {str(number): told for number, told in self.studies.told.items()},
+            **self.plan.facts(),
+        }
+
+    def _axes(self) -> list[Axis]:
+        if not isinstance(self.plan, Capacity) or self.asked.capacity is None:
+            return list(self.asked.axes)
+        return [*self.asked.axes, capacity_axis(self.asked.capacity, self.asked.label, self.plan.values())]
+
+
+def _asked_for(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What of ``sweep.json`` was asked, without what was found, which a search's cells belong to."""
+    found = {"stopping", "capacities", "n_units"} | ({"axes", "cells"} if record.get("capacity") else set())
+    return {name: value for name, value in record.items() if name not in found}
