@@ -26,7 +26,8 @@ def plot(
         typer.Argument(
             metavar="TRACE... [KIND]",
             help="Folders of traces, or of one sweep; then what to draw: distribution, bars, lines, front, "
-            "timeline, series or map; else lines of a sweep, a distribution of a trace, bars of several.",
+            "timeline, series, parts (of latency) or map. Else lines of a sweep, a distribution of a trace, "
+            "bars of several.",
         ),
     ],
     output: Annotated[
