@@ -18,7 +18,7 @@ from edgesim.errors import InputError
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.saving import save
 from edgesim.report.plots.sum_error_panels import draw_error_panels, error_rows
-from edgesim.report.swept_traces import scenario_value
+from edgesim.report.plots.swept_traces import scenario_value
 from edgesim.trace.reader import Trace
 from edgesim.units import POWER, parse
 

@@ -1,9 +1,10 @@
 """Draw the pictures of docs/gallery.md from a trace of smart_city and a sweep of first_steps.
 
+Such as these:
+
     edgesim run smart_city --set profile=reference --out traces/smart-city
-    edgesim sweep first_steps --set profile=analytic \
-        --set workload.arrivals.poisson='0.5 Hz,1 Hz,2 Hz,4 Hz' --out sweeps/rates
-    python docs/make_gallery.py traces/smart-city sweeps/rates
+    edgesim sweep first_steps --set profile=analytic --set workload.arrivals.poisson='0.5 Hz,1 Hz,2 Hz,4 Hz'
+    python docs/make_gallery.py traces/smart-city sweeps/first-steps
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 
 from edgesim.errors import InputError
-from edgesim.report.opened import opened
+from edgesim.report.listings.opened import opened
 from edgesim.report.plots.asked import Asked, drawn
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.saving import save

@@ -23,10 +23,9 @@ def test_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for line in block.splitlines():
             words = shlex.split(line)
             monkeypatch.setattr(sys, "argv", words)
-            try:
+            with pytest.raises(SystemExit) as ended:
                 main()
-            except SystemExit as end:
-                assert end.code in (0, None), line
+            assert ended.value.code in (0, None), line
             drawn += [tmp_path / words[place + 1] for place, word in enumerate(words) if word == "-o"]
     assert drawn
     assert all(file.stat().st_size > 1000 for file in drawn)

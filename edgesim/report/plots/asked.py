@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgesim.errors import InputError, TraceError
-from edgesim.report.listing import together
-from edgesim.report.metric_names import metric_name
-from edgesim.report.opened import SweepLike
+from edgesim.report.listings.listing import together
+from edgesim.report.listings.metric_names import metric_name
+from edgesim.report.listings.opened import SweepLike
 from edgesim.report.plots.bars import bars
 from edgesim.report.plots.distribution import distribution
 from edgesim.report.plots.front import front
@@ -19,8 +19,8 @@ from edgesim.report.plots.map import draw_map
 from edgesim.report.plots.parts import parts
 from edgesim.report.plots.series import series
 from edgesim.report.plots.style import Width
+from edgesim.report.plots.swept_traces import swept_traces
 from edgesim.report.plots.timeline import timeline
-from edgesim.report.swept_traces import swept_traces
 from edgesim.trace.reader import Trace
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgesim.errors import TraceError
-from edgesim.report.listing import Listed, Listing
-from edgesim.report.metric_names import MetricName, metric_name
+from edgesim.report.listings.listing import Listed, Listing
+from edgesim.report.listings.metric_names import MetricName, metric_name
 from edgesim.report.numbers import AT_LEAST, number
 from edgesim.report.plots.axes import metric_label
 from edgesim.report.plots.style import Width, legend_below, looks, paper_style, subplots, tidy

@@ -11,9 +11,9 @@ import pytest
 from drawn_traces import small_trace
 
 from edgesim.report.comparison import comparison
-from edgesim.report.listing import Listed, Listing, estimated, of_traces
-from edgesim.report.listing_text import as_csv, as_json, as_latex, as_markdown, estimate_text
-from edgesim.report.run_rows import run_rows
+from edgesim.report.listings.listing import Listed, Listing, estimated, of_traces
+from edgesim.report.listings.listing_text import as_csv, as_json, as_latex, as_markdown, estimate_text
+from edgesim.report.listings.run_rows import run_rows
 from edgesim.statistics.intervals import Estimate
 from edgesim.trace.reader import Trace
 

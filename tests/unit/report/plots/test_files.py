@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgesim.errors import InputError
-from edgesim.report.listing import of_traces
+from edgesim.report.listings.listing import of_traces
 from edgesim.report.plots.asked import KINDS, Asked, drawn
 from edgesim.report.plots.bars import bars
 from edgesim.report.plots.provenance import Provenance

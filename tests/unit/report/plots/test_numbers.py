@@ -16,7 +16,7 @@ from edgesim.report.plots.distribution import curve, distribution, pooled
 from edgesim.report.plots.front import best
 from edgesim.report.plots.lines import lines, points
 from edgesim.report.plots.series import busy_shares, covered_s, disjoint, in_flight
-from edgesim.report.swept_traces import swept_traces
+from edgesim.report.plots.swept_traces import swept_traces
 from edgesim.statistics.survival import answered_share, percentiles
 from edgesim.trace.reader import Trace
 
