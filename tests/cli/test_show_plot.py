@@ -98,6 +98,7 @@ def test_a_folder_of_something_else_is_refused(edgesim, tmp_path: Path) -> None:
             assert len(found.err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_no_damage_to_run_json_ends_in_a_traceback(edgesim, folder: Path, tmp_path: Path) -> None:
     home = tmp_path / "t"
     shutil.copytree(folder, home)
@@ -110,9 +111,8 @@ def test_no_damage_to_run_json_ends_in_a_traceback(edgesim, folder: Path, tmp_pa
     for damaged in variants:
         (home / "run.json").write_text(json.dumps(damaged))
         changed = [key for key in facts if damaged.get(key) != facts[key]]
-        for words in (("show", home, "--as", "csv"), ("show", home)):
-            found = edgesim(*words)
-            assert found.status in (0, 2), (changed, found)
+        found = edgesim("show", home)
+        assert found.status in (0, 2), (changed, found)
         assert found.status == 0 or "run.json" in found.err or str(home) in found.err, (changed, found)
 
 
