@@ -168,6 +168,8 @@ def _draw_nodes(panel: Axes, shape: TopologyMap, busy: dict[str, float]) -> None
 
 def _name_nodes(figure: Figure, panel: Axes, shape: TopologyMap) -> None:
     """Write names where they hide neither a marker nor one another, as far as there is such a place."""
+    from matplotlib.patheffects import withStroke
+
     figure.draw_without_rendering()  # the layout decides how many points a metre has
     dots_per_pt = figure.dpi / 72
     at = {node.name: panel.transData.transform((node.x_m, node.y_m)) / dots_per_pt for node in shape.nodes}
@@ -198,6 +200,7 @@ def _name_nodes(figure: Figure, panel: Axes, shape: TopologyMap) -> None:
             ha="center",
             va="center",
             fontsize=_NAME_PT,
+            path_effects=[withStroke(linewidth=1.4, foreground="white")],
             zorder=5,
         )
 
