@@ -10,7 +10,7 @@ from edgesim.world.world import World
 
 TEXT = """
 name: reach
-horizon: 1 s
+horizon: 60 s
 profile: analytic
 model: {{architecture: edgesim-tiny, dtype: float32}}
 topology:
