@@ -8,6 +8,8 @@ from edgesim.cli import (  # noqa: F401  # their commands join the others
     configuration,
     export,
     listing,
+    plot,
+    show,
     sweeping,
     training,
 )

@@ -15,11 +15,11 @@ from edgesim.statistics.requests import (
     BoolArray,
     Deliveries,
     Emits,
-    FloatArray,
     Outcomes,
     Requests,
     deliveries,
 )
+from edgesim.statistics.samples import e2e_sample, tpot_sample, ttft_sample
 from edgesim.statistics.saturation import Growth
 from edgesim.statistics.survival import Distribution
 from edgesim.statistics.window import Window, counted, steady_window
@@ -200,10 +200,10 @@ def summarise(
         warmup_s=warmup_s,
         ended_at_s=ended_at_s,
         outcomes=outcomes,
-        ttft_s=_ttft(table, chosen),
-        tpot_s=_tpot(table, chosen),
+        ttft_s=Distribution.of(*ttft_sample(table, chosen)),
+        tpot_s=Distribution.of(*tpot_sample(table, chosen)),
         itl_s=None if delivered is None else _itl(table, chosen, delivered, ended_at_s),
-        e2e_s=_latencies(table.e2e_s, completed, table.age_s, chosen & table.censored, chosen & table.failed),
+        e2e_s=Distribution.of(*e2e_sample(table, chosen)),
         output_tokens_per_s=_ratio(None if delivered is None else delivered.n_within, length_s),
         requests_per_s=_ratio(n_ended, length_s),
         goodput_per_s=_ratio(n_good, length_s),
@@ -223,29 +223,6 @@ def summarise(
         growth=growth if n_users is None and window is not None and not window.is_batch else None,
         is_load_fixed=n_users is None,
     )
-
-
-def _latencies(
-    values_s: FloatArray, seen: BoolArray, at_least_s: FloatArray, censored: BoolArray, never: BoolArray
-) -> Distribution | None:
-    return Distribution.of(values_s[seen], at_least_s[censored], int(never.sum()))
-
-
-def _ttft(table: Requests, chosen: BoolArray) -> Distribution | None:
-    """Of every request that had a first token, however it ended."""
-    seen = chosen & ~np.isnan(table.first_token_at_s)
-    waiting = chosen & ~seen
-    return _latencies(table.ttft_s, seen, table.age_s, waiting & table.censored, waiting & table.failed)
-
-
-def _tpot(table: Requests, chosen: BoolArray) -> Distribution | None:
-    """Of answers of more than one token; one cut off takes at least what it took, over all its gaps."""
-    many = chosen & (table.n_asked > 1)
-    since_s = np.nan_to_num(table.age_s - table.ttft_s)  # nothing is known before the first token
-    at_least_s = since_s / np.maximum(table.n_asked - 1, 1)
-    # An answer may end early, as where an end-of-text token came; then of one token it has no TPOT.
-    seen = many & table.completed & (table.n_tokens > 1)
-    return _latencies(table.tpot_s, seen, at_least_s, many & table.censored, many & table.failed)
 
 
 def _itl(

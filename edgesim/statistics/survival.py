@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Distribution", "met_share", "percentiles"]
+__all__ = ["Distribution", "answered_share", "met_share", "percentiles"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 _NOTHING = np.empty(0)
@@ -117,6 +117,27 @@ def percentiles(
     beyond = [level > reached[-1] + 1e-12 for level in levels]
     found = np.interp(levels, reached, times_s[ends])
     return [None if is_beyond else float(time_s) for is_beyond, time_s in zip(beyond, found, strict=True)]
+
+
+def answered_share(
+    values_s: FloatArray, censored_s: FloatArray, n_never: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return Kaplan and Meier's share answered by each time that occurs, in order: the distribution's curve.
+
+    Where nothing is censored it is the empirical distribution function. Infinite latencies keep it below 1.
+
+    Returns
+    -------
+    times_s, shares
+        [n_times] each, of the values alone; the curve steps up at each, and is known up to the longest time
+        of all, ages included.
+    """
+    n = values_s.size + censored_s.size + n_never
+    times_s = np.concatenate([values_s, censored_s])
+    ends = np.arange(times_s.size) < values_s.size
+    order = np.lexsort((~ends, times_s))  # of equal times, what ended comes before what was cut off
+    times_s, ends = times_s[order], ends[order]
+    return times_s[ends], 1.0 - _survival(ends, n)[ends]
 
 
 def met_share(

@@ -117,6 +117,9 @@ class _Run(BaseModel):
     workload: _Workload = _Workload()
     links: dict[str, dict[str, Any]] = {}
     bands: dict[str, dict[str, Any]] = {}
+    places_m: dict[str, list[float]] = {}
+    tracks: dict[str, list[list[float]]] = {}
+    cells: dict[str, dict[str, Any]] = {}
     may_fail: list[str] = []
     links_may_fail: list[str] = []
     retries: bool = False

@@ -122,7 +122,12 @@ def link_facts(links: Iterable[Link]) -> dict[str, dict[str, object]]:
     for link in links:
         up, down = map(link.way, link.between)
         is_shared, kind = link.radio is not None, kind_of(link).value
-        facts[via_of(link)] = {**_way_facts(up), "is_shared": is_shared, "kind": kind}
+        facts[via_of(link)] = {
+            **_way_facts(up),
+            "is_shared": is_shared,
+            "kind": kind,
+            "between": list(link.between),
+        }
         if down != up:
             facts[via_of(link)]["down"] = {"sender": link.between[1], **_way_facts(down)}
     return facts

@@ -110,6 +110,11 @@ class LargeScale:
         self._kept_from_s = math.inf
 
     @property
+    def is_los(self) -> bool | None:
+        """Line of sight always (True), never (False), or by the environment's probability (None)."""
+        return self._is_los
+
+    @property
     def changes_sight(self) -> bool:
         """Whether the line of sight may come and go."""
         return self._is_los is None and not math.isinf(self.step_s)

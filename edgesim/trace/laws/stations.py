@@ -111,12 +111,14 @@ class Stations:
     def _wires_of(self, spans: Rows) -> tuple[IntArray, FloatArray]:
         """The direction of a wire that each span took, and the latency behind it."""
         (senders, devices), (links, vias) = spans.names("device"), spans.names("via")
+        devices = [*devices, ""]  # the last stands for none
+        senders = np.where(senders < 0, len(devices) - 1, senders)
         pairs, where = np.unique((links + 1) * len(devices) + senders, return_inverse=True)
         station, latency_s = [], []
         for pair in pairs.tolist():
             via, device = pair // len(devices) - 1, pair % len(devices)
             name = vias[via] if via >= 0 else ""
-            if name in self._wires:
+            if name in self._wires and devices[device]:
                 latency_s.append(float(self._there.way(name, devices[device])["latency_s"]))
                 number = self._hops.setdefault((devices[device], name), len(self._hops))
                 station.append(2 * self._n_devices + number)
