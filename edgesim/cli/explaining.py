@@ -139,7 +139,7 @@ def _with_capacity(trace: Trace, explained: list[Explained], folder: Path, notes
     from edgesim.explain.original import Original
 
     try:
-        prepared = Original(trace, folder).prepared(explained[0].strategy)
+        prepared = Original(trace, folder).unplaced()
     except InputError as error:
         line = str(error).splitlines()[0]
         notes.print(f"no bound for other placements: {line}", style="yellow", markup=False)

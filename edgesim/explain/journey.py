@@ -11,14 +11,14 @@ from edgesim.errors import InputError
 from edgesim.explain.chain import NONE
 from edgesim.explain.gathered import gather
 from edgesim.explain.parts import Part
-from edgesim.explain.pieces import pieces
+from edgesim.explain.pieces import covered_s, pieces
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import HOPS, SpanKind
 
 __all__ = ["Journey", "journey"]
 
 _PLACE = ["kind", "device", "peer", "via", "token"]
-_TIMES = ["asked_at_s", "started_at_s", "ended_at_s"]
+_OF_OTHERS = ["request_id", "kind", "device", "peer", "started_at_s", "ended_at_s"]
 _WAITS = (Part.QUEUEING_FOR_COMPUTE, Part.STAGING, Part.QUEUEING_FOR_NETWORK)
 
 
@@ -108,44 +108,39 @@ def _ahead(
 ) -> pd.DataFrame:
     """Whose work went on at a station while the request waited for it."""
     waits = steps[steps["part"].isin([part.value for part in _WAITS])]
-    columns = ["part", "device", "peer", "request_id", "seconds"]
+    keys = ["part", "device", "peer", "request_id"]
     if waits.empty:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=[*keys, "seconds"])
+    stations = []
+    for (part, kind, device, peer), own in waits.groupby(
+        ["part", "kind", "device", "peer"], dropna=False, sort=False
+    ):
+        stretches_s = np.stack([own["from_s"], own["from_s"] + own["seconds"]])  # one after the other
+        stations.append((part, kind, device, None if pd.isna(peer) else peer, stretches_s))
     devices = trace.devices(strategy, replication)
     shares = set(devices.loc[devices["messages_on_compute"].to_numpy(np.bool_), "device"].astype(str))
-    until_s = waits["from_s"] + waits["seconds"]
-    first_s, last_s = float(waits["from_s"].min()), float(until_s.max())
-    others = []
-    wanted = ["request_id", "kind", "device", "peer", *_TIMES]
-    for spans in trace.span_parts(strategy, replication, wanted):
+    until_s = float((waits["from_s"] + waits["seconds"]).max())
+    found = []
+    for spans in trace.span_parts(strategy, replication, _OF_OTHERS):
         is_near = (
-            spans["device"].isin(set(waits["device"]))
-            & (spans["started_at_s"] < last_s)
-            & ~(spans["ended_at_s"] <= first_s)  # what ends after the run was going on, too
+            (spans["started_at_s"] < until_s)
+            & ~(
+                spans["ended_at_s"] <= float(waits["from_s"].min())
+            )  # what outlasts the run was going on, too
             & ~(spans["request_id"] == request_id).fillna(False)
         )
-        others.append(spans[is_near.to_numpy(np.bool_, na_value=False)].astype(object))
-    near = pd.concat(others, ignore_index=True)
-    rows = []
-    started, ended = near["started_at_s"].astype(float), near["ended_at_s"].astype(float).fillna(np.inf)
-    for wait, end_s in zip(waits.itertuples(), until_s, strict=True):
-        overlap_s = np.minimum(ended, end_s) - np.maximum(started, wait.from_s)
-        there = near[(overlap_s > 0.0) & _is_station(near, wait.kind, wait.device, wait.peer, shares)]
-        rows.append(
-            pd.DataFrame(
-                {
-                    "part": wait.part,
-                    "device": wait.device,
-                    "peer": wait.peer,
-                    "request_id": there["request_id"],
-                    "seconds": overlap_s[there.index],
-                }
+        near = spans[is_near.to_numpy(np.bool_, na_value=False)]
+        for part, kind, device, peer, stretches_s in stations:
+            there = near[_is_station(near, kind, device, peer, shares).to_numpy(np.bool_, na_value=False)]
+            started_s, ended_s = (
+                there[name].to_numpy(np.float64, na_value=np.inf) for name in ("started_at_s", "ended_at_s")
             )
-        )
-    every = pd.concat(rows, ignore_index=True)
-    grouped = every.groupby(["part", "device", "peer", "request_id"], dropna=False, sort=False)
-    totals = grouped["seconds"].sum().reset_index()
-    return totals.sort_values("seconds", ascending=False, ignore_index=True)[columns]
+            seconds = covered_s(stretches_s, started_s, np.minimum(ended_s, until_s))
+            owner = there["request_id"].to_numpy(np.float64, na_value=np.nan)
+            rows = pd.DataFrame({"request_id": owner, "seconds": seconds})[seconds > 0.0]
+            found.append(rows.assign(part=part, device=device, peer=peer))
+    totals = pd.concat(found).groupby(keys, dropna=False, sort=False)["seconds"].sum().reset_index()
+    return totals.sort_values("seconds", ascending=False, ignore_index=True)
 
 
 def _is_station(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from edgesim import runner
 from edgesim.errors import InputError, TraceError
 from edgesim.files import user_path
 from edgesim.runner import Prepared
+from edgesim.scenario.build import resolve
 from edgesim.scenario.load import parse
 from edgesim.scenario.named_files import named_files
 from edgesim.scenario.schema.scenario import Scenario
@@ -85,6 +86,16 @@ class Original:
         if found.strategies[label].needs_training:
             raise InputError(f"strategy {label!r} has to be trained anew for it; train it (edgesim train)")
         return found
+
+    def unplaced(self) -> Prepared:
+        """The world without any strategy, for what does not hang on one; nothing is planned.
+
+        Raises
+        ------
+        InputError
+            As :meth:`scenario`.
+        """
+        return runner.prepare(replace(resolve(self.scenario()), strategies={}))
 
     def _file(self, name: str) -> Path:
         return (self.trace.path / name).absolute()

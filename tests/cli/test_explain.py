@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Edgesim
 from street import simulated, street
 
 from edgesim.trace.reader import Trace
+
+Edgesim = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
