@@ -12,7 +12,7 @@ STREET = """
 name: street
 seed: 5
 replications: 2
-horizon: 20 s
+horizon: 10 s
 model: {{architecture: edgesim-tiny, dtype: float32}}
 profile: analytic
 topology:

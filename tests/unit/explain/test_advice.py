@@ -37,30 +37,32 @@ def means_s(original: Original, label: str, sets: tuple[str, ...], n: int) -> li
     return None if trials.refused else [each for each in found if each is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_it_is_the_best_of_all_and_does_what_it_says(name: str, tmp_path: Path) -> None:
     trace = simulated(SCENARIOS[name], tmp_path / "trace")
     original, (label,) = Original(trace, tmp_path), trace.strategies
-    advice = advise(original, label, budget=90)
+    advice = advise(original, label, budget=60)
     assert advice.n_left_out == 0
-    assert advice.n_runs <= 90
+    assert advice.n_runs <= 60
     assert advice.best is not None
     assert advice.effect_s is not None
     assert advice.helps
-    # Brute force: every single change, six replications each, against the same six without it.
-    base = means_s(original, label, (), 6)
+    # Brute force: every single change, four replications each, against the same four without it.
+    base = means_s(original, label, (), 4)
     assert base is not None
     gains_s = {}
     for change in changes(original.scenario(), label):
-        with_it = means_s(original, label, change.sets, 6)
+        with_it = means_s(original, label, change.sets, 4)
         if with_it is not None:
             gained = student_t([a - b for a, b in zip(with_it, base, strict=True)])
             assert gained is not None
             gains_s[change.sets] = gained.mean
-    assert advice.best.sets == min(gains_s, key=lambda sets: gains_s[sets])
+    # Two options may come to the same placement; then either is the best.
+    assert gains_s[advice.best.sets] == pytest.approx(min(gains_s.values()), abs=1e-12)
     # Fresh seeds: what it changes there is what was said, within the two intervals.
     fresh = Reseeded(trace, tmp_path)
-    pair = [means_s(fresh, label, sets, 8) for sets in (advice.best.sets, ())]
+    pair = [means_s(fresh, label, sets, 5) for sets in (advice.best.sets, ())]
     found = paired_difference(pair[0] or [], pair[1] or [])
     assert found is not None
     assert advice.effect_s.low is not None
