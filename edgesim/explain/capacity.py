@@ -119,7 +119,7 @@ def capacity(
     goal = np.zeros(n_columns)
     goal[0] = -1.0
     most = [(0.0, None), *((0.0, 1.0 / seconds[d]) for d in devices), *[(0.0, None)] * (2 * n_pipes)]
-    found = linprog(
+    found = linprog(  # type: ignore[call-overload]  # its stubs leave sparse matrices out
         goal,
         A_ub=shared if bands else None,
         b_ub=np.ones(len(bands)) if bands else None,

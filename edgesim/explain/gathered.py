@@ -124,8 +124,8 @@ def gather(
         rows, owner = _owned(spans, request_id)
         ended_at_s = spans["ended_at_s"].to_numpy(np.float64, na_value=np.nan)[rows]
         with np.errstate(invalid="ignore"):
-            is_told = ended_at_s <= until_s[owner]
-        rows, owner, ended_at_s = rows[is_told], owner[is_told], ended_at_s[is_told]
+            has_ended = ended_at_s <= until_s[owner]
+        rows, owner, ended_at_s = rows[has_ended], owner[has_ended], ended_at_s[has_ended]
         spans = spans.iloc[rows]
         asked_at_s, started_at_s = (
             spans[name].to_numpy(np.float64) for name in ("asked_at_s", "started_at_s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ class Journey:
         Where several are served at once (a batch, a shared device), seconds count for each of them.
     """
 
-    request: pd.Series[object]
+    request: pd.Series[Any]
     steps: pd.DataFrame
     ahead: pd.DataFrame
 
@@ -89,7 +90,7 @@ def journey(trace: Trace, strategy: str, replication: int, request_id: int) -> J
     )
     of_span = cut.span[order]
     for column in _PLACE:
-        values = np.append(own[column].astype(object).to_numpy(dtype=object), None)
+        values = np.array([*own[column].tolist(), None], dtype=object)
         steps[column] = values[np.where(of_span == NONE, len(own), of_span)]
     return Journey(request, steps, _ahead(trace, strategy, replication, request_id, steps))
 
@@ -112,11 +113,10 @@ def _ahead(
     if waits.empty:
         return pd.DataFrame(columns=[*keys, "seconds"])
     stations = []
-    for (part, kind, device, peer), own in waits.groupby(
-        ["part", "kind", "device", "peer"], dropna=False, sort=False
-    ):
+    for key, own in waits.groupby(["part", "kind", "device", "peer"], dropna=False, sort=False):
+        part, kind, device, peer = cast("tuple[str, str, str, Any]", key)
         stretches_s = np.stack([own["from_s"], own["from_s"] + own["seconds"]])  # one after the other
-        stations.append((part, kind, device, None if pd.isna(peer) else peer, stretches_s))
+        stations.append((part, kind, device, None if pd.isna(peer) else str(peer), stretches_s))
     devices = trace.devices(strategy, replication)
     shares = set(devices.loc[devices["messages_on_compute"].to_numpy(np.bool_), "device"].astype(str))
     until_s = float((waits["from_s"] + waits["seconds"]).max())

@@ -101,13 +101,13 @@ class Original:
         return (self.trace.path / name).absolute()
 
     def _check_files(self, scenario: Scenario) -> None:
-        told = dict(cast("dict[str, str]", self.trace.run.get("files") or {}))
+        recorded = dict(cast("dict[str, str]", self.trace.run.get("files") or {}))
         there = named_files(scenario)
         if graph := cast("dict[str, str] | None", self.trace.run.get("topology_file")):
-            told[graph["file"]] = graph["sha256"]
+            recorded[graph["file"]] = graph["sha256"]
             data = user_path(self.folder, graph["file"]).read_bytes()
             there[graph["file"]] = hashlib.sha256(data).hexdigest()
-        for name, digest in told.items():
+        for name, digest in recorded.items():
             if there.get(name) != digest:
                 how = "is another file now" if name in there else "is not there"
                 raise TraceError(

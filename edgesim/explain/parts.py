@@ -143,4 +143,5 @@ def roles_of(spans: pd.DataFrame, serving: Mapping[str, str], known: dict[Role, 
         link_kind = None if link == 0 else str(links.cat.categories[link - 1])
         role = _role(str(kinds.cat.categories[kind]), link_kind, ways[way])
         numbers[code] = known.setdefault(role, len(known))
-    return numbers[codes]
+    found: npt.NDArray[np.int8] = numbers[codes]
+    return found

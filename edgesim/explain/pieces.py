@@ -137,16 +137,16 @@ def _gaps(
 ) -> tuple[IntArray, FloatArray, FloatArray, IntArray]:
     """What no span covers: owners, from and until when, and the token worked for after it."""
     arrived_at_s, ended_at_s = life_s
-    ends = np.append(spans.ended_at_s[rows], 0.0)  # the last for whoever has no span
+    ends = np.append(spans.ended_at_s[rows], 0.0)  # the last where there is no span
     on, is_first = found.spans, found.after == NONE
     # A request without spans, or one that ended after the last of them, as by a failure.
     last_s = np.where(found.lasts == NONE, arrived_at_s, ends[found.lasts])
-    everybody = np.arange(len(arrived_at_s))
+    everyone = np.arange(len(arrived_at_s))
     return (
-        np.concatenate([owner[on], everybody]),
+        np.concatenate([owner[on], everyone]),
         np.concatenate([np.where(is_first, arrived_at_s[owner[on]], ends[found.after]), last_s]),
         np.concatenate([spans.asked_at_s[rows][on], ended_at_s]),
-        np.concatenate([np.where(is_first, _FIRST, spans.token[rows][on]), np.full(len(everybody), _AFTER)]),
+        np.concatenate([np.where(is_first, _FIRST, spans.token[rows][on]), np.full(len(everyone), _AFTER)]),
     )
 
 

@@ -161,17 +161,20 @@ def _occupied(
     wanted = [*HOPS, SpanKind.COMPUTE, SpanKind.ENDPOINT]
     is_wanted = spans["kind"].isin(wanted).to_numpy() & spans["ended_at_s"].notna().to_numpy()
     spans = spans[is_wanted]
-    columns = [spans[name].astype("category").cat for name in ("kind", "device", "peer", "link_kind", "via")]
+    columns, categories = [], []
+    for name in ("kind", "device", "peer", "link_kind", "via"):
+        column = spans[name].astype("category").cat
+        columns.append(column.codes.to_numpy(np.int64))
+        categories.append([*map(str, column.categories), None])  # code -1 is none
     codes = np.zeros(len(spans), dtype=np.int64)
-    for column in columns:
-        codes = codes * (len(column.categories) + 1) + column.codes.to_numpy(np.int64) + 1
-    # The way of a link is told by its ends; its name finds its latency.
+    for numbers, names_of in zip(columns, categories, strict=True):
+        codes = codes * len(names_of) + numbers + 1
+    # The ends of a link say which way it is; its name finds its latency.
     unique, firsts, inverse = np.unique(codes, return_index=True, return_inverse=True)
     place, latency_s = np.zeros(len(unique), dtype=np.int64), np.zeros(len(unique))
     for number, row in enumerate(firsts.tolist()):
         kind, device, peer, link_kind, via = (
-            None if column.codes.iat[row] < 0 else str(column.categories[column.codes.iat[row]])
-            for column in columns
+            names_of[int(numbers[row])] for numbers, names_of in zip(columns, categories, strict=True)
         )
         assert device is not None
         if kind in HOPS:

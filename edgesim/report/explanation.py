@@ -264,7 +264,7 @@ class JourneyTable:
         )
 
 
-def _where(row: Mapping[str, Any]) -> str:
+def _where(row: Mapping[Any, Any]) -> str:
     device, peer = (None if pd.isna(row[name]) else str(row[name]) for name in ("device", "peer"))
     return "-" if device is None else device if peer is None else f"{device} > {peer}"
 

@@ -59,7 +59,7 @@ def test_it_advises(edgesim: Edgesim, trace: Trace) -> None:
     ("words", "expected"),
     [
         (("--request", 10**6), "no request 1000000 under local"),
-        (("--strategy", "nobody"), "no whole run of 'nobody'; expected one of local, offload"),
+        (("--strategy", "other"), "no whole run of 'other'; expected one of local, offload"),
         (("--request", 1, "--replication", 7), "no whole replication 7 of local; expected one of 0, 1"),
         (("--advice", "--budget", 2), "--budget: expected 8 runs or more"),
     ],

@@ -48,8 +48,8 @@ def test_parts_add_up_to_every_latency(name: str, simulate: Callable[..., Trace]
         if len(parts):  # one of them, step by step, is the same
             last = int(parts["request_id"].iloc[-1])
             found = journey(trace, label, 0, last)
-            told = parts.drop(columns="request_id").iloc[-1]
+            expected = parts.drop(columns="request_id").iloc[-1]
             for part, total_s in found.parts_s().items():
-                assert total_s == pytest.approx(told[part], abs=1e-9)
+                assert total_s == pytest.approx(expected[part], abs=1e-9)
             ends_s = found.steps["from_s"] + found.steps["seconds"]
             assert ends_s.max() <= float(requests["ended_at_s"].iloc[-1]) + 1e-9
