@@ -31,7 +31,7 @@ _COLUMNS = [
     "attempts",
     *PASS_PARTS,
 ]
-_MOST_AT_ONCE = 1_000_000  # spans: some 200 MB while critical paths are followed
+_MOST_AT_ONCE = 500_000  # spans: some 100 MB while critical paths are followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Gathered:
         return len(self.owner)
 
     def stretches(self, n_requests: int) -> Iterator[tuple[int, int, slice]]:
-        """Cut the requests into runs of consecutive ones with about a million spans: rows from, to, spans."""
+        """Cut the requests into runs of consecutive ones with few enough spans: rows from, to, spans."""
         firsts = np.searchsorted(self.owner, np.arange(n_requests + 1))
         begun = 0
         while begun < n_requests:

@@ -112,3 +112,23 @@ def test_a_trace_without_spans_is_refused_in_a_sentence(tmp_path: Path) -> None:
 def test_who_never_ended_has_no_row(tmp_path: Path) -> None:
     lives = [LIFE, LIFE | {"request_id": 8, "outcome": "failed"}]
     assert len(breakdown(hand_trace(tmp_path, lives, [span("emit", 11.0, 11.0, 11.0)]), "one", 0)) == 1
+
+
+def test_runs_that_are_cut_up_for_want_of_memory_come_out_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives = [
+        {"request_id": number, "arrived_at_s": float(number), "ended_at_s": 2.0 * number + 3.0}
+        for number in range(9)
+    ]
+    spans = []
+    for at_s in (0.0, 1.0, 2.0):  # interleaved, and one group's pass among them
+        for number in range(8):  # the last has none
+            of = {"request_id": number, "air_s": 0.25 * (number == 4)}
+            spans.append(span("compute", number + at_s, number + at_s + 0.5, number + at_s + 1.0, **of))
+    trace = hand_trace(tmp_path, lives, spans)
+    whole = breakdown(trace, "one", 0)
+    monkeypatch.setattr("edgesim.explain.gathered._MOST_AT_ONCE", 4)
+    assert breakdown(trace, "one", 0).equals(whole)
+    assert whole["on the air"].tolist() == [0.75 * (number == 4) for number in range(9)]
+    assert whole["not explained"].tolist() == [*(float(number) for number in range(8)), 11.0]
