@@ -6,6 +6,7 @@ from edgesim.cli import (  # noqa: F401  # their commands join the others
     answers,
     cite,
     configuration,
+    explaining,
     export,
     listing,
     plot,
