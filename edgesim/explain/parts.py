@@ -1,0 +1,131 @@
+"""The parts of a request's latency, and which of them a span stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from edgesim.trace.schema import Discipline, LinkKind, SpanKind
+
+__all__ = ["PASS_PARTS", "Part", "Role", "roles_of"]
+
+
+class Part(StrEnum):
+    """What a request's time went into, on the way that determined when its last token was delivered."""
+
+    COMPUTING = "computing"
+    QUEUEING_FOR_COMPUTE = "queueing for compute"
+    STAGING = "waiting for a batch"
+    STRAGGLING = "waiting for the slowest"
+    AIR = "on the air"
+    RETRANSMITTING = "repeating on the air"
+    WIRE = "on wires"
+    RECORDED = "on recorded links"
+    QUEUEING_FOR_NETWORK = "queueing for network"
+    HANDLING = "handling messages"
+    WAITING_FOR_MEMORY = "waiting for memory"
+    CONTROL = "during control traffic"
+    AFTER_LOSS = "waiting after a loss"
+    HELD_BACK = "before its first work"
+    UNEXPLAINED = "not explained"
+
+    @property
+    def rank(self) -> int:
+        """Its place among all parts, from 0."""
+        return list(Part).index(self)
+
+
+PASS_PARTS: Mapping[str, Part] = MappingProxyType(
+    {
+        "straggler_s": Part.STRAGGLING,
+        "air_s": Part.AIR,
+        "wire_s": Part.WIRE,
+        "handling_s": Part.HANDLING,
+    }
+)
+"""Columns of a span that say what a member of a group did in a pass besides computing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What spans of one sort stand for.
+
+    Attributes
+    ----------
+    waits, works
+        The part of the time before they began, and of the time since.
+    precedence
+        Of several that end at one instant, the highest determines what came next: a delivery, then a pass,
+        then all others.
+    """
+
+    waits: Part
+    works: Part
+    precedence: int = 0
+
+
+_CARRIED = {
+    LinkKind.RADIO: Part.AIR,
+    LinkKind.WIRED: Part.WIRE,
+    LinkKind.RECORDED: Part.RECORDED,
+}
+_BATCHED = (Discipline.STATIC, Discipline.CONTINUOUS)
+
+
+def _role(kind: str, link_kind: str | None, serving: str | None) -> Role:
+    """What spans of a kind, over such a link or on a device that serves so, stand for."""
+    if kind == SpanKind.COMPUTE:
+        waits = Part.STAGING if serving in _BATCHED else Part.QUEUEING_FOR_COMPUTE
+        return Role(waits, Part.COMPUTING, 1)
+    if kind == SpanKind.EMIT:
+        return Role(Part.UNEXPLAINED, Part.UNEXPLAINED, 2)
+    if kind == SpanKind.WAIT:
+        return Role(Part.WAITING_FOR_MEMORY, Part.WAITING_FOR_MEMORY)
+    if kind == SpanKind.ENDPOINT:
+        return Role(Part.QUEUEING_FOR_NETWORK, Part.HANDLING)
+    if link_kind in _CARRIED:
+        return Role(Part.QUEUEING_FOR_NETWORK, _CARRIED[LinkKind(link_kind)])
+    return Role(Part.QUEUEING_FOR_NETWORK, Part.WIRE)
+
+
+def roles_of(spans: pd.DataFrame, serving: Mapping[str, str], known: dict[Role, int]) -> npt.NDArray[np.int8]:
+    """Number the roles of spans by their kinds, links and devices.
+
+    Parameters
+    ----------
+    spans
+        With the columns ``kind``, ``link_kind`` and ``device``.
+    serving
+        How each device serves several requests.
+    known
+        Roles numbered so far; new ones are added.
+
+    Returns
+    -------
+    array
+        [n_spans], the number of each one's role.
+    """
+    kinds, links, devices = (
+        column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
+        for column in (spans["kind"], spans["link_kind"], spans["device"])
+    )
+    served = [serving.get(str(name)) for name in devices.cat.categories]
+    ways: list[str | None] = [*dict.fromkeys(served), None]
+    way_of = np.array([*(ways.index(way) for way in served), len(ways) - 1], dtype=np.int64)
+    n_links = len(links.cat.categories) + 1
+    codes = kinds.cat.codes.to_numpy(np.int64) * n_links + links.cat.codes.to_numpy(np.int64) + 1
+    codes = codes * len(ways) + way_of[devices.cat.codes.to_numpy(np.int64)]
+    numbers = np.zeros(int(codes.max(initial=0)) + 1, dtype=np.int8)
+    for code in np.flatnonzero(np.bincount(codes)).tolist():
+        rest, way = divmod(code, len(ways))
+        kind, link = divmod(rest, n_links)
+        link_kind = None if link == 0 else str(links.cat.categories[link - 1])
+        role = _role(str(kinds.cat.categories[kind]), link_kind, ways[way])
+        numbers[code] = known.setdefault(role, len(known))
+    return numbers[codes]
