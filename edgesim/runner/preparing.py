@@ -21,6 +21,7 @@ from edgesim.scenario.study import Study
 from edgesim.scenario.timings import Measuring, Profiles, check_coverage, find_profiles
 from edgesim.scenario.trained import find_policy, keep_policy, training_digest, training_study
 from edgesim.strategy import Placement, Strategy, check_memory
+from edgesim.workload.requests import Extent
 from edgesim.world.fleet import Fleet
 from edgesim.world.stages import check_stages
 from edgesim.world.world import World
@@ -40,6 +41,7 @@ def prepare(
     trainer: Trainer | None = None,
     finds_policies: bool = True,
     force: bool = False,
+    covering: Extent | None = None,
 ) -> Prepared:
     """Get the profile, let every strategy place the model, and train those that have to be.
 
@@ -63,6 +65,9 @@ def prepare(
         Whether to look for policies at all.
     force
         Whether to take a profile even if it misses its own held-out points by more than 100 %.
+    covering
+        Requests of other studies that a profile which has to be measured should cover as well, so that all
+        are charged with the same one.
 
     Raises
     ------
@@ -75,8 +80,9 @@ def prepare(
     _check_arrivals(study)
     longest = extent(study)
     cuts_blocks = any(strategy.cuts_blocks for strategy in study.strategies.values())
+    covered = longest if covering is None else Extent(*map(max, zip(longest, covering, strict=True)))
     profiles = find_profiles(
-        study, longest, shards=cuts_blocks, measure=measure, refresh=refresh, measuring=measuring
+        study, covered, shards=cuts_blocks, measure=measure, refresh=refresh, measuring=measuring
     )
     if not force:
         _check_noise(study, profiles)

@@ -25,7 +25,7 @@ from edgesim.errors import EdgesimError, InputError, WorkerLostError
 from edgesim.runner.prepared import Prepared, Ran
 from edgesim.runner.simulating import simulated
 
-__all__ = ["leave_with_parent", "shared_out"]
+__all__ = ["leave_with_parent", "packed", "process_context", "shared_out"]
 
 _ENDS_WITHIN_S = 2.0  # a worker that was asked to end, before it is killed
 
@@ -37,13 +37,13 @@ def shared_out(prepared: Prepared, out: Path, left: Sequence[tuple[str, int]], j
     strategies are done; one that finds no replication left helps with one that is under way, whose world it
     then builds for itself. The bytes of a trace depend on none of it.
     """
-    packed = _packed(prepared, out)
+    studied = packed((prepared, out))
     waiting = _Waiting(left)
-    context = _context()
+    context = process_context()
     workers: dict[Connection, _Worker] = {}
     try:
         for _ in range(jobs):
-            worker = _Worker.started(context, packed)
+            worker = _Worker.started(context, studied)
             workers[worker.connection] = worker
         for worker in workers.values():
             worker.take(waiting)
@@ -91,13 +91,13 @@ class _Worker:
     replication: int | None = None
 
     @classmethod
-    def started(cls, context: Any, packed: bytes) -> _Worker:
+    def started(cls, context: Any, studied: bytes) -> _Worker:
         """Start one, and hand the study over."""
         own, its = context.Pipe()
         process = context.Process(target=_work, args=(its,), daemon=True)
         process.start()
         its.close()
-        own.send_bytes(packed)
+        own.send_bytes(studied)
         return cls(process, own)
 
     def take(self, waiting: _Waiting) -> None:
@@ -143,7 +143,7 @@ class _RemoteError(Exception):
         return f"\n{self.args[0]}"
 
 
-def _context() -> Any:
+def process_context() -> Any:
     """How processes are made: by a server without threads where the system has it, else from nothing.
 
     Not forked from this process: measuring may have left threads behind, and threads do not survive a fork.
@@ -186,17 +186,23 @@ def leave_with_parent() -> None:
         watch.start()
 
 
-def _packed(prepared: Prepared, out: Path) -> bytes:
-    """A study as it travels between processes."""
-    packed = io.BytesIO()
+def packed(value: object) -> bytes:
+    """A study, with whatever goes along, as it travels between processes; ``pickle.loads`` unpacks it.
+
+    Raises
+    ------
+    InputError
+        If a part of it cannot travel.
+    """
+    stream = io.BytesIO()
     try:
-        _Pickler(packed, protocol=pickle.HIGHEST_PROTOCOL).dump((prepared, out))
+        _Pickler(stream, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise InputError(
             f"jobs: a part of this study cannot be handed to other processes ({error}); run it in this one, "
             "or define its classes in a module"
         ) from error
-    return packed.getvalue()
+    return stream.getvalue()
 
 
 class _Pickler(pickle.Pickler):

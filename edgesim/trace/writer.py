@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
 from edgesim.trace.schema import SCHEMA_VERSION, TABLES
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
+from edgesim.trace.whole_files import LOCK_FILE, FolderLock, told_of
 
 __all__ = [
     "EXITS_FILE",
@@ -29,10 +23,10 @@ __all__ = [
     "QUALITY_FILE",
     "PartWriter",
     "TraceFolder",
+    "write_parquet",
 ]
 
 RUN_FILE = "run.json"
-LOCK_FILE = ".lock"
 PART_FILE = "part-{:05d}.parquet"
 PROFILE_FILE = "profile.parquet"
 OWN_PROFILE_FILE = "profile-{}.parquet"  # of a device kind, named by its digest
@@ -58,21 +52,21 @@ class TraceFolder:
 
     def __init__(self, path: Path, *, replace: bool = False) -> None:
         self.path = path
-        self._lock: weakref.finalize[..., TraceFolder] | None = None
+        self._lock = FolderLock(path, "trace")
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         if path.exists() and not path.is_dir():
             raise TraceError(f"{path}: a file is in the way of the trace folder; name another with --out")
         if not replace:
             self._require_empty()
-        with _told_of(path):
+        with told_of(path):
             path.mkdir(parents=True, exist_ok=True)
-        self._hold()
+        self._lock.take()
         try:
             if replace and self._entries():
                 self._remove_earlier()
             self._require_empty()
         except TraceError:
-            self._release()
+            self._lock.release()
             raise
 
     def _entries(self) -> list[Path]:
@@ -90,7 +84,7 @@ class TraceFolder:
     def reopen(cls, path: Path) -> Self:
         """Go on writing a folder that another process has begun."""
         folder = cls.__new__(cls)
-        folder.path, folder._made, folder._lock = path, [], None
+        folder.path, folder._made, folder._lock = path, [], FolderLock(path, "trace")
         return folder
 
     @classmethod
@@ -105,7 +99,7 @@ class TraceFolder:
         if not (path / RUN_FILE).is_file():
             raise TraceError(f"{path}: no trace is there to resume; leave 'resume' out")
         folder = cls.reopen(path)
-        folder._hold()
+        folder._lock.take()
         return folder
 
     def abandon(self) -> None:
@@ -116,7 +110,7 @@ class TraceFolder:
             (self.path / f".{RUN_FILE}.tmp").unlink(missing_ok=True)
             if (self.path / RUN_FILE).is_file():
                 self._remove_earlier()
-            self._release()
+            self._lock.release()
             for folder in self._made:  # the innermost first
                 folder.rmdir()
 
@@ -139,7 +133,7 @@ class TraceFolder:
         """Write ``run.json``, at once or not at all."""
         text = json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2, ensure_ascii=False) + "\n"
         temporary = self.path / f".{RUN_FILE}.tmp"
-        with _told_of(self.path):
+        with told_of(self.path):
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(self.path / RUN_FILE)
 
@@ -156,35 +150,7 @@ class TraceFolder:
         try:
             yield
         finally:
-            self._release()
-
-    def _hold(self) -> None:
-        """Take the folder's lock, or refuse with a TraceError where another process has it."""
-        if fcntl is None:  # a system without such locks
-            return
-        place = self.path / LOCK_FILE
-        with _told_of(place):
-            while True:
-                lock = os.open(place, os.O_CREAT | os.O_RDWR, 0o666)
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    os.close(lock)
-                    raise TraceError(
-                        f"{self.path}: another process is writing this trace; wait for it, or name another "
-                        "folder"
-                    ) from None
-                if place.exists() and os.path.samestat(os.fstat(lock), place.stat()):
-                    self._lock = weakref.finalize(self, os.close, lock)
-                    return
-                os.close(lock)  # it was removed meanwhile by the process that had it
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            with suppress(OSError):
-                (self.path / LOCK_FILE).unlink(missing_ok=True)
-            self._lock()
-            self._lock = None
+            self._lock.release()
 
     def keep_whole(self, asked: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
         """Remove what an earlier run left unfinished here, and what is of no run that is asked for.
@@ -219,7 +185,7 @@ class TraceFolder:
             ):
                 whole.add(names[home])
                 continue
-            with _told_of(self.path / partition):
+            with told_of(self.path / partition):
                 for file in (file for some in files.values() for file in some):
                     file.unlink()
         return whole
@@ -247,27 +213,33 @@ class PartWriter:
         home = self._folder / table_name / self._partition
         part = home / PART_FILE.format(number)
         temporary = part.with_suffix(".parquet.tmp")
-        instants = [name for name in table.schema.names if name.endswith("_at_s")]
-        repeating = [name for name in table.schema.names if name not in instants]
-        # Names, counts and sizes repeat, so they are dictionary-encoded; neighbouring instants share their
-        # leading bytes, which splitting the byte streams lays side by side for the compressor.
         if not self._folder.is_dir():
             raise TraceError(
                 f"{self._folder}: the trace's folder was removed while the run went on; what was finished is "
                 "lost with it, run again"
             )
-        with _told_of(part):
+        with told_of(part):
             home.mkdir(parents=True, exist_ok=True)
-            pq.write_table(
-                table,
-                temporary,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=repeating,
-                use_byte_stream_split=instants,
-                write_statistics=[field.name for field in table.schema if field.name == "request_id"],
-            )
+            write_parquet(table, temporary)
             temporary.replace(part)
+
+
+def write_parquet(table: pa.Table, file: Path | BinaryIO) -> None:
+    """Write a table of a trace; its bytes depend on the table alone.
+
+    Names, counts and sizes repeat, so they are dictionary-encoded; neighbouring instants share their leading
+    bytes, which splitting the byte streams lays side by side for the compressor.
+    """
+    instants = [name for name in table.schema.names if name.endswith("_at_s")]
+    pq.write_table(
+        table,
+        file,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[name for name in table.schema.names if name not in instants],
+        use_byte_stream_split=instants,
+        write_statistics=[field.name for field in table.schema if field.name == "request_id"],
+    )
 
 
 def _are_whole(parts: Sequence[Path]) -> bool:
@@ -280,14 +252,3 @@ def _are_whole(parts: Sequence[Path]) -> bool:
     except (pa.ArrowInvalid, OSError):
         return False
     return True
-
-
-@contextmanager
-def _told_of(path: Path) -> Iterator[None]:
-    """Tell of a disk that is full, or a folder that may not be written, as of any other input."""
-    try:
-        yield
-    except OSError as error:
-        raise TraceError(
-            f"{path}: cannot be written: {error.strerror or error}; name another with --out"
-        ) from None

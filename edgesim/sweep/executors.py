@@ -1,0 +1,185 @@
+"""Where units are worked at: in this process, or in local ones of which any may be killed."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from edgesim.runner.workers import leave_with_parent, process_context
+from edgesim.sweep.studies import Studies
+from edgesim.sweep.unit import Failed, Outcome, Studied, Unit, work
+
+__all__ = ["MOST_LOSSES", "Executor", "InProcess", "LocalProcesses"]
+
+MOST_LOSSES = 3  # workers that end in the middle of one unit before it counts as failed
+_ENDS_WITHIN_S = 2.0
+
+
+class Executor(Protocol):
+    """Works at units; used as a context, at whose end nothing is left running."""
+
+    @property
+    def n_slots(self) -> int:
+        """How many units are worth handing over at a time."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None: ...
+
+    def submit(self, unit: Unit) -> None:
+        """Begin a unit."""
+
+    def wait(self) -> Outcome:
+        """Wait for any unit that was begun, and return what it came to."""
+
+
+class InProcess:
+    """A unit at a time, in this process."""
+
+    n_slots = 1
+
+    def __init__(self, studies: Studies) -> None:
+        self._studies = studies
+        self._begun: deque[Unit] = deque()
+        self._at_hand: Studied | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._at_hand = None
+
+    def submit(self, unit: Unit) -> None:
+        """Put it in line."""
+        self._begun.append(unit)
+
+    def wait(self) -> Outcome:
+        """Work at the next unit."""
+        unit = self._begun.popleft()
+        self._at_hand = _at_hand(self._studies.file(unit.cell), unit, self._at_hand)
+        return work(self._at_hand, unit)
+
+
+@dataclass
+class _Worker:
+    """A worker process, from its parent's side."""
+
+    process: BaseProcess
+    connection: Connection
+    at: Unit | None = None
+
+    def end(self) -> None:
+        """Let it go: by force if it is at work."""
+        self.connection.close()
+        if self.at is not None:
+            self.process.terminate()
+        self.process.join(_ENDS_WITHIN_S)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+class LocalProcesses:
+    """Processes of this machine. One that ends in the middle of a unit is replaced, and the unit begun again.
+
+    Parameters
+    ----------
+    jobs
+        How many.
+    """
+
+    def __init__(self, studies: Studies, jobs: int) -> None:
+        self.n_slots = jobs
+        self._studies = studies
+        self._context = process_context()
+        self._workers: list[_Worker] = []
+        self._losses: Counter[Unit] = Counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+
+    def submit(self, unit: Unit) -> None:
+        """Hand it to a worker that is idle; there is one as long as no more than `n_slots` are begun.
+
+        One that has the unit's study at hand comes first.
+        """
+        idle = [worker for worker in self._workers if worker.at is None]
+        worker = idle[0] if idle else self._started()
+        try:
+            worker.connection.send((self._studies.file(unit.cell), unit))
+        except (BrokenPipeError, ConnectionError):  # it was killed while it was idle
+            self._workers.remove(worker)
+            worker.end()
+            self.submit(unit)
+            return
+        worker.at = unit
+
+    def wait(self) -> Outcome:
+        """Wait for any; a worker that is lost loses its unit alone, which is begun again."""
+        while True:
+            busy = {worker.connection: worker for worker in self._workers if worker.at is not None}
+            for ready in wait(list(busy)):
+                worker = busy[ready]  # type: ignore[index]
+                unit = worker.at
+                assert unit is not None
+                try:
+                    outcome: Outcome = worker.connection.recv()
+                except (EOFError, ConnectionError):
+                    self._workers.remove(worker)
+                    worker.process.join(_ENDS_WITHIN_S)
+                    exitcode = worker.process.exitcode
+                    worker.end()
+                    self._losses[unit] += 1
+                    if self._losses[unit] < MOST_LOSSES:
+                        self.submit(unit)
+                        continue
+                    return Failed(
+                        unit,
+                        f"WorkerLostError: {MOST_LOSSES} processes ended in the middle of it (exit code "
+                        f"{exitcode}): they were killed, or ran out of memory; try fewer jobs",
+                    )
+                worker.at = None
+                return outcome
+
+    def _started(self) -> _Worker:
+        own, its = self._context.Pipe()
+        process: Any = self._context.Process(target=_live, args=(its,), daemon=True)
+        process.start()
+        its.close()
+        worker = _Worker(process, own)
+        self._workers.append(worker)
+        return worker
+
+
+def _live(connection: Connection) -> None:
+    """A worker's life: unit after unit, until its parent has no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes of a terminal; the parent decides
+    leave_with_parent()
+    at_hand: Studied | None = None
+    with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # its parent is gone
+        while True:
+            file, unit = connection.recv()
+            at_hand = _at_hand(file, unit, at_hand)
+            connection.send(work(at_hand, unit))
+
+
+def _at_hand(file: Path, unit: Unit, last: Studied | None) -> Studied:
+    if last is not None and last.cell == unit.cell:
+        return last
+    found: Studied = pickle.loads(file.read_bytes())
+    return found

@@ -1,0 +1,170 @@
+"""The folder of a sweep: one data set of whole files, and ``sweep.json`` about all of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgesim.errors import TraceError
+from edgesim.sweep.schema import SCHEMA_VERSION
+from edgesim.sweep.unit import Failed, Outcome, Unit, results_file
+from edgesim.trace.whole_files import LOCK_FILE, FolderLock, told_of, write_whole
+
+__all__ = ["SWEEP_FILE", "SweepFolder", "failure_file", "read_results", "units_of"]
+
+SWEEP_FILE = "sweep.json"
+_DATA = ("results", "requests", "devices", "spans")
+_UNIT = re.compile(r"cell=(\d+)/replication-(\d+)\.(?:parquet|json)")
+
+
+def failure_file(unit: Unit) -> str:
+    """Name the file that says why a unit came to nothing."""
+    return f"failures/cell={unit.cell}/replication-{unit.replication:05d}.json"
+
+
+def units_of(folder: Path, kind: str) -> list[Unit]:
+    """Units of which there are ``results``, or ``failures``, in order."""
+    found = (
+        _UNIT.fullmatch(f"{file.parent.name}/{file.name}")
+        for file in folder.glob(f"{kind}/cell=*/replication-*")
+    )
+    return sorted(Unit(int(each[1]), int(each[2])) for each in found if each)
+
+
+class SweepFolder:
+    """The folder that a sweep writes; one process at a time, and whole files only.
+
+    A unit's files appear one by one, its results last: a unit without results is not whole, and is run again.
+
+    Parameters
+    ----------
+    path
+        It must not exist, be empty, or, to resume, hold a sweep.
+    resume
+        Whether to go on with a sweep that is there.
+
+    Raises
+    ------
+    TraceError
+        If something else is there, or another process writes it.
+    """
+
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
+        self.path = path
+        if path.exists() and not path.is_dir():
+            raise TraceError(f"{path}: a file is in the way of the sweep's folder; name another with --out")
+        if resume and not (path / SWEEP_FILE).is_file():
+            raise TraceError(
+                f"{path}: no sweep is there to resume ({SWEEP_FILE} is missing); leave 'resume' out"
+            )
+        self._was_there = path.exists()
+        if not resume:
+            self._require_empty()
+        with told_of(path):
+            path.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(path, "sweep")
+
+    @contextmanager
+    def held(self, *, resume: bool = False) -> Iterator[None]:
+        """Keep other processes from writing here until this ends; a process that is killed holds nothing."""
+        self._lock.take()
+        try:
+            if not resume:
+                self._require_empty()
+            yield
+        finally:
+            self._lock.release()
+            if not self._was_there:
+                with suppress(OSError):  # it is not empty, unless nothing was begun
+                    self.path.rmdir()
+
+    def _require_empty(self) -> None:
+        if self.path.is_dir() and any(entry.name != LOCK_FILE for entry in self.path.iterdir()):
+            raise TraceError(
+                f"{self.path}: the folder is not empty; name another with --out, or add --resume"
+            )
+
+    def write_record(self, facts: Mapping[str, object]) -> None:
+        """Write ``sweep.json``, at once or not at all."""
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2, ensure_ascii=False) + "\n"
+        write_whole(self.path / SWEEP_FILE, text.encode())
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write what a unit came to."""
+        if isinstance(outcome, Failed):
+            told = {
+                "cell": outcome.unit.cell,
+                "replication": outcome.unit.replication,
+                "reason": outcome.reason,
+            }
+            text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+            write_whole(self.path / failure_file(outcome.unit), text.encode())
+            return
+        if not self.path.is_dir():
+            raise TraceError(f"{self.path}: the sweep's folder was removed while it went on; run it again")
+        for name, data in outcome.files.items():
+            write_whole(self.path / name, data)
+
+    def whole(self) -> list[Unit]:
+        """Units that are whole, after removing all that an earlier sweep left unfinished."""
+        with told_of(self.path):
+            for temporary in self.path.glob("**/.*.tmp"):
+                temporary.unlink()
+        found = []
+        for unit in units_of(self.path, "results"):
+            try:
+                pq.read_metadata(self.path / results_file(unit))
+            except (pa.ArrowInvalid, OSError):
+                self.drop(unit)
+                continue
+            found.append(unit)
+        whole = set(found)
+        for unit in self._begun() - whole:
+            self.drop(unit)
+        return found
+
+    def failed(self) -> dict[Unit, Failed]:
+        """Units that came to nothing, with the reasons."""
+        found = {}
+        for unit in units_of(self.path, "failures"):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                told = json.loads((self.path / failure_file(unit)).read_text(encoding="utf-8"))
+                found[unit] = Failed(unit, str(told["reason"]))
+        return found
+
+    def drop(self, unit: Unit) -> None:
+        """Remove all files of a unit."""
+        files = [self.path / results_file(unit), self.path / failure_file(unit)]
+        files += self.path.glob(f"*/cell={unit.cell}/strategy=*/replication={unit.replication}/*.parquet")
+        with told_of(self.path):
+            for file in files:
+                file.unlink(missing_ok=True)
+                for home in list(file.parents)[: len(file.relative_to(self.path).parts) - 1]:
+                    if home.is_dir() and not any(home.iterdir()):
+                        home.rmdir()
+
+    def results(self, unit: Unit) -> pa.Table:
+        """Results of a unit that is whole."""
+        return read_results((self.path / results_file(unit)).read_bytes())
+
+    def _begun(self) -> set[Unit]:
+        """Units of which any table's part is there."""
+        homes = (
+            home for table in _DATA[1:] for home in self.path.glob(f"{table}/cell=*/strategy=*/replication=*")
+        )
+        numbers = (
+            (home.parts[-3].removeprefix("cell="), home.name.removeprefix("replication=")) for home in homes
+        )
+        return {Unit(int(cell), int(one)) for cell, one in numbers if cell.isdecimal() and one.isdecimal()}
+
+
+def read_results(data: bytes) -> pa.Table:
+    """Read the bytes of a file of results."""
+    return pq.read_table(io.BytesIO(data))

@@ -1,0 +1,74 @@
+"""The columns of a sweep's results: a row for each cell, strategy and replication."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from edgesim.statistics.summary import LATENCIES, MOMENTS, Summary
+from edgesim.sweep.axes import Value
+
+__all__ = ["COUNTS", "EXTRA", "METRICS", "SCHEMA_VERSION", "results_schema", "results_table"]
+
+SCHEMA_VERSION = 1
+
+COUNTS = ("offered", "completed", "failed", "censored")
+METRICS = (
+    *(f"{latency}_{moment}_s" for latency in LATENCIES for moment in MOMENTS),
+    "output_tokens_per_s",
+    "requests_per_s",
+    "goodput_per_s",
+    "attainment",
+    "active_j_per_token",
+    "asker_j_per_token",
+    "total_j_per_token",
+    "perplexity",
+    "accuracy",
+)
+"""Those of :meth:`edgesim.statistics.summary.Summary.metrics`, in its order."""
+EXTRA = ("attainment_at_least", "attainment_at_most")
+"""The attainment if all requests that are undecided miss, and if all meet."""
+
+_KINDS = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
+
+
+def results_schema(labels: Sequence[str], kinds: Sequence[type]) -> pa.Schema:
+    """Return the schema of a file of results, the axes' columns first.
+
+    The cell is not among them: it is the name of the file's folder (``cell=3``), as hive has it.
+    `growth` has how many more requests were in flight at the end of each of equal stretches of the window,
+    `growth_n_arrived` how many arrived (:mod:`edgesim.statistics.saturation`); empty where unknown.
+    """
+    return pa.schema(
+        [
+            *(pa.field(label, _KINDS[kind]) for label, kind in zip(labels, kinds, strict=True)),
+            pa.field("strategy", pa.string()),
+            pa.field("replication", pa.int32()),
+            *(pa.field(name, pa.int64()) for name in COUNTS),
+            *(pa.field(name, pa.float64()) for name in (*METRICS, *EXTRA)),
+            pa.field("growth", pa.list_(pa.int64())),
+            pa.field("growth_n_arrived", pa.int64()),
+        ],
+        metadata={"edgesim_sweep_schema_version": str(SCHEMA_VERSION)},
+    )
+
+
+def results_table(labels: Sequence[str], values: Sequence[Value], summaries: Sequence[Summary]) -> pa.Table:
+    """Make the table of one cell's one replication; NaN where a metric is unknown or undefined."""
+    rows = []
+    for one in summaries:
+        numbers = {**one.metrics(), **{name: getattr(one, name) for name in EXTRA}}
+        rows.append(
+            {
+                **dict(zip(labels, values, strict=True)),
+                "strategy": one.strategy,
+                "replication": one.replication,
+                **{name: getattr(one.outcomes, name) for name in COUNTS},
+                **{name: math.nan if value is None else value for name, value in numbers.items()},
+                "growth": [] if one.growth is None else list(one.growth.increments),
+                "growth_n_arrived": 0 if one.growth is None else one.growth.n_arrived,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=results_schema(labels, [type(value) for value in values]))

@@ -1,0 +1,202 @@
+"""From cells to studies: every cell is checked and placed before any is simulated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from edgesim import runner
+from edgesim.errors import InputError, ScenarioError
+from edgesim.model.profile import Profile
+from edgesim.rng import Streams
+from edgesim.runner import Measuring, Prepared, Trainer
+from edgesim.runner.preparing import check_trained
+from edgesim.runner.provenance import facts
+from edgesim.runner.workers import packed
+from edgesim.scenario.build import extent, resolve
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.sweep.axes import Axis, Cell
+from edgesim.sweep.unit import Keep, Studied
+from edgesim.trace.whole_files import write_whole
+from edgesim.workload.requests import Extent
+
+__all__ = ["Preparing", "Studies"]
+
+Read: TypeAlias = Callable[[Sequence[str]], Scenario]
+"""Reads the scenario with changes."""
+
+_N_LISTED = 12
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """How cells become studies: what reads the scenario, and what :func:`edgesim.runner.prepare` takes."""
+
+    read: Read
+    only: tuple[str, ...] = ()
+    keep: Keep = "results"
+    measuring: Measuring | None = None
+    trainer: Trainer | None = None
+    refresh: bool = False
+    force: bool = False
+
+
+@dataclass
+class Studies:
+    """The cells' studies, packed as they travel to workers, in files of a folder that is there for the while.
+
+    Attributes
+    ----------
+    facts
+        What a trace would say of the first cell's run.
+    told
+        For each cell what tells whether it is the same as in an earlier sweep: digests of its scenario,
+        profiles, policies and placements.
+    labels
+        Of the strategies, in the order in which cells name them.
+    remarks
+        What is no mistake, and yet should not pass in silence.
+    """
+
+    preparing: Preparing
+    axes: Sequence[Axis]
+    folder: Path
+    facts: dict[str, object] = field(default_factory=dict)
+    told: dict[int, dict[str, object]] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    objectives: bool = False
+    _is_refreshed: bool = False
+
+    def add(self, cells: Sequence[Cell]) -> None:
+        """Check cells and prepare them, profiles once for all that need the same.
+
+        Raises
+        ------
+        ScenarioError
+            Listing what is wrong with which cells, all of them.
+        """
+        scenarios: dict[int, Scenario] = {}
+        problems: list[tuple[Cell, InputError]] = []
+        for cell in cells:
+            try:
+                scenarios[cell.number] = self.preparing.read(cell.overrides)
+            except InputError as error:
+                problems.append((cell, error))
+        covering = {} if problems else self._covering(scenarios)
+        for cell in cells if not problems else ():
+            try:
+                self._add(cell, self._prepared(scenarios.pop(cell.number), cell, covering))
+            except InputError as error:
+                problems.append((cell, error))
+        if problems:
+            raise self._error(problems, len(cells))
+
+    def packed(self, cell: int) -> bytes:
+        """A cell's study as it travels."""
+        return self.file(cell).read_bytes()
+
+    def file(self, cell: int) -> Path:
+        """Where it lies meanwhile."""
+        return self.folder / f"cell-{cell}.pickle"
+
+    def save_profiles(self, folder: Path) -> None:
+        """Keep the profiles that cells are charged with beside the data, each once."""
+        for digest, profile in self.profiles.items():
+            file = folder / f"profile-{digest[:16]}.parquet"
+            if not file.exists():
+                temporary = self.folder / file.name
+                profile.save(temporary)
+                write_whole(file, temporary.read_bytes())
+
+    def _covering(self, scenarios: Mapping[int, Scenario]) -> dict[str, Extent]:
+        """By model what the requests of all cells come to, where a profile may have to be measured."""
+        found: dict[str, Extent] = {}
+        for scenario in scenarios.values():
+            if scenario.profile.use != "auto" or len(scenarios) == 1:
+                continue
+            study = resolve(scenario)
+            own, digest = extent(study), study.model.digest
+            found[digest] = Extent(*map(max, zip(own, found.get(digest, own), strict=True)))
+        return found
+
+    def _prepared(self, scenario: Scenario, cell: Cell, covering: Mapping[str, Extent]) -> Prepared:
+        study, preparing = resolve(scenario), self.preparing
+        prepared = runner.prepare(
+            study,
+            only=cell.strategies
+            or [label for label in preparing.only if label in study.strategies]
+            or preparing.only,
+            refresh=preparing.refresh and not self._is_refreshed,
+            measuring=preparing.measuring,
+            trainer=preparing.trainer,
+            force=preparing.force,
+            covering=covering.get(study.model.digest),
+        )
+        self._is_refreshed = True
+        check_trained(prepared)
+        return prepared
+
+    def _add(self, cell: Cell, prepared: Prepared) -> None:
+        scenario = prepared.scenario
+        users = prepared.workload.notes(Streams(scenario.seed, 0)).get("n_users")
+        studied = Studied(
+            cell.number,
+            tuple(axis.label for axis in self.axes),
+            cell.values,
+            prepared,
+            self.preparing.keep,
+            users if isinstance(users, int) else None,
+        )
+        if not self.facts:
+            self.facts = facts(prepared)
+        self.told[cell.number] = _told(cell, prepared)
+        self.labels += [label for label in prepared.strategies if label not in self.labels]
+        notes = [f"{label}: {each.remark}" for label, each in prepared.placements.items() if each.remark]
+        self.remarks += [note for note in (*notes, *prepared.remarks) if note not in self.remarks]
+        base = [] if prepared.profiles.base is None else [prepared.profiles.base]
+        self.profiles |= {one.digest: one for one in (*base, *prepared.profiles.own.values())}
+        limits = scenario.objectives.values()
+        self.objectives |= any(each is not None for each in asdict(limits).values())
+        self.file(cell.number).write_bytes(packed(studied))
+
+    def _error(self, problems: Sequence[tuple[Cell, InputError]], n_cells: int) -> InputError:
+        """Join what is wrong, saying the same of many cells once."""
+        by_text: dict[str, list[Cell]] = {}
+        for cell, error in problems:
+            by_text.setdefault(str(error), []).append(cell)
+        if len(by_text) == 1 and len(problems) == n_cells:
+            return problems[0][1]
+        lines = []
+        for text, cells in by_text.items():
+            more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+            lines.append(f"{cells[0].named(self.axes)}{more}: {text}")
+        if len(lines) > _N_LISTED:
+            lines[_N_LISTED:] = [f"and {len(lines) - _N_LISTED} more"]
+        return ScenarioError("\n".join(lines))
+
+
+def _told(cell: Cell, prepared: Prepared) -> dict[str, object]:
+    base, own = prepared.profiles.base, prepared.profiles.own
+    placements = {
+        label: [[stage.device, str(stage.part)] for stage in placement.stages]
+        for label, placement in prepared.placements.items()
+    }
+    policies = {
+        label: hashlib.sha256(file.read_bytes()).hexdigest() for label, file in prepared.policies.items()
+    }
+    return {
+        "cell": cell.number,
+        "values": list(cell.values),
+        "scenario": {"digest": prepared.scenario.digest},
+        "strategies": list(prepared.strategies),
+        "profile": None if base is None else base.digest,
+        "own_profiles": {name: one.digest for name, one in own.items()},
+        "placements": {"digest": hashlib.sha256(json.dumps(placements).encode()).hexdigest()},
+        **({"policies": policies} if policies else {}),
+    }

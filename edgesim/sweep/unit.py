@@ -1,0 +1,165 @@
+"""The unit of a sweep's work: all strategies of a cell in one replication, from a study to files' bytes."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+import edgesim.trace.schema as trace_schema
+from edgesim.runner.prepared import Prepared
+from edgesim.runner.simulating import simulate_run
+from edgesim.statistics.summary import Summary, summarise
+from edgesim.sweep.axes import Value
+from edgesim.sweep.schema import results_table
+from edgesim.trace.writer import PART_FILE, write_parquet
+
+__all__ = [
+    "KEPT",
+    "Failed",
+    "Keep",
+    "Outcome",
+    "Studied",
+    "Unit",
+    "Worked",
+    "results_file",
+    "work",
+    "work_packed",
+]
+
+Keep: TypeAlias = Literal["results", "requests", "spans"]
+
+KEPT: dict[Keep, tuple[str, ...]] = {
+    "results": (),
+    "requests": ("requests", "devices"),
+    "spans": ("requests", "devices", "spans"),
+}
+"""The tables of a trace that are kept besides the results."""
+
+
+@dataclass(frozen=True, order=True)
+class Unit:
+    """A cell's replication."""
+
+    cell: int
+    replication: int
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A cell's study with what its results are labelled by; this is what travels to workers."""
+
+    cell: int
+    labels: tuple[str, ...]
+    values: tuple[Value, ...]
+    prepared: Prepared
+    keep: Keep
+    n_users: int | None = None  # of a closed loop
+
+
+@dataclass(frozen=True)
+class Worked:
+    """Files of a unit by their paths in the sweep's folder; the results come last."""
+
+    unit: Unit
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a unit came to nothing."""
+
+    unit: Unit
+    reason: str
+
+
+Outcome: TypeAlias = "Worked | Failed"
+
+
+def results_file(unit: Unit) -> str:
+    """Name the file whose presence says that a unit is whole."""
+    return f"results/cell={unit.cell}/replication-{unit.replication:05d}.parquet"
+
+
+def work_packed(packed: bytes, unit: Unit) -> Outcome:
+    """Do as :func:`work`, of a study as it travels; each call has a copy of its own, so that threads may."""
+    return work(pickle.loads(packed), unit)
+
+
+def work(studied: Studied, unit: Unit) -> Outcome:
+    """Simulate a unit; what goes wrong in it is its outcome, and ends nothing else."""
+    prepared = studied.prepared
+    files: dict[str, bytes] = {}
+    summaries: list[Summary] = []
+    try:
+        for label in prepared.strategies:
+            kept = _Tables(KEPT[studied.keep])
+            simulate_run(prepared, label, unit.replication, kept.write)
+            summaries.append(_summary(studied, label, unit.replication, kept))
+            partition = f"cell={unit.cell}/strategy={label}/replication={unit.replication}"
+            for table, parts in kept.parts.items():
+                for number, part in enumerate(parts):
+                    files[f"{table}/{partition}/{PART_FILE.format(number)}"] = part
+    except Exception as error:  # recorded with its reason, and the sweep goes on
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        return Failed(unit, f"{type(error).__name__}: {error}{notes}")
+    files[results_file(unit)] = _bytes(results_table(studied.labels, studied.values, summaries))
+    return Worked(unit, files)
+
+
+@dataclass
+class _Tables:
+    """What of a run is held: its requests and devices, when tokens were delivered, and files to keep."""
+
+    kept: tuple[str, ...]
+    parts: dict[str, list[bytes]] = field(default_factory=dict)
+    tables: dict[str, list[pa.Table]] = field(default_factory=dict)
+    emits: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]] = field(default_factory=list)
+
+    def write(self, name: str, table: pa.Table) -> None:
+        if name in self.kept:
+            self.parts.setdefault(name, []).append(_bytes(table))
+        if name == "spans":
+            emitted = table.select(["request_id", "kind", "ended_at_s"]).to_pandas()
+            told = emitted[(emitted["kind"] == "emit") & emitted["ended_at_s"].notna()]
+            self.emits.append(
+                (told["request_id"].to_numpy(np.int64), told["ended_at_s"].to_numpy(np.float64))
+            )
+        else:
+            self.tables.setdefault(name, []).append(table)
+
+    def frame(self, name: str) -> pa.Table:
+        parts = self.tables.get(name)
+        if not parts:
+            return trace_schema.arrow_schema(name).empty_table()
+        return pa.concat_tables(parts).unify_dictionaries()
+
+    def deliveries(self) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        return iter(self.emits)
+
+
+def _summary(studied: Studied, label: str, replication: int, kept: _Tables) -> Summary:
+    scenario = studied.prepared.scenario
+    return summarise(
+        kept.frame("requests").to_pandas(),
+        kept.frame("devices").to_pandas(),
+        kept.deliveries() if kept.emits else None,
+        strategy=label,
+        replication=replication,
+        warmup_s=scenario.warmup_s,
+        horizon_s=scenario.horizon_s,
+        objectives=scenario.objectives.values(),
+        n_users=studied.n_users,
+    )
+
+
+def _bytes(table: pa.Table) -> bytes:
+    stream = io.BytesIO()
+    write_parquet(table, stream)
+    return stream.getvalue()
