@@ -15,9 +15,9 @@ import typer
 from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 
-__all__ = ["kept_on_stop", "stop_when_terminated"]
+__all__ = ["INTERRUPTED", "kept_on_stop", "stop_when_terminated"]
 
-_INTERRUPTED = 128 + signal.SIGINT  # as shells have it
+INTERRUPTED = 128 + signal.SIGINT  # as shells have it
 _TERMINATED = 128 + signal.SIGTERM
 
 
@@ -37,7 +37,7 @@ def kept_on_stop(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         _say("stopped", folder)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     except SystemExit:
         _say("terminated", folder)
         raise

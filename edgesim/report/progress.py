@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-__all__ = ["counting", "measuring_progress"]
+__all__ = ["counting", "counting_up", "measuring_progress"]
 
 
 @contextmanager
@@ -45,6 +45,18 @@ def counting(notes: Console, total: int, doing: str = "simulating") -> Iterator[
     ) as bar:  # fmt: skip
         task = bar.add_task("", total=total)
         yield lambda what: bar.update(task, advance=1, description=what)
+
+
+@contextmanager
+def counting_up(notes: Console, doing: str) -> Iterator[Callable[[str, int | None], None]]:
+    """A bar whose end may become known, or move, as it goes on; nothing where there is no terminal."""
+    with Progress(
+        TextColumn(doing), BarColumn(),
+        TextColumn("{task.completed} {task.description}", markup=False), TimeElapsedColumn(),
+        console=notes, transient=True, disable=not (notes.is_terminal or notes.is_jupyter),
+    ) as bar:  # fmt: skip
+        task = bar.add_task("", total=None)
+        yield lambda what, total: bar.update(task, advance=1, description=what, total=total)
 
 
 def _plain(notes: Console, unit: str, doing: str) -> Callable[[float, float, str], None]:

@@ -23,7 +23,7 @@ from edgesim.trace.writer import OWN_PROFILE_FILE, PROFILE_FILE
 from edgesim.world.routes import link_facts
 from edgesim.world.world import World
 
-__all__ = ["facts", "profile_files", "save_inputs"]
+__all__ = ["facts", "profile_files", "save_inputs", "versions"]
 
 
 def facts(prepared: Prepared) -> dict[str, object]:
@@ -89,7 +89,7 @@ def facts(prepared: Prepared) -> dict[str, object]:
             "python": platform.python_version(),
             "cores": os.cpu_count(),
         },
-        "versions": _versions(),
+        "versions": versions(),
         "git": _git_revision(),
     }
 
@@ -145,7 +145,8 @@ def _file_facts(scenario: Scenario) -> dict[str, str] | None:
     return {"file": file.path, "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of the packages that results hang on, as far as they are installed."""
     found = {}
     for package in ("edgesim", "simpy", "numpy", "networkx", "pyarrow", "pydantic", "torch", "transformers"):
         try:

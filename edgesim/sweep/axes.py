@@ -21,7 +21,9 @@ __all__ = [
     "Value",
     "axes_of",
     "cases_axis",
+    "cases_of",
     "grid",
+    "labels_of",
     "split_number",
     "split_values",
     "values_of",
@@ -77,8 +79,8 @@ class Cell:
         return f"cell {self.number}" + (f" ({told})" if told else "")
 
 
-def split_values(text: str) -> list[str]:
-    """Split at commas outside of brackets and quotes: ``{poisson: 1 Hz},{gamma: {rate: 1 Hz}}`` has two."""
+def split_values(text: str, separator: str = ",") -> list[str]:
+    """Split at commas, or another separator, outside of brackets and quotes: ``{poisson: 1 Hz},{gamma: {rate: 1 Hz}}`` has two."""
     parts, depth, quote, part = [], list[str](), "", ""
     for letter in text:
         if quote:
@@ -89,7 +91,7 @@ def split_values(text: str) -> list[str]:
             depth.append(_BRACKETS[letter])
         elif depth and letter == depth[-1]:
             depth.pop()
-        elif letter == "," and not depth:
+        elif letter == separator and not depth:
             parts.append(part.strip())
             part = ""
             continue
@@ -131,15 +133,37 @@ def values_of(settings: Iterable[str]) -> dict[str, list[Any]]:
     return found
 
 
-def axes_of(swept: Mapping[str, Sequence[Any]]) -> list[Axis]:
-    """Make an axis of every path that has several values, under the shortest labels that tell them apart.
+def cases_of(texts: Iterable[str]) -> dict[str, list[str]]:
+    """Read ``name: path=value; path=value`` of the command line.
+
+    Raises
+    ------
+    InputError
+        If one has no name or no change, or a name is given twice.
+    """
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, colon, right = text.partition(":")
+        name, changes = name.strip(), [change for change in split_values(right, ";") if change]
+        if not colon or not name or not changes or "=" in name:
+            raise InputError(
+                f"--case {text}: expected a name and changes, such as 'crowd: workload.arrivals.poisson=5 Hz; "
+                "topology.devices.camera.count=8'"
+            )
+        if name in found:
+            raise InputError(f"--case {text}: there is a case {name!r} already; give each a name of its own")
+        found[name] = changes
+    return found
+
+
+def axes_of(swept: Mapping[str, Sequence[Any]], labels: Mapping[str, str]) -> list[Axis]:
+    """Make an axis of every path, under its label.
 
     Raises
     ------
     InputError
         If a path has no value, or one twice.
     """
-    labels = _labels(list(swept))
     found = []
     for path, given in swept.items():
         values = _as_given([_plain(path, value) for value in given])
@@ -187,8 +211,8 @@ def _cells(axes: Sequence[Axis], *, zipped: bool) -> Iterator[Cell]:
         )
 
 
-def _labels(paths: Sequence[str]) -> dict[str, str]:
-    """Give each the shortest end of its path that no other path ends with, and that is free."""
+def labels_of(paths: Sequence[str]) -> dict[str, str]:
+    """Give each path the shortest end of its path that no other path ends with, and that is free."""
     parts = {path: path.replace("[", ".").replace("]", "").split(".") for path in paths}
     found = {}
     for path, own in parts.items():

@@ -15,13 +15,22 @@ __all__ = ["Listed", "Plan"]
 
 
 class Plan(Protocol):
-    """Decides on units by results alone, so that it decides alike wherever and in whatever order they are done."""
+    """Decides on units by results alone: alike wherever and in whatever order they are worked at."""
 
-    def next(self, n_slots: int) -> Unit | None:
+    def fresh(self) -> list[Cell]:
+        """Cells that have come up since this was asked last; they are prepared before their units begin."""
+
+    def next(self) -> Unit | None:
         """The next unit to begin, if one can be named before more is known."""
 
     def found(self, unit: Unit, results: pa.Table | None) -> bool:
         """Take in what a unit came to (None: it failed); whether it belongs to the sweep."""
+
+    def n_asked(self) -> int | None:
+        """How many units there are in all, if that is known."""
+
+    def facts(self) -> dict[str, object]:
+        """What it has found, for ``sweep.json``."""
 
     def unasked(self) -> Iterable[Unit]:
         """Units that were taken in, and turned out not to be asked for."""
@@ -36,7 +45,19 @@ class Listed:
         self._left = deque(self.units)
         self._done: set[Unit] = set()
 
-    def next(self, n_slots: int) -> Unit | None:
+    def fresh(self) -> list[Cell]:
+        """None: all cells are listed."""
+        return []
+
+    def n_asked(self) -> int | None:
+        """All that are listed."""
+        return len(self.units)
+
+    def facts(self) -> dict[str, object]:
+        """Nothing besides the results."""
+        return {}
+
+    def next(self) -> Unit | None:
         """The next that is not done."""
         while self._left:
             unit = self._left.popleft()

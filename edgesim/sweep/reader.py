@@ -141,6 +141,28 @@ class Sweep:
             parts.append(part.add_column(0, whole.field(0), pa.array([unit.cell] * len(part), pa.int64())))
         return pa.concat_tables(parts) if parts else whole.empty_table()
 
+    def capacities(self) -> pd.DataFrame | None:
+        """What a search for capacity has found; None if none was asked for.
+
+        One row for each combination of the other axes (a column each) and `strategy`: `low`, the highest load
+        that is known to meet the objectives, and `high`, the lowest that is known not to (NaN where the range
+        ended before), the `unit` of both, and what it is `limited_by`: ``objectives``, or ``saturation``
+        where the number of requests in flight keeps growing from `high` on.
+        """
+        found = self.record.get("capacities")
+        if not isinstance(found, list):
+            return None
+        labels = list(self.axes)[:-1]
+        columns = ["strategy", "low", "high", "unit", "limited_by"]
+        try:
+            rows = [[*each["values"], *(each[name] for name in columns)] for each in found]
+            table = pd.DataFrame(rows, columns=[*labels, *columns])
+        except (KeyError, TypeError, ValueError) as error:
+            raise TraceError(
+                f"{self.path / SWEEP_FILE}: the capacities cannot be read ({error}); run the sweep again"
+            ) from None
+        return table.astype({"low": float, "high": float})
+
     def failures(self) -> pd.DataFrame:
         """What came to nothing: `cell`, `replication`, one column for each axis, and the `reason`."""
         cells, labels = self.record["cells"], list(self.axes)

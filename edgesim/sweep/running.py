@@ -6,23 +6,26 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from edgesim.errors import InputError
 from edgesim.runner.resuming import check_unchanged
 from edgesim.sweep.axes import Axis, Cell
+from edgesim.sweep.capacity import Capacity, Search, capacity_axis
 from edgesim.sweep.executors import Executor, InProcess, LocalProcesses
 from edgesim.sweep.folder import SweepFolder, read_results
+from edgesim.sweep.on_dask import OnDask
 from edgesim.sweep.plans import Listed, Plan
+from edgesim.sweep.precision import Precision, Sequential
 from edgesim.sweep.reader import Sweep
 from edgesim.sweep.studies import Preparing, Studies
 from edgesim.sweep.unit import Failed, Outcome, Unit, Worked, results_file
 
-__all__ = ["Asked", "Started", "Tell", "run_sweep"]
+__all__ = ["Asked", "Tell", "run_sweep"]
 
-Started = Callable[[Studies], AbstractContextManager[Executor]]
+_Started = Callable[[Studies], AbstractContextManager[Executor]]
 """Makes an executor of studies."""
 
 
@@ -35,24 +38,29 @@ class Asked:
     axes, cells
         What is varied, and the combinations.
     n_replications
-        Of each cell.
+        Of each cell; None: the scenario's.
     preparing
         How cells become studies.
-    options
-        What else determines the data, for ``sweep.json``: it must be the same when the sweep is resumed.
+    precision
+        Of which replications are added until it is reached; `n_replications` is then its most.
+    capacity
+        Searched for in each of the `cells`, which lack its value, with so many replications; `label` names
+        the axis it is on.
     """
 
     axes: Sequence[Axis]
     cells: Sequence[Cell]
-    n_replications: int
+    n_replications: int | None
     preparing: Preparing
-    options: Mapping[str, object] = field(default_factory=dict)
+    precision: Precision | None = None
+    capacity: Search | None = None
+    label: str = ""
 
 
 class Tell(Protocol):
     """Called of every unit that is done; `n_asked` is None where that is not known."""
 
-    def __call__(self, unit: Unit, failed: str | None, n_asked: int | None) -> None: ...
+    def __call__(self, unit: Unit, failed: str | None, n_asked: int | None, /) -> None: ...
 
 
 def run_sweep(
@@ -60,7 +68,7 @@ def run_sweep(
     out: Path,
     *,
     jobs: int = 1,
-    executor: Started | None = None,
+    dask: str | None = None,
     resume: bool = False,
     retry_failed: bool = False,
     tell: Tell | None = None,
@@ -73,8 +81,9 @@ def run_sweep(
     out
         The folder; it is made once nothing can be refused any more.
     jobs
-        Processes that share the work, where no `executor` is given. The data are the same to the byte for
-        any number, and for any executor.
+        Processes that share the work. The data are the same to the byte for any number.
+    dask
+        Instead of those, the address of a Dask scheduler, or ``local:2``; the data are the same.
     resume
         Whether to go on with a sweep in `out`: whole units stay.
     retry_failed
@@ -93,21 +102,39 @@ def run_sweep(
     if jobs < 1:
         raise InputError(f"jobs: expected at least 1 process, got {jobs}")
     with tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as there:
-        studies = Studies(asked.preparing, asked.axes, Path(there))
-        studies.add(asked.cells)
+        if asked.capacity is not None:
+            plan: Plan = Capacity(asked.capacity, asked.cells, asked.n_replications or 0)
+            axes = [*asked.axes, capacity_axis(asked.capacity, asked.label, ())]
+        else:
+            plan, axes = Listed((), 0), list(asked.axes)
+        studies = Studies(asked.preparing, axes, Path(there))
+        studies.add(plan.first if isinstance(plan, Capacity) else asked.cells)
+        n_replications = asked.n_replications or studies.n_replications
+        if asked.precision is not None:
+            plan = Sequential(asked.cells, asked.precision)
+        elif asked.capacity is None:
+            plan = Listed(asked.cells, n_replications)
+        elif asked.capacity.goal.metric in ("attainment", "goodput_per_s") and not studies.has_objectives:
+            raise InputError(
+                "--capacity: the scenario has no objectives, so none can be met; give it objectives (--set "
+                "objectives.e2e='1 s'), or a limit of a metric (--meets)"
+            )
         if remark is not None:
             for each in studies.remarks:
                 remark(each)
-        plan = Listed(asked.cells, asked.n_replications)
         folder = SweepFolder(out, resume=resume)
         with folder.held(resume=resume):
-            _Run(asked, plan, studies, folder, tell).go(
-                executor or _local(jobs), resume=resume, retry_failed=retry_failed
+            _Run(asked, n_replications, plan, studies, folder, tell).go(
+                _started(jobs, dask), resume=resume, retry_failed=retry_failed
             )
     return Sweep(out)
 
 
-def _local(jobs: int) -> Started:
+def _started(jobs: int, dask: str | None) -> _Started:
+    if dask is not None:
+        if jobs != 1:
+            raise InputError("--jobs: the workers of --dask share the work; leave one of them out")
+        return lambda studies: OnDask(studies, dask)
     return lambda studies: InProcess(studies) if jobs == 1 else LocalProcesses(studies, jobs)
 
 
@@ -116,14 +143,16 @@ class _Run:
     """A sweep under way."""
 
     asked: Asked
+    n_replications: int
     plan: Plan
     studies: Studies
     folder: SweepFolder
     tell: Tell | None
 
-    def go(self, executor: Started, *, resume: bool, retry_failed: bool) -> None:
+    def go(self, executor: _Started, *, resume: bool, retry_failed: bool) -> None:
         if resume:
-            check_unchanged(self.folder.path, Sweep(self.folder.path).record, self._facts("running"))
+            before, now = Sweep(self.folder.path).record, self._facts("running")
+            check_unchanged(self.folder.path, _asked_for(before), _asked_for(now))
         began_s = time.perf_counter()
         try:
             if resume:
@@ -154,7 +183,10 @@ class _Run:
     def _work(self, executor: Executor) -> None:
         begun: set[Unit] = set()
         while True:
-            while len(begun) < executor.n_slots and (unit := self.plan.next(executor.n_slots)) is not None:
+            if fresh := self.plan.fresh():
+                self.studies.add(fresh)
+                self.folder.write_record(self._facts("running"))
+            while len(begun) < executor.n_slots and (unit := self.plan.next()) is not None:
                 executor.submit(unit)
                 begun.add(unit)
             if not begun:
@@ -173,7 +205,7 @@ class _Run:
 
     def _found(self, unit: Unit, results: Any, reason: str | None = None) -> None:
         if self.plan.found(unit, results) and self.tell is not None:
-            self.tell(unit, reason, self.asked.n_replications * len(self.asked.cells))
+            self.tell(unit, reason, self.plan.n_asked())
 
     def _facts(self, status: str) -> dict[str, object]:
         asked = self.asked
@@ -181,7 +213,7 @@ class _Run:
             **self.studies.facts,
             "status": status,
             "strategies": list(self.studies.labels),
-            "replications": asked.n_replications,
+            "replications": self.n_replications,
             "axes": [
                 {
                     "label": axis.label,
@@ -189,10 +221,23 @@ class _Run:
                     "values": list(axis.values),
                     "changes": [list(changes) for changes in axis.changes],
                 }
-                for axis in asked.axes
+                for axis in self._axes()
             ],
             "keep": asked.preparing.keep,
-            **asked.options,
-            "n_units": len(asked.cells) * asked.n_replications,
+            "until": None if asked.precision is None else asked.precision.facts(),
+            "capacity": None if asked.capacity is None else asked.capacity.facts(),
+            "n_units": self.plan.n_asked() or 0,
             "cells": {str(number): told for number, told in self.studies.told.items()},
+            **self.plan.facts(),
         }
+
+    def _axes(self) -> list[Axis]:
+        if not isinstance(self.plan, Capacity) or self.asked.capacity is None:
+            return list(self.asked.axes)
+        return [*self.asked.axes, capacity_axis(self.asked.capacity, self.asked.label, self.plan.values())]
+
+
+def _asked_for(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What of ``sweep.json`` was asked, without what was found, which a search's cells belong to."""
+    found = {"stopping", "capacities", "n_units"} | ({"axes", "cells"} if record.get("capacity") else set())
+    return {name: value for name, value in record.items() if name not in found}

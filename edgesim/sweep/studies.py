@@ -58,6 +58,10 @@ class Studies:
         profiles, policies and placements.
     labels
         Of the strategies, in the order in which cells name them.
+    n_replications
+        Of the scenario.
+    has_objectives
+        Whether requests have any to meet.
     remarks
         What is no mistake, and yet should not pass in silence.
     """
@@ -70,7 +74,8 @@ class Studies:
     labels: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     profiles: dict[str, Profile] = field(default_factory=dict)
-    objectives: bool = False
+    n_replications: int = 0
+    has_objectives: bool = False
     _is_refreshed: bool = False
 
     def add(self, cells: Sequence[Cell]) -> None:
@@ -154,7 +159,7 @@ class Studies:
             users if isinstance(users, int) else None,
         )
         if not self.facts:
-            self.facts = facts(prepared)
+            self.facts, self.n_replications = facts(prepared), scenario.replications
         self.told[cell.number] = _told(cell, prepared)
         self.labels += [label for label in prepared.strategies if label not in self.labels]
         notes = [f"{label}: {each.remark}" for label, each in prepared.placements.items() if each.remark]
@@ -162,7 +167,7 @@ class Studies:
         base = [] if prepared.profiles.base is None else [prepared.profiles.base]
         self.profiles |= {one.digest: one for one in (*base, *prepared.profiles.own.values())}
         limits = scenario.objectives.values()
-        self.objectives |= any(each is not None for each in asdict(limits).values())
+        self.has_objectives |= any(each is not None for each in asdict(limits).values())
         self.file(cell.number).write_bytes(packed(studied))
 
     def _error(self, problems: Sequence[tuple[Cell, InputError]], n_cells: int) -> InputError:

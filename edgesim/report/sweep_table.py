@@ -1,0 +1,124 @@
+"""A sweep as a table: its cells and strategies, with the metrics that are asked for first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from edgesim.report.numbers import duration
+from edgesim.statistics.intervals import Scale, estimate_mean
+from edgesim.sweep.reader import Sweep
+
+__all__ = ["CapacityTable", "SweepTable"]
+
+_METRICS = {
+    "e2e_mean_s": "E2E mean",
+    "ttft_p95_s": "TTFT p95",
+    "attainment": "met",
+    "active_j_per_token": "J/token",
+}
+_MOST_ROWS = 100
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """A row for each cell and strategy: means over replications with their 95 % intervals."""
+
+    sweep: Sweep
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        results = self.sweep.results()
+        labels = list(self.sweep.axes)
+        shown = [name for name in _METRICS if results[name].notna().any()]
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="")
+        for head in (*labels, "strategy"):
+            table.add_column(head, overflow="fold")
+        for head in ("n", *(_METRICS[name] for name in shown)):
+            table.add_column(head, justify="right")
+        rows = list(self._rows(results, labels, shown))
+        for row in rows[:_MOST_ROWS]:
+            table.add_row(*row)
+        yield table
+        notes = ["Means over replications, [ ]: 95 % interval"]
+        if len(rows) > _MOST_ROWS:
+            notes.append(f"the first {_MOST_ROWS} of {len(rows)} rows")
+        if self.sweep.incomplete is not None:
+            notes.append(self.sweep.incomplete)
+        yield Text("; ".join(notes) + ".", style="dim")
+
+    def _rows(
+        self, results: pd.DataFrame, labels: Sequence[str], shown: Sequence[str]
+    ) -> Iterator[list[Text]]:
+        for _, own in results.groupby(["cell", "strategy"], sort=False, observed=True):
+            first = own.iloc[0]
+            cells = [str(first[label]) for label in labels] + [str(first["strategy"]), str(len(own))]
+            yield [Text(cell) for cell in (*cells, *(_cell(name, own[name].tolist()) for name in shown))]
+
+
+@dataclass(frozen=True)
+class CapacityTable:
+    """A row for each search: the highest load that meets the objectives, as an interval."""
+
+    sweep: Sweep
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        found = self.sweep.capacities()
+        if found is None:
+            return
+        asked = self.sweep.record["capacity"]
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="")
+        labels = [name for name in found.columns if name not in ("low", "high", "unit", "limited_by")]
+        for head in labels:
+            table.add_column(head, overflow="fold")
+        table.add_column("capacity", justify="right")
+        table.add_column("limited by")
+        for row in found.to_dict("records"):
+            told = (
+                *(row[label] for label in labels),
+                _range(row),
+                row["limited_by"] or "not within the range",
+            )
+            table.add_row(*(Text(str(each)) for each in told))
+        yield table
+        yield Text(
+            f"Highest {asked['path']} with {asked['goal']}: what is known to meet it, to what is known not to, by "
+            f"{asked['confidence']:.0%} intervals over {self.sweep.record['replications']} replications; limited "
+            "by saturation where the number of requests in flight keeps growing.",
+            style="dim",
+        )
+
+
+def _range(row: dict[str, object]) -> str:
+    low, high, unit = float(str(row["low"])), float(str(row["high"])), row["unit"]
+    if math.isnan(low) and math.isnan(high):
+        return "open in all of the range"
+    if math.isnan(low):
+        return f"below {high:g} {unit}".rstrip()
+    if math.isnan(high):
+        return f"from {low:g} {unit}".rstrip()
+    return f"{low:g} … {high:g} {unit}".rstrip()
+
+
+def _cell(name: str, values: Sequence[float]) -> str:
+    if any(math.isnan(value) for value in values):
+        return "–"
+    found = estimate_mean(values, Scale.LOGIT if name == "attainment" else Scale.LOG)
+    if found is None:
+        return "–"
+    numbers = [_number(name, found.mean)]
+    if found.low is not None and found.high is not None:
+        numbers.append(f"[{_number(name, found.low)}, {_number(name, found.high)}]")
+    return " ".join(numbers)
+
+
+def _number(name: str, value: float) -> str:
+    if name.endswith("_s"):
+        return duration(value)
+    return f"{value:.1%}" if name == "attainment" else f"{value:.3g}"

@@ -1,0 +1,158 @@
+"""Units worked at by the workers of a Dask cluster, which share no files with this process.
+
+SLURM, Kubernetes and the like start such clusters by Dask's own deployers (dask-jobqueue, dask-kubernetes);
+what is needed here is the address of their scheduler.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from types import TracebackType
+from typing import Any, Self
+
+from edgesim.errors import InputError
+from edgesim.runner.provenance import versions
+from edgesim.sweep.executors import MOST_LOSSES
+from edgesim.sweep.studies import Studies
+from edgesim.sweep.unit import Failed, Outcome, Unit, work_packed
+
+__all__ = ["OnDask"]
+
+_LOCAL = "local:"
+_AHEAD = 2  # units for each thread of a worker, so that none waits for this process
+_MOST_STUDIES = 64  # held by the cluster
+_ANSWERS_WITHIN_S = 15.0
+_LOOKED_EVERY_S = 5.0
+
+
+class OnDask:
+    """The workers of a Dask cluster. One that is lost loses its units alone, which Dask gives to others.
+
+    Parameters
+    ----------
+    address
+        Of a scheduler, such as ``tcp://10.0.0.1:8786``; or ``local:2`` for a cluster of two processes here.
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed, or no scheduler answers.
+    """
+
+    def __init__(self, studies: Studies, address: str) -> None:
+        self._studies = studies
+        self._address = address
+        self._n_local = _n_local(address)
+        self._run = uuid.uuid4().hex[:12]  # names of tasks; two sweeps may share a cluster
+        self._at_hand: dict[int, Any] = {}
+        self._units: dict[str, Unit] = {}
+        self._futures: dict[str, Any] = {}
+        self._n_threads, self._looked_at_s = 0, float("-inf")
+        self._cluster: Any = None
+        self._client: Any = None
+        self._completed: Any = None
+
+    @property
+    def n_slots(self) -> int:
+        """Units that are worth handing over, by the workers that are there now."""
+        if time.monotonic() > self._looked_at_s + _LOOKED_EVERY_S:
+            self._n_threads = sum(self._client.ncores().values())
+            self._looked_at_s = time.monotonic()
+        return max(_AHEAD, _AHEAD * self._n_threads)
+
+    def __enter__(self) -> Self:
+        try:
+            import distributed
+        except ImportError:
+            raise InputError(
+                "--dask: needs Dask, which is not installed; pip install 'edgesim[dask]'"
+            ) from None
+        try:
+            if self._n_local:
+                self._cluster = distributed.LocalCluster(
+                    n_workers=self._n_local, threads_per_worker=1, dashboard_address=None
+                )
+            self._client = distributed.Client(self._cluster or self._address, timeout=_ANSWERS_WITHIN_S)
+        except (OSError, ValueError) as error:  # TimeoutError is one
+            self.__exit__(None, None, None)
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(
+                f"--dask {self._address}: no scheduler answers there ({reason}); expected an address such as "
+                "tcp://10.0.0.1:8786, or local:2"
+            ) from None
+        self._completed = distributed.as_completed([])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            if self._futures:
+                self._client.cancel(list(self._futures.values()))
+            self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def submit(self, unit: Unit) -> None:
+        """Hand it over; its study goes to the cluster once, as a task that can be done again."""
+        key = f"edgesim-unit-{self._run}-{unit.cell}-{unit.replication}"
+        future = self._client.submit(_work, self._study(unit.cell), unit, versions(), key=key, pure=False)
+        self._units[key], self._futures[key] = unit, future
+        self._completed.add(future)
+
+    def wait(self) -> Outcome:
+        """Wait for any."""
+        from distributed.scheduler import KilledWorker
+
+        future = next(self._completed)
+        unit = self._units.pop(future.key)
+        del self._futures[future.key]
+        try:
+            outcome: Outcome = future.result()
+        except KilledWorker:
+            return Failed(
+                unit,
+                f"WorkerLostError: more than {MOST_LOSSES} workers ended in the middle of it: they were "
+                "killed, or ran out of memory; give them more",
+            )
+        except (ImportError, AttributeError) as error:
+            raise InputError(
+                f"--dask {self._address}: a worker cannot load what it is to run ({error}); install the same "
+                "edgesim, with the same strategies, where workers run"
+            ) from None
+        return outcome
+
+    def _study(self, cell: int) -> Any:
+        if cell not in self._at_hand:
+            if len(self._at_hand) >= _MOST_STUDIES:
+                self._at_hand.pop(next(iter(self._at_hand)))  # units that still need it hold it
+            key = f"edgesim-study-{self._run}-{cell}-{uuid.uuid4().hex[:8]}"
+            self._at_hand[cell] = self._client.submit(_same, self._studies.packed(cell), key=key, pure=False)
+        return self._at_hand[cell]
+
+
+def _same(packed: bytes) -> bytes:
+    """Hold a study on the cluster; lost with a worker, it is made again."""
+    return packed
+
+
+def _work(packed: bytes, unit: Unit, expected: dict[str, str]) -> Outcome:
+    """Do a unit on a worker, whose versions must be those of the process that asks."""
+    found = versions()
+    for name in ("edgesim", "simpy", "numpy", "pyarrow"):
+        if found.get(name) != expected.get(name):
+            raise InputError(
+                f"--dask: a worker has {name} {found.get(name)}, and this process {expected.get(name)}; the "
+                "data would not be the same: install the same versions"
+            )
+    return work_packed(packed, unit)
+
+
+def _n_local(address: str) -> int:
+    if not address.startswith(_LOCAL):
+        return 0
+    number = address.removeprefix(_LOCAL)
+    if not number.isdecimal() or not int(number):
+        raise InputError(f"--dask {address}: expected a number of processes from 1, such as local:2")
+    return int(number)
