@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgesim.report.comparison_json import Json
 
-__all__ = ["Figure", "Section", "numbers", "thinned"]
+__all__ = ["Figure", "Section", "busiest", "numbers", "thinned"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -66,3 +66,9 @@ def thinned(n_points: int, n_most: int) -> npt.NDArray[np.int64]:
     if n_points <= n_most:
         return np.arange(n_points)
     return np.unique(np.linspace(0, n_points - 1, n_most).round().astype(np.int64))
+
+
+def busiest(counts: Iterable[int]) -> int:
+    """Which view to show first: the one in which most takes part, so that there is something to see."""
+    found = list(counts)
+    return found.index(max(found)) if found else 0

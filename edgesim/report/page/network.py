@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesim.report.page.figure import Figure, numbers
+from edgesim.report.page.figure import Figure, busiest, numbers
 from edgesim.report.page.watched import Watched
 from edgesim.report.topology_map import topology_map
 from edgesim.statistics.requests import floats
@@ -75,6 +75,7 @@ def network(trace: Trace, watched: Mapping[str, Watched]) -> Figure | None:
             ],
             "is_known": found.is_to_scale,
             "views": views,
+            "first": busiest(sum(map(bool, [*view["busy"], *view["use"]])) for view in views),
         },
     )
 

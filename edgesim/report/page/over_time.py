@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from edgesim.report.page.figure import Figure, numbers
+from edgesim.report.page.figure import Figure, busiest, numbers
 from edgesim.report.page.under_way import mean_under_way
 from edgesim.report.page.watched import Watched
 from edgesim.statistics.requests import floats
@@ -93,5 +93,5 @@ def busy_devices(watched: Mapping[str, Watched], edges_s: FloatArray) -> Figure 
         title="Busy devices",
         note="Share of each stretch of time in which a device computed, the busiest on top; first replication."
         + left_out,
-        content={"views": views},
+        content={"views": views, "first": busiest(len(view["rows"]) for view in views)},
     )

@@ -37,6 +37,8 @@ class Page:
         Titles, notes and tables of the comparison, the first of which is always open.
     sections
         Figures under headings.
+    is_figures_first
+        Whether they stand before the tables.
     """
 
     title: str
@@ -49,6 +51,7 @@ class Page:
     sections: Sequence[Section]
     origin: Origin
     made_by: str
+    is_figures_first: bool = False
 
 
 def render(page: Page) -> str:

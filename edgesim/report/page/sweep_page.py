@@ -79,6 +79,7 @@ def sweep_page(sweep: SweepLike) -> str:
             sections=[Section(name="lines", title="Lines", figures=(figure,))],
             origin=origin(record, sweep.path.resolve().name),
             made_by=made_by(sweep.path, record),
+            is_figures_first=True,
         )
     )
 

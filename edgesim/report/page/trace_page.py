@@ -11,7 +11,7 @@ from edgesim.report.notes import About, definitions
 from edgesim.report.numbers import duration
 from edgesim.report.page.comparing import cards, dots, every_metric, table, warnings
 from edgesim.report.page.costs import answers, energy, exits
-from edgesim.report.page.figure import Figure, Section
+from edgesim.report.page.figure import Figure, Section, busiest
 from edgesim.report.page.latencies import distributions
 from edgesim.report.page.network import network
 from edgesim.report.page.origin import origin
@@ -107,7 +107,7 @@ def _sections(trace: Trace, compared: Comparison) -> list[Section]:
         kind="gantt",
         title="One request, span by span",
         note="First replication. Thin grey: queueing. Drag to zoom in, double-click for the whole; arrow keys move.",
-        content={"views": diagrams},
+        content={"views": diagrams, "first": busiest(len(each["names"]) for each in diagrams)},
     )
     went = time_went(trace, with_spans) if with_spans else None
     return [

@@ -76,7 +76,7 @@
     return at;
   };
   const xAxis = (x, label, box, words = show) => {
-    const marks = x.ticks(Math.max(2, Math.floor((box.right - box.left) / 90)));
+    const marks = x.ticks(clamp(Math.floor((box.right - box.left) / 70), 3, 12));
     return svg("g", { class: "axis" },
       ...marks.map((value) => svg("line", { class: "grid", x1: x(value), x2: x(value), y1: box.top, y2: box.bottom })),
       ...marks.map((value) => text(x(value), box.bottom + 16, words(value), { "text-anchor": "middle" })),
@@ -292,7 +292,10 @@
     const unit = Math.min((width - 2 * margin) / (x1 - x0), 460 / (y1 - y0));
     const height = Math.max(unit * (y1 - y0) + 2 * margin, 180), drawn = canvas(width, height, title);
     const px = (value) => width / 2 + (value - (x0 + x1) / 2) * unit, py = (value) => height / 2 - (value - (y0 + y1) / 2) * unit;
-    for (const cell of cells) drawn.append(svg("circle", { class: "cell", cx: px(nodes[cell.at].x), cy: py(nodes[cell.at].y), r: cell.reach * unit }));
+    // A cell that reaches beyond every corner has no edge to show.
+    const farthest = (x, y) => Math.max(...[0, width].flatMap((a) => [0, height].map((b) => Math.hypot(px(x) - a, py(y) - b))));
+    const edged = cells.filter((cell) => cell.reach * unit < farthest(nodes[cell.at].x, nodes[cell.at].y));
+    for (const kind of ["cell", "edge"]) drawn.append(svg("g", { class: `${kind}s` }, ...edged.map((cell) => svg("circle", { class: kind, cx: px(nodes[cell.at].x), cy: py(nodes[cell.at].y), r: cell.reach * unit }))));
     for (const { track } of nodes) if (track.length > 2) drawn.append(svg("polyline", { class: "way", points: track.map((value, at) => (at % 2 ? py(value) : px(value))).join(" ") }));
     const spots = [], isMany = nodes.length > 60;
     links.forEach((link, at) => {
@@ -354,7 +357,7 @@
       if (ended < from || span.asked > until) continue;
       const y = box.top + pitch * span.row, a = place(span.asked), b = place(begun), c = place(ended);
       if (b - a > 0.3) { drawn.append(svg("rect", { class: "bar queue", x: a, y: y + pitch / 2 - 2, width: b - a, height: 4 })); seen.set("queue", "queueing"); }
-      if (span.work === "emit") { drawn.append(svg("path", { class: "emit", d: `M${c} ${y + 3}l4 ${pitch / 2 - 3}l-4 ${pitch / 2 - 3}l-4 ${3 - pitch / 2}z` })); }
+      if (span.work === "emit") { drawn.append(svg("path", { class: "emit", d: `M${c} ${y + 9}l-4 -8h8z` })); }
       else if (span.queue >= 0) drawn.append(svg("rect", { class: `bar ${hue(span.work, 0)}`, x: b, y: y + 4, width: Math.max(c - b, 0.7), height: pitch - 8, rx: c - b > 6 ? 2 : 0 }));
       seen.set(span.work, WORK[span.work]);
       spots.unshift({ x0: a - 2, x1: Math.max(c, a + 2) + 2, y0: y, y1: y + pitch, x: (b + c) / 2, y, head: span.name, lines: [[WORK[span.work], span.length < 0 ? "not ended in the run" : duration(span.length / 1e6), hue(span.work, 0)], ...(span.queue > 0 ? [["queued", duration(span.queue / 1e6)]] : []), ["from", `${duration(begun / 1e6)} after arrival`], ...(span.token >= 0 ? [["token", span.token === 0 ? "0 (prompt)" : String(span.token)]] : [])] });
@@ -426,10 +429,10 @@
   const MOST_ROWS = 400;
   const build = (node) => {
     const name = node.dataset.figure, data = content.figures[name], draw = KINDS[data.kind];
-    const state = { view: 0, hidden: new Set(data.hidden || []), request: 0, range: null, width: 0 };
+    const state = { view: data.first || 0, hidden: new Set(data.hidden || []), request: 0, range: null, width: 0 };
     const plot = html("div", { class: "plot", tabindex: 0, "aria-label": `${data.title}. The table below it holds its data.`, role: "group" });
     const legend = html("div", { class: "legend" }), tip = html("div", { class: "tip", role: "status", hidden: "" });
-    const controls = html("div", { class: "controls" }), tables = html("details", { class: "data" }, html("summary", {}, "Data as a table"));
+    const controls = html("div", { class: "controls" }), shown = html("p", { class: "shown" }), tables = html("details", { class: "data" }, html("summary", {}, "Data as a table"));
     const figure = { node, name, title: data.title, plot, legend };
     const select = (label, options, change) => {
       const chooser = html("select", {}, ...options);
@@ -466,6 +469,7 @@
     figure.draw = (width) => {
       state.width = Math.max(Math.round(width), 260);
       figure.result = draw(data.views[state.view], state.width, state, data.title, data);
+      shown.textContent = [...controls.querySelectorAll("select")].map((one) => one.selectedOptions[0]?.textContent).join(" · ");
       plot.replaceChildren(figure.result.drawn, tip);
       hide();
       legend.replaceChildren(...figure.result.legend.map(({ name: key, swatch }) => {
@@ -477,10 +481,10 @@
       fill();
     };
     const unique = (name) => [...new Set(data.views.map((view) => view[name]))].filter((value) => value !== undefined);
-    const chosen = { label: data.views[0].label, group: data.views[0].group };
+    const chosen = { label: data.views[state.view].label, group: data.views[state.view].group };
     const isOf = { lines: "Show", dots: "Show", stacks: "Show" }[data.kind] || "Strategy";
     for (const [what, words] of [["label", isOf], ["group", "Over"]]) {
-      if (unique(what).length > 1) select(words, unique(what).map((value) => html("option", { value }, value)), (value) => {
+      if (unique(what).length > 1) select(words, unique(what).map((value) => html("option", { value, selected: value === chosen[what] ? "" : null }, value)), (value) => {
         chosen[what] = value;
         const found = data.views.findIndex((view) => view.label === chosen.label && view.group === chosen.group);
         Object.assign(state, { view: Math.max(found, 0), request: 0, range: null });
@@ -520,7 +524,7 @@
     const tools = html("div", { class: "tools", role: "group", "aria-label": "Save this figure" }, ...Object.entries(savers).map(([kind, act]) => button(kind, `Save ${data.title} as ${kind}`, () => act(figure))));
     controls.append(tools);
     tables.addEventListener("toggle", fill);
-    node.append(controls, plot, legend, tables);
+    node.append(controls, shown, plot, legend, tables);
     plot.addEventListener("pointermove", (event) => tell(readingAt(...inPlot(event))));
     plot.addEventListener("pointerleave", hide);
     plot.addEventListener("blur", hide);
@@ -536,7 +540,9 @@
       else if (spots.length) { keyed.at = (keyed.at + step + spots.length) % spots.length; const spot = spots[keyed.at]; tell({ head: spot.head, lines: spot.at ? spot.at(spot.x0) : spot.lines, x: spot.x ?? spot.x0, y: spot.y }); }
     });
     figure.draw(plot.clientWidth);
-    new ResizeObserver(() => { if (Math.abs(plot.clientWidth - state.width) > 1 && plot.clientWidth && !isPrinting) figure.draw(plot.clientWidth); }).observe(plot);
+    // In a frame of its own: drawing changes heights, which an observer may not do while it is called.
+    const refit = () => { if (!isPrinting && plot.clientWidth && Math.abs(plot.clientWidth - state.width) > 1) figure.draw(plot.clientWidth); };
+    new ResizeObserver(() => requestAnimationFrame(refit)).observe(plot);
     return figure;
   };
 
