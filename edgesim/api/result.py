@@ -12,7 +12,8 @@ from typing import cast
 import pandas as pd
 from rich.console import Console
 
-from edgesim.report.comparison import about, comparison, summaries
+from edgesim.report.comparison import about, comparison
+from edgesim.report.run_rows import run_rows
 from edgesim.report.table import ComparisonTable
 from edgesim.statistics.comparison import Comparison
 from edgesim.trace.reader import Trace
@@ -65,19 +66,7 @@ class Result:
         Columns: requests offered, completed, failed and censored, then the metrics by their names
         (``e2e_mean_s``, ``ttft_p95_s``, ``active_j_per_token``, ...); NaN where one is unknown or undefined.
         """
-        rows = {
-            (one.strategy, one.replication): {
-                "offered": one.outcomes.offered,
-                "completed": one.outcomes.completed,
-                "failed": one.outcomes.failed,
-                "censored": one.outcomes.censored,
-                **{name: float("nan") if value is None else value for name, value in one.metrics().items()},
-            }
-            for one in summaries(self.trace)
-        }
-        table = pd.DataFrame.from_dict(rows, orient="index")
-        table.index = pd.MultiIndex.from_tuples(rows, names=["strategy", "replication"])
-        return table
+        return run_rows(self.trace)
 
     def compare(self) -> pd.DataFrame:
         """Every strategy's metrics over replications, and their ratios to the first strategy's.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edgesim.cli import answers, reporting, sweeping, training  # noqa: F401  # their commands join the others
+# Their commands join the others.
+from edgesim.cli import answers, plot, reporting, show, sweeping, training  # noqa: F401
 from edgesim.cli.commands import app, main
 
 __all__ = ["app", "main"]

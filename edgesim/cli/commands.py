@@ -111,12 +111,9 @@ def run(
 ) -> None:
     """Simulate every strategy of a scenario, write the trace, and compare."""
     from edgesim import runner
-    from edgesim.report.comparison import about, comparison
-    from edgesim.report.comparison_json import as_json as comparison_as_json
-    from edgesim.report.metrics import MetricsTable
-    from edgesim.report.table import ComparisonTable
+    from edgesim.cli.comparing import compared_as_json, print_compared
+    from edgesim.report.comparison import comparison
     from edgesim.scenario.check import quantisation_remark
-    from edgesim.statistics.sum_errors import sum_errors
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if out is not None:
@@ -150,18 +147,11 @@ def run(
         folder = out or runner.free_folder(Path("traces"), asked.name)
     with kept_on_stop(folder), _counting(notes, prepared) as told:
         trace = runner.run(prepared, folder, jobs=jobs, replace=replace, resume=resume, told=told)
-    compared, errors = comparison(trace), sum_errors(trace)
+    compared = comparison(trace)
     if as_json:
-        content = comparison_as_json(compared, about(trace)) | {"trace": str(folder)}
-        if errors:
-            content["sum_errors"] = {each.strategy: each.as_json() for each in errors}
-        typer.echo(json.dumps(content, indent=2))
+        typer.echo(json.dumps(compared_as_json(trace, compared), indent=2))
     else:
-        console().print(ComparisonTable(compared, about(trace)))
-        for error in errors:
-            console().print(str(error), markup=False, highlight=False, soft_wrap=True)
-        if metrics:
-            console().print(MetricsTable(compared))
+        print_compared(console(), trace, compared, metrics=metrics)
     empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
     if empty and asked.warmup_s:
         notes.print(

@@ -9,24 +9,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from edgesim.report.metric_names import COUNTS, METRICS
 from edgesim.report.numbers import BY_ARRIVALS, SET_BY_ARRIVALS, UNDEFINED, estimate_text, time_unit
 from edgesim.statistics.comparison import Comparison, Row
+from edgesim.statistics.summary import LATENCIES, MOMENTS
 
 __all__ = ["MetricsTable"]
-
-_LATENCIES = ("ttft", "tpot", "itl", "e2e")
-_MOMENTS = ("mean", "p50", "p95", "p99")
-_RATES = {
-    "output_tokens_per_s": "output tokens/s",
-    "requests_per_s": "requests/s",
-    "goodput_per_s": "goodput, requests/s",
-    "attainment": "objectives met, share",
-    "active_j_per_token": "active J/token",
-    "asker_j_per_token": "active J/token of devices that ask",
-    "total_j_per_token": "J/token with idling",
-    "perplexity": "perplexity",
-    "accuracy": "right tokens, share",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +30,19 @@ class MetricsTable:
         table.add_column("mean over replications")
         for row in rows:
             table.add_column(row.strategy, justify="right")
-        for latency in _LATENCIES:
-            names = [f"{latency}_{moment}_s" for moment in _MOMENTS]
+        for latency in LATENCIES:
+            names = [f"{latency}_{moment}_s" for moment in MOMENTS]
             scale, unit = time_unit(rows, *names)
-            for name, moment in zip(names, _MOMENTS, strict=True):
+            for name, moment in zip(names, MOMENTS, strict=True):
                 cells = [estimate_text(row, name, scale) for row in rows]
                 if any(cell.plain != UNDEFINED for cell in cells):
                     table.add_row(f"{latency.upper()} {moment}, {unit}", *cells)
-        for name, title in _RATES.items():
+        for name, metric in METRICS.items():
+            if metric.is_time or name in COUNTS:
+                continue
             cells = [_rate(row, name) for row in rows]
             if any(cell.plain != UNDEFINED for cell in cells):
-                table.add_row(title, *cells)
+                table.add_row(metric.title, *cells)
         for group in sorted({group for row in rows for group in row.utilisation}):
             cells = [estimate_text(row, group, estimate=row.utilisation.get(group)) for row in rows]
             table.add_row(f"utilisation of {group}", *cells)

@@ -23,7 +23,7 @@ from edgesim.statistics.requests import Outcomes
 from edgesim.statistics.saturation import keeps_growing
 from edgesim.statistics.summary import Summary
 
-__all__ = ["Comparison", "RatioLimit", "Row", "compare"]
+__all__ = ["Comparison", "RatioLimit", "Row", "compare", "metric_estimate"]
 
 _PROPORTIONS = ("attainment", "accuracy")
 _LEAST = {"perplexity": 1.0}
@@ -230,12 +230,27 @@ def _estimate(
     name: str, summaries: Sequence[Summary], outcomes: Outcomes, confidence: float
 ) -> Estimate | None:
     values = [value for summary in summaries if (value := summary.metrics()[name]) is not None]
+    n_requests = outcomes.offered if name == "attainment" else outcomes.completed
+    return metric_estimate(name, values, confidence, n_trials=max(n_requests, 1) / _design_effect(summaries))
+
+
+def metric_estimate(
+    name: str,
+    values: Sequence[float],
+    confidence: float = CONFIDENCE,
+    *,
+    n_trials: float | None = None,
+) -> Estimate | None:
+    """Return a metric's mean over replications with the interval of its own scale; None without values.
+
+    Parameters
+    ----------
+    n_trials
+        For a share, of how many independent trials it is.
+    """
     if name not in _PROPORTIONS:
         return estimate_mean(values, Scale.LOG, confidence, least=_LEAST.get(name, 0.0))
-    n_requests = outcomes.offered if name == "attainment" else outcomes.completed
-    return estimate_mean(
-        values, Scale.LOGIT, confidence, n_trials=max(n_requests, 1) / _design_effect(summaries)
-    )
+    return estimate_mean(values, Scale.LOGIT, confidence, n_trials=n_trials)
 
 
 def _attainment_bounds(summaries: Sequence[Summary]) -> tuple[float, float] | None:

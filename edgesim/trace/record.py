@@ -60,8 +60,8 @@ class _Run(BaseModel):
     workload: dict[str, Any] = {}
     links: dict[str, dict[str, Any]] = {}
     bands: dict[str, dict[str, Any]] = {}
-    places_m: dict[str, tuple[float, float]] = {}
-    tracks: dict[str, list[tuple[float, float, float]]] = {}
+    places_m: dict[str, list[float]] = {}
+    tracks: dict[str, list[list[float]]] = {}
     cells: dict[str, dict[str, Any]] = {}
     may_fail: list[str] = []
     links_may_fail: list[str] = []

@@ -13,7 +13,7 @@ from edgesim.nearest import suggest
 from edgesim.scenario.text.document import Document, read_value
 from edgesim.scenario.text.problems import Path, path_text, shown
 
-__all__ = ["apply"]
+__all__ = ["apply", "value_at"]
 
 _STEP = re.compile(r"\.?(?P<key>[^.\[\]=\s]+)|\[(?P<index>\d+)\]")
 _NAMING_KEYS = ("id", "label", "use")
@@ -50,6 +50,23 @@ def apply(document: Document, override: str) -> None:
     last = _resolve(node, steps[-1], path, where)
     node[last] = value
     document.replaced((*path, last), override)
+
+
+def value_at(document: Document, path: str) -> Any:
+    """Return what stands in a document under a path as :func:`apply` takes them.
+
+    Raises
+    ------
+    ScenarioError
+        If the text is no path, or nothing stands there.
+    """
+    node, gone = document.root, ()  # type: Any, Path
+    for step in _steps(path, path):
+        key = _resolve(node, step, gone, path)
+        if isinstance(node, CommentedMap) and key not in node:
+            _refuse(document.name, gone, f"has no '{step}'; {suggest(step, map(str, node))}")
+        node, gone = node[key], (*gone, key)
+    return node
 
 
 def _steps(text: str, where: str) -> list[str]:

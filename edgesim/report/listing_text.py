@@ -1,0 +1,245 @@
+"""A listing as text: for a terminal, as CSV, Markdown and LaTeX, and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from rich.table import Table
+from rich.text import Text
+
+from edgesim.report.columns import Column, table_of
+from edgesim.report.listing import Listed, Listing
+from edgesim.report.metric_names import COUNTS, MetricName, metric_name, unit_of
+from edgesim.report.numbers import AT_LEAST, UNDEFINED, number
+from edgesim.statistics.intervals import Estimate
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "Intervals",
+    "as_csv",
+    "as_json",
+    "as_latex",
+    "as_markdown",
+    "as_rich",
+    "estimate_text",
+]
+
+Intervals = Literal["ends", "half", "none"]
+"""How intervals are written: ``[low, high]``, ``± half its width``, or not at all."""
+
+DEFAULT_METRICS = (
+    "ttft_p50_s",
+    "ttft_p95_s",
+    "tpot_p50_s",
+    "e2e_mean_s",
+    "goodput_per_s",
+    "attainment",
+    "active_j_per_token",
+    "perplexity",
+    "accuracy",
+)
+"""Of those that any row knows."""
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "µ": r"\textmu{}",
+    "–": "--",
+}
+
+
+def as_rich(listing: Listing, names: Sequence[str], intervals: Intervals = "ends") -> Table:
+    """A table for the terminal, one row per strategy and trace or cell."""
+    keys = _keys(listing)
+    columns = [
+        Column(key, tuple(Text(_key_text(row, key)) for row in listing.rows), 0, justify_left=True)
+        for key in keys
+    ]
+    for head, unit, cells in _columns(listing, names, intervals):
+        columns.append(Column(f"{head}\n{unit}" if unit else head, tuple(map(Text, cells)), 0))
+    return table_of(columns)
+
+
+def as_markdown(listing: Listing, names: Sequence[str], intervals: Intervals = "ends") -> str:
+    """A pipe table, as GitHub and most others read it."""
+    columns = _columns(listing, names, intervals)
+    keys = _keys(listing)
+    heads = [*keys, *(f"{head} ({unit})" if unit else head for head, unit, _ in columns)]
+    lines = [heads, ["---"] * len(keys) + ["---:"] * len(columns)]
+    for place, row in enumerate(listing.rows):
+        lines.append([*(_key_text(row, key) for key in keys), *(cells[place] for _, _, cells in columns)])
+    table = "\n".join(f"| {' | '.join(_in_markdown(cell) for cell in line)} |" for line in lines)
+    return "\n".join([table, *(f"\n{_in_markdown(remark)}" for remark in listing.remarks)]) + "\n"
+
+
+def as_latex(listing: Listing, names: Sequence[str], intervals: Intervals = "ends") -> str:
+    r"""A ``tabular`` with booktabs' rules, for ``\usepackage{booktabs}``; a rule between traces or cells."""
+    columns = _columns(listing, names, intervals)
+    keys = _keys(listing)
+    heads = [*keys, *(f"{head} [{unit}]" if unit else head for head, unit, _ in columns)]
+    lines = [
+        *(f"% {_one_line(remark)}" for remark in listing.remarks),
+        rf"\begin{{tabular}}{{{'l' * len(keys)}{'r' * len(columns)}}}",
+        r"\toprule",
+        _latex_row(heads),
+        r"\midrule",
+    ]
+    before: object = None
+    for place, row in enumerate(listing.rows):
+        where = tuple(_key_text(row, key) for key in keys[:-1])
+        if before is not None and where != before:
+            lines.append(r"\addlinespace")
+        shown = ("",) * len(where) if where == before else where
+        lines.append(_latex_row([*shown, row.strategy, *(cells[place] for _, _, cells in columns)]))
+        before = where
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def as_csv(listing: Listing, names: Sequence[str]) -> str:
+    """One line per strategy and metric, in SI units and full precision; empty where undefined."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*listing.keys, "strategy", "metric", "n", "mean", "low", "high", "at_least"])
+    for row in listing.rows:
+        for name in names:
+            told = _numbers(row, name)
+            cells = [told[key] for key in ("n", "mean", "low", "high", "at_least")]
+            writer.writerow(
+                [*row.where.values(), row.strategy, name, *("" if cell is None else cell for cell in cells)]
+            )
+    return text.getvalue()
+
+
+def as_json(listing: Listing, names: Sequence[str]) -> dict[str, Any]:
+    """Everything at full precision; null where undefined, never NaN."""
+    return {
+        "keys": list(listing.keys),
+        "remarks": list(listing.remarks),
+        "rows": [
+            {
+                **row.where,
+                "strategy": row.strategy,
+                "replications": row.n_replications,
+                "requests": dict(row.counts),
+                "saturated": row.is_saturated,
+                "metrics": {name: _numbers(row, name) for name in names},
+            }
+            for row in listing.rows
+        ],
+    }
+
+
+def _keys(listing: Listing) -> list[str]:
+    """What stands in front: the trace's label only where there are several."""
+    keys = [
+        key
+        for key in listing.keys
+        if key != "trace" or len({str(row.where[key]) for row in listing.rows}) > 1
+    ]
+    return [*keys, "strategy"]
+
+
+def _key_text(row: Listed, key: str) -> str:
+    return row.strategy if key == "strategy" else str(row.where[key])
+
+
+def _columns(
+    listing: Listing, names: Sequence[str], intervals: Intervals
+) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Title, unit and cells of every metric; one unit for a whole column."""
+    found = []
+    for name in names:
+        metric = metric_name(name)
+        if name in COUNTS:
+            found.append((metric.title, "", tuple(f"{row.counts[name]:,}" for row in listing.rows)))
+            continue
+        scale, unit = unit_of(metric, _largest(listing, metric))
+        cells = tuple(_cell(row, name, scale, intervals) for row in listing.rows)
+        found.append((metric.title, unit, cells))
+    return found
+
+
+def _largest(listing: Listing, metric: MetricName) -> float:
+    values = [
+        abs(estimate.mean) for row in listing.rows if (estimate := row.estimates.get(metric.name)) is not None
+    ]
+    return max([*values, *(row.bounds.get(metric.name, 0.0) for row in listing.rows)], default=1.0)
+
+
+def _cell(row: Listed, name: str, scale: float, intervals: Intervals) -> str:
+    estimate = row.estimates.get(name)
+    if estimate is None:
+        at_least = row.bounds.get(name)
+        return f"{AT_LEAST}{number(at_least / scale)}" if at_least else UNDEFINED
+    return estimate_text(estimate, scale, intervals)
+
+
+def estimate_text(estimate: Estimate, scale: float, intervals: Intervals) -> str:
+    """Write a mean of three figures, and its interval with as many decimals."""
+    mean = estimate.mean / scale
+    text = number(mean)
+    if intervals == "none" or estimate.low is None or estimate.high is None:
+        return text
+    n_decimals = len(text.partition(".")[2])
+    low, high = estimate.low / scale, estimate.high / scale
+    if intervals == "half":
+        return f"{text} ± {max(mean - low, high - mean):,.{n_decimals}f}"
+    return f"{text} [{low:,.{n_decimals}f}, {high:,.{n_decimals}f}]"
+
+
+def _numbers(row: Listed, name: str) -> dict[str, float | int | None]:
+    if name in COUNTS:
+        return {
+            "n": row.n_replications,
+            "mean": row.counts[name],
+            "low": None,
+            "high": None,
+            "at_least": None,
+        }
+    estimate = row.estimates.get(name)
+    if estimate is None:
+        at_least = row.bounds.get(name)
+        known: dict[str, float | int | None] = {
+            "n": row.n_replications,
+            "mean": None,
+            "low": None,
+            "high": None,
+        }
+        return known | {"at_least": at_least}
+    ends = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
+    finite = {
+        key: value if value is not None and math.isfinite(value) else None for key, value in ends.items()
+    }
+    return {"n": estimate.n, **finite, "at_least": None}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _in_markdown(text: str) -> str:
+    return _one_line(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(map(_in_latex, cells)) + r" \\"
+
+
+def _in_latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in _one_line(text))

@@ -1,0 +1,101 @@
+"""Folders that a user names: traces and sweeps, several of them under labels of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
+
+from edgesim.errors import TraceError
+from edgesim.trace.reader import Trace
+
+__all__ = ["SweepLike", "labelled", "opened", "strategies_asked"]
+
+
+class SweepLike(Protocol):
+    """What is asked of a sweep."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def axes(self) -> Mapping[str, tuple[object, ...]]: ...
+    @property
+    def strategies(self) -> tuple[str, ...]: ...
+    @property
+    def incomplete(self) -> str | None: ...
+    @property
+    def record(self) -> Mapping[str, object]: ...
+    def results(self) -> pd.DataFrame: ...
+    def failures(self) -> pd.DataFrame: ...
+
+
+def opened(path: Path) -> Trace | SweepLike:
+    """Open what a folder holds.
+
+    Raises
+    ------
+    TraceError
+        If it holds neither a trace nor a sweep, or one that cannot be read.
+    """
+    try:
+        is_sweep, is_trace = (path / "sweep.json").is_file(), (path / "run.json").is_file()
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise TraceError(f"{path}: cannot be read ({error})") from None
+    if is_sweep:
+        from edgesim.sweep.reader import (
+            Sweep,
+        )  # only now: it stands on the runner, and most folders are traces
+
+        return Sweep(path)
+    if is_trace or not path.is_dir():
+        if not path.exists():
+            raise TraceError(f"{path}: there is no such folder; name one that 'edgesim run' wrote")
+        if not path.is_dir():
+            raise TraceError(f"{path}: a file; expected the folder of a trace or of a sweep")
+        return Trace(path)
+    raise TraceError(
+        f"{path}: neither a trace nor a sweep (no run.json, no sweep.json); name a folder that 'edgesim run' "
+        "or 'edgesim sweep' wrote"
+    )
+
+
+def labelled(paths: Sequence[Path]) -> dict[str, Trace | SweepLike]:
+    """Open several folders, each by the shortest end of its path that no other has.
+
+    Raises
+    ------
+    TraceError
+        As :func:`opened` does; or if one is named twice.
+    """
+    whole = [path.resolve() for path in paths]
+    if twice := [str(path) for path, n in Counter(whole).items() if n > 1]:
+        raise TraceError(f"{twice[0]}: named twice; expected each folder once")
+    return {_label(path, whole): opened(given) for path, given in zip(whole, paths, strict=True)}
+
+
+def _label(path: Path, paths: Sequence[Path]) -> str:
+    others = [other for other in paths if other != path]
+    for n_parts in range(1, len(path.parts)):
+        end = path.parts[-n_parts:]
+        if all(other.parts[-n_parts:] != end for other in others):
+            return "/".join(end)
+    return str(path)
+
+
+def strategies_asked(known: Sequence[str], asked: Sequence[str], where: str) -> tuple[str, ...]:
+    """Those that are asked for, in their own order; all if none is.
+
+    Raises
+    ------
+    TraceError
+        If one is not there.
+    """
+    for label in asked:
+        if label not in known:
+            raise TraceError(f"--strategy: {where} has no {label!r}; there are {', '.join(known) or 'none'}")
+    return tuple(label for label in known if not asked or label in asked)

@@ -1,0 +1,216 @@
+"""Which figure is asked for, and of what: one door to all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from edgesim.errors import InputError, TraceError
+from edgesim.report.listing import together
+from edgesim.report.metric_names import metric_name
+from edgesim.report.opened import SweepLike
+from edgesim.report.plots.bars import bars
+from edgesim.report.plots.distribution import distribution
+from edgesim.report.plots.front import front
+from edgesim.report.plots.lines import lines
+from edgesim.report.plots.map import draw_map
+from edgesim.report.plots.series import series
+from edgesim.report.plots.style import Width
+from edgesim.report.plots.timeline import timeline
+from edgesim.report.swept_traces import swept_traces
+from edgesim.trace.reader import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["KINDS", "Asked", "drawn"]
+
+Sources: TypeAlias = Mapping[str, Trace | SweepLike]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A figure's kind and options; None or empty is the kind's own choice.
+
+    Attributes
+    ----------
+    where
+        Values of a sweep's axes, as texts.
+    from_s, until_s
+        A window of a timeline.
+    """
+
+    kind: str
+    metrics: tuple[str, ...] = ()
+    x: str | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+    against: str | None = None
+    strategies: tuple[str, ...] = ()
+    replication: int | None = None
+    request: int | None = None
+    from_s: float | None = None
+    until_s: float | None = None
+    width: Width | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    draw: Callable[[Sources, Asked], Figure]
+    options: tuple[str, ...]
+
+
+def drawn(sources: Sources, asked: Asked) -> Figure:
+    """Draw it.
+
+    Parameters
+    ----------
+    sources
+        Traces, or one sweep, by their labels.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, an option belongs to another, or cannot be met.
+    TraceError
+        If the sources are not of the sort that the kind takes, or hold nothing to draw.
+    """
+    if asked.kind not in KINDS:
+        raise InputError(f"plot: no kind {asked.kind!r}; there are {', '.join(KINDS)}")
+    kind = KINDS[asked.kind]
+    for name, option in _OPTIONS.items():
+        is_given = getattr(asked, name) not in (None, (), {})
+        if is_given and name not in kind.options:
+            able = ", ".join(other for other, one in KINDS.items() if name in one.options)
+            raise InputError(f"{option}: {asked.kind} has no such option; it belongs to {able}")
+    return kind.draw(sources, asked)
+
+
+def _distribution(sources: Sources, asked: Asked) -> Figure:
+    if len(asked.metrics) > 1:
+        raise InputError(f"--metric: a distribution is of one metric, got {', '.join(asked.metrics)}")
+    metric = asked.metrics[0] if asked.metrics else "e2e"
+    return distribution(
+        _traces(sources, asked), metric=metric, strategies=asked.strategies, width=asked.width or "column"
+    )
+
+
+def _bars(sources: Sources, asked: Asked) -> Figure:
+    return bars(together(sources).only(asked.strategies), _known(asked), width=asked.width or "column")
+
+
+def _front(sources: Sources, asked: Asked) -> Figure:
+    return front(together(sources).only(asked.strategies), _known(asked), width=asked.width or "page")
+
+
+def _lines(sources: Sources, asked: Asked) -> Figure:
+    first, x = next(iter(sources.values())), asked.x
+    if isinstance(first, Trace):
+        if x is None:
+            raise InputError(
+                "plot lines: of traces it takes --x PATH, what differs in their scenarios, such as "
+                "workload.arrivals.poisson"
+            )
+        results, axes = swept_traces(_traces(sources, asked), x)
+        x = None
+    elif len(sources) > 1:
+        raise TraceError(f"{', '.join(sources)}: lines are of one sweep, or of traces")
+    else:
+        results, axes = first.results(), dict(first.axes)
+        if results.empty:
+            raise TraceError(
+                f"{first.path}: {first.incomplete or 'no cell came to a result'}; nothing to draw"
+            )
+    metrics = _known(asked) or ("e2e_mean_s",)
+    width = asked.width or ("column" if len(metrics) == 1 else "page")
+    return lines(
+        results,
+        axes,
+        x=x,
+        metrics=metrics,
+        fixed=asked.where,
+        against=asked.against,
+        strategies=asked.strategies,
+        width=width,
+    )
+
+
+def _timeline(sources: Sources, asked: Asked) -> Figure:
+    trace = _one(sources, asked)
+    window_s = None
+    if asked.from_s is not None or asked.until_s is not None:
+        if asked.from_s is None or asked.until_s is None:
+            raise InputError("--from, --until: expected both, or neither")
+        if asked.request is not None:
+            raise InputError("--request: expected a request or a window, got both")
+        window_s = (asked.from_s, asked.until_s)
+    return timeline(
+        trace,
+        strategy=_single(asked),
+        replication=asked.replication,
+        request=asked.request,
+        window_s=window_s,
+        width=asked.width or "page",
+    )
+
+
+def _series(sources: Sources, asked: Asked) -> Figure:
+    trace = _one(sources, asked)
+    return series(
+        trace, strategies=asked.strategies, replication=asked.replication, width=asked.width or "page"
+    )
+
+
+def _map(sources: Sources, asked: Asked) -> Figure:
+    return draw_map(_one(sources, asked), strategy=_single(asked), width=asked.width or "column")
+
+
+def _known(asked: Asked) -> tuple[str, ...]:
+    return tuple(metric_name(name).name for name in asked.metrics)
+
+
+def _traces(sources: Sources, asked: Asked) -> dict[str, Trace]:
+    found = {label: one for label, one in sources.items() if isinstance(one, Trace)}
+    if len(found) < len(sources):
+        name = next(label for label in sources if label not in found)
+        raise TraceError(f"{name}: a sweep, of which there is no {asked.kind}; name traces, or draw lines")
+    return found
+
+
+def _one(sources: Sources, asked: Asked) -> Trace:
+    found = _traces(sources, asked)
+    if len(found) > 1:
+        raise TraceError(f"{', '.join(found)}: a {asked.kind} is of one trace; name one")
+    return next(iter(found.values()))
+
+
+def _single(asked: Asked) -> str | None:
+    if len(asked.strategies) > 1:
+        raise InputError(f"--strategy: a {asked.kind} is of one strategy, got {', '.join(asked.strategies)}")
+    return asked.strategies[0] if asked.strategies else None
+
+
+_OPTIONS = {
+    "metrics": "--metric",
+    "x": "--x",
+    "where": "--where",
+    "against": "--against",
+    "replication": "--replication",
+    "request": "--request",
+    "from_s": "--from",
+    "until_s": "--until",
+}
+
+KINDS: Mapping[str, _Kind] = MappingProxyType(
+    {
+        "distribution": _Kind(_distribution, ("metrics",)),
+        "bars": _Kind(_bars, ("metrics",)),
+        "lines": _Kind(_lines, ("metrics", "x", "where", "against")),
+        "front": _Kind(_front, ("metrics",)),
+        "timeline": _Kind(_timeline, ("replication", "request", "from_s", "until_s")),
+        "series": _Kind(_series, ("replication",)),
+        "map": _Kind(_map, ()),
+    }
+)
+"""By name: how it is drawn, and which options it takes."""

@@ -1,0 +1,224 @@
+"""A metric over a swept value, a line per strategy, with bands over replications."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from edgesim.errors import InputError, TraceError
+from edgesim.nearest import suggest
+from edgesim.report.metric_names import metric_name
+from edgesim.report.plots.axes import Swept, metric_label, plain_log, swept
+from edgesim.report.plots.style import Look, Width, legend_below, looks, paper_style, subplots, tidy
+from edgesim.statistics.comparison import metric_estimate
+from edgesim.statistics.intervals import paired_ratio
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Point", "lines", "points"]
+
+_MOST_PANELS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A mean over replications with its 95 % interval, at a swept value; None where it is not known."""
+
+    value: object
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def points(
+    results: pd.DataFrame, axis: str, values: Sequence[object], metric: str, *, against: str | None = None
+) -> dict[str, list[Point]]:
+    """Estimate a metric at each value of an axis, by strategy.
+
+    Parameters
+    ----------
+    results
+        A row per value, strategy and replication: columns of these names, and of the metric.
+    against
+        A strategy: the metric is then its ratio to that strategy's in the same replication, whose interval
+        leaves out what all strategies share by their common random numbers (geometric mean of paired ratios).
+
+    Returns
+    -------
+    dict
+        By strategy, one point per value in the order given. The mean is None where the metric is unknown or
+        undefined in any replication: those are its worst ones.
+    """
+    found: dict[str, list[Point]] = {}
+    for strategy in results["strategy"].astype(str).unique():
+        found[strategy] = []
+        for value in values:
+            own = _column(results, axis, value, strategy, metric)
+            if against is None:
+                found[strategy].append(_mean(metric, value, own))
+            else:
+                found[strategy].append(_ratio(value, own, _column(results, axis, value, against, metric)))
+    return found
+
+
+def lines(
+    results: pd.DataFrame,
+    axes: Mapping[str, Sequence[object]],
+    *,
+    x: str | None = None,
+    metrics: Sequence[str] = ("e2e_mean_s",),
+    fixed: Mapping[str, str] | None = None,
+    against: str | None = None,
+    strategies: Sequence[str] = (),
+    width: Width = "column",
+) -> Figure:
+    """Draw metrics over one axis of a sweep: a panel per metric and per value of the other axes.
+
+    Parameters
+    ----------
+    results
+        As :meth:`edgesim.sweep.reader.Sweep.results` returns them.
+    axes
+        Values by axis, in order.
+    x
+        The axis along which lines go; the first if not given.
+    fixed
+        Values of other axes, as texts: only what has these is drawn.
+    against
+        Draw ratios to this strategy (:func:`points`).
+
+    Raises
+    ------
+    InputError
+        If there is no such axis or value, or too many panels.
+    TraceError
+        If nothing is known of the metrics.
+    """
+    x = _axis(axes, x)
+    kept, others = _with_fixed(results, axes, x, fixed or {})
+    order = [s for s in kept["strategy"].astype(str).unique() if not strategies or s in strategies]
+    if against is not None and against not in set(kept["strategy"].astype(str)):
+        raise InputError(f"--against: no strategy {against!r}; there are {', '.join(order)}")
+    cases = [(name, case) for name in metrics for case in _cases(kept, others)]
+    if len(cases) > _MOST_PANELS:
+        raise InputError(
+            f"plot lines: {len(cases)} panels, and at most {_MOST_PANELS} fit; fix axes with --where "
+            f"AXIS=VALUE ({', '.join(others)}), or name fewer metrics"
+        )
+    known = looks(order)
+    along = swept([value for value in axes[x] if (kept[x] == value).any()])
+    with paper_style():
+        n_columns = 1 if width == "column" else min(len(cases), 3)
+        n_rows = -(-len(cases) // n_columns)
+        figure, panels = subplots(n_rows, n_columns, width=width)
+        n_known = 0
+        for panel, (name, case) in zip(panels, cases, strict=False):
+            own = kept[_is(kept, case)]
+            found = points(own, x, list(along.places), name, against=against)
+            drawn = {strategy: found[strategy] for strategy in order if strategy in found}
+            means = [one.mean for each in drawn.values() for one in each if one.mean is not None]
+            n_known += len(means)
+            metric = metric_name(name)
+            scale, label = metric_label(metric, max(means, default=1.0))
+            if against is not None:
+                scale, label = 1.0, f"{metric.title}, over {against}'s"
+                panel.axhline(1.0, color="0.6", lw=0.6, zorder=1)
+            for strategy, each in drawn.items():
+                _line(panel, each, along, scale, strategy, known[strategy])
+            along.on(panel, x)
+            panel.set_ylabel(label)
+            if case:
+                panel.set_title(", ".join(f"{axis} {value}" for axis, value in case.items()))
+            if against is None and means and max(means) < 20 * max(min(means), 1e-300):
+                panel.set_ylim(bottom=0.0)
+            elif against is None and means and min(means) > 0:
+                plain_log(panel, "y")
+            tidy(panel)
+        if not n_known:
+            raise TraceError(f"{', '.join(metrics)}: unknown at every value; nothing to draw")
+        for panel in panels[len(cases) :]:
+            panel.set_axis_off()
+        legend_below(figure, panels, width=width)
+        return figure
+
+
+def _line(panel: Axes, each: Sequence[Point], along: Swept, scale: float, label: str, look: Look) -> None:
+    xs = [along.places[one.value] for one in each]
+    ys = [math.nan if one.mean is None else one.mean / scale for one in each]
+    lows = [math.nan if one.low is None else one.low / scale for one in each]
+    highs = [math.nan if one.high is None else one.high / scale for one in each]
+    panel.plot(xs, ys, **look.line(label=label))
+    panel.fill_between(xs, lows, highs, color=look.colour, alpha=0.16, lw=0.0, zorder=1)
+    for bound in (lows, highs):
+        panel.plot(xs, bound, color=look.colour, lw=0.4, alpha=0.6, zorder=1)
+
+
+def _column(results: pd.DataFrame, axis: str, value: object, strategy: str, metric: str) -> pd.Series:
+    """A metric by replication, of one strategy at one value."""
+    own = results[(results[axis] == value) & (results["strategy"].astype(str) == strategy)]
+    return own.set_index("replication")[metric].sort_index()
+
+
+def _mean(metric: str, value: object, own: pd.Series) -> Point:
+    values = own.tolist()
+    if not values or not all(map(math.isfinite, values)):
+        return Point(value, None)
+    estimate = metric_estimate(metric, values)
+    assert estimate is not None
+    return Point(value, estimate.mean, estimate.low, estimate.high)
+
+
+def _ratio(value: object, own: pd.Series, reference: pd.Series) -> Point:
+    pairs = pd.concat([own, reference], axis=1, join="inner", keys=["own", "reference"])
+    numbers = pairs.to_numpy(float)
+    if not len(pairs) or not (numbers > 0).all() or not all(map(math.isfinite, numbers.ravel())):
+        return Point(value, None)
+    ratio = paired_ratio(pairs["own"].tolist(), pairs["reference"].tolist())
+    assert ratio is not None
+    return Point(value, ratio.ratio, ratio.low, ratio.high)
+
+
+def _axis(axes: Mapping[str, Sequence[object]], x: str | None) -> str:
+    if not axes:
+        raise InputError("plot lines: nothing was swept, so there is no axis; plot bars instead")
+    if x is None:
+        return next((name for name, values in axes.items() if len(values) > 1), next(iter(axes)))
+    if x not in axes:
+        raise InputError(f"--x: nothing was swept under the name {x!r}; {suggest(x, axes)}")
+    return x
+
+
+def _with_fixed(
+    results: pd.DataFrame, axes: Mapping[str, Sequence[object]], x: str, fixed: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows that have the fixed values, and the other axes that are neither fixed nor along."""
+    for axis, text in fixed.items():
+        if axis not in axes:
+            raise InputError(f"--where: nothing was swept under the name {axis!r}; {suggest(axis, axes)}")
+        matching = [value for value in axes[axis] if str(value) == text]
+        if not matching:
+            raise InputError(
+                f"--where {axis}={text}: no such value; there are {', '.join(map(str, axes[axis]))}"
+            )
+        results = results[results[axis] == matching[0]]
+    return results, [axis for axis in axes if axis != x and axis not in fixed and len(axes[axis]) > 1]
+
+
+def _cases(results: pd.DataFrame, others: Sequence[str]) -> list[dict[str, object]]:
+    if not others:
+        return [{}]
+    found = results[list(others)].drop_duplicates().to_dict("records")
+    return [{str(key): value for key, value in case.items()} for case in found]
+
+
+def _is(results: pd.DataFrame, case: Mapping[str, object]) -> pd.Series:
+    chosen = pd.Series(True, index=results.index)
+    for axis, value in case.items():
+        chosen &= results[axis] == value
+    return chosen

@@ -1,0 +1,69 @@
+"""A figure into a file: with its provenance, and the same bytes each time."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesim.errors import InputError
+from edgesim.report.plots.provenance import Provenance
+from edgesim.report.plots.style import paper_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["FORMATS", "check_file", "save"]
+
+FORMATS = ("pdf", "svg", "png")
+
+
+def check_file(file: Path) -> str:
+    """Return the format that a file's name asks for.
+
+    Raises
+    ------
+    InputError
+        If it is none of :data:`FORMATS`, or a folder has that name.
+    """
+    suffix = file.suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        raise InputError(f"--output: {file} ends in {file.suffix or 'nothing'}; expected .pdf, .svg or .png")
+    if file.is_dir():
+        raise InputError(f"--output: {file} is a folder; name a file in it")
+    return suffix
+
+
+def save(figure: Figure, file: str | Path, provenance: Provenance | None = None) -> Path:
+    """Write a figure as PDF (fonts embedded as TrueType), SVG, or PNG of 300 dots per inch.
+
+    What it was drawn from goes into the metadata, and no date: the same figure gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        If the name asks for another format, or the file cannot be written.
+    """
+    file = Path(file)
+    kind, written = check_file(file), BytesIO()
+    with paper_style():
+        figure.savefig(written, format=kind, metadata=_metadata(kind, provenance))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(written.getvalue())
+    except OSError as error:
+        raise InputError(
+            f"--output: {file} cannot be written ({error.strerror or error}); name another file"
+        ) from None
+    return file
+
+
+def _metadata(kind: str, provenance: Provenance | None) -> dict[str, Any]:
+    sentence = "" if provenance is None else provenance.sentence()
+    everything = "" if provenance is None else provenance.as_json()
+    match kind:
+        case "pdf":
+            return {"Creator": "edgesim", "Subject": sentence, "Keywords": everything, "CreationDate": None}
+        case "svg":
+            return {"Creator": "edgesim", "Description": sentence, "Source": everything, "Date": None}
+    return {"Software": "edgesim", "Description": sentence, "Source": everything}

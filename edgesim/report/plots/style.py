@@ -1,0 +1,197 @@
+"""How figures look: a journal's widths, 8-point text, and lines that are told apart in colour and in grey.
+
+A strategy keeps its look wherever it appears: that of its place among the strategies. Colours are Paul Tol's
+(2021, "Colour Schemes", SRON/EPS/TN/09-002): first the three of the high-contrast scheme and black, which
+differ in lightness as well, then those of the bright scheme. Line style, marker and hatch differ besides,
+with periods of their own, so that the first forty looks are all different.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from edgesim.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "DASHES",
+    "HATCHES",
+    "MARKERS",
+    "PALETTE",
+    "WIDTHS_IN",
+    "Look",
+    "Width",
+    "legend_below",
+    "looks",
+    "paper_style",
+    "subplots",
+    "tidy",
+]
+
+Width: TypeAlias = Literal["column", "page"]
+
+WIDTHS_IN: dict[Width, float] = {"column": 3.5, "page": 7.16}
+"""Inches: one column, and both, of an IEEE transactions page."""
+
+PALETTE = ("#004488", "#DDAA33", "#BB5566", "#000000", "#66CCEE", "#228833", "#AA3377", "#888888")
+"""Colours in the order in which strategies get them."""
+
+DASHES: tuple[Any, ...] = (
+    "solid",
+    (0, (5, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (7, 1.5, 1.2, 1.5)),
+    (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "oo")
+
+_FONT_PT, _SMALL_PT = 8.0, 7.0
+_THICKEST_PT, _THINNER_PT, _THINNEST_PT = 2.2, 0.3, 1.0
+_ASPECT = 0.66  # of a panel: height over width
+
+_RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so that figures are the same everywhere
+    "font.size": _FONT_PT,
+    "axes.titlesize": _FONT_PT,
+    "axes.labelsize": _FONT_PT,
+    "xtick.labelsize": _SMALL_PT,
+    "ytick.labelsize": _SMALL_PT,
+    "legend.fontsize": _SMALL_PT,
+    "legend.frameon": False,
+    "legend.handlelength": 2.8,  # a whole period of the longest dashes
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.linewidth": 0.4,
+    "grid.color": "#d8d8d8",
+    "hatch.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.markersize": 3.6,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
+    "ps.fonttype": 42,
+    "svg.hashsalt": "edgesim",  # names in the file are then the same each time
+    "text.usetex": False,
+    "text.parse_math": False,  # names from traces may hold dollar signs
+    "figure.constrained_layout.use": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one of several is drawn."""
+
+    colour: str
+    dashes: Any
+    marker: str
+    hatch: str
+    width_pt: float
+    rank: int
+
+    def line(self, **others: Any) -> dict[str, Any]:
+        """Arguments of a line. Of lines that coincide, the lower are wider and the upper are dashed."""
+        return {
+            "color": self.colour,
+            "linestyle": self.dashes,
+            "linewidth": self.width_pt,
+            "marker": self.marker,
+            "markerfacecolor": "white" if self.rank % 2 else self.colour,
+            "markeredgewidth": 0.8,
+            "zorder": 3 + 0.01 * self.rank,
+            **others,
+        }
+
+    def bar(self, **others: Any) -> dict[str, Any]:
+        """Arguments of a bar: white strokes on its colour."""
+        return {
+            "facecolor": self.colour,
+            "hatch": self.hatch,
+            "edgecolor": "white",
+            "linewidth": 0.0,
+            **others,
+        }
+
+
+def looks(labels: Sequence[str]) -> dict[str, Look]:
+    """The look of each of several, by its place."""
+    return {
+        label: Look(
+            colour=PALETTE[place % len(PALETTE)],
+            dashes=DASHES[place % len(DASHES)],
+            marker=MARKERS[place % len(MARKERS)],
+            hatch=HATCHES[place % len(HATCHES)],
+            width_pt=max(_THINNEST_PT, _THICKEST_PT - _THINNER_PT * place),
+            rank=place,
+        )
+        for place, label in enumerate(labels)
+    }
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Draw, and save, with these settings, and leave matplotlib's own as they were.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise InputError(
+            "plot: needs matplotlib, which is not installed; pip install 'edgesim[plots]'"
+        ) from None
+    with mpl.rc_context(_RC):
+        yield
+
+
+def subplots(
+    n_rows: int, n_columns: int, *, width: Width, height_in: float | None = None, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of a journal's width with panels, row by row; within :func:`paper_style`.
+
+    It draws into files, whatever screen there is.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    inches = WIDTHS_IN[width]
+    if height_in is None:
+        height_in = n_rows * min(2.6, max(1.9, _ASPECT * inches / n_columns))
+    figure = Figure(figsize=(inches, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(n_rows, n_columns, squeeze=False, **options)
+    return figure, list(panels.ravel())
+
+
+def tidy(panel: Axes, *, grid: Literal["both", "x", "y"] = "both") -> None:
+    """A light grid, and no more ticks than there is room for."""
+    panel.grid(visible=True, axis=grid)
+    panel.tick_params(length=2.5)
+
+
+def legend_below(figure: Figure, panels: Sequence[Axes], *, width: Width) -> None:
+    """One legend for all panels, under them, of every label once; none for a single label."""
+    found: dict[str, Any] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if len(found) < 2:
+        return
+    longest = max(map(len, found))
+    fits = int(WIDTHS_IN[width] * 72 / (_SMALL_PT * (0.62 * longest + 5.0)))
+    n_columns = max(1, min(len(found), fits))
+    n_columns = -(-len(found) // -(-len(found) // n_columns))  # rows of about one length
+    figure.legend(
+        found.values(), found.keys(), loc="outside lower center", ncols=n_columns, columnspacing=1.2
+    )
