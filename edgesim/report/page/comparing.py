@@ -8,42 +8,41 @@ from typing import Any
 
 from rich.text import Text
 
-from edgesim.report.comparison_json import Json
+from edgesim.report.metric_names import COUNTS, METRICS
 from edgesim.report.notes import About
 from edgesim.report.numbers import duration, estimate_text, number, share_text, time_unit
 from edgesim.report.page.figure import Figure, numbers
 from edgesim.statistics.comparison import Comparison, Row
 
-__all__ = ["TITLES", "Card", "Table", "cards", "dots", "every_metric", "table", "warnings"]
+__all__ = [
+    "FIRST",
+    "NAMES",
+    "Card",
+    "Table",
+    "cards",
+    "dots",
+    "every_metric",
+    "is_time",
+    "table",
+    "title_of",
+    "warnings",
+]
 
-TITLES = {
-    "e2e_mean_s": "E2E latency, mean",
-    "e2e_p50_s": "E2E latency, median",
-    "e2e_p95_s": "E2E latency, 95th percentile",
-    "e2e_p99_s": "E2E latency, 99th percentile",
-    "ttft_mean_s": "Time to first token, mean",
-    "ttft_p50_s": "Time to first token, median",
-    "ttft_p95_s": "Time to first token, 95th percentile",
-    "ttft_p99_s": "Time to first token, 99th percentile",
-    "tpot_mean_s": "Time per output token, mean",
-    "tpot_p50_s": "Time per output token, median",
-    "tpot_p95_s": "Time per output token, 95th percentile",
-    "tpot_p99_s": "Time per output token, 99th percentile",
-    "itl_mean_s": "Inter-token latency, mean",
-    "itl_p50_s": "Inter-token latency, median",
-    "itl_p95_s": "Inter-token latency, 95th percentile",
-    "itl_p99_s": "Inter-token latency, 99th percentile",
-    "output_tokens_per_s": "Output tokens per second",
-    "requests_per_s": "Requests per second",
-    "goodput_per_s": "Goodput, requests per second",
-    "attainment": "Objectives met, share of requests",
-    "active_j_per_token": "Active energy, joules per token",
-    "asker_j_per_token": "Active energy of devices that ask, joules per token",
-    "total_j_per_token": "Energy with idling, joules per token",
-    "accuracy": "Right tokens, share",
-    "perplexity": "Perplexity",
-}
-"""Of metrics, in the order in which the page offers them; others follow under their own names."""
+NAMES = tuple(name for name in METRICS if name not in COUNTS)
+"""Metrics in the order in which the page offers them; others follow under their own names."""
+
+FIRST = "e2e_mean_s"
+"""The metric that is shown first."""
+
+
+def title_of(name: str) -> str:
+    """What a metric is called on the page."""
+    return METRICS[name].title if name in METRICS else name
+
+
+def is_time(name: str) -> bool:
+    """Whether a metric is in seconds."""
+    return name in METRICS and METRICS[name].is_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def cards(compared: Comparison) -> list[Card]:
 def _value(name: str, value: float) -> str:
     if name in ("attainment", "accuracy"):
         return f"{share_text(value)} %"
-    if name.endswith("_s") and not name.endswith("_per_s"):
+    if is_time(name):
         scale, unit = _time_scale(value)
         return f"{number(value / scale)} {unit}"
     return f"{number(value)} J" if "_j_" in name else number(value)
@@ -136,14 +135,17 @@ def dots(
 ) -> Figure | None:
     """Means with intervals, a view per metric that is known of any strategy; None if there is none."""
     known = [metric for row in compared.rows for metric in row.estimates]
-    wanted = dict.fromkeys([*TITLES, *known] if names is None else names)
-    views: list[Json] = []
+    wanted = dict.fromkeys([*NAMES, *known] if names is None else names)
+    views: list[Any] = []
     for metric in wanted:
         rows = [_dot(at, row, metric) for at, row in enumerate(compared.rows) if _is_known(row, metric)]
         if rows:
-            unit = "seconds" if metric.endswith("_s") and not metric.endswith("_per_s") else ""
-            views.append({"label": TITLES.get(metric, metric), "unit": unit, "rows": rows})
-    return Figure(name=name, kind="dots", title=title, note=note, content={"views": views}) if views else None
+            unit = "seconds" if is_time(metric) else ""
+            views.append({"label": title_of(metric), "unit": unit, "rows": rows})
+    if not views:
+        return None
+    first = next((at for at, view in enumerate(views) if view["label"] == title_of(FIRST)), 0)
+    return Figure(name=name, kind="dots", title=title, note=note, content={"views": views, "first": first})
 
 
 def _is_known(row: Row, metric: str) -> bool:
@@ -177,8 +179,8 @@ def warnings(compared: Comparison, about: About) -> list[str]:
             found.append(f"{row.strategy}: {outcomes.failed} of {outcomes.offered} requests failed.")
         if outcomes.cut_off_share > 0.01:
             found.append(
-                f"{row.strategy}: {outcomes.censored} of {outcomes.offered} requests were still in flight when "
-                "the run ended; they count with their age."
+                f"{row.strategy}: {outcomes.censored} of {outcomes.offered} requests were still in flight "
+                "when the run ended; they count with their age."
             )
         if row.n_beyond:
             found.append(
@@ -193,14 +195,13 @@ def warnings(compared: Comparison, about: About) -> list[str]:
 def every_metric(compared: Comparison) -> Table:
     """A row per metric, and per group's utilisation, that is known of any strategy; a column per strategy."""
     rows = compared.rows
-    names = dict.fromkeys([*TITLES, *(name for row in rows for name in row.estimates)])
+    names = dict.fromkeys([*NAMES, *(name for row in rows for name in row.estimates)])
     lines: list[tuple[tuple[str, str], ...]] = []
     for name in names:
         if not any(_is_known(row, name) for row in rows):
             continue
-        is_time = name.endswith("_s") and not name.endswith("_per_s")
-        scale, unit = time_unit(rows, name) if is_time else (1.0, "")
-        title = TITLES.get(name, name) + (f" [{unit}]" if unit else "")
+        scale, unit = time_unit(rows, name) if is_time(name) else (1.0, "")
+        title = title_of(name) + (f" [{unit}]" if unit else "")
         lines.append(((title, ""), *((estimate_text(row, name, scale).plain, "") for row in rows)))
     for group in sorted({group for row in rows for group in row.utilisation}):
         cells = [estimate_text(row, group, estimate=row.utilisation.get(group)).plain for row in rows]

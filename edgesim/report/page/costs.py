@@ -38,7 +38,7 @@ def energy(trace: Trace) -> Figure:
             rows.setdefault(strategy, []).append(
                 {part: float(joules.sum()) / n_tokens for part, joules in per_device.items()}
             )
-            active_j = sum(joules for part, joules in per_device.items() if part != "idling")
+            active_j = np.sum([joules for part, joules in per_device.items() if part != "idling"], axis=0)
             names = devices["group"].astype(str).to_numpy(dtype=np.str_)
             groups.setdefault(strategy, []).append(
                 {str(name): float(np.sum(active_j[names == name])) / n_tokens for name in np.unique(names)}
@@ -76,8 +76,8 @@ def energy(trace: Trace) -> Figure:
         name="energy",
         kind="stacks",
         title="Energy per token",
-        note="Of all devices, per token delivered, averaged over replications. Idling is what devices draw by "
-        "being up, whatever the strategy: per token it falls as more is asked.",
+        note="Of all devices, per token delivered, averaged over replications. Idling is what devices draw "
+        "by being up, whatever the strategy: per token it falls as more is asked.",
         content={"views": [view for view in views if view["rows"] and view["parts"]]},
     )
 
@@ -133,8 +133,8 @@ def exits(trace: Trace) -> Figure | None:
         name="exits",
         kind="lines",
         title="Early exits",
-        note="Blocks that a request's tokens passed, on average over its tokens; requests of which all tokens "
-        "passed all blocks are left out.",
+        note="Blocks that a request's tokens passed, on average over its tokens; requests of which all "
+        "tokens passed all blocks are left out.",
         content={
             "views": [{"label": "Blocks passed", "x": x_axis, "y": y_axis, "step": True, "series": series}]
         },

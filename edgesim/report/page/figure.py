@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ class Figure:
     kind: str
     title: str
     note: str
-    content: dict[str, Json]
+    content: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

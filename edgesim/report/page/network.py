@@ -52,8 +52,8 @@ def network(trace: Trace, watched: Mapping[str, Watched]) -> Figure | None:
         kind="map",
         title="Network",
         note=f"{known}{reach}The arc round a device is the share of the run that it computed, averaged over "
-        "replications; a link is the wider the more is on its way over it in the first replication; radio links "
-        "are dashed.",
+        "replications; a link is the wider the more is on its way over it in the first replication; radio "
+        "links are dashed.",
         content={
             "nodes": [
                 {

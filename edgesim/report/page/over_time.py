@@ -55,7 +55,7 @@ def over_time(
         name="over-time",
         kind="lines",
         title="Over time",
-        note=f"First replication, means over stretches of {edges_s[1] - edges_s[0]:.3g} s, the warm-up included.",
+        note=f"First replication, means over stretches of {edges_s[1] - edges_s[0]:.3g} s, warm-up included.",
         content={"views": views},
     )
 
@@ -91,7 +91,7 @@ def busy_devices(watched: Mapping[str, Watched], edges_s: FloatArray) -> Figure 
         name="busy",
         kind="heat",
         title="Busy devices",
-        note="Share of each stretch of time in which a device computed, the busiest on top; first replication."
-        + left_out,
+        note="Share of each stretch of time in which a device computed, the busiest on top. First "
+        f"replication.{left_out}",
         content={"views": views, "first": busiest(len(view["rows"]) for view in views)},
     )

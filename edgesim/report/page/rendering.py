@@ -78,8 +78,8 @@ def render(page: Page) -> str:
     }
     return environment.from_string(template).render(
         page=page,
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src blob: data:; "
-        "base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src blob: "
+        "data:; base-uri 'none'; form-action 'none'",
         style=Markup(style),  # the package's own file
         script=Markup(script),  # the package's own file
         content=embedded(content),

@@ -72,13 +72,14 @@ def gantt(requests: pd.DataFrame, sampled: Sampled, spans: pd.DataFrame, n_most_
     request's arrival to when it was asked for, from there to its start, and its length (-1: not begun, or
     not ended, in the run).
     """
-    rows = requests.set_index("request_id").loc[list(sampled.request_ids)]
+    chosen = requests[requests["request_id"].isin(sampled.request_ids)]
+    rows: dict[int, dict[str, Any]] = {int(row["request_id"]): row for row in chosen.to_dict("records")}
     names: dict[str, int] = {}
     groups = dict(iter(spans[GANTT_COLUMNS].groupby("request_id", sort=False))) if len(spans) else {}
     written: list[dict[str, Any]] = []
     room = n_most_spans
     for request_id in map(int, sampled.request_ids):
-        row = rows.loc[request_id]
+        row = rows[request_id]
         own = groups.get(request_id)
         n_spans = 0 if own is None else min(len(own), _MOST_SPANS_OF_ONE)
         if n_spans > room and written:

@@ -11,11 +11,12 @@ import pandas as pd
 from edgesim.errors import TraceError
 from edgesim.report.numbers import UNDEFINED, number
 from edgesim.report.opened import SweepLike
-from edgesim.report.page.comparing import TITLES, Table
+from edgesim.report.page.comparing import FIRST, NAMES, Table, is_time, title_of
 from edgesim.report.page.figure import Figure, Section, numbers
 from edgesim.report.page.origin import origin
 from edgesim.report.page.rendering import Page, made_by, render
 from edgesim.statistics.intervals import Estimate, Scale, estimate_mean
+from edgesim.sweep.axes import split_number
 
 __all__ = ["sweep_page"]
 
@@ -45,8 +46,8 @@ def sweep_page(sweep: SweepLike) -> str:
     results, failures = sweep.results(), sweep.failures()
     if results.empty:
         raise TraceError(
-            f"{sweep.path}: {sweep.incomplete or 'no cell is whole'}, so there is nothing to show; go on with "
-            "the sweep (--resume) first"
+            f"{sweep.path}: {sweep.incomplete or 'no cell is whole'}, so there is nothing to show; go on "
+            "with the sweep (--resume) first"
         )
     record, axes = sweep.record, list(sweep.axes)
     metrics = [name for name in _metrics(results, axes) if results[name].notna().any()]
@@ -54,13 +55,17 @@ def sweep_page(sweep: SweepLike) -> str:
     tables = [("Every cell", _NOTE, _cells(results, axes, [name for name in _SHOWN if name in metrics]))]
     if len(failures):
         tables.append(("What failed", "", _texts(failures)))
+    views = _views(sweep, results, axes, metrics)
     figure = Figure(
         name="swept",
         kind="lines",
         title="Over the swept values",
         note="Means over replications with 95 % intervals as bands. A point is left out where the metric is "
         "unknown in any replication, as where requests failed or were cut off.",
-        content={"views": _views(sweep, results, axes, metrics)},
+        content={
+            "views": views,
+            "first": next((at for at, view in enumerate(views) if view["label"] == title_of(FIRST)), 0),
+        },
     )
     return render(
         Page(
@@ -98,7 +103,7 @@ def _metrics(results: pd.DataFrame, axes: Sequence[str]) -> list[str]:
         for name in results.columns
         if name not in others and pd.api.types.is_numeric_dtype(results[name])
     ]
-    return [name for name in TITLES if name in names] + [name for name in names if name not in TITLES]
+    return [name for name in NAMES if name in names] + [name for name in names if name not in NAMES]
 
 
 def _estimate(values: pd.Series, metric: str) -> Estimate | None:
@@ -115,7 +120,7 @@ def _views(sweep: SweepLike, results: pd.DataFrame, axes: Sequence[str], metrics
     views: list[Any] = []
     panels = [panel for axis in axes for panel in _panels(results, axes, axis)]
     for axis, title, rows in panels:
-        positions, x_axis = _positions(axis, sweep.axes[axis], _numbers(sweep, axis))
+        positions, x_axis = _positions(axis, sweep.axes[axis], _numbers(sweep.axes[axis]))
         for metric in metrics:
             if len(views) >= _MOST_VIEWS:
                 return views
@@ -128,12 +133,12 @@ def _views(sweep: SweepLike, results: pd.DataFrame, axes: Sequence[str], metrics
                 for line in series:
                     line["at"] = sweep.strategies.index(line["name"])
                 is_share = metric in _SHARES
-                y_axis = {"label": TITLES.get(metric, metric) + (" [s]" if _is_time(metric) else "")} | (
+                y_axis = {"label": title_of(metric) + (" [s]" if is_time(metric) else "")} | (
                     {"low": 0, "high": 1} if is_share else {"low": 0}
                 )
                 views.append(
                     {
-                        "label": TITLES.get(metric, metric),
+                        "label": title_of(metric),
                         "group": title,
                         "x": x_axis,
                         "y": y_axis,
@@ -177,16 +182,16 @@ def _positions(
     return dict(zip(values, places, strict=True)), {"label": label, "log": is_log}
 
 
-def _numbers(sweep: SweepLike, axis: str) -> tuple[Sequence[float], str] | None:
-    """The numbers of an axis with their unit, where a sweep knows them."""
-    reader = getattr(sweep, "numbers", None)
-    if reader is not None:
-        found: tuple[Sequence[float], str] | None = reader(axis)
-        return found
-    values = sweep.axes[axis]
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        return [float(str(value)) for value in values], ""
-    return None
+def _numbers(values: Sequence[object]) -> tuple[list[float], str] | None:
+    """The numbers of an axis with their unit, of which texts such as ``1 Hz`` have the same; else None."""
+    found = [split_number(value) for value in values if isinstance(value, str | int | float)]
+    pairs = [pair for pair in found if pair is not None]
+    units = {unit for _, unit in pairs}
+    return (
+        ([number for number, _ in pairs], units.pop())
+        if len(pairs) == len(values) and len(units) == 1
+        else None
+    )
 
 
 def _line(
@@ -216,7 +221,7 @@ def _cells(results: pd.DataFrame, axes: Sequence[str], metrics: Sequence[str]) -
         *axes,
         "strategy",
         "replications",
-        *(TITLES[name] for name in metrics),
+        *(title_of(name) for name in metrics),
         "done/failed/cut off",
     )
     rows = []
@@ -263,7 +268,3 @@ def _span(counts: Sequence[int]) -> str:
 
 def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _is_time(metric: str) -> bool:
-    return metric.endswith("_s") and not metric.endswith("_per_s")

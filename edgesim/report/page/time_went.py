@@ -37,8 +37,8 @@ def time_went(trace: Trace, replications: dict[str, int]) -> Figure | None:
         name="time",
         kind="stacks",
         title="Where the time went",
-        note="Completed requests of the first replication, on the way that determined when the last token was "
-        "delivered; the parts add up to the mean latency.",
+        note="Completed requests of the first replication, on the way that determined when the last token "
+        "was delivered; the parts add up to the mean latency.",
         content={
             "views": [
                 {"label": "Seconds per request", "unit": "seconds", "parts": parts, "rows": rows},

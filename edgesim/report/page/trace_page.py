@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from edgesim.errors import EdgesimError
 from edgesim.report.comparison import about, comparison
+from edgesim.report.noise import NOISY_P95
 from edgesim.report.notes import About, definitions
 from edgesim.report.numbers import duration
 from edgesim.report.page.comparing import cards, dots, every_metric, table, warnings
@@ -30,7 +31,6 @@ from edgesim.trace.reader import Trace
 __all__ = ["trace_page"]
 
 _MOST_SPANS = 60_000  # in the page, of all strategies: 2 MB
-_NOISY_P95 = 0.15  # as edgesim.report.noise has it
 
 
 def trace_page(trace: Trace) -> str:
@@ -99,14 +99,16 @@ def _sections(trace: Trace, compared: Comparison) -> list[Section]:
         None,
         name="metrics",
         title="Means and intervals",
-        note="Mean over replications with its 95 % interval; an arrow: at least that much, for requests without "
-        "a known end.",
+        note="Mean over replications with its 95 % interval; an arrow: at least that much, for requests "
+        "without a known end. E2E: from arrival to the last token, TTFT: to the first, TPOT: per token after "
+        "that, ITL: between two tokens.",
     )
     requests_drawn = Figure(
         name="request",
         kind="gantt",
         title="One request, span by span",
-        note="First replication. Thin grey: queueing. Drag to zoom in, double-click for the whole; arrow keys move.",
+        note="First replication. Thin grey: queueing. Drag to zoom in, double-click for the whole; arrow "
+        "keys move.",
         content={"views": diagrams, "first": busiest(len(each["names"]) for each in diagrams)},
     )
     went = time_went(trace, with_spans) if with_spans else None
@@ -167,9 +169,9 @@ def _described(run: Mapping[str, Any]) -> str:
 def _noise(run: Mapping[str, Any]) -> list[str]:
     error = (run.get("profile") or {}).get("held_out_error") or {}
     p95 = error.get("p95") if isinstance(error, Mapping) else None
-    if not isinstance(p95, int | float) or p95 <= _NOISY_P95:
+    if not isinstance(p95, int | float) or p95 <= NOISY_P95:
         return []
     return [
-        f"The profile was measured on a busy machine: it misses held-out points by up to {p95:.0%}, and times "
-        "scaled from it are off likewise."
+        f"The profile was measured on a busy machine: it misses held-out points by up to {p95:.0%}, and "
+        "times scaled from it are off likewise."
     ]

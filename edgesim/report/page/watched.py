@@ -117,7 +117,8 @@ class _Names:
 
 
 def _is(codes: npt.NDArray[np.integer], names: list[str], name: str) -> npt.NDArray[np.bool_]:
-    return codes == (names.index(name) if name in names else len(names))
+    found: npt.NDArray[np.bool_] = codes == (names.index(name) if name in names else len(names))
+    return found
 
 
 def _add_passes(
