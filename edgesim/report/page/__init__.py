@@ -6,3 +6,5 @@ them, the script writes them as text only, and the page's policy lets nothing el
 """
 
 from __future__ import annotations
+
+__all__: list[str] = []

@@ -358,6 +358,8 @@
       const y = box.top + pitch * span.row, a = place(span.asked), b = place(begun), c = place(ended);
       if (b - a > 0.3) { drawn.append(svg("rect", { class: "bar queue", x: a, y: y + pitch / 2 - 2, width: b - a, height: 4 })); seen.set("queue", "queueing"); }
       if (span.work === "emit") { drawn.append(svg("path", { class: "emit", d: `M${c} ${y + 9}l-4 -8h8z` })); }
+      // Sums go on during a group's pass: a stripe along its foot.
+      else if (span.queue >= 0 && span.work === "all_reduce") drawn.append(svg("rect", { class: "bar sum", x: b, y: y + pitch - 7, width: Math.max(c - b, 0.7), height: 3 }));
       else if (span.queue >= 0) drawn.append(svg("rect", { class: `bar ${hue(span.work, 0)}`, x: b, y: y + 4, width: Math.max(c - b, 0.7), height: pitch - 8, rx: c - b > 6 ? 2 : 0 }));
       seen.set(span.work, WORK[span.work]);
       spots.unshift({ x0: a - 2, x1: Math.max(c, a + 2) + 2, y0: y, y1: y + pitch, x: (b + c) / 2, y, head: span.name, lines: [[WORK[span.work], span.length < 0 ? "not ended in the run" : duration(span.length / 1e6), hue(span.work, 0)], ...(span.queue > 0 ? [["queued", duration(span.queue / 1e6)]] : []), ["from", `${duration(begun / 1e6)} after arrival`], ...(span.token >= 0 ? [["token", span.token === 0 ? "0 (prompt)" : String(span.token)]] : [])] });
