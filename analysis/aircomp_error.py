@@ -10,89 +10,65 @@ Traces of `aircomp_llama2` with other values of `energy` or of the station's ant
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import json
+import sys
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
-import pandas as pd
-from matplotlib import pyplot as plt
-from pint import UnitRegistry
-from ruamel.yaml import YAML
-
-from edgesim.statistics.sum_errors import sum_errors
+from edgesim.errors import InputError
+from edgesim.report.plots.provenance import Provenance
+from edgesim.report.plots.saving import save
+from edgesim.report.plots.sum_error_panels import draw_error_panels, error_rows
+from edgesim.report.plots.swept_traces import scenario_value
 from edgesim.trace.reader import Trace
+from edgesim.units import POWER, parse
 
 
-def energy_uj(trace: Trace, strategy: str) -> float:
-    return 1e6 * float(trace.run["options"][strategy]["energy"])
+def energy_uj(trace: Trace) -> float:
+    return 1e6 * max(float(options.get("energy") or 0.0) for options in trace.run["options"].values())
 
 
-def antennas(trace: Trace, strategy: str) -> float:
-    return float(scenario(trace)["topology"]["links"][0]["over_the_air"]["antennas"]["station"])
+def antennas(trace: Trace) -> float:
+    return float(str(scenario_value(trace, "topology.links.0.over_the_air.antennas.station")))
 
 
-def active_ratio(trace: Trace, strategy: str) -> float:
-    kinds = scenario(trace)["kinds"]
-    told = (kinds[kind]["power"]["active"] for kind in ("thirsty", "frugal"))
-    units = UnitRegistry()
-    thirsty, frugal = (units(each if isinstance(each, str) else each["value"]) for each in told)
-    return float((thirsty / frugal).to("").magnitude)
+def active_ratio(trace: Trace) -> float:
+    told = [str(scenario_value(trace, f"kinds.{kind}.power.active")) for kind in ("thirsty", "frugal")]
+    thirsty, frugal = (json.loads(text)["value"] if text.startswith("{") else text for text in told)
+    return parse(thirsty, POWER) / parse(frugal, POWER)
 
 
-def scenario(trace: Trace) -> dict[str, Any]:
-    told: dict[str, Any] = YAML(typ="safe").load(trace.run["scenario"]["text"])
-    return told
-
-
-def rows(folders: Sequence[Path], x: Callable[[Trace, str], float]) -> pd.DataFrame:
-    """One row per trace and strategy: x, and the median error over requests, which always exists."""
-    found = [
-        (each.strategy, x(trace, each.strategy), each.estimate.median, each.why)
-        for trace in map(Trace, folders)
-        for each in sum_errors(trace)
-    ]
-    return pd.DataFrame(found, columns=["strategy", "x", "error", "why_no_mean"]).sort_values(
-        ["strategy", "x"]
-    )
+PANELS = {
+    "energy": ("energy per sum, uJ", energy_uj),
+    "antennas": ("antennas of the station", antennas),
+    "active": ("energy of computing,\nthirsty over frugal", active_ratio),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    panels = {
-        "energy": ("energy of a member per sum, uJ", energy_uj, "log"),
-        "antennas": ("antennas of the station", antennas, "linear"),
-        "active": ("energy of computing, thirsty over frugal", active_ratio, "linear"),
-    }
-    for name, (label, _, _) in panels.items():
+    for name, (label, _) in PANELS.items():
         parser.add_argument(f"--{name}", type=Path, nargs="+", help=f"traces for the panel over {label}")
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("aircomp_error.png"), help="file of the figure"
-    )
-    options = parser.parse_args()
-    asked = [name for name in panels if getattr(options, name)]
-    if not asked:
+    parser.add_argument("-o", "--output", type=Path, default=Path("aircomp_error.pdf"), help="the figure")
+    asked = parser.parse_args()
+    given = {name: [Trace(path).complete() for path in getattr(asked, name) or ()] for name in PANELS}
+    if not any(given.values()):
         parser.error("give traces for a panel: --energy, --antennas or --active")
-    mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
-    figure, axes = plt.subplots(
-        1, len(asked), figsize=(3.4 * len(asked), 3.0), layout="constrained", squeeze=False
-    )
-    for name, panel in zip(asked, axes[0], strict=True):
-        label, x, scale = panels[name]
-        table = rows(getattr(options, name), x)
-        print(table.pivot(index="x", columns="strategy", values="error").to_string(float_format="%.4g"))
-        for strategy, own in table.groupby("strategy", sort=False):
-            panel.plot(own["x"], own["error"], marker="o", ms=4, label=strategy)
-        panel.set(xlabel=label, xscale=scale, yscale="log")
-        panel.grid(alpha=0.25)
-        panel.legend(frameon=False)
-        for why in filter(None, table["why_no_mean"].unique()):
-            print(f"medians, for there is no mean: {why}")
-    axes[0][0].set_ylabel("median error of a sum, normalised")
-    figure.savefig(options.output, dpi=120, metadata={"Software": None})
+    tables = {}
+    for name, (label, x) in PANELS.items():
+        if given[name]:
+            tables[label] = table = error_rows([(x(trace), trace) for trace in given[name]])
+            print(table.pivot_table(index="x", columns="strategy", values="error").to_string())
+            for why in filter(None, table["why_no_mean"].unique()):
+                print(f"medians, for there is no mean: {why}")
+    sources = ((trace.path, trace.run) for each in given.values() for trace in each)
+    save(draw_error_panels(tables), asked.output, Provenance.of(sources))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

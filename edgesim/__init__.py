@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgesim import statistics
+    from edgesim import statistics, sweep
     from edgesim.api import Result, run
     from edgesim.engine.cluster import Cluster
     from edgesim.engine.observation.observation import Observation
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from edgesim.scenario.schema.scenario import Scenario
     from edgesim.scenario.study import Study
     from edgesim.strategy import Placement, Serving, Stage, Strategy
+    from edgesim.sweep.reader import Sweep
     from edgesim.trace.reader import Trace
     from edgesim.world.fleet import Fleet
 
@@ -90,6 +91,7 @@ __all__ = [
     "Stage",
     "Strategy",
     "Study",
+    "Sweep",
     "Token",
     "Trace",
     "Watts",
@@ -100,6 +102,7 @@ __all__ = [
     "resolve",
     "run",
     "statistics",
+    "sweep",
 ]
 
 __version__ = "0.1.0"
@@ -144,6 +147,7 @@ _HOMES = {
     "Stage": "edgesim.strategy",
     "Strategy": "edgesim.strategy",
     "Study": "edgesim.scenario.study",
+    "Sweep": "edgesim.sweep.reader",
     "Token": "edgesim.engine.token",
     "Trace": "edgesim.trace.reader",
     "Watts": "edgesim.fields",
@@ -157,8 +161,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its home when it is first asked for: importing edgesim costs nothing."""
-    if name == "statistics":
-        return import_module("edgesim.statistics")
+    if name in ("statistics", "sweep"):
+        return import_module(f"edgesim.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from edgesim.api.result import Result
 from edgesim.api.running import run
+from edgesim.api.sweeping import sweep
 
-__all__ = ["Result", "run"]
+__all__ = ["Result", "run", "sweep"]

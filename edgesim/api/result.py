@@ -13,7 +13,7 @@ import pandas as pd
 from rich.console import Console
 
 from edgesim.report.comparison import about, comparison
-from edgesim.report.run_rows import run_rows
+from edgesim.report.listings.run_rows import run_rows
 from edgesim.report.table import ComparisonTable
 from edgesim.statistics.comparison import Comparison
 from edgesim.trace.reader import Trace

@@ -29,7 +29,7 @@ from edgesim.scenario.study import Study
 from edgesim.scenario.text.problems import Path as Path_
 from edgesim.scenario.text.problems import ProblemsError, path_text, shown
 
-__all__ = ["run"]
+__all__ = ["read_scenario", "run", "training"]
 
 
 def run(
@@ -129,16 +129,19 @@ def _prepared(
                 "scenario, or replace parts of the prepared study (dataclasses.replace)"
             )
         return asked
-    study = asked if isinstance(asked, Study) else resolve(_read(asked, changes))
+    study = asked if isinstance(asked, Study) else resolve(read_scenario(asked, changes))
     if changes and isinstance(asked, Study):
         raise InputError("a study is not overridden; replace its parts (dataclasses.replace)")
     with measuring_progress(notes) as measuring:
         return runner.prepare(
-            study, only=only, refresh=refresh, measuring=measuring, trainer=_trainer(notes), force=force
+            study, only=only, refresh=refresh, measuring=measuring, trainer=training(notes), force=force
         )
 
 
-def _read(asked: str | PathLike[str] | Mapping[str, Any] | Scenario, changes: Sequence[str]) -> Scenario:
+def read_scenario(
+    asked: str | PathLike[str] | Mapping[str, Any] | Scenario, changes: Sequence[str]
+) -> Scenario:
+    """Read whatever describes a scenario, with changes; InputError where that cannot be."""
     if isinstance(asked, Scenario):
         if not changes:
             return asked
@@ -173,7 +176,7 @@ def _plain(value: object, path: Path_) -> object:
     raise InputError(f"{path_text(path)}: expected a mapping, a list, text or a number, got {shown(value)}")
 
 
-def _trainer(notes: Console) -> Callable[[Lesson], Policy]:
+def training(notes: Console) -> Callable[[Lesson], Policy]:
     """What trains strategies that have to be, where no policy is kept; it is loaded when it is needed."""
 
     def train(lesson: Lesson) -> Policy:

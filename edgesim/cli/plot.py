@@ -13,7 +13,7 @@ from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesim.report.opened import SweepLike
+    from edgesim.report.listings.opened import SweepLike
     from edgesim.trace.reader import Trace
 
 __all__: list[str] = []
@@ -26,7 +26,8 @@ def plot(
         typer.Argument(
             metavar="TRACE... [KIND]",
             help="Folders of traces, or of one sweep; then what to draw: distribution, bars, lines, front, "
-            "timeline, series or map; else lines of a sweep, a distribution of a trace, bars of several.",
+            "timeline, series, parts (of latency) or map. Else lines of a sweep, a distribution of a trace, "
+            "bars of several.",
         ),
     ],
     output: Annotated[
@@ -77,7 +78,7 @@ def plot(
     Text has 8 points at the width of a column or a page; strategies differ in colour, line, marker and
     hatch. What it was drawn from stands in the file's metadata.
     """
-    from edgesim.report.opened import labelled, strategies_asked
+    from edgesim.report.listings.opened import labelled, strategies_asked
     from edgesim.report.plots.asked import KINDS, Asked, drawn
     from edgesim.report.plots.provenance import Provenance
     from edgesim.report.plots.saving import check_file, save

@@ -12,7 +12,7 @@ from edgesim.cli.commands import Quiet, app, console
 from edgesim.cli.terminal import Console
 
 if TYPE_CHECKING:
-    from edgesim.report.listing import Listing
+    from edgesim.report.listings.listing import Listing
 
 __all__: list[str] = []
 
@@ -48,11 +48,11 @@ def show(
     one table where metrics are named or another form is asked for.
     """
     from edgesim.cli.comparing import compared_as_json, print_compared
-    from edgesim.report import listing_text
     from edgesim.report.comparison import comparison
-    from edgesim.report.listing import together
-    from edgesim.report.metric_names import METRICS, metric_name
-    from edgesim.report.opened import labelled, strategies_asked
+    from edgesim.report.listings import listing_text
+    from edgesim.report.listings.listing import together
+    from edgesim.report.listings.metric_names import METRICS, metric_name
+    from edgesim.report.listings.opened import labelled, strategies_asked
     from edgesim.trace.reader import Trace
 
     for name in metric or ():
@@ -92,7 +92,7 @@ def _print(
     intervals: Literal["ends", "half", "none"],
     notes: Console,
 ) -> None:
-    from edgesim.report import listing_text
+    from edgesim.report.listings import listing_text
 
     match as_:
         case "table":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, cast
 
 from edgesim.errors import TraceError
@@ -81,10 +82,10 @@ def summaries(trace: Trace, pairs: list[Pairs] | None = None) -> list[Summary]:
 def about(trace: Trace) -> About:
     """Gather what was simulated, as the trace tells it."""
     run = cast("dict[str, Any]", trace.run)
-    asked = Objectives(**run["objectives"])
+    asked = _objectives(trace, run["objectives"])
     return About(
         scenario=run["name"],
-        model=_model(run["model"]),
+        model=_model(trace, run["model"]),
         n_devices=run["n_devices"],
         seed=run["seed"],
         warmup_s=run["warmup_s"],
@@ -100,7 +101,7 @@ def _answers(told: dict[str, Any] | None) -> str | None:
     """Name the model that answers were measured on, and the text; both where exits come from elsewhere."""
     if told is None:
         return None
-    table, exits = (told[part] and _measured_on(told[part]) for part in ("table", "exits"))
+    table, exits = ((part := told.get(name)) and _measured_on(part) for name in ("table", "exits"))
     if table and exits and table != exits:
         return f"{exits} under impairments of {table}"
     return cast("str", table or exits)
@@ -109,7 +110,7 @@ def _answers(told: dict[str, Any] | None) -> str | None:
 def _measured_on(provenance: dict[str, Any]) -> str:
     """Name a measured model with its text, or the file that a user brought."""
     if "model" not in provenance:
-        file = _plain(provenance.get("source", provenance["file"]))
+        file = _plain(provenance.get("source", provenance.get("file", "a file")))
         return f"{file} (perplexity relative to none lost)" if provenance.get("is_relative") else file
     model = "the bundled model" if provenance["model"] == "bundled" else _plain(provenance["model"])
     return f"{model} on {_plain(provenance['text'])}" if "text" in provenance else model
@@ -120,8 +121,20 @@ def _plain(text: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 
-def _model(told: dict[str, Any]) -> str:
+def _objectives(trace: Trace, told: dict[str, Any]) -> Objectives:
+    if strange := sorted(set(told).difference(each.name for each in fields(Objectives))):
+        raise TraceError(
+            f"{trace.path}: run.json, objectives: found {_plain(strange[0])!r}; run the scenario again"
+        )
+    return Objectives(**told)
+
+
+def _model(trace: Trace, told: dict[str, Any]) -> str:
     """Name the model with its number format, and the size of its weights where they are quantised."""
+    if not all(isinstance(told.get(key), str) for key in ("name", "dtype")):
+        raise TraceError(
+            f"{trace.path}: run.json, model: expected its name and dtype; run the scenario again"
+        )
     size, method = told.get("bytes_per_weight"), told.get("quantisation")
     stored = "" if size is None else f", {size:.4g} bytes per weight"
     if method:

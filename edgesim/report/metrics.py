@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from edgesim.report.metric_names import COUNTS, METRICS
+from edgesim.report.listings.metric_names import COUNTS, METRICS
 from edgesim.report.numbers import BY_ARRIVALS, SET_BY_ARRIVALS, UNDEFINED, estimate_text, time_unit
 from edgesim.statistics.comparison import Comparison, Row
 from edgesim.statistics.summary import LATENCIES, MOMENTS

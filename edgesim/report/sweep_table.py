@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -59,7 +60,7 @@ class SweepTable:
         for _, own in results.groupby(["cell", "strategy"], sort=False, observed=True):
             first = own.iloc[0]
             cells = [str(first[label]) for label in labels] + [str(first["strategy"]), str(len(own))]
-            yield [Text(cell) for cell in (*cells, *(_cell(name, own[name].tolist()) for name in shown))]
+            yield [Text(cell) for cell in (*cells, *(_cell(name, own) for name in shown))]
 
 
 @dataclass(frozen=True)
@@ -80,22 +81,20 @@ class CapacityTable:
         table.add_column("capacity", justify="right")
         table.add_column("limited by")
         for row in found.to_dict("records"):
-            told = (
-                *(row[label] for label in labels),
-                _range(row),
-                row["limited_by"] or "not within the range",
-            )
+            limit = row["limited_by"] if isinstance(row["limited_by"], str) else "nothing in the range"
+            told = (*(row[label] for label in labels), _range(row), limit)
             table.add_row(*(Text(str(each)) for each in told))
         yield table
         yield Text(
-            f"Highest {asked['path']} with {asked['goal']}: what is known to meet it, to what is known not to, by "
-            f"{asked['confidence']:.0%} intervals over {self.sweep.record['replications']} replications; limited "
-            "by saturation where the number of requests in flight keeps growing.",
+            f"Highest {asked['path']} with {asked['goal']}: from what is known to meet it to what is known "
+            f"not to, by {asked['confidence']:.0%} intervals over {self.sweep.record['replications']} "
+            "replications; "
+            "limited by saturation where the number of requests in flight keeps growing.",
             style="dim",
         )
 
 
-def _range(row: dict[str, object]) -> str:
+def _range(row: Mapping[Hashable, Any]) -> str:
     low, high, unit = float(str(row["low"])), float(str(row["high"])), row["unit"]
     if math.isnan(low) and math.isnan(high):
         return "open in all of the range"
@@ -106,10 +105,14 @@ def _range(row: dict[str, object]) -> str:
     return f"{low:g} … {high:g} {unit}".rstrip()
 
 
-def _cell(name: str, values: Sequence[float]) -> str:
+def _cell(name: str, own: pd.DataFrame) -> str:
+    values = own[name].tolist()
     if any(math.isnan(value) for value in values):
         return "–"
-    found = estimate_mean(values, Scale.LOGIT if name == "attainment" else Scale.LOG)
+    if name == "attainment":
+        found = estimate_mean(values, Scale.LOGIT, n_trials=max(int(own["offered"].sum()), 1))
+    else:
+        found = estimate_mean(values, Scale.LOG)
     if found is None:
         return "–"
     numbers = [_number(name, found.mean)]
@@ -120,5 +123,5 @@ def _cell(name: str, values: Sequence[float]) -> str:
 
 def _number(name: str, value: float) -> str:
     if name.endswith("_s"):
-        return duration(value)
+        return duration(float(f"{value:.3g}"))
     return f"{value:.1%}" if name == "attainment" else f"{value:.3g}"

@@ -128,7 +128,7 @@ def _devices(trace: Trace) -> tuple[dict[str, str], dict[str, str]]:
         for replication in trace.replications(strategy):
             table = trace.devices(strategy, replication)
             names = table["device"].astype(str)
-            kinds = table["kind"].astype(object).where(table["kind"].notna(), "")
+            kinds = table["kind"].astype(object).where(table["origin"].notna(), "")
             groups = dict(zip(names, table["group"].astype(str), strict=True))
             return groups, dict(zip(names, map(str, kinds), strict=True))
     raise TraceError(
@@ -139,7 +139,11 @@ def _devices(trace: Trace) -> tuple[dict[str, str], dict[str, str]]:
 def _link(name: str, facts: Mapping[str, Any], known: Mapping[str, str]) -> MapLink:
     """A link; in traces that do not say its ends, they are read from its name."""
     ends = facts.get("between")
-    if not (isinstance(ends, list) and len(ends) == 2 and all(end in known for end in ends)):
+    if not (
+        isinstance(ends, list)
+        and len(ends) == 2
+        and all(isinstance(end, str) and end in known for end in ends)
+    ):
         parts = name.split("--")
         cuts = [("--".join(parts[:cut]), "--".join(parts[cut:])) for cut in range(1, len(parts))]
         ends = next((cut for cut in cuts if cut[0] in known and cut[1] in known), None)

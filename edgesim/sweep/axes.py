@@ -80,7 +80,7 @@ class Cell:
 
 
 def split_values(text: str, separator: str = ",") -> list[str]:
-    """Split at commas, or another separator, outside of brackets and quotes: ``{poisson: 1 Hz},{gamma: {rate: 1 Hz}}`` has two."""
+    """Split at separators outside of brackets and quotes: ``{poisson: 1 Hz},{poisson: 2 Hz}`` is two."""
     parts, depth, quote, part = [], list[str](), "", ""
     for letter in text:
         if quote:
@@ -147,8 +147,8 @@ def cases_of(texts: Iterable[str]) -> dict[str, list[str]]:
         name, changes = name.strip(), [change for change in split_values(right, ";") if change]
         if not colon or not name or not changes or "=" in name:
             raise InputError(
-                f"--case {text}: expected a name and changes, such as 'crowd: workload.arrivals.poisson=5 Hz; "
-                "topology.devices.camera.count=8'"
+                f"--case {text}: expected a name and changes, such as "
+                "'crowd: workload.arrivals.poisson=5 Hz; topology.devices.camera.count=8'"
             )
         if name in found:
             raise InputError(f"--case {text}: there is a case {name!r} already; give each a name of its own")

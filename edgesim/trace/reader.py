@@ -117,7 +117,7 @@ class Trace:
     ) -> Iterator[pd.DataFrame]:
         """Spans of one run, a part at a time, in the order in which they were booked."""
         for part in self._parts("spans", strategy, replication):
-            yield _frame(self._read(part, columns))
+            yield _frame(self._sound(part, columns))
 
     def emits(
         self, strategy: str, replication: int
@@ -145,22 +145,43 @@ class Trace:
         return sorted(home.glob("part-*.parquet"))
 
     def _table(self, table: str, strategy: str, replication: int) -> pa.Table:
-        parts = [self._read(part) for part in self._parts(table, strategy, replication)]
+        parts = [self._sound(part) for part in self._parts(table, strategy, replication)]
         if not parts:
             return arrow_schema(table).empty_table()
         return pa.concat_tables(parts).unify_dictionaries()
+
+    def _sound(self, part: Path, columns: list[str] | None = None) -> pa.Table:
+        """A part whose columns hold what their names promise: numbers, names, or yes and no."""
+        table = self._read(part, columns)
+        expected = {c.name: c.type for c in TABLES[part.parts[-4]]}
+        for field in table.schema:
+            kind = expected.get(field.name, field.type)
+            if _sort(field.type) != _sort(kind):
+                raise TraceError(
+                    f"{part}: column {field.name} holds {field.type}, expected {kind}; the trace was not "
+                    "written by edgesim, or is damaged"
+                )
+        return table
 
     def _read(self, part: Path, columns: list[str] | None = None) -> pa.Table:
         try:
             table = pq.ParquetFile(part).read(columns)
         except (pa.ArrowInvalid, OSError) as error:
             raise TraceError(f"{part}: cannot be read ({error})") from None
-        lacking = (
-            {c.name for c in TABLES[part.parts[-4]]}.difference(table.column_names) if columns is None else ()
-        )
+        wanted = [c.name for c in TABLES[part.parts[-4]]] if columns is None else columns
+        lacking = set(wanted).difference(table.column_names)
         if lacking:
             raise TraceError(f"{part}: lacks the column(s) {', '.join(sorted(lacking))}")
         return table
+
+
+def _sort(kind: pa.DataType) -> str:
+    """What a column holds, whatever its width and encoding."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return "numbers"
+    return "names" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else str(kind)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

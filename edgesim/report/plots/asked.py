@@ -8,18 +8,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgesim.errors import InputError, TraceError
-from edgesim.report.listing import together
-from edgesim.report.metric_names import metric_name
-from edgesim.report.opened import SweepLike
+from edgesim.report.listings.listing import together
+from edgesim.report.listings.metric_names import metric_name
+from edgesim.report.listings.opened import SweepLike
 from edgesim.report.plots.bars import bars
 from edgesim.report.plots.distribution import distribution
 from edgesim.report.plots.front import front
 from edgesim.report.plots.lines import lines
 from edgesim.report.plots.map import draw_map
+from edgesim.report.plots.parts import parts
 from edgesim.report.plots.series import series
 from edgesim.report.plots.style import Width
+from edgesim.report.plots.swept_traces import swept_traces
 from edgesim.report.plots.timeline import timeline
-from edgesim.report.swept_traces import swept_traces
 from edgesim.trace.reader import Trace
 
 if TYPE_CHECKING:
@@ -166,6 +167,10 @@ def _map(sources: Sources, asked: Asked) -> Figure:
     return draw_map(_one(sources, asked), strategy=_single(asked), width=asked.width or "column")
 
 
+def _parts(sources: Sources, asked: Asked) -> Figure:
+    return parts(_one(sources, asked), strategies=asked.strategies, width=asked.width or "page")
+
+
 def _known(asked: Asked) -> tuple[str, ...]:
     return tuple(metric_name(name).name for name in asked.metrics)
 
@@ -211,6 +216,7 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
         "timeline": _Kind(_timeline, ("replication", "request", "from_s", "until_s")),
         "series": _Kind(_series, ("replication",)),
         "map": _Kind(_map, ()),
+        "parts": _Kind(_parts, ()),
     }
 )
 """By name: how it is drawn, and which options it takes."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from edgesim.report.metric_names import MetricName, unit_of
+from edgesim.report.listings.metric_names import MetricName, unit_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgesim.errors import TraceError
-from edgesim.report.listing import Listed, Listing
-from edgesim.report.metric_names import MetricName, metric_name
+from edgesim.report.listings.listing import Listed, Listing
+from edgesim.report.listings.metric_names import MetricName, metric_name
 from edgesim.report.numbers import AT_LEAST, number
 from edgesim.report.plots.axes import metric_label
 from edgesim.report.plots.style import Width, legend_below, looks, paper_style, subplots, tidy
@@ -85,7 +85,10 @@ def _bar(
         panel.barh(place, mean, thick, label=label, **look)  # type: ignore[arg-type]
         if estimate.low is not None and estimate.high is not None:
             ends = [[mean - estimate.low / scale], [estimate.high / scale - mean]]
-            panel.errorbar(mean, place, xerr=ends, fmt="none", ecolor="0.25", elinewidth=0.9, capsize=2)
+            for colour, width_pt in (("white", 2.4), ("0.2", 0.9)):  # seen on any bar
+                panel.errorbar(
+                    mean, place, xerr=ends, fmt="none", ecolor=colour, elinewidth=width_pt, capsize=2
+                )
     elif at_least:
         hollow = {"facecolor": "none", "edgecolor": look["facecolor"], "linewidth": 0.8, "linestyle": "--"}
         panel.barh(place, at_least / scale, thick, label=label, **hollow)  # type: ignore[arg-type]

@@ -84,7 +84,8 @@ def distribution(
                     panel.plot([], [], label=strategy, **known[strategy].line(marker=""))
                     continue
                 times_s, shares = _thinned(times_s, shares)
-                at_s, reached = np.append(times_s, last_s), np.append(shares, shares[-1])
+                at_s = np.concatenate([times_s[:1], times_s, [last_s]])
+                reached = np.concatenate([[0.0], shares, shares[-1:]])
                 look = known[strategy].line(marker="", drawstyle="steps-post", label=strategy)
                 panel.plot(at_s, reached, **look)
                 if sample.censored_s.size and sample.censored_s.max() >= times_s[-1]:
@@ -98,8 +99,12 @@ def distribution(
             panel.set_axis_off()
         if shortest_s > 0 and longest_s / shortest_s > 8:
             plain_log(panels[0], "x")
-        figure.supxlabel(_LABELS[metric], fontsize="medium")
-        figure.supylabel("share of requests", fontsize="medium")
+        for place, panel in enumerate(panels[: len(samples)]):
+            if place + n_columns >= len(samples):
+                panel.set_xlabel(_LABELS[metric])
+                panel.tick_params(labelbottom=True)
+            if place % n_columns == 0:
+                panel.set_ylabel("share of requests")
         legend_below(figure, panels, width=width)
         return figure
 

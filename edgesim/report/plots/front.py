@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgesim.errors import InputError, TraceError
-from edgesim.report.listing import Listed, Listing
-from edgesim.report.metric_names import MetricName, metric_name
+from edgesim.report.listings.listing import Listed, Listing
+from edgesim.report.listings.metric_names import MetricName, metric_name
 from edgesim.report.plots.axes import metric_label, plain_log
 from edgesim.report.plots.style import Look, Width, legend_below, looks, paper_style, subplots, tidy
 from edgesim.statistics.intervals import Estimate

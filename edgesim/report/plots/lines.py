@@ -11,7 +11,7 @@ import pandas as pd
 
 from edgesim.errors import InputError, TraceError
 from edgesim.nearest import suggest
-from edgesim.report.metric_names import metric_name
+from edgesim.report.listings.metric_names import metric_name
 from edgesim.report.plots.axes import Swept, metric_label, plain_log, swept
 from edgesim.report.plots.style import Look, Width, legend_below, looks, paper_style, subplots, tidy
 from edgesim.statistics.comparison import metric_estimate

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.errors import InputError
-from edgesim.report.plots.style import MARKERS, Width, paper_style, subplots
-from edgesim.report.topology_map import MapNode, TopologyMap, topology_map
+from edgesim.report.plots.style import MARKERS, WIDTHS_IN, Width, paper_style, subplots
+from edgesim.report.topology_map import Cell, TopologyMap, topology_map
 from edgesim.statistics.requests import floats
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import HOPS, LinkKind
@@ -18,10 +18,13 @@ from edgesim.units import bits
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 __all__ = ["busy_devices", "carried_bps", "draw_map"]
 
 _MOST_NAMES = 40
+_NAME_PT = 5.5
+_NEAR = 0.8  # of the map's size: a disc that reaches farther would cover all of it
 _CELL_TINTS = ("#66CCEE", "#DDAA33", "#BB5566", "#228833")
 _STYLES = {LinkKind.WIRED: "solid", LinkKind.RADIO: (0, (3, 1.5)), LinkKind.RECORDED: (0, (1, 1.2))}
 _WIDTHS_PT = (0.5, 3.0)  # of links that carry nothing, and of the one that carries most
@@ -48,14 +51,14 @@ def draw_map(trace: Trace, *, strategy: str | None = None, width: Width = "colum
     shape = topology_map(trace)
     busy, carried = busy_devices(trace, strategy), carried_bps(trace, strategy)
     with paper_style():
-        height_in = 3.1 if width == "column" else 4.2
+        import matplotlib as mpl
+
+        height_in = _height_in(shape, width)
         figure, (panel,) = subplots(1, 1, width=width, height_in=height_in)
         _draw_cells(panel, shape)
         _draw_links(panel, shape, carried)
         _draw_nodes(panel, shape, busy)
         _frame(panel, shape)
-        import matplotlib as mpl
-
         bar = figure.colorbar(
             mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 1), "YlOrBr"),
             ax=panel,
@@ -72,6 +75,8 @@ def draw_map(trace: Trace, *, strategy: str | None = None, width: Width = "colum
             columnspacing=1.0,
             handletextpad=0.3,
         )
+        if len(shape.nodes) <= _MOST_NAMES:
+            _name_nodes(figure, panel, shape)
         return figure
 
 
@@ -102,17 +107,23 @@ def carried_bps(trace: Trace, strategy: str) -> dict[str, float]:
 
 
 def _draw_cells(panel: Axes, shape: TopologyMap) -> None:
+    """Discs of the cells whose edge lies on the map, or near it."""
     from matplotlib.patches import Circle
 
-    reaching = [cell for cell in shape.cells if cell.reach_m]
-    for place, cell in enumerate(reaching):
+    for place, cell in enumerate(_shown_cells(shape)):
         at, tint = shape.node(cell.station), _CELL_TINTS[place % len(_CELL_TINTS)]
-        assert cell.reach_m is not None
-        for filled, alpha in ((True, 0.10), (False, 0.9)):
-            circle = Circle(
-                (at.x_m, at.y_m), cell.reach_m, fill=filled, alpha=alpha, color=tint, lw=0.6, zorder=1
-            )
-            panel.add_patch(circle)
+        for is_filled, alpha in ((True, 0.10), (False, 0.9)):
+            look = {"fill": is_filled, "alpha": alpha, "color": tint, "lw": 0.6, "zorder": 1}
+            panel.add_patch(Circle((at.x_m, at.y_m), cell.reach_m or 0.0, **look))
+
+
+def _shown_cells(shape: TopologyMap) -> list[Cell]:
+    return [cell for cell in shape.cells if cell.reach_m and cell.reach_m <= _NEAR * _size_m(shape)]
+
+
+def _size_m(shape: TopologyMap) -> float:
+    points = np.array([(node.x_m, node.y_m) for node in shape.nodes])
+    return float(max(*np.ptp(points, axis=0), 1.0))
 
 
 def _draw_links(panel: Axes, shape: TopologyMap, carried: dict[str, float]) -> None:
@@ -153,24 +164,66 @@ def _draw_nodes(panel: Axes, shape: TopologyMap, busy: dict[str, float]) -> None
         xs, ys = [node.x_m for node in switches], [node.y_m for node in switches]
         panel.scatter(xs, ys, s=16, c="black", marker="s", zorder=4)
         panel.plot([], [], ls="none", marker="s", color="black", ms=3, label="switch")
-    if len(shape.nodes) <= _MOST_NAMES:
-        for node in shape.nodes:
-            panel.annotate(
-                node.name,
-                (node.x_m, node.y_m),
-                xytext=(0, _name_offset(node, shape)),
-                textcoords="offset points",
-                ha="center",
-                va="center",
-                fontsize=5.5,
-                zorder=5,
-            )
 
 
-def _name_offset(node: MapNode, shape: TopologyMap) -> float:
-    """Points above or below the marker: neighbours in a row alternate, so that names do not run together."""
-    row = sorted((other for other in shape.nodes if other.y_m == node.y_m), key=lambda other: other.x_m)
-    return 8.0 if row.index(node) % 2 == 0 else -8.0
+def _name_nodes(figure: Figure, panel: Axes, shape: TopologyMap) -> None:
+    """Write names where they hide neither a marker nor one another, as far as there is such a place."""
+    figure.draw_without_rendering()  # the layout decides how many points a metre has
+    dots_per_pt = figure.dpi / 72
+    at = {node.name: panel.transData.transform((node.x_m, node.y_m)) / dots_per_pt for node in shape.nodes}
+    taken = [_box(x, y, 7.0, 7.0) for x, y in at.values()]
+    for node in sorted(shape.nodes, key=lambda node: -node.y_m):
+        x, y = at[node.name]
+        wide, high = 0.62 * _NAME_PT * len(node.name), 1.1 * _NAME_PT
+        beside = 5.0 + wide / 2
+        ways = [
+            (0, 8),
+            (0, -8),
+            (beside, 0),
+            (-beside, 0),
+            (beside, 7),
+            (-beside, 7),
+            (beside, -7),
+            (0, 14),
+            (0, -14),
+        ]
+        clashes = [sum(map(_box(x + dx, y + dy, wide, high).overlaps, taken)) for dx, dy in ways]
+        dx, dy = ways[int(np.argmin(clashes))]
+        taken.append(_box(x + dx, y + dy, wide, high))
+        panel.annotate(
+            node.name,
+            (node.x_m, node.y_m),
+            xytext=(dx, dy),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=_NAME_PT,
+            zorder=5,
+        )
+
+
+def _box(x: float, y: float, wide: float, high: float) -> Bbox:
+    from matplotlib.transforms import Bbox
+
+    return Bbox.from_extents(x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+
+
+def _height_in(shape: TopologyMap, width: Width) -> float:
+    """Of the figure: its panel as high as the map, within limits, and room for the rest."""
+    points = np.array([(node.x_m, node.y_m) for node in shape.nodes])
+    across, up = np.ptp(points, axis=0) + 0.24 * _size_m(shape)
+    n_rows = -(-(len({node.group for node in shape.nodes}) + 3) // (3 if width == "column" else 6))
+    return float(np.clip(0.7 * WIDTHS_IN[width] * up / across, 1.2, 4.5)) + 0.5 + 0.17 * n_rows
+
+
+def _reaches(shape: TopologyMap) -> str:
+    """How far the cells reach that are too large for the map."""
+    shown = _shown_cells(shape)
+    beyond_m = sorted(cell.reach_m for cell in shape.cells if cell.reach_m and cell not in shown)
+    if not beyond_m:
+        return ""
+    ends = dict.fromkeys(f"{reach_m / 1000:.2g}" for reach_m in (beyond_m[0], beyond_m[-1]))
+    return f" (cells reach {' to '.join(ends)} km)"
 
 
 def _frame(panel: Axes, shape: TopologyMap) -> None:
@@ -178,8 +231,12 @@ def _frame(panel: Axes, shape: TopologyMap) -> None:
     points = [(node.x_m, node.y_m) for node in shape.nodes]
     points += [point for node in shape.nodes for point in node.track_m]
     lows, highs = np.min(points, axis=0), np.max(points, axis=0)
-    size = max(*(highs - lows), 1.0)
-    (left, bottom), (right, top) = lows - 0.12 * size, highs + 0.12 * size
+    for cell in _shown_cells(shape):
+        at = shape.node(cell.station)
+        lows = np.minimum(lows, [at.x_m - (cell.reach_m or 0.0), at.y_m - (cell.reach_m or 0.0)])
+        highs = np.maximum(highs, [at.x_m + (cell.reach_m or 0.0), at.y_m + (cell.reach_m or 0.0)])
+    margin_m = 0.12 * max(*(highs - lows), 1.0)
+    (left, bottom), (right, top) = lows - margin_m, highs + margin_m
     panel.set(xlim=(left, right), ylim=(bottom, top))
     panel.set_aspect("equal")
     known = [node for node in shape.nodes if node.is_placed]
@@ -188,7 +245,7 @@ def _frame(panel: Axes, shape: TopologyMap) -> None:
         panel.set_xlabel("places are not known: laid out by links")
         panel.spines[:].set_visible(False)
         return
-    panel.set(xlabel="m", ylabel="m")
+    panel.set(xlabel=f"m{_reaches(shape)}", ylabel="m")
     panel.tick_params(length=2.5)
     above = [node.y_m for node in shape.nodes if not node.is_placed]
     if above:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["busy_shares", "covered_s", "disjoint", "in_flight", "series"]
 
 FloatArray = npt.NDArray[np.float64]
-_N_STEPS = 120
+_N_STEPS = 80
+_MOST_BANDS = 3  # more hide one another
 _WORK = ["kind", "device", "started_at_s", "ended_at_s"]
 
 
@@ -31,9 +32,9 @@ def series(
 ) -> Figure:
     """Draw requests in flight, and the share of time for which the busiest group's devices compute.
 
-    Lines are means over stretches of time of equal length, averaged over replications; bands reach from the
-    lowest to the highest replication. The second panel is of each strategy's busiest group of devices, or of
-    every group where one strategy is drawn.
+    Lines are means over stretches of time of equal length, averaged over replications; bands, of up to three
+    lines, reach from the lowest to the highest replication. The second panel is of each strategy's busiest
+    group of devices, or of every group where one strategy is drawn.
 
     Parameters
     ----------
@@ -72,11 +73,12 @@ def series(
                 label=strategy, markevery=_every(known[strategy].rank), linewidth=1.1
             )
             flying.plot(middles_s, each.mean(axis=0), **style)
-            _band(flying, middles_s, each, known[strategy].colour)
-        for label, each, look in _busy_lines(trace, runs, edges_s):
+            _band(flying, middles_s, each, known[strategy].colour, n_lines=len(runs))
+        lines = _busy_lines(trace, runs, edges_s)
+        for label, each, look in lines:
             style = look.line(label=label, markevery=_every(look.rank), linewidth=1.1)
             busy.plot(middles_s, each.mean(axis=0), **style)
-            _band(busy, middles_s, each, look.colour)
+            _band(busy, middles_s, each, look.colour, n_lines=len(lines))
         flying.set_ylabel("requests in flight")
         flying.set_ylim(bottom=0.0)
         busy.set(ylabel="busy, share of time", ylim=(0.0, 1.05))
@@ -170,8 +172,8 @@ def _busy_lines(
     return found
 
 
-def _band(panel: Axes, middles_s: FloatArray, each: FloatArray, colour: str) -> None:
-    if len(each) > 1:
+def _band(panel: Axes, middles_s: FloatArray, each: FloatArray, colour: str, *, n_lines: int) -> None:
+    if len(each) > 1 and n_lines <= _MOST_BANDS:
         panel.fill_between(middles_s, each.min(axis=0), each.max(axis=0), color=colour, alpha=0.14, lw=0)
 
 

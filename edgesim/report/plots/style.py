@@ -53,7 +53,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "oo")
 
 _FONT_PT, _SMALL_PT = 8.0, 7.0
-_THICKEST_PT, _THINNER_PT, _THINNEST_PT = 2.2, 0.3, 1.0
+_THICKEST_PT, _THINNER_PT, _THINNEST_PT = 1.9, 0.15, 1.0
 _ASPECT = 0.66  # of a panel: height over width
 
 _RC: dict[str, Any] = {

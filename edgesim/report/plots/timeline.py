@@ -112,7 +112,15 @@ def timeline(
     with paper_style():
         height_in = _FRAME_IN + _LANE_IN * max(len(order), 3)
         figure, (panel,) = subplots(1, 1, width=width, height_in=height_in)
-        _draw(panel, work[work["lane"].isin(order)], order, begin_s, until_s, scale)
+        _draw(
+            panel,
+            work[work["lane"].isin(order)],
+            order,
+            begin_s,
+            until_s,
+            scale,
+            is_shaded=window_s is not None,
+        )
         emits = spans[(spans["kind"] == SpanKind.EMIT) & spans["ended_at_s"].notna()]
         if window_s is None and len(emits):
             at = (emits["ended_at_s"].to_numpy(float) - begin_s) / scale
@@ -247,7 +255,14 @@ def _act(kind: object, link_kind: object) -> str:
 
 
 def _draw(
-    panel: Axes, work: pd.DataFrame, order: list[str], begin_s: float, until_s: float, scale: float
+    panel: Axes,
+    work: pd.DataFrame,
+    order: list[str],
+    begin_s: float,
+    until_s: float,
+    scale: float,
+    *,
+    is_shaded: bool,
 ) -> None:
     places = {lane: place for place, lane in enumerate(order)}
     bars: dict[str, list[tuple[float, float, int, float]]] = {act: [] for act in _ACTS}
@@ -261,25 +276,25 @@ def _draw(
             bars["queueing"].append((asked_s, begun_s - asked_s, place, 0.0))
         if not np.isnan(started_s):
             done_s = until_s if np.isnan(ended_s) else ended_s
-            shade = 0.0 if pd.isna(row.request_id) else float(int(row.request_id) % 2)
+            shade = 0.0 if not is_shaded or pd.isna(row.request_id) else float(int(row.request_id) % 2)
             bars[_act(row.kind, row.link_kind)].append((started_s, done_s - started_s, place, shade))
     for act, (colour, hatch) in _ACTS.items():
         if not bars[act]:
             continue
         starts, lengths, lanes, shades = (np.array(each) for each in zip(*bars[act], strict=True))
-        is_wait = act == "queueing"
+        is_wait, is_beside = act == "queueing", act == _BY_KIND[SpanKind.ALL_REDUCE]
         for shade in np.unique(shades):
             own = shades == shade
             panel.barh(
-                lanes[own],
+                lanes[own] + (0.2 if is_beside else 0.0),  # sums go on while members compute
                 lengths[own] / scale,
-                height=0.34 if is_wait else 0.72,
+                height=0.34 if is_wait or is_beside else 0.72,
                 left=(starts[own] - begin_s) / scale,
                 facecolor=colour,
                 alpha=1.0 if shade == 0.0 else 0.7,
                 hatch=hatch or None,
                 edgecolor="white",
                 linewidth=0.15,
-                zorder=2 if is_wait else 3,
+                zorder=2 if is_wait else 4 if is_beside else 3,
                 label=act if shade == shades.min() else None,
             )

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pandas as pd
 
 from edgesim.errors import TraceError
+from edgesim.report.listings.run_rows import run_rows
 from edgesim.report.plots.axes import swept
-from edgesim.report.run_rows import run_rows
 from edgesim.scenario.text.document import Document
 from edgesim.scenario.text.overrides import value_at
 from edgesim.trace.reader import Trace

@@ -10,8 +10,8 @@ import pandas as pd
 
 from edgesim.errors import TraceError
 from edgesim.report.comparison import comparison
-from edgesim.report.metric_names import COUNTS, METRICS
-from edgesim.report.opened import SweepLike
+from edgesim.report.listings.metric_names import COUNTS, METRICS
+from edgesim.report.listings.opened import SweepLike
 from edgesim.statistics.comparison import Row, metric_estimate
 from edgesim.statistics.intervals import Estimate
 from edgesim.trace.reader import Trace

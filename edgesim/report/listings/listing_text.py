@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edgesim.report.columns import Column, table_of
-from edgesim.report.listing import Listed, Listing
-from edgesim.report.metric_names import COUNTS, MetricName, metric_name, unit_of
+from edgesim.report.listings.listing import Listed, Listing
+from edgesim.report.listings.metric_names import COUNTS, MetricName, metric_name, unit_of
 from edgesim.report.numbers import AT_LEAST, UNDEFINED, number
 from edgesim.statistics.intervals import Estimate
 

@@ -1,0 +1,176 @@
+"""What is drawn, against slow loops: distributions, coverage of time, fronts, and means with their bands."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from edgesim.errors import InputError
+from edgesim.report.plots.axes import split_number, swept
+from edgesim.report.plots.distribution import curve, distribution, pooled
+from edgesim.report.plots.front import best
+from edgesim.report.plots.lines import lines, points
+from edgesim.report.plots.series import busy_shares, covered_s, disjoint, in_flight
+from edgesim.report.plots.swept_traces import swept_traces
+from edgesim.statistics.survival import answered_share, percentiles
+from edgesim.trace.reader import Trace
+
+
+def kaplan_meier(values: list[float], censored: list[float], n_never: int) -> list[tuple[float, float]]:
+    """By the product over distinct times, as in the paper (Kaplan and Meier 1958, equation 2b)."""
+    found, survival = [], 1.0
+    for time in sorted(set(values)):
+        at_risk = sum(v >= time for v in values) + sum(c >= time for c in censored) + n_never
+        survival *= 1 - values.count(time) / at_risk
+        found.append((time, 1 - survival))
+    return found
+
+
+def test_the_curve_is_kaplan_and_meiers_product() -> None:
+    rng = np.random.default_rng(5)
+    for n_never in (0, 3):
+        values = rng.integers(1, 12, 40).astype(float)  # with ties
+        censored = rng.integers(1, 14, 15).astype(float)
+        times_s, shares = answered_share(values, censored, n_never)
+        last = dict(zip(times_s.tolist(), shares.tolist(), strict=True))
+        expected = kaplan_meier(values.tolist(), censored.tolist(), n_never)
+        assert list(last) == [time for time, _ in expected]
+        assert list(last.values()) == pytest.approx([share for _, share in expected], abs=1e-12)
+
+
+def test_without_censoring_the_curve_is_the_empirical_distribution() -> None:
+    values = np.array([3.0, 1.0, 2.0, 2.0])
+    times_s, shares = answered_share(values, np.empty(0), 1)
+    assert times_s.tolist() == [1.0, 2.0, 2.0, 3.0]
+    assert shares.tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8])
+
+
+def test_what_is_drawn_is_the_traces_own_distribution(trace: Trace) -> None:
+    for strategy in trace.strategies:
+        sample = pooled(trace, strategy, "e2e")
+        requests = pd.concat([trace.requests(strategy, r) for r in trace.replications(strategy)])
+        requests = requests[requests["arrived_at_s"] < 6.0]
+        assert sample.n == len(requests)
+        done = requests[requests["outcome"] == "completed"]
+        latency_s = (done["ended_at_s"] - done["arrived_at_s"]).to_numpy(float)
+        assert np.sort(sample.values_s) == pytest.approx(np.sort(latency_s))
+        times_s, shares, last_s = curve(sample)
+        (median_s,) = percentiles(sample.values_s, sample.censored_s, sample.n_never, (0.5,))
+        assert median_s is not None
+        assert times_s[np.searchsorted(shares, 0.45)] <= median_s <= times_s[np.searchsorted(shares, 0.55)]
+        assert last_s >= times_s[-1]
+    (panel,) = distribution({"street": trace}).axes
+    drawn = {line.get_label(): line for line in panel.get_lines()}
+    for strategy in trace.strategies:
+        times_s, shares, _ = curve(pooled(trace, strategy, "e2e"))
+        assert set(times_s) <= set(drawn[strategy].get_xdata())
+        assert max(drawn[strategy].get_ydata()) == pytest.approx(shares[-1])
+
+
+def test_time_covered_is_what_a_fine_grid_sees() -> None:
+    rng = np.random.default_rng(2)
+    starts = rng.uniform(0, 9, 30).round(2)
+    ends = (starts + rng.exponential(1.0, 30)).round(2)
+    ends[:2] = np.inf
+    edges = np.array([0.0, 1.0, 2.5, 7.0, 10.0])
+    step = 0.005
+    middles = np.arange(step / 2, 10.0, step)
+    inside = (starts[:, None] <= middles) & (middles < ends[:, None])
+    where = np.searchsorted(edges, middles) - 1
+    together = np.array([step * inside[:, where == i].sum() for i in range(4)])
+    assert covered_s(starts, ends, edges) == pytest.approx(together, abs=30 * step)
+    apart = np.array([step * inside[:, where == i].any(axis=0).sum() for i in range(4)])
+    merged = disjoint(starts, ends)
+    assert (merged[0][1:] > merged[1][:-1]).all()
+    assert covered_s(*merged, edges) == pytest.approx(apart, abs=30 * step)
+
+
+def test_busy_shares_are_the_devices_own(trace: Trace) -> None:
+    for strategy in trace.strategies:
+        devices = trace.devices(strategy, 0)
+        lasted_s = float(devices["duration_s"].max())
+        edges = np.linspace(0.0, lasted_s, 8)
+        shares = busy_shares(trace, strategy, 0, edges)
+        for group, own in devices[devices["origin"].notna()].groupby("group", observed=True):
+            expected = float((own["busy_s"] / own["duration_s"]).mean())
+            assert shares[str(group)].mean() == pytest.approx(expected, abs=1e-9)
+        flying = in_flight(trace, strategy, 0, edges)
+        requests = trace.requests(strategy, 0)
+        age_s = requests["ended_at_s"].fillna(lasted_s) - requests["arrived_at_s"]
+        assert flying.mean() * lasted_s == pytest.approx(float(age_s.sum()))  # Little's law, for any run
+
+
+def test_a_front_holds_what_nothing_beats() -> None:
+    rng = np.random.default_rng(3)
+    drawn = [tuple(map(float, pair)) for pair in rng.integers(0, 8, (25, 2))]
+    for low_x, low_y in itertools.product((True, False), repeat=2):
+
+        def beats(a: tuple[float, float], b: tuple[float, float], x: bool = low_x, y: bool = low_y) -> bool:
+            as_good = (a[0] <= b[0] if x else a[0] >= b[0]) and (a[1] <= b[1] if y else a[1] >= b[1])
+            return as_good and a != b
+
+        expected = {one for one in drawn if not any(beats(other, one) for other in drawn)}
+        assert set(best(drawn, low_x=low_x, low_y=low_y)) == expected
+    assert best(drawn, low_x=None, low_y=True) == []
+
+
+RESULTS = pd.DataFrame(
+    {
+        "rate": ["1 Hz"] * 6 + ["2 Hz"] * 6,
+        "strategy": (["a"] * 3 + ["b"] * 3) * 2,
+        "replication": [0, 1, 2] * 4,
+        "e2e_mean_s": [1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 2.0, 2.0, 2.0, 5.0, math.nan, 7.0],
+    }
+)
+AXES = {"rate": ("1 Hz", "2 Hz")}
+
+
+def test_bands_are_students_on_the_logarithm_and_ratios_are_paired() -> None:
+    found = points(RESULTS, "rate", AXES["rate"], "e2e_mean_s")
+    first = found["a"][0]
+    t = stats.t.ppf(0.975, 2)
+    assert first.mean == pytest.approx(2.0)
+    assert first.high == pytest.approx(2.0 * math.exp(t * math.sqrt(1.0 / 3.0) / 2.0))
+    assert found["b"][1].mean is None  # unknown in one replication
+    ratios = points(RESULTS, "rate", AXES["rate"], "e2e_mean_s", against="a")
+    assert ratios["b"][0].mean == pytest.approx(2.0)
+    assert ratios["b"][0].low == pytest.approx(2.0)  # the same in each pair, however much both scatter
+    assert ratios["b"][1].mean is None
+
+
+def test_lines_are_drawn_over_the_swept_numbers() -> None:
+    (panel,) = lines(RESULTS, AXES).axes
+    drawn = {line.get_label(): line for line in panel.get_lines()}
+    assert drawn["a"].get_xdata().tolist() == [1.0, 2.0]
+    assert drawn["a"].get_ydata().tolist() == [2.0, 2.0]
+    assert panel.get_xlabel() == "rate, Hz"
+    with pytest.raises(InputError, match="--x: nothing was swept under the name 'rates'"):
+        lines(RESULTS, AXES, x="rates")
+    with pytest.raises(InputError, match="no such value; there are 1 Hz, 2 Hz"):
+        lines(RESULTS.assign(n=1), {**AXES, "n": (1,)}, x="n", fixed={"rate": "3 Hz"})
+
+
+def test_traces_that_differ_in_one_value_are_a_sweep(trace: Trace, busier: Trace) -> None:
+    results, axes = swept_traces({"busier": busier, "street": trace}, "workload.arrivals.poisson")
+    assert axes == {"poisson": ("4 Hz", "8 Hz")}
+    assert len(results) == 2 * 2 * 2
+    assert set(results["poisson"]) == {"4 Hz", "8 Hz"}
+    with pytest.raises(InputError, match="expected traces that differ there"):
+        swept_traces({"busier": busier, "street": trace}, "model.architecture")
+    with pytest.raises(InputError, match="has no 'archit'"):
+        swept_traces({"street": trace}, "model.archit")
+
+
+def test_values_of_an_axis_are_numbers_where_all_have_one_unit() -> None:
+    assert split_number("0.5 Hz") == (0.5, "Hz")
+    assert split_number("1e-3") == (0.001, "")
+    assert split_number(True) is None
+    assert split_number("5 ms and more") == (5.0, "ms and more")
+    assert swept(["1 Hz", "100 Hz"]).is_log
+    assert swept(["1 Hz", "1 kHz"]).names == ("1 Hz", "1 kHz")  # no one unit: as names
+    assert swept(["even", "throughput"]).places == {"even": 0.0, "throughput": 1.0}
