@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Their commands join the others.
-from edgesim.cli import answers, plot, reporting, show, sweeping, training  # noqa: F401
+from edgesim.cli import answers, explaining, plot, reporting, show, sweeping, training  # noqa: F401
 from edgesim.cli.commands import app, main
 
 __all__ = ["app", "main"]

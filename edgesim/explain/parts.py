@@ -13,7 +13,7 @@ import pandas as pd
 
 from edgesim.trace.schema import Discipline, LinkKind, SpanKind
 
-__all__ = ["PASS_PARTS", "Part", "Role", "roles_of"]
+__all__ = ["PASS_PARTS", "WAITS", "Part", "Role", "roles_of"]
 
 
 class Part(StrEnum):
@@ -40,6 +40,21 @@ class Part(StrEnum):
         """Its place among all parts, from 0."""
         return list(Part).index(self)
 
+
+WAITS = frozenset(
+    {
+        Part.QUEUEING_FOR_COMPUTE,
+        Part.STAGING,
+        Part.QUEUEING_FOR_NETWORK,
+        Part.WAITING_FOR_MEMORY,
+        Part.CONTROL,
+        Part.AFTER_LOSS,
+        Part.HELD_BACK,
+        Part.UNEXPLAINED,
+    }
+)
+"""Parts in which nothing is done for the request. What the others take is the least latency: that on an idle
+network, where no pass shares its device and no message its band."""
 
 PASS_PARTS: Mapping[str, Part] = MappingProxyType(
     {

@@ -1,0 +1,234 @@
+"""Which single change would help most, found by running the scenario again with each of them.
+
+Three rounds, each over replications of its own: all changes are tried, the best few are tried on, and the
+best of these is measured afresh. What chose it is no part of what is said of it, so the estimate is
+not that of a winner by luck (selection and estimation on the same runs are biased; Tibshirani and Tibshirani
+2009, Ann. Appl. Stat. 3(2)).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from edgesim.errors import InputError, TraceError
+from edgesim.explain.breakdown import breakdown
+from edgesim.explain.changes import Change, changes
+from edgesim.explain.original import Original
+from edgesim.explain.parts import Part
+from edgesim.explain.trials import Trials
+from edgesim.statistics.intervals import Difference, Estimate, paired_difference, student_t
+
+__all__ = ["LEAST_BUDGET", "Advice", "Tried", "advise"]
+
+LEAST_BUDGET = 8
+"""Fewest runs of which anything can be said: one change tried, and two pairs to measure it."""
+
+_FINALISTS = 4
+_MOST_SCREENED = 5  # replications in which all changes are tried; more serve the estimate better
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A change that was tried.
+
+    Attributes
+    ----------
+    change
+        Which.
+    difference_s
+        Mean delay with it less that without, over the replications that choose; None if it could not run.
+    refused
+        Why it could not.
+    """
+
+    change: Change
+    difference_s: Estimate | None
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What would help most.
+
+    Attributes
+    ----------
+    label
+        The strategy's.
+    delay_s
+        Mean time to the last token as it is; of requests without one, the time to the end of the run.
+    best
+        The change; None if none that was tried makes it shorter.
+    effect_s
+        Mean delay with it less that without, over fresh replications, with its 95 % interval.
+    tried
+        All, the most helpful first; those that could not run last.
+    n_left_out
+        Changes that the budget did not reach.
+    n_runs
+        Runs that were made.
+    """
+
+    label: str
+    delay_s: Estimate
+    best: Change | None
+    effect_s: Difference | None
+    tried: tuple[Tried, ...]
+    n_left_out: int
+    n_runs: int
+
+    @property
+    def helps(self) -> bool:
+        """Whether the interval of the best change's effect lies below zero."""
+        return self.effect_s is not None and self.effect_s.high is not None and self.effect_s.high < 0.0
+
+
+def advise(
+    original: Original, label: str, *, budget: int, tell: Callable[[float, float, str], None] | None = None
+) -> Advice:
+    """Try all single changes of a strategy's scenario, and measure the best one.
+
+    Parameters
+    ----------
+    budget
+        Runs (of one replication each) that may be made, :data:`LEAST_BUDGET` at least. A third tries all
+        changes; where there are more than it reaches, those come first that touch what most of the time
+        goes into. A third goes on with the best few; the last measures the best of them.
+    tell
+        Called with the runs made, the budget, and what was changed.
+
+    Raises
+    ------
+    InputError
+        If the scenario cannot run again, or the budget is too small.
+    """
+    if budget < LEAST_BUDGET:
+        raise InputError(f"--budget: expected {LEAST_BUDGET} runs or more, got {budget}")
+    candidates = _in_order(original, label)
+    third = budget // 3
+    n_tried = min(len(candidates), max(1, third - 1))
+    n_screened = max(1, min(_MOST_SCREENED, third // (n_tried + 1)))
+    # No more replications than the budget could ever run: all requests of all of them are drawn beforehand.
+    rounds = _Rounds(original, label, budget, tell)
+    screen = range(n_screened)
+    rounds.need(rounds.base, screen)
+    shown = [rounds.trials(change) for change in candidates[:n_tried]]
+    for trials in shown:
+        for replication in screen:
+            rounds.run(trials, replication)
+        trials.forget()
+    able = [trials for trials in shown if trials.refused is None]
+    able.sort(key=lambda trials: rounds.difference(trials).mean)
+    finalists = able[:_FINALISTS]
+    n_more = max(0, (2 * third - rounds.n_runs) // (len(finalists) + 1)) if len(finalists) > 1 else 0
+    chosen_by = range(n_screened + n_more)
+    for replication in chosen_by[n_screened:]:
+        for trials in (rounds.base, *finalists):
+            rounds.run(trials, replication)
+    finalists.sort(key=lambda trials: rounds.difference(trials).mean)
+    tried = _tried(rounds, candidates[:n_tried], [*finalists, *able[_FINALISTS:]], shown)
+    best = finalists[0] if finalists and rounds.difference(finalists[0]).mean < 0.0 else None
+    effect = None
+    if best is not None:
+        n_fresh = max(2, (budget - rounds.n_runs) // 2)
+        fresh = range(len(chosen_by), len(chosen_by) + n_fresh)
+        for replication in fresh:
+            for trials in (rounds.base, best):
+                rounds.run(trials, replication)
+        effect = paired_difference(
+            [best.delays_s[replication] for replication in fresh],
+            [rounds.base.delays_s[replication] for replication in fresh],
+        )
+    delay = student_t(list(rounds.base.delays_s.values()))
+    assert delay is not None
+    found = next((each.change for each in tried if best is not None and each.change.sets == best.sets), None)
+    return Advice(label, delay, found, effect, tried, len(candidates) - n_tried, rounds.n_runs)
+
+
+class _Rounds:
+    """Runs with and without changes, counted."""
+
+    def __init__(
+        self, original: Original, label: str, budget: int, tell: Callable[[float, float, str], None] | None
+    ) -> None:
+        self._original, self._label, self._budget, self._tell = original, label, budget, tell
+        self.n_runs = 0
+        self.base = Trials(original, label, (), budget)
+
+    def trials(self, change: Change) -> Trials:
+        return replace(self.base, sets=change.sets, delays_s={}, refused=None, _prepared=None)
+
+    def run(self, trials: Trials, replication: int) -> None:
+        if trials.run(replication) is not None:
+            self.n_runs += 1
+            if self._tell is not None:
+                self._tell(self.n_runs, self._budget, " ".join(trials.sets) or "as it is")
+
+    def need(self, trials: Trials, replications: Sequence[int]) -> None:
+        """Run what everything is compared to."""
+        for replication in replications:
+            self.run(trials, replication)
+        if trials.refused is not None:
+            raise TraceError(
+                f"{self._original.trace.path}: its scenario cannot run again: {trials.refused}; put that "
+                "right, or leave out --advice"
+            )
+
+    def difference(self, trials: Trials) -> Estimate:
+        """Mean delay with changes less that without, over the replications that both have."""
+        both = [number for number in trials.delays_s if number in self.base.delays_s]
+        found = student_t([trials.delays_s[number] - self.base.delays_s[number] for number in both])
+        return Estimate(0, math.inf, None, None) if found is None else found
+
+
+def _tried(
+    rounds: _Rounds, tried: Sequence[Change], able: Sequence[Trials], shown: Sequence[Trials]
+) -> tuple[Tried, ...]:
+    by_sets = {change.sets: change for change in tried}
+    found = [Tried(by_sets[trials.sets], rounds.difference(trials)) for trials in able]
+    refused = [trials for trials in shown if trials.refused is not None]
+    return (*found, *(Tried(by_sets[trials.sets], None, trials.refused) for trials in refused))
+
+
+_CONCERNS = {
+    "speed": (Part.COMPUTING, Part.QUEUEING_FOR_COMPUTE, Part.STAGING, Part.STRAGGLING),
+    "batch": (Part.QUEUEING_FOR_COMPUTE, Part.STAGING),
+    "count": (Part.QUEUEING_FOR_COMPUTE, Part.STAGING),
+    "rate": (Part.AIR, Part.RETRANSMITTING, Part.WIRE, Part.QUEUEING_FOR_NETWORK),
+    "latency": (Part.AIR, Part.WIRE),
+    "messages": (Part.HANDLING, Part.QUEUEING_FOR_NETWORK),
+    "memory": (Part.WAITING_FOR_MEMORY,),
+}
+"""What a kind of change is about: only the order in which changes are tried hangs on it."""
+
+
+def _in_order(original: Original, label: str) -> list[Change]:
+    """All changes; first those about which most of the time goes, the strategy's options at half of it."""
+    trace = original.trace
+    found = list(changes(original.scenario(), label))
+    replication = next(iter(trace.replications(label)), None)
+    if replication is None or not trace.has_spans(label, replication):
+        return found
+    means_s = breakdown(trace, label, replication).drop(columns="request_id").mean().fillna(0.0)
+    works = _works(trace.devices(label, replication))
+
+    def promise_s(change: Change) -> float:
+        parts = _CONCERNS.get(change.kind)
+        if parts is None:
+            return float(means_s.sum()) / 2.0
+        concerned_s = sum(float(means_s[part.value]) for part in parts)
+        if change.kind in ("speed", "batch", "count"):
+            return concerned_s * works.get(change.touches[0], 0.0)
+        return concerned_s
+
+    return sorted(found, key=promise_s, reverse=True)
+
+
+def _works(devices: pd.DataFrame) -> dict[str, float]:
+    """By group, its share of all computing."""
+    busy_s = devices.groupby(devices["group"].astype(str))["busy_s"].sum()
+    total_s = float(busy_s.sum())
+    return {str(group): float(seconds) / total_s for group, seconds in busy_s.items()} if total_s else {}

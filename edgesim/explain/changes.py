@@ -1,0 +1,191 @@
+"""Single changes of a scenario that might help: what to set, in words and as overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from edgesim.scenario.build import kinds_used
+from edgesim.scenario.catalogue import radio_kind
+from edgesim.scenario.contenders import contenders
+from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.schema.topology import DeviceEntry, LinkEntry, Wired
+from edgesim.steps import Steps
+
+__all__ = ["Change", "changes"]
+
+_BATCH = 16  # what continuous batching has if nothing else is said
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change.
+
+    Attributes
+    ----------
+    what
+        In words.
+    sets
+        As ``--set`` takes it, one path and value each.
+    touches
+        Names (devices, groups, ends of a link) that it is about; empty: the strategy's own options.
+    kind
+        ``speed``, ``rate``, ``latency``, ``messages``, ``memory``, ``batch``, ``count`` or ``option``.
+    """
+
+    what: str
+    sets: tuple[str, ...]
+    touches: tuple[str, ...]
+    kind: str
+
+
+def changes(scenario: Scenario, label: str) -> tuple[Change, ...]:
+    """All single changes that are tried for a strategy.
+
+    Of every entry of devices: twice as fast, messages at half their cost, twice the memory, one device more
+    (of a group that asks nothing itself), and other batches; of every entry of links: twice the rate or
+    bandwidth, half the latency; of the strategy: every other value of its options that have a few. What
+    changes on a schedule, recordings, generated graphs and files of graphs are left alone.
+    """
+    topology = scenario.topology
+    found: list[Change] = []
+    asking = set(scenario.workload.sources or ())
+    for place, device in enumerate(topology.devices):
+        found += _of_devices(scenario, device, f"topology.devices[{place}]", asking)
+    for place, link in enumerate(topology.links):
+        found += _of_links(link, f"topology.links[{place}]")
+    found += _of_options(scenario, label)
+    return tuple(found)
+
+
+def _of_devices(scenario: Scenario, entry: DeviceEntry, at: str, asking: set[str]) -> Iterator[Change]:
+    touches = (entry.id,)
+    speed = None if entry.speed is None else entry.speed.value().values
+    if speed is None or len(speed) == 1:
+        factor = 2.0 * (1.0 if speed is None else speed[0])
+        yield Change(f"{entry.id} computes twice as fast", (f"{at}.speed={factor:g}",), touches, "speed")
+    kind = kinds_used(scenario).get(entry.kind)
+    own = entry.endpoint
+    overhead_s = own.overhead_s if own is not None and own.overhead_s is not None else None
+    if overhead_s is None and kind is not None:
+        overhead_s = kind.endpoint.overhead_s.value
+    if overhead_s:
+        yield Change(
+            f"messages cost {entry.id} half as much",
+            (f"{at}.endpoint.overhead={overhead_s / 2:.12g} s",),
+            touches,
+            "messages",
+        )
+    size_bytes = entry.memory_bytes
+    if size_bytes is None and kind is not None:
+        size_bytes = kind.memory_bytes.value
+    if size_bytes:
+        yield Change(
+            f"{entry.id} has twice the memory", (f"{at}.memory={2 * size_bytes:.0f} B",), touches, "memory"
+        )
+    if entry.count is not None and entry.id not in asking and asking:
+        yield Change(
+            f"{entry.count + 1} instead of {entry.count} {entry.id}",
+            (f"{at}.count={entry.count + 1}",),
+            touches,
+            "count",
+        )
+    yield from _of_batches(entry, at)
+
+
+def _of_batches(entry: DeviceEntry, at: str) -> Iterator[Change]:
+    serving = entry.serving
+    touches = (entry.id,)
+    if serving is None or serving.fifo is not None:
+        what = f"{entry.id} serves in continuous batches of up to {_BATCH}"
+        yield Change(what, (f"{at}.serving={{continuous: {{max_batch: {_BATCH}}}}}",), touches, "batch")
+        return
+    for name in ("static", "continuous"):
+        found = getattr(serving, name)
+        if found is not None:
+            what = f"{entry.id} serves batches of up to {2 * found.max_batch} instead of {found.max_batch}"
+            yield Change(what, (f"{at}.serving.{name}.max_batch={2 * found.max_batch}",), touches, "batch")
+    if serving.static is not None and serving.static.max_wait_s:
+        half_s = serving.static.max_wait_s / 2
+        what = f"batches on {entry.id} wait half as long for company"
+        yield Change(what, (f"{at}.serving.static.max_wait={half_s:.12g} s",), touches, "batch")
+    if serving.continuous is not None:
+        n_tokens = 2 * serving.continuous.max_tokens
+        what = f"iterations on {entry.id} take up to {n_tokens} tokens"
+        yield Change(what, (f"{at}.serving.continuous.max_tokens={n_tokens}",), touches, "batch")
+
+
+def _of_links(link: LinkEntry, at: str) -> Iterator[Change]:
+    name = f"{link.between[0]} to {link.between[1]}"
+    if link.wired is not None:
+        yield from _of_wires(link.wired, f"{at}.wired", name, link.between)
+    if link.radio is not None:
+        given = link.radio
+        kind = radio_kind(given.use)
+        for what, key, value, factor, unit, sort in (
+            (
+                "twice the bandwidth",
+                "bandwidth",
+                given.bandwidth_hz or kind.bandwidth_hz.value,
+                2.0,
+                "Hz",
+                "rate",
+            ),
+            (
+                "half the fixed delay",
+                "latency",
+                kind.latency_s.value if given.latency_s is None else given.latency_s,
+                0.5,
+                "s",
+                "latency",
+            ),
+        ):
+            if value:
+                sets = f"{at}.radio.{key}={value * factor:.12g} {unit}"
+                yield Change(f"radio {name}: {what}", (sets,), link.between, sort)
+
+
+def _of_wires(wired: Wired, at: str, name: str, between: tuple[str, str]) -> Iterator[Change]:
+    rates, latencies = wired.rates_bps(), ways(wired.latency_s)
+    if not any(isinstance(rate, Steps) for rate in rates):
+        doubled = ByWay(*(2.0 * float(rate) for rate in rates if not isinstance(rate, Steps)))
+        yield Change(
+            f"link {name}: twice the rate", (f"{at}.rate={_both(doubled, 'bit/s')}",), between, "rate"
+        )
+    if any(latencies):
+        halved = latencies.map(lambda latency_s: latency_s / 2)
+        yield Change(
+            f"link {name}: half the latency", (f"{at}.latency={_both(halved, 's')}",), between, "latency"
+        )
+
+
+def _both(value: ByWay[float], unit: str) -> str:
+    if value.is_one:
+        return f"{value.up:.12g} {unit}"
+    return f"{{up: {value.up:.12g} {unit}, down: {value.down:.12g} {unit}}}"
+
+
+def _of_options(scenario: Scenario, label: str) -> Iterator[Change]:
+    strategies = contenders(scenario)
+    place, strategy = list(strategies).index(label), strategies[label]
+    for name, option in type(strategy).model_fields.items():
+        now = getattr(strategy, name)
+        for value in _values(option.annotation):
+            if value != now and type(value) is type(now):
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                what = f"{name}: {text} instead of {str(now).lower() if isinstance(now, bool) else now}"
+                yield Change(what, (f"strategies[{place}].{name}={text}",), (), "option")
+
+
+def _values(annotation: Any) -> tuple[Any, ...]:
+    """The few values of an option: those of its literals, true and false; of lists of them, none."""
+    if annotation is bool:
+        return (True, False)
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(value for each in get_args(annotation) for value in _values(each))
+    return ()

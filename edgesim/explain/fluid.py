@@ -1,0 +1,84 @@
+"""What any placement could reach on a scenario's devices and links: from the scenario to the programme."""
+
+from __future__ import annotations
+
+from edgesim.errors import ProfileError
+from edgesim.explain.capacity import Capacity, Pipe, capacity
+from edgesim.model.architecture import Slice
+from edgesim.radio.motion.recorded import RecordedRate
+from edgesim.runner import Prepared
+from edgesim.units import bits
+from edgesim.world.device import Device
+from edgesim.world.disciplines import ContinuousBatching, StaticBatching
+from edgesim.world.fleet import Fleet
+from edgesim.world.link import Link, Way
+
+__all__ = ["most_per_s"]
+
+
+def most_per_s(prepared: Prepared) -> Capacity:
+    """Bound the requests per second that any placement could answer, for a typical request.
+
+    A device takes for it what prefill and decode of the whole model take, at its speed at time zero; one
+    that serves batches, what a full batch takes, divided by its size. A wire carries its rate at time zero;
+    a radio link its mean goodput alone on the air, and the links of one station share each way of their
+    band. The lengths are the workload's means, the sources ask as often as the workload says.
+
+    Not modelled: early exits, which compute less than the whole model, and requests of unequal lengths; an
+    adaptive route or a lucky channel may then do better than the bound.
+    """
+    fleet = Fleet.of(prepared.planned(), prepared.longest)
+    world, typical = prepared.planned(), fleet.typical
+    rates_hz = {source: fleet.rates_hz.get(source, 1.0) for source in fleet.sources}
+    total_hz = sum(rates_hz.values())
+    seconds = {device.id: _seconds(fleet, device) for device in fleet.devices}
+    pipes = [pipe for link in world.links for pipe in _pipes(link)]
+    return capacity(
+        seconds,
+        [pipe for pipe in pipes if pipe.rate_bps > 0.0],
+        {source: rate_hz / total_hz for source, rate_hz in rates_hz.items()},
+        prompt_bits=float(bits(typical.n_prompt_tokens * fleet.prompt_bytes_per_token)),
+        answer_bits=float(bits(typical.n_output_tokens * fleet.answer_bytes_per_token)),
+    )
+
+
+def _seconds(fleet: Fleet, device: Device) -> float:
+    """Time of a device for a typical request, in full batches where it serves batches."""
+    whole = fleet.model.whole
+    alone_s = fleet.request_seconds(device.id, whole)
+    if not isinstance(device.serving, StaticBatching | ContinuousBatching) or device.timing is None:
+        return alone_s
+    n_batch = device.serving.max_batch
+    n_prompt = max(1, round(fleet.typical.n_prompt_tokens))
+    n_steps = max(0.0, fleet.typical.n_output_tokens - 1)
+    middle = max(1, round(n_prompt + (n_steps - 1) / 2))
+
+    def pass_s(part: Slice, *, batch: int, n_new: int, n_context: int) -> float:
+        assert device.timing is not None
+        return float(device.timing.seconds(part, batch=batch, n_new=n_new, n_context=n_context))
+
+    try:
+        steps_s = n_steps * pass_s(whole, batch=n_batch, n_new=1, n_context=middle) / n_batch
+        prompt_s = min(pass_s(whole, batch=size, n_new=n_prompt, n_context=0) / size for size in (1, n_batch))
+    except ProfileError:  # such batches were not measured, and no run has any
+        return alone_s
+    return min(alone_s, (prompt_s + steps_s) / device.speed_at(0.0))
+
+
+def _pipes(link: Link) -> list[Pipe]:
+    """Both ways of a link."""
+    found = []
+    for sender, receiver in (link.between, link.between[::-1]):
+        band = ""
+        if link.radio is not None:
+            way = "up" if sender == link.radio.terminal else "down"
+            band = f"{link.radio.medium} {way}"
+        found.append(Pipe(sender, receiver, _rate_bps(link.way(sender)), band))
+    return found
+
+
+def _rate_bps(way: Way) -> float:
+    """What a way carries: of a recording its mean, of a schedule what holds at time zero."""
+    if isinstance(way.rate_bps, RecordedRate):
+        return way.rate_bps.mean_bps
+    return way.rate_bps(0.0) if callable(way.rate_bps) else way.rate_bps

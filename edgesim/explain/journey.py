@@ -1,0 +1,153 @@
+"""One request's way: step after step to its last token, and who was ahead of it where it waited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from edgesim.errors import InputError
+from edgesim.explain.chain import NONE
+from edgesim.explain.gathered import gather
+from edgesim.explain.parts import Part
+from edgesim.explain.pieces import covered_s, pieces
+from edgesim.trace.reader import Trace
+from edgesim.trace.schema import HOPS, SpanKind
+
+__all__ = ["Journey", "journey"]
+
+_PLACE = ["kind", "device", "peer", "via", "token"]
+_OF_OTHERS = ["request_id", "kind", "device", "peer", "started_at_s", "ended_at_s"]
+_WAITS = (Part.QUEUEING_FOR_COMPUTE, Part.STAGING, Part.QUEUEING_FOR_NETWORK)
+
+
+@dataclass(frozen=True)
+class Journey:
+    """How a request came to its end.
+
+    Attributes
+    ----------
+    request
+        Its row of the requests table.
+    steps
+        One row per step, in order of time: ``part``, ``from_s``, ``seconds``, and of its span ``kind``,
+        ``device``, ``peer``, ``via`` and ``token`` (null where there is none). The seconds add up to its
+        latency; of a request that failed or was cut off, to the time until then.
+    ahead
+        Who was ahead where it waited: ``part``, ``device`` and ``peer`` of the wait, ``request_id`` of the
+        other (null: control traffic), ``seconds`` for which it was served there meanwhile, longest first.
+        Where several are served at once (a batch, a shared device), seconds count for each of them.
+    """
+
+    request: pd.Series[object]
+    steps: pd.DataFrame
+    ahead: pd.DataFrame
+
+    def parts_s(self) -> dict[str, float]:
+        """Seconds by part, those that took none left out."""
+        totals = self.steps.groupby("part", sort=False)["seconds"].sum()
+        return {part.value: float(totals[part.value]) for part in Part if part.value in totals.index}
+
+
+def journey(trace: Trace, strategy: str, replication: int, request_id: int) -> Journey:
+    """Follow one request.
+
+    Raises
+    ------
+    InputError
+        If there is no request of that number.
+    TraceError
+        If this run has kept no spans.
+    """
+    requests = trace.requests(strategy, replication)
+    found = requests[(requests["request_id"] == request_id).to_numpy()]
+    if found.empty:
+        ids = requests["request_id"]
+        there = f"{ids.min()} to {ids.max()}" if len(ids) else "none"
+        raise InputError(
+            f"--request: no request {request_id} under {strategy}, replication {replication}; expected a "
+            f"number that is there ({there})"
+        )
+    request = found.iloc[0]
+    until_s = request["ended_at_s"]
+    if pd.isna(until_s):
+        until_s = float(trace.devices(strategy, replication)["duration_s"].max())
+    life_s = np.array([float(request["arrived_at_s"])]), np.array([float(until_s)])
+    spans = gather(trace, strategy, replication, np.array([request_id]), life_s[1])
+    retries = bool(trace.run.get("retries", False))
+    cut = pieces(spans, slice(0, len(spans)), 0, life_s, retries=retries)
+    own = _own(trace, strategy, replication, request_id, float(until_s))
+    order = np.lexsort((cut.span, cut.from_s))
+    names = [part.value for part in Part]
+    steps = pd.DataFrame(
+        {
+            "part": [names[part] for part in cut.part[order].tolist()],
+            "from_s": cut.from_s[order],
+            "seconds": cut.seconds[order],
+        }
+    )
+    of_span = cut.span[order]
+    for column in _PLACE:
+        values = np.append(own[column].astype(object).to_numpy(dtype=object), None)
+        steps[column] = values[np.where(of_span == NONE, len(own), of_span)]
+    return Journey(request, steps, _ahead(trace, strategy, replication, request_id, steps))
+
+
+def _own(trace: Trace, strategy: str, replication: int, request_id: int, until_s: float) -> pd.DataFrame:
+    """The request's spans that ended in time, in the order in which they were booked."""
+    found = []
+    for spans in trace.span_parts(strategy, replication, ["request_id", *_PLACE, "ended_at_s"]):
+        is_own = (spans["request_id"] == request_id) & (spans["ended_at_s"] <= until_s)
+        found.append(spans[is_own.to_numpy(np.bool_, na_value=False)].astype({"token": object}))
+    return pd.concat([part.astype(object) for part in found], ignore_index=True)
+
+
+def _ahead(
+    trace: Trace, strategy: str, replication: int, request_id: int, steps: pd.DataFrame
+) -> pd.DataFrame:
+    """Whose work went on at a station while the request waited for it."""
+    waits = steps[steps["part"].isin([part.value for part in _WAITS])]
+    keys = ["part", "device", "peer", "request_id"]
+    if waits.empty:
+        return pd.DataFrame(columns=[*keys, "seconds"])
+    stations = []
+    for (part, kind, device, peer), own in waits.groupby(
+        ["part", "kind", "device", "peer"], dropna=False, sort=False
+    ):
+        stretches_s = np.stack([own["from_s"], own["from_s"] + own["seconds"]])  # one after the other
+        stations.append((part, kind, device, None if pd.isna(peer) else peer, stretches_s))
+    devices = trace.devices(strategy, replication)
+    shares = set(devices.loc[devices["messages_on_compute"].to_numpy(np.bool_), "device"].astype(str))
+    until_s = float((waits["from_s"] + waits["seconds"]).max())
+    found = []
+    for spans in trace.span_parts(strategy, replication, _OF_OTHERS):
+        is_near = (
+            (spans["started_at_s"] < until_s)
+            & ~(
+                spans["ended_at_s"] <= float(waits["from_s"].min())
+            )  # what outlasts the run was going on, too
+            & ~(spans["request_id"] == request_id).fillna(False)
+        )
+        near = spans[is_near.to_numpy(np.bool_, na_value=False)]
+        for part, kind, device, peer, stretches_s in stations:
+            there = near[_is_station(near, kind, device, peer, shares).to_numpy(np.bool_, na_value=False)]
+            started_s, ended_s = (
+                there[name].to_numpy(np.float64, na_value=np.inf) for name in ("started_at_s", "ended_at_s")
+            )
+            seconds = covered_s(stretches_s, started_s, np.minimum(ended_s, until_s))
+            owner = there["request_id"].to_numpy(np.float64, na_value=np.nan)
+            rows = pd.DataFrame({"request_id": owner, "seconds": seconds})[seconds > 0.0]
+            found.append(rows.assign(part=part, device=device, peer=peer))
+    totals = pd.concat(found).groupby(keys, dropna=False, sort=False)["seconds"].sum().reset_index()
+    return totals.sort_values("seconds", ascending=False, ignore_index=True)
+
+
+def _is_station(
+    near: pd.DataFrame, kind: str, device: str, peer: str | None, shares: set[str]
+) -> pd.Series[bool]:
+    """Which spans were served by the station that a span of such a kind and place waited for."""
+    if kind in HOPS:
+        return near["kind"].isin(HOPS) & (near["device"] == device) & (near["peer"] == peer)
+    kinds = [SpanKind.COMPUTE, SpanKind.ENDPOINT] if device in shares else [SpanKind(kind)]
+    return near["kind"].isin(kinds) & (near["device"] == device)

@@ -1,0 +1,347 @@
+"""An explanation for people and for programs: where time went, what bounds, what would help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from edgesim.explain.advice import Advice
+from edgesim.explain.journey import Journey
+from edgesim.explain.stations import Bounds
+from edgesim.report.columns import Column, fitting, table_of
+from edgesim.report.numbers import number
+from edgesim.statistics.intervals import Estimate
+
+__all__ = ["AdviceTable", "BoundsTable", "Explained", "JourneyTable", "PartsTable", "as_json"]
+
+_MOST_ROWS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What is said of one strategy.
+
+    Attributes
+    ----------
+    parts_s
+        Mean seconds of each part of the latency over all answered requests, in all replications.
+    least_s
+        What would be left of it without any waiting.
+    n_requests
+        How many were answered.
+    n_tokens
+        Tokens that were delivered to them.
+    bounds, any_per_s
+        Of the strategy as it was placed, and of any placement; None where not asked for, or unknown.
+    advice
+        None if not asked for.
+    """
+
+    strategy: str
+    parts_s: Mapping[str, float]
+    least_s: float
+    n_requests: int
+    n_tokens: int
+    bounds: Bounds | None = None
+    any_per_s: float | None = None
+    advice: Advice | None = None
+
+    @property
+    def latency_s(self) -> float:
+        """Mean time to the last token."""
+        return sum(self.parts_s.values())
+
+
+def _table(columns: Sequence[Column], console: Console, options: ConsoleOptions) -> Any:
+    return table_of(fitting(columns, console, options))
+
+
+def _texts(values: Sequence[str]) -> tuple[Text, ...]:
+    return tuple(Text(value) for value in values)
+
+
+def _seconds(value_s: float) -> str:
+    """In the unit that suits it."""
+    size_s = abs(value_s)
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if size_s >= scale:
+            return f"{number(value_s / scale)} {unit}"
+    return "0 s" if size_s == 0.0 else f"{value_s / 1e-6:.2g} µs"
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return _seconds(estimate.mean)
+    return f"{_seconds(estimate.mean)} ({_seconds(estimate.low)} to {_seconds(estimate.high)})"
+
+
+@dataclass(frozen=True, slots=True)
+class PartsTable:
+    """Where the time of answered requests went, a column per strategy."""
+
+    explained: Sequence[Explained]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render for the width at hand."""
+        yield Text("Where the time to the last token went (mean of answered requests)", style="bold")
+        names = list(dict.fromkeys(name for each in self.explained for name in each.parts_s))
+        used = [name for name in names if any(each.parts_s.get(name) for each in self.explained)]
+        rows = [*used, "time to the last token", "least, without waiting", "per token"]
+        columns = [Column("", _texts(rows), 0, justify_left=True)]
+        for rank, each in enumerate(self.explained):
+            total_s = each.latency_s
+            cells = []
+            for name in used:
+                part_s = each.parts_s.get(name, 0.0)
+                share = f" {100 * part_s / total_s:3.0f} %" if total_s else ""
+                cells.append(f"{_seconds(part_s)}{share}" if part_s else "-")
+            n_each = each.n_tokens / each.n_requests if each.n_requests else 0.0
+            per_token = _seconds(total_s / n_each) if n_each else "-"
+            cells += [_seconds(total_s), _seconds(each.least_s), per_token]
+            columns.append(Column(each.strategy, _texts(cells), rank))
+        shown = fitting(columns, console, options)
+        yield table_of(shown)
+        if len(shown) < len(columns):
+            yield Text(
+                f"{len(columns) - len(shown)} strategies left out for want of width: --strategy shows one",
+                style="dim",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class BoundsTable:
+    """What bounds each strategy: its busiest station, and what follows."""
+
+    explained: Sequence[Explained]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render for the width at hand."""
+        rows = [(each, each.bounds) for each in self.explained if each.bounds is not None]
+        if not rows:
+            return
+        yield Text("What bounds each strategy", style="bold")
+        stations = [bounds.bottleneck for _, bounds in rows]
+        columns = [
+            Column("strategy", _texts([each.strategy for each, _ in rows]), 0, justify_left=True),
+            Column(
+                "largest demand",
+                _texts(["-" if s is None else f"{s.name} ({s.work})" for s in stations]),
+                0,
+                justify_left=True,
+            ),
+            Column(
+                "demand\nper request",
+                _texts(["-" if s is None else _seconds(s.demand_s) for s in stations]),
+                2,
+            ),
+            Column(
+                "busy\n%", _texts(["-" if s is None else f"{100 * s.utilisation:.0f}" for s in stations]), 1
+            ),
+            Column("answers/s\nnow", _texts([number(bounds.answered_per_s) for _, bounds in rows]), 1),
+            Column(
+                "answers/s\nat most",
+                _texts(["-" if b.most_per_s is None else number(b.most_per_s) for _, b in rows]),
+                0,
+            ),
+        ]
+        if any(each.any_per_s is not None for each, _ in rows):
+            cells = ["-" if each.any_per_s is None else number(each.any_per_s) for each, _ in rows]
+            columns.append(Column("any placement\nat most", _texts(cells), 1))
+        yield _table(columns, console, options)
+        yield Text(
+            "at most: one over the largest demand, as the model is placed now. Any placement: devices and "
+            "links as a fluid, each token through the whole model.",
+            style="dim",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceTable:
+    """Which single change would help a strategy most."""
+
+    advice: Advice
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render for the width at hand."""
+        advice = self.advice
+        yield Text(f"Which single change would help {advice.label} most", style="bold")
+        if advice.best is None or advice.effect_s is None:
+            yield Text("none of those that were tried makes the mean time to the last token shorter")
+        else:
+            doubt = "" if advice.helps else "; the interval does not leave zero out, so this may be luck"
+            yield Text(
+                f"{advice.best.what}: {_interval(advice.effect_s)} of {_seconds(advice.delay_s.mean)}, "
+                f"over {advice.effect_s.n} fresh replications{doubt}"
+            )
+            sets = " ".join(f"--set '{one}'" for one in advice.best.sets)
+            yield Text(sets, style="dim")
+        shown = [each for each in advice.tried if each.difference_s is not None][:_MOST_ROWS]
+        columns = [
+            Column("change", _texts([each.change.what for each in shown]), 0, justify_left=True),
+            Column(
+                "change of the mean",
+                _texts([_seconds(each.difference_s.mean) for each in shown if each.difference_s]),
+                0,
+            ),
+            Column("runs", _texts([str(each.difference_s.n) for each in shown if each.difference_s]), 1),
+        ]
+        yield _table(columns, console, options)
+        n_refused = sum(each.refused is not None for each in advice.tried)
+        notes = ["the best is measured in runs that had no part in choosing it"]
+        if n_refused:
+            notes.append(f"{n_refused} cannot run (--json says why)")
+        if advice.n_left_out:
+            notes.append(f"{advice.n_left_out} were not tried: give a larger --budget")
+        yield Text("; ".join(notes), style="dim")
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyTable:
+    """One request, step by step, and who was ahead of it."""
+
+    journey: Journey
+    title: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render for the width at hand."""
+        yield Text(self.title, style="bold")
+        total_s = float(self.journey.steps["seconds"].sum())
+        parts_s = self.journey.parts_s()
+        yield _table(
+            [
+                Column("", _texts([*parts_s, "together"]), 0, justify_left=True),
+                Column("time", _texts([_seconds(part_s) for part_s in (*parts_s.values(), total_s)]), 0),
+                Column(
+                    "%",
+                    _texts(
+                        [f"{100 * s / total_s:.0f}" if total_s else "-" for s in (*parts_s.values(), total_s)]
+                    ),
+                    1,
+                ),
+            ],
+            console,
+            options,
+        )
+        longest = self.journey.steps.nlargest(_MOST_ROWS, "seconds")
+        origin_s = float(self.journey.steps["from_s"].min()) if len(self.journey.steps) else 0.0
+        yield Text("Its longest steps", style="bold")
+        yield _table(
+            [
+                Column("step", _texts(list(longest["part"])), 0, justify_left=True),
+                Column(
+                    "where", _texts([_where(row) for row in longest.to_dict("records")]), 0, justify_left=True
+                ),
+                Column("token", _texts(["-" if pd.isna(t) else f"{int(t)}" for t in longest["token"]]), 2),
+                Column("after", _texts([_seconds(s - origin_s) for s in longest["from_s"]]), 1),
+                Column("time", _texts([_seconds(s) for s in longest["seconds"]]), 0),
+            ],
+            console,
+            options,
+        )
+        ahead = self.journey.ahead.head(_MOST_ROWS)
+        if ahead.empty:
+            return
+        yield Text("Who was ahead where it waited", style="bold")
+        yield _table(
+            [
+                Column(
+                    "where", _texts([_where(row) for row in ahead.to_dict("records")]), 0, justify_left=True
+                ),
+                Column(
+                    "request",
+                    _texts(["control" if pd.isna(id_) else f"{int(id_)}" for id_ in ahead["request_id"]]),
+                    0,
+                ),
+                Column("served meanwhile", _texts([_seconds(s) for s in ahead["seconds"]]), 0),
+            ],
+            console,
+            options,
+        )
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    device, peer = (None if pd.isna(row[name]) else str(row[name]) for name in ("device", "peer"))
+    return "-" if device is None else device if peer is None else f"{device} > {peer}"
+
+
+def as_json(explained: Sequence[Explained], journeys: Mapping[str, Journey]) -> dict[str, Any]:
+    """Everything, in full precision."""
+    return {
+        "strategies": {each.strategy: _explained_json(each) for each in explained},
+        "requests": {label: _journey_json(found) for label, found in journeys.items()},
+    }
+
+
+def _explained_json(each: Explained) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "n_requests": each.n_requests,
+        "n_tokens": each.n_tokens,
+        "mean_s": each.latency_s,
+        "least_s": each.least_s,
+        "parts_s": dict(each.parts_s),
+    }
+    if each.bounds is not None:
+        content["bounds"] = {
+            "answered_per_s": each.bounds.answered_per_s,
+            "offered_per_s": each.bounds.offered_per_s,
+            "most_per_s": each.bounds.most_per_s,
+            "any_placement_per_s": each.any_per_s,
+            "stations": [
+                {
+                    "name": station.name,
+                    "work": station.work,
+                    "demand_s": station.demand_s,
+                    "utilisation": station.utilisation,
+                    "serves_several_at_once": station.shares,
+                }
+                for station in each.bounds.stations
+            ],
+        }
+    if each.advice is not None:
+        content["advice"] = _advice_json(each.advice)
+    return content
+
+
+def _advice_json(advice: Advice) -> dict[str, Any]:
+    return {
+        "best": None if advice.best is None else {"what": advice.best.what, "set": list(advice.best.sets)},
+        "effect_s": _estimate_json(advice.effect_s),
+        "helps": advice.helps,
+        "delay_s": _estimate_json(advice.delay_s),
+        "n_runs": advice.n_runs,
+        "n_left_out": advice.n_left_out,
+        "tried": [
+            {
+                "what": each.change.what,
+                "set": list(each.change.sets),
+                "difference_s": _estimate_json(each.difference_s),
+                "refused": each.refused,
+            }
+            for each in advice.tried
+        ],
+    }
+
+
+def _estimate_json(estimate: Estimate | None) -> dict[str, Any] | None:
+    if estimate is None:
+        return None
+    return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high, "n": estimate.n}
+
+
+def _journey_json(found: Journey) -> dict[str, Any]:
+    def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+        plain = table.astype(object).where(table.notna(), None)
+        return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+    return {
+        "request_id": int(str(found.request["request_id"])),
+        "outcome": str(found.request["outcome"]),
+        "parts_s": found.parts_s(),
+        "steps": records(found.steps),
+        "ahead": records(found.ahead),
+    }
