@@ -34,7 +34,7 @@ def report(
 
     It needs no network, and can be sent as it is. An earlier page of that name is overwritten.
     """
-    from edgesim.report.opened import opened
+    from edgesim.report.listings.opened import opened
     from edgesim.report.page.sweep_page import sweep_page
     from edgesim.report.page.trace_page import trace_page
     from edgesim.trace.reader import Trace

@@ -143,15 +143,17 @@ class _RemoteError(Exception):
         return f"\n{self.args[0]}"
 
 
-def process_context() -> Any:
+def process_context(module: str = __name__) -> Any:
     """How processes are made: by a server without threads where the system has it, else from nothing.
+
+    The server loads `module` once for all of them.
 
     Not forked from this process: measuring may have left threads behind, and threads do not survive a fork.
     """
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__])
+    context.set_forkserver_preload(["__main__", module])
     return context
 
 

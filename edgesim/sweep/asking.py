@@ -9,7 +9,8 @@ from edgesim.errors import InputError
 from edgesim.nearest import suggest
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.sweep.axes import Axis, axes_of, cases_axis, grid, labels_of
-from edgesim.sweep.capacity import Goal, Search
+from edgesim.sweep.capacity import Search
+from edgesim.sweep.goals import Goal
 from edgesim.sweep.precision import LEAST, Precision
 from edgesim.sweep.running import Asked
 from edgesim.sweep.studies import Preparing

@@ -1,8 +1,7 @@
-"""The highest load under which the objectives are met: how it is asked for, judged and searched."""
+"""The highest load under which the objectives are met: how it is asked for and searched."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,66 +11,15 @@ from typing import Any
 import pyarrow as pa
 
 from edgesim.errors import InputError
-from edgesim.nearest import suggest
-from edgesim.statistics.intervals import CONFIDENCE, Estimate, Scale, estimate_mean
-from edgesim.statistics.saturation import Growth, keeps_growing
+from edgesim.statistics.intervals import CONFIDENCE
 from edgesim.sweep.axes import Axis, Cell
-from edgesim.sweep.bracket import Bracket, Verdict
-from edgesim.sweep.schema import METRICS
+from edgesim.sweep.bracket import Bracket
+from edgesim.sweep.goals import NUMBER, Goal, Look, judged
 from edgesim.sweep.unit import Unit
 
-__all__ = ["Capacity", "Goal", "Look", "Search", "capacity_axis", "judged"]
+__all__ = ["Capacity", "Search", "capacity_axis"]
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_RANGE = re.compile(
-    rf"\s*(?P<low>{_NUMBER})\s*(?P<unit>.*?)\s*\.\.\s*(?P<high>{_NUMBER})\s*(?P<unit_2>.*?)\s*"
-)
-_GOAL = re.compile(rf"\s*(?P<metric>\w+)\s*(?P<sign><=|>=|≤|≥)\s*(?P<limit>{_NUMBER})\s*")
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a load has to meet: a limit on the mean over replications of a metric.
-
-    Raises
-    ------
-    InputError
-        If there is no such metric.
-    """
-
-    metric: str
-    limit: float
-    is_least: bool  # of the metric, as with attainment; else the limit is what it must not exceed
-
-    def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise InputError(f"--meets: no metric '{self.metric}'; {suggest(self.metric, METRICS)}")
-
-    @classmethod
-    def attain(cls, share: float) -> Goal:
-        """Ask that a share of requests meets the scenario's objectives."""
-        if not 0 < share < 1:
-            raise InputError(f"--attain: expected a share between 0 and 1, such as 0.99, got {share:g}")
-        return cls("attainment", share, is_least=True)
-
-    @classmethod
-    def parse(cls, text: str) -> Goal:
-        """Read ``e2e_p95_s<=0.5``.
-
-        Raises
-        ------
-        InputError
-            If it is something else.
-        """
-        found = _GOAL.fullmatch(text)
-        if found is None:
-            raise InputError(
-                f"--meets: expected a metric and a limit, such as 'e2e_p95_s<=0.5', got {text!r}"
-            )
-        return cls(found["metric"], float(found["limit"]), is_least=found["sign"] in (">=", "≥"))
-
-    def __str__(self) -> str:
-        return f"{self.metric} {'>=' if self.is_least else '<='} {self.limit:g}"
+_RANGE = re.compile(rf"\s*(?P<low>{NUMBER})\s*(?P<unit>.*?)\s*\.\.\s*(?P<high>{NUMBER})\s*(?P<unit_2>.*?)\s*")
 
 
 @dataclass(frozen=True)
@@ -136,15 +84,6 @@ class Search:
     def written(self, value: float) -> str:
         """Write a value as the scenario has it."""
         return f"{value:.15g} {self.unit}".rstrip()
-
-
-@dataclass(frozen=True)
-class Look:
-    """What was found at one value."""
-
-    verdict: Verdict
-    estimate: Estimate | None
-    is_saturated: bool
 
 
 @dataclass
@@ -307,49 +246,6 @@ class Capacity:
     def _start(self) -> _Searched:
         search = self._search
         return _Searched(Bracket(search.lowest, search.highest, search.resolution))
-
-
-def judged(rows: Sequence[dict[str, Any]], goal: Goal) -> Look:
-    """Judge a strategy at one value by the interval of the metric's mean over replications.
-
-    A load under which the number of requests in flight keeps growing is not met, however well those did that
-    were counted: they would do worse the longer one looks. A latency that is unknown, since requests never
-    ended, is not met either.
-    """
-    growths = [Growth(tuple(row["growth"]), row["growth_n_arrived"]) for row in rows if row["growth"]]
-    is_saturated = keeps_growing(growths)
-    values = [float(row[goal.metric]) for row in rows]
-    if goal.metric == "attainment":
-        n_trials = sum(row["offered"] for row in rows)
-        least = _interval([_known(row, "attainment_at_least") for row in rows], Scale.LOGIT, n_trials)
-        most = _interval([_known(row, "attainment_at_most") for row in rows], Scale.LOGIT, n_trials)
-        estimate = least
-        low = None if least is None else least.low
-        high = None if most is None else most.high
-    else:
-        is_known = all(math.isfinite(value) for value in values)
-        estimate = _interval(values, Scale.LOG, None) if is_known else None
-        low, high = (math.inf, math.inf) if estimate is None else (estimate.low, estimate.high)
-        if goal.is_least and estimate is None:
-            low = high = -math.inf
-    if low is None or high is None:
-        low = high = math.nan if estimate is None else estimate.mean  # all zero: there is no scatter
-    is_met = low >= goal.limit if goal.is_least else high <= goal.limit
-    is_missed = high < goal.limit if goal.is_least else low > goal.limit
-    if is_saturated or is_missed:
-        return Look(Verdict.MISSES, estimate, is_saturated)
-    return Look(Verdict.MEETS if is_met else Verdict.OPEN, estimate, is_saturated)
-
-
-def _known(row: dict[str, Any], name: str) -> float:
-    """A bound of the attainment; its value where that is known."""
-    value = float(row["attainment"])
-    return value if math.isfinite(value) else float(row[name])
-
-
-def _interval(values: Sequence[float], scale: Scale, n_trials: float | None) -> Estimate | None:
-    known = [value for value in values if math.isfinite(value)]
-    return estimate_mean(known, scale, n_trials=n_trials) if known else None
 
 
 def capacity_axis(search: Search, label: str, values: Sequence[str]) -> Axis:

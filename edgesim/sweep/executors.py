@@ -101,7 +101,7 @@ class LocalProcesses:
     def __init__(self, studies: Studies, jobs: int) -> None:
         self.n_slots = jobs
         self._studies = studies
-        self._context = process_context()
+        self._context = process_context(__name__)
         self._workers: list[_Worker] = []
         self._losses: Counter[Unit] = Counter()
 
@@ -174,7 +174,13 @@ def _live(connection: Connection) -> None:
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # its parent is gone
         while True:
             file, unit = connection.recv()
-            at_hand = _at_hand(file, unit, at_hand)
+            try:
+                at_hand = _at_hand(file, unit, at_hand)
+            except Exception as error:  # such as a strategy whose module this process cannot find
+                connection.send(
+                    Failed(unit, f"cannot be loaded in another process: {type(error).__name__}: {error}")
+                )
+                continue
             connection.send(work(at_hand, unit))
 
 

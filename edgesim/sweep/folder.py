@@ -112,6 +112,17 @@ class SweepFolder:
         for name, data in outcome.files.items():
             write_whole(self.path / name, data)
 
+    def abandon(self) -> None:
+        """Remove what a sweep that could not begin has left: nothing, as long as any unit is there."""
+        if units_of(self.path, "results") or units_of(self.path, "failures") or self._begun():
+            return
+        with suppress(OSError):
+            (self.path / SWEEP_FILE).unlink(missing_ok=True)
+            for profile in self.path.glob("profiles/profile-*.parquet"):
+                profile.unlink()
+            if (self.path / "profiles").is_dir():
+                (self.path / "profiles").rmdir()
+
     def whole(self) -> list[Unit]:
         """Units that are whole, after removing all that an earlier sweep left unfinished."""
         with told_of(self.path):

@@ -17,7 +17,7 @@ from edgesim.sweep.executors import MOST_LOSSES
 from edgesim.sweep.studies import Studies
 from edgesim.sweep.unit import Failed, Outcome, Unit, work_packed
 
-__all__ = ["OnDask"]
+__all__ = ["OnDask", "local_workers"]
 
 _LOCAL = "local:"
 _AHEAD = 2  # units for each thread of a worker, so that none waits for this process
@@ -32,18 +32,20 @@ class OnDask:
     Parameters
     ----------
     address
-        Of a scheduler, such as ``tcp://10.0.0.1:8786``; or ``local:2`` for a cluster of two processes here.
+        Of a scheduler, such as ``tcp://10.0.0.1:8786``.
+    n_local
+        Instead of that, workers of a cluster that is started here; 0: none.
 
     Raises
     ------
     InputError
-        If Dask is not installed, or no scheduler answers.
+        When it is entered, if Dask is not installed, or no scheduler answers.
     """
 
-    def __init__(self, studies: Studies, address: str) -> None:
+    def __init__(self, studies: Studies, address: str, n_local: int) -> None:
         self._studies = studies
         self._address = address
-        self._n_local = _n_local(address)
+        self._n_local = n_local
         self._run = uuid.uuid4().hex[:12]  # names of tasks; two sweeps may share a cluster
         self._at_hand: dict[int, Any] = {}
         self._units: dict[str, Unit] = {}
@@ -149,7 +151,14 @@ def _work(packed: bytes, unit: Unit, expected: dict[str, str]) -> Outcome:
     return work_packed(packed, unit)
 
 
-def _n_local(address: str) -> int:
+def local_workers(address: str) -> int:
+    """How many workers an address asks for on this machine; 0 if it is a scheduler's.
+
+    Raises
+    ------
+    InputError
+        If it asks for none.
+    """
     if not address.startswith(_LOCAL):
         return 0
     number = address.removeprefix(_LOCAL)

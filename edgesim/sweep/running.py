@@ -16,7 +16,7 @@ from edgesim.sweep.axes import Axis, Cell
 from edgesim.sweep.capacity import Capacity, Search, capacity_axis
 from edgesim.sweep.executors import Executor, InProcess, LocalProcesses
 from edgesim.sweep.folder import SweepFolder, read_results
-from edgesim.sweep.on_dask import OnDask
+from edgesim.sweep.on_dask import OnDask, local_workers
 from edgesim.sweep.plans import Listed, Plan
 from edgesim.sweep.precision import Precision, Sequential
 from edgesim.sweep.reader import Sweep
@@ -101,6 +101,7 @@ def run_sweep(
     """
     if jobs < 1:
         raise InputError(f"jobs: expected at least 1 process, got {jobs}")
+    start = _started(jobs, dask)
     with tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as there:
         if asked.capacity is not None:
             plan: Plan = Capacity(asked.capacity, asked.cells, asked.n_replications or 0)
@@ -125,7 +126,7 @@ def run_sweep(
         folder = SweepFolder(out, resume=resume)
         with folder.held(resume=resume):
             _Run(asked, n_replications, plan, studies, folder, tell).go(
-                _started(jobs, dask), resume=resume, retry_failed=retry_failed
+                start, resume=resume, retry_failed=retry_failed
             )
     return Sweep(out)
 
@@ -134,7 +135,8 @@ def _started(jobs: int, dask: str | None) -> _Started:
     if dask is not None:
         if jobs != 1:
             raise InputError("--jobs: the workers of --dask share the work; leave one of them out")
-        return lambda studies: OnDask(studies, dask)
+        n_local = local_workers(dask)
+        return lambda studies: OnDask(studies, dask, n_local)
     return lambda studies: InProcess(studies) if jobs == 1 else LocalProcesses(studies, jobs)
 
 
@@ -166,6 +168,8 @@ class _Run:
         except BaseException as error:
             status = f"failed: {type(error).__name__}: {error}" if isinstance(error, Exception) else "stopped"
             self.folder.write_record(self._facts(status))
+            if isinstance(error, InputError) and not resume:
+                self.folder.abandon()
             raise
         took = {"simulating_took_s": round(time.perf_counter() - began_s, 3)}
         self.folder.write_record(self._facts("complete") | took)

@@ -77,6 +77,7 @@ class Studies:
     n_replications: int = 0
     has_objectives: bool = False
     _is_refreshed: bool = False
+    _covered: dict[str, Extent] = field(default_factory=dict)  # by model
 
     def add(self, cells: Sequence[Cell]) -> None:
         """Check cells and prepare them, profiles once for all that need the same.
@@ -93,10 +94,11 @@ class Studies:
                 scenarios[cell.number] = self.preparing.read(cell.overrides)
             except InputError as error:
                 problems.append((cell, error))
-        covering = {} if problems else self._covering(scenarios)
+        if not problems:
+            self._cover(scenarios)
         for cell in cells if not problems else ():
             try:
-                self._add(cell, self._prepared(scenarios.pop(cell.number), cell, covering))
+                self._add(cell, self._prepared(scenarios.pop(cell.number), cell))
             except InputError as error:
                 problems.append((cell, error))
         if problems:
@@ -119,18 +121,17 @@ class Studies:
                 profile.save(temporary)
                 write_whole(file, temporary.read_bytes())
 
-    def _covering(self, scenarios: Mapping[int, Scenario]) -> dict[str, Extent]:
-        """By model what the requests of all cells come to, where a profile may have to be measured."""
-        found: dict[str, Extent] = {}
+    def _cover(self, scenarios: Mapping[int, Scenario]) -> None:
+        """Learn what requests come to, by model, where a profile may have to be measured for them."""
         for scenario in scenarios.values():
-            if scenario.profile.use != "auto" or len(scenarios) == 1:
-                continue
-            study = resolve(scenario)
-            own, digest = extent(study), study.model.digest
-            found[digest] = Extent(*map(max, zip(own, found.get(digest, own), strict=True)))
-        return found
+            if scenario.profile.use == "auto":
+                study = resolve(scenario)
+                own, digest = extent(study), study.model.digest
+                self._covered[digest] = Extent(
+                    *map(max, zip(own, self._covered.get(digest, own), strict=True))
+                )
 
-    def _prepared(self, scenario: Scenario, cell: Cell, covering: Mapping[str, Extent]) -> Prepared:
+    def _prepared(self, scenario: Scenario, cell: Cell) -> Prepared:
         study, preparing = resolve(scenario), self.preparing
         prepared = runner.prepare(
             study,
@@ -141,7 +142,7 @@ class Studies:
             measuring=preparing.measuring,
             trainer=preparing.trainer,
             force=preparing.force,
-            covering=covering.get(study.model.digest),
+            covering=self._covered.get(study.model.digest),
         )
         self._is_refreshed = True
         check_trained(prepared)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from edgesim.report.metric_names import COUNTS, METRICS
+from edgesim.report.listings.metric_names import COUNTS, METRICS
 from edgesim.report.notes import About
 from edgesim.report.numbers import duration, estimate_text, number, share_text, time_unit
 from edgesim.report.page.figure import Figure, numbers

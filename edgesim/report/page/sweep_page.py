@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from edgesim.errors import TraceError
+from edgesim.report.listings.opened import SweepLike
 from edgesim.report.numbers import UNDEFINED, number
-from edgesim.report.opened import SweepLike
 from edgesim.report.page.comparing import FIRST, NAMES, Table, is_time, title_of
 from edgesim.report.page.figure import Figure, Section, numbers
 from edgesim.report.page.origin import origin
