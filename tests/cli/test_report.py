@@ -18,6 +18,19 @@ def test_a_trace_becomes_one_file_named_after_its_folder(edgesim, tmp_path: Path
     assert "first-steps" in (tmp_path / "tiny.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
+def test_a_sweep_becomes_one_too(edgesim, tmp_path: Path) -> None:
+    swept = tmp_path / "rates"
+    rates = "workload.arrivals.poisson=1 Hz,4 Hz"
+    settings = ("--set", rates, "--set", "profile=analytic", "--set", "horizon=4 s", "--replications", 2)
+    assert edgesim("sweep", "first_steps", *settings, "--out", swept, "--quiet").status == 0
+    said = edgesim("report", swept, "-o", tmp_path / "rates.html")
+    assert said.status == 0, said.err
+    page = (tmp_path / "rates.html").read_text(encoding="utf-8")
+    assert "Sweep report" in page
+    assert "poisson [Hz]" in page
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

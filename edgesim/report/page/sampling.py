@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from edgesim.errors import TraceError
 from edgesim.report.page.watched import GANTT_COLUMNS
 from edgesim.statistics.requests import floats
+from edgesim.trace.schema import SpanKind
 
 __all__ = ["Sampled", "gantt", "sampled_requests"]
 
@@ -73,7 +75,7 @@ def gantt(requests: pd.DataFrame, sampled: Sampled, spans: pd.DataFrame, n_most_
     not ended, in the run).
     """
     chosen = requests[requests["request_id"].isin(sampled.request_ids)]
-    rows: dict[int, dict[str, Any]] = {int(row["request_id"]): row for row in chosen.to_dict("records")}
+    rows: dict[int, dict[Any, Any]] = {int(row["request_id"]): row for row in chosen.to_dict("records")}
     names: dict[str, int] = {}
     groups = dict(iter(spans[GANTT_COLUMNS].groupby("request_id", sort=False))) if len(spans) else {}
     written: list[dict[str, Any]] = []
@@ -110,6 +112,11 @@ def _written(spans: pd.DataFrame, arrived_s: float, names: dict[str, int]) -> li
         _CARRIED.get(carried, "wire") if kind in ("send", "control") else kind
         for kind, carried in zip(spans["kind"], spans["link_kind"], strict=True)
     ]
+    if unknown := sorted({str(kind) for kind in kinds}.difference(_WORK)):
+        raise TraceError(
+            f"spans: kind holds {', '.join(unknown)}; expected {', '.join(SpanKind)}: the trace was not "
+            "written by edgesim, or is damaged"
+        )
     asked_s, started_s, ended_s = (floats(spans, f"{name}_at_s") for name in ("asked", "started", "ended"))
     columns = [
         np.array([names.setdefault(name, len(names)) for name in spans["device"]]),

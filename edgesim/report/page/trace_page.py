@@ -167,7 +167,8 @@ def _described(run: Mapping[str, Any]) -> str:
 
 
 def _noise(run: Mapping[str, Any]) -> list[str]:
-    error = (run.get("profile") or {}).get("held_out_error") or {}
+    profile = run.get("profile")
+    error = profile.get("held_out_error") if isinstance(profile, Mapping) else None
     p95 = error.get("p95") if isinstance(error, Mapping) else None
     if not isinstance(p95, int | float) or p95 <= NOISY_P95:
         return []

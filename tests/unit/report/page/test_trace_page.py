@@ -10,10 +10,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hostile import LABEL, MARKUP, TINY, hostile_trace
 from rich.console import Console
 
+from edgesim.errors import TraceError
 from edgesim.report.comparison import about, comparison
 from edgesim.report.page.rendering import embedded
 from edgesim.report.page.trace_page import trace_page
@@ -181,3 +184,16 @@ def test_a_trace_without_spans_and_an_unfinished_one_have_a_page(tmp_path: Path)
 
 def test_the_page_is_the_same_each_time(trace: Trace, page: str) -> None:
     assert trace_page(trace) == page
+
+
+def test_spans_of_a_kind_that_there_is_not_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "trace"
+    shutil.copytree(TINY, folder)
+    for file in folder.glob("spans/*/*/part-*.parquet"):
+        spans = pq.read_table(file)
+        at = spans.schema.get_field_index("kind")
+        kinds = ["daydream" if kind == "compute" else kind for kind in spans["kind"].to_pylist()]
+        column = pa.array(kinds, pa.string()).dictionary_encode().cast(spans.schema.field(at).type)
+        pq.write_table(spans.set_column(at, spans.schema.field(at), column), file)
+    with pytest.raises(TraceError, match="daydream"):
+        trace_page(Trace(folder))
