@@ -31,11 +31,17 @@ def over_time(
     requests: Mapping[str, pd.DataFrame],
     watched: Mapping[str, Watched],
     edges_s: FloatArray,
-    strategies: list[str],
+    ends_s: Mapping[str, float],
 ) -> Figure:
-    """Lines per strategy: requests in flight, tokens delivered, devices busy; [n_stretches] points each."""
+    """Lines per strategy: requests in flight, tokens delivered, devices busy; [n_stretches] points each.
+
+    Parameters
+    ----------
+    ends_s
+        When each strategy's run ended, in the order of the scenario: what comes after is not known.
+    """
     middle = numbers((edges_s[1:] + edges_s[:-1]) / 2)
-    in_flight = {label: _in_flight(table, edges_s) for label, table in requests.items()}
+    in_flight = {label: _in_flight(table, edges_s, ends_s[label]) for label, table in requests.items()}
     tokens = {label: each.tokens_per_s for label, each in watched.items()}
     busy = {label: np.sum([*each.busy.values()], axis=0) for label, each in watched.items() if each.busy}
     views = []
@@ -45,7 +51,12 @@ def over_time(
         ("Devices computing", "devices busy at once", busy),
     ):
         series: list[Any] = [
-            {"name": label, "at": strategies.index(label), "x": middle, "y": numbers(line)}
+            {
+                "name": label,
+                "at": list(ends_s).index(label),
+                "x": middle,
+                "y": numbers(np.where(edges_s[:-1] < ends_s[label], line, np.nan)),
+            }
             for label, line in values.items()
         ]
         if series:
@@ -60,10 +71,10 @@ def over_time(
     )
 
 
-def _in_flight(requests: pd.DataFrame, edges_s: FloatArray) -> FloatArray:
+def _in_flight(requests: pd.DataFrame, edges_s: FloatArray, until_s: float) -> FloatArray:
     ended_s = floats(requests, "ended_at_s")
     return mean_under_way(
-        floats(requests, "arrived_at_s"), np.where(np.isnan(ended_s), edges_s[-1], ended_s), edges_s
+        floats(requests, "arrived_at_s"), np.where(np.isnan(ended_s), until_s, ended_s), edges_s
     )
 
 

@@ -84,14 +84,19 @@ def _sections(trace: Trace, compared: Comparison) -> list[Section]:
         label: trace.replications(label)[0] for label in trace.strategies if trace.replications(label)
     }
     requests = {label: trace.requests(label, number) for label, number in replications.items()}
-    ends_s = [end_of_run_at_s(trace.devices(label, number)) or 0.0 for label, number in replications.items()]
-    edges_s = stretches(max(ends_s))
+    ends_s = {
+        label: end_of_run_at_s(trace.devices(label, replications[label])) or 0.0
+        if label in replications
+        else 0.0
+        for label in trace.strategies
+    }
+    edges_s = stretches(max(ends_s.values()))
     with_spans = {label: number for label, number in replications.items() if trace.has_spans(label, number)}
     watched: dict[str, Watched] = {}
     diagrams: list[Any] = []
     for label, number in with_spans.items():
         sampled = sampled_requests(requests[label])
-        watched[label] = watch(trace, label, number, edges_s, sampled.request_ids)
+        watched[label] = watch(trace, label, number, edges_s, ends_s[label], sampled.request_ids)
         drawn = gantt(requests[label], sampled, watched[label].sampled, _MOST_SPANS // len(with_spans))
         diagrams.append({"label": label, **drawn})
     dotted = dots(
@@ -119,7 +124,7 @@ def _sections(trace: Trace, compared: Comparison) -> list[Section]:
             _section(
                 "time",
                 "Over time",
-                over_time(requests, watched, edges_s, list(trace.strategies)),
+                over_time(requests, watched, edges_s, ends_s),
                 busy_devices(watched, edges_s),
             ),
             _section(

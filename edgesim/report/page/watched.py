@@ -57,11 +57,14 @@ class Watched:
     sampled: pd.DataFrame
 
 
-def watch(trace: Trace, strategy: str, replication: int, edges_s: FloatArray, sample: IntArray) -> Watched:
+def watch(
+    trace: Trace, strategy: str, replication: int, edges_s: FloatArray, until_s: float, sample: IntArray
+) -> Watched:
     """Read the spans of one run once, a part at a time.
 
     A device computes while any pass is under way on it; of a group's pass the time counts in which this
-    member computed. Memory grows by 20 bytes per pass.
+    member computed. What was under way when the run ended, at `until_s`, lasts until then. Memory grows by 20
+    bytes per pass.
     """
     devices = _Names()
     n_tokens = np.zeros(len(edges_s) - 1)
@@ -76,7 +79,7 @@ def watch(trace: Trace, strategy: str, replication: int, edges_s: FloatArray, sa
         ended = part["ended_at_s"].to_numpy(np.float64, na_value=np.nan)
         started = part["started_at_s"].to_numpy(np.float64, na_value=np.nan)
         begun = ~np.isnan(started)
-        ended = np.where(np.isnan(ended), edges_s[-1], ended)  # what was under way when the run ended
+        ended = np.where(np.isnan(ended), np.fmax(until_s, started), ended)
         n_tokens += np.histogram(ended[begun & _is(codes, names, "emit")], edges_s)[0]
         _add_passes(part, begun & _is(codes, names, "compute"), started, ended, devices, plain, shared)
         on_way = begun & (_is(codes, names, _HOPS[0]) | _is(codes, names, _HOPS[1]))
@@ -87,7 +90,7 @@ def watch(trace: Trace, strategy: str, replication: int, edges_s: FloatArray, sa
             own = part.loc[wanted[slot] == owner, GANTT_COLUMNS]
             if len(own):
                 sampled.append(own.astype(dict.fromkeys(("kind", "device", "peer", "link_kind"), object)))
-    length_s = float(edges_s[-1] - edges_s[0])
+    length_s = max(until_s, 1e-9)
     return Watched(
         edges_s=edges_s,
         tokens_per_s=n_tokens / np.diff(edges_s),

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from edgesim.errors import TraceError
 from edgesim.report.comparison import about, comparison
 from edgesim.report.page.rendering import embedded
 from edgesim.report.page.trace_page import trace_page
+from edgesim.report.page.watched import watch
 from edgesim.report.table import ComparisonTable
 from edgesim.trace.reader import Trace
 
@@ -129,7 +131,7 @@ def test_requests_in_flight_add_up_to_the_latencies(trace: Trace, page: str) -> 
         lives_s = (requests["ended_at_s"].fillna(until_s) - requests["arrived_at_s"]).sum()
         width_s = series["x"][1] - series["x"][0]
         # Values have five digits: each is off by at most 5e-5 of itself.
-        assert sum(series["y"]) * width_s == pytest.approx(lives_s, rel=2e-4)
+        assert sum(share or 0.0 for share in series["y"]) * width_s == pytest.approx(lives_s, rel=2e-4)
 
 
 def test_spans_of_a_request_are_those_of_the_trace(trace: Trace, page: str) -> None:
@@ -197,3 +199,21 @@ def test_spans_of_a_kind_that_there_is_not_are_refused(tmp_path: Path) -> None:
         pq.write_table(spans.set_column(at, spans.schema.field(at), column), file)
     with pytest.raises(TraceError, match="daydream"):
         trace_page(Trace(folder))
+
+
+def test_what_was_under_way_lasts_until_its_own_run_ended(trace: Trace) -> None:
+    # The stretches of time go on, as where another strategy's run took longer.
+    until_s = float(trace.devices("pipeline", 0)["duration_s"].max())
+    edges_s = np.linspace(0.0, 2 * until_s, 11)
+    cut_off_s = until_s / 2  # as if the run had ended there
+    spans = trace.spans("pipeline", 0)
+    begun = spans[(spans["kind"] == "compute") & (spans["started_at_s"] < cut_off_s)]
+
+    class Cut:
+        def span_parts(self, *_: object) -> list[pd.DataFrame]:
+            return [begun.assign(ended_at_s=begun["ended_at_s"].where(begun["ended_at_s"] <= cut_off_s))]
+
+    found = watch(Cut(), "pipeline", 0, edges_s, cut_off_s, np.empty(0, np.int64))  # type: ignore[arg-type]
+    for device, own in begun.groupby("device", observed=True):
+        busy_s = (own["ended_at_s"].clip(upper=cut_off_s) - own["started_at_s"]).sum()
+        assert found.busy[str(device)].sum() * (edges_s[1] - edges_s[0]) == pytest.approx(busy_s, rel=1e-9)
