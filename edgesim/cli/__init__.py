@@ -10,6 +10,7 @@ from edgesim.cli import (  # noqa: F401  # their commands join the others
     export,
     listing,
     plot,
+    reporting,
     show,
     sweeping,
     training,

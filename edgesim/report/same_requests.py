@@ -12,7 +12,7 @@ from edgesim.report.numbers import UNDEFINED, change_text, share_text
 from edgesim.statistics.comparison import Comparison
 from edgesim.statistics.pairs import ENOUGH, SameRequests
 
-__all__ = ["SameRequestsTable"]
+__all__ = ["SameRequestsTable", "same_requests_columns", "same_requests_note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +23,37 @@ class SameRequestsTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render the rows whose requests were paired."""
-        rows = [(row.strategy, row.same_requests) for row in self.comparison.rows if row.same_requests]
-        names = tuple(Text(strategy, style="bold") for strategy, _ in rows)
-        paired = [same for _, same in rows]
-        columns = [
-            Column("strategy", names, 0, justify_left=True),
-            Column("pairs/\nrequests", tuple(Text(f"{p.n_pairs}/{p.n_requests}") for p in paired), 0),
-            Column("Δ TTFT %\nper request", tuple(_change(p, "ttft_s") for p in paired), 2),
-            Column("Δ E2E %\nper request", tuple(_change(p, "e2e_s") for p in paired), 0),
-            Column("E2E shorter\n% of pairs", tuple(_shorter(p) for p in paired), 1),
-        ]
+        columns = same_requests_columns(self.comparison)
         yield Text(f"The same requests, one by one, against {self.comparison.rows[0].strategy}", style="bold")
         yield table_of(fitting(columns, console, options))
-        notes = [
-            "Δ: geometric mean of the ratio of a request's two times",
-            "intervals over replications, for requests of one run depend on one another",
-        ]
-        if any(not same.is_enough for same in paired):
-            notes.append(
-                f"{UNDEFINED}: no verdict, for under {ENOUGH:.0%} of the requests were completed under both"
-            )
-        yield Text(f"{'; '.join(notes)}.", style="dim")
+        yield Text(same_requests_note(self.comparison), style="dim")
+
+
+def same_requests_columns(comparison: Comparison) -> list[Column]:
+    """The table's columns: a row for each strategy whose requests were paired."""
+    rows = [(row.strategy, row.same_requests) for row in comparison.rows if row.same_requests]
+    names = tuple(Text(strategy, style="bold") for strategy, _ in rows)
+    paired = [same for _, same in rows]
+    return [
+        Column("strategy", names, 0, justify_left=True),
+        Column("pairs/\nrequests", tuple(Text(f"{p.n_pairs}/{p.n_requests}") for p in paired), 0),
+        Column("Δ TTFT %\nper request", tuple(_change(p, "ttft_s") for p in paired), 2),
+        Column("Δ E2E %\nper request", tuple(_change(p, "e2e_s") for p in paired), 0),
+        Column("E2E shorter\n% of pairs", tuple(_shorter(p) for p in paired), 1),
+    ]
+
+
+def same_requests_note(comparison: Comparison) -> str:
+    """What the columns mean."""
+    notes = [
+        "Δ: geometric mean of the ratio of a request's two times",
+        "intervals over replications, for requests of one run depend on one another",
+    ]
+    if any(row.same_requests and not row.same_requests.is_enough for row in comparison.rows):
+        notes.append(
+            f"{UNDEFINED}: no verdict, for under {ENOUGH:.0%} of the requests were completed under both"
+        )
+    return f"{'; '.join(notes)}."
 
 
 def _change(same: SameRequests, latency: str) -> Text:

@@ -34,7 +34,7 @@ from edgesim.report.numbers import (
 from edgesim.report.same_requests import SameRequestsTable
 from edgesim.statistics.comparison import Comparison, Row
 
-__all__ = ["About", "ComparisonTable", "as_json"]
+__all__ = ["About", "ComparisonTable", "as_json", "comparison_columns"]
 
 HEADLINE = "e2e_mean_s"  # the metric whose ratio to the first strategy's is shown
 
@@ -53,7 +53,7 @@ class ComparisonTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render for the width at hand."""
-        columns = _columns(self.comparison)
+        columns = comparison_columns(self.comparison)
         shown = fitting(columns, console, options)
         yield Text(headline(self.comparison, self.about), style="bold")
         yield table_of(shown)
@@ -63,7 +63,8 @@ class ComparisonTable:
             yield SameRequestsTable(self.comparison)
 
 
-def _columns(comparison: Comparison) -> list[Column]:
+def comparison_columns(comparison: Comparison) -> list[Column]:
+    """All columns of the table that say something of any row."""
     rows = comparison.rows
     ttft_scale, ttft_unit = time_unit(rows, "ttft_p50_s", "ttft_p95_s")
     tpot_scale, tpot_unit = time_unit(rows, "tpot_p50_s")

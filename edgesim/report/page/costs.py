@@ -1,0 +1,141 @@
+"""Figures of what each strategy costs and is worth: energy, and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgesim.report.page.comparing import dots
+from edgesim.report.page.figure import Figure, numbers, thinned
+from edgesim.statistics.comparison import Comparison
+from edgesim.statistics.requests import floats
+from edgesim.trace.reader import Trace
+
+__all__ = ["answers", "energy", "exits"]
+
+_PARTS = {
+    "computing": "energy_compute_j",
+    "sending": "energy_tx_j",
+    "receiving": "energy_rx_j",
+    "idling": "energy_idle_j",
+}
+_MOST_GROUPS = 7
+_MOST_POINTS = 200
+
+
+def energy(trace: Trace) -> Figure:
+    """Energy per token delivered, by what it went to, and the active part by groups of devices."""
+    rows: dict[str, list[dict[str, float]]] = {}
+    groups: dict[str, list[dict[str, float]]] = {}
+    for strategy in trace.strategies:
+        for replication in trace.replications(strategy):
+            devices = trace.devices(strategy, replication)
+            n_tokens = float(floats(trace.requests(strategy, replication), "n_emitted_tokens").sum())
+            if not n_tokens:
+                continue
+            per_device = {part: np.nan_to_num(floats(devices, column)) for part, column in _PARTS.items()}
+            rows.setdefault(strategy, []).append(
+                {part: float(joules.sum()) / n_tokens for part, joules in per_device.items()}
+            )
+            active_j = np.sum([joules for part, joules in per_device.items() if part != "idling"], axis=0)
+            names = devices["group"].astype(str).to_numpy(dtype=np.str_)
+            groups.setdefault(strategy, []).append(
+                {str(name): float(np.sum(active_j[names == name])) / n_tokens for name in np.unique(names)}
+            )
+    totals: dict[str, float] = {}
+    for tables in groups.values():
+        for table in tables:
+            for name, value in table.items():
+                totals[name] = totals.get(name, 0.0) + value
+    ranked = sorted((name for name, total in totals.items() if total > 0), key=lambda name: -totals[name])
+    shown = ranked[:_MOST_GROUPS]
+    grouped = {
+        strategy: [
+            {name: table.get(name, 0.0) for name in shown}
+            | (
+                {"others": sum(table.get(name, 0.0) for name in ranked[_MOST_GROUPS:])}
+                if ranked[_MOST_GROUPS:]
+                else {}
+            )
+            for table in tables
+        ]
+        for strategy, tables in groups.items()
+    }
+    views = [
+        _stack("Active energy, by activity", "joules per token", rows, [p for p in _PARTS if p != "idling"]),
+        _stack("With idling", "joules per token", rows, list(_PARTS)),
+        _stack(
+            "Active energy, by device group",
+            "joules per token",
+            grouped,
+            shown + (["others"] if len(ranked) > len(shown) else []),
+        ),
+    ]
+    return Figure(
+        name="energy",
+        kind="stacks",
+        title="Energy per token",
+        note="Of all devices, per token delivered, averaged over replications. Idling is what devices draw "
+        "by being up, whatever the strategy: per token it falls as more is asked.",
+        content={"views": [view for view in views if view["rows"] and view["parts"]]},
+    )
+
+
+def _stack(
+    label: str, unit: str, tables: dict[str, list[dict[str, float]]], parts: list[str]
+) -> dict[str, Any]:
+    rows = [
+        {
+            "name": strategy,
+            "values": numbers([float(np.mean([row[part] for row in found])) for part in parts]),
+        }
+        for strategy, found in tables.items()
+    ]
+    return {"label": label, "unit": unit, "parts": list(parts), "rows": rows}
+
+
+def answers(compared: Comparison) -> Figure | None:
+    """Accuracy and perplexity with intervals; None where answers were not measured."""
+    return dots(
+        compared,
+        ("accuracy", "perplexity"),
+        name="answers",
+        title="Answers",
+        note="Share of tokens that were right, and perplexity, as measured answers say; 95 % intervals over "
+        "replications.",
+    )
+
+
+def exits(trace: Trace) -> Figure | None:
+    """Up to which block requests' tokens went, on average, as distributions; None where all passed all."""
+    series: list[Any] = []
+    for at, strategy in enumerate(trace.strategies):
+        found = [
+            floats(trace.requests(strategy, replication), "mean_exit_block")
+            for replication in trace.replications(strategy)
+        ]
+        blocks = np.concatenate(found) if found else np.empty(0)
+        blocks = np.sort(blocks[~np.isnan(blocks)])
+        if not len(blocks):
+            continue
+        kept = thinned(len(blocks), _MOST_POINTS)
+        shares = (kept + 1) / len(blocks)
+        x, y = np.concatenate([blocks[:1], blocks[kept]]), np.concatenate([[0.0], shares])
+        series.append({"name": strategy, "at": at, "x": numbers(x), "y": numbers(y)})
+    if not series:
+        return None
+    x_axis, y_axis = (
+        {"label": "blocks passed", "log": False},
+        {"label": "share of requests", "low": 0, "high": 1},
+    )
+    return Figure(
+        name="exits",
+        kind="lines",
+        title="Early exits",
+        note="Blocks that a request's tokens passed, on average over its tokens; requests of which all "
+        "tokens passed all blocks are left out.",
+        content={
+            "views": [{"label": "Blocks passed", "x": x_axis, "y": y_axis, "step": True, "series": series}]
+        },
+    )

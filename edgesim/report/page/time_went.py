@@ -1,0 +1,48 @@
+"""The figure of where requests' time went, from the parts that add up to each latency."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgesim.explain.breakdown import breakdown
+from edgesim.report.page.figure import Figure, numbers
+from edgesim.trace.reader import Trace
+
+__all__ = ["time_went"]
+
+_LEAST_SHARE = 1e-4  # of a strategy's latency: a part that is less anywhere is drawn by no screen
+
+
+def time_went(trace: Trace, replications: dict[str, int]) -> Figure | None:
+    """Mean seconds of completed requests by part, in one replication of each strategy; None without any."""
+    means = {
+        strategy: breakdown(trace, strategy, replication).drop(columns="request_id").mean()
+        for strategy, replication in replications.items()
+    }
+    means = {strategy: mean for strategy, mean in means.items() if mean.notna().all()}
+    if not means:
+        return None
+    names = list(next(iter(means.values())).index)
+    parts = [name for name in names if any(mean[name] > _LEAST_SHARE * mean.sum() for mean in means.values())]
+    rows: list[Any] = [
+        {"name": strategy, "values": numbers([float(mean[part]) for part in parts])}
+        for strategy, mean in means.items()
+    ]
+    shares: list[Any] = [
+        {"name": strategy, "values": numbers([100 * float(mean[part] / mean.sum()) for part in parts])}
+        for strategy, mean in means.items()
+        if mean.sum()
+    ]
+    return Figure(
+        name="time",
+        kind="stacks",
+        title="Where the time went",
+        note="Completed requests of the first replication, on the way that determined when the last token "
+        "was delivered; the parts add up to the mean latency.",
+        content={
+            "views": [
+                {"label": "Seconds per request", "unit": "seconds", "parts": parts, "rows": rows},
+                {"label": "Share of the latency", "unit": "percent", "parts": parts, "rows": shares},
+            ]
+        },
+    )
