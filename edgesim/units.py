@@ -165,37 +165,25 @@ DIMENSIONS = (
     COMPUTE_RATE,
 )
 
-# Every unit: how many of which base unit it is. Prefixes are spelled out, so that none combines freely.
+# Of every base unit, the units and how many of it each is. Prefixes are spelled out, so that none combines freely.
+_FACTORS: Mapping[str, Mapping[str, int | str]] = {
+    "s": {"s": 1, "ns": "1e-9", "us": "1e-6", "µs": "1e-6", "ms": "1e-3", "min": 60, "h": 3600, "d": 86400},
+    "Hz": {"Hz": 1, "kHz": "1e3", "MHz": "1e6", "GHz": "1e9"},
+    "B": {"B": 1, "kB": "1e3", "MB": "1e6", "GB": "1e9", "TB": "1e12"}
+    | {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
+    "bit": {"bit": 1, "kbit": "1e3", "Mbit": "1e6", "Gbit": "1e9", "Tbit": "1e12"},
+    "bit/s": {"bps": 1, "kbps": "1e3", "Mbps": "1e6", "Gbps": "1e9", "Tbps": "1e12"},
+    "W": {"W": 1, "uW": "1e-6", "µW": "1e-6", "mW": "1e-3", "kW": "1e3"},
+    "J": {"J": 1, "uJ": "1e-6", "µJ": "1e-6", "mJ": "1e-3", "kJ": "1e3", "MJ": "1e6"}
+    | {"Wh": 3600, "kWh": "3.6e6"},
+    "dB": {"dB": 1},
+    "dBm": {"dBm": 1},
+    "dBi": {"dBi": 1},
+    "m": {"m": 1, "mm": "1e-3", "cm": "1e-2", "km": "1e3"},
+    "FLOP": {"FLOP": 1, "MFLOP": "1e6", "GFLOP": "1e9", "TFLOP": "1e12", "PFLOP": "1e15"},
+}
 _UNITS: Mapping[str, tuple[Decimal, str]] = MappingProxyType(
-    {
-        unit: (Decimal(factor), base)
-        for base, units in {
-            "s": {
-                "s": 1,
-                "ns": "1e-9",
-                "us": "1e-6",
-                "µs": "1e-6",
-                "ms": "1e-3",
-                "min": 60,
-                "h": 3600,
-                "d": 86400,
-            },
-            "Hz": {"Hz": 1, "kHz": "1e3", "MHz": "1e6", "GHz": "1e9"},
-            "B": {"B": 1, "kB": "1e3", "MB": "1e6", "GB": "1e9", "TB": "1e12"}
-            | {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
-            "bit": {"bit": 1, "kbit": "1e3", "Mbit": "1e6", "Gbit": "1e9", "Tbit": "1e12"},
-            "bit/s": {"bps": 1, "kbps": "1e3", "Mbps": "1e6", "Gbps": "1e9", "Tbps": "1e12"},
-            "W": {"W": 1, "uW": "1e-6", "µW": "1e-6", "mW": "1e-3", "kW": "1e3"},
-            "J": {"J": 1, "uJ": "1e-6", "µJ": "1e-6", "mJ": "1e-3", "kJ": "1e3", "MJ": "1e6"}
-            | {"Wh": 3600, "kWh": "3.6e6"},
-            "dB": {"dB": 1},
-            "dBm": {"dBm": 1},
-            "dBi": {"dBi": 1},
-            "m": {"m": 1, "mm": "1e-3", "cm": "1e-2", "km": "1e3"},
-            "FLOP": {"FLOP": 1, "MFLOP": "1e6", "GFLOP": "1e9", "TFLOP": "1e12", "PFLOP": "1e15"},
-        }.items()
-        for unit, factor in units.items()
-    }
+    {unit: (Decimal(times), base) for base, of in _FACTORS.items() for unit, times in of.items()}
 )
 
 _PER_SECOND = MappingProxyType({"": "Hz", "J": "W"})  # what has a name of its own
