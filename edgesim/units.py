@@ -165,7 +165,7 @@ DIMENSIONS = (
     COMPUTE_RATE,
 )
 
-# Of every base unit, the units and how many of it each is. Prefixes are spelled out, so that none combines freely.
+# By base unit, the units and how many of it each is. Prefixes are spelled out: none combines freely.
 _FACTORS: Mapping[str, Mapping[str, int | str]] = {
     "s": {"s": 1, "ns": "1e-9", "us": "1e-6", "µs": "1e-6", "ms": "1e-3", "min": 60, "h": 3600, "d": 86400},
     "Hz": {"Hz": 1, "kHz": "1e3", "MHz": "1e6", "GHz": "1e9"},
