@@ -56,7 +56,7 @@ _FONT_PT, _SMALL_PT = 8.0, 7.0
 _THICKEST_PT, _THINNER_PT, _THINNEST_PT = 1.9, 0.15, 1.0
 _ASPECT = 0.66  # of a panel: height over width
 
-_RC: dict[str, Any] = {
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so that figures are the same everywhere
     "font.size": _FONT_PT,
     "axes.titlesize": _FONT_PT,
