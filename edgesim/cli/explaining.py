@@ -14,7 +14,7 @@ from edgesim.errors import InputError, TraceError
 from edgesim.report.progress import measuring_progress
 
 if TYPE_CHECKING:
-    from edgesim.report.explanation_json import Explained
+    from edgesim.report.explained.as_json import Explained
     from edgesim.trace.reader import Trace
 
 __all__: list[str] = []
@@ -50,8 +50,8 @@ def explain(
     latency.
     """
     from edgesim.explain.journey import journey
-    from edgesim.report.explanation import AdviceTable, BoundsTable, JourneyTable, PartsTable
-    from edgesim.report.explanation_json import as_json as explanation_as_json
+    from edgesim.report.explained.as_json import as_json as explanation_as_json
+    from edgesim.report.explained.tables import AdviceTable, BoundsTable, JourneyTable, PartsTable
     from edgesim.trace.reader import Trace
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
@@ -114,7 +114,7 @@ def _explained(trace: Trace, label: str) -> Explained:
     from edgesim.explain.breakdown import breakdown
     from edgesim.explain.parts import WAITS
     from edgesim.explain.stations import bounds
-    from edgesim.report.explanation_json import Explained
+    from edgesim.report.explained.as_json import Explained
 
     sums_s: dict[str, float] = {}
     n_requests = n_tokens = 0

@@ -13,7 +13,7 @@ from rich.text import Text
 from edgesim.explain.advice import Advice
 from edgesim.explain.journey import Journey
 from edgesim.report.columns import Column, fitting, table_of
-from edgesim.report.explanation_json import Explained
+from edgesim.report.explained.as_json import Explained
 from edgesim.report.numbers import number
 from edgesim.statistics.intervals import Estimate
 

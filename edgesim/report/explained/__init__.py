@@ -1,0 +1,1 @@
+"""What is said of why requests took their time: tables, and JSON."""
