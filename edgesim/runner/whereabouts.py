@@ -28,7 +28,8 @@ def whereabouts(nodes: Iterable[Node], world: World) -> dict[str, object]:
         (:func:`~edgesim.scenario.radio.reach.reach_m`), of the first link of each.
     """
     places_m = {node.id: list(node.place_m) for node in nodes if node.place_m is not None}
-    tracks, cells = {}, {}
+    tracks: dict[str, object] = {}
+    cells: dict[str, object] = {}
     for link in world.links:
         channel = link.radio
         if channel is None:

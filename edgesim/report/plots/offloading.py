@@ -41,7 +41,7 @@ def tasks_of(trace: Trace, strategy: str, replication: int) -> pd.DataFrame:
     tasks = tasks[(tasks["arrived_at_s"] >= run["warmup_s"]) & (tasks["arrived_at_s"] < horizon_s)].copy()
     last_s = float(tasks["ended_at_s"].max())
     tasks["delay_s"] = tasks["ended_at_s"].fillna(last_s) - tasks["arrived_at_s"]
-    return tasks
+    return cast("pd.DataFrame", tasks)
 
 
 def task_rows(traces: Sequence[Trace]) -> pd.DataFrame:

@@ -81,11 +81,8 @@ def draw_rates(
     with paper_style():
         figure, (panel,) = subplots(1, 1, width=width)
         for name, instants_s in found.items():
-            at = (
-                np.unique(np.linspace(0, len(instants_s) - 1, _MOST_POINTS).astype(np.int64))
-                if len(instants_s)
-                else []
-            )
+            n_points = min(_MOST_POINTS, len(instants_s))
+            at = np.unique(np.linspace(0, len(instants_s) - 1, n_points).astype(np.int64))
             panel.plot(instants_s[at], np.add(at, 1), **known[name].line(label=name, marker=""))
         panel.set(xlabel="time, s", ylabel="tokens delivered, all samples")
         panel.set_xlim(left=0.0)

@@ -43,7 +43,7 @@ def utilities(trace: Trace, weights: Utility) -> pd.DataFrame:
     """Mean utility of requests after the warm-up, by replication (rows) and strategy (columns)."""
     found = {
         strategy: {
-            r: float(np.mean(weights.of_requests(_counted(trace, strategy, r))))
+            r: float(np.mean(weights.of_requests(cast("Mapping[str, Any]", _counted(trace, strategy, r)))))
             for r in trace.replications(strategy)
         }
         for strategy in trace.strategies
@@ -63,7 +63,9 @@ def worth_table(worth: pd.DataFrame) -> str:
     """
     fixed = [strategy for strategy in worth if str(strategy).startswith(FIXED)]
     if not fixed:
-        raise TraceError(f"expected strategies whose labels begin with {FIXED!r}, got {', '.join(worth)}")
+        raise TraceError(
+            f"expected strategies whose labels begin with {FIXED!r}, got {', '.join(map(str, worth))}"
+        )
     best = str(worth[fixed].mean().idxmax())
     lines = [f"{'strategy':12} {'utility':>18} {'over ' + best:>20} {'regret':>18}"]
     for strategy in map(str, worth):
@@ -104,7 +106,7 @@ def draw_choice(
     if training is not None:
         kinds += [*(["curve"] if training["curve"] else []), "loss", "snr_db"]
     kinds += [] if surrogate is None else ["surrogate"]
-    known = looks(list(worth))
+    known = looks([str(strategy) for strategy in worth])
     with paper_style():
         n_columns = 1 if width == "column" else min(3, len(kinds))
         figure, panels = subplots(-(-len(kinds) // n_columns), n_columns, width=width)
@@ -157,7 +159,7 @@ def _cell(estimate: Estimate | None) -> str:
 def _regret(panel: Axes, worth: pd.DataFrame) -> None:
     """Regret of every strategy to the oracle, with intervals."""
     others = [strategy for strategy in map(str, worth) if strategy != ORACLE]
-    others.sort(key=lambda one: float((worth[ORACLE] - worth[one]).mean()), reverse=True)
+    others.sort(key=lambda one: float(np.mean(worth[ORACLE] - worth[one])), reverse=True)
     for place, one in enumerate(others):
         pair = paired_difference(worth[ORACLE].tolist(), worth[one].tolist())
         if pair is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -266,7 +266,7 @@ def _draw(
 ) -> None:
     places = {lane: place for place, lane in enumerate(order)}
     bars: dict[str, list[tuple[float, float, int, float]]] = {act: [] for act in _ACTS}
-    for row in work.itertuples():
+    for row in cast("Iterator[Any]", work.itertuples()):
         place = places[str(row.lane)]
         asked_s, started_s, ended_s = (
             float(one) for one in (row.asked_at_s, row.started_at_s, row.ended_at_s)
