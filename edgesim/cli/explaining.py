@@ -55,7 +55,7 @@ def explain(
     from edgesim.trace.reader import Trace
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-    read = Trace(trace)
+    read = Trace(trace).sound()
     labels = _labels(read, strategy or ())
     page = console()
     if request is not None:

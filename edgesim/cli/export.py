@@ -43,7 +43,7 @@ def export(
     if not asked:
         options = ", ".join(f"--{name} FILE" for name in EXPORTS)
         raise InputError(f"edgesim export: no format is asked for; say which with {options}")
-    opened = Trace(trace)
+    opened = Trace(trace).sound()
     label = _label(opened, strategy)
     if replication not in opened.replications(label):
         there = ", ".join(map(str, opened.replications(label))) or "none"

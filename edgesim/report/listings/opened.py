@@ -40,16 +40,15 @@ def opened(path: Path) -> Trace | SweepLike:
     Raises
     ------
     TraceError
-        If it holds neither a trace nor a sweep, or one that cannot be read.
+        If it holds neither a trace nor a sweep, or one that cannot be read, or no run could have written.
     """
     try:
         is_sweep, is_trace = (path / "sweep.json").is_file(), (path / "run.json").is_file()
     except (OSError, ValueError) as error:  # a name that no file can have
         raise TraceError(f"{path}: cannot be read ({error})") from None
     if is_sweep:
-        from edgesim.sweep.reader import (
-            Sweep,
-        )  # only now: it stands on the runner, and most folders are traces
+        # Only now: it stands on the runner, and most folders are traces.
+        from edgesim.sweep.reader import Sweep
 
         return Sweep(path)
     if is_trace or not path.is_dir():
@@ -57,7 +56,7 @@ def opened(path: Path) -> Trace | SweepLike:
             raise TraceError(f"{path}: there is no such folder; name one that 'edgesim run' wrote")
         if not path.is_dir():
             raise TraceError(f"{path}: a file; expected the folder of a trace or of a sweep")
-        return Trace(path)
+        return Trace(path).sound()
     raise TraceError(
         f"{path}: neither a trace nor a sweep (no run.json, no sweep.json); name a folder that 'edgesim run' "
         "or 'edgesim sweep' wrote"

@@ -8,6 +8,7 @@ with periods of their own, so that the first forty looks are all different.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,6 +156,10 @@ def paper_style() -> Iterator[None]:
         yield
 
 
+_LEGEND_ROW_IN = 1.6 * _SMALL_PT / 72
+_BELOW_IN = 0.7  # a panel's axis with its label, and a row of the legend
+
+
 def subplots(
     n_rows: int, n_columns: int, *, width: Width, height_in: float | None = None, **options: Any
 ) -> tuple[Figure, list[Axes]]:
@@ -181,7 +186,12 @@ def tidy(panel: Axes, *, grid: Literal["both", "x", "y"] = "both") -> None:
 
 
 def legend_below(figure: Figure, panels: Sequence[Axes], *, width: Width) -> None:
-    """One legend for all panels, under them, of every label once; none for a single label."""
+    """One legend for all panels, under them, of every label once; none for a single label.
+
+    The figure grows by the legend's rows beyond the first, so that panels keep their height, and labels that
+    are longer than their panel is high are broken.
+    """
+    _break_labels(figure)
     found: dict[str, Any] = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
@@ -191,7 +201,20 @@ def legend_below(figure: Figure, panels: Sequence[Axes], *, width: Width) -> Non
     longest = max(map(len, found))
     fits = int(WIDTHS_IN[width] * 72 / (_SMALL_PT * (0.62 * longest + 5.0)))
     n_columns = max(1, min(len(found), fits))
-    n_columns = -(-len(found) // -(-len(found) // n_columns))  # rows of about one length
+    n_rows = -(-len(found) // n_columns)
+    n_columns = -(-len(found) // n_rows)  # rows of about one length
+    figure.set_figheight(figure.get_figheight() + (n_rows - 1) * _LEGEND_ROW_IN)
     figure.legend(
         found.values(), found.keys(), loc="outside lower center", ncols=n_columns, columnspacing=1.2
     )
+
+
+def _break_labels(figure: Figure) -> None:
+    """Break labels along panels' heights into lines that fit."""
+    for panel in figure.axes:
+        place = panel.get_subplotspec()
+        if place is None:
+            continue
+        high_in = figure.get_figheight() / place.get_gridspec().nrows - _BELOW_IN
+        fits = max(12, int(high_in * 72 / (0.62 * _SMALL_PT)))
+        panel.set_ylabel(textwrap.fill(panel.get_ylabel(), fits))
