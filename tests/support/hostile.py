@@ -25,8 +25,8 @@ def hostile_trace(folder: Path) -> Path:
     run["options"][LABEL] = {"<b>": MARKUP}
     run["machine"]["system"] = MARKUP
     written = json.dumps(run)
-    for name in ("box--phone",):
-        written = written.replace(name, f"box--{json.dumps(MARKUP)[1:-1]}")
+    renamed = {"phone": MARKUP, "box--phone": "--".join(sorted(("box", MARKUP)))}
+    written = written.replace("box--phone", json.dumps(renamed["box--phone"])[1:-1])
     (trace / "run.json").write_text(written)
     for table in ("requests", "spans", "devices"):
         (trace / table / "strategy=local").rename(trace / table / f"strategy={LABEL}")
@@ -34,7 +34,7 @@ def hostile_trace(folder: Path) -> Path:
         table = pq.read_table(file)
         for at, field in enumerate(table.schema):
             if pa.types.is_dictionary(field.type):
-                texts = [MARKUP if text == "phone" else text for text in table[field.name].to_pylist()]
+                texts = [renamed.get(text, text) for text in table[field.name].to_pylist()]
                 column = pa.array(texts, pa.string()).dictionary_encode().cast(field.type)
                 table = table.set_column(at, field, column)
         pq.write_table(table, file)
