@@ -133,7 +133,7 @@ def _other_rate(rng: random.Random, tree: Tree) -> str | None:
     arrivals = tree["workload"].get("arrivals")
     if not isinstance(arrivals, dict) or "poisson" not in arrivals:
         return None
-    rate = rng.choice(["0.01 Hz", "2 Hz", "30 /min", "7 /h"])
+    rate = rng.choice(["0.5 Hz", "2 Hz", "30 /min", "1800 /h"])
     tree.pop("warmup", None)
     tree["workload"]["arrivals"] = rng.choice(
         [{"poisson": rate}, {"deterministic": {"rate": rate}}, {"gamma": {"rate": rate, "cv": 0.5}}]
