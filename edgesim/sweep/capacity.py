@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,11 +120,24 @@ class Capacity:
         self._round: list[Unit] = []
         self._left: list[Unit] = []
         self._fresh: list[Cell] = []
+        self._known: dict[str, int] = {}  # numbers that cells of an earlier sweep have
+        self._next_number = 0
         for base in bases:
             for value in (search.lowest, search.highest):
                 self._add(base, value, ())
         self.first, self._fresh = self._fresh, []
         self._begin(self.first)
+
+    def know(self, before: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take a cell's number from ``sweep.json`` where it has one.
+
+        What has failed and is run again may send a search elsewhere, and the cells that come up then are
+        others, or come in another order: a number stands for the same cell all the same.
+        """
+        self._known = {
+            _identity(told["values"], told["strategies"]): int(number) for number, told in before.items()
+        }
+        self._next_number = max([self._next_number, *(int(number) + 1 for number in before)])
 
     def fresh(self) -> list[Cell]:
         """Cells that have come up since this was asked last; they are prepared before their units begin."""
@@ -198,8 +212,10 @@ class Capacity:
         }
 
     def _add(self, base: Cell, value: float, strategies: tuple[str, ...]) -> None:
-        number, text = len(self._cells), self._search.written(value)
+        text = self._search.written(value)
         shown = text if self._search.unit else value
+        number = self._known.get(_identity([*base.values, shown], strategies), self._next_number)
+        self._next_number = max(self._next_number, number + 1)
         self._cells[number] = (base.number, value)
         override = f"{self._search.path}={text}"
         self._fresh.append(Cell(number, (*base.values, shown), (*base.overrides, override), strategies))
@@ -246,6 +262,11 @@ class Capacity:
     def _start(self) -> _Searched:
         search = self._search
         return _Searched(Bracket(search.lowest, search.highest, search.resolution))
+
+
+def _identity(values: Sequence[Any], strategies: Iterable[str]) -> str:
+    """What makes a cell the same in an earlier sweep, as text."""
+    return json.dumps([list(values), sorted(strategies)])
 
 
 def capacity_axis(search: Search, label: str, values: Sequence[str]) -> Axis:

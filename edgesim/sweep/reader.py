@@ -210,4 +210,17 @@ def _record(file: Path) -> dict[str, Any]:
             isinstance(value, str | int | float | bool) for value in axis["values"]
         ):
             raise TraceError(f"{file}: axis {axis['label']!r}: expected a list of numbers or texts as values")
+    for number, told in facts["cells"].items():
+        if not (
+            number.isdecimal()
+            and isinstance(told, dict)
+            and isinstance(told.get("values"), list)
+            and len(told["values"]) == len(facts["axes"])
+            and isinstance(told.get("strategies"), list)
+            and all(isinstance(label, str) for label in told["strategies"])
+        ):
+            raise TraceError(
+                f"{file}: cell {number!r}: expected a number, with a value of each axis and its strategies; "
+                "run the sweep again"
+            )
     return facts

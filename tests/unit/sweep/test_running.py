@@ -193,3 +193,50 @@ def test_the_package_is_a_function_for_users_too(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="resume=True: say which sweep goes on") as refused:
         edgesim.sweep(PAIR, {RATE: ["2 Hz"]}, resume=True)
     assert "--" not in str(refused.value)
+
+
+SEARCHED = {"capacity": f"{RATE}=1..200 Hz", "attain": 0.9, "replications": 3, "resolution": 0.2}
+
+
+def test_a_search_is_not_gone_on_with_where_another_axis_has_changed(tmp_path: Path) -> None:
+    out = swept(tmp_path / "out", {"workload.requests": [20, 30]}, **SEARCHED)
+    before = contents(out.path)
+    for requests in ([20, 31], [20]):
+        with pytest.raises(TraceError, match="cannot be resumed"):
+            swept(out.path, {"workload.requests": requests}, **SEARCHED, resume=True)
+    assert contents(out.path) == before
+    # A cell that is another than its files say is not read as one's own, wherever in the search it is.
+    record = json.loads((out.path / "sweep.json").read_text())
+    last = max(record["cells"], key=int)
+    record["cells"][last]["scenario"]["digest"] = "0"
+    (out.path / "sweep.json").write_text(json.dumps(record))
+    for _ in range(2):
+        with pytest.raises(TraceError, match=rf"cells.{last}.scenario.digest was"):
+            swept(out.path, {"workload.requests": [20, 30]}, **SEARCHED, resume=True)
+
+
+def test_a_search_keeps_its_cells_where_what_has_failed_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first combination's searches fail at once; run again, they need cells before the other's."""
+    values = {"workload.requests": [20, 30]}
+    whole = swept(tmp_path / "whole", values, **SEARCHED)
+
+    def failing(prepared, label, replication, write):
+        if prepared.scenario.workload.requests == 20 and prepared.scenario.workload.arrivals.poisson == 200:
+            raise ZeroDivisionError("no way")
+        simulating.simulate_run(prepared, label, replication, write)
+
+    monkeypatch.setattr(unit_module, "simulate_run", failing)
+    out = swept(tmp_path / "out", values, **SEARCHED)
+    assert {each["values"][0] for each in out.record["capacities"] if "failed" in each} == {20}
+    monkeypatch.undo()
+    again = swept(out.path, values, **SEARCHED, resume=True, retry_failed=True)
+    assert again.record["capacities"] == whole.record["capacities"]
+    columns = ["requests", "poisson", "strategy", "replication"]
+    found, expected = (
+        each.results().drop(columns="cell").sort_values(columns, ignore_index=True) for each in (again, whole)
+    )
+    pd.testing.assert_frame_equal(found, expected)
+    after = contents(again.path)
+    assert contents(swept(out.path, values, **SEARCHED, resume=True).path) == after
