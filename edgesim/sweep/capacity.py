@@ -22,6 +22,8 @@ __all__ = ["Capacity", "Search", "capacity_axis"]
 
 _RANGE = re.compile(rf"\s*(?P<low>{NUMBER})\s*(?P<unit>.*?)\s*\.\.\s*(?P<high>{NUMBER})\s*(?P<unit_2>.*?)\s*")
 
+_WHOLE = re.compile(r"\+?\d+")
+
 
 @dataclass(frozen=True)
 class Search:
@@ -35,6 +37,8 @@ class Search:
         The range.
     resolution
         How near the ends of each bisection get, relative to the value.
+    is_whole
+        Whether only whole numbers are looked at.
     """
 
     path: str
@@ -43,6 +47,7 @@ class Search:
     unit: str
     goal: Goal
     resolution: float = 0.01
+    is_whole: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.lowest < self.highest:
@@ -55,7 +60,7 @@ class Search:
 
     @classmethod
     def parse(cls, text: str, goal: Goal, resolution: float = 0.01) -> Search:
-        """Read ``workload.arrivals.poisson=0.1..5 Hz``.
+        """Read ``workload.arrivals.poisson=0.1..5 Hz``; of ``count=1..16`` whole numbers only.
 
         Raises
         ------
@@ -68,7 +73,9 @@ class Search:
             raise InputError(
                 f"--capacity {text}: expected path=LOW..HIGH, such as workload.arrivals.poisson='0.1..5 Hz'"
             )
-        return cls(path.strip(), float(found["low"]), float(found["high"]), found["unit_2"], goal, resolution)
+        low, high, unit = found["low"], found["high"], found["unit_2"]
+        is_whole = not unit and all(_WHOLE.fullmatch(end) for end in (low, high))
+        return cls(path.strip(), float(low), float(high), unit, goal, resolution, is_whole)
 
     def facts(self) -> dict[str, object]:
         """As it is recorded."""
@@ -79,6 +86,7 @@ class Search:
             "unit": self.unit,
             "goal": str(self.goal),
             "resolution": self.resolution,
+            "whole": self.is_whole,
             "confidence": CONFIDENCE,
         }
 
@@ -261,7 +269,7 @@ class Capacity:
 
     def _start(self) -> _Searched:
         search = self._search
-        return _Searched(Bracket(search.lowest, search.highest, search.resolution))
+        return _Searched(Bracket(search.lowest, search.highest, search.resolution, search.is_whole))
 
 
 def _identity(values: Sequence[Any], strategies: Iterable[str]) -> str:
