@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from edgesim.errors import TraceError
 from edgesim.files import UnreadableFileError, json_value, read_bounded
 from edgesim.sweep.axes import Value, split_number
-from edgesim.sweep.folder import SWEEP_FILE, failure_file, units_of
+from edgesim.sweep.folder import SWEEP_FILE, failure_file, units_of, unreadable
 from edgesim.sweep.schema import SCHEMA_VERSION, results_schema
 from edgesim.sweep.unit import results_file
 
@@ -132,12 +132,8 @@ class Sweep:
             try:
                 part = pq.ParquetFile(file).read()
                 part = part.select(schema.names).cast(schema)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, OSError) as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise TraceError(
-                    f"{file}: cannot be read as results of this sweep ({reason}); remove it, and go on with "
-                    "the sweep (--resume), which makes it again"
-                ) from None
+            except (pa.ArrowException, KeyError, OSError, ValueError) as error:
+                raise unreadable(file, error) from None
             parts.append(part.add_column(0, whole.field(0), pa.array([unit.cell] * len(part), pa.int64())))
         return pa.concat_tables(parts) if parts else whole.empty_table()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -240,3 +241,41 @@ def test_a_search_keeps_its_cells_where_what_has_failed_is_run_again(
     pd.testing.assert_frame_equal(found, expected)
     after = contents(again.path)
     assert contents(swept(out.path, values, **SEARCHED, resume=True).path) == after
+
+
+def damaged(data: bytes) -> bytes:
+    """The bytes of a Parquet file whose pages are nonsense, and whose footer is sound."""
+    n_footer = int.from_bytes(data[-8:-4], "little") + 8
+    return data[:4] + b"\xff" * (len(data) - n_footer - 4) + data[-n_footer:]
+
+
+def foreign(data: bytes, how: str) -> bytes:
+    """The bytes of another Parquet file."""
+    stream = io.BytesIO()
+    frame = pd.DataFrame({"a": [1]}) if how == "no column" else pd.read_parquet(io.BytesIO(data))
+    (frame if how == "no column" else frame.assign(e2e_mean_s="long")).to_parquet(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("options", [{}, {"until": "e2e_mean_s±50%", "at_least": 10, "at_most": 12}])
+def test_a_file_that_cannot_be_gone_on_with_is_named(tmp_path: Path, options: dict[str, object]) -> None:
+    out = swept(tmp_path / "out", {RATE: ["2 Hz"]}, **options)
+    file = out.path / "results/cell=0/replication-00001.parquet"
+    data = file.read_bytes()
+    for broken in (damaged(data), foreign(data, "no column"), foreign(data, "no number")):
+        file.write_bytes(broken)
+        with pytest.raises(TraceError, match=r"replication-00001.parquet: cannot be read as results"):
+            swept(out.path, {RATE: ["2 Hz"]}, **options, resume=True)
+        with pytest.raises(TraceError, match=r"replication-00001.parquet: cannot be read as results"):
+            out.results()
+    file.unlink()
+    swept(out.path, {RATE: ["2 Hz"]}, **options, resume=True)
+    assert file.read_bytes() == data
+
+
+def test_a_value_that_no_column_holds_fails_its_cell_alone(tmp_path: Path) -> None:
+    out = swept(tmp_path / "out", {"seed": [1, 99999999999999999999]})
+    assert set(out.results()["cell"]) == {0}
+    failures = out.failures()
+    assert set(failures["cell"]) == {1}
+    assert failures["reason"].str.contains("OverflowError").all()
