@@ -86,8 +86,8 @@ class Search:
             "unit": self.unit,
             "goal": str(self.goal),
             "resolution": self.resolution,
-            "whole": self.is_whole,
             "confidence": CONFIDENCE,
+            **({"whole": True} if self.is_whole else {}),
         }
 
     def written(self, value: float) -> str:
