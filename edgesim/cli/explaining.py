@@ -54,6 +54,8 @@ def explain(
     from edgesim.report.explained.tables import AdviceTable, BoundsTable, JourneyTable, PartsTable
     from edgesim.trace.reader import Trace
 
+    if request is not None and advice:
+        raise InputError("--advice: it is about all requests of a strategy; leave it or --request out")
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     read = Trace(trace).sound()
     labels = _labels(read, strategy or ())

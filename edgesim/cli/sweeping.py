@@ -77,7 +77,8 @@ def sweep(
         typer.Option(
             metavar="PATH=LOW..HIGH",
             help="Search for the highest load that meets the objectives, such as "
-            "workload.arrivals.poisson='0.1..5 Hz'.",
+            "workload.arrivals.poisson='0.1..5 Hz'. Between whole numbers without a unit only whole ones are "
+            "tried (1.0..4: others, too).",
         ),
     ] = None,
     attain: Annotated[
@@ -115,6 +116,12 @@ def sweep(
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     given = values_of(set_ or ())
+    cases = cases_of(case or ())
+    if seed is not None and "seed" in {
+        *given,
+        *(one.partition("=")[0].strip() for each in cases.values() for one in each),
+    }:
+        raise InputError("--seed: the seed is set by --set or --case as well; leave one of them out")
     fixed = [f"{path}={values[0]}" for path, values in given.items() if len(values) == 1]
     if resume and out is None:
         raise InputError("--resume: say which sweep goes on, by --out FOLDER")
@@ -124,7 +131,7 @@ def sweep(
         asked = asked_for(
             lambda changes: load_scenario(scenario, [*fixed, *changes], seed=seed),
             {path: values for path, values in given.items() if len(values) > 1},
-            cases=cases_of(case or ()),
+            cases=cases,
             zipped=zip_,
             replications=replications,
             keep=keep,

@@ -19,7 +19,7 @@ from edgesim.explain.breakdown import breakdown
 from edgesim.explain.changes import Change, changes
 from edgesim.explain.original import Original
 from edgesim.explain.parts import Part
-from edgesim.explain.trials import Trials
+from edgesim.explain.trials import Trials, paired_delays_s
 from edgesim.statistics.intervals import Difference, Estimate, paired_difference, student_t
 
 __all__ = ["LEAST_BUDGET", "Advice", "Tried", "advise"]
@@ -28,6 +28,7 @@ LEAST_BUDGET = 8
 """Fewest runs of which anything can be said: one change tried, and two pairs to measure it."""
 
 _FINALISTS = 4
+_MOST_UNANSWERED = 0.1
 _MOST_SCREENED = 5  # replications in which all changes are tried; more serve the estimate better
 
 
@@ -59,7 +60,8 @@ class Advice:
     label
         The strategy's.
     delay_s
-        Mean time to the last token as it is; of requests without one, the time to the end of the run.
+        Mean time to the last token as it is; of requests without one, the time to the end of the run: with a
+        horizon, to the latest end that a run may have.
     best
         The change; None if none that was tried makes it shorter.
     effect_s
@@ -70,6 +72,8 @@ class Advice:
         Changes that the budget did not reach.
     n_runs
         Runs that were made.
+    unanswered
+        Share of requests that failed or were cut off as it is.
     """
 
     label: str
@@ -79,6 +83,12 @@ class Advice:
     tried: tuple[Tried, ...]
     n_left_out: int
     n_runs: int
+    unanswered: float = 0.0
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether so many requests had no last token that their time to the end says more than delays do."""
+        return self.unanswered > _MOST_UNANSWERED
 
     @property
     def helps(self) -> bool:
@@ -138,14 +148,13 @@ def advise(
         for replication in fresh:
             for trials in (rounds.base, best):
                 rounds.run(trials, replication)
-        effect = paired_difference(
-            [best.delays_s[replication] for replication in fresh],
-            [rounds.base.delays_s[replication] for replication in fresh],
-        )
-    delay = student_t(list(rounds.base.delays_s.values()))
+        effect = paired_difference(*paired_delays_s(best, rounds.base, fresh))
+    base = list(rounds.base.runs.values())
+    delay = student_t([each.mean_s(each.ends_at_s) for each in base])
     assert delay is not None
     found = next((each.change for each in tried if best is not None and each.change.sets == best.sets), None)
-    return Advice(label, delay, found, effect, tried, len(candidates) - n_tried, rounds.n_runs)
+    unanswered = sum(each.n_unanswered for each in base) / max(1, sum(each.n for each in base))
+    return Advice(label, delay, found, effect, tried, len(candidates) - n_tried, rounds.n_runs, unanswered)
 
 
 class _Rounds:
@@ -159,7 +168,7 @@ class _Rounds:
         self.base = Trials(original, label, (), budget)
 
     def trials(self, change: Change) -> Trials:
-        return replace(self.base, sets=change.sets, delays_s={}, refused=None, _prepared=None)
+        return replace(self.base, sets=change.sets, runs={}, refused=None, _prepared=None)
 
     def run(self, trials: Trials, replication: int) -> None:
         if trials.run(replication) is not None:
@@ -179,8 +188,9 @@ class _Rounds:
 
     def difference(self, trials: Trials) -> Estimate:
         """Mean delay with changes less that without, over the replications that both have."""
-        both = [number for number in trials.delays_s if number in self.base.delays_s]
-        found = student_t([trials.delays_s[number] - self.base.delays_s[number] for number in both])
+        both = [number for number in trials.runs if number in self.base.runs]
+        with_s, without_s = paired_delays_s(trials, self.base, both)
+        found = student_t([one - other for one, other in zip(with_s, without_s, strict=True)])
         return Estimate(0, math.inf, None, None) if found is None else found
 
 

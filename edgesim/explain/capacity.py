@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -52,7 +52,7 @@ class Capacity:
 def capacity(
     seconds: Mapping[str, float],
     pipes: Sequence[Pipe],
-    weights: Mapping[str, float],
+    sources: Collection[str],
     *,
     prompt_bits: float,
     answer_bits: float,
@@ -63,9 +63,11 @@ def capacity(
     takes there times that share; the same share of its prompt has to reach the device, and of its answer to
     come home, over any routes at once. Memory, latency, queues and what stages send one another are left
     out, and each of them can only lower what is reached: it is an upper bound for every placement in which
-    each token passes the whole model, alone or in the batches for which `seconds` stand.
+    each token passes the whole model, alone or in the batches for which `seconds` stand. How much of the rate
+    each source gets is free, as it is where requests of one are answered and those of another queue.
 
-    Variables are the rate, what each device computes, and what each way carries of prompts and of answers;
+    Variables are each source's rate, what each device computes, and what each way carries of prompts and of
+    answers;
     it is linear, and solved by HiGHS (Huangfu and Hall 2018) as SciPy has it.
 
     Parameters
@@ -74,18 +76,19 @@ def capacity(
         By device, time that a typical request takes it altogether.
     pipes
         Both ways of every link; nodes that are in `pipes` alone forward.
-    weights
-        By device, the share of requests that arise there; they add up to 1.
+    sources
+        Devices at which requests arise.
     prompt_bits, answer_bits
         Least size of what goes to a device that computes a request, and comes back.
     """
-    devices = list(seconds)
+    devices, askers = list(seconds), list(dict.fromkeys(sources))
     nodes = list(
-        dict.fromkeys([*devices, *weights, *chain.from_iterable((p.sender, p.receiver) for p in pipes)])
+        dict.fromkeys([*devices, *askers, *chain.from_iterable((p.sender, p.receiver) for p in pipes)])
     )
     at = {node: row for row, node in enumerate(nodes)}
-    n_devices, n_pipes, n_nodes = len(devices), len(pipes), len(nodes)
-    n_columns = 1 + n_devices + 2 * n_pipes
+    n_askers, n_devices, n_pipes, n_nodes = len(askers), len(devices), len(pipes), len(nodes)
+    n_before_pipes = n_askers + n_devices
+    n_columns = n_before_pipes + 2 * n_pipes
     rows: list[int] = []
     columns: list[int] = []
     values: list[float] = []
@@ -96,15 +99,15 @@ def capacity(
         values.append(value)
 
     # Prompts and answers are conserved at every node: two rows each.
-    for source, weight in weights.items():
-        put(at[source], 0, weight)
-        put(n_nodes + at[source], 0, -weight)
+    for number, source in enumerate(askers):
+        put(at[source], number, 1.0)
+        put(n_nodes + at[source], number, -1.0)
     for number, device in enumerate(devices):
-        put(at[device], 1 + number, -1.0)
-        put(n_nodes + at[device], 1 + number, 1.0)
+        put(at[device], n_askers + number, -1.0)
+        put(n_nodes + at[device], n_askers + number, 1.0)
     for number, pipe in enumerate(pipes):
         for kind in range(2):
-            column = 1 + n_devices + kind * n_pipes + number
+            column = n_before_pipes + kind * n_pipes + number
             put(kind * n_nodes + at[pipe.sender], column, -1.0)
             put(kind * n_nodes + at[pipe.receiver], column, 1.0)
     balance = coo_array((values, (rows, columns)), shape=(2 * n_nodes, n_columns)).tocsr()
@@ -114,11 +117,12 @@ def capacity(
     for number, pipe in enumerate(pipes):
         row = of_band[pipe.band or f"\0{number}"]
         for kind, n_bits in enumerate((prompt_bits, answer_bits)):
-            put(row, 1 + n_devices + kind * n_pipes + number, n_bits / pipe.rate_bps)
+            put(row, n_before_pipes + kind * n_pipes + number, n_bits / pipe.rate_bps)
     shared = coo_array((values, (rows, columns)), shape=(len(bands), n_columns)).tocsr()
     goal = np.zeros(n_columns)
-    goal[0] = -1.0
-    most = [(0.0, None), *((0.0, 1.0 / seconds[d]) for d in devices), *[(0.0, None)] * (2 * n_pipes)]
+    goal[:n_askers] = -1.0
+    free = (0.0, None)
+    most = [*[free] * n_askers, *((0.0, 1.0 / seconds[d]) for d in devices), *[free] * (2 * n_pipes)]
     found = linprog(  # type: ignore[call-overload]  # its stubs leave sparse matrices out
         goal,
         A_ub=shared if bands else None,
@@ -129,5 +133,5 @@ def capacity(
         method="highs",
     )
     assert found.success, found.message  # nothing at all is feasible, and devices bound the rate
-    done = found.x[1 : 1 + n_devices]
-    return Capacity(float(found.x[0]), dict(zip(devices, done.tolist(), strict=True)))
+    done = found.x[n_askers:n_before_pipes]
+    return Capacity(float(found.x[:n_askers].sum()), dict(zip(devices, done.tolist(), strict=True)))

@@ -7,6 +7,7 @@ from edgesim.explain.capacity import Capacity, Pipe, capacity
 from edgesim.model.architecture import Slice
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.runner import Prepared
+from edgesim.steps import Steps
 from edgesim.units import bits
 from edgesim.world.device import Device
 from edgesim.world.disciplines import ContinuousBatching, StaticBatching
@@ -19,24 +20,24 @@ __all__ = ["most_per_s"]
 def most_per_s(prepared: Prepared) -> Capacity:
     """Bound the requests per second that any placement could answer, for a typical request.
 
-    A device takes for it what prefill and decode of the whole model take, at its speed at time zero; one
-    that serves batches, what a full batch takes, divided by its size. A wire carries its rate at time zero;
-    a radio link its mean goodput alone on the air, and the links of one station share each way of their
-    band. The lengths are the workload's means, the sources ask as often as the workload says.
+    A device takes for it what prefill and decode of the whole model take, at the highest of its speeds; one
+    that serves batches, what a full batch takes, divided by its size. A wire carries the highest of its
+    rates, that of a recording its mean; a radio link its mean goodput alone on the air, and the links of one
+    station share each way of their band. The lengths are the workload's means. How often each source asks
+    bounds nothing: a run has other rates than the workload's law, and how much more could be answered is
+    asked.
 
     Not modelled: early exits, which compute less than the whole model, and requests of unequal lengths; an
     adaptive route or a lucky channel may then do better than the bound.
     """
     fleet = Fleet.of(prepared.planned(), prepared.longest)
     world, typical = prepared.planned(), fleet.typical
-    rates_hz = {source: fleet.rates_hz.get(source, 1.0) for source in fleet.sources}
-    total_hz = sum(rates_hz.values())
     seconds = {device.id: _seconds(fleet, device) for device in fleet.devices}
     pipes = [pipe for link in world.links for pipe in _pipes(link)]
     return capacity(
         seconds,
         [pipe for pipe in pipes if pipe.rate_bps > 0.0],
-        {source: rate_hz / total_hz for source, rate_hz in rates_hz.items()},
+        [source for source in fleet.sources if fleet.rates_hz.get(source, 1.0) > 0.0],
         prompt_bits=float(bits(typical.n_prompt_tokens * fleet.prompt_bytes_per_token)),
         answer_bits=float(bits(typical.n_output_tokens * fleet.answer_bytes_per_token)),
     )
@@ -45,7 +46,9 @@ def most_per_s(prepared: Prepared) -> Capacity:
 def _seconds(fleet: Fleet, device: Device) -> float:
     """Time of a device for a typical request, in full batches where it serves batches."""
     whole = fleet.model.whole
-    alone_s = fleet.request_seconds(device.id, whole)
+    alone_s = fleet.request_seconds(device.id, whole)  # at the speed at time zero
+    if device.speed is not None:
+        alone_s *= device.speed_at(0.0) / max(device.speed.values)
     if not isinstance(device.serving, StaticBatching | ContinuousBatching) or device.timing is None:
         return alone_s
     n_batch = device.serving.max_batch
@@ -62,7 +65,7 @@ def _seconds(fleet: Fleet, device: Device) -> float:
         prompt_s = min(pass_s(whole, batch=size, n_new=n_prompt, n_context=0) / size for size in (1, n_batch))
     except ProfileError:  # such batches were not measured, and no run has any
         return alone_s
-    return min(alone_s, (prompt_s + steps_s) / device.speed_at(0.0))
+    return min(alone_s, prompt_s + steps_s)  # none that serves batches has another speed
 
 
 def _pipes(link: Link) -> list[Pipe]:
@@ -78,7 +81,9 @@ def _pipes(link: Link) -> list[Pipe]:
 
 
 def _rate_bps(way: Way) -> float:
-    """What a way carries: of a recording its mean, of a schedule what holds at time zero."""
+    """What a way carries: of a recording its mean, of a schedule the highest."""
     if isinstance(way.rate_bps, RecordedRate):
         return way.rate_bps.mean_bps
+    if isinstance(way.rate_bps, Steps):
+        return max(way.rate_bps.values)
     return way.rate_bps(0.0) if callable(way.rate_bps) else way.rate_bps

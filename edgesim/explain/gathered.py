@@ -14,7 +14,7 @@ from edgesim.explain.parts import PASS_PARTS, Role, roles_of
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import SpanKind
 
-__all__ = ["Gathered", "gather", "serving_of"]
+__all__ = ["Gathered", "gather", "is_within", "serving_of"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -97,7 +97,13 @@ def serving_of(trace: Trace, strategy: str, replication: int) -> dict[str, str]:
 
 
 def gather(
-    trace: Trace, strategy: str, replication: int, request_id: IntArray, until_s: FloatArray
+    trace: Trace,
+    strategy: str,
+    replication: int,
+    request_id: IntArray,
+    until_s: FloatArray,
+    *,
+    with_open: bool = False,
 ) -> Gathered:
     """Read the spans of some requests, up to an instant of each.
 
@@ -107,6 +113,9 @@ def gather(
         Ascending.
     until_s
         Spans that end later, or after the run, are left out: they did not hold the request up.
+    with_open
+        Whether those that had not ended when the run did count up to that instant: of requests without an
+        answer, they are what was waited for.
 
     Raises
     ------
@@ -122,14 +131,17 @@ def gather(
     for spans in trace.span_parts(strategy, replication, _COLUMNS):
         found.control_s.append(_control_s(spans))
         rows, owner = _owned(spans, request_id)
-        ended_at_s = spans["ended_at_s"].to_numpy(np.float64, na_value=np.nan)[rows]
-        with np.errstate(invalid="ignore"):
-            has_ended = ended_at_s <= until_s[owner]
-        rows, owner, ended_at_s = rows[has_ended], owner[has_ended], ended_at_s[has_ended]
+        is_wanted = is_within(spans.iloc[rows], until_s[owner], with_open=with_open)
+        rows, owner = rows[is_wanted], owner[is_wanted]
         spans = spans.iloc[rows]
-        asked_at_s, started_at_s = (
-            spans[name].to_numpy(np.float64) for name in ("asked_at_s", "started_at_s")
+        asked_at_s, started_at_s, ended_at_s = (
+            spans[name].to_numpy(np.float64, na_value=np.nan)
+            for name in ("asked_at_s", "started_at_s", "ended_at_s")
         )
+        if with_open:
+            is_open = np.isnan(ended_at_s)
+            ended_at_s = np.where(is_open, until_s[owner], ended_at_s)
+            started_at_s = np.where(is_open, np.fmin(started_at_s, ended_at_s), started_at_s)
         found.owner.append(owner.astype(np.int32))
         found.token.append(spans["token"].to_numpy(np.float64, na_value=-1.0).astype(np.int32))
         found.attempts.append(np.minimum(spans["attempts"].to_numpy(np.int64), 32767).astype(np.int16))
@@ -141,6 +153,15 @@ def gather(
         found.pass_s.append(parts_s[shared])
         n_rows += len(owner)
     return _in_order(found, tuple(known))
+
+
+def is_within(spans: pd.DataFrame, until_s: float | FloatArray, *, with_open: bool) -> npt.NDArray[np.bool_]:
+    """Which spans :func:`gather` keeps, by when they were asked for and ended; [n_spans]."""
+    asked_at_s, ended_at_s = (
+        spans[name].to_numpy(np.float64, na_value=np.nan) for name in ("asked_at_s", "ended_at_s")
+    )
+    found: npt.NDArray[np.bool_] = ended_at_s <= until_s
+    return found | (np.isnan(ended_at_s) & (asked_at_s < until_s)) if with_open else found
 
 
 def _in_order(found: _Columns, roles: tuple[Role, ...]) -> Gathered:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from edgesim.errors import InputError
 from edgesim.explain.chain import NONE
-from edgesim.explain.gathered import gather
+from edgesim.explain.gathered import gather, is_within
 from edgesim.explain.parts import Part
 from edgesim.explain.pieces import covered_s, pieces
 from edgesim.trace.reader import Trace
@@ -75,10 +75,11 @@ def journey(trace: Trace, strategy: str, replication: int, request_id: int) -> J
     if pd.isna(until_s):
         until_s = float(trace.devices(strategy, replication)["duration_s"].max())
     life_s = np.array([float(request["arrived_at_s"])]), np.array([float(until_s)])
-    spans = gather(trace, strategy, replication, np.array([request_id]), life_s[1])
+    with_open = request["outcome"] != "completed"
+    spans = gather(trace, strategy, replication, np.array([request_id]), life_s[1], with_open=with_open)
     retries = bool(trace.run.get("retries", False))
     cut = pieces(spans, slice(0, len(spans)), 0, life_s, retries=retries)
-    own = _own(trace, strategy, replication, request_id, float(until_s))
+    own = _own(trace, strategy, replication, request_id, float(until_s), with_open=with_open)
     order = np.lexsort((cut.span, cut.from_s))
     names = [part.value for part in Part]
     steps = pd.DataFrame(
@@ -95,12 +96,16 @@ def journey(trace: Trace, strategy: str, replication: int, request_id: int) -> J
     return Journey(request, steps, _ahead(trace, strategy, replication, request_id, steps))
 
 
-def _own(trace: Trace, strategy: str, replication: int, request_id: int, until_s: float) -> pd.DataFrame:
-    """The request's spans that ended in time, in the order in which they were booked."""
+def _own(
+    trace: Trace, strategy: str, replication: int, request_id: int, until_s: float, *, with_open: bool
+) -> pd.DataFrame:
+    """The request's spans that are gathered, in the order in which they were booked."""
     found = []
-    for spans in trace.span_parts(strategy, replication, ["request_id", *_PLACE, "ended_at_s"]):
-        is_own = (spans["request_id"] == request_id) & (spans["ended_at_s"] <= until_s)
-        found.append(spans[is_own.to_numpy(np.bool_, na_value=False)].astype({"token": object}))
+    columns = ["request_id", *_PLACE, "asked_at_s", "ended_at_s"]
+    for spans in trace.span_parts(strategy, replication, columns):
+        is_own = (spans["request_id"] == request_id).to_numpy(np.bool_, na_value=False)
+        own = spans[is_own & is_within(spans, until_s, with_open=with_open)]
+        found.append(own.astype({"token": object}))
     return pd.concat([part.astype(object) for part in found], ignore_index=True)
 
 

@@ -82,8 +82,13 @@ class Bounds:
 
     @property
     def most_per_s(self) -> float | None:
-        """Bottleneck law: X <= 1 / D_max; None where nothing was used."""
-        return None if self.bottleneck is None else self.bottleneck.most_per_s
+        """Bottleneck law: X <= 1 / D_max; None where nothing was used, or it does not hold.
+
+        It does not where the bottleneck serves several at once: a larger batch costs each of them less than
+        the busy time that was measured per request.
+        """
+        found = self.bottleneck
+        return None if found is None or found.shares else found.most_per_s
 
 
 def bounds(trace: Trace, strategy: str, replications: Iterable[int]) -> Bounds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,23 +15,55 @@ from edgesim.explain.original import Original
 from edgesim.runner import Prepared
 from edgesim.statistics.window import counted
 
-__all__ = ["Trials", "mean_delay_s"]
+__all__ = ["Delays", "Trials", "paired_delays_s"]
 
 
-def mean_delay_s(
-    requests: pd.DataFrame, ended_at_s: float, warmup_s: float, horizon_s: float | None
-) -> float:
-    """Mean time from arrival to the last token of all requests that count.
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """What one run says of the requests that count.
 
-    One that failed or was cut off has no last token, and counts with the time to the end of the run, which
-    is the least that it would have waited: what fails sooner is no faster.
+    Attributes
+    ----------
+    n, n_unanswered
+        How many there are, and of how many there is no last token: they failed, or were cut off.
+    answered_s
+        Time from arrival to the last token of all others, together.
+    unanswered_from_s
+        When the unanswered arrived, together.
+    ends_at_s
+        With a horizon, the instant at which any run ends at the latest; without, the end of this one.
     """
-    arrived_at_s = requests["arrived_at_s"].to_numpy(np.float64)
-    is_counted = counted(arrived_at_s, warmup_s, horizon_s)
-    completed = (requests["outcome"] == "completed").to_numpy(np.bool_)
-    end_s = np.where(completed, requests["ended_at_s"].to_numpy(np.float64, na_value=np.nan), ended_at_s)
-    delays_s = (end_s - arrived_at_s)[is_counted]
-    return float(delays_s.mean()) if len(delays_s) else 0.0
+
+    n: int
+    n_unanswered: int
+    answered_s: float
+    unanswered_from_s: float
+    ends_at_s: float
+
+    @classmethod
+    def of(cls, requests: pd.DataFrame, warmup_s: float, horizon_s: float | None, ends_at_s: float) -> Delays:
+        """Read them from a run's table of requests."""
+        arrived_at_s = requests["arrived_at_s"].to_numpy(np.float64)
+        is_counted = counted(arrived_at_s, warmup_s, horizon_s)
+        completed = (requests["outcome"] == "completed").to_numpy(np.bool_)
+        ended_at_s = requests["ended_at_s"].to_numpy(np.float64, na_value=np.nan)
+        answered, unanswered = is_counted & completed, is_counted & ~completed
+        return cls(
+            n=int(is_counted.sum()),
+            n_unanswered=int(unanswered.sum()),
+            answered_s=float((ended_at_s - arrived_at_s)[answered].sum()),
+            unanswered_from_s=float(arrived_at_s[unanswered].sum()),
+            ends_at_s=ends_at_s,
+        )
+
+    def mean_s(self, until_s: float) -> float:
+        """Mean time from arrival to the last token.
+
+        What is unanswered counts with the time to an instant, which has to be the same in runs that are
+        compared: what fails sooner, or ends a run sooner, is no faster.
+        """
+        unanswered_s = self.n_unanswered * until_s - self.unanswered_from_s
+        return (self.answered_s + unanswered_s) / self.n if self.n else 0.0
 
 
 @dataclass
@@ -53,7 +86,7 @@ class Trials:
 
     Attributes
     ----------
-    delays_s
+    runs
         What came out, by replication.
     refused
         Why it cannot run; None if it can.
@@ -63,14 +96,14 @@ class Trials:
     label: str
     sets: tuple[str, ...]
     n_replications: int
-    delays_s: dict[int, float] = field(default_factory=dict)
+    runs: dict[int, Delays] = field(default_factory=dict)
     refused: str | None = None
     _prepared: Prepared | None = None
 
-    def run(self, replication: int) -> float | None:
-        """Mean delay in a replication, run if it has not been; None if it cannot run."""
-        if replication in self.delays_s:
-            return self.delays_s[replication]
+    def run(self, replication: int) -> Delays | None:
+        """What came out of a replication, run if it has not been; None if it cannot run."""
+        if replication in self.runs:
+            return self.runs[replication]
         if self.refused is not None:
             return None
         try:
@@ -80,15 +113,28 @@ class Trials:
         except InputError as error:
             self.refused = str(error).splitlines()[0]
             return None
-        self.delays_s[replication] = _run(self._prepared, self.label, replication)
-        return self.delays_s[replication]
+        self.runs[replication] = _run(self._prepared, self.label, replication)
+        return self.runs[replication]
 
     def forget(self) -> None:
         """Let go of its world; it is made anew where it runs again."""
         self._prepared = None
 
 
-def _run(prepared: Prepared, label: str, replication: int) -> float:
+def paired_delays_s(
+    one: Trials, other: Trials, replications: Iterable[int]
+) -> tuple[list[float], list[float]]:
+    """Mean delays of two trials in the same replications, the unanswered of both up to the same instant."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for replication in replications:
+        both = one.runs[replication], other.runs[replication]
+        until_s = max(each.ends_at_s for each in both)
+        for delays_s, each in zip(found, both, strict=True):
+            delays_s.append(each.mean_s(until_s))
+    return found
+
+
+def _run(prepared: Prepared, label: str, replication: int) -> Delays:
     tables: dict[str, list[pa.Table]] = {}
 
     def keep(name: str, table: pa.Table) -> None:
@@ -99,5 +145,7 @@ def _run(prepared: Prepared, label: str, replication: int) -> float:
     simulate(world, prepared.strategies[label], placement, placement.holdings, keep, keep_spans=False)
     requests, devices = (pa.concat_tables(tables[name]).to_pandas() for name in ("requests", "devices"))
     scenario = prepared.scenario
-    ended_at_s = float(devices["duration_s"].max())
-    return mean_delay_s(requests, ended_at_s, scenario.warmup_s, scenario.horizon_s)
+    ends_at_s = scenario.limit_s
+    if ends_at_s is None:
+        ends_at_s = float(devices["duration_s"].max())
+    return Delays.of(requests, scenario.warmup_s, scenario.horizon_s, ends_at_s)

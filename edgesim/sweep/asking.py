@@ -77,6 +77,11 @@ def asked_for(
         raise InputError("--until: it decides on the replications; give --at-most instead of --replications")
     if "replications" in (path.strip() for path in swept):
         raise InputError("--set replications: each cell has the same number; give --replications")
+    for name, changes in (cases or {}).items():
+        if "replications" in (change.partition("=")[0].strip() for change in changes):
+            raise InputError(
+                f"--case {name}: each cell has the same number of replications; give --replications instead"
+            )
     paths = [*swept, *([] if search is None else [search.path])]
     labels = labels_of(paths)
     if search is not None and search.path in swept:
@@ -85,6 +90,11 @@ def asked_for(
     if cases and any(axis.label == "case" for axis in axes[1:]):
         raise InputError("--case: a path that is swept ends in 'case' as well; give it among the cases")
     n = 10 if search is not None and replications is None else replications
+    if search is not None and n is not None and n < 2:
+        raise InputError(
+            f"--replications: {n} leaves a search for capacity without intervals, by which loads are judged; "
+            "expected 2 or more, or leave it out (10)"
+        )
     if precision is not None:
         n = precision.at_most
     fixed = [] if n is None else [f"replications={n}"]

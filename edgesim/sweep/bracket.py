@@ -32,11 +32,14 @@ class Bracket:
         The range that is searched.
     resolution
         Relative to the value; each bisection ends when its two ends are no further apart.
+    is_whole
+        Whether only whole numbers are looked at, between two that are; neighbours end a bisection, too.
     """
 
     lowest: float
     highest: float
     resolution: float
+    is_whole: bool = False
     verdicts: dict[float, Verdict] = field(default_factory=dict)
 
     def next(self) -> list[float]:
@@ -84,7 +87,7 @@ class Bracket:
         return (values[n - 1], values[n]) if 0 < n < len(values) else None
 
     def _between(self, below: float, above: float) -> float | None:
-        middle = float(f"{(below + above) / 2:.{_DIGITS}g}")
+        middle = (below + above) // 2 if self.is_whole else float(f"{(below + above) / 2:.{_DIGITS}g}")
         if above - below <= self.resolution * above or not below < middle < above:
             return None
         return middle

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = ["Capacity", "Search", "capacity_axis"]
 
 _RANGE = re.compile(rf"\s*(?P<low>{NUMBER})\s*(?P<unit>.*?)\s*\.\.\s*(?P<high>{NUMBER})\s*(?P<unit_2>.*?)\s*")
 
+_WHOLE = re.compile(r"\+?\d+")
+
 
 @dataclass(frozen=True)
 class Search:
@@ -34,6 +37,8 @@ class Search:
         The range.
     resolution
         How near the ends of each bisection get, relative to the value.
+    is_whole
+        Whether only whole numbers are looked at.
     """
 
     path: str
@@ -42,6 +47,7 @@ class Search:
     unit: str
     goal: Goal
     resolution: float = 0.01
+    is_whole: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.lowest < self.highest:
@@ -54,7 +60,7 @@ class Search:
 
     @classmethod
     def parse(cls, text: str, goal: Goal, resolution: float = 0.01) -> Search:
-        """Read ``workload.arrivals.poisson=0.1..5 Hz``.
+        """Read ``workload.arrivals.poisson=0.1..5 Hz``; of ``count=1..16`` whole numbers only.
 
         Raises
         ------
@@ -67,7 +73,9 @@ class Search:
             raise InputError(
                 f"--capacity {text}: expected path=LOW..HIGH, such as workload.arrivals.poisson='0.1..5 Hz'"
             )
-        return cls(path.strip(), float(found["low"]), float(found["high"]), found["unit_2"], goal, resolution)
+        low, high, unit = found["low"], found["high"], found["unit_2"]
+        is_whole = not unit and all(_WHOLE.fullmatch(end) for end in (low, high))
+        return cls(path.strip(), float(low), float(high), unit, goal, resolution, is_whole)
 
     def facts(self) -> dict[str, object]:
         """As it is recorded."""
@@ -79,6 +87,7 @@ class Search:
             "goal": str(self.goal),
             "resolution": self.resolution,
             "confidence": CONFIDENCE,
+            **({"whole": True} if self.is_whole else {}),
         }
 
     def written(self, value: float) -> str:
@@ -119,11 +128,24 @@ class Capacity:
         self._round: list[Unit] = []
         self._left: list[Unit] = []
         self._fresh: list[Cell] = []
+        self._known: dict[str, int] = {}  # numbers that cells of an earlier sweep have
+        self._next_number = 0
         for base in bases:
             for value in (search.lowest, search.highest):
                 self._add(base, value, ())
         self.first, self._fresh = self._fresh, []
         self._begin(self.first)
+
+    def know(self, before: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take a cell's number from ``sweep.json`` where it has one.
+
+        What has failed and is run again may send a search elsewhere, and the cells that come up then are
+        others, or come in another order: a number stands for the same cell all the same.
+        """
+        self._known = {
+            _identity(told["values"], told["strategies"]): int(number) for number, told in before.items()
+        }
+        self._next_number = max([self._next_number, *(int(number) + 1 for number in before)])
 
     def fresh(self) -> list[Cell]:
         """Cells that have come up since this was asked last; they are prepared before their units begin."""
@@ -198,8 +220,10 @@ class Capacity:
         }
 
     def _add(self, base: Cell, value: float, strategies: tuple[str, ...]) -> None:
-        number, text = len(self._cells), self._search.written(value)
+        text = self._search.written(value)
         shown = text if self._search.unit else value
+        number = self._known.get(_identity([*base.values, shown], strategies), self._next_number)
+        self._next_number = max(self._next_number, number + 1)
         self._cells[number] = (base.number, value)
         override = f"{self._search.path}={text}"
         self._fresh.append(Cell(number, (*base.values, shown), (*base.overrides, override), strategies))
@@ -245,7 +269,12 @@ class Capacity:
 
     def _start(self) -> _Searched:
         search = self._search
-        return _Searched(Bracket(search.lowest, search.highest, search.resolution))
+        return _Searched(Bracket(search.lowest, search.highest, search.resolution, search.is_whole))
+
+
+def _identity(values: Sequence[Any], strategies: Iterable[str]) -> str:
+    """What makes a cell the same in an earlier sweep, as text."""
+    return json.dumps([list(values), sorted(strategies)])
 
 
 def capacity_axis(search: Search, label: str, values: Sequence[str]) -> Axis:

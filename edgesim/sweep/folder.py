@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
-from edgesim.sweep.schema import SCHEMA_VERSION
+from edgesim.sweep.schema import SCHEMA_VERSION, results_schema
 from edgesim.sweep.unit import Failed, Outcome, Unit, results_file
 from edgesim.trace.whole_files import LOCK_FILE, FolderLock, told_of, write_whole
 
-__all__ = ["SWEEP_FILE", "SweepFolder", "failure_file", "read_results", "units_of"]
+__all__ = ["SWEEP_FILE", "SweepFolder", "failure_file", "read_results", "units_of", "unreadable"]
 
 SWEEP_FILE = "sweep.json"
 _DATA = ("results", "requests", "devices", "spans")
@@ -162,8 +162,18 @@ class SweepFolder:
                         home.rmdir()
 
     def results(self, unit: Unit) -> pa.Table:
-        """Results of a unit that is whole."""
-        return read_results((self.path / results_file(unit)).read_bytes())
+        """Results of a unit that is whole, without the axes' values.
+
+        Raises
+        ------
+        TraceError
+            If they cannot be read, or are those of something else.
+        """
+        file, schema = self.path / results_file(unit), results_schema((), ())
+        try:
+            return read_results(file.read_bytes()).select(schema.names).cast(schema)
+        except (pa.ArrowException, KeyError, OSError, ValueError) as error:
+            raise unreadable(file, error) from None
 
     def _begun(self) -> set[Unit]:
         """Units of which any table's part is there."""
@@ -174,6 +184,15 @@ class SweepFolder:
             (home.parts[-3].removeprefix("cell="), home.name.removeprefix("replication=")) for home in homes
         )
         return {Unit(int(cell), int(one)) for cell, one in numbers if cell.isdecimal() and one.isdecimal()}
+
+
+def unreadable(file: Path, error: Exception) -> TraceError:
+    """Say of a file of results that it cannot be read, and what to do."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return TraceError(
+        f"{file}: cannot be read as results of this sweep ({reason}); remove it, and go on with the sweep "
+        "(--resume), which makes it again"
+    )
 
 
 def read_results(data: bytes) -> pa.Table:

@@ -22,6 +22,8 @@ NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 _GOAL = re.compile(rf"\s*(?P<metric>\w+)\s*(?P<sign><=|>=|≤|≥)\s*(?P<limit>{NUMBER})\s*")
 
+_RISING = frozenset({"requests_per_s", "output_tokens_per_s", "goodput_per_s"})  # until saturation
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -30,7 +32,7 @@ class Goal:
     Raises
     ------
     InputError
-        If there is no such metric.
+        If there is no such metric, or it rises with the load and has to be large.
     """
 
     metric: str
@@ -40,6 +42,12 @@ class Goal:
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise InputError(f"--meets: no metric '{self.metric}'; {suggest(self.metric, METRICS)}")
+
+        if self.is_least and self.metric in _RISING:
+            raise InputError(
+                f"--meets: {self.metric} rises with the load, so there is no highest load under which it is "
+                "large enough; ask for a share of requests (--attain 0.99), or a latency (e2e_p95_s<=0.5)"
+            )
 
     @classmethod
     def attain(cls, share: float) -> Goal:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -59,7 +62,8 @@ class OnDask:
     def n_slots(self) -> int:
         """Units that are worth handing over, by the workers that are there now."""
         if time.monotonic() > self._looked_at_s + _LOOKED_EVERY_S:
-            self._n_threads = sum(self._client.ncores().values())
+            with self._reached():
+                self._n_threads = sum(self._client.ncores().values())
             self._looked_at_s = time.monotonic()
         return max(_AHEAD, _AHEAD * self._n_threads)
 
@@ -99,7 +103,8 @@ class OnDask:
     def submit(self, unit: Unit) -> None:
         """Hand it over; its study goes to the cluster once, as a task that can be done again."""
         key = f"edgesim-unit-{self._run}-{unit.cell}-{unit.replication}"
-        future = self._client.submit(_work, self._study(unit.cell), unit, versions(), key=key, pure=False)
+        with self._reached():
+            future = self._client.submit(_work, self._study(unit.cell), unit, versions(), key=key, pure=False)
         self._units[key], self._futures[key] = unit, future
         self._completed.add(future)
 
@@ -111,7 +116,8 @@ class OnDask:
         unit = self._units.pop(future.key)
         del self._futures[future.key]
         try:
-            outcome: Outcome = future.result()
+            with self._reached():
+                outcome: Outcome = future.result()
         except KilledWorker:
             return Failed(
                 unit,
@@ -124,6 +130,17 @@ class OnDask:
                 "edgesim, with the same strategies, where workers run"
             ) from None
         return outcome
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Say in a sentence that the scheduler has gone: what was handed over is lost with it."""
+        try:
+            yield
+        except (CancelledError, OSError) as error:  # a lost connection cancels what was handed over
+            raise InputError(
+                f"--dask {self._address}: the scheduler is gone ({type(error).__name__}); what is whole "
+                "stays: start it again, and go on with --resume"
+            ) from None
 
     def _study(self, cell: int) -> Any:
         if cell not in self._at_hand:

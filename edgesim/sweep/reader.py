@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from edgesim.errors import TraceError
 from edgesim.files import UnreadableFileError, json_value, read_bounded
 from edgesim.sweep.axes import Value, split_number
-from edgesim.sweep.folder import SWEEP_FILE, failure_file, units_of
+from edgesim.sweep.folder import SWEEP_FILE, failure_file, units_of, unreadable
 from edgesim.sweep.schema import SCHEMA_VERSION, results_schema
 from edgesim.sweep.unit import results_file
 
@@ -132,12 +132,8 @@ class Sweep:
             try:
                 part = pq.ParquetFile(file).read()
                 part = part.select(schema.names).cast(schema)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, OSError) as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise TraceError(
-                    f"{file}: cannot be read as results of this sweep ({reason}); remove it, and go on with "
-                    "the sweep (--resume), which makes it again"
-                ) from None
+            except (pa.ArrowException, KeyError, OSError, ValueError) as error:
+                raise unreadable(file, error) from None
             parts.append(part.add_column(0, whole.field(0), pa.array([unit.cell] * len(part), pa.int64())))
         return pa.concat_tables(parts) if parts else whole.empty_table()
 
@@ -210,4 +206,17 @@ def _record(file: Path) -> dict[str, Any]:
             isinstance(value, str | int | float | bool) for value in axis["values"]
         ):
             raise TraceError(f"{file}: axis {axis['label']!r}: expected a list of numbers or texts as values")
+    for number, told in facts["cells"].items():
+        if not (
+            number.isdecimal()
+            and isinstance(told, dict)
+            and isinstance(told.get("values"), list)
+            and len(told["values"]) == len(facts["axes"])
+            and isinstance(told.get("strategies"), list)
+            and all(isinstance(label, str) for label in told["strategies"])
+        ):
+            raise TraceError(
+                f"{file}: cell {number!r}: expected a number, with a value of each axis and its strategies; "
+                "run the sweep again"
+            )
     return facts

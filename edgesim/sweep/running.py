@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -150,11 +150,17 @@ class _Run:
     studies: Studies
     folder: SweepFolder
     tell: Tell | None
+    before: Mapping[str, Any] = field(default_factory=dict)
+    """The cells of the sweep that is gone on with, as ``sweep.json`` has them."""
 
     def go(self, executor: _Started, *, resume: bool, retry_failed: bool) -> None:
         if resume:
             before, now = Sweep(self.folder.path).record, self._facts("running")
             check_unchanged(self.folder.path, _asked_for(before), _asked_for(now))
+            self.before = before["cells"]
+            self._check_cells()
+            if isinstance(self.plan, Capacity):
+                self.plan.know(self.before)
         began_s = time.perf_counter()
         try:
             if resume:
@@ -189,6 +195,7 @@ class _Run:
         while True:
             if fresh := self.plan.fresh():
                 self.studies.add(fresh)
+                self._check_cells()
                 self.folder.write_record(self._facts("running"))
             while len(begun) < executor.n_slots and (unit := self.plan.next()) is not None:
                 executor.submit(unit)
@@ -198,6 +205,13 @@ class _Run:
             outcome = executor.wait()
             begun.discard(outcome.unit)
             self._done(outcome)
+
+    def _check_cells(self) -> None:
+        """Refuse to take data of an earlier sweep for a cell that is another now."""
+        both = [number for number in map(str, self.studies.told) if number in self.before]
+        before = {number: self.before[number] for number in both}
+        now = {number: self.studies.told[int(number)] for number in both}
+        check_unchanged(self.folder.path, {"cells": before}, {"cells": now})
 
     def _done(self, outcome: Outcome) -> None:
         self.folder.keep(outcome)
@@ -231,7 +245,9 @@ class _Run:
             "until": None if asked.precision is None else asked.precision.facts(),
             "capacity": None if asked.capacity is None else asked.capacity.facts(),
             "n_units": self.plan.n_asked() or 0,
-            "cells": {str(number): told for number, told in self.studies.told.items()},
+            # Until the end those of before are kept: their files are there, and a search finds them by these.
+            "cells": {str(number): told for number, told in self.studies.told.items()}
+            | ({} if status == "complete" else dict(self.before)),
             **self.plan.facts(),
         }
 
@@ -242,6 +258,12 @@ class _Run:
 
 
 def _asked_for(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What of ``sweep.json`` was asked, without what was found, which a search's cells belong to."""
-    found = {"stopping", "capacities", "n_units"} | ({"axes", "cells"} if record.get("capacity") else set())
-    return {name: value for name, value in record.items() if name not in found}
+    """What of ``sweep.json`` was asked, without what was found: a search's cells and loads as well."""
+    asked = {
+        name: value for name, value in record.items() if name not in ("stopping", "capacities", "n_units")
+    }
+    if record.get("capacity"):
+        del asked["cells"]
+        *axes, loads = record["axes"] or [{}]
+        asked["axes"] = [*axes, {name: loads[name] for name in ("label", "path") if name in loads}]
+    return asked

@@ -106,10 +106,10 @@ def work(studied: Studied, unit: Unit) -> Outcome:
             for table, parts in kept.parts.items():
                 for number, part in enumerate(parts):
                     files[f"{table}/{partition}/{PART_FILE.format(number)}"] = part
+        files[results_file(unit)] = _bytes(results_table(studied.labels, studied.values, summaries))
     except Exception as error:  # recorded with its reason, and the sweep goes on
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
         return Failed(unit, f"{type(error).__name__}: {error}{notes}")
-    files[results_file(unit)] = _bytes(results_table(studied.labels, studied.values, summaries))
     return Worked(unit, files)
 
 

@@ -95,6 +95,7 @@ def _advice_json(advice: Advice) -> dict[str, Any]:
         "effect_s": _estimate_json(advice.effect_s),
         "helps": advice.helps,
         "delay_s": _estimate_json(advice.delay_s),
+        "unanswered": advice.unanswered,
         "n_runs": advice.n_runs,
         "n_left_out": advice.n_left_out,
         "tried": [

@@ -119,8 +119,9 @@ class BoundsTable:
             columns.append(Column("any placement\nat most", _texts(cells), 1))
         yield _table(columns, console, options)
         yield Text(
-            "at most: one over the largest demand, as the model is placed now. Any placement: devices and "
-            "links as a fluid, each token through the whole model.",
+            "at most: one over the largest demand, as the model is placed now (-: that station serves "
+            "several at once, and might answer more). Any placement: devices and links as a fluid, each "
+            "token through the whole model.",
             style="dim",
         )
 
@@ -145,6 +146,12 @@ class AdviceTable:
             )
             sets = " ".join(f"--set '{one}'" for one in advice.best.sets)
             yield Text(sets, style="dim")
+        if advice.is_cut_short:
+            yield Text(
+                f"{100 * advice.unanswered:.0f} % of requests were cut off or failed as it is: lengthen the "
+                "horizon before trusting this",
+                style="yellow",
+            )
         shown = [each for each in advice.tried if each.difference_s is not None][:_MOST_ROWS]
         columns = [
             Column("change", _texts([each.change.what for each in shown]), 0, justify_left=True),

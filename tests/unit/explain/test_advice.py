@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from rich.console import Console
 from street import simulated, street
 
 from edgesim.errors import InputError, TraceError
 from edgesim.explain.advice import advise
 from edgesim.explain.changes import changes
 from edgesim.explain.original import Original
-from edgesim.explain.trials import Trials
+from edgesim.explain.trials import Delays, Trials, paired_delays_s
+from edgesim.report.explained.tables import AdviceTable
 from edgesim.statistics.intervals import paired_difference, student_t
 
 SCENARIOS = {
@@ -34,7 +40,7 @@ class Reseeded(Original):
 def means_s(original: Original, label: str, sets: tuple[str, ...], n: int) -> list[float] | None:
     trials = Trials(original, label, sets, n)
     found = [trials.run(replication) for replication in range(n)]
-    return None if trials.refused else [each for each in found if each is not None]
+    return None if trials.refused else [each.mean_s(each.ends_at_s) for each in found if each is not None]
 
 
 @pytest.mark.slow
@@ -80,6 +86,44 @@ def test_what_chose_a_change_has_no_part_in_what_is_said_of_it(tmp_path: Path) -
     assert advice.effect_s is not None
     assert best.difference_s.mean != advice.effect_s.mean
     assert best.difference_s.n + advice.effect_s.n <= 30
+
+
+def requests_of(ends_s: Sequence[float | None]) -> pd.DataFrame:
+    """Requests that arrive one a second, and end when they do."""
+    outcomes = ["completed" if end_s is not None else "failed" for end_s in ends_s]
+    return pd.DataFrame(
+        {
+            "arrived_at_s": np.arange(len(ends_s), dtype=float),
+            "ended_at_s": pd.array(ends_s, "Float64"),
+            "outcome": outcomes,
+        }
+    )
+
+
+def test_what_is_unanswered_counts_alike_in_runs_that_end_at_different_instants(tmp_path: Path) -> None:
+    """A change that only ends the run sooner, or later, changes nothing; answering one request does."""
+    original = Original(simulated(SCENARIOS["a slow device"], tmp_path / "trace"), tmp_path)
+    base, sooner, better = (Trials(original, "local", (), 1) for _ in range(3))
+    base.runs[0] = Delays.of(requests_of([2.0, None, 3.0]), 0.0, None, 100.0)
+    sooner.runs[0] = Delays.of(requests_of([2.0, None, 3.0]), 0.0, None, 10.0)
+    better.runs[0] = Delays.of(requests_of([2.0, 51.0, 3.0]), 0.0, None, 60.0)
+    assert paired_delays_s(sooner, base, [0]) == ([34.0], [34.0])  # (2 + 99 + 1) / 3
+    assert paired_delays_s(better, base, [0]) == (pytest.approx([53 / 3]), [34.0])
+
+
+def test_a_run_that_cuts_off_many_requests_warns(tmp_path: Path) -> None:
+    """Two thousand a second are far more than the phone can answer."""
+    text = street("{use: local}", arrivals="2000 Hz").replace("horizon: 10 s", "horizon: 1 s\ncooldown: 1 s")
+    trace = simulated(text, tmp_path / "trace")
+    advice = advise(Original(trace, tmp_path), trace.strategies[0], budget=8)
+    assert advice.unanswered > 0.1
+    console = Console(file=io.StringIO(), width=100)
+    console.print(AdviceTable(advice))
+    assert "lengthen the horizon before trusting this" in " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    # All are charged to horizon and cooldown, whenever the run ended.
+    run = Trials(Original(trace, tmp_path), trace.strategies[0], (), 1).run(0)
+    assert run is not None
+    assert run.ends_at_s == 2.0
 
 
 def test_a_budget_that_says_nothing_is_refused(tmp_path: Path) -> None:

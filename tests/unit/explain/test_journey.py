@@ -52,6 +52,30 @@ def test_one_in_flight_is_followed_to_the_end_of_the_run(tmp_path: Path) -> None
     assert found.parts_s()["not explained"] == pytest.approx(94.0 + 2.0)
 
 
+@pytest.mark.parametrize(
+    ("open_span", "expected"),
+    [
+        (span("compute", 6.0, None, None, request_id=9), {"queueing for compute": 94.0, "computing": 1.0}),
+        (
+            span("compute", 6.0, 90.0, None, request_id=9),
+            {"queueing for compute": 84.0, "computing": 1.0 + 10.0},
+        ),
+    ],
+)
+def test_what_one_in_flight_still_waits_for_is_explained(tmp_path: Path, open_span, expected) -> None:
+    """Nothing but the 2 s between its first passes is left over; who was ahead is said up to the end."""
+    ahead = span("compute", 6.0, 20.0, 50.0, request_id=8)
+    trace = hand_trace(tmp_path, LIVES, [*SPANS, open_span, ahead])
+    found = journey(trace, "one", 0, 9)
+    parts_s = found.parts_s()
+    assert {name: parts_s.get(name) for name in expected} == pytest.approx(expected)
+    assert parts_s["not explained"] == pytest.approx(2.0)
+    assert sum(parts_s.values()) == pytest.approx(100.0)
+    assert found.ahead.set_index("request_id").loc[8, "seconds"] == pytest.approx(30.0)
+    # Of one that was answered, what had not ended did not hold it up.
+    assert journey(trace, "one", 0, 7).steps["seconds"].sum() == pytest.approx(10.0)
+
+
 def test_an_unknown_request_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no request 12 under one, replication 0; .* \(7 to 9\)"):
         journey(hand_trace(tmp_path, LIVES, SPANS), "one", 0, 12)

@@ -51,3 +51,12 @@ def test_nothing_answered_is_said(tmp_path: Path) -> None:
     trace = hand_trace(tmp_path, LIVES[2:], [span("compute", 8.0, 8.0, 9.0, request_id=9)])
     with pytest.raises(TraceError, match="one has answered no request; expected"):
         bounds(trace, "one", [0])
+
+
+def test_where_several_are_served_at_once_the_bottleneck_law_says_nothing(tmp_path: Path) -> None:
+    """Two requests in a batch of 4 s; eight could be answered in one of little more."""
+    spans = [span("compute", 0.0, 0.0, 4.0, device="there", request_id=number) for number in (7, 8)]
+    found = bounds(hand_trace(tmp_path, LIVES, spans, DEVICES, links=LINKS), "one", [0])
+    assert found.bottleneck is not None
+    assert found.bottleneck.shares
+    assert found.most_per_s is None

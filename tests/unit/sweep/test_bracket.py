@@ -37,6 +37,16 @@ def test_the_ends_are_within_the_resolution_of_where_the_verdicts_change(meets_t
     assert n_looks <= 2 + 2 * 14  # each bisection halves a hundredfold range down to one per cent of 0.1
 
 
+@pytest.mark.parametrize("edge", range(1, 17))
+def test_whole_numbers_end_at_neighbours(edge: int) -> None:
+    bracket = Bracket(1.0, 17.0, 0.001, is_whole=True)
+    while values := bracket.next():
+        for value in values:
+            bracket.verdicts[value] = Verdict.MEETS if value <= edge else Verdict.MISSES
+    assert (bracket.low, bracket.high) == (edge, edge + 1)
+    assert all(value.is_integer() for value in bracket.verdicts)
+
+
 def test_a_range_that_ends_before_has_one_end() -> None:
     assert [searched(1, 2, meets_to=5, misses_from=6)[0].low, searched(1, 2, 5, 6)[0].high] == [2, None]
     assert [searched(1, 2, meets_to=0.1, misses_from=0.2)[0].low, searched(1, 2, 0.1, 0.2)[0].high] == [

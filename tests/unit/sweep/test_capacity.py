@@ -102,7 +102,7 @@ def test_a_limit_of_a_latency_is_judged_likewise() -> None:
     assert judged(rows([0.6, 0.61, 0.59]), goal).verdict is Verdict.MISSES
     assert judged(rows([0.4, 0.6, 0.5]), goal).verdict is Verdict.OPEN
     assert judged(rows([0.4, math.nan, 0.4]), goal).verdict is Verdict.MISSES  # some were never answered
-    assert Goal.parse("requests_per_s≥2").is_least
+    assert Goal.parse("attainment≥0.9").is_least
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,9 @@ def test_a_limit_of_a_latency_is_judged_likewise() -> None:
 )
 def test_a_range_is_read_or_refused(text: str, told: str) -> None:
     assert Search.parse("a.rate=0.5..2 Hz", Goal.attain(0.9)).written(0.75) == "0.75 Hz"
-    assert Search.parse("a.n=1..16", Goal.attain(0.9)).written(4.5) == "4.5"
+    assert Search.parse("a.n=1.0..16", Goal.attain(0.9)).written(4.5) == "4.5"
+    for range_, is_whole in (("1..16", True), ("1.0..16", False), ("1..16 Hz", False), ("1..1e2", False)):
+        assert Search.parse(f"a.n={range_}", Goal.attain(0.9)).is_whole == is_whole
     with pytest.raises(InputError, match=told):
         Search.parse(text, Goal.attain(0.9))
 
@@ -130,6 +132,11 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         ({"capacity": load, "attain": 0.9, "meets": "e2e_p95_s<=1"}, "say what has to be met"),
         ({"capacity": load, "attain": 99}, "expected a share between 0 and 1"),
         ({"capacity": load, "meets": "e2e_p95<=1"}, "no metric 'e2e_p95'"),
+        ({"capacity": load, "attain": 0.9, "replications": 1}, "expected 2 or more"),
+        ({"capacity": load, "meets": "requests_per_s>=2"}, "requests_per_s rises with the load.*--attain"),
+        ({"capacity": load, "meets": "output_tokens_per_s>=2"}, "rises with the load"),
+        ({"capacity": load, "meets": "goodput_per_s≥2"}, "rises with the load"),
+        ({"cases": {"more": ["replications=3"]}}, "--case more: .* give --replications"),
         ({"capacity": load, "attain": 0.9, "until": "e2e_mean_s±2%"}, "leave one of them out"),
         ({"capacity": load, "attain": 0.9, "values": {RATE: ["1 Hz"]}}, "is swept as well"),
         ({"at_most": 20}, "it belongs to a precision"),
@@ -147,3 +154,16 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=told):
             swept(out, **{"values": {}, **options})
         assert not out.exists()
+
+
+def test_a_search_over_whole_numbers_looks_at_no_others(tmp_path: Path) -> None:
+    out = swept(
+        tmp_path / "out",
+        {},
+        capacity="workload.output_tokens=1..40",
+        meets="e2e_mean_s<=0.05",
+        replications=2,
+    )
+    looks = {look["value"] for each in out.record["capacities"] for look in each["looks"]}
+    assert {1.0, 40.0} < looks
+    assert all(value.is_integer() for value in looks)

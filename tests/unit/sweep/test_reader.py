@@ -109,6 +109,23 @@ def test_a_file_that_is_broken_or_foreign_is_named(tmp_path: Path, sweep: Sweep)
     assert "cannot be read" in Sweep(tmp_path).failures()["reason"][0]
 
 
+@pytest.mark.parametrize(
+    ("number", "cell"),
+    [
+        ("0", 3),
+        ("0", {}),
+        ("0", {"values": "1 Hz", "strategies": []}),
+        ("0", {"values": [1, 2], "strategies": []}),
+        ("0", {"values": ["1 Hz"], "strategies": [3]}),
+        ("zero", {"values": ["1 Hz"], "strategies": ["local"]}),
+    ],
+)
+def test_a_cell_that_is_none_is_refused(tmp_path: Path, sweep: Sweep, number: str, cell: object) -> None:
+    (tmp_path / "sweep.json").write_text(json.dumps({**sweep.record, "cells": {number: cell}}))
+    with pytest.raises(TraceError, match=f"cell '{number}': expected a number, with a value of each axis"):
+        Sweep(tmp_path)
+
+
 def test_a_sweep_under_way_says_what_is_there(tmp_path: Path, sweep: Sweep) -> None:
     (tmp_path / "sweep.json").write_text(json.dumps({**sweep.record, "status": "running"}))
     assert Sweep(tmp_path).incomplete == "incomplete (running): 0 of 6 units (cell, replication) are whole"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -193,3 +194,88 @@ def test_the_package_is_a_function_for_users_too(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="resume=True: say which sweep goes on") as refused:
         edgesim.sweep(PAIR, {RATE: ["2 Hz"]}, resume=True)
     assert "--" not in str(refused.value)
+
+
+SEARCHED = {"capacity": f"{RATE}=1..200 Hz", "attain": 0.9, "replications": 3, "resolution": 0.2}
+
+
+def test_a_search_is_not_gone_on_with_where_another_axis_has_changed(tmp_path: Path) -> None:
+    out = swept(tmp_path / "out", {"workload.requests": [20, 30]}, **SEARCHED)
+    before = contents(out.path)
+    for requests in ([20, 31], [20]):
+        with pytest.raises(TraceError, match="cannot be resumed"):
+            swept(out.path, {"workload.requests": requests}, **SEARCHED, resume=True)
+    assert contents(out.path) == before
+    # A cell that is another than its files say is not read as one's own, wherever in the search it is.
+    record = json.loads((out.path / "sweep.json").read_text())
+    last = max(record["cells"], key=int)
+    record["cells"][last]["scenario"]["digest"] = "0"
+    (out.path / "sweep.json").write_text(json.dumps(record))
+    for _ in range(2):
+        with pytest.raises(TraceError, match=rf"cells.{last}.scenario.digest was"):
+            swept(out.path, {"workload.requests": [20, 30]}, **SEARCHED, resume=True)
+
+
+def test_a_search_keeps_its_cells_where_what_has_failed_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first combination's searches fail at once; run again, they need cells before the other's."""
+    values = {"workload.requests": [20, 30]}
+    whole = swept(tmp_path / "whole", values, **SEARCHED)
+
+    def failing(prepared, label, replication, write):
+        if prepared.scenario.workload.requests == 20 and prepared.scenario.workload.arrivals.poisson == 200:
+            raise ZeroDivisionError("no way")
+        simulating.simulate_run(prepared, label, replication, write)
+
+    monkeypatch.setattr(unit_module, "simulate_run", failing)
+    out = swept(tmp_path / "out", values, **SEARCHED)
+    assert {each["values"][0] for each in out.record["capacities"] if "failed" in each} == {20}
+    monkeypatch.undo()
+    again = swept(out.path, values, **SEARCHED, resume=True, retry_failed=True)
+    assert again.record["capacities"] == whole.record["capacities"]
+    columns = ["requests", "poisson", "strategy", "replication"]
+    found, expected = (
+        each.results().drop(columns="cell").sort_values(columns, ignore_index=True) for each in (again, whole)
+    )
+    pd.testing.assert_frame_equal(found, expected)
+    after = contents(again.path)
+    assert contents(swept(out.path, values, **SEARCHED, resume=True).path) == after
+
+
+def damaged(data: bytes) -> bytes:
+    """The bytes of a Parquet file whose pages are nonsense, and whose footer is sound."""
+    n_footer = int.from_bytes(data[-8:-4], "little") + 8
+    return data[:4] + b"\xff" * (len(data) - n_footer - 4) + data[-n_footer:]
+
+
+def foreign(data: bytes, how: str) -> bytes:
+    """The bytes of another Parquet file."""
+    stream = io.BytesIO()
+    frame = pd.DataFrame({"a": [1]}) if how == "no column" else pd.read_parquet(io.BytesIO(data))
+    (frame if how == "no column" else frame.assign(e2e_mean_s="long")).to_parquet(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("options", [{}, {"until": "e2e_mean_s±50%", "at_least": 10, "at_most": 12}])
+def test_a_file_that_cannot_be_gone_on_with_is_named(tmp_path: Path, options: dict[str, object]) -> None:
+    out = swept(tmp_path / "out", {RATE: ["2 Hz"]}, **options)
+    file = out.path / "results/cell=0/replication-00001.parquet"
+    data = file.read_bytes()
+    for broken in (damaged(data), foreign(data, "no column"), foreign(data, "no number")):
+        file.write_bytes(broken)
+        with pytest.raises(TraceError, match=r"replication-00001.parquet: cannot be read as results"):
+            swept(out.path, {RATE: ["2 Hz"]}, **options, resume=True)
+        with pytest.raises(TraceError, match=r"replication-00001.parquet: cannot be read as results"):
+            out.results()
+    file.unlink()
+    swept(out.path, {RATE: ["2 Hz"]}, **options, resume=True)
+    assert file.read_bytes() == data
+
+
+def test_a_value_that_no_column_holds_fails_its_cell_alone(tmp_path: Path) -> None:
+    out = swept(tmp_path / "out", {"seed": [1, 99999999999999999999]})
+    assert set(out.results()["cell"]) == {0}
+    failures = out.failures()
+    assert set(failures["cell"]) == {1}
+    assert failures["reason"].str.contains("OverflowError").all()
