@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from edgesim.errors import TraceError
+from edgesim.report.listings.estimates import cell_estimate
 from edgesim.report.listings.opened import SweepLike
 from edgesim.report.numbers import UNDEFINED, number
 from edgesim.report.page.comparing import FIRST, NAMES, Table, is_time, title_of
 from edgesim.report.page.figure import Figure, Section, numbers
 from edgesim.report.page.origin import origin
 from edgesim.report.page.rendering import Page, made_by, render
-from edgesim.statistics.intervals import Estimate, Scale, estimate_mean
+from edgesim.statistics.intervals import Estimate
 from edgesim.sweep.axes import split_number
 
 __all__ = ["sweep_page"]
@@ -106,15 +106,6 @@ def _metrics(results: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     return [name for name in NAMES if name in names] + [name for name in names if name not in NAMES]
 
 
-def _estimate(values: pd.Series, metric: str) -> Estimate | None:
-    """Mean with its interval; None where the metric is unknown in any replication."""
-    found = values.to_numpy(np.float64, na_value=np.nan)
-    if not found.size or not np.isfinite(found).all():
-        return None
-    scale = Scale.LOGIT if metric in _SHARES else Scale.LINEAR if (found < 0).any() else Scale.LOG
-    return estimate_mean([float(value) for value in found], scale)
-
-
 def _views(sweep: SweepLike, results: pd.DataFrame, axes: Sequence[str], metrics: Sequence[str]) -> list[Any]:
     """A view per metric, axis, and values of the other axes."""
     views: list[Any] = []
@@ -197,19 +188,21 @@ def _numbers(values: Sequence[object]) -> tuple[list[float], str] | None:
 def _line(
     rows: pd.DataFrame, axis: str, metric: str, positions: Mapping[object, float]
 ) -> dict[str, Any] | None:
-    points = []
-    for value, group in rows.groupby(axis, sort=False, observed=True):
-        estimate = _estimate(group[metric], metric)
-        if estimate is not None and value in positions:
-            points.append((positions[value], estimate))
-    if not points:
+    """A strategy along an axis: every position of which it has results, with nulls where it is unknown."""
+    points = [
+        (positions[value], cell_estimate(group, metric))
+        for value, group in rows.groupby(axis, sort=False, observed=True)
+        if value in positions
+    ]
+    if all(estimate is None for _, estimate in points):
         return None
     points.sort(key=lambda point: point[0])
-    ends = [estimate.interval or (float("nan"), float("nan")) for _, estimate in points]
+    unknown = (float("nan"), float("nan"))
+    ends = [unknown if estimate is None else estimate.interval or unknown for _, estimate in points]
     return {
         "name": str(rows["strategy"].iloc[0]),
         "x": numbers([at for at, _ in points]),
-        "y": numbers([estimate.mean for _, estimate in points]),
+        "y": numbers([float("nan") if estimate is None else estimate.mean for _, estimate in points]),
         "low": numbers([low for low, _ in ends]),
         "high": numbers([high for _, high in ends]),
     }
@@ -227,7 +220,7 @@ def _cells(results: pd.DataFrame, axes: Sequence[str], metrics: Sequence[str]) -
     rows = []
     for (cell, strategy), group in results.groupby(["cell", "strategy"], sort=False, observed=True):
         cells = [str(cell), *(_plain(group[axis].iloc[0]) for axis in axes), str(strategy), str(len(group))]
-        cells += [_written(_estimate(group[metric], metric)) for metric in metrics]
+        cells += [_written(cell_estimate(group, metric)) for metric in metrics]
         cells.append("/".join(str(int(group[count].sum())) for count in _COUNTS[1:]))
         rows.append(tuple((cell_text, "") for cell_text in cells))
     return Table(heads, tuple(rows))

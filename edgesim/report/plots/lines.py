@@ -11,10 +11,10 @@ import pandas as pd
 
 from edgesim.errors import InputError, TraceError
 from edgesim.nearest import suggest
+from edgesim.report.listings.estimates import cell_estimate
 from edgesim.report.listings.metric_names import metric_name
 from edgesim.report.plots.axes import Swept, metric_label, plain_log, swept
 from edgesim.report.plots.style import Look, Width, legend_below, looks, paper_style, subplots, tidy
-from edgesim.statistics.comparison import metric_estimate
 from edgesim.statistics.intervals import paired_ratio
 
 if TYPE_CHECKING:
@@ -59,11 +59,17 @@ def points(
     for strategy in results["strategy"].astype(str).unique():
         found[strategy] = []
         for value in values:
-            own = _column(results, axis, value, strategy, metric)
+            own = _rows(results, axis, value, strategy)
             if against is None:
-                found[strategy].append(_mean(metric, value, own))
+                estimate = cell_estimate(own, metric)
+                found[strategy].append(
+                    Point(value, None)
+                    if estimate is None
+                    else Point(value, estimate.mean, estimate.low, estimate.high)
+                )
             else:
-                found[strategy].append(_ratio(value, own, _column(results, axis, value, against, metric)))
+                reference = _rows(results, axis, value, against)
+                found[strategy].append(_ratio(value, own[metric], reference[metric]))
     return found
 
 
@@ -159,19 +165,10 @@ def _line(panel: Axes, each: Sequence[Point], along: Swept, scale: float, label:
         panel.plot(xs, bound, color=look.colour, lw=0.4, alpha=0.6, zorder=1)
 
 
-def _column(results: pd.DataFrame, axis: str, value: object, strategy: str, metric: str) -> pd.Series:
-    """A metric by replication, of one strategy at one value."""
+def _rows(results: pd.DataFrame, axis: str, value: object, strategy: str) -> pd.DataFrame:
+    """A row per replication, of one strategy at one value."""
     own = results[(results[axis] == value) & (results["strategy"].astype(str) == strategy)]
-    return own.set_index("replication")[metric].sort_index()
-
-
-def _mean(metric: str, value: object, own: pd.Series) -> Point:
-    values = own.tolist()
-    if not values or not all(map(math.isfinite, values)):
-        return Point(value, None)
-    estimate = metric_estimate(metric, values)
-    assert estimate is not None
-    return Point(value, estimate.mean, estimate.low, estimate.high)
+    return own.set_index("replication").sort_index()
 
 
 def _ratio(value: object, own: pd.Series, reference: pd.Series) -> Point:

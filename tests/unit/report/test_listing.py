@@ -11,9 +11,11 @@ import pytest
 from drawn_traces import small_trace
 
 from edgesim.report.comparison import comparison
+from edgesim.report.listings.estimates import cell_estimate
 from edgesim.report.listings.listing import Listed, Listing, estimated, of_traces
 from edgesim.report.listings.listing_text import as_csv, as_json, as_latex, as_markdown, estimate_text
 from edgesim.report.listings.run_rows import run_rows
+from edgesim.report.plots.lines import points
 from edgesim.statistics.intervals import Estimate
 from edgesim.trace.reader import Trace
 
@@ -105,3 +107,18 @@ def test_a_metric_unknown_in_one_replication_is_unknown() -> None:
     )
     (row,) = estimated(results, ["x"])
     assert row.estimates["e2e_mean_s"] is None
+
+
+def test_a_share_has_one_interval_in_tables_figures_and_pages() -> None:
+    columns = {"rate": "1 Hz", "strategy": "a", "replication": [0, 1, 2]}
+    results = pd.DataFrame({**columns, "attainment": 1.0, "offered": [100, 120, 80], "completed": 100})
+    (row,) = estimated(results, ["rate"])
+    estimate = row.estimates["attainment"]
+    assert estimate is not None
+    z = 1.959963984540054  # of the normal
+    assert estimate.interval == (pytest.approx(1 / (1 + z**2 / 300)), 1.0)  # Wilson 1927, all of 300
+    (point,) = points(results, "rate", ("1 Hz",), "attainment")["a"]
+    assert (point.mean, point.low, point.high) == (1.0, *estimate.interval)
+    assert cell_estimate(results, "attainment") == estimate
+    uncounted = cell_estimate(results.drop(columns="offered"), "attainment")
+    assert uncounted == Estimate(3, 1.0, None, None)
