@@ -10,11 +10,12 @@ import pandas as pd
 from edgesim.errors import TraceError
 from edgesim.report.listings.estimates import cell_estimate
 from edgesim.report.listings.opened import SweepLike
-from edgesim.report.numbers import UNDEFINED, number
+from edgesim.report.numbers import UNDEFINED, number, share_text
 from edgesim.report.page.comparing import FIRST, NAMES, Table, is_time, title_of
 from edgesim.report.page.figure import Figure, Section, numbers
 from edgesim.report.page.origin import origin
 from edgesim.report.page.rendering import Page, made_by, render
+from edgesim.report.plots.axes import change_together
 from edgesim.statistics.intervals import Estimate
 from edgesim.sweep.axes import split_number
 
@@ -33,6 +34,7 @@ _SHOWN = (
 )
 _LOG_FROM = 30.0
 _MOST_VIEWS = 2000
+_MOST_WARNED = 12
 
 
 def sweep_page(sweep: SweepLike) -> str:
@@ -49,6 +51,7 @@ def sweep_page(sweep: SweepLike) -> str:
             f"{sweep.path}: {sweep.incomplete or 'no cell is whole'}, so there is nothing to show; go on "
             "with the sweep (--resume) first"
         )
+    unended = _without_an_end(results, list(sweep.axes))
     record, axes = sweep.record, list(sweep.axes)
     metrics = [name for name in _metrics(results, axes) if results[name].notna().any()]
     n_replications = results.groupby(["cell", "strategy"], observed=True).size()
@@ -60,7 +63,7 @@ def sweep_page(sweep: SweepLike) -> str:
         name="swept",
         kind="lines",
         title="Over the swept values",
-        note="Means over replications with 95 % intervals as bands. A point is left out where the metric is "
+        note="Means over replications with 95 % intervals as bands. A line breaks where the metric is "
         "unknown in any replication, as where requests failed or were cut off.",
         content={
             "views": views,
@@ -78,7 +81,7 @@ def sweep_page(sweep: SweepLike) -> str:
                 ("Replications", _span(n_replications.tolist())),
                 *((label, ", ".join(map(_plain, values))) for label, values in sweep.axes.items()),
             ],
-            warnings=_warnings(sweep, failures, n_replications.tolist()),
+            warnings=[*_warnings(sweep, failures, n_replications.tolist()), *unended],
             cards=[],
             tables=tables,
             sections=[Section(name="lines", title="Lines", figures=(figure,))],
@@ -145,9 +148,9 @@ def _panels(results: pd.DataFrame, axes: Sequence[str], axis: str) -> list[tuple
     others = [other for other in axes if other != axis]
     if not others:
         return [(axis, axis, results)]
+    if change_together(results, axis, others):
+        return [(axis, axis, results)]
     groups = list(results.groupby(others, sort=False, observed=True))
-    if all(group[axis].nunique() == 1 for _, group in groups):
-        return [(axis, axis, results)]  # zipped: the others change with it
     return [
         (
             axis,
@@ -253,6 +256,24 @@ def _warnings(sweep: SweepLike, failures: pd.DataFrame, n_replications: Sequence
             "Some points stand on one replication: they have no interval, and a difference may be chance."
         )
     return found
+
+
+def _without_an_end(results: pd.DataFrame, axes: Sequence[str]) -> list[str]:
+    """Say in which cells requests failed or were cut off, and what share of them; most first."""
+    if not set(_COUNTS) <= set(results):
+        return []
+    shares = []
+    for (_, strategy), own in results.groupby(["cell", "strategy"], sort=False, observed=True):
+        n_open, n_offered = int(own["failed"].sum() + own["censored"].sum()), int(own["offered"].sum())
+        if n_open:
+            where = ", ".join(f"{axis} = {_plain(own[axis].iloc[0])}" for axis in axes)
+            shares.append((n_open / n_offered, f"{strategy} at {where}"))
+    if not shares:
+        return []
+    shares.sort(key=lambda pair: -pair[0])
+    told = "; ".join(f"{where} ({share_text(share)} %)" for share, where in shares[:_MOST_WARNED])
+    more = f"; and {len(shares) - _MOST_WARNED} more" if len(shares) > _MOST_WARNED else ""
+    return [f"Requests failed or were cut off, so that latencies may be unknown: {told}{more}."]
 
 
 def _span(counts: Sequence[int]) -> str:

@@ -126,6 +126,15 @@ def test_what_failed_is_listed_and_reasons_are_text() -> None:
     assert "1 of its units failed" in page
 
 
+def test_requests_without_an_end_are_warned_of_with_their_share() -> None:
+    axes = {"n": (1, 2)}
+    frame = results(axes, [(1,), (2,)]).assign(failed=0, completed=10)
+    assert "failed or were cut off, so" not in sweep_page(Swept(frame, axes))
+    is_cut = (frame["cell"] == 1) & (frame["strategy"] == "local")
+    page = sweep_page(Swept(frame.assign(censored=is_cut * 4, completed=10 - is_cut * 4), axes))
+    assert "cut off, so that latencies may be unknown: local at n = 2 (40 %)." in page
+
+
 def test_a_sweep_of_which_nothing_is_whole_is_refused() -> None:
     with pytest.raises(TraceError, match="nothing to show"):
         sweep_page(Swept(results({"n": (1,)}, [(1,)]).iloc[:0], {"n": (1,)}))
