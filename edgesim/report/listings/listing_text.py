@@ -238,7 +238,9 @@ def _in_markdown(text: str) -> str:
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(map(_in_latex, cells)) + r" \\"
+    row = " & ".join(map(_in_latex, cells))
+    # After \\, a star or a bracket would be read as the line break's own.
+    return ("{}" if row.startswith(("[", "*")) else "") + row + r" \\"
 
 
 def _in_latex(text: str) -> str:

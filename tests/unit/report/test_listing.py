@@ -122,3 +122,10 @@ def test_a_share_has_one_interval_in_tables_figures_and_pages() -> None:
     assert cell_estimate(results, "attainment") == estimate
     uncounted = cell_estimate(results.drop(columns="offered"), "attainment")
     assert uncounted == Estimate(3, 1.0, None, None)
+
+
+def test_a_latex_row_never_begins_as_the_options_of_a_line_break() -> None:
+    row = Listed(where={"trace": "t"}, strategy="[2] s", n_replications=1, estimates={}, counts={})
+    starred = Listed(where={"trace": "t"}, strategy="*", n_replications=1, estimates={}, counts={})
+    lines = as_latex(Listing(keys=("trace",), rows=(row, starred)), ("e2e_mean_s",)).splitlines()
+    assert [line for line in lines if "&" in line][1:] == [r"{}[2] s & - \\", r"{}* & - \\"]
