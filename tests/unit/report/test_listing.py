@@ -101,6 +101,16 @@ def test_half_widths_cover_the_longer_side() -> None:
     assert estimate_text(Estimate(1, 2.0, None, None), 1e-3, "ends") == "2,000"
 
 
+def test_an_interval_is_never_rounded_away() -> None:
+    rare, sure = Estimate(3, 0.0, 0.0, 0.0014), Estimate(3, 1.0, 0.9998, 1.0)
+    assert estimate_text(rare, 1.0, "ends") == "0.0000 [0.0000, 0.0014]"
+    assert estimate_text(rare, 1.0, "half") == "0.0000 [0.0000, 0.0014]"  # not ±: none is below 0
+    assert estimate_text(sure, 1.0, "ends") == "1.00000 [0.99980, 1.00000]"
+    assert estimate_text(Estimate(3, 100.0, 99.9, 100.1), 1.0, "half") == "100.00 ± 0.10"
+    assert estimate_text(Estimate(3, 2.0, 2.0, 2.0), 1.0, "ends") == "2.00 [2.00, 2.00]"
+    assert estimate_text(Estimate(3, 2.0, 2.0, 2.0 + 1e-15), 1.0, "ends") == "2.00 [2.00, 2.00]"
+
+
 def test_a_metric_unknown_in_one_replication_is_unknown() -> None:
     results = pd.DataFrame(
         {"x": 1, "strategy": "a", "replication": [0, 1], "e2e_mean_s": [1.0, float("nan")]}
