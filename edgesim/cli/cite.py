@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edgesim.cli.commands import Overrides, ScenarioName, app, load_scenario, writing
+from edgesim.cli.commands import Overrides, ScenarioName, app, load_scenario
+from edgesim.cli.outputs import write_text
 
 __all__: list[str] = []
 
@@ -19,6 +20,7 @@ def cite(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write it here, such as references.bib.")
     ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a file that is there.")] = False,
 ) -> None:
     """Print BibTeX of what a scenario draws on: edgesim, its strategies, model, devices, radios.
 
@@ -30,5 +32,4 @@ def cite(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        with writing(output):
-            output.write_text(text, encoding="utf-8")
+        write_text(text, output, scenario, replace=replace)

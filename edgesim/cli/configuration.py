@@ -19,6 +19,7 @@ from edgesim.cli.commands import (
     shipped_names,
     writing,
 )
+from edgesim.cli.outputs import write_text
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 
@@ -83,6 +84,7 @@ def show_config(
     scenario: ScenarioName,
     set_: Overrides = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a file that is there.")] = False,
 ) -> None:
     """Print a scenario as it takes effect: with overrides, included files, and every default filled in.
 
@@ -95,5 +97,4 @@ def show_config(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        with writing(output):
-            output.write_text(text, encoding="utf-8")
+        write_text(text, output, scenario, replace=replace)

@@ -37,6 +37,7 @@ def export(
 ) -> None:
     """Write one run of a trace for other programs: what every device, link and request did, on a timeline."""
     from edgesim.report.exporting import EXPORTS
+    from edgesim.report.outputs import check_output
     from edgesim.trace.reader import Trace
 
     asked = {name: file for name, file in (("perfetto", perfetto),) if file is not None}
@@ -50,10 +51,7 @@ def export(
         raise InputError(f"{trace}: has no whole replication {replication} of {label!r}; there are {there}")
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     for name, file in asked.items():
-        if file.is_dir():
-            raise InputError(f"--{name}: {file} is a folder; name a file in it")
-        if file.exists() and not replace:
-            raise InputError(f"--{name}: {file} is there already; name another file, or say --replace")
+        check_output(file, f"--{name}", replace=replace)
         EXPORTS[name](opened, label, replication, file)
         notes.print(f"{label}, replication {replication}: {file}", style="dim", markup=False)
 

@@ -79,7 +79,7 @@ def plot(
     hatch. What it was drawn from stands in the file's metadata.
     """
     from edgesim.report.listings.opened import labelled, strategies_asked
-    from edgesim.report.plots.asked import KINDS, Asked, drawn
+    from edgesim.report.plots.asked import KINDS, Asked, drawn, remarks
     from edgesim.report.plots.provenance import Provenance
     from edgesim.report.plots.saving import check_file, save
 
@@ -108,6 +108,8 @@ def plot(
     for label, one in found.items():
         if one.incomplete:
             notes.print(f"{label}: {one.incomplete}", style="yellow", markup=False)
+    for remark in remarks(found, asked):
+        notes.print(remark, style="yellow", markup=False)
     notes.print(f"drawn into {file}", style="dim", markup=False)
 
 

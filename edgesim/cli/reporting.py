@@ -59,11 +59,9 @@ def report(
 
 def _checked(file: Path) -> Path:
     """Before minutes may be spent on what goes there."""
+    from edgesim.report.outputs import check_output
+
     if file.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--output: expected a name that ends in .html, got {file}")
-    try:
-        if file.is_dir():
-            raise InputError(f"--output: {file} is a folder; name a file in it")
-    except (OSError, ValueError) as error:
-        raise InputError(f"--output: {file} cannot be written ({error})") from None
+    check_output(file, "--output")
     return file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -38,14 +39,14 @@ def show(
     ] = None,
     intervals: Annotated[
         Literal["ends", "half", "none"],
-        typer.Option(help="95 % intervals as [low, high], as ± half the width, or not at all."),
+        typer.Option(help="95 % intervals as [low, high], as ± the larger side, or not at all."),
     ] = "ends",
     quiet: Quiet = False,
 ) -> None:
     """Print the comparison of finished traces again, or the cells of a sweep.
 
     One trace as a table is what 'edgesim run' printed; several stand one below the other, or side by side in
-    one table where metrics are named or another form is asked for.
+    one table where metrics are named, or other intervals or another form are asked for.
     """
     from edgesim.cli.comparing import compared_as_json, print_compared
     from edgesim.report.comparison import comparison
@@ -61,7 +62,8 @@ def show(
     known = list(dict.fromkeys(label for one in found.values() for label in one.strategies))
     wanted = strategies_asked(known, strategy or (), ", ".join(found)) if strategy else ()
     traces = {label: one for label, one in found.items() if isinstance(one, Trace)}
-    if len(traces) == len(found) and not (metric or strategy) and as_ in ("table", "json"):
+    is_whole = as_ == "json" or (as_ == "table" and intervals == "ends")
+    if len(traces) == len(found) and not (metric or strategy) and is_whole:
         compared = {label: comparison(trace) for label, trace in traces.items()}
         if as_ == "json":
             told = [compared_as_json(traces[label], one) for label, one in compared.items()]
@@ -94,6 +96,8 @@ def _print(
 ) -> None:
     from edgesim.report.listings import listing_text
 
+    if intervals == "half" and as_ not in ("json", "csv"):
+        listing = replace(listing, remarks=(*listing.remarks, listing_text.HALF))
     match as_:
         case "table":
             console().print(listing_text.as_rich(listing, names, intervals))

@@ -138,14 +138,13 @@ def policy(
 
 def _check_output(output: Path | None, may_replace: bool) -> None:
     """Before minutes are spent on what goes there."""
+    from edgesim.report.outputs import check_output
+
     if output is None:
         return
     if output.suffix != ".safetensors":
         raise InputError(f"--output: expected a name that ends in .safetensors, got {output}")
-    if output.is_dir():
-        raise InputError(f"--output: {output} is a folder; name a file in it")
-    if output.exists() and not may_replace:
-        raise InputError(f"--output: {output} is there already; name another file, or say --replace")
+    check_output(output, "--output", replace=may_replace)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         _probe(output)

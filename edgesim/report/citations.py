@@ -115,8 +115,12 @@ def _parts(scenario: Scenario) -> Iterator[tuple[str, tuple[str, ...], str]]:
     else:
         yield f"model {name}", (), "not of the catalogue; cite its authors"
     for kind_name, kind in kinds_used(scenario).items():
-        why = "its figures are estimates (edgesim list devices)"
-        yield f"device {kind_name}", keys_in(sources_of(kind)), why
+        sources = tuple(dict.fromkeys(" ".join(text.split()) for text in sources_of(kind) if text.strip()))
+        if not {kind_name, kind_name.rpartition(" (")[0]}.isdisjoint(scenario.kinds):
+            why = f"of this scenario; its sources: {'; '.join(sources) or 'none is given'}"
+        else:
+            why = "its figures are estimates (edgesim list devices)"
+        yield f"device {kind_name}", keys_in(sources), why
     for link in scenario.topology.links:
         if link.radio is not None:
             radio = radio_kind(link.radio.use)

@@ -23,7 +23,7 @@ from edgesim.statistics.requests import Outcomes
 from edgesim.statistics.saturation import keeps_growing
 from edgesim.statistics.summary import Summary
 
-__all__ = ["Comparison", "RatioLimit", "Row", "compare", "metric_estimate"]
+__all__ = ["Comparison", "RatioLimit", "Row", "compare", "difference_of_rows", "metric_estimate"]
 
 _PROPORTIONS = ("attainment", "accuracy")
 _LEAST = {"perplexity": 1.0}
@@ -64,6 +64,8 @@ class Row:
     is_batch
         Whether requests come (nearly) all at once, in any replication: rates are then over the time until
         the last has ended.
+    values
+        By metric and replication, where they are finite: what rows are paired by.
     """
 
     strategy: str
@@ -82,6 +84,7 @@ class Row:
     is_saturated: bool = False
     is_rate_set_by_arrivals: bool = False
     is_batch: bool = False
+    values: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,22 @@ def _row(
         is_rate_set_by_arrivals=all(_is_steady(summary) for summary in ordered)
         and not is_saturated
         and outcomes.completed >= _DONE * outcomes.offered,
+        values={
+            name: {
+                replication: value
+                for replication, own in metrics.items()
+                if (value := own[name]) is not None and math.isfinite(value)
+            }
+            for name in names
+        },
     )
+
+
+def difference_of_rows(name: str, row: Row, reference: Row) -> Difference | None:
+    """Pair a metric of any two strategies by replication; None where no replication has both."""
+    values, against = row.values.get(name, {}), reference.values.get(name, {})
+    paired = sorted(values.keys() & against.keys())
+    return paired_difference([values[each] for each in paired], [against[each] for each in paired])
 
 
 def _is_steady(summary: Summary) -> bool:

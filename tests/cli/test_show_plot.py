@@ -141,3 +141,11 @@ def test_analysis_scripts_are_short_and_refuse_a_foreign_trace(
     assert ended.value.code == 2
     told = capsys.readouterr()
     assert len(told.err.strip().splitlines()) == 1
+
+
+def test_intervals_of_the_plain_table_are_as_asked(edgesim, folder: Path) -> None:
+    half, none = (edgesim("show", folder, "--intervals", each) for each in ("half", "none"))
+    assert " ± " in half.out
+    assert "±: the larger side of the 95 % interval." in half.err
+    assert "[" not in none.out.replace("[ms]", "")
+    assert "±" not in none.out + none.err

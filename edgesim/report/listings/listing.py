@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,9 +9,10 @@ import pandas as pd
 
 from edgesim.errors import TraceError
 from edgesim.report.comparison import comparison
+from edgesim.report.listings.estimates import cell_estimate
 from edgesim.report.listings.metric_names import COUNTS, METRICS
 from edgesim.report.listings.opened import SweepLike
-from edgesim.statistics.comparison import Row, metric_estimate
+from edgesim.statistics.comparison import Row
 from edgesim.statistics.intervals import Estimate
 from edgesim.trace.reader import Trace
 
@@ -150,20 +150,11 @@ def estimated(results: pd.DataFrame, keys: Sequence[str]) -> list[Listed]:
                 where=dict(zip(keys, where, strict=True)),
                 strategy=str(strategy),
                 n_replications=len(own),
-                estimates={name: _estimate(name, own[name].tolist(), own) for name in names},
+                estimates={name: cell_estimate(own, name) for name in names},
                 counts={name: int(own[name].sum()) for name in COUNTS if name in own},
             )
         )
     return rows
-
-
-def _estimate(name: str, values: Sequence[float], own: pd.DataFrame) -> Estimate | None:
-    if not all(map(math.isfinite, values)):
-        return None
-    n_trials = (
-        float(own["completed" if name == "accuracy" else "offered"].sum()) if "offered" in own else None
-    )
-    return metric_estimate(name, values, n_trials=n_trials or None)
 
 
 def together(found: Mapping[str, Trace | SweepLike]) -> Listing:

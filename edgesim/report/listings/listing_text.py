@@ -19,6 +19,7 @@ from edgesim.statistics.intervals import Estimate
 
 __all__ = [
     "DEFAULT_METRICS",
+    "HALF",
     "Intervals",
     "as_csv",
     "as_json",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 Intervals = Literal["ends", "half", "none"]
-"""How intervals are written: ``[low, high]``, ``± half its width``, or not at all."""
+"""How intervals are written: ``[low, high]``, ``± its larger side``, or not at all."""
 
 DEFAULT_METRICS = (
     "ttft_p50_s",
@@ -43,6 +44,12 @@ DEFAULT_METRICS = (
     "accuracy",
 )
 """Of those that any row knows."""
+
+HALF = "±: the larger side of the 95 % interval."
+"""What has to be said where intervals are halves: on their metrics' scales they are seldom symmetric."""
+
+_ROUNDING = 1e-9  # relative: equal replications whose sums were taken in another order
+_MOST_DECIMALS = 6
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -191,15 +198,24 @@ def _cell(row: Listed, name: str, scale: float, intervals: Intervals) -> str:
 
 
 def estimate_text(estimate: Estimate, scale: float, intervals: Intervals) -> str:
-    """Write a mean of three figures, and its interval with as many decimals."""
+    """Write a mean of three figures, and its interval with as many decimals, or as many as show its width.
+
+    Half an interval is its larger side; one that ends at its mean has no half, and its ends are written.
+    """
     mean = estimate.mean / scale
     text = number(mean)
     if intervals == "none" or estimate.low is None or estimate.high is None:
         return text
-    n_decimals = len(text.partition(".")[2])
     low, high = estimate.low / scale, estimate.high / scale
-    if intervals == "half":
-        return f"{text} ± {max(mean - low, high - mean):,.{n_decimals}f}"
+    half = max(mean - low, high - mean)
+    n_decimals = len(text.partition(".")[2])
+    shown = (low, high) if intervals == "ends" else (0.0, half)
+    is_lost = f"{shown[0]:.{n_decimals}f}" == f"{shown[1]:.{n_decimals}f}"
+    if is_lost and high - low > _ROUNDING * abs(mean):
+        n_decimals = min(max(n_decimals, 1 - math.floor(math.log10(high - low))), _MOST_DECIMALS)
+        text = f"{mean:,.{n_decimals}f}"
+    if intervals == "half" and (low == high or low < mean < high):
+        return f"{text} ± {half:,.{n_decimals}f}"
     return f"{text} [{low:,.{n_decimals}f}, {high:,.{n_decimals}f}]"
 
 
@@ -238,7 +254,9 @@ def _in_markdown(text: str) -> str:
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(map(_in_latex, cells)) + r" \\"
+    row = " & ".join(map(_in_latex, cells))
+    # After \\, a star or a bracket would be read as the line break's own.
+    return ("{}" if row.startswith(("[", "*")) else "") + row + r" \\"
 
 
 def _in_latex(text: str) -> str:

@@ -12,7 +12,7 @@ from edgesim.report.listings.metric_names import COUNTS, METRICS
 from edgesim.report.notes import About
 from edgesim.report.numbers import duration, estimate_text, number, share_text, time_unit
 from edgesim.report.page.figure import Figure, numbers
-from edgesim.statistics.comparison import Comparison, Row
+from edgesim.statistics.comparison import Comparison, Row, difference_of_rows
 
 __all__ = [
     "FIRST",
@@ -89,31 +89,42 @@ _MOST_CARDS = 4
 
 
 def cards(compared: Comparison) -> list[Card]:
-    """Name the best strategy by each of a few metrics, and the one after it.
+    """Name the best strategy by each of a few metrics, the next, and those that it is not told apart from.
 
-    A strategy that is saturated, or whose metric is unknown, is no candidate.
+    A strategy that is saturated, or whose metric is unknown, is no candidate. Two are told apart where the
+    interval of their difference, paired by replication, leaves out no difference; fewer than two
+    replications have none, and make no winner.
     """
     found = []
     for name, title, is_more_better in _CARDS:
         known = [
-            (estimate, row.strategy)
+            (estimate, row)
             for row in compared.rows
             if (estimate := row.estimates.get(name)) is not None and not row.is_saturated
         ]
-        if len(compared.rows) < 2 or len(known) < 2:
+        if len(known) < 2:
             continue
-        ranked = sorted(known, key=lambda pair: -pair[0].mean if is_more_better else pair[0].mean)
-        (best, label), (second, other) = ranked[:2]
-        if best.mean == second.mean:
+        (best, row), *others = sorted(known, key=lambda pair: pair[0].mean * (-1 if is_more_better else 1))
+        second, following = others[0]
+        verdicts = {other.strategy: _differ(name, row, other) for _, other in others}
+        if best.mean == second.mean or verdicts[following.strategy] is None:
             continue
-        value = _value(name, best.mean)
         interval = (
             ""
             if best.interval is None
             else f"95 % interval {_value(name, best.interval[0])} to {_value(name, best.interval[1])}; "
         )
-        found.append(Card(title, value, label, f"{interval}next is {other} with {_value(name, second.mean)}"))
+        note = f"{interval}next is {following.strategy} with {_value(name, second.mean)}"
+        alike = [other for other, differs in verdicts.items() if differs is False]
+        if alike:
+            note += f"; not told apart from {' and '.join(alike)}"
+        found.append(Card(title, _value(name, best.mean), row.strategy, note))
     return found[:_MOST_CARDS]
+
+
+def _differ(name: str, row: Row, other: Row) -> bool | None:
+    difference = difference_of_rows(name, row, other)
+    return None if difference is None else difference.is_there
 
 
 def _value(name: str, value: float) -> str:

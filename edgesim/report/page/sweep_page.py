@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from edgesim.errors import TraceError
+from edgesim.report.listings.estimates import cell_estimate
 from edgesim.report.listings.opened import SweepLike
-from edgesim.report.numbers import UNDEFINED, number
+from edgesim.report.numbers import UNDEFINED, number, share_text
 from edgesim.report.page.comparing import FIRST, NAMES, Table, is_time, title_of
 from edgesim.report.page.figure import Figure, Section, numbers
 from edgesim.report.page.origin import origin
 from edgesim.report.page.rendering import Page, made_by, render
-from edgesim.statistics.intervals import Estimate, Scale, estimate_mean
+from edgesim.report.plots.axes import change_together
+from edgesim.statistics.intervals import Estimate
 from edgesim.sweep.axes import split_number
 
 __all__ = ["sweep_page"]
@@ -33,6 +34,7 @@ _SHOWN = (
 )
 _LOG_FROM = 30.0
 _MOST_VIEWS = 2000
+_MOST_WARNED = 12
 
 
 def sweep_page(sweep: SweepLike) -> str:
@@ -49,6 +51,7 @@ def sweep_page(sweep: SweepLike) -> str:
             f"{sweep.path}: {sweep.incomplete or 'no cell is whole'}, so there is nothing to show; go on "
             "with the sweep (--resume) first"
         )
+    unended = _without_an_end(results, list(sweep.axes))
     record, axes = sweep.record, list(sweep.axes)
     metrics = [name for name in _metrics(results, axes) if results[name].notna().any()]
     n_replications = results.groupby(["cell", "strategy"], observed=True).size()
@@ -60,7 +63,7 @@ def sweep_page(sweep: SweepLike) -> str:
         name="swept",
         kind="lines",
         title="Over the swept values",
-        note="Means over replications with 95 % intervals as bands. A point is left out where the metric is "
+        note="Means over replications with 95 % intervals as bands. A line breaks where the metric is "
         "unknown in any replication, as where requests failed or were cut off.",
         content={
             "views": views,
@@ -78,7 +81,7 @@ def sweep_page(sweep: SweepLike) -> str:
                 ("Replications", _span(n_replications.tolist())),
                 *((label, ", ".join(map(_plain, values))) for label, values in sweep.axes.items()),
             ],
-            warnings=_warnings(sweep, failures, n_replications.tolist()),
+            warnings=[*_warnings(sweep, failures, n_replications.tolist()), *unended],
             cards=[],
             tables=tables,
             sections=[Section(name="lines", title="Lines", figures=(figure,))],
@@ -104,15 +107,6 @@ def _metrics(results: pd.DataFrame, axes: Sequence[str]) -> list[str]:
         if name not in others and pd.api.types.is_numeric_dtype(results[name])
     ]
     return [name for name in NAMES if name in names] + [name for name in names if name not in NAMES]
-
-
-def _estimate(values: pd.Series, metric: str) -> Estimate | None:
-    """Mean with its interval; None where the metric is unknown in any replication."""
-    found = values.to_numpy(np.float64, na_value=np.nan)
-    if not found.size or not np.isfinite(found).all():
-        return None
-    scale = Scale.LOGIT if metric in _SHARES else Scale.LINEAR if (found < 0).any() else Scale.LOG
-    return estimate_mean([float(value) for value in found], scale)
 
 
 def _views(sweep: SweepLike, results: pd.DataFrame, axes: Sequence[str], metrics: Sequence[str]) -> list[Any]:
@@ -154,9 +148,9 @@ def _panels(results: pd.DataFrame, axes: Sequence[str], axis: str) -> list[tuple
     others = [other for other in axes if other != axis]
     if not others:
         return [(axis, axis, results)]
+    if change_together(results, axis, others):
+        return [(axis, axis, results)]
     groups = list(results.groupby(others, sort=False, observed=True))
-    if all(group[axis].nunique() == 1 for _, group in groups):
-        return [(axis, axis, results)]  # zipped: the others change with it
     return [
         (
             axis,
@@ -197,19 +191,21 @@ def _numbers(values: Sequence[object]) -> tuple[list[float], str] | None:
 def _line(
     rows: pd.DataFrame, axis: str, metric: str, positions: Mapping[object, float]
 ) -> dict[str, Any] | None:
-    points = []
-    for value, group in rows.groupby(axis, sort=False, observed=True):
-        estimate = _estimate(group[metric], metric)
-        if estimate is not None and value in positions:
-            points.append((positions[value], estimate))
-    if not points:
+    """A strategy along an axis: every position of which it has results, with nulls where it is unknown."""
+    points = [
+        (positions[value], cell_estimate(group, metric))
+        for value, group in rows.groupby(axis, sort=False, observed=True)
+        if value in positions
+    ]
+    if all(estimate is None for _, estimate in points):
         return None
     points.sort(key=lambda point: point[0])
-    ends = [estimate.interval or (float("nan"), float("nan")) for _, estimate in points]
+    unknown = (float("nan"), float("nan"))
+    ends = [unknown if estimate is None else estimate.interval or unknown for _, estimate in points]
     return {
         "name": str(rows["strategy"].iloc[0]),
         "x": numbers([at for at, _ in points]),
-        "y": numbers([estimate.mean for _, estimate in points]),
+        "y": numbers([float("nan") if estimate is None else estimate.mean for _, estimate in points]),
         "low": numbers([low for low, _ in ends]),
         "high": numbers([high for _, high in ends]),
     }
@@ -227,7 +223,7 @@ def _cells(results: pd.DataFrame, axes: Sequence[str], metrics: Sequence[str]) -
     rows = []
     for (cell, strategy), group in results.groupby(["cell", "strategy"], sort=False, observed=True):
         cells = [str(cell), *(_plain(group[axis].iloc[0]) for axis in axes), str(strategy), str(len(group))]
-        cells += [_written(_estimate(group[metric], metric)) for metric in metrics]
+        cells += [_written(cell_estimate(group, metric)) for metric in metrics]
         cells.append("/".join(str(int(group[count].sum())) for count in _COUNTS[1:]))
         rows.append(tuple((cell_text, "") for cell_text in cells))
     return Table(heads, tuple(rows))
@@ -260,6 +256,24 @@ def _warnings(sweep: SweepLike, failures: pd.DataFrame, n_replications: Sequence
             "Some points stand on one replication: they have no interval, and a difference may be chance."
         )
     return found
+
+
+def _without_an_end(results: pd.DataFrame, axes: Sequence[str]) -> list[str]:
+    """Say in which cells requests failed or were cut off, and what share of them; most first."""
+    if not set(_COUNTS) <= set(results):
+        return []
+    shares = []
+    for (_, strategy), own in results.groupby(["cell", "strategy"], sort=False, observed=True):
+        n_open, n_offered = int(own["failed"].sum() + own["censored"].sum()), int(own["offered"].sum())
+        if n_open:
+            where = ", ".join(f"{axis} = {_plain(own[axis].iloc[0])}" for axis in axes)
+            shares.append((n_open / n_offered, f"{strategy} at {where}"))
+    if not shares:
+        return []
+    shares.sort(key=lambda pair: -pair[0])
+    told = "; ".join(f"{where} ({share_text(share)} %)" for share, where in shares[:_MOST_WARNED])
+    more = f"; and {len(shares) - _MOST_WARNED} more" if len(shares) > _MOST_WARNED else ""
+    return [f"Requests failed or were cut off, so that latencies may be unknown: {told}{more}."]
 
 
 def _span(counts: Sequence[int]) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgesim.errors import InputError, TraceError
-from edgesim.report.listings.listing import together
+from edgesim.report.listings.listing import estimated, together
 from edgesim.report.listings.metric_names import metric_name
 from edgesim.report.listings.opened import SweepLike
 from edgesim.report.plots.bars import bars
 from edgesim.report.plots.distribution import distribution
-from edgesim.report.plots.front import front
+from edgesim.report.plots.front import front, panels_of
 from edgesim.report.plots.lines import lines
 from edgesim.report.plots.map import draw_map
+from edgesim.report.plots.not_drawn import not_drawn
 from edgesim.report.plots.parts import parts
 from edgesim.report.plots.series import series
 from edgesim.report.plots.style import Width
@@ -24,9 +25,10 @@ from edgesim.report.plots.timeline import timeline
 from edgesim.trace.reader import Trace
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "Asked", "drawn"]
+__all__ = ["KINDS", "Asked", "drawn", "remarks"]
 
 Sources: TypeAlias = Mapping[str, Trace | SweepLike]
 
@@ -60,6 +62,7 @@ class Asked:
 class _Kind:
     draw: Callable[[Sources, Asked], Figure]
     options: tuple[str, ...]
+    remarks: Callable[[Sources, Asked], list[str]] = lambda sources, asked: []
 
 
 def drawn(sources: Sources, asked: Asked) -> Figure:
@@ -88,6 +91,11 @@ def drawn(sources: Sources, asked: Asked) -> Figure:
     return kind.draw(sources, asked)
 
 
+def remarks(sources: Sources, asked: Asked) -> list[str]:
+    """Say in sentences what the figure that :func:`drawn` returns leaves out."""
+    return KINDS[asked.kind].remarks(sources, asked)
+
+
 def _distribution(sources: Sources, asked: Asked) -> Figure:
     if len(asked.metrics) > 1:
         raise InputError(f"--metric: a distribution is of one metric, got {', '.join(asked.metrics)}")
@@ -105,25 +113,15 @@ def _front(sources: Sources, asked: Asked) -> Figure:
     return front(together(sources).only(asked.strategies), _known(asked), width=asked.width or "page")
 
 
+def _front_remarks(sources: Sources, asked: Asked) -> list[str]:
+    listing = together(sources).only(asked.strategies)
+    x_name, names = panels_of(listing, _known(asked))
+    return not_drawn(listing.rows, [(x_name, name) for name in names])
+
+
 def _lines(sources: Sources, asked: Asked) -> Figure:
-    first, x = next(iter(sources.values())), asked.x
-    if isinstance(first, Trace):
-        if x is None:
-            raise InputError(
-                "plot lines: of traces it takes --x PATH, what differs in their scenarios, such as "
-                "workload.arrivals.poisson"
-            )
-        results, axes = swept_traces(_traces(sources, asked), x)
-        x = None
-    elif len(sources) > 1:
-        raise TraceError(f"{', '.join(sources)}: lines are of one sweep, or of traces")
-    else:
-        results, axes = first.results(), dict(first.axes)
-        if results.empty:
-            raise TraceError(
-                f"{first.path}: {first.incomplete or 'no cell came to a result'}; nothing to draw"
-            )
-    metrics = _known(asked) or ("e2e_mean_s",)
+    results, axes, x = _swept(sources, asked)
+    metrics = _known(asked) or _LINE
     width = asked.width or ("column" if len(metrics) == 1 else "page")
     return lines(
         results,
@@ -135,6 +133,35 @@ def _lines(sources: Sources, asked: Asked) -> Figure:
         strategies=asked.strategies,
         width=width,
     )
+
+
+def _lines_remarks(sources: Sources, asked: Asked) -> list[str]:
+    results, axes, _ = _swept(sources, asked)
+    rows = [
+        row
+        for row in estimated(results, list(axes))
+        if all(str(row.where[axis]) == text for axis, text in asked.where.items())
+        and (not asked.strategies or row.strategy in (*asked.strategies, asked.against))
+    ]
+    return not_drawn(rows, [(name,) for name in _known(asked) or _LINE], against=asked.against)
+
+
+def _swept(sources: Sources, asked: Asked) -> tuple[pd.DataFrame, Mapping[str, Sequence[object]], str | None]:
+    """Results of a sweep, or of traces as one, with their axes, and the one that lines go along."""
+    first, x = next(iter(sources.values())), asked.x
+    if isinstance(first, Trace):
+        if x is None:
+            raise InputError(
+                "plot lines: of traces it takes --x PATH, what differs in their scenarios, such as "
+                "workload.arrivals.poisson"
+            )
+        return *swept_traces(_traces(sources, asked), x), None
+    if len(sources) > 1:
+        raise TraceError(f"{', '.join(sources)}: lines are of one sweep, or of traces")
+    results = first.results()
+    if results.empty:
+        raise TraceError(f"{first.path}: {first.incomplete or 'no cell came to a result'}; nothing to draw")
+    return results, dict(first.axes), x
 
 
 def _timeline(sources: Sources, asked: Asked) -> Figure:
@@ -196,6 +223,8 @@ def _single(asked: Asked) -> str | None:
     return asked.strategies[0] if asked.strategies else None
 
 
+_LINE = ("e2e_mean_s",)
+
 _OPTIONS = {
     "metrics": "--metric",
     "x": "--x",
@@ -211,8 +240,8 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
     {
         "distribution": _Kind(_distribution, ("metrics",)),
         "bars": _Kind(_bars, ("metrics",)),
-        "lines": _Kind(_lines, ("metrics", "x", "where", "against")),
-        "front": _Kind(_front, ("metrics",)),
+        "lines": _Kind(_lines, ("metrics", "x", "where", "against"), _lines_remarks),
+        "front": _Kind(_front, ("metrics",), _front_remarks),
         "timeline": _Kind(_timeline, ("replication", "request", "from_s", "until_s")),
         "series": _Kind(_series, ("replication",)),
         "map": _Kind(_map, ()),

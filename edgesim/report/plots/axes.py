@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import pandas as pd
+
 from edgesim.report.listings.metric_names import MetricName, unit_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Swept", "metric_label", "plain_log", "split_number", "swept"]
+__all__ = ["Swept", "change_together", "metric_label", "plain_log", "split_number", "swept"]
 
 _LOG_FROM = 20.0  # largest over smallest, from which on an axis of positive numbers is logarithmic
 _MOST_TICKS = 8
@@ -70,6 +72,14 @@ def swept(values: Sequence[object]) -> Swept:
         )
     places = {value: float(rank) for rank, value in enumerate(values)}
     return Swept(places, tuple(map(str, values)), "", is_log=False)
+
+
+def change_together(results: pd.DataFrame, x: str, others: Sequence[str]) -> bool:
+    """Whether an axis and the others were swept in step: each value of one comes with one of the rest."""
+    n_values = int(results[x].nunique())
+    n_others = len(results[list(others)].drop_duplicates())
+    n_cells = len(results[[x, *others]].drop_duplicates())
+    return 1 < n_values == n_others == n_cells
 
 
 def split_number(value: object) -> tuple[float, str] | None:

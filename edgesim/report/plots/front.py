@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["best", "front"]
+__all__ = ["best", "front", "panels_of"]
 
 _DELAY = "e2e_mean_s"
 _AGAINST = ("accuracy", "perplexity", "active_j_per_token", "goodput_per_s")
@@ -43,20 +43,7 @@ def front(listing: Listing, metrics: Sequence[str] = (), *, width: Width = "colu
     TraceError
         If no row knows two of them.
     """
-    if len(metrics) == 1:
-        raise InputError(f"--metric: a front is of two metrics or more, got {metrics[0]} alone")
-    x_name = metrics[0] if metrics else _DELAY
-    against = listing.defined(metrics[1:] or _AGAINST)
-    if not metrics:
-        against = (
-            against[:_N_PANELS]
-            if "accuracy" not in against
-            else tuple(name for name in against if name != "perplexity")[:_N_PANELS]
-        )
-    drawn = [name for name in against if any(_both(row, x_name, name) for row in listing.rows)]
-    if not drawn:
-        asked = ", ".join(metrics[1:] or _AGAINST)
-        raise TraceError(f"no strategy has both {x_name} and one of {asked}; nothing to draw")
+    x_name, drawn = panels_of(listing, metrics)
     known = looks(listing.strategies)
     with paper_style():
         n_columns = 1 if width == "column" else min(len(drawn), 3)
@@ -82,6 +69,25 @@ def front(listing: Listing, metrics: Sequence[str] = (), *, width: Width = "colu
             panel.set_axis_off()
         legend_below(figure, panels, width=width)
         return figure
+
+
+def panels_of(listing: Listing, metrics: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """Return the metric along, and that of each panel, as :func:`front` draws them; it raises the same."""
+    if len(metrics) == 1:
+        raise InputError(f"--metric: a front is of two metrics or more, got {metrics[0]} alone")
+    x_name = metrics[0] if metrics else _DELAY
+    against = listing.defined(metrics[1:] or _AGAINST)
+    if not metrics:
+        against = (
+            against[:_N_PANELS]
+            if "accuracy" not in against
+            else tuple(name for name in against if name != "perplexity")[:_N_PANELS]
+        )
+    drawn = [name for name in against if any(_both(row, x_name, name) for row in listing.rows)]
+    if not drawn:
+        asked = ", ".join(metrics[1:] or _AGAINST)
+        raise TraceError(f"no strategy has both {x_name} and one of {asked}; nothing to draw")
+    return x_name, drawn
 
 
 def best(

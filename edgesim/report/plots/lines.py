@@ -11,10 +11,10 @@ import pandas as pd
 
 from edgesim.errors import InputError, TraceError
 from edgesim.nearest import suggest
+from edgesim.report.listings.estimates import cell_estimate
 from edgesim.report.listings.metric_names import metric_name
-from edgesim.report.plots.axes import Swept, metric_label, plain_log, swept
+from edgesim.report.plots.axes import Swept, change_together, metric_label, plain_log, swept
 from edgesim.report.plots.style import Look, Width, legend_below, looks, paper_style, subplots, tidy
-from edgesim.statistics.comparison import metric_estimate
 from edgesim.statistics.intervals import paired_ratio
 
 if TYPE_CHECKING:
@@ -59,11 +59,17 @@ def points(
     for strategy in results["strategy"].astype(str).unique():
         found[strategy] = []
         for value in values:
-            own = _column(results, axis, value, strategy, metric)
+            own = _rows(results, axis, value, strategy)
             if against is None:
-                found[strategy].append(_mean(metric, value, own))
+                estimate = cell_estimate(own, metric)
+                found[strategy].append(
+                    Point(value, None)
+                    if estimate is None
+                    else Point(value, estimate.mean, estimate.low, estimate.high)
+                )
             else:
-                found[strategy].append(_ratio(value, own, _column(results, axis, value, against, metric)))
+                reference = _rows(results, axis, value, against)
+                found[strategy].append(_ratio(value, own[metric], reference[metric]))
     return found
 
 
@@ -79,6 +85,9 @@ def lines(
     width: Width = "column",
 ) -> Figure:
     """Draw metrics over one axis of a sweep: a panel per metric and per value of the other axes.
+
+    Other axes that change in step with it have no panels of their own. A triangle at the top edge marks
+    where a strategy is unknown that is known elsewhere.
 
     Parameters
     ----------
@@ -105,7 +114,7 @@ def lines(
     order = [s for s in kept["strategy"].astype(str).unique() if not strategies or s in strategies]
     if against is not None and against not in set(kept["strategy"].astype(str)):
         raise InputError(f"--against: no strategy {against!r}; there are {', '.join(order)}")
-    cases = [(name, case) for name in metrics for case in _cases(kept, others)]
+    cases = [(name, case) for name in metrics for case in _cases(kept, x, others)]
     if len(cases) > _MOST_PANELS:
         raise InputError(
             f"plot lines: {len(cases)} panels, and at most {_MOST_PANELS} fit; fix axes with --where "
@@ -131,6 +140,7 @@ def lines(
                 panel.axhline(1.0, color="0.6", lw=0.6, zorder=1)
             for strategy, each in drawn.items():
                 _line(panel, each, along, scale, strategy, known[strategy])
+            _mark_unknown(panel, drawn, along, known)
             along.on(panel, x)
             panel.set_ylabel(label)
             if case:
@@ -154,24 +164,55 @@ def _line(panel: Axes, each: Sequence[Point], along: Swept, scale: float, label:
     lows = [math.nan if one.low is None else one.low / scale for one in each]
     highs = [math.nan if one.high is None else one.high / scale for one in each]
     panel.plot(xs, ys, **look.line(label=label))
+    # A band needs two ends: an interval without a known neighbour is a line.
+    alone = [
+        at
+        for at in range(len(xs))
+        if not any(map(math.isfinite, [*lows[max(at - 1, 0) : at], *lows[at + 1 : at + 2]]))
+    ]
+    panel.vlines(
+        [xs[at] for at in alone],
+        [lows[at] for at in alone],
+        [highs[at] for at in alone],
+        color=look.colour,
+        lw=0.8,
+        alpha=0.8,
+        zorder=1,
+    )
     panel.fill_between(xs, lows, highs, color=look.colour, alpha=0.16, lw=0.0, zorder=1)
     for bound in (lows, highs):
         panel.plot(xs, bound, color=look.colour, lw=0.4, alpha=0.6, zorder=1)
 
 
-def _column(results: pd.DataFrame, axis: str, value: object, strategy: str, metric: str) -> pd.Series:
-    """A metric by replication, of one strategy at one value."""
+def _mark_unknown(
+    panel: Axes, drawn: Mapping[str, Sequence[Point]], along: Swept, known: Mapping[str, Look]
+) -> None:
+    """Mark at the top edge where a strategy that is known elsewhere is unknown: mostly, too slow to end."""
+    n_at: dict[object, int] = {}
+    for strategy, each in drawn.items():
+        if all(one.mean is None for one in each):
+            continue
+        for value in [one.value for one in each if one.mean is None]:
+            panel.plot(
+                [along.places[value]],
+                [1.0 - 0.06 * n_at.get(value, 0)],
+                transform=panel.get_xaxis_transform(),
+                color=known[strategy].colour,
+                marker="^",
+                markersize=4.0,
+                markerfacecolor="white",  # not one of the markers of lines
+                clip_on=False,
+                linestyle="none",
+                label=f"_{strategy} unknown",
+                zorder=3,
+            )
+            n_at[value] = n_at.get(value, 0) + 1
+
+
+def _rows(results: pd.DataFrame, axis: str, value: object, strategy: str) -> pd.DataFrame:
+    """A row per replication, of one strategy at one value."""
     own = results[(results[axis] == value) & (results["strategy"].astype(str) == strategy)]
-    return own.set_index("replication")[metric].sort_index()
-
-
-def _mean(metric: str, value: object, own: pd.Series) -> Point:
-    values = own.tolist()
-    if not values or not all(map(math.isfinite, values)):
-        return Point(value, None)
-    estimate = metric_estimate(metric, values)
-    assert estimate is not None
-    return Point(value, estimate.mean, estimate.low, estimate.high)
+    return own.set_index("replication").sort_index()
 
 
 def _ratio(value: object, own: pd.Series, reference: pd.Series) -> Point:
@@ -210,8 +251,8 @@ def _with_fixed(
     return results, [axis for axis in axes if axis != x and axis not in fixed and len(axes[axis]) > 1]
 
 
-def _cases(results: pd.DataFrame, others: Sequence[str]) -> list[dict[str, object]]:
-    if not others:
+def _cases(results: pd.DataFrame, x: str, others: Sequence[str]) -> list[dict[str, object]]:
+    if not others or change_together(results, x, others):
         return [{}]
     found = results[list(others)].drop_duplicates().to_dict("records")
     return [{str(key): value for key, value in case.items()} for case in found]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import InputError
+from edgesim.report.outputs import check_output
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.style import paper_style
 
@@ -24,13 +25,12 @@ def check_file(file: Path) -> str:
     Raises
     ------
     InputError
-        If it is none of :data:`FORMATS`, or a folder has that name.
+        If it is none of :data:`FORMATS`, or no file can have that name.
     """
     suffix = file.suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
         raise InputError(f"--output: {file} ends in {file.suffix or 'nothing'}; expected .pdf, .svg or .png")
-    if file.is_dir():
-        raise InputError(f"--output: {file} is a folder; name a file in it")
+    check_output(file, "--output")
     return suffix
 
 

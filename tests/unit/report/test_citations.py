@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,3 +142,9 @@ def test_a_scenario_cites_what_it_uses_and_nothing_else() -> None:
     city = set(citations(load("smart_city")).reasons)
     assert {"chen2024splitting", "xie2024dtoee", "zhang2025air", "3gpp38901", "zhang2024tinyllama"} <= city
     assert "ieee80211" not in city
+
+
+def test_kinds_of_the_scenarios_own_are_said_with_their_own_sources() -> None:
+    lawful = Path(__file__).parents[1] / "trace" / "lawful.yaml"
+    lines = [line for line in citations(load(lawful)).unsourced if line.startswith("device phone-like")]
+    assert lines == ["device phone-like: of this scenario; its sources: A phone; A process"]

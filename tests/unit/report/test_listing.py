@@ -11,9 +11,11 @@ import pytest
 from drawn_traces import small_trace
 
 from edgesim.report.comparison import comparison
+from edgesim.report.listings.estimates import cell_estimate
 from edgesim.report.listings.listing import Listed, Listing, estimated, of_traces
 from edgesim.report.listings.listing_text import as_csv, as_json, as_latex, as_markdown, estimate_text
 from edgesim.report.listings.run_rows import run_rows
+from edgesim.report.plots.lines import points
 from edgesim.statistics.intervals import Estimate
 from edgesim.trace.reader import Trace
 
@@ -99,9 +101,41 @@ def test_half_widths_cover_the_longer_side() -> None:
     assert estimate_text(Estimate(1, 2.0, None, None), 1e-3, "ends") == "2,000"
 
 
+def test_an_interval_is_never_rounded_away() -> None:
+    rare, sure = Estimate(3, 0.0, 0.0, 0.0014), Estimate(3, 1.0, 0.9998, 1.0)
+    assert estimate_text(rare, 1.0, "ends") == "0.0000 [0.0000, 0.0014]"
+    assert estimate_text(rare, 1.0, "half") == "0.0000 [0.0000, 0.0014]"  # not ±: none is below 0
+    assert estimate_text(sure, 1.0, "ends") == "1.00000 [0.99980, 1.00000]"
+    assert estimate_text(Estimate(3, 100.0, 99.9, 100.1), 1.0, "half") == "100.00 ± 0.10"
+    assert estimate_text(Estimate(3, 2.0, 2.0, 2.0), 1.0, "ends") == "2.00 [2.00, 2.00]"
+    assert estimate_text(Estimate(3, 2.0, 2.0, 2.0 + 1e-15), 1.0, "ends") == "2.00 [2.00, 2.00]"
+
+
 def test_a_metric_unknown_in_one_replication_is_unknown() -> None:
     results = pd.DataFrame(
         {"x": 1, "strategy": "a", "replication": [0, 1], "e2e_mean_s": [1.0, float("nan")]}
     )
     (row,) = estimated(results, ["x"])
     assert row.estimates["e2e_mean_s"] is None
+
+
+def test_a_share_has_one_interval_in_tables_figures_and_pages() -> None:
+    columns = {"rate": "1 Hz", "strategy": "a", "replication": [0, 1, 2]}
+    results = pd.DataFrame({**columns, "attainment": 1.0, "offered": [100, 120, 80], "completed": 100})
+    (row,) = estimated(results, ["rate"])
+    estimate = row.estimates["attainment"]
+    assert estimate is not None
+    z = 1.959963984540054  # of the normal
+    assert estimate.interval == (pytest.approx(1 / (1 + z**2 / 300)), 1.0)  # Wilson 1927, all of 300
+    (point,) = points(results, "rate", ("1 Hz",), "attainment")["a"]
+    assert (point.mean, point.low, point.high) == (1.0, *estimate.interval)
+    assert cell_estimate(results, "attainment") == estimate
+    uncounted = cell_estimate(results.drop(columns="offered"), "attainment")
+    assert uncounted == Estimate(3, 1.0, None, None)
+
+
+def test_a_latex_row_never_begins_as_the_options_of_a_line_break() -> None:
+    row = Listed(where={"trace": "t"}, strategy="[2] s", n_replications=1, estimates={}, counts={})
+    starred = Listed(where={"trace": "t"}, strategy="*", n_replications=1, estimates={}, counts={})
+    lines = as_latex(Listing(keys=("trace",), rows=(row, starred)), ("e2e_mean_s",)).splitlines()
+    assert [line for line in lines if "&" in line][1:] == [r"{}[2] s & - \\", r"{}* & - \\"]

@@ -125,6 +125,12 @@
   const hue = (name, at) => (Object.hasOwn(HUES, name) ? HUES[name] : look(at + 4));
 
   // ---- figures: (view, width, state) -> what is drawn, its data, its legend, its readings ----
+  const UNKNOWN = { words: "–", value: -1 };
+  const unbroken = (points, isKnown) => {
+    const runs = [[]];
+    for (const point of points) if (isKnown(point)) runs.at(-1).push(point); else if (runs.at(-1).length) runs.push([]);
+    return runs.filter((run) => run.length);
+  };
   const drawLines = (view, width, state, title) => {
     const all = view.series, shown = all.filter((one) => !state.hidden.has(one.name));
     const isLog = view.x.log, texts = view.x.texts || null;
@@ -149,37 +155,44 @@
     drawn.append(yAxis(y, marks, view.y.label, box));
     const ends = [];
     for (const one of shown) {
-      const points = one.x.map((value, at) => [value, one.y[at], at]).filter(([at, value]) => at !== null && value !== null && (!isLog || at > 0));
-      if (one.low && points.length) {
-        const whole = points.filter(([, , at]) => one.low[at] !== null && one.high[at] !== null);
-        const up = whole.map(([value, , at]) => `${x(value)} ${y(Math.min(one.high[at], high))}`);
-        const down = whole.map(([value, , at]) => `${x(value)} ${y(Math.max(one.low[at], low))}`).reverse();
-        if (whole.length > 1) drawn.append(svg("path", { class: `band ${look(one.at)}`, d: `M${[...up, ...down].join("L")}Z` }));
-        else if (whole.length) drawn.append(svg("line", { class: `line ${look(one.at)}`, x1: x(whole[0][0]), x2: x(whole[0][0]), y1: y(one.low[whole[0][2]]), y2: y(one.high[whole[0][2]]) }));
+      const points = one.x.map((value, at) => [value, one.y[at], at]).filter(([at]) => at !== null && (!isLog || at > 0));
+      const runs = unbroken(points, ([, value]) => value !== null);
+      const known = runs.flat();
+      if (one.low) for (const run of unbroken(points, ([, value, at]) => value !== null && one.low[at] !== null && one.high[at] !== null)) {
+        const up = run.map(([value, , at]) => `${x(value)} ${y(Math.min(one.high[at], high))}`);
+        const down = run.map(([value, , at]) => `${x(value)} ${y(Math.max(one.low[at], low))}`).reverse();
+        if (run.length > 1) drawn.append(svg("path", { class: `band ${look(one.at)}`, d: `M${[...up, ...down].join("L")}Z` }));
+        else drawn.append(svg("line", { class: `line lone ${look(one.at)}`, x1: x(run[0][0]), x2: x(run[0][0]), y1: y(Math.max(one.low[run[0][2]], low)), y2: y(Math.min(one.high[run[0][2]], high)) }));
       }
-      const path = points.map(([value, share], at) => {
+      const path = runs.flatMap((run) => run.map(([value, share], at) => {
         const to = `${x(value).toFixed(1)} ${y(share).toFixed(1)}`;
         if (!at) return `M${to}`;
         return view.step ? `H${x(value).toFixed(1)}V${y(share).toFixed(1)}` : `L${to}`;
-      });
+      }));
       // Those below are wider, so that lines that coincide are all seen.
       drawn.append(svg("path", { class: `line ${look(one.at)}`, d: path.join(""), "stroke-dasharray": DASHES[one.at % DASHES.length], "stroke-width": Math.max(1.6, 3 - 0.25 * one.at) }));
-      if (!view.step && points.length <= 30) for (const [value, share] of points) drawn.append(marker(one.at, x(value), y(share)));
-      if (isDirect && points.length) ends.push({ one, at: y(points.at(-1)[1]), x: x(points.at(-1)[0]) });
+      if (!view.step) for (const run of runs) if (known.length <= 30 || run.length === 1) for (const [value, share] of run) drawn.append(marker(one.at, x(value), y(share)));
+      if (isDirect && known.length) ends.push({ one, at: y(known.at(-1)[1]), x: known.at(-1)[0] === Math.max(...xs) ? box.right : x(known.at(-1)[0]) });
     }
-    ends.sort((a, b) => a.at - b.at);
-    ends.forEach((end, at) => { if (at) end.at = Math.max(end.at, ends[at - 1].at + 14); });
-    const over = ends.length ? ends.at(-1).at - box.bottom : 0;
-    ends.toReversed().forEach((end, at, list) => { if (over > 0) end.at = Math.min(end.at, at ? list[at - 1].at - 14 : box.bottom); });
-    for (const end of ends) drawn.append(text(box.right + 8, end.at + 4, fitted(end.one.name, room - 12), { class: `end ${look(end.one.at)}` }));
+    for (const place of new Set(ends.map((end) => end.x))) {
+      const own = ends.filter((end) => end.x === place).sort((a, b) => a.at - b.at);
+      own.forEach((end, at) => { if (at) end.at = Math.max(end.at, own[at - 1].at + 14); });
+      const over = own.at(-1).at - box.bottom;
+      own.toReversed().forEach((end, at, list) => { if (over > 0) end.at = Math.min(end.at, at ? list[at - 1].at - 14 : box.bottom); });
+    }
+    for (const end of ends) drawn.append(text(end.x + 8, end.at + 4, fitted(end.one.name, room - 12), { class: `end ${look(end.one.at)}` }));
     const cursor = svg("line", { class: "cursor", y1: box.top, y2: box.bottom, x1: -9, x2: -9 });
     drawn.append(cursor);
     const stops = [...new Set(xs)].sort((a, b) => a - b);
+    // A line states what was measured, at its x alone; a step holds until the next, or for good at 1.
     const valueAt = (one, at) => {
-      let found = -1;
-      if (view.step) one.x.forEach((value, k) => { if (value !== null && value <= at) found = k; });
-      else one.x.forEach((value, k) => { if (value !== null && (found < 0 || Math.abs(value - at) < Math.abs(one.x[found] - at))) found = k; });
-      return found < 0 ? null : found;
+      let k = one.x.indexOf(at);
+      if (view.step) one.x.forEach((value, j) => { if (value !== null && value <= at) k = j; });
+      if (k < 0) return view.step ? { words: "0", value: 0 } : UNKNOWN;
+      const isPast = view.step && at > one.x.findLast((value) => value !== null) && one.y[k] < 1;
+      if (isPast || one.y[k] === null) return UNKNOWN;
+      const span = one.low && one.low[k] !== null && one.high[k] !== null ? ` [${show(one.low[k])}, ${show(one.high[k])}]` : "";
+      return { words: `${show(one.y[k])}${span}`, value: one.y[k] };
     };
     const read = (px) => {
       if (!stops.length) return null;
@@ -190,9 +203,8 @@
       return {
         x: x(at), y: box.top, head: texts ? `${view.x.label} ${texts[at]}` : `${show(at)} ${view.x.label}`,
         lines: shown.map((one) => {
-          const k = valueAt(one, at);
-          const span = k !== null && one.low && one.low[k] !== null ? ` [${show(one.low[k])}, ${show(one.high[k])}]` : "";
-          return [one.name, k === null ? (view.step ? "0" : "–") : `${show(one.y[k])}${span}`, look(one.at), k === null ? -1 : one.y[k]];
+          const { words, value } = valueAt(one, at);
+          return [one.name, words, look(one.at), value];
         }).sort((a, b) => b[3] - a[3]),
       };
     };

@@ -81,15 +81,25 @@ def test_lines_have_the_mean_and_interval_of_each_cell_at_its_number() -> None:
                 assert shown == pytest.approx((estimate.mean, estimate.low, estimate.high), rel=5e-5)
 
 
-def test_a_point_is_left_out_where_the_metric_is_unknown_in_one_replication() -> None:
+def test_a_share_on_which_all_replications_agree_has_the_interval_of_its_requests() -> None:
     axes = {"n": (1, 2)}
-    frame = results(axes, [(1,), (2,)])
+    frame = results(axes, [(1,), (2,)]).assign(attainment=1.0)
+    view = next(v for v in views(sweep_page(Swept(frame, axes))) if v["label"] == "objectives met, share")
+    expected = estimate_mean([1.0] * 3, Scale.LOGIT, n_trials=30)
+    assert expected is not None
+    assert view["series"][0]["low"] == pytest.approx([expected.low] * 2, rel=5e-5)
+
+
+def test_a_point_is_null_where_the_metric_is_unknown_in_one_replication() -> None:
+    axes = {"n": (1, 2, 3)}
+    frame = results(axes, [(1,), (2,), (3,)])
     frame.loc[
         (frame["cell"] == 1) & (frame["strategy"] == "local") & (frame["replication"] == 2), "e2e_mean_s"
     ] = np.nan
     local, offload = views(sweep_page(Swept(frame, axes)))[0]["series"]
-    assert local["x"] == [1]
-    assert offload["x"] == [1, 2]
+    assert local["x"] == offload["x"] == [1, 2, 3]  # so that no line joins its neighbours
+    assert [y is None for y in local["y"]] == [low is None for low in local["low"]] == [False, True, False]
+    assert None not in offload["y"]
 
 
 def test_a_grid_has_a_panel_per_value_of_the_other_axis_and_a_zip_has_one() -> None:
@@ -114,6 +124,15 @@ def test_what_failed_is_listed_and_reasons_are_text() -> None:
     assert MARKUP not in page
     assert "The sweep is incomplete (stopped): 3 of 6 units are whole" in page
     assert "1 of its units failed" in page
+
+
+def test_requests_without_an_end_are_warned_of_with_their_share() -> None:
+    axes = {"n": (1, 2)}
+    frame = results(axes, [(1,), (2,)]).assign(failed=0, completed=10)
+    assert "failed or were cut off, so" not in sweep_page(Swept(frame, axes))
+    is_cut = (frame["cell"] == 1) & (frame["strategy"] == "local")
+    page = sweep_page(Swept(frame.assign(censored=is_cut * 4, completed=10 - is_cut * 4), axes))
+    assert "cut off, so that latencies may be unknown: local at n = 2 (40 %)." in page
 
 
 def test_a_sweep_of_which_nothing_is_whole_is_refused() -> None:

@@ -11,10 +11,12 @@ import pytest
 from scipy import stats
 
 from edgesim.errors import InputError
+from edgesim.report.listings.listing import estimated
 from edgesim.report.plots.axes import split_number, swept
 from edgesim.report.plots.distribution import curve, distribution, pooled
 from edgesim.report.plots.front import best
 from edgesim.report.plots.lines import lines, points
+from edgesim.report.plots.not_drawn import not_drawn
 from edgesim.report.plots.series import busy_shares, covered_s, disjoint, in_flight
 from edgesim.report.plots.swept_traces import swept_traces
 from edgesim.statistics.survival import answered_share, percentiles
@@ -153,6 +155,56 @@ def test_lines_are_drawn_over_the_swept_numbers() -> None:
         lines(RESULTS, AXES, x="rates")
     with pytest.raises(InputError, match="no such value; there are 1 Hz, 2 Hz"):
         lines(RESULTS.assign(n=1), {**AXES, "n": (1,)}, x="n", fixed={"rate": "3 Hz"})
+
+
+def test_a_point_without_a_known_neighbour_has_an_interval_of_its_own() -> None:
+    from matplotlib.collections import LineCollection
+
+    rates = ("1 Hz", "2 Hz", "3 Hz", "4 Hz")
+    values = {"1 Hz": (1.0, 2.0), "2 Hz": (math.nan, 1.0), "3 Hz": (3.0, 5.0), "4 Hz": (4.0, 6.0)}
+    rows = [(rate, "a", at, one) for rate in rates for at, one in enumerate(values[rate])]
+    results = pd.DataFrame(rows, columns=["rate", "strategy", "replication", "e2e_mean_s"])
+    (panel,) = lines(results, {"rate": rates}).axes
+    (upright,) = [each for each in panel.collections if isinstance(each, LineCollection)]
+    point = points(results, "rate", rates, "e2e_mean_s")["a"][0]
+    assert [each.tolist() for each in upright.get_segments()] == [[[1.0, point.low], [1.0, point.high]]]
+
+
+def test_what_is_unknown_is_marked_where_the_strategy_is_known_elsewhere() -> None:
+    (panel,) = lines(RESULTS, AXES).axes
+    marks = [line for line in panel.get_lines() if line.get_marker() == "^" and len(line.get_xdata()) == 1]
+    known = {line.get_label(): line for line in panel.get_lines()}
+    (mark,) = [line for line in marks if line.get_transform() == panel.get_xaxis_transform()]
+    assert (mark.get_xdata()[0], mark.get_color()) == (2.0, known["b"].get_color())
+    only = RESULTS[RESULTS["rate"] == "2 Hz"]
+    (panel,) = lines(only, {"rate": ("2 Hz",)}).axes
+    assert not any(line.get_transform() == panel.get_xaxis_transform() for line in panel.get_lines())
+
+
+def test_what_is_not_drawn_is_said_with_its_reason() -> None:
+    counted = RESULTS.assign(offered=9, completed=8, failed=0, censored=1)
+    rows = estimated(counted, ["rate"])
+    why = "(requests without a known end)"
+    assert not_drawn(rows, [("e2e_mean_s",)]) == [f"unknown and not drawn: b at 2 Hz {why}"]
+    assert not_drawn(rows, [("e2e_mean_s",)], against="b") == [
+        f"unknown and not drawn: a at 2 Hz, b at 2 Hz {why}"
+    ]
+    known = [row for row in rows if row.strategy == "a"]
+    assert not_drawn(known, [("e2e_mean_s",)]) == []
+    assert not_drawn(known, [("e2e_mean_s",), ("e2e_mean_s", "accuracy")]) == [
+        f"accuracy against e2e_mean_s: unknown and not drawn: a at 1 Hz, a at 2 Hz {why}"
+    ]
+
+
+def test_axes_swept_in_step_have_one_panel_and_a_grid_one_per_value() -> None:
+    zipped = RESULTS.assign(model=RESULTS["rate"].map({"1 Hz": "small", "2 Hz": "large"}))
+    axes = {**AXES, "model": ("small", "large")}
+    assert [panel.get_title() for panel in lines(zipped, axes).axes] == [""]
+    grid = pd.concat([RESULTS.assign(model="small"), RESULTS.assign(model="large")])
+    assert [panel.get_title() for panel in lines(grid, axes).axes] == ["model small", "model large"]
+    # One rate stands for two models: no line may join these.
+    twice = pd.concat([zipped, RESULTS[RESULTS["rate"] == "1 Hz"].assign(model="large")])
+    assert len(lines(twice, axes).axes) == 2
 
 
 def test_traces_that_differ_in_one_value_are_a_sweep(trace: Trace, busier: Trace) -> None:
