@@ -92,6 +92,17 @@ class _Workload(BaseModel):
     arrivals_depend_on_strategy: bool = False
 
 
+class _Link(BaseModel):
+    """What readers and laws look at of a link."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    latency_s: float
+    rate_bps: float | None = None
+    is_shared: bool = False
+    kind: str | None = None
+
+
 class _Run(BaseModel):
     """Kinds of what readers look at, where it is there; other keys are left alone."""
 
@@ -115,7 +126,7 @@ class _Run(BaseModel):
     placements: dict[str, list[dict[str, str]]] = {}
     quality: _Quality | None = None
     workload: _Workload = _Workload()
-    links: dict[str, dict[str, Any]] = {}
+    links: dict[str, _Link] = {}
     bands: dict[str, dict[str, Any]] = {}
     places_m: dict[str, list[float]] = {}
     tracks: dict[str, list[list[float]]] = {}

@@ -100,7 +100,7 @@ def test_a_foreign_or_broken_trace_is_refused(edgesim: Any, trace: Trace, tmp_pa
     table = pq.ParquetFile(part).read()
     for column, value, says in (
         ("arrived_at_s", -1.0, "requests.arrived_at_s, row 0 (request 0): found -1.0, expected 0 or more"),
-        ("arrived_at_s", 1e300, "an instant of the trace is 1e+300 s; expected at most"),
+        ("arrived_at_s", 1e300, "expected an instant within the run"),
         ("request_id", None, "expected a value"),
         ("outcome", "odd", "expected one of"),
         ("outcome", 3, "found values of type int64, expected names"),

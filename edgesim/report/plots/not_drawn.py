@@ -38,10 +38,10 @@ def not_drawn(
         for reason, labels in by_reason.items():
             by_cause.setdefault((reason, tuple(labels)), []).append(" against ".join(reversed(names)))
     found = []
-    for (reason, labels), titles in by_cause.items():
+    for (reason, places), titles in by_cause.items():
         title = f"{', '.join(titles)}: " if len(titles) < len(asked) else ""
-        more = f" and {len(labels) - _MOST} more" if len(labels) > _MOST else ""
-        found.append(f"{title}unknown and not drawn: {', '.join(labels[:_MOST])}{more} ({reason})")
+        more = f" and {len(places) - _MOST} more" if len(places) > _MOST else ""
+        found.append(f"{title}unknown and not drawn: {', '.join(places[:_MOST])}{more} ({reason})")
     return found
 
 
