@@ -115,10 +115,10 @@ def test_a_foreign_or_broken_trace_is_refused(edgesim: Any, trace: Trace, tmp_pa
     assert "lacks the column(s) outcome" in refused(broken)
     pq.write_table(table, part)
     shutil.rmtree(broken / "spans")
-    assert "has no spans of 'local', replication 0" in refused(broken)
+    assert "spans: found no table" in refused(broken)
     for table in ("requests", "devices"):
         shutil.rmtree(broken / table)
-    assert "no run is in it" in refused(broken)
+    assert "requests, strategy=local: found no replication" in refused(broken)
 
 
 def test_an_unfinished_run_s_whole_replications_are_exported(
