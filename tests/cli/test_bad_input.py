@@ -116,6 +116,7 @@ def test_several_mistakes_are_all_told_a_line_each(edgesim, tmp_path: Path) -> N
         (["profile", "gpt5"], ["gpt5"]),
         (["profile", "gpt2", "--budget", "60"], ["--budget", "60", "such as"]),
         (["profile", "gpt2", "--dtype", "int3"], ["int3", "float32"]),
+        (["profile", "gpt2", "--device", "tpu"], ["tpu", "cuda"]),
         (["list", "planets"], ["planets", "strategies"]),
     ],
 )
