@@ -24,10 +24,23 @@ from edgesim.statistics.saturation import Growth
 from edgesim.statistics.survival import Distribution
 from edgesim.statistics.window import Window, counted, steady_window
 
-__all__ = ["LATENCIES", "MOMENTS", "Objectives", "Outcomes", "Summary", "summarise"]
+__all__ = ["LATENCIES", "METRICS", "MOMENTS", "RATES", "Objectives", "Outcomes", "Summary", "summarise"]
 
 LATENCIES = ("ttft", "tpot", "itl", "e2e")
 MOMENTS = ("mean", "p50", "p95", "p99")
+RATES = (
+    "output_tokens_per_s",
+    "requests_per_s",
+    "goodput_per_s",
+    "attainment",
+    "active_j_per_token",
+    "asker_j_per_token",
+    "total_j_per_token",
+    "perplexity",
+    "accuracy",
+)
+METRICS = (*(f"{latency}_{moment}_s" for latency in LATENCIES for moment in MOMENTS), *RATES)
+"""Every number that :meth:`Summary.metrics` names, in its order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,17 +124,7 @@ class Summary:
             sample: Distribution | None = getattr(self, f"{latency}_s")
             for moment in MOMENTS:
                 numbers[f"{latency}_{moment}_s"] = None if sample is None else getattr(sample, moment)
-        for name in (
-            "output_tokens_per_s",
-            "requests_per_s",
-            "goodput_per_s",
-            "attainment",
-            "active_j_per_token",
-            "asker_j_per_token",
-            "total_j_per_token",
-            "perplexity",
-            "accuracy",
-        ):
+        for name in RATES:
             numbers[name] = getattr(self, name)
         return numbers
 

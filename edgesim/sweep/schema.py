@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from edgesim.statistics.summary import LATENCIES, MOMENTS, Summary
+from edgesim.statistics.summary import METRICS, Summary
 from edgesim.sweep.axes import Value
 
 __all__ = ["COUNTS", "EXTRA", "METRICS", "SCHEMA_VERSION", "results_schema", "results_table"]
@@ -15,19 +15,6 @@ __all__ = ["COUNTS", "EXTRA", "METRICS", "SCHEMA_VERSION", "results_schema", "re
 SCHEMA_VERSION = 1
 
 COUNTS = ("offered", "completed", "failed", "censored")
-METRICS = (
-    *(f"{latency}_{moment}_s" for latency in LATENCIES for moment in MOMENTS),
-    "output_tokens_per_s",
-    "requests_per_s",
-    "goodput_per_s",
-    "attainment",
-    "active_j_per_token",
-    "asker_j_per_token",
-    "total_j_per_token",
-    "perplexity",
-    "accuracy",
-)
-"""Those of :meth:`edgesim.statistics.summary.Summary.metrics`, in its order."""
 EXTRA = ("attainment_at_least", "attainment_at_most")
 """The attainment if all requests that are undecided miss, and if all meet."""
 

@@ -1,4 +1,4 @@
-"""A clock that lets somebody look at the run at regular instants, with nothing on its heap for it."""
+"""A clock that lets a function look at the run at regular instants, with nothing on its heap for it."""
 
 from __future__ import annotations
 
