@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from effort import IS_LONG
 
-LONG = bool(os.environ.get("EDGESIM_LONG_TESTS"))
 N_RUNS = 12
 WORDS = ("run", "first_steps", "--set", "profile=analytic", "--replications", "4", "--quiet", "--out")
 STATUS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 # How it is stopped, with how many processes, and how many runs are whole then.
 CASES = [(signal.SIGKILL, 1, 3), (signal.SIGTERM, 1, 5), (signal.SIGINT, 2, 2), (signal.SIGKILL, 2, 4)]
-if LONG:
+if IS_LONG:
     CASES = list(product(STATUS, (1, 2), (0, 1, 2, 4, 6, 8)))
 
 pytestmark = pytest.mark.slow
@@ -87,7 +87,7 @@ def test_a_run_that_is_stopped_is_finished_to_the_same_bytes(
     assert contents(folder) == undisturbed
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, *([signal.SIGTERM] if LONG else [])])
+@pytest.mark.parametrize("number", [signal.SIGKILL, *([signal.SIGTERM] if IS_LONG else [])])
 def test_a_worker_that_is_killed_is_reported_and_made_up_for(
     undisturbed: dict[str, bytes], tmp_path: Path, number: signal.Signals
 ) -> None:

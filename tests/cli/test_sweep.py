@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -13,8 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from effort import IS_LONG
 
-LONG = bool(os.environ.get("EDGESIM_LONG_TESTS"))
 SCENARIO = """
 name: four
 seed: 7
@@ -35,8 +34,8 @@ strategies:
   - {use: pipeline, partition: even}
   - {use: pipeline, partition: latency}
 """
-N_KILLS = 20 if LONG else 2
-N_RATES, N_SEEDS = (5, 5) if LONG else (3, 2)
+N_KILLS = 20 if IS_LONG else 2
+N_RATES, N_SEEDS = (5, 5) if IS_LONG else (3, 2)
 N_UNITS = N_RATES * N_SEEDS
 RATES = ",".join(f"{rate} Hz" for rate in (1, 2, 4, 8, 16)[:N_RATES])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from asking import Asking
+from effort import long_only
 from one_phone import one_phone
 from policies import Taught, always
 
@@ -23,7 +23,7 @@ from edgesim.scenario import trained
 from edgesim.strategies.rl_split import RlSplit
 from edgesim.strategy import Training, Utility
 
-LONG = pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
+LONG = long_only("minutes")
 
 SCENARIO = one_phone(
     "&split {use: rl_split, label: learned, to: edge, splits: [1, 2, 4], policy: trained,"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from effort import long_only
+from quick_commands import quick_edgesim
 from shell_blocks import ROOT, Block, blocks, pages
 
 from edgesim.cli import app
@@ -18,26 +20,30 @@ NOT_RUN = [block for page in PAGES.values() for block in page if block.not_run]
 LONG = [block for page in PAGES.values() for block in page if block.long and not block.not_run]
 LENT = ("scenarios", "analysis", "benchmarks", "scripts")  # what a reader in a checkout has beside traces
 LIMIT_S = 600.0
-is_long_run = bool(os.environ.get("EDGESIM_LONG_TESTS"))
 
 
-def run(todo: Sequence[Block], folder: Path) -> None:
-    """Run blocks one after the other, in a folder that looks like a checkout."""
-    commands = folder / ".bin"
-    commands.mkdir()
-    for name, call in {"edgesim": f"{sys.executable} -m edgesim", "python": sys.executable}.items():
-        (commands / name).write_text(f'#!/bin/sh\nexec {call} "$@"\n', encoding="utf-8")
-        (commands / name).chmod(0o755)
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What commands run in: with ``edgesim`` and ``python`` of this very checkout on the path."""
+    commands = tmp_path_factory.mktemp("bin")
+    (commands / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    (commands / "python").chmod(0o755)
     (commands / "python3").symlink_to("python")
-    for name in LENT:
-        (folder / name).symlink_to(ROOT / name)
-    environment = {
+    variables = {
         **os.environ,
         "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         "MPLBACKEND": "agg",
         "COLUMNS": "110",
     }
+    with quick_edgesim(commands / "edgesim", variables):
+        yield variables
+
+
+def run(todo: Sequence[Block], folder: Path, environment: dict[str, str]) -> None:
+    """Run blocks one after the other, in a folder that looks like a checkout."""
+    for name in LENT:
+        (folder / name).symlink_to(ROOT / name)
     for block in todo:
         for name, text in block.files:
             if not (folder / name).exists():  # a command may have changed it since
@@ -56,15 +62,15 @@ def runnable(page: str) -> list[Block]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)])
-def test_commands_of_a_page_run(page: str, tmp_path: Path) -> None:
-    run(runnable(page), tmp_path)
+def test_commands_of_a_page_run(page: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    run(runnable(page), tmp_path, environment)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not is_long_run, reason="each takes minutes; EDGESIM_LONG_TESTS=1 runs them")
+@long_only("each takes minutes")
 @pytest.mark.parametrize("block", LONG, ids=lambda block: block.name)
-def test_long_commands_run(block: Block, tmp_path: Path) -> None:
-    run([block], tmp_path)
+def test_long_commands_run(block: Block, tmp_path: Path, environment: dict[str, str]) -> None:
+    run([block], tmp_path, environment)
 
 
 @pytest.mark.parametrize("block", NOT_RUN, ids=lambda block: block.name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 
 import pytest
 from crossings import WAYS, Crossing, crossings
+from effort import sized
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kept import kept
@@ -16,7 +16,7 @@ from edgesim.world.battery import TOLERANCE
 from edgesim.world.fleet import Fleet
 from edgesim.world.world import World
 
-N_EXAMPLES = 1500 if "EDGESIM_LONG_TESTS" in os.environ else 60
+N_EXAMPLES = sized(60, 1500)
 
 strategies = st.builds(
     Crossing,

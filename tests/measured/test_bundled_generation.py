@@ -6,10 +6,9 @@ propagated caches what follows it in its window too. So one window or text of se
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
+from effort import long_only
 
 from edgesim.measure.exits import exit_records
 from edgesim.measure.generation.exit_paths import standard_rules, teacher_forced
@@ -26,7 +25,7 @@ from edgesim.model.answers.free_running import first_differences
 from edgesim.model.answers.impairment import Erasure
 
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
-LONG = pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
+LONG = long_only("minutes")
 
 LENGTH = 256
 ROUNDING = 1e-4

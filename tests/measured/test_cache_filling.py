@@ -9,7 +9,6 @@ caches all later tokens of its window with it: windows are compared up to the fi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from early_exit import Walk
+from effort import long_only
 
 from edgesim.measure.exits import exit_records
 from edgesim.measure.generation.exit_paths import standard_rules, teacher_forced
@@ -27,7 +27,7 @@ from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.exit_rule import ExitRule
 
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
-LONG = pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
+LONG = long_only("minutes")
 
 N_WINDOWS, LENGTH = 4, 256
 LEAST_COMPARED = 1000

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from effort import IS_LONG, sized
 from lawful_variants import variants
 
 from edgesim.runner import prepare
 from edgesim.scenario.load import parse
 
-IS_LONG = os.environ.get("EDGESIM_LONG_TESTS") == "1"
-N_VARIANTS = 200 if IS_LONG else 16
+N_VARIANTS = sized(16, 200)
 
 
 @pytest.mark.parametrize(("name", "text"), [*variants(0, N_VARIANTS)], ids=lambda value: str(value)[:60])

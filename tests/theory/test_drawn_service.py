@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from effort import sized
 from miniature import PerBlock, Serve, device, run
 from queues import ONE_BLOCK, assert_inside_student_t, farm, replicate, sojourns_s
 
@@ -17,7 +18,7 @@ from edgesim.world.world import World
 
 pytestmark = pytest.mark.slow
 
-N_REPLICATIONS = 10
+N_REPLICATIONS = sized(6, 10)
 N_REQUESTS = 10_000
 
 

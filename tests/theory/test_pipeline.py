@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from effort import sized
 from miniature import PerBlock, Serve, device, model, run, world
 from queues import assert_inside_student_t
 
@@ -156,7 +157,7 @@ def test_poisson_requests_of_one_token_meet_an_m_d_1_bottleneck() -> None:
             devices,
             wires,
             arrivals=Poisson(rho / stage_s),
-            n_requests=8000,
+            n_requests=sized(3000, 8000),
             architecture=model(6),
             replication=replication,
         )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from effort import sized
 from miniature import Serve, run
 from queues import (
     TICK_S,
@@ -23,6 +24,7 @@ from scipy import stats
 from edgesim.workload.lengths import Fixed
 
 N_REPLICATIONS = 10
+N_REQUESTS = sized(8_000, 20_000)
 DETERMINISTIC = Fixed(round(1.0 / TICK_S))
 
 
@@ -45,14 +47,14 @@ def erlang_c_wait_s(n_servers: int, load: float) -> float:
 
 def test_m_m_1() -> None:
     """Mean time in the system 1 / (mu - lambda)."""
-    assert_inside_student_t(mean_sojourn_s(1, 0.6, Exponential(), least_work, 20_000), 1 / (1 - 0.6))
+    assert_inside_student_t(mean_sojourn_s(1, 0.6, Exponential(), least_work, N_REQUESTS), 1 / (1 - 0.6))
 
 
 def test_m_d_1() -> None:
     """Pollaczek-Khinchine: half the wait of M/M/1."""
     rho = 0.7
     assert_inside_student_t(
-        mean_sojourn_s(1, rho, DETERMINISTIC, least_work, 20_000), 1 + rho / (2 * (1 - rho))
+        mean_sojourn_s(1, rho, DETERMINISTIC, least_work, N_REQUESTS), 1 + rho / (2 * (1 - rho))
     )
 
 
@@ -60,18 +62,18 @@ def test_m_d_1() -> None:
 def test_m_m_c(n_servers: int) -> None:
     """Erlang C."""
     load = 0.7 * n_servers
-    values = mean_sojourn_s(n_servers, load, Exponential(), least_work, 20_000)
+    values = mean_sojourn_s(n_servers, load, Exponential(), least_work, N_REQUESTS)
     assert_inside_student_t(values, 1 + erlang_c_wait_s(n_servers, load))
 
 
 def test_three_hop_tandem() -> None:
     """Burke, Jackson: three independent M/M/1 queues in a row, each 1 / (mu - lambda)."""
-    assert_inside_student_t(mean_sojourn_s(3, 0.6, Fixed(1), tandem, 20_000), 3 / (1 - 0.6))
+    assert_inside_student_t(mean_sojourn_s(3, 0.6, Fixed(1), tandem, N_REQUESTS // 2), 3 / (1 - 0.6))
 
 
 def test_a_station_is_lindleys_recursion_path_by_path() -> None:
     """W[n+1] = max(0, W[n] + S[n] - A[n+1]), on the same draws, to 1e-9."""
-    there = farm(1, 0.9, Exponential(), 20_000, 0)
+    there = farm(1, 0.9, Exponential(), N_REQUESTS, 0)
     waits_s = sojourns_s(run(there, Serve(least_work)), warmup=0.0)
     asked = list(there.requests())
     wait_s, last = 0.0, None
@@ -89,7 +91,7 @@ def test_a_station_is_lindleys_recursion_path_by_path() -> None:
 def test_several_servers_are_kiefer_and_wolfowitzs_recursion_path_by_path() -> None:
     """One queue before c servers: the ordered vector of workloads, on the same draws, to 1e-9."""
     n_servers = 3
-    there = farm(n_servers, 2.7, Exponential(), 20_000, 0)
+    there = farm(n_servers, 2.7, Exponential(), N_REQUESTS, 0)
     sojourn_s = sojourns_s(run(there, Serve(least_work), keep_spans=False), warmup=0.0)
     work_s, last_at_s, expected_s = [0.0] * n_servers, 0.0, []
     for request in there.requests():

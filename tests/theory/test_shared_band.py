@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from airwaves import STATION, Channel, Interface, Message, carry, cell
+from effort import sized
 from miniature import answered, device, model, run, world
 from queues import TICK_S, Exponential, Serve, assert_inside_student_t, replicate, sojourns_s
 from scipy import optimize
@@ -38,7 +39,7 @@ def mean_response_s(access: str, load: float, replication: int) -> float:
         media={"cell": Medium(name="cell", access=access)},
         arrivals=Poisson(load),
         prompt=Exponential(),
-        n_requests=4000,
+        n_requests=sized(2000, 4000),
         architecture=model(1),
         replication=replication,
     )
@@ -104,7 +105,7 @@ def test_fading_gains_of_many_instants_average_to_the_ergodic_rate() -> None:
     from edgesim.radio.channel.fading_law import Rayleigh
 
     rates = []
-    for replication in range(12):
+    for replication in range(sized(8, 12)):
         there = cell({"a": link(10.0, fading=BlockFading(Rayleigh(), 100 + replication, 1e-3))})
         rates.append(2e6 / carry(there, [Message(0.0, STATION, "a", 2e6)]).ended_s()[0] / BAND_HZ)
     assert np.log2(np.e) * math.exp(0.1) * exp1(0.1) == pytest.approx(2.9065, abs=1e-4)

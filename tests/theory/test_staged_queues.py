@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from effort import long_only
 from miniature import Tables, run
 from queues import assert_inside_student_t, replicate, sojourns_s
 from scipy import stats
@@ -57,15 +57,13 @@ def simulated(
 @pytest.mark.parametrize(
     ("rate_hz", "least_load", "n_requests"),
     [
-        (40.0, 0.6, 11_000),
-        (55.0, 0.74, 16_000),
+        pytest.param(40.0, 0.6, 11_000),
+        pytest.param(55.0, 0.74, 16_000, marks=long_only("a minute")),
         pytest.param(
             76.0,
             0.895,
             80_000,
-            marks=pytest.mark.skipif(
-                "EDGESIM_LONG_TESTS" not in os.environ, reason="five minutes: set EDGESIM_LONG_TESTS"
-            ),
+            marks=long_only("five minutes"),
         ),
     ],
 )

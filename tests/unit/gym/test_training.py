@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from effort import long_only
 
 pytest.importorskip("stable_baselines3", reason="needs the extra edgesim[rl]")
 
@@ -145,7 +145,7 @@ def test_it_learns_where_the_optimum_changes() -> None:
     assert found.regret < 0.05
 
 
-@pytest.mark.skipif("EDGESIM_LONG_TESTS" not in os.environ, reason="minutes: set EDGESIM_LONG_TESTS")
+@long_only("minutes")
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("variant", ["true", "surrogate"])
 @pytest.mark.parametrize("name", ["two changes", "not monotone", "rough"])
