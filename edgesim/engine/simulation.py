@@ -41,6 +41,8 @@ _PART_ROWS = 50_000
 _MOST_AT_ONCE = 1000
 """Requests of one user that may end in no time, one after the other, before the clock counts as stuck."""
 
+_IDLE_STEPS, _IDLE_S = 200_000, 10_000.0
+"""Steps of a strategy's own process, and time, after which a run counts as stuck if no request has moved."""
 STUCK = "deadlock: nothing was left to happen"
 """Reason of requests in flight at a horizon before which the run had come to a standstill."""
 
@@ -364,6 +366,7 @@ class _Requests:
         """Run the strategy's own process; where nothing but it is left to happen, requests wait in vain."""
         try:
             step = next(controller)
+            n_steps, looked_at_s, seen = 0, 0.0, self._stand()
             while True:
                 try:
                     news = yield step
@@ -372,16 +375,27 @@ class _Requests:
                     continue
                 if math.isinf(self.clock.peek()) and not isinstance(step, Pause):
                     self._refuse_deadlock()
+                n_steps += 1
+                if n_steps >= _IDLE_STEPS and self.clock.now - looked_at_s >= _IDLE_S:
+                    if (stand := self._stand()) == seen:
+                        self._refuse_deadlock(f"for {_IDLE_S:g} s but failures and what the strategy does")
+                    n_steps, looked_at_s, seen = 0, self.clock.now, stand
                 step = controller.send(news)
         except StopIteration:
             return
 
-    def _refuse_deadlock(self) -> None:
+    def _stand(self) -> list[tuple[object, ...]]:
+        """How far the requests in flight are, to be compared with how far they are later."""
+        return [
+            (one.id, one.attempt, one.n_emitted_tokens, one.token, one.until_s, one.n_under_way)
+            for one in self.in_flight.values()
+        ]
+
+    def _refuse_deadlock(self, what_else: str = "") -> None:
         if self.in_flight and self.world.horizon_s is None:
             stuck = next(iter(self.in_flight.values()))
-            raise ContractError(
-                f"nothing is left to happen, and {stuck!r} still waits: a deadlock in the strategy"
-            )
+            nothing = f"nothing has happened {what_else}" if what_else else "nothing is left to happen"
+            raise ContractError(f"{nothing}, and {stuck!r} still waits: a deadlock in the strategy")
 
     def finish(self, ended_at_s: float) -> None:
         """Tell of the requests that ended last, and of those still in flight."""

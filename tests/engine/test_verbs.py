@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from miniature import N_BLOCKS, PerBlock, Serve, Tables, answered, device, model, run, world
 
+from edgesim.engine import simulation
 from edgesim.engine.simulation import simulate
 from edgesim.errors import ContractError, InputError, PlacementError
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.architecture import Slice
+from edgesim.radio.motion.outages import RandomOutages
 from edgesim.workload.arrivals import Bursts, Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint, Power
+from edgesim.world.faults import Faults
 from edgesim.world.link import Link
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)
@@ -599,6 +602,30 @@ def test_an_endless_controller_does_not_hide_a_deadlock() -> None:
 
     with pytest.raises(ContractError, match="deadlock"):
         run(world([device("a-0")]), Serve(stuck, control))
+
+
+def test_a_controller_that_sends_among_failures_does_not_hide_a_deadlock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Something is always left to happen then: what counts is that no request goes a step."""
+    monkeypatch.setattr(simulation, "_IDLE_STEPS", 1_000)
+    monkeypatch.setattr(simulation, "_IDLE_S", 50.0)
+
+    def stuck(request, cluster):
+        yield cluster._clock.event()
+
+    def control(cluster):
+        while True:
+            yield from cluster.sleep(0.06)
+            cluster.report("a-0", "b-0", 2000.0, wait=False)
+
+    there = world(
+        [device("a-0"), device("b-0")],
+        [Link(between=("a-0", "b-0"), rate_bps=1e9)],
+        faults=Faults(devices={"b-0": RandomOutages(1, 500.0, 1.0)}),
+    )
+    with pytest.raises(ContractError, match=r"for 50 s but failures and .* still waits"):
+        run(there, Serve(stuck, control), keep_spans=False)
 
 
 @pytest.mark.parametrize("has_controller", [False, True])

@@ -7,7 +7,7 @@ import math
 import pytest
 from crossings import WAYS, Crossing, crossings
 from effort import sized
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from kept import kept
 from miniature import run
@@ -26,7 +26,12 @@ strategies = st.builds(
 )
 
 
-@settings(max_examples=N_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=N_EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.generate, Phase.shrink],  # explaining a failure runs hundreds of worlds more
+)
 @given(there=crossings(), strategy=strategies)
 def test_whatever_meets_every_law_holds(
     there: World, strategy: Crossing, tmp_path_factory: pytest.TempPathFactory

@@ -1,4 +1,4 @@
-"""Replayed records are what a model does that really stops early, token by token, on 2,048 tokens.
+"""Replayed records are what a model does that really stops early, token by token, on up to 2,048 tokens.
 
 The model that stops (tests/support/early_exit.py) shares no code with the one that was recorded. Both compute
 in single precision, in another order, so a token whose confidence lies within rounding of a threshold could
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from early_exit import Walk
+from effort import sized
 
 from edgesim.measure.exits import exit_records
 from edgesim.measure.language_model import LanguageModel, load_language_model
@@ -22,7 +23,7 @@ from edgesim.model.answers.exit_records import ExitRecords
 
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
 
-N_TOKENS, LENGTH = 2048, 256
+N_TOKENS, LENGTH = sized(1024, 2048), 256
 ROUNDING = 1e-5  # of a confidence or an entropy: some hundred times what single precision loses here
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from effort import sized
 
 from edgesim import runner
 from edgesim.api.running import _plain
@@ -211,7 +212,8 @@ def test_check_and_run_agree_on_random_scenarios(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_they_agree_on_two_hundred(tmp_path: Path) -> None:
-    found, n_refused = disagreements(range(1000, 1200), tmp_path)
+def test_they_agree_on_many(tmp_path: Path) -> None:
+    n_drawn = sized(60, 200)
+    found, n_refused = disagreements(range(1000, 1000 + n_drawn), tmp_path)
     assert found == []
-    assert 40 < n_refused < 160
+    assert 0.2 < n_refused / n_drawn < 0.8

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from shipped import only
 
 from edgesim.explain.breakdown import breakdown
 from edgesim.explain.journey import journey
@@ -35,7 +36,7 @@ def test_none_is_left_out() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHORT)
 def test_parts_add_up_to_every_latency(name: str, simulate: Callable[..., Trace]) -> None:
-    trace = simulate(name, "replications=1", *SHORT[name])
+    trace = simulate(name, "replications=1", *SHORT[name], only=only(name))
     for label in trace.strategies:
         requests = trace.requests(label, 0)
         requests = requests[(requests["outcome"] == "completed").to_numpy()].sort_values("request_id")

@@ -66,14 +66,23 @@ class Delivery:
         attempt
             The attempt at the request that sends it; it is of no use to a later one, which sends its own.
         """
-        yield from sending
+        try:
+            yield from sending
+        except Exception:  # it is lost, or no longer waited for; the attempt may go on another way
+            if request.attempt == attempt:
+                request.n_under_way -= 1
+            raise
         if request.attempt != attempt:
             return
         self.deliver(request, token)
         request.n_under_way -= 1
         if token.is_last and request.n_under_way:  # it overtook one ahead of it
-            request.all_home = self._clock.event()
-            yield request.all_home
+            request.all_home = all_home = self._clock.event()
+            try:
+                yield all_home
+            finally:
+                if request.all_home is all_home:
+                    request.all_home = None
         elif request.all_home is not None and not request.n_under_way:
             request.all_home.succeed()
 

@@ -116,10 +116,14 @@ def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
 
 
 def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
+    found: BoolArray = spans.floats("asked_at_s") > there.of_request(spans, "ended_at_s")
     # A message goes on hop by hop though its request has failed meanwhile.
-    return ~spans.named("kind", *_MESSAGES) & (
-        spans.floats("asked_at_s") > there.of_request(spans, "ended_at_s")
-    )
+    found &= ~spans.named("kind", *_MESSAGES)
+    if not there.loses_nothing:
+        # A pass for which a device was kept follows the one that was queued when the request's source died.
+        failed = np.append(there.requests.named("outcome", Outcome.FAILED), [False, False])
+        found &= ~(spans.named("kind", SpanKind.COMPUTE) & failed[there.request_of(spans)])
+    return found
 
 
 def _wrong_n_tokens(spans: Rows, there: There) -> BoolArray:
@@ -285,7 +289,7 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
     RowLaw(
         "spans.asked_at_s",
         "no later than its request ended",
-        ("requests.ended_at_s",),
+        ("requests.ended_at_s", "requests.outcome"),
         breaks=_is_asked_after_the_end,
     ),
     *(

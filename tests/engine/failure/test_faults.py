@@ -290,6 +290,33 @@ def test_a_token_lost_on_its_way_ends_the_attempt_at_once() -> None:
     assert ran.requests["first_token_at_s"][0] == pytest.approx(105.1 + 100.0 + 4.0 + 0.4)
 
 
+@pytest.mark.parametrize("token", [0, 1, 2])
+def test_an_attempt_may_go_on_another_way_after_a_token_was_lost(token: int) -> None:
+    """What it sends then is waited for, and not what never came home."""
+
+    def by_one_or_the_other(request, cluster):
+        for here in ("b-0", "c-0"):
+            try:
+                yield from cluster.send(request, "a-0", here, request.prompt_bytes)
+                for token in request.tokens():
+                    yield from cluster.compute(request, here, WHOLE, token)
+                    yield from cluster.emit(request, here, token)
+            except MessageLost:
+                continue
+            return
+
+    slow = replace(WIRE, rate_bps=80.0, latency_s=0.0)  # a token takes 0.4 s, as does the prompt
+    lost_s = 4.5 + 4.0 * token
+    there = world(
+        [device(name) for name in ("a-0", "b-0", "c-0")],
+        [slow, replace(slow, between=("a-0", "c-0"))],
+        output=Fixed(3),
+        faults=cut((lost_s, lost_s + 0.1)),
+    )
+    ran = run(there, Serve(by_one_or_the_other))
+    assert ends(ran) == [("completed", None, pytest.approx(lost_s + 0.4 + 3 * 4.0 + 0.4), 3)]
+
+
 # --- sources --------------------------------------------------------------------------------------
 
 
@@ -319,6 +346,28 @@ def test_a_request_whose_source_dies_ends_at_once_wherever_it_is_served() -> Non
     ran = run(replace(there, horizon_s=9.0), Serve(at_a))
     assert ends(ran) == [("failed", "device down: b-0", 5.0, 1)]
     assert computed(ran) == [(0, 0.0, 4.0), (0, 4.0, 8.0)]  # what a-0 had booked runs on
+
+
+def test_a_kept_pass_of_a_request_whose_source_has_died_is_worked_off_and_lawful(tmp_path) -> None:
+    class TwoInOneGo(Offload):
+        def serve(self, request, cluster, placement):
+            yield from cluster.send(request, request.source, "b-0", request.prompt_bytes)
+            first, second = request.tokens()
+            yield from cluster.compute(request, "b-0", WHOLE, first, keep=(WHOLE, second))
+            yield from cluster.emit(request, "b-0", first)
+            yield from cluster.compute(request, "b-0", WHOLE, second)
+            yield from cluster.emit(request, "b-0", second)
+
+    outages = {"a-0": ScheduledOutages([(5.0, 6.0)]), "b-0": ScheduledOutages([(99.0, 100.0)])}
+    there = world(
+        pair(), [FREE], output=Fixed(2), faults=Faults(devices=outages), arrivals=AT_ONCE, horizon_s=30.0,
+        n_requests=2,
+    )  # fmt: skip
+    trace = kept(there, TwoInOneGo(to="b-0"), tmp_path / "trace")
+    spans = trace.spans("one", 0)
+    assert spans.loc[spans["kind"] == "compute", "asked_at_s"].tolist() == [0.0, 4.0, 0.0, 12.0]
+    assert trace.requests("one", 0)["ended_at_s"].tolist() == [5.0, 5.0]
+    assert trace.check() == []
 
 
 # --- devices that serve several at once -----------------------------------------------------------
