@@ -12,8 +12,10 @@ import hashlib
 import io
 import sysconfig
 import tokenize
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 __all__ = ["Corpus", "digest", "python_corpus"]
@@ -23,6 +25,7 @@ _TEST_BYTES = 60_000
 _HELD_OUT_BYTES = range(1_000, 12_001)  # no boilerplate of a line, and no document that outweighs the others
 _LONG_LINE = 30  # characters
 _MOST_SEEN = 0.2
+_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 _LEAVE_OUT = (
     "site-packages",
     "test",
@@ -54,6 +57,7 @@ class Corpus:
     test: Mapping[str, str]
 
 
+@cache  # parsing the library takes seconds, and it does not change while it runs
 def python_corpus() -> Corpus:
     """Read the text of the Python that runs, and divide it by the names of its documents.
 
@@ -144,11 +148,18 @@ def _documents() -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _docstrings(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+    """Docstrings in the order of ``ast.walk``, which need not look into expressions: they define nothing."""
+    waiting: deque[ast.AST] = deque([tree])
+    while waiting:
+        node = waiting.popleft()
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node)
             if docstring:
                 yield docstring
+        for name in node._fields:
+            within = getattr(node, name, None)
+            if isinstance(within, list) and within and isinstance(within[0], _STATEMENTS):
+                waiting.extend(within)
 
 
 def _comments(source: str) -> Iterator[str]:

@@ -96,9 +96,9 @@ def test_a_propagated_token_is_one_whose_later_blocks_do_nothing(family: str) ->
 def test_rules_and_ways_side_by_side_do_not_disturb_one_another(text: Text) -> None:
     model = tiny()
     rules = [ALWAYS, NEVER, ExitRule((0.07,)), ExitRule((5.0,), "entropy")]
-    together = measure_propagated(model, text, rules, n_tokens=256)
+    together = measure_propagated(model, text, rules, n_tokens=128)
     for rule in rules:
-        alone = measure_propagated(model, text, [rule], n_tokens=256).said[rule]
+        alone = measure_propagated(model, text, [rule], n_tokens=128).said[rule]
         assert (alone.exits == together.said[rule].exits).all()
         assert np.abs(alone.nll - together.said[rule].nll).max() < ROUNDING
     assert 0 < together.path(rules[2]).shares()[0] < 1
