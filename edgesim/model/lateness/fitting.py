@@ -48,7 +48,7 @@ class FittedLateness:
         Every family with its most likely parameters.
     aic
         Akaike's criterion of each, by family.
-    distance
+    largest_gap
         Largest distance between the best family's distribution and that of the repeats.
     p_value
         Probability of a larger one where the repeats do come from that law. Its parameters come from the same
@@ -58,7 +58,7 @@ class FittedLateness:
     law: Lateness
     laws: dict[str, Lateness]
     aic: dict[str, float]
-    distance: float
+    largest_gap: float
     p_value: float
 
     @property
