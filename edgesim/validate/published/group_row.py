@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GroupRow", "Floats", "interval", "largest_parts"]
+__all__ = ["Floats", "GroupRow", "interval", "largest_parts"]
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ class GroupRow(NamedTuple):
         As published; None where it is not known here.
     role
         ``fitted``: it went into the fit. ``left out``: it is published, and predicted without it.
-        ``predicted``: nothing of it went into the fit.
+        ``predicted``: it is not known here.
     predicted, low, high
         Median and 95 % interval over the sets of parameters that the fitted rows allow.
     ideal

@@ -1,15 +1,16 @@
 """A token of a group that shares every block: what its time is made of, for any number of members.
 
-The same arithmetic as a run's (:mod:`edgesim.engine.collective`), in the mean and for many sets of parameters at
-once; a test holds one against the other.
+The same arithmetic as a run's (:mod:`edgesim.engine.collective`), in the mean and for many sets of
+parameters at once; a test holds one against the other.
 
 * **Computing.** The head is the root's; of the blocks a share `u` is not divided (Amdahl 1967,
   doi:10.1145/1465482.1465560): B (u + (1 - u) / n).
 * **Messages.** A star of n nodes over a switch, all ends alike: 4 ends and 4 wires in a row, and for every
   member beyond the second two more of whichever is longer, the root's end or its wire.
-* **Waiting.** What a sum takes besides is one of four things that two nodes do not tell apart: a *delay* that is
-  the same for any n; *lateness*, drawn anew for every sum, of which the latest of n counts; members of *unlike
-  speed*, of which the slowest counts, in proportion to the computing between two sums; *handling per member*.
+* **Waiting.** What a sum takes besides is one of four things that two nodes do not tell apart: a *delay*
+  that is the same for any n; *lateness*, drawn anew for every sum, of which the latest of n counts; members
+  of *unlike speed*, of which the slowest counts, in proportion to the computing between two sums; *handling
+  per member*, one after the other or over a tree.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class ShardedToken:
         What a sum of two takes besides: the four readings.
     is_systematic
         Of `unlike_s`: 1 where all members but the root are slower alike, 0 where speeds are drawn.
+    is_tree
+        Of `per_member_s`: 1 where it grows with the number of members' logarithm, 0 with their number.
     spread, is_lognormal
         Of lateness.
     """
@@ -112,6 +115,7 @@ class ShardedToken:
     unlike_s: Floats
     per_member_s: Floats
     is_systematic: Floats
+    is_tree: Floats
     spread: Floats
     is_lognormal: Floats
 
@@ -127,13 +131,14 @@ class ShardedToken:
         even_s = (self.head_s + self.blocks_s) / n_nodes
         latest = late_growth(n_nodes, self.spread, self.is_lognormal)
         slowest = self.is_systematic + (1.0 - self.is_systematic) * normal_growth(n_nodes)
+        in_line = self.is_tree * np.log2(n_nodes) + (1.0 - self.is_tree) * n_nodes / 2.0
         lasting = self._blocks_s(n_nodes) / self._blocks_s(2)
         per_sum_s = {
             "messages": star_s(n_nodes, self.end_s, self.wire_s),
             "delays": self.delay_s,
             "lateness": self.late_s * latest,
             "unlike speeds": self.unlike_s * slowest * lasting,
-            "handling per member": self.per_member_s * (n_nodes / 2.0),
+            "handling per member": self.per_member_s * in_line,
         }
         return {
             "undivided computing": self.computing_s(n_nodes) - even_s,
