@@ -133,12 +133,13 @@ def ring_board() -> RingBoard:
 
 
 def ring_cuts(n_blocks: int, n_boards: int, ends_blocks: float) -> tuple[int, ...]:
-    """The cut with the least slowest stage, the starter's ends counted as so many blocks; ties: even ones.
+    """The cut with the least slowest stage, at least a block for each board.
 
-    For numbers of boards that the testbed's code has no cut for.
+    For numbers of boards that the testbed's code has no cut for. The starter's embedding, head and choice of
+    a token count as `ends_blocks` blocks; of equal cuts it is that with the fewest blocks at the starter.
     """
     best: tuple[float, tuple[int, ...]] | None = None
-    for n_starter in range(n_blocks - n_boards + 2):
+    for n_starter in range(1, n_blocks - n_boards + 2):
         rest, others = n_blocks - n_starter, n_boards - 1
         cut = (n_starter, *(rest // others + (place < rest % others) for place in range(others)))
         slowest = max(n_starter + ends_blocks, float(max(cut[1:])))

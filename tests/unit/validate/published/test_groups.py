@@ -257,7 +257,7 @@ def test_cuts_have_the_least_slowest_stage(n_boards, ends) -> None:
     best = min(
         max(first + ends, *rest)
         for first, *rest in product(range(13), repeat=n_boards)
-        if first + sum(rest) == 12 and min(rest) >= 1
+        if first + sum(rest) == 12 and min(first, *rest) >= 1
     )
     first, *rest = ring_cuts(12, n_boards, ends)
     assert first + sum(rest) == 12
