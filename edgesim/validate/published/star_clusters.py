@@ -38,7 +38,7 @@ from edgesim.validate.published.group_row import (
 from edgesim.validate.published.groups_data import published_groups
 from edgesim.validate.published.sharded_token import ShardedToken
 
-__all__ = ["REPEATABILITY", "StarCluster", "star_cluster_rows", "star_clusters"]
+__all__ = ["REPEATABILITY", "StarCluster", "fitted", "left_out", "star_cluster_rows", "star_clusters"]
 
 N_SETS = 8_000
 
