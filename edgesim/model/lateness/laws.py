@@ -140,15 +140,14 @@ class GammaLateness:
         """Inverse of the regularised upper incomplete gamma function."""
         from scipy.special import gammainccinv
 
-        drawn: Floats = gammainccinv(self.shape, uniforms) * (self.mean_s / self.shape)
-        return drawn
+        return np.asarray(gammainccinv(self.shape, uniforms) * (self.mean_s / self.shape), np.float64)
 
     def survival(self, times_s: Floats) -> Floats:
         """The regularised upper incomplete gamma function."""
         from scipy.special import gammaincc
 
-        told: Floats = gammaincc(self.shape, np.maximum(times_s, 0.0) * (self.shape / self.mean_s))
-        return told
+        scaled = np.maximum(times_s, 0.0) * (self.shape / self.mean_s)
+        return np.asarray(gammaincc(self.shape, scaled), np.float64)
 
     def __str__(self) -> str:
         return f"gamma, mean {self.mean_s:g} s, spread {self.spread:g}"

@@ -11,7 +11,9 @@ into step).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from edgesim.validate.published.star_clusters import REPEATABILITY
 __all__ = ["air_group_rows", "air_sets"]
 
 N_SETS = 8_000
+_ROLES: Mapping[int, Role] = MappingProxyType({2: "fitted", 4: "predicted", 8: "predicted"})
 _MOST_HZ = 100e6
 
 
@@ -38,7 +41,7 @@ def air_group_rows() -> list[GroupRow]:
     sets = air_sets()
     ones_s = sets.head_s + sets.blocks_s
     found = [_row(fitted_name, 1, fitted_ms.get(1), "fitted", ones_s, ones_s, "")]
-    for n, role in ((2, "fitted"), (4, "predicted"), (8, "predicted")):
+    for n, role in _ROLES.items():
         named = largest_parts(_told(sets, n))
         found.append(_row(fitted_name, n, fitted_ms.get(n), role, sets.total_s(n), ones_s / n, named))
     fitted, other = models[fitted_name], models[other_name]

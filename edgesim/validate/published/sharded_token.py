@@ -18,8 +18,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from edgesim.model.lateness.latest import growth
@@ -152,7 +154,7 @@ class ShardedToken:
             total = total + part_s
         return total
 
-    def taken(self, chosen: Floats) -> ShardedToken:
+    def taken(self, chosen: NDArray[np.signedinteger[Any]]) -> ShardedToken:
         """The sets at these places."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(

@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -41,6 +42,8 @@ from edgesim.validate.published.sharded_token import ShardedToken
 __all__ = ["REPEATABILITY", "StarCluster", "fitted", "left_out", "star_cluster_rows", "star_clusters"]
 
 N_SETS = 8_000
+
+_ROLES: Mapping[int, Role] = MappingProxyType({2: "fitted", 4: "predicted", 8: "predicted"})
 
 REPEATABILITY = 0.02
 """Standard deviation, relative, of a published time over repetitions. None is published with one: assumed."""
@@ -139,7 +142,7 @@ def star_cluster_rows() -> list[GroupRow]:
             )
             found.append(_row(row, 1, "fitted", one_s, one_s, ""))
         ones_s = sets.head_s + sets.blocks_s
-        for n_nodes, role in ((2, "fitted"), (4, "predicted"), (8, "predicted")):
+        for n_nodes, role in _ROLES.items():
             named = largest_parts(sets.parts_s(n_nodes))
             found.append(_row(row, n_nodes, role, sets.total_s(n_nodes), ones_s / n_nodes, named))
             if n_nodes == 2 and any(other is not row for other in _of_board(row)):
