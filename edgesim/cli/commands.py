@@ -566,6 +566,13 @@ def _print_profile(console: Console, profile: Profile) -> None:
             str(row.n_repeats),
         )
     console.print(table)
+    if (late := profile.host.get("lateness")) is not None:
+        spread = "" if late["law"] == "exponential" else f", spread: {late['spread']:.3g}"
+        console.print(
+            f"halves of blocks were late by {1e6 * late['mean_s']:.3g} µs in the mean; in a scenario, "
+            f"lateness: {{law: {late['law']}, mean: {1e6 * late['mean_s']:.3g} us{spread}}}",
+            soft_wrap=True,
+        )
     ceilings, error = profile.ceilings, profile.held_out_error
     console.print(
         f"this machine reaches {ceilings.flop_per_s / 1e9:.0f} GFLOP/s in a matrix product, streams "

@@ -11,6 +11,7 @@ from edgesim.scenario.build import kinds_used
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.contenders import contenders
 from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import DeviceEntry, LinkEntry, Wired
 from edgesim.steps import Steps
@@ -68,17 +69,10 @@ def _of_devices(scenario: Scenario, entry: DeviceEntry, at: str, asking: set[str
         factor = 2.0 * (1.0 if speed is None else speed[0])
         yield Change(f"{entry.id} computes twice as fast", (f"{at}.speed={factor:g}",), touches, "speed")
     kind = kinds_used(scenario).get(entry.kind)
-    own = entry.endpoint
-    overhead_s = own.overhead_s if own is not None and own.overhead_s is not None else None
-    if overhead_s is None and kind is not None:
-        overhead_s = kind.endpoint.overhead_s.value
-    if overhead_s:
-        yield Change(
-            f"messages cost {entry.id} half as much",
-            (f"{at}.endpoint.overhead={overhead_s / 2:.12g} s",),
-            touches,
-            "messages",
-        )
+    costs_s = _message_costs(entry, kind)
+    if costs_s:
+        halved = tuple(f"{at}.endpoint.{name}={cost_s / 2:.12g} s" for name, cost_s in costs_s.items())
+        yield Change(f"messages cost {entry.id} half as much", halved, touches, "messages")
     size_bytes = entry.memory_bytes
     if size_bytes is None and kind is not None:
         size_bytes = kind.memory_bytes.value
@@ -94,6 +88,19 @@ def _of_devices(scenario: Scenario, entry: DeviceEntry, at: str, asking: set[str
             "count",
         )
     yield from _of_batches(entry, at)
+
+
+def _message_costs(entry: DeviceEntry, kind: DeviceKind | None) -> dict[str, float]:
+    """What a message costs a device, by the name of the setting; what costs nothing is left out."""
+    found: dict[str, float] = {}
+    for name in ("overhead", "latency"):
+        own = None if entry.endpoint is None else getattr(entry.endpoint, f"{name}_s")
+        if own is None and kind is not None:
+            figure = getattr(kind.endpoint, f"{name}_s")
+            own = None if figure is None else figure.value
+        if own:
+            found[name] = own
+    return found
 
 
 def _of_batches(entry: DeviceEntry, at: str) -> Iterator[Change]:

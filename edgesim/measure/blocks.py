@@ -69,6 +69,11 @@ class Excerpt:
         How many blocks to build.
     device
         ``cpu`` or ``cuda``.
+
+    Attributes
+    ----------
+    halves_s
+        Of the last pass, what each of its halves of blocks took, one by one.
     """
 
     def __init__(self, architecture: Architecture, *, n_blocks: int, device: str = "cpu") -> None:
@@ -85,6 +90,7 @@ class Excerpt:
             is_divisible=architecture.n_windowed in (0, architecture.n_blocks),
         )
         self._marks: list[tuple[Component, Any]] = []
+        self.halves_s: dict[Component, list[float]] = {}
         self._caches: dict[tuple[int, int], DynamicCache] = {}
         self._attach_marks()
 
@@ -203,6 +209,11 @@ class Excerpt:
         for (component, began), (_, ended) in pairwise(marks):
             total[component] += self._clock.seconds(began, ended)
         for half in (Component.ATTENTION, Component.MLP):
+            self.halves_s[half] = [
+                self._clock.seconds(began, ended)
+                for (component, began), (_, ended) in pairwise(marks)
+                if component is half
+            ]
             total[half] /= n_called
         total[Component.BLOCK] = total[Component.ATTENTION] + total[Component.MLP]
         return dict(total)

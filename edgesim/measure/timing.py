@@ -52,12 +52,14 @@ from typing import Protocol
 import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
 
 from edgesim.errors import ProfileError
 from edgesim.measure.blocks import Excerpt, n_copies
 from edgesim.measure.ceilings import CeilingProbe
 from edgesim.measure.grid import Grid, Shape
 from edgesim.measure.host import host_facts, last_level_cache_bytes, software_versions
+from edgesim.measure.lateness import lateness_facts
 from edgesim.model.architecture import Architecture, Component
 from edgesim.model.profile import Phase, Point, Profile, SurfaceKey
 from edgesim.model.surface import GridPoint, Surface
@@ -84,6 +86,7 @@ class Progress(Protocol):
 
 
 Key = tuple[Component, Phase, Shape]
+Floats = NDArray[np.float64]
 
 _INSIDE = (Component.EMBEDDING, Component.BLOCK, Component.HEAD)  # together, a whole pass
 _OUTSIDE = (Component.STEP,)
@@ -153,7 +156,11 @@ def measure_profile(
         device=device,
         threads=threads,
         ceilings=probe.ceilings(),
-        host={**host_facts(device), "other_load_cores": other_load.n_cores},
+        host={
+            **host_facts(device),
+            "other_load_cores": other_load.n_cores,
+            "lateness": lateness_facts(rounds.late_s()),
+        },
         versions=software_versions(),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         grid=grid.facts(),
@@ -174,6 +181,7 @@ class _Rounds:
         )
         self._found: defaultdict[Key, list[float]] = defaultdict(list)
         self._fastest: dict[Shape, Mapping[Component, float]] = {}  # pass so far, by its blocks
+        self._halves: defaultdict[Key, list[float]] = defaultdict(list)  # of decoding, one by one
 
     def warm_up(self, report: Callable[[], object] = lambda: None) -> None:
         """Call everything, so that kernels are chosen and memory mapped; learn how long passes take.
@@ -241,6 +249,14 @@ class _Rounds:
         order = list(Component)
         return tuple(sorted(points, key=lambda p: (p.n_shards, order.index(p.component), p.phase, *p.at)))
 
+    def late_s(self) -> Floats:
+        """By how much each half of a block took longer in decoding than is believed of it; 0 at the least."""
+        late = [
+            np.maximum(0.0, np.array(halves) - _point(key, halves).median_s)
+            for key, halves in self._halves.items()
+        ]
+        return np.concatenate(late) if late else np.zeros(0)
+
     def _visit(self, shape: Shape, generates: bool) -> None:
         excerpt = self._excerpts[shape.n_shards]
         if generates:
@@ -256,6 +272,9 @@ class _Rounds:
         for _ in range(max(1, min(_MAX_PASSES, int(_VISIT_S / pass_s)))):
             times = excerpt.time_pass(shape, n_blocks)
             self._fastest[shape] = min(times, self._fastest[shape], key=lambda each: each[Component.BLOCK])
+            if shape.phase is Phase.DECODE and shape.batch == shape.n_shards == 1:
+                for half, each_s in excerpt.halves_s.items():
+                    self._halves[half, shape.phase, shape] += each_s
             for component, seconds in times.items():
                 if shape.n_shards == 1 or component in _DIVIDED:
                     self._found[component, shape.phase, shape].append(seconds)

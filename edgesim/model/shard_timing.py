@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -50,6 +50,9 @@ class ShardTiming:
     Below the smallest measured shard the last piece goes on, towards what would be left at a share of zero,
     but no further down than in proportion to the share, and never up.
 
+    Of a shard with an `undivided` share of computing that much less is divided; a device that computes it
+    pays that share of the whole block's time besides.
+
     Not modelled: that widths that are no multiple of a kernel's tile are slower than their neighbours, and
     that a KV head which several devices hold costs each of them its own products.
 
@@ -75,7 +78,7 @@ class ShardTiming:
 
     def costs_as(self, other: ShardTiming) -> bool:
         """Whether another device pays the same: its timing is the very same, and so are its shares."""
-        return self.timing is other.timing and self._shares == other._shares
+        return self.timing is other.timing and self._costs == other._costs
 
     def seconds(
         self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
@@ -101,6 +104,8 @@ class ShardTiming:
             for share in {self.shard.block_share, *map(self._share, _HALVES)} - {0.0}
             for n, _ in interpolate_share(share, self.timing.shards)
         }
+        if self.shard.computes_undivided:
+            read.add(1)
         for n in sorted(read):
             self.timing.check(max_new=max_new, max_context=max_context, batch=batch, n_shards=n)
 
@@ -108,22 +113,47 @@ class ShardTiming:
         self, *, batch: int, n_new: Tokens, n_context: Tokens
     ) -> tuple[FloatArray, FloatArray]:
         """Seconds of the shard of one block's attention, and of its MLP."""
+        asked: dict[str, Any] = {"batch": batch, "n_new": n_new, "n_context": n_context}
+        own = self._divided_seconds(self.shard.block_share, *self._shares, **asked)
+        undivided = self.shard.undivided
+        if not undivided:
+            return own
+        attention_s, mlp_s = ((1.0 - undivided) * half_s for half_s in own)
+        if self.shard.computes_undivided:
+            whole = self._divided_seconds(1.0, 1.0, 1.0, **asked)
+            attention_s, mlp_s = attention_s + undivided * whole[0], mlp_s + undivided * whole[1]
+        return attention_s, mlp_s
+
+    def _divided_seconds(
+        self,
+        share: float,
+        attention_share: float,
+        mlp_share: float,
+        *,
+        batch: int,
+        n_new: Tokens,
+        n_context: Tokens,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Seconds of any share of attention and of the MLP, `share` of the block as a whole."""
 
         def read(component: Component, share: float) -> FloatArray:
             if share == 0:
                 return np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
             return self._read(component, share, batch=batch, n_new=n_new, n_context=n_context)
 
-        if self.shard.is_empty:
+        if share == 0:
             return read(Component.ATTENTION, 0.0), read(Component.MLP, 0.0)
-        share = self.shard.block_share
         apart = [read(half, share) for half in _HALVES]
         together = read(Component.BLOCK, share) / (apart[0] + apart[1])
         own = [
-            known if self._share(half) == share else read(half, self._share(half))
-            for half, known in zip(_HALVES, apart, strict=True)
+            known if half_share == share else read(half, half_share)
+            for half, half_share, known in zip(_HALVES, (attention_share, mlp_share), apart, strict=True)
         ]
         return own[0] * together, own[1] * together
+
+    @property
+    def _costs(self) -> tuple[float, ...]:
+        return *self._shares, self.shard.undivided, self.shard.computes_undivided
 
     @property
     def _shares(self) -> tuple[float, float]:

@@ -38,12 +38,19 @@ class TensorShard:
         Query heads held, and KV heads.
     n_columns
         Columns of the MLP's first matrices held, and as many rows of the last.
+    undivided
+        Share of a block's computing that no cutting divides (Amdahl 1967, doi:10.1145/1465482.1465560): of
+        the rest the device computes its share.
+    computes_undivided
+        Whether this device computes what is not divided.
     """
 
     model: Architecture
     n_heads: int
     n_kv_heads: int
     n_columns: int
+    undivided: float = 0.0
+    computes_undivided: bool = False
 
     @property
     def attention_share(self) -> float:

@@ -32,6 +32,7 @@ def device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
         power=kind.power_values(),
         endpoint=kind.endpoint_values(),
         service=None if kind.service is None else kind.service.value(),
+        lateness=None if kind.lateness is None else kind.lateness.value(),
         place_m=node.place_m,
     )
     return made if node.entry is None else _overridden(made, node.entry)
@@ -49,6 +50,7 @@ def _overridden(device: Device, entry: DeviceEntry) -> Device:
         endpoint=replace(device.endpoint, **endpoint),
         serving=None if entry.serving is None else entry.serving.value(),
         service=device.service if entry.service is None else entry.service.value(),
+        lateness=device.lateness if entry.lateness is None else entry.lateness.value(),
         speed=None if entry.speed is None else entry.speed.value(),
         battery=None if entry.battery is None else entry.battery.value(),
     )

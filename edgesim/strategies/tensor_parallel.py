@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from edgesim.errors import InputError, PlacementError
 from edgesim.model.architecture import Architecture, Slice
@@ -32,7 +32,7 @@ from edgesim.strategy import (
 )
 from edgesim.units import ENERGY, TIME, UnitError, parse
 
-__all__ = ["Group", "TensorParallel"]
+__all__ = ["Group", "TensorParallel", "Unsharded"]
 
 
 def _as_tuple(value: object) -> object:
@@ -100,6 +100,21 @@ class Group(Placement):
         return "" if len(set(shares)) == 1 else f"shares of every block: {', '.join(shares)}"
 
 
+class Unsharded(BaseModel):
+    """What of every block's computing a runtime does not divide (Amdahl 1967)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="Of a whole block's time on the device that computes it"
+    )
+    where: Literal["root", "everywhere"] = Field(
+        "everywhere",
+        description="Who computes it: the root for all, or every member for itself. Of what every member "
+        "computes, the times of measured or scaled shards have their own share, which is used in its place",
+    )
+
+
 class TensorParallel(Strategy):
     """Cut every block by heads and MLP columns over a group, and sum twice in every block.
 
@@ -138,6 +153,11 @@ class TensorParallel(Strategy):
     per_sum: Annotated[
         float, BeforeValidator(_seconds, json_schema_input_type=str), Field(ge=0, allow_inf_nan=False)
     ] = Field(0.0, description="What every sum costs besides, such as '0.1 ms': getting the group into step")
+    unsharded: Unsharded | None = Field(
+        None,
+        description="What of every block's computing is not divided, such as {share: 0.1, where: root}; what "
+        "the devices' own times of shards say, if not given",
+    )
     transceiver: DesignerName | InversionName = Field(
         "first-order",
         description="Of aircomp: how the station's combiner is found, or, with single antennas, the powers "
@@ -230,7 +250,8 @@ class TensorParallel(Strategy):
             raise PlacementError(
                 f"'shares' has {len(wanted)} numbers for {len(members)} devices; give one for each"
             )
-        shards = dict(zip(members, to_heads(wanted, model, at_most=at_most), strict=True))
+        held = to_heads(wanted, model, at_most=at_most)
+        shards = {m: self._undivided(fleet, m, members, s) for m, s in zip(members, held, strict=True)}
         for member, shard in shards.items():
             if shard.is_empty:
                 raise PlacementError(f"{member!r} has room for no part of a block; leave it out of 'over'")
@@ -239,6 +260,19 @@ class TensorParallel(Strategy):
                 spent_j = half_joules(timing, shard, device.power.active_w, self._n_context(fleet))
                 check_budget(member, spent_j, self.budget)
         return shards
+
+    def _undivided(
+        self, fleet: Fleet, member: str, members: tuple[str, ...], shard: TensorShard
+    ) -> TensorShard:
+        """A member's shard, with what of the computing is not divided."""
+        if self.unsharded is None or len(members) == 1:
+            return shard
+        if self.unsharded.where == "root":
+            is_root = member == members[0]
+            return replace(shard, undivided=self.unsharded.share, computes_undivided=is_root)
+        if _timing(fleet, member).origin != "analytic":  # measured shards have it in their own times
+            return shard
+        return replace(shard, undivided=self.unsharded.share, computes_undivided=True)
 
     def _by_speed(
         self, model: Architecture, fleet: Fleet, members: tuple[str, ...], at_most: NDArray[np.float64]

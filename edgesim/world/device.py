@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from edgesim.errors import InputError
+from edgesim.model.lateness.laws import Lateness
 from edgesim.model.profile import Timing
 from edgesim.steps import Steps
 from edgesim.world.battery import Battery
@@ -44,9 +45,10 @@ class Power:
 class Endpoint:
     """What a message costs at either end, before it leaves and after it has arrived.
 
-    The cost of one message is ``overhead_s + size_bytes / staging_bytes_per_s``: serialisation, system
-    calls, copies between accelerator and host memory. Measured edge deployments show this fixed
-    cost, not bytes over bandwidth, to dominate small messages.
+    What one message occupies an end for is ``overhead_s + size_bytes / staging_bytes_per_s``: serialisation,
+    system calls, copies between accelerator and host memory. Measured edge deployments show this fixed
+    cost, not bytes over bandwidth, to dominate small messages. Then it is delayed by `latency_s`, during
+    which the end can handle other messages: a thread that has to wake up, an interrupt that is held back.
 
     Parameters
     ----------
@@ -54,6 +56,8 @@ class Endpoint:
         Fixed cost of one message at this device [s].
     staging_bytes_per_s
         Rate of the copies [byte/s].
+    latency_s
+        What only delays a message at this device and occupies nothing [s].
     on_compute
         Whether messages occupy the compute station (a single-threaded runtime), or a messaging
         station of their own beside it.
@@ -62,15 +66,20 @@ class Endpoint:
     overhead_s: float = 0.0
     staging_bytes_per_s: float = math.inf
     on_compute: bool = False
+    latency_s: float = 0.0
 
     def seconds(self, size_bytes: float) -> float:
-        """Time that one message of this size takes at this end."""
+        """Time for which one message of this size occupies this end."""
         return self.overhead_s + size_bytes / self.staging_bytes_per_s
+
+    def passing_s(self, size_bytes: float) -> float:
+        """Time after which one message of this size is through this end, where no other is before it."""
+        return self.seconds(size_bytes) + self.latency_s
 
     @property
     def is_free(self) -> bool:
         """Whether messages cost nothing here."""
-        return self.overhead_s == 0.0 and math.isinf(self.staging_bytes_per_s)
+        return self.overhead_s == self.latency_s == 0.0 and math.isinf(self.staging_bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +102,8 @@ class Device:
         How it serves several requests at once; None: first come, first served, without limits.
     service
         How the times of its passes vary about the timing's, which are then their means; None: not at all.
+    lateness
+        How much later than its computing takes it is ready for a sum over a group; None: never.
     speed
         By which the times of passes are divided that begin at an instant; None: always 1. Messages cost their
         ends the same at any speed.
@@ -113,6 +124,7 @@ class Device:
     endpoint: Endpoint = field(default_factory=Endpoint)
     serving: Serving | None = None
     service: ServiceLaw | None = None
+    lateness: Lateness | None = None
     speed: Steps | None = None
     place_m: tuple[float, float] | None = None
     battery: Battery | None = None

@@ -66,7 +66,7 @@ class Network:
         if source == target:
             return 0.0
         path = self.path(source, target)
-        ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
+        ends_s = sum(self.devices[end].endpoint.passing_s(size_bytes) for end in (source, target))
         return ends_s + sum(_seconds(self.link(a, b), size_bytes, sender=a) for a, b in pairwise(path))
 
     def has_link(self, source: str, target: str) -> bool:
@@ -75,7 +75,7 @@ class Network:
 
     def hop_seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Time of one message over the link between two neighbours while it is idle, endpoints included."""
-        ends_s = sum(self.devices[end].endpoint.seconds(size_bytes) for end in (source, target))
+        ends_s = sum(self.devices[end].endpoint.passing_s(size_bytes) for end in (source, target))
         return ends_s + _seconds(self.link(source, target), size_bytes, sender=source)
 
     def busiest_seconds(self, source: str, target: str, size_bytes: float) -> float:

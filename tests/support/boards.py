@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import bands
+
 from edgesim.model.architecture import Architecture
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.scaling import AnalyticTiming
@@ -10,6 +14,7 @@ from edgesim.workload.lengths import Uniform
 from edgesim.workload.requests import Workload
 from edgesim.world.device import Device, Endpoint, Power
 from edgesim.world.link import Link
+from edgesim.world.medium import Medium, RadioChannel
 from edgesim.world.world import World
 
 MODEL = Architecture.from_config(
@@ -56,6 +61,42 @@ def meeting(speeds: tuple[float, ...], endpoint: Endpoint, *, n_requests: int = 
             n_requests=n_requests,
         ),
         seed=2,
+    )
+
+
+def on_air(endpoint: Endpoint, *, coherence_s: float, latency_s: float = 0.0) -> World:
+    """Three phones of different speeds at a station whose band is set aside for sums."""
+    band = bands.band(n_station=8, n_terminal=2, coherence_s=coherence_s, power_dbm=-10.0)
+    phones = {
+        f"phone-{i}": Device(
+            id=f"phone-{i}",
+            group="phone",
+            kind="any",
+            memory_bytes=1 << 32,
+            timing=AnalyticTiming(MODEL, Ceilings(2e10 * speed, 5e9 * speed, 1e-6)),
+            power=POWER,
+            endpoint=endpoint,
+        )
+        for i, speed in enumerate((1.0, 2.0, 0.7))
+    }
+    station = Device(id="station", group="station", kind="", memory_bytes=0, timing=None)
+    links = tuple(
+        Link(
+            between=(phone, "station"),
+            rate_bps=1e7,
+            latency_s=latency_s,
+            radio=RadioChannel(link=member.link, terminal=phone, station="station", medium="cell", key=n),
+        )
+        for n, (phone, member) in enumerate(band.members.items())
+    )
+    world = meeting((1.0, 1.0), endpoint, n_requests=3)
+    return replace(
+        world,
+        devices={**phones, "station": station},
+        links=links,
+        workload=replace(world.workload, sources=("phone-0",)),
+        media={"cell": Medium(name="cell")},
+        bands={"station": band},
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from edgesim.engine.collective.idle_rounds import IdleRounds
+from edgesim.engine.collective.lateness import LatenessDraws
 from edgesim.engine.collective.sums import AirSums, MessageSums, Summing
 from edgesim.engine.collective.tensor_group import AllReduce, TensorGroup
 from edgesim.engine.device.host import Host
@@ -74,14 +75,19 @@ class Groups:
             by = "ring" if summing.is_on_air else summing.scheme  # of a single member, which sends nothing
             wires = IdleRounds(self._network, self._world.devices, self._hops)
             sums = MessageSums(wires, members, by, summing.value_bytes)
+        part, devices = self._held.parts(members[0])[0], [self._hosts[device].device for device in members]
+        lateness = None
+        if len(members) > 1 and any(device.lateness is not None for device in devices):
+            lateness = LatenessDraws(devices, part, self._world.seed, self._world.replication)
         return TensorGroup(
             [self._hosts[device] for device in members],
             self._held.shards,
-            self._held.parts(members[0])[0],
+            part,
             sums,
             summing.overhead_s,
             self._recording,
             value_bytes=0.0 if summing.is_analog else summing.value_bytes,
+            lateness=lateness,
         )
 
     def _air_sums(self, members: tuple[str, ...], summing: Summing) -> AirSums:

@@ -30,7 +30,8 @@ class Rounds(NamedTuple):
     handling_s
         By device, time for which it handles messages at either end.
     at_ends_s
-        Of `seconds`: time that the last message of every round spends at its ends, handled or in line.
+        Of `seconds`: time that the last message of every round spends at its ends, handled, in line
+        or delayed.
     """
 
     seconds: float
@@ -94,14 +95,17 @@ class IdleRounds:
             station, service_s, latency_s = ways[number][stage]
             free_at_s[station] = max(at_s, free_at_s[station]) + service_s
             if isinstance(station, str):
-                at_ends_s[number] += free_at_s[station] - at_s
+                at_ends_s[number] += free_at_s[station] + latency_s - at_s
             heapq.heappush(arrivals, (free_at_s[station] + latency_s, n_events, number, stage + 1))
             n_events += 1
         return last_s, at_ends_s[last] if ways else 0.0
 
     def _way(self, source: str, target: str, size_bytes: float) -> list[tuple[object, float, float]]:
         """Stations on the way: a device's end or a hop's two; their service, and the latency behind."""
-        ends = [(end, self._devices[end].endpoint.seconds(size_bytes), 0.0) for end in (source, target)]
+        ends = [
+            (end, self._devices[end].endpoint.seconds(size_bytes), self._devices[end].endpoint.latency_s)
+            for end in (source, target)
+        ]
         hops = [
             (ends_of_hop, size_bytes * self._s_per_byte(*ends_of_hop), self._hops[ends_of_hop].latency_s)
             for ends_of_hop in pairwise(self._network.path(source, target))

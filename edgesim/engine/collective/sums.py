@@ -140,8 +140,10 @@ class AirSums:
         """Sum in the coherence block of the instant at which all have handed theirs over."""
         known = self._known.get(n_values)
         if known is None:
-            once_s = [end.seconds(n_values * self._value_bytes) for end in self._endpoints]
-            known = self._known[n_values] = max(once_s), tuple(2.0 * each for each in once_s)
+            size_bytes = n_values * self._value_bytes
+            slowest_s = max(end.passing_s(size_bytes) for end in self._endpoints)
+            known = slowest_s, tuple(2.0 * end.seconds(size_bytes) for end in self._endpoints)
+            self._known[n_values] = known
         slowest_s, handling_s = known
         told = self._air.sum(n_values, at_s + slowest_s, spent_j)
         return Sum(

@@ -2,7 +2,8 @@
 
 A pass alternates between computing a shard of half a block and summing over the group, twice in every
 block. While a group is held by a pass nobody else can change its course, so that the whole pass is one event:
-when it will end is worked out when it is asked for.
+when it will end is worked out when it is asked for. Where members are late by a law, all that they are late
+by in a pass is drawn at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesim.engine.collective.lateness import LatenessDraws
 from edgesim.engine.device.group_hold import Hold
 from edgesim.engine.device.host import Host
 from edgesim.engine.process.verb import RequestFailed
@@ -117,6 +119,8 @@ class TensorGroup:
         What every sum costs besides: getting the group into step.
     value_bytes
         Size of a value on its way; 0 of analog ones, which have none.
+    lateness
+        How late members are at sums; None: never.
     """
 
     def __init__(
@@ -129,7 +133,9 @@ class TensorGroup:
         recording: Recording,
         *,
         value_bytes: float,
+        lateness: LatenessDraws | None = None,
     ) -> None:
+        self._lateness = lateness
         self._hosts, self._part, self._all_reduce = tuple(hosts), part, all_reduce
         self._overhead_s, self._recording, self._value_bytes = overhead_s, recording, value_bytes
         self._timings = []
@@ -172,16 +178,22 @@ class TensorGroup:
             If a member is out of reach, so that a sum would never end.
         """
         started_at_s = max(now_s, *(host.free_at_s for host in self._hosts))
-        done = self._course(token, started_at_s)
+        done = self._course(request, token, started_at_s)
         self._book(request, token, now_s, done)
         return done
 
     # --- the course of a pass ---------------------------------------------------------------------
 
-    def _course(self, token: Token, started_at_s: float) -> Pass:
+    def _course(self, request: LiveRequest, token: Token, started_at_s: float) -> Pass:
         halves_s, before_s, after_s = self._times(token)
         n_values, n_blocks = token.n_new * self._hidden_size, self._part.n_blocks
-        slowest_s = halves_s.max(axis=0).tolist()
+        if self._lateness is None:
+            ready_s = None
+            ready = halves_s.max(axis=0)
+        else:
+            ready_s = self._lateness.ready_s(request, token, halves_s)
+            ready = ready_s.mean(axis=0)
+        slowest_s = ready.tolist()
         at_s, sums = started_at_s + before_s, []
         spent_j = [self._spent_j(halves_s[:, half]) for half in (0, 1)]
         if self._all_reduce.is_constant:
@@ -190,16 +202,17 @@ class TensorGroup:
             at_s += n_blocks * (sum(slowest_s) + 2.0 * self._overhead_s + pair[0].seconds + pair[1].seconds)
             _check_reach(at_s)
         else:
-            for _ in range(n_blocks):
+            each_s = [slowest_s] * n_blocks if ready_s is None else ready_s.tolist()
+            for block_s in each_s:
                 for half in (0, 1):
-                    at_s += slowest_s[half] + self._overhead_s
+                    at_s += block_s[half] + self._overhead_s
                     sums.append(self._all_reduce.sum(n_values, at_s, spent_j[half]))
                     at_s += sums[-1].seconds
                     _check_reach(at_s)
         compute_s = n_blocks * halves_s.sum(axis=1)
         compute_s[0] += before_s + after_s
         # In the order of compute_s, so that of a member alone nothing is left of rounding.
-        longest_s = n_blocks * float(halves_s.max(axis=0).sum()) + (before_s + after_s)
+        longest_s = n_blocks * float(ready.sum()) + (before_s + after_s)
         parts = self._parts(compute_s, longest_s, sums)
         for number, host in enumerate(self._hosts):
             if host.device.endpoint.on_compute:
@@ -225,7 +238,7 @@ class TensorGroup:
         compute_s
             By member, what it computes itself.
         longest_s
-            For how long anybody computes.
+            For how long anybody computes, or is late.
         """
         at_ends_s = sum(one.at_ends_s for one in sums)
         carried_s = sum(one.seconds for one in sums) - at_ends_s

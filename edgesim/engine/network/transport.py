@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
+import simpy
+
 from edgesim.engine.device.host import Host
 from edgesim.engine.device.watched import Job, WatchedStation
 from edgesim.engine.network.changing_cells import Cells
@@ -314,7 +316,7 @@ class Transport:
         return (arrived_at_s,)
 
     def _handle(self, owner: int, host: Host, size_bytes: float, token: int) -> Verb:
-        """Pay one end's cost of a message."""
+        """Pay one end's cost of a message; its span ends with what occupies the end, before the latency."""
         endpoint = host.device.endpoint
         if endpoint.is_free:
             return DONE
@@ -322,8 +324,13 @@ class Transport:
         if isinstance(host.messaging, WatchedStation):
             host.demand_up()
             job = Job(owner, token, code, self._clock.event(), size_bytes=size_bytes)
-            return heard(host.messaging.take(job, endpoint.seconds(size_bytes)))
+            done = host.messaging.take(job, endpoint.seconds(size_bytes))
+            return self._later(done, endpoint.latency_s) if endpoint.latency_s else heard(done)
         now_s = self._clock._now
         started_at_s, ended_at_s = host.messaging.book(now_s, endpoint.seconds(size_bytes))
         self._recording.span(owner, token, code, now_s, started_at_s, ended_at_s, size_bytes=size_bytes)
-        return (ended_at_s,)
+        return (ended_at_s + endpoint.latency_s,)
+
+    def _later(self, done: simpy.Event, latency_s: float) -> Course:
+        yield done
+        yield self._clock._now + latency_s

@@ -178,5 +178,5 @@ class RouteState:
 
     def seconds(self, size_bytes: float) -> float:
         """Time from end to end, store and forward, with what the ends take but not what waits there."""
-        ends_s = math.fsum(end.seconds(size_bytes) for end in self.endpoints)
+        ends_s = math.fsum(end.passing_s(size_bytes) for end in self.endpoints)
         return ends_s + math.fsum(hop.seconds(size_bytes) for hop in self.hops)

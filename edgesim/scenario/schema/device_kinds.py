@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema
 
 from edgesim.fields import Bytes, BytesPerSecond, FlopPerSecond, Names, PositiveBytes, Seconds, Watts, refuse
 from edgesim.model.ceilings import Ceilings
+from edgesim.scenario.schema.lateness import LatenessEntry
 from edgesim.scenario.schema.service import ServiceChoice
 from edgesim.scenario.text.section import Section
 from edgesim.world.device import Endpoint, Power
@@ -76,7 +77,11 @@ class EndpointFigures(Section):
     """What a message costs a device at its own end."""
 
     overhead_s: Figure[Seconds] = Field(alias="overhead")
-    """Fixed cost of one message: serialisation, system calls, waking up."""
+    """Fixed cost of one message: serialisation, system calls, copies. It occupies a messaging station beside
+    the processor, or the processor (`on_compute`): messages wait for one another."""
+    latency_s: Figure[Seconds] | None = Field(default=None, alias="latency")
+    """What only delays a message besides, and occupies nothing: waking up, interrupts held back. None if not
+    given: then all of the cost is in `overhead`."""
     staging_bytes_per_s: Figure[BytesPerSecond] | None = Field(default=None, alias="staging")
     """Rate of copying a message between network and accelerator memory; without one, copies cost nothing."""
     on_compute: bool = False
@@ -113,6 +118,8 @@ class DeviceKind(Section):
     service: ServiceChoice | None = None
     """How the times of its passes vary about what profile or ceilings say, which are then their means; not at
     all if not given."""
+    lateness: LatenessEntry | None = None
+    """How much later than its computing takes it is ready for a sum over a group; never if not given."""
     power: PowerFigures
     """Power draw by state."""
     endpoint: EndpointFigures
@@ -157,9 +164,10 @@ class DeviceKind(Section):
 
     def endpoint_values(self) -> Endpoint:
         """Cost of messages as the engine takes it."""
-        staging = self.endpoint.staging_bytes_per_s
+        staging, latency_s = self.endpoint.staging_bytes_per_s, self.endpoint.latency_s
         return Endpoint(
             overhead_s=self.endpoint.overhead_s.value,
             staging_bytes_per_s=math.inf if staging is None else staging.value,
             on_compute=self.endpoint.on_compute,
+            latency_s=0.0 if latency_s is None else latency_s.value,
         )

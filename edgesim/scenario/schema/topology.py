@@ -24,6 +24,7 @@ from edgesim.fields import (
 from edgesim.scenario.schema.by_way import ByWay, EachWay, FileName, refuse_ways_outside, ways
 from edgesim.scenario.schema.collective import CollectiveEntry
 from edgesim.scenario.schema.faults import BatteryEntry
+from edgesim.scenario.schema.lateness import LatenessEntry
 from edgesim.scenario.schema.mobility import MobilityChoice
 from edgesim.scenario.schema.radio import (
     CsiEntry,
@@ -116,7 +117,9 @@ class EndpointOverrides(Section):
     """Costs of messages that differ from the kind's."""
 
     overhead_s: Seconds | None = Field(default=None, alias="overhead")
-    """Fixed cost of one message."""
+    """Fixed cost of one message, which occupies this end."""
+    latency_s: Seconds | None = Field(default=None, alias="latency")
+    """What only delays a message besides."""
     staging_bytes_per_s: BytesPerSecond | None = Field(default=None, alias="staging")
     """Rate of copying a message between network and accelerator memory."""
     on_compute: bool | None = None
@@ -151,6 +154,9 @@ class DeviceEntry(Section):
     """How it serves several requests at once; first come, first served if not given."""
     service: ServiceChoice | None = None
     """How the times of its passes vary about their means, where it differs from the kind's."""
+    lateness: LatenessEntry | None = None
+    """How much later than its computing takes it is ready for a sum over a group, where it differs from the
+    kind's."""
     speed: SpeedEntry | None = None
     """How fast it computes relative to its profile, where that is not 1, or changes."""
     mobility: MobilityChoice | None = None

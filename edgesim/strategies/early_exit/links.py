@@ -41,7 +41,7 @@ class LinkWatch:
             size_bytes, n_messages = (
                 each[int(network.stage[tail])] for each in (state.hop_bytes, state.n_messages)
             )
-            ends_s = sum(fleet.device(end).endpoint.seconds(size_bytes) for end in (sender, peer))
+            ends_s = sum(fleet.device(end).endpoint.passing_s(size_bytes) for end in (sender, peer))
             self._seen.setdefault(sender, []).append((link, peer, bits(size_bytes), ends_s, n_messages))
             self._direct[link] = (sender, peer, size_bytes, ends_s)
 

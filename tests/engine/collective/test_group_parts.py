@@ -5,24 +5,19 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-import bands
 import numpy as np
 import pytest
-from boards import ENDPOINTS, MODEL, POWER, meeting
+from boards import ENDPOINTS, MODEL, meeting, on_air
 from miniature import Serve, run
 
 from edgesim.engine.collective.all_reduce import all_reduce_rounds
 from edgesim.model.architecture import Component, Slice
-from edgesim.model.ceilings import Ceilings
-from edgesim.model.scaling import AnalyticTiming
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.statistics.breakdown import Activity, breakdown
 from edgesim.strategies.tensor_parallel import TensorParallel
 from edgesim.trace.buffer import Parts
-from edgesim.world.device import Device, Endpoint
+from edgesim.world.device import Endpoint
 from edgesim.world.fleet import Fleet
-from edgesim.world.link import Link
-from edgesim.world.medium import Medium, RadioChannel
 from edgesim.world.routes import Network
 from edgesim.world.world import World
 
@@ -121,42 +116,6 @@ def test_over_wires_every_part_is_the_diarys(speeds, scheme, endpoint) -> None:
     sums = ran.spans[ran.spans["kind"] == "all_reduce"]
     assert set(sums["link_kind"]) == {"wired"}
     assert sums["error_variance"].isna().all()
-
-
-def on_air(endpoint: Endpoint, *, coherence_s: float, latency_s: float = 0.0) -> World:
-    """Three phones of different speeds at a station whose band is set aside for sums."""
-    band = bands.band(n_station=8, n_terminal=2, coherence_s=coherence_s, power_dbm=-10.0)
-    phones = {
-        f"phone-{i}": Device(
-            id=f"phone-{i}",
-            group="phone",
-            kind="any",
-            memory_bytes=1 << 32,
-            timing=AnalyticTiming(MODEL, Ceilings(2e10 * speed, 5e9 * speed, 1e-6)),
-            power=POWER,
-            endpoint=endpoint,
-        )
-        for i, speed in enumerate((1.0, 2.0, 0.7))
-    }
-    station = Device(id="station", group="station", kind="", memory_bytes=0, timing=None)
-    links = tuple(
-        Link(
-            between=(phone, "station"),
-            rate_bps=1e7,
-            latency_s=latency_s,
-            radio=RadioChannel(link=member.link, terminal=phone, station="station", medium="cell", key=n),
-        )
-        for n, (phone, member) in enumerate(band.members.items())
-    )
-    world = meeting((1.0, 1.0), endpoint, n_requests=3)
-    return replace(
-        world,
-        devices={**phones, "station": station},
-        links=links,
-        workload=replace(world.workload, sources=("phone-0",)),
-        media={"cell": Medium(name="cell")},
-        bands={"station": band},
-    )
 
 
 @pytest.mark.parametrize("scheme", ["aircomp", "uncoded_fdma"])

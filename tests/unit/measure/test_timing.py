@@ -47,6 +47,8 @@ class FakeExcerpt:
         share = self._disturbed if isinstance(self._disturbed, float) else self._disturbed.get(shape, 0.0)
         slowness = self._random.uniform(1.3, 20) if self._random.random() < share else 1.0
         block_s = slowness * self._slower * true_s(shape)
+        halves = (Component.ATTENTION, Component.MLP)
+        self.halves_s = {half: [block_s / 2] * n_called for half in halves}
         times = {
             Component.EMBEDDING: block_s / 4,
             Component.ATTENTION: block_s / 2,
@@ -95,6 +97,23 @@ def test_times_stand_firm_though_two_passes_in_three_are_disturbed(measure: Any)
     for point in measure(2 / 3, budget_s=200)[1]:
         if point.component is Component.BLOCK:
             assert point.median_s == pytest.approx(true_s(Shape(point.batch, point.n_new, point.n_context)))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_what_disturbs_decoding_is_told_as_lateness(share: float) -> None:
+    """Half blocks are behind by their slowness, between 0.3 and 19 of them, in so many passes of ten."""
+    excerpt: Any = FakeExcerpt(share)
+    rounds = timing._Rounds(dict.fromkeys(GRID.shards, excerpt), GRID, seed=0)
+    rounds.warm_up()
+    for _ in range(40):
+        for shape in GRID.shapes():
+            rounds._visit(shape, False)
+    late_s = rounds.late_s()
+    decoded = [true_s(shape) / 2 for shape in GRID.shapes() if shape.n_context and shape.batch == 1]
+    assert late_s.size > 2 * 40 * len(decoded)  # both halves of every block of every pass
+    assert (late_s > 0).mean() == pytest.approx(share, abs=0.05)
+    assert late_s.max() <= 19 * max(decoded)
+    assert share == 0.0 or late_s[late_s > 0].min() >= 0.3 * min(decoded)
 
 
 def test_points_held_out_are_predicted_from_the_others(measure: Any) -> None:

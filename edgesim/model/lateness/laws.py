@@ -1,0 +1,250 @@
+"""Laws of lateness: how much later than its computing takes a member of a group is ready for a sum.
+
+A process is sent away by its scheduler, sleeps until its socket wakes it, or waits for a lock: it is ready
+later than its profile says, by a time that is drawn anew for every sum. All draw by inversion from one
+uniform number, their upper tail from small ones, where a float has the finest steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+
+__all__ = ["EmpiricalLateness", "ExponentialLateness", "GammaLateness", "Lateness", "LognormalLateness"]
+
+Floats = NDArray[np.float64]
+
+_LEAST_CV, _MOST_CV = 1e-3, 1e3
+"""Less is a constant, which is no lateness but a cost of the sum; of more no run is long enough to see the
+mean."""
+
+
+class Lateness(Protocol):
+    """A law of non-negative times [s]."""
+
+    @property
+    def mean_s(self) -> float:
+        """The mean [s]."""
+        ...
+
+    @property
+    def spread(self) -> float:
+        """Coefficient of variation: standard deviation over mean."""
+        ...
+
+    def draws_s(self, uniforms: Floats) -> Floats:
+        """Times above which another lies with these probabilities, each in (0, 1), of any shape [s]."""
+        ...
+
+    def survival(self, times_s: Floats) -> Floats:
+        """Probability of a longer time, for times of any shape and sign."""
+        ...
+
+
+def _checked_mean(law: str, mean_s: float) -> None:
+    if not 0 < mean_s < math.inf:
+        raise InputError(f"{law} lateness: expected a mean above 0 s, got {mean_s:g} s; without any: 'none'")
+
+
+def _checked_spread(law: str, cv: float) -> None:
+    if not _LEAST_CV <= cv <= _MOST_CV:
+        raise InputError(
+            f"{law} lateness: expected a spread (standard deviation over mean) from {_LEAST_CV:g} to "
+            f"{_MOST_CV:g}, got {cv:g}; what does not vary is a cost of the sum ('per_sum')"
+        )
+
+
+@dataclass(frozen=True)
+class ExponentialLateness:
+    """Without memory. The latest of n is late by the mean times 1 + 1/2 + ... + 1/n.
+
+    Parameters
+    ----------
+    mean_s
+        The mean [s].
+    """
+
+    mean_s: float
+
+    def __post_init__(self) -> None:
+        _checked_mean("exponential", self.mean_s)
+
+    @classmethod
+    def from_median(cls, median_s: float) -> ExponentialLateness:
+        """The law of this median [s], which is ln 2 of the mean."""
+        return cls(median_s / math.log(2.0))
+
+    @property
+    def spread(self) -> float:
+        """1."""
+        return 1.0
+
+    def draws_s(self, uniforms: Floats) -> Floats:
+        """Inverse of the survival function exp(-t / mean)."""
+        return -self.mean_s * np.log(uniforms)
+
+    def survival(self, times_s: Floats) -> Floats:
+        """exp(-t / mean)."""
+        return np.exp(-np.maximum(times_s, 0.0) / self.mean_s)
+
+    def __str__(self) -> str:
+        return f"exponential, mean {self.mean_s:g} s"
+
+
+@dataclass(frozen=True)
+class GammaLateness:
+    """A gamma law; shape 1 / cv².
+
+    Parameters
+    ----------
+    mean_s
+        The mean [s].
+    spread
+        Coefficient of variation.
+    """
+
+    mean_s: float
+    spread: float
+
+    def __post_init__(self) -> None:
+        _checked_mean("gamma", self.mean_s)
+        _checked_spread("gamma", self.spread)
+
+    @classmethod
+    def from_median(cls, median_s: float, spread: float) -> GammaLateness:
+        """The law of this median [s] and coefficient of variation."""
+        from scipy.special import gammaincinv  # a quarter of a second to import; few runs draw
+
+        _checked_spread("gamma", spread)
+        shape = spread**-2
+        relative = float(gammaincinv(shape, 0.5)) / shape
+        if relative <= 0:
+            raise InputError(
+                f"gamma lateness: with a spread of {spread:g} its median is 0; give its 'mean' instead"
+            )
+        return cls(median_s / relative, spread)
+
+    @property
+    def shape(self) -> float:
+        """1 over the squared coefficient of variation."""
+        return self.spread**-2
+
+    def draws_s(self, uniforms: Floats) -> Floats:
+        """Inverse of the regularised upper incomplete gamma function."""
+        from scipy.special import gammainccinv
+
+        return np.asarray(gammainccinv(self.shape, uniforms) * (self.mean_s / self.shape), np.float64)
+
+    def survival(self, times_s: Floats) -> Floats:
+        """The regularised upper incomplete gamma function."""
+        from scipy.special import gammaincc
+
+        scaled = np.maximum(times_s, 0.0) * (self.shape / self.mean_s)
+        return np.asarray(gammaincc(self.shape, scaled), np.float64)
+
+    def __str__(self) -> str:
+        return f"gamma, mean {self.mean_s:g} s, spread {self.spread:g}"
+
+
+@dataclass(frozen=True)
+class LognormalLateness:
+    """A lognormal law: a longer tail than gamma's at the same spread.
+
+    Parameters
+    ----------
+    mean_s
+        The mean [s].
+    spread
+        Coefficient of variation.
+    """
+
+    mean_s: float
+    spread: float
+
+    def __post_init__(self) -> None:
+        _checked_mean("lognormal", self.mean_s)
+        _checked_spread("lognormal", self.spread)
+
+    @classmethod
+    def from_median(cls, median_s: float, spread: float) -> LognormalLateness:
+        """The law of this median [s] and coefficient of variation."""
+        return cls(median_s * math.sqrt(1.0 + spread**2), spread)
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the logarithm."""
+        return math.sqrt(math.log1p(self.spread**2))
+
+    @property
+    def median_s(self) -> float:
+        """The median [s]."""
+        return self.mean_s / math.sqrt(1.0 + self.spread**2)
+
+    def draws_s(self, uniforms: Floats) -> Floats:
+        """The median times exp(sigma z) of the normal quantile z."""
+        from scipy.special import ndtri
+
+        drawn: Floats = self.median_s * np.exp(-self.sigma * ndtri(uniforms))
+        return drawn
+
+    def survival(self, times_s: Floats) -> Floats:
+        """The normal law's, of the logarithm."""
+        from scipy.special import ndtr
+
+        tiny = np.maximum(times_s, np.finfo(float).tiny)
+        told: Floats = ndtr(-np.log(tiny / self.median_s) / self.sigma)
+        return told
+
+    def __str__(self) -> str:
+        return f"lognormal, mean {self.mean_s:g} s, spread {self.spread:g}"
+
+
+@dataclass(frozen=True)
+class EmpiricalLateness:
+    """Measured times, each as likely as any other; nothing between them and nothing beyond.
+
+    Parameters
+    ----------
+    values_s
+        The times [s], in any order; 0 is fine.
+    """
+
+    values_s: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values_s or not all(0 <= each < math.inf for each in self.values_s):
+            raise InputError("empirical lateness: expected measured times of 0 s or more, at least one")
+
+    @cached_property
+    def _falling_s(self) -> Floats:
+        return np.sort(np.array(self.values_s, dtype=np.float64))[::-1]
+
+    @property
+    def mean_s(self) -> float:
+        """Their mean [s]."""
+        return float(self._falling_s.mean())
+
+    @property
+    def spread(self) -> float:
+        """Their standard deviation (of all there are) over their mean; 0 where all are 0."""
+        return float(self._falling_s.std()) / self.mean_s if self.mean_s else 0.0
+
+    def draws_s(self, uniforms: Floats) -> Floats:
+        """The k-th largest of n for a number in [(k - 1) / n, k / n)."""
+        told: Floats = self._falling_s[np.floor(uniforms * len(self.values_s)).astype(np.int64)]
+        return told
+
+    def survival(self, times_s: Floats) -> Floats:
+        """Share of longer ones."""
+        n_shorter = np.searchsorted(self._falling_s[::-1], times_s, side="right")
+        return 1.0 - n_shorter / len(self.values_s)
+
+    def __str__(self) -> str:
+        return f"empirical, {len(self.values_s)} values, mean {self.mean_s:g} s"
