@@ -11,7 +11,7 @@ import torch.distributed as dist
 from edgesim.measure.places import PLACES
 from edgesim.measure.real.part import Tensor
 
-__all__ = ["Sums", "join", "leave"]
+__all__ = ["Sums", "in_step", "join", "leave"]
 
 _PATIENCE = timedelta(seconds=60)
 
@@ -30,19 +30,19 @@ def leave() -> None:
 
 
 class Sums:
-    """Sums the results of both halves of every block over the group, and keeps how long that took.
+    """Sums the results of both halves of every block over the group, and keeps when.
 
     Attributes
     ----------
     is_on
         Whether members sum; else each goes on with its own part, which takes as long and means nothing.
-    spent_s
-        Time in sums so far: waiting for the others included.
+    instants_s
+        When each sum so far was entered and left.
     """
 
     def __init__(self, model: Any, family: str) -> None:
         self.is_on = True
-        self.spent_s = 0.0
+        self.instants_s: list[tuple[float, float]] = []
         places = PLACES[family]
         for block in model.get_submodule(places.blocks).children():
             for path in places.summed:
@@ -50,9 +50,9 @@ class Sums:
 
     def _sum(self, module: object, given: object, result: Tensor) -> Tensor:
         if self.is_on:
-            began_at_s = perf_counter()
+            entered_at_s = perf_counter()
             dist.all_reduce(result)
-            self.spent_s += perf_counter() - began_at_s
+            self.instants_s.append((entered_at_s, perf_counter()))
         return result
 
 

@@ -35,9 +35,7 @@ def main() -> None:
 
     from edgesim.measure.real.workshop import Workshop
 
-    workshop = Workshop(lambda event: (answer(event), orders.get())[1])
-    while True:
-        order = orders.get()
+    def obey(order: dict[str, Any]) -> None:
         try:
             answer(workshop.obey(order))
         except InputError as error:
@@ -45,6 +43,16 @@ def main() -> None:
         except Exception as error:  # whatever it is, whoever asked is to know
             traceback.print_exc()
             answer({"failed": f"{type(error).__name__}: {error}"})
+
+    def pause() -> None:
+        """Come to a pause, and do whatever else is ordered until the word to go on."""
+        answer({"paused": True})
+        while (order := orders.get()).get("do") != "go on":
+            obey(order)
+
+    workshop = Workshop(pause)
+    while True:
+        obey(orders.get())
 
 
 def _read(orders: SimpleQueue[dict[str, Any]]) -> None:

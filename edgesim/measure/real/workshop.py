@@ -42,10 +42,11 @@ class Workshop:
     Parameters
     ----------
     pause
-        Tells whoever gives the orders that an order has come to a pause, and waits for the word to go on.
+        Tells whoever gives the orders that one of them has come to a pause, and waits for the word to go on;
+        other orders may come first.
     """
 
-    def __init__(self, pause: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def __init__(self, pause: Callable[[], object]) -> None:
         torch.set_num_threads(1)
         torch.set_num_interop_threads(1)
         self._pause = pause
@@ -104,11 +105,15 @@ class Workshop:
         return {"port": self._listener.getsockname()[1]}
 
     def _connect(self, order: dict[str, Any]) -> dict[str, Any]:
+        if self._sender is not None:
+            self._sender.close()
         self._sender = connected(order["port"], order["secret"])
         return {}
 
     def _accept(self, order: dict[str, Any]) -> dict[str, Any]:
         assert self._listener is not None
+        if self._receiver is not None:
+            self._receiver.close()
         self._receiver = accepted(self._listener, order["secret"])
         return {}
 
@@ -143,10 +148,10 @@ class Workshop:
         """Generate as a member of a group: with sums, or each member its own part without them."""
         sums = self._held[order["model"]].sums
         assert sums is not None, "an order of another kind of model"
-        sums.is_on, sums.spent_s = order["sums"], 0.0
+        sums.is_on, sums.instants_s = order["sums"], []
         in_step()
         found = alone(self._part(order), order["prompt"], order["n_out"])
-        return {**found, "in_sums_s": sums.spent_s}
+        return {**found, "sums_s": sums.instants_s}
 
     @torch.inference_mode()
     def _logits(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +174,7 @@ class Workshop:
             device="cpu",
             grid=Grid(**{key: tuple(values) for key, values in order["grid"].items()}),
             budget_s=order["budget_s"],
-            between_rounds=lambda: self._pause({"paused": True}),
+            between_rounds=self._pause,
             fastest=order["fastest"],
             seed=order["seed"],
         )

@@ -1,0 +1,178 @@
+"""Simulating what is really run: the same scenario, charged with what was measured meanwhile."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from edgesim import runner
+from edgesim.model.architecture import Component
+from edgesim.model.communication import Communication, Cost
+from edgesim.model.profile import Phase, Profile
+from edgesim.scenario.load import parse
+from edgesim.trace.reader import Trace
+from edgesim.units import bits
+from edgesim.validate.local.figures import Figures
+from edgesim.validate.local.settings import Extent, Setting
+from edgesim.validate.local.shapes import ModelShape
+
+__all__ = ["predicted", "scenario", "stage_blocks", "with_loop_steps"]
+
+_FREE_BPS = 1e15  # a link that takes no time: what the host's own does is in the endpoints and the latency
+
+
+def stage_blocks(n_blocks: int, n_stages: int) -> list[tuple[int, int]]:
+    """Cut the blocks as evenly as can be: from which to before which, by stage; earlier ones are larger."""
+    each, left = divmod(n_blocks, n_stages)
+    ends = [0]
+    for stage in range(n_stages):
+        ends.append(ends[-1] + each + (stage < left))
+    return list(zip(ends[:-1], ends[1:], strict=True))
+
+
+def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
+    """Put the generation step of rings and groups in the place of that of `generate`.
+
+    They choose a token by its largest logit and go on; transformers' own loop does more.
+    """
+    first_s = communication.step_before_s + communication.step_s
+    by_phase = {Phase.PREFILL: first_s, Phase.DECODE: communication.step_s}
+    points = tuple(
+        replace(point, median_s=by_phase[point.phase], spread_s=0.0, predicted_s=None, held_out=False)
+        if point.component is Component.STEP
+        else point
+        for point in profile.points
+    )
+    return replace(profile, points=points)
+
+
+def scenario(
+    shape: ModelShape,
+    setting: Setting,
+    extent: Extent,
+    profiles: Sequence[Path],
+    communication: Communication | None,
+    model: Path,
+) -> dict[str, Any]:
+    """Describe a setting as a scenario file would.
+
+    Parameters
+    ----------
+    profiles
+        Files of the profiles that devices are charged with, one for each.
+    communication
+        What messages and sums cost; not needed by a single device.
+    model
+        Folder with the model's config.
+    """
+    devices = [f"device-{number}" for number in range(setting.n_devices)]
+    endpoint: dict[str, Any] = {"overhead": "0 s"}
+    wire = {"rate": f"{_FREE_BPS:g} bit/s", "latency": "0 s"}
+    strategy: dict[str, Any] = {"use": "local"}
+    if setting.kind == "pipeline":
+        assert communication is not None
+        endpoint = _endpoint(communication.endpoint)
+        transit = communication.transit
+        rate_bps = setting.link.rate_bps or min(_FREE_BPS, bits(1) / max(transit.s_per_byte, 1e-15))
+        latency_s = setting.link.latency_s + transit.fixed_s
+        wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": f"{latency_s:.9g} s"}
+        cut = [last - first for first, last in stage_blocks(shape.architecture.n_blocks, setting.n_devices)]
+        strategy = {"use": "pipeline", "partition": cut, "over": devices}
+    elif setting.kind == "tensor":
+        assert communication is not None
+        cost = communication.summing
+        # A star of two sends the tensor twice, one after the other.
+        rate_bps = min(_FREE_BPS, 2.0 * bits(1) / max(cost.s_per_byte, 1e-15))
+        wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": "0 s"}
+        strategy = {"use": "tensor_parallel", "over": devices, "all_reduce": "star"}
+        strategy["per_sum"] = f"{cost.fixed_s:.9g} s"
+    return {
+        "name": "validate-local",
+        "model": {"architecture": str(model), "dtype": "float32"},
+        "profile": str(profiles[0]),
+        "kinds": {
+            f"core-{number}": {
+                "memory": "1 TB",
+                "process_memory": "0 B",
+                "power": dict.fromkeys(("idle", "active", "tx", "rx"), "0 W"),
+                "endpoint": endpoint,
+                "profile": [str(profile)],
+            }
+            for number, profile in enumerate(profiles)
+        },
+        "topology": {
+            "devices": [{"id": device, "kind": f"core-{number}"} for number, device in enumerate(devices)],
+            "links": [
+                {"between": [one, other], "wired": wire}
+                for number, one in enumerate(devices)
+                for other in devices[number + 1 :]
+            ],
+        },
+        "workload": {
+            "sources": devices[0],
+            "arrivals": {"bursts": {"requests": setting.n_samples, "every": "24 h"}},
+            "requests": setting.n_samples,
+            "prompt_tokens": extent.n_prompt,
+            "output_tokens": extent.n_out,
+        },
+        "strategies": [strategy],
+    }
+
+
+def predicted(
+    shape: ModelShape,
+    setting: Setting,
+    extent: Extent,
+    profiles: Sequence[Profile],
+    communication: Communication | None,
+    folder: Path,
+) -> Figures:
+    """Simulate a setting.
+
+    Parameters
+    ----------
+    folder
+        For what is written on the way; one that does not exist yet.
+    """
+    folder.mkdir(parents=True)
+    model = folder / shape.name
+    model.mkdir()
+    (model / "config.json").write_text(json.dumps(dict(shape.config)), encoding="utf-8")
+    files = []
+    for number, profile in enumerate(profiles):
+        files.append(folder / f"profile-{number}.parquet")
+        profile.save(files[-1])
+    text = io.StringIO()
+    YAML().dump(scenario(shape, setting, extent, files, communication, model), text)
+    prepared = runner.prepare(parse(text.getvalue(), folder=folder), force=True)
+    return _figures(runner.run(prepared, folder / "trace"), setting)
+
+
+def _endpoint(cost: Cost) -> dict[str, Any]:
+    found: dict[str, Any] = {"overhead": f"{cost.fixed_s:.9g} s", "on_compute": True}
+    if cost.s_per_byte > 0.0:
+        found["staging"] = f"{1.0 / cost.s_per_byte:.9g} B/s"
+    return found
+
+
+def _figures(trace: Trace, setting: Setting) -> Figures:
+    label = trace.strategies[0]
+    requests, devices = trace.requests(label, 0), trace.devices(label, 0)
+    ttft_s = requests["first_token_at_s"] - requests["arrived_at_s"]
+    after_s = requests["ended_at_s"] - requests["first_token_at_s"]
+    n_tokens = requests["n_output_tokens"]
+    ended_at_s = float(requests["ended_at_s"].max())
+    return Figures(
+        ttft_s=float(ttft_s.mean()),
+        tpot_s=float((after_s / (n_tokens - 1).clip(lower=1)).mean()),
+        tokens_per_s=float(n_tokens.sum()) / ended_at_s,
+        utilisation=()
+        if setting.kind == "single"
+        else tuple((devices["busy_s"] / ended_at_s).tolist()),
+    )
