@@ -1,1 +1,1 @@
-"""How far predictions agree with what was measured elsewhere, here, or by another simulator: a room for each."""
+"""How far predictions agree with measurements, published or made here, and with other simulators."""
