@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.optimize import nnls
 
 from edgesim.units import TIME
 
@@ -31,6 +30,8 @@ class Cost:
 
         A single point gives a fixed cost alone.
         """
+        from scipy.optimize import nnls  # takes a while to import, and profiles are read everywhere
+
         sizes, wanted = np.asarray(sizes_bytes, float), np.maximum(np.asarray(seconds, float), 0.0)
         if np.unique(sizes).size < 2:
             return cls(float(np.mean(wanted)), 0.0)
@@ -131,6 +132,8 @@ class Communication:
         ValueError
             With what is wrong.
         """
+        if not isinstance(facts, Mapping):
+            raise ValueError(f"its communication is {facts!r:.40}; expected an object")  # noqa: TRY004
         for key in ("messages", "sums"):
             if not isinstance(facts.get(key), Sequence) or not 0 < len(facts[key]) <= _MOST_POINTS:
                 raise ValueError(f"its communication's '{key}' is no list of points")

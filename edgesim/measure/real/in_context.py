@@ -58,7 +58,9 @@ _DECODE = 1
 def form_ring(crew: Crew, workers: Sequence[Worker]) -> None:
     """Connect workers to a ring, each to the one behind it."""
     secret = token_hex(16)
-    ports = [told["port"] for told in crew.ask([(w, {"do": "listen"}) for w in workers], timeout_s=PATIENCE_S)]
+    ports = [
+        told["port"] for told in crew.ask([(w, {"do": "listen"}) for w in workers], timeout_s=PATIENCE_S)
+    ]
     following = [*ports[1:], ports[0]]
     crew.ask(
         [

@@ -57,7 +57,7 @@ class Sender:
     Not modelled: losses, and what protocols below add to a message.
     """
 
-    def __init__(self, connection: socket.socket, shape: Shape = Shape()) -> None:  # noqa: B008  # frozen
+    def __init__(self, connection: socket.socket, shape: Shape = Shape()) -> None:  # frozen
         self._connection = connection
         self._shape = shape
         self._free_at_s = 0.0

@@ -154,9 +154,7 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
         done_at_s = perf_counter()
         sender.send(header, _bytes(states))
         visits.append(
-            Visit(
-                header.n_new, header.n_context, arrived_at_s, part.ready_at_s, done_at_s, perf_counter()
-            )
+            Visit(header.n_new, header.n_context, arrived_at_s, part.ready_at_s, done_at_s, perf_counter())
         )
 
 

@@ -33,10 +33,15 @@ def main() -> None:
         out.write(json.dumps(what) + "\n")
         out.flush()
 
-    from edgesim.measure.real.workshop import Workshop
+    workshop: Any = None
 
     def obey(order: dict[str, Any]) -> None:
+        nonlocal workshop
         try:
+            if workshop is None:
+                from edgesim.measure.real.workshop import Workshop  # loads torch
+
+                workshop = Workshop(pause)
             answer(workshop.obey(order))
         except InputError as error:
             answer({"refused": str(error)})
@@ -50,7 +55,6 @@ def main() -> None:
         while (order := orders.get()).get("do") != "go on":
             obey(order)
 
-    workshop = Workshop(pause)
     while True:
         obey(orders.get())
 

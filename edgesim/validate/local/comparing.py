@@ -66,10 +66,11 @@ class Comparison:
 
     @property
     def is_gross(self) -> bool:
-        """Whether prediction and run differ by more than a factor of two (a share: by half)."""
+        """Whether every repetition is off by more than a factor of two, all to one side (a share: by half)."""
+        low, high = min(self.errors), max(self.errors)
         if self.is_share:
-            return abs(self.median) > GROSS / 2.0
-        return not 1.0 / (1.0 + GROSS) <= 1.0 + self.median <= 1.0 + GROSS
+            return low > GROSS / 2.0 or high < -GROSS / 2.0
+        return low > GROSS or 1.0 + high < 1.0 / (1.0 + GROSS)
 
 
 def compare(real: Sequence[Figures], predicted: Sequence[Figures], limit: float) -> list[Comparison]:

@@ -48,9 +48,7 @@ def of_runs(runs: Sequence[dict[str, Any]]) -> Figures:
     n_tokens = emitted_at_s.size
     lasted_s = float(emitted_at_s.max())
     ends_s = [max(each[-1] for each in run["emitted_at_s"]) - run["began_at_s"] for run in runs]
-    shares = [
-        [busy_s / end_s for busy_s in run["busy_s"]] for run, end_s in zip(runs, ends_s, strict=True)
-    ]
+    shares = [[busy_s / end_s for busy_s in run["busy_s"]] for run, end_s in zip(runs, ends_s, strict=True)]
     return Figures(
         ttft_s=float(emitted_at_s[:, 0].mean()),
         tpot_s=float((emitted_at_s[:, -1] - emitted_at_s[:, 0]).mean() / max(1, gaps_s.shape[1] - 1)),

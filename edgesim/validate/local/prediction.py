@@ -172,7 +172,5 @@ def _figures(trace: Trace, setting: Setting) -> Figures:
         ttft_s=float(ttft_s.mean()),
         tpot_s=float((after_s / (n_tokens - 1).clip(lower=1)).mean()),
         tokens_per_s=float(n_tokens.sum()) / ended_at_s,
-        utilisation=()
-        if setting.kind == "single"
-        else tuple((devices["busy_s"] / ended_at_s).tolist()),
+        utilisation=() if setting.kind == "single" else tuple((devices["busy_s"] / ended_at_s).tolist()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Plan:
         Of which part of the repeats a profile's times are the median (1: of all).
     context
         Config of the model between whose parts messages and sums are measured; None: the usual one.
+    n_turns
+        How often that model has its turn, in each repetition.
     """
 
     extent: Extent = field(default_factory=Extent)
@@ -54,6 +56,13 @@ class Plan:
     n_stages: int | None = None
     fastest: int = 1
     context: dict[str, Any] | None = None
+    n_turns: int = 2
+
+    def short(self) -> Plan:
+        """Return what takes a minute, and tells a factor of two."""
+        return replace(
+            self, extent=Extent(n_prompt=16, n_out=8), n_repetitions=3, n_runs=2, budget_s=1.5, n_turns=1
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +100,11 @@ class ShapeResult:
     def is_right(self) -> bool:
         """Whether the processes computed the same model."""
         return self.has_equal_ids and self.logits_error <= LOGITS_LIMIT
+
+    def is_off(self, *, grossly: bool) -> bool:
+        """Whether a prediction failed, or with `grossly`, by more than a factor of two in every repetition."""
+        found = [each for one in self.settings for each in one.comparisons]
+        return any(each.is_gross if grossly else each.verdict == "failed" for each in found)
 
 
 def validate(shapes: Iterable[ModelShape], plan: Plan, tell: Tell) -> list[ShapeResult]:
@@ -173,7 +187,7 @@ class _Repetition:
         self._at_work, self._n_runs = at_work, plan.n_runs
         lone = [setting for setting in wanted if not setting.is_crowded]
         crowded = [setting for setting in wanted if setting.is_crowded]
-        self.communication = at_work.communication()
+        self.communication = at_work.communication(plan.n_turns)
 
         def measured(n_gauges: int, meanwhile: Sequence[Setting]) -> list[Profile]:
             found = at_work.profiles(

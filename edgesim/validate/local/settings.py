@@ -1,4 +1,4 @@
-"""What is really run and simulated: how a model is spread, how many samples are in flight, over what links."""
+"""What is really run and simulated: how a model is spread, samples in flight, links between."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgesim.errors import InputError
 
-__all__ = ["LINKS", "LIMITS", "Extent", "LinkShape", "Setting", "settings"]
+__all__ = ["LIMITS", "LINKS", "Extent", "LinkShape", "Setting", "settings"]
 
 Kind = Literal["single", "pipeline", "tensor"]
 
@@ -100,8 +100,8 @@ def settings(n_stages: int, n_cores: int, n_blocks: int) -> Iterator[Setting]:
     """
     if n_stages > n_cores:
         raise InputError(
-            f"--stages {n_stages}: each process has a core of its own, and this one may use {n_cores}; ask for "
-            "fewer stages"
+            f"--stages {n_stages}: each process has a core of its own, and this one may use {n_cores}; ask "
+            "for fewer stages"
         )
     if n_stages > n_blocks:
         raise InputError(f"--stages {n_stages}: a model of {n_blocks} blocks; ask for fewer stages")

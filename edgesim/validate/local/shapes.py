@@ -41,7 +41,11 @@ class ModelShape:
 
     def order(self) -> dict[str, Any]:
         """What a worker needs to build it."""
-        order: dict[str, Any] = {"config": json.dumps(dict(self.config)), "name": self.name, "seed": self.seed}
+        order: dict[str, Any] = {
+            "config": json.dumps(dict(self.config)),
+            "name": self.name,
+            "seed": self.seed,
+        }
         return order if self.seed is not None else {**order, "trained": BUNDLED}
 
 
