@@ -55,9 +55,10 @@ def local(
 ) -> None:
     """Run real models on this host, as one process and as several, and compare with their predictions.
 
-    The processes hold whole models, stages of a ring of TCP sockets, or tensor shards summed by gloo; each is
-    pinned to a core. Other programs should rest meanwhile: where repetitions differ by too much, the verdict is
-    'too noisy'. The exit status is 1 if a prediction failed, or processes computed different answers.
+    The processes hold whole models, stages of a ring of TCP sockets, or tensor shards summed by gloo; each
+    is pinned to a core. Other programs should rest meanwhile: where repetitions differ by too much, the
+    verdict is 'too noisy'. The exit status is 1 if a prediction failed, or processes computed different
+    answers.
     """
     from edgesim.report.outputs import check_output
     from edgesim.units import TIME, UnitError, parse

@@ -1,4 +1,4 @@
-"""What messages and sums between processes cost on a host, measured in use: between stretches of computing."""
+"""What messages and sums between processes of a host cost in use, between stretches of computing."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Communication:
         if not isinstance(facts, Mapping):
             raise ValueError(f"its communication is {facts!r:.40}; expected an object")  # noqa: TRY004
         for key in ("messages", "sums"):
-            if not isinstance(facts.get(key), Sequence) or not 0 < len(facts[key]) <= _MOST_POINTS:
+            if not isinstance(facts.get(key), list | tuple) or not 0 < len(facts[key]) <= _MOST_POINTS:
                 raise ValueError(f"its communication's '{key}' is no list of points")
         for key in ("context", "measured_at"):
             if not isinstance(facts.get(key), str):

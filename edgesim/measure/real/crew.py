@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -110,10 +111,8 @@ class Worker:
         """End the process, and wait until it is gone."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        try:
+        with suppress(OSError):  # what was still to be written is not read any more
             self._process.stdin.close()
-        except OSError:  # what was still to be written has nobody to read it
-            pass
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:

@@ -1,11 +1,11 @@
 """Measuring what messages and sums cost in use: a model at work in two processes, against the same in one.
 
-A tight loop of messages or sums finds both ends awake, their caches full of nothing else, and no one late. Amid
-computing a receiver sleeps and has to be woken, computes more slowly at first, and a sum waits for whichever
-member is later; it costs several times as much. So what is measured here is a difference: how long a
-model takes whose blocks are divided between two processes, less how long it takes without messages or sums,
-run in turns so that the machine's drift falls on both alike. The model is one of its own (:data:`CONTEXT`): what
-is found is meant for others.
+A tight loop of messages or sums finds both ends awake, their caches full of nothing else, and no one late.
+Amid computing a receiver sleeps and has to be woken, computes more slowly at first, and a sum waits for
+whichever member is later; it costs several times as much. So a model is run here whose blocks are divided
+between two processes. What a message or a sum takes is read off its own instants; what computing loses by it,
+off the difference to the same model without messages or sums, run in turns so that the machine's drift falls
+on both alike. The model is one of its own (:data:`CONTEXT`): what is found is meant for others.
 """
 
 from __future__ import annotations
@@ -167,9 +167,9 @@ class Context:
     def _communication(self, found: _Found) -> Communication:
         state_bytes = self._architecture.hidden_size * _DTYPE_BYTES
         messages, sums = [], []
-        # What computing loses by messages and sums beside them is read off decoding: a prompt's pass is so long
-        # that its own noise would hide it.
-        slowed_s = (found.passes("ring") - found.passes("chain")) / 2 - found.messages(_DECODE).sum()
+        # What computing loses beside them is read off decoding: a prompt's pass is so long that its own
+        # noise would hide it.
+        slowed_s = (found.passes("ring") - found.passes("chain")) / 2 - float(found.messages(_DECODE).sum())
         alone_s = max(found.passes(f"apart {rank}") for rank in (0, 1))
         together_s = max(found.passes(f"sums {rank}") for rank in (0, 1))
         late_s = (together_s - alone_s) / (2 * self._architecture.n_blocks) - found.sums(_DECODE)
@@ -236,7 +236,8 @@ class _Found:
 
 
 def _prompt(n_tokens: int, vocabulary: int) -> list[int]:
-    return np.random.default_rng(n_tokens).integers(vocabulary, size=n_tokens).tolist()
+    drawn = np.random.default_rng(n_tokens).integers(vocabulary, size=n_tokens)
+    return [int(token) for token in drawn]
 
 
 def measure_communication(

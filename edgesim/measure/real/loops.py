@@ -159,7 +159,8 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
 
 
 def _bytes(states: Tensor) -> memoryview:
-    return memoryview(states.contiguous().view(-1).numpy()).cast("B")
+    flat: Any = states.contiguous().view(-1).numpy()
+    return memoryview(flat).cast("B")
 
 
 def _states(data: bytearray, header: Header, hidden_size: int) -> Tensor:

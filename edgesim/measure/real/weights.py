@@ -15,7 +15,7 @@ from edgesim.model.architecture import Architecture
 
 __all__ = ["cut_to_shard", "trained_model", "untrained_model"]
 
-_DEVIATION = 0.05  # of weights: wide enough that greedy choices are well apart, and depend on the prompt
+_GAIN = 1.5  # of a product with normalised states: choices then depend on all that came before
 
 
 def trained_model(name: str) -> Any:
@@ -33,10 +33,11 @@ def untrained_model(architecture: Architecture, seed: int) -> Any:
     """
     model = build(architecture, n_blocks=architecture.n_blocks, device="cpu")
     generator = torch.Generator().manual_seed(seed)
+    deviation = _GAIN / architecture.hidden_size**0.5
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
-                weight.normal_(0.0, _DEVIATION, generator=generator)
+                weight.normal_(0.0, deviation, generator=generator)
     return model
 
 

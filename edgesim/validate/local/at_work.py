@@ -1,4 +1,4 @@
-"""A model really at work on this host: hired processes, what each of them holds, and runs of every setting."""
+"""A model really at work on this host: hired processes, what each holds, and runs of every setting."""
 
 from __future__ import annotations
 

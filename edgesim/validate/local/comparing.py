@@ -66,7 +66,7 @@ class Comparison:
 
     @property
     def is_gross(self) -> bool:
-        """Whether every repetition is off by more than a factor of two, all to one side (a share: by half)."""
+        """Whether all repetitions are off to one side by a factor of two or more (a share: by half)."""
         low, high = min(self.errors), max(self.errors)
         if self.is_share:
             return low > GROSS / 2.0 or high < -GROSS / 2.0
@@ -84,14 +84,13 @@ def compare(real: Sequence[Figures], predicted: Sequence[Figures], limit: float)
         )
         for name in ("ttft_s", "tpot_s", "tokens_per_s")
     ]
-    for number in range(len(real[0].utilisation)):
-        found.append(
-            Comparison(
-                figure=f"utilisation {number}",
-                real=tuple(each.utilisation[number] for each in real),
-                predicted=tuple(each.utilisation[number] for each in predicted),
-                limit=limit,
-                is_share=True,
-            )
+    return found + [
+        Comparison(
+            figure=f"utilisation {number}",
+            real=tuple(each.utilisation[number] for each in real),
+            predicted=tuple(each.utilisation[number] for each in predicted),
+            limit=limit,
+            is_share=True,
         )
-    return found
+        for number in range(len(real[0].utilisation))
+    ]

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ from edgesim.model.communication import Communication, Cost
 from edgesim.model.profile import Phase, Profile
 from edgesim.scenario.load import parse
 from edgesim.trace.reader import Trace
-from edgesim.units import bits
+from edgesim.units import TIME, bits
 from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import ModelShape
 
 __all__ = ["predicted", "scenario", "stage_blocks", "with_loop_steps"]
 
-_FREE_BPS = 1e15  # a link that takes no time: what the host's own does is in the endpoints and the latency
+_FASTEST = 1e14  # of rates that a scenario may have; what is as fast takes no time
 
 
 def stage_blocks(n_blocks: int, n_stages: int) -> list[tuple[int, int]]:
@@ -33,7 +34,7 @@ def stage_blocks(n_blocks: int, n_stages: int) -> list[tuple[int, int]]:
     ends = [0]
     for stage in range(n_stages):
         ends.append(ends[-1] + each + (stage < left))
-    return list(zip(ends[:-1], ends[1:], strict=True))
+    return list(pairwise(ends))
 
 
 def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
@@ -73,25 +74,25 @@ def scenario(
     """
     devices = [f"device-{number}" for number in range(setting.n_devices)]
     endpoint: dict[str, Any] = {"overhead": "0 s"}
-    wire = {"rate": f"{_FREE_BPS:g} bit/s", "latency": "0 s"}
+    wire = {"rate": f"{_FASTEST:g} bit/s", "latency": "0 s"}
     strategy: dict[str, Any] = {"use": "local"}
     if setting.kind == "pipeline":
         assert communication is not None
         endpoint = _endpoint(communication.endpoint)
         transit = communication.transit
-        rate_bps = setting.link.rate_bps or min(_FREE_BPS, bits(1) / max(transit.s_per_byte, 1e-15))
+        rate_bps = setting.link.rate_bps or _rate_bps(transit.s_per_byte)
         latency_s = setting.link.latency_s + transit.fixed_s
-        wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": f"{latency_s:.9g} s"}
+        wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": _time(latency_s)}
         cut = [last - first for first, last in stage_blocks(shape.architecture.n_blocks, setting.n_devices)]
         strategy = {"use": "pipeline", "partition": cut, "over": devices}
     elif setting.kind == "tensor":
         assert communication is not None
         cost = communication.summing
         # A star of two sends the tensor twice, one after the other.
-        rate_bps = min(_FREE_BPS, 2.0 * bits(1) / max(cost.s_per_byte, 1e-15))
+        rate_bps = _rate_bps(cost.s_per_byte / 2.0)
         wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": "0 s"}
         strategy = {"use": "tensor_parallel", "over": devices, "all_reduce": "star"}
-        strategy["per_sum"] = f"{cost.fixed_s:.9g} s"
+        strategy["per_sum"] = _time(cost.fixed_s)
     return {
         "name": "validate-local",
         "model": {"architecture": str(model), "dtype": "float32"},
@@ -154,9 +155,18 @@ def predicted(
     return _figures(runner.run(prepared, folder / "trace"), setting)
 
 
+def _time(seconds: float) -> str:
+    """Write a time as scenarios do, in which none is shorter than a picosecond."""
+    return f"{seconds:.9g} s" if seconds >= TIME.least else "0 s"
+
+
+def _rate_bps(s_per_byte: float) -> float:
+    return min(_FASTEST, bits(1) / max(s_per_byte, 1.0 / _FASTEST))
+
+
 def _endpoint(cost: Cost) -> dict[str, Any]:
-    found: dict[str, Any] = {"overhead": f"{cost.fixed_s:.9g} s", "on_compute": True}
-    if cost.s_per_byte > 0.0:
+    found: dict[str, Any] = {"overhead": _time(cost.fixed_s), "on_compute": True}
+    if cost.s_per_byte * _FASTEST > 1.0:
         found["staging"] = f"{1.0 / cost.s_per_byte:.9g} B/s"
     return found
 

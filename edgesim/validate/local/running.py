@@ -102,7 +102,7 @@ class ShapeResult:
         return self.has_equal_ids and self.logits_error <= LOGITS_LIMIT
 
     def is_off(self, *, grossly: bool) -> bool:
-        """Whether a prediction failed, or with `grossly`, by more than a factor of two in every repetition."""
+        """Whether a prediction failed; with `grossly`, by a factor of two in every repetition."""
         found = [each for one in self.settings for each in one.comparisons]
         return any(each.is_gross if grossly else each.verdict == "failed" for each in found)
 
@@ -214,7 +214,7 @@ class _Repetition:
         return [with_loop_steps(profile, self.communication) for profile in by_device]
 
     def has_ids(self, reference: list[int]) -> bool:
-        """Whether every run answered the first prompt with the same tokens, and all runs each other prompt."""
+        """Whether every run answered the first prompt alike, and each other prompt as other runs did."""
         others: dict[int, list[int]] = {0: reference}
         for runs in self.runs.values():
             for run in runs:
