@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from edgesim import runner
 from edgesim.model.architecture import Component
-from edgesim.model.communication import Communication, Cost
+from edgesim.model.communication import Communication
 from edgesim.model.profile import Phase, Profile
 from edgesim.scenario.load import parse
 from edgesim.trace.reader import Trace
@@ -23,7 +23,7 @@ from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import ModelShape
 
-__all__ = ["predicted", "scenario", "stage_blocks", "with_loop_steps"]
+__all__ = ["predicted", "scenario", "stage_blocks", "with_loop_steps", "with_messages"]
 
 _FASTEST = 1e14  # of rates that a scenario may have; what is as fast takes no time
 
@@ -53,6 +53,28 @@ def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
     return replace(profile, points=points)
 
 
+def with_messages(profile: Profile, communication: Communication, n_blocks: int) -> Profile:
+    """Put what messages occupy into the blocks of a stage: a message is received and one sent in every pass.
+
+    A process with one thread sends what it has computed before it looks at what has come meanwhile. Charged
+    as work of an endpoint on the same processor, sending would queue behind a pass of another sample that is
+    there already.
+    """
+    handling, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
+    points = tuple(
+        replace(
+            point,
+            median_s=point.median_s + 2.0 * handling.seconds(point.n_new * state_bytes) / n_blocks,
+            predicted_s=None,
+            held_out=False,
+        )
+        if point.component is Component.BLOCK and point.n_shards == 1
+        else point
+        for point in profile.points
+    )
+    return replace(profile, points=points)
+
+
 def scenario(
     shape: ModelShape,
     setting: Setting,
@@ -66,19 +88,18 @@ def scenario(
     Parameters
     ----------
     profiles
-        Files of the profiles that devices are charged with, one for each.
+        Files of the profiles that devices are charged with, one for each; of a ring, with the handling of
+        messages in them.
     communication
         What messages and sums cost; not needed by a single device.
     model
         Folder with the model's config.
     """
     devices = [f"device-{number}" for number in range(setting.n_devices)]
-    endpoint: dict[str, Any] = {"overhead": "0 s"}
     wire = {"rate": f"{_FASTEST:g} bit/s", "latency": "0 s"}
     strategy: dict[str, Any] = {"use": "local"}
     if setting.kind == "pipeline":
         assert communication is not None
-        endpoint = _endpoint(communication.endpoint)
         transit = communication.transit
         rate_bps = setting.link.rate_bps or _rate_bps(transit.s_per_byte)
         latency_s = setting.link.latency_s + transit.fixed_s
@@ -102,7 +123,7 @@ def scenario(
                 "memory": "1 TB",
                 "process_memory": "0 B",
                 "power": dict.fromkeys(("idle", "active", "tx", "rx"), "0 W"),
-                "endpoint": endpoint,
+                "endpoint": {"overhead": "0 s"},  # what messages occupy is in the passes
                 "profile": [str(profile)],
             }
             for number, profile in enumerate(profiles)
@@ -146,6 +167,13 @@ def predicted(
     model.mkdir()
     (model / "config.json").write_text(json.dumps(dict(shape.config)), encoding="utf-8")
     files = []
+    if setting.kind == "pipeline":
+        assert communication is not None
+        cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
+        profiles = [
+            with_messages(profile, communication, last - first)
+            for profile, (first, last) in zip(profiles, cuts, strict=True)
+        ]
     for number, profile in enumerate(profiles):
         files.append(folder / f"profile-{number}.parquet")
         profile.save(files[-1])
@@ -162,13 +190,6 @@ def _time(seconds: float) -> str:
 
 def _rate_bps(s_per_byte: float) -> float:
     return min(_FASTEST, bits(1) / max(s_per_byte, 1.0 / _FASTEST))
-
-
-def _endpoint(cost: Cost) -> dict[str, Any]:
-    found: dict[str, Any] = {"overhead": _time(cost.fixed_s), "on_compute": True}
-    if cost.s_per_byte * _FASTEST > 1.0:
-        found["staging"] = f"{1.0 / cost.s_per_byte:.9g} B/s"
-    return found
 
 
 def _figures(trace: Trace, setting: Setting) -> Figures:
