@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -117,7 +118,7 @@ class Context:
             ]
             self.crew.ask(orders, timeout_s=PATIENCE_S)
 
-    def measure(self, *, n_turns: int = _N_TURNS, n_out: int = _N_OUT) -> Communication:
+    def measure(self, *, n_turns: int = _N_TURNS, n_out: int = _N_OUT, fastest: int = 1) -> Communication:
         """Measure, in some seconds.
 
         Parameters
@@ -126,8 +127,10 @@ class Context:
             How often each way of computing has its turn, for each length of prompt.
         n_out
             Tokens of each.
+        fastest
+            Times are medians over the fastest one of so many parts of what was found; 1: over all.
         """
-        found = _Found(self._architecture.n_blocks)
+        found = _Found(self._architecture.n_blocks, fastest)
         for _ in range(n_turns):
             for n_prompt in _PROMPTS:
                 prompt = _prompt(n_prompt, self._architecture.vocab_size)
@@ -182,8 +185,8 @@ class Context:
             sums=tuple(sums),
             n_members=2,
             context=f"a Llama of {self._architecture.n_parameters / 1e6:.0f} M parameters",
-            step_before_s=float(np.median(found.before_s)),
-            step_s=float(np.median(found.steps_s)),
+            step_before_s=found.middle(found.before_s),
+            step_s=found.middle(found.steps_s),
             measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
@@ -191,8 +194,8 @@ class Context:
 class _Found:
     """What turns gave: seconds by what they were of."""
 
-    def __init__(self, n_blocks: int) -> None:
-        self._n_sums = 2 * n_blocks
+    def __init__(self, n_blocks: int, fastest: int) -> None:
+        self._n_sums, self._fastest = 2 * n_blocks, fastest
         self._passes_s: defaultdict[str, list[float]] = defaultdict(list)
         self._messages_s: defaultdict[int, list[tuple[float, float, float]]] = defaultdict(list)
         self._sums_s: defaultdict[int, list[float]] = defaultdict(list)
@@ -221,18 +224,21 @@ class _Found:
             entered_at_s, left_at_s = (max(each) for each in zip(*instants, strict=True))
             self._sums_s[n_new].append(left_at_s - entered_at_s)
 
+    def middle(self, seconds: Sequence[float]) -> float:
+        """Median of the fastest part."""
+        return float(np.median(np.sort(seconds)[: ceil(len(seconds) / self._fastest)]))
+
     def passes(self, way: str) -> float:
         """Median time of a token after the first."""
-        return float(np.median(self._passes_s[way]))
+        return self.middle(self._passes_s[way])
 
     def messages(self, n_new: int) -> NDArray[np.float64]:
         """Median times of sending, on the way and receiving, of messages of so many tokens."""
-        found: NDArray[np.float64] = np.median(self._messages_s[n_new], axis=0)
-        return found
+        return np.array([self.middle(each) for each in zip(*self._messages_s[n_new], strict=True)])
 
     def sums(self, n_new: int) -> float:
         """Median time of a sum of so many tokens."""
-        return float(np.median(self._sums_s[n_new]))
+        return self.middle(self._sums_s[n_new])
 
 
 def _prompt(n_tokens: int, vocabulary: int) -> list[int]:

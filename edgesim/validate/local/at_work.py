@@ -70,14 +70,14 @@ class AtWork:
             pair = self._stages[0], self._stages[1]
             self._context = Context(crew, pair) if context is None else Context(crew, pair, context)
 
-    def communication(self, n_turns: int) -> Communication | None:
+    def communication(self, n_turns: int, fastest: int) -> Communication | None:
         """Measure what messages and sums cost; None where there is one process alone."""
         if self._context is None:
             return None
         if len(self._stages) == _MEMBERS:
-            return self._context.measure(n_turns=n_turns)
+            return self._context.measure(n_turns=n_turns, fastest=fastest)
         form_ring(self._crew, self._members)
-        found = self._context.measure(n_turns=n_turns)
+        found = self._context.measure(n_turns=n_turns, fastest=fastest)
         form_ring(self._crew, self._stages)
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Figures:
     utilisation: tuple[float, ...] = ()
 
 
-def of_runs(runs: Sequence[dict[str, Any]]) -> Figures:
+def of_runs(runs: Sequence[dict[str, Any]], fastest: int = 1) -> Figures:
     """Put several real runs of one setting together.
 
     Each token's time after the one before it is the median over the runs, so that what disturbed a run for
@@ -42,8 +43,11 @@ def of_runs(runs: Sequence[dict[str, Any]]) -> Figures:
     ----------
     runs
         Of each: ``began_at_s``; ``emitted_at_s``, by sample; and ``busy_s``, by process.
+    fastest
+        Medians are over the fastest one of so many parts, as those of a profile; 1: over all.
     """
-    gaps_s = np.median([_gaps(run) for run in runs], axis=0)  # [sample, token]
+    gaps_s = np.sort([_gaps(run) for run in runs], axis=0)  # [run, sample, token]
+    gaps_s = np.median(gaps_s[: ceil(len(runs) / fastest)], axis=0)
     emitted_at_s = gaps_s.cumsum(axis=1)
     n_tokens = emitted_at_s.size
     lasted_s = float(emitted_at_s.max())

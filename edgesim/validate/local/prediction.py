@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from edgesim import runner
 from edgesim.model.architecture import Component
 from edgesim.model.communication import Communication
-from edgesim.model.profile import Phase, Profile
+from edgesim.model.profile import Phase, Point, Profile
 from edgesim.scenario.load import parse
 from edgesim.trace.reader import Trace
 from edgesim.units import TIME, bits
@@ -45,9 +45,7 @@ def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
     first_s = communication.step_before_s + communication.step_s
     by_phase = {Phase.PREFILL: first_s, Phase.DECODE: communication.step_s}
     points = tuple(
-        replace(point, median_s=by_phase[point.phase], spread_s=0.0, predicted_s=None, held_out=False)
-        if point.component is Component.STEP
-        else point
+        _having(point, by_phase[point.phase]) if point.component is Component.STEP else point
         for point in profile.points
     )
     return replace(profile, points=points)
@@ -62,17 +60,19 @@ def with_messages(profile: Profile, communication: Communication, n_blocks: int)
     """
     handling, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
     points = tuple(
-        replace(
-            point,
-            median_s=point.median_s + 2.0 * handling.seconds(point.n_new * state_bytes) / n_blocks,
-            predicted_s=None,
-            held_out=False,
-        )
+        _having(point, point.median_s + 2.0 * handling.seconds(point.n_new * state_bytes) / n_blocks)
         if point.component is Component.BLOCK and point.n_shards == 1
         else point
         for point in profile.points
     )
     return replace(profile, points=points)
+
+
+def _having(point: Point, median_s: float) -> Point:
+    """Return the same point with another time; what was predicted of one held out goes along."""
+    moved_s = median_s - point.median_s
+    foreseen_s = None if point.predicted_s is None else max(point.predicted_s + moved_s, 1e-9)
+    return replace(point, median_s=median_s, predicted_s=foreseen_s)
 
 
 def scenario(

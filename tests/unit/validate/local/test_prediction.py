@@ -62,7 +62,11 @@ def profile(shape: ModelShape) -> Profile:
         for n_shards, component, (phase, column, n_new, n_context) in product((1, 2), Component, calls)
         if n_shards == 1 or component in (Component.ATTENTION, Component.MLP, Component.BLOCK)
     ]
-    held_out = replace(points[0], n_new=12, held_out=True, predicted_s=points[0].median_s)
+    held_out = [
+        replace(point, n_context=18, held_out=True, predicted_s=1.1 * point.median_s)
+        for point in points
+        if point.n_context == 16
+    ]
     return Profile(
         architecture=shape.architecture,
         device="cpu",
@@ -72,7 +76,7 @@ def profile(shape: ModelShape) -> Profile:
         versions={},
         measured_at="2026-01-01T00:00:00+00:00",
         grid={},
-        points=(*points, held_out),
+        points=(*points, *held_out),
     )
 
 
