@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+import psutil
+
 from edgesim.errors import InputError, WorkerLostError
 
 __all__ = ["Answer", "Crew", "Order", "Worker", "free_cores"]
@@ -121,6 +123,11 @@ class Worker:
         self._process.stdout.close()
         self._said.close()
 
+    def busy_s(self) -> float:
+        """Processor time so far."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def let_go(self) -> None:
         """Have it end, without waiting for it."""
         if self._process.poll() is None:
@@ -180,6 +187,10 @@ class Crew:
                         answers[key.data] = answer
                         selector.unregister(worker)
         return [answers[index] for index in range(len(orders))]
+
+    def busy_s(self) -> float:
+        """Processor time of all workers so far."""
+        return sum(worker.busy_s() for worker in self._workers)
 
     def dismiss(self) -> None:
         """End all workers."""

@@ -81,6 +81,10 @@ class AtWork:
         form_ring(self._crew, self._stages)
         return found
 
+    def busy_s(self) -> float:
+        """Processor time of its processes so far."""
+        return self._crew.busy_s()
+
     def run(self, setting: Setting) -> dict[str, Any]:
         """Run a setting once: when it began and each token was there, how busy processes were, token ids."""
         n_out = self._extent.n_out

@@ -42,6 +42,7 @@ def _of_shape(result: ShapeResult) -> dict[str, Any]:
         "weights": "trained" if shape.seed is None else f"random, seed {shape.seed}",
         "has_equal_ids": result.has_equal_ids,
         "logits_error": result.logits_error,
+        "other_load_cores": result.other_load_cores,
         "communications": [each.facts() for each in result.communications],
         "profiles": result.profiles,
         "settings": [
@@ -97,6 +98,7 @@ def markdown(results: Sequence[ShapeResult]) -> str:
 def said_of_answers(result: ShapeResult) -> str:
     """Say whether the processes computed the same model."""
     ids = "All processes emitted the same tokens" if result.has_equal_ids else "Tokens DIFFER between runs"
+    ids += f"; other programs kept {result.other_load_cores:.2g} cores busy"
     if not result.communications:
         return f"{ids}."
     within = "within" if result.logits_error <= LOGITS_LIMIT else "NOT within"

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from time import perf_counter
 from typing import Any
+
+import psutil
 
 from edgesim.measure.real.crew import free_cores
 from edgesim.model.communication import Communication
@@ -23,6 +26,9 @@ __all__ = ["LOGITS_LIMIT", "Plan", "SettingResult", "ShapeResult", "validate"]
 
 LOGITS_LIMIT = 1e-4
 """Largest difference of a sharded model's logits from the whole one's."""
+
+MOST_OTHER_LOAD_CORES = 0.5
+"""Of other programs, up to which the short form judges times."""
 
 Tell = Callable[[str], None]
 
@@ -93,6 +99,8 @@ class ShapeResult:
         What messages and sums were measured to cost, by repetition.
     profiles
         Facts of the profiles, by repetition: the single process's first.
+    other_load_cores
+        How many cores programs kept busy meanwhile that have no part in this.
     """
 
     shape: ModelShape
@@ -101,6 +109,12 @@ class ShapeResult:
     logits_error: float
     communications: list[Communication]
     profiles: list[list[dict[str, Any]]]
+    other_load_cores: float = 0.0
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether other programs ran so much that times say nothing."""
+        return self.other_load_cores > MOST_OTHER_LOAD_CORES
 
     @property
     def is_right(self) -> bool:
@@ -108,7 +122,9 @@ class ShapeResult:
         return self.has_equal_ids and self.logits_error <= LOGITS_LIMIT
 
     def is_off(self, *, grossly: bool) -> bool:
-        """Whether a prediction failed; with `grossly`, by a factor of two in every repetition."""
+        """Whether a prediction failed; with `grossly`, undisturbed and by a factor of two in all repetitions."""
+        if grossly and self.is_disturbed:
+            return False
         found = [each for one in self.settings for each in one.comparisons]
         return any(each.is_gross if grossly else each.verdict == "failed" for each in found)
 
@@ -148,6 +164,7 @@ def _of_shape(
         with hired(shape, plan.extent, cores, folder, context=plan.context) as at_work:
             logits_error = at_work.logits_error()
             reference = at_work.run(wanted[0])["ids"][0]
+            load = _OtherLoad(at_work)
             for repetition in range(plan.n_repetitions):
                 tell(f"{shape.name}: repetition {repetition + 1} of {plan.n_repetitions}")
                 taken = _Repetition(at_work, wanted, plan, repetition)
@@ -166,7 +183,9 @@ def _of_shape(
                             folder / f"run-{next(numbers)}",
                         )
                     )
+            other_load_cores = load.n_cores()
     return ShapeResult(
+        other_load_cores=other_load_cores,
         shape=shape,
         settings=[
             SettingResult(
@@ -179,6 +198,25 @@ def _of_shape(
         communications=communications,
         profiles=profiles,
     )
+
+
+class _OtherLoad:
+    """How many cores other programs keep busy, from now on."""
+
+    def __init__(self, at_work: AtWork) -> None:
+        self._at_work = at_work
+        self._began_at_s, self._before_s = perf_counter(), self._others_busy_s()
+
+    def n_cores(self) -> float:
+        """On average so far."""
+        busy_s = self._others_busy_s() - self._before_s
+        return round(max(0.0, busy_s / (perf_counter() - self._began_at_s)), 2)
+
+    def _others_busy_s(self) -> float:
+        everything, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        idle_s = everything.idle + getattr(everything, "iowait", 0.0)
+        busy_s = sum(everything) - getattr(everything, "guest", 0.0) - idle_s
+        return float(busy_s - own.user - own.system - self._at_work.busy_s())
 
 
 class _Repetition:
