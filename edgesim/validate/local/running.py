@@ -122,7 +122,7 @@ class ShapeResult:
         return self.has_equal_ids and self.logits_error <= LOGITS_LIMIT
 
     def is_off(self, *, grossly: bool) -> bool:
-        """Whether a prediction failed; with `grossly`, undisturbed and by a factor of two in all repetitions."""
+        """Whether a prediction failed; grossly: undisturbed, and by a factor of two every time."""
         if grossly and self.is_disturbed:
             return False
         found = [each for one in self.settings for each in one.comparisons]
