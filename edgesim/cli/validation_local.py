@@ -85,29 +85,30 @@ def local(
     names: Sequence[str] = shape or DEFAULT_SHAPES
     if short:
         plan, names = plan.short(), shape or DEFAULT_SHAPES[:1]
-    results = validate(
+    results: list[ShapeResult] = []
+    for result in validate(
         [shape_named(name) for name in names], plan, lambda what: notes.print(what, style="dim")
-    )
-    _print_results(console(), results)
-    if output is not None:
-        with writing(output):
-            output.write_text(json.dumps(facts(results, plan), indent=1) + "\n", encoding="utf-8")
-    if table is not None:
-        with writing(table):
-            table.write_text(markdown(results), encoding="utf-8")
+    ):
+        results.append(result)
+        _print_result(console(), result)
+        if output is not None:  # after every model: who stops this halfway keeps what is there
+            with writing(output):
+                output.write_text(json.dumps(facts(results, plan), indent=1) + "\n", encoding="utf-8")
+        if table is not None:
+            with writing(table):
+                table.write_text(markdown(results), encoding="utf-8")
     if not all(result.is_right and not result.is_off(grossly=short) for result in results):
         raise typer.Exit(1)
 
 
-def _print_results(page: Console, results: Sequence[ShapeResult]) -> None:
+def _print_result(page: Console, result: ShapeResult) -> None:
     from edgesim.validate.local.results import said_of_answers, shown
 
-    for result in results:
-        rows = plain_table(result.shape.name, "figure", "measured", "predicted", "error", "")
-        for one in result.settings:
-            for number, each in enumerate(one.comparisons):
-                colour = _COLOURS[each.verdict]
-                rows.add_row("" if number else one.setting.name, *shown(each), each.verdict, style=colour)
-        page.print(rows)
-        page.print(said_of_answers(result), soft_wrap=True)
-        page.print()
+    rows = plain_table(result.shape.name, "figure", "measured", "predicted", "error", "")
+    for one in result.settings:
+        for number, each in enumerate(one.comparisons):
+            style = _COLOURS[each.verdict]
+            rows.add_row("" if number else one.setting.name, *shown(each), each.verdict, style=style)
+    page.print(rows)
+    page.print(said_of_answers(result), soft_wrap=True)
+    page.print()

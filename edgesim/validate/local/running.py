@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -129,8 +129,8 @@ class ShapeResult:
         return any(each.is_gross if grossly else each.verdict == "failed" for each in found)
 
 
-def validate(shapes: Iterable[ModelShape], plan: Plan, tell: Tell) -> list[ShapeResult]:
-    """Run, measure, simulate and compare.
+def validate(shapes: Iterable[ModelShape], plan: Plan, tell: Tell) -> Iterator[ShapeResult]:
+    """Run, measure, simulate and compare, model by model; what is asked is checked at once.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def validate(shapes: Iterable[ModelShape], plan: Plan, tell: Tell) -> list[Shape
     cores = free_cores()
     n_stages = plan.n_stages or min(2, len(cores))
     asked = [(shape, list(settings(n_stages, len(cores), shape.architecture.n_blocks))) for shape in shapes]
-    return [_of_shape(shape, wanted, plan, cores[:n_stages], tell) for shape, wanted in asked]
+    return (_of_shape(shape, wanted, plan, cores[:n_stages], tell) for shape, wanted in asked)
 
 
 def _of_shape(
