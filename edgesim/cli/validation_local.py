@@ -29,7 +29,7 @@ def local(
         list[str] | None,
         typer.Option(help="A model: bundled, gpt2-124m, llama-deep-134m, ...; repeatable."),
     ] = None,
-    repetitions: Annotated[int, typer.Option(help="Repetitions, each measured anew.", min=1)] = 5,
+    repetitions: Annotated[int, typer.Option(help="Repetitions, each measured anew.", min=3)] = 5,
     runs: Annotated[int, typer.Option(help="Real runs of each setting in a repetition.", min=1)] = 3,
     budget: Annotated[
         str, typer.Option(help="How long to measure each of a repetition's two profiles, such as '6 s'.")
