@@ -593,16 +593,18 @@ def _print_profile(console: Console, profile: Profile) -> None:
 
 
 def _print_communication(console: Console, found: Communication) -> None:
-    table = plain_table("size", "message: sending", "on its way", "receiving", f"sum over {found.n_members}")
+    table = plain_table(
+        "size", "message: sending", "on its way", "receiving", "slowed", f"sum over {found.n_members}"
+    )
     for message, one_sum in zip(found.messages, found.sums, strict=True):
-        times_s = (message.send_s, message.transit_s, message.receive_s, one_sum.seconds)
+        times_s = (message.send_s, message.transit_s, message.receive_s, message.slowed_s, one_sum.seconds)
         table.add_row(f"{message.size_bytes / 1e3:.3g} kB", *(f"{1e6 * each:.0f} µs" for each in times_s))
     console.print(table)
     end, transit, summing = found.endpoint, found.transit, found.summing
     staging = f", staging: {1e-9 / end.s_per_byte:.3g} GB/s" if end.s_per_byte > 0.0 else ""
     console.print(
         f"in a scenario: endpoint: {{overhead: {1e6 * end.fixed_s:.0f} us{staging}, on_compute: true}}, "
-        f"a latency of {1e6 * transit.fixed_s:.0f} us on links, and of tensor_parallel, "
+        f"a latency of {1e6 * (transit.fixed_s + found.slowed_s):.0f} us on links, and of tensor_parallel, "
         f"per_sum: {1e6 * summing.fixed_s:.0f} us",
         soft_wrap=True,
     )

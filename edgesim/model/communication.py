@@ -55,15 +55,17 @@ class MessageCost:
     send_s, receive_s
         What occupies the sender and the receiver: system calls, copies, making a tensor of it.
     transit_s
-        What only delays: its way, the waking of a receiver that is asleep, and what the receiver computes
-        more slowly for having slept. It can be below zero, where a receiver begins before the sender's call
-        has returned.
+        What only delays: its way, and the waking of a receiver that is asleep. It can be below zero, where a
+        receiver begins before the sender's call has returned.
+    slowed_s
+        What a receiver computes more slowly for having slept. It can come out below zero, as a difference.
     """
 
     size_bytes: int
     send_s: float
     transit_s: float
     receive_s: float
+    slowed_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,14 @@ class Communication:
 
     @property
     def transit(self) -> Cost:
-        """What a message is delayed beside that, by a receiver that slept."""
+        """What a message is delayed beside that, on its way to a receiver that sleeps."""
         sizes = [each.size_bytes for each in self.messages]
         return Cost.through(sizes, [each.transit_s for each in self.messages])
+
+    @property
+    def slowed_s(self) -> float:
+        """What a receiver loses in its next pass for having slept."""
+        return max(0.0, float(np.median([each.slowed_s for each in self.messages])))
 
     @property
     def summing(self) -> Cost:
@@ -147,6 +154,7 @@ class Communication:
                     _seconds(each, "send_s"),
                     _seconds(each, "transit_s", least=-TIME.most),
                     _seconds(each, "receive_s"),
+                    _seconds(each, "slowed_s", least=-TIME.most),
                 )
                 for each in facts["messages"]
             ),

@@ -178,7 +178,7 @@ class Context:
         late_s = (together_s - alone_s) / (2 * self._architecture.n_blocks) - found.sums(_DECODE)
         for n_new in (_DECODE, *_PROMPTS):
             send_s, transit_s, receive_s = found.messages(n_new).tolist()
-            messages.append(MessageCost(n_new * state_bytes, send_s, transit_s + slowed_s, receive_s))
+            messages.append(MessageCost(n_new * state_bytes, send_s, transit_s, receive_s, slowed_s))
             sums.append(SumCost(n_new * state_bytes, max(0.0, found.sums(n_new) + late_s)))
         return Communication(
             messages=tuple(messages),

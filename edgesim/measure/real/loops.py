@@ -74,14 +74,17 @@ def alone(part: Part, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
     """Generate with all blocks here, token by token as rings do; with what lies between two passes apart."""
     cache, ids = part.cache(), torch.tensor([list(prompt)])
     emitted_at_s, chosen, steps_s = [], [], []
+    ends_s = 0.0
     n_context = 0
     began_at_s = stepped_at_s = perf_counter()
     for _ in range(n_out):
         states = part.run(cache, ids, n_context)
         steps_s.append(part.embedding_at_s - stepped_at_s)
         n_context += ids.shape[1]
+        through_at_s = perf_counter()
         logits = part.logits(states)
         stepped_at_s = perf_counter()
+        ends_s += part.ready_at_s - part.embedding_at_s + stepped_at_s - through_at_s
         token = int(logits.argmax())
         emitted_at_s.append(perf_counter())
         chosen.append(token)
@@ -92,6 +95,7 @@ def alone(part: Part, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
         "ids": [chosen],
         "before_s": steps_s[0],
         "steps_s": steps_s[1:],
+        "ends_s": ends_s,
     }
 
 

@@ -162,9 +162,11 @@ class AtWork:
         order = {"do": "together", "model": "shard", "prompt": self._prompts[0], "n_out": n_out, "sums": True}
         answers = self._ask([(member, order) for member in self._members])
         busy_s = []
-        for answer in answers:
-            in_sums_s = sum(left_at_s - entered_at_s for entered_at_s, left_at_s in answer["sums_s"])
-            busy_s.append(answer["emitted_at_s"][0][-1] - answer["began_at_s"] - in_sums_s)
+        for rank, answer in enumerate(answers):
+            idle_s = sum(left_at_s - entered_at_s for entered_at_s, left_at_s in answer["sums_s"])
+            if rank:  # it has embedding and head to itself, so that no token need be sent; they count once
+                idle_s += answer["ends_s"]
+            busy_s.append(answer["emitted_at_s"][0][-1] - answer["began_at_s"] - idle_s)
         # Members of one group give the same tokens, which is what holds them together.
         return {**answers[0], "busy_s": busy_s, "other_ids": [answer["ids"] for answer in answers[1:]]}
 

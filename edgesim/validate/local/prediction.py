@@ -51,16 +51,27 @@ def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
     return replace(profile, points=points)
 
 
-def with_messages(profile: Profile, communication: Communication, n_blocks: int) -> Profile:
+def with_messages(profile: Profile, communication: Communication, n_blocks: int, *, sleeps: bool) -> Profile:
     """Put what messages occupy into the blocks of a stage: a message is received and one sent in every pass.
 
     A process with one thread sends what it has computed before it looks at what has come meanwhile. Charged
     as work of an endpoint on the same processor, sending would queue behind a pass of another sample that is
     there already.
+
+    Parameters
+    ----------
+    n_blocks
+        Of the stage.
+    sleeps
+        Whether every message wakes it, after which it computes more slowly.
     """
     handling, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
+    slowed_s = communication.slowed_s if sleeps else 0.0
     points = tuple(
-        _having(point, point.median_s + 2.0 * handling.seconds(point.n_new * state_bytes) / n_blocks)
+        _having(
+            point,
+            point.median_s + (2.0 * handling.seconds(point.n_new * state_bytes) + slowed_s) / n_blocks,
+        )
         if point.component is Component.BLOCK and point.n_shards == 1
         else point
         for point in profile.points
@@ -103,6 +114,8 @@ def scenario(
         transit = communication.transit
         rate_bps = setting.link.rate_bps or _rate_bps(transit.s_per_byte)
         latency_s = setting.link.latency_s + transit.fixed_s
+        if setting.n_samples > 1:  # a receiver may be awake; if it sleeps, what it loses comes on top
+            latency_s += communication.slowed_s
         wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": _time(latency_s)}
         cut = [last - first for first, last in stage_blocks(shape.architecture.n_blocks, setting.n_devices)]
         strategy = {"use": "pipeline", "partition": cut, "over": devices}
@@ -171,7 +184,7 @@ def predicted(
         assert communication is not None
         cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
         profiles = [
-            with_messages(profile, communication, last - first)
+            with_messages(profile, communication, last - first, sleeps=setting.n_samples == 1)
             for profile, (first, last) in zip(profiles, cuts, strict=True)
         ]
     for number, profile in enumerate(profiles):

@@ -18,7 +18,8 @@ from edgesim.model.profile import Profile
 SIZES = (3584, 28672, 114688)
 FOUND = Communication(
     messages=tuple(
-        MessageCost(size, 20e-6 + size * 1e-10, 50e-6 + size * 2e-10, 30e-6 + size * 3e-10) for size in SIZES
+        MessageCost(size, 20e-6 + size * 1e-10, 50e-6 + size * 2e-10, 30e-6 + size * 3e-10, 15e-6)
+        for size in SIZES
     ),
     sums=tuple(SumCost(size, 150e-6 + size * 5e-10) for size in SIZES),
     n_members=2,
@@ -35,6 +36,7 @@ def test_points_on_a_line_give_that_line() -> None:
     assert (end.fixed_s, end.s_per_byte) == pytest.approx((25e-6, 2e-10))  # half of both ends
     assert (transit.fixed_s, transit.s_per_byte) == pytest.approx((50e-6, 2e-10))
     assert (summing.fixed_s, summing.s_per_byte) == pytest.approx((150e-6, 5e-10))
+    assert FOUND.slowed_s == 15e-6
     both_s = 2 * end.seconds(28672) + transit.seconds(28672)
     message = FOUND.messages[1]
     assert both_s == pytest.approx(message.send_s + message.transit_s + message.receive_s)

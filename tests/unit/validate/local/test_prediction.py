@@ -35,7 +35,7 @@ MS = {
     Component.STEP: (9.0, 9.0),  # of `generate`
 }
 SHARD = 0.6
-SEND_S, TRANSIT_S, RECEIVE_S = 40e-6, 90e-6, 80e-6
+SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S = 40e-6, 90e-6, 80e-6, 30e-6
 SUM_S, SUM_S_PER_BYTE = 300e-6, 1e-9
 STEP_BEFORE_S, STEP_S = 30e-6, 50e-6
 
@@ -83,7 +83,7 @@ def profile(shape: ModelShape) -> Profile:
 def communication() -> Communication:
     sizes = (STATE_BYTES, 16 * STATE_BYTES)
     return Communication(
-        messages=tuple(MessageCost(size, SEND_S, TRANSIT_S, RECEIVE_S) for size in sizes),
+        messages=tuple(MessageCost(size, SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S) for size in sizes),
         sums=tuple(SumCost(size, SUM_S + SUM_S_PER_BYTE * size) for size in sizes),
         n_members=2,
         context="none",
@@ -124,17 +124,21 @@ def test_a_lone_request_walks_the_ring(foresee: Foresee, link: LinkShape) -> Non
 
     def ring_s(n_new: int, *compute_ms: float) -> float:
         wire_s = 0.0 if link.rate_bps is None else n_new * STATE_BYTES * 8 / link.rate_bps + link.latency_s
-        message_s = SEND_S + TRANSIT_S + RECEIVE_S + wire_s
+        message_s = SEND_S + TRANSIT_S + RECEIVE_S + SLOWED_S + wire_s
         return sum(compute_ms) * 1e-3 + 2 * message_s + STEP_S
 
     assert found.ttft_s == pytest.approx(ring_s(16, 0.5, 3 * 20.0, 3.0) + STEP_BEFORE_S, rel=1e-5)
     assert found.tpot_s == pytest.approx(ring_s(1, 0.1, 3 * 4.0, 2.0), rel=1e-5)
+    # Of either stage's time, what it computes, handles of messages and loses for having slept.
+    lasted_s = found.ttft_s + (EXTENT.n_out - 1) * found.tpot_s
+    second_s = (20.0 + 4 * 4.0) * 1e-3 + EXTENT.n_out * (SEND_S + RECEIVE_S + SLOWED_S)
+    assert found.utilisation[1] == pytest.approx(second_s / lasted_s, rel=1e-5)
 
 
 def test_samples_in_flight_queue_at_both_stages_as_in_a_loop_over_their_jobs(foresee: Foresee) -> None:
     found = foresee(Setting(kind="pipeline", n_devices=2, n_samples=2))
 
-    handled_s = SEND_S + RECEIVE_S  # by either stage in every pass
+    handled_s, delayed_s = SEND_S + RECEIVE_S, TRANSIT_S + SLOWED_S  # by either stage in every pass
     emitted_at_s: dict[int, list[float]] = {0: [], 1: []}
     busy_s, free_at_s = [0.0, 0.0], [0.0, 0.0]
 
@@ -147,8 +151,8 @@ def test_samples_in_flight_queue_at_both_stages_as_in_a_loop_over_their_jobs(for
             )
             head_s = head_ms * 1e-3 + STEP_S + STEP_BEFORE_S * (token == 0)
             listed += [
-                (0, (embedding_ms + 2 * block_ms) * 1e-3 + handled_s, TRANSIT_S, False),
-                (1, block_ms * 1e-3 + handled_s, TRANSIT_S, False),
+                (0, (embedding_ms + 2 * block_ms) * 1e-3 + handled_s, delayed_s, False),
+                (1, block_ms * 1e-3 + handled_s, delayed_s, False),
                 (0, head_s, 0.0, True),
             ]
         return listed
