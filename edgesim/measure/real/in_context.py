@@ -247,7 +247,7 @@ def _prompt(n_tokens: int, vocabulary: int) -> list[int]:
 
 
 def measure_communication(
-    *, config: dict[str, Any] | None = None, n_turns: int = 8, n_out: int = _N_OUT
+    *, config: dict[str, Any] | None = None, n_turns: int = 5, n_out: int = _N_OUT
 ) -> Communication:
     """Measure what messages and sums cost between two processes of this host.
 
