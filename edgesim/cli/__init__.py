@@ -15,6 +15,7 @@ from edgesim.cli import (  # noqa: F401  # their commands join the others
     sweeping,
     training,
     validation,
+    validation_local,
 )
 from edgesim.cli.commands import app, main
 

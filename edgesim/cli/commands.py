@@ -21,6 +21,7 @@ from edgesim.report.progress import counting, measuring_progress
 
 if TYPE_CHECKING:
     from edgesim.model.architecture import Component
+    from edgesim.model.communication import Communication
     from edgesim.model.monotone import Correction
     from edgesim.model.profile import Profile
     from edgesim.runner import Prepared, Ran
@@ -303,6 +304,12 @@ def profile(
     kind: Annotated[
         str, typer.Option(help="Device kind that this machine is of; written into the profile's file.")
     ] = "",
+    messages: Annotated[
+        bool,
+        typer.Option(
+            "--messages", help="Also measure what messages and sums between two processes cost here, in use."
+        ),
+    ] = False,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -349,6 +356,11 @@ def profile(
             refresh=refresh,
             force=True,  # it is shown, with how far off it is
         )
+    if messages:
+        from edgesim.measure.real.in_context import measure_communication
+
+        notes.print("measuring messages and sums", style="dim")
+        measured = measured.with_communication(measure_communication())
     if output is not None:
         with writing(output):
             measured.stamped(kind).save(output)
@@ -582,6 +594,26 @@ def _print_profile(console: Console, profile: Profile) -> None:
     )
     console.print(
         f"held-out points: median error {error.median:.1%}, 95th percentile {error.p95:.1%}", style="bold"
+    )
+    if profile.communication is not None:
+        _print_communication(console, profile.communication)
+
+
+def _print_communication(console: Console, found: Communication) -> None:
+    table = plain_table(
+        "size", "message: sending", "on its way", "receiving", "slowed", f"sum over {found.n_members}"
+    )
+    for message, one_sum in zip(found.messages, found.sums, strict=True):
+        times_s = (message.send_s, message.transit_s, message.receive_s, message.slowed_s, one_sum.seconds)
+        table.add_row(f"{message.size_bytes / 1e3:.3g} kB", *(f"{1e6 * each:.0f} µs" for each in times_s))
+    console.print(table)
+    end, transit, summing = found.endpoint, found.transit, found.summing
+    staging = f", staging: {1e-9 / end.s_per_byte:.3g} GB/s" if end.s_per_byte > 0.0 else ""
+    console.print(
+        f"in a scenario: endpoint: {{overhead: {1e6 * end.fixed_s:.0f} us{staging}, on_compute: true}}, "
+        f"a latency of {1e6 * (transit.fixed_s + found.slowed_s):.0f} us on links, and of tensor_parallel, "
+        f"per_sum: {1e6 * summing.fixed_s:.0f} us",
+        soft_wrap=True,
     )
 
 

@@ -102,6 +102,7 @@ def measure_profile(
     budget_s: float,
     progress: Progress | None = None,
     between_rounds: Callable[[], object] | None = None,
+    fastest: int = _FASTEST,
     seed: int = 0,
 ) -> Profile:
     """Measure a profile of an architecture on this machine.
@@ -124,6 +125,9 @@ def measure_profile(
     between_rounds
         Called after every round, outside the budget, as the machine's own ceilings are measured: who
         measures something else to compare it with does so under the same conditions.
+    fastest
+        A point's time is the median of the fastest one of so many parts of its repeats; 1: of all, as is fair
+        beside the median of something else that was disturbed alike.
     seed
         Of the order in which points are visited.
 
@@ -144,7 +148,7 @@ def measure_profile(
             for n_shards, shard in shards.items()
         }
         probe = CeilingProbe(architecture, device=device, cache_bytes=cache_bytes)
-        rounds = _Rounds(excerpts, grid, seed)
+        rounds = _Rounds(excerpts, grid, seed, fastest)
         with _OtherLoad() as other_load:
             began = perf_counter()
             probe.visit()  # its first product and pass are slow ones, and never the best
@@ -171,7 +175,10 @@ def measure_profile(
 class _Rounds:
     """Visits points and remembers what each visit found."""
 
-    def __init__(self, excerpts: Mapping[int, Excerpt], grid: Grid, seed: int) -> None:
+    def __init__(
+        self, excerpts: Mapping[int, Excerpt], grid: Grid, seed: int, fastest: int = _FASTEST
+    ) -> None:
+        self._fastest_part = fastest
         self._excerpts = excerpts  # by how many shards make up a block
         self._random = random.Random(seed)
         # A generation is a visit of another kind: marked by its place in this tuple, not by its shape.
@@ -236,7 +243,7 @@ class _Rounds:
 
     def points(self) -> tuple[Point, ...]:
         """Every point with its time, and what the grid predicts where a point was held out."""
-        measured = [_point(key, found) for key, found in self._found.items()]
+        measured = [_point(key, found, self._fastest_part) for key, found in self._found.items()]
         on_grid: defaultdict[SurfaceKey, dict[GridPoint, float]] = defaultdict(dict)
         for point in measured:
             if not point.held_out:
@@ -291,15 +298,15 @@ class _Rounds:
         shape, generates = visit
         inside = _INSIDE if shape.n_shards == 1 else (Component.BLOCK,)
         keys = [(c, shape.phase, shape) for c in (_OUTSIDE if generates else inside)]
-        points = [_point(key, self._found[key]) for key in keys]
+        points = [_point(key, self._found[key], self._fastest_part) for key in keys]
         error_s = sum(point.spread_s / point.n_repeats**0.5 for point in points)
         return float(error_s / sum(point.median_s for point in points))
 
 
-def _point(key: Key, seconds: Sequence[float]) -> Point:
+def _point(key: Key, seconds: Sequence[float], fastest_part: int) -> Point:
     component, phase, shape = key
     lower, upper = np.quantile(seconds, [0.25, 0.75])
-    fastest = np.sort(seconds)[: ceil(len(seconds) / _FASTEST)]
+    fastest = np.sort(seconds)[: ceil(len(seconds) / fastest_part)]
     return Point(
         component=component,
         phase=phase,

@@ -28,6 +28,7 @@ from edgesim.errors import InputError, ProfileError
 from edgesim.files import UnreadableFileError, json_value
 from edgesim.model.architecture import Architecture, Component, FloatArray, Slice, Tokens
 from edgesim.model.ceilings import Ceilings
+from edgesim.model.communication import Communication
 from edgesim.model.parquet_file import read_parquet
 from edgesim.model.profile_checks import checked_ceilings, conditions_problem, points_problem
 from edgesim.model.surface import GridPoint, Surface
@@ -204,6 +205,8 @@ class Profile:
         The measurements, held-out ones included.
     kind
         The device kind that the machine is of, as who measured it said; empty where nobody did.
+    communication
+        What messages and sums between two processes of the machine cost; None where that was not measured.
     """
 
     architecture: Architecture
@@ -216,6 +219,7 @@ class Profile:
     grid: Mapping[str, Any]
     points: tuple[Point, ...]
     kind: str = ""
+    communication: Communication | None = None
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -249,6 +253,10 @@ class Profile:
     def stamped(self, kind: str) -> Profile:
         """Return the same, saying what device kind it was measured on."""
         return replace(self, kind=kind)
+
+    def with_communication(self, communication: Communication) -> Profile:
+        """Return the same, with what messages and sums cost on the machine."""
+        return replace(self, communication=communication)
 
     @property
     def where(self) -> str:
@@ -383,6 +391,7 @@ class Profile:
             "measured_at": self.measured_at,
             "grid": dict(self.grid),
             **({"kind": self.kind} if self.kind else {}),
+            **({} if self.communication is None else {"communication": self.communication.facts()}),
         }
 
 
@@ -428,6 +437,7 @@ def _assembled(
         points=tuple(map(_point, rows)),
         **{key: conditions[key] for key in ("device", "threads", "host", "versions", "measured_at", "grid")},
         kind=conditions.get("kind", ""),
+        communication=None if (told := conditions.get("communication")) is None else Communication.of(told),
     )
     _ = profile.shards  # each of them is one that the model can be cut into
     return profile

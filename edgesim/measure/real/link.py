@@ -1,0 +1,158 @@
+"""One direction of a ring: framed messages over a TCP socket, paced like a slower link where asked for."""
+
+from __future__ import annotations
+
+import hmac
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from math import inf
+
+from edgesim.units import bits
+
+__all__ = ["STOP", "Header", "Receiver", "Sender", "Shape", "accepted", "connected", "listening"]
+
+_HEADER = struct.Struct("<IIIId")
+_LOOPBACK = "127.0.0.1"
+_MOST_BYTES = 1 << 30  # of a message: nothing larger is made here
+_GREETING_S = 30.0  # for the other process to connect
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A link's rate [bit/s] and latency [s], put upon a faster one; none: as fast as the host is."""
+
+    rate_bps: float = inf
+    latency_s: float = 0.0
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is put upon the link."""
+        return self.rate_bps == inf and self.latency_s == 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a message is: for which request, of how many new tokens, behind how many."""
+
+    request: int
+    n_new: int
+    n_context: int
+    n_bytes: int = 0
+
+
+STOP = Header(0, 0, 0)
+"""The last message: it goes once around the ring."""
+
+
+class Sender:
+    """The sending end: a token bucket without depth, and a latency behind it.
+
+    A shaped message is written to the socket at once, with the instant at which a link of that rate and
+    latency would have delivered its last bit; the receiving end hands it over no earlier. Pacing therefore
+    takes no thread of the sender's, whose processor is busy with the next pass by then. Both ends read one
+    clock, the host's monotonic one.
+
+    Not modelled: losses, and what protocols below add to a message.
+    """
+
+    def __init__(self, connection: socket.socket, shape: Shape = Shape()) -> None:  # frozen
+        self._connection = connection
+        self._shape = shape
+        self._free_at_s = 0.0
+
+    def reshape(self, shape: Shape) -> None:
+        """Pace messages otherwise from now on."""
+        self._shape, self._free_at_s = shape, 0.0
+
+    def send(self, header: Header, payload: memoryview) -> None:
+        """Send a message whole."""
+        due_at_s = 0.0
+        if not self._shape.is_none:
+            starts_at_s = max(time.perf_counter(), self._free_at_s)
+            self._free_at_s = starts_at_s + bits(payload.nbytes) / self._shape.rate_bps
+            due_at_s = self._free_at_s + self._shape.latency_s
+        head = _HEADER.pack(header.request, header.n_new, header.n_context, payload.nbytes, due_at_s)
+        n_sent = self._connection.sendmsg([head, payload])
+        if n_sent < len(head):
+            self._connection.sendall(head[n_sent:])
+            n_sent = len(head)
+        if (n_gone := n_sent - len(head)) < payload.nbytes:
+            self._connection.sendall(payload[n_gone:])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+class Receiver:
+    """The receiving end: it blocks in the kernel until a message comes."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def receive(self) -> tuple[Header, float, bytearray]:
+        """Wait for the next message; what it is, when its beginning was there [s], and what it carries.
+
+        Raises
+        ------
+        ConnectionError
+            If the other end is gone, or sends what is no message.
+        """
+        request, n_new, n_context, n_bytes, due_at_s = _HEADER.unpack(self._exactly(_HEADER.size))
+        if n_bytes > _MOST_BYTES:
+            raise ConnectionError(f"a message of {n_bytes} bytes: the other end is no part of this ring")
+        if due_at_s and (left_s := due_at_s - time.perf_counter()) > 0.0:
+            time.sleep(left_s)
+        arrived_at_s = time.perf_counter()
+        return Header(request, n_new, n_context, n_bytes), arrived_at_s, self._exactly(n_bytes)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _exactly(self, n_bytes: int) -> bytearray:
+        data = bytearray(n_bytes)
+        view = memoryview(data)
+        while view:
+            n_read = self._connection.recv_into(view)
+            if n_read == 0:
+                raise ConnectionError("the process before this one in the ring is gone")
+            view = view[n_read:]
+        return data
+
+
+def listening() -> socket.socket:
+    """Listen on a free port of this host, for this host alone."""
+    listener = socket.create_server((_LOOPBACK, 0))
+    listener.settimeout(_GREETING_S)
+    return listener
+
+
+def connected(port: int, secret: str) -> Sender:
+    """Connect to a listening process; `secret` proves that this one is of the same crew."""
+    connection = socket.create_connection((_LOOPBACK, port), timeout=_GREETING_S)
+    connection.sendall(secret.encode())
+    return Sender(_tuned(connection))
+
+
+def accepted(listener: socket.socket, secret: str) -> Receiver:
+    """Take the connection that knows the secret, and turn away others."""
+    expected = secret.encode()
+    with listener:
+        while True:
+            connection, _ = listener.accept()
+            connection.settimeout(_GREETING_S)
+            found = b""
+            while len(found) < len(expected) and (part := connection.recv(len(expected) - len(found))):
+                found += part
+            if hmac.compare_digest(found, expected):
+                return Receiver(_tuned(connection))
+            connection.close()
+
+
+def _tuned(connection: socket.socket) -> socket.socket:
+    connection.settimeout(None)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection

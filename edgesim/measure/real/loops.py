@@ -1,0 +1,171 @@
+"""What processes do with their parts of a model: generate alone or together, along a ring, and keep times.
+
+All instants are of the host's monotonic clock, which its processes share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from transformers import DynamicCache
+
+from edgesim.measure.real.link import STOP, Header, Receiver, Sender
+from edgesim.measure.real.part import Part, Tensor
+
+__all__ = ["Visit", "alone", "follow", "generated", "lead"]
+
+
+class Visit(NamedTuple):
+    """One pass through a part that other processes feed: its tokens, and its instants."""
+
+    n_new: int
+    n_context: int
+    arrived_at_s: float
+    """The message's beginning is there, in a process that is awake."""
+    ready_at_s: float
+    """Its first block begins, or the head."""
+    done_at_s: float
+    """It has computed."""
+    sent_at_s: float
+    """What it gives is sent."""
+
+
+@torch.inference_mode()
+def generated(model: Any, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
+    """Generate by transformers' own `generate`, greedily."""
+    ids = torch.tensor([list(prompt)])
+    heard = _Instants()
+    began_at_s = perf_counter()
+    answer = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        min_new_tokens=n_out,
+        max_new_tokens=n_out,
+        pad_token_id=0,
+        streamer=heard,
+    )
+    instants = heard.instants[1:]  # the prompt comes first, unasked
+    return {
+        "began_at_s": began_at_s,
+        "emitted_at_s": [instants],
+        "ids": [answer[0, len(prompt) :].tolist()],
+    }
+
+
+class _Instants:
+    """A streamer that keeps nothing of a token but when it came."""
+
+    def __init__(self) -> None:
+        self.instants: list[float] = []
+
+    def put(self, _: Tensor) -> None:
+        self.instants.append(perf_counter())
+
+    def end(self) -> None:
+        pass
+
+
+@torch.inference_mode()
+def alone(part: Part, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
+    """Generate with all blocks here, token by token as rings do; with what lies between two passes apart."""
+    cache, ids = part.cache(), torch.tensor([list(prompt)])
+    emitted_at_s, chosen, steps_s = [], [], []
+    ends_s = 0.0
+    n_context = 0
+    began_at_s = stepped_at_s = perf_counter()
+    for _ in range(n_out):
+        states = part.run(cache, ids, n_context)
+        steps_s.append(part.embedding_at_s - stepped_at_s)
+        n_context += ids.shape[1]
+        through_at_s = perf_counter()
+        logits = part.logits(states)
+        stepped_at_s = perf_counter()
+        ends_s += part.ready_at_s - part.embedding_at_s + stepped_at_s - through_at_s
+        token = int(logits.argmax())
+        emitted_at_s.append(perf_counter())
+        chosen.append(token)
+        ids = torch.tensor([[token]])
+    return {
+        "began_at_s": began_at_s,
+        "emitted_at_s": [emitted_at_s],
+        "ids": [chosen],
+        "before_s": steps_s[0],
+        "steps_s": steps_s[1:],
+        "ends_s": ends_s,
+    }
+
+
+@torch.inference_mode()
+def lead(
+    part: Part, prompts: Sequence[Sequence[int]], n_out: int, sender: Sender, receiver: Receiver
+) -> dict[str, Any]:
+    """Generate along a ring as its starter, several samples in flight, each message in the order it comes.
+
+    As :mod:`edgesim.strategies.pipeline` does it: a state that comes back gives a token, whose first blocks
+    follow at once.
+    """
+    caches = [part.cache() for _ in prompts]
+    emitted_at_s: list[list[float]] = [[] for _ in prompts]
+    chosen: list[list[int]] = [[] for _ in prompts]
+    visits: list[Visit] = []
+
+    def start(request: int, ids: Tensor, n_context: int) -> tuple[float, float]:
+        states = part.run(caches[request], ids, n_context)
+        done_at_s = perf_counter()
+        sender.send(Header(request, ids.shape[1], n_context), _bytes(states))
+        return done_at_s, perf_counter()
+
+    began_at_s = perf_counter()
+    for request, prompt in enumerate(prompts):
+        asked_at_s = perf_counter()
+        done_at_s, sent_at_s = start(request, torch.tensor([list(prompt)]), 0)
+        visits.append(Visit(len(prompt), 0, asked_at_s, asked_at_s, done_at_s, sent_at_s))
+    for _ in range(n_out * len(prompts)):
+        header, arrived_at_s, data = receiver.receive()
+        states = _states(data, header, part.hidden_size)
+        ready_at_s = perf_counter()
+        request, n_tokens = header.request, header.n_new + header.n_context
+        token = int(part.logits(states).argmax())
+        done_at_s = sent_at_s = perf_counter()
+        emitted_at_s[request].append(done_at_s)
+        chosen[request].append(token)
+        if len(chosen[request]) < n_out:
+            done_at_s, sent_at_s = start(request, torch.tensor([[token]]), n_tokens)
+        visits.append(Visit(header.n_new, header.n_context, arrived_at_s, ready_at_s, done_at_s, sent_at_s))
+    sender.send(STOP, memoryview(b""))
+    receiver.receive()
+    return {"began_at_s": began_at_s, "emitted_at_s": emitted_at_s, "ids": chosen, "visits": visits}
+
+
+@torch.inference_mode()
+def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
+    """Take part in a ring as one of the others, until the last message comes by."""
+    caches: dict[int, DynamicCache] = {}
+    visits: list[Visit] = []
+    while True:
+        header, arrived_at_s, data = receiver.receive()
+        if header.n_new == 0:
+            sender.send(header, memoryview(b""))
+            return {"visits": visits}
+        if header.request not in caches:
+            caches[header.request] = part.cache()
+        states = _states(data, header, part.hidden_size)
+        states = part.run(caches[header.request], states, header.n_context)
+        done_at_s = perf_counter()
+        sender.send(header, _bytes(states))
+        visits.append(
+            Visit(header.n_new, header.n_context, arrived_at_s, part.ready_at_s, done_at_s, perf_counter())
+        )
+
+
+def _bytes(states: Tensor) -> memoryview:
+    flat: Any = states.contiguous().view(-1).numpy()
+    return memoryview(flat).cast("B")
+
+
+def _states(data: bytearray, header: Header, hidden_size: int) -> Tensor:
+    return torch.frombuffer(data, dtype=torch.float32).view(1, header.n_new, hidden_size)

@@ -1,0 +1,70 @@
+"""A worker process: it reads orders from its standard input, and answers on its standard output.
+
+Run by :mod:`edgesim.measure.real.crew`, as ``python -m edgesim.measure.real.worker CORE``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from queue import SimpleQueue
+from typing import Any
+
+from edgesim.errors import InputError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Pin this process, and obey until the standard input ends."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(sys.argv[1])})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this one ends it
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print is no answer
+    orders: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    threading.Thread(target=_read, args=(orders,), daemon=True).start()
+
+    def answer(what: dict[str, Any]) -> None:
+        out.write(json.dumps(what) + "\n")
+        out.flush()
+
+    workshop: Any = None
+
+    def obey(order: dict[str, Any]) -> None:
+        nonlocal workshop
+        try:
+            if workshop is None:
+                from edgesim.measure.real.workshop import Workshop  # loads torch
+
+                workshop = Workshop(pause)
+            answer(workshop.obey(order))
+        except InputError as error:
+            answer({"refused": str(error)})
+        except Exception as error:  # whatever it is, whoever asked is to know
+            traceback.print_exc()
+            answer({"failed": f"{type(error).__name__}: {error}"})
+
+    def pause() -> None:
+        """Come to a pause, and do whatever else is ordered until the word to go on."""
+        answer({"paused": True})
+        while (order := orders.get()).get("do") != "go on":
+            obey(order)
+
+    while True:
+        obey(orders.get())
+
+
+def _read(orders: SimpleQueue[dict[str, Any]]) -> None:
+    """Read orders; at their end the process ends, whatever it is doing."""
+    for line in sys.stdin:
+        orders.put(json.loads(line))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""What messages and sums between processes of a host cost in use, between stretches of computing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from edgesim.units import TIME
+
+__all__ = ["Communication", "Cost", "MessageCost", "SumCost"]
+
+_MOST_BYTES = 1 << 40
+_MOST_POINTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A fixed cost and one that grows with the size: seconds = fixed_s + size_bytes * s_per_byte."""
+
+    fixed_s: float
+    s_per_byte: float
+
+    @classmethod
+    def through(cls, sizes_bytes: Sequence[float], seconds: Sequence[float]) -> Self:
+        """Fit both to measured points, neither below zero, by the least sum of squared relative errors.
+
+        A single point gives a fixed cost alone.
+        """
+        from scipy.optimize import nnls  # takes a while to import, and profiles are read everywhere
+
+        sizes, wanted = np.asarray(sizes_bytes, float), np.maximum(np.asarray(seconds, float), 0.0)
+        if np.unique(sizes).size < 2:
+            return cls(float(np.mean(wanted)), 0.0)
+        floor_s = max(float(wanted.max()) / 10.0, 1e-9)  # what costs next to nothing is not divided by
+        weights = 1.0 / np.maximum(wanted, floor_s)
+        columns = np.stack([np.ones_like(sizes), sizes / sizes.max()], axis=1)
+        found, _ = nnls(columns * weights[:, None], wanted * weights)
+        return cls(float(found[0]), float(found[1] / sizes.max()))
+
+    def seconds(self, size_bytes: float) -> float:
+        """Cost of one of this size."""
+        return self.fixed_s + size_bytes * self.s_per_byte
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCost:
+    """What one message of a size adds to a chain of computing whose parts are in two processes.
+
+    Attributes
+    ----------
+    send_s, receive_s
+        What occupies the sender and the receiver: system calls, copies, making a tensor of it.
+    transit_s
+        What only delays: its way, and the waking of a receiver that is asleep. It can be below zero, where a
+        receiver begins before the sender's call has returned.
+    slowed_s
+        What a receiver computes more slowly for having slept. It can come out below zero, as a difference.
+    """
+
+    size_bytes: int
+    send_s: float
+    transit_s: float
+    receive_s: float
+    slowed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SumCost:
+    """What one sum over a group adds to what its members compute: waiting for the slowest included."""
+
+    size_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Communication:
+    """Measured costs of messages and sums between processes of one host, each pinned to a core of its own.
+
+    Attributes
+    ----------
+    messages, sums
+        By size.
+    n_members
+        Of the group that summed.
+    context
+        The model that was computed between them.
+    step_before_s, step_s
+        What a loop over passes costs beside them: before the first one, and for each token.
+    measured_at
+        UTC, ISO 8601.
+
+    Not modelled: another network than the host's own loopback, sums of more members than were measured.
+    """
+
+    messages: tuple[MessageCost, ...]
+    sums: tuple[SumCost, ...]
+    n_members: int
+    context: str
+    step_before_s: float
+    step_s: float
+    measured_at: str
+
+    @property
+    def endpoint(self) -> Cost:
+        """What a message occupies at either end: half of what it occupies at both."""
+        halves_s = [(each.send_s + each.receive_s) / 2.0 for each in self.messages]
+        return Cost.through([each.size_bytes for each in self.messages], halves_s)
+
+    @property
+    def transit(self) -> Cost:
+        """What a message is delayed beside that, on its way to a receiver that sleeps."""
+        sizes = [each.size_bytes for each in self.messages]
+        return Cost.through(sizes, [each.transit_s for each in self.messages])
+
+    @property
+    def slowed_s(self) -> float:
+        """What a receiver loses in its next pass for having slept."""
+        return max(0.0, float(np.median([each.slowed_s for each in self.messages])))
+
+    @property
+    def summing(self) -> Cost:
+        """What a sum costs."""
+        return Cost.through([each.size_bytes for each in self.sums], [each.seconds for each in self.sums])
+
+    def facts(self) -> dict[str, Any]:
+        """Give it as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """Make it of plain values, which a file may hold.
+
+        Raises
+        ------
+        ValueError
+            With what is wrong.
+        """
+        if not isinstance(facts, Mapping):
+            raise ValueError(f"its communication is {facts!r:.40}; expected an object")  # noqa: TRY004
+        for key in ("messages", "sums"):
+            if not isinstance(facts.get(key), list | tuple) or not 0 < len(facts[key]) <= _MOST_POINTS:
+                raise ValueError(f"its communication's '{key}' is no list of points")
+        for key in ("context", "measured_at"):
+            if not isinstance(facts.get(key), str):
+                raise ValueError(f"its communication's '{key}' is {facts.get(key)!r:.40}; expected text")  # noqa: TRY004
+        return cls(
+            messages=tuple(
+                MessageCost(
+                    _size(each),
+                    _seconds(each, "send_s"),
+                    _seconds(each, "transit_s", least=-TIME.most),
+                    _seconds(each, "receive_s"),
+                    _seconds(each, "slowed_s", least=-TIME.most),
+                )
+                for each in facts["messages"]
+            ),
+            sums=tuple(SumCost(_size(each), _seconds(each, "seconds")) for each in facts["sums"]),
+            n_members=_size(facts, "n_members"),
+            context=facts["context"],
+            step_before_s=_seconds(facts, "step_before_s"),
+            step_s=_seconds(facts, "step_s"),
+            measured_at=facts["measured_at"],
+        )
+
+
+def _size(of: Any, key: str = "size_bytes") -> int:
+    value = of.get(key) if isinstance(of, Mapping) else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST_BYTES:
+        raise ValueError(f"its communication has {value!r:.40} as {key}; expected a whole number above 0")
+    return value
+
+
+def _seconds(of: Any, key: str, least: float = 0.0) -> float:
+    value = of.get(key) if isinstance(of, Mapping) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not least <= value <= TIME.most:  # type: ignore[operator]
+        raise ValueError(f"its communication has {value!r:.40} as {key}; expected a time")
+    return float(value)  # type: ignore[arg-type]

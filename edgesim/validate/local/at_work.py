@@ -1,0 +1,192 @@
+"""A model really at work on this host: hired processes, what each holds, and runs of every setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesim.measure.grid import Grid
+from edgesim.measure.real.crew import Answer, Crew, Order, Worker
+from edgesim.measure.real.in_context import PATIENCE_S, Context, form_ring, join_group
+from edgesim.model.communication import Communication
+from edgesim.model.profile import Profile
+from edgesim.validate.local.prediction import stage_blocks
+from edgesim.validate.local.settings import Extent, Setting
+from edgesim.validate.local.shapes import ModelShape
+
+__all__ = ["AtWork", "hired"]
+
+_MEMBERS = 2  # of a group
+_SEED = 7  # of prompts
+
+
+class AtWork:
+    """Processes that run one model in every setting, and measure it in turns with that.
+
+    Parameters
+    ----------
+    crew
+        Hires them.
+    cores
+        One for each stage of the ring.
+    folder
+        For files between the processes.
+    context
+        Config of the model between whose parts messages and sums are measured; None: the usual one.
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        shape: ModelShape,
+        extent: Extent,
+        cores: Sequence[int],
+        folder: Path,
+        *,
+        context: dict[str, Any] | None = None,
+    ) -> None:
+        self._crew, self._shape, self._extent, self._folder = crew, shape, extent, folder
+        architecture = shape.architecture
+        vocabulary = architecture.vocab_size
+        rng = np.random.default_rng(_SEED)
+        size = (len(cores), extent.n_prompt)
+        self._prompts: list[list[int]] = rng.integers(1, vocabulary, size=size).tolist()
+        self._stages = [crew.hire(f"stage {number}", core) for number, core in enumerate(cores)]
+        self._members = self._stages[:_MEMBERS] if len(cores) >= _MEMBERS else []
+        self._hold(self._stages[:1], "whole", [{}])
+        self._context: Context | None = None
+        if self._members:
+            parts = [{"blocks": list(cut)} for cut in stage_blocks(architecture.n_blocks, len(cores))]
+            self._hold(self._stages, "stage", parts)
+            everything = [0, architecture.n_blocks]
+            shards = [{"blocks": everything, "shard": [rank, _MEMBERS]} for rank in range(_MEMBERS)]
+            self._hold(self._members, "shard", shards)
+            form_ring(crew, self._stages)
+            join_group(crew, self._members, folder)
+            pair = self._stages[0], self._stages[1]
+            self._context = Context(crew, pair) if context is None else Context(crew, pair, context)
+
+    def communication(self, n_turns: int, fastest: int) -> Communication | None:
+        """Measure what messages and sums cost; None where there is one process alone."""
+        if self._context is None:
+            return None
+        if len(self._stages) == _MEMBERS:
+            return self._context.measure(n_turns=n_turns, fastest=fastest)
+        form_ring(self._crew, self._members)
+        found = self._context.measure(n_turns=n_turns, fastest=fastest)
+        form_ring(self._crew, self._stages)
+        return found
+
+    def busy_s(self) -> float:
+        """Processor time of its processes so far."""
+        return self._crew.busy_s()
+
+    def run(self, setting: Setting) -> dict[str, Any]:
+        """Run a setting once: when it began and each token was there, how busy processes were, token ids."""
+        n_out = self._extent.n_out
+        if setting.kind == "single":
+            order = {"do": "generate", "model": "whole", "prompt": self._prompts[0], "n_out": n_out}
+            return {**self._ask([(self._stages[0], order)])[0], "busy_s": []}
+        if setting.kind == "tensor":
+            return self._run_group(n_out)
+        shape = {} if setting.link.order is None else {"shape": setting.link.order}
+        led = {"do": "lead", "model": "stage", "prompts": self._prompts[: setting.n_samples], "n_out": n_out}
+        orders: list[tuple[Worker, Order]] = [(self._stages[0], {**led, **shape})]
+        orders += [(stage, {"do": "follow", "model": "stage", **shape}) for stage in self._stages[1:]]
+        answers = self._ask(orders)
+        # From when a message is there until what becomes of it is sent.
+        busy_s = [sum(visit[5] - visit[2] for visit in answer["visits"]) for answer in answers]
+        return {**answers[0], "busy_s": busy_s}
+
+    def logits_error(self) -> float:
+        """Largest difference of any member's logits behind the prompt from those of the whole model."""
+        orders = [(self._stages[0], "whole"), *((member, "shard") for member in self._members)]
+        files = [self._folder / f"logits-{number}.npy" for number in range(len(orders))]
+        asked: list[tuple[Worker, Order]] = [
+            (worker, {"do": "logits", "model": model, "prompt": self._prompts[0], "file": str(file)})
+            for (worker, model), file in zip(orders, files, strict=True)
+        ]
+        self._ask(asked[:1])
+        self._ask(asked[1:])
+        whole, *shards = (np.load(file, allow_pickle=False) for file in files)
+        return max((float(np.abs(shard - whole).max()) for shard in shards), default=0.0)
+
+    def profiles(
+        self, n_gauges: int, *, budget_s: float, fastest: int, seed: int, meanwhile: Callable[[], object]
+    ) -> list[Profile]:
+        """Measure profiles in so many processes at once, and shards too if there are several.
+
+        Parameters
+        ----------
+        meanwhile
+            Called between their rounds, while all of them pause.
+        """
+        n_prompt, n_out = self._extent.n_prompt, self._extent.n_out
+        last = n_prompt + n_out
+        grid = Grid(
+            batches=(1,),
+            prompts=(max(1, n_prompt // 2), n_prompt),
+            contexts=(n_prompt, last),
+            held_out_prompts=(),
+            held_out_contexts=((n_prompt + last) // 2,),
+            shards=(1,) if n_gauges == 1 else (1, _MEMBERS),
+        )
+        files = [self._folder / f"gauge-{number}.parquet" for number in range(n_gauges)]
+        order = {
+            **self._shape.order(),
+            "do": "profile",
+            "grid": {key: list(values) for key, values in grid.facts().items()},
+            "budget_s": budget_s,
+            "fastest": fastest,
+            "seed": seed,
+        }
+        busy = list(zip(self._stages, files, strict=False))
+        orders: list[tuple[Worker, Order]] = [(gauge, {**order, "file": str(file)}) for gauge, file in busy]
+        while orders:
+            answers = self._ask(orders)
+            meanwhile()
+            orders = [
+                (gauge, {"do": "go on"})
+                for (gauge, _), answer in zip(orders, answers, strict=True)
+                if "paused" in answer
+            ]
+        return [Profile.load(file) for file in files]
+
+    # --- how ----------------------------------------------------------------------------------------------
+
+    def _run_group(self, n_out: int) -> dict[str, Any]:
+        order = {"do": "together", "model": "shard", "prompt": self._prompts[0], "n_out": n_out, "sums": True}
+        answers = self._ask([(member, order) for member in self._members])
+        busy_s = []
+        for rank, answer in enumerate(answers):
+            idle_s = sum(left_at_s - entered_at_s for entered_at_s, left_at_s in answer["sums_s"])
+            if rank:  # it has embedding and head to itself, so that no token need be sent; they count once
+                idle_s += answer["ends_s"]
+            busy_s.append(answer["emitted_at_s"][0][-1] - answer["began_at_s"] - idle_s)
+        # Members of one group give the same tokens, which is what holds them together.
+        return {**answers[0], "busy_s": busy_s, "other_ids": [answer["ids"] for answer in answers[1:]]}
+
+    def _hold(self, workers: Sequence[Worker], name: str, parts: Sequence[dict[str, Any]]) -> None:
+        order = {**self._shape.order(), "do": "hold", "as": name}
+        self._ask([(worker, {**order, **part}) for worker, part in zip(workers, parts, strict=True)])
+
+    def _ask(self, orders: Sequence[tuple[Worker, Order]]) -> list[Answer]:
+        return self._crew.ask(orders, timeout_s=PATIENCE_S)
+
+
+@contextmanager
+def hired(
+    shape: ModelShape,
+    extent: Extent,
+    cores: Sequence[int],
+    folder: Path,
+    *,
+    context: dict[str, Any] | None = None,
+) -> Iterator[AtWork]:
+    """Have a model at work until the end of the block, however it ends."""
+    with Crew() as crew:
+        yield AtWork(crew, shape, extent, cores, folder, context=context)

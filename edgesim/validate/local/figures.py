@@ -1,0 +1,65 @@
+"""The figures by which a real run and its prediction are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Figures", "of_runs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a run came to.
+
+    Attributes
+    ----------
+    ttft_s, tpot_s
+        Time to the first token and time per further one, means over the samples in flight.
+    tokens_per_s
+        Tokens of all samples over the time until the last.
+    utilisation
+        Share of that time in which each process computes or handles messages; of members of a group, in
+        which it computes.
+    """
+
+    ttft_s: float
+    tpot_s: float
+    tokens_per_s: float
+    utilisation: tuple[float, ...] = ()
+
+
+def of_runs(runs: Sequence[dict[str, Any]], fastest: int = 1) -> Figures:
+    """Put several real runs of one setting together.
+
+    Each token's time after the one before it is the median over the runs, so that what disturbed a run for
+    a moment counts no more than that; a run of these medians is what is compared.
+
+    Parameters
+    ----------
+    runs
+        Of each: ``began_at_s``; ``emitted_at_s``, by sample; and ``busy_s``, by process.
+    fastest
+        Medians are over the fastest one of so many parts, as those of a profile; 1: over all.
+    """
+    gaps_s = np.sort([_gaps(run) for run in runs], axis=0)  # [run, sample, token]
+    gaps_s = np.median(gaps_s[: ceil(len(runs) / fastest)], axis=0)
+    emitted_at_s = gaps_s.cumsum(axis=1)
+    n_tokens = emitted_at_s.size
+    lasted_s = float(emitted_at_s.max())
+    ends_s = [max(each[-1] for each in run["emitted_at_s"]) - run["began_at_s"] for run in runs]
+    shares = [[busy_s / end_s for busy_s in run["busy_s"]] for run, end_s in zip(runs, ends_s, strict=True)]
+    return Figures(
+        ttft_s=float(emitted_at_s[:, 0].mean()),
+        tpot_s=float((emitted_at_s[:, -1] - emitted_at_s[:, 0]).mean() / max(1, gaps_s.shape[1] - 1)),
+        tokens_per_s=n_tokens / lasted_s,
+        utilisation=tuple(np.median(shares, axis=0).tolist()),
+    )
+
+
+def _gaps(run: dict[str, Any]) -> list[list[float]]:
+    return [np.diff([run["began_at_s"], *instants]).tolist() for instants in run["emitted_at_s"]]

@@ -1,0 +1,220 @@
+"""Simulating what is really run: the same scenario, charged with what was measured meanwhile."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from edgesim import runner
+from edgesim.model.architecture import Component
+from edgesim.model.communication import Communication
+from edgesim.model.profile import Phase, Point, Profile
+from edgesim.scenario.load import parse
+from edgesim.trace.reader import Trace
+from edgesim.units import TIME, bits
+from edgesim.validate.local.figures import Figures
+from edgesim.validate.local.settings import Extent, Setting
+from edgesim.validate.local.shapes import ModelShape
+
+__all__ = ["predicted", "scenario", "stage_blocks", "with_loop_steps", "with_messages"]
+
+_FASTEST = 1e14  # of rates that a scenario may have; what is as fast takes no time
+
+
+def stage_blocks(n_blocks: int, n_stages: int) -> list[tuple[int, int]]:
+    """Cut the blocks as evenly as can be: from which to before which, by stage; earlier ones are larger."""
+    each, left = divmod(n_blocks, n_stages)
+    ends = [0]
+    for stage in range(n_stages):
+        ends.append(ends[-1] + each + (stage < left))
+    return list(pairwise(ends))
+
+
+def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
+    """Put the generation step of rings and groups in the place of that of `generate`.
+
+    They choose a token by its largest logit and go on; transformers' own loop does more.
+    """
+    first_s = communication.step_before_s + communication.step_s
+    by_phase = {Phase.PREFILL: first_s, Phase.DECODE: communication.step_s}
+    points = tuple(
+        _having(point, by_phase[point.phase]) if point.component is Component.STEP else point
+        for point in profile.points
+    )
+    return replace(profile, points=points)
+
+
+def with_messages(profile: Profile, communication: Communication, n_blocks: int, *, sleeps: bool) -> Profile:
+    """Put what messages occupy into the blocks of a stage: a message is received and one sent in every pass.
+
+    A process with one thread sends what it has computed before it looks at what has come meanwhile. Charged
+    as work of an endpoint on the same processor, sending would queue behind a pass of another sample that is
+    there already.
+
+    Parameters
+    ----------
+    n_blocks
+        Of the stage.
+    sleeps
+        Whether every message wakes it, after which it computes more slowly.
+    """
+    handling, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
+    slowed_s = communication.slowed_s if sleeps else 0.0
+    points = tuple(
+        _having(
+            point,
+            point.median_s + (2.0 * handling.seconds(point.n_new * state_bytes) + slowed_s) / n_blocks,
+        )
+        if point.component is Component.BLOCK and point.n_shards == 1
+        else point
+        for point in profile.points
+    )
+    return replace(profile, points=points)
+
+
+def _having(point: Point, median_s: float) -> Point:
+    """Return the same point with another time; what was predicted of one held out goes along."""
+    moved_s = median_s - point.median_s
+    foreseen_s = None if point.predicted_s is None else max(point.predicted_s + moved_s, 1e-9)
+    return replace(point, median_s=median_s, predicted_s=foreseen_s)
+
+
+def scenario(
+    shape: ModelShape,
+    setting: Setting,
+    extent: Extent,
+    profiles: Sequence[Path],
+    communication: Communication | None,
+    model: Path,
+) -> dict[str, Any]:
+    """Describe a setting as a scenario file would.
+
+    Parameters
+    ----------
+    profiles
+        Files of the profiles that devices are charged with, one for each; of a ring, with the handling of
+        messages in them.
+    communication
+        What messages and sums cost; not needed by a single device.
+    model
+        Folder with the model's config.
+    """
+    devices = [f"device-{number}" for number in range(setting.n_devices)]
+    wire = {"rate": f"{_FASTEST:g} bit/s", "latency": "0 s"}
+    strategy: dict[str, Any] = {"use": "local"}
+    if setting.kind == "pipeline":
+        assert communication is not None
+        transit = communication.transit
+        rate_bps = setting.link.rate_bps or _rate_bps(transit.s_per_byte)
+        latency_s = setting.link.latency_s + transit.fixed_s
+        if setting.n_samples > 1:  # a receiver may be awake; if it sleeps, what it loses comes on top
+            latency_s += communication.slowed_s
+        wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": _time(latency_s)}
+        cut = [last - first for first, last in stage_blocks(shape.architecture.n_blocks, setting.n_devices)]
+        strategy = {"use": "pipeline", "partition": cut, "over": devices}
+    elif setting.kind == "tensor":
+        assert communication is not None
+        cost = communication.summing
+        # A star of two sends the tensor twice, one after the other.
+        rate_bps = _rate_bps(cost.s_per_byte / 2.0)
+        wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": "0 s"}
+        strategy = {"use": "tensor_parallel", "over": devices, "all_reduce": "star"}
+        strategy["per_sum"] = _time(cost.fixed_s)
+    return {
+        "name": "validate-local",
+        "model": {"architecture": str(model), "dtype": "float32"},
+        "profile": str(profiles[0]),
+        "kinds": {
+            f"core-{number}": {
+                "memory": "1 TB",
+                "process_memory": "0 B",
+                "power": dict.fromkeys(("idle", "active", "tx", "rx"), "0 W"),
+                "endpoint": {"overhead": "0 s"},  # what messages occupy is in the passes
+                "profile": [str(profile)],
+            }
+            for number, profile in enumerate(profiles)
+        },
+        "topology": {
+            "devices": [{"id": device, "kind": f"core-{number}"} for number, device in enumerate(devices)],
+            "links": [
+                {"between": [one, other], "wired": wire}
+                for number, one in enumerate(devices)
+                for other in devices[number + 1 :]
+            ],
+        },
+        "workload": {
+            "sources": devices[0],
+            "arrivals": {"bursts": {"requests": setting.n_samples, "every": "24 h"}},
+            "requests": setting.n_samples,
+            "prompt_tokens": extent.n_prompt,
+            "output_tokens": extent.n_out,
+        },
+        "strategies": [strategy],
+    }
+
+
+def predicted(
+    shape: ModelShape,
+    setting: Setting,
+    extent: Extent,
+    profiles: Sequence[Profile],
+    communication: Communication | None,
+    folder: Path,
+) -> Figures:
+    """Simulate a setting.
+
+    Parameters
+    ----------
+    folder
+        For what is written on the way; one that does not exist yet.
+    """
+    folder.mkdir(parents=True)
+    model = folder / shape.name
+    model.mkdir()
+    (model / "config.json").write_text(json.dumps(dict(shape.config)), encoding="utf-8")
+    files = []
+    if setting.kind == "pipeline":
+        assert communication is not None
+        cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
+        profiles = [
+            with_messages(profile, communication, last - first, sleeps=setting.n_samples == 1)
+            for profile, (first, last) in zip(profiles, cuts, strict=True)
+        ]
+    for number, profile in enumerate(profiles):
+        files.append(folder / f"profile-{number}.parquet")
+        profile.save(files[-1])
+    text = io.StringIO()
+    YAML().dump(scenario(shape, setting, extent, files, communication, model), text)
+    prepared = runner.prepare(parse(text.getvalue(), folder=folder), force=True)
+    return _figures(runner.run(prepared, folder / "trace"), setting)
+
+
+def _time(seconds: float) -> str:
+    """Write a time as scenarios do, in which none is shorter than a picosecond."""
+    return f"{seconds:.9g} s" if seconds >= TIME.least else "0 s"
+
+
+def _rate_bps(s_per_byte: float) -> float:
+    return min(_FASTEST, bits(1) / max(s_per_byte, 1.0 / _FASTEST))
+
+
+def _figures(trace: Trace, setting: Setting) -> Figures:
+    label = trace.strategies[0]
+    requests, devices = trace.requests(label, 0), trace.devices(label, 0)
+    ttft_s = requests["first_token_at_s"] - requests["arrived_at_s"]
+    after_s = requests["ended_at_s"] - requests["first_token_at_s"]
+    n_tokens = requests["n_output_tokens"]
+    ended_at_s = float(requests["ended_at_s"].max())
+    return Figures(
+        ttft_s=float(ttft_s.mean()),
+        tpot_s=float((after_s / (n_tokens - 1).clip(lower=1)).mean()),
+        tokens_per_s=float(n_tokens.sum()) / ended_at_s,
+        utilisation=() if setting.kind == "single" else tuple((devices["busy_s"] / ended_at_s).tolist()),
+    )

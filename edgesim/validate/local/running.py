@@ -1,0 +1,275 @@
+"""The whole validation: models, repetitions, settings; real runs between the rounds of the measuring."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import psutil
+
+from edgesim.measure.real.crew import free_cores
+from edgesim.model.communication import Communication
+from edgesim.model.profile import Profile
+from edgesim.validate.local.at_work import AtWork, hired
+from edgesim.validate.local.comparing import Comparison, compare
+from edgesim.validate.local.figures import Figures, of_runs
+from edgesim.validate.local.prediction import predicted, with_loop_steps
+from edgesim.validate.local.settings import Extent, Setting, settings
+from edgesim.validate.local.shapes import ModelShape
+
+__all__ = ["LOGITS_LIMIT", "Plan", "SettingResult", "ShapeResult", "validate"]
+
+LOGITS_LIMIT = 1e-4
+"""Largest difference of a sharded model's logits from the whole one's."""
+
+MOST_OTHER_LOAD_CORES = 0.5
+"""Of other programs, up to which the short form judges times."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much is measured.
+
+    Attributes
+    ----------
+    n_repetitions
+        Each with profiles, messages and sums measured anew.
+    n_runs
+        Real runs of each setting in a repetition.
+    budget_s
+        For each of a repetition's two measurings of profiles.
+    n_stages
+        Processes in the ring; None: one for each core, two at the most.
+    fastest
+        All times are medians over the fastest one of so many parts of their repeats; 1: over all.
+    context
+        Config of the model between whose parts messages and sums are measured; None: the usual one.
+    n_turns
+        How often that model has its turn, in each repetition.
+    """
+
+    extent: Extent = field(default_factory=Extent)
+    n_repetitions: int = 5
+    n_runs: int = 3
+    budget_s: float = 6.0
+    n_stages: int | None = None
+    fastest: int = 1
+    context: dict[str, Any] | None = None
+    n_turns: int = 2
+
+    def short(self) -> Plan:
+        """Return what takes a minute, and tells a factor of two even beside other programs."""
+        return replace(
+            self,
+            extent=Extent(n_prompt=16, n_out=8),
+            n_repetitions=3,
+            n_runs=3,
+            budget_s=1.5,
+            n_turns=1,
+            fastest=4,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingResult:
+    """One setting of one model."""
+
+    setting: Setting
+    comparisons: list[Comparison]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeResult:
+    """What came of one model.
+
+    Attributes
+    ----------
+    has_equal_ids
+        Whether all real runs emitted the same token ids: `generate` of one process, the ring, the group.
+    logits_error
+        Largest difference of the sharded model's logits from the whole one's.
+    communications
+        What messages and sums were measured to cost, by repetition.
+    profiles
+        Facts of the profiles, by repetition: the single process's first.
+    other_load_cores
+        How many cores programs kept busy meanwhile that have no part in this.
+    """
+
+    shape: ModelShape
+    settings: list[SettingResult]
+    has_equal_ids: bool
+    logits_error: float
+    communications: list[Communication]
+    profiles: list[list[dict[str, Any]]]
+    other_load_cores: float = 0.0
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether other programs ran so much that times say nothing."""
+        return self.other_load_cores > MOST_OTHER_LOAD_CORES
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the processes computed the same model."""
+        return self.has_equal_ids and self.logits_error <= LOGITS_LIMIT
+
+    def is_off(self, *, grossly: bool) -> bool:
+        """Whether a prediction failed; grossly: undisturbed, and by a factor of two every time."""
+        if grossly and self.is_disturbed:
+            return False
+        found = [each for one in self.settings for each in one.comparisons]
+        return any(each.is_gross if grossly else each.verdict == "failed" for each in found)
+
+
+def validate(shapes: Iterable[ModelShape], plan: Plan, tell: Tell) -> Iterator[ShapeResult]:
+    """Run, measure, simulate and compare, model by model; what is asked is checked at once.
+
+    Parameters
+    ----------
+    tell
+        Told what comes next.
+
+    Raises
+    ------
+    InputError
+        If this host has too few cores for what is asked, or too little memory.
+    WorkerLostError
+        If a process ends in the middle of its work.
+    """
+    cores = free_cores()
+    n_stages = plan.n_stages or min(2, len(cores))
+    asked = [(shape, list(settings(n_stages, len(cores), shape.architecture.n_blocks))) for shape in shapes]
+    return (_of_shape(shape, wanted, plan, cores[:n_stages], tell) for shape, wanted in asked)
+
+
+def _of_shape(
+    shape: ModelShape, wanted: Sequence[Setting], plan: Plan, cores: Sequence[int], tell: Tell
+) -> ShapeResult:
+    real: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
+    foreseen: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
+    communications, profiles, has_equal_ids = [], [], True
+    if len(cores) < 2:
+        wanted = [setting for setting in wanted if setting.kind == "single"]
+    with tempfile.TemporaryDirectory() as place:
+        folder, numbers = Path(place), count()
+        tell(f"{shape.name}: starting processes")
+        with hired(shape, plan.extent, cores, folder, context=plan.context) as at_work:
+            logits_error = at_work.logits_error()
+            reference = at_work.run(wanted[0])["ids"][0]
+            load = _OtherLoad(at_work)
+            for repetition in range(plan.n_repetitions):
+                tell(f"{shape.name}: repetition {repetition + 1} of {plan.n_repetitions}")
+                taken = _Repetition(at_work, wanted, plan, repetition)
+                has_equal_ids &= taken.has_ids(reference)
+                profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded)])
+                communications += [] if taken.communication is None else [taken.communication]
+                for setting in wanted:
+                    real[setting].append(of_runs(taken.runs[setting], plan.fastest))
+                    foreseen[setting].append(
+                        predicted(
+                            shape,
+                            setting,
+                            plan.extent,
+                            taken.charged(setting),
+                            taken.communication,
+                            folder / f"run-{next(numbers)}",
+                        )
+                    )
+            other_load_cores = load.n_cores()
+    return ShapeResult(
+        other_load_cores=other_load_cores,
+        shape=shape,
+        settings=[
+            SettingResult(
+                setting=setting, comparisons=compare(real[setting], foreseen[setting], setting.limit)
+            )
+            for setting in wanted
+        ],
+        has_equal_ids=has_equal_ids,
+        logits_error=logits_error,
+        communications=communications,
+        profiles=profiles,
+    )
+
+
+class _OtherLoad:
+    """How many cores other programs keep busy, from now on."""
+
+    def __init__(self, at_work: AtWork) -> None:
+        self._at_work = at_work
+        self._began_at_s, self._before_s = perf_counter(), self._others_busy_s()
+
+    def n_cores(self) -> float:
+        """On average so far."""
+        busy_s = self._others_busy_s() - self._before_s
+        return round(max(0.0, busy_s / (perf_counter() - self._began_at_s)), 2)
+
+    def _others_busy_s(self) -> float:
+        everything, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        idle_s = everything.idle + getattr(everything, "iowait", 0.0)
+        busy_s = sum(everything) - getattr(everything, "guest", 0.0) - idle_s
+        return float(busy_s - own.user - own.system - self._at_work.busy_s())
+
+
+class _Repetition:
+    """One repetition: each setting's runs, in turns with what is measured to predict them.
+
+    Settings in which one process computes at a time are charged with the profile of one process; those in
+    which several do, with profiles measured in two at once, which share the memory and the last cache.
+    """
+
+    def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
+        self.runs: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in wanted}
+        self._at_work, self._n_runs = at_work, plan.n_runs
+        lone = [setting for setting in wanted if not setting.is_crowded]
+        crowded = [setting for setting in wanted if setting.is_crowded]
+        self.communication = at_work.communication(plan.n_turns, plan.fastest)
+
+        def measured(n_gauges: int, meanwhile: Sequence[Setting]) -> list[Profile]:
+            found = at_work.profiles(
+                n_gauges,
+                budget_s=plan.budget_s,
+                fastest=plan.fastest,
+                seed=number,
+                meanwhile=lambda: self._pass(meanwhile),
+            )
+            while any(len(self.runs[setting]) < plan.n_runs for setting in meanwhile):
+                self._pass(meanwhile)
+            return found
+
+        self.lone = measured(1, lone)[0]
+        self.crowded = measured(2, crowded) if crowded else []
+
+    def charged(self, setting: Setting) -> list[Profile]:
+        """The profiles of a setting's devices."""
+        if setting.kind == "single":
+            return [self.lone]
+        assert self.communication is not None
+        taken = self.crowded if setting.is_crowded else [self.lone]
+        by_device = [taken[min(number, len(taken) - 1)] for number in range(setting.n_devices)]
+        return [with_loop_steps(profile, self.communication) for profile in by_device]
+
+    def has_ids(self, reference: list[int]) -> bool:
+        """Whether every run answered the first prompt alike, and each other prompt as other runs did."""
+        others: dict[int, list[int]] = {0: reference}
+        for runs in self.runs.values():
+            for run in runs:
+                for answers in (run["ids"], *run.get("other_ids", ())):
+                    for sample, ids in enumerate(answers):
+                        if others.setdefault(sample, ids) != ids:
+                            return False
+        return True
+
+    def _pass(self, some: Sequence[Setting]) -> None:
+        """Run each of these settings once more, if it has not had its runs."""
+        for setting in some:
+            if len(self.runs[setting]) < self._n_runs:
+                self.runs[setting].append(self._at_work.run(setting))

@@ -1,0 +1,218 @@
+"""What is predicted of a setting, against sums written out by hand."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgesim.errors import InputError
+from edgesim.model.architecture import Component
+from edgesim.model.ceilings import Ceilings
+from edgesim.model.communication import Communication, MessageCost, SumCost
+from edgesim.model.profile import Phase, Point, Profile
+from edgesim.validate.local.figures import Figures
+from edgesim.validate.local.prediction import predicted, stage_blocks, with_loop_steps
+from edgesim.validate.local.settings import LINKS, Extent, LinkShape, Setting, settings
+from edgesim.validate.local.shapes import DEFAULT_SHAPES, SHAPES, ModelShape, shape_named
+
+SHAPE = shape_named("tiny-gpt2")  # 3 blocks of 64
+EXTENT = Extent(n_prompt=16, n_out=5)
+STATE_BYTES = 64 * 4
+
+# Milliseconds of a component in a prefill of 16 tokens and in a decoding step; a shard has 0.6 of a block's.
+MS = {
+    Component.EMBEDDING: (0.5, 0.1),
+    Component.ATTENTION: (8.0, 1.0),
+    Component.MLP: (12.0, 3.0),
+    Component.BLOCK: (20.0, 4.0),
+    Component.HEAD: (3.0, 2.0),
+    Component.STEP: (9.0, 9.0),  # of `generate`
+}
+SHARD = 0.6
+SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S = 40e-6, 90e-6, 80e-6, 30e-6
+SUM_S, SUM_S_PER_BYTE = 300e-6, 1e-9
+STEP_BEFORE_S, STEP_S = 30e-6, 50e-6
+
+
+def profile(shape: ModelShape) -> Profile:
+    calls = [
+        (Phase.PREFILL, 0, 8, 0),
+        (Phase.PREFILL, 0, 16, 0),
+        (Phase.DECODE, 1, 1, 16),
+        (Phase.DECODE, 1, 1, 21),
+    ]
+    points = [
+        Point(
+            component=component,
+            phase=phase,
+            batch=1,
+            n_new=n_new,
+            n_context=n_context,
+            median_s=MS[component][column] * 1e-3 * (1.0 if n_shards == 1 else SHARD),
+            spread_s=0.0,
+            n_repeats=1,
+            n_shards=n_shards,
+        )
+        for n_shards, component, (phase, column, n_new, n_context) in product((1, 2), Component, calls)
+        if n_shards == 1 or component in (Component.ATTENTION, Component.MLP, Component.BLOCK)
+    ]
+    held_out = [
+        replace(point, n_context=18, held_out=True, predicted_s=1.1 * point.median_s)
+        for point in points
+        if point.n_context == 16
+    ]
+    return Profile(
+        architecture=shape.architecture,
+        device="cpu",
+        threads=1,
+        ceilings=Ceilings(flop_per_s=1e11, bytes_per_s=1e10, overhead_s=1e-5),
+        host={"cpu": "none"},
+        versions={},
+        measured_at="2026-01-01T00:00:00+00:00",
+        grid={},
+        points=(*points, *held_out),
+    )
+
+
+def communication() -> Communication:
+    sizes = (STATE_BYTES, 16 * STATE_BYTES)
+    return Communication(
+        messages=tuple(MessageCost(size, SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S) for size in sizes),
+        sums=tuple(SumCost(size, SUM_S + SUM_S_PER_BYTE * size) for size in sizes),
+        n_members=2,
+        context="none",
+        step_before_s=STEP_BEFORE_S,
+        step_s=STEP_S,
+        measured_at="2026-01-01T00:00:00+00:00",
+    )
+
+
+Foresee = Callable[[Setting], Figures]
+
+
+@pytest.fixture
+def foresee(tmp_path: Path) -> Foresee:
+    def figures(setting: Setting) -> Figures:
+        charged = profile(SHAPE)
+        if setting.kind != "single":
+            charged = with_loop_steps(charged, communication())
+        return predicted(
+            SHAPE, setting, EXTENT, [charged] * setting.n_devices, communication(), tmp_path / "run"
+        )
+
+    return figures
+
+
+def test_a_single_device_takes_the_sum_of_its_parts(foresee: Foresee) -> None:
+    found = foresee(Setting(kind="single"))
+
+    assert found.ttft_s == pytest.approx((0.5 + 3 * 20.0 + 3.0 + 9.0) * 1e-3)
+    assert found.tpot_s == pytest.approx((0.1 + 3 * 4.0 + 2.0 + 9.0) * 1e-3)
+    assert found.tokens_per_s == pytest.approx(5 / (found.ttft_s + 4 * found.tpot_s))
+    assert found.utilisation == ()
+
+
+@pytest.mark.parametrize("link", LINKS, ids=lambda link: link.name)
+def test_a_lone_request_walks_the_ring(foresee: Foresee, link: LinkShape) -> None:
+    found = foresee(Setting(kind="pipeline", n_devices=2, link=link))
+
+    def ring_s(n_new: int, *compute_ms: float) -> float:
+        wire_s = 0.0 if link.rate_bps is None else n_new * STATE_BYTES * 8 / link.rate_bps + link.latency_s
+        message_s = SEND_S + TRANSIT_S + RECEIVE_S + SLOWED_S + wire_s
+        return sum(compute_ms) * 1e-3 + 2 * message_s + STEP_S
+
+    assert found.ttft_s == pytest.approx(ring_s(16, 0.5, 3 * 20.0, 3.0) + STEP_BEFORE_S, rel=1e-5)
+    assert found.tpot_s == pytest.approx(ring_s(1, 0.1, 3 * 4.0, 2.0), rel=1e-5)
+    # Of either stage's time, what it computes, handles of messages and loses for having slept.
+    lasted_s = found.ttft_s + (EXTENT.n_out - 1) * found.tpot_s
+    second_s = (20.0 + 4 * 4.0) * 1e-3 + EXTENT.n_out * (SEND_S + RECEIVE_S + SLOWED_S)
+    assert found.utilisation[1] == pytest.approx(second_s / lasted_s, rel=1e-5)
+
+
+def test_samples_in_flight_queue_at_both_stages_as_in_a_loop_over_their_jobs(foresee: Foresee) -> None:
+    found = foresee(Setting(kind="pipeline", n_devices=2, n_samples=2))
+
+    handled_s, delayed_s = SEND_S + RECEIVE_S, TRANSIT_S + SLOWED_S  # by either stage in every pass
+    emitted_at_s: dict[int, list[float]] = {0: [], 1: []}
+    busy_s, free_at_s = [0.0, 0.0], [0.0, 0.0]
+
+    def jobs(request: int) -> list[tuple[int, float, float, bool]]:
+        """Every job of a request: at which stage, how long, the delay behind it, whether it ends a token."""
+        listed = []
+        for token in range(EXTENT.n_out):
+            embedding_ms, block_ms, head_ms = (
+                MS[each][token > 0] for each in (Component.EMBEDDING, Component.BLOCK, Component.HEAD)
+            )
+            head_s = head_ms * 1e-3 + STEP_S + STEP_BEFORE_S * (token == 0)
+            listed += [
+                (0, (embedding_ms + 2 * block_ms) * 1e-3 + handled_s, delayed_s, False),
+                (1, block_ms * 1e-3 + handled_s, delayed_s, False),
+                (0, head_s, 0.0, True),
+            ]
+        return listed
+
+    left = {request: jobs(request) for request in (0, 1)}
+    ready = [(0.0, request) for request in (0, 1)]
+    while ready:
+        at_s, request = heapq.heappop(ready)
+        stage, seconds, delay_s, is_token = left[request].pop(0)
+        starts_at_s = max(at_s, free_at_s[stage])
+        free_at_s[stage] = starts_at_s + seconds
+        busy_s[stage] += seconds
+        if is_token:
+            emitted_at_s[request].append(free_at_s[stage])
+            if left[request]:  # the next token's first blocks follow at once
+                _, more_s, delay_s, _ = left[request].pop(0)
+                free_at_s[stage] += more_s
+                busy_s[stage] += more_s
+        if left[request]:
+            heapq.heappush(ready, (free_at_s[stage] + delay_s, request))
+    emitted = np.array([emitted_at_s[0], emitted_at_s[1]])
+    assert found.ttft_s == pytest.approx(emitted[:, 0].mean(), rel=1e-5)
+    assert found.tpot_s == pytest.approx(np.diff(emitted, axis=1).mean(), rel=1e-5)
+    assert found.tokens_per_s == pytest.approx(emitted.size / emitted.max(), rel=1e-5)
+    assert found.utilisation == pytest.approx(np.array(busy_s) / emitted.max(), rel=1e-5)
+
+
+def test_a_group_computes_shards_and_sums_twice_in_every_block(foresee: Foresee) -> None:
+    found = foresee(Setting(kind="tensor", n_devices=2))
+
+    def pass_s(n_new: int, block_ms: float, ends_ms: float) -> float:
+        one_sum_s = SUM_S + SUM_S_PER_BYTE * n_new * STATE_BYTES
+        return (3 * SHARD * block_ms + ends_ms) * 1e-3 + 6 * one_sum_s + STEP_S
+
+    assert found.ttft_s == pytest.approx(pass_s(16, 20.0, 3.5) + STEP_BEFORE_S, rel=1e-5)
+    assert found.tpot_s == pytest.approx(pass_s(1, 4.0, 2.1), rel=1e-5)
+    lasted_s = found.ttft_s + 4 * found.tpot_s
+    shards_s = 3 * SHARD * (20.0 + 4 * 4.0) * 1e-3
+    assert found.utilisation[1] == pytest.approx(shards_s / lasted_s, rel=1e-5)
+
+
+def test_blocks_are_cut_evenly_and_settings_are_those_that_the_host_has_cores_for() -> None:
+    assert stage_blocks(7, 3) == [(0, 3), (3, 5), (5, 7)]
+    assert [s.name for s in settings(1, 1, 4)] == ["single device"]
+    two = list(settings(2, 2, 4))
+    assert len(two) == 1 + 2 * len(LINKS) + 1
+    assert {setting.n_samples for setting in two} == {1, 2}
+    assert [s for s in settings(3, 4, 4) if s.n_samples == 3]
+    with pytest.raises(InputError, match="--stages 3: each process has a core of its own"):
+        list(settings(3, 2, 4))
+    with pytest.raises(InputError, match="a model of 2 blocks"):
+        list(settings(3, 4, 2))
+
+
+def test_the_models_are_as_large_as_they_are_called() -> None:
+    for name, shape in SHAPES.items():
+        millions = shape.architecture.n_parameters / 1e6
+        if name.endswith("m"):
+            assert millions == pytest.approx(float(name.rpartition("-")[2][:-1]), rel=0.03)
+    large = [name for name in DEFAULT_SHAPES if SHAPES[name].architecture.n_parameters > 1e8]
+    assert len(large) >= 3
+    with pytest.raises(InputError, match="gpt2-124m"):
+        shape_named("gpt2-125m")
