@@ -6,6 +6,7 @@ import json
 
 import psutil
 import pytest
+from effort import long_only
 
 from edgesim.errors import InputError
 from edgesim.measure.real.crew import free_cores
@@ -23,7 +24,7 @@ PLAN = Plan(
 )
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny-gpt2"])
+@pytest.mark.parametrize("name", ["tiny", pytest.param("tiny-gpt2", marks=long_only("a minute"))])
 def test_every_setting_runs_and_all_processes_compute_the_same_model(name: str) -> None:
     before = set(psutil.Process().children(recursive=True))
     shape, n_cores = shape_named(name), len(free_cores())
