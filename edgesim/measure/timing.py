@@ -259,7 +259,7 @@ class _Rounds:
     def late_s(self) -> Floats:
         """By how much each half of a block took longer in decoding than is believed of it; 0 at the least."""
         late = [
-            np.maximum(0.0, np.array(halves) - _point(key, halves).median_s)
+            np.maximum(0.0, np.array(halves) - _point(key, halves, self._fastest_part).median_s)
             for key, halves in self._halves.items()
         ]
         return np.concatenate(late) if late else np.zeros(0)
