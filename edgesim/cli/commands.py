@@ -145,6 +145,14 @@ def run(
             help="Count KV bytes, battery charge and SNR over time, too, sampled so often, such as '0.1 s'.",
         ),
     ] = None,
+    parameters: Annotated[
+        int | None,
+        typer.Option(
+            "--parameters",
+            min=2,
+            help="Run again under so many sets of fitted parameters (19 or more for 90 %), for an interval.",
+        ),
+    ] = None,
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Print every metric below the comparison.")
     ] = False,
@@ -157,7 +165,10 @@ def run(
     from edgesim import runner
     from edgesim.cli.comparing import compared_as_json, print_compared
     from edgesim.report.comparison import comparison
+    from edgesim.report.parameter_spread import SpreadTable, check_spread, parameter_spread
+    from edgesim.report.parameter_spread import as_json as spread_json
     from edgesim.scenario.check import quantisation_remark
+    from edgesim.scenario.runtimes import holds_a_set
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if out is not None:
@@ -186,6 +197,12 @@ def run(
             notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
     for remark in prepared.remarks:
         notes.print(remark, style="yellow", markup=False)
+    if parameters is None and holds_a_set(prepared.kinds):
+        notes.print(
+            "runtimes at the centre of their fit; --parameters 19 shows what it leaves open", style="dim"
+        )
+    if parameters is not None:
+        check_spread(prepared, parameters)
     if resume:
         folder = out or runner.unfinished_folder(Path("traces"), asked.name)
     else:
@@ -201,10 +218,17 @@ def run(
             counters_s=counters_s,
         )
     compared = comparison(trace)
+    spreads = []
+    if parameters is not None:
+        with _counting(notes, prepared, n_times=parameters) as told:
+            spreads = parameter_spread(prepared, compared, parameters, jobs=jobs, told=told)
     if as_json:
-        typer.echo(json.dumps(compared_as_json(trace, compared), indent=2))
+        content = compared_as_json(trace, compared)
+        typer.echo(json.dumps(content | ({"parameters": spread_json(spreads)} if spreads else {}), indent=2))
     else:
         print_compared(console(), trace, compared, metrics=metrics)
+        if parameters is not None:
+            console().print(SpreadTable(spreads, parameters))
     empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
     if empty and asked.warmup_s:
         notes.print(
@@ -592,7 +616,7 @@ def plain_table(*headings: str) -> Table:
 
 
 @contextmanager
-def _counting(notes: Console, prepared: Prepared) -> Iterator[Callable[[Ran], None]]:
-    """A bar of replications."""
-    with counting(notes, len(prepared.strategies) * prepared.scenario.replications) as tell:
+def _counting(notes: Console, prepared: Prepared, n_times: int = 1) -> Iterator[Callable[[Ran], None]]:
+    """A bar of replications, of all strategies so many times."""
+    with counting(notes, n_times * len(prepared.strategies) * prepared.scenario.replications) as tell:
         yield lambda ran: tell(f"{ran.strategy}, replication {ran.replication}")

@@ -11,29 +11,17 @@ from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
 from edgesim.fields import refuse
-from edgesim.model.efficiency.effects import Rate, Use
-from edgesim.model.efficiency.law import Peaks, Terms
+from edgesim.model.efficiency.effects import Rate
+from edgesim.model.efficiency.law import Terms
 from edgesim.scenario import catalogue
-from edgesim.scenario.schema.runtimes import RuntimeEntry
+from edgesim.scenario.runtimes import use_of
 from edgesim.scenario.schema.topology import Count
 from edgesim.scenario.text.section import Section
 
-__all__ = ["RateEntry", "published_rates", "use_of"]
-
-_QUANTISED_BYTES = 1.1  # of a weight: up to 8 bits with their share of a scale
+__all__ = ["RateEntry", "published_rates"]
 
 ASSUMED_PROMPT, ASSUMED_OUTPUT = 16, 128
 """Lengths where a source states none: short, as most demonstrations are."""
-
-
-def use_of(name: str, runtime: RuntimeEntry, peaks: Peaks, bytes_per_weight: float) -> Use:
-    """Return an engine at work on a device, by what the fit knows it as."""
-    return Use(
-        peaks,
-        runtime.fitted_as or name,
-        is_quantised=bytes_per_weight <= _QUANTISED_BYTES,
-        is_eager=runtime.eager,
-    )
 
 
 class RateEntry(Section):
@@ -84,7 +72,8 @@ class RateEntry(Section):
 
     def rate(self) -> Rate:
         """Return it as the fit takes it."""
-        peaks = catalogue.device_kind(self.device).peak_values(self.device, self.power_mode)
+        kind = catalogue.device_kind(self.device).model_copy(update={"power_mode": self.power_mode})
+        peaks = kind.peak_values(self.device)
         model = catalogue.model(self.model).architecture(self.dtype)
         stored = float(model.dtype_bytes) if self.bytes_per_weight is None else self.bytes_per_weight
         if self.bytes_per_weight is not None:

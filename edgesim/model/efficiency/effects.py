@@ -1,25 +1,28 @@
 """From whom a share of peak depends on, to its prior: a mean, and effects that rows have in common.
 
-All is in terms of standard normal parameters: the logarithm of a share (of memory: its logit, so that it stays below
-one) is a mean plus effects, each a parameter times its prior standard deviation. Effects are named by what they
-belong to, so that rows which name the same board or engine inform one another, and a board or engine that no row
-names has its prior.
+All is in terms of standard normal parameters: the logarithm of a share (of memory: its logit, so that it
+stays below one) is a mean plus effects, each a parameter times its prior standard deviation. Effects are
+named by what they belong to, so that rows which name the same board or engine inform one another, and a
+board or engine that no row names has its prior.
 
 What the prior says, and why (standard deviations of a logarithm or logit, unless stated):
 
-* share of memory: 0.90 on GPUs (0.84 to 0.94 between devices in 90 of 100), where streaming kernels have threads
-  enough; 0.65 on processor cores (0.3 to 0.9), whose few outstanding misses limit it, differently from board to
-  board. It belongs to the board: what an engine loses is charged apart.
+* share of memory: 0.90 on GPUs (0.84 to 0.94 between devices in 90 of 100), where streaming kernels have
+  threads enough; 0.65 on processor cores (0.3 to 0.9), whose few outstanding misses limit it, differently
+  from board to board. It belongs to the board: what an engine loses is charged apart.
 * share of the vector peak, at which weights are touched: beside its multiply-add a weight takes two to five
-  instructions of unpacking, conversion and addressing, hence 0.35, from 0.13 (hardly vectorised) to 1 and more
-  (packed half-precision or integer products) between engines. On processor cores engines have their 4-bit kernels
-  much in common (integer dot products over blocks of 32), and their half-precision ones not at all: 0.2, from scalar
-  conversions (0.05) to native arithmetic.
-* overhead per call of a compiled engine: some ten kernels a block with 4 us from one to the next, 40 us, within a
-  factor of two; on processor cores some ten barriers of 5 us.
-* overhead per call of eager PyTorch: what dispatching and launching takes on that host, within a factor of two.
+  instructions of unpacking, conversion and addressing, hence 0.35, from 0.13 (hardly vectorised) to 1 and
+  more (packed half-precision or integer products) between engines. On processor cores engines have their
+  4-bit kernels much in common (integer dot products over blocks of 32), and their half-precision ones not
+  at all: 0.2, from scalar conversions (0.05) to native arithmetic.
+* overhead per call of a compiled engine: some ten kernels a block with 4 us from one to the next, 40 us,
+  within a factor of 1.8; on processor cores some ten barriers of 5 us.
+* overhead per call of eager PyTorch: what dispatching and launching takes on that host, within a factor of
+  two.
 * share of the matrix peak: 0.5, 0.3 to 0.8.
-* error of a published rate, against a law that is right: 5 %, 3 to 9 %.
+* error of a published rate, against a law that is right: 5 % on GPUs; 7 % on processor cores, where
+  firmware changes memory's timings, heat throttles and the rest of the system takes its part; each from 0.7
+  to 1.4 times that.
 """
 
 from __future__ import annotations
@@ -34,10 +37,13 @@ from edgesim.errors import InputError
 from edgesim.model.architecture import FloatArray
 from edgesim.model.efficiency.law import Peaks, Terms
 
-__all__ = ["ERROR", "Design", "Rate", "Use", "effects_of"]
+__all__ = ["ERROR", "ERROR_SPREAD", "Design", "Rate", "Use", "effects_of"]
 
-ERROR = ("error", 0.05, 0.35)
-"""Name, median and standard deviation of the logarithm of a published rate's relative error."""
+ERROR = "error"
+"""Name of the parameter of published rates' relative errors."""
+
+ERROR_SPREAD = 0.2
+"""Its standard deviation, of the error's logarithm."""
 
 Effect = tuple[str, float]
 _Linear = tuple[float, tuple[Effect, ...]]
@@ -63,6 +69,11 @@ class Use:
     is_eager: bool = False
 
     @property
+    def usual_error(self) -> float:
+        """Median of the prior of a published rate's relative error."""
+        return 0.07 if self.peaks.is_cpu else 0.05
+
+    @property
     def is_enqueued(self) -> bool:
         """Whether what calls cost hides behind the work: on a GPU that is fed call by call."""
         return self.is_eager and not self.peaks.is_cpu
@@ -82,7 +93,7 @@ class Rate:
 
 
 def effects_of(use: Use) -> dict[str, _Linear]:
-    """Mean and effects of each of the four: ``memory`` (logit), ``vector``, ``matrix``, ``overhead`` (log)."""
+    """Mean and effects of ``memory`` (a logit), ``vector``, ``matrix`` and ``overhead`` (logarithms)."""
     board, kind = use.peaks.board, "cpu" if use.peaks.is_cpu else "gpu"
     engine = f"{use.engine} on {kind}"
     stored = "quantised" if use.is_quantised else "float"
@@ -111,7 +122,7 @@ def effects_of(use: Use) -> dict[str, _Linear]:
     if use.is_eager:
         overhead: _Linear = (
             math.log(use.peaks.eager_call_s),
-            (("calls, eager", 0.32), (f"calls on {board}, eager", 0.2)),
+            (("calls, eager", 0.36), (f"calls on {board}, eager", 0.22)),
         )
     elif use.peaks.is_cpu:
         overhead = (math.log(50e-6), (("calls of cpus", 0.5), (f"calls under {engine}", 0.3)))
@@ -145,7 +156,7 @@ class Design:
         linear = [effects_of(use) for use in uses]
         if names is None:
             found = (name for one in linear for _, effects in one.values() for name, _ in effects)
-            names = (*dict.fromkeys(found), ERROR[0])
+            names = (*dict.fromkeys(found), ERROR)
         at = {name: index for index, name in enumerate(names)}
         shares = ("memory", "vector", "matrix", "overhead")
         means = {share: np.array([one[share][0] for one in linear]) for share in shares}

@@ -1,16 +1,17 @@
 r"""How long a pass takes on a device of known peaks under an engine of known shares.
 
-.. math:: t = \frac{\text{bytes}}{s\,B} + \frac{\text{FLOP}_1}{c\,V} + \frac{\text{FLOP} - \text{FLOP}_1}{m\,M}
-          + n\,o
+.. math:: t = \frac{\text{bytes}}{s\,B} + \frac{\text{FLOP}_1}{c\,V}
+          + \frac{\text{FLOP} - \text{FLOP}_1}{m\,M} + n\,o
 
-Weights and cache stream at a share :math:`s` of the memory's peak :math:`B`. Every weight is touched once in a
-pass (unpacked, converted, multiplied) by the vector units, at a share :math:`c` of their float32 peak :math:`V`:
-:math:`\text{FLOP}_1` is the work of one token without a context. What further tokens and the context add runs as
-matrix products at a share :math:`m` of :math:`M`. Each of the :math:`n` calls costs :math:`o`.
+Weights and cache stream at a share :math:`s` of the memory's peak :math:`B`. Every weight is touched once
+in a pass (unpacked, converted, multiplied) by the vector units, at a share :math:`c` of their float32 peak
+:math:`V`: :math:`\text{FLOP}_1` is the work of one token without a context. What further tokens and the
+context add runs as matrix products at a share :math:`m` of :math:`M`. Each of the :math:`n` calls costs
+:math:`o`.
 
 Streaming and touching add up, as in the ECM model of x86 cores (Stengel et al. 2015,
-doi:10.1145/2751205.2751240). An engine that only enqueues its calls (eager PyTorch on a GPU) pays for them where
-they take longer than the work that runs meanwhile: :math:`t = \max(\ldots, n\,o)`.
+doi:10.1145/2751205.2751240). An engine that only enqueues its calls (eager PyTorch on a GPU) pays for them
+where they take longer than the work that runs meanwhile: :math:`t = \max(\ldots, n\,o)`.
 
 Not modelled: caches, throttling, kernels chosen by size.
 """
@@ -94,7 +95,9 @@ class Terms:
     n_calls: float
 
     @classmethod
-    def of(cls, model: Architecture, peaks: Peaks, *, n_prompt: int, n_context: float, n_decoded: int) -> Self:
+    def of(
+        cls, model: Architecture, peaks: Peaks, *, n_prompt: int, n_context: float, n_decoded: int
+    ) -> Self:
         """Add up a prefill of `n_prompt` tokens (0: none) and `n_decoded` steps at a mean context."""
         whole = cls(0.0, 0.0, 0.0, 0.0)
         if n_prompt:
@@ -132,8 +135,6 @@ def _pass(model: Architecture, peaks: Peaks, *, n_new: int, n_context: int, time
 
 def seconds(terms: Terms, shares: Shares) -> FloatArray:
     """Apply the law; the shape is that of the shares."""
-    work_s = (
-        terms.stream_s / shares.memory + terms.touch_s / shares.vector + terms.matrix_s / shares.matrix
-    )
+    work_s = terms.stream_s / shares.memory + terms.touch_s / shares.vector + terms.matrix_s / shares.matrix
     calls_s = terms.n_calls * shares.overhead_s
     return np.where(shares.is_enqueued, np.maximum(work_s, calls_s), work_s + calls_s)

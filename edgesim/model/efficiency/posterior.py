@@ -1,8 +1,8 @@
 """What published rates say of devices and engines: a sample of parameters, and what it predicts.
 
-The rates are taken as the law's times, times an error with a log-normal distribution; devices, engines and formats
-share their effects (:mod:`edgesim.model.efficiency.effects`). Where rows do not identify a parameter, the sample
-keeps its prior: what is not known stays wide, and no row needs leaving out for it.
+The rates are taken as the law's times, times an error with a log-normal distribution; devices, engines and
+formats share their effects (:mod:`edgesim.model.efficiency.effects`). Where rows do not identify a
+parameter, the sample keeps its prior: what is not known stays wide, and no row needs leaving out for it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgesim.model.architecture import FloatArray
-from edgesim.model.efficiency.effects import ERROR, Design, Rate, Use
+from edgesim.model.efficiency.effects import ERROR, ERROR_SPREAD, Design, Rate, Use
 from edgesim.model.efficiency.law import Shares, seconds
 from edgesim.model.efficiency.sampler import Reference, sample
 
@@ -28,6 +28,7 @@ class Likelihood:
     log_seconds: FloatArray
     terms: FloatArray  # [4, n_rates]: streaming, touching, matrices, calls
     is_enqueued: FloatArray
+    usual_error: FloatArray
 
     @classmethod
     def of(cls, rates: Sequence[Rate]) -> Likelihood:
@@ -38,6 +39,7 @@ class Likelihood:
             np.log([rate.seconds for rate in rates]),
             np.array(terms, dtype=np.float64).reshape(-1, 4).T,
             np.array([rate.use.is_enqueued for rate in rates], dtype=bool),
+            np.array([rate.use.usual_error for rate in rates]),
         )
 
     def predicted(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -49,7 +51,9 @@ class Likelihood:
         stream_s = self.terms[0] / memory
         touch_s, matrix_s, calls_s = (
             term * np.exp(sign * self.design.predictor(share, x))
-            for term, sign, share in zip(self.terms[1:], (-1, -1, 1), ("vector", "matrix", "overhead"), strict=True)
+            for term, sign, share in zip(
+                self.terms[1:], (-1, -1, 1), ("vector", "matrix", "overhead"), strict=True
+            )
         )
         work_s = stream_s + touch_s + matrix_s
         total_s = np.where(self.is_enqueued, np.maximum(work_s, calls_s), work_s + calls_s)
@@ -57,12 +61,16 @@ class Likelihood:
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """Log likelihood [k] of parameters [k, n], but for a constant."""
-        error = _error(x)[:, None]
+        error = self.error(x)
         residuals = (self.log_seconds - self.predicted(x)[0]) / error
         return np.asarray((-0.5 * residuals**2 - np.log(error)).sum(axis=1))
 
+    def error(self, x: FloatArray) -> FloatArray:
+        """Relative errors of rates, [n_rates] of one parameter vector, [k, n_rates] of many."""
+        return np.asarray(self.usual_error * np.exp(ERROR_SPREAD * x[..., -1:]))
+
     def jacobian(self, x: FloatArray) -> FloatArray:
-        """Derivative of the logarithm of each row's seconds by each parameter, [n_rates, n], at one vector."""
+        """Derivatives of the logarithm of each row's seconds, [n_rates, n], at one vector."""
         _, parts, memory = self.predicted(x)
         work_s, calls_s = parts[:3].sum(axis=0), parts[3]
         works = ~self.is_enqueued | (work_s >= calls_s)
@@ -87,26 +95,27 @@ class Likelihood:
         n = len(self.design.names)
         x = np.zeros(n)
         for _ in range(3):
-            error = float(_error(x))
+            error = self.error(x)
 
-            def residuals(at: FloatArray, error: float = error) -> FloatArray:
+            def residuals(at: FloatArray, error: FloatArray = error) -> FloatArray:
                 return np.concatenate([at, (self.predicted(at)[0] - self.log_seconds) / error])
 
-            def slopes(at: FloatArray, error: float = error) -> FloatArray:
-                return np.concatenate([np.eye(n), self.jacobian(at) / error])
+            def slopes(at: FloatArray, error: FloatArray = error) -> FloatArray:
+                return np.concatenate([np.eye(n), self.jacobian(at) / error[:, None]])
 
             x = np.asarray(least_squares(residuals, x, jac=slopes, method="lm").x, dtype=np.float64)
             x[-1] = self._likely_error(x)
-        precision = np.eye(n) + (self.jacobian(x) / float(_error(x))).T @ (self.jacobian(x) / float(_error(x)))
-        precision[-1, -1] += 2 * ERROR[2] ** 2 * len(self.log_seconds)
+        slope = self.jacobian(x) / self.error(x)[:, None]
+        precision = np.eye(n) + slope.T @ slope
+        precision[-1, -1] += 2 * ERROR_SPREAD**2 * len(self.log_seconds)
         return Reference(x, np.linalg.inv(precision))
 
     def _likely_error(self, x: FloatArray) -> float:
         """The error's parameter at which these residuals are the most likely."""
-        squares = float(((self.predicted(x)[0] - self.log_seconds) ** 2).sum())
+        squares = float((((self.predicted(x)[0] - self.log_seconds) / self.usual_error) ** 2).sum())
         tried = np.linspace(-4.0, 4.0, 161)
-        sizes = ERROR[1] * np.exp(ERROR[2] * tried)
-        penalty = 0.5 * tried**2 + len(self.log_seconds) * np.log(sizes) + 0.5 * squares / sizes**2
+        grown = ERROR_SPREAD * tried  # the errors' logarithms over their usual ones
+        penalty = 0.5 * tried**2 + len(self.log_seconds) * grown + 0.5 * squares * np.exp(-2 * grown)
         return float(tried[penalty.argmin()])
 
 
@@ -117,8 +126,16 @@ class Posterior:
     names: tuple[str, ...]
     draws: FloatArray
 
-    def shares(self, use: Use, rng: np.random.Generator) -> Shares:
-        """What an engine reaches on a device, a value for each draw; `rng` draws effects that no row has."""
+    @property
+    def centre(self) -> Posterior:
+        """The mean of the draws alone: one set of parameters, for one prediction."""
+        return Posterior(self.names, self.draws.mean(axis=0, keepdims=True))
+
+    def shares(self, use: Use, rng: np.random.Generator | None) -> Shares:
+        """What an engine reaches on a device, a value for each draw.
+
+        `rng` draws the effects that no row has; without it they are at their mean.
+        """
         design, x = self._extended([use], rng)
         return Shares(
             memory=_logistic(design.predictor("memory", x))[:, 0],
@@ -128,40 +145,44 @@ class Posterior:
             is_enqueued=use.is_enqueued,
         )
 
-    def errors(self) -> FloatArray:
-        """Relative error of a published rate, a value for each draw."""
-        return _error(self.draws)
+    def times_s(self, rate: Rate, rng: np.random.Generator | None) -> FloatArray:
+        """Seconds by the law, a value for each draw, without the error of a published rate."""
+        return seconds(rate.terms, self.shares(rate.use, rng))
+
+    def errors(self, use: Use) -> FloatArray:
+        """Relative error of a rate that is published of such a use, a value for each draw."""
+        return np.asarray(use.usual_error * np.exp(ERROR_SPREAD * self.draws[:, self.names.index(ERROR)]))
 
     def predictive_s(self, rate: Rate, rng: np.random.Generator) -> FloatArray:
-        """Seconds that such a rate may be published with, a value for each draw: law, parameters and error."""
-        law_s = seconds(rate.terms, self.shares(rate.use, rng))
-        return np.asarray(law_s * np.exp(self.errors() * rng.standard_normal(len(self.draws))))
+        """Seconds that such a rate may be published with, a value for each draw: law and error."""
+        return np.asarray(
+            self.times_s(rate, rng) * np.exp(self.errors(rate.use) * rng.standard_normal(len(self.draws)))
+        )
 
     def thinned(self, n_draws: int) -> Posterior:
         """Keep so many draws, evenly spaced."""
         index = np.linspace(0, len(self.draws) - 1, n_draws).round().astype(int)
         return Posterior(self.names, self.draws[index])
 
-    def _extended(self, uses: Sequence[Use], rng: np.random.Generator) -> tuple[Design, FloatArray]:
+    def _extended(self, uses: Sequence[Use], rng: np.random.Generator | None) -> tuple[Design, FloatArray]:
         wanted = Design.of(uses).names
         new = [name for name in wanted if name not in self.names]
         names = (*self.names, *new)
-        x = np.hstack([self.draws, rng.standard_normal((len(self.draws), len(new)))])
+        shape = (len(self.draws), len(new))
+        x = np.hstack([self.draws, np.zeros(shape) if rng is None else rng.standard_normal(shape)])
         return Design.of(uses, names), x
 
 
-def fit(rates: Sequence[Rate], rng: np.random.Generator, *, n_chains: int = 64, n_kept: int = 32) -> Posterior:
+def fit(
+    rates: Sequence[Rate], rng: np.random.Generator, *, n_chains: int = 64, n_kept: int = 32
+) -> Posterior:
     """Draw from the posterior of all effects that rates have; the prior where there is no rate."""
     likelihood = Likelihood.of(rates)
     if not rates:
-        return Posterior((ERROR[0],), rng.standard_normal((n_chains * n_kept, 1)))
+        return Posterior((ERROR,), rng.standard_normal((n_chains * n_kept, 1)))
     draws = sample(likelihood, likelihood.reference(), rng, n_chains=n_chains, n_kept=n_kept)
     return Posterior(likelihood.design.names, draws)
 
 
 def _logistic(x: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-x)))
-
-
-def _error(x: FloatArray) -> FloatArray:
-    return np.asarray(ERROR[1] * np.exp(ERROR[2] * x[..., -1 if x.shape[-1] else 0]))

@@ -1,10 +1,11 @@
 """Draws from the posterior of parameters that are standard normal beforehand.
 
-Elliptical slice sampling (Murray, Adams and MacKay 2010, "Elliptical slice sampling", AISTATS) has no step size
-to tune and rejects nothing. It moves along ellipses of a Gaussian; with the prior's own, informed parameters
-would creep, so the ellipses are those of a Gaussian near the posterior, and the slice is of what that leaves of
-the density (Nishihara, Murray and Adams 2014, "Parallel MCMC with generalized elliptical slice sampling", JMLR
-15). Its centre and covariance only make it quick; any would leave the posterior invariant.
+Elliptical slice sampling (Murray, Adams and MacKay 2010, "Elliptical slice sampling", AISTATS) has no step
+size to tune and rejects nothing. It moves along ellipses of a Gaussian; with the prior's own, informed
+parameters would creep, so the ellipses are those of a Gaussian near the posterior, and the slice is of what
+that leaves of the density (Nishihara, Murray and Adams 2014, "Parallel MCMC with generalized elliptical
+slice sampling", JMLR 15). Its centre and covariance only make it quick; any would leave the posterior
+invariant.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def sample(
         """Log of the posterior over the reference, but for a constant."""
         from_centre = x - centre
         return np.asarray(
-            log_likelihood(x) - 0.5 * (x * x).sum(axis=1) + 0.5 * ((from_centre @ precision) * from_centre).sum(axis=1)
+            log_likelihood(x)
+            - 0.5 * (x * x).sum(axis=1)
+            + 0.5 * ((from_centre @ precision) * from_centre).sum(axis=1)
         )
 
     def ellipse() -> FloatArray:

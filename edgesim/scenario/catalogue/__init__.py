@@ -20,7 +20,17 @@ from edgesim.scenario.schema.radio_kinds import RadioKind
 from edgesim.scenario.schema.runtimes import RuntimeEntry
 from edgesim.scenario.text.section import Section
 
-__all__ = ["ModelKind", "device_kind", "device_kinds", "model", "models", "radio_kind", "radio_kinds", "runtime", "runtimes"]
+__all__ = [
+    "ModelKind",
+    "device_kind",
+    "device_kinds",
+    "model",
+    "models",
+    "radio_kind",
+    "radio_kinds",
+    "runtime",
+    "runtimes",
+]
 
 Entry = TypeVar("Entry")
 

@@ -9,8 +9,8 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.fields import Bytes, BytesPerSecond, FlopPerSecond, Names, PositiveBytes, Seconds, Watts, refuse
 from edgesim.errors import InputError
+from edgesim.fields import Bytes, BytesPerSecond, FlopPerSecond, Names, PositiveBytes, Seconds, Watts, refuse
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.efficiency.law import Peaks
 from edgesim.nearest import suggest
@@ -153,10 +153,12 @@ class DeviceKind(Section):
     peaks: PeakFigures | None = None
     """Peaks of datasheets, for devices with a `runtime`."""
     power_modes: dict[str, PowerMode] = Field(default_factory=dict)
-    """Other modes than the one that `peaks` are of, by name; a device chooses one by `power_mode`."""
+    """Other modes than the one that `peaks` are of, by name."""
+    power_mode: str | None = None
+    """The one of `power_modes` that it runs in; the one that `peaks` are of if not given."""
     runtime: RuntimeChoice | None = None
-    """The engine that runs on it (`edgesim list runtimes`), by whose shares of `peaks` it is charged, instead of
-    by `memory_bandwidth`, `compute` and `overhead_per_call` or a profile."""
+    """The engine that runs on it (`edgesim list runtimes`), by whose shares of `peaks` it is charged,
+    instead of by `memory_bandwidth`, `compute` and `overhead_per_call` or a profile."""
     profile: Names = ()
     """Profiles measured on such a device, as files or by the names of shipped ones; that of the scenario's
     model is charged as measured."""
@@ -177,8 +179,23 @@ class DeviceKind(Section):
             )
         return self
 
-    def peak_values(self, board: str, mode: str | None = None) -> Peaks:
-        """Return the peaks as the law of runtimes takes them, in a power mode.
+    def mode(self, board: str) -> PowerMode:
+        """Return what its power mode changes.
+
+        Raises
+        ------
+        InputError
+            If the kind does not know the mode.
+        """
+        if self.power_mode is None:
+            return PowerMode()
+        if self.power_mode not in self.power_modes:
+            known = suggest(self.power_mode, self.power_modes) if self.power_modes else "it states none"
+            raise InputError(f"device kind '{board}' has no power mode '{self.power_mode}'; {known}")
+        return self.power_modes[self.power_mode]
+
+    def peak_values(self, board: str) -> Peaks:
+        """Return the peaks in its power mode, as the law of runtimes takes them.
 
         Raises
         ------
@@ -186,10 +203,10 @@ class DeviceKind(Section):
             If the kind states no peaks, or does not know the mode.
         """
         if self.peaks is None:
-            raise InputError(f"device kind '{board}' states no 'peaks', of which a 'runtime' reaches its shares")
-        if mode is not None and mode not in self.power_modes:
-            raise InputError(f"device kind '{board}' has no power mode '{mode}'; {suggest(mode, self.power_modes)}")
-        at = PowerMode() if mode is None else self.power_modes[mode]
+            raise InputError(
+                f"device kind '{board}' states no 'peaks', of which a 'runtime' reaches its shares"
+            )
+        at = self.mode(board)
         return Peaks(
             board=board,
             is_cpu=self.peaks.processor == "cpu",

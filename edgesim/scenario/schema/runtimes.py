@@ -25,7 +25,8 @@ class RuntimeEntry(Section):
     description: str = ""
     """What it is, in a line."""
     fitted_as: str | None = None
-    """The engine of the catalogue whose published rates speak for it; none: what is known of engines in general."""
+    """The engine of the catalogue whose published rates speak for it; none: what is known of engines in
+    general."""
     eager: bool = False
     """Whether an interpreter calls operation by operation; on a GPU these calls hide behind longer work."""
     memory: Share | None = None
@@ -41,6 +42,9 @@ class RuntimeEntry(Section):
     """Cost of one message at its own end, in the place of the kind's `endpoint.overhead`."""
     on_compute: bool | None = None
     """Whether its messages occupy the processor that computes, in the place of the kind's."""
+    parameters: str | None = None
+    """A file of fitted parameters (`edgesim calibrate --parameters`); those that come with edgesim if not
+    given."""
     source: str = ""
     """Where the figures come from."""
 

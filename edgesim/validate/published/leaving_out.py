@@ -1,4 +1,4 @@
-"""Each published rate predicted from all others: how often intervals hold, how wide they are, what they score."""
+"""Each published rate predicted from all others: how often intervals hold, and what they score."""
 
 from __future__ import annotations
 

@@ -1,0 +1,87 @@
+"""The findings as lines of a table, for a terminal and for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgesim.errors import InputError
+from edgesim.validate.published.findings import Findings, Row
+
+__all__ = ["HEADINGS", "cells", "markdown", "replaced", "summary"]
+
+HEADINGS = (
+    "device",
+    "model",
+    "runtime",
+    "published",
+    "fitted",
+    "predicted from the others",
+    "error",
+    "90 % interval",
+)
+
+BEGIN, END = "<!-- begin: edgesim validate published -->", "<!-- end: edgesim validate published -->"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """One row, in the source's unit."""
+    entry, low_high = row.entry, row.interval
+    predicted = entry.in_unit(row.predicted.median_s)
+    held = "" if row.predicted.holds else ", missed"
+    mode = f" ({entry.power_mode})" if entry.power_mode else ""
+    return (
+        entry.device + mode,
+        entry.label,
+        entry.runtime,
+        f"{entry.value:g} {entry.unit}",
+        _number(entry.in_unit(row.fitted_s)),
+        _number(predicted),
+        f"{predicted / entry.value - 1:+.0%}",
+        f"{_number(low_high[0])} to {_number(low_high[1])}{held}",
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def summary(found: Findings) -> list[str]:
+    """What the rows come to."""
+    n = len(found.rows)
+    better = 1 - found.score / found.one_share_score
+    return [
+        f"{found.n_held} of {n} published rates lie in the 90 % intervals that the other {n - 1} predict; "
+        f"{n - found.n_wide} of {n} intervals are no wider than 1.5 times (engine and board in other rows) or "
+        f"3 times (elsewhere); the median error is {found.median_error:.0%}.",
+        f"Interval score: {found.score:.2f}; of one share of peak for all: {found.one_share_score:.2f} "
+        f"({better:.0%} better). The fit has {found.n_parameters} parameters, each with a prior, and {n} "
+        "rates.",
+    ]
+
+
+def markdown(found: Findings) -> str:
+    """Lay the table out for the documentation."""
+    header = ["| " + " | ".join(HEADINGS) + " | source |", "|" + "---|" * (len(HEADINGS) + 1)]
+    lines = ["| " + " | ".join((*cells(row), row.entry.source)) + " |" for row in found.rows]
+    return "\n".join([*header, *lines, "", *summary(found)])
+
+
+def replaced(page: Path, text: str) -> str:
+    """Return a page with the part between its two marks replaced.
+
+    Raises
+    ------
+    InputError
+        If the page has no such part.
+    """
+    try:
+        whole = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{page}: cannot be read: {error}; give a Markdown page with the marks {BEGIN}"
+        ) from None
+    before, begun, rest = whole.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not (begun and ended):
+        raise InputError(f"{page}: no lines {BEGIN} and {END}; add them where the table is to stand")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
