@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from edgesim.cli.fitting import HEADINGS, fitted_rows
 from edgesim.cli.on_demand import training_on_demand
 from edgesim.cli.stopping import kept_on_stop, stop_when_terminated
 from edgesim.cli.terminal import Console, refuse_controls, tolerate_encodings
@@ -397,9 +398,34 @@ def calibrate(
     error: Annotated[
         float | None, typer.Option(help="Relative error of a measurement, if known, such as 0.02.", min=0.0)
     ] = None,
+    parameters: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SET",
+            help="Fit shares of peaks instead, to these and all published rates, and write the set here.",
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a device's ceilings to a few measured rates, with uncertainty, and print them as a device kind."""
+    """Fit a device's ceilings to a few measured rates, with uncertainty, and print them as a device kind.
+
+    With --parameters, rows name device kinds of the catalogue and runtimes, and a runtime may take the set.
+    """
+    if parameters is not None:
+        if (output, overhead, compute, error) != (None, None, None, None):
+            raise InputError(
+                "edgesim calibrate: --parameters fits shares of peaks, with priors of errors and overheads "
+                "of its own; leave --output, --overhead, --compute and --error out"
+            )
+        notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        table = plain_table(*HEADINGS)
+        for cells in fitted_rows(rows, parameters):
+            table.add_row(*cells)
+        page = console()
+        page.quiet = quiet
+        page.print(table)
+        notes.print(f"a runtime takes the set: {{fitted_as: NAME, parameters: {parameters}}}", markup=False)
+        return
     from edgesim.model import calibration
     from edgesim.scenario.measurements import kind_snippet, read_measurements, to_fill_in
     from edgesim.units import COMPUTE_RATE, TIME, UnitError, parse

@@ -106,8 +106,8 @@ def check_spread(prepared: Prepared, n_draws: int) -> None:
     """
     if not holds_a_set(prepared.kinds):
         raise InputError(
-            f"{prepared.scenario.origin.name}: no device has a 'runtime', so that no parameter is uncertain; give "
-            "a device or a kind one (edgesim list runtimes), or leave --parameters out"
+            f"{prepared.scenario.origin.name}: no device has a 'runtime', so that no parameter is uncertain; "
+            "give a device or a kind one (edgesim list runtimes), or leave --parameters out"
         )
     if n_draws < LEAST_DRAWS:
         raise InputError(f"--parameters: expected {LEAST_DRAWS} sets of parameters or more, got {n_draws}")
@@ -144,8 +144,8 @@ class SpreadTable:
             )
         yield table
         yield (
-            f"Parameters: {self.n_draws} sets, equally likely by the published rates, each with the same seeds and "
-            "placements."
+            f"Parameters: {self.n_draws} sets, equally likely by the published rates, with the error of the "
+            "law in them, each with the same seeds and placements."
         )
 
 

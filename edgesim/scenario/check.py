@@ -262,10 +262,14 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
         kind, dtype = _with_own(scenario, path, known[name]), scenario.model.dtype
         try:
             kind.mode(name)
+        except InputError as error:
+            yield Problem((*path[:-1], "power_mode"), str(error))
+            continue
+        try:
             if runtime_of(kind) is not None:
                 kind.peak_values(name)
         except InputError as error:
-            yield Problem((*path[:-1], "runtime" if kind.runtime is not None else "power_mode"), str(error))
+            yield Problem((*path[:-1], "runtime"), str(error))
             continue
         if kind.runtime is not None:
             continue  # charged by shares of its peaks

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 
+from edgesim.errors import InputError
 from edgesim.fields import refuse
+from edgesim.files import UnreadableFileError, read_bounded, text_of
 from edgesim.model.efficiency.effects import Rate
 from edgesim.model.efficiency.law import Terms
 from edgesim.scenario import catalogue
 from edgesim.scenario.runtimes import use_of
 from edgesim.scenario.schema.topology import Count
-from edgesim.scenario.text.section import Section
+from edgesim.scenario.text.document import MAX_SIZE_BYTES, Document
+from edgesim.scenario.text.problems import ProblemsError, from_validation
+from edgesim.scenario.text.section import Section, known_keys
 
-__all__ = ["RateEntry", "published_rates"]
+__all__ = ["RateEntry", "published_rates", "read_rates"]
 
 ASSUMED_PROMPT, ASSUMED_OUTPUT = 16, 128
 """Lengths where a source states none: short, as most demonstrations are."""
@@ -89,6 +94,39 @@ class RateEntry(Section):
             n_decoded=self.n_output - 1 if whole else 1,
         )
         return Rate(use_of(self.runtime, catalogue.runtime(self.runtime), peaks, stored), terms, self.seconds)
+
+
+def read_rates(file: Path) -> tuple[RateEntry, ...]:
+    """Read a user's own rows: a YAML file with a list ``rates`` of mappings as in `published_rates.yaml`.
+
+    Raises
+    ------
+    InputError
+        Listing all mistakes with their lines.
+    """
+    try:
+        text = text_of(read_bounded(file, MAX_SIZE_BYTES))
+    except UnreadableFileError as error:
+        raise InputError(f"{file}: cannot be read: {error}; give a YAML file with a list 'rates'") from None
+    document = Document.parse(text, file.name)
+    try:
+        read = _RateFile.model_validate(document.plain())
+    except ValidationError as error:
+        problems = from_validation(error, {**known_keys(_RateFile), **known_keys(RateEntry)})
+        raise ProblemsError(problems, [document.place(one.path) for one in problems]) from None
+    for index, row in enumerate(read.rates):
+        try:
+            row.rate()
+        except InputError as error:
+            raise InputError(f"{document.place(('rates', index))}: {error}") from None
+    return read.rates
+
+
+class _RateFile(Section):
+    """A file of rates."""
+
+    rates: Annotated[tuple[RateEntry, ...], Field(min_length=1)]
+    """The rows."""
 
 
 @cache

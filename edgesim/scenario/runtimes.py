@@ -88,10 +88,13 @@ def runtime_timing(
         if runtime.parameters is None
         else load_posterior(user_path(folder, runtime.parameters))
     )
+    slowdown = 1.0
     if draw is None:
         shares = fitted.centre.shares(use, None)
     else:
-        shares = _drawn(fitted, *draw).shares(use, Streams(_SEED, draw[0])[f"{board} under {engine}"])
+        one_set, rng = _drawn(fitted, *draw), Streams(_SEED, draw[0])[f"{board} under {engine}"]
+        shares = one_set.shares(use, rng)
+        slowdown = float(np.exp(one_set.errors(use)[0] * rng.standard_normal()))
 
     def one(given: float | None, values: np.ndarray) -> float:
         return float(values[0]) if given is None else given
@@ -104,6 +107,7 @@ def runtime_timing(
         matrix=one(runtime.matrix, shares.matrix),
         overhead_s=one(runtime.overhead_s, shares.overhead_s),
         is_enqueued=use.is_enqueued,
+        slowdown=slowdown,
     )
 
 

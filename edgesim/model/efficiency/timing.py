@@ -29,6 +29,8 @@ class RuntimeTiming(ComponentTiming):
         Of one call.
     is_enqueued
         Whether the cost of calls hides behind the work.
+    slowdown
+        By which all times are multiplied: the law's error on this device, where parameters are drawn.
     """
 
     architecture: Architecture
@@ -38,6 +40,7 @@ class RuntimeTiming(ComponentTiming):
     matrix: float
     overhead_s: float
     is_enqueued: bool = False
+    slowdown: float = 1.0
     origin: ClassVar[Origin] = "analytic"
 
     @property
@@ -58,8 +61,8 @@ class RuntimeTiming(ComponentTiming):
             + np.maximum(flop - touched_flop, 0.0) / (self.matrix * self.peaks.matrix_flop_per_s)
         )
         if self.is_enqueued:
-            return np.asarray(np.maximum(work_s, self.overhead_s))
-        return np.asarray(work_s + self.overhead_s)
+            return np.asarray(self.slowdown * np.maximum(work_s, self.overhead_s))
+        return np.asarray(self.slowdown * (work_s + self.overhead_s))
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
         """Formulas know no measured range: any length can be charged, and any shard that there is."""

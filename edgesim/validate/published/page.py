@@ -51,11 +51,11 @@ def summary(found: Findings) -> list[str]:
     better = 1 - found.score / found.one_share_score
     return [
         f"{found.n_held} of {n} published rates lie in the 90 % intervals that the other {n - 1} predict; "
-        f"{n - found.n_wide} of {n} intervals are no wider than 1.5 times (engine and board in other rows) or "
+        f"{n - found.n_wide} of {n} intervals are no wider than 1.5 times (engine and board are known) or "
         f"3 times (elsewhere); the median error is {found.median_error:.0%}.",
         f"Interval score: {found.score:.2f}; of one share of peak for all: {found.one_share_score:.2f} "
-        f"({better:.0%} better). The fit has {found.n_parameters} parameters, each with a prior, and {n} "
-        "rates.",
+        f"({better:.0%} better). The fit has {found.n_parameters} parameters, each with a prior, and "
+        f"{n} rates.",
     ]
 
 
