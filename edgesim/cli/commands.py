@@ -166,8 +166,9 @@ def run(
     from edgesim import runner
     from edgesim.cli.comparing import compared_as_json, print_compared
     from edgesim.report.comparison import comparison
-    from edgesim.report.parameter_spread import SpreadTable, check_spread, parameter_spread
-    from edgesim.report.parameter_spread import as_json as spread_json
+    from edgesim.report.uncertainty.spread import as_json as spread_json
+    from edgesim.report.uncertainty.spread import check_spread, parameter_spread
+    from edgesim.report.uncertainty.table import SpreadTable
     from edgesim.scenario.check import quantisation_remark
     from edgesim.scenario.runtimes import holds_a_set
 

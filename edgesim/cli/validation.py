@@ -32,13 +32,13 @@ def published(
 ) -> None:
     """Show every published rate that is known beside its prediction, with interval and error.
 
-    A rate is predicted from all others: the fit has not seen it. Half a minute.
+    A rate is predicted from all others: the fit has not seen it.
     """
     from edgesim.validate.published.findings import found
     from edgesim.validate.published.page import HEADINGS, cells, markdown, replaced, summary
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-    notes.print("fitting, each rate left out in turn: half a minute", style="dim")
+    notes.print("fitting, with each rate left out in turn", style="dim")
     findings = found()
     if output is not None:
         text = replaced(output, markdown(findings))

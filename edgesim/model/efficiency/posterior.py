@@ -174,13 +174,20 @@ class Posterior:
 
 
 def fit(
-    rates: Sequence[Rate], rng: np.random.Generator, *, n_chains: int = 64, n_kept: int = 32
+    rates: Sequence[Rate],
+    rng: np.random.Generator,
+    *,
+    n_chains: int = 64,
+    n_burn_in: int = 40,
+    n_kept: int = 32,
 ) -> Posterior:
     """Draw from the posterior of all effects that rates have; the prior where there is no rate."""
     likelihood = Likelihood.of(rates)
     if not rates:
         return Posterior((ERROR,), rng.standard_normal((n_chains * n_kept, 1)))
-    draws = sample(likelihood, likelihood.reference(), rng, n_chains=n_chains, n_kept=n_kept)
+    draws = sample(
+        likelihood, likelihood.reference(), rng, n_chains=n_chains, n_burn_in=n_burn_in, n_kept=n_kept
+    )
     return Posterior(likelihood.design.names, draws)
 
 

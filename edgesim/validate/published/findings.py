@@ -72,7 +72,7 @@ class Findings:
 
 
 def found(*, n_chains: int = 64, n_kept: int = 32) -> Findings:
-    """Fit and leave out; half a minute of a processor at the sizes given."""
+    """Fit and leave out: some seconds at the sizes given."""
     entries = published_rates()
     rates: list[Rate] = [entry.rate() for entry in entries]
     centre = shipped_posterior().centre

@@ -13,19 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
 
 from edgesim import runner
 from edgesim.errors import InputError
 from edgesim.report.comparison import comparison
-from edgesim.report.listings.metric_names import METRICS, unit_of
 from edgesim.runner import Prepared, Ran
 from edgesim.scenario.runtimes import holds_a_set
 from edgesim.statistics.comparison import Comparison
 
-__all__ = ["COVERAGE", "SHOWN", "Spread", "SpreadTable", "as_json", "check_spread", "parameter_spread"]
+__all__ = ["COVERAGE", "SHOWN", "Spread", "as_json", "check_spread", "parameter_spread"]
 
 COVERAGE = 0.9
 LEAST_DRAWS = 2
@@ -117,40 +113,6 @@ def _middle(values: Sequence[float]) -> tuple[float, float]:
     """Return 90 % of values that stand for equally likely ones (Weibull's plotting positions)."""
     ends = np.quantile(values, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], method="weibull")
     return float(ends[0]), float(ends[1])
-
-
-@dataclass(frozen=True, slots=True)
-class SpreadTable:
-    """A rich renderable: what sampling and what parameters leave open, side by side."""
-
-    spreads: Sequence[Spread]
-    n_draws: int
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render a row per strategy and metric."""
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-        for heading in ("strategy", "metric", "mean", "95 % by sampling", "90 % by parameters"):
-            table.add_column(heading, justify="left" if heading in ("strategy", "metric") else "right")
-        for one in self.spreads:
-            metric = METRICS[one.metric]
-            scale, unit = unit_of(metric, one.parameters[1])
-            title = f"{metric.title}, {unit}" if unit else metric.title
-            table.add_row(
-                one.strategy,
-                title,
-                f"{one.centre / scale:.3g}",
-                "–" if one.sampling is None else _interval(one.sampling, scale),
-                _interval(one.parameters, scale),
-            )
-        yield table
-        yield (
-            f"Parameters: {self.n_draws} sets, equally likely by the published rates, with the error of the "
-            "law in them, each with the same seeds and placements."
-        )
-
-
-def _interval(ends: tuple[float, float], scale: float) -> str:
-    return f"{ends[0] / scale:.3g} to {ends[1] / scale:.3g}"
 
 
 def as_json(spreads: Sequence[Spread]) -> list[Mapping[str, object]]:
