@@ -47,8 +47,8 @@ def fitted_rows(rows: Path, output: Path) -> Iterator[tuple[str, ...]]:
             entry.label,
             f"{entry.value:.4g} {entry.unit}",
             f"{entry.in_unit(fitted_s):.4g}",
-            _range(shares.memory),
-            _range(shares.vector),
+            _range(shares.memory_share),
+            _range(shares.vector_share),
             f"{_range(1e6 * shares.overhead_s)} us",
         )
 

@@ -32,16 +32,28 @@ def published(
 ) -> None:
     """Show every published rate that is known beside its prediction, with interval and error.
 
-    A rate is predicted from all others: the fit has not seen it.
+    A device's rate is predicted from all others: the fit has not seen it. Testbeds are simulated by the
+    shipped scenarios, of which some were fitted to the row itself, as the table says.
     """
     from edgesim.validate.published.findings import found
-    from edgesim.validate.published.page import HEADINGS, cells, markdown, replaced, summary
+    from edgesim.validate.published.page import (
+        HEADINGS,
+        TESTBED_HEADINGS,
+        cells,
+        markdown,
+        replaced,
+        summary,
+        cells_of_testbed,
+    )
+    from edgesim.validate.published.testbeds import runs
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     notes.print("fitting, with each rate left out in turn", style="dim")
     findings = found()
+    notes.print("simulating the testbeds", style="dim")
+    testbeds = list(runs())
     if output is not None:
-        text = replaced(output, markdown(findings))
+        text = replaced(output, markdown(findings, testbeds))
         with writing(output):
             output.write_text(text, encoding="utf-8")
         notes.print(f"written to {output}", style="dim", markup=False)
@@ -53,3 +65,7 @@ def published(
     page.print(table)
     for line in summary(findings):
         page.print(line, soft_wrap=True)
+    simulated = plain_table(*TESTBED_HEADINGS)
+    for run in testbeds:
+        simulated.add_row(*cells_of_testbed(run))
+    page.print(simulated)

@@ -116,9 +116,9 @@ def _runtime_facts(prepared: Prepared) -> dict[str, object]:
     charged = {name: one for name, one in prepared.timings.items() if isinstance(one, RuntimeTiming)}
     reached = {
         name: {
-            "memory": one.memory,
-            "vector": one.vector,
-            "matrix": one.matrix,
+            "memory_share": one.memory_share,
+            "vector_share": one.vector_share,
+            "matrix_share": one.matrix_share,
             "overhead_s": one.overhead_s,
             "is_enqueued": one.is_enqueued,
         }

@@ -102,9 +102,9 @@ def runtime_timing(
     return RuntimeTiming(
         architecture=model,
         peaks=peaks,
-        memory=one(runtime.memory, shares.memory),
-        vector=one(runtime.vector, shares.vector),
-        matrix=one(runtime.matrix, shares.matrix),
+        memory_share=one(runtime.memory, shares.memory_share),
+        vector_share=one(runtime.vector, shares.vector_share),
+        matrix_share=one(runtime.matrix, shares.matrix_share),
         overhead_s=one(runtime.overhead_s, shares.overhead_s),
         is_enqueued=use.is_enqueued,
         slowdown=slowdown,

@@ -59,8 +59,8 @@ def test_a_runtime_is_charged_by_its_fitted_shares_and_given_ones_replace_them()
     one, two, nano = (
         found[name] for name in ("jetson-agx-orin (one)", "jetson-agx-orin (two)", "jetson-orin-nano (nano)")
     )
-    assert (two.memory, two.overhead_s) == (0.8, 1e-3)
-    assert two.vector > one.vector  # MLC's kernels against llama.cpp's
+    assert (two.memory_share, two.overhead_s) == (0.8, 1e-3)
+    assert two.vector_share > one.vector_share  # MLC's kernels against llama.cpp's
     assert nano.peaks.bytes_per_s == pytest.approx(1.5 * 68e9)
     assert nano.peaks.board == "jetson-orin-nano"
 
@@ -171,6 +171,6 @@ def test_every_engine_of_the_catalogue_can_run_on_every_kind_with_peaks() -> Non
             continue
         for name, engine in runtimes().items():
             reached = centre.shares(use_of(name, engine, kind.peak_values(board), 2.0), None)
-            assert 0 < reached.memory[0] < 1
-            assert 0 < reached.vector[0] < 4
+            assert 0 < reached.memory_share[0] < 1
+            assert 0 < reached.vector_share[0] < 4
             assert 0 < reached.overhead_s[0] < 5e-3

@@ -99,14 +99,14 @@ def effects_of(use: Use) -> dict[str, _Linear]:
     stored = "quantised" if use.is_quantised else "float"
     if use.peaks.is_cpu:
         memory: _Linear = (0.6, (("memory of cpus", 0.5), (f"memory of {board}", 0.6)))
-        mean, spread = (0.35, 0.6) if use.is_quantised else (0.2, 0.8)
+        mean, alike, apart = (0.35, 0.6, 0.1) if use.is_quantised else (0.2, 0.3, 0.75)
         vector: _Linear = (
             math.log(mean),
             (
-                (f"vectors of cpus, {stored}", spread),
+                (f"vectors of cpus, {stored}", alike),
                 (f"vectors of {board}", 0.3),
                 (f"vectors under {engine}", 0.15),
-                (f"vectors under {engine}, {stored}", 0.1),
+                (f"vectors under {engine}, {stored}", apart),
             ),
         )
     else:

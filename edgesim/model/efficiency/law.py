@@ -70,17 +70,17 @@ class Shares:
 
     Attributes
     ----------
-    memory, vector, matrix
-        Shares of the three peaks.
+    memory_share, vector_share, matrix_share
+        Of the three peaks.
     overhead_s
         Of one call.
     is_enqueued
         Whether calls are only enqueued, so that their cost hides behind the work.
     """
 
-    memory: FloatArray
-    vector: FloatArray
-    matrix: FloatArray
+    memory_share: FloatArray
+    vector_share: FloatArray
+    matrix_share: FloatArray
     overhead_s: FloatArray
     is_enqueued: bool | FloatArray = False
 
@@ -135,6 +135,10 @@ def _pass(model: Architecture, peaks: Peaks, *, n_new: int, n_context: int, time
 
 def seconds(terms: Terms, shares: Shares) -> FloatArray:
     """Apply the law; the shape is that of the shares."""
-    work_s = terms.stream_s / shares.memory + terms.touch_s / shares.vector + terms.matrix_s / shares.matrix
+    work_s = (
+        terms.stream_s / shares.memory_share
+        + terms.touch_s / shares.vector_share
+        + terms.matrix_s / shares.matrix_share
+    )
     calls_s = terms.n_calls * shares.overhead_s
     return np.where(shares.is_enqueued, np.maximum(work_s, calls_s), work_s + calls_s)

@@ -138,9 +138,9 @@ class Posterior:
         """
         design, x = self._extended([use], rng)
         return Shares(
-            memory=_logistic(design.predictor("memory", x))[:, 0],
-            vector=np.exp(design.predictor("vector", x))[:, 0],
-            matrix=np.exp(design.predictor("matrix", x))[:, 0],
+            memory_share=_logistic(design.predictor("memory", x))[:, 0],
+            vector_share=np.exp(design.predictor("vector", x))[:, 0],
+            matrix_share=np.exp(design.predictor("matrix", x))[:, 0],
             overhead_s=np.exp(design.predictor("overhead", x))[:, 0],
             is_enqueued=use.is_enqueued,
         )

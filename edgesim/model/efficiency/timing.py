@@ -23,8 +23,8 @@ class RuntimeTiming(ComponentTiming):
 
     Attributes
     ----------
-    memory, vector, matrix
-        Shares of the peaks.
+    memory_share, vector_share, matrix_share
+        Of the peaks.
     overhead_s
         Of one call.
     is_enqueued
@@ -35,9 +35,9 @@ class RuntimeTiming(ComponentTiming):
 
     architecture: Architecture
     peaks: Peaks
-    memory: float
-    vector: float
-    matrix: float
+    memory_share: float
+    vector_share: float
+    matrix_share: float
     overhead_s: float
     is_enqueued: bool = False
     slowdown: float = 1.0
@@ -56,9 +56,9 @@ class RuntimeTiming(ComponentTiming):
         flop, moved_bytes = model.work_arrays(component, batch=batch, n_new=n_new, n_context=n_context)
         touched_flop = model.work(component, batch=1, n_new=1, n_context=0).flop
         work_s = (
-            moved_bytes / (self.memory * self.peaks.bytes_per_s)
-            + touched_flop / (self.vector * self.peaks.vector_flop_per_s)
-            + np.maximum(flop - touched_flop, 0.0) / (self.matrix * self.peaks.matrix_flop_per_s)
+            moved_bytes / (self.memory_share * self.peaks.bytes_per_s)
+            + touched_flop / (self.vector_share * self.peaks.vector_flop_per_s)
+            + np.maximum(flop - touched_flop, 0.0) / (self.matrix_share * self.peaks.matrix_flop_per_s)
         )
         if self.is_enqueued:
             return np.asarray(self.slowdown * np.maximum(work_s, self.overhead_s))

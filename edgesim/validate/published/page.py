@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgesim.errors import InputError
 from edgesim.validate.published.findings import Findings, Row
+from edgesim.validate.published.testbeds import Run
 
-__all__ = ["HEADINGS", "cells", "markdown", "replaced", "summary"]
+__all__ = ["HEADINGS", "TESTBED_HEADINGS", "cells", "markdown", "replaced", "summary", "cells_of_testbed"]
 
 HEADINGS = (
     "device",
@@ -19,6 +21,8 @@ HEADINGS = (
     "error",
     "90 % interval",
 )
+
+TESTBED_HEADINGS = ("scenario", "strategy", "what", "published", "simulated", "error", "was")
 
 BEGIN, END = "<!-- begin: edgesim validate published -->", "<!-- end: edgesim validate published -->"
 
@@ -59,11 +63,38 @@ def summary(found: Findings) -> list[str]:
     ]
 
 
-def markdown(found: Findings) -> str:
-    """Lay the table out for the documentation."""
-    header = ["| " + " | ".join(HEADINGS) + " | source |", "|" + "---|" * (len(HEADINGS) + 1)]
-    lines = ["| " + " | ".join((*cells(row), row.entry.source)) + " |" for row in found.rows]
-    return "\n".join([*header, *lines, "", *summary(found)])
+def cells_of_testbed(run: Run) -> tuple[str, ...]:
+    """One row of a testbed, in the source's unit."""
+    entry = run.entry
+    return (
+        entry.scenario,
+        entry.strategy,
+        entry.label,
+        f"{entry.value:g} {entry.metric}",
+        "refused" if run.simulated is None else _number(run.simulated),
+        "–" if run.error is None else f"{run.error:+.1%}",
+        "fitted" if entry.fitted else "predicted",
+    )
+
+
+def markdown(found: Findings, testbeds: Sequence[Run]) -> str:
+    """Lay the tables out for the documentation."""
+    devices = _table((*HEADINGS, "source"), [(*cells(row), row.entry.source) for row in found.rows])
+    testbed_rows = [(*cells_of_testbed(run), run.entry.source) for run in testbeds]
+    return "\n\n".join(
+        [
+            "### Single devices",
+            devices,
+            "\n".join(summary(found)),
+            "### Testbeds",
+            _table((*TESTBED_HEADINGS, "source"), testbed_rows),
+        ]
+    )
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def replaced(page: Path, text: str) -> str:

@@ -18,18 +18,11 @@ from edgesim.errors import InputError
 from edgesim.runner import Prepared
 from edgesim.scenario.load import load
 from edgesim.scenario.text.section import Section
-from edgesim.statistics.summary import summaries
-from edgesim.trace.reader import Trace
 
-__all__ = ["Run", "TestbedRate", "runs", "testbed_rates"]
-
-_METRICS: Mapping[str, tuple[str, float]] = {
-    "ms/token": ("tpot_p50_s", 1e3),
-    "tokens/s": ("output_tokens_per_s", 1.0),
-}
+__all__ = ["Run", "PublishedTestbed", "runs", "simulated", "published_testbeds"]
 
 
-class TestbedRate(Section):
+class PublishedTestbed(Section):
     """One published rate, and how a shipped scenario gives it."""
 
     scenario: str
@@ -69,7 +62,7 @@ class Run:
         Why.
     """
 
-    entry: TestbedRate
+    entry: PublishedTestbed
     simulated: float | None
     refused: str = ""
 
@@ -80,32 +73,33 @@ class Run:
 
 
 @cache
-def testbed_rates() -> tuple[TestbedRate, ...]:
+def published_testbeds() -> tuple[PublishedTestbed, ...]:
     """Return all rows that come with edgesim."""
     text = files("edgesim.data").joinpath("published_testbeds.yaml").read_text(encoding="utf-8")
     rows: list[Mapping[str, Any]] = YAML(typ="safe", pure=True).load(text)
-    return tuple(TestbedRate.model_validate(row) for row in rows)
+    return tuple(PublishedTestbed.model_validate(row) for row in rows)
 
 
 def runs() -> Iterator[Run]:
     """Simulate every row, one replication each."""
-    for entry in testbed_rates():
-        yield _run(entry)
+    for entry in published_testbeds():
+        yield simulated(entry)
 
 
-def _run(entry: TestbedRate) -> Run:
+def simulated(entry: PublishedTestbed) -> Run:
+    """Simulate a row, one replication."""
     try:
         prepared = _prepared(entry)
     except InputError as error:
         return Run(entry, None, str(error))
-    name, scale = _METRICS[entry.metric]
     with TemporaryDirectory(prefix="edgesim-") as folder:
-        trace: Trace = runner.run(prepared, Path(folder) / "trace")
-        (one,) = summaries(trace)
-        value = one.metrics()[name]
-    return Run(entry, None if value is None else scale * value)
+        requests = runner.run(prepared, Path(folder) / "trace").requests(entry.strategy, 0)
+    if entry.metric == "tokens/s":  # of all requests, from time zero to the last token
+        return Run(entry, float(requests["n_emitted_tokens"].sum() / requests["ended_at_s"].max()))
+    per_token_s = (requests["ended_at_s"] - requests["first_token_at_s"]) / (requests["n_emitted_tokens"] - 1)
+    return Run(entry, 1e3 * float(per_token_s.median()))
 
 
-def _prepared(entry: TestbedRate) -> Prepared:
-    asked = load(entry.scenario, [*entry.overrides, "replications=1"])
+def _prepared(entry: PublishedTestbed) -> Prepared:
+    asked = load(entry.scenario, [*entry.overrides, "replications=1", "warmup=0 s"])
     return runner.prepare(asked, only=(entry.strategy,))

@@ -13,7 +13,17 @@ from edgesim.errors import InputError
 from edgesim.scenario.rates import published_rates
 from edgesim.validate.published.findings import WIDEST, Findings, Row, found
 from edgesim.validate.published.leaving_out import Prediction, interval_score, left_out, one_share
-from edgesim.validate.published.page import BEGIN, END, HEADINGS, cells, markdown, replaced, summary
+from edgesim.validate.published.page import (
+    BEGIN,
+    END,
+    HEADINGS,
+    cells,
+    markdown,
+    replaced,
+    summary,
+    cells_of_testbed,
+)
+from edgesim.validate.published.testbeds import simulated, published_testbeds
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "explanation" / "published-rates.md"
 
@@ -60,7 +70,9 @@ def test_rows_are_shown_in_the_sources_own_unit(tmp_path: Path) -> None:
     assert "1 of 1 published rates" in summary(findings)[0]
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert replaced(page, markdown(findings)).startswith(f"before\n{BEGIN}\n\n| device |")
+    assert replaced(page, markdown(findings, [])).startswith(
+        f"before\n{BEGIN}\n\n### Single devices\n\n| device"
+    )
     assert "old" not in replaced(page, "new")
     page.write_text("nothing")
     with pytest.raises(InputError, match="no lines"):
@@ -68,12 +80,29 @@ def test_rows_are_shown_in_the_sources_own_unit(tmp_path: Path) -> None:
 
 
 def test_the_documentation_has_every_row_as_it_is_published() -> None:
-    table = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    rows = [line.split(" | ") for line in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)][1:]
-    entries = published_rates()
-    assert [(row[0], row[1], row[2], row[3]) for row in rows] == [
-        (entry.device, entry.label, entry.runtime, f"{entry.value:g} {entry.unit}") for entry in entries
+    text = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    devices, testbeds = (
+        [line.split(" | ")[:4] for line in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)][2:]
+        for table in text.split("### Testbeds")
+    )
+    assert devices == [
+        [entry.device, entry.label, entry.runtime, f"{entry.value:g} {entry.unit}"]
+        for entry in published_rates()
     ]
+    assert testbeds == [
+        [entry.scenario, entry.strategy, entry.label, f"{entry.value:g} {entry.metric}"]
+        for entry in published_testbeds()
+    ]
+
+
+def test_rows_of_testbeds_come_from_the_shipped_scenarios(tmp_path: Path) -> None:
+    entry = published_testbeds()[0]
+    ran = simulated(entry)
+    assert ran.simulated == pytest.approx(entry.value, rel=0.01)  # the scenario was fitted to it
+    assert cells_of_testbed(ran)[3:5] == ("18.29 tokens/s", f"{ran.simulated:.3g}")
+    refused = simulated(entry.model_copy(update={"model": "llama-2-70b"}))
+    assert refused.error is None
+    assert cells_of_testbed(refused)[4] == "refused"
 
 
 def test_predictions_hold_as_the_documentation_says() -> None:

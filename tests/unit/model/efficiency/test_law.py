@@ -22,7 +22,7 @@ GPU = Peaks(
     matrix_flop_per_s=8e12,
     eager_call_s=1e-3,
 )
-REACHED = {"memory": 0.8, "vector": 0.25, "matrix": 0.5, "overhead_s": 2e-4}
+REACHED = {"memory_share": 0.8, "vector_share": 0.25, "matrix_share": 0.5, "overhead_s": 2e-4}
 LLAMA = catalogue.model("llama-2-7b").architecture("float16")
 
 
@@ -107,8 +107,8 @@ def test_a_board_that_no_row_names_has_wider_shares_than_one_that_rows_name() ->
     fitted, rng = shipped_posterior(), np.random.default_rng(3)
     known = Use(catalogue.device_kind("rtx-3090").peak_values("rtx-3090"), "llama.cpp", is_quantised=True)
     unknown = replace(known, peaks=replace(known.peaks, board="another"), engine="another")
-    spread = [np.log(fitted.shares(use, rng).vector).std() for use in (known, unknown)]
+    spread = [np.log(fitted.shares(use, rng).vector_share).std() for use in (known, unknown)]
     assert spread[0] < 0.7 * spread[1]
     centre = fitted.centre.shares(unknown, None)
-    assert centre.vector.shape == (1,)
-    assert 0 < centre.memory[0] < 1
+    assert centre.vector_share.shape == (1,)
+    assert 0 < centre.memory_share[0] < 1
