@@ -40,10 +40,10 @@ def published(
         HEADINGS,
         TESTBED_HEADINGS,
         cells,
+        cells_of_testbed,
         markdown,
         replaced,
         summary,
-        cells_of_testbed,
     )
     from edgesim.validate.published.testbeds import runs
 

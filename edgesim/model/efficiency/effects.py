@@ -16,7 +16,7 @@ What the prior says, and why (standard deviations of a logarithm or logit, unles
   4-bit kernels much in common (integer dot products over blocks of 32), and their half-precision ones not
   at all: 0.2, from scalar conversions (0.05) to native arithmetic.
 * overhead per call of a compiled engine: some ten kernels a block with 4 us from one to the next, 40 us,
-  within a factor of 1.8; on processor cores some ten barriers of 5 us.
+  within a factor of 1.7; on processor cores some ten barriers of 5 us.
 * overhead per call of eager PyTorch: what dispatching and launching takes on that host, within a factor of
   two.
 * share of the matrix peak: 0.5, 0.3 to 0.8.
@@ -105,7 +105,7 @@ def effects_of(use: Use) -> dict[str, _Linear]:
             (
                 (f"vectors of cpus, {stored}", alike),
                 (f"vectors of {board}", 0.3),
-                (f"vectors under {engine}", 0.15),
+                (f"vectors under {engine}", 0.12),
                 (f"vectors under {engine}, {stored}", apart),
             ),
         )
@@ -127,7 +127,7 @@ def effects_of(use: Use) -> dict[str, _Linear]:
     elif use.peaks.is_cpu:
         overhead = (math.log(50e-6), (("calls of cpus", 0.5), (f"calls under {engine}", 0.3)))
     else:
-        overhead = (math.log(40e-6), (("calls of gpus", 0.3), (f"calls under {engine}", 0.2)))
+        overhead = (math.log(40e-6), (("calls of gpus", 0.27), (f"calls under {engine}", 0.18)))
     matrix: _Linear = (math.log(0.5), (("matrices", 0.3),))
     return {"memory": memory, "vector": vector, "matrix": matrix, "overhead": overhead}
 

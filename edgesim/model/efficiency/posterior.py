@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgesim.model.architecture import FloatArray
 from edgesim.model.efficiency.effects import ERROR, ERROR_SPREAD, Design, Rate, Use
@@ -27,7 +28,7 @@ class Likelihood:
     design: Design
     log_seconds: FloatArray
     terms: FloatArray  # [4, n_rates]: streaming, touching, matrices, calls
-    is_enqueued: FloatArray
+    is_enqueued: NDArray[np.bool_]
     usual_error: FloatArray
 
     @classmethod
@@ -83,10 +84,11 @@ class Likelihood:
             calls_s * calls,
         )
         shares = ("memory", "vector", "matrix", "overhead")
-        return sum(
+        slopes = [
             (weight / total_s)[:, None] * self.design.loadings[share]
             for weight, share in zip(weights, shares, strict=True)
-        )
+        ]
+        return np.asarray(np.sum(slopes, axis=0))
 
     def reference(self) -> Reference:
         """Find the posterior's mode and curvature: least squares in turns with the size of the error."""
@@ -108,7 +110,7 @@ class Likelihood:
         slope = self.jacobian(x) / self.error(x)[:, None]
         precision = np.eye(n) + slope.T @ slope
         precision[-1, -1] += 2 * ERROR_SPREAD**2 * len(self.log_seconds)
-        return Reference(x, np.linalg.inv(precision))
+        return Reference(x, np.asarray(np.linalg.inv(precision), dtype=np.float64))
 
     def _likely_error(self, x: FloatArray) -> float:
         """The error's parameter at which these residuals are the most likely."""

@@ -9,7 +9,7 @@ from edgesim.errors import InputError
 from edgesim.validate.published.findings import Findings, Row
 from edgesim.validate.published.testbeds import Run
 
-__all__ = ["HEADINGS", "TESTBED_HEADINGS", "cells", "markdown", "replaced", "summary", "cells_of_testbed"]
+__all__ = ["HEADINGS", "TESTBED_HEADINGS", "cells", "cells_of_testbed", "markdown", "replaced", "summary"]
 
 HEADINGS = (
     "device",

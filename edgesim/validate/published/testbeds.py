@@ -19,7 +19,7 @@ from edgesim.runner import Prepared
 from edgesim.scenario.load import load
 from edgesim.scenario.text.section import Section
 
-__all__ = ["Run", "PublishedTestbed", "runs", "simulated", "published_testbeds"]
+__all__ = ["PublishedTestbed", "Run", "published_testbeds", "runs", "simulated"]
 
 
 class PublishedTestbed(Section):

@@ -18,12 +18,12 @@ from edgesim.validate.published.page import (
     END,
     HEADINGS,
     cells,
+    cells_of_testbed,
     markdown,
     replaced,
     summary,
-    cells_of_testbed,
 )
-from edgesim.validate.published.testbeds import simulated, published_testbeds
+from edgesim.validate.published.testbeds import published_testbeds, simulated
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "explanation" / "published-rates.md"
 
