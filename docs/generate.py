@@ -262,6 +262,9 @@ def quantity(value: float, path: str) -> str:
         "staging": "B/s",
         "compute": "FLOP/s",
         "overhead_per_call": "s",
+        "eager_call": "s",
+        "vector": "FLOP/s",
+        "matrix": "FLOP/s",
         "overhead": "s",
         "power": "W",
     }
@@ -305,6 +308,45 @@ def radio_quantity(value: float | str, path: str) -> str:
         return f"{value:g} {units[key]}"
     size, unit = scaled.get(key, (1e3, "kHz"))
     return f"{value / size:g} {unit}"
+
+
+def runtimes(_: str) -> str:
+    """Show what every engine is fitted to reach, with 90 % of the set."""
+    import numpy as np
+
+    from edgesim.model.efficiency.stored import shipped_posterior
+    from edgesim.scenario.catalogue import device_kinds
+    from edgesim.scenario.catalogue import runtimes as catalogue
+    from edgesim.scenario.runtimes import use_of
+
+    def number(value: float) -> str:
+        return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+    def share(values: Any) -> str:
+        low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+        return f"{number(middle)} ({number(low)} to {number(high)})"
+
+    rows = []
+    for name, engine in catalogue().items():
+        for board in ("rtx-3090", "raspberry-pi-5"):
+            peaks = device_kinds()[board].peak_values(board)
+            rng = np.random.default_rng(1)
+            quantised, plain = (
+                shipped_posterior().shares(use_of(name, engine, peaks, stored), rng) for stored in (0.5, 2.0)
+            )
+            rows.append(
+                (
+                    f"`{name}`",
+                    engine.description,
+                    board,
+                    share(quantised.vector_share),
+                    share(plain.vector_share),
+                    f"{share(1e6 * plain.overhead_s)}",
+                    engine.source,
+                )
+            )
+    header = ("runtime", "what it is", "on", "vector, 4 to 8 bits", "vector, float", "call [us]", "source")
+    return table(header, iter(rows))
 
 
 def models(_: str) -> str:
@@ -379,6 +421,7 @@ PARTS: dict[str, Callable[[str], str]] = {
     "devices": devices,
     "models": models,
     "radios": radios,
+    "runtimes": runtimes,
     "profiles": profiles,
     "strategies": strategies,
 }

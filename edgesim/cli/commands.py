@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from edgesim.cli.fitting import HEADINGS, fitted_rows
 from edgesim.cli.on_demand import training_on_demand
 from edgesim.cli.stopping import kept_on_stop, stop_when_terminated
 from edgesim.cli.terminal import Console, refuse_controls, tolerate_encodings
@@ -146,6 +147,14 @@ def run(
             help="Count KV bytes, battery charge and SNR over time, too, sampled so often, such as '0.1 s'.",
         ),
     ] = None,
+    parameters: Annotated[
+        int | None,
+        typer.Option(
+            "--parameters",
+            min=2,
+            help="Run again under so many sets of fitted parameters (19 or more for 90 %), for an interval.",
+        ),
+    ] = None,
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Print every metric below the comparison.")
     ] = False,
@@ -158,7 +167,11 @@ def run(
     from edgesim import runner
     from edgesim.cli.comparing import compared_as_json, print_compared
     from edgesim.report.comparison import comparison
+    from edgesim.report.uncertainty.spread import as_json as spread_json
+    from edgesim.report.uncertainty.spread import check_spread, parameter_spread
+    from edgesim.report.uncertainty.table import SpreadTable
     from edgesim.scenario.check import quantisation_remark
+    from edgesim.scenario.runtimes import holds_a_set
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if out is not None:
@@ -187,6 +200,12 @@ def run(
             notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
     for remark in prepared.remarks:
         notes.print(remark, style="yellow", markup=False)
+    if parameters is None and holds_a_set(prepared.kinds):
+        notes.print(
+            "runtimes at the centre of their fit; --parameters 19 shows what it leaves open", style="dim"
+        )
+    if parameters is not None:
+        check_spread(prepared, parameters)
     if resume:
         folder = out or runner.unfinished_folder(Path("traces"), asked.name)
     else:
@@ -202,10 +221,17 @@ def run(
             counters_s=counters_s,
         )
     compared = comparison(trace)
+    spreads = []
+    if parameters is not None:
+        with _counting(notes, prepared, n_times=parameters) as told:
+            spreads = parameter_spread(prepared, compared, parameters, jobs=jobs, told=told)
     if as_json:
-        typer.echo(json.dumps(compared_as_json(trace, compared), indent=2))
+        content = compared_as_json(trace, compared)
+        typer.echo(json.dumps(content | ({"parameters": spread_json(spreads)} if spreads else {}), indent=2))
     else:
         print_compared(console(), trace, compared, metrics=metrics)
+        if parameters is not None:
+            console().print(SpreadTable(spreads, parameters))
     empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
     if empty and asked.warmup_s:
         notes.print(
@@ -385,9 +411,34 @@ def calibrate(
     error: Annotated[
         float | None, typer.Option(help="Relative error of a measurement, if known, such as 0.02.", min=0.0)
     ] = None,
+    parameters: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SET",
+            help="Fit shares of peaks instead, to these and all published rates, and write the set here.",
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a device's ceilings to a few measured rates, with uncertainty, and print them as a device kind."""
+    """Fit a device's ceilings to a few measured rates, with uncertainty, and print them as a device kind.
+
+    With --parameters, rows name device kinds of the catalogue and runtimes, and a runtime may take the set.
+    """
+    if parameters is not None:
+        if (output, overhead, compute, error) != (None, None, None, None):
+            raise InputError(
+                "edgesim calibrate: --parameters fits shares of peaks, with priors of errors and overheads "
+                "of its own; leave --output, --overhead, --compute and --error out"
+            )
+        notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        table = plain_table(*HEADINGS)
+        for cells in fitted_rows(rows, parameters):
+            table.add_row(*cells)
+        page = console()
+        page.quiet = quiet
+        page.print(table)
+        notes.print(f"a runtime takes the set: {{fitted_as: NAME, parameters: {parameters}}}", markup=False)
+        return
     from edgesim.model import calibration
     from edgesim.scenario.measurements import kind_snippet, read_measurements, to_fill_in
     from edgesim.units import COMPUTE_RATE, TIME, UnitError, parse
@@ -631,7 +682,7 @@ def plain_table(*headings: str) -> Table:
 
 
 @contextmanager
-def _counting(notes: Console, prepared: Prepared) -> Iterator[Callable[[Ran], None]]:
-    """A bar of replications."""
-    with counting(notes, len(prepared.strategies) * prepared.scenario.replications) as tell:
+def _counting(notes: Console, prepared: Prepared, n_times: int = 1) -> Iterator[Callable[[Ran], None]]:
+    """A bar of replications, of all strategies so many times."""
+    with counting(notes, n_times * len(prepared.strategies) * prepared.scenario.replications) as tell:
         yield lambda ran: tell(f"{ran.strategy}, replication {ran.replication}")

@@ -82,6 +82,16 @@ def _devices() -> Table:
     return table
 
 
+def _runtimes() -> Table:
+    """Engines of the catalogue, which run models on devices."""
+    from edgesim.scenario.catalogue import runtimes
+
+    table = plain_table("runtime", "what it is", "where its shares of peaks are from")
+    for name, kind in runtimes().items():
+        table.add_row(name, kind.description, kind.source)
+    return table
+
+
 def _models() -> Table:
     """Models of the catalogue."""
     from edgesim.scenario.catalogue import models
@@ -194,6 +204,7 @@ LISTINGS: Mapping[str, Callable[[], Table]] = MappingProxyType(
         "policies": _policies,
         "profiles": _profiles,
         "radios": _radios,
+        "runtimes": _runtimes,
         "scenarios": _scenarios,
         **{name: _table_of(make, about) for name, (make, about) in names.ROWS.items()},
         "names": _names,

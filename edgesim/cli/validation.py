@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from edgesim.cli.commands import Quiet, console, plain_table, writing
 from edgesim.cli.commands import app as root
+from edgesim.cli.terminal import Console
 
 __all__ = ["app"]
 
@@ -18,5 +23,49 @@ def _validate() -> None:
 
 
 @app.command()
-def published() -> None:
-    """Show every published rate that is known beside its prediction, with interval and error."""
+def published(
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the table into this Markdown page, between its marks."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Show every published rate that is known beside its prediction, with interval and error.
+
+    A device's rate is predicted from all others: the fit has not seen it. Testbeds are simulated by the
+    shipped scenarios, of which some were fitted to the row itself, as the table says.
+    """
+    from edgesim.validate.published.findings import found
+    from edgesim.validate.published.page import (
+        HEADINGS,
+        TESTBED_HEADINGS,
+        cells,
+        cells_of_testbed,
+        markdown,
+        replaced,
+        summary,
+    )
+    from edgesim.validate.published.testbeds import runs
+
+    notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    notes.print("fitting, with each rate left out in turn", style="dim")
+    findings = found()
+    notes.print("simulating the testbeds", style="dim")
+    testbeds = list(runs())
+    if output is not None:
+        text = replaced(output, markdown(findings, testbeds))
+        with writing(output):
+            output.write_text(text, encoding="utf-8")
+        notes.print(f"written to {output}", style="dim", markup=False)
+        return
+    table = plain_table(*HEADINGS)
+    for row in findings.rows:
+        table.add_row(*cells(row))
+    page = console()
+    page.print(table)
+    for line in summary(findings):
+        page.print(line, soft_wrap=True)
+    simulated = plain_table(*TESTBED_HEADINGS)
+    for run in testbeds:
+        simulated.add_row(*cells_of_testbed(run))
+    page.print(simulated)

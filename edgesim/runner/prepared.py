@@ -74,6 +74,15 @@ class Prepared(Study):
             self._made.timings = timings(self, self.profiles)
         return self._made.timings
 
+    def under(self, index: int, of: int) -> Prepared:
+        """The same where kinds with a runtime have one of so many sets of fitted parameters.
+
+        What strategies decided stays as it was decided by the centre of the set, which is all that they know.
+        """
+        changed = replace(self)
+        changed._made.timings = timings(self, self.profiles, draw=(index, of))
+        return changed
+
     @property
     def answers(self) -> Quality:
         """The measured answers that its placements look up."""

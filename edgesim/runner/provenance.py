@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from edgesim.files import sha256_of, user_path
+from edgesim.model.efficiency.timing import RuntimeTiming
 from edgesim.model.quantisation.packing import Packed
 from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
@@ -62,6 +63,7 @@ def facts(prepared: Prepared) -> dict[str, object]:
             name: {str(part): asdict(change) for part, change in parts.items()}
             for name, parts in corrections(prepared.timings).items()
         },
+        **_runtime_facts(prepared),
         "quality": prepared.answers.facts(),
         **_policy_facts(prepared),
         **({"edited": list(prepared.edited)} if prepared.edited else {}),
@@ -107,6 +109,22 @@ def save_inputs(prepared: Prepared, folder: Path) -> None:
     for name, file in own_files.items():
         prepared.profiles.own[name].save(folder / file)
     prepared.answers.save(folder)
+
+
+def _runtime_facts(prepared: Prepared) -> dict[str, object]:
+    """What kinds with a runtime reach of their peaks; nothing where there is none."""
+    charged = {name: one for name, one in prepared.timings.items() if isinstance(one, RuntimeTiming)}
+    reached = {
+        name: {
+            "memory_share": one.memory_share,
+            "vector_share": one.vector_share,
+            "matrix_share": one.matrix_share,
+            "overhead_s": one.overhead_s,
+            "is_enqueued": one.is_enqueued,
+        }
+        for name, one in charged.items()
+    }
+    return {"runtimes": reached} if reached else {}
 
 
 def _policy_facts(prepared: Prepared) -> dict[str, object]:

@@ -19,6 +19,7 @@ from edgesim.scenario.radio.air import Air, tracks
 from edgesim.scenario.radio.presence import PresentDemand, absences
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.schema.topology import DeviceEntry
 from edgesim.scenario.study import Study
 from edgesim.scenario.text.problems import ProblemsError
 from edgesim.scenario.topology.topology import Layout
@@ -114,17 +115,24 @@ def build_world(study: Study | Scenario, replication: int, timings: Mapping[str,
 def kinds_used(scenario: Scenario) -> dict[str, DeviceKind]:
     """Return the device kinds of the scenario's devices by name: those that need a timing.
 
-    Devices whose entry names profiles of their own are a kind by themselves here; see
-    :func:`edgesim.scenario.devices.timing_name`.
+    Devices whose entry names profiles, a runtime or a power mode of their own are a kind by themselves
+    here; see :func:`edgesim.scenario.devices.timing_name`.
     """
     known, layout = known_kinds(scenario), _sound(scenario).layout
     used: dict[str, DeviceKind] = {}
     for node in layout.nodes.values():
         if node.kind:
-            own = node.entry.profile if node.entry is not None else ()
-            kind = known[node.kind]
-            used[timing_name(node)] = kind.model_copy(update={"profile": own}) if own else kind
+            used[timing_name(node)] = _own_kind(known[node.kind], node.entry)
     return used
+
+
+def _own_kind(kind: DeviceKind, entry: DeviceEntry | None) -> DeviceKind:
+    """Return the kind with what an entry has of its own in its place."""
+    if entry is None:
+        return kind
+    own = {"profile": entry.profile or None, "runtime": entry.runtime, "power_mode": entry.power_mode}
+    changes = {name: value for name, value in own.items() if value is not None}
+    return kind.model_copy(update=changes) if changes else kind
 
 
 def workload(scenario: Scenario) -> Demand:

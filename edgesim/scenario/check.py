@@ -20,6 +20,7 @@ from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import fault_problems
 from edgesim.scenario.profiles import named_problems
 from edgesim.scenario.radio.air_checks import air_problems
+from edgesim.scenario.runtimes import runtime_of
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.text.problems import Path, Problem
@@ -258,7 +259,27 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             of = f"node '{node_id}': " if path[-2] == "file" else ""
             yield Problem(path, f"{of}no device kind '{name}'; {suggest(name, known)} (edgesim list devices)")
             continue
-        kind, dtype = known[name], scenario.model.dtype
+        kind, dtype = _with_own(scenario, path, known[name]), scenario.model.dtype
+        try:
+            kind.mode(name)
+        except InputError as error:
+            yield Problem((*path[:-1], "power_mode"), str(error))
+            continue
+        try:
+            if runtime_of(kind) is not None:
+                kind.peak_values(name)
+        except InputError as error:
+            yield Problem((*path[:-1], "runtime"), str(error))
+            continue
+        if kind.runtime is not None:
+            continue  # charged by shares of its peaks
+        if kind.power_mode is not None:
+            yield Problem(
+                (*path[:-1], "power_mode"),
+                f"a power mode changes the peaks of '{name}', which only a 'runtime' reaches shares of; "
+                "add one (edgesim list runtimes)",
+            )
+            continue
         if kind.profile or _names_its_own(scenario, path):
             continue  # charged as measured, so that ceilings do not matter
         if kind.is_profiled_host and scenario.profile.use == "analytic":
@@ -269,6 +290,15 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             yield Problem(
                 path, f"kind '{name}' has no compute rate for {dtype}; add one, or choose another dtype"
             )
+
+
+def _with_own(scenario: Scenario, path: Path, kind: DeviceKind) -> DeviceKind:
+    """Return the kind under the runtime and in the power mode of the entry that names it at a place."""
+    if path[:2] != ("topology", "devices") or not isinstance(path[2], int):
+        return kind
+    entry = scenario.topology.devices[path[2]]
+    own = {"runtime": entry.runtime, "power_mode": entry.power_mode}
+    return kind.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
 def _names_its_own(scenario: Scenario, path: Path) -> bool:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgesim.model.profile import Timing
+from edgesim.scenario.runtimes import runtime_of
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.topology import DeviceEntry
 from edgesim.scenario.topology.topology import Node
-from edgesim.world.device import Device
+from edgesim.world.device import Device, Endpoint, Power
 
 __all__ = ["device", "switch", "timing_name"]
 
 
 def timing_name(node: Node) -> str:
-    """Under which name a device's timing is asked for: its kind's, or with profiles of its own, one apart."""
-    own = node.entry is not None and node.entry.profile
+    """Under which name a device's timing is asked for: its kind's, or with times of its own, one apart."""
+    entry = node.entry
+    own = entry is not None and (entry.profile or entry.runtime is not None or entry.power_mode is not None)
     return f"{node.kind} ({node.group})" if own else node.kind
 
 
@@ -29,13 +31,33 @@ def device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
         process_bytes=kind.process_bytes.value,
         load_copies=1.0 if kind.load_copies is None else kind.load_copies.value,
         timing=timing,
-        power=kind.power_values(),
-        endpoint=kind.endpoint_values(),
+        power=_power(kind),
+        endpoint=_endpoint(kind),
         service=None if kind.service is None else kind.service.value(),
         lateness=None if kind.lateness is None else kind.lateness.value(),
         place_m=node.place_m,
     )
     return made if node.entry is None else _overridden(made, node.entry)
+
+
+def _power(kind: DeviceKind) -> Power:
+    """Return what it draws, in its power mode."""
+    active_w = kind.mode(kind.description).active_w
+    power = kind.power_values()
+    return power if active_w is None else replace(power, active_w=active_w)
+
+
+def _endpoint(kind: DeviceKind) -> Endpoint:
+    """Return what messages cost it, under its engine where that says so."""
+    endpoint, found = kind.endpoint_values(), runtime_of(kind)
+    if found is None:
+        return endpoint
+    _, runtime = found
+    return replace(
+        endpoint,
+        overhead_s=endpoint.overhead_s if runtime.message_overhead_s is None else runtime.message_overhead_s,
+        on_compute=endpoint.on_compute if runtime.on_compute is None else runtime.on_compute,
+    )
 
 
 def _overridden(device: Device, entry: DeviceEntry) -> Device:

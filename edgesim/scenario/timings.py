@@ -19,6 +19,7 @@ from edgesim.scenario.build import resolve
 from edgesim.scenario.coverage import Coverage, disciplines, recomputes
 from edgesim.scenario.devices import timing_name
 from edgesim.scenario.profiles import own_profiles, saved_profile
+from edgesim.scenario.runtimes import runtime_timing
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.study import Study
@@ -85,7 +86,8 @@ def find_profiles(
         If a profile that is named is of another model.
     """
     study = resolve(study)
-    scenario, model, kinds = study.scenario, study.model, study.kinds
+    scenario, model = study.scenario, study.model
+    kinds = {name: kind for name, kind in study.kinds.items() if kind.runtime is None}  # others need none
     needed = _coverages(study.layout, longest)
     base = saved_profile(scenario, model)
 
@@ -96,7 +98,7 @@ def find_profiles(
             return False
         return not shards or len(profile.shards) > 1
 
-    own = own_profiles(scenario, kinds, model, base, covers)
+    own = own_profiles(scenario, kinds, model, base, covers) if kinds else {}
     if scenario.profile.use != "auto" or set(own) == set(kinds):
         return Profiles(base, own)
     served = disciplines(study.layout)
@@ -121,11 +123,22 @@ def find_profiles(
     return Profiles(base, own)
 
 
-def timings(study: Study | Scenario, profiles: Profiles) -> dict[str, Timing]:
-    """How long the model takes on each device kind that is in use."""
+def timings(
+    study: Study | Scenario, profiles: Profiles, *, draw: tuple[int, int] | None = None
+) -> dict[str, Timing]:
+    """How long the model takes on each device kind that is in use.
+
+    Parameters
+    ----------
+    draw
+        Of kinds with a `runtime`: which of how many sets of fitted parameters; None: their centre.
+    """
     study = resolve(study)
+    folder = study.scenario.origin.folder
     return {
         name: _timing(study.model, kind, profiles.base, profiles.own.get(name))
+        if kind.runtime is None
+        else runtime_timing(study.model, name, kind, folder=folder, draw=draw)
         for name, kind in study.kinds.items()
     }
 

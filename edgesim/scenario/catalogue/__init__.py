@@ -1,4 +1,4 @@
-"""What comes with edgesim: device kinds, models and radios, every figure with its source."""
+"""What comes with edgesim: device kinds, engines, models and radios, every figure with its source."""
 
 from __future__ import annotations
 
@@ -17,9 +17,20 @@ from edgesim.model.architecture import Architecture
 from edgesim.nearest import suggest
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.radio_kinds import RadioKind
+from edgesim.scenario.schema.runtimes import RuntimeEntry
 from edgesim.scenario.text.section import Section
 
-__all__ = ["ModelKind", "device_kind", "device_kinds", "model", "models", "radio_kind", "radio_kinds"]
+__all__ = [
+    "ModelKind",
+    "device_kind",
+    "device_kinds",
+    "model",
+    "models",
+    "radio_kind",
+    "radio_kinds",
+    "runtime",
+    "runtimes",
+]
 
 Entry = TypeVar("Entry")
 
@@ -91,6 +102,20 @@ def models() -> Mapping[str, ModelKind]:
 def radio_kinds() -> Mapping[str, RadioKind]:
     """Return all radios by name."""
     return _Entries("radios.yaml", lambda _, entry: RadioKind.model_validate(entry))
+
+
+@cache
+def runtimes() -> Mapping[str, RuntimeEntry]:
+    """Return all engines by name."""
+    return _Entries("runtimes.yaml", lambda _, entry: RuntimeEntry.model_validate(entry))
+
+
+def runtime(name: str) -> RuntimeEntry:
+    """Return one engine; an unknown name is an error that names the nearest."""
+    known = runtimes()
+    if name not in known:
+        raise ScenarioError(f"no runtime '{name}'; {suggest(name, known)} (edgesim list runtimes)")
+    return known[name]
 
 
 def radio_kind(name: str) -> RadioKind:

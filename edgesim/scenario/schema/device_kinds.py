@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from edgesim.errors import InputError
 from edgesim.fields import Bytes, BytesPerSecond, FlopPerSecond, Names, PositiveBytes, Seconds, Watts, refuse
 from edgesim.model.ceilings import Ceilings
+from edgesim.model.efficiency.law import Peaks
+from edgesim.nearest import suggest
 from edgesim.scenario.schema.lateness import LatenessEntry
+from edgesim.scenario.schema.runtimes import RuntimeChoice
 from edgesim.scenario.schema.service import ServiceChoice
 from edgesim.scenario.text.section import Section
 from edgesim.world.device import Endpoint, Power
 
-__all__ = ["ComputeFigures", "DeviceKind", "EndpointFigures", "Figure", "PowerFigures"]
+__all__ = [
+    "ComputeFigures",
+    "DeviceKind",
+    "EndpointFigures",
+    "Figure",
+    "PeakFigures",
+    "PowerFigures",
+    "PowerMode",
+]
 
 Q = TypeVar("Q")
 Copies = Annotated[float, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, le=100)]
 
 
 class Figure(Section, Generic[Q]):
@@ -88,13 +101,43 @@ class EndpointFigures(Section):
     """Whether messages occupy the processor that computes (single-threaded runtimes)."""
 
 
+class PeakFigures(Section):
+    """What datasheets promise: what a `runtime` reaches its shares of."""
+
+    processor: Literal["cpu", "gpu"]
+    """What the model computes on: processor cores, or a GPU."""
+    bytes_per_s: Figure[BytesPerSecond] = Field(alias="memory_bandwidth")
+    """Of the memory."""
+    vector_flop_per_s: Figure[FlopPerSecond] = Field(alias="vector")
+    """Of float32 multiply-adds on vector units (a GPU's ordinary cores), at which weights are touched."""
+    matrix_flop_per_s: Figure[FlopPerSecond] = Field(alias="matrix")
+    """Of dense products of matrices in half precision, at which prompts are read."""
+    eager_call_s: Figure[Seconds] = Field(alias="eager_call")
+    """What an interpreter takes to dispatch and launch one block (eager PyTorch)."""
+
+
+class PowerMode(Section):
+    """What another power mode of the device changes, relative to its `peaks`."""
+
+    memory: Positive = 1.0
+    """Peak of the memory."""
+    compute: Positive = 1.0
+    """Peaks of vectors and matrices: the ratio of the clocks."""
+    host: Positive = 1.0
+    """Speed of the host's processor, on which dispatching takes its time."""
+    active_w: Watts | None = Field(default=None, alias="active")
+    """What computing adds to the power drawn; as the kind's if not given."""
+    source: str = ""
+    """Where the figures come from."""
+
+
 class DeviceKind(Section):
     """A kind of device: memory, ceilings of computing, power, and the cost of messages.
 
     A kind without ``memory_bandwidth``, ``compute`` and ``overhead_per_call`` computes exactly as the machine
     on which the profile was measured: its own, if it names one in ``profile``.
 
-    Not modelled: throttling, clock governors, memory shared with a display.
+    Not modelled: clock governors, memory shared with a display; throttling is a device's `speed`.
     """
 
     description: str = ""
@@ -112,6 +155,15 @@ class DeviceKind(Section):
     """Achievable compute rates."""
     overhead_s: Figure[Seconds] | None = Field(default=None, alias="overhead_per_call")
     """Fixed cost of calling one component of the model: dispatch and kernel launches."""
+    peaks: PeakFigures | None = None
+    """Peaks of datasheets, for devices with a `runtime`."""
+    power_modes: dict[str, PowerMode] = Field(default_factory=dict)
+    """Other modes than the one that `peaks` are of, by name."""
+    power_mode: str | None = None
+    """The one of `power_modes` that it runs in; the one that `peaks` are of if not given."""
+    runtime: RuntimeChoice | None = None
+    """The engine that runs on it (`edgesim list runtimes`), by whose shares of `peaks` it is charged,
+    instead of by `memory_bandwidth`, `compute` and `overhead_per_call` or a profile."""
     profile: Names = ()
     """Profiles measured on such a device, as files or by the names of shipped ones; that of the scenario's
     model is charged as measured."""
@@ -133,6 +185,43 @@ class DeviceKind(Section):
                 "memory_bandwidth, compute and overhead_per_call go together: give all three or none of them"
             )
         return self
+
+    def mode(self, board: str) -> PowerMode:
+        """Return what its power mode changes.
+
+        Raises
+        ------
+        InputError
+            If the kind does not know the mode.
+        """
+        if self.power_mode is None:
+            return PowerMode()
+        if self.power_mode not in self.power_modes:
+            known = suggest(self.power_mode, self.power_modes) if self.power_modes else "it states none"
+            raise InputError(f"device kind '{board}' has no power mode '{self.power_mode}'; {known}")
+        return self.power_modes[self.power_mode]
+
+    def peak_values(self, board: str) -> Peaks:
+        """Return the peaks in its power mode, as the law of runtimes takes them.
+
+        Raises
+        ------
+        InputError
+            If the kind states no peaks, or does not know the mode.
+        """
+        if self.peaks is None:
+            raise InputError(
+                f"device kind '{board}' states no 'peaks', of which a 'runtime' reaches its shares"
+            )
+        at = self.mode(board)
+        return Peaks(
+            board=board,
+            is_cpu=self.peaks.processor == "cpu",
+            bytes_per_s=self.peaks.bytes_per_s.value * at.memory,
+            vector_flop_per_s=self.peaks.vector_flop_per_s.value * at.compute,
+            matrix_flop_per_s=self.peaks.matrix_flop_per_s.value * at.compute,
+            eager_call_s=self.peaks.eager_call_s.value / at.host,
+        )
 
     @property
     def is_profiled_host(self) -> bool:

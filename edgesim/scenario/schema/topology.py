@@ -34,6 +34,7 @@ from edgesim.scenario.schema.radio import (
     PropagationEntry,
     RadioEntry,
 )
+from edgesim.scenario.schema.runtimes import RuntimeChoice
 from edgesim.scenario.schema.service import ServiceChoice
 from edgesim.scenario.schema.serving import ServingChoice
 from edgesim.scenario.schema.steps import ChangingRate, RateWays, SpeedEntry
@@ -150,6 +151,11 @@ class DeviceEntry(Section):
     """Cost of messages, where it differs from the kind's."""
     profile: Names = ()
     """Profiles measured on this very device, where they are other than its kind's."""
+    runtime: RuntimeChoice | None = None
+    """The engine that runs on it (`edgesim list runtimes`), where that is not its kind's; its shares of the
+    kind's `peaks` are charged then, and no profile."""
+    power_mode: str | None = None
+    """The one of its kind's `power_modes` that it runs in."""
     serving: ServingChoice | None = None
     """How it serves several requests at once; first come, first served if not given."""
     service: ServiceChoice | None = None

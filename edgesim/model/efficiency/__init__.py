@@ -1,0 +1,1 @@
+"""What engines make of devices: shares of datasheet peaks, and overheads, as a set of likely values."""

@@ -1,0 +1,197 @@
+"""What published rates say of devices and engines: a sample of parameters, and what it predicts.
+
+The rates are taken as the law's times, times an error with a log-normal distribution; devices, engines and
+formats share their effects (:mod:`edgesim.model.efficiency.effects`). Where rows do not identify a
+parameter, the sample keeps its prior: what is not known stays wide, and no row needs leaving out for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.model.architecture import FloatArray
+from edgesim.model.efficiency.effects import ERROR, ERROR_SPREAD, Design, Rate, Use
+from edgesim.model.efficiency.law import Shares, seconds
+from edgesim.model.efficiency.sampler import Reference, sample
+
+__all__ = ["Likelihood", "Posterior", "fit"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likelihood:
+    """Of parameters, given rates."""
+
+    design: Design
+    log_seconds: FloatArray
+    terms: FloatArray  # [4, n_rates]: streaming, touching, matrices, calls
+    is_enqueued: NDArray[np.bool_]
+    usual_error: FloatArray
+
+    @classmethod
+    def of(cls, rates: Sequence[Rate]) -> Likelihood:
+        """Lay rates out."""
+        terms = [(r.terms.stream_s, r.terms.touch_s, r.terms.matrix_s, r.terms.n_calls) for r in rates]
+        return cls(
+            Design.of([rate.use for rate in rates]),
+            np.log([rate.seconds for rate in rates]),
+            np.array(terms, dtype=np.float64).reshape(-1, 4).T,
+            np.array([rate.use.is_enqueued for rate in rates], dtype=bool),
+            np.array([rate.use.usual_error for rate in rates]),
+        )
+
+    def predicted(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Logarithm of the law's seconds, its four terms in seconds, and the shares of memory.
+
+        Of one parameter vector [n], or of many [k, n].
+        """
+        memory = _logistic(self.design.predictor("memory", x))
+        stream_s = self.terms[0] / memory
+        touch_s, matrix_s, calls_s = (
+            term * np.exp(sign * self.design.predictor(share, x))
+            for term, sign, share in zip(
+                self.terms[1:], (-1, -1, 1), ("vector", "matrix", "overhead"), strict=True
+            )
+        )
+        work_s = stream_s + touch_s + matrix_s
+        total_s = np.where(self.is_enqueued, np.maximum(work_s, calls_s), work_s + calls_s)
+        return np.log(total_s), np.stack([stream_s, touch_s, matrix_s, calls_s]), memory
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        """Log likelihood [k] of parameters [k, n], but for a constant."""
+        error = self.error(x)
+        residuals = (self.log_seconds - self.predicted(x)[0]) / error
+        return np.asarray((-0.5 * residuals**2 - np.log(error)).sum(axis=1))
+
+    def error(self, x: FloatArray) -> FloatArray:
+        """Relative errors of rates, [n_rates] of one parameter vector, [k, n_rates] of many."""
+        return np.asarray(self.usual_error * np.exp(ERROR_SPREAD * x[..., -1:]))
+
+    def jacobian(self, x: FloatArray) -> FloatArray:
+        """Derivatives of the logarithm of each row's seconds, [n_rates, n], at one vector."""
+        _, parts, memory = self.predicted(x)
+        work_s, calls_s = parts[:3].sum(axis=0), parts[3]
+        works = ~self.is_enqueued | (work_s >= calls_s)
+        calls = ~self.is_enqueued | (work_s < calls_s)
+        total_s = works * work_s + calls * calls_s
+        weights = (
+            -parts[0] * (1 - memory) * works,
+            -parts[1] * works,
+            -parts[2] * works,
+            calls_s * calls,
+        )
+        shares = ("memory", "vector", "matrix", "overhead")
+        slopes = [
+            (weight / total_s)[:, None] * self.design.loadings[share]
+            for weight, share in zip(weights, shares, strict=True)
+        ]
+        return np.asarray(np.sum(slopes, axis=0))
+
+    def reference(self) -> Reference:
+        """Find the posterior's mode and curvature: least squares in turns with the size of the error."""
+        from scipy.optimize import least_squares  # slow to import, and only fitting needs it
+
+        n = len(self.design.names)
+        x = np.zeros(n)
+        for _ in range(3):
+            error = self.error(x)
+
+            def residuals(at: FloatArray, error: FloatArray = error) -> FloatArray:
+                return np.concatenate([at, (self.predicted(at)[0] - self.log_seconds) / error])
+
+            def slopes(at: FloatArray, error: FloatArray = error) -> FloatArray:
+                return np.concatenate([np.eye(n), self.jacobian(at) / error[:, None]])
+
+            x = np.asarray(least_squares(residuals, x, jac=slopes, method="lm").x, dtype=np.float64)
+            x[-1] = self._likely_error(x)
+        slope = self.jacobian(x) / self.error(x)[:, None]
+        precision = np.eye(n) + slope.T @ slope
+        precision[-1, -1] += 2 * ERROR_SPREAD**2 * len(self.log_seconds)
+        return Reference(x, np.asarray(np.linalg.inv(precision), dtype=np.float64))
+
+    def _likely_error(self, x: FloatArray) -> float:
+        """The error's parameter at which these residuals are the most likely."""
+        squares = float((((self.predicted(x)[0] - self.log_seconds) / self.usual_error) ** 2).sum())
+        tried = np.linspace(-4.0, 4.0, 161)
+        grown = ERROR_SPREAD * tried  # the errors' logarithms over their usual ones
+        penalty = 0.5 * tried**2 + len(self.log_seconds) * grown + 0.5 * squares * np.exp(-2 * grown)
+        return float(tried[penalty.argmin()])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """Equally likely parameters, [n_draws, n_parameters], with the parameters' names."""
+
+    names: tuple[str, ...]
+    draws: FloatArray
+
+    @property
+    def centre(self) -> Posterior:
+        """The mean of the draws alone: one set of parameters, for one prediction."""
+        return Posterior(self.names, self.draws.mean(axis=0, keepdims=True))
+
+    def shares(self, use: Use, rng: np.random.Generator | None) -> Shares:
+        """What an engine reaches on a device, a value for each draw.
+
+        `rng` draws the effects that no row has; without it they are at their mean.
+        """
+        design, x = self._extended([use], rng)
+        return Shares(
+            memory_share=_logistic(design.predictor("memory", x))[:, 0],
+            vector_share=np.exp(design.predictor("vector", x))[:, 0],
+            matrix_share=np.exp(design.predictor("matrix", x))[:, 0],
+            overhead_s=np.exp(design.predictor("overhead", x))[:, 0],
+            is_enqueued=use.is_enqueued,
+        )
+
+    def times_s(self, rate: Rate, rng: np.random.Generator | None) -> FloatArray:
+        """Seconds by the law, a value for each draw, without the error of a published rate."""
+        return seconds(rate.terms, self.shares(rate.use, rng))
+
+    def errors(self, use: Use) -> FloatArray:
+        """Relative error of a rate that is published of such a use, a value for each draw."""
+        return np.asarray(use.usual_error * np.exp(ERROR_SPREAD * self.draws[:, self.names.index(ERROR)]))
+
+    def predictive_s(self, rate: Rate, rng: np.random.Generator) -> FloatArray:
+        """Seconds that such a rate may be published with, a value for each draw: law and error."""
+        return np.asarray(
+            self.times_s(rate, rng) * np.exp(self.errors(rate.use) * rng.standard_normal(len(self.draws)))
+        )
+
+    def thinned(self, n_draws: int) -> Posterior:
+        """Keep so many draws, evenly spaced."""
+        index = np.linspace(0, len(self.draws) - 1, n_draws).round().astype(int)
+        return Posterior(self.names, self.draws[index])
+
+    def _extended(self, uses: Sequence[Use], rng: np.random.Generator | None) -> tuple[Design, FloatArray]:
+        wanted = Design.of(uses).names
+        new = [name for name in wanted if name not in self.names]
+        names = (*self.names, *new)
+        shape = (len(self.draws), len(new))
+        x = np.hstack([self.draws, np.zeros(shape) if rng is None else rng.standard_normal(shape)])
+        return Design.of(uses, names), x
+
+
+def fit(
+    rates: Sequence[Rate],
+    rng: np.random.Generator,
+    *,
+    n_chains: int = 64,
+    n_burn_in: int = 40,
+    n_kept: int = 32,
+) -> Posterior:
+    """Draw from the posterior of all effects that rates have; the prior where there is no rate."""
+    likelihood = Likelihood.of(rates)
+    if not rates:
+        return Posterior((ERROR,), rng.standard_normal((n_chains * n_kept, 1)))
+    draws = sample(
+        likelihood, likelihood.reference(), rng, n_chains=n_chains, n_burn_in=n_burn_in, n_kept=n_kept
+    )
+    return Posterior(likelihood.design.names, draws)
+
+
+def _logistic(x: FloatArray) -> FloatArray:
+    return np.asarray(1 / (1 + np.exp(-x)))

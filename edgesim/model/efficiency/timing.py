@@ -1,0 +1,69 @@
+"""What a device is charged under an engine: the law of shares, call by call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from edgesim.model.architecture import Architecture, Component, FloatArray, Tokens
+from edgesim.model.efficiency.law import Peaks
+from edgesim.model.profile import ComponentTiming, Origin
+
+__all__ = ["RuntimeTiming"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeTiming(ComponentTiming):
+    """Times by :mod:`edgesim.model.efficiency.law`, each call by itself.
+
+    Calls of one token touch all weights once; further tokens, of the same or of other sequences, run as
+    matrix products. Where calls are enqueued, each takes the longer of its work and its cost.
+
+    Attributes
+    ----------
+    memory_share, vector_share, matrix_share
+        Of the peaks.
+    overhead_s
+        Of one call.
+    is_enqueued
+        Whether the cost of calls hides behind the work.
+    slowdown
+        By which all times are multiplied: the law's error on this device, where parameters are drawn.
+    """
+
+    architecture: Architecture
+    peaks: Peaks
+    memory_share: float
+    vector_share: float
+    matrix_share: float
+    overhead_s: float
+    is_enqueued: bool = False
+    slowdown: float = 1.0
+    origin: ClassVar[Origin] = "analytic"
+
+    @property
+    def shards(self) -> tuple[int, ...]:
+        """All that there are, down to one head each."""
+        return self.architecture.possible_shards()
+
+    def component_seconds(
+        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
+    ) -> FloatArray:
+        """Seconds of one call of one component, or of one shard of it."""
+        model = self.architecture.shard(n_shards)
+        flop, moved_bytes = model.work_arrays(component, batch=batch, n_new=n_new, n_context=n_context)
+        touched_flop = model.work(component, batch=1, n_new=1, n_context=0).flop
+        work_s = (
+            moved_bytes / (self.memory_share * self.peaks.bytes_per_s)
+            + touched_flop / (self.vector_share * self.peaks.vector_flop_per_s)
+            + np.maximum(flop - touched_flop, 0.0) / (self.matrix_share * self.peaks.matrix_flop_per_s)
+        )
+        if self.is_enqueued:
+            return np.asarray(self.slowdown * np.maximum(work_s, self.overhead_s))
+        return np.asarray(self.slowdown * (work_s + self.overhead_s))
+
+    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
+        """Formulas know no measured range: any length can be charged, and any shard that there is."""
+        self.architecture.shard(n_shards)

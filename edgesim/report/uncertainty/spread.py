@@ -1,0 +1,129 @@
+"""How far a run's figures move with the fitted parameters of its devices: a prediction's own uncertainty.
+
+Sampling is one thing (another seed, other arrivals), not knowing the devices another. Every strategy is run
+again, with the same seeds and the same placements, under sets of parameters that the published rates make
+equally likely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from edgesim import runner
+from edgesim.errors import InputError
+from edgesim.report.comparison import comparison
+from edgesim.runner import Prepared, Ran
+from edgesim.scenario.runtimes import holds_a_set
+from edgesim.statistics.comparison import Comparison
+
+__all__ = ["COVERAGE", "SHOWN", "Spread", "as_json", "check_spread", "parameter_spread"]
+
+COVERAGE = 0.9
+LEAST_DRAWS = 2
+SHOWN = ("ttft_p50_s", "tpot_p50_s", "e2e_mean_s", "output_tokens_per_s")
+"""Metrics whose spread is shown, where a run defines them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One metric of one strategy.
+
+    Attributes
+    ----------
+    centre
+        Mean over replications at the centre of the set.
+    sampling
+        Its 95 % interval over replications; None with one.
+    parameters
+        90 % of its values over the sets of parameters.
+    """
+
+    strategy: str
+    metric: str
+    centre: float
+    sampling: tuple[float, float] | None
+    parameters: tuple[float, float]
+
+
+def parameter_spread(
+    prepared: Prepared,
+    compared: Comparison,
+    n_draws: int,
+    *,
+    jobs: int = 1,
+    told: Callable[[Ran], None] | None = None,
+) -> list[Spread]:
+    """Run a study again under `n_draws` sets of parameters.
+
+    Parameters
+    ----------
+    prepared
+        What was run at the centre of the set.
+    compared
+        What that came to.
+    n_draws
+        How many sets; with fewer than 19 the interval is that from the smallest to the largest value.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_spread`.
+    """
+    check_spread(prepared, n_draws)
+    values: dict[tuple[str, str], list[float]] = {}
+    for index in range(n_draws):
+        with TemporaryDirectory(prefix="edgesim-") as folder:
+            trace = runner.run(prepared.under(index, n_draws), Path(folder) / "trace", jobs=jobs, told=told)
+            for row in comparison(trace).rows:
+                for metric, estimate in row.estimates.items():
+                    if metric in SHOWN and estimate is not None:
+                        values.setdefault((row.strategy, metric), []).append(estimate.mean)
+    found = []
+    for row in compared.rows:
+        for metric in SHOWN:
+            estimate, drawn = row.estimates.get(metric), values.get((row.strategy, metric), [])
+            if estimate is not None and len(drawn) == n_draws:
+                found.append(Spread(row.strategy, metric, estimate.mean, estimate.interval, _middle(drawn)))
+    return found
+
+
+def check_spread(prepared: Prepared, n_draws: int) -> None:
+    """Refuse to look for a spread where there is none.
+
+    Raises
+    ------
+    InputError
+        If no device of the study is charged by fitted parameters, or one set is asked for.
+    """
+    if not holds_a_set(prepared.kinds):
+        raise InputError(
+            f"{prepared.scenario.origin.name}: no device has a 'runtime', so that no parameter is uncertain; "
+            "give a device or a kind one (edgesim list runtimes), or leave --parameters out"
+        )
+    if n_draws < LEAST_DRAWS:
+        raise InputError(f"--parameters: expected {LEAST_DRAWS} sets of parameters or more, got {n_draws}")
+
+
+def _middle(values: Sequence[float]) -> tuple[float, float]:
+    """Return 90 % of values that stand for equally likely ones (Weibull's plotting positions)."""
+    ends = np.quantile(values, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], method="weibull")
+    return float(ends[0]), float(ends[1])
+
+
+def as_json(spreads: Sequence[Spread]) -> list[Mapping[str, object]]:
+    """Return the same as values for JSON."""
+    return [
+        {
+            "strategy": one.strategy,
+            "metric": one.metric,
+            "mean": one.centre,
+            "sampling_95": None if one.sampling is None else list(one.sampling),
+            "parameters_90": list(one.parameters),
+        }
+        for one in spreads
+    ]

@@ -1,0 +1,137 @@
+"""Published rates of one request on one device: the rows that shares of peaks are fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+
+from edgesim.errors import InputError
+from edgesim.fields import refuse
+from edgesim.files import UnreadableFileError, read_bounded, text_of
+from edgesim.model.efficiency.effects import Rate
+from edgesim.model.efficiency.law import Terms
+from edgesim.scenario import catalogue
+from edgesim.scenario.runtimes import use_of
+from edgesim.scenario.schema.topology import Count
+from edgesim.scenario.text.document import MAX_SIZE_BYTES, Document
+from edgesim.scenario.text.problems import ProblemsError, from_validation
+from edgesim.scenario.text.section import Section, known_keys
+
+__all__ = ["RateEntry", "published_rates", "read_rates"]
+
+ASSUMED_PROMPT, ASSUMED_OUTPUT = 16, 128
+"""Lengths where a source states none: short, as most demonstrations are."""
+
+
+class RateEntry(Section):
+    """One published rate, batch 1."""
+
+    device: str
+    """A device kind of the catalogue."""
+    power_mode: str | None = None
+    """The mode it ran in, where that is not the kind's."""
+    model: str
+    """A model of the catalogue, of the same shape."""
+    label: str
+    """What the source calls the model and its weights."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float16"
+    """Number format of activations and cache, and of weights that are not quantised."""
+    bytes_per_weight: Annotated[float, Field(gt=0, le=4)] | None = None
+    """Bytes that a step reads per weight, where weights are quantised."""
+    runtime: str
+    """An engine of the catalogue."""
+    value: Annotated[float, Field(gt=0)]
+    """The published number."""
+    unit: Literal["tokens/s", "ms/token", "ms/request"]
+    """Of decoding, or of a prompt with all of its answer."""
+    n_prompt: Count = ASSUMED_PROMPT
+    """Tokens of the prompt."""
+    n_output: Count = ASSUMED_OUTPUT
+    """Tokens of the answer."""
+    lengths: Literal["stated", "assumed"] = "stated"
+    """Whether the source states the lengths."""
+    source: str
+    """Where it is published."""
+
+    @model_validator(mode="after")
+    def _lengths(self) -> RateEntry:
+        given = {"n_prompt", "n_output"} <= self.model_fields_set
+        if given == (self.lengths == "assumed"):
+            refuse("give 'n_prompt' and 'n_output', or say 'lengths: assumed'")
+        return self
+
+    @property
+    def seconds(self) -> float:
+        """Of a token, or of the request."""
+        return 1 / self.value if self.unit == "tokens/s" else self.value / 1e3
+
+    def in_unit(self, seconds: float) -> float:
+        """Return a predicted time as the source would state it."""
+        return 1 / seconds if self.unit == "tokens/s" else 1e3 * seconds
+
+    def rate(self) -> Rate:
+        """Return it as the fit takes it."""
+        kind = catalogue.device_kind(self.device).model_copy(update={"power_mode": self.power_mode})
+        peaks = kind.peak_values(self.device)
+        model = catalogue.model(self.model).architecture(self.dtype)
+        stored = float(model.dtype_bytes) if self.bytes_per_weight is None else self.bytes_per_weight
+        if self.bytes_per_weight is not None:
+            model = model.quantised(self.bytes_per_weight)
+        whole = self.unit == "ms/request"
+        # The step in the middle of an answer stands for all: times are linear in the context.
+        n_context = self.n_prompt + max(0, self.n_output - 2) // 2
+        terms = Terms.of(
+            model,
+            peaks,
+            n_prompt=self.n_prompt if whole else 0,
+            n_context=n_context,
+            n_decoded=self.n_output - 1 if whole else 1,
+        )
+        return Rate(use_of(self.runtime, catalogue.runtime(self.runtime), peaks, stored), terms, self.seconds)
+
+
+def read_rates(file: Path) -> tuple[RateEntry, ...]:
+    """Read a user's own rows: a YAML file with a list ``rates`` of mappings as in `published_rates.yaml`.
+
+    Raises
+    ------
+    InputError
+        Listing all mistakes with their lines.
+    """
+    try:
+        text = text_of(read_bounded(file, MAX_SIZE_BYTES))
+    except UnreadableFileError as error:
+        raise InputError(f"{file}: cannot be read: {error}; give a YAML file with a list 'rates'") from None
+    document = Document.parse(text, file.name)
+    try:
+        read = _RateFile.model_validate(document.plain())
+    except ValidationError as error:
+        problems = from_validation(error, {**known_keys(_RateFile), **known_keys(RateEntry)})
+        raise ProblemsError(problems, [document.place(one.path) for one in problems]) from None
+    for index, row in enumerate(read.rates):
+        try:
+            row.rate()
+        except InputError as error:
+            raise InputError(f"{document.place(('rates', index))}: {error}") from None
+    return read.rates
+
+
+class _RateFile(Section):
+    """A file of rates."""
+
+    rates: Annotated[tuple[RateEntry, ...], Field(min_length=1)]
+    """The rows."""
+
+
+@cache
+def published_rates() -> tuple[RateEntry, ...]:
+    """Return all rows that come with edgesim."""
+    text = files("edgesim.data").joinpath("published_rates.yaml").read_text(encoding="utf-8")
+    rows: list[Mapping[str, Any]] = YAML(typ="safe", pure=True).load(text)
+    return tuple(RateEntry.model_validate(row) for row in rows)

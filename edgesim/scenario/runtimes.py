@@ -1,0 +1,117 @@
+"""From a kind with a runtime to what its devices are charged: shares of peaks, central or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+
+import numpy as np
+
+from edgesim.files import user_path
+from edgesim.model.architecture import Architecture
+from edgesim.model.efficiency.effects import Use
+from edgesim.model.efficiency.law import Peaks
+from edgesim.model.efficiency.posterior import Posterior
+from edgesim.model.efficiency.stored import load_posterior, shipped_posterior
+from edgesim.model.efficiency.timing import RuntimeTiming
+from edgesim.rng import Streams
+from edgesim.scenario import catalogue
+from edgesim.scenario.schema.device_kinds import DeviceKind
+from edgesim.scenario.schema.runtimes import RuntimeEntry
+
+__all__ = ["board_of", "holds_a_set", "runtime_of", "runtime_timing", "use_of"]
+
+_QUANTISED_BYTES = 1.1  # of a weight: up to 8 bits with their share of a scale
+_SEED = 20_250_707  # of effects that no published rate has: the same in every run
+
+
+def use_of(name: str, runtime: RuntimeEntry, peaks: Peaks, bytes_per_weight: float) -> Use:
+    """Return an engine at work on a device, by what the fit knows it as."""
+    return Use(
+        peaks,
+        runtime.fitted_as or name,
+        is_quantised=bytes_per_weight <= _QUANTISED_BYTES,
+        is_eager=runtime.eager,
+    )
+
+
+def runtime_of(kind: DeviceKind) -> tuple[str, RuntimeEntry] | None:
+    """Return a kind's engine with its name; None without one.
+
+    Raises
+    ------
+    ScenarioError
+        If the catalogue has none of that name.
+    """
+    match kind.runtime:
+        case None:
+            return None
+        case str(name):
+            return name, catalogue.runtime(name)
+        case entry:
+            return entry.fitted_as or "its own engine", entry
+
+
+def board_of(timing_name: str) -> str:
+    """Return the kind's own name, of the name under which a timing is asked for."""
+    return timing_name.partition(" (")[0]
+
+
+def holds_a_set(kinds: Mapping[str, DeviceKind]) -> bool:
+    """Whether any kind is charged by fitted parameters, which have an uncertainty of their own."""
+    return any(kind.runtime is not None for kind in kinds.values())
+
+
+def runtime_timing(
+    model: Architecture, name: str, kind: DeviceKind, *, folder: FilePath, draw: tuple[int, int] | None = None
+) -> RuntimeTiming:
+    """Charge a kind by the shares that its engine reaches.
+
+    Parameters
+    ----------
+    name
+        Under which the timing is asked for.
+    folder
+        Where relative paths start.
+    draw
+        Which of how many sets of parameters, evenly spaced over those fitted; None: their centre.
+    """
+    found = runtime_of(kind)
+    assert found is not None
+    engine, runtime = found
+    board = board_of(name)
+    peaks = kind.peak_values(board)
+    stored = model.bytes_per_weight
+    use = use_of(engine, runtime, peaks, model.dtype_bytes if stored is None else stored)
+    fitted = (
+        shipped_posterior()
+        if runtime.parameters is None
+        else load_posterior(user_path(folder, runtime.parameters))
+    )
+    slowdown = 1.0
+    if draw is None:
+        shares = fitted.centre.shares(use, None)
+    else:
+        one_set, rng = _drawn(fitted, *draw), Streams(_SEED, draw[0])[f"{board} under {engine}"]
+        shares = one_set.shares(use, rng)
+        slowdown = float(np.exp(one_set.errors(use)[0] * rng.standard_normal()))
+
+    def one(given: float | None, values: np.ndarray) -> float:
+        return float(values[0]) if given is None else given
+
+    return RuntimeTiming(
+        architecture=model,
+        peaks=peaks,
+        memory_share=one(runtime.memory, shares.memory_share),
+        vector_share=one(runtime.vector, shares.vector_share),
+        matrix_share=one(runtime.matrix, shares.matrix_share),
+        overhead_s=one(runtime.overhead_s, shares.overhead_s),
+        is_enqueued=use.is_enqueued,
+        slowdown=slowdown,
+    )
+
+
+def _drawn(fitted: Posterior, index: int, of: int) -> Posterior:
+    """One of so many draws, evenly spaced."""
+    at = round((index + 0.5) / of * len(fitted.draws) - 0.5)
+    return Posterior(fitted.names, fitted.draws[[min(at, len(fitted.draws) - 1)]])

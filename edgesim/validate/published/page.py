@@ -1,0 +1,118 @@
+"""The findings as lines of a table, for a terminal and for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgesim.errors import InputError
+from edgesim.validate.published.findings import Findings, Row
+from edgesim.validate.published.testbeds import Run
+
+__all__ = ["HEADINGS", "TESTBED_HEADINGS", "cells", "cells_of_testbed", "markdown", "replaced", "summary"]
+
+HEADINGS = (
+    "device",
+    "model",
+    "runtime",
+    "published",
+    "fitted",
+    "predicted from the others",
+    "error",
+    "90 % interval",
+)
+
+TESTBED_HEADINGS = ("scenario", "strategy", "what", "published", "simulated", "error", "was")
+
+BEGIN, END = "<!-- begin: edgesim validate published -->", "<!-- end: edgesim validate published -->"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """One row, in the source's unit."""
+    entry, low_high = row.entry, row.interval
+    predicted = entry.in_unit(row.predicted.median_s)
+    held = "" if row.predicted.holds else ", missed"
+    mode = f" ({entry.power_mode})" if entry.power_mode else ""
+    return (
+        entry.device + mode,
+        entry.label,
+        entry.runtime,
+        f"{entry.value:g} {entry.unit}",
+        _number(entry.in_unit(row.fitted_s)),
+        _number(predicted),
+        f"{predicted / entry.value - 1:+.0%}",
+        f"{_number(low_high[0])} to {_number(low_high[1])}{held}",
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def summary(found: Findings) -> list[str]:
+    """What the rows come to."""
+    n = len(found.rows)
+    better = 1 - found.score / found.one_share_score
+    return [
+        f"{found.n_held} of {n} published rates lie in the 90 % intervals that the other {n - 1} predict; "
+        f"{n - found.n_wide} of {n} intervals are no wider than 1.5 times (engine and board are known) or "
+        f"3 times (elsewhere); the median error is {found.median_error:.0%}.",
+        f"Interval score: {found.score:.2f}; of one share of peak for all: {found.one_share_score:.2f} "
+        f"({better:.0%} better). The fit has {found.n_parameters} parameters, each with a prior, and "
+        f"{n} rates.",
+    ]
+
+
+def cells_of_testbed(run: Run) -> tuple[str, ...]:
+    """One row of a testbed, in the source's unit."""
+    entry = run.entry
+    return (
+        entry.scenario,
+        entry.strategy,
+        entry.label,
+        f"{entry.value:g} {entry.metric}",
+        "refused" if run.simulated is None else _number(run.simulated),
+        "–" if run.error is None else f"{run.error:+.1%}",
+        "fitted" if entry.fitted else "predicted",
+    )
+
+
+def markdown(found: Findings, testbeds: Sequence[Run]) -> str:
+    """Lay the tables out for the documentation."""
+    devices = _table((*HEADINGS, "source"), [(*cells(row), row.entry.source) for row in found.rows])
+    testbed_rows = [(*cells_of_testbed(run), run.entry.source) for run in testbeds]
+    return "\n\n".join(
+        [
+            "### Single devices",
+            devices,
+            "\n".join(summary(found)),
+            "### Testbeds",
+            _table((*TESTBED_HEADINGS, "source"), testbed_rows),
+        ]
+    )
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def replaced(page: Path, text: str) -> str:
+    """Return a page with the part between its two marks replaced.
+
+    Raises
+    ------
+    InputError
+        If the page has no such part.
+    """
+    try:
+        whole = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{page}: cannot be read: {error}; give a Markdown page with the marks {BEGIN}"
+        ) from None
+    before, begun, rest = whole.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not (begun and ended):
+        raise InputError(f"{page}: no lines {BEGIN} and {END}; add them where the table is to stand")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"

@@ -1,0 +1,105 @@
+"""Published rates of testbeds that shipped scenarios rebuild: each run anew and held against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from edgesim import runner
+from edgesim.errors import InputError
+from edgesim.runner import Prepared
+from edgesim.scenario.load import load
+from edgesim.scenario.text.section import Section
+
+__all__ = ["PublishedTestbed", "Run", "published_testbeds", "runs", "simulated"]
+
+
+class PublishedTestbed(Section):
+    """One published rate, and how a shipped scenario gives it."""
+
+    scenario: str
+    """A shipped scenario."""
+    strategy: str
+    """Label of the strategy."""
+    set: tuple[str, ...] = ()
+    """Changes to the scenario, as on the command line."""
+    model: str | None = None
+    """Another model than the scenario's."""
+    label: str
+    """What it is of."""
+    metric: Literal["ms/token", "tokens/s"]
+    """What was published."""
+    value: Annotated[float, Field(gt=0)]
+    """The published number."""
+    fitted: bool
+    """Whether the scenario was fitted to this row."""
+    source: str
+    """Where it is published."""
+
+    @property
+    def overrides(self) -> list[str]:
+        """All changes to the scenario."""
+        return [*self.set, *([] if self.model is None else [f"model.architecture={self.model}"])]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A published rate beside that of the simulated testbed.
+
+    Attributes
+    ----------
+    simulated
+        In the unit published; None where the testbed refuses to run it.
+    refused
+        Why.
+    """
+
+    entry: PublishedTestbed
+    simulated: float | None
+    refused: str = ""
+
+    @property
+    def error(self) -> float | None:
+        """Simulated over published, less one."""
+        return None if self.simulated is None else self.simulated / self.entry.value - 1
+
+
+@cache
+def published_testbeds() -> tuple[PublishedTestbed, ...]:
+    """Return all rows that come with edgesim."""
+    text = files("edgesim.data").joinpath("published_testbeds.yaml").read_text(encoding="utf-8")
+    rows: list[Mapping[str, Any]] = YAML(typ="safe", pure=True).load(text)
+    return tuple(PublishedTestbed.model_validate(row) for row in rows)
+
+
+def runs() -> Iterator[Run]:
+    """Simulate every row, one replication each."""
+    for entry in published_testbeds():
+        yield simulated(entry)
+
+
+def simulated(entry: PublishedTestbed) -> Run:
+    """Simulate a row, one replication."""
+    try:
+        prepared = _prepared(entry)
+    except InputError as error:
+        return Run(entry, None, str(error))
+    with TemporaryDirectory(prefix="edgesim-") as folder:
+        requests = runner.run(prepared, Path(folder) / "trace").requests(entry.strategy, 0)
+    if entry.metric == "tokens/s":  # of all requests, from time zero to the last token
+        return Run(entry, float(requests["n_emitted_tokens"].sum() / requests["ended_at_s"].max()))
+    per_token_s = (requests["ended_at_s"] - requests["first_token_at_s"]) / (requests["n_emitted_tokens"] - 1)
+    return Run(entry, 1e3 * float(per_token_s.median()))
+
+
+def _prepared(entry: PublishedTestbed) -> Prepared:
+    asked = load(entry.scenario, [*entry.overrides, "replications=1", "warmup=0 s"])
+    return runner.prepare(asked, only=(entry.strategy,))
