@@ -19,7 +19,7 @@ def timing_name(node: Node) -> str:
     return f"{node.kind} ({node.group})" if own else node.kind
 
 
-def device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
+def device(node: Node, kind: DeviceKind, timing: Timing, *, forwards: bool) -> Device:
     """Make a device: its kind's figures, and its entry's own in their place."""
     made = Device(
         id=node.id,
@@ -33,6 +33,7 @@ def device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
         endpoint=kind.endpoint_values(),
         service=None if kind.service is None else kind.service.value(),
         place_m=node.place_m,
+        forwards=forwards,
     )
     return made if node.entry is None else _overridden(made, node.entry)
 

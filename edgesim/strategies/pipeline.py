@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -118,6 +119,13 @@ class Pipeline(Strategy):
         """Cut the blocks and lay them along the ring."""
         devices = self._devices(fleet)
         task = _Task(model, fleet, devices, self.starter is not None, self.head, self.in_flight)
+        ring = self._ring(model, task)
+        for stage, following in pairwise((*ring.stages, ring.starter)):
+            fleet.check_reach(stage.device, following.device)
+        return ring
+
+    def _ring(self, model: Architecture, task: _Task) -> Ring:
+        devices = task.devices
         if self.partition == "latency":
             return _ring(model, _counted(devices, latency(task.latency()).stages), self.head)
         if self.partition == "throughput":

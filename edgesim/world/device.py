@@ -100,6 +100,8 @@ class Device:
         Coordinates in the plane [m], where the scenario gives them.
     battery
         On what it runs; None: on the mains.
+    forwards
+        Whether messages between others may go through it, as through a switch.
     """
 
     id: str
@@ -116,6 +118,7 @@ class Device:
     speed: Steps | None = None
     place_m: tuple[float, float] | None = None
     battery: Battery | None = None
+    forwards: bool = True
 
     def __post_init__(self) -> None:
         is_fifo = self.serving is None or isinstance(self.serving, FirstComeFirstServed)

@@ -19,6 +19,7 @@ from edgesim.fields import (
     Quantity,
     Seconds,
     Watts,
+    is_not_given,
     refuse,
 )
 from edgesim.scenario.schema.by_way import ByWay, EachWay, FileName, refuse_ways_outside, ways
@@ -51,6 +52,7 @@ __all__ = [
     "LinkEntry",
     "Name",
     "Parallel",
+    "PathEntry",
     "Place",
     "PowerOverrides",
     "RecordedEntry",
@@ -157,6 +159,9 @@ class DeviceEntry(Section):
     """How it moves; it stays in its place if not given."""
     battery: BatteryEntry | None = None
     """What it runs on; the mains if not given."""
+    forwards: bool | None = Field(default=None, exclude_if=is_not_given)
+    """Whether it passes on messages between others, as a router does. If not given, a station of radio links
+    does, and no other device."""
 
     @model_validator(mode="after")
     def _stands_or_moves(self) -> DeviceEntry:
@@ -305,6 +310,21 @@ class LinkEntry(Section):
         return self
 
 
+class PathEntry(Wired):
+    """A path of its own between every two devices of two groups, as traffic shaping (Linux `tc`) makes it.
+
+    All that the two send each other, and nothing else, takes it: it replaces what routing over the links
+    would give, in both directions, and has a queue of its own each way. Up is from the first group in
+    `between` to the second. Of several entries for a pair the last counts, so that a general one may stand
+    first: ``[{between: [all, all], rate: 50 Mbit/s}, {between: [board, cloud], rate: 1 Mbit/s}]``.
+
+    Not modelled: that the cables below are shared with other paths; they are taken to be wider.
+    """
+
+    between: tuple[str, str]
+    """Two devices, groups or device kinds; `all` stands for every device."""
+
+
 class Generate(Section):
     """Devices and links by one of networkx's graph generators.
 
@@ -324,6 +344,8 @@ class Generate(Section):
     """Device kinds, dealt out to the nodes in turn; without any the nodes are switches."""
     wired: Wired
     """What every edge is made of."""
+    forwards: bool = Field(default=True, exclude_if=bool)
+    """Whether the devices pass on messages between others, as the nodes of a mesh do."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -357,6 +379,8 @@ class GraphFile(Section):
     """Device kind of the nodes that name none; `switch` for one that only forwards."""
     wired: Wired | None = None
     """What edges are made of that do not say it; up is from an edge's source to its target."""
+    forwards: bool = Field(default=True, exclude_if=bool)
+    """Whether the devices pass on messages between others, as the nodes of a mesh do."""
     parallel: Parallel = "refuse"
     """What several edges between two nodes become, each way for itself: refused, the `first` of the file, the
     `fastest` of them, or one with the `sum` of their rates and the longest of their latencies."""
@@ -391,6 +415,8 @@ class Topology(Section):
     """Nodes that only forward."""
     links: tuple[LinkEntry, ...] = ()
     """Links, full duplex; a pair of devices has one, whose two ways may differ (`up`, `down`)."""
+    paths: tuple[PathEntry, ...] = Field(default=(), exclude_if=is_not_given)
+    """Pairs of devices that have a path of their own, whatever the links are."""
     generate: Generate | None = None
     """A generated part of the topology."""
     file: GraphFile | None = None
