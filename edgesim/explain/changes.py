@@ -103,7 +103,7 @@ def _of_batches(entry: DeviceEntry, at: str) -> Iterator[Change]:
         what = f"{entry.id} serves in continuous batches of up to {_BATCH}"
         yield Change(what, (f"{at}.serving={{continuous: {{max_batch: {_BATCH}}}}}",), touches, "batch")
         return
-    for name in ("static", "continuous"):
+    for name in ("static", "continuous", "batched"):
         found = getattr(serving, name)
         if found is not None:
             what = f"{entry.id} serves batches of up to {2 * found.max_batch} instead of {found.max_batch}"

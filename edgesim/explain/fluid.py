@@ -10,7 +10,7 @@ from edgesim.runner import Prepared
 from edgesim.steps import Steps
 from edgesim.units import bits
 from edgesim.world.device import Device
-from edgesim.world.disciplines import ContinuousBatching, StaticBatching
+from edgesim.world.disciplines import ContinuousBatching, DynamicBatching, StaticBatching
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link, Way
 
@@ -49,7 +49,8 @@ def _seconds(fleet: Fleet, device: Device) -> float:
     alone_s = fleet.request_seconds(device.id, whole)  # at the speed at time zero
     if device.speed is not None:
         alone_s *= device.speed_at(0.0) / max(device.speed.values)
-    if not isinstance(device.serving, StaticBatching | ContinuousBatching) or device.timing is None:
+    batching = StaticBatching | ContinuousBatching | DynamicBatching
+    if not isinstance(device.serving, batching) or device.timing is None:
         return alone_s
     n_batch = device.serving.max_batch
     n_prompt = max(1, round(fleet.typical.n_prompt_tokens))

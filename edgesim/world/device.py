@@ -9,10 +9,18 @@ from edgesim.errors import InputError
 from edgesim.model.profile import Timing
 from edgesim.steps import Steps
 from edgesim.world.battery import Battery
-from edgesim.world.disciplines import ContinuousBatching, FirstComeFirstServed, Serving, StaticBatching
+from edgesim.world.disciplines import (
+    ContinuousBatching,
+    DynamicBatching,
+    FirstComeFirstServed,
+    Serving,
+    StaticBatching,
+)
 from edgesim.world.service import ServiceLaw
 
 __all__ = ["Device", "Endpoint", "Power"]
+
+_BATCHING = StaticBatching | ContinuousBatching | DynamicBatching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,9 @@ class Device:
         What the serving process takes before any weight is loaded.
     load_copies
         Copies of its weights that the device holds at the peak of loading them.
+    start_up_s
+        What its first pass in a run takes besides: starting an accelerator, compiling kernels, making caches
+        at their full length.
     timing
         How long the scenario's model takes here; None for a switch, which only forwards.
     serving
@@ -110,6 +121,7 @@ class Device:
     memory_bytes: int
     process_bytes: int = 0
     load_copies: float = 1.0
+    start_up_s: float = 0.0
     timing: Timing | None
     power: Power = field(default_factory=Power)
     endpoint: Endpoint = field(default_factory=Endpoint)
@@ -127,12 +139,12 @@ class Device:
                 f"device {self.id!r}: messages on the compute station (on_compute) go with first come, "
                 "first served only; set on_compute to false, or leave out 'serving'"
             )
-        if self.service is not None and isinstance(self.serving, StaticBatching | ContinuousBatching):
+        if self.service is not None and isinstance(self.serving, _BATCHING):
             raise InputError(
                 f"device {self.id!r}: service times are drawn pass by pass ({self.service}), and batches "
                 "serve several in one; leave out 'service', or serve with 'fifo' or 'processor-sharing'"
             )
-        if self.speed is not None and isinstance(self.serving, StaticBatching | ContinuousBatching):
+        if self.speed is not None and isinstance(self.serving, _BATCHING):
             raise InputError(
                 f"device {self.id!r}: a 'speed' holds for passes from their beginning on, and a batch serves "
                 "several in one; leave out 'speed', or serve with 'fifo' or 'processor-sharing'"

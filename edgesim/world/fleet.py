@@ -113,16 +113,21 @@ class Fleet:
             chosen.update(dict.fromkeys(members))
         return tuple(chosen)
 
-    def seconds(self, device: str, part: Slice, *, n_new: int, n_context: int) -> float:
+    def seconds(self, device: str, part: Slice, *, n_new: int, n_context: int, batch: int = 1) -> float:
         """Time of one pass of a part of the model on a device; its mean, where times are drawn.
 
         Of a device whose speed changes, at the speed that it has at time zero.
+
+        Parameters
+        ----------
+        batch
+            Requests in the pass.
         """
         timing = self.device(device).timing
         if timing is None:
             raise PlacementError(f"{device!r} is a switch and computes nothing")
-        alone_s = float(timing.seconds(part, batch=1, n_new=n_new, n_context=n_context))
-        return alone_s / self.device(device).speed_at(0.0)
+        pass_s = float(timing.seconds(part, batch=batch, n_new=n_new, n_context=n_context))
+        return pass_s / self.device(device).speed_at(0.0)
 
     def service_scv(self, device: str) -> float:
         """Squared coefficient of variation of a device's service times about their means; 0: constant.
@@ -133,17 +138,23 @@ class Fleet:
         law = self.device(device).service
         return 0.0 if law is None else law.scv
 
-    def request_seconds(self, device: str, part: Slice) -> float:
+    def request_seconds(self, device: str, part: Slice, *, batch: int = 1) -> float:
         """Time that a part of the model takes for the whole of a typical request: prefill and decode.
 
         Decode steps are priced at the middle context, which is exact for times linear in the context.
+
+        Parameters
+        ----------
+        batch
+            Requests that are computed together all the time, each of which takes an equal part.
         """
         n_prompt, n_steps = round(self.typical.n_prompt_tokens), self.typical.n_output_tokens - 1
-        prefill_s = self.seconds(device, part, n_new=max(1, n_prompt), n_context=0)
+        prefill_s = self.seconds(device, part, n_new=max(1, n_prompt), n_context=0, batch=batch)
         if n_steps <= 0:
-            return prefill_s
-        middle = round(n_prompt + (n_steps - 1) / 2)
-        return prefill_s + n_steps * self.seconds(device, part, n_new=1, n_context=max(1, middle))
+            return prefill_s / batch
+        middle = max(1, round(n_prompt + (n_steps - 1) / 2))
+        step_s = self.seconds(device, part, n_new=1, n_context=middle, batch=batch)
+        return (prefill_s + n_steps * step_s) / batch
 
     def transfer_seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Time of one message from end to end while nothing else moves."""

@@ -9,7 +9,17 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.fields import Bytes, BytesPerSecond, FlopPerSecond, Names, PositiveBytes, Seconds, Watts, refuse
+from edgesim.fields import (
+    Bytes,
+    BytesPerSecond,
+    FlopPerSecond,
+    Names,
+    PositiveBytes,
+    Seconds,
+    Watts,
+    is_not_given,
+    refuse,
+)
 from edgesim.model.ceilings import Ceilings
 from edgesim.scenario.schema.service import ServiceChoice
 from edgesim.scenario.text.section import Section
@@ -107,6 +117,9 @@ class DeviceKind(Section):
     """Achievable compute rates."""
     overhead_s: Figure[Seconds] | None = Field(default=None, alias="overhead_per_call")
     """Fixed cost of calling one component of the model: dispatch and kernel launches."""
+    start_up_s: Figure[Seconds] | None = Field(default=None, alias="start_up", exclude_if=is_not_given)
+    """What the first pass takes besides: starting CUDA, compiling kernels, making caches at their full
+    length. Once in a replication; nothing if not given."""
     profile: Names = ()
     """Profiles measured on such a device, as files or by the names of shipped ones; that of the scenario's
     model is charged as measured."""

@@ -143,6 +143,8 @@ class DeviceEntry(Section):
     """Memory, where it differs from the kind's."""
     process_bytes: Bytes | None = Field(default=None, alias="process_memory")
     """Memory taken before any weight is loaded, where it differs from the kind's."""
+    start_up_s: Seconds | None = Field(default=None, alias="start_up", exclude_if=is_not_given)
+    """What its first pass takes besides, where it differs from the kind's."""
     power: PowerOverrides | None = None
     """Power, where it differs from the kind's."""
     endpoint: EndpointOverrides | None = None
