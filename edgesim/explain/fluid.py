@@ -53,6 +53,8 @@ def _seconds(fleet: Fleet, device: Device) -> float:
     if not isinstance(device.serving, batching) or device.timing is None:
         return alone_s
     n_batch = device.serving.max_batch
+    if not fleet.model.keeps_cache:
+        return min(alone_s, fleet.request_seconds(device.id, whole, batch=n_batch))
     n_prompt = max(1, round(fleet.typical.n_prompt_tokens))
     n_steps = max(0.0, fleet.typical.n_output_tokens - 1)
     middle = max(1, round(n_prompt + (n_steps - 1) / 2))

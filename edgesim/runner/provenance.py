@@ -47,6 +47,7 @@ def facts(prepared: Prepared) -> dict[str, object]:
             "quantisation": world.model.storage.name if isinstance(world.model.storage, Packed) else None,
             "digest": world.model.digest,
             "n_blocks": world.model.n_blocks,
+            **({} if world.model.keeps_cache else {"kv_cache": False}),
         },
         "strategies": list(prepared.strategies),
         "options": {label: s.model_dump(mode="json") for label, s in prepared.strategies.items()},
