@@ -43,6 +43,8 @@ def _overridden(device: Device, entry: DeviceEntry) -> Device:
     """Put the entry's own figures in the place of its kind's."""
     power = {} if entry.power is None else entry.power.model_dump(exclude_none=True)
     endpoint = {} if entry.endpoint is None else entry.endpoint.model_dump(exclude_none=True)
+    if entry.endpoint is not None and entry.endpoint.tcp is not None:
+        endpoint["tcp"] = entry.endpoint.tcp.value()
     return replace(
         device,
         memory_bytes=device.memory_bytes if entry.memory_bytes is None else entry.memory_bytes,

@@ -17,6 +17,7 @@ from edgesim.world.disciplines import (
     StaticBatching,
 )
 from edgesim.world.service import ServiceLaw
+from edgesim.world.tcp import Tcp
 
 __all__ = ["Device", "Endpoint", "Power"]
 
@@ -65,11 +66,14 @@ class Endpoint:
     on_compute
         Whether messages occupy the compute station (a single-threaded runtime), or a messaging
         station of their own beside it.
+    tcp
+        How its TCP holds back small segments and acknowledgements; None: it does not.
     """
 
     overhead_s: float = 0.0
     staging_bytes_per_s: float = math.inf
     on_compute: bool = False
+    tcp: Tcp | None = None
 
     def seconds(self, size_bytes: float) -> float:
         """Time that one message of this size takes at this end."""

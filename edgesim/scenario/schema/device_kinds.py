@@ -22,6 +22,7 @@ from edgesim.fields import (
 )
 from edgesim.model.ceilings import Ceilings
 from edgesim.scenario.schema.service import ServiceChoice
+from edgesim.scenario.schema.tcp import TcpEntry
 from edgesim.scenario.text.section import Section
 from edgesim.world.device import Endpoint, Power
 
@@ -91,6 +92,8 @@ class EndpointFigures(Section):
     """Rate of copying a message between network and accelerator memory; without one, copies cost nothing."""
     on_compute: bool = False
     """Whether messages occupy the processor that computes (single-threaded runtimes)."""
+    tcp: TcpEntry | None = Field(default=None, exclude_if=is_not_given)
+    """Small segments and acknowledgements that wait; none do if not given."""
 
 
 class DeviceKind(Section):
@@ -175,4 +178,5 @@ class DeviceKind(Section):
             overhead_s=self.endpoint.overhead_s.value,
             staging_bytes_per_s=math.inf if staging is None else staging.value,
             on_compute=self.endpoint.on_compute,
+            tcp=None if self.endpoint.tcp is None else self.endpoint.tcp.value(),
         )

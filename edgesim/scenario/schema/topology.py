@@ -37,6 +37,7 @@ from edgesim.scenario.schema.radio import (
 from edgesim.scenario.schema.service import ServiceChoice
 from edgesim.scenario.schema.serving import ServingChoice
 from edgesim.scenario.schema.steps import ChangingRate, RateWays, SpeedEntry
+from edgesim.scenario.schema.tcp import TcpEntry
 from edgesim.scenario.text.section import Section
 from edgesim.steps import Steps
 from edgesim.units import DATA_RATE, TIME, UnitError, parse
@@ -123,6 +124,8 @@ class EndpointOverrides(Section):
     """Rate of copying a message between network and accelerator memory."""
     on_compute: bool | None = None
     """Whether messages occupy the processor that computes."""
+    tcp: TcpEntry | None = Field(default=None, exclude_if=is_not_given)
+    """Small segments and acknowledgements that wait; none do if not given."""
 
 
 class DeviceEntry(Section):
