@@ -57,6 +57,9 @@ def changes(scenario: Scenario, label: str) -> tuple[Change, ...]:
         found += _of_devices(scenario, device, f"topology.devices[{place}]", asking)
     for place, link in enumerate(topology.links):
         found += _of_links(link, f"topology.links[{place}]")
+    for place, path in enumerate(topology.paths):
+        name = f"{path.between[0]} to {path.between[1]}"
+        found += _of_wires(path, f"topology.paths[{place}]", name, path.between)
     found += _of_options(scenario, label)
     return tuple(found)
 
