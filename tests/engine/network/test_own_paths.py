@@ -11,6 +11,7 @@ import pytest
 from miniature import Serve, answered, device, run, world
 
 from edgesim.errors import PlacementError
+from edgesim.strategies.pipeline import Pipeline
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link, Way
 from edgesim.world.routes import Network
@@ -92,6 +93,17 @@ def test_a_device_that_does_not_forward_is_named_with_what_to_do() -> None:
         PlacementError, match=r"from 'a-0' to 'c-0'; the way over 'b-0' is closed.*'forwards: true'"
     ):
         network.path("a-0", "c-0")
+
+
+def test_a_pipeline_whose_stages_cannot_reach_one_another_is_refused_before_time_zero() -> None:
+    """c's neighbours a and b may send to it alone: the ring c, a, b has no way from a to b."""
+    links = [Link(between=ends, rate_bps=8e6) for ends in (("a-0", "c-0"), ("b-0", "c-0"))]
+    ring = Pipeline(over=("c-0", "a-0", "b-0"), partition="even")
+    made = world(shut("c-0", "a-0", "b-0"), links)
+    with pytest.raises(PlacementError, match="from 'a-0' to 'b-0'; the way over 'c-0' is closed"):
+        ring.place(made.model, Fleet.of(made))
+    told = world([device("c-0"), *shut("a-0", "b-0")], links)
+    assert ring.place(told.model, Fleet.of(told)).devices == ("c-0", "a-0", "b-0")
 
 
 def test_routes_are_the_cheapest_of_all_paths_whose_inner_nodes_forward() -> None:
