@@ -59,6 +59,7 @@ __all__ = [
     "Quantity",
     "Seconds",
     "Watts",
+    "is_not_given",
     "refuse",
 ]
 
@@ -74,6 +75,11 @@ AS_WRITTEN = "as written"
 def refuse(message: str) -> NoReturn:
     """Refuse a value, from inside a validator, with a finished sentence."""
     raise PydanticCustomError(OWN_MESSAGE, "{sentence}", {"sentence": message})
+
+
+def is_not_given(value: object) -> bool:
+    """Whether an optional field is left out where a scenario is written or digested."""
+    return value is None or value == ()
 
 
 def _listed(data: object) -> object:

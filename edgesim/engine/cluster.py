@@ -797,7 +797,7 @@ class Cluster:
     def _book(self, host: Host, price: Price, request: LiveRequest, token: Token) -> float:
         """Book a pass on a device of its own, first come first served; when it ends [s]."""
         now_s = self._clock._now
-        started_at_s, ended_at_s = host.book(now_s, price.of(token))
+        started_at_s, ended_at_s = host.book(now_s, price.of(token) + host.started())
         self._recording.span(
             request.id, token.index, price.code, now_s, started_at_s, ended_at_s, n_tokens=token.n_new
         )

@@ -19,6 +19,7 @@ from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving.batching import BatchedStation, StaticStation
 from edgesim.engine.serving.fifo import WatchedCompute
+from edgesim.engine.serving.joining import JoiningStation
 from edgesim.engine.serving.queue_limits import LimitedCompute
 from edgesim.engine.serving.time_sharing import TimeSharedStation
 from edgesim.engine.token import Token
@@ -26,6 +27,7 @@ from edgesim.model.architecture import Architecture, Slice
 from edgesim.world.device import Device
 from edgesim.world.disciplines import (
     ContinuousBatching,
+    DynamicBatching,
     FirstComeFirstServed,
     ProcessorSharing,
     StaticBatching,
@@ -152,6 +154,8 @@ class Sharing:
             return TimeSharedStation(self._clock, self._record, speed_at)
         if isinstance(serving, StaticBatching):
             return StaticStation(self._clock, serving, self._record)
+        if isinstance(serving, DynamicBatching):
+            return JoiningStation(self._clock, serving, self._record)
         assert isinstance(serving, ContinuousBatching)
         make_room = partial(self._preemption.make_room, host.device.id) if serving.cache == "grow" else None
         return BatchedStation(
@@ -207,7 +211,7 @@ class Sharing:
             self._preemption.ask(work, host)
             return heard(work.done)
         host.shared.ask(work)
-        if keep is not None and isinstance(host.shared, WatchedCompute):
+        if keep is not None and isinstance(host.shared, WatchedCompute | JoiningStation):
             request.kept_pass = self._pass(request, host, *keep)
             host.shared.ask_next(request.kept_pass)
         return heard(work.done)
@@ -219,4 +223,4 @@ class Sharing:
         price = price or host.prices.get(part) or self._pricing.of(host, part)
         factor = 1.0 if host.draws is None else host.draws.factor(request, of, token.index)
         now_s, done = self._clock._now, self._clock.event()
-        return Pass(request, host.device.id, token, price, now_s, done, factor)
+        return Pass(request, host.device.id, token, price, now_s, done, factor, host.started())

@@ -53,6 +53,8 @@ class LiveRequest:
         Size on the wire of the id of one token of the answer.
     token_activation_bytes
         Size of the hidden states of one token.
+    recomputes
+        Whether every pass computes all tokens so far, for no keys and values are kept.
     """
 
     __slots__ = (
@@ -89,6 +91,7 @@ class LiveRequest:
         "prompt_bytes",
         "rank",
         "reason",
+        "recomputes",
         "recovery",
         "rule",
         "sample",
@@ -114,6 +117,7 @@ class LiveRequest:
         self.prompt_bytes = (prompt_token_bytes or token_bytes) * asked.n_prompt_tokens
         self.token_bytes = token_bytes
         self.token_activation_bytes = model.activation_bytes(1)
+        self.recomputes = model.is_causal and not model.keeps_cache
         # What the cluster's verbs keep here, and only they write:
         self.token = 0  # index of the token in hand
         self.n_emitted_tokens = 0
@@ -158,13 +162,20 @@ class LiveRequest:
         self.gone: set[str] = set()  # devices that have failed with data of this request
 
     def tokens(self) -> Iterator[Token]:
-        """Yield the request's passes in order: the prefill, then one decode step per further token."""
+        """Yield the request's passes in order: the prefill, then one decode step per further token.
+
+        Without a KV cache every pass is a prefill of the prompt and all of the answer before it.
+        """
         n_prompt, n_output = self.n_prompt_tokens, self.n_output_tokens
         size_bytes = self.token_activation_bytes
         self.token = 0
         yield Token(0, n_prompt, 0, n_prompt * size_bytes, n_output == 1)
         for index in range(1, n_output):
             self.token = index
+            if self.recomputes:
+                n_tokens = n_prompt + index
+                yield Token(index, n_tokens, 0, n_tokens * size_bytes, index == n_output - 1)
+                continue
             yield Token(index, 1, n_prompt + index - 1, size_bytes, index == n_output - 1)
 
     def __repr__(self) -> str:

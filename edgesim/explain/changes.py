@@ -58,6 +58,9 @@ def changes(scenario: Scenario, label: str) -> tuple[Change, ...]:
         found += _of_devices(scenario, device, f"topology.devices[{place}]", asking)
     for place, link in enumerate(topology.links):
         found += _of_links(link, f"topology.links[{place}]")
+    for place, path in enumerate(topology.paths):
+        name = f"{path.between[0]} to {path.between[1]}"
+        found += _of_wires(path, f"topology.paths[{place}]", name, path.between)
     found += _of_options(scenario, label)
     return tuple(found)
 
@@ -110,7 +113,7 @@ def _of_batches(entry: DeviceEntry, at: str) -> Iterator[Change]:
         what = f"{entry.id} serves in continuous batches of up to {_BATCH}"
         yield Change(what, (f"{at}.serving={{continuous: {{max_batch: {_BATCH}}}}}",), touches, "batch")
         return
-    for name in ("static", "continuous"):
+    for name in ("static", "continuous", "batched"):
         found = getattr(serving, name)
         if found is not None:
             what = f"{entry.id} serves batches of up to {2 * found.max_batch} instead of {found.max_batch}"

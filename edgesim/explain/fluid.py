@@ -10,7 +10,7 @@ from edgesim.runner import Prepared
 from edgesim.steps import Steps
 from edgesim.units import bits
 from edgesim.world.device import Device
-from edgesim.world.disciplines import ContinuousBatching, StaticBatching
+from edgesim.world.disciplines import ContinuousBatching, DynamicBatching, StaticBatching
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link, Way
 
@@ -49,9 +49,12 @@ def _seconds(fleet: Fleet, device: Device) -> float:
     alone_s = fleet.request_seconds(device.id, whole)  # at the speed at time zero
     if device.speed is not None:
         alone_s *= device.speed_at(0.0) / max(device.speed.values)
-    if not isinstance(device.serving, StaticBatching | ContinuousBatching) or device.timing is None:
+    batching = StaticBatching | ContinuousBatching | DynamicBatching
+    if not isinstance(device.serving, batching) or device.timing is None:
         return alone_s
     n_batch = device.serving.max_batch
+    if not fleet.model.keeps_cache:
+        return min(alone_s, fleet.request_seconds(device.id, whole, batch=n_batch))
     n_prompt = max(1, round(fleet.typical.n_prompt_tokens))
     n_steps = max(0.0, fleet.typical.n_output_tokens - 1)
     middle = max(1, round(n_prompt + (n_steps - 1) / 2))

@@ -90,7 +90,7 @@ _CARRIED = {
     LinkKind.WIRED: Part.WIRE,
     LinkKind.RECORDED: Part.RECORDED,
 }
-_BATCHED = (Discipline.STATIC, Discipline.CONTINUOUS)
+_BATCHED = (Discipline.STATIC, Discipline.CONTINUOUS, Discipline.BATCHED)
 
 
 def _role(kind: str, link_kind: str | None, serving: str | None) -> Role:

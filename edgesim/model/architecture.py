@@ -180,6 +180,8 @@ class Architecture:
         The blocks are one of so many equal shards; see :meth:`shard`.
     storage
         How weights are stored where they are quantised; None: in the number format. See :meth:`quantised`.
+    keeps_cache
+        Whether keys and values are kept. If not, every step computes the whole text anew, as of a prompt.
     """
 
     name: str
@@ -211,6 +213,7 @@ class Architecture:
     n_windowed: int
     n_shards: int = 1
     storage: Storage | None = None
+    keeps_cache: bool = True
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -298,8 +301,8 @@ class Architecture:
 
     @property
     def plain(self) -> Self:
-        """The same model with its weights in the number format: what a profile is measured of."""
-        return self if self.storage is None else replace(self, storage=None)
+        """The same model with its weights in the number format and a cache: what a profile is measured of."""
+        return replace(self, storage=None, keeps_cache=True)
 
     @property
     def bytes_per_weight(self) -> float | None:
@@ -462,9 +465,10 @@ class Architecture:
     def kv_bytes_per_token(self, n_blocks: int = 1) -> int:
         """Bytes that one token leaves in the KV cache of so many blocks: a key and a value per KV head.
 
-        An encoder keeps none. Blocks with a sliding window count like others; see the class's own text.
+        An encoder keeps none, nor does a model served without. Blocks with a sliding window count like
+        others; see the class's own text.
         """
-        return self._kv_bytes * n_blocks if self.is_causal else 0
+        return self._kv_bytes * n_blocks if self.is_causal and self.keeps_cache else 0
 
     def activation_bytes(self, n_tokens: int) -> int:
         """Bytes of the hidden states of so many tokens: what travels from one stage to the next."""
@@ -593,7 +597,8 @@ class Architecture:
                 weights = f"\n{bytes_per_weight!r} bytes per weight"
             case packed:
                 weights = f"\n{packed!r}"
-        return hashlib.sha256(f"{self.config}\n{self.dtype}{shard}{weights}".encode()).hexdigest()
+        cache = "" if self.keeps_cache else "\nno cache"
+        return hashlib.sha256(f"{self.config}\n{self.dtype}{shard}{weights}{cache}".encode()).hexdigest()
 
 
 def _read_json(file: Path) -> Mapping[str, object]:

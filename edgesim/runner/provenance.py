@@ -48,6 +48,7 @@ def facts(prepared: Prepared) -> dict[str, object]:
             "quantisation": world.model.storage.name if isinstance(world.model.storage, Packed) else None,
             "digest": world.model.digest,
             "n_blocks": world.model.n_blocks,
+            **({} if world.model.keeps_cache else {"kv_cache": False}),
         },
         "strategies": list(prepared.strategies),
         "options": {label: s.model_dump(mode="json") for label, s in prepared.strategies.items()},
@@ -141,10 +142,12 @@ def _policy_facts(prepared: Prepared) -> dict[str, object]:
 
 
 def _service_facts(world: World) -> dict[str, object]:
-    """Devices whose service times are drawn, by which law, and whose speed is not 1; or nothing."""
+    """Devices whose service times are drawn, whose speed is not 1, that take time to start; or nothing."""
     drawn = {id_: str(device.service) for id_, device in world.devices.items() if device.service is not None}
     paced = {id_: str(device.speed) for id_, device in world.devices.items() if device.speed is not None}
-    return {name: facts for name, facts in (("service", drawn), ("speed", paced)) if facts}
+    starting = {id_: device.start_up_s for id_, device in world.devices.items() if device.start_up_s}
+    told: dict[str, object] = {"service": drawn, "speed": paced, "start_up_s": starting}
+    return {name: facts for name, facts in told.items() if facts}
 
 
 def _may_fail(world: World) -> list[str]:

@@ -76,6 +76,7 @@ def build_world(study: Study | Scenario, replication: int, timings: Mapping[str,
     scenario, layout, model = study.scenario, study.layout, study.model
     where = _tracks(scenario, layout, replication)
     air = Air(layout, where, seed=scenario.seed, replication=replication) if layout.air else None
+    forwarding = layout.forwarding
     exits = tuning = study.quality.exits_of(model.n_blocks)
     paths = study.quality.paths_of(model.n_blocks)
     if exits is not None and scenario.quality is not None and scenario.quality.tune_on == "first-half":
@@ -84,7 +85,12 @@ def build_world(study: Study | Scenario, replication: int, timings: Mapping[str,
     return World(
         model=model,
         devices={
-            node.id: device(node, study.kinds[timing_name(node)], timings[timing_name(node)])
+            node.id: device(
+                node,
+                study.kinds[timing_name(node)],
+                timings[timing_name(node)],
+                forwards=node.id in forwarding,
+            )
             if node.kind
             else switch(node)
             for node in layout.nodes.values()

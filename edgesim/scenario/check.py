@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TypeVar, cast
 
@@ -148,6 +148,7 @@ def _architecture(scenario: Scenario) -> Architecture:
         folder=scenario.origin.folder,
         reads_quantisation=asked.stored_bytes is None,
     )
+    model = replace(model, keeps_cache=asked.kv_cache)
     return model if asked.stored_bytes is None else model.quantised(asked.stored_bytes)
 
 
@@ -229,6 +230,8 @@ def _model_problems(scenario: Scenario, model: Architecture | InputError) -> Ite
 
 
 def _encoder_problems(model: Architecture, prompt: int | None, answer: int | None) -> Iterator[Problem]:
+    if not model.keeps_cache:
+        yield Problem(("model", "kv_cache"), f"{model.name} is an encoder and has none anyway; leave it out")
     if answer is not None and answer > 1:
         yield Problem(
             ("workload", "output_tokens"),

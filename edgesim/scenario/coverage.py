@@ -11,7 +11,7 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
 from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Extent
-from edgesim.world.disciplines import ContinuousBatching, Serving, StaticBatching
+from edgesim.world.disciplines import ContinuousBatching, DynamicBatching, Serving, StaticBatching
 
 __all__ = ["Coverage", "disciplines", "pads", "recomputes"]
 
@@ -29,7 +29,7 @@ class Coverage:
     batch
         Most sequences in a decode step.
     prefill_batch
-        Most prompts in one pass: static batching alone has more than one.
+        Most prompts in one pass: static batching and devices that join what waits have more than one.
     """
 
     max_new: int
@@ -55,7 +55,8 @@ class Coverage:
             max_context=_longest_context(longest, served),
             batch=max(map(_largest_batch, served), default=1),
             prefill_batch=max(
-                (one.max_batch for one in served if isinstance(one, StaticBatching)), default=1
+                (one.max_batch for one in served if isinstance(one, StaticBatching | DynamicBatching)),
+                default=1,
             ),
         )
 
@@ -103,7 +104,8 @@ def _longest_context(longest: Extent, served: Iterable[Serving | None]) -> int:
 
 
 def _largest_batch(serving: Serving | None) -> int:
-    return serving.max_batch if isinstance(serving, ContinuousBatching | StaticBatching) else 1
+    batching = ContinuousBatching | StaticBatching | DynamicBatching
+    return serving.max_batch if isinstance(serving, batching) else 1
 
 
 def _up_to(largest: int) -> tuple[int, ...]:

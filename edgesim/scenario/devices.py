@@ -21,7 +21,7 @@ def timing_name(node: Node) -> str:
     return f"{node.kind} ({node.group})" if own else node.kind
 
 
-def device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
+def device(node: Node, kind: DeviceKind, timing: Timing, *, forwards: bool) -> Device:
     """Make a device: its kind's figures, and its entry's own in their place."""
     made = Device(
         id=node.id,
@@ -30,12 +30,14 @@ def device(node: Node, kind: DeviceKind, timing: Timing) -> Device:
         memory_bytes=kind.memory_bytes.value,
         process_bytes=kind.process_bytes.value,
         load_copies=1.0 if kind.load_copies is None else kind.load_copies.value,
+        start_up_s=0.0 if kind.start_up_s is None else kind.start_up_s.value,
         timing=timing,
         power=_power(kind),
         endpoint=_endpoint(kind),
         service=None if kind.service is None else kind.service.value(),
         lateness=None if kind.lateness is None else kind.lateness.value(),
         place_m=node.place_m,
+        forwards=forwards,
     )
     return made if node.entry is None else _overridden(made, node.entry)
 
@@ -64,10 +66,13 @@ def _overridden(device: Device, entry: DeviceEntry) -> Device:
     """Put the entry's own figures in the place of its kind's."""
     power = {} if entry.power is None else entry.power.model_dump(exclude_none=True)
     endpoint = {} if entry.endpoint is None else entry.endpoint.model_dump(exclude_none=True)
+    if entry.endpoint is not None and entry.endpoint.tcp is not None:
+        endpoint["tcp"] = entry.endpoint.tcp.value()
     return replace(
         device,
         memory_bytes=device.memory_bytes if entry.memory_bytes is None else entry.memory_bytes,
         process_bytes=device.process_bytes if entry.process_bytes is None else entry.process_bytes,
+        start_up_s=device.start_up_s if entry.start_up_s is None else entry.start_up_s,
         power=replace(device.power, **power),
         endpoint=replace(device.endpoint, **endpoint),
         serving=None if entry.serving is None else entry.serving.value(),

@@ -88,7 +88,7 @@ def find_profiles(
     study = resolve(study)
     scenario, model = study.scenario, study.model
     kinds = {name: kind for name, kind in study.kinds.items() if kind.runtime is None}  # others need none
-    needed = _coverages(study.layout, longest)
+    needed = _coverages(study.layout, longest, keeps_cache=model.keeps_cache)
     base = saved_profile(scenario, model)
 
     def covers(name: str, profile: Profile) -> bool:
@@ -103,7 +103,8 @@ def find_profiles(
         return Profiles(base, own)
     served = disciplines(study.layout)
     measured = model.plain
-    grid = Coverage.of(longest, served, recomputed=any(map(recomputes, served))).grid(
+    recomputed = any(map(recomputes, served)) or not model.keeps_cache
+    grid = Coverage.of(longest, served, recomputed=recomputed).grid(
         measured, _equal_shards(study.layout, measured) if shards else (1,)
     )
     threads = scenario.profile.threads or os.cpu_count() or 1
@@ -169,7 +170,7 @@ def check_coverage(
     """
     study = resolve(study)
     charged = timings(study, profiles) if charged is None else charged
-    for name, needed in _coverages(study.layout, longest).items():
+    for name, needed in _coverages(study.layout, longest, keeps_cache=study.model.keeps_cache).items():
         source = profiles.own.get(name, profiles.base)
         try:
             needed.check(charged[name])
@@ -201,12 +202,12 @@ def _equal_shards(layout: Layout, model: Architecture) -> tuple[int, ...]:
     return tuple(n for n in model.possible_shards() if n <= n_devices and n.bit_count() == 1)
 
 
-def _coverages(layout: Layout, longest: Extent) -> dict[str, Coverage]:
+def _coverages(layout: Layout, longest: Extent, *, keeps_cache: bool = True) -> dict[str, Coverage]:
     """What is asked of each kind's timing."""
     served: defaultdict[str, dict[int, Serving | None]] = defaultdict(dict)
     for node in layout.nodes.values():
         if node.kind and id(node.entry) not in served[timing_name(node)]:
             entry = None if node.entry is None else node.entry.serving
             served[timing_name(node)][id(node.entry)] = None if entry is None else entry.value()
-    recomputed = any(recomputes(one) for some in served.values() for one in some.values())
+    recomputed = any(recomputes(one) for some in served.values() for one in some.values()) or not keeps_cache
     return {name: Coverage.of(longest, some.values(), recomputed=recomputed) for name, some in served.items()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ from edgesim.planning.partition import even, mdi
 from edgesim.planning.proportional import proportional
 from edgesim.planning.throughput import Bottleneck, throughput
 from edgesim.strategy import Placement, Serving, Stage, Strategy
+from edgesim.world.disciplines import DynamicBatching
 from edgesim.world.fleet import Fleet
 
 __all__ = ["Pipeline", "Ring"]
@@ -111,13 +113,21 @@ class Pipeline(Strategy):
     in_flight: int = Field(
         1,
         ge=1,
-        description="Requests for whose KV caches all partitions by memory or time leave room at once",
+        description="Requests for whose KV caches all partitions by memory or time leave room at once; "
+        "`throughput` counts on so many being computed together where devices are `batched`",
     )
 
     def place(self, model: Architecture, fleet: Fleet) -> Ring:
         """Cut the blocks and lay them along the ring."""
         devices = self._devices(fleet)
         task = _Task(model, fleet, devices, self.starter is not None, self.head, self.in_flight)
+        ring = self._ring(model, task)
+        for stage, following in pairwise((*ring.stages, ring.starter)):
+            fleet.check_reach(stage.device, following.device)
+        return ring
+
+    def _ring(self, model: Architecture, task: _Task) -> Ring:
+        devices = task.devices
         if self.partition == "latency":
             return _ring(model, _counted(devices, latency(task.latency()).stages), self.head)
         if self.partition == "throughput":
@@ -260,8 +270,8 @@ class _Task:
 
     def throughput(self) -> LatencyProblem:
         """The same for many requests: what each one occupies, instead of how long it waits for it."""
-        fleet, devices = self.fleet, self.devices
-        embedding = Slice(0, 0, embedding=True)
+        fleet, devices, n_blocks = self.fleet, self.devices, self.model.n_blocks
+        embedding, head = Slice(0, 0, embedding=True), Slice(n_blocks, n_blocks, head=True)
         beside_s = np.array(
             [0.0 if _on_compute(fleet, d) else fleet.request_message_seconds(d) for d in devices]
         )
@@ -274,8 +284,16 @@ class _Task:
             return_s=None
             if self.head_at == "starter"
             else np.zeros_like(hop_s),  # tokens occupy next to nothing
-            embedding_s=np.array([fleet.request_seconds(d, embedding) for d in devices]),
+            block_s=np.array([[self._share_s(d, Slice(0, 1))] * n_blocks for d in devices]),
+            embedding_s=np.array([self._share_s(d, embedding) for d in devices]),
+            head_s=np.array([self._share_s(d, head) for d in devices]),
         )
+
+    def _share_s(self, device: str, part: Slice) -> float:
+        """What a request takes of a stage; where stages batch, with all that are in flight beside it."""
+        serving = self.fleet.device(device).serving
+        batch = min(serving.max_batch, self.in_flight) if isinstance(serving, DynamicBatching) else 1
+        return self.fleet.request_seconds(device, part, batch=batch)
 
     def message_s(self) -> FloatArray:
         """What a stage's messages occupy of the processor itself, by device."""

@@ -68,6 +68,7 @@ class Discipline(StrEnum):
     PROCESSOR_SHARING = "processor-sharing"
     STATIC = "static"
     CONTINUOUS = "continuous"
+    BATCHED = "batched"
 
 
 class CounterName(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from heapq import heappop, heappush
 
 __all__ = ["CheapestPaths"]
@@ -30,13 +30,21 @@ class CheapestPaths:
         Names of the nodes.
     edges
         Both ends, costs [s] from the first to the second and back, and the place in the order.
+    through
+        Nodes that may lie between the ends of a path; None: all.
     """
 
-    def __init__(self, nodes: Iterable[str], edges: Iterable[tuple[str, str, float, int]]) -> None:
+    def __init__(
+        self,
+        nodes: Iterable[str],
+        edges: Iterable[tuple[str, str, float, int]],
+        through: Collection[str] | None = None,
+    ) -> None:
         self._out: dict[str, dict[str, int]] = {node: {} for node in nodes}
         self._in: dict[str, dict[str, int]] = {node: {} for node in self._out}
         for tail, head, cost_s, place in edges:
             self._out[tail][head] = self._in[head][tail] = _weight(cost_s, place)
+        self._through = self._out.keys() if through is None else through
         self._known: dict[tuple[str, str], list[str]] = {}
         self._before: dict[str, dict[str, str]] = {}  # by source: the node before each
         self._after: dict[str, dict[str, str]] = {}  # by target: the node after each
@@ -57,9 +65,9 @@ class CheapestPaths:
     def _found(self, source: str, target: str) -> list[str] | None:
         if source not in self._before and target not in self._after:
             if self._asked_from[source] > self._asked_into[target]:
-                self._before[source] = _tree(self._out, source)
+                self._before[source] = _tree(self._out, source, self._through)
             else:
-                self._after[target] = _tree(self._in, target)
+                self._after[target] = _tree(self._in, target, self._through)
             self._asked_from[source] += 1
             self._asked_into[target] += 1
         if target in self._after:
@@ -99,7 +107,7 @@ def _draw(place: int) -> int:
     return (mixed ^ mixed >> 31) >> 16
 
 
-def _tree(edges: dict[str, dict[str, int]], root: str) -> dict[str, str]:
+def _tree(edges: dict[str, dict[str, int]], root: str, through: Collection[str]) -> dict[str, str]:
     """The next node towards the root, of all that a way joins with it (Dijkstra 1959)."""
     towards: dict[str, str] = {root: root}
     best: dict[str, float] = {root: 0}
@@ -110,11 +118,13 @@ def _tree(edges: dict[str, dict[str, int]], root: str) -> dict[str, str]:
         if node in done:
             continue
         done.add(node)
+        if node not in through and node != root:
+            continue  # a way may end here, not lead on
         for peer, weight in edges[node].items():
-            through = distance + weight
-            if through < best.get(peer, math.inf):
-                best[peer], towards[peer] = through, node
-                heappush(waiting, (through, peer))
+            length = distance + weight
+            if length < best.get(peer, math.inf):
+                best[peer], towards[peer] = length, node
+                heappush(waiting, (length, peer))
     return towards
 
 

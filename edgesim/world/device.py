@@ -10,10 +10,19 @@ from edgesim.model.lateness.laws import Lateness
 from edgesim.model.profile import Timing
 from edgesim.steps import Steps
 from edgesim.world.battery import Battery
-from edgesim.world.disciplines import ContinuousBatching, FirstComeFirstServed, Serving, StaticBatching
+from edgesim.world.disciplines import (
+    ContinuousBatching,
+    DynamicBatching,
+    FirstComeFirstServed,
+    Serving,
+    StaticBatching,
+)
 from edgesim.world.service import ServiceLaw
+from edgesim.world.tcp import Tcp
 
 __all__ = ["Device", "Endpoint", "Power"]
+
+_BATCHING = StaticBatching | ContinuousBatching | DynamicBatching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +70,15 @@ class Endpoint:
     on_compute
         Whether messages occupy the compute station (a single-threaded runtime), or a messaging
         station of their own beside it.
+    tcp
+        How its TCP holds back small segments and acknowledgements; None: it does not.
     """
 
     overhead_s: float = 0.0
     staging_bytes_per_s: float = math.inf
     on_compute: bool = False
     latency_s: float = 0.0
+    tcp: Tcp | None = None
 
     def seconds(self, size_bytes: float) -> float:
         """Time for which one message of this size occupies this end."""
@@ -96,6 +108,9 @@ class Device:
         What the serving process takes before any weight is loaded.
     load_copies
         Copies of its weights that the device holds at the peak of loading them.
+    start_up_s
+        What its first pass in a run takes besides: starting an accelerator, compiling kernels, making caches
+        at their full length.
     timing
         How long the scenario's model takes here; None for a switch, which only forwards.
     serving
@@ -111,6 +126,8 @@ class Device:
         Coordinates in the plane [m], where the scenario gives them.
     battery
         On what it runs; None: on the mains.
+    forwards
+        Whether messages between others may go through it, as through a switch.
     """
 
     id: str
@@ -119,6 +136,7 @@ class Device:
     memory_bytes: int
     process_bytes: int = 0
     load_copies: float = 1.0
+    start_up_s: float = 0.0
     timing: Timing | None
     power: Power = field(default_factory=Power)
     endpoint: Endpoint = field(default_factory=Endpoint)
@@ -128,6 +146,7 @@ class Device:
     speed: Steps | None = None
     place_m: tuple[float, float] | None = None
     battery: Battery | None = None
+    forwards: bool = True
 
     def __post_init__(self) -> None:
         is_fifo = self.serving is None or isinstance(self.serving, FirstComeFirstServed)
@@ -136,12 +155,12 @@ class Device:
                 f"device {self.id!r}: messages on the compute station (on_compute) go with first come, "
                 "first served only; set on_compute to false, or leave out 'serving'"
             )
-        if self.service is not None and isinstance(self.serving, StaticBatching | ContinuousBatching):
+        if self.service is not None and isinstance(self.serving, _BATCHING):
             raise InputError(
                 f"device {self.id!r}: service times are drawn pass by pass ({self.service}), and batches "
                 "serve several in one; leave out 'service', or serve with 'fifo' or 'processor-sharing'"
             )
-        if self.speed is not None and isinstance(self.serving, StaticBatching | ContinuousBatching):
+        if self.speed is not None and isinstance(self.serving, _BATCHING):
             raise InputError(
                 f"device {self.id!r}: a 'speed' holds for passes from their beginning on, and a batch serves "
                 "several in one; leave out 'speed', or serve with 'fifo' or 'processor-sharing'"

@@ -13,6 +13,7 @@ from edgesim.trace.schema import Discipline
 
 __all__ = [
     "ContinuousBatching",
+    "DynamicBatching",
     "FirstComeFirstServed",
     "Limits",
     "ProcessorSharing",
@@ -117,7 +118,31 @@ class ContinuousBatching(Limits):
     cache: Literal["grow", "reserve"] = "grow"
 
 
-Serving = FirstComeFirstServed | ProcessorSharing | StaticBatching | ContinuousBatching
+@dataclass(frozen=True, slots=True)
+class DynamicBatching(Limits):
+    """Whatever waits when the device is free is one pass: like passes of different requests, up to a number.
+
+    What serving systems call dynamic batching (NVIDIA Triton's ``max_batch_size`` and
+    ``max_queue_delay``), and what a stage of a pipeline does that computes the requests that meet there
+    together. Nobody has a place, and nobody waits for the others of a batch afterwards: each request goes on
+    by itself, and no token waits for the slowest of its batch ("no bubbles", EdgeShard, arXiv 2405.14371).
+
+    Not modelled: one message for all of a batch; each request's leaves at the same instant, and they share
+    the link one after the other.
+
+    Parameters
+    ----------
+    max_batch
+        Passes in one.
+    max_wait_s
+        How long an idle device waits for company after the first has come.
+    """
+
+    max_batch: int = 8
+    max_wait_s: float = 0.0
+
+
+Serving = FirstComeFirstServed | ProcessorSharing | StaticBatching | ContinuousBatching | DynamicBatching
 
 
 def serving_name(serving: Serving | None) -> Discipline:
@@ -127,5 +152,6 @@ def serving_name(serving: Serving | None) -> Discipline:
         ProcessorSharing: Discipline.PROCESSOR_SHARING,
         StaticBatching: Discipline.STATIC,
         ContinuousBatching: Discipline.CONTINUOUS,
+        DynamicBatching: Discipline.BATCHED,
     }
     return Discipline.FIFO if serving is None else names[type(serving)]

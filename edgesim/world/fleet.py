@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from edgesim.errors import PlacementError
 from edgesim.model.answers.exit_records import ExitRecords
@@ -113,16 +116,21 @@ class Fleet:
             chosen.update(dict.fromkeys(members))
         return tuple(chosen)
 
-    def seconds(self, device: str, part: Slice, *, n_new: int, n_context: int) -> float:
+    def seconds(self, device: str, part: Slice, *, n_new: int, n_context: int, batch: int = 1) -> float:
         """Time of one pass of a part of the model on a device; its mean, where times are drawn.
 
         Of a device whose speed changes, at the speed that it has at time zero.
+
+        Parameters
+        ----------
+        batch
+            Requests in the pass.
         """
         timing = self.device(device).timing
         if timing is None:
             raise PlacementError(f"{device!r} is a switch and computes nothing")
-        alone_s = float(timing.seconds(part, batch=1, n_new=n_new, n_context=n_context))
-        return alone_s / self.device(device).speed_at(0.0)
+        pass_s = float(timing.seconds(part, batch=batch, n_new=n_new, n_context=n_context))
+        return pass_s / self.device(device).speed_at(0.0)
 
     def service_scv(self, device: str) -> float:
         """Squared coefficient of variation of a device's service times about their means; 0: constant.
@@ -133,17 +141,28 @@ class Fleet:
         law = self.device(device).service
         return 0.0 if law is None else law.scv
 
-    def request_seconds(self, device: str, part: Slice) -> float:
+    def request_seconds(self, device: str, part: Slice, *, batch: int = 1) -> float:
         """Time that a part of the model takes for the whole of a typical request: prefill and decode.
 
-        Decode steps are priced at the middle context, which is exact for times linear in the context.
+        Decode steps are priced at the middle context, which is exact for times linear in the context; without
+        a KV cache, as prefills of growing length, at up to 64 of their lengths.
+
+        Parameters
+        ----------
+        batch
+            Requests that are computed together all the time, each of which takes an equal part.
         """
         n_prompt, n_steps = round(self.typical.n_prompt_tokens), self.typical.n_output_tokens - 1
-        prefill_s = self.seconds(device, part, n_new=max(1, n_prompt), n_context=0)
+        prefill_s = self.seconds(device, part, n_new=max(1, n_prompt), n_context=0, batch=batch)
         if n_steps <= 0:
-            return prefill_s
-        middle = round(n_prompt + (n_steps - 1) / 2)
-        return prefill_s + n_steps * self.seconds(device, part, n_new=1, n_context=max(1, middle))
+            return prefill_s / batch
+        if not self.model.keeps_cache:
+            lengths = np.linspace(n_prompt + 1, n_prompt + n_steps, min(64, math.ceil(n_steps))).round()
+            steps = [self.seconds(device, part, n_new=int(n), n_context=0, batch=batch) for n in lengths]
+            return (prefill_s + n_steps * float(np.mean(steps))) / batch
+        middle = max(1, round(n_prompt + (n_steps - 1) / 2))
+        step_s = self.seconds(device, part, n_new=1, n_context=middle, batch=batch)
+        return (prefill_s + n_steps * step_s) / batch
 
     def transfer_seconds(self, source: str, target: str, size_bytes: float) -> float:
         """Time of one message from end to end while nothing else moves."""
@@ -162,7 +181,15 @@ class Fleet:
         n_prompt, n_steps = self.typical.n_prompt_tokens, self.typical.n_output_tokens - 1
         token_bytes = self.model.activation_bytes(1)
         prefill_s = self.transfer_seconds(source, target, n_prompt * token_bytes)
-        return prefill_s + max(0.0, n_steps) * self.transfer_seconds(source, target, token_bytes)
+        step_s = self.transfer_seconds(source, target, self._step_tokens * token_bytes)
+        return prefill_s + max(0.0, n_steps) * step_s
+
+    @property
+    def _step_tokens(self) -> float:
+        """Tokens whose hidden states a step hands on, on average: one, or all where no cache is kept."""
+        if self.model.keeps_cache:
+            return 1.0
+        return self.typical.n_prompt_tokens + self.typical.n_output_tokens / 2.0
 
     def request_return_seconds(self, source: str, target: str) -> float:
         """Time to bring every token id of a typical request back, one at a time."""
@@ -175,7 +202,8 @@ class Fleet:
 
         Propagation delay keeps no link busy; endpoints are told apart by :meth:`request_message_seconds`.
         """
-        n_tokens = self.typical.n_prompt_tokens + max(0.0, self.typical.n_output_tokens - 1)
+        n_steps = max(0.0, self.typical.n_output_tokens - 1)
+        n_tokens = self.typical.n_prompt_tokens + n_steps * self._step_tokens
         return self._network.busiest_seconds(source, target, n_tokens * self.model.activation_bytes(1))
 
     def request_message_seconds(self, device: str) -> float:
@@ -183,7 +211,7 @@ class Fleet:
         endpoint, token_bytes = self.device(device).endpoint, self.model.activation_bytes(1)
         prefill_s = endpoint.seconds(self.typical.n_prompt_tokens * token_bytes)
         n_steps = max(0.0, self.typical.n_output_tokens - 1)
-        return 2 * (prefill_s + n_steps * endpoint.seconds(token_bytes))
+        return 2 * (prefill_s + n_steps * endpoint.seconds(self._step_tokens * token_bytes))
 
     def room_bytes(self, device: str) -> int:
         """Memory for weights and KV caches: what the serving process leaves."""

@@ -53,6 +53,9 @@ class Link:
     radio
         The channel and the cell of a radio link, whose `rate_bps` is then what planners count on: its mean
         goodput, alone on the air. None: a wire.
+    is_path
+        Whether it is the path of this pair of devices alone: it carries all that the two send each other,
+        whatever else leads from one to the other, and nothing of others.
     """
 
     between: tuple[str, str]
@@ -61,6 +64,7 @@ class Link:
     down: Way | None = None
     access_s: float = 0.0
     radio: RadioChannel | None = None
+    is_path: bool = False
 
     def way(self, sender: str) -> Way:
         """The direction in which one of its ends sends."""

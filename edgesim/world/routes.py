@@ -22,7 +22,8 @@ class Network:
     A route is the path of least expected latency for a message of the reference size: store and
     forward, so each hop costs its transmission time and its latency, those of the direction in which it
     is passed (the way back may be another); on a radio link with slots also the mean wait for the first of
-    them. Ties go to fewer hops, and then to links that stand earlier in the scenario.
+    them. Ties go to fewer hops, and then to links that stand earlier in the scenario. Only devices that
+    forward lie on the way; a pair with a path of its own takes that, and no route of others does.
 
     Parameters
     ----------
@@ -34,13 +35,21 @@ class Network:
         self.devices = devices
         self._links: dict[tuple[str, str], Link] = {}
         costs: dict[tuple[str, str], tuple[float, int]] = {}
+        links = tuple(links)
+        own = {ends: link for link in links if link.is_path for ends in (link.between, link.between[::-1])}
         for place, link in enumerate(links):
+            if link.between in own:
+                continue
             for ends in (link.between, link.between[::-1]):
                 # Of parallel links the cheapest for the reference message carries the traffic.
                 cost_s = _seconds(link, reference_bytes, sender=ends[0])
                 if ends not in costs or cost_s < costs[ends][0]:
                     costs[ends], self._links[ends] = (cost_s, place), link
-        self._paths = CheapestPaths(devices, ((*ends, *cost) for ends, cost in costs.items()))
+        self._links.update(own)
+        self._own = {ends: list(ends) for ends in own}
+        self._edges = [(*ends, *cost) for ends, cost in costs.items()]
+        forwarding = {id_ for id_, device in devices.items() if device.forwards}
+        self._paths = CheapestPaths(devices, self._edges, forwarding)
 
     def path(self, source: str, target: str) -> list[str]:
         """Devices on the route, both ends included.
@@ -50,12 +59,23 @@ class Network:
         PlacementError
             If no path leads from one to the other.
         """
-        found = self._paths.path(source, target)
+        found = self._own.get((source, target)) or self._paths.path(source, target)
         if found is None:
             raise PlacementError(
-                f"topology: no path leads from {source!r} to {target!r}; link them, directly or over others"
+                f"topology: no path leads from {source!r} to {target!r}; {self._way_out(source, target)}"
             )
         return found
+
+    def _way_out(self, source: str, target: str) -> str:
+        """What to do where no path leads."""
+        around = CheapestPaths(self.devices, self._edges).path(source, target) or []
+        shut = next((id_ for id_ in around[1:-1] if not self.devices[id_].forwards), None)
+        if shut is None:
+            return "link them, directly or over others"
+        return (
+            f"the way over {shut!r} is closed, for devices do not pass on messages between others unless "
+            f"they say so: give {shut!r} 'forwards: true', link the two, or give them one of 'topology.paths'"
+        )
 
     def link(self, source: str, target: str) -> Link:
         """The link that carries what one neighbour sends to another."""

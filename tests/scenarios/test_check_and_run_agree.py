@@ -63,6 +63,7 @@ def scenario(draw: random.Random) -> dict[str, Any]:
             device |= {"memory": draw.choice(["60 MB", "200 MB"]), "process_memory": "1 MB"}
     if draw.random() < 0.3:
         draw.choice([src, st])["battery"] = {"capacity": draw.choice(["1 J", "200 J"])}
+    st["forwards"] = True
     first: dict[str, Any] = {"between": ["src", "st"]}
     if is_on_air:
         first["radio"] = {"use": draw.choice(["nr-n78", "nr-n78", "wifi6", "wifi5", "nr-n1"])}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
 
 import pytest
 
@@ -23,7 +22,8 @@ def model(size: str) -> str:
 
 
 def cloud(rate: str) -> str:
-    return f"topology.links[0].wired.rate={rate}"
+    """The path between source and cloud; all others have 50 Mbit/s."""
+    return f"topology.paths[1].rate={rate}"
 
 
 def blocks(placement: Placement) -> dict[str, int]:
@@ -90,15 +90,29 @@ def test_the_choice_is_never_worse_than_the_board_alone_or_halves_with_the_cloud
         assert tokens_per_s(many, "edgeshard-throughput") >= tokens_per_s(many, rival)
 
 
-@pytest.mark.parametrize(
-    ("size", "strategy"), list(product(["7b", "13b"], ["edgeshard-latency", "edgeshard-throughput"]))
-)
-def test_a_slow_cloud_link_moves_blocks_to_edge_devices_and_a_fast_one_back(size: str, strategy: str) -> None:
-    held = []
-    for rate in ("0.5 Mbit/s", "5 Mbit/s", "50 Mbit/s", "1 Gbit/s"):
-        placed = runner.prepare(load("edgeshard", [model(size), cloud(rate)]), only=[strategy]).placements
-        held.append(blocks(placed[strategy]).get("cloud", 0))
-    assert held[0] == 0
-    assert held[-1] > 0
-    if strategy == "edgeshard-latency":
-        assert held == sorted(held)
+@pytest.mark.parametrize("size", ["7b", "13b"])
+def test_a_slow_path_to_the_cloud_takes_another_board_and_a_fast_one_the_cloud_itself(size: str) -> None:
+    """No message between source and cloud takes the quicker way over a board: boards do not forward."""
+    used = {}
+    for rate in ("1 Mbit/s", "50 Mbit/s"):
+        prepared = runner.prepare(
+            load("edgeshard", [model(size), cloud(rate)]), only=["edgeshard-latency", "cloud-edge-opt"]
+        )
+        used[rate] = {label: placed.devices for label, placed in prepared.placements.items()}
+    assert used["1 Mbit/s"]["edgeshard-latency"] == ("source", "agx-0", "cloud")
+    assert used["50 Mbit/s"]["edgeshard-latency"] == ("source", "cloud")
+    assert used["50 Mbit/s"]["cloud-edge-opt"] == ("source", "cloud")
+
+
+def test_half_the_time_of_the_board_alone_as_the_abstract_says(simulate: Simulate) -> None:
+    """Up to 50 % lower latency: out of reach if every board had 1 Mbit/s to the cloud."""
+    lone = simulate("edgeshard", ALONE, only=("edge-solo", "edgeshard-latency"))
+    assert mean_e2e_s(lone, "edgeshard-latency") < 0.5 * mean_e2e_s(lone, "edge-solo")
+
+
+def test_requests_that_meet_at_a_stage_are_computed_together(simulate: Simulate) -> None:
+    """Eight on one board read its weights once per step: seven times as fast as one after the other."""
+    eight, only = "workload.requests=8", ("edge-solo",)
+    together = simulate("edgeshard", eight, only=only)
+    apart = simulate("edgeshard", eight, "topology.devices.source.serving=fifo", only=only)
+    assert tokens_per_s(together, "edge-solo") > 7 * tokens_per_s(apart, "edge-solo")

@@ -94,7 +94,7 @@ def _devices(draw: _Draw, stages: Sequence[Sequence[str]]) -> list[dict[str, Any
     for stage, servers in enumerate(stages):
         for number, server in enumerate(servers):
             kind = draw.one(["jetson-tx2", "jetson-orin-nx", "jetson-agx-orin"])
-            there: dict[str, Any] = {"id": server, "kind": kind}
+            there: dict[str, Any] = {"id": server, "kind": kind, "forwards": True}
             there["place"] = {"at": [f"{20 + 10 * stage} m", f"{10 * number} m"]}
             if draw.chance(0.3):
                 there["service"] = "exponential"

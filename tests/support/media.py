@@ -17,7 +17,7 @@ horizon: 2 s
 topology:
   devices:
     - {id: user, kind: raspberry-pi-5, count: 4, WHERE}
-    - {id: cell, kind: rtx-3090, count: 2, place: {grid: 120 m, corner: [20 m, 20 m]}}
+    - {id: cell, kind: rtx-3090, count: 2, forwards: true, place: {grid: 120 m, corner: [20 m, 20 m]}}
   links:
     - {between: [user, cell], LINK}
     - {between: [cell, cell], wired: {rate: 100 Mbit/s}}

@@ -68,6 +68,11 @@ class Groups:
                     "devices to its end: leave those out (of a recorded track: 'outside: parked'), or the "
                     "device"
                 )
+            if self._hosts[device].device.start_up_s:
+                raise InputError(
+                    f"{device!r} has a 'start_up', which a group's pass, one event on its members, has not; "
+                    "set 'start_up: 0 s' there"
+                )
         sums: AllReduce
         if summing.is_on_air and len(members) > 1:
             sums = self._air_sums(members, summing)

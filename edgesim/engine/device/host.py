@@ -48,6 +48,7 @@ class Host(Station):
         "n_requests",
         "prices",
         "shared",
+        "start_up_s",
     )
 
     def __init__(self, device: Device) -> None:
@@ -62,6 +63,12 @@ class Host(Station):
         self.draws: ServiceDraws | None = None  # where times are drawn
         self.down: str | None = None  # while it is down: why, which may go without saying
         self.holds: Holds | None = None  # by groups that it is a member of
+        self.start_up_s = device.start_up_s  # until the first pass has been charged with it
+
+    def started(self) -> float:
+        """What a pass takes besides, if it is the first one here [s]; nothing from then on."""
+        start_up_s, self.start_up_s = self.start_up_s, 0.0
+        return start_up_s
 
     def hold(self, now_s: float, hold: Hold) -> None:
         """Book a stretch of time for which a group holds the device."""

@@ -35,6 +35,8 @@ class Pass:
     ----------
     factor
         What the time of a pass that has the device to itself is multiplied by: 1, but where it is drawn.
+    start_up_s
+        What it takes besides as the first on its device.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Pass:
         "n_new",
         "price",
         "request",
+        "start_up_s",
         "token",
     )
 
@@ -59,6 +62,7 @@ class Pass:
         asked_at_s: float,
         done: simpy.Event,
         factor: float = 1.0,
+        start_up_s: float = 0.0,
     ) -> None:
         self.request = request
         self.device = device
@@ -70,10 +74,11 @@ class Pass:
         self.asked_at_s = asked_at_s
         self.done = done
         self.factor = factor
+        self.start_up_s = start_up_s
 
     def alone_s(self) -> float:
         """Time that it takes with the device to itself [s]."""
-        return self.price.alone(self.n_new, self.n_context) * self.factor
+        return self.price.alone(self.n_new, self.n_context) * self.factor + self.start_up_s
 
     def is_of(self, price: Price | None, token: Token) -> bool:
         """Whether it is the pass of a token through the part of the model that has this price."""

@@ -19,6 +19,7 @@ from edgesim.engine.network.holes import Holes
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.pools import Pools
 from edgesim.engine.network.radio_hop import RadioHop
+from edgesim.engine.network.tcp import Connections
 from edgesim.engine.network.wifi.wifi_hop import WifiHop
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DONE, Verb, WorkLost, begun, heard
@@ -81,6 +82,8 @@ class Transport:
             world.roaming,
             {ends: hop for ends, hop in self._failing.items() if not legs.isdisjoint((ends, ends[::-1]))},
         )
+        stacks = {id_: host.device.endpoint.tcp for id_, host in hosts.items() if id_ not in world.roaming}
+        self._connections = Connections(clock, stacks, self._carried, self._latency_s)
         for roams in world.roaming.values():  # a terminal's messages go on from whichever cell serves it
             for cell in roams.serving.cells:
                 self.network.path(roams.serving.cells[0], cell)
@@ -147,7 +150,7 @@ class Transport:
             path = self.network.path(source, target)
             free = all(self._hosts[end].device.endpoint.is_free for end in (source, target))
             hop = self.hops[source, target] if len(path) == 2 and free else None
-        if hop is not None and hop.can_fail:
+        if hop is not None and (hop.can_fail or self._connections.join(source, target)):
             hop = None
         self._hosts[source].direct[target] = hop
         return hop
@@ -164,6 +167,8 @@ class Transport:
             return DONE
         if source in self._roaming or target in self._roaming:
             return begun(self._over_the_air(owner, source, target, size_bytes, token))
+        if self._connections.join(source, target):
+            return begun(self._over_tcp(owner, source, target, size_bytes, token))
         hops = [self.hops[pair] for pair in pairwise(self.network.path(source, target))]
         first = self._handle(owner, self._hosts[source], size_bytes, token)
         if first is DONE:
@@ -197,6 +202,21 @@ class Transport:
         """Record what is still on its way at the end of the run."""
         for hop in self._failing.values():
             hop.close(at_s)
+
+    def _over_tcp(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
+        """Write a message to a connection that may hold it back."""
+        yield from self._handle(owner, self._hosts[source], size_bytes, token)
+        yield from self._connections.write(owner, source, target, size_bytes, token)
+        yield from self._handle(owner, self._hosts[target], size_bytes, token)
+
+    def _carried(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
+        """Carry segments, without their ends."""
+        yield from self._along(owner, source, target, size_bytes, token)
+
+    def _latency_s(self, source: str, target: str) -> float:
+        """Latencies on the way, one after the other."""
+        hops = (self.hops[ends] for ends in pairwise(self.network.path(source, target)))
+        return sum(hop.link.way(hop.sender).latency_s for hop in hops)
 
     def _with_holes(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
         holes = Holes(size_bytes)

@@ -95,7 +95,11 @@ class IteratingStation(ABC):
         self._running = self._choose()
         if self._running:
             self._began_at_s = self._clock.now
-            self._ends_at_s = self._began_at_s + self._iteration_s()
+            start_up_s = max(work.start_up_s for work, _ in self._running)
+            self._ends_at_s = self._began_at_s + self._iteration_s() + start_up_s
+            if start_up_s:
+                for work, _ in self._running:
+                    work.start_up_s = 0.0  # charged; what is left of a prompt does not start again
             self._version += 1
             self._clock.call_at(self._ends_at_s, partial(self._end, self._version))
 

@@ -13,7 +13,7 @@ from edgesim.scenario.schema.radio_kinds import RadioFigures
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import LinkEntry
 from edgesim.scenario.text.problems import Path, Problem
-from edgesim.scenario.topology.islands import islands
+from edgesim.scenario.topology.reach import Reach
 from edgesim.scenario.topology.topology import AirLink, Layout
 
 __all__ = ["air_problems"]
@@ -179,12 +179,13 @@ def _apart_problems(layout: Layout) -> Iterator[Problem]:
     """Find stations between which a terminal may change, and no way leads: its messages go on over one."""
     n_stations = Counter(leg.terminal for leg in layout.air)
     fixed = [(leg.terminal, leg.station) for leg in layout.air if n_stations[leg.terminal] == 1]
-    island = islands(layout.nodes, [*(link.between for link in layout.links), *fixed])
+    wires = [link.between for link in layout.links if not link.is_path]
+    reach = Reach(layout.nodes, [*wires, *fixed], layout.forwarding)
     first: dict[str, str] = {}
     told: set[int] = set()
     for leg in layout.air:
         station = first.setdefault(leg.terminal, leg.station)
-        if island[station] == island[leg.station] or id(leg.entry) in told:
+        if reach.joins(station, leg.station) or id(leg.entry) in told:
             continue
         told.add(id(leg.entry))
         yield Problem(

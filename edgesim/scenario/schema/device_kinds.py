@@ -10,13 +10,24 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.errors import InputError
-from edgesim.fields import Bytes, BytesPerSecond, FlopPerSecond, Names, PositiveBytes, Seconds, Watts, refuse
+from edgesim.fields import (
+    Bytes,
+    BytesPerSecond,
+    FlopPerSecond,
+    Names,
+    PositiveBytes,
+    Seconds,
+    Watts,
+    is_not_given,
+    refuse,
+)
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.efficiency.law import Peaks
 from edgesim.nearest import suggest
 from edgesim.scenario.schema.lateness import LatenessEntry
 from edgesim.scenario.schema.runtimes import RuntimeChoice
 from edgesim.scenario.schema.service import ServiceChoice
+from edgesim.scenario.schema.tcp import TcpEntry
 from edgesim.scenario.text.section import Section
 from edgesim.world.device import Endpoint, Power
 
@@ -99,6 +110,8 @@ class EndpointFigures(Section):
     """Rate of copying a message between network and accelerator memory; without one, copies cost nothing."""
     on_compute: bool = False
     """Whether messages occupy the processor that computes (single-threaded runtimes)."""
+    tcp: TcpEntry | None = Field(default=None, exclude_if=is_not_given)
+    """Small segments and acknowledgements that wait; none do if not given."""
 
 
 class PeakFigures(Section):
@@ -164,6 +177,9 @@ class DeviceKind(Section):
     runtime: RuntimeChoice | None = None
     """The engine that runs on it (`edgesim list runtimes`), by whose shares of `peaks` it is charged,
     instead of by `memory_bandwidth`, `compute` and `overhead_per_call` or a profile."""
+    start_up_s: Figure[Seconds] | None = Field(default=None, alias="start_up", exclude_if=is_not_given)
+    """What the first pass takes besides: starting CUDA, compiling kernels, making caches at their full
+    length. Once in a replication; nothing if not given."""
     profile: Names = ()
     """Profiles measured on such a device, as files or by the names of shipped ones; that of the scenario's
     model is charged as measured."""
@@ -259,4 +275,5 @@ class DeviceKind(Section):
             staging_bytes_per_s=math.inf if staging is None else staging.value,
             on_compute=self.endpoint.on_compute,
             latency_s=0.0 if latency_s is None else latency_s.value,
+            tcp=None if self.endpoint.tcp is None else self.endpoint.tcp.value(),
         )

@@ -74,6 +74,9 @@ class ModelEntry(Section):
     config says of its quantisation."""
     bytes_per_weight: Annotated[float, Field(gt=0, le=4)] | None = None
     """Quantised weights of another kind: the size of one, its share of the scales included."""
+    kv_cache: bool = Field(default=True, exclude_if=bool)
+    """Whether keys and values are kept from step to step. Without, every step computes prompt and answer so
+    far anew, stages hand on the hidden states of all of it, and no memory is set aside."""
 
     @model_validator(mode="after")
     def _one_size(self) -> ModelEntry:

@@ -8,17 +8,18 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.fields import PositiveSeconds, Seconds
+from edgesim.fields import PositiveSeconds, Seconds, is_not_given
 from edgesim.scenario.text.section import Choice, Section
 from edgesim.world.disciplines import (
     ContinuousBatching,
+    DynamicBatching,
     FirstComeFirstServed,
     ProcessorSharing,
     Serving,
     StaticBatching,
 )
 
-__all__ = ["ContinuousEntry", "FifoEntry", "Plain", "ServingChoice", "StaticEntry"]
+__all__ = ["BatchedEntry", "ContinuousEntry", "FifoEntry", "Plain", "ServingChoice", "StaticEntry"]
 
 BatchSize = Annotated[int, Field(strict=True, ge=1, le=4096)]
 QueueLimit = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
@@ -59,6 +60,15 @@ class ContinuousEntry(FifoEntry):
     `reserve`: room for a request's whole length at once."""
 
 
+class BatchedEntry(FifoEntry):
+    """Like passes that wait when the device is free are one pass; at a stage of a pipeline, too."""
+
+    max_batch: BatchSize = 8
+    """Passes in one."""
+    max_wait_s: Seconds = Field(default=0.0, alias="max_wait")
+    """How long an idle device waits for company after the first has come."""
+
+
 class Plain(Section):
     """A discipline without options."""
 
@@ -76,6 +86,8 @@ class ServingChoice(Choice):
     """Closed batches."""
     continuous: ContinuousEntry | None = None
     """Iteration-level batching with chunked prefill."""
+    batched: BatchedEntry | None = Field(default=None, exclude_if=is_not_given)
+    """Whatever meets at the device is one pass, and goes on request by request."""
 
     @model_validator(mode="before")
     @classmethod
@@ -87,7 +99,7 @@ class ServingChoice(Choice):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Allow the single word, too."""
-        words: dict[str, Any] = {"enum": ["fifo", "processor-sharing", "static", "continuous"]}
+        words: dict[str, Any] = {"enum": ["fifo", "processor-sharing", "static", "continuous", "batched"]}
         return {"anyOf": [words, handler(core_schema)]}
 
     def value(self) -> Serving | None:
@@ -96,6 +108,8 @@ class ServingChoice(Choice):
             return ProcessorSharing()
         if self.static is not None:
             return StaticBatching(self.static.max_batch, self.static.max_wait_s, **self.static.limits())
+        if self.batched is not None:
+            return DynamicBatching(self.batched.max_batch, self.batched.max_wait_s, **self.batched.limits())
         if self.continuous is not None:
             entry = self.continuous
             return ContinuousBatching(entry.max_batch, entry.max_tokens, entry.cache, **entry.limits())

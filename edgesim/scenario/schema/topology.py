@@ -19,6 +19,7 @@ from edgesim.fields import (
     Quantity,
     Seconds,
     Watts,
+    is_not_given,
     refuse,
 )
 from edgesim.scenario.schema.by_way import ByWay, EachWay, FileName, refuse_ways_outside, ways
@@ -38,6 +39,7 @@ from edgesim.scenario.schema.runtimes import RuntimeChoice
 from edgesim.scenario.schema.service import ServiceChoice
 from edgesim.scenario.schema.serving import ServingChoice
 from edgesim.scenario.schema.steps import ChangingRate, RateWays, SpeedEntry
+from edgesim.scenario.schema.tcp import TcpEntry
 from edgesim.scenario.text.section import Section
 from edgesim.steps import Steps
 from edgesim.units import DATA_RATE, TIME, UnitError, parse
@@ -53,6 +55,7 @@ __all__ = [
     "LinkEntry",
     "Name",
     "Parallel",
+    "PathEntry",
     "Place",
     "PowerOverrides",
     "RecordedEntry",
@@ -125,6 +128,8 @@ class EndpointOverrides(Section):
     """Rate of copying a message between network and accelerator memory."""
     on_compute: bool | None = None
     """Whether messages occupy the processor that computes."""
+    tcp: TcpEntry | None = Field(default=None, exclude_if=is_not_given)
+    """Small segments and acknowledgements that wait; none do if not given."""
 
 
 class DeviceEntry(Section):
@@ -145,6 +150,8 @@ class DeviceEntry(Section):
     """Memory, where it differs from the kind's."""
     process_bytes: Bytes | None = Field(default=None, alias="process_memory")
     """Memory taken before any weight is loaded, where it differs from the kind's."""
+    start_up_s: Seconds | None = Field(default=None, alias="start_up", exclude_if=is_not_given)
+    """What its first pass takes besides, where it differs from the kind's."""
     power: PowerOverrides | None = None
     """Power, where it differs from the kind's."""
     endpoint: EndpointOverrides | None = None
@@ -169,6 +176,9 @@ class DeviceEntry(Section):
     """How it moves; it stays in its place if not given."""
     battery: BatteryEntry | None = None
     """What it runs on; the mains if not given."""
+    forwards: bool | None = Field(default=None, exclude_if=is_not_given)
+    """Whether it passes on messages between others, as a router does. If not given, a station of radio links
+    does, and no other device."""
 
     @model_validator(mode="after")
     def _stands_or_moves(self) -> DeviceEntry:
@@ -317,6 +327,21 @@ class LinkEntry(Section):
         return self
 
 
+class PathEntry(Wired):
+    """A path of its own between every two devices of two groups, as traffic shaping (Linux `tc`) makes it.
+
+    All that the two send each other, and nothing else, takes it: it replaces what routing over the links
+    would give, in both directions, and has a queue of its own each way. Up is from the first group in
+    `between` to the second. Of several entries for a pair the last counts, so that a general one may stand
+    first: ``[{between: [all, all], rate: 50 Mbit/s}, {between: [board, cloud], rate: 1 Mbit/s}]``.
+
+    Not modelled: that the cables below are shared with other paths; they are taken to be wider.
+    """
+
+    between: tuple[str, str]
+    """Two devices, groups or device kinds; `all` stands for every device."""
+
+
 class Generate(Section):
     """Devices and links by one of networkx's graph generators.
 
@@ -336,6 +361,8 @@ class Generate(Section):
     """Device kinds, dealt out to the nodes in turn; without any the nodes are switches."""
     wired: Wired
     """What every edge is made of."""
+    forwards: bool = Field(default=True, exclude_if=bool)
+    """Whether the devices pass on messages between others, as the nodes of a mesh do."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -369,6 +396,8 @@ class GraphFile(Section):
     """Device kind of the nodes that name none; `switch` for one that only forwards."""
     wired: Wired | None = None
     """What edges are made of that do not say it; up is from an edge's source to its target."""
+    forwards: bool = Field(default=True, exclude_if=bool)
+    """Whether the devices pass on messages between others, as the nodes of a mesh do."""
     parallel: Parallel = "refuse"
     """What several edges between two nodes become, each way for itself: refused, the `first` of the file, the
     `fastest` of them, or one with the `sum` of their rates and the longest of their latencies."""
@@ -403,6 +432,8 @@ class Topology(Section):
     """Nodes that only forward."""
     links: tuple[LinkEntry, ...] = ()
     """Links, full duplex; a pair of devices has one, whose two ways may differ (`up`, `down`)."""
+    paths: tuple[PathEntry, ...] = Field(default=(), exclude_if=is_not_given)
+    """Pairs of devices that have a path of their own, whatever the links are."""
     generate: Generate | None = None
     """A generated part of the topology."""
     file: GraphFile | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -19,6 +20,7 @@ from edgesim.scenario.schema.topology import (
     Generate,
     GraphFile,
     LinkEntry,
+    PathEntry,
     Place,
     RecordedEntry,
     Topology,
@@ -51,12 +53,15 @@ class Node:
         Coordinates, where given.
     path
         Where in the scenario it comes from.
+    forwards
+        Whether messages between others may go through it; None: if it is a station of radio links.
     """
 
     id: str
     group: str
     kind: str
     entry: DeviceEntry | None = None
+    forwards: bool | None = None
     place_m: Point | None = None
     path: Path = ()
 
@@ -110,8 +115,18 @@ class Layout:
         """Ids of the nodes that compute."""
         return tuple(node.id for node in self.nodes.values() if node.kind)
 
+    @property
+    def forwarding(self) -> frozenset[str]:
+        """Ids of the nodes through which messages between others may go."""
+        stations = {leg.station for leg in self.air}
+        return frozenset(
+            id_
+            for id_, node in self.nodes.items()
+            if node.forwards or not node.kind or (node.forwards is None and id_ in stations)
+        )
+
     def cut_off(self, sources: Sequence[str]) -> tuple[str, str] | None:
-        """A source and a device that no path joins; None if there is no such pair."""
+        """A source and a device that no path joins, whoever forwards; None if there is no such pair."""
         edges = (*(link.between for link in self.links), *((leg.terminal, leg.station) for leg in self.air))
         island = islands(self.nodes, edges)
         for source in sources[:1]:  # the others are devices, and so among those that it must reach
@@ -139,6 +154,7 @@ class _Draft:
         self._groups: dict[str, tuple[str, ...]] = {}
         self._links: dict[frozenset[str], Link] = {}
         self._air: dict[frozenset[str], AirLink] = {}
+        self._own_paths: dict[frozenset[str], Link] = {}
         self._problems: list[Problem] = []
 
     def finish(self, topology: Topology) -> Layout:
@@ -159,12 +175,14 @@ class _Draft:
             self._add_link(a, b, _cable(wired), (*root, "file"))
         for index, link in enumerate(topology.links):
             self._add_links(link, (*root, "links", index))
+        for index, shaped in enumerate(topology.paths):
+            self._add_paths(shaped, (*root, "paths", index))
         return self._layout()
 
     def _layout(self) -> Layout:
         return Layout(
             nodes=MappingProxyType(self._nodes),
-            links=tuple(self._links.values()),
+            links=(*self._links.values(), *self._own_paths.values()),
             air=tuple(self._air.values()),
             problems=tuple(self._problems),
             _groups=MappingProxyType(self._groups),
@@ -175,7 +193,15 @@ class _Draft:
             self._refuse((*path, "place", "at"), f"{entry.count} devices cannot all stand here; use 'grid'")
         ids = [entry.id] if entry.count is None else [f"{entry.id}-{index}" for index in range(entry.count)]
         nodes = [
-            Node(id=id_, group=entry.id, kind=entry.kind, entry=entry, place_m=place_m, path=path)
+            Node(
+                id=id_,
+                group=entry.id,
+                kind=entry.kind,
+                entry=entry,
+                place_m=place_m,
+                path=path,
+                forwards=entry.forwards,
+            )
             for id_, place_m in zip(ids, _places(entry.place, len(ids)), strict=True)
         ]
         self._add_group(entry.id, nodes)
@@ -196,7 +222,13 @@ class _Draft:
             return []
         kinds = generate.kinds or ("",)
         nodes = [
-            Node(id=f"{generate.id}-{n}", group=generate.id, kind=kinds[n % len(kinds)], path=path)
+            Node(
+                id=f"{generate.id}-{n}",
+                group=generate.id,
+                kind=kinds[n % len(kinds)],
+                path=path,
+                forwards=generate.forwards,
+            )
             for n in range(n_nodes)
         ]
         self._add_group(generate.id, nodes)
@@ -219,7 +251,14 @@ class _Draft:
         groups: dict[str, list[Node]] = {}
         for part in parts:
             kind = "" if part.kind == SWITCH else part.kind
-            node = Node(id=part.id, group=part.group, kind=kind, place_m=part.place_m, path=path)
+            node = Node(
+                id=part.id,
+                group=part.group,
+                kind=kind,
+                place_m=part.place_m,
+                path=path,
+                forwards=file.forwards,
+            )
             groups.setdefault(part.group, []).append(node)
         for group, nodes in groups.items():
             if len({bool(node.kind) for node in nodes}) > 1:
@@ -266,6 +305,54 @@ class _Draft:
         if made_of is not None:
             for a, b in joined:
                 self._add_link(a, b, made_of, path)
+
+    def _add_paths(self, entry: PathEntry, path: Path) -> None:
+        """Give every pair of two groups a path; one that an earlier entry gave it is replaced."""
+        sides = []
+        for index, reference in enumerate(entry.between):
+            ids = self._ends_of_paths(reference, (*path, "between", index))
+            if ids is None:
+                return
+            sides.append(ids)
+        up, down = _cable(entry)
+        joined = {frozenset((a, b)): (a, b) for a in sides[0] for b in sides[1] if a != b}
+        if not joined:
+            self._refuse(
+                (*path, "between"), f"'{entry.between[0]}' is a single device; a path needs two ends"
+            )
+        roaming = Counter(leg.terminal for leg in self._air.values())
+        for ends, (a, b) in joined.items():
+            moves = next((end for end in (a, b) if roaming[end] > 1), None)
+            if ends in self._links or ends in self._air:
+                self._refuse(
+                    path,
+                    f"'{a}' and '{b}' are linked already, and what they send each other takes that link; "
+                    "give the link this rate, or leave it out",
+                )
+            elif moves is not None:
+                self._refuse(
+                    path, f"'{moves}' changes cells, over whichever of which its messages go; it has no path"
+                )
+            self._own_paths[ends] = Link(
+                between=(a, b),
+                rate_bps=up.rate_bps,
+                latency_s=up.latency_s,
+                down=None if down == up else down,
+                is_path=True,
+            )
+
+    def _ends_of_paths(self, reference: str, path: Path) -> tuple[str, ...] | None:
+        """Devices that a name stands for: a group's, a single one, those of a kind, or all; None if none."""
+        layout = self._layout()
+        ids = layout.members(reference)
+        if not ids:
+            ids = tuple(id_ for id_ in layout.device_ids if reference in ("all", self._nodes[id_].kind))
+        if not ids:
+            self._refuse(path, f"{layout.unknown(reference)}; a device kind will do, or 'all'")
+        elif not self._nodes[ids[0]].kind:
+            self._refuse(path, f"'{reference}' is a switch; a path of its own joins two devices")
+            return None
+        return ids or None
 
     def _recorded(self, entry: RecordedEntry | None, path: Path) -> tuple[Way, Way] | None:
         """Read recorded rates; what is wrong with a file becomes a problem."""

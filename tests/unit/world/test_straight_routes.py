@@ -70,7 +70,11 @@ def test_one_search_serves_all_terminals_of_a_server(monkeypatch: pytest.MonkeyP
 
     searched = []
     search = cheapest._tree
-    monkeypatch.setattr(cheapest, "_tree", lambda edges, root: searched.append(root) or search(edges, root))
+    monkeypatch.setattr(
+        cheapest,
+        "_tree",
+        lambda edges, root, through: searched.append(root) or search(edges, root, through),
+    )
     terminals = [f"t-{i}" for i in range(50)]
     edges = [
         (t, s, 1.0 + 0.01 * i * (s == "left"), i) for i, t in enumerate(terminals) for s in ("left", "right")
