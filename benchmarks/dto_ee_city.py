@@ -44,7 +44,8 @@ def city(n_homes: int, n_servers: Sequence[int], *, seed: int = SEED) -> dict[st
         kinds = [*CLASSES, *(list(CLASSES)[rng.integers(len(CLASSES))] for _ in range(n - len(CLASSES)))]
         stages.append([f"{name}{number}-{kind}" for number, kind in enumerate(kinds[:n])])
         devices += [
-            f"- {{id: {server}, kind: {CLASSES[server.partition('-')[2]]}, service: *service}}"
+            f"- {{id: {server}, kind: {CLASSES[server.partition('-')[2]]}, forwards: true, "
+            "service: *service}"
             for server in stages[-1]
         ]
     links, senders, rates = [], homes, UPLINKS_MBPS
