@@ -205,9 +205,8 @@ def cli(_: str) -> str:
 
     from edgesim.cli import app
 
-    group = get_command(app)
     parts = []
-    for name, command in group.commands.items():
+    for name, command in commands(get_command(app), ""):
         context = command.context_class(command, info_name=f"edgesim {name}")
         parts.append(
             f"## `edgesim {name}`\n\n```text\n{command.get_usage(context)}\n```\n\n{command.help or ''}"
@@ -216,6 +215,15 @@ def cli(_: str) -> str:
         rows = [(f"`{name}`", meaning) for name, meaning in filter(None, records)]
         parts.append(table(("argument or option", "meaning"), iter(rows)))
     return "\n\n".join(parts)
+
+
+def commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the commands of a group in the order of its help, those of its own groups in their place."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command
 
 
 def devices(_: str) -> str:
