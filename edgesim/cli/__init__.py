@@ -14,6 +14,7 @@ from edgesim.cli import (  # noqa: F401  # their commands join the others
     show,
     sweeping,
     training,
+    validating_network,
     validation,
 )
 from edgesim.cli.commands import app, main
