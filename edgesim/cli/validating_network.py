@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from edgesim.cli.commands import Quiet, console, plain_table
 from edgesim.cli.terminal import Console
@@ -103,7 +104,7 @@ def _shown(title: str, comparisons: Sequence[Comparison]) -> Sequence[Comparison
             f"{one.truth.mean:.6g}",
             f"{100 * one.difference:+.2f} ± {100 * one.half_width:.2f}",
             f"{100 * one.limit:.2g}",
-            f"[{_STYLES[one.verdict]}]{one.verdict}[/]",
+            Text(one.verdict, style=_STYLES[one.verdict]),
         )
     console().print(table)
     return comparisons

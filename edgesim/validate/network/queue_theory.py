@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
 from edgesim.rng import Streams
+from edgesim.units import bits
 from edgesim.validate.network.estimates import Comparison, exactly, mean_of
 from edgesim.validate.network.messages import Messages
 from edgesim.validate.network.tandem import (
@@ -50,13 +52,15 @@ def _m_m_1(n_messages: int) -> Comparison:
 
     def simulate(replication: int) -> float:
         draw = Streams(1, replication)["M/M/1"]
-        messages = Messages(["a", "b"], [Link(between=("a", "b"), rate_bps=8.0 / _SERVICE_S)])
+        messages = Messages(["a", "b"], [Link(between=("a", "b"), rate_bps=bits(1) / _SERVICE_S)])
         at_s = np.cumsum(draw.exponential(_SERVICE_S / _LOAD, n_messages)).tolist()
         delays_s: list[float] = []
+
+        def arrived(began_s: float) -> None:
+            delays_s.append(messages.now_s - began_s)
+
         for number, (at, size) in enumerate(zip(at_s, draw.exponential(1.0, n_messages), strict=True)):
-            messages.send_at(
-                number, at, ("a", "b"), float(size), lambda at=at: delays_s.append(messages.now_s - at)
-            )
+            messages.send_at(number, at, ("a", "b"), float(size), partial(arrived, at))
         messages.run()
         return float(np.mean(delays_s[int(_WARMUP * n_messages) :]))
 
@@ -73,7 +77,7 @@ def _row(what: str, slowness: tuple[float, ...], n_messages: int) -> Comparison:
     M/D/1: rho / (2 (1 - rho)) services of waiting (Pollaczek and Khinchine).
     """
     size_bytes = 1000
-    slowest_bps = 8 * size_bytes / _SERVICE_S
+    slowest_bps = bits(size_bytes) / _SERVICE_S
     rates_bps = tuple(slowest_bps / each for each in slowness)
     flow = Flow(first=0, last=len(slowness), load=_LOAD * slowness[0], sizes_bytes=(size_bytes,))
 

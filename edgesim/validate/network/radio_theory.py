@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import special
@@ -15,6 +15,7 @@ from edgesim.radio.channel.fading import BlockFading, Fading
 from edgesim.radio.channel.fading_law import NoFading, Rayleigh
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.noise import thermal_noise_w
+from edgesim.radio.channel.path_loss.environment import Validity
 from edgesim.radio.link import RadioLink, Transceiver
 from edgesim.radio.motion.mobility import Static
 from edgesim.rng import key_of
@@ -35,7 +36,9 @@ _ROUNDING, _LIMIT = 1e-9, 0.02
 class _FixedLoss:
     """An environment with one loss everywhere."""
 
+    VALID: ClassVar[Validity] = Validity()
     loss_db: float
+    los_correlation_m: float = math.inf
 
     def path_loss_db(self, distance_2d_m: Any, **_: Any) -> Any:
         del distance_2d_m

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def delays_in_engine(tandem: Tandem, journeys: Journeys) -> Delays:
             at_s,
             (nodes[flow.first], nodes[flow.last]),
             float(journeys.size_bytes[number]),
-            lambda number=number, at_s=at_s: arrived(number, at_s),
+            partial(arrived, number, at_s),
         )
     messages.run()
     return delays_s
