@@ -16,6 +16,7 @@ from edgesim.cli import (  # noqa: F401  # their commands join the others
     training,
     validation,
     validation_local,
+    validation_network,
 )
 from edgesim.cli.commands import app, main
 

@@ -1,0 +1,1 @@
+"""The engine's links and its Wi-Fi, held against closed forms and against ns-3."""

@@ -1,0 +1,47 @@
+"""The engine beside ns-3: saturated Wi-Fi cells, and rows of wires."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgesim.validate.network.estimates import Comparison, exactly, mean_of
+from edgesim.validate.network.records import N_BATCHES, Records, Tell
+from edgesim.validate.network.saturation import saturated_frames
+from edgesim.validate.network.tandem import Journeys, Tandem, delays_in_engine
+from edgesim.validate.network.wifi_cases import WifiCase
+
+__all__ = ["TANDEM_LIMIT", "WIFI_LIMIT", "tandems_beside", "wifi_beside"]
+
+WIFI_LIMIT, TANDEM_LIMIT = 0.03, 0.005
+
+
+def wifi_beside(
+    records: Records, cases: Sequence[WifiCase], tell: Tell, seconds: float | None = None
+) -> list[Comparison]:
+    """Frames per second of each cell.
+
+    Parameters
+    ----------
+    seconds
+        Simulated of each; each case's own unless given.
+    """
+    found = []
+    for case in cases:
+        tell(case.name)
+        batch_s = (case.seconds if seconds is None else seconds) / N_BATCHES
+        counts = saturated_frames(case, n_batches=N_BATCHES, batch_s=batch_s)
+        ours = mean_of([count / batch_s for count in counts])
+        found.append(Comparison(f"{case.name}: frames/s", ours, records.wifi(case), WIFI_LIMIT))
+    return found
+
+
+def tandems_beside(records: Records, rows: Sequence[Tandem]) -> list[Comparison]:
+    """Mean delay of each flow of each row."""
+    found = []
+    for row in rows:
+        journeys = Journeys.of(row)
+        ours = journeys.means(delays_in_engine(row, journeys))
+        for number, (ours_s, truth) in enumerate(zip(ours, records.row(row), strict=True), 1):
+            what = f"{row.name}, flow {number}: mean delay [s]"
+            found.append(Comparison(what, exactly(ours_s), truth, TANDEM_LIMIT))
+    return found
