@@ -33,13 +33,17 @@ def published(
     """Show every published rate that is known beside its prediction, with interval and error.
 
     A device's rate is predicted from all others: the fit has not seen it. Testbeds are simulated by the
-    shipped scenarios, of which some were fitted to the row itself, as the table says.
+    shipped scenarios, of which some were fitted to the row itself, as the table says. Groups are fitted to
+    their rows of one and two nodes.
     """
     from edgesim.validate.published.findings import found
+    from edgesim.validate.published.groups import group_rows
     from edgesim.validate.published.page import (
+        GROUP_HEADINGS,
         HEADINGS,
         TESTBED_HEADINGS,
         cells,
+        cells_of_group,
         cells_of_testbed,
         markdown,
         replaced,
@@ -51,9 +55,9 @@ def published(
     notes.print("fitting, with each rate left out in turn", style="dim")
     findings = found()
     notes.print("simulating the testbeds", style="dim")
-    testbeds = list(runs())
+    testbeds, groups = list(runs()), group_rows()
     if output is not None:
-        text = replaced(output, markdown(findings, testbeds))
+        text = replaced(output, markdown(findings, testbeds, groups))
         with writing(output):
             output.write_text(text, encoding="utf-8")
         notes.print(f"written to {output}", style="dim", markup=False)
@@ -69,3 +73,7 @@ def published(
     for run in testbeds:
         simulated.add_row(*cells_of_testbed(run))
     page.print(simulated)
+    in_groups = plain_table(*GROUP_HEADINGS)
+    for group in groups:
+        in_groups.add_row(*cells_of_group(group))
+    page.print(in_groups)

@@ -7,9 +7,20 @@ from pathlib import Path
 
 from edgesim.errors import InputError
 from edgesim.validate.published.findings import Findings, Row
+from edgesim.validate.published.group_row import GroupRow
 from edgesim.validate.published.testbeds import Run
 
-__all__ = ["HEADINGS", "TESTBED_HEADINGS", "cells", "cells_of_testbed", "markdown", "replaced", "summary"]
+__all__ = [
+    "GROUP_HEADINGS",
+    "HEADINGS",
+    "TESTBED_HEADINGS",
+    "cells",
+    "cells_of_group",
+    "cells_of_testbed",
+    "markdown",
+    "replaced",
+    "summary",
+]
 
 HEADINGS = (
     "device",
@@ -23,6 +34,8 @@ HEADINGS = (
 )
 
 TESTBED_HEADINGS = ("scenario", "strategy", "what", "published", "simulated", "error", "was")
+
+GROUP_HEADINGS = ("group", "model", "nodes", "published", "predicted", "error", "95 % interval", "was")
 
 BEGIN, END = "<!-- begin: edgesim validate published -->", "<!-- end: edgesim validate published -->"
 
@@ -77,7 +90,21 @@ def cells_of_testbed(run: Run) -> tuple[str, ...]:
     )
 
 
-def markdown(found: Findings, testbeds: Sequence[Run]) -> str:
+def cells_of_group(row: GroupRow) -> tuple[str, ...]:
+    """One row of a group that was fitted to one and two nodes alone."""
+    return (
+        row.device,
+        row.model,
+        str(row.n_nodes),
+        "–" if row.published is None else f"{row.published:g} {row.unit}",
+        f"{_number(row.predicted)} {row.unit}",
+        "–" if row.error is None else f"{row.error:+.1%}",
+        f"{_number(row.low)} to {_number(row.high)}",
+        row.role,
+    )
+
+
+def markdown(found: Findings, testbeds: Sequence[Run], groups: Sequence[GroupRow]) -> str:
     """Lay the tables out for the documentation."""
     devices = _table((*HEADINGS, "source"), [(*cells(row), row.entry.source) for row in found.rows])
     testbed_rows = [(*cells_of_testbed(run), run.entry.source) for run in testbeds]
@@ -88,6 +115,8 @@ def markdown(found: Findings, testbeds: Sequence[Run]) -> str:
             "\n".join(summary(found)),
             "### Testbeds",
             _table((*TESTBED_HEADINGS, "source"), testbed_rows),
+            "### Groups, fitted to one and two nodes",
+            _table(GROUP_HEADINGS, [cells_of_group(row) for row in groups]),
         ]
     )
 

@@ -70,7 +70,7 @@ def test_rows_are_shown_in_the_sources_own_unit(tmp_path: Path) -> None:
     assert "1 of 1 published rates" in summary(findings)[0]
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert replaced(page, markdown(findings, [])).startswith(
+    assert replaced(page, markdown(findings, [], [])).startswith(
         f"before\n{BEGIN}\n\n### Single devices\n\n| device"
     )
     assert "old" not in replaced(page, "new")
