@@ -12,12 +12,14 @@ from scipy import stats
 from edgesim.errors import InputError
 from edgesim.scenario.rates import published_rates
 from edgesim.validate.published.findings import WIDEST, Findings, Row, found
+from edgesim.validate.published.groups import group_rows
 from edgesim.validate.published.leaving_out import Prediction, interval_score, left_out, one_share
 from edgesim.validate.published.page import (
     BEGIN,
     END,
     HEADINGS,
     cells,
+    cells_of_group,
     cells_of_testbed,
     markdown,
     replaced,
@@ -81,9 +83,9 @@ def test_rows_are_shown_in_the_sources_own_unit(tmp_path: Path) -> None:
 
 def test_the_documentation_has_every_row_as_it_is_published() -> None:
     text = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    devices, testbeds = (
+    devices, testbeds, groups = (
         [line.split(" | ")[:4] for line in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)][2:]
-        for table in text.split("### Testbeds")
+        for table in re.split("### Testbeds|### Groups.*", text)
     )
     assert devices == [
         [entry.device, entry.label, entry.runtime, f"{entry.value:g} {entry.unit}"]
@@ -93,6 +95,7 @@ def test_the_documentation_has_every_row_as_it_is_published() -> None:
         [entry.scenario, entry.strategy, entry.label, f"{entry.value:g} {entry.metric}"]
         for entry in published_testbeds()
     ]
+    assert groups == [list(cells_of_group(row)[:4]) for row in group_rows()]
 
 
 def test_rows_of_testbeds_come_from_the_shipped_scenarios(tmp_path: Path) -> None:
