@@ -125,5 +125,22 @@ def all_of(clock: Clock, verbs: Iterable[Verb]) -> Verb:
 
 
 def _course(verb: Verb) -> Course:
-    """A verb as a process of its own."""
-    return (yield from verb)
+    """A verb as a process of its own.
+
+    Not ``yield from``, which closes the verb when this is closed: in a run that ended halfway, the garbage
+    collector may come here because it is closing the verb, which nobody can do twice at once.
+    """
+    steps = iter(verb)
+    try:
+        step = next(steps)
+        while True:
+            try:
+                news = yield step
+            except Exception as error:  # on its way to the process that waited
+                if not isinstance(steps, Generator):
+                    raise
+                step = steps.throw(error)
+            else:
+                step = steps.send(news) if isinstance(steps, Generator) else next(steps)
+    except StopIteration as end:
+        return end.value
