@@ -79,7 +79,7 @@ def refuse(message: str) -> NoReturn:
 
 def is_not_given(value: object) -> bool:
     """Whether an optional field is left out where a scenario is written or digested."""
-    return value is None or value == ()
+    return value is None or value == () or value == {}
 
 
 def _listed(data: object) -> object:

@@ -94,7 +94,14 @@ def training_digest(lesson: Study, strategy: Strategy, training: Training, profi
     """
     scenario = lesson.scenario
     values = scenario.model_dump(mode="json", by_alias=True)
-    kinds = {name: kind.model_dump(mode="json", by_alias=True) for name, kind in lesson.kinds.items()}
+    runtimes = [kind.runtime for kind in lesson.kinds.values()]
+    runtimes += [device.runtime for device in scenario.topology.devices]
+    # Peaks of datasheets are charged under a runtime only.
+    unused = {"peaks", "power_modes"} if runtimes.count(None) == len(runtimes) else None
+    kinds = {
+        name: kind.model_dump(mode="json", by_alias=True, exclude=unused)
+        for name, kind in lesson.kinds.items()
+    }
     determines = {
         "recipe": RECIPE,
         "world": _with_contents(

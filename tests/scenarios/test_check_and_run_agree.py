@@ -217,4 +217,4 @@ def test_they_agree_on_many(tmp_path: Path) -> None:
     n_drawn = sized(60, 200)
     found, n_refused = disagreements(range(1000, 1000 + n_drawn), tmp_path)
     assert found == []
-    assert 0.2 < n_refused / n_drawn < 0.8
+    assert 0.2 < n_refused / n_drawn < 0.9

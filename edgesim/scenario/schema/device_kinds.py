@@ -103,7 +103,7 @@ class EndpointFigures(Section):
     overhead_s: Figure[Seconds] = Field(alias="overhead")
     """Fixed cost of one message: serialisation, system calls, copies. It occupies a messaging station beside
     the processor, or the processor (`on_compute`): messages wait for one another."""
-    latency_s: Figure[Seconds] | None = Field(default=None, alias="latency")
+    latency_s: Figure[Seconds] | None = Field(default=None, alias="latency", exclude_if=is_not_given)
     """What only delays a message besides, and occupies nothing: waking up, interrupts held back. None if not
     given: then all of the cost is in `overhead`."""
     staging_bytes_per_s: Figure[BytesPerSecond] | None = Field(default=None, alias="staging")
@@ -168,13 +168,13 @@ class DeviceKind(Section):
     """Achievable compute rates."""
     overhead_s: Figure[Seconds] | None = Field(default=None, alias="overhead_per_call")
     """Fixed cost of calling one component of the model: dispatch and kernel launches."""
-    peaks: PeakFigures | None = None
+    peaks: PeakFigures | None = Field(default=None, exclude_if=is_not_given)
     """Peaks of datasheets, for devices with a `runtime`."""
-    power_modes: dict[str, PowerMode] = Field(default_factory=dict)
+    power_modes: dict[str, PowerMode] = Field(default_factory=dict, exclude_if=is_not_given)
     """Other modes than the one that `peaks` are of, by name."""
-    power_mode: str | None = None
+    power_mode: str | None = Field(default=None, exclude_if=is_not_given)
     """The one of `power_modes` that it runs in; the one that `peaks` are of if not given."""
-    runtime: RuntimeChoice | None = None
+    runtime: RuntimeChoice | None = Field(default=None, exclude_if=is_not_given)
     """The engine that runs on it (`edgesim list runtimes`), by whose shares of `peaks` it is charged,
     instead of by `memory_bandwidth`, `compute` and `overhead_per_call` or a profile."""
     start_up_s: Figure[Seconds] | None = Field(default=None, alias="start_up", exclude_if=is_not_given)
@@ -186,7 +186,7 @@ class DeviceKind(Section):
     service: ServiceChoice | None = None
     """How the times of its passes vary about what profile or ceilings say, which are then their means; not at
     all if not given."""
-    lateness: LatenessEntry | None = None
+    lateness: LatenessEntry | None = Field(default=None, exclude_if=is_not_given)
     """How much later than its computing takes it is ready for a sum over a group; never if not given."""
     power: PowerFigures
     """Power draw by state."""

@@ -122,7 +122,7 @@ class EndpointOverrides(Section):
 
     overhead_s: Seconds | None = Field(default=None, alias="overhead")
     """Fixed cost of one message, which occupies this end."""
-    latency_s: Seconds | None = Field(default=None, alias="latency")
+    latency_s: Seconds | None = Field(default=None, alias="latency", exclude_if=is_not_given)
     """What only delays a message besides."""
     staging_bytes_per_s: BytesPerSecond | None = Field(default=None, alias="staging")
     """Rate of copying a message between network and accelerator memory."""
@@ -158,16 +158,16 @@ class DeviceEntry(Section):
     """Cost of messages, where it differs from the kind's."""
     profile: Names = ()
     """Profiles measured on this very device, where they are other than its kind's."""
-    runtime: RuntimeChoice | None = None
+    runtime: RuntimeChoice | None = Field(default=None, exclude_if=is_not_given)
     """The engine that runs on it (`edgesim list runtimes`), where that is not its kind's; its shares of the
     kind's `peaks` are charged then, and no profile."""
-    power_mode: str | None = None
+    power_mode: str | None = Field(default=None, exclude_if=is_not_given)
     """The one of its kind's `power_modes` that it runs in."""
     serving: ServingChoice | None = None
     """How it serves several requests at once; first come, first served if not given."""
     service: ServiceChoice | None = None
     """How the times of its passes vary about their means, where it differs from the kind's."""
-    lateness: LatenessEntry | None = None
+    lateness: LatenessEntry | None = Field(default=None, exclude_if=is_not_given)
     """How much later than its computing takes it is ready for a sum over a group, where it differs from the
     kind's."""
     speed: SpeedEntry | None = None
