@@ -42,7 +42,10 @@ _MOST_AT_ONCE = 1000
 """Requests of one user that may end in no time, one after the other, before the clock counts as stuck."""
 
 _IDLE_STEPS, _IDLE_S = 200_000, 10_000.0
-"""Steps of a strategy's own process, and time, after which a run counts as stuck if no request has moved."""
+"""Steps of a strategy's own process, and seconds, after which a run counts as stuck if no request has moved.
+
+Chosen, not measured: hours of simulated time, and more steps than frequent reports alone add up to in them.
+"""
 STUCK = "deadlock: nothing was left to happen"
 """Reason of requests in flight at a horizon before which the run had come to a standstill."""
 
@@ -394,8 +397,14 @@ class _Requests:
     def _refuse_deadlock(self, what_else: str = "") -> None:
         if self.in_flight and self.world.horizon_s is None:
             stuck = next(iter(self.in_flight.values()))
-            nothing = f"nothing has happened {what_else}" if what_else else "nothing is left to happen"
-            raise ContractError(f"{nothing}, and {stuck!r} still waits: a deadlock in the strategy")
+            if what_else:
+                raise ContractError(
+                    f"nothing has happened {what_else}, and {stuck!r} still waits: a deadlock in the "
+                    "strategy; if it is meant to wait for longer, give a 'horizon'"
+                )
+            raise ContractError(
+                f"nothing is left to happen, and {stuck!r} still waits: a deadlock in the strategy"
+            )
 
     def finish(self, ended_at_s: float) -> None:
         """Tell of the requests that ended last, and of those still in flight."""

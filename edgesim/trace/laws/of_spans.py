@@ -121,8 +121,11 @@ def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
     found &= ~spans.named("kind", *_MESSAGES)
     if not there.loses_nothing:
         # A pass for which a device was kept follows the one that was queued when the request's source died.
-        failed = np.append(there.requests.named("outcome", Outcome.FAILED), [False, False])
-        found &= ~(spans.named("kind", SpanKind.COMPUTE) & failed[there.request_of(spans)])
+        has_died = there.requests.named("outcome", Outcome.FAILED)
+        if there.may_fail is not None:
+            has_died = has_died & there.requests.named("source", *there.may_fail)
+        is_kept = np.append(has_died, [False, False])[there.request_of(spans)]
+        found &= ~(spans.named("kind", SpanKind.COMPUTE) & is_kept)
     return found
 
 
@@ -289,7 +292,7 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
     RowLaw(
         "spans.asked_at_s",
         "no later than its request ended",
-        ("requests.ended_at_s", "requests.outcome"),
+        ("requests.ended_at_s", "requests.outcome", "requests.source"),
         breaks=_is_asked_after_the_end,
     ),
     *(
