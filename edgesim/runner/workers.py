@@ -38,11 +38,15 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _MAPPED = Path("/proc/self/maps")
 _OUTLIVING = frozenset(
     (
-        *("_cvxcore", "_ruamel_yaml", "charset_normalizer", "cvxpy", "markupsafe", "numpy", "pandas"),
-        *("psutil", "pyarrow", "pydantic_core", "safetensors", "scipy"),
+        *("_cvxcore", "_ruamel_yaml", "charset_normalizer", "clarabel", "cvxpy", "highspy", "markupsafe"),
+        *("numpy", "osqp", "pandas", "psutil", "pyarrow", "pydantic_core", "qdldl", "safetensors", "scipy"),
+        "scs",
     )
 )
-"""Packages without threads of their own, or, as numpy's OpenBLAS and Arrow, with handlers of forks."""
+"""Packages without threads of their own, or, as OpenBLAS (numpy, scipy, scs) and Arrow, with handlers of
+forks, or, as HiGHS (highspy, scipy), whose threads end before one."""
+_HIGHS = (("highspy", "Highs"), ("scipy.optimize._highspy._core", "_Highs"))
+"""Modules and classes of the copies of HiGHS, which keeps threads after a solve and has no such handler."""
 
 
 class _Task(NamedTuple):
@@ -70,7 +74,10 @@ def shared_out(
     task = _Task(prepared, out, counters_s)
     waiting = _Waiting(left)
     workers: dict[Connection, _Worker] = {}
-    start = _forking(task) if _can_fork() else _served(task)
+    forks = _can_fork()
+    if forks:
+        _end_threads_of_highs()
+    start = _forking(task) if forks else _served(task)
     try:
         with _ending_later():
             for _ in range(jobs):
@@ -194,6 +201,14 @@ def _can_fork() -> bool:
         and _MAPPED.is_file()
         and all(map(_outlives_forks, _libraries(_MAPPED.read_text(errors="replace"))))
     )
+
+
+def _end_threads_of_highs() -> None:
+    """Let HiGHS start its threads anew where it next solves: a forked child would wait for lost ones."""
+    for module, name in _HIGHS:
+        solver = getattr(sys.modules.get(module), name, None)
+        if solver is not None:
+            solver.resetGlobalScheduler(True)
 
 
 def _libraries(maps: str) -> set[str]:

@@ -68,6 +68,8 @@ from edgesim.scenario.load import load
 
 if {torch}:
     import torch
+if {solvers}:
+    import cvxpy
 if {thread}:
     threading.Thread(target=threading.Event().wait, daemon=True).start()
 
@@ -84,16 +86,22 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("torch", "thread", "kind"),
-    [(False, False, "ForkProcess"), (False, True, "ForkServerProcess"), (True, False, "ForkServerProcess")],
+    ("before", "kind"),
+    [
+        ("nothing", "ForkProcess"),
+        ("solvers", "ForkProcess"),
+        ("thread", "ForkServerProcess"),
+        ("torch", "ForkServerProcess"),
+    ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process is forked")
 def test_workers_are_forked_only_where_nothing_is_half_done_and_the_bytes_are_the_same(
-    tmp_path: Path, torch: bool, thread: bool, kind: str
+    tmp_path: Path, before: str, kind: str
 ) -> None:
     def files(jobs: int) -> dict[str, bytes]:
         script, out = tmp_path / f"{jobs}.py", tmp_path / f"out-{jobs}"
-        text = RUN.format(torch=torch, thread=thread, scenario="first_steps", out=out, jobs=jobs)
+        has = {name: name == before for name in ("solvers", "thread", "torch")}
+        text = RUN.format(**has, scenario="first_steps", out=out, jobs=jobs)
         script.write_text(text)
         ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
         assert ran.stdout.strip() == (str([kind]) if jobs > 1 else "[]"), ran.stderr
@@ -102,3 +110,44 @@ def test_workers_are_forked_only_where_nothing_is_half_done_and_the_bytes_are_th
     alone = files(1)
     assert alone
     assert files(2) == alone
+
+
+# A solve on eight threads, a fork, and the same solve in the child.
+SOLVES = """
+import os
+
+import highspy
+from edgesim.runner import workers
+
+def solve():
+    solver = highspy.Highs()
+    for option, value in {"output_flag": False, "threads": 8, "parallel": "on"}.items():
+        solver.setOptionValue(option, value)
+    taken = [solver.addBinary(obj=-float(3 + item % 7)) for item in range(20)]
+    for row in range(12):
+        solver.addConstr(sum(float(1 + (row * item) % 11) * x for item, x in enumerate(taken)) <= 25.0)
+    solver.run()
+    return solver.getInfo().objective_function_value
+
+print(solve(), flush=True)
+workers._end_threads_of_highs()
+child = os.fork()
+if child == 0:
+    print(solve(), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process is forked")
+def test_a_solver_with_threads_solves_on_after_a_fork(tmp_path: Path) -> None:
+    """Without their end before it, the child waits for threads that it does not have."""
+    pytest.importorskip("highspy")
+    script = tmp_path / "solves.py"
+    script.write_text(SOLVES)
+    ran = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=60
+    )
+    of_parent, of_child = ran.stdout.split()
+    assert of_parent == of_child
