@@ -11,7 +11,6 @@ import typer
 from edgesim.cli.commands import Quiet, console, plain_table, writing
 from edgesim.cli.terminal import Console
 from edgesim.cli.validation import app
-from edgesim.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,15 +29,19 @@ def local(
         typer.Option(help="A model: bundled, gpt2-124m, llama-deep-134m, ...; repeatable."),
     ] = None,
     repetitions: Annotated[int, typer.Option(help="Repetitions, each measured anew.", min=3)] = 5,
-    runs: Annotated[int, typer.Option(help="Real runs of each setting in a repetition.", min=1)] = 3,
-    budget: Annotated[
-        str, typer.Option(help="How long to measure each of a repetition's two profiles, such as '6 s'.")
-    ] = "6 s",
+    runs: Annotated[
+        int,
+        typer.Option(
+            help="Real runs of each pipeline in a repetition; twice as many of the single device, half as "
+            "many of the group.",
+            min=1,
+        ),
+    ] = 20,
     stages: Annotated[
         int | None, typer.Option(help="Processes of the pipeline; two, if there are the cores.", min=1)
     ] = None,
     prompt_tokens: Annotated[int, typer.Option(help="Length of the prompt.", min=2, max=96)] = 32,
-    output_tokens: Annotated[int, typer.Option(help="Tokens of an answer.", min=3, max=128)] = 24,
+    output_tokens: Annotated[int, typer.Option(help="Tokens of an answer.", min=3, max=128)] = 12,
     short: Annotated[
         bool,
         typer.Option(
@@ -61,16 +64,11 @@ def local(
     answers.
     """
     from edgesim.report.outputs import check_output
-    from edgesim.units import TIME, UnitError, parse
     from edgesim.validate.local.results import facts, markdown
     from edgesim.validate.local.running import Plan, validate
     from edgesim.validate.local.settings import Extent
     from edgesim.validate.local.shapes import DEFAULT_SHAPES, shape_named
 
-    try:
-        budget_s = parse(budget, TIME)
-    except UnitError as error:
-        raise InputError(f"--budget: {error}") from None
     for file, option in ((output, "--output"), (table, "--table")):
         if file is not None:
             check_output(file, option)
@@ -79,7 +77,6 @@ def local(
         extent=Extent(n_prompt=prompt_tokens, n_out=output_tokens),
         n_repetitions=repetitions,
         n_runs=runs,
-        budget_s=budget_s,
         n_stages=stages,
     )
     names: Sequence[str] = shape or DEFAULT_SHAPES

@@ -60,11 +60,12 @@ from edgesim.measure.ceilings import CeilingProbe
 from edgesim.measure.grid import Grid, Shape
 from edgesim.measure.host import host_facts, last_level_cache_bytes, software_versions
 from edgesim.measure.lateness import lateness_facts
+from edgesim.measure.typical import typical
 from edgesim.model.architecture import Architecture, Component
 from edgesim.model.profile import Phase, Point, Profile, SurfaceKey
 from edgesim.model.surface import GridPoint, Surface
 
-__all__ = ["Progress", "measure_profile"]
+__all__ = ["Measuring", "Progress", "measure_profile"]
 
 _MIN_ROUNDS = 3  # below this a quartile means nothing; a smaller budget is overdrawn
 _EVEN_SHARE = 0.6  # of the budget goes to full rounds at the most; the rest to the least certain points
@@ -74,7 +75,8 @@ _FASTEST = 4  # the fastest of so many parts of the repeats is believed
 _VISIT_S = 0.05  # a visit repeats shorter passes up to this, since in real use a pass follows its like,
 _MAX_PASSES = 4  # but no more often than this
 _PASS_S = 0.05  # a pass calls so many blocks as this allows, and at least one
-_STEP_BLOCKS = 1  # in the passes between timed generation steps
+_STEP_PASS_S = 0.01  # of the passes between timed generation steps, if there are the blocks: after shorter
+# ones a step finds its code in the processor's caches, and takes a fifth less than after a whole small model
 
 
 class Progress(Protocol):
@@ -126,8 +128,9 @@ def measure_profile(
         Called after every round, outside the budget, as the machine's own ceilings are measured: who
         measures something else to compare it with does so under the same conditions.
     fastest
-        A point's time is the median of the fastest one of so many parts of its repeats; 1: of all, as is fair
-        beside the median of something else that was disturbed alike.
+        A point's time is the median of the fastest one of so many parts of its repeats; 1: a mean of all,
+        as is fair beside the mean of something else that was disturbed alike
+        (:func:`edgesim.measure.typical.typical`).
     seed
         Of the order in which points are visited.
 
@@ -141,38 +144,81 @@ def measure_profile(
     report = progress or (lambda *_: None)
     with _threads(threads), torch.inference_mode():
         report(0.0, budget_s, "building modules")
+        measuring = Measuring(architecture, device=device, grid=grid, fastest=fastest, seed=seed)
+        with _OtherLoad() as other_load:
+            began = perf_counter()
+            measuring.warm_up(lambda: report(min(perf_counter() - began, budget_s), budget_s, "warming up"))
+            warm_up_s = perf_counter() - began
+            measuring.rounds.spend(
+                budget_s, report, measuring.probe_ceilings, between_rounds, spent_s=warm_up_s
+            )
+    return measuring.profile(threads=threads, other_load_cores=other_load.n_cores)
+
+
+class Measuring:
+    """A profile in the making: modules to time, and what was found so far.
+
+    Parameters
+    ----------
+    architecture, device, grid, fastest, seed
+        As :func:`measure_profile` has them.
+
+    Attributes
+    ----------
+    rounds
+        Visits the points of the grid.
+    """
+
+    def __init__(
+        self, architecture: Architecture, *, device: str, grid: Grid, fastest: int, seed: int
+    ) -> None:
+        self._architecture, self._device, self._grid = architecture, device, grid
         cache_bytes = _cache_bytes(device)
         shards = {n_shards: architecture.shard(n_shards) for n_shards in grid.shards}
         excerpts = {
             n_shards: Excerpt(shard, n_blocks=n_copies(shard, cache_bytes), device=device)
             for n_shards, shard in shards.items()
         }
-        probe = CeilingProbe(architecture, device=device, cache_bytes=cache_bytes)
-        rounds = _Rounds(excerpts, grid, seed, fastest)
-        with _OtherLoad() as other_load:
-            began = perf_counter()
-            probe.visit()  # its first product and pass are slow ones, and never the best
-            rounds.warm_up(lambda: report(min(perf_counter() - began, budget_s), budget_s, "warming up"))
-            warm_up_s = perf_counter() - began
-            rounds.spend(budget_s, report, probe.visit, between_rounds, spent_s=warm_up_s)
-    return Profile(
-        architecture=architecture,
-        device=device,
-        threads=threads,
-        ceilings=probe.ceilings(),
-        host={
-            **host_facts(device),
-            "other_load_cores": other_load.n_cores,
-            "lateness": lateness_facts(rounds.late_s()),
-        },
-        versions=software_versions(),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        grid=grid.facts(),
-        points=rounds.points(),
-    )
+        self._probe = CeilingProbe(architecture, device=device, cache_bytes=cache_bytes)
+        self.rounds = Rounds(excerpts, grid, seed, fastest)
+
+    def warm_up(self, report: Callable[[], object] = lambda: None) -> None:
+        """Call everything once; the first product and pass are slow ones, and never the best."""
+        self._probe.visit()
+        self.rounds.warm_up(report)
+
+    def probe_ceilings(self) -> None:
+        """Measure once more how fast this machine multiplies and reads."""
+        self._probe.visit()
+
+    def profile(self, *, threads: int, other_load_cores: float) -> Profile:
+        """Put together what was found.
+
+        Parameters
+        ----------
+        threads
+            Of torch, meanwhile.
+        other_load_cores
+            How many cores other programs kept busy meanwhile.
+        """
+        return Profile(
+            architecture=self._architecture,
+            device=self._device,
+            threads=threads,
+            ceilings=self._probe.ceilings(),
+            host={
+                **host_facts(self._device),
+                "other_load_cores": other_load_cores,
+                "lateness": lateness_facts(self.rounds.late_s()),
+            },
+            versions=software_versions(),
+            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            grid=self._grid.facts(),
+            points=self.rounds.points(),
+        )
 
 
-class _Rounds:
+class Rounds:
     """Visits points and remembers what each visit found."""
 
     def __init__(
@@ -182,7 +228,7 @@ class _Rounds:
         self._excerpts = excerpts  # by how many shards make up a block
         self._random = random.Random(seed)
         # A generation is a visit of another kind: marked by its place in this tuple, not by its shape.
-        self._visits: tuple[tuple[Shape, bool], ...] = (
+        self.visits: tuple[tuple[Shape, bool], ...] = (
             *((shape, False) for shape in grid.shapes()),
             *((shape, True) for shape in grid.step_shapes()),
         )
@@ -195,10 +241,10 @@ class _Rounds:
 
         One block is enough for that, since all choose the same kernels.
         """
-        for shape, generates in self._visits:
+        for shape, generates in self.visits:
             excerpt = self._excerpts[shape.n_shards]
             if generates:
-                excerpt.time_steps(shape, _STEP_BLOCKS)
+                excerpt.time_steps(shape, 1)
             else:
                 self._fastest[shape] = excerpt.time_pass(shape, 1)
             report()
@@ -226,12 +272,12 @@ class _Rounds:
         n_rounds, evenly_until_s = 0, spent_s + _EVEN_SHARE * (budget_s - spent_s)
         while n_rounds < _MIN_ROUNDS or (spent_s < budget_s and not self._is_stable()):
             everything = n_rounds < _MIN_ROUNDS or spent_s < evenly_until_s
-            visits = self._visits if everything else self._least_certain()
+            visits = self.visits if everything else self._least_certain()
             for shape, generates in self._random.sample(visits, len(visits)):
                 if n_rounds >= _MIN_ROUNDS and spent_s >= budget_s:
                     return
                 began = perf_counter()
-                self._visit(shape, generates)
+                self.visit(shape, generates)
                 spent_s += perf_counter() - began
                 report(min(spent_s, budget_s), budget_s, f"round {n_rounds + 1}")
             n_rounds += 1
@@ -240,6 +286,30 @@ class _Rounds:
             spent_s += perf_counter() - began
             if between_rounds is not None:
                 between_rounds()
+
+    def visit(self, shape: Shape, generates: bool, *, most_passes: int = _MAX_PASSES) -> None:
+        """Time one of the visits once more; short passes are repeated, up to so many times."""
+        excerpt = self._excerpts[shape.n_shards]
+        if generates:
+            block_s = min(of[Component.BLOCK] for at, of in self._fastest.items() if at.n_shards == 1)
+            first_s, further_s = excerpt.time_steps(shape, max(1, ceil(_STEP_PASS_S / block_s)))
+            self._found[Component.STEP, Phase.PREFILL, shape].append(first_s)
+            if further_s is not None:
+                decoding = replace(shape, n_new=1, n_context=shape.n_new)
+                self._found[Component.STEP, Phase.DECODE, decoding].append(further_s)
+            return
+        fastest = self._fastest[shape]
+        n_blocks = excerpt.n_called(int(_PASS_S / fastest[Component.BLOCK]))
+        pass_s = fastest[Component.EMBEDDING] + n_blocks * fastest[Component.BLOCK] + fastest[Component.HEAD]
+        for _ in range(max(1, min(most_passes, int(_VISIT_S / pass_s)))):
+            times = excerpt.time_pass(shape, n_blocks)
+            self._fastest[shape] = min(times, self._fastest[shape], key=lambda each: each[Component.BLOCK])
+            if shape.phase is Phase.DECODE and shape.batch == shape.n_shards == 1:
+                for half, each_s in excerpt.halves_s.items():
+                    self._halves[half, shape.phase, shape] += each_s
+            for component, seconds in times.items():
+                if shape.n_shards == 1 or component in _DIVIDED:
+                    self._found[component, shape.phase, shape].append(seconds)
 
     def points(self) -> tuple[Point, ...]:
         """Every point with its time, and what the grid predicts where a point was held out."""
@@ -264,33 +334,11 @@ class _Rounds:
         ]
         return np.concatenate(late) if late else np.zeros(0)
 
-    def _visit(self, shape: Shape, generates: bool) -> None:
-        excerpt = self._excerpts[shape.n_shards]
-        if generates:
-            first_s, further_s = excerpt.time_steps(shape, _STEP_BLOCKS)
-            self._found[Component.STEP, Phase.PREFILL, shape].append(first_s)
-            if further_s is not None:
-                decoding = replace(shape, n_new=1, n_context=shape.n_new)
-                self._found[Component.STEP, Phase.DECODE, decoding].append(further_s)
-            return
-        fastest = self._fastest[shape]
-        n_blocks = excerpt.n_called(int(_PASS_S / fastest[Component.BLOCK]))
-        pass_s = fastest[Component.EMBEDDING] + n_blocks * fastest[Component.BLOCK] + fastest[Component.HEAD]
-        for _ in range(max(1, min(_MAX_PASSES, int(_VISIT_S / pass_s)))):
-            times = excerpt.time_pass(shape, n_blocks)
-            self._fastest[shape] = min(times, self._fastest[shape], key=lambda each: each[Component.BLOCK])
-            if shape.phase is Phase.DECODE and shape.batch == shape.n_shards == 1:
-                for half, each_s in excerpt.halves_s.items():
-                    self._halves[half, shape.phase, shape] += each_s
-            for component, seconds in times.items():
-                if shape.n_shards == 1 or component in _DIVIDED:
-                    self._found[component, shape.phase, shape].append(seconds)
-
     def _is_stable(self) -> bool:
-        return max(map(self._uncertainty, self._visits)) < _STABLE
+        return max(map(self._uncertainty, self.visits)) < _STABLE
 
     def _least_certain(self) -> list[tuple[Shape, bool]]:
-        ranked = sorted(self._visits, key=self._uncertainty, reverse=True)
+        ranked = sorted(self.visits, key=self._uncertainty, reverse=True)
         return ranked[: max(1, round(_WORST_SHARE * len(ranked)))]
 
     def _uncertainty(self, visit: tuple[Shape, bool]) -> float:
@@ -306,14 +354,13 @@ class _Rounds:
 def _point(key: Key, seconds: Sequence[float], fastest_part: int) -> Point:
     component, phase, shape = key
     lower, upper = np.quantile(seconds, [0.25, 0.75])
-    fastest = np.sort(seconds)[: ceil(len(seconds) / fastest_part)]
     return Point(
         component=component,
         phase=phase,
         batch=shape.batch,
         n_new=shape.n_new,
         n_context=shape.n_context,
-        median_s=float(np.median(fastest)),
+        median_s=float(typical(seconds, fastest_part)),
         spread_s=float(upper - lower) / 2,
         n_repeats=len(seconds),
         held_out=shape.held_out,

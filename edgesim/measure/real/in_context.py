@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from math import ceil
+from itertools import cycle
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.measure.real.crew import Answer, Crew, Worker, free_cores
+from edgesim.measure.typical import typical
 from edgesim.model.architecture import Architecture
 from edgesim.model.communication import Communication, MessageCost, SumCost
 
@@ -51,8 +52,7 @@ _NAME = "context"
 _DTYPE_BYTES = 4
 _SEED = 5
 _PROMPTS = (8, 32)
-_N_OUT = 12
-_N_TURNS = 2  # of each prompt
+_N_OUT = 6  # so few that a shared host's speed is about the same in one way of computing as in the next
 _DECODE = 1
 
 
@@ -117,62 +117,70 @@ class Context:
                 if part is not None
             ]
             self.crew.ask(orders, timeout_s=PATIENCE_S)
+        self.begin()
 
-    def measure(self, *, n_turns: int = _N_TURNS, n_out: int = _N_OUT, fastest: int = 1) -> Communication:
-        """Measure, in some seconds.
+    def measure(self, *, n_turns: int, n_out: int = _N_OUT, fastest: int = 1) -> Communication:
+        """Measure at one go.
 
         Parameters
         ----------
-        n_turns
-            How often each way of computing has its turn, for each length of prompt.
+        n_turns, n_out, fastest
+            Of :meth:`turn` and :meth:`communication`.
+        """
+        self.begin()
+        for _ in range(n_turns):
+            self.turn(n_out)
+        return self.communication(fastest)
+
+    def begin(self) -> None:
+        """Forget what was found before."""
+        self._found = _Found(self._architecture.n_blocks)
+        self._prompts = cycle(_PROMPTS)
+
+    def turn(self, n_out: int = _N_OUT) -> None:
+        """Let each way of computing have its turn once, in half a second: all with the same prompt.
+
+        Parameters
+        ----------
         n_out
             Tokens of each.
-        fastest
-            Times are medians over the fastest one of so many parts of what was found; 1: over all.
         """
-        found = _Found(self._architecture.n_blocks, fastest)
-        for _ in range(n_turns):
-            for n_prompt in _PROMPTS:
-                prompt = _prompt(n_prompt, self._architecture.vocab_size)
-                asked = {"prompt": prompt, "n_out": n_out}
-                first, second = self.workers
-                one = self._ask([(first, {"do": "alone", "model": f"{_NAME}-chain", **asked})])[0]
-                found.note("chain", one)
-                found.steps_s += one["steps_s"]
-                found.before_s.append(one["before_s"])
-                led, followed = self._ask(
-                    [
-                        (
-                            first,
-                            {"do": "lead", "model": f"{_NAME}-stage", "prompts": [prompt], "n_out": n_out},
-                        ),
-                        (second, {"do": "follow", "model": f"{_NAME}-stage"}),
-                    ]
-                )
-                found.note("ring", led)
-                found.note_messages(led["visits"], followed["visits"])
-                for sums in (True, False):
-                    members = self._ask(
-                        [
-                            (worker, {"do": "together", "model": f"{_NAME}-shard", "sums": sums, **asked})
-                            for worker in self.workers
-                        ]
-                    )
-                    for rank, each in enumerate(members):
-                        found.note(f"{'sums' if sums else 'apart'} {rank}", each)
-                    if sums:
-                        found.note_sums(n_prompt, *(each["sums_s"] for each in members))
-        return self._communication(found)
+        found, n_prompt = self._found, next(self._prompts)
+        asked = {"prompt": _prompt(n_prompt, self._architecture.vocab_size), "n_out": n_out}
+        first, second = self.workers
+        one = self._ask([(first, {"do": "alone", "model": f"{_NAME}-chain", **asked})])[0]
+        found.note("chain", one)
+        found.steps_s += one["steps_s"]
+        found.before_s.append(one["before_s"])
+        lead = {"do": "lead", "model": f"{_NAME}-stage", "prompts": [asked["prompt"]], "n_out": n_out}
+        led, followed = self._ask([(first, lead), (second, {"do": "follow", "model": f"{_NAME}-stage"})])
+        found.note("ring", led)
+        found.note_messages(led["visits"], followed["visits"])
+        for sums in (True, False):
+            order = {"do": "together", "model": f"{_NAME}-shard", "sums": sums, **asked}
+            members = self._ask([(worker, order) for worker in self.workers])
+            for rank, each in enumerate(members):
+                found.note(f"{'sums' if sums else 'apart'} {rank}", each)
+            if sums:
+                found.note_sums(n_prompt, *(each["sums_s"] for each in members))
 
-    def _ask(self, orders: Sequence[tuple[Worker, dict[str, Any]]]) -> list[Answer]:
-        return self.crew.ask(orders, timeout_s=PATIENCE_S)
+    def communication(self, fastest: int = 1) -> Communication:
+        """Put together what was found since the beginning, in two turns at the least.
 
-    def _communication(self, found: _Found) -> Communication:
+        Parameters
+        ----------
+        fastest
+            As :func:`edgesim.measure.typical.typical` has it.
+        """
+        found = self._found
+        found.fastest = fastest
         state_bytes = self._architecture.hidden_size * _DTYPE_BYTES
         messages, sums = [], []
         # What computing loses beside them is read off decoding: a prompt's pass is so long that its own
         # noise would hide it.
-        slowed_s = (found.passes("ring") - found.passes("chain")) / 2 - float(found.messages(_DECODE).sum())
+        # Of what a ring takes longer, the second part's own preparing is none of the messages'.
+        longer_s = found.passes("ring") - found.passes("chain") - found.middle(found.preludes_s)
+        slowed_s = longer_s / 2 - float(found.messages(_DECODE).sum())
         alone_s = max(found.passes(f"apart {rank}") for rank in (0, 1))
         together_s = max(found.passes(f"sums {rank}") for rank in (0, 1))
         late_s = (together_s - alone_s) / (2 * self._architecture.n_blocks) - found.sums(_DECODE)
@@ -190,15 +198,20 @@ class Context:
             measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
+    def _ask(self, orders: Sequence[tuple[Worker, dict[str, Any]]]) -> list[Answer]:
+        return self.crew.ask(orders, timeout_s=PATIENCE_S)
+
 
 class _Found:
     """What turns gave: seconds by what they were of."""
 
-    def __init__(self, n_blocks: int, fastest: int) -> None:
-        self._n_sums, self._fastest = 2 * n_blocks, fastest
+    def __init__(self, n_blocks: int) -> None:
+        self.fastest = 1
+        self._n_sums = 2 * n_blocks
         self._passes_s: defaultdict[str, list[float]] = defaultdict(list)
         self._messages_s: defaultdict[int, list[tuple[float, float, float]]] = defaultdict(list)
         self._sums_s: defaultdict[int, list[float]] = defaultdict(list)
+        self.preludes_s: list[float] = []
         self.steps_s: list[float] = []
         self.before_s: list[float] = []
 
@@ -211,11 +224,12 @@ class _Found:
         there = zip(led, followed, strict=False)  # the starter's last visit sends nothing on
         back = zip(followed, led[1:], strict=True)
         for sender, receiver in (*there, *back):
-            done_at_s, sent_at_s = sender[4:]
-            n_new, _, arrived_at_s, ready_at_s = receiver[:4]
+            n_new, _, arrived_at_s, read_at_s = receiver[:4]
+            done_at_s, sent_at_s = sender[-2:]
             self._messages_s[int(n_new)].append(
-                (sent_at_s - done_at_s, arrived_at_s - sent_at_s, ready_at_s - arrived_at_s)
+                (sent_at_s - done_at_s, arrived_at_s - sent_at_s, read_at_s - arrived_at_s)
             )
+        self.preludes_s += [visit[4] - visit[3] for visit in followed if visit[0] == _DECODE]
 
     def note_sums(self, n_prompt: int, *members: Sequence[tuple[float, float]]) -> None:
         """Keep how long sums took from when the last member came until all had left."""
@@ -225,19 +239,19 @@ class _Found:
             self._sums_s[n_new].append(left_at_s - entered_at_s)
 
     def middle(self, seconds: Sequence[float]) -> float:
-        """Median of the fastest part."""
-        return float(np.median(np.sort(seconds)[: ceil(len(seconds) / self._fastest)]))
+        """What is believed of them."""
+        return float(typical(seconds, self.fastest))
 
     def passes(self, way: str) -> float:
-        """Median time of a token after the first."""
+        """Typical time of a token after the first."""
         return self.middle(self._passes_s[way])
 
     def messages(self, n_new: int) -> NDArray[np.float64]:
-        """Median times of sending, on the way and receiving, of messages of so many tokens."""
+        """Typical times of sending, on the way and receiving, of messages of so many tokens."""
         return np.array([self.middle(each) for each in zip(*self._messages_s[n_new], strict=True)])
 
     def sums(self, n_new: int) -> float:
-        """Median time of a sum of so many tokens."""
+        """Typical time of a sum of so many tokens."""
         return self.middle(self._sums_s[n_new])
 
 
@@ -247,7 +261,7 @@ def _prompt(n_tokens: int, vocabulary: int) -> list[int]:
 
 
 def measure_communication(
-    *, config: dict[str, Any] | None = None, n_turns: int = 5, n_out: int = _N_OUT
+    *, config: dict[str, Any] | None = None, n_turns: int = 40, n_out: int = _N_OUT
 ) -> Communication:
     """Measure what messages and sums cost between two processes of this host.
 
@@ -267,5 +281,5 @@ def measure_communication(
         form_ring(crew, pair)
         join_group(crew, pair, Path(folder))
         context = Context(crew, pair) if config is None else Context(crew, pair, config)
-        context.measure(n_turns=1, n_out=n_out)  # warms up
+        context.measure(n_turns=len(_PROMPTS), n_out=n_out)  # warms up
         return context.measure(n_turns=n_turns, n_out=n_out)

@@ -5,7 +5,7 @@ All instants are of the host's monotonic clock, which its processes share.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -25,8 +25,10 @@ class Visit(NamedTuple):
     n_context: int
     arrived_at_s: float
     """The message's beginning is there, in a process that is awake."""
+    read_at_s: float
+    """It is a tensor."""
     ready_at_s: float
-    """Its first block begins, or the head."""
+    """Its first block begins, or the head: transformers' own pass has prepared positions and masks."""
     done_at_s: float
     """It has computed."""
     sent_at_s: float
@@ -34,10 +36,18 @@ class Visit(NamedTuple):
 
 
 @torch.inference_mode()
-def generated(model: Any, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
-    """Generate by transformers' own `generate`, greedily."""
+def generated(
+    model: Any, prompt: Sequence[int], n_out: int, between: Callable[[int], object] | None = None
+) -> dict[str, Any]:
+    """Generate by transformers' own `generate`, greedily.
+
+    Parameters
+    ----------
+    between
+        Called behind every token but the last, with how many there are; instants are as if it took no time.
+    """
     ids = torch.tensor([list(prompt)])
-    heard = _Instants()
+    heard = _Instants(n_out, between)
     began_at_s = perf_counter()
     answer = model.generate(
         ids,
@@ -57,13 +67,19 @@ def generated(model: Any, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
 
 
 class _Instants:
-    """A streamer that keeps nothing of a token but when it came."""
+    """A streamer that keeps nothing of a token but when it came, without the pauses."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_out: int, between: Callable[[int], object] | None) -> None:
         self.instants: list[float] = []
+        self._n_out, self._between, self._paused_s = n_out, between, 0.0
 
     def put(self, _: Tensor) -> None:
-        self.instants.append(perf_counter())
+        came_at_s = perf_counter()
+        self.instants.append(came_at_s - self._paused_s)
+        n_tokens = len(self.instants) - 1
+        if self._between is not None and 0 < n_tokens < self._n_out:
+            self._between(n_tokens)
+            self._paused_s += perf_counter() - came_at_s
 
     def end(self) -> None:
         pass
@@ -123,7 +139,7 @@ def lead(
     for request, prompt in enumerate(prompts):
         asked_at_s = perf_counter()
         done_at_s, sent_at_s = start(request, torch.tensor([list(prompt)]), 0)
-        visits.append(Visit(len(prompt), 0, asked_at_s, asked_at_s, done_at_s, sent_at_s))
+        visits.append(Visit(len(prompt), 0, asked_at_s, asked_at_s, asked_at_s, done_at_s, sent_at_s))
     for _ in range(n_out * len(prompts)):
         header, arrived_at_s, data = receiver.receive()
         states = _states(data, header, part.hidden_size)
@@ -135,7 +151,8 @@ def lead(
         chosen[request].append(token)
         if len(chosen[request]) < n_out:
             done_at_s, sent_at_s = start(request, torch.tensor([[token]]), n_tokens)
-        visits.append(Visit(header.n_new, header.n_context, arrived_at_s, ready_at_s, done_at_s, sent_at_s))
+        at_s = arrived_at_s, ready_at_s, ready_at_s, done_at_s, sent_at_s
+        visits.append(Visit(header.n_new, header.n_context, *at_s))
     sender.send(STOP, memoryview(b""))
     receiver.receive()
     return {"began_at_s": began_at_s, "emitted_at_s": emitted_at_s, "ids": chosen, "visits": visits}
@@ -154,12 +171,12 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
         if header.request not in caches:
             caches[header.request] = part.cache()
         states = _states(data, header, part.hidden_size)
+        read_at_s = perf_counter()
         states = part.run(caches[header.request], states, header.n_context)
         done_at_s = perf_counter()
         sender.send(header, _bytes(states))
-        visits.append(
-            Visit(header.n_new, header.n_context, arrived_at_s, part.ready_at_s, done_at_s, perf_counter())
-        )
+        at_s = arrived_at_s, read_at_s, part.ready_at_s, done_at_s, perf_counter()
+        visits.append(Visit(header.n_new, header.n_context, *at_s))
 
 
 def _bytes(states: Tensor) -> memoryview:

@@ -41,19 +41,13 @@ def main() -> None:
             if workshop is None:
                 from edgesim.measure.real.workshop import Workshop  # loads torch
 
-                workshop = Workshop(pause)
+                workshop = Workshop()
             answer(workshop.obey(order))
         except InputError as error:
             answer({"refused": str(error)})
         except Exception as error:  # whatever it is, whoever asked is to know
             traceback.print_exc()
             answer({"failed": f"{type(error).__name__}: {error}"})
-
-    def pause() -> None:
-        """Come to a pause, and do whatever else is ordered until the word to go on."""
-        answer({"paused": True})
-        while (order := orders.get()).get("do") != "go on":
-            obey(order)
 
     while True:
         obey(orders.get())

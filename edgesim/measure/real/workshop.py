@@ -14,12 +14,12 @@ import torch
 
 from edgesim.errors import InputError
 from edgesim.measure.grid import Grid
+from edgesim.measure.real.gauge import Gauge
 from edgesim.measure.real.link import Receiver, Sender, Shape, accepted, connected, listening
 from edgesim.measure.real.loops import alone, follow, generated, lead
 from edgesim.measure.real.part import Part
 from edgesim.measure.real.sums import Sums, in_step, join, leave
 from edgesim.measure.real.weights import cut_to_shard, trained_model, untrained_model
-from edgesim.measure.timing import measure_profile
 from edgesim.model.architecture import Architecture
 
 __all__ = ["Workshop"]
@@ -37,20 +37,13 @@ class _Held:
 
 
 class Workshop:
-    """Holds models, a place in a ring and one in a group.
+    """Holds models, gauges of their profiles, a place in a ring and one in a group."""
 
-    Parameters
-    ----------
-    pause
-        Tells whoever gives the orders that one of them has come to a pause, and waits for the word to go on;
-        other orders may come first.
-    """
-
-    def __init__(self, pause: Callable[[], object]) -> None:
+    def __init__(self) -> None:
         torch.set_num_threads(1)
         torch.set_num_interop_threads(1)
-        self._pause = pause
         self._held: dict[str, _Held] = {}
+        self._gauges: dict[str, Gauge] = {}
         self._listener: socket.socket | None = None
         self._sender: Sender | None = None
         self._receiver: Receiver | None = None
@@ -66,6 +59,8 @@ class Workshop:
             "follow": self._follow,
             "together": self._together,
             "logits": self._logits,
+            "gauge": self._gauge,
+            "round": self._round,
             "profile": self._profile,
         }
 
@@ -132,8 +127,18 @@ class Workshop:
     # --- work ---------------------------------------------------------------------------------------------
 
     def _generate(self, order: dict[str, Any]) -> dict[str, Any]:
-        model = self._held[order["model"]].model
-        return generated(model, order["prompt"], order["n_out"])
+        """Generate, if so ordered with a gauge's visits between the tokens."""
+        model, between = self._held[order["model"]].model, None
+        if name := order.get("gauge"):
+            gauge = self._gauges[name]
+
+            def between(n_tokens: int) -> None:
+                if n_tokens == 1:
+                    gauge.after_prompt()
+                else:
+                    gauge.after_token()
+
+        return generated(model, order["prompt"], order["n_out"], between)
 
     def _alone(self, order: dict[str, Any]) -> dict[str, Any]:
         return alone(self._part(order), order["prompt"], order["n_out"])
@@ -166,20 +171,25 @@ class Workshop:
         np.save(Path(order["file"]), found.numpy(), allow_pickle=False)
         return {}
 
-    def _profile(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Measure a profile, and pause after every round."""
-        profile = measure_profile(
+    def _gauge(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Begin to measure a profile."""
+        self._gauges[order["as"]] = Gauge(
             _architecture(order),
-            threads=1,
-            device="cpu",
-            grid=Grid(**{key: tuple(values) for key, values in order["grid"].items()}),
-            budget_s=order["budget_s"],
-            between_rounds=self._pause,
+            Grid(**{key: tuple(values) for key, values in order["grid"].items()}),
             fastest=order["fastest"],
             seed=order["seed"],
         )
-        profile.save(Path(order["file"]))
-        return {"measured": True}
+        return {}
+
+    def _round(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Measure every point of a profile once more."""
+        self._gauges[order["gauge"]].round()
+        return {}
+
+    def _profile(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Write a profile into a file; its gauge has served."""
+        self._gauges.pop(order["gauge"]).profile().save(Path(order["file"]))
+        return {}
 
 
 def _architecture(order: dict[str, Any]) -> Architecture:

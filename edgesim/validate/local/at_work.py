@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from edgesim.validate.local.shapes import ModelShape
 
 __all__ = ["AtWork", "hired"]
 
+_GAUGE = "gauge"
 _MEMBERS = 2  # of a group
 _SEED = 7  # of prompts
 
@@ -57,6 +58,7 @@ class AtWork:
         self._prompts: list[list[int]] = rng.integers(1, vocabulary, size=size).tolist()
         self._stages = [crew.hire(f"stage {number}", core) for number, core in enumerate(cores)]
         self._members = self._stages[:_MEMBERS] if len(cores) >= _MEMBERS else []
+        self._gauges: list[Worker] = []
         self._hold(self._stages[:1], "whole", [{}])
         self._context: Context | None = None
         if self._members:
@@ -70,26 +72,43 @@ class AtWork:
             pair = self._stages[0], self._stages[1]
             self._context = Context(crew, pair) if context is None else Context(crew, pair, context)
 
-    def communication(self, n_turns: int, fastest: int) -> Communication | None:
-        """Measure what messages and sums cost; None where there is one process alone."""
+    def begin_communication(self) -> None:
+        """Begin to measure what messages and sums cost, if there are several processes."""
+        if self._context is not None:
+            self._context.begin()
+
+    def communicate_once(self) -> None:
+        """Measure messages and sums once more."""
         if self._context is None:
-            return None
-        if len(self._stages) == _MEMBERS:
-            return self._context.measure(n_turns=n_turns, fastest=fastest)
-        form_ring(self._crew, self._members)
-        found = self._context.measure(n_turns=n_turns, fastest=fastest)
-        form_ring(self._crew, self._stages)
-        return found
+            return
+        is_pair = len(self._stages) == _MEMBERS
+        if not is_pair:
+            form_ring(self._crew, self._members)
+        self._context.turn()
+        if not is_pair:
+            form_ring(self._crew, self._stages)
+
+    def communication(self, fastest: int) -> Communication | None:
+        """Give what messages and sums cost; None where there is one process alone."""
+        return None if self._context is None else self._context.communication(fastest)
 
     def busy_s(self) -> float:
         """Processor time of its processes so far."""
         return self._crew.busy_s()
 
-    def run(self, setting: Setting) -> dict[str, Any]:
-        """Run a setting once: when it began and each token was there, how busy processes were, token ids."""
+    def run(self, setting: Setting, *, measuring: bool = False) -> dict[str, Any]:
+        """Run a setting once: when it began and each token was there, how busy processes were, token ids.
+
+        Parameters
+        ----------
+        measuring
+            Of a single device: measure a point of its profile behind every token, in no time of the run's.
+        """
         n_out = self._extent.n_out
         if setting.kind == "single":
             order = {"do": "generate", "model": "whole", "prompt": self._prompts[0], "n_out": n_out}
+            if measuring:
+                order["gauge"] = _GAUGE
             return {**self._ask([(self._stages[0], order)])[0], "busy_s": []}
         if setting.kind == "tensor":
             return self._run_group(n_out)
@@ -99,7 +118,7 @@ class AtWork:
         orders += [(stage, {"do": "follow", "model": "stage", **shape}) for stage in self._stages[1:]]
         answers = self._ask(orders)
         # From when a message is there until what becomes of it is sent.
-        busy_s = [sum(visit[5] - visit[2] for visit in answer["visits"]) for answer in answers]
+        busy_s = [sum(visit[-1] - visit[2] for visit in answer["visits"]) for answer in answers]
         return {**answers[0], "busy_s": busy_s}
 
     def logits_error(self) -> float:
@@ -115,45 +134,42 @@ class AtWork:
         whole, *shards = (np.load(file, allow_pickle=False) for file in files)
         return max((float(np.abs(shard - whole).max()) for shard in shards), default=0.0)
 
-    def profiles(
-        self, n_gauges: int, *, budget_s: float, fastest: int, seed: int, meanwhile: Callable[[], object]
-    ) -> list[Profile]:
-        """Measure profiles in so many processes at once, and shards too if there are several.
-
-        Parameters
-        ----------
-        meanwhile
-            Called between their rounds, while all of them pause.
-        """
-        n_prompt, n_out = self._extent.n_prompt, self._extent.n_out
-        last = n_prompt + n_out
+    def begin_profiles(self, n_gauges: int, *, fastest: int, seed: int) -> None:
+        """Begin to measure profiles in so many processes, with shards if there are several."""
+        n_prompt = self._extent.n_prompt
+        last = n_prompt + self._extent.n_out
         grid = Grid(
             batches=(1,),
-            prompts=(max(1, n_prompt // 2), n_prompt),
+            prompts=(n_prompt,),
             contexts=(n_prompt, last),
             held_out_prompts=(),
             held_out_contexts=((n_prompt + last) // 2,),
             shards=(1,) if n_gauges == 1 else (1, _MEMBERS),
         )
-        files = [self._folder / f"gauge-{number}.parquet" for number in range(n_gauges)]
+        self._gauges = self._stages[:n_gauges]
         order = {
             **self._shape.order(),
-            "do": "profile",
+            "do": "gauge",
+            "as": _GAUGE,
             "grid": {key: list(values) for key, values in grid.facts().items()},
-            "budget_s": budget_s,
             "fastest": fastest,
             "seed": seed,
         }
-        busy = list(zip(self._stages, files, strict=False))
-        orders: list[tuple[Worker, Order]] = [(gauge, {**order, "file": str(file)}) for gauge, file in busy]
-        while orders:
-            answers = self._ask(orders)
-            meanwhile()
-            orders = [
-                (gauge, {"do": "go on"})
-                for (gauge, _), answer in zip(orders, answers, strict=True)
-                if "paused" in answer
+        self._ask([(gauge, order) for gauge in self._gauges])
+
+    def measure_once(self) -> None:
+        """Measure every point of the profiles once more, in all their processes at once."""
+        self._ask([(gauge, {"do": "round", "gauge": _GAUGE}) for gauge in self._gauges])
+
+    def profiles(self) -> list[Profile]:
+        """Give the profiles that were begun, of what has been measured since."""
+        files = [self._folder / f"gauge-{number}.parquet" for number, _ in enumerate(self._gauges)]
+        self._ask(
+            [
+                (gauge, {"do": "profile", "gauge": _GAUGE, "file": str(file)})
+                for gauge, file in zip(self._gauges, files, strict=True)
             ]
+        )
         return [Profile.load(file) for file in files]
 
     # --- how ----------------------------------------------------------------------------------------------

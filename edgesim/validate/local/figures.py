@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import numpy as np
+
+from edgesim.measure.typical import typical
 
 __all__ = ["Figures", "of_runs"]
 
@@ -36,18 +37,17 @@ class Figures:
 def of_runs(runs: Sequence[dict[str, Any]], fastest: int = 1) -> Figures:
     """Put several real runs of one setting together.
 
-    Each token's time after the one before it is the median over the runs, so that what disturbed a run for
-    a moment counts no more than that; a run of these medians is what is compared.
+    Each token's time after the one before it is the typical one over the runs, so that what disturbed a run
+    for a moment counts no more than that; a run of these is what is compared.
 
     Parameters
     ----------
     runs
         Of each: ``began_at_s``; ``emitted_at_s``, by sample; and ``busy_s``, by process.
     fastest
-        Medians are over the fastest one of so many parts, as those of a profile; 1: over all.
+        As :func:`edgesim.measure.typical.typical` has it, and profiles, too.
     """
-    gaps_s = np.sort([_gaps(run) for run in runs], axis=0)  # [run, sample, token]
-    gaps_s = np.median(gaps_s[: ceil(len(runs) / fastest)], axis=0)
+    gaps_s = typical([_gaps(run) for run in runs], fastest)  # [sample, token]
     emitted_at_s = gaps_s.cumsum(axis=1)
     n_tokens = emitted_at_s.size
     lasted_s = float(emitted_at_s.max())

@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from edgesim import runner
-from edgesim.model.architecture import Component
+from edgesim.model.architecture import Component, Slice
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Phase, Point, Profile
 from edgesim.scenario.load import parse
@@ -51,8 +51,24 @@ def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
     return replace(profile, points=points)
 
 
-def with_messages(profile: Profile, communication: Communication, n_blocks: int, *, sleeps: bool) -> Profile:
+def with_awakening(profile: Profile, communication: Communication) -> Profile:
+    """Add to what precedes the first pass of a lone device that it has slept, as one of a ring does."""
+    points = tuple(
+        _having(point, point.median_s + communication.slowed_s)
+        if point.component is Component.STEP and point.phase is Phase.PREFILL
+        else point
+        for point in profile.points
+    )
+    return replace(profile, points=points)
+
+
+def with_messages(
+    profile: Profile, communication: Communication, n_blocks: int, *, is_first: bool, sleeps: bool
+) -> Profile:
     """Put what messages occupy into the blocks of a stage: a message is received and one sent in every pass.
+
+    So is what any pass of transformers does ahead of its first block, positions and masks. A profile counts
+    that with the embedding, whose own lookup is short beside it, and which only the first stage is charged.
 
     A process with one thread sends what it has computed before it looks at what has come meanwhile. Charged
     as work of an endpoint on the same processor, sending would queue behind a pass of another sample that is
@@ -62,15 +78,28 @@ def with_messages(profile: Profile, communication: Communication, n_blocks: int,
     ----------
     n_blocks
         Of the stage.
+    is_first
+        Whether it has the embedding.
     sleeps
         Whether every message wakes it, after which it computes more slowly.
     """
     handling, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
     slowed_s = communication.slowed_s if sleeps else 0.0
+    preludes_s = {
+        (point.phase, point.at): 0.0 if is_first else point.median_s
+        for point in profile.points
+        if point.component is Component.EMBEDDING
+    }
     points = tuple(
         _having(
             point,
-            point.median_s + (2.0 * handling.seconds(point.n_new * state_bytes) + slowed_s) / n_blocks,
+            point.median_s
+            + (
+                2.0 * handling.seconds(point.n_new * state_bytes)
+                + slowed_s
+                + preludes_s[point.phase, point.at]
+            )
+            / n_blocks,
         )
         if point.component is Component.BLOCK and point.n_shards == 1
         else point
@@ -114,8 +143,6 @@ def scenario(
         transit = communication.transit
         rate_bps = setting.link.rate_bps or _rate_bps(transit.s_per_byte)
         latency_s = setting.link.latency_s + transit.fixed_s
-        if setting.n_samples > 1:  # a receiver may be awake; if it sleeps, what it loses comes on top
-            latency_s += communication.slowed_s
         wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": _time(latency_s)}
         cut = [last - first for first, last in stage_blocks(shape.architecture.n_blocks, setting.n_devices)]
         strategy = {"use": "pipeline", "partition": cut, "over": devices}
@@ -183,9 +210,10 @@ def predicted(
     if setting.kind == "pipeline":
         assert communication is not None
         cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
+        awake = _always_awake(profiles, cuts, setting, communication, extent)
         profiles = [
-            with_messages(profile, communication, last - first, sleeps=setting.n_samples == 1)
-            for profile, (first, last) in zip(profiles, cuts, strict=True)
+            with_messages(profile, communication, last - first, is_first=first == 0, sleeps=number != awake)
+            for number, (profile, (first, last)) in enumerate(zip(profiles, cuts, strict=True))
         ]
     for number, profile in enumerate(profiles):
         files.append(folder / f"profile-{number}.parquet")
@@ -194,6 +222,33 @@ def predicted(
     YAML().dump(scenario(shape, setting, extent, files, communication, model), text)
     prepared = runner.prepare(parse(text.getvalue(), folder=folder), force=True)
     return _figures(runner.run(prepared, folder / "trace"), setting)
+
+
+def _always_awake(
+    profiles: Sequence[Profile],
+    cuts: Sequence[tuple[int, int]],
+    setting: Setting,
+    communication: Communication,
+    extent: Extent,
+) -> int | None:
+    """Return the stage for which a message always waits already, if there is one: the busiest.
+
+    So it is where all samples in flight together keep it busy for longer than one of them takes to go round.
+    """
+    n_bytes = profiles[0].architecture.activation_bytes(1)
+    handling_s = 2.0 * communication.endpoint.seconds(n_bytes)
+    passes_s = []
+    for number, (profile, (first, last)) in enumerate(zip(profiles, cuts, strict=True)):
+        ends = number == 0
+        part = Slice(first, last, embedding=ends, head=ends)
+        seconds = profile.timing().seconds(part, batch=1, n_new=1, n_context=extent.n_prompt)
+        passes_s.append(float(seconds) + handling_s)
+    way_s = setting.link.latency_s + communication.transit.seconds(n_bytes)
+    if setting.link.rate_bps is not None:
+        way_s += bits(n_bytes) / setting.link.rate_bps
+    busiest_s = max(passes_s)
+    is_awake = setting.n_samples * busiest_s >= sum(passes_s) + len(passes_s) * way_s
+    return passes_s.index(busiest_s) if is_awake else None
 
 
 def _time(seconds: float) -> str:

@@ -18,7 +18,7 @@ from edgesim.model.profile import Profile
 from edgesim.validate.local.at_work import AtWork, hired
 from edgesim.validate.local.comparing import Comparison, compare
 from edgesim.validate.local.figures import Figures, of_runs
-from edgesim.validate.local.prediction import predicted, with_loop_steps
+from edgesim.validate.local.prediction import predicted, with_awakening, with_loop_steps
 from edgesim.validate.local.settings import Extent, Setting, settings
 from edgesim.validate.local.shapes import ModelShape
 
@@ -29,6 +29,8 @@ LOGITS_LIMIT = 1e-4
 
 MOST_OTHER_LOAD_CORES = 0.5
 """Of other programs, up to which the short form judges times."""
+
+_CROWD = 2  # processes in which profiles are measured at once
 
 Tell = Callable[[str], None]
 
@@ -42,27 +44,22 @@ class Plan:
     n_repetitions
         Each with profiles, messages and sums measured anew.
     n_runs
-        Real runs of each setting in a repetition.
-    budget_s
-        For each of a repetition's two measurings of profiles.
+        Real runs of each pipeline in a repetition; of the single device twice as many, for its limit is
+        closer, and of the group half as many.
     n_stages
         Processes in the ring; None: one for each core, two at the most.
     fastest
-        All times are medians over the fastest one of so many parts of their repeats; 1: over all.
+        As :func:`edgesim.measure.typical.typical` has it, of all times.
     context
         Config of the model between whose parts messages and sums are measured; None: the usual one.
-    n_turns
-        How often that model has its turn, in each repetition.
     """
 
     extent: Extent = field(default_factory=Extent)
     n_repetitions: int = 5
-    n_runs: int = 3
-    budget_s: float = 6.0
+    n_runs: int = 20
     n_stages: int | None = None
     fastest: int = 1
     context: dict[str, Any] | None = None
-    n_turns: int = 2
 
     def short(self) -> Plan:
         """Return what takes a minute, and tells a factor of two even beside other programs."""
@@ -71,8 +68,6 @@ class Plan:
             extent=Extent(n_prompt=16, n_out=8),
             n_repetitions=3,
             n_runs=3,
-            budget_s=1.5,
-            n_turns=1,
             fastest=4,
         )
 
@@ -222,36 +217,41 @@ class _OtherLoad:
 class _Repetition:
     """One repetition: each setting's runs, in turns with what is measured to predict them.
 
-    Settings in which one process computes at a time are charged with the profile of one process; those in
-    which several do, with profiles measured in two at once, which share the memory and the last cache.
+    Settings in which one process computes at a time are charged with the profile of one process, measured
+    between the tokens of the single device's runs; those in which several do, with profiles measured in two
+    at once, which share the memory and the last cache.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
         self.runs: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in wanted}
-        self._at_work, self._n_runs = at_work, plan.n_runs
-        lone = [setting for setting in wanted if not setting.is_crowded]
+        self._at_work = at_work
+        at_work.begin_communication()
         crowded = [setting for setting in wanted if setting.is_crowded]
-        self.communication = at_work.communication(plan.n_turns, plan.fastest)
+        self.lone = self._measured(
+            1, [setting for setting in wanted if not setting.is_crowded], plan, seed=number
+        )[0]
+        self.crowded = self._measured(_CROWD, crowded, plan, seed=number) if crowded else []
+        self.communication = at_work.communication(plan.fastest)
 
-        def measured(n_gauges: int, meanwhile: Sequence[Setting]) -> list[Profile]:
-            found = at_work.profiles(
-                n_gauges,
-                budget_s=plan.budget_s,
-                fastest=plan.fastest,
-                seed=number,
-                meanwhile=lambda: self._pass(meanwhile),
-            )
-            while any(len(self.runs[setting]) < plan.n_runs for setting in meanwhile):
-                self._pass(meanwhile)
-            return found
-
-        self.lone = measured(1, lone)[0]
-        self.crowded = measured(2, crowded) if crowded else []
+    def _measured(
+        self, n_gauges: int, meanwhile: Sequence[Setting], plan: Plan, *, seed: int
+    ) -> list[Profile]:
+        """Measure profiles in turns with real runs."""
+        self._at_work.begin_profiles(n_gauges, fastest=plan.fastest, seed=seed)
+        for turn in range(plan.n_runs):
+            self._at_work.communicate_once()
+            if n_gauges > 1:
+                self._at_work.measure_once()
+            for setting in meanwhile:
+                for _ in range(_runs_in(setting, turn)):
+                    self.runs[setting].append(self._at_work.run(setting, measuring=n_gauges == 1))
+        return self._at_work.profiles()
 
     def charged(self, setting: Setting) -> list[Profile]:
         """The profiles of a setting's devices."""
         if setting.kind == "single":
-            return [self.lone]
+            lone, communication = self.lone, self.communication
+            return [lone if communication is None else with_awakening(lone, communication)]
         assert self.communication is not None
         taken = self.crowded if setting.is_crowded else [self.lone]
         by_device = [taken[min(number, len(taken) - 1)] for number in range(setting.n_devices)]
@@ -268,8 +268,9 @@ class _Repetition:
                             return False
         return True
 
-    def _pass(self, some: Sequence[Setting]) -> None:
-        """Run each of these settings once more, if it has not had its runs."""
-        for setting in some:
-            if len(self.runs[setting]) < self._n_runs:
-                self.runs[setting].append(self._at_work.run(setting))
+
+def _runs_in(setting: Setting, turn: int) -> int:
+    """How often a setting is run in a turn."""
+    if setting.kind == "single":
+        return 2
+    return 1 if setting.kind == "pipeline" else (turn + 1) % 2

@@ -49,7 +49,7 @@ class Extent:
     """Lengths of prompt and answer, in tokens."""
 
     n_prompt: int = 32
-    n_out: int = 24
+    n_out: int = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

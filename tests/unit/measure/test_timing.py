@@ -78,7 +78,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Any:
     ) -> Any:
         excerpt: Any = FakeExcerpt(disturbed, slower)
         monkeypatch.setattr(timing, "perf_counter", lambda: excerpt.now_s)
-        rounds = timing._Rounds(dict.fromkeys(grid.shards, excerpt), grid, seed=0)
+        rounds = timing.Rounds(dict.fromkeys(grid.shards, excerpt), grid, seed=0)
         rounds.warm_up()
         warm_up_s = excerpt.now_s
         excerpt.visits.clear()
@@ -103,11 +103,11 @@ def test_times_stand_firm_though_two_passes_in_three_are_disturbed(measure: Any)
 def test_what_disturbs_decoding_is_told_as_lateness(share: float) -> None:
     """Half blocks are behind by their slowness, between 0.3 and 19 of them, in so many passes of ten."""
     excerpt: Any = FakeExcerpt(share)
-    rounds = timing._Rounds(dict.fromkeys(GRID.shards, excerpt), GRID, seed=0)
+    rounds = timing.Rounds(dict.fromkeys(GRID.shards, excerpt), GRID, seed=0)
     rounds.warm_up()
     for _ in range(40):
         for shape in GRID.shapes():
-            rounds._visit(shape, False)
+            rounds.visit(shape, False)
     late_s = rounds.late_s()
     decoded = [true_s(shape) / 2 for shape in GRID.shapes() if shape.n_context and shape.batch == 1]
     assert late_s.size > 2 * 40 * len(decoded)  # both halves of every block of every pass
@@ -156,7 +156,7 @@ def test_what_comes_between_rounds_is_not_charged_to_the_budget(monkeypatch: pyt
     def n_visits(between_s: float) -> int:
         excerpt: Any = FakeExcerpt(0.5)
         monkeypatch.setattr(timing, "perf_counter", lambda: excerpt.now_s)
-        rounds = timing._Rounds({1: excerpt}, GRID, seed=0)
+        rounds = timing.Rounds({1: excerpt}, GRID, seed=0)
         rounds.warm_up()
 
         def between() -> None:

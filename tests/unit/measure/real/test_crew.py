@@ -49,7 +49,7 @@ def test_a_worker_that_is_killed_is_noticed_at_once_and_the_others_end() -> None
         processes[0].kill()
         began_s = time.monotonic()
         with pytest.raises(WorkerLostError, match=r"'one' ended \(exit status -9\)"):
-            crew.ask([(one, {"do": "go on"})], timeout_s=SOON_S)
+            crew.ask([(one, {"do": "leave"})], timeout_s=SOON_S)
         assert time.monotonic() - began_s < SOON_S
         processes[1].suspend()
         with pytest.raises(WorkerLostError, match=r"no answer of other within 0\.1 s"):
