@@ -41,14 +41,9 @@ def exported(module: ast.Module) -> list[str] | None:
 
 
 def public_definitions(module: ast.Module) -> Iterator[str]:
-    """Classes and functions defined at the top of a module, under a name without an underscore.
-
-    Commands of the command line are for its users and not for importers.
-    """
+    """Classes and functions defined at the top of a module, under a name without an underscore."""
     for node in module.body:
-        if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name.startswith("_"):
-            continue
-        if not any(ast.unparse(by).startswith("app.command(") for by in node.decorator_list):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
             yield node.name
 
 

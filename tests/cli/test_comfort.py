@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edgesim.cli.listing import LISTINGS
+from edgesim.cli.commands.list import LISTINGS
 from edgesim.report.metric_meanings import METRICS
 from edgesim.scenario.load import load
 from edgesim.statistics.summary import Outcomes, Summary

@@ -10,18 +10,17 @@ import typer
 from rich.table import Table
 
 from edgesim.cli import names
-from edgesim.cli.commands import app, console, plain_table
+from edgesim.cli.terminal import console, plain_table
 from edgesim.errors import InputError
 from edgesim.nearest import nearest
 
-__all__: list[str] = []
+__all__ = ["LISTINGS", "list_"]
 
 
 def _known(incomplete: str) -> list[str]:
     return [name for name in LISTINGS if name.startswith(incomplete)]
 
 
-@app.command("list")
 def list_(
     what: Annotated[
         str,

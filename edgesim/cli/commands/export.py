@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesim.cli.commands import Quiet, app
+from edgesim.cli.options import Quiet
 from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
     from edgesim.trace.reader import Trace
 
-__all__: list[str] = []
+__all__ = ["export"]
 
 
-@app.command()
 def export(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace's folder.")],
     perfetto: Annotated[

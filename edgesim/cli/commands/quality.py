@@ -1,4 +1,4 @@
-"""The commands that measure answers, and train exits."""
+"""The command that measures answers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from typing import Annotated
 
 import typer
 
-from edgesim.cli.commands import Quiet, app, console
-from edgesim.cli.terminal import Console
+from edgesim.cli.options import ModelName, Quiet
+from edgesim.cli.outputs import make_folder
+from edgesim.cli.terminal import Console, console
 from edgesim.errors import InputError
 from edgesim.report.progress import measuring_progress
 
-__all__: list[str] = []
+__all__ = ["quality"]
 
-ModelName = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="bundled, a folder in the Hugging Face format, or a model's name on the Hugging Face Hub.",
-    ),
-]
 TextFile = Annotated[
     str,
     typer.Option(
@@ -31,7 +25,6 @@ TextFile = Annotated[
 ]
 
 
-@app.command()
 def quality(
     model: ModelName = "bundled",
     text: TextFile = "bundled",
@@ -69,7 +62,7 @@ def quality(
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if output is not None:
-        _made(output)
+        make_folder(output)
     with measuring_progress(notes, unit="passes") as tell:
         measured = ensure_answers(
             model, text, n_tokens=tokens, repeats=repeats, seed=seed, refresh=refresh, progress=tell
@@ -102,65 +95,3 @@ def quality(
         console().print(QualityReport(measured))
         if generated is not None:
             console().print(GenerationReport(generated, measured.exits, measured.table))
-
-
-@app.command("train-exits")
-def train_exits(
-    model: ModelName,
-    text: Annotated[
-        str,
-        typer.Option(
-            help="Text to learn from: plain, or Parquet or JSON lines with a column 'text'; bundled is "
-            "Python's own documentation, less the part that 'edgesim quality' judges on."
-        ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model with its exits.")],
-    blocks: Annotated[
-        str,
-        typer.Option(
-            help="After how many blocks, such as 2,4,6; if not given, where the model has exits, "
-            "or at the quarters."
-        ),
-    ] = "",
-    steps: Annotated[int, typer.Option(help="Training steps.", min=1)] = 300,
-    seed: Annotated[int, typer.Option(help="Seed of the batches.")] = 1,
-    quiet: Quiet = False,
-) -> None:
-    """Train early exits for a model on its frozen blocks, calibrate them, and judge them.
-
-    A tenth of the text, taken from all over it, is kept for calibration, and another tenth for judging.
-    """
-    from edgesim.measure.exits import calibrated, exit_quality
-    from edgesim.measure.exits import train_exits as train
-    from edgesim.measure.language_model import load_language_model
-    from edgesim.measure.text import parts_to_learn
-    from edgesim.measure.with_exits import save_with_exits
-    from edgesim.report.quality import ExitsTable
-
-    notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-    _made(output)
-    loaded = load_language_model(model)
-    learn, calibrate, judge = parts_to_learn(text)
-    chosen = _numbers(blocks) or loaded.exit_blocks
-    with measuring_progress(notes, unit="steps") as tell:
-        trained = train(loaded, learn, chosen, steps=steps, seed=seed, progress=tell)
-    trained = calibrated(trained, calibrate)
-    rows = exit_quality(trained, judge)
-    save_with_exits(trained, model, output, rows)
-    console().print(ExitsTable(rows, f"{loaded.name}, on {judge.name}, which nothing was trained on"))
-    notes.print(f"model and exits: {output}", style="dim", markup=False)
-
-
-def _made(folder: Path) -> None:
-    """Make a folder, before minutes are spent on what it is for."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--output: {folder} cannot be written ({error}); name another folder") from None
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise InputError(f"--blocks: expected numbers such as 2,4,6, got {text!r}") from None

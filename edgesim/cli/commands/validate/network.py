@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from edgesim.cli.commands import Quiet, console, plain_table
-from edgesim.cli.terminal import Console
-from edgesim.cli.validation import app
+from edgesim.cli.options import Quiet
+from edgesim.cli.terminal import Console, console, plain_table
 from edgesim.errors import InputError
 from edgesim.report.progress import counting
 
 if TYPE_CHECKING:
     from edgesim.validate.network.estimates import Comparison
 
-__all__: list[str] = []
+__all__ = ["network"]
 
 _STYLES = {"agrees": "green", "misses": "bold red", "too noisy": "yellow"}
+
 _SHORT = 0.1
 
 
-@app.command()
 def network(
     recorded: Annotated[
         bool, typer.Option("--recorded", help="Compare with the shipped figures of ns-3, and do not run it.")

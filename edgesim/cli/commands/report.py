@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from edgesim.cli.commands import Quiet, app
+from edgesim.cli.options import Quiet
 from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 
-__all__: list[str] = []
+__all__ = ["report"]
 
 
-@app.command()
 def report(
     folder: Annotated[
         Path,

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from edgesim.cli.commands import Overrides, ScenarioName, app, load_scenario
+from edgesim.cli.options import Overrides, ScenarioName, load_scenario
 from edgesim.cli.outputs import write_text
 
-__all__: list[str] = []
+__all__ = ["cite"]
 
 
-@app.command()
 def cite(
     scenario: ScenarioName,
     set_: Overrides = None,

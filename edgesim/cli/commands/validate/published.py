@@ -1,4 +1,4 @@
-"""The commands that hold predictions against measurements: ``edgesim validate published`` and its kin."""
+"""The command that holds predictions against published rates."""
 
 from __future__ import annotations
 
@@ -7,22 +7,13 @@ from typing import Annotated
 
 import typer
 
-from edgesim.cli.commands import Quiet, console, plain_table, writing
-from edgesim.cli.commands import app as root
-from edgesim.cli.terminal import Console
+from edgesim.cli.options import Quiet
+from edgesim.cli.outputs import writing
+from edgesim.cli.terminal import Console, console, plain_table
 
-__all__ = ["app"]
-
-app = typer.Typer(no_args_is_help=True, help="Hold predictions against what was measured.")
-root.add_typer(app, name="validate")
+__all__ = ["published"]
 
 
-@app.callback()
-def _validate() -> None:
-    """Hold predictions against what was measured."""
-
-
-@app.command()
 def published(
     output: Annotated[
         Path | None,

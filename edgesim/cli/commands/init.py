@@ -1,39 +1,31 @@
-"""The commands with which a scenario begins: a file to start from, and a scenario as it takes effect."""
+"""The command with which a scenario begins: a file to start from."""
 
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgesim.cli.commands import (
-    Overrides,
-    ScenarioName,
-    app,
-    load_scenario,
-    schema_text,
-    shipped_names,
-    writing,
-)
-from edgesim.cli.outputs import write_text
+from edgesim.cli.options import shipped_names
+from edgesim.cli.outputs import writing
+from edgesim.cli.schema_text import schema_text
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 
-__all__: list[str] = []
+__all__ = ["MODELINE", "SCHEMA_FILE", "init"]
 
 TEMPLATE = "data/template.yaml"
+
 SCHEMA_FILE = "edgesim.schema.json"
+
 MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 """By which editors with a YAML language server find the schema, from the scenario's own folder."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
-@app.command()
 def init(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the new scenario.")] = "my-study",
     output: Annotated[
@@ -70,6 +62,8 @@ def init(
 
 def _start(like: str) -> str:
     if not like:
+        from importlib.resources import files
+
         return files("edgesim").joinpath(TEMPLATE).read_text(encoding="utf-8")
     from edgesim.scenario.text.packaged import packaged_scenarios
 
@@ -77,24 +71,3 @@ def _start(like: str) -> str:
     if like not in shipped:
         raise InputError(f"--like: no shipped scenario '{like}'; {suggest(like, shipped)}")
     return shipped[like].read_text(encoding="utf-8")
-
-
-@app.command("show-config")
-def show_config(
-    scenario: ScenarioName,
-    set_: Overrides = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a file that is there.")] = False,
-) -> None:
-    """Print a scenario as it takes effect: with overrides, included files, and every default filled in.
-
-    What is printed is a scenario of the same study, for a file in the same folder.
-    """
-    from edgesim.scenario.effective import effective_text
-
-    asked = load_scenario(scenario, set_)
-    text = f"# {asked.name} as it takes effect in edgesim {version('edgesim')}\n{effective_text(asked)}"
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        write_text(text, output, scenario, replace=replace)

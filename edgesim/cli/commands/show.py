@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edgesim.cli.commands import Quiet, app, console
-from edgesim.cli.terminal import Console
+from edgesim.cli.options import Quiet
+from edgesim.cli.terminal import Console, console
 
 if TYPE_CHECKING:
     from edgesim.report.listings.listing import Listing
 
-__all__: list[str] = []
+__all__ = ["show"]
 
 
-@app.command()
 def show(
     folders: Annotated[
         list[Path], typer.Argument(metavar="TRACE...", help="Folders of traces, or of one sweep.")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesim.cli.commands import Quiet, console, plain_table, writing
-from edgesim.cli.terminal import Console
-from edgesim.cli.validation import app
+from edgesim.cli.options import Quiet
+from edgesim.cli.outputs import writing
+from edgesim.cli.terminal import Console, console, plain_table
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
 
     from edgesim.validate.local.running import ShapeResult
 
-__all__: list[str] = []
+__all__ = ["local"]
 
 _COLOURS = {"passed": "green", "failed": "red", "too noisy": "yellow"}
 
 
-@app.command()
 def local(
     shape: Annotated[
         list[str] | None,

@@ -1,8 +1,7 @@
-"""The commands that train policies, and show them."""
+"""The command that trains policies."""
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesim.cli.commands import Overrides, Quiet, ScenarioName, app, console, load_scenario
 from edgesim.cli.on_demand import warn_of_no_gain
-from edgesim.cli.terminal import Console
-from edgesim.cli.wishes import Wishes
+from edgesim.cli.options import Overrides, Quiet, ScenarioName, load_scenario
+from edgesim.cli.terminal import Console, console
 from edgesim.errors import InputError
 from edgesim.report.progress import measuring_progress
 from edgesim.report.requirements import require_training
@@ -23,10 +21,9 @@ from edgesim.report.requirements import require_training
 if TYPE_CHECKING:
     from edgesim.strategy import Strategy
 
-__all__: list[str] = []
+__all__ = ["train"]
 
 
-@app.command()
 def train(
     scenario: ScenarioName,
     strategy: Annotated[
@@ -68,6 +65,7 @@ def train(
     horizon.
     """
     from edgesim import runner
+    from edgesim.cli.wishes import Wishes
     from edgesim.report.policy import PolicyReport
     from edgesim.scenario.contenders import contenders
     from edgesim.scenario.trained import keep_policy, training_digest, write_policy
@@ -115,25 +113,6 @@ def train(
             "name the file in the strategy's options"
         )
     notes.print(finds, style="dim", markup=False)
-
-
-@app.command()
-def policy(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A policy's file, or shipped:NAME (edgesim list policies).")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-) -> None:
-    """Show a trained policy: what it was trained on, what it sees and does, and how it came about."""
-    from edgesim.planning.policies.shipped import policy_file
-    from edgesim.planning.splitting.policy import Policy
-    from edgesim.report.policy import PolicyReport, policy_as_json
-
-    found = Policy.load(policy_file(file))
-    if as_json:
-        typer.echo(json.dumps(policy_as_json(found), indent=1))
-    else:
-        console().print(PolicyReport(found, file))
 
 
 def _check_output(output: Path | None, may_replace: bool) -> None:

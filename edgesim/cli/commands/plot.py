@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edgesim.cli.commands import Quiet, app
+from edgesim.cli.options import Quiet
 from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from edgesim.report.listings.opened import SweepLike
     from edgesim.trace.reader import Trace
 
-__all__: list[str] = []
+__all__ = ["plot"]
 
 
-@app.command()
 def plot(
     folders: Annotated[
         list[str],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesim.cli.commands import Quiet, app, console
-from edgesim.cli.terminal import Console
+from edgesim.cli.options import Quiet
+from edgesim.cli.terminal import Console, console
 from edgesim.errors import InputError, TraceError
 from edgesim.report.progress import measuring_progress
 
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from edgesim.report.explained.as_json import Explained
     from edgesim.trace.reader import Trace
 
-__all__: list[str] = []
+__all__ = ["explain"]
 
 
-@app.command()
 def explain(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="Folder of a trace (edgesim run).")],
     request: Annotated[
@@ -135,8 +135,6 @@ def _explained(trace: Trace, label: str) -> Explained:
 
 def _with_capacity(trace: Trace, explained: list[Explained], folder: Path, notes: Console) -> list[Explained]:
     """Add what any placement could reach, where the scenario can be read."""
-    from dataclasses import replace
-
     from edgesim.explain.fluid import most_per_s
     from edgesim.explain.original import Original
 
@@ -154,8 +152,6 @@ def _with_advice(
     trace: Trace, explained: list[Explained], folder: Path, budget: int, notes: Console
 ) -> list[Explained]:
     """Add which change would help each of them most."""
-    from dataclasses import replace
-
     from edgesim.explain.advice import advise
     from edgesim.explain.original import Original
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesim.cli.commands import Quiet, ScenarioName, app, console, load_scenario
 from edgesim.cli.on_demand import training_on_demand
+from edgesim.cli.options import Quiet, ScenarioName, load_scenario
 from edgesim.cli.stopping import INTERRUPTED
-from edgesim.cli.terminal import Console
+from edgesim.cli.terminal import Console, console
 from edgesim.errors import InputError
 from edgesim.report.progress import counting_up, measuring_progress
 
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from edgesim.sweep.reader import Sweep
     from edgesim.sweep.unit import Unit
 
-__all__: list[str] = []
+__all__ = ["sweep"]
 
 
-@app.command()
 def sweep(
     scenario: ScenarioName,
     set_: Annotated[
