@@ -157,7 +157,7 @@ def _with_advice(
 
     original, found = Original(trace, folder), []
     for each in explained:
-        with measuring_progress(notes, unit="runs", doing=f"changing {each.strategy}") as tell:
-            advice = advise(original, each.strategy, budget=budget, tell=tell)
+        with measuring_progress(notes, unit="runs", doing=f"changing {each.strategy}") as report:
+            advice = advise(original, each.strategy, budget=budget, on_progress=report)
         found.append(replace(each, advice=advice))
     return found

@@ -118,21 +118,21 @@ def run(
         folder = out or runner.unfinished_folder(Path("traces"), asked.name)
     else:
         folder = out or runner.free_folder(Path("traces"), asked.name)
-    with kept_on_stop(folder), _counting(notes, prepared) as told:
+    with kept_on_stop(folder), _counting(notes, prepared) as report:
         trace = runner.run(
             prepared,
             folder,
             jobs=jobs,
             replace=replace,
             resume=resume,
-            told=told,
+            on_progress=report,
             counters_s=counters_s,
         )
     compared = comparison(trace)
     spreads = []
     if parameters is not None:
-        with _counting(notes, prepared, n_times=parameters) as told:
-            spreads = parameter_spread(prepared, compared, parameters, jobs=jobs, told=told)
+        with _counting(notes, prepared, n_times=parameters) as report:
+            spreads = parameter_spread(prepared, compared, parameters, jobs=jobs, on_progress=report)
     if as_json:
         content = compared_as_json(trace, compared)
         typer.echo(json.dumps(content | ({"parameters": spread_json(spreads)} if spreads else {}), indent=2))

@@ -95,8 +95,10 @@ def train(
         lesson = replace(lesson, training=training, digest=digest)
     from edgesim.gym.teaching import teach
 
-    with measuring_progress(notes, unit="", doing="training") as tell:
-        taught = teach(lesson, command=shlex.join(["edgesim", *sys.argv[1:]]), n_judged=judged, tell=tell)
+    with measuring_progress(notes, unit="", doing="training") as report:
+        taught = teach(
+            lesson, command=shlex.join(["edgesim", *sys.argv[1:]]), n_judged=judged, on_progress=report
+        )
     file = output
     if output is not None:
         write_policy(taught, output)
