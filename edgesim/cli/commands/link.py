@@ -29,11 +29,11 @@ def link(
 ) -> None:
     """Show what a scenario's radio links do: distance, path loss, SNR, scheme, errors, rate and goodput.
 
-    What is shown is the channel with nobody else on the air: the same that every strategy meets. With
+    What is shown is the channel with nothing else on the air: the same that every strategy meets. With
     --between, the link's budget at the first instant comes before its course over time.
     """
-    from edgesim.report.link import directions, link_table, links_table, seen
-    from edgesim.report.link_budget import budget_table
+    from edgesim.report.links.budget import budget_table
+    from edgesim.report.links.table import directions, link_table, links_table, seen
     from edgesim.scenario.radio.inspection import radio_links
 
     asked = load_scenario(scenario, set_)
@@ -53,7 +53,7 @@ def link(
         for one in directions(radio_links(asked, replication=replication, between=between))
     ]
     if plot is not None:
-        from edgesim.report.link_plot import MOST_LINES, plot_links
+        from edgesim.report.links.plot import MOST_LINES, plot_links
 
         plot_links(looked, plot, title=f"{asked.name}, replication {replication}")
         if len(looked) > MOST_LINES:

@@ -57,8 +57,8 @@ def quality(
     """
     from edgesim.measure.generation.generation_cache import ensure_generation
     from edgesim.measure.quality_cache import EXITS_FILE, TABLE_FILE, ensure_answers
-    from edgesim.report.generation import GenerationReport, generation_as_rows
-    from edgesim.report.quality import QualityReport, as_rows
+    from edgesim.report.answers.generation import GenerationReport, generation_as_rows
+    from edgesim.report.answers.quality import QualityReport, as_rows
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if output is not None:
@@ -82,15 +82,15 @@ def quality(
             raise InputError(f"--output: {output} cannot be written ({error}); name another folder") from None
         notes.print(f"saved in {output}", style="dim", markup=False)
     if plot is not None:
-        from edgesim.report.quality_plot import plot_quality
+        from edgesim.report.answers.quality_plot import plot_quality
 
         plot_quality(measured, plot)
         notes.print(f"drawn into {plot}", style="dim", markup=False)
     if as_json:
-        told = as_rows(measured)
+        stated = as_rows(measured)
         if generated is not None:
-            told["generation"] = generation_as_rows(generated, measured.exits, measured.table)
-        typer.echo(json.dumps(told, indent=1))
+            stated["generation"] = generation_as_rows(generated, measured.exits, measured.table)
+        typer.echo(json.dumps(stated, indent=1))
     else:
         console().print(QualityReport(measured))
         if generated is not None:

@@ -65,8 +65,8 @@ def show(
     if len(traces) == len(found) and not (metric or strategy) and is_whole:
         compared = {label: comparison(trace) for label, trace in traces.items()}
         if as_ == "json":
-            told = [compared_as_json(traces[label], one) for label, one in compared.items()]
-            typer.echo(json.dumps(told[0] if len(told) == 1 else {"traces": told}, indent=2))
+            stated = [compared_as_json(traces[label], one) for label, one in compared.items()]
+            typer.echo(json.dumps(stated[0] if len(stated) == 1 else {"traces": stated}, indent=2))
             return
         page = console()
         for place, (label, one) in enumerate(compared.items()):

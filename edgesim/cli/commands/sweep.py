@@ -109,7 +109,7 @@ def sweep(
     stopped goes on with --resume and comes to the same bytes.
     """
     from edgesim.runner import free_folder
-    from edgesim.sweep.asking import asked_for
+    from edgesim.sweep.asking import Options, asked_for
     from edgesim.sweep.axes import cases_of, values_of
     from edgesim.sweep.running import run_sweep
 
@@ -130,17 +130,19 @@ def sweep(
         asked = asked_for(
             lambda changes: load_scenario(scenario, [*fixed, *changes], seed=seed),
             {path: values for path, values in given.items() if len(values) > 1},
-            cases=cases,
-            zipped=zip_,
-            replications=replications,
-            keep=keep,
-            until=until,
-            at_least=at_least,
-            at_most=at_most,
-            capacity=capacity,
-            attain=attain,
-            meets=meets,
-            resolution=resolution,
+            Options(
+                cases=cases,
+                zipped=zip_,
+                replications=replications,
+                keep=keep,
+                until=until,
+                at_least=at_least,
+                at_most=at_most,
+                capacity=capacity,
+                attain=attain,
+                meets=meets,
+                resolution=resolution,
+            ),
             only=tuple(strategy or ()),
             measuring=measuring,
             trainer=training_on_demand(notes),
@@ -148,7 +150,7 @@ def sweep(
             force=force,
         )
         folder = out or free_folder(Path("sweeps"), Path(scenario).stem)
-        with _kept_on_stop(folder), _counting(notes) as tell:
+        with _kept_on_stop(folder), _counting(notes) as report:
             found = run_sweep(
                 asked,
                 folder,
@@ -156,7 +158,7 @@ def sweep(
                 dask=dask,
                 resume=resume,
                 retry_failed=retry_failed,
-                tell=tell,
+                on_progress=report,
                 remark=lambda text: notes.print(text, style="yellow", markup=False),
             )
     _show(found, as_json)
@@ -175,7 +177,7 @@ def sweep(
 
 
 def _show(found: Sweep, as_json: bool) -> None:
-    from edgesim.report.sweep_table import CapacityTable, SweepTable
+    from edgesim.report.listings.sweep_table import CapacityTable, SweepTable
 
     if as_json:
         capacities = found.capacities()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from edgesim.statistics.breakdown import Activity, breakdown
+from edgesim.statistics.activities import Activity, activities
 from edgesim.strategies.offload import Offload
 from edgesim.testing import worlds
 from edgesim.world.fleet import Fleet
@@ -29,7 +29,7 @@ def test_a_life_by_hand() -> None:
         ("send", 8.0, 8.0, 9.0),  # the first token on its way, while the second is computed:
         ("compute", 8.0, 8.5, 10.0),
     )
-    (row,) = breakdown(requests, spans).to_dict("records")
+    (row,) = activities(requests, spans).to_dict("records")
     assert row == {
         "waiting for memory": 1.0,
         "queueing for network": 0.5,
@@ -44,7 +44,7 @@ def test_a_life_by_hand() -> None:
 def test_hops_are_told_apart_by_their_links() -> None:
     requests, spans = tables(*[("send", at_s, at_s, at_s + 1.0) for at_s in (1.0, 2.0, 3.0, 4.0)])
     spans["link_kind"] = ["radio", "wired", "recorded", "radio"]
-    (row,) = breakdown(requests, spans).to_dict("records")
+    (row,) = activities(requests, spans).to_dict("records")
     assert {activity: told for activity, told in row.items() if told} == {
         "on the air": 2.0,
         "on wires": 1.0,
@@ -68,7 +68,7 @@ def test_a_group_by_hand() -> None:
     spans.loc[2:3, "link_kind"] = "radio"
     spans.loc[0, ["straggler_s", "air_s", "handling_s"]] = 0.0, 5.0, 1.0
     spans.loc[1, ["straggler_s", "air_s", "handling_s"]] = 1.0, 5.0, 1.0
-    (row,) = breakdown(requests, spans).to_dict("records")
+    (row,) = activities(requests, spans).to_dict("records")
     assert {activity: told for activity, told in row.items() if told} == {
         "queueing for compute": 1.0,
         "computing": 1.5,
@@ -83,7 +83,7 @@ def test_a_group_by_hand() -> None:
 def test_a_member_that_computes_all_the_time_belongs_to_the_pass() -> None:
     requests, spans = tables(("compute", 1.0, 1.0, 11.0), ("compute", 1.0, 1.0, 11.0))
     spans.loc[1, "straggler_s"] = 4.0
-    (row,) = breakdown(requests, spans).to_dict("records")
+    (row,) = activities(requests, spans).to_dict("records")
     assert (row["computing"], row["waiting for the slowest"]) == (8.0, 2.0)
 
 
@@ -93,7 +93,7 @@ def test_it_sums_to_the_end_to_end_latency_of_any_run() -> None:
     there = worlds()["slow links"]
     strategy = Offload(to=("server",))
     ran = run(there, strategy, strategy.place(there.model, Fleet.of(there)))
-    parts = breakdown(ran.requests, ran.spans)
+    parts = activities(ran.requests, ran.spans)
     told = ran.requests.set_index("request_id").loc[parts.index]
     np.testing.assert_allclose(parts.sum(axis=1), told["ended_at_s"] - told["arrived_at_s"], rtol=1e-9)
     np.testing.assert_allclose(parts[Activity.OTHER], 0.0, atol=1e-9)
@@ -102,4 +102,4 @@ def test_it_sums_to_the_end_to_end_latency_of_any_run() -> None:
 
 def test_requests_that_did_not_complete_are_left_out() -> None:
     requests, spans = tables(("compute", 1.0, 1.0, 11.0))
-    assert breakdown(requests.assign(outcome="censored"), spans).empty
+    assert activities(requests.assign(outcome="censored"), spans).empty

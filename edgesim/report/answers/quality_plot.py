@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgesim.report.answers.quality import Measured, by_kind, column_name
 from edgesim.report.figure import new_figure, save_figure
-from edgesim.report.quality import Measured, by_kind, column_name
 
 __all__ = ["plot_quality"]
 

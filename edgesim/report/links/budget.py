@@ -9,7 +9,7 @@ from rich.table import Table
 
 from edgesim.radio.adaptation.scheme_names import scheme_name
 from edgesim.radio.channel.noise import thermal_noise_dbm
-from edgesim.report.link import Direction, decibels, look, rate
+from edgesim.report.links.table import Direction, decibels, look, rate
 from edgesim.units import dbm_to_w
 
 __all__ = ["budget", "budget_table"]

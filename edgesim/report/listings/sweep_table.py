@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from edgesim.report.listings.listing import estimated
+from edgesim.report.listings.metric_names import METRICS
 from edgesim.report.numbers import duration
-from edgesim.statistics.intervals import Scale, estimate_mean
+from edgesim.statistics.intervals import Estimate
 from edgesim.sweep.reader import Sweep
 
 __all__ = ["CapacityTable", "SweepTable"]
 
-_METRICS = {
-    "e2e_mean_s": "E2E mean",
-    "ttft_p95_s": "TTFT p95",
-    "attainment": "met",
-    "active_j_per_token": "J/token",
-}
+_SHOWN = ("e2e_mean_s", "ttft_p95_s", "attainment", "active_j_per_token")
+_SHORT = {"attainment": "met", "active_j_per_token": "J/token"}
+"""Headings where the metric's own title is too long for a column."""
 _MOST_ROWS = 100
 
 
@@ -37,15 +35,17 @@ class SweepTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         results = self.sweep.results()
         labels = list(self.sweep.axes)
-        shown = [name for name in _METRICS if results[name].notna().any()]
+        shown = [name for name in _SHOWN if results[name].notna().any()]
         table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="")
         for head in (*labels, "strategy"):
             table.add_column(head, overflow="fold")
-        for head in ("n", *(_METRICS[name] for name in shown)):
+        for head in ("n", *(_SHORT.get(name, METRICS[name].title) for name in shown)):
             table.add_column(head, justify="right")
-        rows = list(self._rows(results, labels, shown))
+        rows = estimated(results, labels, shown)
         for row in rows[:_MOST_ROWS]:
-            table.add_row(*row)
+            cells = [*map(str, row.where.values()), row.strategy, str(row.n_replications)]
+            cells += [_cell(name, row.estimates[name]) for name in shown]
+            table.add_row(*map(Text, cells))
         yield table
         notes = ["Means over replications, [ ]: 95 % interval"]
         if len(rows) > _MOST_ROWS:
@@ -53,14 +53,6 @@ class SweepTable:
         if self.sweep.incomplete is not None:
             notes.append(self.sweep.incomplete)
         yield Text("; ".join(notes) + ".", style="dim")
-
-    def _rows(
-        self, results: pd.DataFrame, labels: Sequence[str], shown: Sequence[str]
-    ) -> Iterator[list[Text]]:
-        for _, own in results.groupby(["cell", "strategy"], sort=False, observed=True):
-            first = own.iloc[0]
-            cells = [str(first[label]) for label in labels] + [str(first["strategy"]), str(len(own))]
-            yield [Text(cell) for cell in (*cells, *(_cell(name, own) for name in shown))]
 
 
 @dataclass(frozen=True)
@@ -82,8 +74,8 @@ class CapacityTable:
         table.add_column("limited by")
         for row in found.to_dict("records"):
             limit = row["limited_by"] if isinstance(row["limited_by"], str) else "nothing in the range"
-            told = (*(row[label] for label in labels), _range(row), limit)
-            table.add_row(*(Text(str(each)) for each in told))
+            cells = (*(row[label] for label in labels), _range(row), limit)
+            table.add_row(*(Text(str(each)) for each in cells))
         yield table
         yield Text(
             f"Highest {asked['path']} with {asked['goal']}: from what is known to meet it to what is known "
@@ -105,14 +97,7 @@ def _range(row: Mapping[Hashable, Any]) -> str:
     return f"{low:g} … {high:g} {unit}".rstrip()
 
 
-def _cell(name: str, own: pd.DataFrame) -> str:
-    values = own[name].tolist()
-    if any(math.isnan(value) for value in values):
-        return "–"
-    if name == "attainment":
-        found = estimate_mean(values, Scale.LOGIT, n_trials=max(int(own["offered"].sum()), 1))
-    else:
-        found = estimate_mean(values, Scale.LOG)
+def _cell(name: str, found: Estimate | None) -> str:
     if found is None:
         return "–"
     numbers = [_number(name, found.mean)]

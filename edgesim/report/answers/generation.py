@@ -18,7 +18,7 @@ from edgesim.model.answers.free_running import FreeRunning
 from edgesim.model.answers.impaired_exits import ImpairedExits
 from edgesim.model.answers.propagated_paths import PropagatedPaths, exit_path
 from edgesim.model.answers.quality import QualityTable
-from edgesim.report.quality import plain_table
+from edgesim.report.answers.quality import plain_table
 
 __all__ = ["Generated", "GenerationReport", "generation_as_rows"]
 
@@ -55,10 +55,10 @@ class GenerationReport:
             "values (± one standard error of the difference from recomputing them)"
         )
         yield _forced_table(rows["teacher_forced"])
-        told = self.generated.written.provenance
+        about = self.generated.written.provenance
         yield Text(
-            f"\nWritten freely after {told.get('n_prompts')} prompts of {told.get('prompt_tokens')} tokens, "
-            "beside what all blocks write"
+            f"\nWritten freely after {about.get('n_prompts')} prompts of {about.get('prompt_tokens')} "
+            "tokens, beside what all blocks write"
         )
         yield _written_table(rows["free_running"])
         yield Text(
@@ -90,17 +90,17 @@ def _forced_rows(paths: PropagatedPaths, exits: ExitRecords) -> Iterator[dict[st
         by_way = [exit_path(fill, rule, exits, paths) for fill in _WAYS]
         exact = by_way[0]
         for path in by_way:
-            told, rise = path.answers(REQUEST_TOKENS), _paired(path, exact)
+            stated, rise = path.answers(REQUEST_TOKENS), _paired(path, exact)
             yield {
                 "rule": str(rule),
                 "fill": str(path.fill),
                 "mean_block": path.mean_block(),
                 "blocks_saved": 1 - path.mean_block() / path.blocks[-1],
                 "shares": path.shares().tolist(),
-                "nll": told.nll,
-                "nll_se": _known(told.nll_se),
-                "accuracy": told.accuracy,
-                "accuracy_se": _known(told.accuracy_se),
+                "nll": stated.nll,
+                "nll_se": _known(stated.nll_se),
+                "accuracy": stated.accuracy,
+                "accuracy_se": _known(stated.accuracy_se),
                 "nll_rise": rise[0],
                 "nll_rise_se": _known(rise[1]),
             }
@@ -141,7 +141,7 @@ def _impaired_rows(
         together = path_in_records(CacheFill.RECOMPUTE, rule, impaired.under(kind, exits))
         crossing = float(sum(s for s, b in zip(alone.shares(), exits.blocks, strict=True) if b > kind.block))
         harm = table.answers(_Impairment(*kind))
-        told, clean = together.answers(), alone.answers()
+        stated, clean = together.answers(), alone.answers()
         wrong = 1 - harm.accuracy / table.clean.accuracy if table.clean.accuracy else 0.0
         yield {
             "kind": kind.name,
@@ -149,8 +149,8 @@ def _impaired_rows(
             "block": kind.block,
             "mean_block": together.mean_block(),
             "clean_mean_block": alone.mean_block(),
-            "nll": told.nll,
-            "accuracy": told.accuracy,
+            "nll": stated.nll,
+            "accuracy": stated.accuracy,
             "summed_nll": clean.nll + crossing * (harm.nll - table.clean.nll),
             "summed_accuracy": clean.accuracy * (1 - crossing * wrong),
         }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["Activity", "breakdown"]
+__all__ = ["CARRIED", "PASS_PARTS", "Activity", "activities"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -31,10 +33,12 @@ class Activity(StrEnum):
 
 _RANKS = {activity: rank for rank, activity in enumerate(Activity)}
 
-_CARRIED = {"radio": Activity.AIR, "wired": Activity.WIRE, "recorded": Activity.RECORDED}
+CARRIED: Mapping[str, Activity] = MappingProxyType(
+    {"radio": Activity.AIR, "wired": Activity.WIRE, "recorded": Activity.RECORDED}
+)
 """By the kind of link."""
 
-# Kind of span -> what the request does once it has started (on links: _CARRIED), and before.
+# Kind of span -> what the request does once it has started (on links: CARRIED), and before.
 _STARTED = {
     "compute": Activity.COMPUTING,
     "endpoint": Activity.HANDLING,
@@ -49,19 +53,21 @@ _ASKED = {
     "all_reduce": Activity.QUEUEING_FOR_NETWORK,
 }
 
-_PARTS = {
-    "straggler_s": Activity.STRAGGLING,
-    "air_s": Activity.AIR,
-    "wire_s": Activity.WIRE,
-    "handling_s": Activity.HANDLING,
-}
+PASS_PARTS: Mapping[str, Activity] = MappingProxyType(
+    {
+        "straggler_s": Activity.STRAGGLING,
+        "air_s": Activity.AIR,
+        "wire_s": Activity.WIRE,
+        "handling_s": Activity.HANDLING,
+    }
+)
 """Columns that say what a member of a group did in a pass besides computing."""
 
 _PASS = ["request_id", "token", "started_at_s", "ended_at_s"]
 """What the members' spans of one pass have in common."""
 
 
-def breakdown(requests: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
+def activities(requests: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
     """Cut the time from arrival to end of every completed request into activities.
 
     Where spans of one request overlap (a token on its way home while the next one is computed), each
@@ -112,26 +118,26 @@ def _intervals(
     """Starts, ends, ranks and owners of all intervals in which something was going on."""
     kinds = spans["kind"].astype(str)
     queueing = kinds.map(_ASKED)
-    doing = spans["link_kind"].astype(object).map(_CARRIED)
+    doing = spans["link_kind"].astype(object).map(CARRIED)
     doing = doing.where(doing.notna(), kinds.map(_STARTED))
     starts, ends, ranks, owners = [], [], [], []
     for activity, begin, end in (
         (queueing, "asked_at_s", "started_at_s"),
         (doing, "started_at_s", "ended_at_s"),
     ):
-        told = (activity.notna() & spans[end].notna()).to_numpy()
-        rank = activity[told].map(_RANKS).to_numpy(np.int64)
-        ranks.append(np.where(is_pass[told], _IN_PASS, rank) if activity is doing else rank)
-        starts.append(spans.loc[told, begin].to_numpy(np.float64))
-        ends.append(spans.loc[told, end].to_numpy(np.float64))
-        owners.append(spans.loc[told, "request_id"].to_numpy(np.int64))
+        known = (activity.notna() & spans[end].notna()).to_numpy()
+        rank = activity[known].map(_RANKS).to_numpy(np.int64)
+        ranks.append(np.where(is_pass[known], _IN_PASS, rank) if activity is doing else rank)
+        starts.append(spans.loc[known, begin].to_numpy(np.float64))
+        ends.append(spans.loc[known, end].to_numpy(np.float64))
+        owners.append(spans.loc[known, "request_id"].to_numpy(np.int64))
     return tuple(np.concatenate(parts) for parts in (starts, ends, ranks, owners))  # type: ignore[return-value]
 
 
 def _of_groups(spans: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Which spans are a member's of a group's pass."""
     is_compute = (spans["kind"] == "compute").to_numpy() & spans["ended_at_s"].notna().to_numpy()
-    waits = is_compute & (spans[list(_PARTS)] > 0.0).any(axis=1).to_numpy()
+    waits = is_compute & (spans[list(PASS_PARTS)] > 0.0).any(axis=1).to_numpy()
     if not waits.any():
         return waits
     # A member that computes all the time has no part, and belongs to the pass of those that wait for it.
@@ -143,13 +149,13 @@ def _group_shares(passes: pd.DataFrame) -> dict[int, FloatArray]:
     """By request, the share of every activity in the time of its groups' passes, [n_activities]."""
     if passes.empty:
         return {}
-    means = passes.groupby(_PASS)[list(_PARTS)].mean().reset_index()
+    means = passes.groupby(_PASS)[list(PASS_PARTS)].mean().reset_index()
     means["length_s"] = means["ended_at_s"] - means["started_at_s"]
-    totals = means.groupby("request_id")[["length_s", *_PARTS]].sum()
+    totals = means.groupby("request_id")[["length_s", *PASS_PARTS]].sum()
     shares = {}
     for id_, (length_s, *parts_s) in zip(totals.index, totals.to_numpy(np.float64), strict=True):
         share = np.zeros(len(Activity))
-        for activity, part_s in zip(_PARTS.values(), parts_s, strict=True):
+        for activity, part_s in zip(PASS_PARTS.values(), parts_s, strict=True):
             share[_RANKS[activity]] = part_s / length_s
         share[_RANKS[Activity.COMPUTING]] = 1.0 - share.sum()
         shares[int(id_)] = share

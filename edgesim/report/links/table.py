@@ -57,7 +57,7 @@ class Look:
     at
         Ratios, scheme and rates while it sends.
     alone_bps
-        What arrives over time if nobody else is on the air: openings of its direction, contention, and
+        What arrives over time if nothing else is on the air: openings of its direction, contention, and
         repetitions taken off.
     cqi
         What a 5G terminal would report; None of other radios.
@@ -87,7 +87,7 @@ def directions(links: Iterable[Inspected]) -> Iterator[Direction]:
 
 
 def look(direction: Direction, at_s: float) -> Look:
-    """Look at a direction at an instant; nobody else is on the air, and nothing interferes."""
+    """Look at a direction at an instant; nothing else is on the air, and nothing interferes."""
     link, uplink = direction.link, direction.uplink
     report, state = link.report(at_s, uplink=uplink), link.state(at_s, uplink=uplink)
     gross_bps = direction.whole.medium.alone_bps(state.rate_bps, direction.whole.mac, uplink=uplink)
@@ -112,13 +112,13 @@ def links_table(all_seen: Sequence[Seen]) -> Table:
         "rate", "goodput",
     )  # fmt: skip
     for one in all_seen:
-        reports = [told.at for told in one.looks]
+        reports = [each.at for each in one.looks]
         snr_db = sorted(report.sinr_db for report in reports)
         in_reach = [report for report in reports if report.mcs >= 0]
         mcs = sorted(report.mcs for report in reports)[len(reports) // 2]
         table.add_row(
             one.direction.name,
-            *[f"{100 * sum(told.serves for told in one.looks) / len(reports):.0f}"] * roams,
+            *[f"{100 * sum(each.serves for each in one.looks) / len(reports):.0f}"] * roams,
             f"{_mean([report.distance_m for report in reports]):.0f}",
             f"{100 * sum(report.is_los for report in reports) / len(reports):.0f}",
             f"{_mean([report.path_loss_db for report in reports]):.1f}",
@@ -127,7 +127,7 @@ def links_table(all_seen: Sequence[Seen]) -> Table:
             f"{mcs}" if mcs >= 0 else "–",
             f"{_mean([report.bler for report in in_reach]):.3f}" if in_reach else "–",
             rate(_mean([report.rate_bps for report in reports])),
-            rate(_mean([told.alone_bps for told in one.looks])),
+            rate(_mean([each.alone_bps for each in one.looks])),
         )
     table.caption = (
         "Means over the instants, MCS the median; losses and SNR in dB. Rate: bit/s while it sends, with the "
@@ -146,8 +146,8 @@ def link_table(one: Seen) -> Table:
         "BLER", "rate", "goodput", *["serves"] * roams,
     )  # fmt: skip
     step = max(1, math.ceil(len(one.looks) / MOST_ROWS))
-    for told in one.looks[::step]:
-        report, out = told.at, told.at.mcs < 0
+    for each in one.looks[::step]:
+        report, out = each.at, each.at.mcs < 0
         table.add_row(
             f"{report.at_s:.6g}",
             f"{report.distance_m:.1f}",
@@ -157,13 +157,13 @@ def link_table(one: Seen) -> Table:
             decibels(report.fading_db, sign=True),
             f"{report.received_dbm:.1f}",
             decibels(report.sinr_db),
-            *[str(told.cqi)] * has_cqi,
+            *[str(each.cqi)] * has_cqi,
             "–" if out else str(report.mcs),
             "out of reach" if out else scheme_name(one.direction.link.air, report.mcs),
             "–" if out else f"{report.bler:.3f}",
             rate(report.rate_bps),
-            rate(told.alone_bps),
-            *["yes" if told.serves else "no"] * roams,
+            rate(each.alone_bps),
+            *["yes" if each.serves else "no"] * roams,
         )
     table.caption = "Losses and ratios in dB, rates in bit/s."
     if step > 1:

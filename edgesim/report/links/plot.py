@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgesim.report.figure import new_figure, save_figure
-from edgesim.report.link import Seen
+from edgesim.report.links.table import Seen
 
 __all__ = ["MOST_LINES", "plot_links"]
 
@@ -15,7 +15,7 @@ MOST_LINES = 12  # directions in one figure
 
 
 def plot_links(all_seen: Sequence[Seen], file: Path, *, title: str) -> None:
-    """Draw SNR, MCS, block errors and rates over time, of so many directions as can be told apart.
+    """Draw SNR, MCS, block errors and rates over time, of so many directions as can be distinguished.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def plot_links(all_seen: Sequence[Seen], file: Path, *, title: str) -> None:
     axes = figure.subplots(4, 1, sharex=True, height_ratios=(3, 2, 1, 2))
     snr, scheme, errors, rate = axes
     for one in all_seen[:MOST_LINES]:
-        reports = [told.at for told in one.looks]
+        reports = [stated.at for stated in one.looks]
         at_s = [report.at_s for report in reports]
         line = snr.plot(at_s, [report.sinr_db for report in reports], lw=0.9, label=one.direction.name)[0]
         colour = line.get_color()
@@ -39,7 +39,7 @@ def plot_links(all_seen: Sequence[Seen], file: Path, *, title: str) -> None:
         errors.step(at_s, bler, where="post", lw=0.9, color=colour)
         gross = [report.rate_bps / 1e6 for report in reports]
         rate.step(at_s, gross, where="post", lw=0.6, alpha=0.5, color=colour)
-        rate.step(at_s, [told.alone_bps / 1e6 for told in one.looks], where="post", lw=1.2, color=colour)
+        rate.step(at_s, [stated.alone_bps / 1e6 for stated in one.looks], where="post", lw=1.2, color=colour)
     snr.set_ylabel("SNR [dB]\n(dashed: without fading)")
     scheme.set_ylabel("MCS\n(gap: out of reach)")
     errors.set_ylabel("BLER, first\nattempt")

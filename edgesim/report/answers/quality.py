@@ -79,10 +79,10 @@ class QualityReport:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render."""
         table = self.measured.table
-        clean, told = table.clean, table.provenance
+        clean, stated = table.clean, table.provenance
         n_tokens = next(row.n_tokens for row in table.rows if row.name == CLEAN)
         yield Text(
-            f"{told.get('model', 'a model')} on {told.get('text', 'a text')}: perplexity "
+            f"{stated.get('model', 'a model')} on {stated.get('text', 'a text')}: perplexity "
             f"{clean.perplexity:.2f} ± {clean.perplexity_se:.2f}, right {clean.accuracy:.1%} ± "
             f"{clean.accuracy_se:.1%} of {n_tokens:,} tokens (± one standard error over windows)",
             style="bold",
@@ -95,7 +95,7 @@ class QualityReport:
             yield _exits_table(self.measured.exits)
         yield Text("\nLeaving at the first exit that is at least so sure")
         yield _leaving_table(self.measured.exits)
-        yield Text(_note(told), style="dim")
+        yield Text(_note(stated), style="dim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +173,9 @@ def _exit_values(records: ExitRecords, block: int) -> dict[str, Any]:
     """One exit, if all tokens left there; without losses where these were not recorded."""
     values: dict[str, Any] = {"block": block, "calibration_error": records.calibration_error(block)}
     if records.nll is not None:
-        told = records.at_exit(block)
-        values |= {"nll": told.nll, "nll_se": told.nll_se, "perplexity": told.perplexity}
-        values |= {"accuracy": told.accuracy, "accuracy_se": told.accuracy_se}
+        stated = records.at_exit(block)
+        values |= {"nll": stated.nll, "nll_se": stated.nll_se, "perplexity": stated.perplexity}
+        values |= {"accuracy": stated.accuracy, "accuracy_se": stated.accuracy_se}
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
@@ -207,14 +207,14 @@ def _bars(rises: Sequence[float], highest: float) -> str:
 def _exits_table(records: ExitRecords) -> RenderableType:
     table = plain_table("after block", "perplexity", "right", "calibration error", "")
     every = {block: records.at_exit(block) for block in records.blocks}
-    best = max(told.accuracy for told in every.values())
-    for block, told in every.items():
+    best = max(stated.accuracy for stated in every.values())
+    for block, stated in every.items():
         table.add_row(
             str(block),
-            f"{told.perplexity:.2f} ± {told.perplexity_se:.2f}",
-            f"{told.accuracy:.1%} ± {told.accuracy_se:.1%}",
+            f"{stated.perplexity:.2f} ± {stated.perplexity_se:.2f}",
+            f"{stated.accuracy:.1%} ± {stated.accuracy_se:.1%}",
             f"{records.calibration_error(block):.3f}",
-            _bar(told.accuracy / best if best > 0 else 0.0),
+            _bar(stated.accuracy / best if best > 0 else 0.0),
         )
     return table
 
@@ -252,11 +252,11 @@ def _leaving_table(records: ExitRecords) -> RenderableType:
     return table
 
 
-def _note(told: Any) -> str:
-    if "measured_at" not in told:
+def _note(stated: Any) -> str:
+    if "measured_at" not in stated:
         return ""
-    versions = ", ".join(f"{name} {version}" for name, version in dict(told.get("versions", {})).items())
-    return f"measured {told['measured_at'][:10]} ({versions}); bars: rise of the loss"
+    versions = ", ".join(f"{name} {version}" for name, version in dict(stated.get("versions", {})).items())
+    return f"measured {stated['measured_at'][:10]} ({versions}); bars: rise of the loss"
 
 
 def plain_table(*headings: str) -> Table:
