@@ -3,7 +3,7 @@
     python analysis/latency.py traces/smart-city -o docs/images/smart_city.png
 
 The share of requests between warm-up and horizon that were answered within a time, into the file named, and
-the mean of each activity in it (edgesim.statistics.breakdown), into one beside it whose name ends in -parts.
+the mean of each activity in it (edgesim.statistics.activities), into one beside it whose name ends in -parts.
 """
 
 from __future__ import annotations

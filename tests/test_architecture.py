@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import networkx as nx
@@ -16,6 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "edgesim"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES = 500
+TO_BE_SPLIT = ("edgesim/engine/cluster.py", "edgesim/engine/ledger.py")
 
 # Endings that name a dimension and no unit. Sizes of a model (hidden_size) count numbers, and stay.
 DIMENSIONED = re.compile(
@@ -28,6 +31,7 @@ def ids(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -41,14 +45,9 @@ def exported(module: ast.Module) -> list[str] | None:
 
 
 def public_definitions(module: ast.Module) -> Iterator[str]:
-    """Classes and functions defined at the top of a module, under a name without an underscore.
-
-    Commands of the command line are for its users and not for importers.
-    """
+    """Classes and functions defined at the top of a module, under a name without an underscore."""
     for node in module.body:
-        if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name.startswith("_"):
-            continue
-        if not any(ast.unparse(by).startswith("app.command(") for by in node.decorator_list):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
             yield node.name
 
 
@@ -140,6 +139,11 @@ def test_no_folder_is_crowded() -> None:
     assert {ids(folder): n for folder, n in modules.items() if n > 25} == {}
 
 
+def test_no_module_is_long() -> None:
+    lengths = {ids(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: n for name, n in lengths.items() if n > MOST_LINES and name not in TO_BE_SPLIT} == {}
+
+
 def test_import_contracts_hold() -> None:
     # Without its cache, which keeps what a module imported before the imported one was there.
     lint = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
@@ -149,20 +153,24 @@ def test_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_every_module_lists_what_it_exports(path: Path) -> None:
-    # That the list is sorted is ruff's RUF022; that it is there and complete, nobody else's.
+def mistakes_of_exports(path: Path) -> Iterator[str]:
     module = tree(path)
     names = exported(module)
     if len(module.body) <= 1 and ast.get_docstring(module):
         return  # a package that only says what lives in it
-    assert names is not None, "no __all__"
-    assert len(names) == len(set(names)), "a name twice"
-    assert set(names) - bound_names(module) == set(), "exported, but not there"
+    if names is None:
+        yield "no __all__"
+        return
+    yield from (f"{name} twice" for name, n in Counter(names).items() if n > 1)
+    yield from (f"{name} is exported, but not there" for name in set(names) - bound_names(module))
     if path.name != "__main__.py":
-        assert set(public_definitions(module)) - set(names) == set(), (
-            "public by its name, but not exported: export it or give it an underscore"
-        )
+        for name in set(public_definitions(module)) - set(names):
+            yield f"{name} is public by its name: export it or give it an underscore"
+
+
+def test_every_module_lists_what_it_exports() -> None:
+    # That the list is sorted is ruff's RUF022; that it is there and complete, no other check's.
+    assert [f"{ids(path)}: {mistake}" for path in MODULES for mistake in mistakes_of_exports(path)] == []
 
 
 def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
@@ -171,18 +179,23 @@ def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
     assert named_so == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_dimensioned_fields_say_their_unit(path: Path) -> None:
-    offending = []
+def numeric_fields(path: Path) -> Iterator[tuple[str, str]]:
+    """Classes of a module, each with the name of one of its fields that are numbers."""
     for node in ast.walk(tree(path)):
-        if not isinstance(node, ast.ClassDef):
-            continue
-        for field in node.body:
+        for field in node.body if isinstance(node, ast.ClassDef) else ():
             if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
                 continue
-            numeric = re.search(r"\b(float|int|FloatArray|IntArray)\b", ast.unparse(field.annotation))
-            if numeric and DIMENSIONED.search(field.target.id):
-                offending.append(f"{node.name}.{field.target.id}")
+            if re.search(r"\b(float|int|FloatArray|IntArray)\b", ast.unparse(field.annotation)):
+                yield node.name, field.target.id
+
+
+def test_dimensioned_fields_say_their_unit() -> None:
+    offending = [
+        f"{ids(path)}: {where}.{name}"
+        for path in MODULES
+        for where, name in numeric_fields(path)
+        if DIMENSIONED.search(name)
+    ]
     assert offending == [], "a dimensioned name without its unit"
 
 
@@ -212,12 +225,18 @@ def test_nothing_prints() -> None:
     assert calls == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "analysis").glob("*.py")), ids=ids)
-def test_analysis_reads_traces_only(path: Path) -> None:
-    imported = {node.module for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom)} | {
-        alias.name for node in ast.walk(tree(path)) if isinstance(node, ast.Import) for alias in node.names
-    }
-    ours = {name for name in imported if name and name.partition(".")[0] == "edgesim"}
+def imported_by(path: Path) -> set[str]:
+    """Modules that a file imports."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+def test_analysis_reads_traces_only() -> None:
     may = (
         "edgesim.trace",
         "edgesim.statistics",
@@ -227,8 +246,16 @@ def test_analysis_reads_traces_only(path: Path) -> None:
         "edgesim.errors",
         "edgesim.units",
     )
-    assert {name for name in ours if not name.startswith(may)} == set()
-    assert imported & {"simpy", "torch", "transformers"} == set()
+    scripts = sorted((ROOT / "analysis").glob("*.py"))
+    assert scripts
+    offending = [
+        f"{ids(path)} imports {name}"
+        for path in scripts
+        for name in imported_by(path)
+        if (name.partition(".")[0] == "edgesim" and not name.startswith(may))
+        or name.partition(".")[0] in ("simpy", "torch", "transformers")
+    ]
+    assert offending == []
 
 
 @pytest.mark.parametrize("module", ["edgesim", "edgesim.cli", "edgesim.testing", "edgesim.measure.cache"])

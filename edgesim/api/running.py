@@ -46,7 +46,7 @@ def run(
     refresh: bool = False,
     force: bool = False,
     quiet: bool = False,
-    told: Callable[[Ran], None] | None = None,
+    on_progress: Callable[[Ran], None] | None = None,
     counters: str | None = None,
 ) -> Result:
     """Simulate every strategy of a scenario in every replication, and compare.
@@ -77,7 +77,7 @@ def run(
         Whether to take a profile even if it misses its own held-out points by more than 100 %.
     quiet
         Whether to show no progress. Warnings (:mod:`warnings`) are given all the same.
-    told
+    on_progress
         Called after each replication of each strategy, in the order in which they end.
     counters
         How often to sample what is counted over time, such as ``"0.1 s"``: the trace then has a table
@@ -104,13 +104,19 @@ def run(
         n_runs = len(prepared.strategies) * prepared.scenario.replications
         with counting(notes, n_runs) as count:
 
-            def tell(ran: Ran) -> None:
+            def report(ran: Ran) -> None:
                 count(f"{ran.strategy}, replication {ran.replication}")
-                if told is not None:
-                    told(ran)
+                if on_progress is not None:
+                    on_progress(ran)
 
             trace = runner.run(
-                prepared, folder, jobs=jobs, replace=replace, resume=resume, told=tell, counters_s=counters_s
+                prepared,
+                folder,
+                jobs=jobs,
+                replace=replace,
+                resume=resume,
+                on_progress=report,
+                counters_s=counters_s,
             )
     return Result(trace)
 

@@ -16,7 +16,7 @@ from edgesim.api.wording import in_python
 from edgesim.errors import InputError
 from edgesim.report.progress import counting_up, measuring_progress
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.sweep.asking import asked_for
+from edgesim.sweep.asking import Options, asked_for
 from edgesim.sweep.reader import Sweep
 from edgesim.sweep.running import run_sweep
 
@@ -99,17 +99,19 @@ def sweep(
         asked = asked_for(
             lambda changes: read_scenario(scenario, [*fixed, *changes]),
             values or {},
-            cases=cases,
-            zipped=zipped,
-            replications=replications,
-            keep=keep,
-            until=until,
-            at_least=at_least,
-            at_most=at_most,
-            capacity=capacity,
-            attain=attain,
-            meets=meets,
-            resolution=resolution,
+            Options(
+                cases=cases,
+                zipped=zipped,
+                replications=replications,
+                keep=keep,
+                until=until,
+                at_least=at_least,
+                at_most=at_most,
+                capacity=capacity,
+                attain=attain,
+                meets=meets,
+                resolution=resolution,
+            ),
             only=tuple(only),
             measuring=measuring,
             trainer=training(notes),
@@ -124,7 +126,7 @@ def sweep(
             dask=dask,
             resume=resume,
             retry_failed=retry_failed,
-            tell=lambda unit, failed, n_asked: count(f"cell {unit.cell}", n_asked),
+            on_progress=lambda unit, failed, n_asked: count(f"cell {unit.cell}", n_asked),
             remark=lambda text: warnings.warn(text, stacklevel=4),
         )
 

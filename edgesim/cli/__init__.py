@@ -2,22 +2,6 @@
 
 from __future__ import annotations
 
-from edgesim.cli import (  # noqa: F401  # their commands join the others
-    answers,
-    cite,
-    configuration,
-    explaining,
-    export,
-    listing,
-    plot,
-    reporting,
-    show,
-    sweeping,
-    training,
-    validation,
-    validation_local,
-    validation_network,
-)
-from edgesim.cli.commands import app, main
+from edgesim.cli.app import app, main
 
 __all__ = ["app", "main"]

@@ -132,9 +132,10 @@ def _path_loss() -> Rows:
 
 
 def _metrics() -> Rows:
-    from edgesim.report.metric_meanings import METRICS
+    from edgesim.report.listings.metric_names import COUNTS, METRICS
 
-    return [("metric", "unit", "what it is"), *((name, *about) for name, about in METRICS.items())]
+    rows: Rows = [("metric", "unit", "what it is")]
+    return rows + [(one.name, one.unit, one.meaning) for one in METRICS.values() if one.name not in COUNTS]
 
 
 def _units() -> Rows:

@@ -1,13 +1,14 @@
-"""Text of a command into a file: never over what a command was given, and over others only where asked."""
+"""Files that commands write: never over what a command was given, and over others only where asked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from edgesim.cli.commands import writing
 from edgesim.errors import InputError
 
-__all__ = ["write_text"]
+__all__ = ["make_folder", "write_text", "writing"]
 
 
 def write_text(text: str, output: Path, scenario: str, *, replace: bool) -> None:
@@ -28,3 +29,20 @@ def write_text(text: str, output: Path, scenario: str, *, replace: bool) -> None
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Report a file that cannot be written as a mistake of its name."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, before minutes are spent on what it is for."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output: {folder} cannot be written ({error}); name another folder") from None

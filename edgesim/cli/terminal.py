@@ -14,11 +14,22 @@ from typing import Any
 from rich.console import Console as RichConsole
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from edgesim.errors import InputError
 
-__all__ = ["Console", "printable", "refuse_controls", "tolerate_encodings"]
+__all__ = [
+    "PAGE_WIDTH",
+    "Console",
+    "console",
+    "plain_table",
+    "printable",
+    "refuse_controls",
+    "tolerate_encodings",
+]
+
+PAGE_WIDTH = 110  # columns: what the tables need, where no terminal says how many there are
 
 # Control characters but tab and line feed (ECMA-48: C0, DEL, C1), and what turns the direction of text round
 # (Unicode Annex 9), by which a name can read otherwise than it is.
@@ -74,3 +85,16 @@ class Console(RichConsole):
         if isinstance(renderable, Text) and _UNPRINTABLE.search(renderable.plain):
             renderable = Text(printable(renderable.plain), style=renderable.style, end=renderable.end)
         return super().render(renderable, options)
+
+
+def console() -> Console:
+    """Standard output; as wide as a page where it is no terminal."""
+    own = Console(highlight=False)
+    return own if own.is_terminal else Console(highlight=False, width=PAGE_WIDTH)
+
+
+def plain_table(*headings: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    return table

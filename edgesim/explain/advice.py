@@ -97,7 +97,11 @@ class Advice:
 
 
 def advise(
-    original: Original, label: str, *, budget: int, tell: Callable[[float, float, str], None] | None = None
+    original: Original,
+    label: str,
+    *,
+    budget: int,
+    on_progress: Callable[[float, float, str], None] | None = None,
 ) -> Advice:
     """Try all single changes of a strategy's scenario, and measure the best one.
 
@@ -107,7 +111,7 @@ def advise(
         Runs (of one replication each) that may be made, :data:`LEAST_BUDGET` at least. A third tries all
         changes; where there are more than it reaches, those come first that touch what most of the time
         goes into. A third goes on with the best few; the last measures the best of them.
-    tell
+    on_progress
         Called with the runs made, the budget, and what was changed.
 
     Raises
@@ -122,7 +126,7 @@ def advise(
     n_tried = min(len(candidates), max(1, third - 1))
     n_screened = max(1, min(_MOST_SCREENED, third // (n_tried + 1)))
     # No more replications than the budget could ever run: all requests of all of them are drawn beforehand.
-    rounds = _Rounds(original, label, budget, tell)
+    rounds = _Rounds(original, label, budget, on_progress)
     screen = range(n_screened)
     rounds.need(rounds.base, screen)
     shown = [rounds.trials(change) for change in candidates[:n_tried]]
@@ -161,9 +165,13 @@ class _Rounds:
     """Runs with and without changes, counted."""
 
     def __init__(
-        self, original: Original, label: str, budget: int, tell: Callable[[float, float, str], None] | None
+        self,
+        original: Original,
+        label: str,
+        budget: int,
+        on_progress: Callable[[float, float, str], None] | None,
     ) -> None:
-        self._original, self._label, self._budget, self._tell = original, label, budget, tell
+        self._original, self._label, self._budget, self._tell = original, label, budget, on_progress
         self.n_runs = 0
         self.base = Trials(original, label, (), budget)
 

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from edgesim.trace.schema import Discipline, LinkKind, SpanKind
+from edgesim.statistics import activities
+from edgesim.statistics.activities import Activity
+from edgesim.trace.schema import Discipline, SpanKind
 
 __all__ = ["PASS_PARTS", "WAITS", "Part", "Role", "roles_of"]
 
@@ -19,17 +21,17 @@ __all__ = ["PASS_PARTS", "WAITS", "Part", "Role", "roles_of"]
 class Part(StrEnum):
     """What a request's time went into, on the way that determined when its last token was delivered."""
 
-    COMPUTING = "computing"
-    QUEUEING_FOR_COMPUTE = "queueing for compute"
+    COMPUTING = Activity.COMPUTING.value
+    QUEUEING_FOR_COMPUTE = Activity.QUEUEING_FOR_COMPUTE.value
     STAGING = "waiting for a batch"
-    STRAGGLING = "waiting for the slowest"
-    AIR = "on the air"
+    STRAGGLING = Activity.STRAGGLING.value
+    AIR = Activity.AIR.value
     RETRANSMITTING = "repeating on the air"
-    WIRE = "on wires"
-    RECORDED = "on recorded links"
-    QUEUEING_FOR_NETWORK = "queueing for network"
-    HANDLING = "handling messages"
-    WAITING_FOR_MEMORY = "waiting for memory"
+    WIRE = Activity.WIRE.value
+    RECORDED = Activity.RECORDED.value
+    QUEUEING_FOR_NETWORK = Activity.QUEUEING_FOR_NETWORK.value
+    HANDLING = Activity.HANDLING.value
+    WAITING_FOR_MEMORY = Activity.WAITING_FOR_MEMORY.value
     CONTROL = "during control traffic"
     AFTER_LOSS = "waiting after a loss"
     HELD_BACK = "before its first work"
@@ -57,12 +59,7 @@ WAITS = frozenset(
 network, where no pass shares its device and no message its band."""
 
 PASS_PARTS: Mapping[str, Part] = MappingProxyType(
-    {
-        "straggler_s": Part.STRAGGLING,
-        "air_s": Part.AIR,
-        "wire_s": Part.WIRE,
-        "handling_s": Part.HANDLING,
-    }
+    {column: Part(activity.value) for column, activity in activities.PASS_PARTS.items()}
 )
 """Columns of a span that say what a member of a group did in a pass besides computing."""
 
@@ -85,11 +82,7 @@ class Role:
     precedence: int = 0
 
 
-_CARRIED = {
-    LinkKind.RADIO: Part.AIR,
-    LinkKind.WIRED: Part.WIRE,
-    LinkKind.RECORDED: Part.RECORDED,
-}
+_CARRIED = {kind: Part(activity.value) for kind, activity in activities.CARRIED.items()}
 _BATCHED = (Discipline.STATIC, Discipline.CONTINUOUS, Discipline.BATCHED)
 
 
@@ -105,7 +98,7 @@ def _role(kind: str, link_kind: str | None, serving: str | None) -> Role:
     if kind == SpanKind.ENDPOINT:
         return Role(Part.QUEUEING_FOR_NETWORK, Part.HANDLING)
     if link_kind in _CARRIED:
-        return Role(Part.QUEUEING_FOR_NETWORK, _CARRIED[LinkKind(link_kind)])
+        return Role(Part.QUEUEING_FOR_NETWORK, _CARRIED[link_kind])
     return Role(Part.QUEUEING_FOR_NETWORK, Part.WIRE)
 
 

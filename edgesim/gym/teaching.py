@@ -20,13 +20,15 @@ from edgesim.scenario.trained import RECIPE
 
 __all__ = ["teach", "trainer"]
 
-Tell = Callable[[float, float, str], None]
+OnProgress = Callable[[float, float, str], None]
 
 _N_CURVE = 20
 _PACKAGES = ("edgesim", "gymnasium", "stable-baselines3", "torch", "numpy")
 
 
-def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | None = None) -> Policy:
+def teach(
+    lesson: Lesson, *, command: str = "", n_judged: int = 4, on_progress: OnProgress | None = None
+) -> Policy:
     """Train a policy, judge it, and write into its record where it comes from.
 
     The same lesson gives the same policy, to the byte, on the same machine and versions.
@@ -37,7 +39,7 @@ def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | 
         That remakes it.
     n_judged
         Replications, none of them trained on, in which it is set against every fixed choice.
-    tell
+    on_progress
         Called with the progress: how much is done, of how much, and of what.
 
     Raises
@@ -48,7 +50,9 @@ def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | 
     prepared, label, training = lesson.prepared, lesson.label, lesson.training
 
     def progress(what: str) -> Callable[[int, int], None] | None:
-        return None if tell is None else lambda done, total: tell(float(done), float(total), what)
+        return (
+            None if on_progress is None else lambda done, total: on_progress(float(done), float(total), what)
+        )
 
     trained = train_decision(prepared, label, training, progress=progress(f"{label}: decisions learned from"))
     judged = judge(
@@ -83,11 +87,11 @@ def teach(lesson: Lesson, *, command: str = "", n_judged: int = 4, tell: Tell | 
     return replace(trained.policy, record=told)
 
 
-def trainer(tell: Tell | None = None) -> Trainer:
+def trainer(on_progress: OnProgress | None = None) -> Trainer:
     """Return what ``runner.prepare`` trains with where a strategy has to be trained."""
 
     def train_lesson(lesson: Lesson) -> Policy:
-        return teach(lesson, command="edgesim run, on first use", tell=tell)
+        return teach(lesson, command="edgesim run, on first use", on_progress=on_progress)
 
     return train_lesson
 

@@ -25,7 +25,8 @@ from edgesim.measure.grid import Shape
 from edgesim.measure.modules import build
 from edgesim.measure.places import PLACES
 from edgesim.measure.rotation import Rotation
-from edgesim.model.architecture import Architecture, Component, Slice
+from edgesim.model.architecture import Architecture
+from edgesim.model.parts import Component, Slice
 
 __all__ = ["CACHE_FACTOR", "Excerpt", "n_copies"]
 

@@ -10,8 +10,9 @@ import torch
 from edgesim.measure.blocks import Excerpt
 from edgesim.measure.clock import clock_for
 from edgesim.measure.grid import Shape
-from edgesim.model.architecture import Architecture, Component
+from edgesim.model.architecture import Architecture
 from edgesim.model.ceilings import Ceilings
+from edgesim.model.parts import Component
 
 __all__ = ["CeilingProbe"]
 

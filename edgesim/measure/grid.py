@@ -8,7 +8,7 @@ from itertools import pairwise, product
 from typing import Any, Self
 
 from edgesim.model.architecture import Architecture
-from edgesim.model.profile import Phase, phase_of
+from edgesim.model.timing import Phase, phase_of
 
 __all__ = ["Grid", "Shape"]
 

@@ -15,7 +15,8 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from edgesim.errors import InputError
 from edgesim.measure.places import PLACES
-from edgesim.model.architecture import Architecture, Slice
+from edgesim.model.architecture import Architecture
+from edgesim.model.parts import Slice
 from edgesim.model.rotation import rotated_share
 from edgesim.model.timed_config import TIMED_KEYS
 

@@ -61,9 +61,12 @@ from edgesim.measure.grid import Grid, Shape
 from edgesim.measure.host import host_facts, last_level_cache_bytes, software_versions
 from edgesim.measure.lateness import lateness_facts
 from edgesim.measure.typical import typical
-from edgesim.model.architecture import Architecture, Component
-from edgesim.model.profile import Phase, Point, Profile, SurfaceKey
+from edgesim.model.architecture import Architecture
+from edgesim.model.parts import Component
+from edgesim.model.profile import Point, Profile
 from edgesim.model.surface import GridPoint, Surface
+from edgesim.model.surface_timing import SurfaceKey
+from edgesim.model.timing import Phase
 
 __all__ = ["Measuring", "Progress", "measure_profile"]
 

@@ -9,24 +9,21 @@ not, it stands for their mean.
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.files import UnreadableFileError, absolute, json_value, read_bounded
 from edgesim.model.config import canonical, read_sizes, text_part
-from edgesim.model.families import FAMILIES, Family
-from edgesim.model.quantisation.packing import Even, Matrix, Packed, Storage
+from edgesim.model.parts import Component, FloatArray, Slice, Tokens
+from edgesim.model.quantisation.packing import Even
 from edgesim.model.quantisation.quantisation import read_storage
+from edgesim.model.shape import DTYPE_BYTES, Shape
 
 __all__ = [
     "DTYPE_BYTES",
@@ -38,81 +35,10 @@ __all__ = [
     "Work",
 ]
 
-FloatArray = NDArray[np.float64]
-Tokens = int | NDArray[np.int64]
-"""Counts of tokens: one, or an array of them for which an array is wanted back."""
 
-DTYPE_BYTES: Mapping[str, int] = MappingProxyType({"float32": 4, "float16": 2, "bfloat16": 2})
 _LARGEST_WEIGHT_BYTES = 4
 _MOST_CONFIG_BYTES = 16_000_000  # the longest, which name every module that is not quantised, have some MB
 LOGIT_BYTES = 4  # transformers' generate casts the last logits to float32 before it chooses a token
-
-
-class Component(StrEnum):
-    """The parts whose times are known one by one.
-
-    `BLOCK` is one transformer layer, `ATTENTION` and `MLP` its two halves, each with its normalisation and
-    its residual addition. `EMBEDDING` is all that a forward pass does before its first block, `HEAD` the
-    final normalisation and the vocabulary matrix on the last position, `STEP` the work per generated token
-    outside the forward pass: preparing inputs, processing logits, choosing the token. An encoder's head is a
-    classifier on the state of the first token, and its step the work around the one pass.
-    """
-
-    EMBEDDING = "embedding"
-    ATTENTION = "attention"
-    MLP = "mlp"
-    BLOCK = "block"
-    HEAD = "head"
-    STEP = "step"
-
-
-class _Run(NamedTuple):
-    first: int
-    last: int
-    embedding: bool = False
-    head: bool = False
-
-
-class Slice(_Run):
-    """A run of neighbouring blocks, ``first <= block < last``, with or without the two ends of the model.
-
-    Attributes
-    ----------
-    first, last
-        The first block held and the first block no longer held; equal where no block is held.
-    embedding
-        Whether what stands before the first block is held too.
-    head
-        Whether the final normalisation and the vocabulary matrix are held too.
-
-    A tuple underneath, so that it hashes at C speed: the engine looks up a price by slice at every visit.
-    """
-
-    __slots__ = ()
-
-    def __new__(cls, first: int, last: int, embedding: bool = False, head: bool = False) -> Self:
-        if not 0 <= first <= last:
-            raise ValueError(f"a slice runs from block {first} up to block {last}: 0 <= first <= last")
-        return super().__new__(cls, first, last, embedding, head)
-
-    @property
-    def n_blocks(self) -> int:
-        """How many blocks are held."""
-        return self.last - self.first
-
-    def __str__(self) -> str:
-        """Name the slice by what it holds, its blocks inclusively: ``embedding+0-4``, ``5-11+head``."""
-        blocks = {0: "", 1: f"{self.first}"}.get(self.n_blocks, f"{self.first}-{self.last - 1}")
-        held = ("embedding" if self.embedding else "", blocks, "head" if self.head else "")
-        return "+".join(filter(None, held)) or "nothing"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a name that :meth:`__str__` gave; a slice without blocks is put at block 0."""
-        words = text.split("+")
-        runs = [[int(end) for end in word.split("-")] for word in words if word[:1].isdigit()]
-        first, last = (runs[0][0], runs[0][-1] + 1) if runs else (0, 0)
-        return cls(first, last, embedding="embedding" in words, head="head" in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +50,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Shape):
     r"""The shape of one transformer in one number format.
 
     FLOP and bytes per call, for a batch of :math:`b` sequences, each bringing :math:`n` new tokens to
@@ -164,56 +90,8 @@ class Architecture:
     one per cent of a block), the rereading of what does not fit a cache, and the eviction of cached tokens
     that no window reaches any more.
 
-    Attributes
-    ----------
-    norms
-        Weights of the normalisations in the embedding, each attention half, each MLP half, and the head.
-    qk_norm
-        Weights of those of queries and keys, in each attention half.
-    n_position_rows, n_type_rows
-        Rows of the tables that are looked up beside the vocabulary's; 0 where there is none.
-    n_labels
-        Classes that an encoder's head tells apart.
-    window, n_windowed
-        Tokens that the sliding window holds, and how many blocks have one.
-    n_shards
-        The blocks are one of so many equal shards; see :meth:`shard`.
-    storage
-        How weights are stored where they are quantised; None: in the number format. See :meth:`quantised`.
-    keeps_cache
-        Whether keys and values are kept. If not, every step computes the whole text anew, as of a prompt.
+    What the attributes mean, :class:`~edgesim.model.shape.Shape` says.
     """
-
-    name: str
-    family: str
-    n_blocks: int
-    hidden_size: int
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
-    mlp_size: int
-    gated_mlp: bool
-    vocab_size: int
-    max_context: int
-    tied_embeddings: bool
-    dtype: str
-    config: str
-    """The Hugging Face config as canonical JSON text, less its provenance: text, so that it can be hashed."""
-    is_causal: bool
-    norms: tuple[int, int, int, int]
-    qk_norm: int
-    qkv_bias: bool
-    out_bias: bool
-    mlp_bias: bool
-    head_bias: bool
-    n_position_rows: int
-    n_type_rows: int
-    n_labels: int
-    window: int | None
-    n_windowed: int
-    n_shards: int = 1
-    storage: Storage | None = None
-    keeps_cache: bool = True
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -311,43 +189,6 @@ class Architecture:
             return self.storage.bytes_per_weight
         return None if self.storage is None else self.stored_bytes(self.whole) / self.n_parameters
 
-    def matrices(self, component: Component) -> tuple[Matrix, ...]:
-        """Return the linear maps of a component by the names of their modules, biases left out.
-
-        Not among them: the embedding's tables, which are looked up, and an encoder's classifier.
-        """
-        h, family = self.hidden_size, self.traits
-        match component:
-            case Component.ATTENTION:
-                queries, keys = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-                widths = (queries, keys, keys) if len(family.attention_in) > 1 else (queries + 2 * keys,)
-                into = [Matrix(name, h, n) for name, n in zip(family.attention_in, widths, strict=True)]
-                return (*into, Matrix(family.attention_out, queries, h))
-            case Component.MLP:
-                width = (2 if self.gated_mlp else 1) * self.mlp_size // len(family.mlp_in)
-                return (
-                    *(Matrix(name, h, width) for name in family.mlp_in),
-                    Matrix(family.mlp_out, self.mlp_size, h),
-                )
-            case Component.BLOCK:
-                return self.matrices(Component.ATTENTION) + self.matrices(Component.MLP)
-            case Component.HEAD if self.is_causal:
-                return (Matrix(family.head, h, self.vocab_size),)
-            case _:
-                return ()
-
-    def component_bytes(self, component: Component) -> float:
-        """Bytes of the weights that one component reads, as they are stored."""
-        n_parameters = self.component_parameters(component)
-        match self.storage:
-            case Even(bytes_per_weight):
-                return n_parameters * bytes_per_weight
-            case Packed() as packed:
-                saved_bytes = packed.saved_bytes(self.matrices(component), self.dtype_bytes)
-                return n_parameters * self.dtype_bytes - saved_bytes
-            case _:
-                return n_parameters * self.dtype_bytes
-
     # --- shards ------------------------------------------------------------------------------------------
 
     def shard(self, n_shards: int) -> Self:
@@ -393,86 +234,7 @@ class Architecture:
             and (self.n_kv_heads % n == 0 or n % self.n_kv_heads == 0)
         )
 
-    # --- sizes -------------------------------------------------------------------------------------------
-
-    @property
-    def traits(self) -> Family:
-        """What the models of its family have in common."""
-        return FAMILIES[self.family]
-
-    @property
-    def whole(self) -> Slice:
-        """The slice that is the entire model."""
-        return Slice(0, self.n_blocks, embedding=True, head=True)
-
-    @property
-    def dtype_bytes(self) -> int:
-        """Bytes of one number: an activation, a cached key, or a weight that is not quantised."""
-        return DTYPE_BYTES[self.dtype]
-
-    @cached_property
-    def n_parameters(self) -> int:
-        """Parameters of the whole model; a matrix shared by embedding and head counts once."""
-        return self._parameters(self.whole)
-
-    def component_parameters(self, component: Component) -> int:
-        """Parameters that one component reads; head and embedding both name a matrix that they share."""
-        h = self.hidden_size
-        in_embedding, in_attention, in_mlp, in_head = self.norms
-        match component:
-            case Component.EMBEDDING:
-                return (self.vocab_size + self.n_position_rows + self.n_type_rows) * h + in_embedding
-            case Component.ATTENTION:
-                queries, keys = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-                biases = (queries + 2 * keys) * self.qkv_bias + h * self.out_bias
-                return in_attention + self.qk_norm + 2 * h * (queries + keys) + biases
-            case Component.MLP:
-                n_in = 2 if self.gated_mlp else 1
-                biases = (n_in * self.mlp_size + h) * self.mlp_bias
-                return in_mlp + (n_in + 1) * h * self.mlp_size + biases
-            case Component.BLOCK:
-                return self.component_parameters(Component.ATTENTION) + self.component_parameters(
-                    Component.MLP
-                )
-            case Component.HEAD if self.is_causal:
-                return in_head + self.vocab_size * (h + self.head_bias)
-            case Component.HEAD:
-                return in_head + (h + self.n_labels) * (h + 1)
-            case Component.STEP:
-                return 0
-
-    def weight_bytes(self, part: Slice) -> int:
-        """Bytes of the weights that a device must store to hold a slice."""
-        return math.ceil(self.stored_bytes(part))
-
-    def stored_bytes(self, part: Slice) -> float:
-        """Bytes of the weights of a slice, of which the last may be begun."""
-        if isinstance(self.storage, Even):  # one product, so that no sum of parts is rounded
-            return self._parameters(part) * self.storage.bytes_per_weight
-        n_bytes = part.n_blocks * self.component_bytes(Component.BLOCK)
-        n_bytes += self.component_bytes(Component.EMBEDDING) if part.embedding else 0
-        n_bytes += self.component_bytes(Component.HEAD) if part.head else 0
-        if part.embedding and part.head and self.tied_embeddings:
-            n_bytes -= self.vocab_size * self.hidden_size * self.dtype_bytes
-        return n_bytes
-
-    def held_bytes(self, parts: Iterable[Slice]) -> int:
-        """Weights of several slices on one device; a matrix that embedding and head share counts once."""
-        held = tuple(parts)
-        ends = Slice(0, 0, embedding=any(p.embedding for p in held), head=any(p.head for p in held))
-        return self.weight_bytes(ends) + sum(self.weight_bytes(Slice(p.first, p.last)) for p in held)
-
-    def kv_bytes_per_token(self, n_blocks: int = 1) -> int:
-        """Bytes that one token leaves in the KV cache of so many blocks: a key and a value per KV head.
-
-        An encoder keeps none, nor does a model served without. Blocks with a sliding window count like
-        others; see the class's own text.
-        """
-        return self._kv_bytes * n_blocks if self.is_causal and self.keeps_cache else 0
-
-    def activation_bytes(self, n_tokens: int) -> int:
-        """Bytes of the hidden states of so many tokens: what travels from one stage to the next."""
-        return self.hidden_size * self.dtype_bytes * n_tokens
+    # --- limits ------------------------------------------------------------------------------------------
 
     def refusal(self, *, n_prompt_tokens: int, n_output_tokens: int, n_tokens: int) -> str | None:
         """Say why the model cannot serve requests of up to such lengths; None where it can.
@@ -496,19 +258,6 @@ class Architecture:
                 f"{self.max_context}"
             )
         return None
-
-    @property
-    def _kv_bytes(self) -> int:
-        """A key and a value of one token in one block."""
-        return 2 * self.n_kv_heads * self.head_dim * self.dtype_bytes
-
-    def _parameters(self, part: Slice) -> int:
-        n = part.n_blocks * self.component_parameters(Component.BLOCK)
-        n += self.component_parameters(Component.EMBEDDING) if part.embedding else 0
-        n += self.component_parameters(Component.HEAD) if part.head else 0
-        if part.embedding and part.head and self.tied_embeddings:
-            n -= self.vocab_size * self.hidden_size
-        return n
 
     # --- work --------------------------------------------------------------------------------------------
 

@@ -14,14 +14,15 @@ from typing import Literal
 import numpy as np
 
 from edgesim.errors import InputError
-from edgesim.model.architecture import Architecture, Component, FloatArray
+from edgesim.model.architecture import Architecture
+from edgesim.model.parts import Component, FloatArray
 
 __all__ = ["Calibration", "Estimate", "Fitted", "Measurement", "calibrate", "predicted_s"]
 
 CONFIDENCE = 0.95
-ASSUMED_ERROR = 0.05  # of a measurement, where no row is left over to tell it
-LEAST_DISTINCT = 1e-6  # singular value, relative: below it the rows do not tell two parameters apart
-_WIDEST = 230.0  # of an interval in the logarithm, beyond which rows tell nothing of a value
+ASSUMED_ERROR = 0.05  # of a measurement, where no row is left over to estimate it
+LEAST_DISTINCT = 1e-6  # singular value, relative: below it the rows do not distinguish two parameters
+_WIDEST = 230.0  # of an interval in the logarithm, beyond which rows say nothing of a value
 AT_BOUND = 1e-9  # overhead, as a share of a row's time: below it the fit lies on its bound of zero
 
 _PARTS = (Component.BLOCK, Component.EMBEDDING, Component.HEAD, Component.STEP)
@@ -139,7 +140,7 @@ def calibrate(
     flop_per_s, overhead_s
         Known values, which are then not fitted. Without prefill rows the compute rate is not fitted either.
     error
-        Relative standard error of a measurement, if known. If not, residuals tell it; where no row is left
+        Relative standard error of a measurement, if known. If not, residuals give it; where no row is left
         over, 5 % is assumed.
 
     Raises

@@ -9,11 +9,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from edgesim.model.architecture import Architecture, Component, FloatArray
+from edgesim.model.architecture import Architecture
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.monotone import Correction, monotone
-from edgesim.model.profile import MARGIN, Phase, Profile, SurfaceKey
+from edgesim.model.parts import Component, FloatArray
+from edgesim.model.profile import Profile
 from edgesim.model.surface import Surface
+from edgesim.model.surface_timing import MARGIN, SurfaceKey
+from edgesim.model.timing import Phase
 
 __all__ = ["Carried", "carry", "carry_seconds"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgesim.model.architecture import FloatArray
+from edgesim.model.parts import FloatArray
 
 __all__ = ["Ceilings"]
 

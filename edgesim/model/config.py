@@ -106,7 +106,7 @@ def family_of(config: Mapping[str, object], name: str) -> Family:
 
 
 def read_sizes(config: Mapping[str, object], name: str) -> dict[str, Any]:
-    """Read all that an architecture is told by its config, under the names of its fields.
+    """Read all that a config states of an architecture, under the names of its fields.
 
     Raises
     ------

@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from edgesim.model.architecture import Architecture, Component, FloatArray, Slice, Tokens
-from edgesim.model.profile import Origin, Timing
+from edgesim.model.architecture import Architecture
+from edgesim.model.parts import Component, FloatArray, Slice, Tokens
+from edgesim.model.timing import Origin, Timing
 
 __all__ = ["FillTiming", "fill_share"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FillTiming:
-    """A :class:`~edgesim.model.profile.Timing` of passes that leave keys and values, and nothing else.
+    """A :class:`~edgesim.model.timing.Timing` of passes that leave keys and values, and nothing else.
 
     In every block it takes the part of the measured (or scaled, or analytic) attention half of a pass of as
     many tokens that :func:`fill_share` gives. What of that half's time does not shrink with its work, such
-    as launching kernels, is paid entire, where the timing can tell it apart: by the line through the times
+    as launching kernels, is paid entire, where the timing can separate it: by the line through the times
     of two tensor shards. A timing that knows blocks only is read as if their halves took time as they have
     work.
 

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from edgesim.model.architecture import FloatArray
+from edgesim.model.parts import FloatArray
 
 __all__ = ["Correction", "monotone"]
 

@@ -9,29 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from edgesim.errors import InputError, ProfileError
 from edgesim.files import UnreadableFileError, json_value
-from edgesim.model.architecture import Architecture, Component, FloatArray, Slice, Tokens
+from edgesim.model.architecture import Architecture
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.communication import Communication
 from edgesim.model.parquet_file import read_parquet
+from edgesim.model.parts import Component, FloatArray, Tokens
 from edgesim.model.profile_checks import checked_ceilings, conditions_problem, points_problem
 from edgesim.model.surface import GridPoint, Surface
+from edgesim.model.surface_timing import MARGIN, SurfaceKey, SurfaceTiming
+from edgesim.model.timing import ComponentTiming, Origin, Phase, Timing, charged, phase_of
 
 __all__ = [
     "MARGIN",
@@ -50,79 +50,19 @@ __all__ = [
     "phase_of",
 ]
 
-Origin = Literal["measured", "scaled", "analytic"]
 
 SCHEMA_VERSION = 2
 _USELESS_P95 = 1.0  # error beyond which an interpolated time is no better than none
 
-MARGIN = 1.1
-"""How far beyond the largest measured point a time may be asked for: up to ten per cent."""
 
 _METADATA_KEY = b"edgesim.profile"
-
-
-class Phase(StrEnum):
-    """Prefill reads a prompt of any length; decode adds one token to a context."""
-
-    PREFILL = "prefill"
-    DECODE = "decode"
-
-
-def phase_of(n_new: int, n_context: int) -> Phase:
-    """Say which phase a call belongs to: decode is one new token behind at least one earlier token."""
-    return Phase.DECODE if n_new == 1 and n_context > 0 else Phase.PREFILL
-
-
-class Timing(Protocol):
-    """What a simulated device charges for computing: the one door between compute and the engine."""
-
-    @property
-    def origin(self) -> Origin:
-        """Where the times come from: this host, another host's scaled to this device, or formulas alone."""
-        ...
-
-    def seconds(
-        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
-    ) -> FloatArray:
-        """Seconds of one pass through a slice, for every pair of the broadcast token counts.
-
-        Parameters
-        ----------
-        part
-            The slice: its blocks; the embedding, where held; where the head is held, the head and one
-            generation step (token choice and the host work of each token).
-        batch
-            Sequences passing together.
-        n_new
-            New tokens of each sequence: the prompt's in prefill, 1 in decode.
-        n_context
-            Tokens of each sequence already in the KV cache before the pass.
-        n_shards
-            Of the blocks, one of so many tensor shards passes
-            (:meth:`edgesim.model.architecture.Architecture.shard`); embedding, head and generation step are
-            never divided. Summing up the shards' partial results is communication, and not part of it.
-
-        Raises
-        ------
-        ProfileError
-            Beyond what was measured, and a stated margin.
-        """
-        ...
-
-    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Raise a ProfileError unless prompts and contexts up to these can be charged.
-
-        One by one, or in batches of up to `batch`; whole, or as one of `n_shards` shards. `max_new` 0 asks of
-        contexts alone. An encoder has no contexts, and `max_context` does not matter to it.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """One measured time of one component.
 
-    `median_s` is the median over the repeats that nothing disturbed (how these are told, the measurer
+    `median_s` is the median over the repeats that nothing disturbed (how these are found, the measurer
     documents), `spread_s` half the inter-quartile range over all `n_repeats`. A held-out point takes no
     part in the interpolation; `predicted_s` is then what the other points say of it.
     """
@@ -175,14 +115,6 @@ class SummaryRow(NamedTuple):
     n_shards: int = 1
 
 
-class SurfaceKey(NamedTuple):
-    """What one surface is of: a component in one phase, whole or one of its shards."""
-
-    component: Component
-    phase: Phase
-    n_shards: int = 1
-
-
 @dataclass(frozen=True, kw_only=True)
 class Profile:
     """Measured times of one architecture's components on one machine, and how they were obtained.
@@ -204,7 +136,7 @@ class Profile:
     points
         The measurements, held-out ones included.
     kind
-        The device kind that the machine is of, as who measured it said; empty where nobody did.
+        The device kind that the machine is of, as stated when it was measured; empty where it was not.
     communication
         What messages and sums between two processes of the machine cost; None where that was not measured.
     """
@@ -269,7 +201,7 @@ class Profile:
         return f"a profile of {self.architecture.name} in {self.architecture.dtype}, measured on {self.where}"
 
     def facts(self) -> dict[str, Any]:
-        """Tell where its times come from, for the record of a run."""
+        """State where its times come from, for the record of a run."""
         error = self.held_out_error
         return {
             "digest": self.digest,
@@ -437,7 +369,9 @@ def _assembled(
         points=tuple(map(_point, rows)),
         **{key: conditions[key] for key in ("device", "threads", "host", "versions", "measured_at", "grid")},
         kind=conditions.get("kind", ""),
-        communication=None if (told := conditions.get("communication")) is None else Communication.of(told),
+        communication=None
+        if (stated := conditions.get("communication")) is None
+        else Communication.of(stated),
     )
     _ = profile.shards  # each of them is one that the model can be cut into
     return profile
@@ -460,169 +394,3 @@ def _summarise(of: SurfaceKey, batch: int, points: Sequence[Point]) -> SummaryRo
         min(point.n_repeats for point in points),
         of.n_shards,
     )
-
-
-class ComponentTiming(ABC):
-    """A :class:`Timing` that knows the time of each component: a slice takes as long as all it calls."""
-
-    __slots__ = ()
-
-    @property
-    @abstractmethod
-    def shards(self) -> tuple[int, ...]:
-        """Of how many equal shards one can be charged; 1 is a block entire."""
-
-    @abstractmethod
-    def component_seconds(
-        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
-    ) -> FloatArray:
-        """Seconds of one call of one component, or of one shard of it."""
-
-    def unsharded_seconds(
-        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
-    ) -> FloatArray:
-        """Seconds that are left where a device's share goes to zero: overhead, and what is not divided.
-
-        By the line through the times of the two smallest shards, from zero up to the smallest one's. Only a
-        timing that has two shards can tell.
-        """
-        larger, smallest = self.shards[-2:]
-        above, below = (
-            self.component_seconds(
-                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards
-            )
-            for n_shards in (larger, smallest)
-        )
-        return np.clip(below - (above - below) * larger / (smallest - larger), 0.0, below)
-
-    def seconds(
-        self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
-    ) -> FloatArray:
-        """Sum the blocks and the ends that the slice holds; see :meth:`Timing.seconds`."""
-        total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
-        for n_times, component, shards in charged(part, n_shards):
-            total = total + n_times * self.component_seconds(
-                component, batch=batch, n_new=n_new, n_context=n_context, n_shards=shards
-            )
-        return total
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SurfaceTiming(ComponentTiming):
-    """A :class:`Timing` that reads surfaces: the measured ones, or the same scaled to another device.
-
-    Between two measured batch sizes times are interpolated like between two lengths; below the smallest and
-    beyond the largest they are refused. Prompts of a single token, in a larger batch than prompts were
-    measured in, count as a decode step: it computes the same, behind the shortest context.
-
-    Attributes
-    ----------
-    surfaces
-        For each component and phase, and each shard that was measured.
-    origin
-        Where the values come from.
-    architecture
-        The model they are of.
-    """
-
-    surfaces: Mapping[SurfaceKey, Surface]
-    origin: Origin
-    architecture: Architecture
-
-    @property
-    def shards(self) -> tuple[int, ...]:
-        """The measured ones, rising."""
-        return tuple(sorted({key.n_shards for key in self.surfaces}))
-
-    def component_seconds(
-        self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
-    ) -> FloatArray:
-        """Seconds of one call of one component, wherever each pair of token counts puts it."""
-        news, contexts = np.broadcast_arrays(np.asarray(n_new, np.int64), np.asarray(n_context, np.int64))
-        decodes = (news == 1) & ((contexts > 0) | self._decodes_prompts(component, batch, n_shards))
-        total = np.zeros(news.shape)
-        for phase, chosen in ((Phase.DECODE, decodes), (Phase.PREFILL, ~decodes)):
-            if np.any(chosen):
-                surface = self._surface(SurfaceKey(component, phase, n_shards))
-                n_new_here, n_context_here = news[chosen], contexts[chosen]
-                if (
-                    component is Component.STEP
-                ):  # its work does not grow with the text, so few points cover all
-                    n_new_here = np.minimum(n_new_here, int(surface.largest[1]))
-                    n_context_here = np.minimum(n_context_here, int(surface.largest[2]))
-                self._refuse_beyond(surface, phase, batch, n_new_here, n_context_here)
-                total[chosen] = surface.at(batch, n_new_here, n_context_here)
-        return total
-
-    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Refuse lengths beyond the measured ones; see :meth:`Timing.check`."""
-        asked = [(Phase.PREFILL, max_new, 0)] if max_new else []
-        if max_context and self.architecture.is_causal:
-            asked.append((Phase.DECODE, 1, max_context))
-        for phase, n_new, n_context in asked:
-            surface = self._surface(SurfaceKey(Component.BLOCK, phase, n_shards))
-            for size in {1, batch}:
-                self._refuse_beyond(surface, phase, size, np.array([n_new]), np.array([n_context]))
-
-    def _decodes_prompts(self, component: Component, batch: int, n_shards: int) -> bool:
-        """Whether prompts of one token are charged as decode steps: none were measured in such a batch."""
-        prefill = self.surfaces.get(SurfaceKey(component, Phase.PREFILL, n_shards))
-        decode = SurfaceKey(component, Phase.DECODE, n_shards)
-        return prefill is not None and batch > prefill.largest[0] and decode in self.surfaces
-
-    @property
-    def _source(self) -> str:
-        return f"the profile of {self.architecture.name}"
-
-    def _surface(self, key: SurfaceKey) -> Surface:
-        try:
-            return self.surfaces[key]
-        except KeyError:
-            raise ProfileError(f"{self._source} has no {self._missing(key)}") from None
-
-    def _missing(self, key: SurfaceKey) -> str:
-        shard = f" of 1/{key.n_shards} of" if key.n_shards > 1 else " of"
-        missing = f"{key.phase} times{shard} the {key.component}; "
-        if key.phase is Phase.DECODE and not self.architecture.is_causal:
-            return missing + "an encoder answers in one pass: ask for 1 output token"
-        if key.n_shards > 1:
-            return missing + f"measure again with --shard {key.n_shards} (a grid whose shards have it)"
-        return missing + f"measure again with a grid that covers {key.phase}"
-
-    def _refuse_beyond(
-        self, surface: Surface, phase: Phase, batch: int, news: NDArray[np.int64], contexts: NDArray[np.int64]
-    ) -> None:
-        asked = {
-            "batch size": (batch, 1.0),
-            "new tokens": (int(news.max()), MARGIN),
-            "tokens of context": (int(contexts.max()), MARGIN),
-        }
-        ranges = zip(surface.axes, surface.largest, strict=True)
-        for (what, (value, margin)), (axis, last) in zip(asked.items(), ranges, strict=True):
-            smallest, largest = int(axis[0]), int(last)
-            if value > largest * margin or (what == "batch size" and value < smallest):
-                raise ProfileError(
-                    f"{self._source}: asked for a {phase} with {what} = {value}, but it was measured from "
-                    f"{smallest} to {largest} and is trusted to {int(largest * margin)}; measure again "
-                    f"with a larger grid (edgesim profile {_OPTIONS[phase, what]}), or ask for less"
-                )
-
-
-_OPTIONS = MappingProxyType(
-    {
-        (Phase.PREFILL, "batch size"): "--prefill-batch",
-        (Phase.PREFILL, "new tokens"): "--max-prompt",
-        (Phase.PREFILL, "tokens of context"): "--max-prompt",
-        (Phase.DECODE, "batch size"): "--batch",
-        (Phase.DECODE, "new tokens"): "--max-prompt",
-        (Phase.DECODE, "tokens of context"): "--max-context",
-    }
-)
-
-
-def charged(part: Slice, n_shards: int) -> list[tuple[int, Component, int]]:
-    """List what a pass through a slice calls: how often, which component, and of how many shards one."""
-    calls = [(part.n_blocks, Component.BLOCK, n_shards)] if part.n_blocks else []
-    calls += [(1, Component.EMBEDDING, 1)] if part.embedding else []
-    calls += [(1, Component.HEAD, 1), (1, Component.STEP, 1)] if part.head else []
-    return calls

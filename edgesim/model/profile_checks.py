@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from edgesim.model.architecture import Component
 from edgesim.model.ceilings import Ceilings
+from edgesim.model.parts import Component
 from edgesim.units import BYTE_RATE, COMPUTE_RATE, TIME
 
 __all__ = ["checked_ceilings", "conditions_problem", "points_problem"]

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edgesim.model.architecture import Architecture, Component, FloatArray, Tokens
+from edgesim.model.architecture import Architecture
 from edgesim.model.carrying import Carried, carry
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.monotone import Correction
-from edgesim.model.profile import ComponentTiming, Origin, Profile, SurfaceTiming
+from edgesim.model.parts import Component, FloatArray, Tokens
+from edgesim.model.profile import Profile
+from edgesim.model.surface_timing import SurfaceTiming
+from edgesim.model.timing import ComponentTiming, FormulaTiming, Origin
 
 __all__ = ["AnalyticTiming", "Ceilings", "ScaledTiming"]
 
@@ -109,12 +112,12 @@ class ScaledTiming(ComponentTiming):
         return self._unsharded.component_seconds(component, batch=batch, n_new=n_new, n_context=n_context)
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Refuse lengths beyond the profile's; see :meth:`edgesim.model.profile.Timing.check`."""
+        """Refuse lengths beyond the profile's; see :meth:`edgesim.model.timing.Timing.check`."""
         self._timing.check(max_new=max_new, max_context=max_context, batch=batch, n_shards=n_shards)
 
 
 @dataclass(frozen=True, slots=True)
-class AnalyticTiming(ComponentTiming):
+class AnalyticTiming(FormulaTiming):
     """Pure roofline and overhead, for when nothing was measured: an optimistic bound, not an estimate.
 
     Every component called pays its roofline time and one overhead.
@@ -127,11 +130,6 @@ class AnalyticTiming(ComponentTiming):
     ceilings: Ceilings
     origin: ClassVar[Origin] = "analytic"
 
-    @property
-    def shards(self) -> tuple[int, ...]:
-        """All that there are, down to one head each."""
-        return self.architecture.possible_shards()
-
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
@@ -140,7 +138,3 @@ class AnalyticTiming(ComponentTiming):
             component, batch=batch, n_new=n_new, n_context=n_context
         )
         return self.ceilings.roofline_s(flop, moved_bytes) + self.ceilings.overhead_s
-
-    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Formulas know no measured range: any length can be charged, and any shard that there is."""
-        self.architecture.shard(n_shards)

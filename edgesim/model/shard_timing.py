@@ -1,4 +1,4 @@
-"""What a device pays for an unequal tensor shard, told from the equal shards that were measured."""
+"""What a device pays for an unequal tensor shard, derived from the equal shards that were measured."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgesim.model.architecture import Component, FloatArray, Slice, Tokens
-from edgesim.model.profile import Origin, Timing, charged
+from edgesim.model.parts import Component, FloatArray, Slice, Tokens
 from edgesim.model.sharding import TensorShard, interpolate_share
+from edgesim.model.timing import Origin, Timing, charged
 
 __all__ = ["EqualShards", "ShardTiming"]
 
@@ -39,7 +39,7 @@ class EqualShards(Timing, Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardTiming:
-    """A :class:`~edgesim.model.profile.Timing` of a device that holds one shard of every block.
+    """A :class:`~edgesim.model.timing.Timing` of a device that holds one shard of every block.
 
     Attention is read at the shard's share of the heads, the MLP at its share of the width, each linearly
     between the measured equal shards on either side (:func:`~edgesim.model.sharding.interpolate_share`);
@@ -97,7 +97,7 @@ class ShardTiming:
         return total
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Refuse what the measured shards that are read cannot tell; see :meth:`Timing.check`."""
+        """Refuse what the measured shards that are read do not cover; see :meth:`Timing.check`."""
         _refuse_shards(n_shards)
         read = {
             n

@@ -2,7 +2,7 @@
 
 An equal shard is one number (:meth:`edgesim.model.architecture.Architecture.shard`). Devices that differ
 hold unequal ones: wanted shares are rounded to whole groups of heads and whole columns here, and what each
-device then stores follows from its own counts. What such a shard costs in time is told by
+device then stores follows from its own counts. What such a shard costs in time is given by
 :mod:`edgesim.model.shard_timing`.
 """
 
@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from edgesim.errors import InputError, PlacementError
-from edgesim.model.architecture import Architecture, Component, Slice
+from edgesim.model.architecture import Architecture
+from edgesim.model.parts import Component, Slice
 
 __all__ = ["TensorShard", "interpolate_share", "to_heads"]
 
@@ -28,7 +29,8 @@ class TensorShard:
 
     Query heads come in whole groups with the KV head that they share. Where a group is spread over several
     devices, because there are more devices than groups, each of them holds its KV head, as equal shards do.
-    Whoever holds any part of a block holds its normalisations, and the biases of what is summed, entire.
+    A device that holds any part of a block holds its normalisations, and the biases of what is summed,
+    entire.
 
     Attributes
     ----------
@@ -161,7 +163,7 @@ def to_heads(
 
 
 def interpolate_share(share: float, measured: Sequence[int]) -> tuple[tuple[int, float], ...]:
-    """Tell between which measured equal shards a share lies, and how much each counts.
+    """Find between which measured equal shards a share lies, and how much each counts.
 
     Linear in the share: a time is the sum of the measured ones times these weights. At a measured shard it
     is that one alone. Below the smallest the last piece goes on, so that what does not shrink with the
@@ -233,7 +235,7 @@ def _nearest(
 ) -> list[int]:
     """Whole numbers nearest to shares of `n_pieces`, between their bounds and summing up to all.
 
-    A separable convex problem: one piece at a time, to whoever is furthest below its share, is exact
+    A separable convex problem: one piece at a time, to the device furthest below its share, is exact
     (Fox 1966, doi:10.1287/mnsc.13.3.210).
     """
     total = sum(shares)

@@ -1,6 +1,6 @@
 """Profiles that come with edgesim: measured once, on machines that are named, for numbers at once.
 
-They serve whoever has no time to measure, and examples that are to give the same numbers everywhere. Of the
+They serve users without time to measure, and examples that are to give the same numbers everywhere. Of the
 machine that they were measured on they are a measurement; for all others, a starting point for scaling.
 """
 
@@ -17,7 +17,8 @@ from types import MappingProxyType
 
 from edgesim.errors import ProfileError
 from edgesim.model.architecture import Architecture
-from edgesim.model.profile import Phase, Profile
+from edgesim.model.profile import Profile
+from edgesim.model.timing import Phase
 from edgesim.nearest import suggest
 
 __all__ = ["INDEX_FILE", "Shipped", "load_shipped", "shipped_for", "shipped_profiles", "write_index"]
@@ -27,7 +28,7 @@ INDEX_FILE = "index.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
-    """One shipped profile, as the index tells of it.
+    """One shipped profile, as the index describes it.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Shipped:
     median_error, p95_error
         The profile's held-out error.
     kind
-        The device kind that it was measured on; empty where nobody said.
+        The device kind that it was measured on; empty where that is not stated.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Shipped:
 
     @classmethod
     def of(cls, name: str, profile: Profile) -> Shipped:
-        """Tell of a profile what the index does."""
+        """Describe a profile as the index does."""
         prefills = [point for point in profile.points if point.phase is Phase.PREFILL]
         decodes = [point for point in profile.points if point.phase is Phase.DECODE]
         of_blocks = [point for point in prefills if point.component.value == "block"]

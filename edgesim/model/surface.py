@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.model.architecture import FloatArray, Tokens
+from edgesim.model.parts import FloatArray, Tokens
 
 __all__ = ["GridPoint", "Surface"]
 

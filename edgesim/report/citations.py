@@ -55,8 +55,8 @@ def references() -> Mapping[str, str]:
 def rules() -> Mapping[str, Any]:
     """Return which part of a scenario draws on which entries."""
     text = files("edgesim").joinpath("data/citations.yaml").read_text(encoding="utf-8")
-    told: Mapping[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return told
+    stated: Mapping[str, Any] = YAML(typ="safe", pure=True).load(text)
+    return stated
 
 
 def citations(scenario: Scenario) -> Cited:

@@ -81,7 +81,7 @@ def summaries(trace: Trace, pairs: list[Pairs] | None = None) -> list[Summary]:
 
 
 def about(trace: Trace) -> About:
-    """Gather what was simulated, as the trace tells it."""
+    """Gather what was simulated, as the trace records it."""
     run = cast("dict[str, Any]", trace.run)
     asked = _objectives(trace, run["objectives"])
     return About(
@@ -98,11 +98,11 @@ def about(trace: Trace) -> About:
     )
 
 
-def _answers(told: dict[str, Any] | None) -> str | None:
+def _answers(stated: dict[str, Any] | None) -> str | None:
     """Name the model that answers were measured on, and the text; both where exits come from elsewhere."""
-    if told is None:
+    if stated is None:
         return None
-    table, exits = ((part := told.get(name)) and _measured_on(part) for name in ("table", "exits"))
+    table, exits = ((part := stated.get(name)) and _measured_on(part) for name in ("table", "exits"))
     if table and exits and table != exits:
         return f"{exits} under impairments of {table}"
     return cast("str", table or exits)
@@ -122,22 +122,22 @@ def _plain(text: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 
-def _objectives(trace: Trace, told: dict[str, Any]) -> Objectives:
-    if strange := sorted(set(told).difference(each.name for each in fields(Objectives))):
+def _objectives(trace: Trace, stated: dict[str, Any]) -> Objectives:
+    if strange := sorted(set(stated).difference(each.name for each in fields(Objectives))):
         raise TraceError(
             f"{trace.path}: run.json, objectives: found {_plain(strange[0])!r}; run the scenario again"
         )
-    return Objectives(**told)
+    return Objectives(**stated)
 
 
-def _model(trace: Trace, told: dict[str, Any]) -> str:
+def _model(trace: Trace, stated: dict[str, Any]) -> str:
     """Name the model with its number format, and the size of its weights where they are quantised."""
-    if not all(isinstance(told.get(key), str) for key in ("name", "dtype")):
+    if not all(isinstance(stated.get(key), str) for key in ("name", "dtype")):
         raise TraceError(
             f"{trace.path}: run.json, model: expected its name and dtype; run the scenario again"
         )
-    size, method = told.get("bytes_per_weight"), told.get("quantisation")
+    size, method = stated.get("bytes_per_weight"), stated.get("quantisation")
     stored = "" if size is None else f", {size:.4g} bytes per weight"
     if method:
         stored = f", {_plain(method).partition(',')[0]}{stored}"
-    return f"{told['name']} ({told['dtype']}{stored})"
+    return f"{stated['name']} ({stated['dtype']}{stored})"

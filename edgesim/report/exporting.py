@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
 from edgesim.errors import InputError
 from edgesim.report.perfetto.chrome import ChromeWriter
 from edgesim.report.perfetto.proto import ProtoWriter
 from edgesim.report.perfetto.timeline import Timeline
-from edgesim.report.perfetto.tracks import Part
+from edgesim.report.perfetto.writer import TimelineWriter
 from edgesim.trace.reader import Trace
 
 __all__ = ["EXPORTS", "Export", "write_perfetto"]
@@ -21,13 +21,7 @@ __all__ = ["EXPORTS", "Export", "write_perfetto"]
 _LEVEL = 3  # of gzip: a fifth larger than the default's, in half the time
 
 
-class _Writer(Protocol):
-    def write(self, part: Part) -> None: ...
-
-    def close(self) -> None: ...
-
-
-_WRITERS: Mapping[str, Callable[[BinaryIO, str, Sequence[str], Sequence[str]], _Writer]] = MappingProxyType(
+_WRITERS: Mapping[str, type[TimelineWriter]] = MappingProxyType(
     {".pftrace": ProtoWriter, ".perfetto-trace": ProtoWriter, ".pb": ProtoWriter, ".json": ChromeWriter}
 )
 

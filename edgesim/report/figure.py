@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesim.errors import InputError
+from edgesim.report.requirements import require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,13 +22,10 @@ def new_figure(width: float, height: float) -> Figure:
     InputError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError(
-            "--plot: needs matplotlib, which is not installed; pip install 'edgesim[plots]'"
-        ) from None
+    require_matplotlib("--plot")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -110,7 +110,7 @@ def estimate_text(row: Row, name: str, scale: float = 1.0, *, estimate: Estimate
         low, high = (end / scale for end in found.interval)
         n_decimals = _decimals(mean)
         if found.mean in (0, 1) and found.mean in found.interval:
-            # A share that is none or all in every replication: the other end tells how sure that is.
+            # A share that is none or all in every replication: the other end shows how sure that is.
             n_decimals = max(n_decimals, _decimals(high - low, n_figures=2))
         text = f"{mean:,.{n_decimals}f} [{low:,.{n_decimals}f}, {high:,.{n_decimals}f}]"
     return Text(text + _mark(row, found))
@@ -145,7 +145,7 @@ def limit_text(limit: RatioLimit) -> Text:
 
 
 def _signed(value: float) -> str:
-    """Write a change; of one close to -100 % as many decimals as tell it from that."""
+    """Write a change; of one close to -100 % as many decimals as distinguish it from that."""
     if value < -99.5:
         return f"{value:+.{min(6, max(1, 1 - math.floor(math.log10(100 + value))) if value > -100 else 1)}f}"
     if abs(value) >= 1e6:

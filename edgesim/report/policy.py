@@ -106,8 +106,8 @@ def _origin(policy: Policy) -> Mapping[str, Any]:
 
 
 def _strategy(origin: Mapping[str, Any]) -> str:
-    told = origin.get("strategy")
-    return f"{told.get('label')} ({told.get('use')})" if isinstance(told, Mapping) else "?"
+    stated = origin.get("strategy")
+    return f"{stated.get('label')} ({stated.get('use')})" if isinstance(stated, Mapping) else "?"
 
 
 def _names(policy: Policy) -> Sequence[str]:

@@ -62,12 +62,12 @@ def counting_up(notes: Console, doing: str) -> Iterator[Callable[[str, int | Non
 
 
 def _plain(notes: Console, unit: str, doing: str) -> Callable[[float, float, str], None]:
-    told: dict[str, Any] = {"tenths": -1, "what": ""}
+    stated: dict[str, Any] = {"tenths": -1, "what": ""}
 
     def tell(done_s: float, total_s: float, what: str) -> None:
         tenths = int(10 * done_s / total_s) if total_s else 10
-        if done_s == 0.0 or tenths > told["tenths"] or (unit == "" and what != told["what"]):
-            told.update(tenths=tenths, what=what)
+        if done_s == 0.0 or tenths > stated["tenths"] or (unit == "" and what != stated["what"]):
+            stated.update(tenths=tenths, what=what)
             counted = f"{done_s:.0f} of {total_s:.0f} {unit}".rstrip()
             notes.print(f"{doing} {counted}: {what}", markup=False)
 

@@ -6,7 +6,24 @@ from importlib.util import find_spec
 
 from edgesim.errors import InputError
 
-__all__ = ["require_training"]
+__all__ = ["require_matplotlib", "require_training"]
+
+
+def require_matplotlib(where: str) -> None:
+    """Refuse to draw where the extra is not installed.
+
+    Parameters
+    ----------
+    where
+        What asked for a figure: an option or a command.
+
+    Raises
+    ------
+    InputError
+        Saying how to install it.
+    """
+    if find_spec("matplotlib") is None or find_spec("matplotlib.figure") is None:
+        raise InputError(f"{where}: needs matplotlib, which is not installed; pip install 'edgesim[plots]'")
 
 
 def require_training() -> None:

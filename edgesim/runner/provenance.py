@@ -27,7 +27,7 @@ __all__ = ["facts", "profile_files", "save_inputs", "versions"]
 
 
 def facts(prepared: Prepared) -> dict[str, object]:
-    """What ``run.json`` tells of the run, whatever its end."""
+    """What ``run.json`` records of the run, whatever its end."""
     scenario, profiles = prepared.scenario, prepared.profiles
     world = prepared.world(0)
     base, own_files = profile_files(profiles)
@@ -130,7 +130,7 @@ def _runtime_facts(prepared: Prepared) -> dict[str, object]:
 
 def _policy_facts(prepared: Prepared) -> dict[str, object]:
     """Policies that strategies were given, and on what these were trained; or nothing."""
-    told = {
+    stated = {
         label: {
             "file": file.name,
             "sha256": sha256_of(file),
@@ -138,7 +138,7 @@ def _policy_facts(prepared: Prepared) -> dict[str, object]:
         }
         for label, file in prepared.policies.items()
     }
-    return {"policies": told} if told else {}
+    return {"policies": stated} if stated else {}
 
 
 def _service_facts(world: World) -> dict[str, object]:
@@ -146,8 +146,8 @@ def _service_facts(world: World) -> dict[str, object]:
     drawn = {id_: str(device.service) for id_, device in world.devices.items() if device.service is not None}
     paced = {id_: str(device.speed) for id_, device in world.devices.items() if device.speed is not None}
     starting = {id_: device.start_up_s for id_, device in world.devices.items() if device.start_up_s}
-    told: dict[str, object] = {"service": drawn, "speed": paced, "start_up_s": starting}
-    return {name: facts for name, facts in told.items() if facts}
+    stated: dict[str, object] = {"service": drawn, "speed": paced, "start_up_s": starting}
+    return {name: facts for name, facts in stated.items() if facts}
 
 
 def _may_fail(world: World) -> list[str]:

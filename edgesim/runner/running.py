@@ -31,7 +31,7 @@ def run(
     jobs: int = 1,
     replace: bool = False,
     resume: bool = False,
-    told: Callable[[Ran], None] | None = None,
+    on_progress: Callable[[Ran], None] | None = None,
     counters_s: float | None = None,
 ) -> Trace:
     """Simulate every strategy in every replication, and write the trace.
@@ -49,7 +49,7 @@ def run(
     resume
         Whether to go on with a run in `out` that did not come to its end: what is whole stays, the rest is
         simulated, and the data files are those of a run that nothing had disturbed.
-    told
+    on_progress
         Called after each replication, in the order in which they end; also for those that are whole already.
     counters_s
         How often to sample what is counted over time [s], into the table ``counters``; None: there is none.
@@ -75,7 +75,7 @@ def run(
         about["counters"] = {"every_s": counters_s}
     asked = list(product(prepared.strategies, range(prepared.scenario.replications)))
     folder = TraceFolder.resumed(Path(out)) if resume else TraceFolder(Path(out), replace=replace)
-    tell = told or _tell_nothing
+    report = on_progress or _report_nothing
     with folder.held():
         if resume:
             whole = whole_runs(folder, about, asked)
@@ -84,9 +84,9 @@ def run(
             save_inputs(prepared, folder.path)
             began_s = time.perf_counter()
             for label, replication in sorted(whole):
-                tell(Ran(label, replication, 0.0))
+                report(Ran(label, replication, 0.0))
             for ran in _work(prepared, folder.path, jobs, whole, counters_s):
-                tell(ran)
+                report(ran)
         except BaseException as error:
             folder.end({**about, "status": _status(error)})
             if isinstance(error, InputError) and not resume:
@@ -97,7 +97,7 @@ def run(
     return Trace(folder.path, is_own=True)
 
 
-def _tell_nothing(ran: Ran) -> None:
+def _report_nothing(ran: Ran) -> None:
     pass
 
 

@@ -30,7 +30,7 @@ from edgesim.errors import EdgesimError, InputError, WorkerLostError
 from edgesim.runner.prepared import Prepared, Ran
 from edgesim.runner.simulating import simulated
 
-__all__ = ["leave_with_parent", "packed", "process_context", "shared_out"]
+__all__ = ["end_process", "leave_with_parent", "packed", "process_context", "shared_out"]
 
 _ENDS_WITHIN_S = 2.0  # a worker that was asked to end, before it is killed
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -64,7 +64,7 @@ def shared_out(
     jobs: int,
     counters_s: float | None = None,
 ) -> Iterator[Ran]:
-    """Simulate runs of a study in worker processes, and tell of each as it ends.
+    """Simulate runs of a study in worker processes, and report each as it ends.
 
     Workers are forked from this process where that is safe: what is imported and worked out already is then
     there at once. Elsewhere the study travels once to each. A worker takes a replication and keeps its world
@@ -172,13 +172,18 @@ class _Worker:
 
     def end(self) -> None:
         """Let it go: at once if it is idle, by force if it is at work."""
-        self.connection.close()
-        if self.at is not None:
-            self.process.terminate()
-        self.process.join(_ENDS_WITHIN_S)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        end_process(self.process, self.connection, is_at_work=self.at is not None)
+
+
+def end_process(process: BaseProcess, connection: Connection, *, is_at_work: bool) -> None:
+    """Let a worker end: by itself if it is idle, by force if it is at work or takes too long."""
+    connection.close()
+    if is_at_work:
+        process.terminate()
+    process.join(_ENDS_WITHIN_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 class _RemoteError(Exception):

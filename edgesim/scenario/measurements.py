@@ -9,18 +9,19 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from edgesim.csv_rows import CsvError, named, read_rows
 from edgesim.errors import InputError
 from edgesim.fields import refuse
-from edgesim.files import UnreadableFileError, read_bounded, text_of
+from edgesim.files import UnreadableFileError
 from edgesim.model.calibration import Calibration, Estimate, Measurement
 from edgesim.nearest import suggest
 from edgesim.scenario.check import named_architecture
 from edgesim.scenario.schema.topology import Count, Name
-from edgesim.scenario.text.document import MAX_SIZE_BYTES, Document
-from edgesim.scenario.text.problems import Problem, ProblemsError, from_validation
+from edgesim.scenario.text.document import Document
+from edgesim.scenario.text.problems import Problem
+from edgesim.scenario.text.rows_file import each_row, file_text, validated
 from edgesim.scenario.text.section import Section, known_keys
 from edgesim.units import DATA_SIZE, POWER, TIME, Dimension, UnitError, parse
 
@@ -154,26 +155,12 @@ def read_measurements(file: FilePath) -> tuple[MeasurementFile, list[Measurement
     InputError
         Listing all mistakes with their lines.
     """
-    try:
-        text = text_of(read_bounded(file, MAX_SIZE_BYTES))
-    except UnreadableFileError as error:
-        raise InputError(
-            f"{file}: cannot be read: {error}; give a YAML or CSV file of measured rates"
-        ) from None
+    text = file_text(file, "a YAML or CSV file of measured rates")
     content, places = _from_csv(text, file) if file.suffix.lower() == ".csv" else _from_yaml(text, file)
-    try:
-        read = MeasurementFile.model_validate(content)
-    except ValidationError as error:
-        problems = from_validation(error, known_keys(MeasurementFile))
-        raise ProblemsError(problems, [places.place(problem) for problem in problems]) from None
-    rows, problems = [], []
-    for index, entry in enumerate(read.measurements):
-        try:
-            rows.append(entry.measurement(file.parent))
-        except InputError as error:
-            problems.append(Problem(("measurements", index), str(error)))
-    if problems:
-        raise ProblemsError(problems, [places.place(problem) for problem in problems])
+    read = validated(MeasurementFile, content, known_keys(MeasurementFile), places.place)
+    rows = each_row(
+        "measurements", read.measurements, lambda entry: entry.measurement(file.parent), places.place
+    )
     if len({row.dtype for row in read.measurements}) > 1:
         raise InputError(
             f"{file}: rows of {' and '.join(sorted({row.dtype for row in read.measurements}))}; a device "

@@ -8,19 +8,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
-from edgesim.errors import InputError
 from edgesim.fields import refuse
-from edgesim.files import UnreadableFileError, read_bounded, text_of
 from edgesim.model.efficiency.effects import Rate
 from edgesim.model.efficiency.law import Terms
 from edgesim.scenario import catalogue
 from edgesim.scenario.runtimes import use_of
 from edgesim.scenario.schema.topology import Count
-from edgesim.scenario.text.document import MAX_SIZE_BYTES, Document
-from edgesim.scenario.text.problems import ProblemsError, from_validation
+from edgesim.scenario.text.document import Document
+from edgesim.scenario.text.problems import Problem
+from edgesim.scenario.text.rows_file import each_row, file_text, validated
 from edgesim.scenario.text.section import Section, known_keys
 
 __all__ = ["RateEntry", "published_rates", "read_rates"]
@@ -104,21 +103,14 @@ def read_rates(file: Path) -> tuple[RateEntry, ...]:
     InputError
         Listing all mistakes with their lines.
     """
-    try:
-        text = text_of(read_bounded(file, MAX_SIZE_BYTES))
-    except UnreadableFileError as error:
-        raise InputError(f"{file}: cannot be read: {error}; give a YAML file with a list 'rates'") from None
-    document = Document.parse(text, file.name)
-    try:
-        read = _RateFile.model_validate(document.plain())
-    except ValidationError as error:
-        problems = from_validation(error, {**known_keys(_RateFile), **known_keys(RateEntry)})
-        raise ProblemsError(problems, [document.place(one.path) for one in problems]) from None
-    for index, row in enumerate(read.rates):
-        try:
-            row.rate()
-        except InputError as error:
-            raise InputError(f"{document.place(('rates', index))}: {error}") from None
+    document = Document.parse(file_text(file, "a YAML file with a list 'rates'"), file.name)
+
+    def place(problem: Problem) -> str:
+        return document.place(problem.path)
+
+    known = {**known_keys(_RateFile), **known_keys(RateEntry)}
+    read = validated(_RateFile, document.plain(), known, place)
+    each_row("rates", read.rates, RateEntry.rate, place)
     return read.rates
 
 

@@ -80,7 +80,7 @@ class Ratio:
 class Difference(Estimate):
     """A mean difference to the reference strategy, taken replication by replication, and the mean ratio.
 
-    `no_ratio` gives the reason where there is no ratio; the difference alone then tells whether they differ.
+    `no_ratio` gives the reason where there is no ratio; the difference alone then shows whether they differ.
     """
 
     ratio: Ratio | None

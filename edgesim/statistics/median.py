@@ -30,7 +30,7 @@ def median_estimate(replications: Sequence[FloatArray], confidence: float = 0.95
 
     The geometric mean of the replications' medians, with Student's t over their logarithms: a median of
     positive values is of no sign and skewed, and those within a replication share its places and shadows.
-    Values may be infinite; where a replication's median is, the median of the medians is told without an
+    Values may be infinite; where a replication's median is, the median of the medians is given without an
     interval.
     """
     samples = [sample[~np.isnan(sample)] for sample in replications]

@@ -43,7 +43,7 @@ class Growth:
 
 
 def keeps_growing(growths: Sequence[Growth]) -> bool:
-    """Whether demand exceeds capacity, as far as the replications can tell.
+    """Whether demand exceeds capacity, as far as the replications show.
 
     In a system that cannot keep up the number in flight is a random walk that drifts up, and its increments
     over long stretches are nearly independent: their mean is tested against zero, one-sided, by Student's t

@@ -26,7 +26,7 @@ class SumError:
     strategy
         Its label.
     estimate
-        The median over requests of what `error_variance` tells of each, over replications.
+        The median over requests of what `error_variance` states for each, over replications.
     mean
         Their mean; None unless it is known to exist.
     why
@@ -40,18 +40,18 @@ class SumError:
 
     def __str__(self) -> str:
         """One line for a terminal."""
-        told = self.estimate
-        between = "" if told.low is None else f" (95 % {told.low:.3g} to {told.high:.3g})"
+        stated = self.estimate
+        between = "" if stated.low is None else f" (95 % {stated.low:.3g} to {stated.high:.3g})"
         mean = f"mean {self.mean:.3g}" if self.mean is not None else f"no mean: {self.why}"
-        return f"{self.strategy}: error of a sum, median over requests {told.median:.3g}{between}; {mean}"
+        return f"{self.strategy}: error of a sum, median over requests {stated.median:.3g}{between}; {mean}"
 
     def as_json(self) -> dict[str, Any]:
         """The same for a machine; an infinite number as its name, which JSON has not."""
-        told = self.estimate
-        numbers = {"median": told.median, "low": told.low, "high": told.high, "mean": self.mean}
+        stated = self.estimate
+        numbers = {"median": stated.median, "low": stated.low, "high": stated.high, "mean": self.mean}
         return {
             **{name: _plain(value) for name, value in numbers.items()},
-            "n_requests": told.n_values,
+            "n_requests": stated.n_values,
             "why_no_mean": self.why or None,
         }
 

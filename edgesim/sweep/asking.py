@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edgesim.errors import InputError
@@ -16,34 +17,15 @@ from edgesim.sweep.running import Asked
 from edgesim.sweep.studies import Preparing
 from edgesim.sweep.unit import KEPT
 
-__all__ = ["asked_for"]
+__all__ = ["Options", "asked_for"]
 
 
-def asked_for(
-    read: Callable[[Sequence[str]], Scenario],
-    swept: Mapping[str, Sequence[Any]],
-    *,
-    cases: Mapping[str, Sequence[str]] | None = None,
-    zipped: bool = False,
-    replications: int | None = None,
-    keep: str = "results",
-    until: str | None = None,
-    at_least: int | None = None,
-    at_most: int | None = None,
-    capacity: str | None = None,
-    attain: float | None = None,
-    meets: str | None = None,
-    resolution: float | None = None,
-    **preparing: Any,
-) -> Asked:
-    """Put a sweep together.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user asks of a sweep besides the values that it goes over.
 
-    Parameters
+    Attributes
     ----------
-    read
-        Reads the scenario with changes.
-    swept
-        Values for paths of the scenario.
     cases
         Named lists of changes, an axis by themselves.
     zipped
@@ -57,6 +39,83 @@ def asked_for(
     capacity, attain, meets, resolution
         Search ``path=LOW..HIGH`` for the highest load at which a share of requests meets the scenario's
         objectives, or a metric a limit.
+    """
+
+    cases: Mapping[str, Sequence[str]] | None = None
+    zipped: bool = False
+    replications: int | None = None
+    keep: str = "results"
+    until: str | None = None
+    at_least: int | None = None
+    at_most: int | None = None
+    capacity: str | None = None
+    attain: float | None = None
+    meets: str | None = None
+    resolution: float | None = None
+
+    def search(self) -> Search | None:
+        """The search for capacity that is asked for.
+
+        Raises
+        ------
+        InputError
+            If its options do not go together.
+        """
+        if self.capacity is None:
+            _refuse_alone(
+                {"attain": self.attain, "meets": self.meets, "resolution": self.resolution},
+                "a search for capacity; give --capacity PATH=LOW..HIGH",
+            )
+            return None
+        if (self.attain is None) == (self.meets is None):
+            raise InputError(
+                "--capacity: say what has to be met, by one of --attain 0.99 (a share of requests that meet "
+                "the scenario's objectives) and --meets 'e2e_p95_s<=0.5'"
+            )
+        goal = Goal.attain(self.attain) if self.attain is not None else Goal.parse(self.meets or "")
+        return Search.parse(self.capacity, goal, 0.01 if self.resolution is None else self.resolution)
+
+    def precision(self) -> Precision | None:
+        """The precision that is asked for.
+
+        Raises
+        ------
+        InputError
+            If its options do not go together.
+        """
+        if self.until is None:
+            _refuse_alone(
+                {"at-least": self.at_least, "at-most": self.at_most},
+                "a precision; give --until such as 'e2e_mean_s±2%'",
+            )
+            return None
+        least = LEAST if self.at_least is None else self.at_least
+        most = max(100, least) if self.at_most is None else self.at_most
+        return Precision.parse(self.until, at_least=least, at_most=most)
+
+
+def _refuse_alone(options: Mapping[str, object], to: str) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(f"--{option}: it belongs to {to}")
+
+
+def asked_for(
+    read: Callable[[Sequence[str]], Scenario],
+    swept: Mapping[str, Sequence[Any]],
+    options: Options,
+    **preparing: Any,
+) -> Asked:
+    """Put a sweep together.
+
+    Parameters
+    ----------
+    read
+        Reads the scenario with changes.
+    swept
+        Values for paths of the scenario.
+    options
+        All else that is asked.
     **preparing
         More of :class:`~edgesim.sweep.studies.Preparing`.
 
@@ -65,10 +124,10 @@ def asked_for(
     InputError
         Where these do not go together.
     """
+    keep, cases, replications = options.keep, options.cases, options.replications
     if keep not in KEPT:
         raise InputError(f"--keep: no choice '{keep}'; {suggest(keep, KEPT)}")
-    search = _search(capacity, attain, meets, resolution)
-    precision = _precision(until, at_least, at_most)
+    search, precision = options.search(), options.precision()
     if search is not None and precision is not None:
         raise InputError(
             "--until: a search for capacity has a fixed number of replications; leave one of them out"
@@ -104,39 +163,10 @@ def asked_for(
 
     return Asked(
         axes=axes,
-        cells=grid(axes, zipped=zipped),
+        cells=grid(axes, zipped=options.zipped),
         n_replications=n,
         preparing=Preparing(read=reading, keep=keep, **preparing),
         precision=precision,
         capacity=search,
         label="" if search is None else labels[search.path],
     )
-
-
-def _search(
-    capacity: str | None, attain: float | None, meets: str | None, resolution: float | None
-) -> Search | None:
-    if capacity is None:
-        for option, value in (("attain", attain), ("meets", meets), ("resolution", resolution)):
-            if value is not None:
-                raise InputError(
-                    f"--{option}: it belongs to a search for capacity; give --capacity PATH=LOW..HIGH"
-                )
-        return None
-    if (attain is None) == (meets is None):
-        raise InputError(
-            "--capacity: say what has to be met, by one of --attain 0.99 (a share of requests that meet the "
-            "scenario's objectives) and --meets 'e2e_p95_s<=0.5'"
-        )
-    goal = Goal.attain(attain) if attain is not None else Goal.parse(meets or "")
-    return Search.parse(capacity, goal, 0.01 if resolution is None else resolution)
-
-
-def _precision(until: str | None, at_least: int | None, at_most: int | None) -> Precision | None:
-    if until is not None:
-        least = LEAST if at_least is None else at_least
-        return Precision.parse(until, at_least=least, at_most=max(100, least) if at_most is None else at_most)
-    for option, value in (("at-least", at_least), ("at-most", at_most)):
-        if value is not None:
-            raise InputError(f"--{option}: it belongs to a precision; give --until such as 'e2e_mean_s±2%'")
-    return None

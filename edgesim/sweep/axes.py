@@ -46,7 +46,7 @@ class Axis:
     Attributes
     ----------
     label
-        Short name, a column's: the last part of the path that tells it from the other axes.
+        Short name, a column's: the last part of the path that distinguishes it from the other axes.
     path
         Where in the scenario; empty for named lists of changes.
     values
@@ -75,8 +75,8 @@ class Cell:
 
     def named(self, axes: Sequence[Axis]) -> str:
         """Say which it is: ``cell 3 (poisson = 1 Hz)``."""
-        told = ", ".join(f"{axis.label} = {value}" for axis, value in zip(axes, self.values, strict=True))
-        return f"cell {self.number}" + (f" ({told})" if told else "")
+        stated = ", ".join(f"{axis.label} = {value}" for axis, value in zip(axes, self.values, strict=True))
+        return f"cell {self.number}" + (f" ({stated})" if stated else "")
 
 
 def split_values(text: str, separator: str = ",") -> list[str]:
@@ -192,8 +192,8 @@ def grid(axes: Sequence[Axis], *, zipped: bool = False) -> list[Cell]:
     """
     lengths = [len(axis.values) for axis in axes]
     if zipped and len(set(lengths)) > 1:
-        told = ", ".join(f"{axis.label} has {n}" for axis, n in zip(axes, lengths, strict=True))
-        raise InputError(f"--zip: expected as many values on every axis, got: {told}")
+        stated = ", ".join(f"{axis.label} has {n}" for axis, n in zip(axes, lengths, strict=True))
+        raise InputError(f"--zip: expected as many values on every axis, got: {stated}")
     if not zipped and np.prod(lengths, dtype=np.float64) > MOST_CELLS:
         raise InputError(f"--set: more than {MOST_CELLS:,} cells; sweep over fewer values")
     return list(_cells(axes, zipped=zipped))

@@ -143,7 +143,8 @@ class Capacity:
         others, or come in another order: a number stands for the same cell all the same.
         """
         self._known = {
-            _identity(told["values"], told["strategies"]): int(number) for number, told in before.items()
+            _identity(stated["values"], stated["strategies"]): int(number)
+            for number, stated in before.items()
         }
         self._next_number = max([self._next_number, *(int(number) + 1 for number in before)])
 

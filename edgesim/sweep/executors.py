@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from edgesim.runner.workers import leave_with_parent, process_context
+from edgesim.runner.workers import end_process, leave_with_parent, process_context
 from edgesim.sweep.studies import Studies
 from edgesim.sweep.unit import Failed, Outcome, Studied, Unit, work
 
@@ -80,13 +80,7 @@ class _Worker:
 
     def end(self) -> None:
         """Let it go: by force if it is at work."""
-        self.connection.close()
-        if self.at is not None:
-            self.process.terminate()
-        self.process.join(_ENDS_WITHIN_S)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        end_process(self.process, self.connection, is_at_work=self.at is not None)
 
 
 class LocalProcesses:

@@ -99,12 +99,12 @@ class SweepFolder:
     def keep(self, outcome: Outcome) -> None:
         """Write what a unit came to."""
         if isinstance(outcome, Failed):
-            told = {
+            stated = {
                 "cell": outcome.unit.cell,
                 "replication": outcome.unit.replication,
                 "reason": outcome.reason,
             }
-            text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(stated, indent=2, ensure_ascii=False) + "\n"
             write_whole(self.path / failure_file(outcome.unit), text.encode())
             return
         if not self.path.is_dir():
@@ -146,8 +146,8 @@ class SweepFolder:
         found = {}
         for unit in units_of(self.path, "failures"):
             with suppress(OSError, ValueError, KeyError, TypeError):
-                told = json.loads((self.path / failure_file(unit)).read_text(encoding="utf-8"))
-                found[unit] = Failed(unit, str(told["reason"]))
+                stated = json.loads((self.path / failure_file(unit)).read_text(encoding="utf-8"))
+                found[unit] = Failed(unit, str(stated["reason"]))
         return found
 
     def drop(self, unit: Unit) -> None:

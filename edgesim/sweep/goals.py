@@ -1,4 +1,4 @@
-"""What a load has to meet, and whether it does, as far as replications can tell."""
+"""What a load has to meet, and whether it does, as far as replications show."""
 
 from __future__ import annotations
 

@@ -166,8 +166,8 @@ class Sweep:
         for unit in units_of(self.path, "failures"):
             file = self.path / failure_file(unit)
             try:
-                told = json_value(read_bounded(file, _MOST_BYTES))
-                reason = str(told["reason"])
+                stated = json_value(read_bounded(file, _MOST_BYTES))
+                reason = str(stated["reason"])
             except (UnreadableFileError, KeyError, TypeError) as error:
                 reason = f"unknown, for {file.name} cannot be read ({error})"
             values = cells.get(str(unit.cell), {}).get("values", [None] * len(labels))
@@ -206,14 +206,14 @@ def _record(file: Path) -> dict[str, Any]:
             isinstance(value, str | int | float | bool) for value in axis["values"]
         ):
             raise TraceError(f"{file}: axis {axis['label']!r}: expected a list of numbers or texts as values")
-    for number, told in facts["cells"].items():
+    for number, stated in facts["cells"].items():
         if not (
             number.isdecimal()
-            and isinstance(told, dict)
-            and isinstance(told.get("values"), list)
-            and len(told["values"]) == len(facts["axes"])
-            and isinstance(told.get("strategies"), list)
-            and all(isinstance(label, str) for label in told["strategies"])
+            and isinstance(stated, dict)
+            and isinstance(stated.get("values"), list)
+            and len(stated["values"]) == len(facts["axes"])
+            and isinstance(stated.get("strategies"), list)
+            and all(isinstance(label, str) for label in stated["strategies"])
         ):
             raise TraceError(
                 f"{file}: cell {number!r}: expected a number, with a value of each axis and its strategies; "

@@ -23,7 +23,7 @@ from edgesim.sweep.reader import Sweep
 from edgesim.sweep.studies import Preparing, Studies
 from edgesim.sweep.unit import Failed, Outcome, Unit, Worked, results_file
 
-__all__ = ["Asked", "Tell", "run_sweep"]
+__all__ = ["Asked", "OnProgress", "run_sweep"]
 
 _Started = Callable[[Studies], AbstractContextManager[Executor]]
 """Makes an executor of studies."""
@@ -57,7 +57,7 @@ class Asked:
     label: str = ""
 
 
-class Tell(Protocol):
+class OnProgress(Protocol):
     """Called of every unit that is done; `n_asked` is None where that is not known."""
 
     def __call__(self, unit: Unit, failed: str | None, n_asked: int | None, /) -> None: ...
@@ -71,7 +71,7 @@ def run_sweep(
     dask: str | None = None,
     resume: bool = False,
     retry_failed: bool = False,
-    tell: Tell | None = None,
+    on_progress: OnProgress | None = None,
     remark: Callable[[str], None] | None = None,
 ) -> Sweep:
     """Work at all units of a sweep, and write its folder.
@@ -88,7 +88,7 @@ def run_sweep(
         Whether to go on with a sweep in `out`: whole units stay.
     retry_failed
         Whether units that came to nothing before are run again.
-    tell
+    on_progress
         Called for each unit that is done, also for those that are whole already.
     remark
         Called with each remark about the studies.
@@ -125,7 +125,7 @@ def run_sweep(
                 remark(each)
         folder = SweepFolder(out, resume=resume)
         with folder.held(resume=resume):
-            _Run(asked, n_replications, plan, studies, folder, tell).go(
+            _Run(asked, n_replications, plan, studies, folder, on_progress).go(
                 start, resume=resume, retry_failed=retry_failed
             )
     return Sweep(out)
@@ -149,7 +149,7 @@ class _Run:
     plan: Plan
     studies: Studies
     folder: SweepFolder
-    tell: Tell | None
+    on_progress: OnProgress | None
     before: Mapping[str, Any] = field(default_factory=dict)
     """The cells of the sweep that is gone on with, as ``sweep.json`` has them."""
 
@@ -208,9 +208,9 @@ class _Run:
 
     def _check_cells(self) -> None:
         """Refuse to take data of an earlier sweep for a cell that is another now."""
-        both = [number for number in map(str, self.studies.told) if number in self.before]
+        both = [number for number in map(str, self.studies.identities) if number in self.before]
         before = {number: self.before[number] for number in both}
-        now = {number: self.studies.told[int(number)] for number in both}
+        now = {number: self.studies.identities[int(number)] for number in both}
         check_unchanged(self.folder.path, {"cells": before}, {"cells": now})
 
     def _done(self, outcome: Outcome) -> None:
@@ -222,8 +222,8 @@ class _Run:
             self._found(outcome.unit, read_results(outcome.files[results_file(outcome.unit)]))
 
     def _found(self, unit: Unit, results: Any, reason: str | None = None) -> None:
-        if self.plan.found(unit, results) and self.tell is not None:
-            self.tell(unit, reason, self.plan.n_asked())
+        if self.plan.found(unit, results) and self.on_progress is not None:
+            self.on_progress(unit, reason, self.plan.n_asked())
 
     def _facts(self, status: str) -> dict[str, object]:
         asked = self.asked
@@ -246,7 +246,7 @@ class _Run:
             "capacity": None if asked.capacity is None else asked.capacity.facts(),
             "n_units": self.plan.n_asked() or 0,
             # Until the end those of before are kept: their files are there, and a search finds them by these.
-            "cells": {str(number): told for number, told in self.studies.told.items()}
+            "cells": {str(number): identity for number, identity in self.studies.identities.items()}
             | ({} if status == "complete" else dict(self.before)),
             **self.plan.facts(),
         }

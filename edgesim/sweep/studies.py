@@ -53,8 +53,8 @@ class Studies:
     ----------
     facts
         What a trace would say of the first cell's run.
-    told
-        For each cell what tells whether it is the same as in an earlier sweep: digests of its scenario,
+    identities
+        For each cell what shows whether it is the same as in an earlier sweep: digests of its scenario,
         profiles, policies and placements.
     labels
         Of the strategies, in the order in which cells name them.
@@ -70,7 +70,7 @@ class Studies:
     axes: Sequence[Axis]
     folder: Path
     facts: dict[str, object] = field(default_factory=dict)
-    told: dict[int, dict[str, object]] = field(default_factory=dict)
+    identities: dict[int, dict[str, object]] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     profiles: dict[str, Profile] = field(default_factory=dict)
@@ -161,7 +161,7 @@ class Studies:
         )
         if not self.facts:
             self.facts, self.n_replications = facts(prepared), scenario.replications
-        self.told[cell.number] = _told(cell, prepared)
+        self.identities[cell.number] = _identity(cell, prepared)
         self.labels += [label for label in prepared.strategies if label not in self.labels]
         notes = [f"{label}: {each.remark}" for label, each in prepared.placements.items() if each.remark]
         self.remarks += [note for note in (*notes, *prepared.remarks) if note not in self.remarks]
@@ -187,7 +187,7 @@ class Studies:
         return ScenarioError("\n".join(lines))
 
 
-def _told(cell: Cell, prepared: Prepared) -> dict[str, object]:
+def _identity(cell: Cell, prepared: Prepared) -> dict[str, object]:
     base, own = prepared.profiles.base, prepared.profiles.own
     placements = {
         label: [[stage.device, str(stage.part)] for stage in placement.stages]

@@ -127,9 +127,9 @@ class _Tables:
             self.parts.setdefault(name, []).append(_bytes(table))
         if name == "spans":
             emitted = table.select(["request_id", "kind", "ended_at_s"]).to_pandas()
-            told = emitted[(emitted["kind"] == "emit") & emitted["ended_at_s"].notna()]
+            stated = emitted[(emitted["kind"] == "emit") & emitted["ended_at_s"].notna()]
             self.emits.append(
-                (told["request_id"].to_numpy(np.int64), told["ended_at_s"].to_numpy(np.float64))
+                (stated["request_id"].to_numpy(np.int64), stated["ended_at_s"].to_numpy(np.float64))
             )
         else:
             self.tables.setdefault(name, []).append(table)

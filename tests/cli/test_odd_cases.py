@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.cli import main
-from edgesim.cli.commands import load_scenario
+from edgesim.cli.options import load_scenario
 
 SCENARIO = """\
 name: case

@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from edgesim.report.link import directions
-from edgesim.report.link_budget import budget_table
+from edgesim.report.links.budget import budget_table
+from edgesim.report.links.table import directions
 from edgesim.scenario.load import load, parse
 from edgesim.scenario.radio.inspection import radio_links
 

@@ -13,7 +13,7 @@ from miniature import N_BLOCKS, Serve, device, run, world
 from edgesim.engine.process.verb import RequestFailed
 from edgesim.model.architecture import Slice
 from edgesim.radio.motion.outages import ScheduledOutages
-from edgesim.statistics.breakdown import breakdown
+from edgesim.statistics.activities import activities
 from edgesim.strategy import Placement, Stage
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint
@@ -67,7 +67,7 @@ def test_a_request_ends_with_its_last_delivery(after: Any, horizon_s: float | No
     assert requests["outcome"].tolist() == ["completed"]
     assert requests["reason"].isna().all()
     assert requests["ended_at_s"].tolist() == [8.0]
-    assert breakdown(requests, spans).sum(axis=1).tolist() == [8.0]
+    assert activities(requests, spans).sum(axis=1).tolist() == [8.0]
     if after is sends:
         assert (spans["started_at_s"] >= 8.0)[spans["kind"] == "send"].all()
 

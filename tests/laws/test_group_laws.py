@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kept import kept
 
-from edgesim.statistics.breakdown import Activity, breakdown
+from edgesim.statistics.activities import Activity, activities
 from edgesim.strategies.tensor_parallel import TensorParallel
 from edgesim.trace.buffer import Parts
 from edgesim.world.device import Endpoint
@@ -57,7 +57,7 @@ def test_a_groups_trace_obeys_the_laws_and_its_parts_add_up(
         busy_s = computing_s.groupby(passes["device"], observed=True).sum()
         told = devices.set_index("device")["busy_s"]
         np.testing.assert_allclose(busy_s, told[busy_s.index.astype(str)], rtol=1e-9, atol=1e-12)
-    parts = breakdown(requests, spans)
+    parts = activities(requests, spans)
     own = requests.set_index("request_id").loc[parts.index]
     np.testing.assert_allclose(
         parts.sum(axis=1), own["ended_at_s"] - own["arrived_at_s"], rtol=1e-9, atol=1e-12

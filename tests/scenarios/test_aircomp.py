@@ -8,7 +8,7 @@ import pytest
 
 from edgesim import runner
 from edgesim.scenario.load import load
-from edgesim.statistics.breakdown import Activity, breakdown
+from edgesim.statistics.activities import Activity, activities
 from edgesim.trace.reader import Trace
 
 Simulate = Callable[..., Trace]
@@ -76,5 +76,5 @@ def test_eight_devices_that_sum_digitally_are_on_the_air_for_four_fifths_of_a_pa
     assert digital[["straggler_s", "handling_s"]].tolist() == pytest.approx(
         analog[["straggler_s", "handling_s"]].tolist()
     )
-    shares = breakdown(trace.requests("digital-8", 0), trace.spans("digital-8", 0)).mean()
+    shares = activities(trace.requests("digital-8", 0), trace.spans("digital-8", 0)).mean()
     assert shares[Activity.AIR] / shares.sum() == pytest.approx(0.81, abs=0.01)

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from edgesim.cli.configuration import MODELINE, SCHEMA_FILE
+from edgesim.cli.commands.init import MODELINE, SCHEMA_FILE
 from edgesim.scenario.schema.json_schema import json_schema
 from edgesim.strategy import discover
 

@@ -15,7 +15,8 @@ import torch
 from edgesim.measure.grid import Grid, Shape
 from edgesim.measure.timing import Measuring
 from edgesim.model.architecture import Architecture
-from edgesim.model.profile import Phase, Profile
+from edgesim.model.profile import Profile
+from edgesim.model.timing import Phase
 
 __all__ = ["Gauge"]
 

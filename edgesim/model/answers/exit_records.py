@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,10 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from edgesim.errors import InputError
-from edgesim.model.answers.parquet_record import damage_told, read_record
+from edgesim.model.answers.parquet_record import damage_reported, read_record, write_record
 from edgesim.model.answers.quality import Answers
 
 __all__ = ["Exit", "ExitRecords", "expected_calibration_error", "half_of_text", "standard_error"]
@@ -276,9 +274,8 @@ class ExitRecords:
                 kind = pa.bool_() if name == "is_correct" else pa.float32()
                 for column, block in enumerate(self.blocks):
                     columns[f"{name}_{block}"] = pa.array(values[:, column], kind)
-        told = {"version": _VERSION, "blocks": list(self.blocks), "provenance": dict(self.provenance)}
-        table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(told)})
-        pq.write_table(table, path, compression="zstd")
+        stated = {"version": _VERSION, "blocks": list(self.blocks), "provenance": dict(self.provenance)}
+        write_record(pa.table(columns), path, _KEY, stated, compression="zstd")
 
     @classmethod
     def load(cls, path: Path) -> ExitRecords:
@@ -289,13 +286,13 @@ class ExitRecords:
         InputError
             If there is no such file, or it is none of these.
         """
-        table, told = read_record(path, _KEY, _VERSION, what="a file of exit records", remedy=_REMEDY)
-        with damage_told(path, _REMEDY):
-            return cls._of(path, table, told)
+        table, stated = read_record(path, _KEY, _VERSION, what="a file of exit records", remedy=_REMEDY)
+        with damage_reported(path, _REMEDY):
+            return cls._of(path, table, stated)
 
     @classmethod
-    def _of(cls, path: Path, table: pa.Table, told: Mapping[str, Any]) -> ExitRecords:
-        blocks = tuple(int(block) for block in told["blocks"])
+    def _of(cls, path: Path, table: pa.Table, stated: Mapping[str, Any]) -> ExitRecords:
+        blocks = tuple(int(block) for block in stated["blocks"])
 
         def values(name: str, kind: type) -> npt.NDArray[Any] | None:
             if f"{name}_{blocks[0]}" not in table.column_names:
@@ -313,7 +310,7 @@ class ExitRecords:
             is_correct,
             values("entropy", np.float64),
             values("nll", np.float64),
-            told["provenance"],
+            stated["provenance"],
         )
 
 

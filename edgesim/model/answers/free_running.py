@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from edgesim.errors import InputError
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.parquet_record import damage_told, read_record
+from edgesim.model.answers.parquet_record import damage_reported, read_record, write_record
 
 __all__ = ["Divergence", "FreeRunning", "first_differences"]
 
@@ -113,9 +111,8 @@ class FreeRunning:
             values |= {"fill": str(row.fill), "kind": row.rule.kind, "thresholds": list(row.rule.thresholds)}
             for name in columns:
                 columns[name].append(values[name])
-        told = {"version": _VERSION, "provenance": dict(self.provenance)}
-        table = pa.table(columns, schema=_SCHEMA).replace_schema_metadata({_KEY: json.dumps(told)})
-        pq.write_table(table, path, compression="zstd")
+        stated = {"version": _VERSION, "provenance": dict(self.provenance)}
+        write_record(pa.table(columns, schema=_SCHEMA), path, _KEY, stated, compression="zstd")
 
     @classmethod
     def load(cls, path: Path) -> FreeRunning:
@@ -126,14 +123,14 @@ class FreeRunning:
         InputError
             If there is no such file, or it is none of these.
         """
-        table, told = read_record(path, _KEY, _VERSION, what="a file of free-running text", remedy=_REMEDY)
-        with damage_told(path, _REMEDY):
+        table, stated = read_record(path, _KEY, _VERSION, what="a file of free-running text", remedy=_REMEDY)
+        with damage_reported(path, _REMEDY):
             rows = []
             for values in table.select(_SCHEMA.names).to_pylist():
                 rule = ExitRule(tuple(values.pop("thresholds")), values.pop("kind"))
                 values |= {name: tuple(values[name]) for name in ("first_difference", "same_share")}
                 rows.append(Divergence(rule=rule, fill=CacheFill(values.pop("fill")), **values))
-            return cls(rows, told["provenance"])
+            return cls(rows, stated["provenance"])
 
 
 def first_differences(texts: npt.NDArray[np.int64], reference: npt.NDArray[np.int64]) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """What exits say of tokens whose states were impaired on the way to them: measured together, level by level.
 
 An impairment at a split changes what every exit behind it says, and how sure that exit is: where tokens leave
-changes with it. Exit records without impairment, and a table of mean losses, cannot tell that; here both are
+changes with it. Exit records without impairment, and a table of mean losses, cannot show that; here both are
 measured in one pass. Single tokens cannot be interpolated, so that a level off the grid is refused.
 
 All tokens of a pass meet the impairment. That is what tokens meet whose missing blocks are recomputed, as
@@ -11,7 +11,6 @@ propagated caches together with impairments.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +19,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from edgesim.errors import InputError
 from edgesim.model.answers.exit_records import ExitRecords
-from edgesim.model.answers.parquet_record import damage_told, read_record
+from edgesim.model.answers.parquet_record import damage_reported, read_record, write_record
 from edgesim.model.answers.stepped import from_steps, to_steps
 
 __all__ = ["ImpairedExits", "SplitKind"]
@@ -153,14 +151,13 @@ class ImpairedExits:
                     values = getattr(records, name)
                     if values is not None:
                         columns[f"{name}_{number}_{block}"] = to_steps(name, values[:, column])
-        told = {
+        stated = {
             "version": _VERSION,
             "kinds": [kind._asdict() for kind in self.records],
             "blocks": [list(records.blocks) for records in self.records.values()],
             "provenance": dict(self.provenance),
         }
-        table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(told)})
-        pq.write_table(table, path, compression="zstd", compression_level=19)
+        write_record(pa.table(columns), path, _KEY, stated, compression="zstd", compression_level=19)
 
     @classmethod
     def load(cls, path: Path) -> ImpairedExits:
@@ -171,10 +168,10 @@ class ImpairedExits:
         InputError
             If there is no such file, or it is none of these.
         """
-        table, told = read_record(path, _KEY, _VERSION, what="a file of impaired exits", remedy=_REMEDY)
-        with damage_told(path, _REMEDY):
+        table, stated = read_record(path, _KEY, _VERSION, what="a file of impaired exits", remedy=_REMEDY)
+        with damage_reported(path, _REMEDY):
             found = {}
-            for number, (kind, blocks) in enumerate(zip(told["kinds"], told["blocks"], strict=True)):
+            for number, (kind, blocks) in enumerate(zip(stated["kinds"], stated["blocks"], strict=True)):
                 values = {
                     name: np.stack(
                         [from_steps(name, table[f"{name}_{number}_{block}"]) for block in blocks], axis=1
@@ -190,4 +187,4 @@ class ImpairedExits:
                     entropy=values.get("entropy"),
                     nll=values.get("nll"),
                 )
-            return cls(found, told["provenance"])
+            return cls(found, stated["provenance"])

@@ -122,7 +122,7 @@ class DeviceNoise(_OfNoise):
 
     Heads and columns of the MLP are divided evenly. The devices' errors add up, but so do their partial sums,
     and not at random: where these agree, their powers together are less than that of their sum, and the same
-    error relative to each does less harm than relative to the sum; where they cancel, more.
+    error relative to each impairs less than relative to the sum; where they cancel, more.
 
     Attributes
     ----------

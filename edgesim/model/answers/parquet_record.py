@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from edgesim.errors import InputError
 from edgesim.files import UnreadableFileError, json_value, require_regular
 from edgesim.model.parquet_file import read_parquet
 
-__all__ = ["DAMAGES", "damage_told", "read_record", "wrote_record"]
+__all__ = ["DAMAGES", "damage_reported", "read_record", "write_record", "wrote_record"]
 
 DAMAGES = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, pa.ArrowException)
 """What reading a file raises that somebody else has written, or half of one."""
@@ -27,6 +28,19 @@ def wrote_record(path: Path, key: bytes) -> bool:
         return key in (pq.read_schema(path).metadata or {})
     except (OSError, ValueError, pa.ArrowException):
         return False
+
+
+def write_record(table: pa.Table, path: Path, key: bytes, about: Mapping[str, Any], **how: Any) -> None:
+    """Write a table as one Parquet file, with what it is about under a key of its metadata.
+
+    Parameters
+    ----------
+    about
+        With ``version`` and ``provenance``, which :func:`read_record` asks for.
+    **how
+        More of :func:`pyarrow.parquet.write_table`.
+    """
+    pq.write_table(table.replace_schema_metadata({key: json.dumps(about)}), path, **how)
 
 
 def read_record(
@@ -53,21 +67,22 @@ def read_record(
     text = (table.schema.metadata or {}).get(key)
     if text is None:
         raise InputError(f"{path} is a Parquet file, but not {what}; {remedy}")
-    with damage_told(path, remedy):
-        told = json_value(text)
-        if not isinstance(told, dict):
+    with damage_reported(path, remedy):
+        about = json_value(text)
+        if not isinstance(about, dict):
             raise TypeError("no object in its metadata")
-        if told["version"] != version:
+        if about["version"] != version:
             raise InputError(
-                f"{path}: {what} of version {told['version']}; this edgesim reads {version}; measure it again"
+                f"{path}: {what} of version {about['version']}; this edgesim reads {version}; measure it "
+                "again"
             )
-        if not isinstance(told["provenance"], dict):
+        if not isinstance(about["provenance"], dict):
             raise TypeError("provenance is no object")
-    return table, told
+    return table, about
 
 
 @contextmanager
-def damage_told(path: Path, remedy: str) -> Iterator[None]:
+def damage_reported(path: Path, remedy: str) -> Iterator[None]:
     """Turn what a damaged file leads to into one InputError."""
     try:
         yield

@@ -7,7 +7,6 @@ and nothing is interpolated: a rule off the grid is refused.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,13 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from edgesim.errors import InputError
 from edgesim.model.answers.exit_paths import CacheFill, ExitPath, path_in_records
 from edgesim.model.answers.exit_records import ExitRecords, half_of_text
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.parquet_record import damage_told, read_record
+from edgesim.model.answers.parquet_record import damage_reported, read_record, write_record
 from edgesim.model.answers.stepped import from_steps, to_steps
 
 __all__ = ["PropagatedPaths", "Said", "exit_path"]
@@ -190,7 +188,7 @@ class PropagatedPaths:
             columns[f"is_correct_{number}"] = pa.array(said.is_correct, pa.bool_())
             for name in ("confidence", "nll"):
                 columns[f"{name}_{number}"] = to_steps(name, getattr(said, name))
-        told = {
+        stated = {
             "version": _VERSION,
             "blocks": list(self.blocks),
             "rules": [
@@ -202,8 +200,7 @@ class PropagatedPaths:
             ],
             "provenance": dict(self.provenance),
         }
-        table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(told)})
-        pq.write_table(table, path, compression="zstd", compression_level=19)
+        write_record(pa.table(columns), path, _KEY, stated, compression="zstd", compression_level=19)
 
     @classmethod
     def load(cls, path: Path) -> PropagatedPaths:
@@ -214,11 +211,11 @@ class PropagatedPaths:
         InputError
             If there is no such file, or it is none of these.
         """
-        table, told = read_record(path, _KEY, _VERSION, what="a file of propagated paths", remedy=_REMEDY)
-        with damage_told(path, _REMEDY):
-            blocks = tuple(int(block) for block in told["blocks"])
+        table, stated = read_record(path, _KEY, _VERSION, what="a file of propagated paths", remedy=_REMEDY)
+        with damage_reported(path, _REMEDY):
+            blocks = tuple(int(block) for block in stated["blocks"])
             said = {}
-            for number, one in enumerate(told["rules"]):
+            for number, one in enumerate(stated["rules"]):
                 never = math.inf if one["kind"] == "confidence" else -math.inf
                 rule = ExitRule(
                     tuple(never if each is None else each for each in one["thresholds"]), one["kind"]
@@ -232,7 +229,7 @@ class PropagatedPaths:
                     nll=from_steps("nll", table[f"nll_{number}"]),
                     is_correct=table[f"is_correct_{number}"].to_numpy().astype(np.bool_),
                 )
-            return cls(blocks, said, told["provenance"])
+            return cls(blocks, said, stated["provenance"])
 
 
 def exit_path(

@@ -11,7 +11,6 @@ Not modelled: what a level does to single tokens; a table knows means over a tex
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping
@@ -23,10 +22,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from edgesim.errors import InputError
-from edgesim.model.answers.parquet_record import damage_told, read_record, wrote_record
+from edgesim.model.answers.parquet_record import damage_reported, read_record, write_record, wrote_record
 from edgesim.model.answers.quality_curves import Curve, axis_of, neighbours
 from edgesim.nearest import suggest
 
@@ -64,7 +62,7 @@ class Answers(NamedTuple):
     nll_se: float
     """Its standard error, of the mean over the text."""
     accuracy: float
-    """Share of tokens for which the right one was the most probable; nan where a table does not tell."""
+    """Share of tokens for which the right one was the most probable; nan where a table does not state it."""
     accuracy_se: float
     is_beyond: bool = False
     """Whether level or number of devices are above the highest measured, whose answers these then are."""
@@ -169,9 +167,9 @@ class QualityTable:
 
     @property
     def n_blocks(self) -> int | None:
-        """Blocks of the measured model, which splits are counted in; None where nobody said."""
-        told = self.provenance.get("n_blocks")
-        return None if told is None else int(told)
+        """Blocks of the measured model, which splits are counted in; None where that is not stated."""
+        stated = self.provenance.get("n_blocks")
+        return None if stated is None else int(stated)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -290,14 +288,14 @@ class QualityTable:
         return {kind: curve for kind, own in points.items() if (curve := self._curve(kind[0], own))}
 
     def _curve(self, name: str, rows: list[QualityRow]) -> Curve | None:
-        """Harm over the levels of one kind; None if no level of it does any."""
+        """Impairment of answers over the levels of one kind; None if no level of it causes any."""
         axis, clean = axis_of(name), self.clean
         harm = {
             row.level: np.array((row.nll_rise, row.nll_se, clean.accuracy - row.accuracy, row.accuracy_se))
             for row in rows
         }
         floor = harm.pop(axis.clean, None)
-        if "+" not in name:  # combined ones do harm at level 0, too
+        if "+" not in name:  # combined ones impair at level 0, too
             floor = np.array([0.0, clean.nll_se, 0.0, clean.accuracy_se])
         return Curve(axis, list(harm), np.array(list(harm.values())), floor) if harm else None
 
@@ -306,8 +304,7 @@ class QualityTable:
     def save(self, path: Path) -> None:
         """Write it as one Parquet file."""
         table = pa.Table.from_pylist([asdict(row) for row in self.rows], schema=_SCHEMA)
-        told = json.dumps({"version": _VERSION, "provenance": dict(self.provenance)})
-        pq.write_table(table.replace_schema_metadata({_KEY: told}), path)
+        write_record(table, path, _KEY, {"version": _VERSION, "provenance": dict(self.provenance)})
 
     @staticmethod
     def wrote(path: Path) -> bool:
@@ -324,14 +321,14 @@ class QualityTable:
             If there is no such file, or it is no quality table.
         """
         remedy = "give a file written by `edgesim quality MODEL -o FOLDER`"
-        table, told = read_record(path, _KEY, _VERSION, what="a quality table", remedy=remedy)
-        with damage_told(path, remedy):
+        table, stated = read_record(path, _KEY, _VERSION, what="a quality table", remedy=remedy)
+        with damage_reported(path, remedy):
             names = [each.name for each in fields(QualityRow)]
             rows = [QualityRow(**row) for row in table.select(names).to_pylist()]
-            n_blocks = told["provenance"].get("n_blocks")
+            n_blocks = stated["provenance"].get("n_blocks")
             if n_blocks is not None and not int(n_blocks) >= 1:
                 raise ValueError(f"a model of {n_blocks} blocks")
-            return cls(tuple(rows), told["provenance"])
+            return cls(tuple(rows), stated["provenance"])
 
 
 _SCHEMA = pa.schema(

@@ -35,7 +35,7 @@ class Axis:
     is_log: bool
 
     def error(self, level: float) -> float:
-        """What grows with the harm, and is 0 without any: noise power, probability, a quantiser's error."""
+        """What grows with the impairment, from 0: noise power, probability, a quantiser's error."""
         return 4.0**-level if math.isinf(self.clean) else level
 
     def place(self, errors: Values) -> Values:
@@ -101,7 +101,7 @@ class Curve:
         low, high = errors < self._lowest, errors >= self._highest
         found = np.empty((len(errors), len(self._last)))
         found[high] = self._last
-        # A small error does harm in proportion to its power.
+        # A small error impairs in proportion to its power.
         below = errors[low, np.newaxis] / self._lowest if low.any() else np.zeros((0, 1))
         found[low] = self._floor + below * (self._first - self._floor)
         between = ~(low | high)

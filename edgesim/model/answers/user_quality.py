@@ -71,8 +71,8 @@ def read_user_table(path: Path) -> QualityTable:
     rows = [
         _row(path, number, record, levels[0], measures[0]) for number, record in enumerate(table, start=2)
     ]
-    told = _provenance(path) | {"is_relative": measures[0] == "relative_quality"}
-    return QualityTable(_with_clean(path, rows, measures[0]), told)
+    stated = _provenance(path) | {"is_relative": measures[0] == "relative_quality"}
+    return QualityTable(_with_clean(path, rows, measures[0]), stated)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""From whom a share of peak depends on, to its prior: a mean, and effects that rows have in common.
+"""From what a share of peak depends on, to its prior: a mean, and effects that rows have in common.
 
 All is in terms of standard normal parameters: the logarithm of a share (of memory: its logit, so that it
 stays below one) is a mean plus effects, each a parameter times its prior standard deviation. Effects are
@@ -34,8 +34,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgesim.errors import InputError
-from edgesim.model.architecture import FloatArray
 from edgesim.model.efficiency.law import Peaks, Terms
+from edgesim.model.parts import FloatArray
 
 __all__ = ["ERROR", "ERROR_SPREAD", "Design", "Rate", "Use", "effects_of"]
 

@@ -24,7 +24,8 @@ from typing import Self
 import numpy as np
 
 from edgesim.errors import InputError
-from edgesim.model.architecture import Architecture, Component, FloatArray
+from edgesim.model.architecture import Architecture
+from edgesim.model.parts import Component, FloatArray
 
 __all__ = ["PARTS", "Peaks", "Shares", "Terms", "seconds"]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.model.architecture import FloatArray
 from edgesim.model.efficiency.effects import ERROR, ERROR_SPREAD, Design, Rate, Use
 from edgesim.model.efficiency.law import Shares, seconds
 from edgesim.model.efficiency.sampler import Reference, sample
+from edgesim.model.parts import FloatArray
 
 __all__ = ["Likelihood", "Posterior", "fit"]
 

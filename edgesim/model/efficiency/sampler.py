@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgesim.model.architecture import FloatArray
+from edgesim.model.parts import FloatArray
 
 __all__ = ["Reference", "sample"]
 

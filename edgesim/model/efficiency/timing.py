@@ -7,15 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgesim.model.architecture import Architecture, Component, FloatArray, Tokens
+from edgesim.model.architecture import Architecture
 from edgesim.model.efficiency.law import Peaks
-from edgesim.model.profile import ComponentTiming, Origin
+from edgesim.model.parts import Component, FloatArray, Tokens
+from edgesim.model.timing import FormulaTiming, Origin
 
 __all__ = ["RuntimeTiming"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeTiming(ComponentTiming):
+class RuntimeTiming(FormulaTiming):
     """Times by :mod:`edgesim.model.efficiency.law`, each call by itself.
 
     Calls of one token touch all weights once; further tokens, of the same or of other sequences, run as
@@ -43,11 +44,6 @@ class RuntimeTiming(ComponentTiming):
     slowdown: float = 1.0
     origin: ClassVar[Origin] = "analytic"
 
-    @property
-    def shards(self) -> tuple[int, ...]:
-        """All that there are, down to one head each."""
-        return self.architecture.possible_shards()
-
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
@@ -63,7 +59,3 @@ class RuntimeTiming(ComponentTiming):
         if self.is_enqueued:
             return np.asarray(self.slowdown * np.maximum(work_s, self.overhead_s))
         return np.asarray(self.slowdown * (work_s + self.overhead_s))
-
-    def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Formulas know no measured range: any length can be charged, and any shard that there is."""
-        self.architecture.shard(n_shards)

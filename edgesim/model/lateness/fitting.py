@@ -68,7 +68,7 @@ class FittedLateness:
 
     @property
     def supported(self) -> tuple[str, ...]:
-        """Families that the repeats do not tell from the best one, which comes first."""
+        """Families that the repeats do not distinguish from the best one, which comes first."""
         ranked = sorted(self.aic, key=self.aic.__getitem__)
         return tuple(name for name in ranked if self.aic[name] - self.aic[ranked[0]] <= _SAME_SUPPORT)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,8 +99,8 @@ class ExponentialLateness:
 
 
 @dataclass(frozen=True)
-class GammaLateness:
-    """A gamma law; shape 1 / cv².
+class _SpreadLateness:
+    """A law of two parameters.
 
     Parameters
     ----------
@@ -112,17 +112,28 @@ class GammaLateness:
 
     mean_s: float
     spread: float
+    law: ClassVar[str]
 
     def __post_init__(self) -> None:
-        _checked_mean("gamma", self.mean_s)
-        _checked_spread("gamma", self.spread)
+        _checked_mean(self.law, self.mean_s)
+        _checked_spread(self.law, self.spread)
+
+    def __str__(self) -> str:
+        return f"{self.law}, mean {self.mean_s:g} s, spread {self.spread:g}"
+
+
+@dataclass(frozen=True)
+class GammaLateness(_SpreadLateness):
+    """A gamma law; shape 1 / cv²."""
+
+    law: ClassVar[str] = "gamma"
 
     @classmethod
     def from_median(cls, median_s: float, spread: float) -> GammaLateness:
         """The law of this median [s] and coefficient of variation."""
         from scipy.special import gammaincinv  # a quarter of a second to import; few runs draw
 
-        _checked_spread("gamma", spread)
+        _checked_spread(cls.law, spread)
         shape = spread**-2
         relative = float(gammaincinv(shape, 0.5)) / shape
         if relative <= 0:
@@ -149,32 +160,17 @@ class GammaLateness:
         scaled = np.maximum(times_s, 0.0) * (self.shape / self.mean_s)
         return np.asarray(gammaincc(self.shape, scaled), np.float64)
 
-    def __str__(self) -> str:
-        return f"gamma, mean {self.mean_s:g} s, spread {self.spread:g}"
-
 
 @dataclass(frozen=True)
-class LognormalLateness:
-    """A lognormal law: a longer tail than gamma's at the same spread.
+class LognormalLateness(_SpreadLateness):
+    """A lognormal law: a longer tail than gamma's at the same spread."""
 
-    Parameters
-    ----------
-    mean_s
-        The mean [s].
-    spread
-        Coefficient of variation.
-    """
-
-    mean_s: float
-    spread: float
-
-    def __post_init__(self) -> None:
-        _checked_mean("lognormal", self.mean_s)
-        _checked_spread("lognormal", self.spread)
+    law: ClassVar[str] = "lognormal"
 
     @classmethod
     def from_median(cls, median_s: float, spread: float) -> LognormalLateness:
         """The law of this median [s] and coefficient of variation."""
+        _checked_spread(cls.law, spread)
         return cls(median_s * math.sqrt(1.0 + spread**2), spread)
 
     @property
@@ -199,11 +195,8 @@ class LognormalLateness:
         from scipy.special import ndtr
 
         tiny = np.maximum(times_s, np.finfo(float).tiny)
-        told: Floats = ndtr(-np.log(tiny / self.median_s) / self.sigma)
-        return told
-
-    def __str__(self) -> str:
-        return f"lognormal, mean {self.mean_s:g} s, spread {self.spread:g}"
+        found: Floats = ndtr(-np.log(tiny / self.median_s) / self.sigma)
+        return found
 
 
 @dataclass(frozen=True)
@@ -238,8 +231,8 @@ class EmpiricalLateness:
 
     def draws_s(self, uniforms: Floats) -> Floats:
         """The k-th largest of n for a number in [(k - 1) / n, k / n)."""
-        told: Floats = self._falling_s[np.floor(uniforms * len(self.values_s)).astype(np.int64)]
-        return told
+        found: Floats = self._falling_s[np.floor(uniforms * len(self.values_s)).astype(np.int64)]
+        return found
 
     def survival(self, times_s: Floats) -> Floats:
         """Share of longer ones."""

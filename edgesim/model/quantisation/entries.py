@@ -111,7 +111,7 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Modules:
-    """The linear maps of a model by their full names, which patterns tell apart.
+    """The linear maps of a model by their full names, which patterns distinguish.
 
     Attributes
     ----------

@@ -16,22 +16,7 @@ from __future__ import annotations
 
 from edgesim.errors import InputError
 
-__all__ = ["channel_threshold", "expected_accuracy_if_sent"]
-
-
-def expected_accuracy_if_sent(
-    accuracy_there: float, loss_probability: float, accuracy_if_lost: float
-) -> float:
-    """Accuracy of what is sent on over a channel that loses it with some probability.
-
-    Parameters
-    ----------
-    accuracy_there
-        Where it arrives: mean accuracy of the tasks that go on.
-    accuracy_if_lost
-        Of what is answered without it: the local answer's, or 0 if there is none.
-    """
-    return (1 - loss_probability) * accuracy_there + loss_probability * accuracy_if_lost
+__all__ = ["channel_threshold"]
 
 
 def channel_threshold(accuracy_if_sent: float, onward_s: float, exchange_s: float) -> float:

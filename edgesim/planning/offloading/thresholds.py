@@ -25,15 +25,12 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.planning.offloading.exit_table import ExitTable, Levels, Outcome
-from edgesim.planning.offloading.flow import Flow
 from edgesim.planning.offloading.queue_cost import Barrier, queue_tasks
 
 __all__ = [
     "Objective",
-    "first_order_change_s",
     "neighbours",
     "onward_worth",
-    "onward_worths_s",
     "tasks_at",
     "threshold_step",
 ]
@@ -70,20 +67,6 @@ class Objective:
 def onward_worth(rate_per_s: float, row: Floats, costs_s: Floats) -> float:
     """A node's part in what a higher share that goes on costs: phi_j sum_k p_jk D_jk [tasks]."""
     return rate_per_s * float(row @ costs_s)
-
-
-def onward_worths_s(flow: Flow, plan: Floats, costs_s: Floats) -> Floats:
-    """dT/dI_h of sub-models 1 .. H - 1, of marginal costs D of the links: [n_stages - 2]."""
-    network = flow.network
-    onward = flow.node_per_s[network.tail] * plan * costs_s
-    by_stage = np.bincount(network.stage[network.tail], onward, network.n_stages)
-    worths: Floats = by_stage[1:-1] / network.total_per_s
-    return worths
-
-
-def first_order_change_s(now: Outcome, then: Outcome, worths_s: Floats) -> float:
-    """Change of the mean delay, of first order in the shares that go on."""
-    return float((then.continues - now.continues) @ worths_s)
 
 
 def tasks_at(service_s: float, scv: float, rate_per_s: float, times: Floats, barrier: Barrier) -> Floats:

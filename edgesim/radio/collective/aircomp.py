@@ -18,8 +18,7 @@ Arrays are stacked over devices: channels [n_devices, n_receive, n_transmit], pr
 Not modelled: correlated entries (those of one tensor are, to a degree), real and imaginary parts as two
 entries (a complex symbol carries one real entry here, as in the paper), peak-power limits, and noise of the
 broadcast. Estimated channels and unequal clocks: :mod:`edgesim.radio.collective.aircomp_impairments`. Single
-antennas and separate bands: :mod:`edgesim.radio.collective.aircomp_simple`. The same by drawing symbols, to
-check formulas: :mod:`edgesim.radio.collective.aircomp_drawn`.
+antennas and separate bands: :mod:`edgesim.radio.collective.aircomp_simple`.
 """
 
 from __future__ import annotations

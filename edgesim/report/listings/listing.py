@@ -53,7 +53,7 @@ class Listing:
     Attributes
     ----------
     keys
-        Names of what tells rows of a strategy apart: ``trace``, or the axes of a sweep.
+        Names of what distinguishes rows of a strategy: ``trace``, or the axes of a sweep.
     remarks
         Of traces that are incomplete, and of cells that failed.
     """
@@ -131,18 +131,24 @@ def of_sweep(sweep: SweepLike) -> Listing:
     return Listing(keys=tuple(axes), rows=tuple(estimated(results, axes)), remarks=tuple(remarks))
 
 
-def estimated(results: pd.DataFrame, keys: Sequence[str]) -> list[Listed]:
-    """Estimate every metric over replications, for each strategy in each combination of keys.
+def estimated(
+    results: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str] = tuple(METRICS)
+) -> list[Listed]:
+    """Estimate metrics over replications, for each strategy in each combination of keys.
 
     Parameters
     ----------
     results
         A row for each combination of keys, strategy and replication, with metrics by name; NaN where one is
         unknown or undefined. It is then unknown over replications: those are its worst ones.
+    keys
+        Columns that distinguish the rows of a strategy.
+    metrics
+        Those to estimate; all if not given.
     """
     rows = []
     by = [*keys, "strategy"]
-    names = [name for name in METRICS if name in results and name not in COUNTS]
+    names = [name for name in metrics if name in results and name not in COUNTS]
     for values, own in results.groupby(by, sort=False, observed=True, dropna=False):
         *where, strategy = values if isinstance(values, tuple) else (values,)
         rows.append(

@@ -125,8 +125,8 @@ def as_csv(listing: Listing, names: Sequence[str]) -> str:
     writer.writerow([*listing.keys, "strategy", "metric", "n", "mean", "low", "high", "at_least"])
     for row in listing.rows:
         for name in names:
-            told = _numbers(row, name)
-            cells = [told[key] for key in ("n", "mean", "low", "high", "at_least")]
+            stated = _numbers(row, name)
+            cells = [stated[key] for key in ("n", "mean", "low", "high", "at_least")]
             writer.writerow(
                 [*row.where.values(), row.strategy, name, *("" if cell is None else cell for cell in cells)]
             )

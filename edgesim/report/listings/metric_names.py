@@ -1,4 +1,4 @@
-"""Metrics by name: what people call them, and in which unit they are."""
+"""Metrics by name: what people call them, what each is, and in which unit."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ COUNTS = ("offered", "completed", "failed", "censored")
 """Requests by how they ended, which stand beside metrics."""
 
 
+_LATENCIES = {
+    "ttft": "time from a request's arrival to its first token",
+    "tpot": "mean time per token after the first, of a request",
+    "itl": "time between two consecutive tokens of a request",
+    "e2e": "time from a request's arrival to its last token",
+}
+_MOMENTS = {"mean": "mean", "p50": "median", "p95": "95th percentile", "p99": "99th percentile"}
+
+
 @dataclass(frozen=True, slots=True)
 class MetricName:
     """One metric.
@@ -28,14 +37,17 @@ class MetricName:
     title
         For tables and axes, without the unit.
     unit
-        ``s`` for times, which are shown in what suits them; empty for a share or a number.
+        ``s`` for times, which are shown in what suits them; that of others stands in their titles.
+    meaning
+        What it is (docs/reference/metrics.md defines it).
     is_better_low
         Whether less is better; None where neither is.
     """
 
     name: str
     title: str
-    unit: str = ""
+    unit: str
+    meaning: str
     is_better_low: bool | None = None
 
     @property
@@ -46,22 +58,64 @@ class MetricName:
 
 def _known() -> dict[str, MetricName]:
     found = [
-        MetricName(f"{latency}_{moment}_s", f"{latency.upper()} {moment}", "s", True)
+        MetricName(
+            f"{latency}_{moment}_s",
+            f"{latency.upper()} {moment}",
+            "s",
+            f"{latency.upper()}, {_LATENCIES[latency]}: {_MOMENTS[moment]}",
+            True,
+        )
         for latency in LATENCIES
         for moment in MOMENTS
     ]
     found += [
-        MetricName("output_tokens_per_s", "output tokens/s", "", False),
-        MetricName("requests_per_s", "requests/s", "", False),
-        MetricName("goodput_per_s", "goodput, requests/s", "", False),
-        MetricName("attainment", "objectives met, share", "", False),
-        MetricName("active_j_per_token", "active J/token", "", True),
-        MetricName("asker_j_per_token", "active J/token of devices that ask", "", True),
-        MetricName("total_j_per_token", "J/token with idling", "", True),
-        MetricName("perplexity", "perplexity", "", True),
-        MetricName("accuracy", "right tokens, share", "", False),
+        MetricName(
+            "output_tokens_per_s", "output tokens/s", "1/s", "tokens delivered in the steady window", False
+        ),
+        MetricName("requests_per_s", "requests/s", "1/s", "requests completed in the steady window", False),
+        MetricName(
+            "goodput_per_s", "goodput, requests/s", "1/s", "of these, those that met every objective", False
+        ),
+        MetricName(
+            "attainment", "objectives met, share", "share", "requests that met every objective", False
+        ),
+        MetricName(
+            "active_j_per_token",
+            "active J/token",
+            "J",
+            "energy of computing, sending and receiving per token delivered",
+            True,
+        ),
+        MetricName(
+            "asker_j_per_token",
+            "active J/token of devices that ask",
+            "J",
+            "of that, the part of the devices at which requests arise",
+            True,
+        ),
+        MetricName(
+            "total_j_per_token",
+            "J/token with idling",
+            "J",
+            "energy per token delivered, with that of idling",
+            True,
+        ),
+        MetricName(
+            "perplexity",
+            "perplexity",
+            "1",
+            "exp of the mean negative log likelihood per token, where answers are measured",
+            True,
+        ),
+        MetricName(
+            "accuracy",
+            "right tokens, share",
+            "share",
+            "tokens that were right, where answers are measured",
+            False,
+        ),
     ]
-    found += [MetricName(name, f"requests {name}") for name in COUNTS]
+    found += [MetricName(name, f"requests {name}", "1", f"requests {name}") for name in COUNTS]
     return {each.name: each for each in found}
 
 
@@ -85,5 +139,5 @@ def metric_name(name: str) -> MetricName:
 def unit_of(metric: MetricName, largest: float) -> tuple[float, str]:
     """What values are divided by, and the unit that they are then in: that of the largest, for times."""
     if not metric.is_time:
-        return 1.0, metric.unit
+        return 1.0, ""
     return next((entry for entry in TIME_UNITS if largest >= entry[0]), TIME_UNITS[-1])

@@ -89,9 +89,9 @@ _MOST_CARDS = 4
 
 
 def cards(compared: Comparison) -> list[Card]:
-    """Name the best strategy by each of a few metrics, the next, and those that it is not told apart from.
+    """Name the best strategy by each of a few metrics, the next, and those that it is not distinguished from.
 
-    A strategy that is saturated, or whose metric is unknown, is no candidate. Two are told apart where the
+    A strategy that is saturated, or whose metric is unknown, is no candidate. Two are distinguished where the
     interval of their difference, paired by replication, leaves out no difference; fewer than two
     replications have none, and make no winner.
     """
@@ -117,7 +117,7 @@ def cards(compared: Comparison) -> list[Card]:
         note = f"{interval}next is {following.strategy} with {_value(name, second.mean)}"
         alike = [other for other, differs in verdicts.items() if differs is False]
         if alike:
-            note += f"; not told apart from {' and '.join(alike)}"
+            note += f"; not distinguished from {' and '.join(alike)}"
         found.append(Card(title, _value(name, best.mean), row.strategy, note))
     return found[:_MOST_CARDS]
 

@@ -271,9 +271,9 @@ def _without_an_end(results: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     if not shares:
         return []
     shares.sort(key=lambda pair: -pair[0])
-    told = "; ".join(f"{where} ({share_text(share)} %)" for share, where in shares[:_MOST_WARNED])
+    stated = "; ".join(f"{where} ({share_text(share)} %)" for share, where in shares[:_MOST_WARNED])
     more = f"; and {len(shares) - _MOST_WARNED} more" if len(shares) > _MOST_WARNED else ""
-    return [f"Requests failed or were cut off, so that latencies may be unknown: {told}{more}."]
+    return [f"Requests failed or were cut off, so that latencies may be unknown: {stated}{more}."]
 
 
 def _span(counts: Sequence[int]) -> str:

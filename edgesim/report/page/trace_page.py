@@ -146,7 +146,7 @@ def _section(name: str, title: str, *figures: Figure | None) -> Section:
 
 def _facts(facts: About, compared: Comparison) -> list[tuple[str, str]]:
     counts = sorted({len(row.replications) for row in compared.rows})
-    told = {
+    stated = {
         "Model": facts.model,
         "Devices": str(facts.n_devices),
         "Strategies": str(len(compared.rows)),
@@ -157,18 +157,18 @@ def _facts(facts: About, compared: Comparison) -> list[tuple[str, str]]:
         "Compute times": " and ".join(sorted({o for row in compared.rows for o in row.origins})) or None,
         "Answers": facts.answers,
     }
-    return [(name, value) for name, value in told.items() if value is not None]
+    return [(name, value) for name, value in stated.items() if value is not None]
 
 
 def _described(run: Mapping[str, Any]) -> str:
     """The scenario's own description, from its text; empty where there is none."""
     try:
-        told = Document.parse(str(run.get("scenario", {}).get("text", "")), "scenario").root.get(
+        stated = Document.parse(str(run.get("scenario", {}).get("text", "")), "scenario").root.get(
             "description"
         )
     except EdgesimError:
         return ""
-    return str(told or "")
+    return str(stated or "")
 
 
 def _noise(run: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from edgesim.report.perfetto.tracks import Part, Slices, Track, Values
+from edgesim.report.perfetto.tracks import Slices, Track, Values
+from edgesim.report.perfetto.writer import TimelineWriter
 
 __all__ = ["ChromeWriter"]
 
@@ -24,16 +25,11 @@ _TID_FROM = 1_000_000
 """Threads' numbers lie above those of processes: one with its process's number would be its main thread."""
 
 
-class ChromeWriter:
+class ChromeWriter(TimelineWriter):
     """Writes a timeline as JSON.
 
     A group is a process, a track a thread of it. Counters are of processes: two of one name in a group would
     be one.
-
-    Parameters
-    ----------
-    file, title, names, details
-        As for :class:`~edgesim.report.perfetto.proto.ProtoWriter`.
     """
 
     def __init__(self, file: BinaryIO, title: str, names: Sequence[str], details: Sequence[str]) -> None:
@@ -44,15 +40,6 @@ class ChromeWriter:
         head = {"displayTimeUnit": "ns", "otherData": {"title": title}}
         self._between = "\n"  # what comes first is a group's name
         file.write(f'{_json(head)[:-1]}, "traceEvents": ['.encode())
-
-    def write(self, part: Part) -> None:
-        """Write the next part."""
-        if isinstance(part, Track):
-            self._track(part)
-        elif isinstance(part, Slices):
-            self._slices(part)
-        else:
-            self._values(part)
 
     def close(self) -> None:
         """Write what ends the file."""
@@ -82,8 +69,8 @@ class ChromeWriter:
         name, length = self._names.take(pa.array(slices.name[rows])), slices.end_ns[rows] - start_ns
         head = _joined(',\n{"ph": "X", "cat": "edgesim", "name": ', name, ", ", where)
         details = [self._detail(name, values[rows]) for name, values in slices.details.items()]
-        told = pc.binary_join_element_wise(*details, ", ", null_handling="skip")
-        event = _joined(head, ', "dur": ', _microseconds(length), ', "args": {', told, "}}")
+        pairs = pc.binary_join_element_wise(*details, ", ", null_handling="skip")
+        event = _joined(head, ', "dur": ', _microseconds(length), ', "args": {', pairs, "}}")
         if slices.flow is not None:
             flow = slices.flow[rows]
             opening = '"s"' if slices.leaves else '"f", "bp": "e"'
@@ -94,8 +81,8 @@ class ChromeWriter:
 
     def _detail(self, name: str, values: npt.NDArray[np.int64]) -> pa.Array:
         """One pair of a mapping; null where there is no number."""
-        told = _joined(f"{self._details[name]}: ", _text(values))
-        return pc.if_else(pa.array(values >= 0), told, None)
+        pair = _joined(f"{self._details[name]}: ", _text(values))
+        return pc.if_else(pa.array(values >= 0), pair, None)
 
     def _values(self, values: Values) -> None:
         if not len(values.at_ns):

@@ -1,7 +1,7 @@
 """Perfetto's own format: a sequence of TracePacket messages.
 
 Numbers of fields: ``protos/perfetto/trace/perfetto_trace.proto`` of github.com/google/perfetto; how tracks,
-slices, counters and flows are told: https://perfetto.dev/docs/reference/synthetic-track-event. Instants are
+slices, counters and flows are coded: https://perfetto.dev/docs/reference/synthetic-track-event. Instants are
 nanoseconds, whole.
 """
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from edgesim.report.perfetto.tracks import Part, Slices, Track, Values
+from edgesim.report.perfetto.tracks import Slices, Track, Values
 from edgesim.report.perfetto.wire import (
     Packed,
     constant,
@@ -26,6 +26,7 @@ from edgesim.report.perfetto.wire import (
     number,
     text,
 )
+from edgesim.report.perfetto.writer import TimelineWriter
 
 __all__ = ["ProtoWriter"]
 
@@ -46,18 +47,8 @@ _ID, _TEXT = 1, 2  # of EventName and DebugAnnotationName
 _OWN_SEQUENCE = 1
 
 
-class ProtoWriter:
-    """Writes a timeline as TracePacket messages.
-
-    Parameters
-    ----------
-    file
-        Takes the bytes.
-    title
-        Of the whole.
-    names, details
-        All names of slices, and of what stands beside them.
-    """
+class ProtoWriter(TimelineWriter):
+    """Writes a timeline as TracePacket messages."""
 
     def __init__(self, file: BinaryIO, title: str, names: Sequence[str], details: Sequence[str]) -> None:
         self._file = file
@@ -71,15 +62,6 @@ class ProtoWriter:
         cleared = number(_FLAGS, _STATE_CLEARED)
         self._packet(cleared, *([nested(_INTERNED, *interned)] if interned else []))
         self._describe(number(_UUID, self._root), text(_NAME, title), number(_ORDERING, _EXPLICIT))
-
-    def write(self, part: Part) -> None:
-        """Write the next part."""
-        if isinstance(part, Track):
-            self._track(part)
-        elif isinstance(part, Slices):
-            self._slices(part)
-        else:
-            self._values(part)
 
     def close(self) -> None:
         """Write what ends the file: nothing, here."""

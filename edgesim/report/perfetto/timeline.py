@@ -199,9 +199,9 @@ class Timeline:
             label = label if peer != peer else f"{label} to {peer}"  # not a number: none
             track = self._track(label, group.id, _COUNTERS, unit)
             yield track
-            told = rows[rows["value"].notna()].drop_duplicates("at_s", keep="last")
-            at_ns = nanoseconds(told["at_s"].to_numpy(np.float64))
-            yield Values(track, at_ns, told["value"].to_numpy(np.float64))
+            stated = rows[rows["value"].notna()].drop_duplicates("at_s", keep="last")
+            at_ns = nanoseconds(stated["at_s"].to_numpy(np.float64))
+            yield Values(track, at_ns, stated["value"].to_numpy(np.float64))
 
     # --- requests ---------------------------------------------------------------------------------
 

@@ -122,18 +122,18 @@ class Work:
     def _columns(self, spans: pd.DataFrame) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """What is kept of a part."""
         is_emit = (spans["kind"] == SpanKind.EMIT).to_numpy()
-        told = spans[
+        stated = spans[
             is_emit & spans["ended_at_s"].notna().to_numpy() & spans["request_id"].notna().to_numpy()
         ]
-        yield "emit request", told["request_id"].to_numpy(np.int64)
-        yield "emit token", told["token"].fillna(0).to_numpy(np.int64)
-        yield "emit at", nanoseconds(told["ended_at_s"].to_numpy(np.float64))
+        yield "emit request", stated["request_id"].to_numpy(np.int64)
+        yield "emit token", stated["token"].fillna(0).to_numpy(np.int64)
+        yield "emit at", nanoseconds(stated["ended_at_s"].to_numpy(np.float64))
         spans = spans[~is_emit]
         row, name = self._places(spans)
         asked_ns = nanoseconds(spans["asked_at_s"].to_numpy(np.float64))
         is_begun = spans["started_at_s"].notna().to_numpy()
         start_ns = nanoseconds(spans["started_at_s"].fillna(0.0).to_numpy(np.float64))
-        start_ns = np.where(is_begun, start_ns, self._duration_ns + 1)  # nobody saw it start
+        start_ns = np.where(is_begun, start_ns, self._duration_ns + 1)  # no record of its start
         waited = start_ns > asked_ns
         yield "wait row", row[waited].astype(np.int64)
         yield "wait from", asked_ns[waited]

@@ -99,7 +99,7 @@ def _bar(
 
 
 def _group(row: Listed) -> str:
-    """What tells rows of one strategy apart."""
+    """What distinguishes rows of one strategy."""
     if list(row.where) == ["trace"]:
         return str(row.where["trace"])
     return ", ".join(f"{key} {value}" for key, value in row.where.items())

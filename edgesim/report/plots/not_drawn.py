@@ -52,5 +52,5 @@ def _place(row: Listed) -> tuple[object, ...]:
 def _named(row: Listed, rows: Sequence[Listed]) -> str:
     """A row's strategy, and where it is as far as rows differ there."""
     where: Mapping[str, object] = row.where
-    told = [str(value) for key, value in where.items() if any(other.where[key] != value for other in rows)]
-    return f"{row.strategy} at {', '.join(told)}" if told else row.strategy
+    stated = [str(value) for key, value in where.items() if any(other.where[key] != value for other in rows)]
+    return f"{row.strategy} at {', '.join(stated)}" if stated else row.strategy

@@ -11,7 +11,7 @@ import pandas as pd
 from edgesim.errors import TraceError
 from edgesim.report.numbers import number
 from edgesim.report.plots.style import WIDTHS_IN, Width, paper_style, subplots, tidy
-from edgesim.statistics.breakdown import Activity, breakdown
+from edgesim.statistics.activities import Activity, activities
 from edgesim.statistics.window import counted
 from edgesim.trace.reader import Trace
 
@@ -23,7 +23,7 @@ __all__ = ["mean_parts", "parts"]
 _MOST_REQUESTS = 2_000
 _ROW_IN, _FRAME_IN, _LEGEND_ROW_IN = 0.24, 0.62, 0.16
 _LEAST_SHARE = 0.001  # of any strategy's mean, from which on an activity is drawn
-# Hatches tell them apart in grey.
+# Hatches distinguish them in grey.
 _LOOKS: Mapping[Activity, tuple[str, str]] = {
     Activity.COMPUTING: ("#004488", ""),
     Activity.STRAGGLING: ("#99bbdd", "////"),
@@ -102,5 +102,5 @@ def mean_parts(trace: Trace, strategy: str) -> pd.Series | None:
         if len(done) and trace.has_spans(strategy, replication):
             wanted = set(done["request_id"])
             own = [part[part["request_id"].isin(wanted)] for part in trace.span_parts(strategy, replication)]
-            found.append(breakdown(done, pd.concat(own, ignore_index=True)))
+            found.append(activities(done, pd.concat(own, ignore_index=True)))
     return pd.concat(found).mean() if found else None

@@ -45,7 +45,7 @@ class Provenance:
 
 
 def _source(path: Path, record: Mapping[str, Any]) -> dict[str, str | int]:
-    told: dict[str, str | int] = {"folder": path.resolve().name}
+    stated: dict[str, str | int] = {"folder": path.resolve().name}
     scenario, versions = record.get("scenario"), record.get("versions")
     digest = scenario.get("digest") if isinstance(scenario, dict) else record.get("digest")
     written_by = versions.get("edgesim") if isinstance(versions, dict) else None
@@ -55,7 +55,7 @@ def _source(path: Path, record: Mapping[str, Any]) -> dict[str, str | int]:
         "seed": record.get("seed"),
         "written_by": written_by,
     }
-    return told | {name: value for name, value in facts.items() if isinstance(value, str | int)}
+    return stated | {name: value for name, value in facts.items() if isinstance(value, str | int)}
 
 
 def _version() -> str:

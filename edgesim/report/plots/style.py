@@ -1,4 +1,4 @@
-"""How figures look: a journal's widths, 8-point text, and lines that are told apart in colour and in grey.
+"""How figures look: a journal's widths, 8-point text, and lines that are distinct in colour and in grey.
 
 A strategy keeps its look wherever it appears: that of its place among the strategies. Colours are Paul Tol's
 (2021, "Colour Schemes", SRON/EPS/TN/09-002): first the three of the high-contrast scheme and black, which
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from edgesim.errors import InputError
+from edgesim.report.requirements import require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -146,12 +146,9 @@ def paper_style() -> Iterator[None]:
     InputError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise InputError(
-            "plot: needs matplotlib, which is not installed; pip install 'edgesim[plots]'"
-        ) from None
+    require_matplotlib("plot")
+    import matplotlib as mpl
+
     with mpl.rc_context(_RC):
         yield
 

@@ -60,9 +60,9 @@ def scenario_value(trace: Trace, path: str) -> object:
     InputError
         If nothing stands there.
     """
-    told = cast("Mapping[str, Any]", trace.run)["scenario"]
-    if not isinstance(told.get("text"), str):
+    stated = cast("Mapping[str, Any]", trace.run)["scenario"]
+    if not isinstance(stated.get("text"), str):
         raise TraceError(f"{trace.path}: run.json does not hold the scenario's text; run the scenario again")
-    document = Document.parse(told["text"], name=str(told.get("file", "scenario")))
+    document = Document.parse(stated["text"], name=str(stated.get("file", "scenario")))
     found = value_at(document, path)
     return found if isinstance(found, str | int | float | bool) else json.dumps(found)

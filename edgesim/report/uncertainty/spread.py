@@ -56,7 +56,7 @@ def parameter_spread(
     n_draws: int,
     *,
     jobs: int = 1,
-    told: Callable[[Ran], None] | None = None,
+    on_progress: Callable[[Ran], None] | None = None,
 ) -> list[Spread]:
     """Run a study again under `n_draws` sets of parameters.
 
@@ -78,7 +78,9 @@ def parameter_spread(
     values: dict[tuple[str, str], list[float]] = {}
     for index in range(n_draws):
         with TemporaryDirectory(prefix="edgesim-") as folder:
-            trace = runner.run(prepared.under(index, n_draws), Path(folder) / "trace", jobs=jobs, told=told)
+            trace = runner.run(
+                prepared.under(index, n_draws), Path(folder) / "trace", jobs=jobs, on_progress=on_progress
+            )
             for row in comparison(trace).rows:
                 for metric, estimate in row.estimates.items():
                     if metric in SHOWN and estimate is not None:

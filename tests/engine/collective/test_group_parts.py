@@ -13,7 +13,7 @@ from miniature import Serve, run
 from edgesim.engine.collective.all_reduce import all_reduce_rounds
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.shard_timing import ShardTiming
-from edgesim.statistics.breakdown import Activity, breakdown
+from edgesim.statistics.activities import Activity, activities
 from edgesim.strategies.tensor_parallel import TensorParallel
 from edgesim.trace.buffer import Parts
 from edgesim.world.device import Endpoint
@@ -143,7 +143,7 @@ def test_a_pass_is_mostly_on_the_air_where_its_sums_are(scheme: str, coherence_s
     sums = ran.spans[ran.spans["kind"] == "all_reduce"]
     assert set(sums["link_kind"]) == {"radio"}
     # The same in the breakdown: a request's time on the air is its passes', and no longer computing.
-    parts = breakdown(ran.requests, ran.spans)
+    parts = activities(ran.requests, ran.spans)
     np.testing.assert_allclose(
         parts.sum(axis=1), requests["ended_at_s"] - requests["arrived_at_s"], rtol=1e-12
     )

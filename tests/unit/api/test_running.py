@@ -79,7 +79,7 @@ def test_it_shows_the_comparison_as_text_and_as_html(result: edgesim.Result) -> 
 
 def test_it_takes_a_dictionary_a_scenario_a_study_and_what_is_prepared(tmp_path: Path) -> None:
     told: list[Ran] = []
-    one = edgesim.run(PAIR, tmp_path / "dict", replications=2, seed=3, quiet=True, told=told.append)
+    one = edgesim.run(PAIR, tmp_path / "dict", replications=2, seed=3, quiet=True, on_progress=told.append)
     assert [(ran.strategy, ran.replication) for ran in told] == [
         (label, replication) for replication in (0, 1) for label in ("local", "offload")
     ]

@@ -11,9 +11,18 @@ import pytest
 
 from edgesim.errors import InputError
 from edgesim.radio.adaptation.scheme_names import reported_cqi, scheme_name
-from edgesim.report.link import Direction, decibels, directions, link_table, links_table, look, rate, seen
-from edgesim.report.link_budget import budget, budget_table
-from edgesim.report.link_plot import plot_links
+from edgesim.report.links.budget import budget, budget_table
+from edgesim.report.links.plot import plot_links
+from edgesim.report.links.table import (
+    Direction,
+    decibels,
+    directions,
+    link_table,
+    links_table,
+    look,
+    rate,
+    seen,
+)
 from edgesim.scenario.load import parse
 from edgesim.scenario.radio.inspection import Inspected, radio_links
 

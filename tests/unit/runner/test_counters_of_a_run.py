@@ -63,7 +63,7 @@ def test_two_processes_and_a_resumed_run_give_the_same_files(
     expected = digests(counted.path)
     assert digests(run(prepared, tmp_path / "two", jobs=2, counters_s=0.5).path) == expected
     with pytest.raises(KeyboardInterrupt):
-        run(prepared, tmp_path / "cut", counters_s=0.5, told=stopped_after(4))
+        run(prepared, tmp_path / "cut", counters_s=0.5, on_progress=stopped_after(4))
     # As if it had been killed in the middle of a replication: counters are there, devices are not.
     cut = next((tmp_path / "cut" / "devices").rglob("part-*.parquet"))
     cut.unlink()
@@ -75,7 +75,7 @@ def test_a_run_that_counts_otherwise_is_not_resumed(
     other: float | None, prepared: Prepared, tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(prepared, tmp_path / "cut", counters_s=0.5, told=stopped_after(2))
+        run(prepared, tmp_path / "cut", counters_s=0.5, on_progress=stopped_after(2))
     with pytest.raises(TraceError, match="counters"):
         run(prepared, tmp_path / "cut", resume=True, counters_s=other)
 

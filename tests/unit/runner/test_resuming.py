@@ -78,13 +78,13 @@ def test_what_was_finished_stays_and_the_rest_is_made_up_for(
 ) -> None:
     folder = tmp_path / "trace"
     with pytest.raises(type(error)):
-        run(prepared, folder, told=stopping(n_done, error))
+        run(prepared, folder, on_progress=stopping(n_done, error))
     assert status(folder) == said
     kept = digests(folder)
     assert kept.items() < undisturbed.items()
     seen: list[tuple[str, int]] = []
     finished = run(
-        prepared, folder, resume=True, told=lambda ran: seen.append((ran.strategy, ran.replication))
+        prepared, folder, resume=True, on_progress=lambda ran: seen.append((ran.strategy, ran.replication))
     )
     assert finished.is_complete
     assert digests(folder) == undisturbed
@@ -126,7 +126,7 @@ def test_another_scenario_is_not_resumed(
     prepared: Prepared, tmp_path: Path, override: str, what: str
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(prepared, tmp_path / "trace", told=stopping(1, KeyboardInterrupt()))
+        run(prepared, tmp_path / "trace", on_progress=stopping(1, KeyboardInterrupt()))
     before = digests(tmp_path)
     other = prepare(load("first_steps", [*QUICK, override]))
     with pytest.raises(TraceError, match="what is asked is not what was begun") as caught:
@@ -168,7 +168,7 @@ def test_the_newest_unfinished_run_of_a_name_is_found(prepared: Prepared, tmp_pa
     run(prepared, tmp_path / "first-steps")
     for name in ("first-steps-2", "first-steps-other"):
         with pytest.raises(KeyboardInterrupt):
-            run(prepared, tmp_path / name, told=stopping(1, KeyboardInterrupt()))
+            run(prepared, tmp_path / name, on_progress=stopping(1, KeyboardInterrupt()))
     assert unfinished_folder(tmp_path, "first-steps").name == "first-steps-2"
 
 
@@ -202,7 +202,7 @@ def test_a_strategy_that_fails_leaves_what_was_finished(prepared: Prepared, tmp_
 def test_a_folder_that_is_removed_is_not_made_anew(prepared: Prepared, tmp_path: Path) -> None:
     folder = tmp_path / "trace"
     with pytest.raises(TraceError, match="was removed while the run went on"):
-        run(prepared, folder, told=lambda ran: shutil.rmtree(folder))
+        run(prepared, folder, on_progress=lambda ran: shutil.rmtree(folder))
     assert not folder.exists()
 
 

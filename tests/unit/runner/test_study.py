@@ -182,7 +182,7 @@ def test_any_number_of_processes_writes_the_same_bytes_of_an_edited_study(
             edited,
             tmp_path / str(jobs),
             jobs=jobs,
-            told=lambda ran: told.append((ran.strategy, ran.replication)),
+            on_progress=lambda ran: told.append((ran.strategy, ran.replication)),
         )
     assert sorted(told[:6]) == sorted(told[6:])
     one, several = (

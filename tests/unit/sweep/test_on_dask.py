@@ -45,7 +45,7 @@ def test_a_scheduler_that_is_killed_is_said_in_a_sentence(tmp_path: Path) -> Non
                     scenario=LONG,
                     replications=12,
                     dask=address,
-                    tell=lambda unit, failed, n: scheduler.kill(),
+                    on_progress=lambda unit, failed, n: scheduler.kill(),
                 )
         finally:
             for process in (*psutil.Process(worker.pid).children(recursive=True), worker):

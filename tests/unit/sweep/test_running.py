@@ -91,7 +91,7 @@ def test_what_is_whole_is_not_repeated_and_the_rest_comes_to_the_same_bytes(
         out,
         keep="spans",
         resume=True,
-        tell=lambda unit, failed, n: done.append((unit.cell, unit.replication)),
+        on_progress=lambda unit, failed, n: done.append((unit.cell, unit.replication)),
     )
     assert sorted(done) == [(cell, replication) for cell in range(3) for replication in range(2)]
     assert done[-2:] == [(1, 1), (2, 0)]  # the others are told of first, for they are whole
@@ -144,7 +144,7 @@ def test_a_unit_that_fails_is_recorded_and_run_again_if_asked(
 
     monkeypatch.setattr(unit_module, "simulate_run", failing)
     told: list[str | None] = []
-    out = swept(tmp_path / "out", keep="spans", tell=lambda unit, failed, n: told.append(failed))
+    out = swept(tmp_path / "out", keep="spans", on_progress=lambda unit, failed, n: told.append(failed))
     assert out.is_complete
     assert [each for each in told if each] == ["ZeroDivisionError: no way"]
     failures = out.failures()

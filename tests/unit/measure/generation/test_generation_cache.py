@@ -24,7 +24,7 @@ from edgesim.measure.quality_cache import ensure_answers  # noqa: E402
 from edgesim.model.answers.exit_paths import CacheFill, path_in_records  # noqa: E402
 from edgesim.model.answers.exit_rule import ExitRule  # noqa: E402
 from edgesim.model.answers.impairment import AllReduceNoise, Erasure, Impairment  # noqa: E402
-from edgesim.report.generation import GenerationReport, generation_as_rows  # noqa: E402
+from edgesim.report.answers.generation import GenerationReport, generation_as_rows  # noqa: E402
 
 TOKENS = 600  # two windows
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from aircomp_drawn import simulated_impaired_mse, simulated_mse
 from scipy import optimize, stats
 
 from edgesim.errors import InputError
@@ -22,7 +23,6 @@ from edgesim.radio.collective.aircomp import (
     powers_w,
     zero_forcing,
 )
-from edgesim.radio.collective.aircomp_drawn import simulated_impaired_mse, simulated_mse
 from edgesim.radio.collective.aircomp_impairments import (
     PERFECT,
     Estimate,

@@ -45,13 +45,13 @@ def test_a_winner_is_told_apart_by_pairs_however_much_replications_scatter() -> 
     (card,) = cards(compared(slow=slow, fast=fast))
     assert card.strategy == "fast"
     assert "next is slow with 4.67 s" in card.note
-    assert "not told apart" not in card.note
+    assert "not distinguished" not in card.note
 
 
 def test_a_best_mean_that_pairs_do_not_support_is_said() -> None:
     (card,) = cards(compared(a=[1.0, 2.0, 3.0], b=[2.0, 1.0, 3.1], c=[9.0, 9.5, 9.9]))
     assert card.strategy == "a"
-    assert card.note.endswith("; not told apart from b")
+    assert card.note.endswith("; not distinguished from b")
 
 
 @pytest.mark.parametrize("n", [1, 2])

@@ -1,0 +1,67 @@
+"""The command that writes a run for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgesim.cli.options import Quiet
+from edgesim.cli.terminal import Console
+from edgesim.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesim.trace.reader import Trace
+
+__all__ = ["export"]
+
+
+def export(
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace's folder.")],
+    perfetto: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write it for ui.perfetto.dev: .pftrace or .json, with .gz to compress."
+        ),
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Label of the strategy; the first of the trace, if not given.")
+    ] = None,
+    replication: Annotated[int, typer.Option(help="Which replication.", min=0)] = 0,
+    replace: Annotated[
+        bool, typer.Option("--replace", "--force", help="Overwrite a file that is there.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write one run of a trace for other programs: what every device, link and request did, on a timeline."""
+    from edgesim.report.exporting import EXPORTS
+    from edgesim.report.outputs import check_output
+    from edgesim.trace.reader import Trace
+
+    asked = {name: file for name, file in (("perfetto", perfetto),) if file is not None}
+    if not asked:
+        options = ", ".join(f"--{name} FILE" for name in EXPORTS)
+        raise InputError(f"edgesim export: no format is asked for; say which with {options}")
+    opened = Trace(trace).sound()
+    label = _label(opened, strategy)
+    if replication not in opened.replications(label):
+        there = ", ".join(map(str, opened.replications(label))) or "none"
+        raise InputError(f"{trace}: has no whole replication {replication} of {label!r}; there are {there}")
+    notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    for name, file in asked.items():
+        check_output(file, f"--{name}", replace=replace)
+        EXPORTS[name](opened, label, replication, file)
+        notes.print(f"{label}, replication {replication}: {file}", style="dim", markup=False)
+
+
+def _label(trace: Trace, wanted: str | None) -> str:
+    if not trace.strategies:
+        raise InputError(f"{trace.path}: no run is in it; expected at least one strategy's")
+    if wanted is None:
+        return trace.strategies[0]
+    if wanted not in trace.strategies:
+        raise InputError(
+            f"--strategy: {trace.path} has no strategy {wanted!r}; there are {', '.join(trace.strategies)}"
+        )
+    return wanted

@@ -1,0 +1,158 @@
+"""The command that simulates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgesim.cli.on_demand import training_on_demand
+from edgesim.cli.options import Overrides, Quiet, ScenarioName, load_scenario
+from edgesim.cli.outputs import writing
+from edgesim.cli.profile_notes import profile_line, warn_of_noise
+from edgesim.cli.stopping import kept_on_stop
+from edgesim.cli.terminal import Console, console
+from edgesim.report.progress import counting, measuring_progress
+
+if TYPE_CHECKING:
+    from edgesim.runner import Prepared, Ran
+
+__all__ = ["run"]
+
+
+def run(
+    scenario: ScenarioName,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the trace; by default traces/NAME, numbered if it exists.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
+    replications: Annotated[int | None, typer.Option(help="Another number of replications.")] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="Label of a strategy to run; repeatable.")
+    ] = None,
+    set_: Overrides = None,
+    jobs: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Take a profile even if it misses held-out points by over 100 %."),
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite an earlier trace in --out.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Finish a run that was stopped, in --out or in the newest trace of this name."
+        ),
+    ] = False,
+    counters: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Count KV bytes, battery charge and SNR over time, too, sampled so often, such as '0.1 s'.",
+        ),
+    ] = None,
+    parameters: Annotated[
+        int | None,
+        typer.Option(
+            "--parameters",
+            min=2,
+            help="Run again under so many sets of fitted parameters (19 or more for 90 %), for an interval.",
+        ),
+    ] = None,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Print every metric below the comparison.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the comparison as JSON, in full precision.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate every strategy of a scenario, write the trace, and compare."""
+    from edgesim import runner
+    from edgesim.cli.comparing import compared_as_json, print_compared
+    from edgesim.report.comparison import comparison
+    from edgesim.report.uncertainty.spread import as_json as spread_json
+    from edgesim.report.uncertainty.spread import check_spread, parameter_spread
+    from edgesim.report.uncertainty.table import SpreadTable
+    from edgesim.scenario.check import quantisation_remark
+    from edgesim.scenario.runtimes import holds_a_set
+
+    notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    if out is not None:
+        with writing(out):
+            out.exists()  # which is refused of a name that no file can have
+    counters_s = None if counters is None else runner.interval_s("--counters", counters)
+    asked = load_scenario(scenario, set_, seed=seed, replications=replications)
+    with measuring_progress(notes) as tell:
+        prepared = runner.prepare(
+            asked,
+            only=strategy or (),
+            refresh=refresh,
+            measuring=tell,
+            trainer=training_on_demand(notes),
+            force=force,
+        )
+    if prepared.profile is not None:
+        notes.print(f"profile: {profile_line(prepared.profile)}", style="dim", markup=False)
+        warn_of_noise(notes, prepared.profile)
+    for name, own in prepared.profiles.own.items():
+        notes.print(f"{name} as measured: {profile_line(own)}", style="dim", markup=False)
+    if stored := quantisation_remark(asked):
+        notes.print(stored, style="dim", markup=False)
+    for label, placement in prepared.placements.items():
+        if placement.remark:
+            notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
+    for remark in prepared.remarks:
+        notes.print(remark, style="yellow", markup=False)
+    if parameters is None and holds_a_set(prepared.kinds):
+        notes.print(
+            "runtimes at the centre of their fit; --parameters 19 shows what it leaves open", style="dim"
+        )
+    if parameters is not None:
+        check_spread(prepared, parameters)
+    if resume:
+        folder = out or runner.unfinished_folder(Path("traces"), asked.name)
+    else:
+        folder = out or runner.free_folder(Path("traces"), asked.name)
+    with kept_on_stop(folder), _counting(notes, prepared) as report:
+        trace = runner.run(
+            prepared,
+            folder,
+            jobs=jobs,
+            replace=replace,
+            resume=resume,
+            on_progress=report,
+            counters_s=counters_s,
+        )
+    compared = comparison(trace)
+    spreads = []
+    if parameters is not None:
+        with _counting(notes, prepared, n_times=parameters) as report:
+            spreads = parameter_spread(prepared, compared, parameters, jobs=jobs, on_progress=report)
+    if as_json:
+        content = compared_as_json(trace, compared)
+        typer.echo(json.dumps(content | ({"parameters": spread_json(spreads)} if spreads else {}), indent=2))
+    else:
+        print_compared(console(), trace, compared, metrics=metrics)
+        if parameters is not None:
+            console().print(SpreadTable(spreads, parameters))
+    empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
+    if empty and asked.warmup_s:
+        notes.print(
+            f"nothing to report of {', '.join(empty)}: no request arrived after the warm-up of "
+            f"{asked.warmup_s:g} s; shorten it, or let more arrive",
+            style="yellow",
+            markup=False,
+        )
+    notes.print(f"trace: {folder}", style="dim", markup=False)
+
+
+@contextmanager
+def _counting(notes: Console, prepared: Prepared, n_times: int = 1) -> Iterator[Callable[[Ran], None]]:
+    """A bar of replications, of all strategies so many times."""
+    with counting(notes, n_times * len(prepared.strategies) * prepared.scenario.replications) as tell:
+        yield lambda ran: tell(f"{ran.strategy}, replication {ran.replication}")

@@ -1,0 +1,187 @@
+"""The command that trains policies."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgesim.cli.on_demand import warn_of_no_gain
+from edgesim.cli.options import Overrides, Quiet, ScenarioName, load_scenario
+from edgesim.cli.terminal import Console, console
+from edgesim.errors import InputError
+from edgesim.report.progress import measuring_progress
+from edgesim.report.requirements import require_training
+
+if TYPE_CHECKING:
+    from edgesim.strategy import Strategy
+
+__all__ = ["train"]
+
+
+def train(
+    scenario: ScenarioName,
+    strategy: Annotated[
+        str | None, typer.Option(help="Label of the strategy to train; the one that can be, if there is one.")
+    ] = None,
+    decision: Annotated[
+        str | None, typer.Option(help="Which of its decisions; the one that can be trained, if not given.")
+    ] = None,
+    algorithm: Annotated[str | None, typer.Option(help="ppo, a2c or dqn; else the strategy's own.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Decisions to learn from; else the strategy's own number.", min=1)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of all that is drawn in learning; else the strategy's own.", min=0),
+    ] = None,
+    utility: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER", help="Another weight of what requests are worth, such as latency_per_s=1."
+        ),
+    ] = None,
+    judged: Annotated[
+        int, typer.Option(help="Replications in which it is set against every fixed choice.", min=1)
+    ] = 4,
+    set_: Overrides = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Save the policy here, too (*.safetensors).")
+    ] = None,
+    replace_: Annotated[
+        bool, typer.Option("--replace", "--force", help="Overwrite an earlier policy in --output.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the policy of a strategy by reinforcement learning over the event loop, and judge it.
+
+    It is kept, and found again by a strategy that says 'policy: trained' with the same settings; which these
+    are is said at the end. It learns in episodes of its own, whatever the scenario's seed, replications and
+    horizon.
+    """
+    from edgesim import runner
+    from edgesim.cli.wishes import Wishes
+    from edgesim.report.policy import PolicyReport
+    from edgesim.scenario.contenders import contenders
+    from edgesim.scenario.trained import keep_policy, training_digest, write_policy
+
+    wishes = Wishes.checked(decision, algorithm, steps, seed, utility or ())
+    _check_output(output, replace_)
+    require_training()
+    notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    asked = load_scenario(scenario, set_)
+    known = contenders(asked)
+    place = list(known).index(_label(known, strategy))
+    # What an option says is said there, so that a run with the same options finds the policy.
+    settings, left = wishes.as_options(list(known.values())[place], place)
+    if settings:
+        asked = load_scenario(scenario, [*(set_ or ()), *settings])
+    label = list(contenders(asked))[place]
+    # Before minutes are spent on measuring, by ceilings.
+    rehearsed = runner.prepare(asked, only=(label,), measure=False, finds_policies=False)
+    wishes.check(runner.lesson(rehearsed, label).training)
+    with measuring_progress(notes) as measuring:
+        prepared = runner.prepare(asked, only=(label,), measuring=measuring, finds_policies=False)
+    lesson = runner.lesson(prepared, label)
+    if left.any:
+        own, training = lesson.prepared, left.applied(lesson.training)
+        answered = replace(own, quality=own.answers)
+        digest = training_digest(answered, own.strategies[label], training, own.profiles)
+        lesson = replace(lesson, training=training, digest=digest)
+    from edgesim.gym.teaching import teach
+
+    with measuring_progress(notes, unit="", doing="training") as report:
+        taught = teach(
+            lesson, command=shlex.join(["edgesim", *sys.argv[1:]]), n_judged=judged, on_progress=report
+        )
+    file = output
+    if output is not None:
+        write_policy(taught, output)
+    if output is None or not left.any:  # else no run would look for it
+        kept = keep_policy(taught)
+        file = output or kept
+    console().print(PolicyReport(taught, f"policy of {label} in {asked.origin.name}"))
+    warn_of_no_gain(notes, label, taught)
+    notes.print(f"policy: {file}", style="dim", markup=False)
+    finds = _found_by(scenario, [*(set_ or ()), *settings], prepared.strategies[label], place)
+    if left.any:
+        finds = (
+            f"no option of {label} says {' and '.join(left.names)}, so a run does not look for this policy: "
+            "name the file in the strategy's options"
+        )
+    notes.print(finds, style="dim", markup=False)
+
+
+def _check_output(output: Path | None, may_replace: bool) -> None:
+    """Before minutes are spent on what goes there."""
+    from edgesim.report.outputs import check_output
+
+    if output is None:
+        return
+    if output.suffix != ".safetensors":
+        raise InputError(f"--output: expected a name that ends in .safetensors, got {output}")
+    check_output(output, "--output", replace=may_replace)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        _probe(output)
+    except OSError as error:
+        raise InputError(f"--output: {output} cannot be written: {error.strerror or error}") from None
+
+
+def _probe(output: Path) -> None:
+    probe = output.with_name(f"{output.name}.probe.partial")
+    probe.touch()
+    probe.unlink()
+
+
+def _label(strategies: Mapping[str, Strategy], wanted: str | None) -> str:
+    """The strategy named; else the one that wants training, or the only one that can be trained."""
+    from edgesim.strategy import Strategy
+
+    able = [label for label, one in strategies.items() if type(one).training is not Strategy.training]
+    if wanted is not None:
+        if wanted not in strategies:
+            raise InputError(
+                f"--strategy: no strategy is labelled {wanted!r}; there are {', '.join(strategies)}"
+            )
+        if wanted not in able:
+            there = f"; there is one in {', '.join(able)}" if able else ""
+            raise InputError(
+                f"--strategy: {wanted!r} has no decision that can be trained (Strategy.training){there}"
+            )
+        return wanted
+    wanting = [label for label, one in strategies.items() if one.needs_training]
+    for labels in (wanting, able):
+        if len(labels) == 1:
+            return labels[0]
+    if not able:
+        raise InputError(
+            f"edgesim train: none of the strategies {', '.join(strategies)} has a decision that can be "
+            "trained (Strategy.training)"
+        )
+    raise InputError(
+        f"edgesim train: {len(wanting or able)} strategies can be trained; say which with --strategy: "
+        f"{', '.join(wanting or able)}"
+    )
+
+
+def _found_by(scenario: str, settings: list[str], strategy: Strategy, place: int) -> str:
+    """Say which run finds the policy."""
+    from pydantic import ValidationError
+
+    if not strategy.needs_training:
+        wanting = f"strategies[{place}].policy=trained"
+        try:
+            changed = type(strategy).model_validate({**strategy.model_dump(), "policy": "trained"})
+        except ValidationError:
+            changed = strategy
+        if not changed.needs_training:
+            return "name the file in the strategy's options"
+        settings = [*settings, wanting]
+    words = ["edgesim", "run", scenario, *(word for each in settings for word in ("--set", each))]
+    return f"found by: {shlex.join(words)}"
