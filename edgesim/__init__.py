@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from edgesim.model.architecture import Architecture, Slice
     from edgesim.model.profile import Profile
+    from edgesim.planning.cutting import Cut, Partition
     from edgesim.runner import Prepared, prepare
     from edgesim.scenario.build import resolve
     from edgesim.scenario.load import load
@@ -58,6 +59,7 @@ __all__ = [
     "BytesPerSecond",
     "Cluster",
     "ContractError",
+    "Cut",
     "Decibels",
     "DecibelsIsotropic",
     "DecibelsMilliwatt",
@@ -75,6 +77,7 @@ __all__ = [
     "Names",
     "NonNegativeDecibels",
     "Observation",
+    "Partition",
     "Placement",
     "PlacementError",
     "PositiveBytes",
@@ -114,6 +117,7 @@ _HOMES = {
     "BytesPerSecond": "edgesim.fields",
     "Cluster": "edgesim.engine.cluster",
     "ContractError": "edgesim.errors",
+    "Cut": "edgesim.planning.cutting",
     "Decibels": "edgesim.fields",
     "DecibelsIsotropic": "edgesim.fields",
     "DecibelsMilliwatt": "edgesim.fields",
@@ -131,6 +135,7 @@ _HOMES = {
     "Names": "edgesim.fields",
     "NonNegativeDecibels": "edgesim.fields",
     "Observation": "edgesim.engine.observation.observation",
+    "Partition": "edgesim.planning.cutting",
     "Placement": "edgesim.strategy",
     "PlacementError": "edgesim.errors",
     "PositiveBytes": "edgesim.fields",

@@ -37,7 +37,12 @@ def _options() -> Rows:
 
 def _partitions() -> Rows:
     """List how strategies may cut a model's blocks: the words of their option `partition`."""
+    from edgesim.planning.cutting import PARTITIONS
+    from edgesim.plugins import discover_all as entries_of
+    from edgesim.plugins import first_line
     from edgesim.strategy import discover_all
+
+    known = entries_of(PARTITIONS)
 
     rows: Rows = [("partition", "strategy", "how blocks are cut")]
     for name, found in discover_all().items():
@@ -46,7 +51,12 @@ def _partitions() -> Rows:
         schema = found.model_json_schema(by_alias=True)
         value = schema["properties"]["partition"]
         for word in _words(value, schema):
-            rows.append((word, name, _said_of(word, value.get("description", ""))))
+            entry = known.get(word)
+            if isinstance(entry, InputError):
+                said = f"cannot be loaded: {entry}"
+            else:
+                said = _said_of(word, value.get("description", "")) if entry is None else first_line(entry)
+            rows.append((word, name, said))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -59,13 +60,14 @@ def test_a_plug_in_that_cannot_be_imported_leaves_the_others_alone(
 
 
 def test_two_plug_ins_of_one_name_are_refused_by_name(install: Install) -> None:
-    install(("local", LOCAL), ("local", "another_package:Local"))
-    for look in (discover_all, discover, lambda: strategy_class("local")):
-        with pytest.raises(
-            StrategyError,
-            match=f"two installed packages call a strategy 'local'.*{LOCAL}.*another_package:Local",
-        ):
+    install(("local", LOCAL), ("local", "another_package:Local"), ("there", LOCAL))
+    sentence = f"two installed packages call a strategy 'local'.*{LOCAL}.*another_package:Local"
+    for look in (discover, lambda: strategy_class("local")):
+        with pytest.raises(StrategyError, match=sentence):
             look()
+    found = discover_all()
+    assert re.match(sentence, str(found["local"]))
+    assert found["there"] is strategy_class("there") is Local  # nobody else suffers
 
 
 def test_one_plug_in_found_twice_is_one(install: Install) -> None:

@@ -1,0 +1,22 @@
+"""Conformance tests for whatever plug-ins offer: an author's whole test file is three lines.
+
+::
+
+    from edgesim.testing import check_strategy
+
+    def test_contract():
+        check_strategy(MyStrategy())
+
+Every checker raises an ``AssertionError`` that says in a sentence what is not as it should be.
+"""
+
+from __future__ import annotations
+
+from edgesim.testing.partitions import check_partition
+from edgesim.testing.strategies import check_strategy, worlds
+
+__all__ = [
+    "check_partition",
+    "check_strategy",
+    "worlds",
+]
