@@ -13,12 +13,14 @@ Every checker raises an ``AssertionError`` that says in a sentence what is not a
 from __future__ import annotations
 
 from edgesim.testing.arrivals import check_arrivals
+from edgesim.testing.catalogues import check_catalogue
 from edgesim.testing.partitions import check_partition
 from edgesim.testing.readers import check_reader
 from edgesim.testing.strategies import check_strategy, worlds
 
 __all__ = [
     "check_arrivals",
+    "check_catalogue",
     "check_partition",
     "check_reader",
     "check_strategy",
