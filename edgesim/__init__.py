@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from edgesim.runner import Prepared, prepare
     from edgesim.scenario.build import resolve
     from edgesim.scenario.load import load
+    from edgesim.scenario.schema.arrival_process import ArrivalProcess
+    from edgesim.scenario.schema.link_rate import LinkRate
     from edgesim.scenario.schema.scenario import Scenario
     from edgesim.scenario.study import Study
     from edgesim.strategy import Placement, Serving, Stage, Strategy
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Architecture",
+    "ArrivalProcess",
     "BitsPerSecond",
     "Bytes",
     "BytesPerSecond",
@@ -70,6 +73,7 @@ __all__ = [
     "Hertz",
     "InputError",
     "Joules",
+    "LinkRate",
     "LiveRequest",
     "MessageLost",
     "Metres",
@@ -112,6 +116,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Architecture": "edgesim.model.architecture",
+    "ArrivalProcess": "edgesim.scenario.schema.arrival_process",
     "BitsPerSecond": "edgesim.fields",
     "Bytes": "edgesim.fields",
     "BytesPerSecond": "edgesim.fields",
@@ -128,6 +133,7 @@ _HOMES = {
     "Hertz": "edgesim.fields",
     "InputError": "edgesim.errors",
     "Joules": "edgesim.fields",
+    "LinkRate": "edgesim.scenario.schema.link_rate",
     "LiveRequest": "edgesim.engine.request",
     "MessageLost": "edgesim.engine.process.verb",
     "Metres": "edgesim.fields",

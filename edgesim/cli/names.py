@@ -163,7 +163,7 @@ def _fading() -> type[Choice]:
     return LawChoice
 
 
-def _adaptation() -> type[Choice]:
+def _adaptation() -> type[OpenChoice[Any]]:
     from edgesim.scenario.schema.adaptation import AdaptationChoice
 
     return AdaptationChoice

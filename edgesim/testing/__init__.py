@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from edgesim.testing.arrivals import check_arrivals
 from edgesim.testing.catalogues import check_catalogue
+from edgesim.testing.link_rates import check_link_rate
 from edgesim.testing.partitions import check_partition
 from edgesim.testing.readers import check_reader
 from edgesim.testing.strategies import check_strategy, worlds
@@ -21,6 +22,7 @@ from edgesim.testing.strategies import check_strategy, worlds
 __all__ = [
     "check_arrivals",
     "check_catalogue",
+    "check_link_rate",
     "check_partition",
     "check_reader",
     "check_strategy",
