@@ -177,9 +177,12 @@ def _path_loss() -> Rows:
 
 
 def _metrics() -> Rows:
-    from edgesim.report.metric_meanings import METRICS
+    from edgesim.statistics.metric import METRICS
 
-    return [("metric", "unit", "what it is"), *((name, *about) for name, about in METRICS.items())]
+    better = {True: "less", False: "more", None: "–"}
+    rows: Rows = [("metric", "unit", "better", "what it is")]
+    rows += [(name, one.unit, better[one.is_better_low], one.meaning) for name, one in METRICS.items()]
+    return rows + [(name, "–", "–", f"cannot be loaded: {why}") for name, why in METRICS.broken.items()]
 
 
 def _units() -> Rows:

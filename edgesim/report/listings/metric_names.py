@@ -9,7 +9,7 @@ from types import MappingProxyType
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 from edgesim.report.numbers import TIME_UNITS
-from edgesim.statistics.summary import LATENCIES, MOMENTS
+from edgesim.statistics import metric
 
 __all__ = ["COUNTS", "METRICS", "MetricName", "metric_name", "unit_of"]
 
@@ -46,20 +46,8 @@ class MetricName:
 
 def _known() -> dict[str, MetricName]:
     found = [
-        MetricName(f"{latency}_{moment}_s", f"{latency.upper()} {moment}", "s", True)
-        for latency in LATENCIES
-        for moment in MOMENTS
-    ]
-    found += [
-        MetricName("output_tokens_per_s", "output tokens/s", "", False),
-        MetricName("requests_per_s", "requests/s", "", False),
-        MetricName("goodput_per_s", "goodput, requests/s", "", False),
-        MetricName("attainment", "objectives met, share", "", False),
-        MetricName("active_j_per_token", "active J/token", "", True),
-        MetricName("asker_j_per_token", "active J/token of devices that ask", "", True),
-        MetricName("total_j_per_token", "J/token with idling", "", True),
-        MetricName("perplexity", "perplexity", "", True),
-        MetricName("accuracy", "right tokens, share", "", False),
+        MetricName(one.name, one.title, "s" if one.unit == "s" else "", one.is_better_low)
+        for one in metric.METRICS.values()
     ]
     found += [MetricName(name, f"requests {name}") for name in COUNTS]
     return {each.name: each for each in found}
@@ -82,8 +70,8 @@ def metric_name(name: str) -> MetricName:
     return METRICS[name]
 
 
-def unit_of(metric: MetricName, largest: float) -> tuple[float, str]:
+def unit_of(named: MetricName, largest: float) -> tuple[float, str]:
     """What values are divided by, and the unit that they are then in: that of the largest, for times."""
-    if not metric.is_time:
-        return 1.0, metric.unit
+    if not named.is_time:
+        return 1.0, named.unit
     return next((entry for entry in TIME_UNITS if largest >= entry[0]), TIME_UNITS[-1])
