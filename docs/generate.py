@@ -63,6 +63,21 @@ def units(_: str) -> str:
     return table(("quantity", "example", "units"), rows)
 
 
+def metrics(_: str) -> str:
+    from edgesim import plugins
+    from edgesim.statistics.metric import METRIC_GROUP, METRICS
+
+    better = {True: "less", False: "more", None: ""}
+    entries = (plugins.load(METRIC_GROUP, name) for name in plugins.own_names(METRIC_GROUP))
+    own = {metric.name for entry in entries for metric in entry.metrics}
+    rows = (
+        (f"`{name}`", one.unit, better[one.is_better_low], one.meaning)
+        for name, one in METRICS.items()
+        if name in own
+    )
+    return table(("metric", "unit", "better", "meaning"), rows)
+
+
 Schema = dict[str, Any]
 
 
@@ -416,6 +431,7 @@ PARTS: dict[str, Callable[[str], str]] = {
     "file": file,
     "trace": trace_columns,
     "units": units,
+    "metrics": metrics,
     "scenario": scenario,
     "cli": cli,
     "devices": devices,

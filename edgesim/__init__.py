@@ -41,9 +41,12 @@ if TYPE_CHECKING:
     )
     from edgesim.model.architecture import Architecture, Slice
     from edgesim.model.profile import Profile
+    from edgesim.planning.cutting import Cut, Partition
     from edgesim.runner import Prepared, prepare
     from edgesim.scenario.build import resolve
     from edgesim.scenario.load import load
+    from edgesim.scenario.schema.arrival_process import ArrivalProcess
+    from edgesim.scenario.schema.link_rate import LinkRate
     from edgesim.scenario.schema.scenario import Scenario
     from edgesim.scenario.study import Study
     from edgesim.strategy import Placement, Serving, Stage, Strategy
@@ -53,11 +56,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Architecture",
+    "ArrivalProcess",
     "BitsPerSecond",
     "Bytes",
     "BytesPerSecond",
     "Cluster",
     "ContractError",
+    "Cut",
     "Decibels",
     "DecibelsIsotropic",
     "DecibelsMilliwatt",
@@ -68,6 +73,7 @@ __all__ = [
     "Hertz",
     "InputError",
     "Joules",
+    "LinkRate",
     "LiveRequest",
     "MessageLost",
     "Metres",
@@ -75,6 +81,7 @@ __all__ = [
     "Names",
     "NonNegativeDecibels",
     "Observation",
+    "Partition",
     "Placement",
     "PlacementError",
     "PositiveBytes",
@@ -109,11 +116,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Architecture": "edgesim.model.architecture",
+    "ArrivalProcess": "edgesim.scenario.schema.arrival_process",
     "BitsPerSecond": "edgesim.fields",
     "Bytes": "edgesim.fields",
     "BytesPerSecond": "edgesim.fields",
     "Cluster": "edgesim.engine.cluster",
     "ContractError": "edgesim.errors",
+    "Cut": "edgesim.planning.cutting",
     "Decibels": "edgesim.fields",
     "DecibelsIsotropic": "edgesim.fields",
     "DecibelsMilliwatt": "edgesim.fields",
@@ -124,6 +133,7 @@ _HOMES = {
     "Hertz": "edgesim.fields",
     "InputError": "edgesim.errors",
     "Joules": "edgesim.fields",
+    "LinkRate": "edgesim.scenario.schema.link_rate",
     "LiveRequest": "edgesim.engine.request",
     "MessageLost": "edgesim.engine.process.verb",
     "Metres": "edgesim.fields",
@@ -131,6 +141,7 @@ _HOMES = {
     "Names": "edgesim.fields",
     "NonNegativeDecibels": "edgesim.fields",
     "Observation": "edgesim.engine.observation.observation",
+    "Partition": "edgesim.planning.cutting",
     "Placement": "edgesim.strategy",
     "PlacementError": "edgesim.errors",
     "PositiveBytes": "edgesim.fields",

@@ -1,100 +1,203 @@
-"""Plug-ins: what other packages offer through entry points, found by name and checked when it is loaded."""
+"""Plug-ins: one loader for everything that arrives by a name, from edgesim's own folders and other packages.
+
+A :class:`Group` says what a kind of entry has to be. Other packages offer entries through entry points of the
+group's name; edgesim's own stand in a folder, a module each, or are entry points as well. All are loaded by
+their names when they are asked for, checked alike, and refused alike.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from inspect import getattr_static, isfunction, signature
+from pkgutil import iter_modules
+from types import MappingProxyType, ModuleType
+from typing import Any, Generic, TypeVar, cast
 
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 
-__all__ = ["Group", "discover", "discover_all", "load"]
+__all__ = ["Group", "discover", "discover_all", "first_line", "load", "names", "own_names", "require_methods"]
 
-Base = TypeVar("Base")
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
-class Group(Generic[Base]):
-    """An entry-point group: every entry is a subclass of one base.
+class Group(Generic[Entry]):
+    """A group of entry points: every entry is a subclass of one base, or an object of it.
 
     Parameters
     ----------
     name
         As packages write it in their metadata, such as ``edgesim.strategies``.
-    noun, plural
-        What messages call an entry, and several.
+    noun, listing
+        What messages call an entry, and which ``edgesim list`` shows all.
     base
-        The class of which each is a subclass.
+        The class of which each is a subclass, or an object; of objects also several classes.
     known_as
         Under which name users import that class.
     error
         Raised for an entry that is unknown or cannot be loaded.
     check
-        What else is asked of an entry; it raises the error of the group.
+        What else is asked of an entry; it raises an :class:`~edgesim.errors.InputError`.
+    is_object
+        Whether entries are objects of the base; else they are subclasses.
+    home
+        The package whose modules are edgesim's own entries, each exporting one under any name; the module's
+        name is the entry's. Empty where edgesim's own are entry points, too.
+    joint
+        What stands in an entry's name for an underscore of its module's name.
     """
 
     name: str
     noun: str
-    plural: str
-    base: type[Base]
+    listing: str
+    base: type[Any] | tuple[type[Any], ...]
     known_as: str
     error: type[InputError]
-    check: Callable[[type[Base]], None] | None = None
+    check: Callable[[Entry], None] | None = None
+    is_object: bool = False
+    home: str = ""
+    joint: str = "_"
+
+    def is_entry(self, found: object) -> bool:
+        """Whether it is what the group asks for."""
+        if self.is_object:
+            return isinstance(found, self.base)
+        return isinstance(found, type) and issubclass(found, self.base) and found is not self.base
 
 
-def discover_all(group: Group[Base]) -> dict[str, type[Base] | InputError]:
-    """Load every installed entry of a group; in the place of one that cannot be loaded stands why."""
-    found: dict[str, type[Base] | InputError] = {}
-    for name, point in sorted(_points(group).items()):
+def names(group: Group[Any]) -> tuple[str, ...]:
+    """Name every entry of a group, loading none: edgesim's own and those of other packages."""
+    return tuple(sorted(_points(group)))
+
+
+def own_names(group: Group[Any]) -> tuple[str, ...]:
+    """Name edgesim's own entries in the group's folder."""
+    return tuple(
+        sorted(name for name, points in _points(group).items() if any(_is_own(group, one) for one in points))
+    )
+
+
+def discover_all(group: Group[Entry]) -> dict[str, Entry | InputError]:
+    """Load every entry of a group; in the place of one that cannot be loaded stands why."""
+    found: dict[str, Entry | InputError] = {}
+    for name in names(group):
         try:
-            found[name] = _load(group, point)
+            found[name] = load(group, name)
         except InputError as error:
             found[name] = error
     return found
 
 
-def discover(group: Group[Base]) -> dict[str, type[Base]]:
-    """Load every installed entry of a group, by its name in scenarios.
+def discover(group: Group[Entry]) -> dict[str, Entry]:
+    """Load every entry of a group, by its name in scenarios.
 
     Raises
     ------
     InputError
-        The group's own, if an installed plug-in cannot be imported, or is not what the group asks for.
+        The group's own, if an installed plug-in cannot be imported, is not what the group asks for, or has
+        a name that is taken.
     """
-    return {name: _load(group, point) for name, point in sorted(_points(group).items())}
+    return {name: load(group, name) for name in names(group)}
 
 
-def load(group: Group[Base], name: str) -> type[Base]:
-    """Load one installed entry of a group.
+def load(group: Group[Entry], name: str) -> Entry:
+    """Load one entry of a group.
 
     Raises
     ------
     InputError
-        The group's own, if none has that name; the message names the nearest.
+        The group's own, if none has that name (the message names the nearest), two have it, or it cannot be
+        loaded.
     """
     points = _points(group)
     if name not in points:
         raise group.error(
-            f"no {group.noun} {name!r}; {suggest(name, sorted(points))} (edgesim list {group.plural})"
+            f"no {group.noun} {name!r}; {suggest(name, sorted(points))} (edgesim list {group.listing})"
         )
-    return _load(group, points[name])
-
-
-def _points(group: Group[Base]) -> dict[str, EntryPoint]:
-    points: dict[str, EntryPoint] = {}
-    for point in entry_points(group=group.name):
-        other = points.setdefault(point.name, point)
-        if other.value != point.value:
+    point, *others = points[name]
+    if others:
+        ours = [one.value for one in points[name] if _is_own(group, one)]
+        if ours:
             raise group.error(
-                f"two installed packages call a {group.noun} {point.name!r} ({other.value} and "
-                f"{point.value}); uninstall one of them"
+                f"an installed package calls a {group.noun} {name!r} ({others[0].value}), which is the name "
+                f"of one of edgesim's own ({ours[0]}); rename it in that package, or uninstall it"
             )
-    return points
+        raise group.error(
+            f"two installed packages call a {group.noun} {name!r} ({point.value} and {others[0].value}); "
+            "uninstall one of them"
+        )
+    return _load(group, point)
 
 
-def _load(group: Group[Base], point: EntryPoint) -> type[Base]:
+def require_methods(kind: type, base: type, methods: Mapping[str, str]) -> None:
+    """Refuse a class that lacks one of its base's methods, or whose method takes other arguments.
+
+    Parameters
+    ----------
+    methods
+        By name the arguments beside ``self`` with which each is called, such as ``"rng, at_s"``.
+
+    Raises
+    ------
+    InputError
+        Saying what to write.
+    """
+    for method, given in methods.items():
+        write = f"write {method}(self{', ' if given else ''}{given})"
+        function = getattr_static(kind, method, None)
+        if function is getattr_static(base, method, None):
+            raise InputError(f"class {kind.__qualname__} has no {method} of its own; {write}")
+        if not isfunction(function):
+            continue
+        try:
+            signature(function).bind(None, *filter(None, given.split(", ")))
+        except TypeError:
+            raise InputError(
+                f"class {kind.__qualname__}: {method} does not take ({given}); {write}"
+            ) from None
+
+
+def first_line(entry: object) -> str:
+    """Return what listings say of an entry: the first line of its docstring."""
+    return (entry.__doc__ or "").strip().partition("\n")[0]
+
+
+def _is_own(group: Group[Any], point: EntryPoint) -> bool:
+    return bool(group.home) and point.module.startswith(f"{group.home}.")
+
+
+def _points(group: Group[Any]) -> Mapping[str, tuple[EntryPoint, ...]]:
+    """All that have a name, by it: edgesim's own first; several of one name are one mistake of that name."""
+    return _found(entry_points, group.name, group.home, group.joint, tuple(sys.path))
+
+
+@cache
+def _found(
+    look: Callable[..., Any], group: str, home: str, joint: str, path: tuple[str, ...]
+) -> Mapping[str, tuple[EntryPoint, ...]]:
+    """Look once: reading what is installed takes ten milliseconds."""
+    del path  # what is installed depends on it
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in (*_own_points(group, home, joint), *look(group=group)):
+        same = found.get(point.name, ())
+        if point.value not in (other.value for other in same):  # a checkout that is installed and on the path
+            found[point.name] = (*same, point)
+    return MappingProxyType(found)
+
+
+def _own_points(group: str, home: str, joint: str) -> Iterator[EntryPoint]:
+    if home:
+        for module in iter_modules(import_module(home).__path__):
+            yield EntryPoint(module.name.replace("_", joint), f"{home}.{module.name}", group)
+
+
+def _load(group: Group[Entry], point: EntryPoint) -> Entry:
     try:
         found = point.load()
     except (Exception, SystemExit) as error:  # a stranger's module may fail in any way, or end the program
@@ -104,13 +207,22 @@ def _load(group: Group[Base], point: EntryPoint) -> type[Base]:
             f"{group.noun} {point.name!r} ({point.value}) cannot be loaded: {asks}{reason}; "
             "repair or uninstall its package"
         ) from error
-    if not (isinstance(found, type) and issubclass(found, group.base)):
-        raise group.error(
-            f"{group.noun} {point.name!r} ({point.value}) is not a subclass of {group.known_as}"
-        )
+    if isinstance(found, ModuleType):
+        found = _only(group, found)
+    if not group.is_entry(found):
+        wanted = "an object" if group.is_object else "a subclass"
+        raise group.error(f"{group.noun} {point.name!r} ({point.value}) is not {wanted} of {group.known_as}")
+    entry = cast("Entry", found)
     if group.check is not None:
         try:
-            group.check(found)
-        except group.error as error:
+            group.check(entry)
+        except InputError as error:
             raise group.error(f"{group.noun} {point.name!r} ({point.value}): {error}") from None
-    return found
+    return entry
+
+
+def _only(group: Group[Any], module: ModuleType) -> object:
+    """The one entry that a module exports; itself, which is none, where there is none or are several."""
+    exported = [getattr(module, name) for name in getattr(module, "__all__", ())]
+    entries = [one for one in exported if group.is_entry(one)]
+    return entries[0] if len(entries) == 1 else module

@@ -286,7 +286,7 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
             )
 
 
-STRATEGIES = Group(
+STRATEGIES: Group[type[Strategy]] = Group(
     "edgesim.strategies",
     "strategy",
     "strategies",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
+    from edgesim.scenario.text.open_choice import OpenChoice
     from edgesim.scenario.text.section import Choice
 
 __all__ = ["ROWS", "Rows"]
@@ -37,7 +38,12 @@ def _options() -> Rows:
 
 def _partitions() -> Rows:
     """List how strategies may cut a model's blocks: the words of their option `partition`."""
+    from edgesim.planning.cutting import PARTITIONS
+    from edgesim.plugins import discover_all as entries_of
+    from edgesim.plugins import first_line
     from edgesim.strategy import discover_all
+
+    known = entries_of(PARTITIONS)
 
     rows: Rows = [("partition", "strategy", "how blocks are cut")]
     for name, found in discover_all().items():
@@ -46,7 +52,12 @@ def _partitions() -> Rows:
         schema = found.model_json_schema(by_alias=True)
         value = schema["properties"]["partition"]
         for word in _words(value, schema):
-            rows.append((word, name, _said_of(word, value.get("description", ""))))
+            entry = known.get(word)
+            if isinstance(entry, InputError):
+                said = f"cannot be loaded: {entry}"
+            else:
+                said = _said_of(word, value.get("description", "")) if entry is None else first_line(entry)
+            rows.append((word, name, said))
     return rows
 
 
@@ -65,6 +76,20 @@ def _words(value: Schema, root: Schema) -> Iterator[str]:
         yield from _words(alternative, root)
 
 
+def _readers() -> Rows:
+    """List the formats of recorded requests."""
+    from edgesim.plugins import discover_all as entries_of
+    from edgesim.workload.readers.detect import READERS
+
+    rows: Rows = [("reader", "format", "known by", "instants", "remark")]
+    for name, entry in entries_of(READERS).items():
+        if isinstance(entry, InputError):
+            rows.append((name, "–", "–", "–", f"cannot be loaded: {entry}"))
+        else:
+            rows.append((name, entry.name, entry.looks_like, entry.time_unit or "none", entry.remark))
+    return rows
+
+
 def _choices(name: str, choice: Callable[[], type[Choice]]) -> Callable[[], Rows]:
     """List the alternatives of a choice in a scenario."""
 
@@ -76,7 +101,27 @@ def _choices(name: str, choice: Callable[[], type[Choice]]) -> Callable[[], Rows
     return rows
 
 
-def _arrivals() -> type[Choice]:
+def _open_choices(name: str, choice: Callable[[], type[OpenChoice[Any]]]) -> Callable[[], Rows]:
+    """List the alternatives of a choice among a group's entries, those of installed packages too."""
+
+    def rows() -> Rows:
+        from edgesim import plugins
+
+        found = plugins.discover_all(choice().group)
+        rows: Rows = [(name, "options", "what it is")]
+        for word in choice().names():
+            entry = found[word]
+            if isinstance(entry, InputError):
+                rows.append((word, "–", f"cannot be loaded: {entry}"))
+            else:
+                options = [field.alias or key for key, field in entry.model_fields.items()]
+                rows.append((word, ", ".join(options) or "–", plugins.first_line(entry)))
+        return rows
+
+    return rows
+
+
+def _arrivals() -> type[OpenChoice[Any]]:
     from edgesim.scenario.schema.workload import ArrivalsChoice
 
     return ArrivalsChoice
@@ -118,7 +163,7 @@ def _fading() -> type[Choice]:
     return LawChoice
 
 
-def _adaptation() -> type[Choice]:
+def _adaptation() -> type[OpenChoice[Any]]:
     from edgesim.scenario.schema.adaptation import AdaptationChoice
 
     return AdaptationChoice
@@ -132,10 +177,12 @@ def _path_loss() -> Rows:
 
 
 def _metrics() -> Rows:
-    from edgesim.report.listings.metric_names import COUNTS, METRICS
+    from edgesim.statistics.metric import METRICS
 
-    rows: Rows = [("metric", "unit", "what it is")]
-    return rows + [(one.name, one.unit, one.meaning) for one in METRICS.values() if one.name not in COUNTS]
+    better = {True: "less", False: "more", None: "–"}
+    rows: Rows = [("metric", "unit", "better", "what it is")]
+    rows += [(name, one.unit, better[one.is_better_low], one.meaning) for name, one in METRICS.items()]
+    return rows + [(name, "–", "–", f"cannot be loaded: {why}") for name, why in METRICS.broken.items()]
 
 
 def _units() -> Rows:
@@ -176,11 +223,15 @@ ROWS: Mapping[str, tuple[Callable[[], Rows], str]] = MappingProxyType(
     {
         "options": (_options, "Options of every strategy."),
         "partitions": (_partitions, "Ways to cut a model's blocks."),
+        "readers": (_readers, "Formats of recorded requests, read by their contents or by these names."),
         "path-loss": (_path_loss, "Propagation models of radio links."),
         "fading": (_choices("fading", _fading), "Laws of small-scale fading."),
-        "adaptation": (_choices("adaptation", _adaptation), "Ways from a radio's ratio to rates and errors."),
+        "adaptation": (
+            _open_choices("adaptation", _adaptation),
+            "Ways from a radio's ratio to rates and errors.",
+        ),
         "mobility": (_choices("mobility", _mobility), "Ways in which devices move."),
-        "arrivals": (_choices("arrivals", _arrivals), "Arrival processes."),
+        "arrivals": (_open_choices("arrivals", _arrivals), "Arrival processes."),
         "lengths": (_choices("lengths", _lengths), "Laws of the lengths of prompts and answers."),
         "think": (_choices("think", _think), "Laws of the time that a user thinks."),
         "serving": (_choices("serving", _serving), "Ways in which a device serves several requests."),

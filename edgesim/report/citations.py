@@ -124,7 +124,7 @@ def _parts(scenario: Scenario) -> Iterator[tuple[str, tuple[str, ...], str]]:
     for link in scenario.topology.links:
         if link.radio is not None:
             radio = radio_kind(link.radio.use)
-            keys = (*keys_in(sources_of(radio)), *rules()["air"][radio.air])
+            keys = (*keys_in(sources_of(radio)), *rules()["air"].get(radio.air, ()))
             yield f"radio {link.radio.use}", keys, ""
             model = (link.propagation or radio.propagation).model
             yield f"propagation {model}", tuple(rules()["propagation"][model]), ""

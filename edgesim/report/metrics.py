@@ -37,12 +37,14 @@ class MetricsTable:
                 cells = [estimate_text(row, name, scale) for row in rows]
                 if any(cell.plain != UNDEFINED for cell in cells):
                     table.add_row(f"{latency.upper()} {moment}, {unit}", *cells)
+        latencies = {f"{latency}_{moment}_s" for latency in LATENCIES for moment in MOMENTS}
         for name, metric in METRICS.items():
-            if metric.is_time or name in COUNTS:
+            if name in latencies or name in COUNTS or not any(name in row.estimates for row in rows):
                 continue
-            cells = [_rate(row, name) for row in rows]
+            scale, unit = time_unit(rows, name) if metric.is_time else (1.0, "")
+            cells = [estimate_text(row, name, scale) if unit else _rate(row, name) for row in rows]
             if any(cell.plain != UNDEFINED for cell in cells):
-                table.add_row(metric.title, *cells)
+                table.add_row(f"{metric.title}, {unit}" if unit else metric.title, *cells)
         for group in sorted({group for row in rows for group in row.utilisation}):
             cells = [estimate_text(row, group, estimate=row.utilisation.get(group)) for row in rows]
             table.add_row(f"utilisation of {group}", *cells)

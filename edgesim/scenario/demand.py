@@ -8,8 +8,9 @@ from edgesim.files import user_path
 from edgesim.scenario.schema.workload import LengthsChoice, TraceEntry, WorkloadEntry
 from edgesim.workload.closed import ClosedLoop
 from edgesim.workload.lengths import Lengths
-from edgesim.workload.readers.detect import detect
+from edgesim.workload.readers.detect import detect, named_format
 from edgesim.workload.readers.own_columns import own_format
+from edgesim.workload.readers.record import Format
 from edgesim.workload.readers.text import CHARS_PER_TOKEN, Estimated, Tokenized
 from edgesim.workload.replay import Replay
 from edgesim.workload.requests import Demand, Workload
@@ -89,6 +90,12 @@ def _law(entry: LengthsChoice | None) -> Lengths:
     return entry.law()
 
 
+def _format(trace: TraceEntry, path: Path) -> Format:
+    if trace.columns is not None:
+        return own_format(path, trace.columns.columns())
+    return detect(path) if trace.format is None else named_format(trace.format)
+
+
 def _replay(
     entry: WorkloadEntry,
     trace: TraceEntry,
@@ -103,7 +110,7 @@ def _replay(
         text_length = Tokenized(user_path(folder, trace.tokenizer))
     return Replay(
         path=path,
-        format=detect(path) if trace.columns is None else own_format(path, trace.columns.columns()),
+        format=_format(trace, path),
         selection=trace.selection(),
         text_length=text_length,
         arrivals=None if entry.arrivals is None else entry.arrivals.law(),

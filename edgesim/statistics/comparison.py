@@ -18,6 +18,7 @@ from edgesim.statistics.intervals import (
     estimate_mean,
     paired_difference,
 )
+from edgesim.statistics.metric import METRICS, SHARE
 from edgesim.statistics.pairs import Pairs, SameRequests, same_requests
 from edgesim.statistics.requests import Outcomes
 from edgesim.statistics.saturation import keeps_growing
@@ -25,8 +26,6 @@ from edgesim.statistics.summary import Summary
 
 __all__ = ["Comparison", "RatioLimit", "Row", "compare", "difference_of_rows", "metric_estimate"]
 
-_PROPORTIONS = ("attainment", "accuracy")
-_LEAST = {"perplexity": 1.0}
 _DONE = 0.99  # of the requests are answered where the arrivals set the rate
 
 
@@ -266,8 +265,10 @@ def metric_estimate(
     n_trials
         For a share, of how many independent trials it is.
     """
-    if name not in _PROPORTIONS:
-        return estimate_mean(values, Scale.LOG, confidence, least=_LEAST.get(name, 0.0))
+    metric = METRICS.get(name)
+    if metric is None or metric.unit != SHARE:
+        least = 0.0 if metric is None else metric.least
+        return estimate_mean(values, Scale.LOG, confidence, least=least)
     return estimate_mean(values, Scale.LOGIT, confidence, n_trials=n_trials)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from edgesim.statistics.devices import active_j_of, end_of_run_at_s, energies_j, origins, utilisation
+from edgesim.statistics.metric import METRICS, Observed
 from edgesim.statistics.objectives import Objectives, attainment, completed_in_time
 from edgesim.statistics.requests import (
     BoolArray,
@@ -24,23 +26,10 @@ from edgesim.statistics.saturation import Growth
 from edgesim.statistics.survival import Distribution
 from edgesim.statistics.window import Window, counted, steady_window
 
-__all__ = ["LATENCIES", "METRICS", "MOMENTS", "RATES", "Objectives", "Outcomes", "Summary", "summarise"]
+__all__ = ["LATENCIES", "MOMENTS", "Objectives", "Outcomes", "Summary", "summarise"]
 
 LATENCIES = ("ttft", "tpot", "itl", "e2e")
 MOMENTS = ("mean", "p50", "p95", "p99")
-RATES = (
-    "output_tokens_per_s",
-    "requests_per_s",
-    "goodput_per_s",
-    "attainment",
-    "active_j_per_token",
-    "asker_j_per_token",
-    "total_j_per_token",
-    "perplexity",
-    "accuracy",
-)
-METRICS = (*(f"{latency}_{moment}_s" for latency in LATENCIES for moment in MOMENTS), *RATES)
-"""Every number that :meth:`Summary.metrics` names, in its order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +76,8 @@ class Summary:
         Whether the load does not depend on the strategy's speed (open arrivals).
     asker_j_per_token
         Of the active energy, that of the devices at which requests arise: what their batteries pay.
+    further
+        Metrics that are no attributes, such as those of installed packages, by name.
     """
 
     strategy: str
@@ -116,17 +107,26 @@ class Summary:
     growth: Growth | None = None
     is_load_fixed: bool = True
     asker_j_per_token: float | None = None
+    further: Mapping[str, float | None] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float | None]:
-        """Return every number by name: ``ttft_mean_s``, ``ttft_p50_s``, ..., ``attainment``, ..."""
-        numbers: dict[str, float | None] = {}
-        for latency in LATENCIES:
-            sample: Distribution | None = getattr(self, f"{latency}_s")
-            for moment in MOMENTS:
-                numbers[f"{latency}_{moment}_s"] = None if sample is None else getattr(sample, moment)
-        for name in RATES:
-            numbers[name] = getattr(self, name)
-        return numbers
+        """Return every number by name, in the order of :data:`edgesim.statistics.metric.METRICS`.
+
+        ``ttft_mean_s``, ``ttft_p50_s``, ..., ``attainment``, ...; then those of installed packages.
+        """
+        return {
+            name: self._own(name) if metric.of is None else self.further[name]
+            for name, metric in METRICS.items()
+            if metric.of is None or name in self.further
+        }
+
+    def _own(self, name: str) -> float | None:
+        """A number that is an attribute, or a moment of one."""
+        latency, _, moment = name.removesuffix("_s").rpartition("_")
+        if latency not in LATENCIES:
+            return cast("float | None", getattr(self, name))
+        sample: Distribution | None = getattr(self, f"{latency}_s")
+        return None if sample is None else getattr(sample, moment)
 
     def bounds(self) -> dict[str, float]:
         """Return what the metrics that are unknown are at least: those of requests without a known end."""
@@ -225,7 +225,27 @@ def summarise(
         window=window,
         growth=growth if n_users is None and window is not None and not window.is_batch else None,
         is_load_fixed=n_users is None,
+        further=_further(
+            requests,
+            strategy=strategy,
+            replication=replication,
+            devices=devices,
+            counts=chosen,
+            warmup_s=warmup_s,
+            horizon_s=horizon_s,
+            ended_at_s=ended_at_s,
+            window=window,
+        ),
     )
+
+
+def _further(requests: pd.DataFrame, **seen: Any) -> dict[str, float | None]:
+    """Compute the metrics that are computed by themselves."""
+    asked = [metric for metric in METRICS.values() if metric.of is not None]
+    if not asked:
+        return {}
+    run = Observed(requests=requests.sort_values("request_id"), **seen)
+    return {metric.name: metric.value(run) for metric in asked}
 
 
 def _itl(

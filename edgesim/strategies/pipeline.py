@@ -22,11 +22,7 @@ from edgesim.engine.request import LiveRequest
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.planning.chain import FloatArray, LatencyProblem
-from edgesim.planning.chain import Stage as Run
-from edgesim.planning.latency import latency
-from edgesim.planning.partition import even, mdi
-from edgesim.planning.proportional import proportional
-from edgesim.planning.throughput import Bottleneck, throughput
+from edgesim.planning.cutting import Cut, PartitionOption, cut_by
 from edgesim.strategy import Placement, Serving, Stage, Strategy
 from edgesim.world.disciplines import DynamicBatching
 from edgesim.world.fleet import Fleet
@@ -70,9 +66,6 @@ class Ring(Placement):
         return self.stages[-1]
 
 
-_Named = Literal["even", "even-fit", "mdi", "memory", "latency", "throughput"]
-
-
 def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -85,13 +78,13 @@ class Pipeline(Strategy):
     not for the model's whole context; a message has no framing bytes (endpoint costs stand for it).
     """
 
-    partition: _Named | tuple[int, ...] = Field(
+    partition: PartitionOption = Field(
         "latency",
-        description="even (as many blocks each); even-fit (as even as memory allows); mdi (the starter holds "
-        "fewer blocks, Macario et al. 2025); memory (blocks in proportion to free memory, as exo deals them "
-        "out); latency (the chain of least latency for one request) or throughput (the chain whose slowest "
-        "part is fastest, for many), both of Zhang et al. 2024 with memory respected exactly; or "
-        "each stage's number of blocks",
+        description="A partition by its name: even (as many blocks each); even-fit (as even as memory "
+        "allows); mdi (the starter holds fewer blocks, Macario et al. 2025); memory (blocks in proportion to "
+        "free memory, as exo deals them out); latency (the chain of least latency for one request) or "
+        "throughput (the chain whose slowest part is fastest, for many), both of Zhang et al. 2024 with "
+        "memory respected exactly; or each stage's number of blocks",
     )
     over: Annotated[
         tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])
@@ -127,19 +120,12 @@ class Pipeline(Strategy):
         return ring
 
     def _ring(self, model: Architecture, task: _Task) -> Ring:
-        devices = task.devices
-        if self.partition == "latency":
-            return _ring(model, _counted(devices, latency(task.latency()).stages), self.head)
-        if self.partition == "throughput":
-            found = throughput(task.throughput(), task.message_s())
-            return _ring(model, _counted(devices, found.stages), self.head, _told(found))
-        if self.partition == "memory":
-            counts = task.by_memory()
-        elif self.partition == "even-fit":
-            counts = task.evenly()
+        if isinstance(self.partition, str):
+            cut = cut_by(self.partition, task)
         else:
-            counts = _counts(self.partition, model.n_blocks, len(devices))
-        return _ring(model, list(zip(devices, counts, strict=True)), self.head)
+            cut = Cut.along(_counted(self.partition, model.n_blocks, len(task.devices)))
+        stages = [(task.devices[device], n_blocks) for device, n_blocks in cut.stages]
+        return _ring(model, stages, self.head, cut.remark)
 
     def _devices(self, fleet: Fleet) -> tuple[str, ...]:
         devices = fleet.select(self.over) if self.over else tuple(d.id for d in fleet.devices)
@@ -193,20 +179,14 @@ class Pipeline(Strategy):
             yield from cluster.compute(request, starter.device, starter.part, token)
 
 
-def _counts(
-    partition: Literal["even", "mdi"] | tuple[int, ...], n_blocks: int, n_stages: int
-) -> tuple[int, ...]:
-    """Blocks of each stage, where that does not depend on the devices' speed."""
-    if partition == "even":
-        return even(n_blocks, n_stages)
-    if partition == "mdi":
-        return mdi(n_blocks, n_stages)
-    if len(partition) != n_stages or sum(partition) != n_blocks or min(partition) < 0:
+def _counted(counts: tuple[int, ...], n_blocks: int, n_stages: int) -> tuple[int, ...]:
+    """Blocks of each stage, as an option gives them."""
+    if len(counts) != n_stages or sum(counts) != n_blocks or min(counts) < 0:
         raise PlacementError(
-            f"partition {list(partition)} places {sum(partition)} blocks on {len(partition)} devices; "
+            f"partition {list(counts)} places {sum(counts)} blocks on {len(counts)} devices; "
             f"the model has {n_blocks}, and {n_stages} devices take part: give one count for each"
         )
-    return partition
+    return counts
 
 
 def _ring(
@@ -222,17 +202,6 @@ def _ring(
     return Ring((*laid, Stage(end, Slice(model.n_blocks, model.n_blocks, head=True))), told)
 
 
-def _counted(devices: tuple[str, ...], stages: Sequence[Run]) -> list[tuple[str, int]]:
-    return [(devices[stage.device], stage.last - stage.first) for stage in stages]
-
-
-def _told(found: Bottleneck) -> str:
-    """What a user should know of a chain that is not proved the best."""
-    if found.is_proved:
-        return ""
-    return f"throughput partition: at most {found.gap:.1%} slower than the best chain could be"
-
-
 @dataclass(frozen=True, slots=True)
 class _Task:
     """What is to be laid along which devices: EdgeShard's problems for a typical request."""
@@ -243,6 +212,11 @@ class _Task:
     starter_is_fixed: bool
     head_at: Literal["starter", "last"]
     in_flight: int
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of the model."""
+        return self.model.n_blocks
 
     def latency(self) -> LatencyProblem:
         """How long one request takes along a chain; room for the caches of the longest requests included."""
@@ -301,17 +275,7 @@ class _Task:
         costs_s = [self.fleet.request_message_seconds(d) for d in self.devices]
         return np.where(on_compute, costs_s, 0.0)
 
-    def by_memory(self) -> tuple[int, ...]:
-        """Blocks in proportion to the memory that embedding and head leave."""
-        free, most = self._room()
-        return proportional(self.model.n_blocks, free, most)
-
-    def evenly(self) -> tuple[int, ...]:
-        """Equally many blocks, but for what a device has no room for: the others share that equally."""
-        _, most = self._room()
-        return proportional(self.model.n_blocks, [1] * len(most), most)
-
-    def _room(self) -> tuple[list[int], list[int]]:
+    def room(self) -> tuple[list[int], list[int]]:
         """Memory that embedding and head leave on each device, and the most blocks that it can hold."""
         at_head = 0 if self.head_at == "starter" else len(self.devices) - 1
         ends_bytes = [0] * len(self.devices)

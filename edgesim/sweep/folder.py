@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
-from edgesim.sweep.schema import SCHEMA_VERSION, results_schema
+from edgesim.sweep.schema import SCHEMA_VERSION, further_in, results_schema
 from edgesim.sweep.unit import Failed, Outcome, Unit, results_file
 from edgesim.trace.whole_files import LOCK_FILE, FolderLock, told_of, write_whole
 
@@ -169,9 +169,11 @@ class SweepFolder:
         TraceError
             If they cannot be read, or are those of something else.
         """
-        file, schema = self.path / results_file(unit), results_schema((), ())
+        file = self.path / results_file(unit)
         try:
-            return read_results(file.read_bytes()).select(schema.names).cast(schema)
+            found = read_results(file.read_bytes())
+            schema = results_schema((), (), further_in(found.schema))
+            return found.select(schema.names).cast(schema)
         except (pa.ArrowException, KeyError, OSError, ValueError) as error:
             raise unreadable(file, error) from None
 

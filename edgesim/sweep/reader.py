@@ -17,7 +17,7 @@ from edgesim.errors import TraceError
 from edgesim.files import UnreadableFileError, json_value, read_bounded
 from edgesim.sweep.axes import Value, split_number
 from edgesim.sweep.folder import SWEEP_FILE, failure_file, units_of, unreadable
-from edgesim.sweep.schema import SCHEMA_VERSION, results_schema
+from edgesim.sweep.schema import SCHEMA_VERSION, further_in, results_schema
 from edgesim.sweep.unit import results_file
 
 __all__ = ["Sweep"]
@@ -124,18 +124,20 @@ class Sweep:
     def table(self) -> pa.Table:
         """All results as they are on disk, with the cell in front."""
         kinds = [type(values[0]) if values else str for values in self.axes.values()]
-        schema = results_schema(list(self.axes), kinds)
-        whole = schema.insert(0, pa.field("cell", pa.int64()))
+        cell = pa.field("cell", pa.int64())
         parts = []
         for unit in units_of(self.path, "results"):
             file = self.path / results_file(unit)
             try:
                 part = pq.ParquetFile(file).read()
+                schema = results_schema(list(self.axes), kinds, further_in(part.schema))
                 part = part.select(schema.names).cast(schema)
             except (pa.ArrowException, KeyError, OSError, ValueError) as error:
                 raise unreadable(file, error) from None
-            parts.append(part.add_column(0, whole.field(0), pa.array([unit.cell] * len(part), pa.int64())))
-        return pa.concat_tables(parts) if parts else whole.empty_table()
+            parts.append(part.add_column(0, cell, pa.array([unit.cell] * len(part), pa.int64())))
+        if not parts:
+            return results_schema(list(self.axes), kinds).insert(0, cell).empty_table()
+        return pa.concat_tables(parts, promote_options="default")
 
     def capacities(self) -> pd.DataFrame | None:
         """What a search for capacity has found; None if none was asked for.

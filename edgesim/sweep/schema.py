@@ -7,10 +7,20 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from edgesim.statistics.summary import METRICS, Summary
+from edgesim.statistics.metric import METRICS
+from edgesim.statistics.summary import Summary
 from edgesim.sweep.axes import Value
 
-__all__ = ["COUNTS", "EXTRA", "METRICS", "SCHEMA_VERSION", "results_schema", "results_table"]
+__all__ = [
+    "COUNTS",
+    "EXTRA",
+    "METRICS",
+    "SCHEMA_VERSION",
+    "further_in",
+    "further_metrics",
+    "results_schema",
+    "results_table",
+]
 
 SCHEMA_VERSION = 1
 
@@ -18,27 +28,50 @@ COUNTS = ("offered", "completed", "failed", "censored")
 EXTRA = ("attainment_at_least", "attainment_at_most")
 """The attainment if all requests that are undecided miss, and if all meet."""
 
+_FURTHER = b"edgesim_sweep_further_metrics"
+
 _KINDS = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
-def results_schema(labels: Sequence[str], kinds: Sequence[type]) -> pa.Schema:
+def further_metrics() -> tuple[str, ...]:
+    """Name the metrics that are no attributes of a summary, such as those of installed packages."""
+    return tuple(name for name, metric in METRICS.items() if metric.of is not None)
+
+
+def further_in(schema: pa.Schema) -> tuple[str, ...]:
+    """Name those that a file of results has: what was installed where it was written."""
+    told = (schema.metadata or {}).get(_FURTHER, b"").decode()
+    return tuple(filter(None, told.split(",")))
+
+
+def results_schema(
+    labels: Sequence[str], kinds: Sequence[type], further: Sequence[str] | None = None
+) -> pa.Schema:
     """Return the schema of a file of results, the axes' columns first.
 
     The cell is not among them: it is the name of the file's folder (``cell=3``), as hive has it.
     `growth` has how many more requests were in flight at the end of each of equal stretches of the window,
     `growth_n_arrived` how many arrived (:mod:`edgesim.statistics.saturation`); empty where unknown.
+
+    Parameters
+    ----------
+    further
+        Metrics that are no attributes of a summary; those that are known now if not given.
     """
+    named = further_metrics() if further is None else tuple(further)
+    own = [name for name, metric in METRICS.items() if metric.of is None]
+    told = {_FURTHER: ",".join(named).encode()} if named else {}
     return pa.schema(
         [
             *(pa.field(label, _KINDS[kind]) for label, kind in zip(labels, kinds, strict=True)),
             pa.field("strategy", pa.string()),
             pa.field("replication", pa.int32()),
             *(pa.field(name, pa.int64()) for name in COUNTS),
-            *(pa.field(name, pa.float64()) for name in (*METRICS, *EXTRA)),
+            *(pa.field(name, pa.float64()) for name in (*own, *named, *EXTRA)),
             pa.field("growth", pa.list_(pa.int64())),
             pa.field("growth_n_arrived", pa.int64()),
         ],
-        metadata={"edgesim_sweep_schema_version": str(SCHEMA_VERSION)},
+        metadata={"edgesim_sweep_schema_version": str(SCHEMA_VERSION)} | told,
     )
 
 

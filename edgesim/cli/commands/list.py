@@ -67,9 +67,13 @@ def _strategies() -> Table:
 def _devices() -> Table:
     """Device kinds of the catalogue."""
     from edgesim.scenario.catalogue import device_kinds
+    from edgesim.scenario.catalogue.sources import listed
 
     table = plain_table("device", "memory", "bandwidth", "float16", "what it is")
-    for name, kind in device_kinds().items():
+    for name, kind in listed(device_kinds()):
+        if isinstance(kind, InputError):
+            table.add_row(name, *["–"] * 3, f"cannot be read: {kind}", style="red")
+            continue
         rate = kind.ceilings("float16")
         table.add_row(
             name,
@@ -81,12 +85,31 @@ def _devices() -> Table:
     return table
 
 
+def _catalogues() -> Table:
+    """Catalogues that are installed: edgesim's own, and those of other packages."""
+    from edgesim.plugins import discover_all
+    from edgesim.scenario.catalogue.sources import CATALOGUES
+
+    table = plain_table("catalogue", "package", "devices", "models", "radios", "runtimes")
+    for name, found in discover_all(CATALOGUES).items():
+        if isinstance(found, InputError):
+            table.add_row(name, f"cannot be loaded: {found}", *["–"] * 4, style="red")
+            continue
+        parts = (found.devices, found.models, found.radios, found.runtimes)
+        table.add_row(name, found.package, *(part or "–" for part in parts))
+    return table
+
+
 def _runtimes() -> Table:
     """Engines of the catalogue, which run models on devices."""
     from edgesim.scenario.catalogue import runtimes
+    from edgesim.scenario.catalogue.sources import listed
 
     table = plain_table("runtime", "what it is", "where its shares of peaks are from")
-    for name, kind in runtimes().items():
+    for name, kind in listed(runtimes()):
+        if isinstance(kind, InputError):
+            table.add_row(name, *["–"] * 1, f"cannot be read: {kind}", style="red")
+            continue
         table.add_row(name, kind.description, kind.source)
     return table
 
@@ -94,9 +117,13 @@ def _runtimes() -> Table:
 def _models() -> Table:
     """Models of the catalogue."""
     from edgesim.scenario.catalogue import models
+    from edgesim.scenario.catalogue.sources import listed
 
     table = plain_table("model", "parameters", "blocks", "hidden", "KV cache per token", "family")
-    for name, kind in models().items():
+    for name, kind in listed(models()):
+        if isinstance(kind, InputError):
+            table.add_row(name, *["–"] * 4, f"cannot be read: {kind}", style="red")
+            continue
         model = kind.architecture("float16")
         table.add_row(
             name,
@@ -152,11 +179,15 @@ def _and(counts: tuple[int, ...]) -> str:
 def _radios() -> Table:
     """Radios of the catalogue."""
     from edgesim.scenario.catalogue import radio_kinds
+    from edgesim.scenario.catalogue.sources import listed
 
     table = plain_table(
         "radio", "carrier", "bandwidth", "duplex", "access", "power up/down", "propagation", "what it is"
     )
-    for name, kind in radio_kinds().items():
+    for name, kind in listed(radio_kinds()):
+        if isinstance(kind, InputError):
+            table.add_row(name, *["–"] * 6, f"cannot be read: {kind}", style="red")
+            continue
         table.add_row(
             name,
             f"{kind.carrier_hz.value / 1e9:g} GHz",
@@ -198,6 +229,7 @@ def _table_of(make: Callable[[], names.Rows], about: str) -> Callable[[], Table]
 LISTINGS: Mapping[str, Callable[[], Table]] = MappingProxyType(
     {
         "strategies": _strategies,
+        "catalogues": _catalogues,
         "devices": _devices,
         "models": _models,
         "policies": _policies,

@@ -54,6 +54,10 @@ class Adapting(AirInterface, Protocol):
         """Ratios in dB between which the grant varies."""
         ...
 
+    def __hash__(self) -> int:
+        """Equal interfaces have equal ones: what is computed of one is kept."""
+        ...
+
 
 class OuterLoop(NamedTuple):
     """An outer loop's state: a value, and the rule to the next.

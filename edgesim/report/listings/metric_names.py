@@ -9,21 +9,12 @@ from types import MappingProxyType
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 from edgesim.report.numbers import TIME_UNITS
-from edgesim.statistics.summary import LATENCIES, MOMENTS
+from edgesim.statistics import metric
 
 __all__ = ["COUNTS", "METRICS", "MetricName", "metric_name", "unit_of"]
 
 COUNTS = ("offered", "completed", "failed", "censored")
 """Requests by how they ended, which stand beside metrics."""
-
-
-_LATENCIES = {
-    "ttft": "time from a request's arrival to its first token",
-    "tpot": "mean time per token after the first, of a request",
-    "itl": "time between two consecutive tokens of a request",
-    "e2e": "time from a request's arrival to its last token",
-}
-_MOMENTS = {"mean": "mean", "p50": "median", "p95": "95th percentile", "p99": "99th percentile"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,62 +49,8 @@ class MetricName:
 
 def _known() -> dict[str, MetricName]:
     found = [
-        MetricName(
-            f"{latency}_{moment}_s",
-            f"{latency.upper()} {moment}",
-            "s",
-            f"{latency.upper()}, {_LATENCIES[latency]}: {_MOMENTS[moment]}",
-            True,
-        )
-        for latency in LATENCIES
-        for moment in MOMENTS
-    ]
-    found += [
-        MetricName(
-            "output_tokens_per_s", "output tokens/s", "1/s", "tokens delivered in the steady window", False
-        ),
-        MetricName("requests_per_s", "requests/s", "1/s", "requests completed in the steady window", False),
-        MetricName(
-            "goodput_per_s", "goodput, requests/s", "1/s", "of these, those that met every objective", False
-        ),
-        MetricName(
-            "attainment", "objectives met, share", "share", "requests that met every objective", False
-        ),
-        MetricName(
-            "active_j_per_token",
-            "active J/token",
-            "J",
-            "energy of computing, sending and receiving per token delivered",
-            True,
-        ),
-        MetricName(
-            "asker_j_per_token",
-            "active J/token of devices that ask",
-            "J",
-            "of that, the part of the devices at which requests arise",
-            True,
-        ),
-        MetricName(
-            "total_j_per_token",
-            "J/token with idling",
-            "J",
-            "energy per token delivered, with that of idling",
-            True,
-        ),
-        MetricName(
-            "perplexity",
-            "perplexity",
-            "1",
-            "exp of the mean negative log likelihood per token, where answers are measured",
-            True,
-        ),
-        MetricName(
-            "accuracy",
-            "right tokens, share",
-            "share",
-            "tokens that were right, where answers are measured",
-            False,
-        ),
+        MetricName(one.name, one.title, one.unit, one.meaning, one.is_better_low)
+        for one in metric.METRICS.values()
     ]
     found += [MetricName(name, f"requests {name}", "1", f"requests {name}") for name in COUNTS]
     return {each.name: each for each in found}
@@ -136,8 +73,8 @@ def metric_name(name: str) -> MetricName:
     return METRICS[name]
 
 
-def unit_of(metric: MetricName, largest: float) -> tuple[float, str]:
+def unit_of(named: MetricName, largest: float) -> tuple[float, str]:
     """What values are divided by, and the unit that they are then in: that of the largest, for times."""
-    if not metric.is_time:
+    if not named.is_time:
         return 1.0, ""
     return next((entry for entry in TIME_UNITS if largest >= entry[0]), TIME_UNITS[-1])

@@ -1,26 +1,28 @@
-"""What comes with edgesim: device kinds, engines, models and radios, every figure with its source."""
+"""Kinds of devices and radios, models and engines by name, every figure with its source.
+
+They come with edgesim, and with packages that offer a :class:`~edgesim.scenario.catalogue.sources.Catalogue`
+through the entry point group ``edgesim.catalogues``.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
-from itertools import pairwise
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any
 
 from pydantic import Field
-from ruamel.yaml import YAML
 
 from edgesim.errors import ScenarioError
 from edgesim.model.architecture import Architecture
-from edgesim.nearest import suggest
+from edgesim.scenario.catalogue.sources import Entries, Part, installed
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.radio_kinds import RadioKind
 from edgesim.scenario.schema.runtimes import RuntimeEntry
 from edgesim.scenario.text.section import Section
 
 __all__ = [
+    "KINDS",
     "ModelKind",
     "device_kind",
     "device_kinds",
@@ -31,10 +33,6 @@ __all__ = [
     "runtime",
     "runtimes",
 ]
-
-Entry = TypeVar("Entry")
-
-_HEADING = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*):", re.MULTILINE)
 
 
 class ModelKind(Section):
@@ -56,93 +54,58 @@ class ModelKind(Section):
         return Architecture.from_config(self.config, name=self.name, dtype=dtype)
 
 
-class _Entries(Mapping[str, Entry]):
-    """The entries of a file by name, each read when it is asked for: few of them are."""
-
-    def __init__(self, file: str, read: Callable[[str, Any], Entry]) -> None:
-        text = files("edgesim.scenario.catalogue").joinpath(file).read_text(encoding="utf-8")
-        starts = [*_HEADING.finditer(text), None]
-        self._texts = {
-            start["name"]: text[start.start() : None if after is None else after.start()]
-            for start, after in pairwise(starts)
-            if start is not None
-        }
-        self._read = read
-        self._known: dict[str, Entry] = {}
-
-    def __getitem__(self, name: str) -> Entry:
-        if name not in self._known:
-            (entry,) = YAML(typ="safe", pure=True).load(self._texts[name]).values()
-            self._known[name] = self._read(name, entry)
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._texts
+KINDS: Mapping[Part, type[Section]] = MappingProxyType(
+    {"devices": DeviceKind, "models": ModelKind, "radios": RadioKind, "runtimes": RuntimeEntry}
+)
+"""What the entries of each part of a catalogue are."""
 
 
 @cache
-def device_kinds() -> Mapping[str, DeviceKind]:
+def device_kinds() -> Entries[DeviceKind]:
     """Return all device kinds by name."""
-    return _Entries("devices.yaml", lambda _, entry: DeviceKind.model_validate(entry))
+    return Entries("devices", DeviceKind, installed())
 
 
 @cache
-def models() -> Mapping[str, ModelKind]:
+def models() -> Entries[ModelKind]:
     """Return all models by name."""
-    return _Entries("models.yaml", lambda name, entry: ModelKind.model_validate({"name": name, **entry}))
+    return Entries("models", ModelKind, installed())
 
 
 @cache
-def radio_kinds() -> Mapping[str, RadioKind]:
+def radio_kinds() -> Entries[RadioKind]:
     """Return all radios by name."""
-    return _Entries("radios.yaml", lambda _, entry: RadioKind.model_validate(entry))
+    return Entries("radios", RadioKind, installed())
 
 
 @cache
-def runtimes() -> Mapping[str, RuntimeEntry]:
+def runtimes() -> Entries[RuntimeEntry]:
     """Return all engines by name."""
-    return _Entries("runtimes.yaml", lambda _, entry: RuntimeEntry.model_validate(entry))
+    return Entries("runtimes", RuntimeEntry, installed())
 
 
 def runtime(name: str) -> RuntimeEntry:
     """Return one engine; an unknown name is an error that names the nearest."""
-    known = runtimes()
-    if name not in known:
-        raise ScenarioError(f"no runtime '{name}'; {suggest(name, known)} (edgesim list runtimes)")
-    return known[name]
+    return runtimes().named(name)
 
 
 def radio_kind(name: str) -> RadioKind:
     """Return one radio; an unknown name is an error that names the nearest."""
     known = radio_kinds()
-    if name.lower().startswith(("lora", "sigfox")):
+    if name not in known and name.lower().startswith(("lora", "sigfox")):
         raise ScenarioError(
             f"no radio '{name}': low-power wide-area radios are left out on purpose. At LoRa's 0.3 to 50 "
             "kbit/s and 1 % duty cycle in Europe, one token's hidden state of 4 kB takes from a minute to "
             "three hours; send text over such a link as {wired: {rate: ..., latency: ...}} if you must"
         )
-    if name not in known:
-        raise ScenarioError(f"no radio '{name}'; {suggest(name, known)} (edgesim list radios)")
-    return known[name]
+    return known.named(name)
 
 
 def device_kind(name: str) -> DeviceKind:
     """Return one device kind; an unknown name is an error that names the nearest."""
-    known = device_kinds()
-    if name not in known:
-        raise ScenarioError(f"no device kind '{name}'; {suggest(name, known)} (edgesim list devices)")
-    return known[name]
+    return device_kinds().named(name)
 
 
 def model(name: str) -> ModelKind:
     """Return one model; an unknown name is an error that names the nearest."""
-    known = models()
-    if name not in known:
-        raise ScenarioError(f"no model '{name}'; {suggest(name, known)} (edgesim list models)")
-    return known[name]
+    return models().named(name)

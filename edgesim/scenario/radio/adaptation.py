@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from types import MappingProxyType
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from edgesim import plugins
 from edgesim.errors import InputError
 from edgesim.radio.access.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.uplink_grant import UplinkGrant, default_k2
 from edgesim.radio.access.wifi_mac import WifiMac
 from edgesim.radio.access.wifi_phy import PpduFormat
-from edgesim.radio.adaptation.bler import bler_set
 from edgesim.radio.adaptation.nr import Nr
 from edgesim.radio.adaptation.nr_carrier import slot_s
-from edgesim.radio.adaptation.shannon import Shannon
-from edgesim.radio.adaptation.wifi import Wifi
-from edgesim.scenario.schema.adaptation import NrEntry, ShannonEntry, WifiEntry
+from edgesim.radio.adaptation.outer_loop import Adapting
+from edgesim.scenario.schema.link_rate import LINK_RATES, LinkRate
+from edgesim.scenario.schema.link_rates.nr import NrEntry
+from edgesim.scenario.schema.link_rates.wifi import WifiEntry
 from edgesim.scenario.schema.radio import RadioEntry
 from edgesim.scenario.schema.radio_kinds import RadioFigures
 
-__all__ = ["Adaptation", "adaptation", "duplex_of", "medium_access", "resource_grid"]
+__all__ = ["adaptation", "duplex_of", "medium_access", "resource_grid"]
 
-Adaptation = Nr | Wifi | Shannon
+Model = TypeVar("Model", bound=LinkRate)
 
-MILLIMETRE_WAVES_FROM_HZ = 7.125e9  # 3GPP's frequency range 2 begins above range 1
+_STANDARDS: Mapping[str, str] = MappingProxyType({"nr": "a radio of 5G NR", "wifi": "which is Wi-Fi"})
 
 
-def adaptation(radio: RadioEntry, figures: RadioFigures) -> Adaptation:
+def adaptation(radio: RadioEntry, figures: RadioFigures) -> Adapting:
     """Make the link adaptation of a radio, with a scenario's own settings.
 
     Raises
@@ -35,20 +40,16 @@ def adaptation(radio: RadioEntry, figures: RadioFigures) -> Adaptation:
     InputError
         If the standard has no such carrier or channel, or a setting belongs to another standard.
     """
-    asked = radio.adaptation
-    made: Adaptation
-    if asked is not None and asked.shannon is not None:
-        made = _shannon(asked.shannon)
-    elif figures.subcarrier_spacing_hz is not None:
-        if asked is not None and asked.wifi is not None:
-            raise InputError(
-                f"'adaptation: wifi' says nothing to {radio.use}, a radio of 5G NR; leave it out"
-            )
-        made = _nr((asked and asked.nr) or NrEntry(), figures, figures.subcarrier_spacing_hz)
-    else:
-        if asked is not None and asked.nr is not None:
-            raise InputError(f"'adaptation: nr' says nothing to {radio.use}, which is Wi-Fi; leave it out")
-        made = _wifi((asked and asked.wifi) or WifiEntry(), figures)
+    chosen = None if radio.adaptation is None else radio.adaptation.chosen
+    if chosen is None:
+        chosen = _of_standard(figures.air)
+    elif chosen.only_for and chosen.only_for != figures.air:
+        assert radio.adaptation is not None
+        raise InputError(
+            f"'adaptation: {radio.adaptation.name}' says nothing to {radio.use}, "
+            f"{_STANDARDS.get(figures.air, f'whose link-rate model is {figures.air}')}; leave it out"
+        )
+    made = chosen.interface(figures)
     if radio.max_attempts is not None:
         if not isinstance(made, Nr):
             raise InputError(
@@ -56,11 +57,33 @@ def adaptation(radio: RadioEntry, figures: RadioFigures) -> Adaptation:
                 "sent anew"
             )
         made = replace(made, n_attempts=radio.max_attempts)
+    changes: dict[str, Any] = {}
     if radio.target_bler is not None:
-        made = replace(made, target_bler=radio.target_bler)
+        changes["target_bler"] = radio.target_bler
     if radio.arq_limit is not None:
-        made = replace(made, arq=made.arq._replace(limit=radio.arq_limit))
-    return made
+        changes["arq"] = made.arq._replace(limit=radio.arq_limit)
+    for name in changes:
+        if not (is_dataclass(made) and name in (field.name for field in fields(made))):
+            word = "arq_limit" if name == "arq" else name
+            raise InputError(f"'{word}' says nothing to {radio.use}, whose link-rate model has no such field")
+    return replace(made, **changes) if changes else made  # type: ignore[type-var]  # made sure above
+
+
+def _of_standard(air: str) -> LinkRate:
+    """The model that a radio's catalogue entry names, with its defaults."""
+    kind = plugins.load(LINK_RATES, air)
+    try:
+        return kind()
+    except ValidationError:
+        raise InputError(
+            f"link-rate model {air!r} has options without defaults; give 'adaptation: {{{air}: {{...}}}}'"
+        ) from None
+
+
+def _asked(radio: RadioEntry, kind: type[Model]) -> Model | None:
+    """The settings of a scenario's own, if they are of this model."""
+    chosen = None if radio.adaptation is None else radio.adaptation.chosen
+    return chosen if isinstance(chosen, kind) else None
 
 
 def medium_access(radio: RadioEntry, figures: RadioFigures) -> WifiMac:
@@ -73,58 +96,17 @@ def medium_access(radio: RadioEntry, figures: RadioFigures) -> WifiMac:
     """
     if figures.generation is None:
         return WifiMac()
-    entry = (radio.adaptation and radio.adaptation.wifi) or WifiEntry()
+    entry = _asked(radio, WifiEntry) or WifiEntry()
     contention = radio.contention
     return WifiMac(
         ppdu=PpduFormat(
-            generation=figures.generation, n_streams=entry.streams, guard_s=_guard_s(entry.guard_s)
+            generation=figures.generation, n_streams=entry.streams, guard_s=entry.rounded_guard_s
         ),
         edca=contention.edca(),
         aggregation=contention.aggregation.value(),
         frame_bytes=entry.frame_bytes,
         rts_from_bytes=0 if radio.rts_cts else contention.rts_from_bytes,
         acknowledges_segments=contention.transport_acks,
-    )
-
-
-def _guard_s(asked_s: float | None) -> float | None:
-    """Rounded to a nanosecond: 0.8 us in text and in the standard's table are the same number then."""
-    return None if asked_s is None else round(asked_s, 9)
-
-
-def _shannon(entry: ShannonEntry) -> Shannon:
-    return Shannon(
-        gap_db=entry.gap_db,
-        cap=math.inf if entry.cap is None else entry.cap,
-        attenuation=entry.attenuation,
-        floor_db=-math.inf if entry.floor_db is None else entry.floor_db,
-    )
-
-
-def _nr(entry: NrEntry, figures: RadioFigures, spacing_hz: float) -> Nr:
-    return Nr(
-        figures.bandwidth_hz,
-        spacing_hz,
-        2 if figures.carrier_hz > MILLIMETRE_WAVES_FROM_HZ else 1,
-        mcs_table=entry.mcs_table,
-        cqi_table=entry.cqi_table,
-        bler=bler_set(entry.bler),
-        overhead_ratio=entry.overhead_ratio,
-        n_layers=entry.layers,
-        combining=entry.combining,
-        round_trip_slots=entry.round_trip_slots,
-    )
-
-
-def _wifi(entry: WifiEntry, figures: RadioFigures) -> Wifi:
-    assert figures.generation is not None
-    return Wifi(
-        figures.generation,
-        figures.bandwidth_hz,
-        n_streams=entry.streams,
-        guard_s=_guard_s(entry.guard_s),
-        mpdu_bytes=entry.frame_bytes,
-        curve=entry.curve,
     )
 
 
@@ -150,7 +132,7 @@ def resource_grid(radio: RadioEntry, figures: RadioFigures) -> ResourceGrid | No
     made = adaptation(radio, figures)
     if not isinstance(made, Nr):
         return None
-    entry = (radio.adaptation and radio.adaptation.nr) or NrEntry()
+    entry = _asked(radio, NrEntry) or NrEntry()
     period_s = 0.0 if entry.scheduling_request_s == "none" else entry.scheduling_request_s
     n_slots = period_s / made.slot_s
     if abs(n_slots - round(n_slots)) > 1e-6:

@@ -15,7 +15,7 @@ from edgesim.radio.access.duplex import Duplex
 from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.wifi_mac import WifiMac
 from edgesim.radio.adaptation.nr_carrier import slot_s
-from edgesim.radio.adaptation.outer_loop import settled_offset_db
+from edgesim.radio.adaptation.outer_loop import Adapting, settled_offset_db
 from edgesim.radio.channel.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.channel.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
 from edgesim.radio.channel.fading_by_sight import FadingBySight
@@ -30,7 +30,7 @@ from edgesim.radio.motion.handover import ServingCell
 from edgesim.radio.motion.mobility import Static, Track
 from edgesim.rng import key_of, keyed_normals, link_key
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.radio.adaptation import Adaptation, adaptation, duplex_of, medium_access, resource_grid
+from edgesim.scenario.radio.adaptation import adaptation, duplex_of, medium_access, resource_grid
 from edgesim.scenario.schema.radio import FadingEntry, InterferenceEntry, PropagationEntry
 from edgesim.scenario.schema.radio_kinds import RadioFigures
 from edgesim.scenario.schema.topology import LinkEntry
@@ -87,7 +87,7 @@ class Air:
     def __init__(self, layout: Layout, where: Mapping[str, Track], *, seed: int, replication: int) -> None:
         self._layout, self._where = layout, where
         self._seed, self._replication = seed, replication
-        self._interfaces: dict[int, Adaptation] = {}
+        self._interfaces: dict[int, Adapting] = {}
         self._offsets_db: dict[tuple[int, float], float] = {}
         self._channels: dict[tuple[str, str], RadioLink] = {}
 
@@ -395,7 +395,7 @@ class Air:
         told = None if entry is None or entry.mobility is None else entry.mobility.speed_m_per_s
         return track.speed(0.0) if told is None else told
 
-    def _interface(self, entry: LinkEntry, figures: RadioFigures) -> Adaptation:
+    def _interface(self, entry: LinkEntry, figures: RadioFigures) -> Adapting:
         """The link adaptation of an entry's radios: one for all of them, since it keeps tables."""
         known = self._interfaces.get(id(entry))
         if known is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from edgesim.entry_names import EntryName
 from edgesim.fields import (
     DecibelsIsotropic,
     DecibelsMilliwatt,
@@ -18,6 +19,7 @@ from edgesim.fields import (
 )
 from edgesim.radio.link import Transceiver
 from edgesim.scenario.schema.device_kinds import Figure
+from edgesim.scenario.schema.link_rate import LINK_RATES
 from edgesim.scenario.schema.radio import (
     Access,
     PropagationEntry,
@@ -57,8 +59,8 @@ class RadioKind(Section):
 
     description: str
     """What it is, in a line."""
-    air: Literal["nr", "wifi"]
-    """Link adaptation: 5G NR's or 802.11's."""
+    air: Annotated[str, EntryName(LINK_RATES)]
+    """Link-rate model: 5G NR's or 802.11's, or another by its name (`edgesim list adaptation`)."""
     generation: Literal["n", "ac", "ax"] | None = None
     """Of Wi-Fi: 802.11n, ac or ax."""
     carrier_hz: Figure[Hertz] = Field(alias="carrier")
@@ -90,6 +92,8 @@ class RadioKind(Section):
             refuse("'generation' belongs to air: wifi, and to that alone")
         if (self.duplex == "tdd") != (self.tdd is not None):
             refuse("a pattern 'tdd' belongs to duplex: tdd, and to that alone")
+        if self.duplex == "tdd" and self.air != "nr":
+            refuse("'duplex: tdd' goes by the slots of air: nr; choose fdd or half")
         return self
 
     def figures(self, entry: RadioEntry) -> RadioFigures:
@@ -119,7 +123,7 @@ class RadioKind(Section):
 class RadioFigures:
     """A radio's numbers, whoever gave them."""
 
-    air: Literal["nr", "wifi"]
+    air: str
     generation: Literal["n", "ac", "ax"] | None
     carrier_hz: float
     bandwidth_hz: float

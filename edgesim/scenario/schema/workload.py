@@ -8,28 +8,24 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.fields import Hertz, Names, PositiveSeconds, Quantity, Seconds, refuse
-from edgesim.scenario.schema.steps import NOT_EMPTY, ArrivalStep, steps
+from edgesim.entry_names import EntryName
+from edgesim.fields import Names, PositiveSeconds, Seconds, is_not_given, refuse
+from edgesim.plugins import Group
+from edgesim.scenario.schema.arrival_process import ARRIVALS, ArrivalProcess
 from edgesim.scenario.schema.topology import Count
+from edgesim.scenario.text.open_choice import OpenChoice
 from edgesim.scenario.text.section import Choice, Section, made
-from edgesim.units import FREQUENCY
-from edgesim.workload.arrivals import Arrivals, Bursts, Deterministic, Gamma, Poisson
+from edgesim.workload.arrivals import Arrivals
 from edgesim.workload.bounded import MOST_REQUESTS
-from edgesim.workload.diurnal import DAY_S, Diurnal, Hourly
 from edgesim.workload.lengths import Fixed, Lengths, Lognormal, Uniform
+from edgesim.workload.readers.detect import READERS
 from edgesim.workload.readers.own_columns import Columns
 from edgesim.workload.selection import Selection
-from edgesim.workload.stepwise import Stepwise
 from edgesim.workload.think import ExponentialThink, FixedThink, Think
 
 __all__ = [
     "ArrivalsChoice",
-    "BurstsLaw",
     "ColumnsEntry",
-    "DeterministicLaw",
-    "DiurnalLaw",
-    "GammaLaw",
-    "HourlyLaw",
     "Law",
     "LengthsChoice",
     "LognormalLaw",
@@ -42,9 +38,9 @@ __all__ = [
     "WorkloadEntry",
 ]
 
+ReaderName = Annotated[str, EntryName(READERS)]
 PositiveNumber = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-HertzOrNone = Annotated[float, Quantity(FREQUENCY, "zero or more")]
 
 _ID_BYTES = 4  # of a token: a 32-bit number
 
@@ -52,7 +48,7 @@ _ID_BYTES = 4  # of a token: a 32-bit number
 class Law(Section):
     """The parameters of a law; what they do not allow is found when they are read."""
 
-    def law(self) -> Arrivals | Lengths:
+    def law(self) -> Lengths:
         """Make the law."""
         raise NotImplementedError
 
@@ -62,129 +58,24 @@ class Law(Section):
         return self
 
 
-class GammaLaw(Law):
-    """Independent gamma gaps: burstier than Poisson, or more regular, at the same rate."""
-
-    rate_hz: Hertz = Field(alias="rate")
-    """Arrivals per second, all sources together."""
-    burstiness: PositiveNumber | None = None
-    """Shape of the gamma law: 1 is Poisson, below 1 arrivals clump."""
-    cv: PositiveNumber | None = None
-    """Instead of burstiness: the coefficient of variation of the gaps."""
-
-    def law(self) -> Arrivals:
-        """Make the law of arrivals."""
-        if self.cv is not None and self.burstiness is None:
-            return Gamma.from_cv(self.rate_hz, self.cv)
-        if self.burstiness is not None and self.cv is None:
-            return Gamma(self.rate_hz, self.burstiness)
-        refuse("expected either 'burstiness' or 'cv'")
-
-
-class DeterministicLaw(Law):
-    """Evenly spaced arrivals, the first at time zero."""
-
-    rate_hz: Hertz | None = Field(default=None, alias="rate")
-    """Arrivals per second, all sources together."""
-    every_s: PositiveSeconds | None = Field(default=None, alias="every")
-    """Instead of a rate: the time between arrivals."""
-
-    def law(self) -> Arrivals:
-        """Make the law of arrivals."""
-        if self.every_s is not None and self.rate_hz is None:
-            return Deterministic(1 / self.every_s)
-        if self.rate_hz is not None and self.every_s is None:
-            return Deterministic(self.rate_hz)
-        refuse("expected either 'rate' or 'every'")
-
-
-class BurstsLaw(Law):
-    """Bursts of requests at regular intervals, the first at time zero."""
-
-    requests: Count
-    """Requests in a burst."""
-    every_s: PositiveSeconds = Field(alias="every")
-    """Time from the start of one burst to the start of the next."""
-    spacing_s: Seconds = Field(default=0.0, alias="spacing")
-    """Time between requests inside a burst."""
-
-    def law(self) -> Arrivals:
-        """Make the law of arrivals."""
-        return Bursts(self.requests, self.every_s, self.spacing_s)
-
-
-class DiurnalLaw(Law):
-    """A Poisson process whose rate swings round its mean like a cosine, once a day."""
-
-    mean_hz: Hertz = Field(alias="mean")
-    """Arrivals per second, averaged over a period, all sources together."""
-    swing: Share
-    """How far the rate swings, as a share of its mean: at 1 it falls to zero once a period."""
-    peak_s: Seconds = Field(alias="peak")
-    """Time of day at which the rate is highest, such as 14 h."""
-    start_s: Seconds = Field(default=0.0, alias="start")
-    """Time of day at time zero."""
-    period_s: PositiveSeconds = Field(default=DAY_S, alias="period")
-    """Time from peak to peak; by default a day."""
-
-    def law(self) -> Arrivals:
-        """Make the law of arrivals."""
-        return Diurnal(
-            mean_hz=self.mean_hz,
-            swing=self.swing,
-            peak_at_s=self.peak_s - self.start_s,
-            period_s=self.period_s,
-        )
-
-
-class HourlyLaw(Law):
-    """A Poisson process whose rate is stated for every hour, and constant within it."""
-
-    rates_hz: tuple[HertzOrNone, ...] = Field(alias="rates", min_length=1)
-    """Arrivals per second, hour by hour; after the last hour comes the first."""
-    start_s: Seconds = Field(default=0.0, alias="start")
-    """Where in the table time zero lies, such as 8 h."""
-
-    def law(self) -> Arrivals:
-        """Make the law of arrivals."""
-        return Hourly(rates_hz=self.rates_hz, start_s=self.start_s)
-
-
-class ArrivalsChoice(Choice):
+class ArrivalsChoice(OpenChoice[ArrivalProcess]):
     """When requests arrive, all sources together."""
 
+    group: ClassVar[Group[type[ArrivalProcess]]] = ARRIVALS
+    order: ClassVar[tuple[str, ...]] = (
+        "poisson",
+        "gamma",
+        "deterministic",
+        "bursts",
+        "diurnal",
+        "hourly",
+        "steps",
+    )
     example: ClassVar[str] = "{poisson: 0.4 Hz}"
-
-    poisson: Hertz | None = None
-    """Rate of a Poisson process."""
-    gamma: GammaLaw | None = None
-    """Burstier or more regular than Poisson."""
-    deterministic: DeterministicLaw | None = None
-    """Evenly spaced."""
-    bursts: BurstsLaw | None = None
-    """Many at once, at regular intervals."""
-    diurnal: DiurnalLaw | None = None
-    """Poisson, with a rate that follows the time of day like a cosine."""
-    hourly: HourlyLaw | None = None
-    """Poisson, with a rate for every hour."""
-    steps: tuple[ArrivalStep, ...] | None = Field(default=None, json_schema_extra=NOT_EMPTY)
-    """Poisson, with a rate that changes at stated instants."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.steps is not None:
-            made(self.law)
-        return self
 
     def law(self) -> Arrivals:
         """Make the law of arrivals."""
-        if self.steps is not None:
-            return Stepwise(steps([(step.from_s, step.rate_hz) for step in self.steps]))
-        for entry in (self.gamma, self.deterministic, self.bursts, self.diurnal, self.hourly):
-            if entry is not None:
-                return entry.law()
-        assert self.poisson is not None, "a choice has exactly one key"
-        return Poisson(self.poisson)
+        return self.chosen.law()
 
 
 class UniformLaw(Law):
@@ -345,11 +236,13 @@ class TraceEntry(Section):
 
     Read are Azure's traces of 2023, 2024 and 2025, BurstGPT's, Vidur's and Splitwise's (CSV), Mooncake's and
     LLMServingSim's (JSON lines), and ShareGPT's (JSON), compressed by gzip or not. The contents tell which.
-    Any other CSV is read by its `columns`.
+    Any other CSV is read by its `columns`, any other format by an installed reader.
     """
 
     file: str
     """Path of the file, from the folder of the scenario."""
+    format: ReaderName | None = Field(default=None, exclude_if=is_not_given)
+    """Which reader reads it (`edgesim list readers`); without it, its contents tell."""
     columns: ColumnsEntry | None = None
     """For a CSV file of your own: what its columns are called."""
     rebase: bool = False
@@ -382,7 +275,11 @@ class TraceEntry(Section):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        for one, other in (("time_scale", "rate_scale"), ("tokenizer", "chars_per_token")):
+        for one, other in (
+            ("time_scale", "rate_scale"),
+            ("tokenizer", "chars_per_token"),
+            ("format", "columns"),
+        ):
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 refuse(f"expected either '{one}' or '{other}', not both")
         made(self.selection)

@@ -1,28 +1,95 @@
-"""Which format a file has: its contents tell, never its name."""
+"""Which format a file has: its contents tell, or a scenario does by name, never the file's name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from inspect import signature
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+from edgesim import plugins
 from edgesim.csv_rows import header_cells
+from edgesim.errors import InputError, WorkloadError
 from edgesim.files import lines_of, refuse_trap
-from edgesim.workload.readers.dialogues import SHAREGPT, first_item
-from edgesim.workload.readers.lines import LINE_FORMATS, MAX_LINE_CHARS, line_format, read_object
-from edgesim.workload.readers.record import Format, Record, TextLength, opened, refuse
-from edgesim.workload.readers.tables import TABLES, table_format
+from edgesim.plugins import Group
+from edgesim.workload.readers.dialogues import first_item
+from edgesim.workload.readers.lines import MAX_LINE_CHARS, read_object
+from edgesim.workload.readers.record import Format, Head, Record, TextLength, opened, refuse
 
-__all__ = ["detect", "read"]
+__all__ = ["READERS", "detect", "head_of", "named_format", "read"]
+
+
+def _check(format: Format) -> None:
+    for name, given in (("records", ("path", "text", "length")), ("recognises", ("head",))):
+        function: Any = getattr(format, name)
+        if name == "recognises" and function is None:
+            continue
+        if not callable(function):
+            raise InputError(f"'{name}' is {function!r}, which cannot be called; write a function")
+        try:
+            signature(function).bind(*given)
+        except TypeError:
+            raise InputError(f"'{name}' does not take ({', '.join(given)}); write it so") from None
+
+
+READERS: Group[Format] = Group(
+    "edgesim.readers",
+    "reader",
+    "readers",
+    Format,
+    "edgesim.workload.readers.record.Format",
+    WorkloadError,
+    _check,
+    is_object=True,
+    home="edgesim.workload.readers.formats",
+    joint="-",
+)
+"""Readers arrive through this group of entry points, and edgesim's own beside them."""
+
+
+def named_format(name: str) -> Format:
+    """Return the format of a name.
+
+    Raises
+    ------
+    WorkloadError
+        If none has that name; the message names the nearest.
+    """
+    return plugins.load(READERS, name)
 
 
 def detect(path: Path) -> Format:
-    """Tell a file's format by its header, or by its first object.
+    """Tell a file's format by its header, or by its first object: the most particular that fits.
 
     Raises
     ------
     WorkloadError
         If it cannot be read, or is in no format that is known.
+    """
+    line, head = head_of(path)
+    known = plugins.discover_all(READERS)
+    broken = {name: str(entry) for name, entry in known.items() if isinstance(entry, InputError)}
+    best: tuple[int, Format | None] = (0, None)
+    for name, format in known.items():
+        if isinstance(format, InputError) or format.recognises is None:
+            continue
+        try:
+            fit = int(format.recognises(head))
+        except Exception as error:  # a stranger's function may fail in any way; the others still count
+            broken[name] = f"reader {name!r} fails on the file's beginning: {type(error).__name__}: {error}"
+            continue
+        if fit > best[0]:
+            best = (fit, format)
+    return best[1] or _unknown(path, line, head, known, broken)
+
+
+def head_of(path: Path) -> tuple[int, Head]:
+    """Read how a file begins, and the line on which it does.
+
+    Raises
+    ------
+    WorkloadError
+        If it cannot be read, or is empty.
     """
     with opened(path) as text:
         refuse_trap(path)
@@ -32,13 +99,11 @@ def detect(path: Path) -> Format:
             refuse(path, None, "empty; expected recorded requests")
         if head.lstrip().startswith("["):
             text.seek(0)
-            return _sharegpt(path, text)
+            return 1, Head("list", _item_keys(path, text), head)
         if head.lstrip().startswith("{"):
-            first = read_object(path, line, head)
-            return line_format(first) or _unknown(path, line, "an object with the keys", list(first))
+            return line, Head("lines", tuple(read_object(path, line, head)), head)
         header, _ = header_cells(head)
-        found = table_format(header)
-        return found or _unknown(path, line, "a header with the columns", header)
+        return line, Head("table", tuple(name.strip().casefold() for name in header), head)
 
 
 def read(path: Path, format: Format, length: TextLength) -> Iterator[Record]:
@@ -53,17 +118,22 @@ def read(path: Path, format: Format, length: TextLength) -> Iterator[Record]:
         yield from format.records(path, text, length)
 
 
-def _sharegpt(path: Path, text: TextIO) -> Format:
+def _item_keys(path: Path, text: TextIO) -> tuple[str, ...]:
     first = first_item(path, text)
-    if isinstance(first, dict) and "conversations" in first:
-        return SHAREGPT
-    return _unknown(
-        path, 1, "a list whose first item has the keys", list(first) if isinstance(first, dict) else []
-    )
+    return tuple(first) if isinstance(first, dict) else ()
 
 
-def _unknown(path: Path, line: int, what: str, names: list[str]) -> Format:
-    known = [f"{table.name} ({', '.join(table.columns)})" for table in TABLES]
-    known += [f"{format.name} ({format.looks_like})" for format in (*LINE_FORMATS.values(), SHAREGPT)]
-    shown = ", ".join(map(str, names[:12]))[:200] or "none"
-    refuse(path, line, f"found {what} {shown}; expected one of: {'; '.join(known)}")
+_WHAT = {
+    "table": "a header with the columns",
+    "lines": "an object with the keys",
+    "list": "a list whose first item has the keys",
+}
+
+
+def _unknown(
+    path: Path, line: int, head: Head, known: Mapping[str, Format | InputError], broken: Mapping[str, str]
+) -> Format:
+    formats = [f"{one.name} ({one.looks_like})" for one in known.values() if isinstance(one, Format)]
+    shown = ", ".join(head.names[:12])[:200] or "none"
+    failed = "".join(f"; {sentence}" for sentence in broken.values())
+    refuse(path, line, f"found {_WHAT[head.kind]} {shown}; expected one of: {'; '.join(formats)}{failed}")

@@ -1,7 +1,4 @@
-"""ShareGPT's format: one JSON list of conversations, as text and without instants.
-
-Source of the keys: the ShareGPT data sets (``id``, ``conversations`` of ``from`` and ``value``).
-"""
+"""JSON lists of conversations, as text and without instants."""
 
 from __future__ import annotations
 
@@ -10,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from edgesim.workload.readers.record import Format, Further, Record, TextLength, refuse
+from edgesim.workload.readers.record import Further, Record, TextLength, refuse
 
-__all__ = ["SHAREGPT", "first_item"]
+__all__ = ["dialogue_records", "first_item"]
 
 CHUNK_CHARS = 1 << 16
 MAX_ITEM_CHARS = 1 << 24  # the longest conversation of the public files has about a million
@@ -94,7 +91,8 @@ class _Window:
         return bool(chunk)
 
 
-def _records(path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
+def dialogue_records(path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
+    """Yield a record for every conversation: a list of ``from`` and ``value``."""
     for line, item in _items(path, text):
         said = item.get("conversations") if isinstance(item, dict) else None
         if not isinstance(said, list):
@@ -120,12 +118,3 @@ def _rounds(path: Path, line: int, said: list[Any], length: TextLength) -> Itera
             case _:
                 found = repr(one)[:60]
                 refuse(path, line, f"found {found}, expected {{from: human or gpt, value: text}}; correct it")
-
-
-SHAREGPT = Format(
-    "ShareGPT",
-    None,
-    "conversations",
-    "lengths of text; arrivals by the scenario's law",
-    _records,
-)

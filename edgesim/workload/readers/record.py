@@ -1,18 +1,35 @@
-"""What every reader yields, and how a file is opened and refused."""
+"""What every reader is and yields, and how a file is opened and refused.
+
+A reader is a :class:`Format`, an object that a package offers through the entry point group
+``edgesim.readers``; edgesim's own stand in :mod:`edgesim.workload.readers.formats`, a file each.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TextIO
+from typing import Literal, NamedTuple, NoReturn, TextIO
 
 from edgesim.csv_rows import CsvError
 from edgesim.errors import WorkloadError
 from edgesim.files import UnreadableFileError, opened_text
 
-__all__ = ["Format", "Further", "Record", "TextLength", "opened", "refuse", "whole"]
+__all__ = [
+    "Format",
+    "Further",
+    "Head",
+    "Record",
+    "TextLength",
+    "has_columns",
+    "has_item_keys",
+    "has_keys",
+    "opened",
+    "refuse",
+    "whole",
+]
 
 MOST_TOKENS = 1_000_000_000  # of a prompt or an answer: beyond any context
 
@@ -53,9 +70,48 @@ class Record(NamedTuple):
     source: str | None = None
 
 
+class Head(NamedTuple):
+    """How a file begins: what a format is known by.
+
+    Attributes
+    ----------
+    kind
+        ``"lines"`` where the first line begins an object of JSON, ``"list"`` where it begins a list, else
+        ``"table"``.
+    names
+        Of a table the names of its columns, without regard to case and outer blanks; of lines the keys of the
+        first object, of a list those of its first item.
+    line
+        The first line that is not blank.
+    """
+
+    kind: Literal["table", "lines", "list"]
+    names: tuple[str, ...]
+    line: str
+
+
+def _fit(kind: str, names: frozenset[str], head: Head) -> int:
+    return len(names) if head.kind == kind and names.issubset(head.names) else 0
+
+
+def has_columns(*names: str) -> Callable[[Head], int]:
+    """Recognise tables that have these columns; the more there are, the more particular the format."""
+    return partial(_fit, "table", frozenset(name.casefold() for name in names))
+
+
+def has_keys(*names: str) -> Callable[[Head], int]:
+    """Recognise files of one JSON object a line, of which the first has these keys."""
+    return partial(_fit, "lines", frozenset(names))
+
+
+def has_item_keys(*names: str) -> Callable[[Head], int]:
+    """Recognise JSON lists whose first item has these keys."""
+    return partial(_fit, "list", frozenset(names))
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format of recorded requests.
+    """A format of recorded requests. It travels between processes: its functions stand in a module.
 
     Attributes
     ----------
@@ -70,7 +126,12 @@ class Format:
     has_sessions
         Whether later turns wait for the answers before them, after pauses that the file tells.
     records
-        Yields the records of an opened file.
+        Yields the records of an opened file, called with its path (for messages), the file, and how tokens
+        of a text are counted.
+    recognises
+        Says of a file's beginning whether it is of this format: 0 if not, else how particular what it goes by
+        is (:func:`has_columns`, :func:`has_keys`, :func:`has_item_keys`). Of several that fit the
+        most particular is taken. None: only by its name.
     """
 
     name: str
@@ -79,6 +140,7 @@ class Format:
     remark: str
     records: Callable[[Path, TextIO, TextLength], Iterator[Record]]
     has_sessions: bool = False
+    recognises: Callable[[Head], int] | None = None
 
 
 def refuse(path: Path, line: int | None, sentence: str) -> NoReturn:

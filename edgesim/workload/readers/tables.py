@@ -1,9 +1,4 @@
-"""Traces in CSV: Azure 2023 to 2025, BurstGPT, Vidur and Splitwise.
-
-Sources of the columns: Azure Public Dataset (AzureLLMInferenceTrace 2023 and 2024, AzureLMMInferenceTrace
-2025); BurstGPT (Wang et al. 2024); Vidur's processed traces (Agrawal et al. 2024); splitwise-sim (Patel
-et al. 2024).
-"""
+"""Formats of CSV, by their columns: a row is a request."""
 
 from __future__ import annotations
 
@@ -18,9 +13,9 @@ from typing import TextIO
 
 from edgesim.csv_rows import named, read_rows
 from edgesim.nearest import suggest
-from edgesim.workload.readers.record import Format, Record, TextLength, refuse, whole
+from edgesim.workload.readers.record import Format, Record, TextLength, has_columns, refuse, whole
 
-__all__ = ["TABLES", "Clock", "calendar", "table_format"]
+__all__ = ["DATES", "Clock", "calendar", "table_format"]
 
 Clock = Callable[[str], float]
 """Reads an instant's text; the result is in seconds on the file's clock."""
@@ -34,20 +29,12 @@ _CALENDAR = re.compile(
 class _Table:
     """The columns of one CSV format; names are compared without regard to case and outer blanks."""
 
-    name: str
     prompt: str
     output: str
-    time: str | None = None
-    time_unit: str | None = None
-    clock: Callable[[], Clock] = lambda: _finite
-    also: tuple[str, ...] = ()
-    must_be_one: str | None = None
-    remark: str = ""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns by which the format is known."""
-        return (*((self.time,) if self.time else ()), *self.also, self.prompt, self.output)
+    time: str | None
+    time_unit: str | None
+    clock: Callable[[], Clock]
+    must_be_one: str | None
 
 
 def _finite(text: str) -> float:
@@ -92,56 +79,49 @@ def calendar() -> Clock:
     return read
 
 
-_DATES = "date and time; zero is the first row's"
+def table_format(
+    name: str,
+    *,
+    prompt: str,
+    output: str,
+    time: str | None = None,
+    time_unit: str | None = None,
+    clock: Callable[[], Clock] | None = None,
+    also: tuple[str, ...] = (),
+    must_be_one: str | None = None,
+    remark: str = "",
+) -> Format:
+    """Make the format of a table whose rows are requests.
 
-TABLES = (
-    _Table(
-        "Azure multimodal (2025)",
-        "contexttokens",
-        "generatedtokens",
-        "timestamp",
-        _DATES,
-        calendar,
-        also=("numimages",),
-        remark="images count by their context tokens only; encoding them is not modelled",
-    ),
-    _Table("Azure (2023, 2024)", "contexttokens", "generatedtokens", "timestamp", _DATES, calendar),
-    _Table(
-        "BurstGPT",
-        "request tokens",
-        "response tokens",
-        "timestamp",
-        "seconds",
-        remark="0 response tokens mark a failed request; session ids and elapsed times are not used",
-    ),
-    _Table("Vidur", "num_prefill_tokens", "num_decode_tokens", "arrived_at", "seconds"),
-    _Table(
-        "Splitwise",
-        "prompt_size",
-        "token_size",
-        "arrival_timestamp",
-        "seconds",
-        must_be_one="batch_size",
-        remark="request types and application ids are not used",
-    ),
-    _Table(
-        "Vidur lengths",
-        "num_prefill_tokens",
-        "num_decode_tokens",
-        remark="lengths alone; arrivals by the scenario's law",
-    ),
-)
-"""All formats, the more particular before the more general: the first that fits is taken."""
+    Parameters
+    ----------
+    prompt, output
+        Columns of the tokens of prompt and answer.
+    time, time_unit, clock
+        Column of the instants, their unit, and what makes a reader of them; without a clock they are seconds.
+    also
+        Further columns by which the format is known.
+    must_be_one
+        A column that says for how many requests a row stands; more than 1 is refused.
+    """
+    columns = (*((time,) if time else ()), *also, prompt, output)
+    table = _Table(prompt, output, time, time_unit, clock or _seconds, must_be_one)
+    return Format(
+        name,
+        time_unit,
+        ", ".join(columns),
+        remark,
+        partial(_records, table),
+        recognises=has_columns(*columns),
+    )
 
 
-def table_format(header: Sequence[str]) -> Format | None:
-    """Find the format that a header belongs to."""
-    names = {name.strip().casefold() for name in header}
-    for table in TABLES:
-        if names.issuperset(table.columns):
-            looks_like = ", ".join(table.columns)
-            return Format(table.name, table.time_unit, looks_like, table.remark, partial(_records, table))
-    return None
+def _seconds() -> Clock:
+    return _finite
+
+
+DATES = "date and time; zero is the first row's"
+"""The unit of instants that :func:`calendar` reads."""
 
 
 def _records(table: _Table, path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:

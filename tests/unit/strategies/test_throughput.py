@@ -11,8 +11,9 @@ from miniature import PerBlock, device, model, run, world
 
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Slice
+from edgesim.planning.partitions.throughput import gap_remark
 from edgesim.planning.throughput import Bottleneck, throughput
-from edgesim.strategies.pipeline import Pipeline, _Task, _told
+from edgesim.strategies.pipeline import Pipeline, _Task
 from edgesim.strategy import Placement, check_memory
 from edgesim.workload.arrivals import Bursts
 from edgesim.workload.lengths import Fixed
@@ -148,7 +149,7 @@ def test_with_its_head_on_the_last_stage_a_token_id_returns_instead_of_an_activa
 
 
 def test_a_chain_that_is_not_proved_the_best_says_how_far_from_it_it_may_be() -> None:
-    assert _told(Bottleneck((), 1.25, 1.0)) == (
+    assert gap_remark(Bottleneck((), 1.25, 1.0)) == (
         "throughput partition: at most 25.0% slower than the best chain could be"
     )
-    assert _told(Bottleneck((), 1.0, 1.0)) == ""
+    assert gap_remark(Bottleneck((), 1.0, 1.0)) == ""

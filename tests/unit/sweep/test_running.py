@@ -138,7 +138,11 @@ def test_a_unit_that_fails_is_recorded_and_run_again_if_asked(
     whole: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(prepared, label, replication, write):
-        if label == "offload" and replication == 1 and prepared.scenario.workload.arrivals.poisson == 4:
+        if (
+            label == "offload"
+            and replication == 1
+            and prepared.scenario.workload.arrivals.poisson.rate_hz == 4
+        ):
             raise ZeroDivisionError("no way")
         simulating.simulate_run(prepared, label, replication, write)
 
@@ -224,7 +228,10 @@ def test_a_search_keeps_its_cells_where_what_has_failed_is_run_again(
     whole = swept(tmp_path / "whole", values, **SEARCHED)
 
     def failing(prepared, label, replication, write):
-        if prepared.scenario.workload.requests == 20 and prepared.scenario.workload.arrivals.poisson == 200:
+        if (
+            prepared.scenario.workload.requests == 20
+            and prepared.scenario.workload.arrivals.poisson.rate_hz == 200
+        ):
             raise ZeroDivisionError("no way")
         simulating.simulate_run(prepared, label, replication, write)
 

@@ -291,6 +291,7 @@ def test_any_sharegpt_list_is_read_whole(
 ) -> None:
     """Json's own reader is the oracle; a chunk may end anywhere, also within a letter's escape."""
     from edgesim.workload.readers import dialogues
+    from edgesim.workload.readers.formats import sharegpt
 
     said = [
         {"conversations": [{"from": w, "value": v} for q, a in one for w, v in (("human", q), ("gpt", a))]}
@@ -300,7 +301,7 @@ def test_any_sharegpt_list_is_read_whole(
     path.write_text(json.dumps(said, indent=indent), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dialogues, "CHUNK_CHARS", 7)
-        found = list(read(path, dialogues.SHAREGPT, len))
+        found = list(read(path, sharegpt.SHAREGPT, len))
     assert [
         [(r.n_prompt_tokens, r.n_output_tokens), *((t.n_prompt_tokens, t.n_output_tokens) for t in r.further)]
         for r in found

@@ -505,7 +505,7 @@ MISTAKES = {
     ),
     "unknown adaptation": (
         ("radio: nr-n78", "radio: {use: nr-n78, adaptation: shanon}"),
-        ["unknown key 'shanon'", "did you mean 'shannon'"],
+        ["no link-rate model 'shanon'", "did you mean 'shannon'"],
     ),
     "unknown access": (
         ("radio: nr-n78", "radio: {use: nr-n78, access: fair}"),

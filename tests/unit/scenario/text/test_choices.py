@@ -6,6 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from edgesim.scenario.schema import adaptation, mobility, radio, service, serving, workload
+from edgesim.scenario.schema.adaptation import AdaptationChoice
+from edgesim.scenario.schema.workload import ArrivalsChoice
 from edgesim.scenario.text.section import Choice
 
 CHOICES = [
@@ -14,6 +16,7 @@ CHOICES = [
     for name, field in kind.model_fields.items()
     if name not in ("constant", "exponential", "none", "environment", "rayleigh")  # words by themselves
 ]
+CHOICES += [(kind, name) for kind in (ArrivalsChoice, AdaptationChoice) for name in kind.names()]
 MODULES = (adaptation, mobility, radio, service, serving, workload)
 
 

@@ -1,12 +1,4 @@
-"""A conformance test for strategies: an author's whole test file is three lines.
-
-::
-
-    from edgesim.testing import check_strategy
-
-    def test_contract():
-        check_strategy(MyStrategy())
-"""
+"""A conformance test for strategies."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Catalogues that come with edgesim, a module each."""

@@ -1,0 +1,182 @@
+"""A choice among the entries of a group: edgesim's own, such as ``{poisson: 0.4 Hz}``, and anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, cast
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+
+from edgesim import plugins
+from edgesim.errors import InputError
+from edgesim.fields import OWN_MESSAGE, refuse
+from edgesim.plugins import Group
+from edgesim.scenario.text.problems import explain_all
+from edgesim.scenario.text.section import Section, known_keys
+
+__all__ = ["Alternative", "OpenChoice"]
+
+Entry = TypeVar("Entry", bound="Alternative")
+
+
+class Alternative(Section):
+    """What stands under a name in a choice: the options of an entry of its group."""
+
+    short: ClassVar[str] = ""
+    """The key that a value without keys is short for: ``{poisson: 1 Hz}`` for ``{poisson: {rate: 1 Hz}}``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short(cls, data: object) -> object:
+        is_short = cls.short and not isinstance(data, Mapping | BaseModel)
+        return {cls.short: data} if is_short else data
+
+    @model_serializer(mode="wrap")
+    def _to_short(self, handler: SerializerFunctionWrapHandler) -> Any:
+        told = handler(self)
+        names = {
+            self.short,
+            *(n for n, field in type(self).model_fields.items() if field.alias == self.short),
+        }
+        (only, *others) = told or [""]
+        return told[only] if self.short and not others and only in names else told
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Allow the short form, too."""
+        schema = handler(core_schema)
+        if not cls.short:
+            return schema
+        return {"anyOf": [handler.resolve_ref_schema(schema)["properties"][cls.short], schema]}
+
+
+class OpenChoice(Section, Generic[Entry]):
+    """A mapping of which exactly one key is given, the name of an entry of a group; its options under it.
+
+    The entry's object is the attribute of that name, and :attr:`chosen`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    group: ClassVar[Group[Any]]
+    """Whose entries are the alternatives: subclasses of :class:`Alternative`."""
+    order: ClassVar[tuple[str, ...]] = ()
+    """Names that messages and listings name first."""
+    example: ClassVar[str]
+    """One choice as it is written, for messages."""
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Name every alternative, loading none."""
+        known = plugins.names(cls.group)
+        return (*(name for name in cls.order if name in known), *(n for n in known if n not in cls.order))
+
+    @property
+    def name(self) -> str:
+        """The alternative that is given."""
+        return next(iter(self.__pydantic_extra__ or {}))
+
+    @property
+    def chosen(self) -> Entry:
+        """Its options."""
+        return cast("Entry", next(iter((self.__pydantic_extra__ or {}).values())))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exactly_one(cls, data: object) -> object:
+        if isinstance(data, BaseModel):
+            return data
+        known = cls.names()
+        given = list(data) if isinstance(data, Mapping) else []
+        strangers = [key for key in given if key not in known]
+        if strangers:
+            cls._fail([((str(strangers[0]),), cls._about(str(strangers[0])))])
+        if len(given) != 1:
+            got = " and ".join(map(str, given)) or "none of them"
+            refuse(f"expected exactly one of {', '.join(known)}, such as {cls.example}, got {got}")
+        assert isinstance(data, Mapping)
+        ((name, value),) = data.items()
+        if value is None:
+            refuse(f"'{name}' has no value; expected one, such as {cls.example}")
+        try:
+            kind: type[Alternative] = plugins.load(cls.group, name)
+        except InputError as error:
+            refuse(str(error))
+        if isinstance(value, kind):
+            return data
+        try:
+            return {name: kind.model_validate(value)}
+        except ValidationError as error:
+            cls._fail(
+                [
+                    ((name, *_less_short(kind, value, line.path)), line.message)
+                    for line in explain_all(error, known_keys(kind))
+                ]
+            )
+
+    @classmethod
+    def _about(cls, name: str) -> str:
+        try:
+            plugins.load(cls.group, name)
+        except InputError as error:
+            return str(error)
+        return f"'{name}' is unknown"
+
+    @classmethod
+    def _fail(cls, mistakes: list[tuple[tuple[str | int, ...], str]]) -> NoReturn:
+        raise ValidationError.from_exception_data(
+            cls.__name__,
+            [
+                InitErrorDetails(
+                    type=PydanticCustomError(OWN_MESSAGE, "{sentence}", {"sentence": sentence}),
+                    loc=path,
+                    input=None,
+                )
+                for path, sentence in mistakes
+            ],
+        )
+
+    @model_serializer(mode="wrap")
+    def _with_the_others(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+        """Tell edgesim's own alternatives that are not given, too, as every choice of a scenario does."""
+        told = handler(self)
+        if info.exclude_none:
+            return told
+        return dict.fromkeys(plugins.own_names(self.group)) | told
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """List the alternatives that are known as the schema is made."""
+        schema = handler(core_schema)
+        known = plugins.discover_all(cls.group)
+        properties = {}
+        for name in cls.names():
+            kind = known[name]
+            if not isinstance(kind, InputError):
+                inner = kind.__get_pydantic_json_schema__(kind.__pydantic_core_schema__, handler)
+                properties[name] = inner | {"description": plugins.first_line(kind)}
+        handler.resolve_ref_schema(schema).update(
+            properties=properties, additionalProperties=False, minProperties=1, maxProperties=1
+        )
+        return schema
+
+
+def _less_short(kind: type[Alternative], value: object, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where a mistake stands in what is written, which has no key for the short form."""
+    is_short = kind.short and not isinstance(value, Mapping)
+    return path[1:] if is_short and path[:1] == (kind.short,) else path

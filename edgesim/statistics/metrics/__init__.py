@@ -1,0 +1,1 @@
+"""Metrics, a file each: the file is named as its metric, or as the family of metrics in it."""

@@ -1,0 +1,32 @@
+"""Conformance tests for whatever plug-ins offer: an author's whole test file is three lines.
+
+::
+
+    from edgesim.testing import check_strategy
+
+    def test_contract():
+        check_strategy(MyStrategy())
+
+Every checker raises an ``AssertionError`` that says in a sentence what is not as it should be.
+"""
+
+from __future__ import annotations
+
+from edgesim.testing.arrivals import check_arrivals
+from edgesim.testing.catalogues import check_catalogue
+from edgesim.testing.link_rates import check_link_rate
+from edgesim.testing.metrics import check_metric
+from edgesim.testing.partitions import check_partition
+from edgesim.testing.readers import check_reader
+from edgesim.testing.strategies import check_strategy, worlds
+
+__all__ = [
+    "check_arrivals",
+    "check_catalogue",
+    "check_link_rate",
+    "check_metric",
+    "check_partition",
+    "check_reader",
+    "check_strategy",
+    "worlds",
+]
