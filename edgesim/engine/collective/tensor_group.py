@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.engine.collective.lateness import LatenessDraws
-from edgesim.engine.device.group_hold import Hold
 from edgesim.engine.device.host import Host
 from edgesim.engine.process.verb import RequestFailed
 from edgesim.engine.recording import Recording
@@ -303,20 +302,17 @@ class TensorGroup:
     # --- the books --------------------------------------------------------------------------------
 
     def _book(self, request: LiveRequest, token: Token, now_s: float, done: Pass) -> None:
-        length_s = done.ended_at_s - done.started_at_s
         error = sum(done.errors) / len(done.errors) if any(done.errors) else None
         size_bytes = 2 * self._part.n_blocks * token.n_new * self._hidden_size * self._value_bytes
         for number, host in enumerate(self._hosts):
-            ready_at_s = max(now_s, host.free_at_s)
-            if done.started_at_s > ready_at_s:  # it waits for the others, and does nothing
-                host.hold(now_s, Hold(ready_at_s, done.started_at_s, 0.0, 0.0, 0.0))
-            shares = [
-                each[number] / length_s if length_s else 0.0
-                for each in (done.compute_s, done.tx_s, done.rx_s)
-            ]
-            host.hold(now_s, Hold(done.started_at_s, done.ended_at_s, *shares))
-            host.busy_s += done.compute_s[number]
-            host.free_at_s = done.ended_at_s
+            hold = host.occupy(
+                now_s,
+                done.started_at_s,
+                done.ended_at_s,
+                compute_s=done.compute_s[number],
+                tx_s=done.tx_s[number],
+                rx_s=done.rx_s[number],
+            )
             times = (now_s, done.started_at_s, done.ended_at_s)
             self._recording.span(
                 request.id,
@@ -324,7 +320,7 @@ class TensorGroup:
                 self._compute_codes[number],
                 *times,
                 n_tokens=token.n_new,
-                share=shares[0],
+                share=hold.busy,
                 parts=done.parts[number],
             )
             power = host.device.power
@@ -335,7 +331,7 @@ class TensorGroup:
                 self._sum_codes[number],
                 *times,
                 size_bytes=size_bytes,
-                share=(shares[1] * power.tx_w + shares[2] * power.rx_w) / power_w if power_w else 0.0,
+                share=(hold.tx * power.tx_w + hold.rx * power.rx_w) / power_w if power_w else 0.0,
                 error_variance=error,
             )
 

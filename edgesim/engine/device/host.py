@@ -70,11 +70,35 @@ class Host(Station):
         start_up_s, self.start_up_s = self.start_up_s, 0.0
         return start_up_s
 
-    def hold(self, now_s: float, hold: Hold) -> None:
-        """Book a stretch of time for which a group holds the device."""
+    def occupy(
+        self,
+        now_s: float,
+        started_at_s: float,
+        ended_at_s: float,
+        *,
+        compute_s: float,
+        tx_s: float,
+        rx_s: float,
+    ) -> Hold:
+        """Book a stretch of time for which a group has the device, first come first served on all members.
+
+        Parameters
+        ----------
+        compute_s, tx_s, rx_s
+            Of that time, how long the device computes, sends and receives.
+        """
         if self.holds is None:
             self.holds = Holds()
+        ready_at_s = max(now_s, self.free_at_s)
+        if started_at_s > ready_at_s:  # it waits for the others, and does nothing
+            self.holds.add(now_s, Hold(ready_at_s, started_at_s, 0.0, 0.0, 0.0))
+        length_s = ended_at_s - started_at_s
+        shares = [each_s / length_s if length_s else 0.0 for each_s in (compute_s, tx_s, rx_s)]
+        hold = Hold(started_at_s, ended_at_s, *shares)
         self.holds.add(now_s, hold)
+        self.busy_s += compute_s
+        self.free_at_s = ended_at_s
+        return hold
 
     def busy_until(self, at_s: float) -> float:
         """Time that the device has computed up to an instant."""

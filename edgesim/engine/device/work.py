@@ -101,6 +101,15 @@ SpeedAt = Callable[[float], float]
 class SharedStation(Protocol):
     """What the cluster asks of a station that serves several passes at once."""
 
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether it can be kept for a request's next pass, which then follows the latest at once."""
+        ...
+
+    def ask_next(self, work: Pass) -> None:
+        """Take in a pass for which it is kept, where it can be."""
+        ...
+
     def ask(self, work: Pass) -> None:
         """Take a pass in; its event happens when it is done."""
         ...

@@ -8,6 +8,7 @@ from typing import Literal
 
 import simpy
 
+from edgesim.engine.memory.claims import Claims
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
@@ -108,12 +109,14 @@ class Admission:
     def __init__(
         self,
         clock: Clock,
+        claims: Claims,
         memories: Mapping[str, Memory],
         policy: Literal["queue", "reject"],
         queue_limits: Mapping[str, int | None] | None = None,
         turned_away: Callable[[LiveRequest, Iterable[str]], None] | None = None,
     ) -> None:
         self._clock = clock
+        self._claims = claims
         self._memories = memories
         self._policy = policy
         self._queue_limits = queue_limits or {}
@@ -137,9 +140,10 @@ class Admission:
         NoRoom
             If it can never fit beside the weights, or does not fit now and the policy is to reject.
         """
+        reserved = self._claims.of(request).reserved
         for device, size_bytes in (ever_bytes or sizes_bytes).items():
             memory = self._memories[device]
-            room_bytes = memory.capacity_bytes - memory.resident_bytes - request.held.get(device, 0)
+            room_bytes = memory.capacity_bytes - memory.resident_bytes - reserved.get(device, 0)
             if size_bytes > room_bytes:
                 raise NoRoom(f"{device}: a KV cache of {size_bytes} bytes can never fit into {room_bytes}")
         contested = any(self._n_waiting[device] for device in sizes_bytes)
@@ -189,9 +193,10 @@ class Admission:
         for event in [event for event, (_, sizes_bytes) in self._waiting.items() if device in sizes_bytes]:
             request, was_preempted = self._waiting[event][0], event in self._again
             sizes_bytes = self._pop(event)
+            lost = self._claims.of(request).lost
             if was_preempted:
-                request.lost |= dict.fromkeys(sizes_bytes, error)  # its caches there are gone, too
-            request.lost[device] = error
+                lost |= dict.fromkeys(sizes_bytes, error)  # its caches there are gone, too
+            lost[device] = error
             self._turn_away(request, sizes_bytes)
             freed |= sizes_bytes
             event.defused = True  # it reaches whoever waits
@@ -200,12 +205,13 @@ class Admission:
 
     def release(self, request: LiveRequest) -> None:
         """Give back all that a request holds, and admit who can be admitted now."""
-        if not request.held:
+        claim = self._claims.known(request)
+        if claim is None or not claim.reserved:
             return
-        for device, size_bytes in request.held.items():
+        for device, size_bytes in claim.reserved.items():
             self._memories[device].give_back(size_bytes)
             del self._memories[device].holders[request]
-        released, request.held = request.held, {}
+        released, claim.reserved = claim.reserved, {}
         self.admit(released)
 
     def admit(self, released: Iterable[str]) -> None:
@@ -241,7 +247,7 @@ class Admission:
 
     def drop(self, request: LiveRequest, device: str) -> None:
         """Take a request's cache away on one device, for those who are being served."""
-        self._memories[device].give_back(request.held.pop(device))
+        self._memories[device].give_back(self._claims.of(request).reserved.pop(device))
         del self._memories[device].holders[request]
 
     def _pop(self, event: simpy.Event) -> dict[str, int]:
@@ -270,11 +276,12 @@ class Admission:
         return all(memories[d].has_place and memories[d].fits(size) for d, size in sizes_bytes.items())
 
     def _take(self, request: LiveRequest, sizes_bytes: Mapping[str, int]) -> None:
+        reserved = self._claims.of(request).reserved
         for device, size_bytes in sizes_bytes.items():
             memory = self._memories[device]
             memory.take(size_bytes)
             memory.holders[request] = None
-            request.held[device] = request.held.get(device, 0) + size_bytes
+            reserved[device] = reserved.get(device, 0) + size_bytes
 
 
 def _no_room_now(device: str, size_bytes: int) -> NoRoom:

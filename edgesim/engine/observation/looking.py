@@ -117,10 +117,11 @@ class Looking:
 
     def _n_passes(self, request: LiveRequest, device: str) -> int:
         """A request's passes on a device: who computes there holds a cache there, if of no bytes."""
-        if request.under_way is not None:
-            return sum(self._is_pass(begun, device) for begun in request.under_way)
-        move = request.move
-        if move.name not in _PASSES or request.until_s <= self._clock._now:
+        trail = request.trail
+        if trail.under_way is not None:
+            return sum(self._is_pass(begun, device) for begun in trail.under_way)
+        move = trail.move
+        if move.name not in _PASSES or trail.until_s <= self._clock._now:
             return 0
         return int(_is_at(device, move.arguments))
 

@@ -23,6 +23,8 @@ Batch = list[tuple[Pass, int]]
 class IteratingStation(ABC):
     """A station that is busy with one batch or idle; each iteration begins after all that is due then."""
 
+    can_be_kept = False
+
     def __init__(self, clock: Clock, record: Record) -> None:
         self._clock = clock
         self._record = record
@@ -31,6 +33,10 @@ class IteratingStation(ABC):
         self._began_at_s = self._ends_at_s = 0.0
         self._busy_s = 0.0
         self._version = 0  # of the running batch
+
+    def ask_next(self, work: Pass) -> None:
+        """Take in a pass for which the device is kept; batches that cannot be kept for one refuse it."""
+        raise NotImplementedError
 
     @abstractmethod
     def _choose(self) -> Batch:

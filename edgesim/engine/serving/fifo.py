@@ -21,6 +21,7 @@ class WatchedCompute(WatchedStation):
     """
 
     __slots__ = ("_speed_at",)
+    can_be_kept = True
 
     def __init__(self, clock: Clock, recording: Recording, speed_at: SpeedAt) -> None:
         super().__init__(clock, recording)

@@ -26,6 +26,8 @@ class JoiningStation(IteratingStation):
     blocks) is done at once after the pass before it, for all of the batch together.
     """
 
+    can_be_kept = True
+
     def __init__(self, clock: Clock, discipline: DynamicBatching, record: Record) -> None:
         super().__init__(clock, record)
         self._discipline = discipline

@@ -23,6 +23,8 @@ class TimeSharedStation:
     All begin when they are asked for, and keep the speed of that instant.
     """
 
+    can_be_kept = False  # passes share the device, and there is nothing to keep
+
     def __init__(self, clock: Clock, record: Record, speed_at: SpeedAt) -> None:
         self._clock = clock
         self._record = record
@@ -41,6 +43,10 @@ class TimeSharedStation:
         service_s = work.alone_s() / self._speed_at(self._clock.now)
         heappush(self._ends, (self._virtual_s + service_s, next(self._order), service_s, work))
         self._plan()
+
+    def ask_next(self, work: Pass) -> None:
+        """Never asked for: see `can_be_kept`."""
+        raise NotImplementedError
 
     def leave(self, request: LiveRequest) -> None:
         """Nothing to do: a pass is not bound to its request's others."""
