@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from typing import cast
 
 from edgesim.engine.device.booking import Booking
 from edgesim.engine.device.host import Host, Pricing
 from edgesim.engine.device.service_draws import ServiceDraws
+from edgesim.engine.device.site import Site
 from edgesim.engine.device.watched import WatchedStation
 from edgesim.engine.device.work import Pass, SharedStation
 from edgesim.engine.memory.admission import Reservations
@@ -17,20 +19,9 @@ from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving.batching import BatchedStation, StaticStation
-from edgesim.engine.serving.fifo import WatchedCompute
-from edgesim.engine.serving.joining import JoiningStation
-from edgesim.engine.serving.queue_limits import LimitedCompute
-from edgesim.engine.serving.time_sharing import TimeSharedStation
+from edgesim.engine.serving.stations import station_of
 from edgesim.model.architecture import Architecture
 from edgesim.world.device import Device
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    DynamicBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    StaticBatching,
-)
 from edgesim.world.holdings import Holdings
 
 __all__ = ["Sharing"]
@@ -59,37 +50,46 @@ class Sharing:
         can_fail: Collection[str],
         draws_of: Callable[[Device], ServiceDraws],
     ) -> None:
-        self._clock = clock
-        self._model = model
         self._recording = recording
         self._stations: list[SharedStation] = []
         self._draws: list[ServiceDraws] = []
         self._messaging: list[WatchedStation] = []  # of devices that may fail, beside their compute
-        growing: dict[str, BatchedStation] = {}
+        growing: dict[str, SharedStation] = {}
         self.preemption = Preemption(
             clock, model, hosts, growing, holdings, pricing, reservations, booking, transport
         )
         for host in hosts.values():
             if host.device.id in can_fail and not host.device.endpoint.on_compute:
-                host.messaging = messaging = WatchedStation(clock, recording)
+                host.messaging = host.watched_messaging = messaging = WatchedStation(clock, recording)
                 self._messaging.append(messaging)
             if host.device.service is not None:
                 host.draws = draws_of(host.device)
                 self._draws.append(host.draws)
             device = host.device
             has_events = device.id in can_fail or host.draws is not None or device.speed is not None
-            if device.serving is not None or has_events:
-                host.shared = self._station(host)
-                self._stations.append(host.shared)
-                if isinstance(host.shared, BatchedStation):
-                    growing[host.device.id] = host.shared
+            if device.serving is None and not has_events:
+                continue
+            site = Site(
+                clock,
+                recording,
+                self._record,
+                device.speed_at,
+                partial(self.preemption.make_room, device.id),
+                cuts_prompts=model.is_causal,
+            )
+            host.shared = station = station_of(device.serving, site)
+            self._stations.append(station)
+            if device.endpoint.on_compute:  # where passes have the device one after the other
+                host.messaging = host.watched_messaging = cast("WatchedStation", station)
+            if device.serving is not None and device.serving.grows_caches:
+                growing[device.id] = station
 
     def lose(self, host: Host, error: WorkLost) -> None:
         """Lose all that a device works on, and the messages that it handles."""
         assert host.shared is not None
         host.shared.lose(error)
-        if isinstance(host.messaging, WatchedStation):
-            host.messaging.lose(error)
+        if host.watched_messaging is not None:
+            host.watched_messaging.lose(error)
 
     def owners(self) -> set[int]:
         """Requests whose spans are yet to be recorded."""
@@ -106,31 +106,6 @@ class Sharing:
         """Close the books at the end of the run."""
         for station in self._all():
             station.close(at_s)
-
-    def _station(self, host: Host) -> SharedStation:
-        """The station that a device's serving discipline asks for."""
-        serving, speed_at = host.device.serving, host.device.speed_at
-        if serving is None:
-            station = WatchedCompute(self._clock, self._recording, speed_at)
-            if host.device.endpoint.on_compute:
-                host.messaging = station
-            return station
-        if isinstance(serving, FirstComeFirstServed):
-            limited = LimitedCompute(self._clock, serving, self._recording, speed_at)
-            if host.device.endpoint.on_compute:
-                host.messaging = limited
-            return limited
-        if isinstance(serving, ProcessorSharing):
-            return TimeSharedStation(self._clock, self._record, speed_at)
-        if isinstance(serving, StaticBatching):
-            return StaticStation(self._clock, serving, self._record)
-        if isinstance(serving, DynamicBatching):
-            return JoiningStation(self._clock, serving, self._record)
-        assert isinstance(serving, ContinuousBatching)
-        make_room = partial(self.preemption.make_room, host.device.id) if serving.cache == "grow" else None
-        return BatchedStation(
-            self._clock, serving, self._record, make_room, cuts_prompts=self._model.is_causal
-        )
 
     def _record(
         self, work: Pass, n_tokens: int, started_at_s: float, ended_at_s: float, share: float

@@ -126,7 +126,7 @@ class Ledger:
         return move
 
     def hasten(self, move: Move, device: str) -> None:
-        """Let a verb book a move at once where it follows again, on a device or to it."""
+        """Have a verb book a move at once where it follows again, on a device or to it."""
         if move.place is not None:
             move.place[device] = move
 

@@ -166,7 +166,7 @@ def _old_objects_left_alone() -> Iterator[None]:
 
     All of it outlives the run; what the run itself makes is collected as ever. Worth a quarter of the time.
     """
-    if gc.get_freeze_count():  # somebody else's, or a run beside this one, who will undo it
+    if gc.get_freeze_count():  # of another caller, or of a run beside this one, which will undo it
         yield
         return
     gc.freeze()

@@ -28,7 +28,6 @@ from edgesim.planning.partition import even, mdi
 from edgesim.planning.proportional import proportional
 from edgesim.planning.throughput import Bottleneck, throughput
 from edgesim.strategy import Placement, Serving, Stage, Strategy
-from edgesim.world.disciplines import DynamicBatching
 from edgesim.world.fleet import Fleet
 
 __all__ = ["Pipeline", "Ring"]
@@ -292,7 +291,8 @@ class _Task:
     def _share_s(self, device: str, part: Slice) -> float:
         """What a request takes of a stage; where stages batch, with all that are in flight beside it."""
         serving = self.fleet.device(device).serving
-        batch = min(serving.max_batch, self.in_flight) if isinstance(serving, DynamicBatching) else 1
+        together = 1 if serving is None or serving.is_in_lockstep else serving.most_prompts_at_once
+        batch = min(together, self.in_flight)
         return self.fleet.request_seconds(device, part, batch=batch)
 
     def message_s(self) -> FloatArray:

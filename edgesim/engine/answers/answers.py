@@ -40,7 +40,7 @@ class Answering:
     left at none. What impairments add is the table's, token by token: at the mean error that a token's
     tensors have met, and nothing where they have met none, as those of a token that left before a split.
 
-    Not modelled: impairments that change confidences; several kinds at once that do more (or less) harm
+    Not modelled: impairments that change confidences; several kinds at once that take more (or less)
     than the sum of each; what an impaired token does to those after it, beyond what the table has of that
     (where it was measured, all tokens were impaired alike); errors that vary within a pass, of which the
     mean counts.
@@ -109,9 +109,9 @@ class Answering:
         nll = None if clean is None else clean.nll
         correct = None if clean is None else clean.accuracy
         if path is not None:
-            told = path.request(sample, n_tokens)
-            correct = sum(each.is_correct for each in told) / n_tokens
-            nll = math.fsum(each.nll for each in told) / n_tokens
+            replayed = path.request(sample, n_tokens)
+            correct = sum(each.is_correct for each in replayed) / n_tokens
+            nll = math.fsum(each.nll for each in replayed) / n_tokens
         elif self._records is not None:
             correct = self._replayed(self._is_correct, sample, n_tokens, exits)
             nll = self._replayed(self._nll, sample, n_tokens, exits) if self._nll else None
@@ -126,7 +126,7 @@ class Answering:
                 nll = None if nll is None else nll + float(rises @ counts) / n_tokens
                 if correct is not None and clean.accuracy:  # a share of what is right turns wrong
                     correct *= 1.0 - float(falls @ counts) / n_tokens / clean.accuracy
-        # Measured harms have errors of their own, and may be a hair below none.
+        # What was measured has errors of its own, and may be a hair below nothing.
         nll = None if nll is None else max(0.0, nll)
         is_known = correct is not None and not math.isnan(correct)
         return Worth(nll, min(1.0, correct) if correct is not None and is_known else None, is_beyond)
@@ -142,8 +142,8 @@ class Answering:
         assert self._records is not None
         last = self._records.blocks[-1]
         rows = (sample + np.arange(n_tokens)) % self._records.n_tokens
-        told = values[last][rows].astype(np.float64)
+        found = values[last][rows].astype(np.float64)
         for token, (block, _) in exits.items():
             if block != last and token < n_tokens:
-                told[token] = values[block][rows[token]]
-        return float(told.mean())
+                found[token] = values[block][rows[token]]
+        return float(found.mean())

@@ -1,7 +1,7 @@
 """A group of devices that hold a model's blocks together, at work on one pass at a time.
 
 A pass alternates between computing a shard of half a block and summing over the group, twice in every
-block. While a group is held by a pass nobody else can change its course, so that the whole pass is one event:
+block. While a pass has a group nothing else can change its course, so that the whole pass is one event:
 when it will end is worked out when it is asked for. Where members are late by a law, all that they are late
 by in a pass is drawn at once.
 """
@@ -237,7 +237,7 @@ class TensorGroup:
         compute_s
             By member, what it computes itself.
         longest_s
-            For how long anybody computes, or is late.
+            For how long any member computes, or is late.
         """
         at_ends_s = sum(one.at_ends_s for one in sums)
         carried_s = sum(one.seconds for one in sums) - at_ends_s
@@ -283,7 +283,7 @@ class TensorGroup:
         halves_s = np.empty((len(self._timings), 2, contexts.size))
         for number, timing in enumerate(self._timings):
             # Members of a kind that hold alike shards are many.
-            found = next((told for other, told in known if timing.costs_as(other)), None)
+            found = next((seconds for other, seconds in known if timing.costs_as(other)), None)
             if found is None:
                 found = timing.halves_seconds(**asked)
                 known.append((timing, found))

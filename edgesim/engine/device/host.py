@@ -8,6 +8,7 @@ from edgesim.engine.device.group_hold import Hold, Holds
 from edgesim.engine.device.price import Price
 from edgesim.engine.device.service_draws import ServiceDraws
 from edgesim.engine.device.station import Station
+from edgesim.engine.device.watched import WatchedStation
 from edgesim.engine.device.work import SharedStation
 from edgesim.engine.process.verb import DeviceDown
 from edgesim.engine.recording import Recording
@@ -49,12 +50,14 @@ class Host(Station):
         "prices",
         "shared",
         "start_up_s",
+        "watched_messaging",
     )
 
     def __init__(self, device: Device) -> None:
         super().__init__()
         self.device = device
         self.messaging: Station = self if device.endpoint.on_compute else Station()
+        self.watched_messaging: WatchedStation | None = None  # in its place, on a device that may fail
         self.n_requests = 0  # requests that hold or await memory here
         self.prices: dict[Slice, Price] = {}
         self.fills: dict[Slice, Price] = {}  # of keys and values alone

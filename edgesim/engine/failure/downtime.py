@@ -23,7 +23,7 @@ from edgesim.world.world import World
 __all__ = ["Downtime"]
 
 _N_IN_VAIN = 10_000
-"""Failures and repairs in a row with nothing else ahead, after which those who wait count as stuck."""
+"""Failures and repairs in a row with nothing else ahead, after which those that wait count as stuck."""
 
 
 class Downtime:

@@ -20,7 +20,7 @@ from edgesim.engine.request import LiveRequest
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
 from edgesim.world.device import Device
-from edgesim.world.disciplines import ContinuousBatching, Limits, Serving
+from edgesim.world.disciplines import Limits
 from edgesim.world.holdings import Holdings
 from edgesim.world.world import World
 
@@ -59,7 +59,7 @@ class Reservations:
             device.id: Memory(
                 device.memory_bytes,
                 device.process_bytes + holdings.weight_bytes(device.id),
-                _n_places(device.serving),
+                None if device.serving is None else device.serving.n_places,
             )
             for device in devices
         }
@@ -83,7 +83,7 @@ class Reservations:
         return None if claim is None else claim.lost.get(device)
 
     def forget_loss(self, request: LiveRequest, device: str) -> None:
-        """Let a request begin anew on a device that has lost its cache of it."""
+        """Forget that a device has lost its cache of a request, which begins anew there."""
         del self._claims.of(request).lost[device]
 
     def admit(self, request: LiveRequest, devices: Iterable[str]) -> Verb:
@@ -123,12 +123,12 @@ class Reservations:
         return self._waited(request, sizes_bytes, admitted, earlier, self._clock._now)
 
     def grow(self, request: LiveRequest, device: str, n_tokens: int) -> bool:
-        """Let a cache grow to so many tokens; whether there was room."""
+        """Have a cache grow to so many tokens; whether there was room."""
         more_bytes = n_tokens * self._holdings.kv_bytes_per_token(device) - self.reserved(request)[device]
         return more_bytes <= 0 or self._admission.grow(request, device, more_bytes)
 
     def youngest(self, device: str) -> LiveRequest:
-        """Who gives way where memory is short: of those who hold a cache on a device, who came last."""
+        """The request that gives way where memory is short: the last to come of those with a cache there."""
         return max(self.memories[device].holders, key=lambda request: request.rank)
 
     def growing(self, request: LiveRequest) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ class Reservations:
         return tuple(device for device in self.reserved(request) if self._grows(device))
 
     def preempt(self, request: LiveRequest, devices: Iterable[str], n_tokens: int) -> simpy.Event:
-        """Drop a request's caches; the event of its being let in again, before all others, to all at once.
+        """Drop a request's caches; the event of its being admitted again, before all others, to all at once.
 
         What is given back is not given on before :meth:`settle`.
 
@@ -154,7 +154,7 @@ class Reservations:
         return admitted
 
     def settle(self, devices: Iterable[str]) -> None:
-        """Give on what preempted requests have given back, and nobody has taken."""
+        """Give on what preempted requests have given back, and none has taken."""
         self._admission.admit(devices)
 
     def forget(self, request: LiveRequest) -> None:
@@ -167,7 +167,7 @@ class Reservations:
         self._claims.forget(request)
 
     def lose(self, device: str, holders: Iterable[LiveRequest], error: WorkLost) -> None:
-        """Lose the caches in a device's memory, and turn away who waits for it: the device has failed."""
+        """Lose the caches in a device's memory, and turn away what waits for it: the device has failed."""
         for request in holders:
             if self.has_cache(request, device):
                 claim = self._claims.of(request)
@@ -179,7 +179,7 @@ class Reservations:
 
     def _grows(self, device: str) -> bool:
         serving = self._hosts[device].device.serving
-        return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+        return serving is not None and serving.grows_caches
 
     def _lose_patience(self, request: LiveRequest, admitted: simpy.Event, patience_s: float) -> None:
         claim = self._claims.known(request)
@@ -188,11 +188,11 @@ class Reservations:
         if its and not admitted.triggered and request.ended_at_s is None:  # else admitted, or starts over
             self._admission.give_up(admitted)
             self._turn_away(request, its)
-            admitted.defused = True  # it reaches whoever waits
+            admitted.defused = True  # it reaches what waits for it
             admitted.fail(RequestFailed(f"timeout: waited {patience_s:g} s for memory"))
 
     def _turn_away(self, request: LiveRequest, devices: Iterable[str]) -> None:
-        """Let go of a request that waits for devices in vain; it may ask again."""
+        """Turn away a request that waits for devices in vain; it may ask again."""
         claim = self._claims.of(request)
         for device in devices:
             claim.awaited.pop(device, None)
@@ -238,7 +238,7 @@ class Reservations:
 
 def _limits(device: Device) -> Limits:
     """A device's own limits to the queue for its memory: where requests get their places with it."""
-    return device.serving if isinstance(device.serving, ContinuousBatching) else Limits()
+    return Limits() if device.serving is None else device.serving.place_limits
 
 
 def _least(*limits: _Number | None) -> _Number | None:
@@ -246,11 +246,6 @@ def _least(*limits: _Number | None) -> _Number | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _n_places(serving: Serving | None) -> int | None:
-    """Requests that a device serves at once, where that is limited."""
-    return serving.max_batch if isinstance(serving, ContinuousBatching) else None
-
-
 def _is_lost(error: Exception) -> bool:
-    """Whether somebody else sees to an error: whoever waits for a cache that a failure has taken away."""
+    """Whether an error is heard elsewhere: a cache that a failure has taken away is still waited for."""
     return isinstance(error, WorkLost)

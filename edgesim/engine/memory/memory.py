@@ -93,7 +93,7 @@ class Admission:
     A request gets all it asks for at one instant, or waits holding nothing more: requests that ask for
     all their devices at once can therefore not block one another for ever (those that ask device by
     device, holding one while they wait for the next, can). On each device the order of
-    arrival holds; a request overtakes only those with whom it shares no device.
+    arrival holds; a request overtakes only those with which it shares no device.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class Admission:
         self._turned_away = turned_away
         self._waiting: dict[simpy.Event, tuple[LiveRequest, dict[str, int]]] = {}  # in order of arrival
         self._n_waiting: Counter[str] = Counter()  # requests that wait for a device
-        self._again: dict[simpy.Event, None] = {}  # of those who wait: who has been preempted
+        self._again: dict[simpy.Event, None] = {}  # of those that wait: the preempted
 
     def ask(
         self, request: LiveRequest, sizes_bytes: dict[str, int], ever_bytes: Mapping[str, int] | None = None
@@ -161,7 +161,7 @@ class Admission:
         return self._wait(request, sizes_bytes)
 
     def ask_again(self, request: LiveRequest, sizes_bytes: dict[str, int]) -> simpy.Event:
-        """Queue a request that was preempted, before all who were not, the oldest of its like first."""
+        """Queue a request that was preempted, before all that were not, the oldest of its like first."""
         admitted = self._wait(request, sizes_bytes)
         self._again[admitted] = None
         again = sorted(self._again, key=lambda event: self._waiting[event][0].rank)
@@ -188,7 +188,7 @@ class Admission:
         self.admit(self._pop(event))  # the requests behind it may fit
 
     def lose(self, device: str, error: WorkLost) -> None:
-        """Turn away all who wait for memory of a device that has failed."""
+        """Turn away all that wait for memory of a device that has failed."""
         freed: dict[str, int] = {}
         for event in [event for event, (_, sizes_bytes) in self._waiting.items() if device in sizes_bytes]:
             request, was_preempted = self._waiting[event][0], event in self._again
@@ -199,12 +199,12 @@ class Admission:
             lost[device] = error
             self._turn_away(request, sizes_bytes)
             freed |= sizes_bytes
-            event.defused = True  # it reaches whoever waits
+            event.defused = True  # it reaches what waits for it
             event.fail(error)
         self.admit(freed)  # the requests behind them may fit
 
     def release(self, request: LiveRequest) -> None:
-        """Give back all that a request holds, and admit who can be admitted now."""
+        """Give back all that a request has reserved, and admit those that can be admitted now."""
         claim = self._claims.known(request)
         if claim is None or not claim.reserved:
             return
@@ -215,7 +215,7 @@ class Admission:
         self.admit(released)
 
     def admit(self, released: Iterable[str]) -> None:
-        """Admit whom the released devices have room for, up to the first on each for whom they have not."""
+        """Admit what the released devices have room for, up to the first on each that they have none for."""
         blocked: set[str] = set()  # devices for which an earlier request still waits
         admitted, refused = [], []
         for event, (request, sizes_bytes) in self._waiting.items():
@@ -235,7 +235,7 @@ class Admission:
             request, sizes_bytes = self._waiting[event][0], self._pop(event)
             self._turn_away(request, sizes_bytes)
             full = next(d for d, size in sizes_bytes.items() if not self._memories[d].fits(size))
-            event.defused = True  # it reaches whoever waits
+            event.defused = True  # it reaches what waits for it
             event.fail(RequestFailed(f"memory: {_no_room_now(full, sizes_bytes[full])}"))
 
     def grow(self, request: LiveRequest, device: str, size_bytes: int) -> bool:
@@ -246,7 +246,7 @@ class Admission:
         return True
 
     def drop(self, request: LiveRequest, device: str) -> None:
-        """Take a request's cache away on one device, for those who are being served."""
+        """Take a request's cache away on one device, for those that are being served."""
         self._memories[device].give_back(self._claims.of(request).reserved.pop(device))
         del self._memories[device].holders[request]
 
@@ -262,11 +262,11 @@ class Admission:
             self._turned_away(request, devices)
 
     def _awaits_memory(self, device: str) -> bool:
-        """Whether a preempted request waits for a device: under ``reject`` nobody else waits for memory."""
+        """Whether a preempted request waits for a device: under ``reject`` no other waits for memory."""
         return any(device in self._waiting[event][1] for event in self._again)
 
     def _is_to_refuse(self, event: simpy.Event, sizes_bytes: Mapping[str, int]) -> bool:
-        """Whether one whom a place has been waited for finds no room, and may not wait for that."""
+        """Whether one that has waited for a place finds no room, and may not wait for that."""
         if self._policy != "reject" or event in self._again:
             return False
         return all(self._memories[device].has_place for device in sizes_bytes)

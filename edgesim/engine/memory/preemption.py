@@ -21,13 +21,12 @@ import simpy
 
 from edgesim.engine.device.booking import Booking
 from edgesim.engine.device.host import Host, Pricing
-from edgesim.engine.device.work import Pass
+from edgesim.engine.device.work import Pass, SharedStation
 from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving.batching import BatchedStation
 from edgesim.engine.token import Token
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.world.holdings import Holdings
@@ -64,7 +63,7 @@ class Recovery:
         self.own: list[Pass] = []
 
     def forget(self, device: str) -> None:
-        """Let go of a device where the request begins anew."""
+        """Forget a device where the request begins anew."""
         self.admitted.pop(device, None)
         self.stale = {spot for spot in self.stale if spot[0] != device}
 
@@ -83,7 +82,7 @@ class Preemption:
         clock: Clock,
         model: Architecture,
         hosts: Mapping[str, Host],
-        stations: Mapping[str, BatchedStation],
+        stations: Mapping[str, SharedStation],
         holdings: Holdings,
         pricing: Pricing,
         reservations: Reservations,
@@ -102,7 +101,7 @@ class Preemption:
         self._recoveries: dict[LiveRequest, Recovery] = {}  # of requests whose caches are not whole again
 
     def make_room(self, device: str, waiting: list[Pass]) -> None:
-        """Let caches grow by the tokens that come next, oldest request first; the youngest gives way."""
+        """Have caches grow by the tokens that come next, oldest request first; the youngest gives way."""
         gone: set[LiveRequest] = set()
         released: set[str] = set()
         for work in sorted(waiting, key=lambda work: work.request.rank):
@@ -221,7 +220,7 @@ class Preemption:
                 return
 
     def _pass_through(self, recovery: Recovery, work: Pass, host: Host, stage: Slice) -> Course:
-        """Let all tokens so far go through a stage before that of the pass in hand."""
+        """Have all tokens so far go through a stage before that of the pass in hand."""
         request, n_tokens = work.request, work.n_context + work.n_new
         loss = self._reservations.loss(request, host.device.id)
         if loss is not None:

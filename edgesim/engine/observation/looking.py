@@ -116,7 +116,7 @@ class Looking:
         return None if discharge is None else discharge.left_j
 
     def _n_passes(self, request: LiveRequest, device: str) -> int:
-        """A request's passes on a device: who computes there holds a cache there, if of no bytes."""
+        """A request's passes on a device: a request that computes there has a cache there, if of no bytes."""
         trail = request.trail
         if trail.under_way is not None:
             return sum(self._is_pass(begun, device) for begun in trail.under_way)
@@ -146,7 +146,7 @@ class Looking:
             ways = ", ".join(map(repr, self._peers[sender]))
             raise ContractError(
                 f"observe: no link leads from {sender!r} to {peer!r}; {sender!r} is linked to "
-                f"{ways or 'nobody'}; ask for route({sender!r}, {peer!r}), which may take several links"
+                f"{ways or 'nothing'}; ask for route({sender!r}, {peer!r}), which may take several links"
             )
         return self._state(hop)
 
