@@ -10,7 +10,7 @@ from __future__ import annotations
 from sys import getrefcount
 
 from edgesim.engine.causality.begun import INSTANT, Begun, Call
-from edgesim.engine.causality.moves import Told
+from edgesim.engine.causality.moves import Immediate
 from edgesim.engine.process.clock import Course
 from edgesim.engine.process.verb import Verb
 from edgesim.engine.request import LiveRequest
@@ -37,7 +37,7 @@ class Attendance:
         self.check()
         begun = Begun(call, until_s=INSTANT)
         if not verb:
-            begun.verb = Told()
+            begun.verb = Immediate()
             begun.verb.is_attended = False
         elif verb.__class__ is tuple:
             begun.verb = iter(verb)
@@ -67,7 +67,7 @@ def _attended(begun: Begun, verb: Verb) -> Course:
 
 def is_dropped(request: LiveRequest) -> bool:
     """Whether a request's latest verb is not waited for and never will be."""
-    return bool(request.begun.__length_hint__()) and getrefcount(request.begun) <= 2
+    return bool(request.trail.begun.__length_hint__()) and getrefcount(request.trail.begun) <= 2
 
 
 def unattended(call: Call, strategy: str) -> ContractError:

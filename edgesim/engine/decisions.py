@@ -1,4 +1,4 @@
-"""Decisions of a strategy that somebody else may make: a run stops there, and goes on with the answer.
+"""Decisions of a strategy that others may make: a run stops there, and goes on with the answer.
 
 A strategy asks through :meth:`edgesim.engine.cluster.Cluster.ask` and says what it would choose itself. In a
 plain run that is what happens, at once. In a run whose decisions of one name are made from outside

@@ -4,41 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from typing import cast
 
+from edgesim.engine.device.booking import Booking
 from edgesim.engine.device.host import Host, Pricing
-from edgesim.engine.device.price import Price
 from edgesim.engine.device.service_draws import ServiceDraws
+from edgesim.engine.device.site import Site
 from edgesim.engine.device.watched import WatchedStation
 from edgesim.engine.device.work import Pass, SharedStation
 from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.memory.preemption import Preemption
 from edgesim.engine.network.transport import Transport
-from edgesim.engine.process.clock import Clock, Course
-from edgesim.engine.process.verb import DONE, DeviceDown, Verb, WorkLost, heard
+from edgesim.engine.process.clock import Clock
+from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving.batching import BatchedStation, StaticStation
-from edgesim.engine.serving.fifo import WatchedCompute
-from edgesim.engine.serving.joining import JoiningStation
-from edgesim.engine.serving.queue_limits import LimitedCompute
-from edgesim.engine.serving.time_sharing import TimeSharedStation
-from edgesim.engine.token import Token
-from edgesim.model.architecture import Architecture, Slice
+from edgesim.engine.serving.stations import station_of
+from edgesim.model.architecture import Architecture
 from edgesim.world.device import Device
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    DynamicBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    StaticBatching,
-)
 from edgesim.world.holdings import Holdings
 
 __all__ = ["Sharing"]
 
 
 class Sharing:
-    """The devices of a run that serve several passes at once; gives each its station."""
+    """The devices of a run that serve several passes at once; gives each its station.
+
+    Attributes
+    ----------
+    preemption
+        Takes growing caches away where they grow.
+    """
 
     def __init__(
         self,
@@ -48,85 +44,59 @@ class Sharing:
         holdings: Holdings,
         pricing: Pricing,
         reservations: Reservations,
+        booking: Booking,
         recording: Recording,
         transport: Transport,
         can_fail: Collection[str],
         draws_of: Callable[[Device], ServiceDraws],
     ) -> None:
-        self._clock = clock
-        self._model = model
-        self._pricing = pricing
-        self._reservations = reservations
         self._recording = recording
         self._stations: list[SharedStation] = []
         self._draws: list[ServiceDraws] = []
         self._messaging: list[WatchedStation] = []  # of devices that may fail, beside their compute
-        growing: dict[str, BatchedStation] = {}
-        self._preemption = Preemption(
-            clock, model, hosts, growing, holdings, pricing, reservations, recording, transport
+        growing: dict[str, SharedStation] = {}
+        self.preemption = Preemption(
+            clock, model, hosts, growing, holdings, pricing, reservations, booking, transport
         )
         for host in hosts.values():
             if host.device.id in can_fail and not host.device.endpoint.on_compute:
-                host.messaging = messaging = WatchedStation(clock, recording)
+                host.messaging = host.watched_messaging = messaging = WatchedStation(clock, recording)
                 self._messaging.append(messaging)
             if host.device.service is not None:
                 host.draws = draws_of(host.device)
                 self._draws.append(host.draws)
             device = host.device
             has_events = device.id in can_fail or host.draws is not None or device.speed is not None
-            if device.serving is not None or has_events:
-                host.shared = self._station(host)
-                self._stations.append(host.shared)
-                if isinstance(host.shared, BatchedStation):
-                    growing[host.device.id] = host.shared
-
-    def compute(
-        self,
-        request: LiveRequest,
-        host: Host,
-        part: Slice,
-        token: Token,
-        keep: tuple[Slice, Token] | None = None,
-        price: Price | None = None,
-    ) -> Verb:
-        """Run a pass on a shared device, or one that may fail, once the request has room there.
-
-        Parameters
-        ----------
-        price
-            Of what is less than the whole part; None: the part's.
-        """
-        device = host.device.id
-        admitted = DONE if device in request.held else self._reservations.admit(request, (device,))
-        if admitted is not DONE:
-            return self._ask_once(admitted, request, host, part, token, keep, price)
-        return self._ask(request, host, part, token, keep, price)
-
-    def demand_up(self, request: LiveRequest, host: Host, token: Token) -> None:
-        """Raise DeviceDown if a device is down, or has lost the cache that a pass needs."""
-        device = host.device.id
-        host.demand_up()
-        if device in request.lost:
-            if token.n_context:
-                raise DeviceDown(device, "its cache is lost")
-            del request.lost[device]
-            if request.recovery is not None:
-                request.recovery.forget(device)
+            if device.serving is None and not has_events:
+                continue
+            site = Site(
+                clock,
+                recording,
+                self._record,
+                device.speed_at,
+                partial(self.preemption.make_room, device.id),
+                cuts_prompts=model.is_causal,
+            )
+            host.shared = station = station_of(device.serving, site)
+            self._stations.append(station)
+            if device.endpoint.on_compute:  # where passes have the device one after the other
+                host.messaging = host.watched_messaging = cast("WatchedStation", station)
+            if device.serving is not None and device.serving.grows_caches:
+                growing[device.id] = station
 
     def lose(self, host: Host, error: WorkLost) -> None:
         """Lose all that a device works on, and the messages that it handles."""
         assert host.shared is not None
         host.shared.lose(error)
-        if isinstance(host.messaging, WatchedStation):
-            host.messaging.lose(error)
+        if host.watched_messaging is not None:
+            host.watched_messaging.lose(error)
 
     def owners(self) -> set[int]:
         """Requests whose spans are yet to be recorded."""
         return set().union(*(station.owners() for station in self._all()))
 
-    def leave(self, request: LiveRequest) -> None:
-        """Tell the stations that a request has ended."""
-        request.recovery = None
+    def forget(self, request: LiveRequest) -> None:
+        """Have the stations forget a request that has ended, or starts over."""
         for station in self._stations:
             station.leave(request)
         for draws in self._draws:
@@ -136,31 +106,6 @@ class Sharing:
         """Close the books at the end of the run."""
         for station in self._all():
             station.close(at_s)
-
-    def _station(self, host: Host) -> SharedStation:
-        """The station that a device's serving discipline asks for."""
-        serving, speed_at = host.device.serving, host.device.speed_at
-        if serving is None:
-            station = WatchedCompute(self._clock, self._recording, speed_at)
-            if host.device.endpoint.on_compute:
-                host.messaging = station
-            return station
-        if isinstance(serving, FirstComeFirstServed):
-            limited = LimitedCompute(self._clock, serving, self._recording, speed_at)
-            if host.device.endpoint.on_compute:
-                host.messaging = limited
-            return limited
-        if isinstance(serving, ProcessorSharing):
-            return TimeSharedStation(self._clock, self._record, speed_at)
-        if isinstance(serving, StaticBatching):
-            return StaticStation(self._clock, serving, self._record)
-        if isinstance(serving, DynamicBatching):
-            return JoiningStation(self._clock, serving, self._record)
-        assert isinstance(serving, ContinuousBatching)
-        make_room = partial(self._preemption.make_room, host.device.id) if serving.cache == "grow" else None
-        return BatchedStation(
-            self._clock, serving, self._record, make_room, cuts_prompts=self._model.is_causal
-        )
 
     def _record(
         self, work: Pass, n_tokens: int, started_at_s: float, ended_at_s: float, share: float
@@ -178,49 +123,3 @@ class Sharing:
 
     def _all(self) -> list[SharedStation | WatchedStation]:
         return [*self._stations, *self._messaging]
-
-    def _ask_once(
-        self,
-        admitted: Verb,
-        request: LiveRequest,
-        host: Host,
-        part: Slice,
-        token: Token,
-        keep: tuple[Slice, Token] | None,
-        price: Price | None,
-    ) -> Course:
-        yield from admitted
-        host.demand_up()  # it may have failed at the very instant at which there was room
-        yield from self._ask(request, host, part, token, keep, price)
-
-    def _ask(
-        self,
-        request: LiveRequest,
-        host: Host,
-        part: Slice,
-        token: Token,
-        keep: tuple[Slice, Token] | None,
-        price: Price | None,
-    ) -> Course:
-        assert host.shared is not None
-        kept, request.kept_pass = request.kept_pass, None
-        if kept is not None and kept.is_of(host.prices.get(part), token):
-            return heard(kept.done)
-        work = self._pass(request, host, part, token, price)
-        if request.recovery is not None and host.device.id in request.recovery.let_in:
-            self._preemption.ask(work, host)
-            return heard(work.done)
-        host.shared.ask(work)
-        if keep is not None and isinstance(host.shared, WatchedCompute | JoiningStation):
-            request.kept_pass = self._pass(request, host, *keep)
-            host.shared.ask_next(request.kept_pass)
-        return heard(work.done)
-
-    def _pass(
-        self, request: LiveRequest, host: Host, part: Slice, token: Token, price: Price | None = None
-    ) -> Pass:
-        of = part if price is None else price.name
-        price = price or host.prices.get(part) or self._pricing.of(host, part)
-        factor = 1.0 if host.draws is None else host.draws.factor(request, of, token.index)
-        now_s, done = self._clock._now, self._clock.event()
-        return Pass(request, host.device.id, token, price, now_s, done, factor, host.started())

@@ -13,7 +13,7 @@ class OwnStreams:
     """The streams that a strategy has asked for in one run, each where its draws have come to.
 
     A stream depends on the scenario's seed, the replication, the name and the request, and on nothing else:
-    neither on who draws before, nor on which strategy asks. Strategies that use one name meet the same
+    neither on what draws before, nor on which strategy asks. Strategies that use one name meet the same
     numbers (common random numbers).
     """
 

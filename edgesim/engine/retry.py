@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgesim.engine.cluster import Cluster
+from edgesim.engine.life_cycle import LifeCycle
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
@@ -19,7 +19,7 @@ MOST_CHANGES = 300_000
 
 def attempts(
     clock: Clock,
-    cluster: Cluster,
+    life_cycle: LifeCycle,
     request: LiveRequest,
     serve: Callable[[], Course],
     retry: Retry | None,
@@ -44,11 +44,10 @@ def attempts(
     InputError
         If a wait is longer: waits that double have then outgrown all that is simulated.
     """
-    request.delivered = set()
     while True:
         request.interrupt = interrupt
         try:
-            cluster.begin(request)
+            life_cycle.begin(request)
             yield from serve()
         except WorkLost:
             if retry is None or request.attempt >= retry.limit or request.answered_at_s is not None:
@@ -56,7 +55,7 @@ def attempts(
         else:
             return
         request.interrupt = None
-        cluster.start_over(request)
+        life_cycle.start_over(request)
         wait_s = retry.wait_s(request.attempt)
         if wait_s > most_wait_s:
             raise InputError(

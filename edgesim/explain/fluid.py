@@ -10,7 +10,6 @@ from edgesim.runner import Prepared
 from edgesim.steps import Steps
 from edgesim.units import bits
 from edgesim.world.device import Device
-from edgesim.world.disciplines import ContinuousBatching, DynamicBatching, StaticBatching
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link, Way
 
@@ -49,10 +48,9 @@ def _seconds(fleet: Fleet, device: Device) -> float:
     alone_s = fleet.request_seconds(device.id, whole)  # at the speed at time zero
     if device.speed is not None:
         alone_s *= device.speed_at(0.0) / max(device.speed.values)
-    batching = StaticBatching | ContinuousBatching | DynamicBatching
-    if not isinstance(device.serving, batching) or device.timing is None:
+    if device.serving is None or not device.serving.is_in_batches or device.timing is None:
         return alone_s
-    n_batch = device.serving.max_batch
+    n_batch = device.serving.most_at_once
     if not fleet.model.keeps_cache:
         return min(alone_s, fleet.request_seconds(device.id, whole, batch=n_batch))
     n_prompt = max(1, round(fleet.typical.n_prompt_tokens))

@@ -156,7 +156,7 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
         until_s = simulation.clock.now
         if following is None:
             for request in simulation.in_flight.values():
-                simulation.cluster.cut_off(request, None)
+                simulation.cut_off(request)
                 self._ended.append(request)
         passed = Passed(
             decision=decision,
@@ -255,7 +255,7 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
         return told
 
     def _told(self, simulation: Simulation, request: LiveRequest, energy_j: float) -> Ended:
-        nll = simulation.cluster.worth(request).nll
+        nll = None if request.worth is None else request.worth.nll
         horizon_s = None if self._world is None else self._world.horizon_s
         ended_at_s = request.ended_at_s
         return Ended(

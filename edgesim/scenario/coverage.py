@@ -11,7 +11,7 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
 from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Extent
-from edgesim.world.disciplines import ContinuousBatching, DynamicBatching, Serving, StaticBatching
+from edgesim.world.disciplines import Serving
 
 __all__ = ["Coverage", "disciplines", "pads", "recomputes"]
 
@@ -55,7 +55,7 @@ class Coverage:
             max_context=_longest_context(longest, served),
             batch=max(map(_largest_batch, served), default=1),
             prefill_batch=max(
-                (one.max_batch for one in served if isinstance(one, StaticBatching | DynamicBatching)),
+                (one.most_prompts_at_once for one in served if one is not None),
                 default=1,
             ),
         )
@@ -88,12 +88,12 @@ def disciplines(layout: Layout) -> tuple[Serving | None, ...]:
 
 def recomputes(serving: Serving | None) -> bool:
     """Whether a preempted request may have to compute all its tokens in one pass."""
-    return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+    return serving is not None and serving.grows_caches
 
 
 def pads(serving: Serving | None) -> bool:
     """Whether prompts are padded to one another's length."""
-    return isinstance(serving, StaticBatching) and serving.max_batch > 1
+    return serving is not None and serving.is_in_lockstep and serving.most_prompts_at_once > 1
 
 
 def _longest_context(longest: Extent, served: Iterable[Serving | None]) -> int:
@@ -104,8 +104,7 @@ def _longest_context(longest: Extent, served: Iterable[Serving | None]) -> int:
 
 
 def _largest_batch(serving: Serving | None) -> int:
-    batching = ContinuousBatching | StaticBatching | DynamicBatching
-    return serving.max_batch if isinstance(serving, batching) else 1
+    return 1 if serving is None else serving.most_at_once
 
 
 def _up_to(largest: int) -> tuple[int, ...]:

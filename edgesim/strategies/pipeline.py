@@ -24,7 +24,6 @@ from edgesim.model.architecture import Architecture, Slice
 from edgesim.planning.chain import FloatArray, LatencyProblem
 from edgesim.planning.cutting import Cut, PartitionOption, cut_by
 from edgesim.strategy import Placement, Serving, Stage, Strategy
-from edgesim.world.disciplines import DynamicBatching
 from edgesim.world.fleet import Fleet
 
 __all__ = ["Pipeline", "Ring"]
@@ -266,7 +265,8 @@ class _Task:
     def _share_s(self, device: str, part: Slice) -> float:
         """What a request takes of a stage; where stages batch, with all that are in flight beside it."""
         serving = self.fleet.device(device).serving
-        batch = min(serving.max_batch, self.in_flight) if isinstance(serving, DynamicBatching) else 1
+        together = 1 if serving is None or serving.is_in_lockstep else serving.most_prompts_at_once
+        batch = min(together, self.in_flight)
         return self.fleet.request_seconds(device, part, batch=batch)
 
     def message_s(self) -> FloatArray:

@@ -10,19 +10,11 @@ from edgesim.model.lateness.laws import Lateness
 from edgesim.model.profile import Timing
 from edgesim.steps import Steps
 from edgesim.world.battery import Battery
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    DynamicBatching,
-    FirstComeFirstServed,
-    Serving,
-    StaticBatching,
-)
+from edgesim.world.disciplines import Serving
 from edgesim.world.service import ServiceLaw
 from edgesim.world.tcp import Tcp
 
 __all__ = ["Device", "Endpoint", "Power"]
-
-_BATCHING = StaticBatching | ContinuousBatching | DynamicBatching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,18 +141,19 @@ class Device:
     forwards: bool = True
 
     def __post_init__(self) -> None:
-        is_fifo = self.serving is None or isinstance(self.serving, FirstComeFirstServed)
-        if not is_fifo and self.endpoint.on_compute:
+        is_in_turn = self.serving is None or self.serving.is_in_turn
+        is_in_batches = self.serving is not None and self.serving.is_in_batches
+        if not is_in_turn and self.endpoint.on_compute:
             raise InputError(
                 f"device {self.id!r}: messages on the compute station (on_compute) go with first come, "
                 "first served only; set on_compute to false, or leave out 'serving'"
             )
-        if self.service is not None and isinstance(self.serving, _BATCHING):
+        if self.service is not None and is_in_batches:
             raise InputError(
                 f"device {self.id!r}: service times are drawn pass by pass ({self.service}), and batches "
                 "serve several in one; leave out 'service', or serve with 'fifo' or 'processor-sharing'"
             )
-        if self.speed is not None and isinstance(self.serving, _BATCHING):
+        if self.speed is not None and is_in_batches:
             raise InputError(
                 f"device {self.id!r}: a 'speed' holds for passes from their beginning on, and a batch serves "
                 "several in one; leave out 'speed', or serve with 'fifo' or 'processor-sharing'"

@@ -1,13 +1,14 @@
 """How a device serves several requests at once: as values, without a clock.
 
-The default, first come first served without limits, needs no value here: see
-:mod:`edgesim.engine.device.station`.
+Each discipline says of itself what the rest of the simulator must know (:class:`Serving`); the station that
+serves so is found in :mod:`edgesim.engine.serving.stations`. The default, first come first served without
+limits, needs no value here: see :mod:`edgesim.engine.device.station`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from edgesim.trace.schema import Discipline
 
@@ -47,26 +48,80 @@ class Limits:
         return f"timeout: waited {self.patience_s:g} s to be served by {device}"
 
 
+class Serving:
+    """What a discipline says of itself; a class of its own inherits this, and says what is otherwise.
+
+    Attributes
+    ----------
+    name
+        As the trace names it.
+    is_in_turn
+        Whether passes have the device one after the other, so that messages may take their turns with them.
+    is_in_batches
+        Whether passes of several requests may be one, which has neither a time of its own that could be
+        drawn nor an instant of its own at which a speed could be looked up.
+    is_in_lockstep
+        Whether the members of a batch wait for one another from pass to pass.
+    """
+
+    __slots__ = ()
+
+    name: ClassVar[Discipline]
+    is_in_turn: ClassVar[bool] = False
+    is_in_batches: ClassVar[bool] = False
+    is_in_lockstep: ClassVar[bool] = False
+
+    @property
+    def grows_caches(self) -> bool:
+        """Whether caches take room token by token, and requests are preempted where none is left."""
+        return False
+
+    @property
+    def n_places(self) -> int | None:
+        """Requests that may have caches at once, whatever their size; None: any number."""
+        return None
+
+    @property
+    def place_limits(self) -> Limits:
+        """Limits to the queue for memory, where requests get places with it."""
+        return Limits()
+
+    @property
+    def most_at_once(self) -> int:
+        """Most decode steps in one pass."""
+        return 1
+
+    @property
+    def most_prompts_at_once(self) -> int:
+        """Most prompts in one pass."""
+        return 1
+
+
 @dataclass(frozen=True, slots=True)
-class FirstComeFirstServed(Limits):
+class FirstComeFirstServed(Limits, Serving):
     """One pass at a time, first come, first served, with limits to the queue.
 
     Passes wait in one queue; the limits are for a request's first pass on the device, later ones are never
     turned away.
     """
 
+    name: ClassVar[Discipline] = Discipline.FIFO
+    is_in_turn: ClassVar[bool] = True
+
 
 @dataclass(frozen=True, slots=True)
-class ProcessorSharing:
-    """All passes at once, each at an equal share of the speed: threads on one processor. Nobody waits.
+class ProcessorSharing(Serving):
+    """All passes at once, each at an equal share of the speed: threads on one processor. None waits.
 
     Not modelled: what switching between them costs.
     """
 
+    name: ClassVar[Discipline] = Discipline.PROCESSOR_SHARING
+
 
 @dataclass(frozen=True, slots=True)
-class StaticBatching(Limits):
-    """Requests in closed batches: nobody joins until the last of a batch has ended.
+class StaticBatching(Limits, Serving):
+    """Requests in closed batches: none joins until the last of a batch has ended.
 
     A batch starts when it is full, or when its oldest request has waited long enough. Prompts are padded
     to the longest; decoding goes on in lockstep, and the places of those that have ended stay empty. To the
@@ -89,10 +144,24 @@ class StaticBatching(Limits):
     max_batch: int = 8
     max_wait_s: float = 0.0
 
+    name: ClassVar[Discipline] = Discipline.STATIC
+    is_in_batches: ClassVar[bool] = True
+    is_in_lockstep: ClassVar[bool] = True
+
+    @property
+    def most_at_once(self) -> int:
+        """The size of a batch."""
+        return self.max_batch
+
+    @property
+    def most_prompts_at_once(self) -> int:
+        """The size of a batch: its prompts are padded to one another's length, and are one pass."""
+        return self.max_batch
+
 
 @dataclass(frozen=True, slots=True)
-class ContinuousBatching(Limits):
-    """Iterations over whoever is there: decode steps of many requests in one pass, and chunks of prompts.
+class ContinuousBatching(Limits, Serving):
+    """Iterations over all that are there: decode steps of many requests in one pass, and chunks of prompts.
 
     Iteration-level scheduling (Yu et al. 2022, Orca) with chunked prefill (Agrawal et al. 2024,
     Sarathi-Serve): each iteration takes the waiting decode steps, oldest request first, then as much of the
@@ -108,7 +177,7 @@ class ContinuousBatching(Limits):
         Tokens in an iteration, decode steps and prompt chunks together.
     cache
         ``grow``: a request's KV cache takes room token by token; where there is none left, the request that
-        came last is preempted, its caches dropped and computed anew when it is let in again (vLLM's
+        came last is preempted, its caches dropped and computed anew when it is admitted again (vLLM's
         preemption by recomputation, Kwon et al. 2023; see :mod:`edgesim.engine.memory.preemption`).
         ``reserve``: room for the whole length at once.
     """
@@ -117,14 +186,37 @@ class ContinuousBatching(Limits):
     max_tokens: int = 512
     cache: Literal["grow", "reserve"] = "grow"
 
+    name: ClassVar[Discipline] = Discipline.CONTINUOUS
+    is_in_batches: ClassVar[bool] = True
+
+    @property
+    def grows_caches(self) -> bool:
+        """As `cache` says."""
+        return self.cache == "grow"
+
+    @property
+    def n_places(self) -> int | None:
+        """As many as decode together."""
+        return self.max_batch
+
+    @property
+    def place_limits(self) -> Limits:
+        """Its own: requests get their places with their memory."""
+        return self
+
+    @property
+    def most_at_once(self) -> int:
+        """As many as have places."""
+        return self.max_batch
+
 
 @dataclass(frozen=True, slots=True)
-class DynamicBatching(Limits):
+class DynamicBatching(Limits, Serving):
     """Whatever waits when the device is free is one pass: like passes of different requests, up to a number.
 
     What serving systems call dynamic batching (NVIDIA Triton's ``max_batch_size`` and
     ``max_queue_delay``), and what a stage of a pipeline does that computes the requests that meet there
-    together. Nobody has a place, and nobody waits for the others of a batch afterwards: each request goes on
+    together. None has a place, and none waits for the others of a batch afterwards: each request goes on
     by itself, and no token waits for the slowest of its batch ("no bubbles", EdgeShard, arXiv 2405.14371).
 
     Not modelled: one message for all of a batch; each request's leaves at the same instant, and they share
@@ -141,17 +233,20 @@ class DynamicBatching(Limits):
     max_batch: int = 8
     max_wait_s: float = 0.0
 
+    name: ClassVar[Discipline] = Discipline.BATCHED
+    is_in_batches: ClassVar[bool] = True
 
-Serving = FirstComeFirstServed | ProcessorSharing | StaticBatching | ContinuousBatching | DynamicBatching
+    @property
+    def most_at_once(self) -> int:
+        """Passes in one."""
+        return self.max_batch
+
+    @property
+    def most_prompts_at_once(self) -> int:
+        """Passes in one."""
+        return self.max_batch
 
 
 def serving_name(serving: Serving | None) -> Discipline:
     """The discipline's name in the trace."""
-    names: dict[type, Discipline] = {
-        FirstComeFirstServed: Discipline.FIFO,
-        ProcessorSharing: Discipline.PROCESSOR_SHARING,
-        StaticBatching: Discipline.STATIC,
-        ContinuousBatching: Discipline.CONTINUOUS,
-        DynamicBatching: Discipline.BATCHED,
-    }
-    return Discipline.FIFO if serving is None else names[type(serving)]
+    return Discipline.FIFO if serving is None else serving.name

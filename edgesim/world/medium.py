@@ -94,13 +94,18 @@ class Medium:
                 f"medium {self.name}: found a load of {self.load:g}; expected 0 (never) to 1 (always)"
             )
 
+    @property
+    def is_contended(self) -> bool:
+        """Whether its transmitters contend frame by frame, as Wi-Fi's do."""
+        return self.access == "dcf"
+
     def alone_bps(self, rate_bps: float, mac: WifiMac, *, uplink: bool) -> float:
         """Gross rate over time of a transfer that has the cell to itself, given the rate while it sends.
 
         Under time-division duplex its direction is not always open; under ``dcf`` a part of the time goes
         into backoff, preambles, headers and acknowledgements.
         """
-        if self.access == "dcf":
+        if self.is_contended:
             return mac.alone_bps(rate_bps)
         return max(0.0, rate_bps) * (self.duplex if self.grid is None else self.grid).share(uplink=uplink)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from edgesim.errors import PlacementError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.world.device import Device
-from edgesim.world.disciplines import ContinuousBatching, StaticBatching
 
 __all__ = ["check_stages"]
 
@@ -26,13 +25,13 @@ def check_stages(
     PlacementError
         Naming the devices, and what would work.
     """
-    stages = {id_: devices[id_].serving for id_, parts in holdings.items() if not _is_whole(model, parts)}
-    static = [id_ for id_, serving in stages.items() if isinstance(serving, StaticBatching)]
-    growing = [
-        id_
-        for id_, serving in stages.items()
-        if isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+    stages = [
+        (id_, serving)
+        for id_, parts in holdings.items()
+        if (serving := devices[id_].serving) is not None and not _is_whole(model, parts)
     ]
+    static = [id_ for id_, serving in stages if serving.is_in_lockstep]
+    growing = [id_ for id_, serving in stages if serving.grows_caches]
     if len(static) > 1:
         raise PlacementError(
             f"{static[0]!r} and {static[1]!r} are stages of one placement and serve static batches, each its "

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from miniature import N_BLOCKS, PerBlock, Serve, Tables, answered, device, model, run, world
 
-from edgesim.engine import simulation
+from edgesim.engine import arrivals
 from edgesim.engine.simulation import simulate
 from edgesim.errors import ContractError, InputError, PlacementError
 from edgesim.model.answers.exit_records import ExitRecords
@@ -608,8 +608,8 @@ def test_a_controller_that_sends_among_failures_does_not_hide_a_deadlock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Something is always left to happen then: what counts is that no request goes a step."""
-    monkeypatch.setattr(simulation, "_IDLE_STEPS", 1_000)
-    monkeypatch.setattr(simulation, "_IDLE_S", 50.0)
+    monkeypatch.setattr(arrivals, "_IDLE_STEPS", 1_000)
+    monkeypatch.setattr(arrivals, "_IDLE_S", 50.0)
 
     def stuck(request, cluster):
         yield cluster._clock.event()

@@ -117,7 +117,7 @@ def replayed(fill: CacheFill, n_prompt: int) -> tuple[dict[int, dict[int, tuple[
 
     def serve(request, cluster):
         yield from generate(request, cluster, path, RULE, fill)
-        found[request.id] = dict(request.exits)
+        found[request.id] = dict(cluster.parts.answers.of(request).exits)
 
     return found, run(there, Serve(serve))
 

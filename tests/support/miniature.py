@@ -101,10 +101,11 @@ def answered(request: LiveRequest, *devices: str) -> None:
 
     For tests of what becomes of messages and sums, in which nothing is computed.
     """
-    request.in_hand = Token(request.n_output_tokens, 1, 0, 0, True)
+    trail = request.trail
+    trail.in_hand = Token(request.n_output_tokens, 1, 0, 0, True)
     all_levels = (1 << 64) - 1
     known = Place(has_prompt=True, ids=Ids.NOW, levels=1, former=all_levels, older=all_levels)
-    request.there, request.under_way = Whereabouts(tuple(sorted((id_, known) for id_ in devices))), []
+    trail.there, trail.under_way = Whereabouts(tuple(sorted((id_, known) for id_ in devices))), []
 
 
 def device(id_: str, timing: Any = PerBlock(), **facts: Any) -> Device:

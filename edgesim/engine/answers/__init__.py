@@ -1,1 +1,1 @@
-"""What a request's answer was worth: measured answers replayed, exits taken, harm done by channels."""
+"""What a request's answer was worth: measured answers replayed, exits taken, impairments by channels."""

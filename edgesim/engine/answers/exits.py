@@ -9,7 +9,28 @@ from edgesim.model.answers.exit_records import Exit, ExitRecords
 from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.answers.propagated_paths import PropagatedPaths
 
-__all__ = ["Exiting"]
+__all__ = ["Exiting", "Leaving"]
+
+
+class Leaving:
+    """How one request's tokens leave early.
+
+    Attributes
+    ----------
+    exits
+        By token, the block after which it left, and whether rightly.
+    caches
+        What the exits' answers are those of; None before they were asked.
+    rule
+        Under which its tokens leave, where all exits' thresholds count.
+    """
+
+    __slots__ = ("caches", "exits", "rule")
+
+    def __init__(self) -> None:
+        self.exits: dict[int, tuple[int, bool]] = {}
+        self.caches: CacheFill | None = None
+        self.rule: ExitRule | None = None
 
 
 class Exiting:
@@ -28,6 +49,7 @@ class Exiting:
     def leaves(
         self,
         request: LiveRequest,
+        leaving: Leaving,
         token: int,
         block: int,
         *,
@@ -53,13 +75,13 @@ class Exiting:
                 "exits: give either the least confidence or the most entropy to leave with, or a rule for "
                 "all exits"
             )
-        how = self._settled(request, rule, caches)
+        how = self._settled(request, leaving, rule, caches)
         if how is CacheFill.PROPAGATE:
             assert rule is not None
             return self._propagated(request, token, block, rule)
         said = self._records.at(request.sample, token, block)
-        if how is CacheFill.SAME_PATH and request.exits:
-            (path, _), *_ = request.exits.values()
+        if how is CacheFill.SAME_PATH and leaving.exits:
+            (path, _), *_ = leaving.exits.values()
             if block > path:
                 raise ContractError(
                     f"exits: all tokens of request {request.id} leave after block {path - 1} (same-path), "
@@ -72,10 +94,10 @@ class Exiting:
         is_last = block == self._records.blocks[-1]
         return said.is_correct if is_last or _is_sure(said, confidence, entropy) else None
 
-    def path_of(self, request: LiveRequest) -> ExitPath | None:
+    def path_of(self, leaving: Leaving) -> ExitPath | None:
         """Answers of a request whose caches are propagated; None if they are not."""
-        is_propagated = request.caches is CacheFill.PROPAGATE and request.rule is not None
-        return self._path(request.rule) if is_propagated and request.rule is not None else None
+        is_propagated = leaving.caches is CacheFill.PROPAGATE and leaving.rule is not None
+        return self._path(leaving.rule) if is_propagated and leaving.rule is not None else None
 
     def check(self, rule: ExitRule, caches: CacheFill) -> None:
         """Raise InputError unless exits were measured with this rule and these caches."""
@@ -94,7 +116,11 @@ class Exiting:
             raise InputError("exits: these measured answers have no entropies; use confidence")
 
     def _settled(
-        self, request: LiveRequest, rule: ExitRule | None, caches: CacheFill | str | None
+        self,
+        request: LiveRequest,
+        leaving: Leaving,
+        rule: ExitRule | None,
+        caches: CacheFill | str | None,
     ) -> CacheFill:
         """What a request's caches are, the same for all its tokens."""
         try:
@@ -102,9 +128,9 @@ class Exiting:
         except ValueError:
             known = ", ".join(repr(str(one)) for one in CacheFill)
             raise ContractError(f"exits: caches={caches!r} is not known; there are {known}") from None
-        if request.caches not in (None, how):
+        if leaving.caches not in (None, how):
             raise ContractError(
-                f"exits: request {request.id} was asked with caches='{request.caches}', and now with "
+                f"exits: request {request.id} was asked with caches='{leaving.caches}', and now with "
                 f"'{how}'; earlier tokens' keys and values are what they are: ask for all tokens alike"
             )
         if how is CacheFill.PROPAGATE:
@@ -113,14 +139,14 @@ class Exiting:
                     "exits: with propagated caches confidences depend on all thresholds of earlier tokens; "
                     "give the whole rule (rule=)"
                 )
-            if request.rule not in (None, rule):
+            if leaving.rule not in (None, rule):
                 raise ContractError(
-                    f"exits: request {request.id} leaves by {request.rule}, and with propagated caches its "
+                    f"exits: request {request.id} leaves by {leaving.rule}, and with propagated caches its "
                     f"later tokens must, too; {rule} is for new requests"
                 )
             self._path(rule)
-            request.rule = rule
-        request.caches = how
+            leaving.rule = rule
+        leaving.caches = how
         return how
 
     def _propagated(self, request: LiveRequest, token: int, block: int, rule: ExitRule) -> bool | None:

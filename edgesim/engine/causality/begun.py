@@ -6,7 +6,7 @@ import math
 from sys import getrefcount
 from typing import Any, NamedTuple
 
-from edgesim.engine.causality.moves import Move, Told
+from edgesim.engine.causality.moves import Immediate, Move
 from edgesim.engine.causality.needs import Effect
 from edgesim.engine.token import Token
 
@@ -66,7 +66,7 @@ class Begun:
     @property
     def is_attended(self) -> bool:
         """Whether it is, or was, waited for."""
-        if isinstance(self.verb, Told):
+        if isinstance(self.verb, Immediate):
             return self.verb.is_attended
         return self._is_attended if self.until_s is None else not self.verb.__length_hint__()
 

@@ -9,7 +9,7 @@ from edgesim.engine.causality.needs import Effect
 from edgesim.engine.causality.whereabouts import Whereabouts
 from edgesim.model.architecture import Slice
 
-__all__ = ["ATTENDED", "UNBEGUN", "Move", "Told"]
+__all__ = ["ATTENDED", "UNBEGUN", "Immediate", "Move"]
 
 
 class Move:
@@ -139,7 +139,7 @@ class Move:
         return following
 
 
-class Told:
+class Immediate:
     """A verb that has nothing to wait for, and notes that it was waited for all the same.
 
     Attributes

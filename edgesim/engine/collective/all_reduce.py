@@ -1,4 +1,4 @@
-"""Collective operations as rounds of messages: who sends how much to whom, round after round."""
+"""Collective operations as rounds of messages: which device sends how much to which, round after round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The groups of a run: who may join one, and how it sums."""
+"""The groups of a run: which devices may join one, and how it sums."""
 
 from __future__ import annotations
 

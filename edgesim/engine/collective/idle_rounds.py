@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from edgesim.engine.collective.all_reduce import Messages
 from edgesim.engine.network.hop import Hop
-from edgesim.engine.network.radio_hop import RadioHop
 from edgesim.errors import InputError
 from edgesim.world.device import Device
 from edgesim.world.routes import Network
@@ -114,12 +113,12 @@ class IdleRounds:
 
     def _s_per_byte(self, sender: str, peer: str) -> float:
         hop = self._hops[sender, peer]
-        if hop.can_fail and not isinstance(hop, RadioHop):
+        if hop.can_fail and hop.link.radio is None:
             raise InputError(
                 f"all-reduce by messages: the link between {sender!r} and {peer!r}, or a device at its ends, "
                 "may fail, and a group's pass cannot be interrupted: leave out the failures, or sum elsewhere"
             )
-        if isinstance(hop, RadioHop) or hop.s_per_byte is None:
+        if hop.link.radio is not None or hop.s_per_byte is None:
             raise InputError(
                 f"all-reduce by messages: the link between {sender!r} and {peer!r} has no constant rate; sum "
                 "over wires, or use an all_reduce of a radio link (aircomp, digital, uncoded_fdma)"

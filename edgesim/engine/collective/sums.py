@@ -93,12 +93,12 @@ class MessageSums:
         """Play the rounds once for each size."""
         if n_values not in self._known:
             size_bytes = n_values * self._value_bytes
-            told = self._wires.of(all_reduce_rounds(self._group, size_bytes, self._scheme))
+            summed = self._wires.of(all_reduce_rounds(self._group, size_bytes, self._scheme))
             tx_s, rx_s, handling_s = (
                 tuple(each.get(device, 0.0) for device in self._group)
-                for each in (told.tx_s, told.rx_s, told.handling_s)
+                for each in (summed.tx_s, summed.rx_s, summed.handling_s)
             )
-            self._known[n_values] = Sum(told.seconds, tx_s, rx_s, handling_s, told.at_ends_s)
+            self._known[n_values] = Sum(summed.seconds, tx_s, rx_s, handling_s, summed.at_ends_s)
         return self._known[n_values]
 
 
@@ -145,12 +145,12 @@ class AirSums:
             known = slowest_s, tuple(2.0 * end.seconds(size_bytes) for end in self._endpoints)
             self._known[n_values] = known
         slowest_s, handling_s = known
-        told = self._air.sum(n_values, at_s + slowest_s, spent_j)
+        summed = self._air.sum(n_values, at_s + slowest_s, spent_j)
         return Sum(
-            told.seconds + 2.0 * (slowest_s + self._latency_s),
-            tx_s=told.uplink_s,
-            rx_s=(told.broadcast_s,) * len(handling_s),
+            summed.seconds + 2.0 * (slowest_s + self._latency_s),
+            tx_s=summed.uplink_s,
+            rx_s=(summed.broadcast_s,) * len(handling_s),
             handling_s=handling_s,
             at_ends_s=2.0 * slowest_s,
-            error=told.error_variance,
+            error=summed.error_variance,
         )

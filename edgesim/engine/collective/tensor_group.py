@@ -1,7 +1,7 @@
 """A group of devices that hold a model's blocks together, at work on one pass at a time.
 
 A pass alternates between computing a shard of half a block and summing over the group, twice in every
-block. While a group is held by a pass nobody else can change its course, so that the whole pass is one event:
+block. While a pass has a group nothing else can change its course, so that the whole pass is one event:
 when it will end is worked out when it is asked for. Where members are late by a law, all that they are late
 by in a pass is drawn at once.
 """
@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.engine.collective.lateness import LatenessDraws
-from edgesim.engine.device.group_hold import Hold
 from edgesim.engine.device.host import Host
 from edgesim.engine.process.verb import RequestFailed
 from edgesim.engine.recording import Recording
@@ -238,7 +237,7 @@ class TensorGroup:
         compute_s
             By member, what it computes itself.
         longest_s
-            For how long anybody computes, or is late.
+            For how long any member computes, or is late.
         """
         at_ends_s = sum(one.at_ends_s for one in sums)
         carried_s = sum(one.seconds for one in sums) - at_ends_s
@@ -284,7 +283,7 @@ class TensorGroup:
         halves_s = np.empty((len(self._timings), 2, contexts.size))
         for number, timing in enumerate(self._timings):
             # Members of a kind that hold alike shards are many.
-            found = next((told for other, told in known if timing.costs_as(other)), None)
+            found = next((seconds for other, seconds in known if timing.costs_as(other)), None)
             if found is None:
                 found = timing.halves_seconds(**asked)
                 known.append((timing, found))
@@ -303,20 +302,17 @@ class TensorGroup:
     # --- the books --------------------------------------------------------------------------------
 
     def _book(self, request: LiveRequest, token: Token, now_s: float, done: Pass) -> None:
-        length_s = done.ended_at_s - done.started_at_s
         error = sum(done.errors) / len(done.errors) if any(done.errors) else None
         size_bytes = 2 * self._part.n_blocks * token.n_new * self._hidden_size * self._value_bytes
         for number, host in enumerate(self._hosts):
-            ready_at_s = max(now_s, host.free_at_s)
-            if done.started_at_s > ready_at_s:  # it waits for the others, and does nothing
-                host.hold(now_s, Hold(ready_at_s, done.started_at_s, 0.0, 0.0, 0.0))
-            shares = [
-                each[number] / length_s if length_s else 0.0
-                for each in (done.compute_s, done.tx_s, done.rx_s)
-            ]
-            host.hold(now_s, Hold(done.started_at_s, done.ended_at_s, *shares))
-            host.busy_s += done.compute_s[number]
-            host.free_at_s = done.ended_at_s
+            hold = host.occupy(
+                now_s,
+                done.started_at_s,
+                done.ended_at_s,
+                compute_s=done.compute_s[number],
+                tx_s=done.tx_s[number],
+                rx_s=done.rx_s[number],
+            )
             times = (now_s, done.started_at_s, done.ended_at_s)
             self._recording.span(
                 request.id,
@@ -324,7 +320,7 @@ class TensorGroup:
                 self._compute_codes[number],
                 *times,
                 n_tokens=token.n_new,
-                share=shares[0],
+                share=hold.busy,
                 parts=done.parts[number],
             )
             power = host.device.power
@@ -335,7 +331,7 @@ class TensorGroup:
                 self._sum_codes[number],
                 *times,
                 size_bytes=size_bytes,
-                share=(shares[1] * power.tx_w + shares[2] * power.rx_w) / power_w if power_w else 0.0,
+                share=(hold.tx * power.tx_w + hold.rx * power.rx_w) / power_w if power_w else 0.0,
                 error_variance=error,
             )
 

@@ -8,6 +8,7 @@ from edgesim.engine.device.group_hold import Hold, Holds
 from edgesim.engine.device.price import Price
 from edgesim.engine.device.service_draws import ServiceDraws
 from edgesim.engine.device.station import Station
+from edgesim.engine.device.watched import WatchedStation
 from edgesim.engine.device.work import SharedStation
 from edgesim.engine.process.verb import DeviceDown
 from edgesim.engine.recording import Recording
@@ -49,12 +50,14 @@ class Host(Station):
         "prices",
         "shared",
         "start_up_s",
+        "watched_messaging",
     )
 
     def __init__(self, device: Device) -> None:
         super().__init__()
         self.device = device
         self.messaging: Station = self if device.endpoint.on_compute else Station()
+        self.watched_messaging: WatchedStation | None = None  # in its place, on a device that may fail
         self.n_requests = 0  # requests that hold or await memory here
         self.prices: dict[Slice, Price] = {}
         self.fills: dict[Slice, Price] = {}  # of keys and values alone
@@ -70,11 +73,35 @@ class Host(Station):
         start_up_s, self.start_up_s = self.start_up_s, 0.0
         return start_up_s
 
-    def hold(self, now_s: float, hold: Hold) -> None:
-        """Book a stretch of time for which a group holds the device."""
+    def occupy(
+        self,
+        now_s: float,
+        started_at_s: float,
+        ended_at_s: float,
+        *,
+        compute_s: float,
+        tx_s: float,
+        rx_s: float,
+    ) -> Hold:
+        """Book a stretch of time for which a group has the device, first come first served on all members.
+
+        Parameters
+        ----------
+        compute_s, tx_s, rx_s
+            Of that time, how long the device computes, sends and receives.
+        """
         if self.holds is None:
             self.holds = Holds()
+        ready_at_s = max(now_s, self.free_at_s)
+        if started_at_s > ready_at_s:  # it waits for the others, and does nothing
+            self.holds.add(now_s, Hold(ready_at_s, started_at_s, 0.0, 0.0, 0.0))
+        length_s = ended_at_s - started_at_s
+        shares = [each_s / length_s if length_s else 0.0 for each_s in (compute_s, tx_s, rx_s)]
+        hold = Hold(started_at_s, ended_at_s, *shares)
         self.holds.add(now_s, hold)
+        self.busy_s += compute_s
+        self.free_at_s = ended_at_s
+        return hold
 
     def busy_until(self, at_s: float) -> float:
         """Time that the device has computed up to an instant."""

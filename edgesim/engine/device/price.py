@@ -77,8 +77,9 @@ class Price:
         seconds = self._passes.get(asked)
         if seconds is None:
             try:
-                told = self._timing.seconds(self.part, batch=batch, n_new=n_new, n_context=n_context)
-                seconds = float(told)
+                seconds = float(
+                    self._timing.seconds(self.part, batch=batch, n_new=n_new, n_context=n_context)
+                )
             except ProfileError:
                 if batch > 1 or n_new == 1 or n_context == 0:
                     raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 
 from edgesim.engine.request import LiveRequest
-from edgesim.model.architecture import Slice
 from edgesim.rng import key_of, keyed_uniform
 from edgesim.world.device import Device
 from edgesim.world.service import ServiceLaw
@@ -27,14 +26,14 @@ class ServiceDraws:
     def __init__(self, law: ServiceLaw, seed: int, replication: int, device: str) -> None:
         self._law = law
         self._of = (seed, replication, "service", device)
-        self._visits: dict[int, dict[tuple[int, Slice | str], int]] = defaultdict(dict)
+        self._visits: dict[int, dict[tuple[int, str], int]] = defaultdict(dict)
 
-    def factor(self, request: LiveRequest, part: Slice | str, token: int) -> float:
-        """The factor of the next visit of a token's pass to a part of the model, or to what has a name."""
-        visits, here = self._visits[request.id], (token, part)
+    def factor(self, request: LiveRequest, name: str, token: int) -> float:
+        """The factor of the next visit of a token's pass to what has this name: a part of the model."""
+        visits, here = self._visits[request.id], (token, name)
         n_before = visits.get(here, 0)
         visits[here] = n_before + 1
-        key = key_of(*self._of, request.id, request.attempt, token, str(part), n_before)
+        key = key_of(*self._of, request.id, request.attempt, token, name, n_before)
         return self._law.factor(keyed_uniform(key, 0))
 
     def forget(self, request: LiveRequest) -> None:

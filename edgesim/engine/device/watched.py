@@ -97,14 +97,14 @@ class WatchedStation(Station):
         Parameters
         ----------
         spares_sent
-            Whether what has left the station is beyond harm: a message whose sender fails while its last
+            Whether what has left the station is out of danger: a message whose sender fails while its last
             bits are on their way.
         """
         now_s = self._clock._now
         for job in list(self._jobs):
             if (job.ended_at_s if spares_sent else job.arrives_at_s) > now_s:
                 self.cut(job)
-                job.done.defused = True  # it reaches whoever waits, if anybody does
+                job.done.defused = True  # it reaches what waits for it, if anything does
                 job.done.fail(error)
 
     def cut(self, job: Job) -> float:

@@ -22,7 +22,7 @@ __all__ = ["LAST", "LATE", "Pass", "Record", "SharedStation", "SpeedAt"]
 
 
 LATE = EventPriority(2)
-"""Priority after all else that is due at an instant: whoever has just been served may ask again first."""
+"""Priority after all else that is due at an instant: a request just served may ask again first."""
 
 LAST = EventPriority(3)
 """Priority after all iterations that begin at an instant: what is served then has not waited longer."""
@@ -85,7 +85,7 @@ class Pass:
         return self.price is price and self.token == token.index and self.n_context == token.n_context
 
     def fail(self, error: RequestFailed) -> None:
-        """Tell whoever waits for it, if anybody does, that it is lost, or turned away."""
+        """Fail it, whether it is waited for or not: it is lost, or turned away."""
         self.done.defused = True
         self.done.fail(error)
 
@@ -101,6 +101,15 @@ SpeedAt = Callable[[float], float]
 class SharedStation(Protocol):
     """What the cluster asks of a station that serves several passes at once."""
 
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether it can be kept for a request's next pass, which then follows the latest at once."""
+        ...
+
+    def ask_next(self, work: Pass) -> None:
+        """Take in a pass for which it is kept, where it can be."""
+        ...
+
     def ask(self, work: Pass) -> None:
         """Take a pass in; its event happens when it is done."""
         ...
@@ -109,8 +118,12 @@ class SharedStation(Protocol):
         """Hear that a request has ended."""
         ...
 
+    def withdraw(self, request: LiveRequest) -> list[Pass]:
+        """Take back the passes of a request that is preempted, where caches grow."""
+        ...
+
     def lose(self, error: WorkLost) -> None:
-        """Lose all passes, now: the device has failed. Who waits for one hears of it."""
+        """Lose all passes, now: the device has failed, and they fail."""
         ...
 
     def owners(self) -> set[int]:

@@ -11,11 +11,11 @@ from simpy.events import URGENT
 from edgesim.engine.device.host import Host
 from edgesim.engine.dispatch import Sharing
 from edgesim.engine.failure.uptime import Uptime
-from edgesim.engine.ledger import Ledger
 from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import DeviceDown, MessageLost
+from edgesim.engine.progress import Progress
 from edgesim.engine.request import LiveRequest
 from edgesim.errors import ContractError
 from edgesim.world.world import World
@@ -23,7 +23,7 @@ from edgesim.world.world import World
 __all__ = ["Downtime"]
 
 _N_IN_VAIN = 10_000
-"""Failures and repairs in a row with nothing else ahead, after which those who wait count as stuck."""
+"""Failures and repairs in a row with nothing else ahead, after which those that wait count as stuck."""
 
 
 class Downtime:
@@ -49,7 +49,7 @@ class Downtime:
         transport: Transport,
         reservations: Reservations,
         in_flight: Callable[[], Iterable[LiveRequest]],
-        ledger: Ledger,
+        progress: Progress,
     ) -> None:
         self._clock = clock
         self._hosts = hosts
@@ -57,7 +57,7 @@ class Downtime:
         self._transport = transport
         self._reservations = reservations
         self._in_flight = in_flight
-        self._ledger = ledger
+        self._progress = progress
         self._devices = {} if world.faults is None else dict(world.faults.devices)
         self._links = {} if world.faults is None else dict(world.faults.links)
         self._absences = {} if world.faults is None else world.faults.absences
@@ -97,7 +97,7 @@ class Downtime:
         self._transport.lose(device, error)
         self._reservations.lose(device, requests, error)
         for request in requests:
-            self._ledger.lose(request, device)
+            self._progress.lose(request, device)
         for request in requests:
             if request.source == device and request.interrupt is not None:
                 request.interrupt(error)

@@ -1,1 +1,1 @@
-"""Memory at work: KV caches, who is admitted to them, and who is preempted."""
+"""Memory at work: KV caches, which requests are admitted to them, and which are preempted."""

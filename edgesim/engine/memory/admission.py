@@ -11,6 +11,7 @@ import simpy
 
 from edgesim.engine.device.host import Host
 from edgesim.engine.device.work import LAST
+from edgesim.engine.memory.claims import Claims
 from edgesim.engine.memory.memory import Admission, Memory, NoRoom
 from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost
@@ -19,7 +20,7 @@ from edgesim.engine.request import LiveRequest
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
 from edgesim.world.device import Device
-from edgesim.world.disciplines import ContinuousBatching, Limits, Serving
+from edgesim.world.disciplines import Limits
 from edgesim.world.holdings import Holdings
 from edgesim.world.world import World
 
@@ -58,28 +59,47 @@ class Reservations:
             device.id: Memory(
                 device.memory_bytes,
                 device.process_bytes + holdings.weight_bytes(device.id),
-                _n_places(device.serving),
+                None if device.serving is None else device.serving.n_places,
             )
             for device in devices
         }
         limits = {device.id: _least(world.queue_limit, _limits(device).queue_limit) for device in devices}
+        self._claims = Claims()
         self._admission = Admission(
-            clock, self.memories, world.memory_policy, limits, turned_away=self._turn_away
+            clock, self._claims, self.memories, world.memory_policy, limits, turned_away=self._turn_away
         )
+
+    def has_cache(self, request: LiveRequest, device: str) -> bool:
+        """Whether a request has a KV cache reserved on a device."""
+        return request in self.memories[device].holders
+
+    def reserved(self, request: LiveRequest) -> Mapping[str, int]:
+        """Bytes of KV cache that a request has reserved, by device."""
+        return self._claims.of(request).reserved
+
+    def loss(self, request: LiveRequest, device: str) -> WorkLost | None:
+        """How a device has lost its cache of a request; None where it has not, or the request began anew."""
+        claim = self._claims.known(request)
+        return None if claim is None else claim.lost.get(device)
+
+    def forget_loss(self, request: LiveRequest, device: str) -> None:
+        """Forget that a device has lost its cache of a request, which begins anew there."""
+        del self._claims.of(request).lost[device]
 
     def admit(self, request: LiveRequest, devices: Iterable[str]) -> Verb:
         """Reserve the request's KV cache on several devices at one instant, or wait for all of them."""
         if request.rank < 0:
             request.rank = next(self._ranks)
+        claim = self._claims.of(request)
         n_tokens = request.n_prompt_tokens + request.n_output_tokens
-        missing = [device for device in devices if device not in request.held]
+        missing = [device for device in devices if device not in claim.reserved]
         for device in missing:
             self._hosts[device].demand_up()
-        earlier = [request.awaiting[device] for device in missing if device in request.awaiting]
+        earlier = [claim.awaited[device] for device in missing if device in claim.awaited]
         ever_bytes = {
             device: n_tokens * self._holdings.kv_bytes_per_token(device)
             for device in missing
-            if device not in request.awaiting
+            if device not in claim.awaited
         }
         sizes_bytes = {
             device: size_bytes * request.n_prompt_tokens // n_tokens if self._grows(device) else size_bytes
@@ -91,11 +111,11 @@ class Reservations:
             raise RequestFailed(f"memory: {fact}") from None
         for device in sizes_bytes:
             self._hosts[device].n_requests += 1
-        request.awaited.extend(sizes_bytes)
+        claim.asked.extend(sizes_bytes)
         if admitted is None and not earlier:
             return DONE
         if admitted is not None:
-            request.awaiting.update(dict.fromkeys(sizes_bytes, admitted))
+            claim.awaited.update(dict.fromkeys(sizes_bytes, admitted))
             patience_s = _least(*(self._patience_s[device] for device in sizes_bytes))
             if patience_s is not None:
                 give_up = partial(self._lose_patience, request, admitted, patience_s)
@@ -103,20 +123,20 @@ class Reservations:
         return self._waited(request, sizes_bytes, admitted, earlier, self._clock._now)
 
     def grow(self, request: LiveRequest, device: str, n_tokens: int) -> bool:
-        """Let a cache grow to so many tokens; whether there was room."""
-        more_bytes = n_tokens * self._holdings.kv_bytes_per_token(device) - request.held[device]
+        """Have a cache grow to so many tokens; whether there was room."""
+        more_bytes = n_tokens * self._holdings.kv_bytes_per_token(device) - self.reserved(request)[device]
         return more_bytes <= 0 or self._admission.grow(request, device, more_bytes)
 
     def youngest(self, device: str) -> LiveRequest:
-        """Who gives way where memory is short: of those who hold a cache on a device, who came last."""
+        """The request that gives way where memory is short: the last to come of those with a cache there."""
         return max(self.memories[device].holders, key=lambda request: request.rank)
 
     def growing(self, request: LiveRequest) -> tuple[str, ...]:
         """Devices on which a request holds a cache that grows."""
-        return tuple(device for device in request.held if self._grows(device))
+        return tuple(device for device in self.reserved(request) if self._grows(device))
 
     def preempt(self, request: LiveRequest, devices: Iterable[str], n_tokens: int) -> simpy.Event:
-        """Drop a request's caches; the event of its being let in again, before all others, to all at once.
+        """Drop a request's caches; the event of its being admitted again, before all others, to all at once.
 
         What is given back is not given on before :meth:`settle`.
 
@@ -128,49 +148,55 @@ class Reservations:
         sizes_bytes = {device: n_tokens * self._holdings.kv_bytes_per_token(device) for device in devices}
         for device in sizes_bytes:
             self._admission.drop(request, device)
-        let_in = self._admission.ask_again(request, sizes_bytes)
-        request.awaiting.update(dict.fromkeys(sizes_bytes, let_in))
-        Life(self._clock, self._let_in_again(request, sizes_bytes, let_in), on_error=_is_lost)
-        return let_in
+        admitted = self._admission.ask_again(request, sizes_bytes)
+        self._claims.of(request).awaited.update(dict.fromkeys(sizes_bytes, admitted))
+        Life(self._clock, self._admitted_again(request, sizes_bytes, admitted), on_error=_is_lost)
+        return admitted
 
     def settle(self, devices: Iterable[str]) -> None:
-        """Give on what preempted requests have given back, and nobody has taken."""
+        """Give on what preempted requests have given back, and none has taken."""
         self._admission.admit(devices)
 
-    def leave(self, request: LiveRequest) -> None:
-        """Give back all that a request that has ended holds or waits for."""
-        for device in request.awaited:
+    def forget(self, request: LiveRequest) -> None:
+        """Give back all that a request has reserved or waits for: it has ended, or starts over."""
+        claim = self._claims.known(request)
+        for device in () if claim is None else claim.asked:
             self._hosts[device].n_requests -= 1
         self._admission.forget(request)
         self._admission.release(request)
+        self._claims.forget(request)
 
     def lose(self, device: str, holders: Iterable[LiveRequest], error: WorkLost) -> None:
-        """Lose the caches in a device's memory, and turn away who waits for it: the device has failed."""
+        """Lose the caches in a device's memory, and turn away what waits for it: the device has failed."""
         for request in holders:
-            if device in request.held:
+            if self.has_cache(request, device):
+                claim = self._claims.of(request)
                 self._admission.drop(request, device)
-                request.lost[device] = error
-                request.awaited.remove(device)
+                claim.lost[device] = error
+                claim.asked.remove(device)
                 self._hosts[device].n_requests -= 1
         self._admission.lose(device, error)
 
     def _grows(self, device: str) -> bool:
         serving = self._hosts[device].device.serving
-        return isinstance(serving, ContinuousBatching) and serving.cache == "grow"
+        return serving is not None and serving.grows_caches
 
     def _lose_patience(self, request: LiveRequest, admitted: simpy.Event, patience_s: float) -> None:
-        its = [device for device, event in request.awaiting.items() if event is admitted]
-        if its and not admitted.triggered and request.ended_at_s is None:  # else let in, or starts over
+        claim = self._claims.known(request)
+        awaited = {} if claim is None else claim.awaited
+        its = [device for device, event in awaited.items() if event is admitted]
+        if its and not admitted.triggered and request.ended_at_s is None:  # else admitted, or starts over
             self._admission.give_up(admitted)
             self._turn_away(request, its)
-            admitted.defused = True  # it reaches whoever waits
+            admitted.defused = True  # it reaches what waits for it
             admitted.fail(RequestFailed(f"timeout: waited {patience_s:g} s for memory"))
 
     def _turn_away(self, request: LiveRequest, devices: Iterable[str]) -> None:
-        """Let go of a request that waits for devices in vain; it may ask again."""
+        """Turn away a request that waits for devices in vain; it may ask again."""
+        claim = self._claims.of(request)
         for device in devices:
-            request.awaiting.pop(device, None)
-            request.awaited.remove(device)
+            claim.awaited.pop(device, None)
+            claim.asked.remove(device)
             self._hosts[device].n_requests -= 1
 
     def _waited(
@@ -186,18 +212,20 @@ class Reservations:
         if admitted is None:
             return
         yield admitted
+        claim = self._claims.of(request)
         for device, size_bytes in sizes_bytes.items():
-            request.awaiting.pop(device, None)
+            claim.awaited.pop(device, None)
             self._record(request, device, request.token, size_bytes, asked_at_s)
 
-    def _let_in_again(
-        self, request: LiveRequest, sizes_bytes: Mapping[str, int], let_in: simpy.Event
+    def _admitted_again(
+        self, request: LiveRequest, sizes_bytes: Mapping[str, int], admitted: simpy.Event
     ) -> Course:
         asked_at_s, token = self._clock._now, request.token
-        yield let_in
+        yield admitted
+        claim = self._claims.of(request)
         for device, size_bytes in sizes_bytes.items():
-            if request.awaiting.get(device) is let_in:
-                del request.awaiting[device]
+            if claim.awaited.get(device) is admitted:
+                del claim.awaited[device]
             self._record(request, device, token, size_bytes, asked_at_s)
 
     def _record(
@@ -210,7 +238,7 @@ class Reservations:
 
 def _limits(device: Device) -> Limits:
     """A device's own limits to the queue for its memory: where requests get their places with it."""
-    return device.serving if isinstance(device.serving, ContinuousBatching) else Limits()
+    return Limits() if device.serving is None else device.serving.place_limits
 
 
 def _least(*limits: _Number | None) -> _Number | None:
@@ -218,11 +246,6 @@ def _least(*limits: _Number | None) -> _Number | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _n_places(serving: Serving | None) -> int | None:
-    """Requests that a device serves at once, where that is limited."""
-    return serving.max_batch if isinstance(serving, ContinuousBatching) else None
-
-
 def _is_lost(error: Exception) -> bool:
-    """Whether somebody else sees to an error: whoever waits for a cache that a failure has taken away."""
+    """Whether an error is heard elsewhere: a cache that a failure has taken away is still waited for."""
     return isinstance(error, WorkLost)

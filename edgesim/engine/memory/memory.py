@@ -8,6 +8,7 @@ from typing import Literal
 
 import simpy
 
+from edgesim.engine.memory.claims import Claims
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
@@ -92,7 +93,7 @@ class Admission:
     A request gets all it asks for at one instant, or waits holding nothing more: requests that ask for
     all their devices at once can therefore not block one another for ever (those that ask device by
     device, holding one while they wait for the next, can). On each device the order of
-    arrival holds; a request overtakes only those with whom it shares no device.
+    arrival holds; a request overtakes only those with which it shares no device.
 
     Parameters
     ----------
@@ -108,19 +109,21 @@ class Admission:
     def __init__(
         self,
         clock: Clock,
+        claims: Claims,
         memories: Mapping[str, Memory],
         policy: Literal["queue", "reject"],
         queue_limits: Mapping[str, int | None] | None = None,
         turned_away: Callable[[LiveRequest, Iterable[str]], None] | None = None,
     ) -> None:
         self._clock = clock
+        self._claims = claims
         self._memories = memories
         self._policy = policy
         self._queue_limits = queue_limits or {}
         self._turned_away = turned_away
         self._waiting: dict[simpy.Event, tuple[LiveRequest, dict[str, int]]] = {}  # in order of arrival
         self._n_waiting: Counter[str] = Counter()  # requests that wait for a device
-        self._again: dict[simpy.Event, None] = {}  # of those who wait: who has been preempted
+        self._again: dict[simpy.Event, None] = {}  # of those that wait: the preempted
 
     def ask(
         self, request: LiveRequest, sizes_bytes: dict[str, int], ever_bytes: Mapping[str, int] | None = None
@@ -137,9 +140,10 @@ class Admission:
         NoRoom
             If it can never fit beside the weights, or does not fit now and the policy is to reject.
         """
+        reserved = self._claims.of(request).reserved
         for device, size_bytes in (ever_bytes or sizes_bytes).items():
             memory = self._memories[device]
-            room_bytes = memory.capacity_bytes - memory.resident_bytes - request.held.get(device, 0)
+            room_bytes = memory.capacity_bytes - memory.resident_bytes - reserved.get(device, 0)
             if size_bytes > room_bytes:
                 raise NoRoom(f"{device}: a KV cache of {size_bytes} bytes can never fit into {room_bytes}")
         contested = any(self._n_waiting[device] for device in sizes_bytes)
@@ -157,7 +161,7 @@ class Admission:
         return self._wait(request, sizes_bytes)
 
     def ask_again(self, request: LiveRequest, sizes_bytes: dict[str, int]) -> simpy.Event:
-        """Queue a request that was preempted, before all who were not, the oldest of its like first."""
+        """Queue a request that was preempted, before all that were not, the oldest of its like first."""
         admitted = self._wait(request, sizes_bytes)
         self._again[admitted] = None
         again = sorted(self._again, key=lambda event: self._waiting[event][0].rank)
@@ -184,32 +188,34 @@ class Admission:
         self.admit(self._pop(event))  # the requests behind it may fit
 
     def lose(self, device: str, error: WorkLost) -> None:
-        """Turn away all who wait for memory of a device that has failed."""
+        """Turn away all that wait for memory of a device that has failed."""
         freed: dict[str, int] = {}
         for event in [event for event, (_, sizes_bytes) in self._waiting.items() if device in sizes_bytes]:
             request, was_preempted = self._waiting[event][0], event in self._again
             sizes_bytes = self._pop(event)
+            lost = self._claims.of(request).lost
             if was_preempted:
-                request.lost |= dict.fromkeys(sizes_bytes, error)  # its caches there are gone, too
-            request.lost[device] = error
+                lost |= dict.fromkeys(sizes_bytes, error)  # its caches there are gone, too
+            lost[device] = error
             self._turn_away(request, sizes_bytes)
             freed |= sizes_bytes
-            event.defused = True  # it reaches whoever waits
+            event.defused = True  # it reaches what waits for it
             event.fail(error)
         self.admit(freed)  # the requests behind them may fit
 
     def release(self, request: LiveRequest) -> None:
-        """Give back all that a request holds, and admit who can be admitted now."""
-        if not request.held:
+        """Give back all that a request has reserved, and admit those that can be admitted now."""
+        claim = self._claims.known(request)
+        if claim is None or not claim.reserved:
             return
-        for device, size_bytes in request.held.items():
+        for device, size_bytes in claim.reserved.items():
             self._memories[device].give_back(size_bytes)
             del self._memories[device].holders[request]
-        released, request.held = request.held, {}
+        released, claim.reserved = claim.reserved, {}
         self.admit(released)
 
     def admit(self, released: Iterable[str]) -> None:
-        """Admit whom the released devices have room for, up to the first on each for whom they have not."""
+        """Admit what the released devices have room for, up to the first on each that they have none for."""
         blocked: set[str] = set()  # devices for which an earlier request still waits
         admitted, refused = [], []
         for event, (request, sizes_bytes) in self._waiting.items():
@@ -229,7 +235,7 @@ class Admission:
             request, sizes_bytes = self._waiting[event][0], self._pop(event)
             self._turn_away(request, sizes_bytes)
             full = next(d for d, size in sizes_bytes.items() if not self._memories[d].fits(size))
-            event.defused = True  # it reaches whoever waits
+            event.defused = True  # it reaches what waits for it
             event.fail(RequestFailed(f"memory: {_no_room_now(full, sizes_bytes[full])}"))
 
     def grow(self, request: LiveRequest, device: str, size_bytes: int) -> bool:
@@ -240,8 +246,8 @@ class Admission:
         return True
 
     def drop(self, request: LiveRequest, device: str) -> None:
-        """Take a request's cache away on one device, for those who are being served."""
-        self._memories[device].give_back(request.held.pop(device))
+        """Take a request's cache away on one device, for those that are being served."""
+        self._memories[device].give_back(self._claims.of(request).reserved.pop(device))
         del self._memories[device].holders[request]
 
     def _pop(self, event: simpy.Event) -> dict[str, int]:
@@ -256,11 +262,11 @@ class Admission:
             self._turned_away(request, devices)
 
     def _awaits_memory(self, device: str) -> bool:
-        """Whether a preempted request waits for a device: under ``reject`` nobody else waits for memory."""
+        """Whether a preempted request waits for a device: under ``reject`` no other waits for memory."""
         return any(device in self._waiting[event][1] for event in self._again)
 
     def _is_to_refuse(self, event: simpy.Event, sizes_bytes: Mapping[str, int]) -> bool:
-        """Whether one whom a place has been waited for finds no room, and may not wait for that."""
+        """Whether one that has waited for a place finds no room, and may not wait for that."""
         if self._policy != "reject" or event in self._again:
             return False
         return all(self._memories[device].has_place for device in sizes_bytes)
@@ -270,11 +276,12 @@ class Admission:
         return all(memories[d].has_place and memories[d].fits(size) for d, size in sizes_bytes.items())
 
     def _take(self, request: LiveRequest, sizes_bytes: Mapping[str, int]) -> None:
+        reserved = self._claims.of(request).reserved
         for device, size_bytes in sizes_bytes.items():
             memory = self._memories[device]
             memory.take(size_bytes)
             memory.holders[request] = None
-            request.held[device] = request.held.get(device, 0) + size_bytes
+            reserved[device] = reserved.get(device, 0) + size_bytes
 
 
 def _no_room_now(device: str, size_bytes: int) -> NoRoom:

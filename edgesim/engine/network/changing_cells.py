@@ -28,7 +28,7 @@ class Leg(Protocol):
         ...
 
     def hand_over(self) -> None:
-        """Take what has not been sent off it, and tell those who wait what share has been."""
+        """Take what has not been sent off it; each message's event says what share has been."""
         ...
 
     def lose(self, error: WorkLost, *, spares_sent: bool = False) -> None:

@@ -7,8 +7,11 @@ it are there, as in any stream (TCP; PDCP's reordering at a handover, TS 38.323,
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
-from edgesim.engine.process.clock import Clock, Course
+import simpy
+
+from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import Verb, WorkLost
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
@@ -19,34 +22,99 @@ from edgesim.trace.schema import SpanKind
 __all__ = ["Delivery"]
 
 
-class Delivery:
-    """Hands tokens over to the devices that have asked for them, and writes down when."""
+class _Stream:
+    """Tokens that one attempt at a request sends to its source.
 
-    def __init__(self, clock: Clock, devices: Iterable[str], recording: Recording) -> None:
+    Attributes
+    ----------
+    home
+        The newest that has been handed over.
+    early
+        Those at the source that wait for others before them.
+    n_under_way
+        How many are on their way.
+    all_home
+        Waited for where the last one has overtaken others.
+    """
+
+    __slots__ = ("all_home", "early", "home", "n_under_way")
+
+    def __init__(self) -> None:
+        self.home = -1
+        self.early: list[int] = []
+        self.n_under_way = 0
+        self.all_home: simpy.Event | None = None
+
+
+class Delivery:
+    """Hands tokens over to the devices that have asked for them, and writes down when.
+
+    Parameters
+    ----------
+    may_repeat
+        Whether requests may be served again, and bring tokens that their sources have.
+    """
+
+    def __init__(
+        self, clock: Clock, devices: Iterable[str], recording: Recording, *, may_repeat: bool = False
+    ) -> None:
         self._clock = clock
         self._recording = recording
+        self._may_repeat = may_repeat
         self._codes = {device: recording.code(Spot(SpanKind.EMIT, device)) for device in devices}
+        self._streams: dict[LiveRequest, _Stream] = {}
 
     def deliver(self, request: LiveRequest, token: Token) -> None:
         """Hand over a token that has reached the source, and those that have waited there for it."""
         if request.ended_at_s is not None:
             return  # it failed while this token was on its way
-        index, delivered = token.index, request.delivered
-        if delivered is not None and (index in delivered or index in request.early):
+        stream, index = self._stream(request), token.index
+        if self._may_repeat and (index < request.n_emitted_tokens or index in stream.early):
             return  # an earlier attempt has brought it
         if index > request.n_emitted_tokens:
-            request.early.append(index)
+            stream.early.append(index)
             return
-        self._hand_over(request, index)
-        while request.early and (index := min(request.early)) <= request.n_emitted_tokens:
-            request.early.remove(index)
-            self._hand_over(request, index)
+        self._hand_over(request, stream, index)
+        while stream.early and (index := min(stream.early)) <= request.n_emitted_tokens:
+            stream.early.remove(index)
+            self._hand_over(request, stream, index)
 
-    def _hand_over(self, request: LiveRequest, index: int) -> None:
-        if request.delivered is not None:
-            request.delivered.add(index)
-        if index > request.home:
-            request.home = index
+    def send_home(self, request: LiveRequest, token: Token, sending: Verb) -> None:
+        """Let a token go to the source by itself; if it is lost, the attempt that sent it is interrupted."""
+        stream = self._stream(request)
+        stream.n_under_way += 1
+        course = self._carry_home(request, stream, token, sending)
+        Life(self._clock, course, on_error=partial(self._lose, request, stream))
+
+    def await_home(self, request: LiveRequest, token: Token, sending: Verb) -> Course:
+        """Send the last token to the source, and wait until all are there."""
+        stream = self._stream(request)
+        stream.n_under_way += 1
+        return self._carry_home(request, stream, token, sending)
+
+    def home(self, request: LiveRequest) -> int:
+        """The newest token that the present attempt at a request has brought to its source; -1 for none."""
+        stream = self._streams.get(request)
+        return -1 if stream is None else stream.home
+
+    def n_under_way(self, request: LiveRequest) -> int:
+        """Tokens that are on their way to a request's source."""
+        stream = self._streams.get(request)
+        return 0 if stream is None else stream.n_under_way
+
+    def forget(self, request: LiveRequest) -> None:
+        """Forget an attempt at a request: what it still has under way is of no use to a later one."""
+        self._streams.pop(request, None)
+
+    def _stream(self, request: LiveRequest) -> _Stream:
+        stream = self._streams.get(request)
+        if stream is None:
+            stream = self._streams[request] = _Stream()
+        return stream
+
+    def _hand_over(self, request: LiveRequest, stream: _Stream, index: int) -> None:
+        if index > stream.home:
+            stream.home = index
         now_s = self._clock._now
         if request.first_token_at_s is None:
             request.first_token_at_s = now_s
@@ -58,39 +126,31 @@ class Delivery:
             self._recording.add(pack_span(request.id, index, code, 1, 0, now_s, now_s, now_s, 1.0))
             self._recording.hand_on(now_s)
 
-    def carry_home(self, request: LiveRequest, sending: Verb, token: Token, attempt: int) -> Course:
-        """Wait for a token to reach the source; for the last one, until all have.
-
-        Parameters
-        ----------
-        attempt
-            The attempt at the request that sends it; it is of no use to a later one, which sends its own.
-        """
+    def _carry_home(self, request: LiveRequest, stream: _Stream, token: Token, sending: Verb) -> Course:
+        """Wait for a token to reach the source; for the last one, until all have."""
         try:
             yield from sending
         except Exception:  # it is lost, or no longer waited for; the attempt may go on another way
-            if request.attempt == attempt:
-                request.n_under_way -= 1
+            stream.n_under_way -= 1
             raise
-        if request.attempt != attempt:
-            return
+        if self._streams.get(request) is not stream:
+            return  # the attempt has failed meanwhile, or the request has ended
         self.deliver(request, token)
-        request.n_under_way -= 1
-        if token.is_last and request.n_under_way:  # it overtook one ahead of it
-            request.all_home = all_home = self._clock.event()
+        stream.n_under_way -= 1
+        if token.is_last and stream.n_under_way:  # it overtook one ahead of it
+            stream.all_home = all_home = self._clock.event()
             try:
                 yield all_home
             finally:
-                if request.all_home is all_home:
-                    request.all_home = None
-        elif request.all_home is not None and not request.n_under_way:
-            request.all_home.succeed()
+                if stream.all_home is all_home:
+                    stream.all_home = None
+        elif stream.all_home is not None and not stream.n_under_way:
+            stream.all_home.succeed()
 
-    @staticmethod
-    def lost(request: LiveRequest, attempt: int, error: Exception) -> bool:
-        """Hear that a token which nobody waited for was lost on its way: its request is told."""
+    def _lose(self, request: LiveRequest, stream: _Stream, error: Exception) -> bool:
+        """Interrupt an attempt of which a token was lost on its way; one that is over is past caring."""
         if not isinstance(error, WorkLost):
             return False
-        if request.attempt == attempt and request.interrupt is not None:
+        if self._streams.get(request) is stream and request.interrupt is not None:
             request.interrupt(error)
         return True

@@ -9,7 +9,7 @@ from edgesim.engine.network.holes import Holes
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.outlook import Outlook
 from edgesim.engine.process.clock import Clock
-from edgesim.engine.process.verb import MessageLost, WorkLost
+from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, heard
 from edgesim.engine.recording import Recording
 from edgesim.world.link import Link
 
@@ -27,6 +27,7 @@ class FailingHop(Hop):
 
     __slots__ = ("_clock", "_line", "_lost_code", "down")
     can_fail = True
+    is_watched = True
 
     def __init__(
         self,
@@ -43,8 +44,12 @@ class FailingHop(Hop):
         self._line = WatchedStation(clock, recording)
         self.down: str | None = None
 
+    def carry(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> Verb:
+        """Begin with a message, as a verb."""
+        return heard(self.begin(owner, token, size_bytes, holes))
+
     def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
-        """Begin with a message; the event tells how much was sent.
+        """Begin with a message; the event says how much was sent.
 
         Its value is None when all has arrived, and the share that was sent if a handover has taken the rest
         off the hop; it fails with what is thrown where the message is lost.
@@ -62,7 +67,7 @@ class FailingHop(Hop):
         self._line.lose(error, spares_sent=spares_sent)
 
     def hand_over(self) -> None:
-        """Take what has not been sent off it, in order, and tell how much of each message has."""
+        """Take what has not been sent off it, in order; each message's event says how much of it has."""
         now_s = self._clock._now
         for job in self._line.jobs():
             if job.ended_at_s > now_s:

@@ -48,7 +48,7 @@ class Message(Transfer):
     def __init__(self, carrier: RadioHop, owner: int, token: int, size_bytes: float, now_s: float) -> None:
         super().__init__(carrier, bits(size_bytes))
         self.owner, self.token, self.size_bytes = owner, token, size_bytes
-        self.done: simpy.Event | None = None  # as long as it is alone, nobody need be told
+        self.done: simpy.Event | None = None  # as long as it is alone, nothing need hear of it
         self.asked_at_s = now_s
         self.sent_at_s = self.arrives_at_s = math.inf
         self.gross_bits = 0.0
@@ -74,7 +74,7 @@ class RadioHop(Hop):
     A message is cut into the blocks of its first grant. How many of them fail each attempt is drawn then,
     from (seed, replication, link, direction, instant at which it was asked for) alone; what is repeated
     lengthens its time on the air, and every round trip delays its end. A block that neither attempts nor
-    repetitions deliver loses the message: whoever sent it is told when the air time is over. One that is not
+    repetitions deliver loses the message: its sender hears of it when the air time is over. One that is not
     acknowledged is not repeated by the ARQ, and arrives without its lost blocks. Messages of one
     request arrive in the order in which they were begun, as PDCP (TS 38.323) and 802.11's block
     acknowledgements deliver them; one that comes early waits for those ahead of it.
@@ -142,11 +142,11 @@ class RadioHop(Hop):
         if ends_at_s is None:
             return heard(self._awaited(message))
         message.sent_at_s = ends_at_s
-        message.arrives_at_s = self._in_order(message)  # whoever is ahead has been sent: nobody is on the air
+        message.arrives_at_s = self._in_order(message)  # what is ahead has been sent: nothing is on the air
         return self._alone(message)
 
     def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
-        """Begin with a message; the event tells how much was sent.
+        """Begin with a message; the event says how much was sent.
 
         Its value is None when all has arrived, and the share that was sent if a handover has taken the rest
         off the hop; it fails with what is thrown where the message is lost.
@@ -194,7 +194,7 @@ class RadioHop(Hop):
                 transfer.delivery = transfer.delivery._replace(delay_s=0.0)
 
     def not_alone(self, transfer: Transfer) -> None:
-        """Hear that a message has got company: from now on, its end is told by an event."""
+        """Hear that a message has got company: from now on, its end is an event."""
         assert isinstance(transfer, Message)
         transfer.sent_at_s = transfer.arrives_at_s = math.inf
         self._awaited(transfer)
@@ -220,7 +220,7 @@ class RadioHop(Hop):
                 self._end(message, error)
 
     def hand_over(self) -> None:
-        """Take what has not been sent off it, in order, and tell how much of each message has."""
+        """Take what has not been sent off it, in order; each message's event says how much of it has."""
         for message in list(self._messages):
             if message.sent_at_s == math.inf:
                 self._pool.leave(message)
@@ -276,7 +276,7 @@ class RadioHop(Hop):
         """Record what is still on its way at the end of the run."""
         for message in list(self._messages):
             self._settle(message, at_s)
-            # One that has arrived is here because nobody waits for it any more.
+            # One that has arrived is here because it is not waited for any more.
             is_lost = message.is_lost and message.arrives_at_s <= at_s
             code, tail_s = (self._lost_code, 0.0) if is_lost else (self.code, self.latency_s)
             self._record(message, message.arrives_at_s, code, tail_s, at_s)
@@ -314,7 +314,7 @@ class RadioHop(Hop):
 
     def _alone(self, message: Message) -> Course:
         """Sleep until a message that is alone arrives; or, if it got company, wait until it does."""
-        if message.done is None:  # not even by the time somebody waits
+        if message.done is None:  # not even by the time it is waited for
             yield message.arrives_at_s
         if message.done is not None:
             yield message.done
@@ -339,7 +339,7 @@ class RadioHop(Hop):
         return arrives_at_s
 
     def _go_on(self, owner: int) -> None:
-        """Let messages arrive that have been sent, and have nobody ahead of them any more who has not."""
+        """Have messages arrive that have been sent, and have none ahead of them any more that has not."""
         for message in self._messages:
             if message.owner == owner and message.sent_at_s < math.inf and math.isinf(message.arrives_at_s):
                 arrives_at_s = max(self._clock._now, self._in_order(message))
@@ -368,7 +368,7 @@ class RadioHop(Hop):
         assert message.done is not None
         del self._messages[message]
         self._record(message, min(self._clock._now, message.arrives_at_s), self._lost_code, 0.0)
-        message.done.defused = True  # it reaches whoever waits, if anybody does
+        message.done.defused = True  # it reaches what waits for it, if anything does
         message.done.fail(error)
         self._go_on(message.owner)
 

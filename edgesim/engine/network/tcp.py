@@ -1,7 +1,7 @@
 """TCP connections whose small segments and acknowledgements wait (Nagle's algorithm, delayed ACKs).
 
 A connection joins two devices and carries all of their messages, one way and the other, in the order in which
-they were written. Only what waits for whom is modelled; see :class:`edgesim.world.tcp.Tcp`.
+they were written. Only what waits for what is modelled; see :class:`edgesim.world.tcp.Tcp`.
 
 Not modelled: slow start and congestion windows, the handshake, quick acknowledgements of a connection's first
 segments, time on the wire and energy of acknowledgements, connections per request, sums of groups that hold
@@ -69,7 +69,7 @@ class _Message:
         self.owner, self.token = owner, token
         self.n_unsent = self.n_waiting = n_bytes
         self.done = clock.event()
-        self.done.defused = True  # a loss reaches whoever waits, if anybody does
+        self.done.defused = True  # a loss reaches what waits for it, if anything does
 
 
 class _Way:

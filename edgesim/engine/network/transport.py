@@ -12,7 +12,7 @@ from itertools import pairwise
 import simpy
 
 from edgesim.engine.device.host import Host
-from edgesim.engine.device.watched import Job, WatchedStation
+from edgesim.engine.device.watched import Job
 from edgesim.engine.network.changing_cells import Cells
 from edgesim.engine.network.failing_hop import FailingHop
 from edgesim.engine.network.holes import Holes
@@ -68,15 +68,13 @@ class Transport:
         fragile = set() if world.faults is None else set(world.faults.links)
         self._pools = Pools(clock, world.media)
         self.hops: dict[tuple[str, str], Hop] = {}
+        self._failing: dict[tuple[str, str], FailingHop | RadioHop] = {}  # those that can lose messages
         for link in world.links:
             for ends in (link.between, link.between[::-1]):
                 if whole.link(*ends) is link:
                     can_be_lost = not legs.isdisjoint((ends, ends[::-1])) or via_of(link) in fragile
                     watches = can_be_lost or not set(can_fail).isdisjoint(ends)
                     self.hops[ends] = self._hop(world, link, *ends, watches=watches)
-        self._failing = {
-            ends: hop for ends, hop in self.hops.items() if isinstance(hop, FailingHop | RadioHop)
-        }
         self._cells = Cells(
             clock,
             world.roaming,
@@ -90,16 +88,20 @@ class Transport:
 
     def _hop(self, world: World, link: Link, sender: str, peer: str, *, watches: bool) -> Hop:
         if link.radio is not None:
-            return self._radio_hop(world, link, sender, peer, is_watched=watches)
+            on_air = self._radio_hop(world, link, sender, peer, is_watched=watches)
+            self._failing[sender, peer] = on_air
+            return on_air
         power_w = world.devices[sender].power.tx_w + world.devices[peer].power.rx_w
         code, lost = self._codes_of_hop(link, sender, peer, power_w)
         if not watches:
             return Hop(link, sender, peer, code)
-        return FailingHop(link, sender, peer, (code, lost), self._clock, self._recording)
+        watched = FailingHop(link, sender, peer, (code, lost), self._clock, self._recording)
+        self._failing[sender, peer] = watched
+        return watched
 
     def _radio_hop(self, world: World, link: Link, sender: str, peer: str, *, is_watched: bool) -> RadioHop:
         assert link.radio is not None
-        if world.media[link.radio.medium].access == "dcf":
+        if world.media[link.radio.medium].is_contended:
             return self._wifi_hop(world, link, sender, peer, is_watched=is_watched)
         pool = self._pools.pool(link.radio.medium, is_uplink=sender == link.radio.terminal)
         powers_w = (world.devices[sender].power.tx_w, world.devices[peer].power.rx_w)
@@ -324,12 +326,12 @@ class Transport:
         self, owner: int, hop: Hop, size_bytes: float, token: int, holes: Holes | None = None
     ) -> Verb:
         """Book one hop of a message."""
-        if isinstance(hop, RadioHop) and not hop.is_watched:
-            return hop.carry(owner, token, size_bytes, holes)
-        if isinstance(hop, FailingHop | RadioHop):
-            self._hosts[hop.sender].demand_up()
-            self._hosts[hop.peer].demand_up()
-            return heard(hop.begin(owner, token, size_bytes, holes))
+        failing = self._failing.get((hop.sender, hop.peer))
+        if failing is not None:
+            if failing.is_watched:
+                self._hosts[hop.sender].demand_up()
+                self._hosts[hop.peer].demand_up()
+            return failing.carry(owner, token, size_bytes, holes)
         now_s = self._clock._now
         started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
         self._recording.span(owner, token, hop.code, now_s, started_at_s, arrived_at_s, size_bytes=size_bytes)
@@ -341,10 +343,10 @@ class Transport:
         if endpoint.is_free:
             return DONE
         code = self._codes_of_ends[host.device.id]
-        if isinstance(host.messaging, WatchedStation):
+        if host.watched_messaging is not None:
             host.demand_up()
             job = Job(owner, token, code, self._clock.event(), size_bytes=size_bytes)
-            done = host.messaging.take(job, endpoint.seconds(size_bytes))
+            done = host.watched_messaging.take(job, endpoint.seconds(size_bytes))
             return self._later(done, endpoint.latency_s) if endpoint.latency_s else heard(done)
         now_s = self._clock._now
         started_at_s, ended_at_s = host.messaging.book(now_s, endpoint.seconds(size_bytes))

@@ -116,11 +116,12 @@ class Looking:
         return None if discharge is None else discharge.left_j
 
     def _n_passes(self, request: LiveRequest, device: str) -> int:
-        """A request's passes on a device: who computes there holds a cache there, if of no bytes."""
-        if request.under_way is not None:
-            return sum(self._is_pass(begun, device) for begun in request.under_way)
-        move = request.move
-        if move.name not in _PASSES or request.until_s <= self._clock._now:
+        """A request's passes on a device: a request that computes there has a cache there, if of no bytes."""
+        trail = request.trail
+        if trail.under_way is not None:
+            return sum(self._is_pass(begun, device) for begun in trail.under_way)
+        move = trail.move
+        if move.name not in _PASSES or trail.until_s <= self._clock._now:
             return 0
         return int(_is_at(device, move.arguments))
 
@@ -145,7 +146,7 @@ class Looking:
             ways = ", ".join(map(repr, self._peers[sender]))
             raise ContractError(
                 f"observe: no link leads from {sender!r} to {peer!r}; {sender!r} is linked to "
-                f"{ways or 'nobody'}; ask for route({sender!r}, {peer!r}), which may take several links"
+                f"{ways or 'nothing'}; ask for route({sender!r}, {peer!r}), which may take several links"
             )
         return self._state(hop)
 

@@ -165,7 +165,7 @@ class Observation(View):
 class Knowledge(View):
     """What one device knows: itself and its own links as they are, others as their last report said.
 
-    Of what no report has told it raises ContractError; :meth:`knows` and :meth:`age_s` tell beforehand.
+    Of what no report has said it raises ContractError; :meth:`knows` and :meth:`age_s` say beforehand.
 
     Attributes
     ----------
@@ -223,7 +223,7 @@ class Knowledge(View):
         if found is None:
             raise ContractError(
                 f"observe(at={self.at!r}): the last report from {sender!r} says nothing of a link to "
-                f"{peer!r}; it told of those to {', '.join(repr(link.peer) for link in links) or 'nobody'}"
+                f"{peer!r}; it reported those to {', '.join(repr(link.peer) for link in links) or 'none'}"
             )
         return found
 

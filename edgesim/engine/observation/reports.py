@@ -49,7 +49,7 @@ class Reports:
         self._known: dict[str, dict[str, Report]] = defaultdict(dict)  # receiver -> device -> report
 
     def at(self, device: str) -> Mapping[str, Report]:
-        """What has arrived at a device, by whom it is from."""
+        """What has arrived at a device, by the device that it is from."""
         return self._known.get(device, {})
 
     def begin(

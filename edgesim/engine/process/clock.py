@@ -55,7 +55,7 @@ class Life(simpy.Event):
     happened). It starts at the current instant, after everything already due then.
 
     An exception that leaves the generator goes to ``on_error``, which says whether it has dealt with
-    it; if not, it goes on to the process that waits for this one, and if nobody does, it ends the run.
+    it; if not, it goes on to the process that waits for this one, and if none does, it ends the run.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ __all__ = ["Interruptible"]
 class Interruptible:
     """A process into which an exception can be thrown wherever it waits.
 
-    What it waited for is not undone: it happens all the same, and nobody hears of it here. Until it is
+    What it waited for is not undone: it happens all the same, and is not heard of here. Until it is
     interrupted it is a process of the plain kind, and as fast: one that sleeps cannot be taken off SimPy's
     heap, so an interruption leaves an empty shell there, and the process goes on as another.
 
@@ -27,7 +27,7 @@ class Interruptible:
     Attributes
     ----------
     life
-        The process, for who waits for its end; wait before anything can interrupt it.
+        The process, for what waits for its end; wait before anything can interrupt it.
     """
 
     def __init__(self, clock: Clock, *args: Any, **kwargs: Any) -> None:

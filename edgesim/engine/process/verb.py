@@ -103,7 +103,7 @@ def all_of(clock: Clock, verbs: Iterable[Verb]) -> Verb:
     courses = [_course(verb) for verb in verbs]
     values: list[Any] = [None] * len(courses)
     settled = clock.event()
-    settled.defused = True  # it reaches whoever waits, now or later
+    settled.defused = True  # it reaches what waits for it, now or later
     left = set(range(len(courses)))
 
     def end(number: int, value: Any) -> None:
@@ -128,7 +128,7 @@ def _course(verb: Verb) -> Course:
     """A verb as a process of its own.
 
     Not ``yield from``, which closes the verb when this is closed: in a run that ended halfway, the garbage
-    collector may come here because it is closing the verb, which nobody can do twice at once.
+    collector may come here because it is closing the verb, which cannot be done twice at once.
     """
     steps = iter(verb)
     try:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from copy import copy
 from functools import partial
 
-from edgesim.engine.device.work import LAST, LATE, Pass, Record
-from edgesim.engine.process.clock import Clock
+from edgesim.engine.device.site import Site
+from edgesim.engine.device.work import LAST, LATE, Pass
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
 from edgesim.world.disciplines import ContinuousBatching, StaticBatching
@@ -23,18 +22,28 @@ Batch = list[tuple[Pass, int]]
 class IteratingStation(ABC):
     """A station that is busy with one batch or idle; each iteration begins after all that is due then."""
 
-    def __init__(self, clock: Clock, record: Record) -> None:
-        self._clock = clock
-        self._record = record
+    can_be_kept = False
+
+    def __init__(self, site: Site) -> None:
+        self._clock = site.clock
+        self._record = site.record
         self._running: Batch = []
         self._is_called = False
         self._began_at_s = self._ends_at_s = 0.0
         self._busy_s = 0.0
         self._version = 0  # of the running batch
 
+    def ask_next(self, work: Pass) -> None:
+        """Take in a pass for which the device is kept; batches that cannot be kept for one refuse it."""
+        raise NotImplementedError
+
+    def withdraw(self, request: LiveRequest) -> list[Pass]:
+        """Take back a request's passes, where requests are preempted; elsewhere none ever is."""
+        raise NotImplementedError
+
     @abstractmethod
     def _choose(self) -> Batch:
-        """Take those who are served next from those who wait; nobody, if it is not time."""
+        """Take those that are served next from those that wait; none, if it is not time."""
 
     @abstractmethod
     def _iteration_s(self) -> float:
@@ -46,11 +55,11 @@ class IteratingStation(ABC):
 
     @abstractmethod
     def _forget(self) -> list[Pass]:
-        """Give up all who wait, and tell who they were."""
+        """Give up all that wait; which they were."""
 
     @abstractmethod
     def _waits(self) -> list[Pass]:
-        """Tell who waits."""
+        """Those that wait."""
 
     def work_s(self, at_s: float) -> float:
         """What is left of the iteration, and all other passes one by one: more than they will take."""
@@ -62,7 +71,7 @@ class IteratingStation(ABC):
         return running_s + math.fsum(_alone_s(work, n_done) for work, n_done in left if n_done < work.n_new)
 
     def lose(self, error: WorkLost) -> None:
-        """Lose the running batch and all who wait. What ends at this very instant is done."""
+        """Lose the running batch and all that wait. What ends at this very instant is done."""
         if self._running and self._ends_at_s <= self._clock.now:
             self._end(self._version)
         if self._running:
@@ -128,7 +137,7 @@ class BatchedStation(IteratingStation):
     A request has one of ``max_batch`` places for as long as it holds its KV cache (which is where places are
     admitted to: :class:`~edgesim.engine.memory.memory.Admission`). An iteration takes passes of one part of
     the model, the oldest request's: decode steps first, then chunks of prompts, both the oldest request's
-    first, up to the token budget. Who asked for memory first is the oldest. An encoder reads its text at
+    first, up to the token budget. The first to ask for memory is the oldest. An encoder reads its text at
     once: it is never cut, and one that is longer than the budget has an iteration of its own.
 
     Decode steps alone take as long as the profile says of a batch of so many at their mean context, chunks
@@ -140,19 +149,11 @@ class BatchedStation(IteratingStation):
     Not modelled: that the chunks of several prompts in one iteration read the weights once between them.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        discipline: ContinuousBatching,
-        record: Record,
-        make_room: Callable[[list[Pass]], None] | None = None,
-        *,
-        cuts_prompts: bool = True,
-    ) -> None:
-        super().__init__(clock, record)
+    def __init__(self, site: Site, discipline: ContinuousBatching) -> None:
+        super().__init__(site)
         self._discipline = discipline
-        self._make_room = make_room
-        self._cuts_prompts = cuts_prompts
+        self._make_room = site.make_room if discipline.grows_caches else None
+        self._cuts_prompts = site.cuts_prompts
         self._waiting: list[Pass] = []
 
     def ask(self, work: Pass) -> None:
@@ -165,10 +166,10 @@ class BatchedStation(IteratingStation):
         self._waiting = [work for work in self._waiting if work.request is not request]
         for work, _ in self._running:
             if work.request is request:
-                work.n_new = 0  # whatever is left of it, nobody wants any more
+                work.n_new = 0  # what is left of it is not wanted any more
 
     def withdraw(self, request: LiveRequest) -> list[Pass]:
-        """Take back the passes of a preempted request; an iteration with one runs on for nobody."""
+        """Take back the passes of a preempted request; an iteration with one runs on without it."""
         taken = [work for work in self._waiting if work.request is request]
         self._waiting = [work for work in self._waiting if work.request is not request]
         for number, (work, n_tokens) in enumerate(self._running):
@@ -244,8 +245,8 @@ class StaticStation(IteratingStation):
     prompt has P tokens thus has P + k - 1 tokens in the cache, in every row.
     """
 
-    def __init__(self, clock: Clock, discipline: StaticBatching, record: Record) -> None:
-        super().__init__(clock, record)
+    def __init__(self, site: Site, discipline: StaticBatching) -> None:
+        super().__init__(site)
         self._discipline = discipline
         self._queue: list[Pass] = []
         self._members: dict[int, Pass | None] = {}  # request -> its pass, once it has asked for the next
@@ -292,7 +293,7 @@ class StaticStation(IteratingStation):
             self._padding = {work.request.id: longest - work.n_context - work.n_new for work in batch}
         waiting = [work for work in self._members.values() if work is not None]
         if not waiting or len(waiting) < len(self._members):
-            return []  # lockstep: nobody goes ahead
+            return []  # lockstep: none goes ahead
         chosen = [(work, work.n_new) for work in waiting if work.price is waiting[0].price]
         self._members.update((work.request.id, None) for work, _ in chosen)
         return chosen

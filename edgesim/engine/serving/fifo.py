@@ -5,10 +5,9 @@ One that cannot is a :class:`edgesim.engine.device.station.Station`.
 
 from __future__ import annotations
 
+from edgesim.engine.device.site import Site
 from edgesim.engine.device.watched import Job, WatchedStation
-from edgesim.engine.device.work import Pass, SpeedAt
-from edgesim.engine.process.clock import Clock
-from edgesim.engine.recording import Recording
+from edgesim.engine.device.work import Pass
 from edgesim.engine.request import LiveRequest
 
 __all__ = ["WatchedCompute"]
@@ -21,10 +20,11 @@ class WatchedCompute(WatchedStation):
     """
 
     __slots__ = ("_speed_at",)
+    can_be_kept = True
 
-    def __init__(self, clock: Clock, recording: Recording, speed_at: SpeedAt) -> None:
-        super().__init__(clock, recording)
-        self._speed_at = speed_at
+    def __init__(self, site: Site) -> None:
+        super().__init__(site.clock, site.recording)
+        self._speed_at = site.speed_at
 
     def ask(self, work: Pass) -> None:
         """Take in a pass."""
@@ -39,6 +39,10 @@ class WatchedCompute(WatchedStation):
         job = Job(work.request.id, work.token, work.price.code, work.done, n_tokens=work.n_new)
         self.take(job, work.alone_s() / self._speed_at(max(self._clock._now, self.free_at_s)))
         return job
+
+    def withdraw(self, request: LiveRequest) -> list[Pass]:
+        """Never asked for: no cache grows here."""
+        raise NotImplementedError
 
     def work_s(self, at_s: float) -> float:
         """Time until all is done that is booked."""

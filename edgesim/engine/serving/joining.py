@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from edgesim.engine.device.work import LAST, LATE, Pass, Record
-from edgesim.engine.process.clock import Clock
+from edgesim.engine.device.site import Site
+from edgesim.engine.device.work import LAST, LATE, Pass
 from edgesim.engine.process.verb import RequestFailed
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving.batching import Batch, IteratingStation
@@ -26,8 +26,10 @@ class JoiningStation(IteratingStation):
     blocks) is done at once after the pass before it, for all of the batch together.
     """
 
-    def __init__(self, clock: Clock, discipline: DynamicBatching, record: Record) -> None:
-        super().__init__(clock, record)
+    can_be_kept = True
+
+    def __init__(self, site: Site, discipline: DynamicBatching) -> None:
+        super().__init__(site)
         self._discipline = discipline
         self._queue: list[Pass] = []
         self._met: set[int] = set()  # requests that have had a pass here

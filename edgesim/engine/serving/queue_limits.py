@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from edgesim.engine.device.work import Pass, SpeedAt
-from edgesim.engine.process.clock import Clock
+from edgesim.engine.device.site import Site
+from edgesim.engine.device.work import Pass
 from edgesim.engine.process.verb import RequestFailed, WorkLost
-from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving.fifo import WatchedCompute
 from edgesim.world.disciplines import FirstComeFirstServed
@@ -16,7 +15,7 @@ __all__ = ["LimitedCompute"]
 
 
 class LimitedCompute(WatchedCompute):
-    """First come, first served, for those whom the queue has room for, as long as they bear it.
+    """First come, first served, for those that the queue has room for, as long as their patience lasts.
 
     Both concern a request's first pass here; once it is served, its later passes are never turned away. How
     long a pass will wait is known when it is asked for; one that would wait too long is never booked, but
@@ -25,12 +24,10 @@ class LimitedCompute(WatchedCompute):
 
     __slots__ = ("_discipline", "_impatient", "_known", "_waiting")
 
-    def __init__(
-        self, clock: Clock, discipline: FirstComeFirstServed, recording: Recording, speed_at: SpeedAt
-    ) -> None:
-        super().__init__(clock, recording, speed_at)
+    def __init__(self, site: Site, discipline: FirstComeFirstServed) -> None:
+        super().__init__(site)
         self._discipline = discipline
-        self._known: set[LiveRequest] = set()  # those that have been let in
+        self._known: set[LiveRequest] = set()  # those that have been admitted
         self._waiting: dict[Pass, float] = {}  # first passes in the queue, until when
         self._impatient: set[Pass] = set()  # those of them that will give up
 
@@ -57,7 +54,7 @@ class LimitedCompute(WatchedCompute):
         super().ask(work)
 
     def lose(self, error: WorkLost, *, spares_sent: bool = False) -> None:
-        """Lose all work in hand, and who waits for it."""
+        """Lose all work in hand, and all that waits."""
         super().lose(error, spares_sent=spares_sent)
         impatient, self._impatient, self._waiting = self._impatient, set(), {}
         self._known.clear()

@@ -7,10 +7,11 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 
-from edgesim.engine.device.work import Pass, Record, SpeedAt
-from edgesim.engine.process.clock import Clock
+from edgesim.engine.device.site import Site
+from edgesim.engine.device.work import Pass
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
+from edgesim.world.disciplines import ProcessorSharing
 
 __all__ = ["TimeSharedStation"]
 
@@ -23,10 +24,13 @@ class TimeSharedStation:
     All begin when they are asked for, and keep the speed of that instant.
     """
 
-    def __init__(self, clock: Clock, record: Record, speed_at: SpeedAt) -> None:
-        self._clock = clock
-        self._record = record
-        self._speed_at = speed_at
+    can_be_kept = False  # passes share the device, and there is nothing to keep
+
+    def __init__(self, site: Site, discipline: ProcessorSharing) -> None:
+        del discipline  # it has no options
+        self._clock = site.clock
+        self._record = site.record
+        self._speed_at = site.speed_at
         self._ends: list[tuple[float, int, float, Pass]] = []  # virtual end, order, service, pass
         self._order = count()
         self._virtual_s = 0.0
@@ -41,6 +45,14 @@ class TimeSharedStation:
         service_s = work.alone_s() / self._speed_at(self._clock.now)
         heappush(self._ends, (self._virtual_s + service_s, next(self._order), service_s, work))
         self._plan()
+
+    def ask_next(self, work: Pass) -> None:
+        """Never asked for: see `can_be_kept`."""
+        raise NotImplementedError
+
+    def withdraw(self, request: LiveRequest) -> list[Pass]:
+        """Never asked for: no cache grows here."""
+        raise NotImplementedError
 
     def leave(self, request: LiveRequest) -> None:
         """Nothing to do: a pass is not bound to its request's others."""
@@ -57,7 +69,7 @@ class TimeSharedStation:
         return math.fsum(max(0.0, end_s - virtual_s) for end_s, *_ in self._ends)
 
     def lose(self, error: WorkLost) -> None:
-        """Lose the passes in service, and tell what they have had. What ends at this very instant is done."""
+        """Lose the passes in service, and record what they had. What ends at this very instant is done."""
         now_s = self._clock.now
         while self._ends and self._departs_at_s <= now_s:
             self._depart(self._version)

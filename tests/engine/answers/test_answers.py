@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from miniature import Serve, device, run, world
 
-from edgesim.engine.answers.answers import ALL, Answering, error_variance
+from edgesim.engine.answers.answers import Answering
+from edgesim.engine.answers.impairments import ALL, error_variance
 from edgesim.errors import ContractError, InputError
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.quality import QualityRow, QualityTable

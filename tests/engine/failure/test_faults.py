@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kept import kept
 from miniature import N_BLOCKS, PerBlock, Serve, Steady, device, model, run, world
 
-from edgesim.engine import simulation
+from edgesim.engine import arrivals
 from edgesim.errors import ContractError, InputError
 from edgesim.model.architecture import Slice
 from edgesim.radio.motion.outages import AnyOutages, RandomOutages, ScheduledOutages
@@ -574,7 +574,7 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 def test_a_wait_that_outgrows_the_run_is_refused_with_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts last 4 s and their device 1 s on average: of 60 none succeeds, and waits double."""
-    monkeypatch.setattr(simulation, "MOST_CHANGES", 100)
+    monkeypatch.setattr(arrivals, "MOST_CHANGES", 100)
     faults = Faults(devices={"b-0": RandomOutages(key_of(1, "b-0"), 0.1, 0.1)})
 
     def served_again(limit: int, **ends: float):

@@ -219,9 +219,12 @@ def test_what_was_noted_of_tokens_that_never_came_is_forgotten() -> None:
     there = world([device("a-0")], output=Fixed(3))
     (asked,) = there.requests()
     request, kind = LiveRequest(asked, there.model, 4), ("noise", None, None)
-    request.delivered = {0}
-    request.exits = {0: (2, True), 1: (2, False)}
-    request.harms = {kind: {0: (0.1, 1), 1: (0.9, 3)}}
-    Cluster(there, Clock(), {}).start_over(request)
-    assert request.exits == {0: (2, True)}
-    assert request.harms == {kind: {0: (0.1, 1)}}
+    parts = Cluster(there, Clock(), {}).parts
+    request.n_emitted_tokens = 1
+    answer = parts.answers.of(request)
+    answer.exits = {0: (2, True), 1: (2, False)}
+    answer.errors = {kind: {0: (0.1, 1), 1: (0.9, 3)}}
+    parts.life_cycle.start_over(request)
+    answer = parts.answers.of(request)
+    assert answer.exits == {0: (2, True)}
+    assert answer.errors == {kind: {0: (0.1, 1)}}

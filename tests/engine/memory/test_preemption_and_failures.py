@@ -154,10 +154,10 @@ def test_letting_go_of_one_device_leaves_what_is_to_be_made_up_for_elsewhere() -
     events = {name: Clock().event() for name in ("a-0", "b-0")}
     recovery = Recovery(dict(events), {("a-0", 0), ("a-0", 1), ("b-0", 2)}, [])
     recovery.forget("a-0")
-    assert recovery.let_in == {"b-0": events["b-0"]}
+    assert recovery.admitted == {"b-0": events["b-0"]}
     assert recovery.stale == {("b-0", 2)}
     recovery.forget("c-0")  # where it never was
-    assert recovery.let_in == {"b-0": events["b-0"]}
+    assert recovery.admitted == {"b-0": events["b-0"]}
 
 
 # --- room that a preempted request gives back -------------------------------------------------------

@@ -149,7 +149,9 @@ def test_links_are_known_as_their_sender_last_said() -> None:
         seen.append([hop.at_s for hop in known.route("a-0", "c-0").hops])
         yield from cluster.report("b-0", "a-0", 1000, links=("a-0",))
         known = cluster.observe(at="a-0")
-        with pytest.raises(ContractError, match="says nothing of a link to 'c-0'; it told of those to 'a-0'"):
+        with pytest.raises(
+            ContractError, match="says nothing of a link to 'c-0'; it reported those to 'a-0'"
+        ):
             known.link("b-0", "c-0")
         with pytest.raises(ContractError, match="no report from 'c-0' has arrived yet"):
             known.route("c-0", "b-0")

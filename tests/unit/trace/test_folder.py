@@ -186,7 +186,7 @@ def test_parts_are_cut_by_rows_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """Several parts read as one; memory stays flat because the buffer empties itself."""
     from miniature import PerBlock
 
-    from edgesim.engine import simulation
+    from edgesim.engine import arrivals, simulation
     from edgesim.trace import buffer
     from edgesim.workload.lengths import Fixed
 
@@ -197,7 +197,7 @@ def test_parts_are_cut_by_rows_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     placement = Local().place(there.model, Fleet.of(there))
     whole = run(there, Local(), placement)
     monkeypatch.setattr(buffer, "_PART_ROWS", 20)
-    monkeypatch.setattr(simulation, "_PART_ROWS", 7)
+    monkeypatch.setattr(arrivals, "_PART_ROWS", 7)
     folder = TraceFolder(tmp_path)
     folder.write_run({"strategies": ["local"]})
     simulation.simulate(there, Local(), placement, placement.holdings, folder.parts("local", 0).write)
