@@ -83,7 +83,7 @@ def test_a_wrong_entry_is_told_with_its_place(package: Path) -> None:
     file.write_text(f"{head}4{tail}", encoding="utf-8")
     kinds = Entries("devices", DeviceKind, {"lab": catalogue})
     assert kinds.named("good")
-    sentence = r"catalogue 'lab', device kind 'bad': \$\.memory.*: expected a size of data such as"
+    sentence = r"catalogue 'lab', device kind 'bad': \$\.memory.*: expected a data size such as"
     with pytest.raises(ScenarioError, match=sentence):
         kinds.named("bad")
     with pytest.raises(AssertionError, match="device kind 'bad'"):
