@@ -68,7 +68,7 @@ from edgesim.model.surface import GridPoint, Surface
 from edgesim.model.surface_timing import SurfaceKey
 from edgesim.model.timing import Phase
 
-__all__ = ["Measuring", "Progress", "measure_profile"]
+__all__ = ["Measuring", "Progress", "Rounds", "measure_profile"]
 
 _MIN_ROUNDS = 3  # below this a quartile means nothing; a smaller budget is overdrawn
 _EVEN_SHARE = 0.6  # of the budget goes to full rounds at the most; the rest to the least certain points

@@ -23,7 +23,7 @@ from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import ModelShape
 
-__all__ = ["predicted", "scenario", "stage_blocks", "with_loop_steps", "with_messages"]
+__all__ = ["predicted", "scenario", "stage_blocks", "with_awakening", "with_loop_steps", "with_messages"]
 
 _FASTEST = 1e14  # of rates that a scenario may have; what is as fast takes no time
 
