@@ -157,7 +157,7 @@ def require_methods(kind: type, base: type, methods: Mapping[str, str]) -> None:
             continue
         try:
             signature(function).bind(None, *filter(None, given.split(", ")))
-        except TypeError:
+        except (TypeError, ValueError):
             raise InputError(
                 f"class {kind.__qualname__}: {method} does not take ({given}); {write}"
             ) from None
@@ -165,11 +165,12 @@ def require_methods(kind: type, base: type, methods: Mapping[str, str]) -> None:
 
 def first_line(entry: object) -> str:
     """Return what listings say of an entry: the first line of its docstring."""
-    return (entry.__doc__ or "").strip().partition("\n")[0]
+    text = entry.__doc__
+    return text.strip().partition("\n")[0] if isinstance(text, str) else ""
 
 
 def _is_own(group: Group[Any], point: EntryPoint) -> bool:
-    return bool(group.home) and point.module.startswith(f"{group.home}.")
+    return bool(group.home) and point.value.startswith(f"{group.home}.")
 
 
 def _points(group: Group[Any]) -> Mapping[str, tuple[EntryPoint, ...]]:
@@ -198,27 +199,36 @@ def _own_points(group: str, home: str, joint: str) -> Iterator[EntryPoint]:
 
 
 def _load(group: Group[Entry], point: EntryPoint) -> Entry:
+    what = f"{group.noun} {point.name!r} ({point.value})"
     try:
         found = point.load()
-    except (Exception, SystemExit) as error:  # a stranger's module may fail in any way, or end the program
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(found, ModuleType):
+            found = _only(group, found)
+    except (Exception, SystemExit) as error:
         asks = "it ends the program as it is imported: " if isinstance(error, SystemExit) else ""
         raise group.error(
-            f"{group.noun} {point.name!r} ({point.value}) cannot be loaded: {asks}{reason}; "
-            "repair or uninstall its package"
+            f"{what} cannot be loaded: {asks}{_reason(error)}; repair or uninstall its package"
         ) from error
-    if isinstance(found, ModuleType):
-        found = _only(group, found)
     if not group.is_entry(found):
         wanted = "an object" if group.is_object else "a subclass"
-        raise group.error(f"{group.noun} {point.name!r} ({point.value}) is not {wanted} of {group.known_as}")
+        raise group.error(f"{what} is not {wanted} of {group.known_as}")
     entry = cast("Entry", found)
     if group.check is not None:
         try:
             group.check(entry)
         except InputError as error:
-            raise group.error(f"{group.noun} {point.name!r} ({point.value}): {error}") from None
+            raise group.error(f"{what}: {error}") from None
+        except (Exception, SystemExit) as error:
+            raise group.error(
+                f"{what} cannot be checked: {type(error).__name__}: {_reason(error)}; repair or uninstall "
+                "its package"
+            ) from error
     return entry
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong in the code of an author, who may have anything fail, or end the program."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _only(group: Group[Any], module: ModuleType) -> object:

@@ -194,8 +194,9 @@ class Arrivals:
             self.on_end(request)
         self.n_counted -= request.arrived_at_s < self.counts_until_s
         if len(self.ended) >= _PART_ROWS:
-            owed = set() if self.spans is None else self.spans.flush(self.clock.now)
-            owed |= self._parts.owners_of_spans()
+            owed: set[int] = set()
+            if self.spans is not None:
+                owed = self.spans.flush(self.clock.now) | self._parts.owners_of_spans()
             whole = [ended for ended in self.ended if ended.id not in owed]
             self.write("requests", requests_table(whole, self.spans))
             self.ended = [ended for ended in self.ended if ended.id in owed]

@@ -141,7 +141,8 @@ class Insight:
         name, level, block, n_devices
             As measured (:mod:`edgesim.model.answers.impairment`): ``noise`` and its normalised error on the
             sums of an all-reduce, ``erasure`` and its probability after a block, ... What counts is the mean
-            error over all that a token has met of a kind, in the attempt that delivered it.
+            error over all that a token has met of a kind, in the attempt that delivered it. What comes after
+            the request's end changes nothing.
         token
             Whose pass it was; that token's answer alone is the worse for it. None: all tokens'.
         count

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol, Self
 
+import numpy as np
+
 from edgesim import plugins
 from edgesim.entry_names import EntryName, NameSchema
 from edgesim.errors import InputError, PlacementError
@@ -107,6 +109,8 @@ def _check(kind: type[Partition]) -> None:
         raise InputError(f"class {kind.__qualname__} cannot be made without arguments: {error}") from None
 
 
+_COUNTS = (int, np.int64, np.int32)  # no bools
+
 PARTITIONS: Group[type[Partition]] = Group(
     "edgesim.partitions",
     "partition",
@@ -130,8 +134,16 @@ def cut_by(name: str, task: Task) -> Cut:
         If none has that name (the message names the nearest), it cannot be done, or the cut is none of the
         whole model.
     """
-    found = plugins.load(PARTITIONS, name)().cut(task)
-    if not isinstance(found, Cut):
+    partition = plugins.load(PARTITIONS, name)()
+    try:
+        found: object = partition.cut(task)
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # an author's code may fail in any way
+        raise PlacementError(
+            f"partition {name!r} fails: {type(error).__name__}: {error}; repair its package"
+        ) from error
+    if not isinstance(found, Cut) or not all(map(_is_stage, found.stages)):
         raise PlacementError(
             f"partition {name!r} returned {found!r}; expected an edgesim.Cut, such as Cut.along(counts): "
             "repair its package"
@@ -142,12 +154,16 @@ def cut_by(name: str, task: Task) -> Cut:
             f"partition {name!r} names the devices {devices} of {len(task.devices)}; expected each index "
             f"from 0 to {len(task.devices) - 1} at most once: repair its package"
         )
-    if sum(counts) != task.n_blocks or min(counts) < 0:
+    if sum(counts) != task.n_blocks or min(counts, default=0) < 0:
         raise PlacementError(
             f"partition {name!r} places {counts} blocks, {sum(counts)} together; expected the model's "
             f"{task.n_blocks}, none of them negative: repair its package"
         )
     return found
+
+
+def _is_stage(stage: object) -> bool:
+    return isinstance(stage, tuple) and len(stage) == 2 and all(type(number) in _COUNTS for number in stage)
 
 
 PartitionOption = Annotated[Annotated[str, NameSchema(PARTITIONS)] | tuple[int, ...], EntryName(PARTITIONS)]

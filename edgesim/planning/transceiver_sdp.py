@@ -151,7 +151,7 @@ def _solve(problem: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of little accuracy
         try:
-            problem.solve(solver=cp.CLARABEL)
+            problem.solve(solver=cp.CLARABEL, max_threads=1)  # others would not outlive a fork
         except cp.SolverError:
             status = "failed"
         else:

@@ -36,6 +36,10 @@ _ENDS_WITHIN_S = 2.0  # a worker that was asked to end, before it is killed
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _MAPPED = Path("/proc/self/maps")
+_THREADS = Path("/proc/self/task")
+_COUNTS_OF_BLAS = tuple(
+    f"{prefix}openblas_get_num_threads{suffix}" for prefix in ("", "scipy_") for suffix in ("", "64_", "_64_")
+)
 _OUTLIVING = frozenset(
     (
         *("_cvxcore", "_ruamel_yaml", "charset_normalizer", "clarabel", "cvxpy", "highspy", "markupsafe"),
@@ -43,8 +47,8 @@ _OUTLIVING = frozenset(
         "scs",
     )
 )
-"""Packages without threads of their own, or, as OpenBLAS (numpy, scipy, scs) and Arrow, with handlers of
-forks, or, as HiGHS (highspy, scipy), whose threads end before one."""
+"""Packages that start no threads by being imported, or, as OpenBLAS (numpy, scipy, scs) and Arrow's memory
+pool, some with handlers of forks. Whether a solver (Clarabel, HiGHS) has started more is counted."""
 _HIGHS = (("highspy", "Highs"), ("scipy.optimize._highspy._core", "_Highs"))
 """Modules and classes of the copies of HiGHS, which keeps threads after a solve and has no such handler."""
 
@@ -74,10 +78,8 @@ def shared_out(
     task = _Task(prepared, out, counters_s)
     waiting = _Waiting(left)
     workers: dict[Connection, _Worker] = {}
-    forks = _can_fork()
-    if forks:
-        _end_threads_of_highs()
-    start = _forking(task) if forks else _served(task)
+    _end_threads_of_highs()
+    start = _forking(task) if _can_fork() else _served(task)
     try:
         with _ending_later():
             for _ in range(jobs):
@@ -196,23 +198,42 @@ class _RemoteError(Exception):
 def _can_fork() -> bool:
     """Whether a fork of this process would find nothing half done.
 
-    Threads do not survive a fork, and what they held stays held: none of Python's may be running, and no
-    library be loaded whose own threads wait for work, as those of torch, OpenMP, TBB or polars do.
+    Threads do not survive a fork, and what they hold stays locked: none of Python's may be running, no
+    library be loaded whose own threads wait for work, as those of torch, OpenMP, TBB or polars do, and no
+    native thread be there but those with handlers of forks.
     """
-    return (
-        sys.platform == "linux"
-        and active_count() == 1
-        and current_thread() is main_thread()
-        and _MAPPED.is_file()
-        and all(map(_outlives_forks, _libraries(_MAPPED.read_text(errors="replace"))))
-    )
+    if sys.platform != "linux" or active_count() > 1 or current_thread() is not main_thread():
+        return False
+    if not _MAPPED.is_file():
+        return False
+    libraries = _libraries(_MAPPED.read_text(errors="replace"))
+    return all(map(_outlives_forks, libraries)) and _native_threads() <= 1 + sum(map(_of_blas, libraries))
+
+
+def _native_threads() -> int:
+    """Threads of this process, without that of Arrow's memory pool."""
+    names = [(task / "comm").read_text().strip() for task in _THREADS.iterdir()]
+    return sum(name != "jemalloc_bg_thd" for name in names)
+
+
+def _of_blas(library: str) -> int:
+    """How many threads a library has started, if it is an OpenBLAS; it ends and starts them around a fork."""
+    if "openblas" not in library:
+        return 0
+    loaded = ctypes.CDLL(library)
+    for name in _COUNTS_OF_BLAS:
+        if hasattr(loaded, name):
+            return max(0, int(getattr(loaded, name)()) - 1)
+    return 0
 
 
 def _end_threads_of_highs() -> None:
     """Let HiGHS start its threads anew where it next solves: a forked child would wait for lost ones."""
     for module, name in _HIGHS:
         solver = getattr(sys.modules.get(module), name, None)
-        if solver is not None:
+        if solver is not None and hasattr(
+            solver, "resetGlobalScheduler"
+        ):  # older ones are counted like any other library
             solver.resetGlobalScheduler(True)
 
 

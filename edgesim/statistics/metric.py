@@ -103,7 +103,7 @@ class Metric:
         try:
             found = self.of(run)
             value = None if found is None else float(found)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             warnings.warn(
                 f"metric {self.name!r} cannot be computed, and is left out: {type(error).__name__}: {error}",
                 stacklevel=2,
@@ -127,12 +127,19 @@ class Family:
 
 
 def _check(entry: Metric | Family) -> None:
+    if not all(isinstance(metric, Metric) for metric in entry.metrics):
+        raise InputError(f"a family of {entry.metrics!r}; expected metrics")
+    names = [metric.name for metric in entry.metrics]
     for metric in entry.metrics:
-        if not _NAME.fullmatch(metric.name):
+        if not isinstance(metric.name, str) or not _NAME.fullmatch(metric.name):
             raise InputError(f"name {metric.name!r}; expected small letters, digits and _, a letter first")
+        if names.count(metric.name) > 1:
+            raise InputError(f"two metrics {metric.name!r}; rename one")
         for part in ("title", "meaning", "unit"):
-            if not getattr(metric, part):
+            if not isinstance(getattr(metric, part), str) or not getattr(metric, part):
                 raise InputError(f"metric {metric.name!r} has no {part}; write one")
+        if not math.isfinite(metric.place):
+            raise InputError(f"metric {metric.name!r} has the place {metric.place}; expected a finite number")
         if (metric.unit == "s") != (metric.name.endswith("_s") and not metric.name.endswith("_per_s")):
             raise InputError(
                 f"metric {metric.name!r} is in {metric.unit!r}; names of times, and of nothing else, end "

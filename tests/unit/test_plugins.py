@@ -6,22 +6,31 @@ import re
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from edgesim import plugins
-from edgesim.errors import InputError, StrategyError
-from edgesim.planning.cutting import PARTITIONS
+from edgesim.errors import InputError, PlacementError, StrategyError
+from edgesim.planning.cutting import PARTITIONS, Task, cut_by
 from edgesim.plugins import Group
-from edgesim.scenario.catalogue.sources import CATALOGUES
+from edgesim.scenario.catalogue.sources import CATALOGUES, Catalogue, Entries
 from edgesim.scenario.schema.arrival_process import ARRIVALS
+from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.link_rate import LINK_RATES
-from edgesim.statistics.metric import METRIC_GROUP
+from edgesim.statistics.metric import METRIC_GROUP, METRICS, MetricTable
 from edgesim.strategies.local import Local
 from edgesim.strategy import STRATEGIES, discover, discover_all, strategy_class
 from edgesim.workload.readers.detect import READERS
 
 LOCAL = "edgesim.strategies.local:Local"
+
+METRIC = (
+    "from edgesim.statistics.metric import Metric\n"
+    "given = dict(name='odd_p', title='t', meaning='m', unit='1', is_better_low=None, of=lambda run: 1.0)\n"
+    "X = Metric(**(given | dict({})))"
+)
 
 Install = Callable[..., None]
 
@@ -151,3 +160,108 @@ def test_at_every_door_an_unknown_name_is_told_with_the_nearest(group: Group) ->
     assert str(told.value) == (
         f"no {group.noun} {name + 'x'!r}; did you mean {name!r}? (edgesim list {group.listing})"
     )
+
+
+ODD = {
+    "no module": "not a module!!",
+    "exports what it lacks": "__all__ = ['missing']",
+    "name of a number": METRIC.format("name=3"),
+    "least of nothing": METRIC.format("least=None"),
+    "place of a text": METRIC.format("place='first'"),
+    "nowhere": METRIC.format("place=float('nan')"),
+    "unit of a number": METRIC.format("unit=5"),
+    "a built-in that has no signature": METRIC.format("of=max"),
+    "family of numbers": "from edgesim.statistics.metric import Family\nX = Family((1, 2))",
+    "family of nothing": "from edgesim.statistics.metric import Family\nX = Family(None)",
+    "twins": METRIC.format("") + "\nfrom edgesim.statistics.metric import Family\nX = Family((X, X))",
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_metric_of_whatever_kind_is_refused_and_the_others_stay(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "odd_" + re.sub(r"\W", "_", what)
+    (tmp_path / f"{module}.py").write_text(ODD[what])
+    monkeypatch.syspath_prepend(tmp_path)
+    value = {"no module": ODD[what], "exports what it lacks": module}.get(what, f"{module}:X")
+    points = [EntryPoint("odd", value, METRIC_GROUP.name)]
+    monkeypatch.setattr(
+        "edgesim.plugins.entry_points", lambda group: points if group == METRIC_GROUP.name else []
+    )
+    table = MetricTable()
+    assert set(table) == set(METRICS)
+    assert "metric 'odd'" in table.broken["odd"]
+
+
+def test_a_check_that_ends_the_program_is_the_entrys_mistake(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leaves.py").write_text(
+        "import sys\nfrom edgesim.planning.cutting import Partition\n\n\nclass Leaves(Partition):\n"
+        "    def __init__(self):\n        sys.exit(4)\n\n    def cut(self, task):\n        return None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [EntryPoint("leaves", "leaves:Leaves", PARTITIONS.name)]
+    monkeypatch.setattr(
+        "edgesim.plugins.entry_points", lambda group: points if group == PARTITIONS.name else []
+    )
+    with pytest.raises(InputError, match=r"partition 'leaves'.*cannot be checked: SystemExit: 4"):
+        plugins.load(PARTITIONS, "leaves")
+
+
+@pytest.mark.parametrize("kept", ["raise RuntimeError('boom')", "import sys\nsys.exit(0)"])
+def test_a_catalogue_whose_package_falls_over_is_left_out(
+    kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = f"cat{len(kept)}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(kept)
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(tmp_path)
+        with pytest.raises(InputError, match=f"no package '{package}'"):
+            CATALOGUES.check(Catalogue(package, devices="devices.yaml"))  # type: ignore[misc]
+
+
+def test_a_catalogue_that_is_no_text_is_named_where_an_entry_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bytes_of_mine").mkdir()
+    (tmp_path / "bytes_of_mine" / "__init__.py").touch()
+    (tmp_path / "bytes_of_mine" / "devices.yaml").write_bytes(b"lab: \xff\xfe\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    entries = Entries("devices", DeviceKind, {"mine": Catalogue("bytes_of_mine", devices="devices.yaml")})
+    with pytest.raises(InputError, match="catalogue 'mine' cannot be read: UnicodeDecodeError"):
+        entries.named("lab")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise KeyError('z')", "fails: KeyError"),
+        ("raise SystemExit(3)", "fails: SystemExit"),
+        ("return None", "returned None"),
+        ("return Cut((1, 2))", "returned Cut"),
+        ("return Cut.along([6.0, 6.0])", "returned Cut"),
+        ("return Cut.along([True, 11])", "returned Cut"),
+        ("return Cut(())", "0 together"),
+        ("return Cut(((0, 6), (0, 6)))", "at most once"),
+        ("return Cut.along([13, -1])", "none of them negative"),
+    ],
+)
+def test_a_partition_that_gives_no_cut_is_refused(
+    body: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"cuts_{abs(hash(body))}"
+    (tmp_path / f"{module}.py").write_text(
+        f"from edgesim.planning.cutting import Cut, Partition\n\n\nclass Mine(Partition):\n"
+        f"    def cut(self, task):\n        {body}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [EntryPoint("mine", f"{module}:Mine", PARTITIONS.name)]
+    monkeypatch.setattr(
+        "edgesim.plugins.entry_points", lambda group: points if group == PARTITIONS.name else []
+    )
+    task = cast("Task", SimpleNamespace(devices=("a", "b"), n_blocks=12))
+    with pytest.raises(PlacementError, match=f"partition 'mine'.*{said}"):
+        cut_by("mine", task)

@@ -57,7 +57,7 @@ def optimal_plan(network: Network) -> Optimum:
     leaving = (network.onward * network.arrivals_per_s)[sends] / rate
     problem = cp.Problem(cp.Minimize(total), [balance(network) @ link == leaving])
     try:
-        problem.solve(solver=cp.CLARABEL)
+        problem.solve(solver=cp.CLARABEL, max_threads=1)  # others would not outlive a fork
     except cp.SolverError:
         link.value = None
     flow = None

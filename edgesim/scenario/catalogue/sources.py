@@ -11,7 +11,6 @@ from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from edgesim import plugins
 from edgesim.errors import InputError, ScenarioError
@@ -74,7 +73,7 @@ def _check(catalogue: Catalogue) -> None:
         file: str = getattr(catalogue, part)
         try:
             there = not file or files(catalogue.package).joinpath(file).is_file()
-        except (ImportError, TypeError) as error:
+        except (Exception, SystemExit) as error:  # the package is imported for that
             raise InputError(
                 f"no package {catalogue.package!r} ({error}); name the one with the files"
             ) from None
@@ -113,7 +112,12 @@ class Entries(Mapping[str, Entry]):
             if isinstance(catalogue, InputError):
                 self.broken.append(str(catalogue))
                 continue
-            for entry, text in catalogue.texts(part).items():
+            try:
+                texts = catalogue.texts(part)
+            except (Exception, SystemExit) as error:  # its files may be anything
+                self.broken.append(f"catalogue {name!r} cannot be read: {type(error).__name__}: {error}")
+                continue
+            for entry, text in texts.items():
                 self._texts.setdefault(entry, {})[name] = text
         self._known: dict[str, Entry] = {}
 
@@ -155,11 +159,11 @@ class Entries(Mapping[str, Entry]):
             if isinstance(entry, Mapping) and "name" in self._kind.model_fields:
                 entry = {"name": name, **entry}
             return self._kind.model_validate(entry)
-        except YAMLError as error:
-            reason = str(error).splitlines()[0]
         except ValidationError as error:
             problem, *_ = from_validation(error, known_keys(self._kind))
             reason = f"{path_text(problem.path)}: {problem.message}"
+        except Exception as error:  # of YAML's parser, which fails in many ways
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ScenarioError(f"catalogue {catalogue!r}, {noun} '{name}': {reason}; correct it in its package")
 
     def __iter__(self) -> Iterator[str]:

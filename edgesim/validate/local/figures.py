@@ -57,7 +57,7 @@ def of_runs(runs: Sequence[dict[str, Any]], fastest: int = 1) -> Figures:
         ttft_s=float(emitted_at_s[:, 0].mean()),
         tpot_s=float((emitted_at_s[:, -1] - emitted_at_s[:, 0]).mean() / max(1, gaps_s.shape[1] - 1)),
         tokens_per_s=n_tokens / lasted_s,
-        utilisation=tuple(np.median(shares, axis=0).tolist()),
+        utilisation=tuple(typical(shares, fastest).tolist()),
     )
 
 

@@ -1,4 +1,4 @@
-"""The whole validation: models, repetitions, settings; real runs between the rounds of the measuring."""
+"""The whole validation: models, repetitions, settings; real runs in turns with what predicts them."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def _check(format: Format) -> None:
             raise InputError(f"'{name}' is {function!r}, which cannot be called; write a function")
         try:
             signature(function).bind(*given)
-        except TypeError:
+        except (TypeError, ValueError):
             raise InputError(f"'{name}' does not take ({', '.join(given)}); write it so") from None
 
 
@@ -75,7 +75,10 @@ def detect(path: Path) -> Format:
             continue
         try:
             fit = int(format.recognises(head))
-        except Exception as error:  # a stranger's function may fail in any way; the others still count
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # an author's function may fail in any way; others still count
             broken[name] = f"reader {name!r} fails on the file's beginning: {type(error).__name__}: {error}"
             continue
         if fit > best[0]:

@@ -151,3 +151,26 @@ def test_a_solver_with_threads_solves_on_after_a_fork(tmp_path: Path) -> None:
     )
     of_parent, of_child = ran.stdout.split()
     assert of_parent == of_child
+
+
+# A problem so large that Clarabel takes several threads, if it may; is a fork safe before it, and after?
+PARALLEL = """
+import cvxpy as cp
+import numpy as np
+from edgesim.runner import workers
+
+before = workers._can_fork()
+x, drawn = cp.Variable(100), np.random.default_rng(0).random((100, 100))
+cost = cp.sum_squares(drawn @ x - 1) + cp.sum(cp.inv_pos(x))
+cp.Problem(cp.Minimize(cost), [x >= 0.01, x <= 5]).solve(solver=cp.CLARABEL, max_threads={threads})
+print(before, workers._can_fork())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process is forked")
+@pytest.mark.parametrize(("threads", "said"), [(1, "True True"), (4, "True False")])
+def test_a_process_with_threads_of_a_solver_is_not_forked(threads: int, said: str) -> None:
+    code = PARALLEL.format(threads=threads)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == said

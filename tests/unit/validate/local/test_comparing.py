@@ -67,7 +67,8 @@ def test_a_moment_that_disturbs_one_run_does_not_count() -> None:
             "busy_s": [0.5 * sum(gaps_s)],
         }
 
-    found = of_runs([run(5.0, 3.0, 1.0, 1.0), run(9.0, 3.0, 1.0, 7.0), run(1.0, 3.0, 8.0, 1.0)])
+    undisturbed = [run(5.0 + number, 3.0, 1.0, 1.0) for number in range(18)]
+    found = of_runs([*undisturbed, run(9.0, 3.0, 1.0, 7.0), run(1.0, 3.0, 8.0, 1.0)])
 
     assert (found.ttft_s, found.tpot_s) == pytest.approx((3.0, 1.0))
     assert found.tokens_per_s == pytest.approx(3 / 5)
