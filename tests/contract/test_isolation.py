@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import toys
 
-from edgesim import testing
 from edgesim.snapshot import Snapshot, globals_of
 from edgesim.strategy import Strategy
 from edgesim.testing import check_strategy, worlds
@@ -24,7 +23,7 @@ PLUGIN = Path(__file__).resolve().parents[1] / "plugin_example" / "src"
 def _one_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a strategy keeps things does not depend on the world."""
     there = {ONE_WORLD: worlds()[ONE_WORLD]}
-    monkeypatch.setattr(testing, "worlds", lambda: there)
+    monkeypatch.setattr("edgesim.testing.strategies.worlds", lambda: there)
 
 
 HIDDEN = [

@@ -200,7 +200,7 @@ def test_a_table_without_accuracies_leaves_what_is_right_open() -> None:
     rows = [replace(row, accuracy=math.nan) for row in TABLE.rows]
     harms = {("noise", None, None): {ALL: (0.01, 1)}}
     alone = Answering(N_BLOCKS, None, QualityTable(tuple(rows)))
-    assert alone.of(0, 5, {}, harms) == (pytest.approx(2.1), None, False)
+    assert alone.of(0, 5, {}, harms)[:3] == (pytest.approx(2.1), None, False)
     replayed = Answering(N_BLOCKS, RECORDS, QualityTable(tuple(rows)))
     assert replayed.of(0, 5, {}, harms).correct is None
     assert replayed.of(0, 5, {}, {}).correct == RECORDS.is_correct[:5, 1].mean()
