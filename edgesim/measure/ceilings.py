@@ -19,6 +19,8 @@ __all__ = ["CeilingProbe"]
 _N_CALLS = 10  # of a miniature's pass, per visit
 _ONE_TOKEN = Shape(batch=1, n_new=1, n_context=16)  # an encoder takes it without the context
 _GEMM_SIZE = {"cpu": 2048, "cuda": 8192}
+_GEMM_TRIED, _N_TRIED = 256, 4  # the size of a product that is tried first, and how often
+_GEMM_MOST_S = 1.0  # that a product may take
 _STREAM_SIZE = 4096  # a square of weights: large enough that a row's sum hides behind its reading
 _STREAM_CACHES = 4  # weights streamed, in multiples of the last-level cache
 
@@ -52,7 +54,8 @@ class CeilingProbe:
     def __init__(self, architecture: Architecture, *, device: str, cache_bytes: int) -> None:
         dtype = getattr(torch, architecture.dtype)
         self._clock = clock_for(device)
-        n = _GEMM_SIZE[device]
+        self._factors = tuple(torch.randn((_GEMM_TRIED,) * 2, device=device).to(dtype) for _ in range(2))
+        n = self._size_of_product(_GEMM_SIZE[device])
         self._flop = 2 * n**3
         self._factors = tuple(torch.randn((n, n), device=device).to(dtype) for _ in range(2))
         matrix = torch.randn((_STREAM_SIZE, _STREAM_SIZE), device=device).to(dtype)
@@ -68,6 +71,17 @@ class CeilingProbe:
         self._product_s: list[float] = []
         self._stream_s: list[float] = []
         self._call_s: list[float] = []
+
+    def _size_of_product(self, largest: int) -> int:
+        """Choose the size of the product whose rate is measured, so that a visit is short.
+
+        A processor without bfloat16 arithmetic takes a minute for a product that others do in 0.2 s.
+        """
+        tried_s = min(self._timed(lambda: torch.mm(*self._factors)) for _ in range(_N_TRIED))
+        n = largest
+        while n > _GEMM_TRIED and tried_s * (n / _GEMM_TRIED) ** 3 > _GEMM_MOST_S:
+            n //= 2
+        return n
 
     def visit(self) -> None:
         """Measure each once more."""
