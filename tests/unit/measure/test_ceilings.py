@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from edgesim.measure.ceilings import CeilingProbe  # noqa: E402
+from edgesim.measure.ceilings import CeilingProbe
 
 
 @pytest.mark.parametrize(
