@@ -194,7 +194,7 @@ class Measuring:
         """Measure once more how fast this machine multiplies and reads."""
         self._probe.visit()
 
-    def profile(self, *, threads: int, other_load_cores: float) -> Profile:
+    def profile(self, *, threads: int, other_load_cores: float | None = None) -> Profile:
         """Put together what was found.
 
         Parameters
@@ -202,8 +202,9 @@ class Measuring:
         threads
             Of torch, meanwhile.
         other_load_cores
-            How many cores other programs kept busy meanwhile.
+            How many cores other programs kept busy meanwhile; None if that was not measured.
         """
+        load = {} if other_load_cores is None else {"other_load_cores": other_load_cores}
         return Profile(
             architecture=self._architecture,
             device=self._device,
@@ -211,7 +212,7 @@ class Measuring:
             ceilings=self._probe.ceilings(),
             host={
                 **host_facts(self._device),
-                "other_load_cores": other_load_cores,
+                **load,
                 "lateness": lateness_facts(self.rounds.late_s()),
             },
             versions=software_versions(),

@@ -40,8 +40,8 @@ def further_metrics() -> tuple[str, ...]:
 
 def further_in(schema: pa.Schema) -> tuple[str, ...]:
     """Name those that a file of results has: what was installed where it was written."""
-    told = (schema.metadata or {}).get(_FURTHER, b"").decode()
-    return tuple(filter(None, told.split(",")))
+    named_further = (schema.metadata or {}).get(_FURTHER, b"").decode()
+    return tuple(filter(None, named_further.split(",")))
 
 
 def results_schema(
@@ -60,7 +60,7 @@ def results_schema(
     """
     named = further_metrics() if further is None else tuple(further)
     own = [name for name, metric in METRICS.items() if metric.of is None]
-    told = {_FURTHER: ",".join(named).encode()} if named else {}
+    named_further = {_FURTHER: ",".join(named).encode()} if named else {}
     return pa.schema(
         [
             *(pa.field(label, _KINDS[kind]) for label, kind in zip(labels, kinds, strict=True)),
@@ -71,7 +71,7 @@ def results_schema(
             pa.field("growth", pa.list_(pa.int64())),
             pa.field("growth_n_arrived", pa.int64()),
         ],
-        metadata={"edgesim_sweep_schema_version": str(SCHEMA_VERSION)} | told,
+        metadata={"edgesim_sweep_schema_version": str(SCHEMA_VERSION)} | named_further,
     )
 
 

@@ -74,7 +74,7 @@ class RadioHop(Hop):
     A message is cut into the blocks of its first grant. How many of them fail each attempt is drawn then,
     from (seed, replication, link, direction, instant at which it was asked for) alone; what is repeated
     lengthens its time on the air, and every round trip delays its end. A block that neither attempts nor
-    repetitions deliver loses the message: its sender hears of it when the air time is over. One that is not
+    repetitions deliver loses the message: its sender is notified when the air time is over. One that is not
     acknowledged is not repeated by the ARQ, and arrives without its lost blocks. Messages of one
     request arrive in the order in which they were begun, as PDCP (TS 38.323) and 802.11's block
     acknowledgements deliver them; one that comes early waits for those ahead of it.

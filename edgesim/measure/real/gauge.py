@@ -72,7 +72,7 @@ class Gauge:
     def profile(self) -> Profile:
         """Put together what was found; ceilings are probed once more."""
         self._measuring.probe_ceilings()
-        return self._measuring.profile(threads=torch.get_num_threads(), other_load_cores=0.0)
+        return self._measuring.profile(threads=torch.get_num_threads())
 
     @torch.inference_mode()
     def _visit(self, at: Shape, steps: bool) -> None:

@@ -44,13 +44,13 @@ class Alternative(Section):
 
     @model_serializer(mode="wrap")
     def _to_short(self, handler: SerializerFunctionWrapHandler) -> Any:
-        told = handler(self)
+        values = handler(self)
         names = {
             self.short,
             *(n for n, field in type(self).model_fields.items() if field.alias == self.short),
         }
-        (only, *others) = told or [""]
-        return told[only] if self.short and not others and only in names else told
+        (only, *others) = values or [""]
+        return values[only] if self.short and not others and only in names else values
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -152,10 +152,10 @@ class OpenChoice(Section, Generic[Entry]):
     @model_serializer(mode="wrap")
     def _with_the_others(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
         """Tell edgesim's own alternatives that are not given, too, as every choice of a scenario does."""
-        told = handler(self)
+        values = handler(self)
         if info.exclude_none:
-            return told
-        return dict.fromkeys(plugins.own_names(self.group)) | told
+            return values
+        return dict.fromkeys(plugins.own_names(self.group)) | values
 
     @classmethod
     def __get_pydantic_json_schema__(

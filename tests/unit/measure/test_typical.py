@@ -34,6 +34,6 @@ def test_the_first_axis_is_that_of_the_repeats() -> None:
 
 @pytest.mark.parametrize("n_repeats", [10, 20, 40, 1000])
 def test_few_repeats_are_trimmed_as_much_as_many(n_repeats: int) -> None:
-    """Of quantiles of a skewed law, the same mean."""
+    """Of the exponential law, the mean between its 5th and 95th percentile: v - v ln v from 0.05 to 0.95."""
     seconds = -np.log1p(-(np.arange(n_repeats) + 0.5) / n_repeats)
-    assert typical(seconds) == pytest.approx(0.899, rel=0.02)
+    assert typical(seconds) == pytest.approx(0.8877, rel=0.02)
