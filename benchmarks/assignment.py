@@ -29,7 +29,7 @@ from scipy import stats
 
 from edgesim.model.architecture import Architecture
 from edgesim.model.sharding import to_heads
-from edgesim.planning.assignment import Assignment, Draw, Group, assign, costs
+from edgesim.planning.assignment import Assignment, Draw, GroupBudgets, assign, costs
 from edgesim.planning.shares import compute_proportional, even, share_limits
 from edgesim.planning.transceiver import first_order
 from edgesim.radio.collective.aircomp import AirComp, channel_uses, powers_w
@@ -62,11 +62,11 @@ MODEL = {
 Floats = NDArray[np.float64]
 
 
-def devices(case: str, n: int, n_receive: int, seed: int) -> tuple[Group, Draw]:
+def devices(case: str, n: int, n_receive: int, seed: int) -> tuple[GroupBudgets, Draw]:
     """A group of n, and its channels. Device 0 has the least energy, and the worst channel if opposed."""
     ratio, spread_db, reinforcing = CASES[case]
     energies = np.geomspace(1.0, ratio, n)
-    group = Group(np.ones(n), energies / energies.mean() * 0.5 * n, 1.0, N_ENTRIES, N_STREAMS)
+    group = GroupBudgets(np.ones(n), energies / energies.mean() * 0.5 * n, 1.0, N_ENTRIES, N_STREAMS)
     air = AirComp(n_receive=n_receive, n_transmit=4, n_streams=N_STREAMS)
     keys = [link_key(seed, 0, f"device-{i}", "station") for i in range(n)]
     gains_db = np.linspace(-spread_db / 2, spread_db / 2, n) * (-1 if reinforcing else 1)
@@ -81,7 +81,7 @@ def gain(before: Floats, after: Floats) -> tuple[float, float]:
     return float(differences.mean()), float(half)
 
 
-def keeps_budgets(group: Group, shares: Floats, draw: Draw, blocks: range) -> bool:
+def keeps_budgets(group: GroupBudgets, shares: Floats, draw: Draw, blocks: range) -> bool:
     """Whether computing and sending together stay within every budget, in every block."""
     for block in blocks:
         channels = draw(block)
@@ -143,7 +143,7 @@ def main() -> int:
         proportional = compute_proportional(list(speeds), group.limits)
         fastest_s = float((proportional / speeds).max())
         in_time = share_limits(n, (list(1.25 * fastest_s * speeds), [1.0] * n))
-        timely = Group(group.budgets, group.energies, 1.0, N_ENTRIES, N_STREAMS, at_most=in_time)
+        timely = GroupBudgets(group.budgets, group.energies, 1.0, N_ENTRIES, N_STREAMS, at_most=in_time)
         whole = to_heads(list(found.shares), model, at_most=list(group.limits), may_be_empty=True)
         rows = {
             "even": even(group.limits),

@@ -22,7 +22,7 @@ import numpy as np
 from edgesim.engine.simulation import simulate
 from edgesim.errors import InputError
 from edgesim.planning.offloading.flow import flow_of, mean_delay_s
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.runner import prepare
 from edgesim.scenario.load import parse
@@ -102,7 +102,7 @@ def ends(link: str) -> tuple[str, str]:
     return first, second
 
 
-def excess(network: Network, plan: np.ndarray) -> float:
+def excess(network: OffloadingNetwork, plan: np.ndarray) -> float:
     """Mean delay over the least, less 1; infinite where a queue grows."""
     return mean_delay_s(flow_of(network, plan)) / optimal_plan(network).delay_s - 1
 

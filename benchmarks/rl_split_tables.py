@@ -34,7 +34,7 @@ from edgesim.planning.splitting.published import published_problem
 from edgesim.planning.splitting.rules import Bandit, fit_thresholds, greedy, random_splits
 from edgesim.planning.splitting.table import SplitTable
 from edgesim.planning.splitting.table_files import read_split_table
-from edgesim.planning.splitting.worth import Choose, Worth, best_fixed, worth
+from edgesim.planning.splitting.worth import Choose, PolicyWorth, best_fixed, worth
 
 MOST_REGRET, LEAST_AGREEMENT = 0.05, 0.95
 
@@ -71,12 +71,12 @@ def chooser(policy: Policy) -> Choose:
     return lambda loss, split, n_left: policy.acts(np.stack([loss, split], axis=1))
 
 
-def is_met(found: Worth) -> bool:
+def is_met(found: PolicyWorth) -> bool:
     agrees = found.near_optimal if math.isnan(found.agreement) else found.agreement
     return agrees >= LEAST_AGREEMENT and (found.is_nothing_to_learn or found.regret <= MOST_REGRET)
 
 
-def row(name: str, who: str, found: Worth, elapsed_s: float = 0.0) -> str:
+def row(name: str, who: str, found: PolicyWorth, elapsed_s: float = 0.0) -> str:
     note = " nothing to learn" if found.is_nothing_to_learn else ""
     return (
         f"{name:24} {who:14} {found.value:9.4f} {found.regret:8.4f} {found.agreement:8.4f} "

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.planning.transceiver import first_order, leading_subspace, lower_bound, sdr
-from edgesim.planning.transceiver_design import Transceiver
+from edgesim.planning.transceiver_design import TransceiverDesign
 from edgesim.planning.transceiver_sdp import relaxed_gram
 from edgesim.radio.collective.aircomp import AirComp, alpha_star
 from edgesim.rng import link_key
@@ -66,7 +66,7 @@ class Timed:
         self.wall_s: list[float] = []
         self.n_steps: list[int] = []
 
-    def design(self, channels: Matrices, budgets: Floats) -> Transceiver:
+    def design(self, channels: Matrices, budgets: Floats) -> TransceiverDesign:
         cpu_s, wall_s = time.process_time(), time.perf_counter()
         found = first_order(channels, budgets, N_STREAMS, self.start)
         self.cpu_s.append(time.process_time() - cpu_s)

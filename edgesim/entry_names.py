@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, core_schema
 from edgesim import plugins
 from edgesim.errors import InputError
 from edgesim.fields import refuse
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 
 __all__ = ["EntryName", "NameSchema"]
 
@@ -21,7 +21,7 @@ __all__ = ["EntryName", "NameSchema"]
 class NameSchema:
     """Describes a name to an editor: any that is known as the schema is made."""
 
-    group: Group[Any]
+    group: EntryPointGroup[Any]
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -34,7 +34,7 @@ class NameSchema:
 class EntryName:
     """A field whose text is the name of an entry that can be loaded; what is no text is left to the field."""
 
-    group: Group[Any]
+    group: EntryPointGroup[Any]
 
     def read(self, data: object) -> object:
         """Return it, or refuse a name that is unknown, or whose entry cannot be loaded."""

@@ -1,8 +1,8 @@
 """Plug-ins: one loader for everything that arrives by a name, from edgesim's own folders and other packages.
 
-A :class:`Group` says what a kind of entry has to be. Other packages offer entries through entry points of the
-group's name; edgesim's own stand in a folder, a module each, or are entry points as well. All are loaded by
-their names when they are asked for, checked alike, and refused alike.
+An :class:`EntryPointGroup` says what a kind of entry must be. Other packages offer entries through entry
+points of the group's name; edgesim's own are modules of one folder, or entry points as well. All are loaded
+by name when they are requested, and checked and refused by the same rules.
 """
 
 from __future__ import annotations
@@ -21,13 +21,22 @@ from typing import Any, Generic, TypeVar, cast
 from edgesim.errors import InputError
 from edgesim.nearest import suggest
 
-__all__ = ["Group", "discover", "discover_all", "first_line", "load", "names", "own_names", "require_methods"]
+__all__ = [
+    "EntryPointGroup",
+    "discover",
+    "discover_all",
+    "first_line",
+    "load",
+    "names",
+    "own_names",
+    "require_methods",
+]
 
 Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
-class Group(Generic[Entry]):
+class EntryPointGroup(Generic[Entry]):
     """A group of entry points: every entry is a subclass of one base, or an object of it.
 
     Parameters
@@ -71,19 +80,19 @@ class Group(Generic[Entry]):
         return isinstance(found, type) and issubclass(found, self.base) and found is not self.base
 
 
-def names(group: Group[Any]) -> tuple[str, ...]:
+def names(group: EntryPointGroup[Any]) -> tuple[str, ...]:
     """Name every entry of a group, loading none: edgesim's own and those of other packages."""
     return tuple(sorted(_points(group)))
 
 
-def own_names(group: Group[Any]) -> tuple[str, ...]:
+def own_names(group: EntryPointGroup[Any]) -> tuple[str, ...]:
     """Name edgesim's own entries in the group's folder."""
     return tuple(
         sorted(name for name, points in _points(group).items() if any(_is_own(group, one) for one in points))
     )
 
 
-def discover_all(group: Group[Entry]) -> dict[str, Entry | InputError]:
+def discover_all(group: EntryPointGroup[Entry]) -> dict[str, Entry | InputError]:
     """Load every entry of a group; in the place of one that cannot be loaded stands why."""
     found: dict[str, Entry | InputError] = {}
     for name in names(group):
@@ -94,7 +103,7 @@ def discover_all(group: Group[Entry]) -> dict[str, Entry | InputError]:
     return found
 
 
-def discover(group: Group[Entry]) -> dict[str, Entry]:
+def discover(group: EntryPointGroup[Entry]) -> dict[str, Entry]:
     """Load every entry of a group, by its name in scenarios.
 
     Raises
@@ -106,7 +115,7 @@ def discover(group: Group[Entry]) -> dict[str, Entry]:
     return {name: load(group, name) for name in names(group)}
 
 
-def load(group: Group[Entry], name: str) -> Entry:
+def load(group: EntryPointGroup[Entry], name: str) -> Entry:
     """Load one entry of a group.
 
     Raises
@@ -169,11 +178,11 @@ def first_line(entry: object) -> str:
     return text.strip().partition("\n")[0] if isinstance(text, str) else ""
 
 
-def _is_own(group: Group[Any], point: EntryPoint) -> bool:
+def _is_own(group: EntryPointGroup[Any], point: EntryPoint) -> bool:
     return bool(group.home) and point.value.startswith(f"{group.home}.")
 
 
-def _points(group: Group[Any]) -> Mapping[str, tuple[EntryPoint, ...]]:
+def _points(group: EntryPointGroup[Any]) -> Mapping[str, tuple[EntryPoint, ...]]:
     """All that have a name, by it: edgesim's own first; several of one name are one mistake of that name."""
     return _found(entry_points, group.name, group.home, group.joint, tuple(sys.path))
 
@@ -198,7 +207,7 @@ def _own_points(group: str, home: str, joint: str) -> Iterator[EntryPoint]:
             yield EntryPoint(module.name.replace("_", joint), f"{home}.{module.name}", group)
 
 
-def _load(group: Group[Entry], point: EntryPoint) -> Entry:
+def _load(group: EntryPointGroup[Entry], point: EntryPoint) -> Entry:
     what = f"{group.noun} {point.name!r} ({point.value})"
     try:
         found = point.load()
@@ -231,7 +240,7 @@ def _reason(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _only(group: Group[Any], module: ModuleType) -> object:
+def _only(group: EntryPointGroup[Any], module: ModuleType) -> object:
     """The one entry that a module exports; itself, which is none, where there is none or are several."""
     exported = [getattr(module, name) for name in getattr(module, "__all__", ())]
     entries = [one for one in exported if group.is_entry(one)]

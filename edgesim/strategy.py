@@ -33,7 +33,7 @@ from edgesim.model.sharding import TensorShard, to_heads
 from edgesim.nearest import suggest
 from edgesim.planning.policies.training import Training
 from edgesim.planning.splitting.utility import Utility
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.radio.collective.over_the_air import Scaling
 from edgesim.world.fleet import Fleet
 from edgesim.world.holdings import held_bytes
@@ -286,7 +286,7 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
             )
 
 
-STRATEGIES: Group[type[Strategy]] = Group(
+STRATEGIES: EntryPointGroup[type[Strategy]] = EntryPointGroup(
     "edgesim.strategies",
     "strategy",
     "strategies",

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from edgesim.measure.answers import measure_answers
+from edgesim.measure.answer_quality import measure_answers
 from edgesim.measure.language_model import load_language_model
 from edgesim.measure.model_folder import BUNDLED, model_folder
 from edgesim.measure.quality_cache import (
@@ -26,6 +26,7 @@ from edgesim.measure.quality_cache import (
     ensure_answers,
 )
 from edgesim.measure.text import read_text
+from edgesim.model.answers.impaired_answers import QualityTable
 from edgesim.model.answers.impairment import (
     AllReduceNoise,
     DeviceNoise,
@@ -34,7 +35,6 @@ from edgesim.model.answers.impairment import (
     Impairment,
     Quantised,
 )
-from edgesim.model.answers.quality import QualityTable
 
 HELD_OUT = Path(__file__).parents[1] / "tests" / "unit" / "model" / "bundled_held_out.parquet"
 

@@ -22,7 +22,7 @@ from edgesim.workload.conversation import Conversation
 from edgesim.workload.requests import Request
 from edgesim.world.world import World
 
-__all__ = ["Arrivals", "Serving"]
+__all__ = ["RequestArrivals", "ServingStrategy"]
 
 _PART_ROWS = 50_000
 
@@ -38,7 +38,7 @@ STUCK = "deadlock: nothing was left to happen"
 """Reason of requests in flight at a horizon before which the run had come to a standstill."""
 
 
-class Serving(Protocol):
+class ServingStrategy(Protocol):
     """What the engine asks of a strategy: one request's life, and possibly a process of its own.
 
     Both take what its ``begin`` has made for the run as well, if it says ``makes_state``.
@@ -58,13 +58,13 @@ class Serving(Protocol):
 
 
 @dataclass
-class Arrivals:
+class RequestArrivals:
     """Has the requests of a workload arrive, and writes how they ended."""
 
     world: World
     cluster: Cluster
     clock: Clock
-    serving: Serving
+    serving: ServingStrategy
     placement: Any
     state: tuple[Any, ...]
     spans: SpanBuffer | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from edgesim.engine.answers.by_request import Answers
+from edgesim.engine.answers.by_request import RequestAnswers
 from edgesim.engine.causality.needs import Causality
 from edgesim.engine.collective.groups import Groups
 from edgesim.engine.decisions import Decisions
@@ -19,8 +19,8 @@ from edgesim.engine.failure.downtime import Downtime
 from edgesim.engine.ledger import Ledger
 from edgesim.engine.life_cycle import LifeCycle
 from edgesim.engine.memory.admission import Reservations
-from edgesim.engine.messages import Messages
-from edgesim.engine.network.delivery import Delivery
+from edgesim.engine.messages import Messenger
+from edgesim.engine.network.delivery import TokenDelivery
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.observation.counting import Counting
 from edgesim.engine.observation.looking import Looking
@@ -60,12 +60,12 @@ class Assembly:
     ) -> None:
         check_stages(world.model, world.devices, holdings)
         model, devices = world.model, world.devices
-        self.answers = Answers(world)
+        self.answers = RequestAnswers(world)
         self.own_streams = OwnStreams(world.seed, world.replication)
         self.decisions = Decisions(clock)
         self.recording = recording = Recording(spans)
         self.hosts = hosts = {device.id: Host(device) for device in devices.values()}
-        self.delivery = Delivery(clock, devices, recording, may_repeat=world.can_lose)
+        self.delivery = TokenDelivery(clock, devices, recording, may_repeat=world.can_lose)
         can_fail = {id_ for id_, device in devices.items() if device.battery is not None}
         if world.faults is not None:
             can_fail |= set(world.faults.devices)
@@ -106,7 +106,7 @@ class Assembly:
             self.progress,
             self.ledger,
         )
-        self.messages = Messages(
+        self.messages = Messenger(
             clock, hosts, self.transport, self.delivery, recording, self.progress, self.ledger
         )
         owners = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from edgesim.engine.answers.by_request import Answers
+from edgesim.engine.answers.by_request import RequestAnswers
 from edgesim.engine.device.host import Host
 from edgesim.engine.own_streams import OwnStreams
 from edgesim.engine.process.clock import Clock
@@ -38,7 +38,7 @@ class LifeCycle:
         self,
         clock: Clock,
         hosts: dict[str, Host],
-        answers: Answers,
+        answers: RequestAnswers,
         progress: Progress,
         own_streams: OwnStreams,
         owners: Iterable[Owner],

@@ -11,11 +11,11 @@ from typing import get_args
 
 from edgesim.engine.causality.begun import Call
 from edgesim.engine.causality.needs import Datum
-from edgesim.engine.collective.all_reduce import Messages as Round
+from edgesim.engine.collective.all_reduce import Messenger as Round
 from edgesim.engine.collective.all_reduce import all_reduce_rounds, in_rounds
 from edgesim.engine.device.host import Host
 from edgesim.engine.ledger import Ledger
-from edgesim.engine.network.delivery import Delivery
+from edgesim.engine.network.delivery import TokenDelivery
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import DONE, Verb, all_of
@@ -26,10 +26,10 @@ from edgesim.engine.token import Token
 from edgesim.errors import ContractError
 from edgesim.trace.buffer import pack_span
 
-__all__ = ["Messages"]
+__all__ = ["Messenger"]
 
 
-class Messages:
+class Messenger:
     """Examines messages, and has them carried."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Messages:
         clock: Clock,
         hosts: dict[str, Host],
         transport: Transport,
-        delivery: Delivery,
+        delivery: TokenDelivery,
         recording: Recording,
         progress: Progress,
         ledger: Ledger,

@@ -6,7 +6,7 @@ Everything else comes here.
 
 from __future__ import annotations
 
-from edgesim.engine.answers.by_request import Answers
+from edgesim.engine.answers.by_request import RequestAnswers
 from edgesim.engine.causality.begun import Call
 from edgesim.engine.causality.moves import Move
 from edgesim.engine.collective.groups import Groups
@@ -48,7 +48,7 @@ class Passes:
         reservations: Reservations,
         preemption: Preemption,
         groups: Groups,
-        answers: Answers,
+        answers: RequestAnswers,
         progress: Progress,
         ledger: Ledger,
     ) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgesim.engine.arrivals import Arrivals, Serving
+from edgesim.engine.arrivals import RequestArrivals, ServingStrategy
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.decisions import Decision
 from edgesim.engine.observation.counting import Counting
@@ -23,12 +23,12 @@ from edgesim.trace.buffer import SpanBuffer
 from edgesim.trace.counter_buffer import CounterBuffer
 from edgesim.world.world import World
 
-__all__ = ["Serving", "Simulation", "simulate"]
+__all__ = ["ServingStrategy", "Simulation", "simulate"]
 
 
 def simulate(
     world: World,
-    serving: Serving,
+    serving: ServingStrategy,
     placement: Any,
     holdings: Mapping[str, tuple[Slice, ...]],
     write: Write,
@@ -92,7 +92,7 @@ class Simulation:
     def __init__(
         self,
         world: World,
-        serving: Serving,
+        serving: ServingStrategy,
         placement: Any,
         holdings: Mapping[str, tuple[Slice, ...]],
         write: Write,
@@ -116,7 +116,7 @@ class Simulation:
             self._counting = cluster.parts.counting(counts)
             sampled.sample = self._counting.sample
         state = begun(serving, placement, world)
-        requests = Arrivals(world, cluster, clock, serving, placement, state, spans, write, on_end)
+        requests = RequestArrivals(world, cluster, clock, serving, placement, state, spans, write, on_end)
         Life(clock, requests.converse() if world.workload.is_closed else requests.arrive())
         controller = serving.control(cluster, placement, *state)
         if controller is not None:

@@ -14,7 +14,7 @@ from edgesim.errors import TraceError
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import HOPS, Discipline, LinkKind, SpanKind
 
-__all__ = ["Bounds", "Station", "bounds"]
+__all__ = ["Bounds", "StationLoad", "bounds"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -23,7 +23,7 @@ _ONE_BY_ONE = Discipline.FIFO
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
+class StationLoad:
     """A device's processor, its messaging, or one way of a link.
 
     Attributes
@@ -70,13 +70,13 @@ class Bounds:
         Mean time to the last token of those answered.
     """
 
-    stations: tuple[Station, ...]
+    stations: tuple[StationLoad, ...]
     answered_per_s: float
     offered_per_s: float
     mean_s: float
 
     @property
-    def bottleneck(self) -> Station | None:
+    def bottleneck(self) -> StationLoad | None:
         """The station that would be full first."""
         return self.stations[0] if self.stations else None
 
@@ -143,7 +143,7 @@ def bounds(trace: Trace, strategy: str, replications: Iterable[int]) -> Bounds:
             f"{trace.path}: {strategy} has answered no request; expected one at least, to say what bounds it"
         )
     stations = [
-        Station(
+        StationLoad(
             name,
             work,
             float(owned_s[place]) / n_answered,

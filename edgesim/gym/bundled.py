@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
-from edgesim.model.answers.quality import QualityTable
+from edgesim.model.answers.impaired_answers import QualityTable
 from edgesim.planning.splitting.table import SplitTable
 
 __all__ = ["bundled_table"]

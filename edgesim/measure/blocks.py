@@ -21,7 +21,7 @@ import torch
 from transformers import DynamicCache
 
 from edgesim.measure.clock import Clock, clock_for
-from edgesim.measure.grid import Shape
+from edgesim.measure.grid import PassShape
 from edgesim.measure.modules import build
 from edgesim.measure.places import PLACES
 from edgesim.measure.rotation import Rotation
@@ -101,7 +101,7 @@ class Excerpt:
         """How many blocks a pass calls if so many are wanted: of those with and without a window, all."""
         return self._rotation.possible(n_wanted)
 
-    def time_pass(self, shape: Shape, n_wanted: int | None = None) -> Times:
+    def time_pass(self, shape: PassShape, n_wanted: int | None = None) -> Times:
         """Run one forward pass as `generate` runs it, and return the seconds of its components.
 
         Those of a block and its halves are means over the blocks called.
@@ -128,7 +128,7 @@ class Excerpt:
         times.pop(_AFTER_HEAD)  # the way back out of the model; time_steps counts it
         return times
 
-    def time_steps(self, shape: Shape, n_wanted: int | None = None) -> tuple[float, float | None]:
+    def time_steps(self, shape: PassShape, n_wanted: int | None = None) -> tuple[float, float | None]:
         """Generate a few tokens behind a prompt; return what the first and each further one cost outside.
 
         *Outside* the model, that is: between the head of one pass and the embedding of the next, where the
@@ -167,7 +167,7 @@ class Excerpt:
 
     # --- how ---------------------------------------------------------------------------------------------
 
-    def _time_answer(self, shape: Shape) -> float:
+    def _time_answer(self, shape: PassShape) -> float:
         """Seconds around an encoder's pass: up to its embedding, and from its head to the chosen label."""
         inputs = self._inputs(shape)
         self._marks.clear()
@@ -219,7 +219,7 @@ class Excerpt:
         total[Component.BLOCK] = total[Component.ATTENTION] + total[Component.MLP]
         return dict(total)
 
-    def _inputs(self, shape: Shape) -> dict[str, Any]:
+    def _inputs(self, shape: PassShape) -> dict[str, Any]:
         """Prepare what `generate` passes to the model for such a pass: no mask, since nothing is padded.
 
         An encoder is given what its tokenizer returns.
@@ -237,7 +237,7 @@ class Excerpt:
             "return_dict": True,
         }
 
-    def _token_ids(self, shape: Shape) -> torch.Tensor:
+    def _token_ids(self, shape: PassShape) -> torch.Tensor:
         size = (shape.batch, shape.n_new)
         return torch.randint(self._vocab_size, size, generator=self._generator, device=self._device)
 

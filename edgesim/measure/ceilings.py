@@ -9,7 +9,7 @@ import torch
 
 from edgesim.measure.blocks import Excerpt
 from edgesim.measure.clock import clock_for
-from edgesim.measure.grid import Shape
+from edgesim.measure.grid import PassShape
 from edgesim.model.architecture import Architecture
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.parts import Component
@@ -17,7 +17,7 @@ from edgesim.model.parts import Component
 __all__ = ["CeilingProbe"]
 
 _N_CALLS = 10  # of a miniature's pass, per visit
-_ONE_TOKEN = Shape(batch=1, n_new=1, n_context=16)  # an encoder takes it without the context
+_ONE_TOKEN = PassShape(batch=1, n_new=1, n_context=16)  # an encoder takes it without the context
 _GEMM_SIZE = {"cpu": 2048, "cuda": 8192}
 _GEMM_TRIED, _N_TRIED = 256, 4  # the size of a product that is tried first, and how often
 _GEMM_MOST_S = 1.0  # that a product may take

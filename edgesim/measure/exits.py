@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
 from edgesim.errors import InputError
-from edgesim.measure.answers import generator_of
+from edgesim.measure.answer_quality import generator_of
 from edgesim.measure.exit_heads import ExitHeads
 from edgesim.measure.impairments import impaired
 from edgesim.measure.language_model import LanguageModel
@@ -151,7 +151,7 @@ def exit_records(
     seed: int = 1,
     provenance: Mapping[str, Any] | None = None,
 ) -> ExitRecords:
-    """Record what every exit says of the tokens that :func:`edgesim.measure.answers.measure_answers` judges.
+    """Record every exit's prediction of the tokens of :func:`edgesim.measure.answer_quality.measure_answers`.
 
     Every exit sees the states of a pass in which all earlier tokens went through all blocks (teacher
     forcing). How a cache that lacks some of these keys and values is filled:

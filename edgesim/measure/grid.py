@@ -10,7 +10,7 @@ from typing import Any, Self
 from edgesim.model.architecture import Architecture
 from edgesim.model.timing import Phase, phase_of
 
-__all__ = ["Grid", "Shape"]
+__all__ = ["Grid", "PassShape"]
 
 _SMALLEST_RANGE = 64  # ranges below this share one grid: their calls cost next to nothing
 _SMALLEST_CONTEXT = 16  # the KV cache of fewer tokens is lost in the time of a block
@@ -21,7 +21,7 @@ _STEP_HELD_OUT = (16,)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Shape:
+class PassShape:
     """One call to time: `n_new` tokens of each of `batch` sequences, behind `n_context` tokens."""
 
     batch: int
@@ -125,10 +125,10 @@ class Grid:
             held_out_contexts=tuple(n for n in self.held_out_contexts if contexts and n < contexts[-1]),
         )
 
-    def shapes(self) -> tuple[Shape, ...]:
+    def shapes(self) -> tuple[PassShape, ...]:
         """Every call to time, held-out ones included."""
         found = [
-            Shape(batch, n_new, n_context, held_out, n_shards)
+            PassShape(batch, n_new, n_context, held_out, n_shards)
             for n_shards in self.shards
             for held_out, prompts, contexts in (
                 (False, self.prompts, self.contexts),
@@ -141,10 +141,10 @@ class Grid:
         ]
         return tuple(found)
 
-    def step_shapes(self) -> tuple[Shape, ...]:
+    def step_shapes(self) -> tuple[PassShape, ...]:
         """Prompts behind which generation steps are timed; their cost hardly depends on the length."""
         found = [
-            Shape(batch, n, 0, held_out)
+            PassShape(batch, n, 0, held_out)
             for held_out, prompts in ((False, _STEP_PROMPTS), (True, _STEP_HELD_OUT))
             for batch, n in product(sorted({*self.batches, *self.prefill_batches}), prompts)
         ]

@@ -20,7 +20,7 @@ from edgesim.measure.host import host_facts, software_versions
 from edgesim.measure.model_folder import BUNDLED, folder_digest, model_folder, model_name
 from edgesim.measure.text import Text, read_text
 from edgesim.model.answers.exit_records import ExitRecords
-from edgesim.model.answers.quality import QualityRow, QualityTable
+from edgesim.model.answers.impaired_answers import QualityRow, QualityTable
 
 if TYPE_CHECKING:
     from edgesim.measure.language_model import LanguageModel
@@ -144,7 +144,7 @@ def _measured(
     model: str | Path, text: str | Path, n_tokens: int, repeats: int, seed: int, progress: Progress | None
 ) -> MeasuredAnswers:
     # Loads torch: seconds that what is kept saves.
-    from edgesim.measure.answers import measure_answers, standard_grid
+    from edgesim.measure.answer_quality import measure_answers, standard_grid
     from edgesim.measure.exits import exit_records
     from edgesim.measure.language_model import load_language_model
 

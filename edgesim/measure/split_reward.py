@@ -6,7 +6,7 @@ import math
 import time
 
 from edgesim.errors import InputError
-from edgesim.measure.answers import measure_answers
+from edgesim.measure.answer_quality import measure_answers
 from edgesim.measure.language_model import LanguageModel
 from edgesim.measure.text import Text
 from edgesim.model.answers.impairment import Erasure

@@ -57,7 +57,7 @@ from numpy.typing import NDArray
 from edgesim.errors import ProfileError
 from edgesim.measure.blocks import Excerpt, n_copies
 from edgesim.measure.ceilings import CeilingProbe
-from edgesim.measure.grid import Grid, Shape
+from edgesim.measure.grid import Grid, PassShape
 from edgesim.measure.host import host_facts, last_level_cache_bytes, software_versions
 from edgesim.measure.lateness import lateness_facts
 from edgesim.measure.typical import typical
@@ -90,7 +90,7 @@ class Progress(Protocol):
         ...
 
 
-Key = tuple[Component, Phase, Shape]
+Key = tuple[Component, Phase, PassShape]
 Floats = NDArray[np.float64]
 
 _INSIDE = (Component.EMBEDDING, Component.BLOCK, Component.HEAD)  # together, a whole pass
@@ -232,12 +232,12 @@ class Rounds:
         self._excerpts = excerpts  # by how many shards make up a block
         self._random = random.Random(seed)
         # A generation is a visit of another kind: marked by its place in this tuple, not by its shape.
-        self.visits: tuple[tuple[Shape, bool], ...] = (
+        self.visits: tuple[tuple[PassShape, bool], ...] = (
             *((shape, False) for shape in grid.shapes()),
             *((shape, True) for shape in grid.step_shapes()),
         )
         self._found: defaultdict[Key, list[float]] = defaultdict(list)
-        self._fastest: dict[Shape, Mapping[Component, float]] = {}  # pass so far, by its blocks
+        self._fastest: dict[PassShape, Mapping[Component, float]] = {}  # pass so far, by its blocks
         self._halves: defaultdict[Key, list[float]] = defaultdict(list)  # of decoding, one by one
 
     def warm_up(self, report: Callable[[], object] = lambda: None) -> None:
@@ -291,7 +291,7 @@ class Rounds:
             if between_rounds is not None:
                 between_rounds()
 
-    def visit(self, shape: Shape, generates: bool, *, most_passes: int = _MAX_PASSES) -> None:
+    def visit(self, shape: PassShape, generates: bool, *, most_passes: int = _MAX_PASSES) -> None:
         """Time one of the visits once more; short passes are repeated, up to so many times."""
         excerpt = self._excerpts[shape.n_shards]
         if generates:
@@ -341,11 +341,11 @@ class Rounds:
     def _is_stable(self) -> bool:
         return max(map(self._uncertainty, self.visits)) < _STABLE
 
-    def _least_certain(self) -> list[tuple[Shape, bool]]:
+    def _least_certain(self) -> list[tuple[PassShape, bool]]:
         ranked = sorted(self.visits, key=self._uncertainty, reverse=True)
         return ranked[: max(1, round(_WORST_SHARE * len(ranked)))]
 
-    def _uncertainty(self, visit: tuple[Shape, bool]) -> float:
+    def _uncertainty(self, visit: tuple[PassShape, bool]) -> float:
         """Relative standard error of a visit's time, all its components together."""
         shape, generates = visit
         inside = _INSIDE if shape.n_shards == 1 else (Component.BLOCK,)

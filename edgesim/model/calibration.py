@@ -17,7 +17,7 @@ from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
 from edgesim.model.parts import Component, FloatArray
 
-__all__ = ["Calibration", "Estimate", "Fitted", "Measurement", "calibrate", "predicted_s"]
+__all__ = ["Calibration", "Fitted", "FittedParameter", "Measurement", "calibrate", "predicted_s"]
 
 CONFIDENCE = 0.95
 ASSUMED_ERROR = 0.05  # of a measurement, where no row is left over to estimate it
@@ -58,7 +58,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class FittedParameter:
     """A parameter with its 95 % interval; without one where it was given and not fitted."""
 
     value: float
@@ -67,7 +67,7 @@ class Estimate:
     is_fitted: bool = True
 
     @classmethod
-    def given(cls, value: float) -> Estimate:
+    def given(cls, value: float) -> FittedParameter:
         """Return a parameter that the user knows."""
         return cls(value, value, value, is_fitted=False)
 
@@ -103,9 +103,9 @@ class Calibration:
         Rows beyond the number of fitted parameters.
     """
 
-    bytes_per_s: Estimate
-    flop_per_s: Estimate | None
-    overhead_s: Estimate
+    bytes_per_s: FittedParameter
+    flop_per_s: FittedParameter | None
+    overhead_s: FittedParameter
     flop_per_s_at_least: float
     rows: tuple[Fitted, ...]
     error: float
@@ -177,7 +177,7 @@ def calibrate(
     sigma, quantile = _spread(residuals, n_spare, error)
     widths = _widths(jacobian, at_bound, problem.n_free) * sigma * quantile
     return Calibration(
-        bytes_per_s=Estimate(b, b / _factor(widths[0]), b * _factor(widths[0])),
+        bytes_per_s=FittedParameter(b, b / _factor(widths[0]), b * _factor(widths[0])),
         flop_per_s=_compute_rate(problem, f, widths, flop_per_s),
         overhead_s=_overhead(problem, o, widths),
         flop_per_s_at_least=float((work.flop_total / np.minimum(measured_s, fitted_s)).max()),
@@ -350,14 +350,14 @@ def _factor(width: float) -> float:
 
 def _compute_rate(
     problem: _Problem, value: float, widths: FloatArray, given: float | None
-) -> Estimate | None:
+) -> FittedParameter | None:
     if not problem.fit_flop:
-        return None if given is None else Estimate.given(given)
-    return Estimate(value, value / _factor(widths[1]), value * _factor(widths[1]))
+        return None if given is None else FittedParameter.given(given)
+    return FittedParameter(value, value / _factor(widths[1]), value * _factor(widths[1]))
 
 
-def _overhead(problem: _Problem, value: float, widths: FloatArray) -> Estimate:
+def _overhead(problem: _Problem, value: float, widths: FloatArray) -> FittedParameter:
     if not problem.fit_overhead:
-        return Estimate.given(value)
+        return FittedParameter.given(value)
     width_s = float(widths[-1]) * problem.overhead_scale_s
-    return Estimate(value, max(0.0, value - width_s), min(value + width_s, problem.overhead_scale_s))
+    return FittedParameter(value, max(0.0, value - width_s), min(value + width_s, problem.overhead_scale_s))

@@ -37,7 +37,7 @@ from edgesim.planning.transceiver_descent import SHARPNESS, first_order
 from edgesim.planning.transceiver_design import Designer
 from edgesim.radio.collective.aircomp import alpha_star, channel_uses, power_left
 
-__all__ = ["Assignment", "Group", "Steps", "assign", "costs", "gradient"]
+__all__ = ["Assignment", "GroupBudgets", "Steps", "assign", "costs", "gradient"]
 
 Floats = NDArray[np.float64]
 Matrices = NDArray[np.complex128]
@@ -46,7 +46,7 @@ Draw = Callable[[int], Matrices]
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class GroupBudgets:
     """The devices of a group, and what they have to spend per layer.
 
     Budgets and energies are in one unit: joules per layer, or watts. Arrays are [n_devices].
@@ -170,7 +170,7 @@ class Assignment:
 
 
 def assign(
-    group: Group,
+    group: GroupBudgets,
     draw: Draw,
     *,
     n_iterations: int = 300,
@@ -225,7 +225,7 @@ def assign(
 
 
 def gradient(
-    group: Group, shares: Floats, channels: Matrices, *, design: Designer = first_order
+    group: GroupBudgets, shares: Floats, channels: Matrices, *, design: Designer = first_order
 ) -> tuple[float, Floats]:
     """Alpha of one draw at its best transceiver, and its derivatives by the shares.
 
@@ -250,7 +250,7 @@ def gradient(
 
 
 def costs(
-    group: Group, shares: Floats, draw: Draw, blocks: Iterable[int], *, design: Designer = first_order
+    group: GroupBudgets, shares: Floats, draw: Draw, blocks: Iterable[int], *, design: Designer = first_order
 ) -> Floats:
     """Alpha of given shares in each of some blocks; infinite where a device has nothing left to send with.
 
@@ -263,7 +263,7 @@ def costs(
     return np.array([design(draw(block), left, group.n_streams).alpha for block in blocks])
 
 
-def _curvature(group: Group, shares: Floats) -> float:
+def _curvature(group: GroupBudgets, shares: Floats) -> float:
     """An eta of the size of f's own curvature: of one alpha_n, relative, the second derivative's half.
 
     ``(x_n / (1 - x_n m_n))^2`` with ``x_n = e_n s_tot / P_n``, averaged over devices and divided by their

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edgesim.errors import PlacementError
 
-__all__ = ["Chain", "LatencyProblem", "Stage"]
+__all__ = ["Chain", "ChainStage", "LatencyProblem"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -31,7 +31,7 @@ def _nothing() -> FloatArray:
     return np.zeros(1)
 
 
-class Stage(NamedTuple):
+class ChainStage(NamedTuple):
     """A device and the run of blocks ``[first, last)`` that it holds; ``first == last`` means none."""
 
     device: int
@@ -46,7 +46,7 @@ class Chain:
     The first stage is the starter's; it is empty where the starter holds embedding (and head) only.
     """
 
-    stages: tuple[Stage, ...]
+    stages: tuple[ChainStage, ...]
     cost_s: float
 
     @property
@@ -191,11 +191,11 @@ class LatencyProblem:
             return (memory,)
         return (memory, (self.weight_room_bytes, self.block_weight_bytes))
 
-    def taken_bytes(self, stages: tuple[Stage, ...]) -> dict[int, int]:
+    def taken_bytes(self, stages: tuple[ChainStage, ...]) -> dict[int, int]:
         """Room that a chain takes on each of its devices."""
         return self._taken_bytes(stages, self.block_bytes)
 
-    def _taken_bytes(self, stages: tuple[Stage, ...], block_bytes: IntArray) -> dict[int, int]:
+    def _taken_bytes(self, stages: tuple[ChainStage, ...], block_bytes: IntArray) -> dict[int, int]:
         taken: Counter[int] = Counter()
         for stage in stages:
             taken[stage.device] += int(block_bytes[stage.first : stage.last].sum())
@@ -203,7 +203,7 @@ class LatencyProblem:
         taken[stages[0 if self.head_at == "starter" else -1].device] += self.head_bytes
         return dict(taken)
 
-    def fits(self, stages: tuple[Stage, ...]) -> bool:
+    def fits(self, stages: tuple[ChainStage, ...]) -> bool:
         """Whether every device on the chain has room for all that it holds."""
         return all(
             n_bytes <= room_bytes[device]
@@ -211,7 +211,7 @@ class LatencyProblem:
             for device, n_bytes in self._taken_bytes(stages, block_bytes).items()
         )
 
-    def cost_s(self, stages: tuple[Stage, ...]) -> float:
+    def cost_s(self, stages: tuple[ChainStage, ...]) -> float:
         """Time of one pass along a chain and back to its starter."""
         starter, last = stages[0].device, stages[-1].device
         blocks_s = [
@@ -222,6 +222,6 @@ class LatencyProblem:
         ends_s = [float(self.embedding_s[starter]), float(self.head_s[head]), self.hand_back_s(last, starter)]
         return math.fsum([*blocks_s, *hops_s, *ends_s])
 
-    def chain(self, stages: tuple[Stage, ...]) -> Chain:
+    def chain(self, stages: tuple[ChainStage, ...]) -> Chain:
         """Name the cost of a layout."""
         return Chain(stages, self.cost_s(stages))

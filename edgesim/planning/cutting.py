@@ -16,7 +16,7 @@ from edgesim import plugins
 from edgesim.entry_names import EntryName, NameSchema
 from edgesim.errors import InputError, PlacementError
 from edgesim.planning.chain import FloatArray, LatencyProblem
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 
 __all__ = ["PARTITIONS", "Cut", "Partition", "PartitionOption", "Task", "cut_by"]
 
@@ -111,7 +111,7 @@ def _check(kind: type[Partition]) -> None:
 
 _COUNTS = (int, np.int64, np.int32)  # no bools
 
-PARTITIONS: Group[type[Partition]] = Group(
+PARTITIONS: EntryPointGroup[type[Partition]] = EntryPointGroup(
     "edgesim.partitions",
     "partition",
     "partitions",

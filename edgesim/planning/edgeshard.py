@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from edgesim.errors import PlacementError
-from edgesim.planning.chain import Chain, LatencyProblem, Stage
+from edgesim.planning.chain import Chain, ChainStage, LatencyProblem
 
 __all__ = ["latency_edgeshard"]
 
@@ -105,11 +105,11 @@ def _less(room_bytes: tuple[int, ...], device: int, n_bytes: int) -> tuple[int, 
     return (*room_bytes[:device], room_bytes[device] - n_bytes, *room_bytes[device + 1 :])
 
 
-def _stages(devices: tuple[int, ...], starter: int) -> tuple[Stage, ...]:
-    stages = [] if devices[0] == starter else [Stage(starter, 0, 0)]
+def _stages(devices: tuple[int, ...], starter: int) -> tuple[ChainStage, ...]:
+    stages = [] if devices[0] == starter else [ChainStage(starter, 0, 0)]
     first = 0
     for device, run in groupby(devices):
         last = first + len(list(run))
-        stages.append(Stage(device, first, last))
+        stages.append(ChainStage(device, first, last))
         first = last
     return tuple(stages)

@@ -13,7 +13,7 @@ from edgesim.model.architecture import Architecture, Component
 from edgesim.model.profile import Timing
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.model.sharding import TensorShard, to_heads
-from edgesim.planning.assignment import Group, assign
+from edgesim.planning.assignment import GroupBudgets, assign
 from edgesim.radio.channel.fading_law import Rayleigh
 from edgesim.radio.collective.aircomp_moments import has_mean_error
 from edgesim.radio.collective.band import CollectiveBand
@@ -85,7 +85,7 @@ def least_error_shares(
         half_joules(timing, whole, active_w, n_context)
         for timing, active_w in zip(timings, actives_w, strict=True)
     ]
-    group = Group(
+    group = GroupBudgets(
         budgets=np.full(len(members), budget_j),
         energies=np.array(energies),
         n_parameters=1.0,  # energies are of the whole half

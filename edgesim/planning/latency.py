@@ -35,7 +35,7 @@ from itertools import count, islice
 from typing import NamedTuple
 
 from edgesim.errors import PlacementError
-from edgesim.planning.chain import Chain, LatencyProblem, Stage
+from edgesim.planning.chain import Chain, ChainStage, LatencyProblem
 from edgesim.planning.lattice import Lattice, Relaxation, Step, alike, best_relaxation
 from edgesim.planning.shortage import no_room
 
@@ -83,7 +83,7 @@ class _State(NamedTuple):
     before: _State | None
 
 
-def _best_chain(rough: Relaxation, below_s: float, max_states: int) -> tuple[Stage, ...] | None:
+def _best_chain(rough: Relaxation, below_s: float, max_states: int) -> tuple[ChainStage, ...] | None:
     """Find the best chain from one starter, if there is one that costs less than ``below_s``."""
     known = _beam(_Graph(rough, below_s), below_s) if math.isinf(below_s) else None
     relaxation = best_relaxation(rough, known.bound_s if known else below_s)
@@ -150,7 +150,7 @@ class _Graph:
     def _list_steps(self, done: int, last: int) -> list[Step]:
         return self._relaxation.steps(done, last, self._largest_excess_s)
 
-    def stages(self, state: _State) -> tuple[Stage, ...]:
+    def stages(self, state: _State) -> tuple[ChainStage, ...]:
         """Name the devices of a complete chain; which member of a class serves is all the same."""
         free = [list(group) for group in self._members]
         walk: list[_State] = []
@@ -160,7 +160,8 @@ class _Graph:
             at = at.before
         firsts = [0, *(before.done for before in walk)]
         return tuple(
-            Stage(free[here.last].pop(0), first, here.done) for here, first in zip(walk, firsts, strict=False)
+            ChainStage(free[here.last].pop(0), first, here.done)
+            for here, first in zip(walk, firsts, strict=False)
         )
 
 

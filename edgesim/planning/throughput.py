@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesim.errors import PlacementError
-from edgesim.planning.chain import FloatArray, IntArray, LatencyProblem, Stage
+from edgesim.planning.chain import ChainStage, FloatArray, IntArray, LatencyProblem
 from edgesim.planning.lattice import Lattice, alike
 from edgesim.planning.shortage import no_room
 
@@ -56,7 +56,7 @@ class Bottleneck:
         No chain's bottleneck is below this; equal to ``bottleneck_s`` where the chain is proved the best.
     """
 
-    stages: tuple[Stage, ...]
+    stages: tuple[ChainStage, ...]
     bottleneck_s: float
     bound_s: float
 
@@ -71,7 +71,7 @@ class Bottleneck:
         return self.bottleneck_s / self.bound_s - 1 if self.bound_s > 0 else math.inf
 
 
-def bottleneck_s(problem: LatencyProblem, message_s: FloatArray, stages: tuple[Stage, ...]) -> float:
+def bottleneck_s(problem: LatencyProblem, message_s: FloatArray, stages: tuple[ChainStage, ...]) -> float:
     """Time of a chain's slowest stage or hop; see :func:`throughput` for the arguments."""
     starter = stages[0].device
     worst_s, before = 0.0, None
@@ -117,7 +117,7 @@ def throughput(
     else:
         starters = [problem.starter]
     graphs = sorted((_Graph.of(problem, at, messages_s) for at in starters), key=lambda graph: graph.bound_s)
-    best: tuple[Stage, ...] | None = None
+    best: tuple[ChainStage, ...] | None = None
     best_s, bound_s, steps_left = math.inf, math.inf, max_steps
     for graph in graphs:
         if graph.bound_s >= _just_below(best_s):
@@ -196,20 +196,20 @@ class _Graph:
         bound_s = min(alone_s, max(several_s, _least_that_adds_up_s(lattice, stage_s)))
         return cls(lattice, stage_s, back_s, alone_s, rest_s, bound_s)
 
-    def chain(self, walk: list[tuple[int, int]]) -> tuple[Stage, ...]:
+    def chain(self, walk: list[tuple[int, int]]) -> tuple[ChainStage, ...]:
         """Name the devices of a walk of (class, blocks done); which member of a class serves is no matter."""
         free = [list(group) for group in self.lattice.members]
         firsts = [0, *(done for _, done in walk)]
         return tuple(
-            Stage(free[to].pop(0), first, done) for (to, done), first in zip(walk, firsts, strict=False)
+            ChainStage(free[to].pop(0), first, done) for (to, done), first in zip(walk, firsts, strict=False)
         )
 
     # --- the beam --------------------------------------------------------------------------------
 
-    def beam(self, below_s: float) -> tuple[Stage, ...] | None:
+    def beam(self, below_s: float) -> tuple[ChainStage, ...] | None:
         """Find a good chain: halve the bottlenecks that occur, and fill devices up to each."""
         n = self.lattice.n_blocks
-        found: tuple[Stage, ...] | None = None
+        found: tuple[ChainStage, ...] | None = None
         if self.alone_s < _just_below(below_s):
             found, below_s = self.chain([(0, n)]), self.alone_s
         times_s = np.concatenate([self.stage_s.ravel(), self.lattice.hop_s.ravel(), self.back_s])
@@ -261,7 +261,7 @@ class _Graph:
 
     # --- the programme ---------------------------------------------------------------------------
 
-    def programme(self, below_s: float, max_steps: int) -> tuple[tuple[Stage, ...] | None, int, bool]:
+    def programme(self, below_s: float, max_steps: int) -> tuple[tuple[ChainStage, ...] | None, int, bool]:
         """Find the best chain below a bottleneck: it or none, steps taken, whether that is proved."""
         n, n_classes = self.lattice.n_blocks, len(self.lattice.members)
         none = (0,) * n_classes
@@ -325,7 +325,7 @@ class _Graph:
 
     def _walk(
         self, levels: list[dict[tuple[Used, int], _Reached]], best: tuple[int, tuple[Used, int]] | None
-    ) -> tuple[Stage, ...] | None:
+    ) -> tuple[ChainStage, ...] | None:
         """Follow a chain back to its starter."""
         if best is None:
             return None

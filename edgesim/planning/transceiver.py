@@ -21,7 +21,7 @@ from edgesim.errors import InputError
 from edgesim.nearest import suggest
 from edgesim.planning.transceiver_bound import certified_alpha
 from edgesim.planning.transceiver_descent import first_order
-from edgesim.planning.transceiver_design import Designer, Transceiver, leading_subspace
+from edgesim.planning.transceiver_design import Designer, TransceiverDesign, leading_subspace
 from edgesim.planning.transceiver_sdp import LowerBound, lower_bound, sdr
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
     "Designer",
     "DesignerName",
     "LowerBound",
-    "Transceiver",
+    "TransceiverDesign",
     "certified_alpha",
     "designer",
     "first_order",

@@ -22,7 +22,7 @@ from edgesim.errors import InputError
 from edgesim.planning.transceiver_design import (
     Floats,
     Matrices,
-    Transceiver,
+    TransceiverDesign,
     check,
     finished,
     leading_subspace,
@@ -47,7 +47,7 @@ def first_order(
     *,
     sharpness: tuple[float, ...] = SHARPNESS,
     n_steps: int = N_STEPS,
-) -> Transceiver:
+) -> TransceiverDesign:
     """Design by descent, from the better of a given combiner and the leading subspace.
 
     The problem is not convex; what is found is a local optimum. Over random channels it is a fraction of a

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.radio.collective.aircomp import alpha_star, zero_forcing
 
-__all__ = ["Designer", "Floats", "Matrices", "Transceiver", "check", "finished", "leading_subspace"]
+__all__ = ["Designer", "Floats", "Matrices", "TransceiverDesign", "check", "finished", "leading_subspace"]
 
 Matrices = NDArray[np.complex128]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Transceiver:
+class TransceiverDesign:
     """A combiner and what it costs; precoders follow by zero forcing."""
 
     combiner: Matrices
@@ -51,7 +51,7 @@ class Designer(Protocol):
 
     def __call__(
         self, channels: Matrices, budgets: Floats, n_streams: int, start: Matrices | None = None, /
-    ) -> Transceiver:
+    ) -> TransceiverDesign:
         """Design a transceiver.
 
         Parameters
@@ -70,7 +70,7 @@ class Designer(Protocol):
 
 def leading_subspace(
     channels: Matrices, budgets: Floats, n_streams: int, start: Matrices | None = None
-) -> Transceiver:
+) -> TransceiverDesign:
     """Combine along the leading left singular vectors of all channels side by side.
 
     Closed form, and blind to which device binds: the strongest common directions may be poor ones for the
@@ -83,11 +83,11 @@ def leading_subspace(
     return finished(vectors, channels, budgets, 0)
 
 
-def finished(combiner: Matrices, channels: Matrices, budgets: Floats, n_iterations: int) -> Transceiver:
+def finished(combiner: Matrices, channels: Matrices, budgets: Floats, n_iterations: int) -> TransceiverDesign:
     """A combiner of any power as a design."""
     found = alpha_star(combiner, channels, budgets)
     power = float(np.sum(np.abs(combiner) ** 2))
-    return Transceiver(combiner / math.sqrt(power), found.alpha, found.device, n_iterations)
+    return TransceiverDesign(combiner / math.sqrt(power), found.alpha, found.device, n_iterations)
 
 
 def check(channels: Matrices, budgets: Floats, n_streams: int) -> None:

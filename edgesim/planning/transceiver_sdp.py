@@ -20,7 +20,7 @@ import numpy as np
 
 from edgesim.errors import InputError
 from edgesim.planning.transceiver_bound import certificate, certified_alpha
-from edgesim.planning.transceiver_design import Floats, Matrices, Transceiver, check, finished
+from edgesim.planning.transceiver_design import Floats, Matrices, TransceiverDesign, check, finished
 
 __all__ = ["LowerBound", "lower_bound", "relaxed_gram", "sdr"]
 
@@ -82,7 +82,7 @@ def sdr(
     *,
     n_draws: int = 100,
     seed: int = 0,
-) -> Transceiver:
+) -> TransceiverDesign:
     """Design as Zhang et al. 2025 (arXiv 2502.12559) do: semidefinite relaxation and randomisation.
 
     The trace is bounded by its largest part, ``tr(Y_n^-1) <= L / lambda_min(Y_n)``, and the bound's worst

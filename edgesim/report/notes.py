@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgesim.report.columns import Column
 from edgesim.report.numbers import BY_ARRIVALS, SET_BY_ARRIVALS, duration, is_partial
 from edgesim.statistics.comparison import Comparison, Row
-from edgesim.statistics.objectives import Objectives
+from edgesim.statistics.objectives import ServiceObjectives
 
 __all__ = ["CUT_OFF", "GROWING", "MUCH_CUT_OFF", "About", "definitions", "headline", "shared_origins"]
 
@@ -28,7 +28,7 @@ class About:
     seed: int
     warmup_s: float = 0.0
     horizon_s: float | None = None
-    objectives: Objectives | None = None
+    objectives: ServiceObjectives | None = None
     is_closed: bool = False
     """Whether requests wait for answers, so that arrivals depend on the strategy."""
     answers: str | None = None
@@ -163,7 +163,7 @@ def _left_out(n_left_out: int) -> str:
     return f"{columns} left out at this width, --json has all"
 
 
-def _asked(objectives: Objectives | None) -> str:
+def _asked(objectives: ServiceObjectives | None) -> str:
     if objectives is None:
         return ""
     limits = {"TTFT": objectives.ttft_s, "TPOT": objectives.tpot_s, "E2E": objectives.e2e_s}

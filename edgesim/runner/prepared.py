@@ -11,7 +11,7 @@ from edgesim.model.profile import Profile, Timing
 from edgesim.planning.policies.training import Training
 from edgesim.planning.splitting.policy import Policy
 from edgesim.scenario.build import build_world
-from edgesim.scenario.quality import Quality
+from edgesim.scenario.measured_quality import Quality
 from edgesim.scenario.study import Study
 from edgesim.scenario.timings import Profiles, timings
 from edgesim.strategy import Placement, Strategy

@@ -14,7 +14,7 @@ from edgesim.scenario.check import Examined, examine, known_kinds
 from edgesim.scenario.coverage import disciplines, pads
 from edgesim.scenario.devices import device, switch, timing_name
 from edgesim.scenario.failures import faults
-from edgesim.scenario.quality import find_quality
+from edgesim.scenario.measured_quality import find_quality
 from edgesim.scenario.radio.air import Air, tracks
 from edgesim.scenario.radio.presence import PresentDemand, absences
 from edgesim.scenario.schema.device_kinds import DeviceKind

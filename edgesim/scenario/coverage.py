@@ -11,7 +11,7 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
 from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Extent
-from edgesim.world.disciplines import Serving
+from edgesim.world.disciplines import ServingDiscipline
 
 __all__ = ["Coverage", "disciplines", "pads", "recomputes"]
 
@@ -38,7 +38,7 @@ class Coverage:
     prefill_batch: int = 1
 
     @classmethod
-    def of(cls, longest: Extent, served: Iterable[Serving | None], *, recomputed: bool) -> Self:
+    def of(cls, longest: Extent, served: Iterable[ServingDiscipline | None], *, recomputed: bool) -> Self:
         """Tell what disciplines ask for.
 
         Parameters
@@ -77,7 +77,7 @@ class Coverage:
         ).within(model)
 
 
-def disciplines(layout: Layout) -> tuple[Serving | None, ...]:
+def disciplines(layout: Layout) -> tuple[ServingDiscipline | None, ...]:
     """The disciplines of a layout's devices, one for each entry of the topology; None: the default."""
     entries = {id(node.entry): node.entry for node in layout.nodes.values() if node.kind}
     return tuple(
@@ -86,24 +86,24 @@ def disciplines(layout: Layout) -> tuple[Serving | None, ...]:
     )
 
 
-def recomputes(serving: Serving | None) -> bool:
+def recomputes(serving: ServingDiscipline | None) -> bool:
     """Whether a preempted request may have to compute all its tokens in one pass."""
     return serving is not None and serving.grows_caches
 
 
-def pads(serving: Serving | None) -> bool:
+def pads(serving: ServingDiscipline | None) -> bool:
     """Whether prompts are padded to one another's length."""
     return serving is not None and serving.is_in_lockstep and serving.most_prompts_at_once > 1
 
 
-def _longest_context(longest: Extent, served: Iterable[Serving | None]) -> int:
+def _longest_context(longest: Extent, served: Iterable[ServingDiscipline | None]) -> int:
     """Tokens in the cache at the last decode step; in a static batch the longest prompt pads all answers."""
     if any(map(pads, served)):
         return longest.n_prompt_tokens + longest.n_output_tokens - 1
     return longest.n_tokens - 1
 
 
-def _largest_batch(serving: Serving | None) -> int:
+def _largest_batch(serving: ServingDiscipline | None) -> int:
     return 1 if serving is None else serving.most_at_once
 
 

@@ -15,7 +15,7 @@ from edgesim.csv_rows import CsvError, named, read_rows
 from edgesim.errors import InputError
 from edgesim.fields import refuse
 from edgesim.files import UnreadableFileError
-from edgesim.model.calibration import Calibration, Estimate, Measurement
+from edgesim.model.calibration import Calibration, FittedParameter, Measurement
 from edgesim.nearest import suggest
 from edgesim.scenario.check import named_architecture
 from edgesim.scenario.schema.topology import Count, Name
@@ -272,7 +272,7 @@ def _given(text: str | None) -> str:
     return "FILL IN" if text is None else text.strip()
 
 
-def _source(estimate: Estimate, scale: float, unit: str, rows: str) -> str:
+def _source(estimate: FittedParameter, scale: float, unit: str, rows: str) -> str:
     if not estimate.is_fitted:
         return "Given to edgesim calibrate"
     low, high = estimate.low / scale, estimate.high / scale

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from edgesim.errors import ScenarioError
 from edgesim.model.architecture import Architecture
-from edgesim.scenario.quality import Quality
+from edgesim.scenario.measured_quality import Quality
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology.topology import Layout

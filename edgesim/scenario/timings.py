@@ -25,7 +25,7 @@ from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.study import Study
 from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Extent
-from edgesim.world.disciplines import Serving
+from edgesim.world.disciplines import ServingDiscipline
 
 __all__ = ["Measuring", "Profiles", "check_coverage", "corrections", "find_profiles", "timings"]
 
@@ -204,7 +204,7 @@ def _equal_shards(layout: Layout, model: Architecture) -> tuple[int, ...]:
 
 def _coverages(layout: Layout, longest: Extent, *, keeps_cache: bool = True) -> dict[str, Coverage]:
     """What is asked of each kind's timing."""
-    served: defaultdict[str, dict[int, Serving | None]] = defaultdict(dict)
+    served: defaultdict[str, dict[int, ServingDiscipline | None]] = defaultdict(dict)
     for node in layout.nodes.values():
         if node.kind and id(node.entry) not in served[timing_name(node)]:
             entry = None if node.entry is None else node.entry.serving

@@ -40,7 +40,7 @@ from edgesim.statistics.intervals import (
     student_t,
 )
 from edgesim.statistics.pairs import Lives, Pairs, SameRequests, pair, same_requests
-from edgesim.statistics.summary import Objectives, Outcomes, Summary, summarise
+from edgesim.statistics.summary import Outcomes, ServiceObjectives, Summary, summarise
 from edgesim.statistics.survival import Distribution, met_share, percentiles
 from edgesim.statistics.window import Window, steady_window
 
@@ -50,13 +50,13 @@ __all__ = [
     "Distribution",
     "Estimate",
     "Lives",
-    "Objectives",
     "Outcomes",
     "Pairs",
     "Ratio",
     "Row",
     "SameRequests",
     "Scale",
+    "ServiceObjectives",
     "Summary",
     "Window",
     "compare",

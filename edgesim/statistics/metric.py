@@ -20,7 +20,7 @@ import pandas as pd
 
 from edgesim import plugins
 from edgesim.errors import InputError
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.statistics.window import Window
 
 __all__ = ["METRICS", "METRIC_GROUP", "SHARE", "Family", "Metric", "MetricTable", "Observed"]
@@ -154,7 +154,7 @@ def _check(entry: Metric | Family) -> None:
                 raise InputError(f"metric {metric.name!r}: 'of' does not take (run); write of(run)") from None
 
 
-METRIC_GROUP: Group[Metric | Family] = Group(
+METRIC_GROUP: EntryPointGroup[Metric | Family] = EntryPointGroup(
     "edgesim.metrics",
     "metric",
     "metrics",

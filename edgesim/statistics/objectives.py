@@ -11,10 +11,10 @@ import numpy as np
 from edgesim.statistics.requests import BoolArray, Requests
 from edgesim.statistics.survival import met_share
 
-__all__ = ["Attainment", "Objectives", "attainment", "completed_in_time"]
+__all__ = ["Attainment", "ServiceObjectives", "attainment", "completed_in_time"]
 
 
-class Objectives(Protocol):
+class ServiceObjectives(Protocol):
     """What a user calls good service; None where nothing is asked."""
 
     @property
@@ -39,13 +39,15 @@ class Attainment:
     at_most: float
 
 
-def completed_in_time(requests: Requests, objectives: Objectives | None) -> BoolArray | None:
+def completed_in_time(requests: Requests, objectives: ServiceObjectives | None) -> BoolArray | None:
     """Which requests are completed and met every objective; None if there is none to meet."""
     limits = _limits_s(objectives)
     return None if limits is None else requests.completed & ~_is_late(requests, limits)
 
 
-def attainment(requests: Requests, counted: BoolArray, objectives: Objectives | None) -> Attainment | None:
+def attainment(
+    requests: Requests, counted: BoolArray, objectives: ServiceObjectives | None
+) -> Attainment | None:
     """Estimate the share of counted requests that meet every objective; None if there is none to meet.
 
     A completed request has met them or not; a failed one has missed them. One that was cut off has missed
@@ -77,7 +79,7 @@ def attainment(requests: Requests, counted: BoolArray, objectives: Objectives | 
     return Attainment(share, at_least, at_most)
 
 
-def _limits_s(objectives: Objectives | None) -> tuple[float, float, float] | None:
+def _limits_s(objectives: ServiceObjectives | None) -> tuple[float, float, float] | None:
     """Of TTFT, TPOT and E2E, infinite where nothing is asked; None if nothing is asked at all."""
     if objectives is None:
         return None

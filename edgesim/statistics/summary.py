@@ -12,7 +12,7 @@ import pandas as pd
 
 from edgesim.statistics.devices import active_j_of, end_of_run_at_s, energies_j, origins, utilisation
 from edgesim.statistics.metric import METRICS, Observed
-from edgesim.statistics.objectives import Objectives, attainment, completed_in_time
+from edgesim.statistics.objectives import ServiceObjectives, attainment, completed_in_time
 from edgesim.statistics.requests import (
     BoolArray,
     Deliveries,
@@ -26,7 +26,7 @@ from edgesim.statistics.saturation import Growth
 from edgesim.statistics.survival import Distribution
 from edgesim.statistics.window import Window, counted, steady_window
 
-__all__ = ["LATENCIES", "MOMENTS", "Objectives", "Outcomes", "Summary", "summarise"]
+__all__ = ["LATENCIES", "MOMENTS", "Outcomes", "ServiceObjectives", "Summary", "summarise"]
 
 LATENCIES = ("ttft", "tpot", "itl", "e2e")
 MOMENTS = ("mean", "p50", "p95", "p99")
@@ -152,7 +152,7 @@ def summarise(
     replication: int,
     warmup_s: float = 0.0,
     horizon_s: float | None = None,
-    objectives: Objectives | None = None,
+    objectives: ServiceObjectives | None = None,
     n_users: int | None = None,
 ) -> Summary:
     """Summarise one strategy in one replication from its trace.

@@ -32,7 +32,7 @@ from edgesim.strategy import (
 )
 from edgesim.units import ENERGY, TIME, UnitError, parse
 
-__all__ = ["Group", "TensorParallel", "Unsharded"]
+__all__ = ["GroupPlacement", "TensorParallel", "Unsharded"]
 
 
 def _as_tuple(value: object) -> object:
@@ -69,7 +69,7 @@ def _timing(fleet: Fleet, member: str) -> Timing:
 
 
 @dataclass(frozen=True)
-class Group(Placement):
+class GroupPlacement(Placement):
     """A group that holds every block together.
 
     Attributes
@@ -184,7 +184,7 @@ class TensorParallel(Strategy):
         "variance 1, in which n parts have an n-th each and errors count n times as much",
     )
 
-    def place(self, model: Architecture, fleet: Fleet) -> Group:
+    def place(self, model: Architecture, fleet: Fleet) -> GroupPlacement:
         """Cut the model over the group."""
         members = fleet.select(self.over) if self.over else tuple(device.id for device in fleet.devices)
         if self.size is not None:
@@ -222,9 +222,9 @@ class TensorParallel(Strategy):
             energy_j=self.energy,
             scaling=self.scaling,
         )
-        return Group(tuple(stages), shards, summing)
+        return GroupPlacement(tuple(stages), shards, summing)
 
-    def serve(self, request: LiveRequest, cluster: Cluster, placement: Group) -> Serving:
+    def serve(self, request: LiveRequest, cluster: Cluster, placement: GroupPlacement) -> Serving:
         """Reserve the group's caches, send the prompt to the root, compute there together."""
         root, *_ = members = placement.devices
         assert placement.summing is not None

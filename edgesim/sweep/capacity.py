@@ -18,7 +18,7 @@ from edgesim.sweep.bracket import Bracket
 from edgesim.sweep.goals import NUMBER, Goal, Look, judged
 from edgesim.sweep.unit import Unit
 
-__all__ = ["Capacity", "Search", "capacity_axis"]
+__all__ = ["CapacityPlan", "Search", "capacity_axis"]
 
 _RANGE = re.compile(rf"\s*(?P<low>{NUMBER})\s*(?P<unit>.*?)\s*\.\.\s*(?P<high>{NUMBER})\s*(?P<unit_2>.*?)\s*")
 
@@ -104,7 +104,7 @@ class _Searched:
     failed: str | None = None
 
 
-class Capacity:
+class CapacityPlan:
     """The plan of capacity searches: for every combination of the other axes, and every strategy.
 
     Searches go on in rounds: what all of them want to look at next makes the cells of a round, in which a

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from edgesim.errors import InputError
 from edgesim.runner.resuming import check_unchanged
 from edgesim.sweep.axes import Axis, Cell
-from edgesim.sweep.capacity import Capacity, Search, capacity_axis
+from edgesim.sweep.capacity import CapacityPlan, Search, capacity_axis
 from edgesim.sweep.executors import Executor, InProcess, LocalProcesses
 from edgesim.sweep.folder import SweepFolder, read_results
 from edgesim.sweep.on_dask import OnDask, local_workers
@@ -104,12 +104,12 @@ def run_sweep(
     start = _started(jobs, dask)
     with tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as there:
         if asked.capacity is not None:
-            plan: Plan = Capacity(asked.capacity, asked.cells, asked.n_replications or 0)
+            plan: Plan = CapacityPlan(asked.capacity, asked.cells, asked.n_replications or 0)
             axes = [*asked.axes, capacity_axis(asked.capacity, asked.label, ())]
         else:
             plan, axes = Listed((), 0), list(asked.axes)
         studies = Studies(asked.preparing, axes, Path(there))
-        studies.add(plan.first if isinstance(plan, Capacity) else asked.cells)
+        studies.add(plan.first if isinstance(plan, CapacityPlan) else asked.cells)
         n_replications = asked.n_replications or studies.n_replications
         if asked.precision is not None:
             plan = Sequential(asked.cells, asked.precision)
@@ -159,7 +159,7 @@ class _Run:
             check_unchanged(self.folder.path, _asked_for(before), _asked_for(now))
             self.before = before["cells"]
             self._check_cells()
-            if isinstance(self.plan, Capacity):
+            if isinstance(self.plan, CapacityPlan):
                 self.plan.know(self.before)
         began_s = time.perf_counter()
         try:
@@ -252,7 +252,7 @@ class _Run:
         }
 
     def _axes(self) -> list[Axis]:
-        if not isinstance(self.plan, Capacity) or self.asked.capacity is None:
+        if not isinstance(self.plan, CapacityPlan) or self.asked.capacity is None:
             return list(self.asked.axes)
         return [*self.asked.axes, capacity_axis(self.asked.capacity, self.asked.label, self.plan.values())]
 

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from edgesim.errors import TraceError
 
-__all__ = ["Record", "read_record"]
+__all__ = ["RunRecord", "read_record"]
 
 _MOST_BYTES = 256 * 2**20  # room for a million links, of which each takes 100 to 200 bytes
 
 
-class Record(dict[str, Any]):
+class RunRecord(dict[str, Any]):
     """What ``run.json`` says; a key that is missing is the file's fault.
 
     Raises
@@ -137,7 +137,7 @@ class _Run(BaseModel):
     counters: dict[str, float] = {}
 
 
-def read_record(file: Path) -> Record:
+def read_record(file: Path) -> RunRecord:
     """Read ``run.json``.
 
     Raises
@@ -167,4 +167,4 @@ def read_record(file: Path) -> Record:
         raise TraceError(
             f"{file}: {where}: {first['msg']}, got {str(first['input'])[:60]!r}; run the scenario again"
         ) from None
-    return Record(facts, file)
+    return RunRecord(facts, file)

@@ -10,7 +10,7 @@ from edgesim.model.lateness.laws import Lateness
 from edgesim.model.profile import Timing
 from edgesim.steps import Steps
 from edgesim.world.battery import Battery
-from edgesim.world.disciplines import Serving
+from edgesim.world.disciplines import ServingDiscipline
 from edgesim.world.service import ServiceLaw
 from edgesim.world.tcp import Tcp
 
@@ -132,7 +132,7 @@ class Device:
     timing: Timing | None
     power: Power = field(default_factory=Power)
     endpoint: Endpoint = field(default_factory=Endpoint)
-    serving: Serving | None = None
+    serving: ServingDiscipline | None = None
     service: ServiceLaw | None = None
     lateness: Lateness | None = None
     speed: Steps | None = None

@@ -1,8 +1,8 @@
 """How a device serves several requests at once: as values, without a clock.
 
-Each discipline says of itself what the rest of the simulator must know (:class:`Serving`); the station that
-serves so is found in :mod:`edgesim.engine.serving.stations`. The default, first come first served without
-limits, needs no value here: see :mod:`edgesim.engine.device.station`.
+Each discipline declares what the rest of the simulator must know (:class:`ServingDiscipline`); its station
+is in :mod:`edgesim.engine.serving.stations`. The default, first come first served without limits, needs no
+value here: see :mod:`edgesim.engine.device.station`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = [
     "FirstComeFirstServed",
     "Limits",
     "ProcessorSharing",
-    "Serving",
+    "ServingDiscipline",
     "StaticBatching",
     "serving_name",
 ]
@@ -48,7 +48,7 @@ class Limits:
         return f"timeout: waited {self.patience_s:g} s to be served by {device}"
 
 
-class Serving:
+class ServingDiscipline:
     """What a discipline says of itself; a class of its own inherits this, and says what is otherwise.
 
     Attributes
@@ -98,7 +98,7 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstComeFirstServed(Limits, Serving):
+class FirstComeFirstServed(Limits, ServingDiscipline):
     """One pass at a time, first come, first served, with limits to the queue.
 
     Passes wait in one queue; the limits are for a request's first pass on the device, later ones are never
@@ -110,7 +110,7 @@ class FirstComeFirstServed(Limits, Serving):
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessorSharing(Serving):
+class ProcessorSharing(ServingDiscipline):
     """All passes at once, each at an equal share of the speed: threads on one processor. None waits.
 
     Not modelled: what switching between them costs.
@@ -120,7 +120,7 @@ class ProcessorSharing(Serving):
 
 
 @dataclass(frozen=True, slots=True)
-class StaticBatching(Limits, Serving):
+class StaticBatching(Limits, ServingDiscipline):
     """Requests in closed batches: none joins until the last of a batch has ended.
 
     A batch starts when it is full, or when its oldest request has waited long enough. Prompts are padded
@@ -160,7 +160,7 @@ class StaticBatching(Limits, Serving):
 
 
 @dataclass(frozen=True, slots=True)
-class ContinuousBatching(Limits, Serving):
+class ContinuousBatching(Limits, ServingDiscipline):
     """Iterations over all that are there: decode steps of many requests in one pass, and chunks of prompts.
 
     Iteration-level scheduling (Yu et al. 2022, Orca) with chunked prefill (Agrawal et al. 2024,
@@ -211,7 +211,7 @@ class ContinuousBatching(Limits, Serving):
 
 
 @dataclass(frozen=True, slots=True)
-class DynamicBatching(Limits, Serving):
+class DynamicBatching(Limits, ServingDiscipline):
     """Whatever waits when the device is free is one pass: like passes of different requests, up to a number.
 
     What serving systems call dynamic batching (NVIDIA Triton's ``max_batch_size`` and
@@ -247,6 +247,6 @@ class DynamicBatching(Limits, Serving):
         return self.max_batch
 
 
-def serving_name(serving: Serving | None) -> Discipline:
+def serving_name(serving: ServingDiscipline | None) -> Discipline:
     """The discipline's name in the trace."""
     return Discipline.FIFO if serving is None else serving.name

@@ -11,7 +11,7 @@ import numpy as np
 from edgesim.errors import PlacementError
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.quality import QualityTable
+from edgesim.model.answers.impaired_answers import QualityTable
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.nearest import suggest
 from edgesim.radio.collective.band import CollectiveBand, band_of

@@ -11,7 +11,7 @@ from edgesim.errors import InputError
 from edgesim.radio.access.duplex import Duplex, Fdd
 from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.wifi_mac import WifiMac
-from edgesim.radio.link import RadioLink
+from edgesim.radio.radio_link import RadioLink
 
 __all__ = ["Access", "FirstSlot", "Medium", "RadioChannel"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgesim.model.answers.exit_records import ExitRecords
+from edgesim.model.answers.impaired_answers import QualityTable
 from edgesim.model.answers.propagated_paths import PropagatedPaths
-from edgesim.model.answers.quality import QualityTable
 from edgesim.model.architecture import Architecture
 from edgesim.radio.collective.band import CollectiveBand, band_of
 from edgesim.rng import Streams

@@ -13,12 +13,12 @@ torch = pytest.importorskip("torch")
 
 from tiny_language_models import save_tiny  # noqa: E402
 
-from edgesim.measure import answers  # noqa: E402
+from edgesim.measure import answer_quality  # noqa: E402
 from edgesim.measure.cache import CACHE_VARIABLE  # noqa: E402
 from edgesim.measure.language_model import load_language_model  # noqa: E402
 from edgesim.model.answers.exit_records import ExitRecords  # noqa: E402
+from edgesim.model.answers.impaired_answers import QualityTable  # noqa: E402
 from edgesim.model.answers.impairment import AllReduceNoise, Erasure, Impairment  # noqa: E402
-from edgesim.model.answers.quality import QualityTable  # noqa: E402
 
 
 def few(n_blocks: int, **_: int) -> list[Impairment]:
@@ -28,7 +28,7 @@ def few(n_blocks: int, **_: int) -> list[Impairment]:
 @pytest.fixture(autouse=True)
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(answers, "standard_grid", few)
+    monkeypatch.setattr(answer_quality, "standard_grid", few)
 
 
 @pytest.fixture

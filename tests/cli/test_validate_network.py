@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgesim.validate.network import queue_theory, radio_theory, wifi_theory
-from edgesim.validate.network.estimates import Comparison, exactly
+from edgesim.validate.network.estimates import TheoryComparison, exactly
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def closed_forms(monkeypatch: pytest.MonkeyPatch):
     """Closed forms that are there at once, of which the queue's differs as asked."""
 
     def differ(by: float) -> None:
-        one = Comparison("a queue's delay [s]", exactly(1.0 + by), exactly(1.0), 0.05)
+        one = TheoryComparison("a queue's delay [s]", exactly(1.0 + by), exactly(1.0), 0.05)
         monkeypatch.setattr(queue_theory, "queue_comparisons", lambda *_: [one])
 
     for room, name in ((radio_theory, "radio_comparisons"), (wifi_theory, "wifi_theory_comparisons")):

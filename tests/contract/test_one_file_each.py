@@ -13,7 +13,7 @@ import pytest
 
 from edgesim import plugins
 from edgesim.planning.cutting import PARTITIONS
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.catalogue.sources import CATALOGUES
 from edgesim.scenario.schema.arrival_process import ARRIVALS
 from edgesim.scenario.schema.json_schema import json_schema
@@ -24,7 +24,7 @@ from edgesim.strategies.pipeline import Pipeline
 from edgesim.workload.readers.detect import READERS, detect
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "plugin_example" / "src" / "edgesim_example_plugin"
-FILES: dict[str, Group] = {
+FILES: dict[str, EntryPointGroup] = {
     "front_loaded.py": PARTITIONS,
     "access_log.py": READERS,
     "jitter.py": METRIC_GROUP,

@@ -15,7 +15,7 @@ from staged import city, records, stages_of
 from edgesim.engine.cluster import Cluster
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.planning.offloading.flow import flow_of, mean_delay_s
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.strategies.early_exit import EarlyExit
 from edgesim.strategy import Fleet
@@ -59,7 +59,7 @@ def followed(
     return run(world, strategy, placement), gaps, runs[0]
 
 
-def _network(network: Network, fleet: Fleet) -> Network:
+def _network(network: OffloadingNetwork, fleet: Fleet) -> OffloadingNetwork:
     """The network at the rates that the world really has."""
     rates = [fleet.rates_hz.get(name.removeprefix("0/"), 0.0) for name in network.names]
     return replace(network, arrivals_per_s=np.array(rates))

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from edgesim import runner
 from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.flow import flow_of, mean_delay_s
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.runner import Prepared
 from edgesim.scenario.load import load
@@ -49,7 +49,7 @@ def trace(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Trace
     return runner.run(prepared, tmp_path_factory.mktemp("dto_ee") / "trace")
 
 
-def network(prepared: Prepared, label: str, shares: tuple[float, ...] | None = None) -> Network:
+def network(prepared: Prepared, label: str, shares: tuple[float, ...] | None = None) -> OffloadingNetwork:
     """The planners' network of a strategy, with the shares that go on at its thresholds."""
     fleet = Fleet.of(prepared.world(0))
     placement = prepared.placements[label]

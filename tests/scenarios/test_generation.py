@@ -14,7 +14,7 @@ from edgesim.errors import PlacementError, ScenarioError
 from edgesim.measure.generation.generation_cache import kept_generation
 from edgesim.scenario.build import resolve
 from edgesim.scenario.load import load
-from edgesim.scenario.quality import Quality
+from edgesim.scenario.measured_quality import Quality
 from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategies.local import Local
 from edgesim.strategy import CacheFill, ExitRule, Placement, Slice, Stage

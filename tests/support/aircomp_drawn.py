@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.radio.collective.aircomp_impairments import Estimate, Synchronisation
+from edgesim.radio.collective.aircomp_impairments import ChannelEstimate, Synchronisation
 
 __all__ = ["simulated_impaired_mse", "simulated_mse"]
 
@@ -40,7 +40,7 @@ def simulated_mse(
 def simulated_impaired_mse(
     combiner: Matrices,
     precoders: Matrices,
-    estimate: Estimate,
+    estimate: ChannelEstimate,
     noise_w: float,
     synchronisation: Synchronisation,
     n_draws: int,

@@ -17,8 +17,8 @@ from edgesim.radio.adaptation.shannon import Shannon
 from edgesim.radio.channel.fading import BlockFading, Fading
 from edgesim.radio.channel.fading_law import NoFading
 from edgesim.radio.channel.large_scale import LargeScale
-from edgesim.radio.link import LinkState, RadioLink, Transceiver
 from edgesim.radio.motion.mobility import Static
+from edgesim.radio.radio_link import RadioLink, RadioState, Transceiver
 from edgesim.rng import link_key
 from edgesim.strategy import MessageLost
 from edgesim.workload.requests import Request
@@ -104,9 +104,9 @@ class Channel:
 
     def state(
         self, at_s: float, *, uplink: bool, band_share: float = 1.0, interference_w: float = 0.0
-    ) -> LinkState:
+    ) -> RadioState:
         grant = Grant(mcs=0, efficiency=1.0, block_bits=self.block_bits, slot_s=1e-3)
-        return LinkState(1.0, 1.0, grant, self.rate_bps * band_share, self.errors, math.inf)
+        return RadioState(1.0, 1.0, grant, self.rate_bps * band_share, self.errors, math.inf)
 
 
 def cell(channels: Mapping[str, Any], medium: Medium | None = None, **facts: Any) -> World:

@@ -13,8 +13,8 @@ from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.mimo import RicianMatrices
 from edgesim.radio.channel.path_loss.environments import PATH_LOSSES
 from edgesim.radio.collective.band import CollectiveBand, Member
-from edgesim.radio.link import RadioLink, Transceiver
 from edgesim.radio.motion.mobility import Static, Track
+from edgesim.radio.radio_link import RadioLink, Transceiver
 
 
 @dataclass(frozen=True)

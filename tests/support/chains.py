@@ -8,7 +8,7 @@ from itertools import combinations, permutations
 import numpy as np
 from hypothesis import strategies as st
 
-from edgesim.planning.chain import LatencyProblem, Stage
+from edgesim.planning.chain import ChainStage, LatencyProblem
 
 # Four blocks of 1 GB, and 2.9 GB of room for them: two fit.
 TOO_LARGE = LatencyProblem(
@@ -20,7 +20,7 @@ TOO_LARGE = LatencyProblem(
 )
 
 
-def layouts(problem: LatencyProblem) -> Iterator[tuple[Stage, ...]]:
+def layouts(problem: LatencyProblem) -> Iterator[tuple[ChainStage, ...]]:
     """Every chain whose devices hold one run each: every order of every set of devices, every way to cut."""
     n = problem.n_blocks
     starters = range(problem.n_devices) if problem.starter is None else [problem.starter]
@@ -31,17 +31,17 @@ def layouts(problem: LatencyProblem) -> Iterator[tuple[Stage, ...]]:
                 for cuts in combinations(range(1, n), n_stages - 1):
                     ends = [0, *cuts, n]
                     yield tuple(
-                        Stage(device, ends[i], ends[i + 1]) for i, device in enumerate((starter, *order))
+                        ChainStage(device, ends[i], ends[i + 1]) for i, device in enumerate((starter, *order))
                     )
             if not problem.first_block_at_starter:
                 for order in permutations(others, n_stages):
                     for cuts in combinations(range(1, n), n_stages - 1):
                         ends = [0, *cuts, n]
-                        runs = [Stage(device, ends[i], ends[i + 1]) for i, device in enumerate(order)]
-                        yield (Stage(starter, 0, 0), *runs)
+                        runs = [ChainStage(device, ends[i], ends[i + 1]) for i, device in enumerate(order)]
+                        yield (ChainStage(starter, 0, 0), *runs)
 
 
-def fits(problem: LatencyProblem, stages: tuple[Stage, ...]) -> bool:
+def fits(problem: LatencyProblem, stages: tuple[ChainStage, ...]) -> bool:
     """Whether every device has room; independent of `LatencyProblem.fits`."""
     limits = [(problem.memory_bytes, problem.block_bytes)]
     if problem.weight_room_bytes is not None and problem.block_weight_bytes is not None:

@@ -22,7 +22,7 @@ from edgesim.radio.motion.handover import A3, ServingCell
 from edgesim.radio.motion.outages import Outages, RandomOutages
 from edgesim.radio.motion.tracks import RecordedTrack
 from edgesim.rng import key_of
-from edgesim.strategies.tensor_parallel import Group, TensorParallel
+from edgesim.strategies.tensor_parallel import GroupPlacement, TensorParallel
 from edgesim.strategy import Stage, Strategy, WorkLost
 from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Uniform
@@ -32,7 +32,7 @@ from edgesim.world.disciplines import (
     ContinuousBatching,
     FirstComeFirstServed,
     ProcessorSharing,
-    Serving,
+    ServingDiscipline,
     StaticBatching,
 )
 from edgesim.world.faults import Faults, Retry
@@ -75,7 +75,7 @@ class Crossing(Strategy):
     goes_on: bool = False
     reports: bool = False
 
-    def place(self, model: Any, fleet: Any) -> Group:
+    def place(self, model: Any, fleet: Any) -> GroupPlacement:
         """The stages half and half, the group's boards by share, all others the whole model."""
         group = TensorParallel(over=BOARDS).place(model, fleet)
         front, back = halves(model)
@@ -83,7 +83,7 @@ class Crossing(Strategy):
         stages = (Stage("front", front), Stage("back", back), *alone, *group.stages)
         return replace(group, stages=stages)
 
-    def serve(self, request: Any, cluster: Any, placement: Group) -> Iterator[Any]:
+    def serve(self, request: Any, cluster: Any, placement: GroupPlacement) -> Iterator[Any]:
         """Go one way, and others if work is lost there."""
         way = self.ways[request.id % len(self.ways)]
         left = WAYS[WAYS.index(way) :] if self.goes_on else (way,)
@@ -96,7 +96,7 @@ class Crossing(Strategy):
             else:
                 return
 
-    def control(self, cluster: Any, placement: Group) -> Iterator[Any] | None:
+    def control(self, cluster: Any, placement: GroupPlacement) -> Iterator[Any] | None:
         """Have the server tell the user how it stands, twice a second."""
         return self._tell(cluster) if self.reports else None
 
@@ -107,7 +107,7 @@ class Crossing(Strategy):
             cluster.report("server", "user", 2000.0, wait=False)
 
     @staticmethod
-    def _stages(request: Any, cluster: Any, placement: Group) -> Iterator[Any]:
+    def _stages(request: Any, cluster: Any, placement: GroupPlacement) -> Iterator[Any]:
         yield from cluster.admit(request, STAGES)
         yield from cluster.send(request, request.source, "front", request.prompt_bytes)
         (front,), (back,) = (placement.holdings[name] for name in STAGES)
@@ -120,15 +120,15 @@ class Crossing(Strategy):
                 yield from cluster.send(request, "back", "front", request.token_bytes)
 
     @classmethod
-    def _server(cls, request: Any, cluster: Any, placement: Group) -> Iterator[Any]:
+    def _server(cls, request: Any, cluster: Any, placement: GroupPlacement) -> Iterator[Any]:
         yield from cls._alone(request, cluster, placement, "server")
 
     @classmethod
-    def _source(cls, request: Any, cluster: Any, placement: Group) -> Iterator[Any]:
+    def _source(cls, request: Any, cluster: Any, placement: GroupPlacement) -> Iterator[Any]:
         yield from cls._alone(request, cluster, placement, request.source)
 
     @staticmethod
-    def _alone(request: Any, cluster: Any, placement: Group, here: str) -> Iterator[Any]:
+    def _alone(request: Any, cluster: Any, placement: GroupPlacement, here: str) -> Iterator[Any]:
         (whole,) = placement.holdings[here]
         yield from cluster.send(request, request.source, here, request.prompt_bytes)
         for token in request.tokens():
@@ -136,7 +136,7 @@ class Crossing(Strategy):
             yield from cluster.emit(request, here, token)
 
     @staticmethod
-    def _group(request: Any, cluster: Any, placement: Group) -> Iterator[Any]:
+    def _group(request: Any, cluster: Any, placement: GroupPlacement) -> Iterator[Any]:
         yield from cluster.admit(request, BOARDS)
         yield from cluster.send(request, request.source, BOARDS[0], request.prompt_bytes)
         for token in request.tokens():
@@ -164,7 +164,7 @@ GROWING = DISCIPLINES[-2:]
 
 
 @st.composite
-def disciplines(draw: st.DrawFn) -> dict[str, Serving | None]:
+def disciplines(draw: st.DrawFn) -> dict[str, ServingDiscipline | None]:
     """One for each stage and the server; stages often both preempt, and never have static batches besides."""
     two = draw(
         st.tuples(st.sampled_from(GROWING), st.sampled_from(GROWING))

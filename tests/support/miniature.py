@@ -19,7 +19,7 @@ from edgesim.engine.token import Token
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.radio.adaptation.air_interface import Grant
 from edgesim.radio.adaptation.shannon import Shannon
-from edgesim.radio.link import LinkState
+from edgesim.radio.radio_link import RadioState
 from edgesim.trace.schema import arrow_schema
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
@@ -91,9 +91,9 @@ class Steady:
 
     def state(
         self, at_s: float, *, uplink: bool, band_share: float = 1.0, interference_w: float = 0.0
-    ) -> LinkState:
+    ) -> RadioState:
         grant = Grant(mcs=0, efficiency=1.0, block_bits=1000, slot_s=1e-3)
-        return LinkState(1.0, 1.0, grant, self.rate_bps * band_share, (0.0,), math.inf)
+        return RadioState(1.0, 1.0, grant, self.rate_bps * band_share, (0.0,), math.inf)
 
 
 def answered(request: LiveRequest, *devices: str) -> None:

@@ -13,7 +13,7 @@ from itertools import count
 from airwaves import STATION, Message
 
 from edgesim.radio.access.grants import side_by_side
-from edgesim.radio.link import RadioLink
+from edgesim.radio.radio_link import RadioLink
 
 
 @dataclass

@@ -12,7 +12,7 @@ from queues import ONE_BLOCK, assert_inside_student_t, farm, replicate, sojourns
 
 from edgesim.rng import key_of, keyed_uniform
 from edgesim.workload.lengths import Fixed
-from edgesim.world.disciplines import ProcessorSharing, Serving
+from edgesim.world.disciplines import ProcessorSharing, ServingDiscipline
 from edgesim.world.service import Exponential, GammaService, ServiceLaw
 from edgesim.world.world import World
 
@@ -28,7 +28,7 @@ def drawn(
     law: ServiceLaw | None,
     replication: int,
     *,
-    serving: Serving | None = None,
+    serving: ServingDiscipline | None = None,
     n_requests: int = N_REQUESTS,
 ) -> World:
     """Servers whose passes take a second in the mean."""
@@ -50,7 +50,7 @@ def visit_all(request, cluster):
     yield from cluster.emit(request, request.source, token)
 
 
-def means_s(n_servers: int, rate_hz: float, law: ServiceLaw | None, serving: Serving | None = None):
+def means_s(n_servers: int, rate_hz: float, law: ServiceLaw | None, serving: ServingDiscipline | None = None):
     """Mean sojourn [s] by replication."""
 
     def simulate(replication: int) -> float:

@@ -14,7 +14,7 @@ import pytest
 from edgesim import plugins
 from edgesim.errors import InputError, PlacementError, StrategyError
 from edgesim.planning.cutting import PARTITIONS, Task, cut_by
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.catalogue.sources import CATALOGUES, Catalogue, Entries
 from edgesim.scenario.schema.arrival_process import ARRIVALS
 from edgesim.scenario.schema.device_kinds import DeviceKind
@@ -102,13 +102,13 @@ def test_an_unknown_name_is_told_with_the_nearest(install: Install) -> None:
 GROUPS = (PARTITIONS, READERS, METRIC_GROUP, ARRIVALS, CATALOGUES, LINK_RATES)
 
 
-def of_group(group: Group, monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
+def of_group(group: EntryPointGroup, monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
     found = [EntryPoint(name, value, group.name) for name, value in points]
     monkeypatch.setattr("edgesim.plugins.entry_points", lambda group: [p for p in found if p.group == group])
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.listing)
-def test_every_door_takes_edgesims_own_by_the_same_way(group: Group) -> None:
+def test_every_door_takes_edgesims_own_by_the_same_way(group: EntryPointGroup) -> None:
     own = plugins.own_names(group)
     assert own
     assert set(own) <= set(plugins.names(group))
@@ -117,7 +117,7 @@ def test_every_door_takes_edgesims_own_by_the_same_way(group: Group) -> None:
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.listing)
 def test_at_every_door_a_broken_one_leaves_the_others_alone(
-    group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    group: EntryPointGroup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "leaves_at_once.py").write_text("import sys; sys.exit('no licence found')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -152,7 +152,7 @@ def test_at_every_door_a_broken_one_leaves_the_others_alone(
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.listing)
-def test_at_every_door_an_unknown_name_is_told_with_the_nearest(group: Group) -> None:
+def test_at_every_door_an_unknown_name_is_told_with_the_nearest(group: EntryPointGroup) -> None:
     name = plugins.own_names(group)[0]
     with pytest.raises(group.error) as told:
         plugins.load(group, name + "x")

@@ -58,7 +58,7 @@ def quality(
     from edgesim.measure.generation.generation_cache import ensure_generation
     from edgesim.measure.quality_cache import EXITS_FILE, TABLE_FILE, ensure_answers
     from edgesim.report.answers.generation import GenerationReport, generation_as_rows
-    from edgesim.report.answers.quality import QualityReport, as_rows
+    from edgesim.report.answers.quality_tables import QualityReport, as_rows
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if output is not None:

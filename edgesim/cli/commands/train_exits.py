@@ -46,7 +46,7 @@ def train_exits(
     from edgesim.measure.language_model import load_language_model
     from edgesim.measure.text import parts_to_learn
     from edgesim.measure.with_exits import save_with_exits
-    from edgesim.report.answers.quality import ExitsTable
+    from edgesim.report.answers.quality_tables import ExitsTable
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     make_folder(output)

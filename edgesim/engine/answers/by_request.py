@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgesim.engine.answers.answers import Answering
 from edgesim.engine.answers.exits import Exiting, Leaving
 from edgesim.engine.answers.impairments import ALL, Impairment, error_variance, meet
+from edgesim.engine.answers.measured_answers import Answering
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
 from edgesim.engine.worth import Worth
@@ -13,7 +13,7 @@ from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.world.world import World
 
-__all__ = ["Answer", "Answers"]
+__all__ = ["Answer", "RequestAnswers"]
 
 
 class Answer(Leaving):
@@ -35,7 +35,7 @@ class Answer(Leaving):
         self.n_brought_before = 0
 
 
-class Answers:
+class RequestAnswers:
     """Keeps the answers of a run's requests until they have ended."""
 
     def __init__(self, world: World) -> None:

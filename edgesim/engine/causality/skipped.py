@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from edgesim.model.architecture import Slice
 
-__all__ = ["Group", "Waiting", "forward", "joined", "lacking", "states", "taken_along"]
+__all__ = ["SkippedPositions", "Waiting", "forward", "joined", "lacking", "states", "taken_along"]
 
 
-class Group(NamedTuple):
+class SkippedPositions(NamedTuple):
     """Neighbouring positions that have left early and gone the same way since."""
 
     n_positions: int
@@ -26,18 +26,18 @@ class Group(NamedTuple):
     devices: tuple[str, ...]
     """Where their hidden states are."""
 
-    def without(self, device: str) -> Group:
+    def without(self, device: str) -> SkippedPositions:
         """The same where a device has failed."""
         return self._replace(devices=tuple(one for one in self.devices if one != device))
 
-    def sent(self, sender: str, receiver: str, deepest: int) -> Group:
+    def sent(self, sender: str, receiver: str, deepest: int) -> SkippedPositions:
         """The same after a message with the states that wait before a block, or earlier."""
         if sender not in self.devices or receiver in self.devices or (0 <= deepest < self.filled):
             return self
         return self._replace(devices=tuple(sorted({*self.devices, receiver})))
 
 
-Waiting = tuple[Group, ...]
+Waiting = tuple[SkippedPositions, ...]
 """From the oldest positions to the newest, which are those just before the pass in hand."""
 
 
@@ -72,7 +72,7 @@ def joined(
     if level is None:
         n_dropped = max(0, n_dropped - n_new)
     elif n_new:
-        waiting = _merged((*waiting, Group(n_new, level, level, devices)))
+        waiting = _merged((*waiting, SkippedPositions(n_new, level, level, devices)))
     while n_dropped and waiting:
         *older, newest = waiting
         n_left = newest.n_positions - n_dropped
@@ -97,9 +97,9 @@ def _moved(waiting: Waiting, part: Slice, n_blocks: int, to: Mapping[str, Any]) 
     return _merged(one for one in moved if one.filled < n_blocks)
 
 
-def _merged(groups: Iterable[Group]) -> Waiting:
+def _merged(groups: Iterable[SkippedPositions]) -> Waiting:
     """The same with neighbours that have gone the same way as one group."""
-    found: list[Group] = []
+    found: list[SkippedPositions] = []
     for one in groups:
         if found and found[-1][1:] == one[1:]:
             one = one._replace(n_positions=found.pop().n_positions + one.n_positions)

@@ -30,7 +30,7 @@ from edgesim.model.sharding import TensorShard
 from edgesim.trace.buffer import Parts, Spot
 from edgesim.trace.schema import LinkKind, SpanKind
 
-__all__ = ["AllReduce", "Pass", "Sum", "TensorGroup"]
+__all__ = ["AllReduce", "GroupPass", "Sum", "TensorGroup"]
 
 _STRIDE = 256  # contexts whose times are looked up at once
 
@@ -84,7 +84,7 @@ class AllReduce(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class GroupPass:
     """One pass of a group: its instants and what the sums cost altogether."""
 
     started_at_s: float
@@ -168,7 +168,7 @@ class TensorGroup:
             timing.check(max_new=max_new, max_context=max_context)
         self._all_reduce.sum(self._hidden_size, 0.0, [0.0] * len(self._hosts))
 
-    def run(self, request: LiveRequest, token: Token, now_s: float) -> Pass:
+    def run(self, request: LiveRequest, token: Token, now_s: float) -> GroupPass:
         """Book one pass, first come first served on all members at once.
 
         Raises
@@ -183,7 +183,7 @@ class TensorGroup:
 
     # --- the course of a pass ---------------------------------------------------------------------
 
-    def _course(self, request: LiveRequest, token: Token, started_at_s: float) -> Pass:
+    def _course(self, request: LiveRequest, token: Token, started_at_s: float) -> GroupPass:
         halves_s, before_s, after_s = self._times(token)
         n_values, n_blocks = token.n_new * self._hidden_size, self._part.n_blocks
         if self._lateness is None:
@@ -217,7 +217,7 @@ class TensorGroup:
             if host.device.endpoint.on_compute:
                 compute_s[number] += sum(one.handling_s[number] for one in sums)
         members = range(len(self._hosts))
-        return Pass(
+        return GroupPass(
             started_at_s=started_at_s,
             ended_at_s=at_s + after_s,
             compute_s=tuple(compute_s.tolist()),
@@ -301,7 +301,7 @@ class TensorGroup:
 
     # --- the books --------------------------------------------------------------------------------
 
-    def _book(self, request: LiveRequest, token: Token, now_s: float, done: Pass) -> None:
+    def _book(self, request: LiveRequest, token: Token, now_s: float, done: GroupPass) -> None:
         error = sum(done.errors) / len(done.errors) if any(done.errors) else None
         size_bytes = 2 * self._part.n_blocks * token.n_new * self._hidden_size * self._value_bytes
         for number, host in enumerate(self._hosts):

@@ -12,7 +12,7 @@ import simpy
 from edgesim.engine.device.host import Host
 from edgesim.engine.device.work import LAST
 from edgesim.engine.memory.claims import Claims
-from edgesim.engine.memory.memory import Admission, Memory, NoRoom
+from edgesim.engine.memory.memory import Admission, DeviceMemory, NoRoom
 from edgesim.engine.process.clock import Clock, Course, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost
 from edgesim.engine.recording import Recording
@@ -56,7 +56,7 @@ class Reservations:
         }
         self._ranks = count()
         self.memories = {
-            device.id: Memory(
+            device.id: DeviceMemory(
                 device.memory_bytes,
                 device.process_bytes + holdings.weight_bytes(device.id),
                 None if device.serving is None else device.serving.n_places,

@@ -13,14 +13,14 @@ from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
 
-__all__ = ["Admission", "Memory", "NoRoom"]
+__all__ = ["Admission", "DeviceMemory", "NoRoom"]
 
 
 class NoRoom(Exception):  # noqa: N818  # a fact that the cluster turns into an outcome, not a failure of ours
     """A request's KV cache does not fit; the message says where and by how much."""
 
 
-class Memory:
+class DeviceMemory:
     """One device's memory: what is taken for good, what requests hold, and the most ever held.
 
     Parameters
@@ -110,7 +110,7 @@ class Admission:
         self,
         clock: Clock,
         claims: Claims,
-        memories: Mapping[str, Memory],
+        memories: Mapping[str, DeviceMemory],
         policy: Literal["queue", "reject"],
         queue_limits: Mapping[str, int | None] | None = None,
         turned_away: Callable[[LiveRequest, Iterable[str]], None] | None = None,

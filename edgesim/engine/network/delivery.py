@@ -19,7 +19,7 @@ from edgesim.engine.token import Token
 from edgesim.trace.buffer import Spot, pack_span
 from edgesim.trace.schema import SpanKind
 
-__all__ = ["Delivery"]
+__all__ = ["TokenDelivery"]
 
 
 class _Stream:
@@ -46,7 +46,7 @@ class _Stream:
         self.all_home: simpy.Event | None = None
 
 
-class Delivery:
+class TokenDelivery:
     """Hands tokens over to the devices that have asked for them, and writes down when.
 
     Parameters

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from edgesim.radio.adaptation.air_interface import Arq
-from edgesim.radio.link import LinkState as ChannelState
+from edgesim.radio.radio_link import RadioState as ChannelState
 
 __all__ = ["Blocks", "Outlook", "Prospect", "fate"]
 

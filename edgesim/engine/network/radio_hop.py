@@ -15,15 +15,15 @@ from edgesim.engine.network.outlook import Blocks, Outlook, fate
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, heard
 from edgesim.engine.recording import Recording
-from edgesim.radio.adaptation.delivery import Delivery, deliver
-from edgesim.radio.link import LinkState
+from edgesim.radio.adaptation.delivery import BlocksDelivered, deliver
+from edgesim.radio.radio_link import RadioState
 from edgesim.units import bits
 from edgesim.world.link import Link
 from edgesim.world.medium import RadioChannel
 
 __all__ = ["Message", "RadioHop"]
 
-_AT_ONCE = Delivery(n_sent=0, n_lost=0, n_attempts=1, delay_s=0.0)
+_AT_ONCE = BlocksDelivered(n_sent=0, n_lost=0, n_attempts=1, delay_s=0.0)
 _NUMBER, _INSTANT = struct.Struct("<d"), struct.Struct("<Q")
 
 
@@ -250,7 +250,7 @@ class RadioHop(Hop):
         down = self.down or (None if rate_bps > 0.0 else "out of reach")
         return Outlook(rate_bps, unsent_bits / bits(1), queued_s, down, blocks)
 
-    def _blocks(self, state: LinkState) -> tuple[int, float, float, float]:
+    def _blocks(self, state: RadioState) -> tuple[int, float, float, float]:
         """Bits of a block in a state, odds of its loss, how often it is sent, and loss without ARQ."""
         lost, n_attempts = fate(state.errors, self.channel.link.air.arq)
         return state.grant.block_bits, lost, n_attempts, math.prod(state.errors)

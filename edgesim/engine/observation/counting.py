@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from edgesim.engine.memory.memory import Memory
+from edgesim.engine.memory.memory import DeviceMemory
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.observation.looking import Looking
 from edgesim.trace.counter_buffer import Counter, CounterBuffer
@@ -30,7 +30,7 @@ class Counting:
     def __init__(
         self,
         looking: Looking,
-        memories: Mapping[str, Memory],
+        memories: Mapping[str, DeviceMemory],
         hops: Mapping[tuple[str, str], Hop],
         buffer: CounterBuffer,
     ) -> None:

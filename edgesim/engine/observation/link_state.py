@@ -65,7 +65,7 @@ class LinkState:
         Mean number of transmissions of a block, all of these included.
     snr_db
         True ratio of signal to interference and noise over the whole band [dB], as
-        :meth:`edgesim.radio.link.RadioLink.report` tells it; None of a wire.
+        :meth:`edgesim.radio.radio_link.RadioLink.report` tells it; None of a wire.
     station
         The cell that the link leads to; None of a wire.
     serving

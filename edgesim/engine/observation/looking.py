@@ -10,7 +10,7 @@ from itertools import pairwise
 from edgesim.engine.causality.begun import Begun
 from edgesim.engine.device.host import Host
 from edgesim.engine.energy.discharge import Discharge
-from edgesim.engine.memory.memory import Memory
+from edgesim.engine.memory.memory import DeviceMemory
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.observation.device_state import DeviceState
@@ -43,7 +43,7 @@ class Looking:
         world: World,
         clock: Clock,
         hosts: Mapping[str, Host],
-        memories: Mapping[str, Memory],
+        memories: Mapping[str, DeviceMemory],
         discharges: Mapping[str, Discharge],
         transport: Transport,
     ) -> None:

@@ -18,13 +18,13 @@ from edgesim.world.disciplines import (
     DynamicBatching,
     FirstComeFirstServed,
     ProcessorSharing,
-    Serving,
+    ServingDiscipline,
     StaticBatching,
 )
 
 __all__ = ["STATIONS", "station_of"]
 
-STATIONS: Mapping[type[Serving], Callable[[Site, Any], SharedStation]] = MappingProxyType(
+STATIONS: Mapping[type[ServingDiscipline], Callable[[Site, Any], SharedStation]] = MappingProxyType(
     {
         FirstComeFirstServed: LimitedCompute,
         ProcessorSharing: TimeSharedStation,
@@ -36,6 +36,6 @@ STATIONS: Mapping[type[Serving], Callable[[Site, Any], SharedStation]] = Mapping
 """By discipline, what makes the station of a site that serves so."""
 
 
-def station_of(serving: Serving | None, site: Site) -> SharedStation:
+def station_of(serving: ServingDiscipline | None, site: Site) -> SharedStation:
     """The station of a device: first come, first served, and watched, where it names no discipline."""
     return WatchedCompute(site) if serving is None else STATIONS[type(serving)](site, serving)

@@ -12,7 +12,7 @@ from itertools import cycle
 
 import torch
 
-from edgesim.measure.grid import Grid, Shape
+from edgesim.measure.grid import Grid, PassShape
 from edgesim.measure.timing import Measuring
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Profile
@@ -75,5 +75,5 @@ class Gauge:
         return self._measuring.profile(threads=torch.get_num_threads())
 
     @torch.inference_mode()
-    def _visit(self, at: Shape, steps: bool) -> None:
+    def _visit(self, at: PassShape, steps: bool) -> None:
         self._measuring.rounds.visit(at, steps, most_passes=1)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import DynamicCache
 
-from edgesim.measure.real.link import STOP, Header, Receiver, Sender
 from edgesim.measure.real.part import Part, Tensor
+from edgesim.measure.real.ring_socket import STOP, Header, Receiver, Sender
 
 __all__ = ["Visit", "alone", "follow", "generated", "lead"]
 

@@ -15,9 +15,9 @@ import torch
 from edgesim.errors import InputError
 from edgesim.measure.grid import Grid
 from edgesim.measure.real.gauge import Gauge
-from edgesim.measure.real.link import Receiver, Sender, Shape, accepted, connected, listening
 from edgesim.measure.real.loops import alone, follow, generated, lead
 from edgesim.measure.real.part import Part
+from edgesim.measure.real.ring_socket import LinkShaping, Receiver, Sender, accepted, connected, listening
 from edgesim.measure.real.sums import Sums, in_step, join, leave
 from edgesim.measure.real.weights import cut_to_shard, trained_model, untrained_model
 from edgesim.model.architecture import Architecture
@@ -121,7 +121,7 @@ class Workshop:
         assert self._sender is not None
         assert self._receiver is not None
         rate_bps, latency_s = order.get("shape") or (float("inf"), 0.0)
-        self._sender.reshape(Shape(rate_bps, latency_s))
+        self._sender.reshape(LinkShaping(rate_bps, latency_s))
         return self._sender, self._receiver
 
     # --- work ---------------------------------------------------------------------------------------------

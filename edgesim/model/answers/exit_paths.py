@@ -31,7 +31,7 @@ import numpy.typing as npt
 from edgesim.errors import InputError
 from edgesim.model.answers.exit_records import ExitRecords, standard_error
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.quality import Answers
+from edgesim.model.answers.impaired_answers import ImpairedAnswers
 
 __all__ = ["CacheFill", "ExitPath", "Left", "path_in_records"]
 
@@ -123,7 +123,7 @@ class ExitPath:
         """Mean number of blocks that tokens pass before they are answered."""
         return float(np.asarray(self.blocks)[self.exits].mean())
 
-    def answers(self, n_tokens: int = 64) -> Answers:
+    def answers(self, n_tokens: int = 64) -> ImpairedAnswers:
         """Means where tokens leave, with their standard errors over stretches of 256 tokens.
 
         Parameters
@@ -132,7 +132,9 @@ class ExitPath:
             Of a request; matters to ``same-path`` only, where the exit is the first token's.
         """
         nll, right = self.by_row(n_tokens)
-        return Answers(float(nll.mean()), standard_error(nll), float(right.mean()), standard_error(right))
+        return ImpairedAnswers(
+            float(nll.mean()), standard_error(nll), float(right.mean()), standard_error(right)
+        )
 
     def by_row(self, n_tokens: int = 64) -> tuple[Floats, Floats]:
         """Losses [nats] and correctness behind :meth:`answers`, a value for each row; for paired differences.

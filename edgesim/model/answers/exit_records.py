@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from edgesim.errors import InputError
+from edgesim.model.answers.impaired_answers import ImpairedAnswers
 from edgesim.model.answers.parquet_record import damage_reported, read_record, write_record
-from edgesim.model.answers.quality import Answers
 
 __all__ = ["Exit", "ExitRecords", "expected_calibration_error", "half_of_text", "standard_error"]
 
@@ -215,16 +215,18 @@ class ExitRecords:
         """Mean negative log likelihood where tokens leave [nats/token]."""
         return float(self._where_left(self._recorded("nll"), confidence, how).mean())
 
-    def answers(self, confidence: Sequence[float] | None = None, **how: Any) -> Answers:
+    def answers(self, confidence: Sequence[float] | None = None, **how: Any) -> ImpairedAnswers:
         """Means where tokens leave, with their standard errors over stretches of 256 tokens.
 
         Of fewer than two whole stretches, standard errors are unknown (nan).
         """
         nll = self._where_left(self._recorded("nll"), confidence, how)
         right = self._where_left(self.is_correct, confidence, how).astype(np.float64)
-        return Answers(float(nll.mean()), standard_error(nll), float(right.mean()), standard_error(right))
+        return ImpairedAnswers(
+            float(nll.mean()), standard_error(nll), float(right.mean()), standard_error(right)
+        )
 
-    def at_exit(self, block: int) -> Answers:
+    def at_exit(self, block: int) -> ImpairedAnswers:
         """Answers if every token left after this block."""
         number = self.blocks.index(block)
         return self.answers([0.0 if inner == number else 2.0 for inner in range(len(self.blocks) - 1)])

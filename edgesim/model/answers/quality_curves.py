@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgesim.errors import InputError
 
-__all__ = ["Axis", "Curve", "axis_of", "neighbours"]
+__all__ = ["Curve", "LevelAxis", "axis_of", "neighbours"]
 
 Values = npt.NDArray[np.float64]
 
@@ -20,7 +20,7 @@ _MOST_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class LevelAxis:
     """How a kind's level is read.
 
     Attributes
@@ -54,12 +54,12 @@ class Axis:
             raise InputError(f"{what}: {level:g} bits; expected more than 0, up to {_MOST_BITS}, or inf")
 
 
-def axis_of(name: str) -> Axis:
+def axis_of(name: str) -> LevelAxis:
     """The axis of a kind, or of the first of several combined."""
     first = name.partition("+")[0]
     if first.startswith("quantised"):
-        return Axis(clean=math.inf, is_log=True)
-    return Axis(clean=0.0, is_log="erasure" not in first and first != "loss")
+        return LevelAxis(clean=math.inf, is_log=True)
+    return LevelAxis(clean=0.0, is_log="erasure" not in first and first != "loss")
 
 
 class Curve:
@@ -76,7 +76,9 @@ class Curve:
         Values without impairment; None where they are unknown: below the lowest level its values then stand.
     """
 
-    def __init__(self, axis: Axis, levels: Sequence[float], values: Values, floor: Values | None) -> None:
+    def __init__(
+        self, axis: LevelAxis, levels: Sequence[float], values: Values, floor: Values | None
+    ) -> None:
         self._axis = axis
         errors = np.array([axis.error(level) for level in levels])
         order = np.argsort(errors)

@@ -13,7 +13,7 @@ from typing import Any
 from edgesim.csv_rows import CsvError, read_rows
 from edgesim.errors import InputError
 from edgesim.files import UnreadableFileError, opened_text
-from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable
+from edgesim.model.answers.impaired_answers import CLEAN, QualityRow, QualityTable
 from edgesim.model.answers.quality_curves import axis_of
 from edgesim.model.parquet_file import read_parquet
 from edgesim.nearest import suggest

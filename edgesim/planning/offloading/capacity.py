@@ -9,14 +9,14 @@ import scipy.sparse as _sparse
 from scipy.optimize import linprog
 
 from edgesim.errors import InputError
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 
 __all__ = ["balance", "entering", "largest_scale"]
 
 sp: Any = _sparse  # its stubs follow few of its operations
 
 
-def entering(network: Network) -> Any:
+def entering(network: OffloadingNetwork) -> Any:
     """What enters each node over links, as a sparse matrix: ``entering @ f`` [n_nodes, n_links]."""
     links = np.arange(network.n_links)
     return sp.csr_matrix(
@@ -24,7 +24,7 @@ def entering(network: Network) -> Any:
     )
 
 
-def balance(network: Network) -> Any:
+def balance(network: OffloadingNetwork) -> Any:
     """What is kept at every node that sends on, as a sparse matrix [n_nodes - n_last, n_links].
 
     Row i: what leaves node i less I_i times what enters it, so that ``balance @ f = I * arrivals`` there.
@@ -35,7 +35,7 @@ def balance(network: Network) -> Any:
     return sp.csr_matrix(kept)[network.n_hops > 0]
 
 
-def largest_scale(network: Network) -> float:
+def largest_scale(network: OffloadingNetwork) -> float:
     """The largest factor z such that z times the arrivals loads no queue beyond its capacity.
 
     A linear program over link rates: max z subject to conservation, rho_k <= 1 at every server and at every

@@ -21,7 +21,7 @@ from edgesim.planning.offloading.marginal import (
     marginals,
     passed_upstream,
 )
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.rounds import (
     RoundRule,
@@ -63,7 +63,9 @@ class State:
     step: Floats
 
     @classmethod
-    def start(cls, network: Network, plan: Floats | None = None, barrier: Barrier | None = None) -> State:
+    def start(
+        cls, network: OffloadingNetwork, plan: Floats | None = None, barrier: Barrier | None = None
+    ) -> State:
         """Before the first round: a plan (by default in proportion to capacities) and its marginal costs."""
         barrier = barrier or Barrier()
         plan = computing_first(network) if plan is None else plan
@@ -104,14 +106,16 @@ class Descent:
     costs: tuple[float, ...] = field(repr=False)
 
 
-def all_rows(network: Network) -> Rows:
+def all_rows(network: OffloadingNetwork) -> Rows:
     """The rows of all nodes that send on."""
     sends = network.n_hops > 0
     number = np.cumsum(sends) - 1
     return Rows(number[network.tail], int(sends.sum()))
 
 
-def play_round(network: Network, rows: Rows, state: State, rule: RoundRule, barrier: Barrier) -> State:
+def play_round(
+    network: OffloadingNetwork, rows: Rows, state: State, rule: RoundRule, barrier: Barrier
+) -> State:
     """One round of every node."""
     if rule.kind == "plain":
         found = marginals(flow_of(network, state.plan), state.plan, barrier)
@@ -134,7 +138,12 @@ def play_round(network: Network, rows: Rows, state: State, rule: RoundRule, barr
 
 
 def _answered(
-    network: Network, known: State, offered: Floats, falls_per_s: Floats, rule: RoundRule, barrier: Barrier
+    network: OffloadingNetwork,
+    known: State,
+    offered: Floats,
+    falls_per_s: Floats,
+    rule: RoundRule,
+    barrier: Barrier,
 ) -> tuple[State, Floats]:
     """Prices that answer offers made at known ones, and what a task costs by each link."""
     coming = flow_of(network, offered)
@@ -165,7 +174,7 @@ def _answered(
 
 
 def descend(
-    network: Network,
+    network: OffloadingNetwork,
     start: State | None = None,
     *,
     barrier: Barrier | None = None,

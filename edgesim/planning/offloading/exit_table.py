@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.model.answers.exit_records import ExitRecords
 
-__all__ = ["ExitTable", "Levels", "Outcome"]
+__all__ = ["ExitTable", "Levels", "ThresholdOutcome"]
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ _EVEN_GRID = (*(round(0.05 * step, 2) for step in range(20)), 0.975, 0.99, float
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class ThresholdOutcome:
     """What thresholds lead to.
 
     Attributes
@@ -168,7 +168,7 @@ class ExitTable:
             for level, taken, highest in zip(levels, is_taken, self.highest, strict=True)
         )
 
-    def outcome(self, levels: Levels) -> Outcome:
+    def outcome(self, levels: Levels) -> ThresholdOutcome:
         """Replay all samples."""
         if len(levels) != self.n_exits - 1 or not all(0 <= level < self.n_levels for level in levels):
             raise InputError(
@@ -183,4 +183,4 @@ class ExitTable:
         is_open = np.asarray(levels, np.int64) < np.asarray(self.highest, np.int64)
         continues = np.where(is_open, np.minimum(continues, _NEARLY_ALL), continues)
         right = self.is_correct[np.arange(len(left)), left]
-        return Outcome(continues, counts / len(left), float(right.mean()))
+        return ThresholdOutcome(continues, counts / len(left), float(right.mean()))

@@ -8,19 +8,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 
 __all__ = ["bandwidth_first", "computing_first"]
 
 Floats = NDArray[np.float64]
 
 
-def computing_first(network: Network) -> Floats:
+def computing_first(network: OffloadingNetwork) -> Floats:
     """CF: hops in proportion to the capacity of the servers they enter: [n_links]."""
     return _in_proportion(network, 1 / network.service_s[network.head])
 
 
-def bandwidth_first(network: Network) -> Floats:
+def bandwidth_first(network: OffloadingNetwork) -> Floats:
     """BF: hops in proportion to the rate of their links: [n_links].
 
     Where a hop takes no time (it leads to the node's own processor), such hops share all tasks.
@@ -31,6 +31,6 @@ def bandwidth_first(network: Network) -> Floats:
     return _in_proportion(network, rate)
 
 
-def _in_proportion(network: Network, weight: Floats) -> Floats:
+def _in_proportion(network: OffloadingNetwork, weight: Floats) -> Floats:
     plan: Floats = weight / np.bincount(network.tail, weight, network.n_nodes)[network.tail]
     return plan

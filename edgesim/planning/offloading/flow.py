@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier, queue_tasks, wait_and_service_s
 
 __all__ = ["Flow", "cost_tasks", "even_plan", "flow_of", "mean_delay_s", "plan_of_flow", "require_plan"]
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 class Flow:
     """Task rates: into each node [n_nodes], over each link [n_links]."""
 
-    network: Network
+    network: OffloadingNetwork
     node_per_s: Floats
     link_per_s: Floats
 
@@ -45,13 +45,13 @@ class Flow:
         return self.link_per_s * self.network.transfer_s
 
 
-def even_plan(network: Network) -> Floats:
+def even_plan(network: OffloadingNetwork) -> Floats:
     """A plan that takes every link of a node equally often."""
     plan: Floats = 1.0 / network.n_hops[network.tail]
     return plan
 
 
-def require_plan(network: Network, plan: Floats) -> None:
+def require_plan(network: OffloadingNetwork, plan: Floats) -> None:
     """Raise InputError unless a plan is one of this network: probabilities that sum to 1 at each node."""
     if plan.shape != (network.n_links,) or not np.all(plan >= 0):
         raise InputError(
@@ -62,7 +62,7 @@ def require_plan(network: Network, plan: Floats) -> None:
         raise InputError(f"offloading: probabilities of a node sum to {sums.min():g}; expected 1")
 
 
-def flow_of(network: Network, plan: Floats) -> Flow:
+def flow_of(network: OffloadingNetwork, plan: Floats) -> Flow:
     """Rates that a plan leads to."""
     node_per_s = network.arrivals_per_s.copy()
     link_per_s = np.empty(network.n_links)
@@ -73,7 +73,7 @@ def flow_of(network: Network, plan: Floats) -> Flow:
     return Flow(network, node_per_s, link_per_s)
 
 
-def plan_of_flow(network: Network, link_per_s: Floats, otherwise: Floats | None = None) -> Floats:
+def plan_of_flow(network: OffloadingNetwork, link_per_s: Floats, otherwise: Floats | None = None) -> Floats:
     """The plan behind given link rates; nodes without a task keep another plan's row, even by default."""
     link_per_s = np.maximum(link_per_s, 0.0)
     out = np.bincount(network.tail, link_per_s, network.n_nodes)[network.tail]

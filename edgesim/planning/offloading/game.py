@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from edgesim.planning.offloading.fixed_rules import computing_first
 from edgesim.planning.offloading.flow import flow_of
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier, queue_tasks
 from edgesim.planning.offloading.rows import Rows, proximal_shift
 
@@ -62,7 +62,7 @@ class _Queues:
 
 
 def equilibrium(
-    network: Network,
+    network: OffloadingNetwork,
     plan: Floats | None = None,
     *,
     barrier: Barrier | None = None,

@@ -18,7 +18,7 @@ from edgesim.planning.offloading.descent import all_rows
 from edgesim.planning.offloading.exit_table import ExitTable, Levels
 from edgesim.planning.offloading.flow import even_plan, flow_of, mean_delay_s
 from edgesim.planning.offloading.joint import JointPlan, delay_at
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.rows import Rows
 from edgesim.planning.offloading.thresholds import Objective
@@ -57,7 +57,7 @@ class Breeding:
 
 
 def evolve(
-    network: Network,
+    network: OffloadingNetwork,
     table: ExitTable,
     objective: Objective,
     rng: np.random.Generator,

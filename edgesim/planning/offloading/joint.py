@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.planning.offloading.descent import State, all_rows, play_round
-from edgesim.planning.offloading.exit_table import ExitTable, Levels, Outcome
+from edgesim.planning.offloading.exit_table import ExitTable, Levels, ThresholdOutcome
 from edgesim.planning.offloading.flow import cost_tasks, flow_of, mean_delay_s
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.rounds import RoundRule
 from edgesim.planning.offloading.threshold_search import Combinations, foreseen_costs_s, least_cost
@@ -43,14 +43,14 @@ class JointPlan:
     n_steps: int
 
 
-def delay_at(network: Network, plan: Floats, outcome: Outcome, barrier: Barrier) -> float:
+def delay_at(network: OffloadingNetwork, plan: Floats, outcome: ThresholdOutcome, barrier: Barrier) -> float:
     """Mean delay of a plan, continued beyond capacity, with the shares that thresholds lead to [s]."""
     shared = network.with_shares(outcome.continues)
     return cost_tasks(flow_of(shared, plan), barrier) / network.total_per_s
 
 
 def plan_jointly(
-    network: Network,
+    network: OffloadingNetwork,
     table: ExitTable,
     objective: Objective,
     *,
@@ -96,10 +96,10 @@ def plan_jointly(
 
 
 def tuned(
-    network: Network,
+    network: OffloadingNetwork,
     table: ExitTable,
     objective: Objective,
-    respond: Callable[[Network, Floats | None], Floats],
+    respond: Callable[[OffloadingNetwork, Floats | None], Floats],
     *,
     levels: Levels | None = None,
     barrier: Barrier | None = None,
@@ -136,7 +136,7 @@ def tuned(
 
 
 def _judged(
-    network: Network,
+    network: OffloadingNetwork,
     table: ExitTable,
     objective: Objective,
     levels: Levels,
@@ -151,7 +151,7 @@ def _judged(
     return JointPlan(levels, plan, delay_s, outcome.accuracy, cost_s, n_steps)
 
 
-def _require_exits(network: Network, table: ExitTable) -> None:
+def _require_exits(network: OffloadingNetwork, table: ExitTable) -> None:
     if table.n_exits != network.n_stages - 1:
         raise InputError(
             f"offloading: {table.n_exits} exits for {network.n_stages - 1} sub-models; expected one "

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.planning.offloading.flow import Flow
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier, queue_tasks
 
 __all__ = ["Marginals", "excess_tasks", "gradient", "link_marginals", "marginals", "passed_upstream"]
@@ -54,7 +54,9 @@ def link_marginals(flow: Flow, barrier: Barrier) -> Floats:
     return alone_s
 
 
-def passed_upstream(network: Network, plan: Floats, own_s: Floats, alone_s: Floats) -> tuple[Floats, Floats]:
+def passed_upstream(
+    network: OffloadingNetwork, plan: Floats, own_s: Floats, alone_s: Floats
+) -> tuple[Floats, Floats]:
     """Delta of each node and D of each link, from the last stage back to the first, of given prices."""
     node_s, link_s = own_s.copy(), alone_s.copy()
     for links in reversed(network.links_of_stage):

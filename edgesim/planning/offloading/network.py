@@ -26,16 +26,16 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 
-__all__ = ["Heads", "Network", "Node", "Work"]
+__all__ = ["DemandUnderExits", "Heads", "OffloadingNetwork", "OffloadingNode"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Work(Protocol):
+class DemandUnderExits(Protocol):
     """Tasks whose demand depends on exits in another way than by fewer of them coming."""
 
-    def under(self, network: Network, continues: Floats) -> Network:
+    def under(self, network: OffloadingNetwork, continues: Floats) -> OffloadingNetwork:
         """The network with such shares that go on [n_stages - 2], and the times that follow from them."""
 
 
@@ -58,7 +58,7 @@ class Heads:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class OffloadingNode:
     """A device or a server.
 
     Attributes
@@ -82,7 +82,7 @@ class Node:
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class OffloadingNetwork:
     """Nodes in order of their stages, links in order of the nodes that they leave.
 
     Arrays over nodes are [n_nodes], over links [n_links]. :meth:`of` puts them in order and checks them.
@@ -90,7 +90,7 @@ class Network:
     Attributes
     ----------
     stage, arrivals_per_s, service_s, scv
-        As in :class:`Node`.
+        As in :class:`OffloadingNode`.
     tail, head
         The nodes that each link leaves and enters.
     transfer_s
@@ -117,18 +117,18 @@ class Network:
     transfer_s: Floats
     continues: Floats
     link_scv: Floats | None = None
-    work: Work | None = None
+    work: DemandUnderExits | None = None
     heads: Heads | None = None
 
     @classmethod
     def of(
         cls,
-        nodes: Sequence[Node],
+        nodes: Sequence[OffloadingNode],
         transfer_s: Mapping[tuple[str, str], float],
         continues: Sequence[float] = (),
         *,
         link_scv: Mapping[tuple[str, str], float] | None = None,
-    ) -> Network:
+    ) -> OffloadingNetwork:
         """Put nodes and links (by the names of their two ends) in order.
 
         Parameters
@@ -250,11 +250,11 @@ class Network:
         """The links that leave a node."""
         return slice(int(self.first_link[node]), int(self.first_link[node + 1]))
 
-    def scaled(self, factor: float) -> Network:
+    def scaled(self, factor: float) -> OffloadingNetwork:
         """The same network with arrivals so many times as frequent."""
         return replace(self, arrivals_per_s=self.arrivals_per_s * factor)
 
-    def with_shares(self, continues: Sequence[float] | Floats) -> Network:
+    def with_shares(self, continues: Sequence[float] | Floats) -> OffloadingNetwork:
         """The same network with other shares that go on after sub-models 1 .. H - 1: [n_stages - 2]."""
         if self.work is not None:
             return self.work.under(self, np.array(continues, np.float64))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.planning.offloading.capacity import balance, entering, largest_scale
 from edgesim.planning.offloading.flow import Flow, flow_of, mean_delay_s, plan_of_flow
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 
 __all__ = ["Optimum", "optimal_plan"]
 
@@ -32,7 +32,7 @@ class Optimum:
     delay_s: float
 
 
-def optimal_plan(network: Network) -> Optimum:
+def optimal_plan(network: OffloadingNetwork) -> Optimum:
     """Solve for the plan of least mean delay, with every queue stable.
 
     Raises

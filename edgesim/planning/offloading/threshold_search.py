@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgesim.planning.offloading.exit_table import ExitTable, Levels
 from edgesim.planning.offloading.flow import flow_of
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier, queue_tasks
 from edgesim.planning.offloading.thresholds import Objective
 
@@ -93,7 +93,11 @@ class Combinations:
 
 
 def foreseen_costs_s(
-    network: Network, plan: Floats, combinations: Combinations, objective: Objective, barrier: Barrier
+    network: OffloadingNetwork,
+    plan: Floats,
+    combinations: Combinations,
+    objective: Objective,
+    barrier: Barrier,
 ) -> Floats:
     """What is minimised, at every combination, if the rows stay as they are: [n]."""
     lacking = np.maximum(0.0, objective.floor - combinations.accuracy)
@@ -124,7 +128,9 @@ def foreseen_costs_s(
     return costs_s
 
 
-def _tasks_of_work(network: Network, plan: Floats, combinations: Combinations, barrier: Barrier) -> Floats:
+def _tasks_of_work(
+    network: OffloadingNetwork, plan: Floats, combinations: Combinations, barrier: Barrier
+) -> Floats:
     """Tasks in the network at every combination, where exits shorten what tasks ask: [n].
 
     A stage's tasks are worked out at some shares and interpolated between them, and what a later exit does
@@ -146,7 +152,7 @@ def _tasks_of_work(network: Network, plan: Floats, combinations: Combinations, b
 
 
 def least_cost(
-    network: Network,
+    network: OffloadingNetwork,
     table: ExitTable,
     objective: Objective,
     judge: Callable[[Levels, Floats | None], Found],

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.planning.offloading.exit_table import ExitTable, Levels, Outcome
+from edgesim.planning.offloading.exit_table import ExitTable, Levels, ThresholdOutcome
 from edgesim.planning.offloading.queue_cost import Barrier, queue_tasks
 
 __all__ = [
@@ -93,7 +93,7 @@ def threshold_step(
     table: ExitTable,
     levels: Levels,
     objective: Objective,
-    delay_of: Callable[[Outcome], float],
+    delay_of: Callable[[ThresholdOutcome], float],
     *,
     exits: Sequence[int] | None = None,
     reach: int = 1,

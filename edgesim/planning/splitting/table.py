@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgesim.errors import InputError
-from edgesim.model.answers.quality import QualityTable
+from edgesim.model.answers.impaired_answers import QualityTable
 
 __all__ = ["SplitTable"]
 

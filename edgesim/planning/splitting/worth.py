@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgesim.planning.splitting.optimum import Optimum, optimum
 from edgesim.planning.splitting.published import SplitProblem
 
-__all__ = ["GAP", "LEAST_GAIN", "Choose", "Worth", "best_fixed", "fixed", "starts", "worth"]
+__all__ = ["GAP", "LEAST_GAIN", "Choose", "PolicyWorth", "best_fixed", "fixed", "starts", "worth"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,7 +26,7 @@ LEAST_GAIN = 0.03
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class PolicyWorth:
     """How a way of choosing compares.
 
     Attributes
@@ -82,7 +82,9 @@ def best_fixed(problem: SplitProblem, n_losses: int = 200) -> int:
     return max(splits, key=lambda split: _episodes(problem, fixed(problem, split), n_losses).mean())
 
 
-def worth(problem: SplitProblem, choose: Choose, best: Optimum | None = None, n_losses: int = 200) -> Worth:
+def worth(
+    problem: SplitProblem, choose: Choose, best: Optimum | None = None, n_losses: int = 200
+) -> PolicyWorth:
     """Follow a way of choosing from all starts, and compare it with the optimum step by step.
 
     A gap is relative to the value of the state or to the mean over the states met at that step, whichever is
@@ -118,7 +120,7 @@ def worth(problem: SplitProblem, choose: Choose, best: Optimum | None = None, n_
     between = optimal - fixed_value
     own = total.mean()
     scale = abs(fixed_value)
-    return Worth(
+    return PolicyWorth(
         value=float(own),
         optimal=float(optimal),
         best_fixed=float(fixed_value),

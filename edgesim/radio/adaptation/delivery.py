@@ -13,12 +13,12 @@ from typing import NamedTuple
 from edgesim.radio.adaptation.air_interface import Arq
 from edgesim.rng import keyed_uniform
 
-__all__ = ["Delivery", "binomial", "deliver"]
+__all__ = ["BlocksDelivered", "binomial", "deliver"]
 
 _AT_ONCE = 256  # blocks drawn together: the inversion begins at (1 - p)^n, which must not underflow
 
 
-class Delivery(NamedTuple):
+class BlocksDelivered(NamedTuple):
     """How a message of several blocks fared."""
 
     n_sent: int
@@ -38,7 +38,7 @@ def deliver(
     arq: Arq,
     key: int,
     again: Callable[[float], tuple[float, ...]] | None = None,
-) -> Delivery:
+) -> BlocksDelivered:
     """Draw how blocks fare.
 
     Parameters
@@ -67,8 +67,8 @@ def deliver(
                 delay_s += round_trip_s if attempt else arq.round_trip_s
             left, draw = binomial(left, error, key, draw)
             if not left:
-                return Delivery(n_sent, 0, n_attempts, delay_s)
-    return Delivery(n_sent, left, n_attempts, delay_s)
+                return BlocksDelivered(n_sent, 0, n_attempts, delay_s)
+    return BlocksDelivered(n_sent, left, n_attempts, delay_s)
 
 
 def binomial(n: int, p: float, key: int, draw: int = 0) -> tuple[int, int]:

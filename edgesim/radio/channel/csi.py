@@ -36,7 +36,7 @@ def amplitude_correlation(error: float, doppler_hz: float = 0.0, delay_s: float 
 
 
 class ImperfectCsi:
-    """Estimates of a link's power gain: an :class:`edgesim.radio.link.Estimation`.
+    """Estimates of a link's power gain: an :class:`edgesim.radio.radio_link.Estimation`.
 
     The delayed gain is that of the link's own process at the earlier instant, not a draw that is merely
     correlated with it; so the correlation over the delay is the process's own, whichever it is. The error's

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.radio.collective.aircomp import powers_w
 
-__all__ = ["PERFECT", "Estimate", "Synchronisation", "estimated", "impaired_mse"]
+__all__ = ["PERFECT", "ChannelEstimate", "Synchronisation", "estimated", "impaired_mse"]
 
 Matrices = NDArray[np.complex128]
 Floats = NDArray[np.float64]
@@ -67,7 +67,7 @@ PERFECT = Synchronisation()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimate:
+class ChannelEstimate:
     """What is known of channels: the truth has i.i.d. entries about a mean."""
 
     channels: Matrices
@@ -80,7 +80,7 @@ class Estimate:
 
 def estimated(
     channels: Matrices, errors: Matrices, error: float, mean: Matrices, variance: Floats
-) -> Estimate:
+) -> ChannelEstimate:
     """Estimate channels whose scattered part is known up to an error of a given size.
 
     ``h' = mean + sqrt(1 - eps^2) (h - mean) + eps e``: estimates are distributed as channels are, as in
@@ -105,13 +105,13 @@ def estimated(
     estimates: Matrices = mean + kept * (channels - mean) + error * errors
     # Both are normal of equal variance and correlate by `kept`.
     expected: Matrices = mean + kept * (estimates - mean)
-    return Estimate(estimates, expected, error * error * np.asarray(variance, dtype=np.float64))
+    return ChannelEstimate(estimates, expected, error * error * np.asarray(variance, dtype=np.float64))
 
 
 def impaired_mse(
     combiner: Matrices,
     precoders: Matrices,
-    estimate: Estimate,
+    estimate: ChannelEstimate,
     noise_w: float,
     synchronisation: Synchronisation = PERFECT,
 ) -> float:

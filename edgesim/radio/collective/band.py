@@ -30,8 +30,8 @@ from edgesim.radio.adaptation.air_interface import AirInterface
 from edgesim.radio.channel.mimo import RicianMatrices
 from edgesim.radio.channel.noise import thermal_noise_w
 from edgesim.radio.collective.aircomp import channel_uses
-from edgesim.radio.collective.aircomp_impairments import PERFECT, Estimate, Synchronisation, estimated
-from edgesim.radio.link import RadioLink, goodput
+from edgesim.radio.collective.aircomp_impairments import PERFECT, ChannelEstimate, Synchronisation, estimated
+from edgesim.radio.radio_link import RadioLink, goodput
 from edgesim.units import db_to_linear, dbm_to_w
 
 __all__ = ["CollectiveBand", "Member", "band_of", "stream_sinrs"]
@@ -168,11 +168,11 @@ class CollectiveBand:
         """Whether channels are known and clocks agree."""
         return self.csi_error == 0 and self.synchronisation == PERFECT
 
-    def estimate(self, group: Sequence[str], at_s: float) -> Estimate:
+    def estimate(self, group: Sequence[str], at_s: float) -> ChannelEstimate:
         """What is known of the channels at an instant."""
         channels = self.channels(group, at_s)
         if self.csi_error == 0:
-            return Estimate(channels, channels, np.zeros(len(group)))
+            return ChannelEstimate(channels, channels, np.zeros(len(group)))
         block = self.block(at_s)
         gains = np.array([self.members[name].gain(at_s) for name in group])
         k = np.array([db_to_linear(self.members[name].matrices.k_db) for name in group])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.radio.collective.aircomp import zero_forcing
-from edgesim.radio.collective.aircomp_impairments import Estimate, impaired_mse
+from edgesim.radio.collective.aircomp_impairments import ChannelEstimate, impaired_mse
 from edgesim.radio.collective.aircomp_simple import (
     Inversion,
     channel_inversion,
@@ -135,7 +135,9 @@ def uncoded_mse(band: CollectiveBand, group: Sequence[str], at_s: float, powers_
     )
 
 
-def _alone_mse(known: Estimate, number: int, power_w: float, noise_w: float, band: CollectiveBand) -> float:
+def _alone_mse(
+    known: ChannelEstimate, number: int, power_w: float, noise_w: float, band: CollectiveBand
+) -> float:
     """One terminal along its strongest directions, with the powers of :func:`uncoded_fdma_mse`."""
     left, singular, right = np.linalg.svd(known.mean[number], full_matrices=False)
     n_streams = band.n_streams
@@ -144,5 +146,5 @@ def _alone_mse(known: Estimate, number: int, power_w: float, noise_w: float, ban
     precoders = (right[:n_streams].conj().T * amplitudes)[np.newaxis]
     combiner = left[:, :n_streams] * (inverse / amplitudes)
     only = slice(number, number + 1)
-    own = Estimate(known.channels[only], known.mean[only], known.variance[only])
+    own = ChannelEstimate(known.channels[only], known.mean[only], known.variance[only])
     return impaired_mse(combiner, precoders, own, noise_w, band.synchronisation)

@@ -15,10 +15,10 @@ from edgesim.model.answers.exit_paths import CacheFill, ExitPath, path_in_record
 from edgesim.model.answers.exit_records import ExitRecords, standard_error
 from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.answers.free_running import FreeRunning
+from edgesim.model.answers.impaired_answers import QualityTable
 from edgesim.model.answers.impaired_exits import ImpairedExits
 from edgesim.model.answers.propagated_paths import PropagatedPaths, exit_path
-from edgesim.model.answers.quality import QualityTable
-from edgesim.report.answers.quality import plain_table
+from edgesim.report.answers.quality_tables import plain_table
 
 __all__ = ["Generated", "GenerationReport", "generation_as_rows"]
 

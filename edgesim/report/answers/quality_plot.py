@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesim.report.answers.quality import Measured, by_kind, column_name
+from edgesim.report.answers.quality_tables import Measured, by_kind, column_name
 from edgesim.report.figure import new_figure, save_figure
 
 __all__ = ["plot_quality"]

@@ -12,7 +12,7 @@ import pyarrow as pa
 from edgesim.errors import TraceError
 from edgesim.report.perfetto.lanes import lanes_of
 from edgesim.report.perfetto.tracks import Part, Slices, Track, Values
-from edgesim.report.perfetto.work import Row, Work, nanoseconds, sound
+from edgesim.report.perfetto.work import Row, SpansOfWork, nanoseconds, sound
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import CounterName, Outcome, arrow_schema
 
@@ -79,7 +79,7 @@ class Timeline:
         )
         durations_s = self._devices["duration_s"]
         self._duration_s = float(durations_s.max()) if len(durations_s) else 0.0
-        self._work = Work(trace, strategy, replication, self._duration_s)
+        self._work = SpansOfWork(trace, strategy, replication, self._duration_s)
         self._of_spans = len(self._work.names)
         requests = [f"{outcome} request" for outcome in _OUTCOMES]
         self.names = [*self._work.names, "arrival", *requests, "prefill", "token"]

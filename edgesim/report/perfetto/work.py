@@ -17,7 +17,7 @@ from edgesim.trace.reader import Trace
 from edgesim.trace.schema import HOPS, SpanKind
 from edgesim.units import LONGEST_RUN_S
 
-__all__ = ["Emits", "Row", "Work", "nanoseconds", "sound"]
+__all__ = ["Emits", "Row", "SpansOfWork", "nanoseconds", "sound"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -73,7 +73,7 @@ class Emits(NamedTuple):
     at_ns: IntArray
 
 
-class Work:
+class SpansOfWork:
     """Spans of one run, but for deliveries: those begun before its end, cut off there.
 
     Attributes

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from edgesim import plugins
 from edgesim.errors import InputError, ScenarioError
 from edgesim.nearest import suggest
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.text.problems import from_validation, path_text
 from edgesim.scenario.text.section import Section, known_keys
 
@@ -84,7 +84,7 @@ def _check(catalogue: Catalogue) -> None:
             )
 
 
-CATALOGUES: Group[Catalogue] = Group(
+CATALOGUES: EntryPointGroup[Catalogue] = EntryPointGroup(
     "edgesim.catalogues",
     "catalogue",
     "catalogues",

@@ -25,9 +25,9 @@ from edgesim.radio.channel.mimo import RicianMatrices
 from edgesim.radio.channel.path_loss.environment import PathLoss
 from edgesim.radio.collective.aircomp_impairments import Synchronisation
 from edgesim.radio.collective.band import CollectiveBand, Member
-from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.handover import ServingCell
 from edgesim.radio.motion.mobility import Static, Track
+from edgesim.radio.radio_link import RadioLink
 from edgesim.rng import key_of, keyed_normals, link_key
 from edgesim.scenario.catalogue import radio_kind
 from edgesim.scenario.radio.adaptation import adaptation, duplex_of, medium_access, resource_grid

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from edgesim.errors import ScenarioError
 from edgesim.radio.access.wifi_mac import WifiMac
-from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.handover import ServingCell
+from edgesim.radio.radio_link import RadioLink
 from edgesim.scenario.radio.air import Air, tracks
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.topology.topology import lay_out

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from edgesim.radio.channel.large_scale import LargeScale
-from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.mobility import Static
+from edgesim.radio.radio_link import RadioLink
 
 __all__ = ["reach_m"]
 

@@ -8,7 +8,7 @@ from pydantic import GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.schema.link_rate import LINK_RATES, LinkRate
 from edgesim.scenario.text.open_choice import OpenChoice
 
@@ -18,7 +18,7 @@ __all__ = ["AdaptationChoice"]
 class AdaptationChoice(OpenChoice[LinkRate]):
     """From ratios to rates and errors: by the radio's standard with settings of its own, or by Shannon."""
 
-    group: ClassVar[Group[type[LinkRate]]] = LINK_RATES
+    group: ClassVar[EntryPointGroup[type[LinkRate]]] = LINK_RATES
     order: ClassVar[tuple[str, ...]] = ("shannon", "nr", "wifi")
     example: ClassVar[str] = "shannon or {nr: {mcs_table: 2}}"
 

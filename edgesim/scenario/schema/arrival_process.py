@@ -14,7 +14,7 @@ from pydantic import model_validator
 
 from edgesim import plugins
 from edgesim.errors import InputError, ScenarioError
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.text.open_choice import Alternative
 from edgesim.scenario.text.section import made
 from edgesim.workload.arrivals import Arrivals
@@ -59,7 +59,7 @@ def _check(kind: type[ArrivalProcess]) -> None:
         )
 
 
-ARRIVALS: Group[type[ArrivalProcess]] = Group(
+ARRIVALS: EntryPointGroup[type[ArrivalProcess]] = EntryPointGroup(
     "edgesim.arrivals",
     "arrival process",
     "arrivals",

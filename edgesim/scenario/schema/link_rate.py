@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Protocol
 
 from edgesim import plugins
 from edgesim.errors import ScenarioError
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.radio.adaptation.outer_loop import Adapting
 from edgesim.scenario.text.open_choice import Alternative
 
@@ -67,7 +67,7 @@ def _check(kind: type[LinkRate]) -> None:
     plugins.require_methods(kind, LinkRate, {"interface": "carrier"})
 
 
-LINK_RATES: Group[type[LinkRate]] = Group(
+LINK_RATES: EntryPointGroup[type[LinkRate]] = EntryPointGroup(
     "edgesim.link_rates",
     "link-rate model",
     "adaptation",

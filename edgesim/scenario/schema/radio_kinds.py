@@ -17,7 +17,7 @@ from edgesim.fields import (
     Seconds,
     refuse,
 )
-from edgesim.radio.link import Transceiver
+from edgesim.radio.radio_link import Transceiver
 from edgesim.scenario.schema.device_kinds import Figure
 from edgesim.scenario.schema.link_rate import LINK_RATES
 from edgesim.scenario.schema.radio import (

@@ -15,7 +15,7 @@ from edgesim.world.disciplines import (
     DynamicBatching,
     FirstComeFirstServed,
     ProcessorSharing,
-    Serving,
+    ServingDiscipline,
     StaticBatching,
 )
 
@@ -102,7 +102,7 @@ class ServingChoice(Choice):
         words: dict[str, Any] = {"enum": ["fifo", "processor-sharing", "static", "continuous", "batched"]}
         return {"anyOf": [words, handler(core_schema)]}
 
-    def value(self) -> Serving | None:
+    def value(self) -> ServingDiscipline | None:
         """Return the discipline as the engine knows it; None is first come, first served, without limits."""
         if self.processor_sharing is not None:
             return ProcessorSharing()

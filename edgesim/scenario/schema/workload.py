@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 
 from edgesim.entry_names import EntryName
 from edgesim.fields import Names, PositiveSeconds, Seconds, is_not_given, refuse
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.schema.arrival_process import ARRIVALS, ArrivalProcess
 from edgesim.scenario.schema.topology import Count
 from edgesim.scenario.text.open_choice import OpenChoice
@@ -61,7 +61,7 @@ class Law(Section):
 class ArrivalsChoice(OpenChoice[ArrivalProcess]):
     """When requests arrive, all sources together."""
 
-    group: ClassVar[Group[type[ArrivalProcess]]] = ARRIVALS
+    group: ClassVar[EntryPointGroup[type[ArrivalProcess]]] = ARRIVALS
     order: ClassVar[tuple[str, ...]] = (
         "poisson",
         "gamma",

@@ -21,7 +21,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 from edgesim import plugins
 from edgesim.errors import InputError
 from edgesim.fields import OWN_MESSAGE, refuse
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.text.problems import explain_all
 from edgesim.scenario.text.section import Section, known_keys
 
@@ -71,7 +71,7 @@ class OpenChoice(Section, Generic[Entry]):
 
     model_config = ConfigDict(extra="allow")
 
-    group: ClassVar[Group[Any]]
+    group: ClassVar[EntryPointGroup[Any]]
     """Whose entries are the alternatives: subclasses of :class:`Alternative`."""
     order: ClassVar[tuple[str, ...]] = ()
     """Names that messages and listings name first."""

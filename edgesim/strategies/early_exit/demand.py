@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from edgesim.engine.device.price import Price
 from edgesim.model.architecture import Slice
 from edgesim.model.fill_timing import FillTiming
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.strategies.early_exit.layout import Layout, without_head
 from edgesim.strategy import CacheFill
 from edgesim.world.fleet import Fleet
@@ -129,7 +129,7 @@ class SeveralTokens:
         layout: Layout,
         fleet: Fleet,
         caches: CacheFill,
-        network: Network,
+        network: OffloadingNetwork,
         hop_s: Callable[[str, str, float], float],
     ) -> SeveralTokens:
         """Price the parts of a typical request on the nodes and links of a layout's network.
@@ -169,7 +169,7 @@ class SeveralTokens:
             byte_s,
         )
 
-    def under(self, network: Network, continues: Floats) -> Network:
+    def under(self, network: OffloadingNetwork, continues: Floats) -> OffloadingNetwork:
         """The network of which so much goes on after each sub-model but the last: [n_stages - 2] shares."""
         reach = np.concatenate([[1.0], np.cumprod(continues)])
         asks = np.append(continues < 1, True)  # where a head is computed

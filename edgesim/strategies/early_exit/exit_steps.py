@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.planning.offloading.exit_table import ExitTable, Levels, Outcome
+from edgesim.planning.offloading.exit_table import ExitTable, Levels, ThresholdOutcome
 from edgesim.planning.offloading.thresholds import Objective, threshold_step
 from edgesim.strategies.early_exit.state import RunState
 
@@ -54,7 +54,7 @@ class ExitSteps:
         network = state.network
         self._state, self._table, self._objective = state, table, objective
         self._head_s = np.zeros(network.n_nodes) if network.heads is None else network.heads.head_s
-        self._known: dict[Levels, Outcome] = {}
+        self._known: dict[Levels, ThresholdOutcome] = {}
         self._stage = network.stage.tolist()
         self._movable = [
             node
@@ -94,7 +94,7 @@ class ExitSteps:
             self.onward[node] = self._known[levels].continues[exit_]
 
 
-def _delay_s(exit_: int, onward_s: float, head_s: float, outcome: Outcome) -> float:
+def _delay_s(exit_: int, onward_s: float, head_s: float, outcome: ThresholdOutcome) -> float:
     """Mean delay over all tasks that an exit's head and going on past it cause, to first order."""
     comes = float(math.prod(outcome.continues[:exit_].tolist()))
     asks = head_s if outcome.leaves[exit_] > 0 else 0.0

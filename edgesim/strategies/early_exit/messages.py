@@ -20,12 +20,12 @@ from edgesim.strategies.early_exit.mail import Entry, Mail
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategy import Cluster
 
-__all__ = ["Messages"]
+__all__ = ["OffersAndPrices"]
 
 Floats = NDArray[np.float64]
 
 
-class Messages:
+class OffersAndPrices:
     """Offers and prices as they are known.
 
     Attributes

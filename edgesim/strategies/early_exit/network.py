@@ -15,7 +15,7 @@ import numpy as np
 
 from edgesim.errors import PlacementError
 from edgesim.planning.offloading.capacity import largest_scale
-from edgesim.planning.offloading.network import Heads, Network, Node
+from edgesim.planning.offloading.network import Heads, OffloadingNetwork, OffloadingNode
 from edgesim.strategies.early_exit.demand import SeveralTokens, device_of, hop_bytes
 from edgesim.strategies.early_exit.layout import Layout, without_head
 from edgesim.strategy import CacheFill
@@ -30,7 +30,7 @@ _ASSUMED_LOAD = 0.5  # of the largest flow, where arrivals depend on the answers
 
 def network_of(
     layout: Layout, fleet: Fleet, reach: Reach, caches: CacheFill = CacheFill.RECOMPUTE
-) -> Network:
+) -> OffloadingNetwork:
     """Put a layout as the planners' network; its nodes are called ``stage/device``.
 
     Parameters
@@ -46,12 +46,14 @@ def network_of(
         If a node reaches no server of the next stage.
     """
     rates = fleet.rates_hz or dict.fromkeys(layout.sources, 1.0)
-    nodes = [Node(f"0/{source}", 0, arrivals_per_s=rates.get(source, 0.0)) for source in layout.sources]
+    nodes = [
+        OffloadingNode(f"0/{source}", 0, arrivals_per_s=rates.get(source, 0.0)) for source in layout.sources
+    ]
     transfer_s: dict[tuple[str, str], float] = {}
     senders = layout.sources
     for stage, (servers, part) in enumerate(zip(layout.layers, layout.parts, strict=True), 1):
         nodes += [
-            Node(
+            OffloadingNode(
                 f"{stage}/{server}",
                 stage,
                 service_s=fleet.request_seconds(server, part),
@@ -69,7 +71,7 @@ def network_of(
                 )
             transfer_s |= {(f"{stage - 1}/{sender}", f"{stage}/{server}"): s for server, s in hops}
         senders = servers
-    network = _with_heads(Network.of(nodes, transfer_s), layout, fleet)
+    network = _with_heads(OffloadingNetwork.of(nodes, transfer_s), layout, fleet)
     if fleet.typical.n_output_tokens > 1:
 
         def hop_s(sender: str, server: str, size_bytes: float) -> float:
@@ -80,7 +82,7 @@ def network_of(
     return network if fleet.rates_hz else network.scaled(_ASSUMED_LOAD * largest_scale(network))
 
 
-def _with_heads(network: Network, layout: Layout, fleet: Fleet) -> Network:
+def _with_heads(network: OffloadingNetwork, layout: Layout, fleet: Fleet) -> OffloadingNetwork:
     """Of tasks of one token: heads of inner exits apart, for a closed exit asks for none."""
     bare_s = network.service_s.copy()
     for node in np.flatnonzero((network.stage > 0) & (network.stage < network.n_stages - 1)).tolist():

@@ -18,24 +18,24 @@ from edgesim.planning.offloading.game import equilibrium
 from edgesim.planning.offloading.genetic import Breeding, evolve
 from edgesim.planning.offloading.joint import delay_at, plan_jointly, tuned
 from edgesim.planning.offloading.marginal import marginals
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.thresholds import Objective
 from edgesim.rng import Streams
 from edgesim.strategies.early_exit.thresholds import channel_levels
 
-__all__ = ["Decision", "Offloading", "decide"]
+__all__ = ["DecidedPlan", "Offloading", "decide"]
 
 Floats = NDArray[np.float64]
 
 Offloading = Literal["dto-ee", "optimum", "cf", "bf", "ngto", "ga", "jsed", "backpressure", "even"]
 
-Respond = Callable[[Network, Floats | None], Floats]
+Respond = Callable[[OffloadingNetwork, Floats | None], Floats]
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
+class DecidedPlan:
     """A plan, its thresholds, and what is expected of them.
 
     Attributes
@@ -48,7 +48,7 @@ class Decision:
         On the text that thresholds were tuned on; nan without exits.
     """
 
-    network: Network
+    network: OffloadingNetwork
     plan: Floats
     levels: Levels
     continues: tuple[float, ...]
@@ -66,7 +66,7 @@ class Decision:
 
 
 def decide(
-    network: Network,
+    network: OffloadingNetwork,
     table: ExitTable | None,
     objective: Objective,
     *,
@@ -77,7 +77,7 @@ def decide(
     channel_aware: bool = False,
     breeding: Breeding | None = None,
     seed: int = 0,
-) -> Decision:
+) -> DecidedPlan:
     """Plan at mean rates.
 
     Parameters
@@ -129,7 +129,11 @@ def decide(
 
 
 def _best_of(
-    allowed: Sequence[Levels], network: Network, table: ExitTable, objective: Objective, respond: Respond
+    allowed: Sequence[Levels],
+    network: OffloadingNetwork,
+    table: ExitTable,
+    objective: Objective,
+    respond: Respond,
 ) -> Levels:
     """Of some thresholds those with the least cost under a rule's own rows."""
     costs_s, plan = [], None
@@ -141,10 +145,10 @@ def _best_of(
     return allowed[int(np.argmin(costs_s))]
 
 
-def _decision(network: Network, table: ExitTable, plan: Floats, levels: Levels) -> Decision:
+def _decision(network: OffloadingNetwork, table: ExitTable, plan: Floats, levels: Levels) -> DecidedPlan:
     outcome = table.outcome(levels)
     shares = tuple(outcome.continues.tolist())
-    return Decision(network.with_shares(shares), plan, levels, shares, outcome.accuracy)
+    return DecidedPlan(network.with_shares(shares), plan, levels, shares, outcome.accuracy)
 
 
 def _responses(offloading: Offloading) -> Respond:
@@ -157,7 +161,7 @@ def _responses(offloading: Offloading) -> Respond:
     }.get(offloading, _descended)
 
 
-def _descended(network: Network, before: Floats | None) -> Floats:
+def _descended(network: OffloadingNetwork, before: Floats | None) -> Floats:
     """Where rounds lead, from a plan for nearly the same network."""
     return descend(network, State.start(network, before)).plan
 
@@ -167,7 +171,7 @@ def _final(offloading: Offloading) -> Respond:
     return _optimal if offloading == "optimum" else _responses(offloading)
 
 
-def _optimal(network: Network, before: Floats | None) -> Floats:
+def _optimal(network: OffloadingNetwork, before: Floats | None) -> Floats:
     """The centralised optimum; the least bad plan where none is stable."""
     try:
         return optimal_plan(network).plan
@@ -175,7 +179,9 @@ def _optimal(network: Network, before: Floats | None) -> Floats:
         return _descended(network, before)
 
 
-def _channel_aware(network: Network, table: ExitTable, objective: Objective, respond: Respond) -> Levels:
+def _channel_aware(
+    network: OffloadingNetwork, table: ExitTable, objective: Objective, respond: Respond
+) -> Levels:
     """Thresholds that the channel-aware rule has at planned costs, and plans for these, in turn."""
     levels, plan = table.highest, None
     for _ in range(5):

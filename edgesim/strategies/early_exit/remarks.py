@@ -7,7 +7,7 @@ import math
 from edgesim.errors import InputError
 from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.optimum import optimal_plan
-from edgesim.strategies.early_exit.plans import Decision
+from edgesim.strategies.early_exit.plans import DecidedPlan
 
 __all__ = ["told"]
 
@@ -15,7 +15,7 @@ _LARGE = 2000  # links beyond which the optimum is not worked out for a remark's
 
 
 def told(
-    decision: Decision,
+    decision: DecidedPlan,
     *,
     thresholds: tuple[float | None, ...],
     is_tuned_apart: bool | None,
@@ -71,7 +71,7 @@ def told(
     return "; ".join(words)
 
 
-def _optimum_s(decision: Decision) -> float | None:
+def _optimum_s(decision: DecidedPlan) -> float | None:
     try:
         return optimal_plan(decision.network).delay_s
     except InputError:

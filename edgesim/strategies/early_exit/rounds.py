@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgesim.planning.offloading.boldness import next_boldness
 from edgesim.planning.offloading.flow import flow_of
 from edgesim.planning.offloading.marginal import passed_upstream
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.rounds import (
     RoundRule,
@@ -31,7 +31,7 @@ from edgesim.planning.offloading.rounds import (
 from edgesim.planning.offloading.rows import Rows, proximal_shift
 from edgesim.strategies.early_exit.exit_steps import ExitSteps
 from edgesim.strategies.early_exit.links import LinkWatch
-from edgesim.strategies.early_exit.messages import Messages
+from edgesim.strategies.early_exit.messages import OffersAndPrices
 from edgesim.strategies.early_exit.meters import Meters
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategy import Cluster, Serving
@@ -45,7 +45,7 @@ _PATIENCE = 3  # rounds for which a node waits for a report of a link before it 
 _MOST_PLANNED = 0.95  # the utilisation at which a queue is priced first that a plan loads beyond it
 
 
-def default_period_s(network: Network, n_exchanges: int) -> float:
+def default_period_s(network: OffloadingNetwork, n_exchanges: int) -> float:
     """A period in which 100 tasks come to a server of the first stage, and at most a message goes by task."""
     n_messages = 2 * n_exchanges * network.n_links
     n_first = int((network.stage == 1).sum())
@@ -100,7 +100,7 @@ class Rounds:
         own_s = marginal_price_s(network.service_s, network.scv, rates, self._barrier)
         self._own_s = own_s
         node_s, _ = passed_upstream(network, state.plan, own_s, network.transfer_s)
-        self._messages = Messages(
+        self._messages = OffersAndPrices(
             state,
             size_bytes,
             sent_per_s=flow.link_per_s,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgesim.planning.offloading.flow import flow_of
 from edgesim.planning.offloading.marginal import passed_upstream
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import wait_and_service_s
 from edgesim.strategies.early_exit.demand import Traffic, device_of
 from edgesim.world.disciplines import FirstComeFirstServed
@@ -54,7 +54,7 @@ class RunState:
 
     def __init__(
         self,
-        network: Network,
+        network: OffloadingNetwork,
         plan: Floats,
         thresholds: tuple[float | None, ...],
         fleet: Fleet,

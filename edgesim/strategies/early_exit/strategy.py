@@ -17,7 +17,7 @@ from edgesim.model.architecture import Architecture
 from edgesim.planning.offloading.exit_table import ExitTable, Levels
 from edgesim.planning.offloading.flow import even_plan
 from edgesim.planning.offloading.genetic import Breeding
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.thresholds import Objective
 from edgesim.strategies.early_exit.demand import traffic_of
 from edgesim.strategies.early_exit.exit_steps import ExitSteps
@@ -28,7 +28,7 @@ from edgesim.strategies.early_exit.measured_rules import measured_thresholds, re
 from edgesim.strategies.early_exit.network import Reach, network_of
 from edgesim.strategies.early_exit.options import Cuts, Stages, Thresholds, numbers_of
 from edgesim.strategies.early_exit.placement import Staged
-from edgesim.strategies.early_exit.plans import Decision, Offloading, decide
+from edgesim.strategies.early_exit.plans import DecidedPlan, Offloading, decide
 from edgesim.strategies.early_exit.queues import Queues
 from edgesim.strategies.early_exit.remarks import told
 from edgesim.strategies.early_exit.required_exits import require_exits
@@ -168,7 +168,7 @@ class EarlyExit(Strategy):
     def _follows_queues(self) -> bool:
         return self.offloading in ("jsed", "backpressure")
 
-    def _period_s(self, network: Network) -> float | None:
+    def _period_s(self, network: OffloadingNetwork) -> float | None:
         """Time of a round, or between reports; None where rows stay as planned."""
         if self._follows_queues:
             return self.period or default_period_s(network, self.exchanges) / (2 * self.exchanges)
@@ -262,7 +262,7 @@ class EarlyExit(Strategy):
             return None
         return ExitSteps(state, table, self._objective(state.network), placement.levels)
 
-    def _objective(self, network: Network) -> Objective:
+    def _objective(self, network: OffloadingNetwork) -> Objective:
         return objective_of(network, self.exchange, self.accuracy_floor)
 
     def _rule(
@@ -283,7 +283,7 @@ class EarlyExit(Strategy):
         fleet: Fleet,
         table: ExitTable | None,
         measured: Sequence[tuple[float, ...]] | None,
-    ) -> Decision:
+    ) -> DecidedPlan:
         network = network_of(layout, fleet, self.reach, CacheFill(self.caches))
         levels: Levels | None = None
         allowed: list[Levels] | None = None

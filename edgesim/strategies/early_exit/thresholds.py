@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgesim.errors import PlacementError
 from edgesim.planning.offloading.channel_exit import channel_threshold
 from edgesim.planning.offloading.exit_table import ExitTable, Levels
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.thresholds import Objective
 from edgesim.strategies.early_exit.layout import Layout
 from edgesim.world.fleet import Fleet
@@ -103,14 +103,14 @@ def per_stage(table: ExitTable | None, levels: Levels, layout: Layout) -> tuple[
     )
 
 
-def objective_of(network: Network, exchange_s: float | None, floor: float) -> Objective:
+def objective_of(network: OffloadingNetwork, exchange_s: float | None, floor: float) -> Objective:
     """What accuracy is worth: as given, or ten times the mean delay of the idle network by quickest ways."""
     if exchange_s is None:
         exchange_s = _IDLE_DELAYS_PER_UNIT * idle_delay_s(network)
     return Objective(exchange_s, floor)
 
 
-def idle_delay_s(network: Network) -> float:
+def idle_delay_s(network: OffloadingNetwork) -> float:
     """Mean delay through all stages by the quickest ways while nothing queues [s]."""
     least_s = network.service_s.copy()
     for links in reversed(network.links_of_stage):
@@ -121,7 +121,7 @@ def idle_delay_s(network: Network) -> float:
 
 
 def channel_levels(
-    table: ExitTable, network: Network, plan: Floats, costs_s: Floats, objective: Objective
+    table: ExitTable, network: OffloadingNetwork, plan: Floats, costs_s: Floats, objective: Objective
 ) -> Levels:
     """Levels nearest to the thresholds of the channel-aware rule at the planned costs of going on.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgesim.validate.local.figures import Figures
 
-__all__ = ["GROSS", "Comparison", "Verdict", "compare"]
+__all__ = ["GROSS", "FigureComparison", "Verdict", "compare"]
 
 Verdict = Literal["passed", "failed", "too noisy"]
 
@@ -19,7 +19,7 @@ GROSS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class FigureComparison:
     """One figure of one setting over the repetitions.
 
     Attributes
@@ -73,10 +73,10 @@ class Comparison:
         return low > GROSS or 1.0 + high < 1.0 / (1.0 + GROSS)
 
 
-def compare(real: Sequence[Figures], predicted: Sequence[Figures], limit: float) -> list[Comparison]:
+def compare(real: Sequence[Figures], predicted: Sequence[Figures], limit: float) -> list[FigureComparison]:
     """Compare all figures of a setting."""
     found = [
-        Comparison(
+        FigureComparison(
             figure=name,
             real=tuple(getattr(each, name) for each in real),
             predicted=tuple(getattr(each, name) for each in predicted),
@@ -85,7 +85,7 @@ def compare(real: Sequence[Figures], predicted: Sequence[Figures], limit: float)
         for name in ("ttft_s", "tpot_s", "tokens_per_s")
     ]
     return found + [
-        Comparison(
+        FigureComparison(
             figure=f"utilisation {number}",
             real=tuple(each.utilisation[number] for each in real),
             predicted=tuple(each.utilisation[number] for each in predicted),

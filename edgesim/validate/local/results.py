@@ -10,7 +10,7 @@ from typing import Any
 
 from edgesim.measure.host import host_facts
 from edgesim.runner.provenance import versions
-from edgesim.validate.local.comparing import Comparison
+from edgesim.validate.local.comparing import FigureComparison
 from edgesim.validate.local.running import LOGITS_LIMIT, Plan, SettingResult, ShapeResult
 
 __all__ = ["facts", "markdown", "said_of_answers", "shown"]
@@ -68,7 +68,7 @@ def _of_shape(result: ShapeResult) -> dict[str, Any]:
     }
 
 
-def shown(comparison: Comparison) -> tuple[str, str, str, str]:
+def shown(comparison: FigureComparison) -> tuple[str, str, str, str]:
     """A figure's name, its median as measured and as predicted, and the error with its spread."""
     scale, unit = _SCALES.get(comparison.figure, (100.0, "%"))
     real, foreseen = (

@@ -16,7 +16,7 @@ from edgesim.measure.real.crew import free_cores
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
 from edgesim.validate.local.at_work import AtWork, hired
-from edgesim.validate.local.comparing import Comparison, compare
+from edgesim.validate.local.comparing import FigureComparison, compare
 from edgesim.validate.local.figures import Figures, of_runs
 from edgesim.validate.local.prediction import predicted, with_awakening, with_loop_steps
 from edgesim.validate.local.settings import Extent, Setting, settings
@@ -77,7 +77,7 @@ class SettingResult:
     """One setting of one model."""
 
     setting: Setting
-    comparisons: list[Comparison]
+    comparisons: list[FigureComparison]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ class LinkShape:
     Attributes
     ----------
     rate_bps, latency_s
-        As in :class:`edgesim.measure.real.link.Shape`.
+        As in :class:`edgesim.measure.real.ring_socket.LinkShaping`.
     """
 
     name: str

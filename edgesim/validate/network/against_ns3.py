@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgesim.validate.network.estimates import Comparison, exactly, mean_of
+from edgesim.validate.network.estimates import TheoryComparison, exactly, mean_of
 from edgesim.validate.network.records import N_BATCHES, Records, Tell
 from edgesim.validate.network.saturation import saturated_frames
 from edgesim.validate.network.tandem import Journeys, Tandem, delays_in_engine
@@ -17,7 +17,7 @@ WIFI_LIMIT, TANDEM_LIMIT = 0.03, 0.005
 
 def wifi_beside(
     records: Records, cases: Sequence[WifiCase], tell: Tell, seconds: float | None = None
-) -> list[Comparison]:
+) -> list[TheoryComparison]:
     """Frames per second of each cell.
 
     Parameters
@@ -31,11 +31,11 @@ def wifi_beside(
         batch_s = (case.seconds if seconds is None else seconds) / N_BATCHES
         counts = saturated_frames(case, n_batches=N_BATCHES, batch_s=batch_s)
         ours = mean_of([count / batch_s for count in counts])
-        found.append(Comparison(f"{case.name}: frames/s", ours, records.wifi(case), WIFI_LIMIT))
+        found.append(TheoryComparison(f"{case.name}: frames/s", ours, records.wifi(case), WIFI_LIMIT))
     return found
 
 
-def tandems_beside(records: Records, rows: Sequence[Tandem]) -> list[Comparison]:
+def tandems_beside(records: Records, rows: Sequence[Tandem]) -> list[TheoryComparison]:
     """Mean delay of each flow of each row."""
     found = []
     for row in rows:
@@ -43,5 +43,5 @@ def tandems_beside(records: Records, rows: Sequence[Tandem]) -> list[Comparison]
         ours = journeys.means(delays_in_engine(row, journeys))
         for number, (ours_s, truth) in enumerate(zip(ours, records.row(row), strict=True), 1):
             what = f"{row.name}, flow {number}: mean delay [s]"
-            found.append(Comparison(what, exactly(ours_s), truth, TANDEM_LIMIT))
+            found.append(TheoryComparison(what, exactly(ours_s), truth, TANDEM_LIMIT))
     return found

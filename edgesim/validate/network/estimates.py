@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-__all__ = ["CONFIDENCE", "Comparison", "Estimate", "Verdict", "exactly", "mean_of"]
+__all__ = ["CONFIDENCE", "SampledMean", "TheoryComparison", "Verdict", "exactly", "mean_of"]
 
 CONFIDENCE = 0.95
 
@@ -18,26 +18,26 @@ Verdict = Literal["agrees", "misses", "too noisy"]
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class SampledMean:
     """A mean, and half the width of its 95 % interval; 0 where it is known exactly."""
 
     mean: float
     half_width: float = 0.0
 
 
-def exactly(value: float) -> Estimate:
+def exactly(value: float) -> SampledMean:
     """What is no estimate."""
-    return Estimate(value)
+    return SampledMean(value)
 
 
-def mean_of(values: Sequence[float]) -> Estimate:
+def mean_of(values: Sequence[float]) -> SampledMean:
     """Mean of independent replications or long batches, by Student's t; two are needed at least."""
     half_width = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * stats.sem(values))
-    return Estimate(float(np.mean(values)), half_width)
+    return SampledMean(float(np.mean(values)), half_width)
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TheoryComparison:
     """A figure of the engine beside its truth.
 
     Parameters
@@ -51,8 +51,8 @@ class Comparison:
     """
 
     what: str
-    ours: Estimate
-    truth: Estimate
+    ours: SampledMean
+    truth: SampledMean
     limit: float
 
     @property

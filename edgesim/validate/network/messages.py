@@ -17,7 +17,7 @@ from edgesim.world.link import Link
 from edgesim.world.medium import Medium
 from edgesim.world.world import World
 
-__all__ = ["Messages"]
+__all__ = ["TransportOutsideARun"]
 
 _ANY_MODEL = {
     "model_type": "llama",
@@ -30,7 +30,7 @@ _ANY_MODEL = {
 }  # routes are cheapest for its activations, and here there is one route
 
 
-class Messages:
+class TransportOutsideARun:
     """A transport of the engine at work, outside a run.
 
     Parameters

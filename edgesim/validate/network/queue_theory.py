@@ -9,8 +9,8 @@ import numpy as np
 
 from edgesim.rng import Streams
 from edgesim.units import bits
-from edgesim.validate.network.estimates import Comparison, exactly, mean_of
-from edgesim.validate.network.messages import Messages
+from edgesim.validate.network.estimates import TheoryComparison, exactly, mean_of
+from edgesim.validate.network.messages import TransportOutsideARun
 from edgesim.validate.network.tandem import (
     Flow,
     Journeys,
@@ -31,7 +31,7 @@ _WARMUP = 0.1  # of the messages
 _SERVICE_S = 1e-3
 
 
-def queue_comparisons(n_messages: int = 6000) -> list[Comparison]:
+def queue_comparisons(n_messages: int = 6000) -> list[TheoryComparison]:
     """Mean delays of M/M/1, M/D/1 and a row of constant services, and every delay by Lindley's recursion.
 
     Parameters
@@ -47,12 +47,12 @@ def queue_comparisons(n_messages: int = 6000) -> list[Comparison]:
     ]
 
 
-def _m_m_1(n_messages: int) -> Comparison:
+def _m_m_1(n_messages: int) -> TheoryComparison:
     """1 / (mu - lambda): a link with messages of exponential size."""
 
     def simulate(replication: int) -> float:
         draw = Streams(1, replication)["M/M/1"]
-        messages = Messages(["a", "b"], [Link(between=("a", "b"), rate_bps=bits(1) / _SERVICE_S)])
+        messages = TransportOutsideARun(["a", "b"], [Link(between=("a", "b"), rate_bps=bits(1) / _SERVICE_S)])
         at_s = np.cumsum(draw.exponential(_SERVICE_S / _LOAD, n_messages)).tolist()
         delays_s: list[float] = []
 
@@ -66,10 +66,10 @@ def _m_m_1(n_messages: int) -> Comparison:
 
     ours = mean_of([simulate(replication) for replication in range(_N_REPLICATIONS)])
     truth = exactly(_SERVICE_S / (1.0 - _LOAD))
-    return Comparison("M/M/1, load 0.6: mean delay [s]", ours, truth, _LIMIT)
+    return TheoryComparison("M/M/1, load 0.6: mean delay [s]", ours, truth, _LIMIT)
 
 
-def _row(what: str, slowness: tuple[float, ...], n_messages: int) -> Comparison:
+def _row(what: str, slowness: tuple[float, ...], n_messages: int) -> TheoryComparison:
     """The wait of all stations together is that of the slowest alone (Friedman 1965), an M/D/1 queue.
 
     H. D. Friedman, "Reduction methods for tandem queuing systems", Operations Research 13(1), 1965: with
@@ -95,15 +95,15 @@ def _row(what: str, slowness: tuple[float, ...], n_messages: int) -> Comparison:
 
     ours = mean_of([simulate(replication) for replication in range(_N_REPLICATIONS)])
     waiting_s = _SERVICE_S * _LOAD / (2.0 * (1.0 - _LOAD))
-    return Comparison(what, ours, exactly(math.fsum(slowness) * _SERVICE_S + waiting_s), _LIMIT)
+    return TheoryComparison(what, ours, exactly(math.fsum(slowness) * _SERVICE_S + waiting_s), _LIMIT)
 
 
-def _recursion(tandem: Tandem) -> Comparison:
+def _recursion(tandem: Tandem) -> TheoryComparison:
     """The packet whose delay differs most from that of the recursion on the same draws."""
     journeys = Journeys.of(tandem)
     ours_s, truth_s = delays_in_engine(tandem, journeys), delays_by_recursion(tandem, journeys)
     worst = int(np.argmax(np.abs(ours_s / truth_s - 1.0)))
-    return Comparison(
+    return TheoryComparison(
         f"{tandem.name}: worst delay of a packet by Lindley's recursion [s]",
         exactly(float(ours_s[worst])),
         exactly(float(truth_s[worst])),

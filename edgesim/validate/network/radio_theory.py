@@ -16,12 +16,12 @@ from edgesim.radio.channel.fading_law import NoFading, Rayleigh
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.noise import thermal_noise_w
 from edgesim.radio.channel.path_loss.environment import Validity
-from edgesim.radio.link import RadioLink, Transceiver
 from edgesim.radio.motion.mobility import Static
+from edgesim.radio.radio_link import RadioLink, Transceiver
 from edgesim.rng import key_of
 from edgesim.units import bits, db_to_linear, linear_to_db
-from edgesim.validate.network.estimates import Comparison, exactly, mean_of
-from edgesim.validate.network.messages import Messages
+from edgesim.validate.network.estimates import TheoryComparison, exactly, mean_of
+from edgesim.validate.network.messages import TransportOutsideARun
 from edgesim.world.link import Link
 from edgesim.world.medium import Medium, RadioChannel
 
@@ -78,7 +78,7 @@ def _took_s(link: RadioLink, n_bits: float) -> float:
     """How long one message takes, alone in its cell."""
     channel = RadioChannel(link=link, terminal="t", station="s", medium="s", key=1)
     wires = [Link(between=("t", "s"), rate_bps=_BAND_HZ, radio=channel)]
-    messages = Messages(["t", "s"], wires, {"s": Medium(name="s")})
+    messages = TransportOutsideARun(["t", "s"], wires, {"s": Medium(name="s")})
     ended_s: list[float] = []
 
     def send() -> Course:
@@ -90,7 +90,7 @@ def _took_s(link: RadioLink, n_bits: float) -> float:
     return ended_s[0]
 
 
-def radio_comparisons(n_blocks: int = 2000) -> list[Comparison]:
+def radio_comparisons(n_blocks: int = 2000) -> list[TheoryComparison]:
     """Rates of a link over noise (Shannon), and over Rayleigh blocks (ergodic capacity).
 
     Parameters
@@ -104,7 +104,7 @@ def radio_comparisons(n_blocks: int = 2000) -> list[Comparison]:
         capacity = math.log2(1.0 + snr)
         still = _link(snr_db, BlockFading(NoFading(), 1, math.inf))
         found.append(
-            Comparison(
+            TheoryComparison(
                 f"noise alone, {snr_db:g} dB: bit/s/Hz of a message (Shannon)",
                 exactly(1e6 / _took_s(still, 1e6) / _BAND_HZ),
                 exactly(capacity),
@@ -119,7 +119,7 @@ def radio_comparisons(n_blocks: int = 2000) -> list[Comparison]:
             for number in range(_N_REPLICATIONS)
         ]
         found.append(
-            Comparison(
+            TheoryComparison(
                 f"Rayleigh blocks, {snr_db:g} dB: bit/s/Hz of a long message (ergodic capacity)",
                 mean_of((np.array(rates) / _BAND_HZ).tolist()),
                 exactly(ergodic),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from edgesim.errors import InputError
-from edgesim.validate.network.estimates import Estimate, exactly, mean_of
+from edgesim.validate.network.estimates import SampledMean, exactly, mean_of
 from edgesim.validate.network.ns3_tools import Ns3
 from edgesim.validate.network.ns3_wifi import frames_in_ns3
 from edgesim.validate.network.tandem import Journeys, Tandem, delays_in_ns3
@@ -44,13 +44,13 @@ class Records:
     """
 
     provenance: Mapping[str, str]
-    frames_per_s: Mapping[str, Estimate]
+    frames_per_s: Mapping[str, SampledMean]
     delays_s: Mapping[str, tuple[float, ...]]
 
     @classmethod
     def measure(cls, ns3: Ns3, cells: Sequence[WifiCase], rows: Sequence[Tandem], tell: Tell) -> Self:
         """Run ns-3 for all cases, one after the other."""
-        frames: dict[str, Estimate] = {}
+        frames: dict[str, SampledMean] = {}
         delays: dict[str, tuple[float, ...]] = {}
         with tempfile.TemporaryDirectory(prefix="edgesim-ns3-") as folder:
             wifi, tandem = (ns3.compile(program, Path(folder)) for program in ("wifi", "tandem"))
@@ -73,11 +73,11 @@ class Records:
         }
         return cls(provenance, frames, delays)
 
-    def wifi(self, case: WifiCase) -> Estimate:
+    def wifi(self, case: WifiCase) -> SampledMean:
         """Frames per second of a cell."""
         return self._of(self.frames_per_s, case.name)
 
-    def row(self, tandem: Tandem) -> list[Estimate]:
+    def row(self, tandem: Tandem) -> list[SampledMean]:
         """Mean delay of each flow [s]; packets are the same in both simulators, so nothing is uncertain."""
         return [exactly(delay_s) for delay_s in self._of(self.delays_s, tandem.name)]
 
@@ -98,7 +98,7 @@ class Records:
         """Read what :meth:`text` wrote."""
         told = json.loads(text)
         frames = {
-            name: Estimate(one["mean"], one["half_width"]) for name, one in told["frames_per_s"].items()
+            name: SampledMean(one["mean"], one["half_width"]) for name, one in told["frames_per_s"].items()
         }
         delays = {name: tuple(delays_s) for name, delays_s in told["delays_s"].items()}
         return cls(told["provenance"], frames, delays)

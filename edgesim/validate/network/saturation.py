@@ -11,10 +11,10 @@ from edgesim.engine.process.verb import MessageLost
 from edgesim.radio.access.duplex import HalfDuplex
 from edgesim.radio.adaptation.air_interface import Arq, Grant
 from edgesim.radio.adaptation.wifi import Wifi
-from edgesim.radio.link import LinkState, RadioLink
+from edgesim.radio.radio_link import RadioLink, RadioState
 from edgesim.rng import key_of
 from edgesim.units import bits
-from edgesim.validate.network.messages import Messages
+from edgesim.validate.network.messages import TransportOutsideARun
 from edgesim.validate.network.wifi_cases import WifiCase
 from edgesim.world.link import Link
 from edgesim.world.medium import Medium, RadioChannel
@@ -34,11 +34,11 @@ class _Clear:
 
     def state(
         self, at_s: float, *, uplink: bool, band_share: float = 1.0, interference_w: float = 0.0
-    ) -> LinkState:
+    ) -> RadioState:
         """Answer the same at any instant."""
         del at_s, uplink, interference_w
         grant = Grant(mcs=0, efficiency=1.0, block_bits=int(bits(1500)), slot_s=math.inf)
-        return LinkState(1.0, 1.0, grant, self.rate_bps * band_share, (0.0,), math.inf)
+        return RadioState(1.0, 1.0, grant, self.rate_bps * band_share, (0.0,), math.inf)
 
 
 def saturated_frames(
@@ -69,7 +69,7 @@ def saturated_frames(
         for station in stations
     ]
     cell = Medium(name=_RECEIVER, access="dcf", duplex=HalfDuplex(), key=key_of(seed, "backoffs"))
-    messages = Messages([*stations, _RECEIVER], links, {_RECEIVER: cell})
+    messages = TransportOutsideARun([*stations, _RECEIVER], links, {_RECEIVER: cell})
     arrived = [0] * n_batches
 
     def keep_sending(owner: int, station: str) -> Course:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgesim.rng import Streams
 from edgesim.units import bits
-from edgesim.validate.network.messages import Messages
+from edgesim.validate.network.messages import TransportOutsideARun
 from edgesim.validate.network.ns3_tools import Ns3
 from edgesim.world.link import Link
 
@@ -116,7 +116,7 @@ def delays_in_engine(tandem: Tandem, journeys: Journeys) -> Delays:
         Link(between=ends, rate_bps=rate_bps, latency_s=latency_s)
         for ends, rate_bps, latency_s in zip(pairwise(nodes), tandem.rates_bps, tandem.delays_s, strict=True)
     ]
-    messages = Messages(nodes, links)
+    messages = TransportOutsideARun(nodes, links)
     delays_s = np.full(len(journeys.at_ns), np.nan)
 
     def arrived(number: int, at_s: float) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from edgesim.radio.access.bianchi import attempt_probability, collision_probability
 from edgesim.radio.access.wifi_phy import SLOT_S
-from edgesim.validate.network.estimates import Comparison, exactly, mean_of
+from edgesim.validate.network.estimates import TheoryComparison, exactly, mean_of
 from edgesim.validate.network.saturation import saturated_frames
 from edgesim.validate.network.wifi_cases import PHYS, WifiCase
 
@@ -38,7 +38,7 @@ def frames_per_s_by_theory(case: WifiCase) -> float:
     return n_frames * success / slot_s
 
 
-def wifi_theory_comparisons(seconds: float = 3.0) -> list[Comparison]:
+def wifi_theory_comparisons(seconds: float = 3.0) -> list[TheoryComparison]:
     """Cells of one, two, five and ten stations, frames one by one and aggregated, beside their closed forms.
 
     Parameters
@@ -55,7 +55,7 @@ def wifi_theory_comparisons(seconds: float = 3.0) -> list[Comparison]:
             case = replace(case, seconds=length_s)
             frames = saturated_frames(case, n_batches=_N_BATCHES, batch_s=length_s / _N_BATCHES)
             found.append(
-                Comparison(
+                TheoryComparison(
                     f"{case.name}: frames/s",
                     mean_of([_N_BATCHES * each / length_s for each in frames]),
                     exactly(frames_per_s_by_theory(case)),

@@ -11,7 +11,7 @@ from edgesim import plugins
 from edgesim.csv_rows import header_cells
 from edgesim.errors import InputError, WorkloadError
 from edgesim.files import lines_of, refuse_trap
-from edgesim.plugins import Group
+from edgesim.plugins import EntryPointGroup
 from edgesim.workload.readers.dialogues import first_item
 from edgesim.workload.readers.lines import MAX_LINE_CHARS, read_object
 from edgesim.workload.readers.record import Format, Head, Record, TextLength, opened, refuse
@@ -32,7 +32,7 @@ def _check(format: Format) -> None:
             raise InputError(f"'{name}' does not take ({', '.join(given)}); write it so") from None
 
 
-READERS: Group[Format] = Group(
+READERS: EntryPointGroup[Format] = EntryPointGroup(
     "edgesim.readers",
     "reader",
     "readers",

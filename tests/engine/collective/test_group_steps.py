@@ -16,7 +16,7 @@ from edgesim.errors import InputError, PlacementError
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.shard_timing import ShardTiming
 from edgesim.radio.motion.outages import ScheduledOutages
-from edgesim.strategies.tensor_parallel import Group, TensorParallel
+from edgesim.strategies.tensor_parallel import GroupPlacement, TensorParallel
 from edgesim.world.battery import Battery
 from edgesim.world.device import Endpoint
 from edgesim.world.disciplines import FirstComeFirstServed
@@ -81,7 +81,7 @@ class StepByStep:
 
 def both(world: World, strategy: TensorParallel):
     placement = strategy.place(MODEL, Fleet.of(world))
-    assert isinstance(placement, Group)
+    assert isinstance(placement, GroupPlacement)
     return run(world, strategy, placement), run(world, StepByStep(strategy, world), placement)
 
 

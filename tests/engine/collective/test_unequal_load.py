@@ -12,7 +12,7 @@ from boards import MODEL, POWER, meeting
 from miniature import Tables, run
 
 from edgesim.model.architecture import Slice
-from edgesim.strategies.tensor_parallel import Group, TensorParallel
+from edgesim.strategies.tensor_parallel import GroupPlacement, TensorParallel
 from edgesim.strategy import Stage
 from edgesim.workload.arrivals import Bursts
 from edgesim.workload.lengths import Fixed
@@ -44,16 +44,16 @@ class TwoGroups:
 
     makes_state = False
 
-    def place(self, world: World) -> Group:
+    def place(self, world: World) -> GroupPlacement:
         pair = TensorParallel(over=("node",), size=2).place(MODEL, Fleet.of(world))
         half = pair.shards["node-1"]
         stages = (*pair.stages, Stage("node-2", Slice(0, MODEL.n_blocks)))
-        return Group(stages, {**pair.shards, "node-2": half}, pair.summing)
+        return GroupPlacement(stages, {**pair.shards, "node-2": half}, pair.summing)
 
     def control(self, cluster: Any, placement: Any) -> None:
         return None
 
-    def serve(self, request: Any, cluster: Any, placement: Group) -> Any:
+    def serve(self, request: Any, cluster: Any, placement: GroupPlacement) -> Any:
         members = ("node-0", f"node-{request.id + 1}")
         for token in request.tokens():
             yield from cluster.compute_together(request, members, token, placement.summing)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from miniature import Serve, Tables, device, model, run, world
 
 from edgesim.engine.memory.claims import Claims
-from edgesim.engine.memory.memory import Admission, Memory
+from edgesim.engine.memory.memory import Admission, DeviceMemory
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.request import LiveRequest
 from edgesim.errors import PlacementError
@@ -123,7 +123,7 @@ def test_a_newcomer_gives_way_whose_prompt_is_still_on_its_way() -> None:
 def test_the_preempted_come_back_in_the_order_in_which_they_came() -> None:
     """Whichever was preempted last, and whichever waits besides: the oldest of the preempted is the first."""
     clock = Clock()
-    admission = Admission(clock, Claims(), {"a-0": Memory(10, 0)}, "queue")
+    admission = Admission(clock, Claims(), {"a-0": DeviceMemory(10, 0)}, "queue")
     holder, newcomer, *again = [
         LiveRequest(Request(id_, "a-0", 0, 0.0, 1, 1), model(), 4) for id_ in range(5)
     ]

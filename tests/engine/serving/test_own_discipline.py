@@ -20,13 +20,13 @@ from edgesim.trace.schema import Discipline
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint
-from edgesim.world.disciplines import Serving
+from edgesim.world.disciplines import ServingDiscipline
 
 WHOLE = Slice(0, 4, embedding=True, head=True)
 
 
 @dataclass(frozen=True, slots=True)
-class LastComeFirstServed(Serving):
+class LastComeFirstServed(ServingDiscipline):
     """The newest pass first, one at a time; none is interrupted."""
 
     name: ClassVar[Discipline] = Discipline.BATCHED

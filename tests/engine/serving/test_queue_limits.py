@@ -15,7 +15,12 @@ from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.workload.arrivals import Bursts, Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint
-from edgesim.world.disciplines import ContinuousBatching, FirstComeFirstServed, Serving, StaticBatching
+from edgesim.world.disciplines import (
+    ContinuousBatching,
+    FirstComeFirstServed,
+    ServingDiscipline,
+    StaticBatching,
+)
 from edgesim.world.faults import Faults
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)
@@ -32,7 +37,7 @@ def ends(ran: Tables) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in told.where(told.notna(), None).itertuples(index=False)]
 
 
-def at_once(serving: Serving, **facts: Any) -> list[tuple[Any, ...]]:
+def at_once(serving: ServingDiscipline, **facts: Any) -> list[tuple[Any, ...]]:
     """Four requests at the same instant; a pass takes 4 s."""
     facts = {"arrivals": Bursts(n_requests=4, period_s=1e9), "n_requests": 4} | facts
     return ends(run(world([device("a-0", serving=serving)], **facts), Serve(local)))
@@ -104,7 +109,7 @@ def test_a_limited_queue_is_lost_with_its_device() -> None:
     ]
 
 
-def blocked(serving: Serving, rate_hz: float, replication: int) -> float:
+def blocked(serving: ServingDiscipline, rate_hz: float, replication: int) -> float:
     """Share of requests that are turned away, or give up."""
     there = farm(1, rate_hz, Exponential(), 8000, replication)
     limited = {id_: replace(d, serving=serving) for id_, d in there.devices.items()}

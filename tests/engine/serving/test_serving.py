@@ -19,7 +19,7 @@ from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.arrivals import Bursts, Deterministic, Poisson
 from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.world.device import Endpoint, Power
-from edgesim.world.disciplines import ContinuousBatching, ProcessorSharing, Serving, StaticBatching
+from edgesim.world.disciplines import ContinuousBatching, ProcessorSharing, ServingDiscipline, StaticBatching
 from edgesim.world.link import Link
 
 N_BLOCKS = 4
@@ -47,7 +47,7 @@ def local(request, cluster):
         yield from cluster.emit(request, "a-0", token)
 
 
-def serve(serving: Serving, timing: Any = ONE_SECOND, **facts: Any) -> Tables:
+def serve(serving: ServingDiscipline, timing: Any = ONE_SECOND, **facts: Any) -> Tables:
     machine = {"memory_bytes": facts.pop("memory_bytes", 1 << 60), "power": Power(active_w=2.0)}
     return run(world([device("a-0", timing, serving=serving, **machine)], **facts), Serve(local))
 
@@ -575,7 +575,7 @@ def test_padding_stays_when_the_longest_prompt_has_left() -> None:
     "serving", [ProcessorSharing(), StaticBatching(max_batch=3), ContinuousBatching(max_batch=3)]
 )
 @pytest.mark.parametrize("horizon_s", [None, 30.0])
-def test_energy_and_tokens_are_conserved(serving: Serving, horizon_s: float | None) -> None:
+def test_energy_and_tokens_are_conserved(serving: ServingDiscipline, horizon_s: float | None) -> None:
     ran = serve(
         serving,
         Batched(),

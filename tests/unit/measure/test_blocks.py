@@ -10,7 +10,7 @@ from small_models import SMALL
 torch = pytest.importorskip("torch")
 
 from edgesim.measure.blocks import CACHE_FACTOR, Excerpt, n_copies  # noqa: E402  torch comes first
-from edgesim.measure.grid import Shape  # noqa: E402
+from edgesim.measure.grid import PassShape  # noqa: E402
 from edgesim.measure.modules import shortened  # noqa: E402
 from edgesim.measure.places import PLACES  # noqa: E402
 from edgesim.model.architecture import Architecture, Component, Slice  # noqa: E402
@@ -43,10 +43,14 @@ def inference() -> Any:
 
 @pytest.mark.parametrize(
     ("family", "shape"),
-    [(name, shape) for name in DECODERS for shape in (Shape(1, 1, 0), Shape(2, 9, 0), Shape(2, 5, 30))]
-    + [(name, shape) for name in ENCODERS for shape in (Shape(1, 1, 0), Shape(2, 9, 0))],
+    [
+        (name, shape)
+        for name in DECODERS
+        for shape in (PassShape(1, 1, 0), PassShape(2, 9, 0), PassShape(2, 5, 30))
+    ]
+    + [(name, shape) for name in ENCODERS for shape in (PassShape(1, 1, 0), PassShape(2, 9, 0))],
 )
-def test_the_components_of_a_pass_make_up_the_pass(excerpt: Excerpt, shape: Shape) -> None:
+def test_the_components_of_a_pass_make_up_the_pass(excerpt: Excerpt, shape: PassShape) -> None:
     excerpt.time_pass(shape)
     times = excerpt.time_pass(shape)
 
@@ -57,7 +61,7 @@ def test_the_components_of_a_pass_make_up_the_pass(excerpt: Excerpt, shape: Shap
 
 @of_every_decoder
 def test_a_pass_leaves_the_cache_as_it_was(excerpt: Excerpt) -> None:
-    shape = Shape(1, 1, 12)
+    shape = PassShape(1, 1, 12)
     before = [(layer.keys, layer.values) for layer in excerpt._cache(1, 12).layers]
     excerpt.time_pass(shape)
     after = excerpt._cache(1, 12)
@@ -74,10 +78,10 @@ def test_a_pass_leaves_the_cache_as_it_was(excerpt: Excerpt) -> None:
 def test_a_timed_pass_gets_the_inputs_that_generate_gives(excerpt: Excerpt, step: str) -> None:
     passed: list[dict[str, Any]] = []
     hook = excerpt._model.register_forward_pre_hook(lambda _m, _a, kw: passed.append(kw), with_kwargs=True)
-    excerpt.time_steps(Shape(1, 10, 0))
+    excerpt.time_steps(PassShape(1, 10, 0))
     by_generate = passed[0 if step == "prefill" else 1]
     passed.clear()
-    excerpt.time_pass(Shape(1, 10, 0) if step == "prefill" else Shape(1, 1, 10))
+    excerpt.time_pass(PassShape(1, 10, 0) if step == "prefill" else PassShape(1, 1, 10))
     hook.remove()
     ours = passed[0]
 
@@ -93,7 +97,7 @@ def test_a_timed_pass_gets_the_inputs_that_generate_gives(excerpt: Excerpt, step
 
 @of_every_decoder
 def test_a_generation_step_costs_time_outside_the_model(excerpt: Excerpt) -> None:
-    generations = [excerpt.time_steps(Shape(2, 8, 0)) for _ in range(5)]
+    generations = [excerpt.time_steps(PassShape(2, 8, 0)) for _ in range(5)]
     # The least disturbed of each: the first step includes what generate does before it begins.
     first_s, further_s = (min(filter(None, times)) for times in zip(*generations, strict=True))
 
@@ -102,7 +106,7 @@ def test_a_generation_step_costs_time_outside_the_model(excerpt: Excerpt) -> Non
 
 @pytest.mark.parametrize("family", ENCODERS)
 def test_an_encoder_has_a_step_around_its_one_pass_and_none_further(excerpt: Excerpt) -> None:
-    first_s, further_s = excerpt.time_steps(Shape(2, 8, 0))
+    first_s, further_s = excerpt.time_steps(PassShape(2, 8, 0))
 
     assert first_s > 0
     assert further_s is None
@@ -112,7 +116,7 @@ def test_the_cache_of_sliding_windows_is_put_back_too() -> None:
     config = SMALL["gemma2"] | {"sliding_window": 8}
     excerpt = Excerpt(Architecture.from_config(config, name="small", dtype="float32"), n_blocks=2)
     for _ in range(2):
-        excerpt.time_pass(Shape(1, 1, 12))
+        excerpt.time_pass(PassShape(1, 1, 12))
         cache = excerpt._cache(1, 12)
         assert cache.get_seq_length() == 12
         assert [layer.keys.shape[-2] for layer in cache.layers] == [7, 12]  # the window less the new token
@@ -169,7 +173,7 @@ def test_passes_of_a_few_blocks_call_all_of_them_in_turn(architecture: Architect
     called: list[int] = []
     for number, block in enumerate(blocks):
         block.register_forward_pre_hook(lambda *_, number=number: called.append(number))
-    shapes = [Shape(1, 5, 0), Shape(1, 1, 12) if architecture.is_causal else Shape(1, 7, 0)]
+    shapes = [PassShape(1, 5, 0), PassShape(1, 1, 12) if architecture.is_causal else PassShape(1, 7, 0)]
     n_called = excerpt.n_called(3)
     for shape in 2 * shapes:
         excerpt.time_pass(shape, 3)
@@ -190,7 +194,7 @@ def test_a_block_called_by_itself_does_what_it_does_in_its_place(architecture: A
     seen: list[dict[str, Any]] = []
     blocks[1].register_forward_pre_hook(lambda _m, _a, given: seen.append(given), with_kwargs=True)
     for n_wanted in (None, 1, 1):  # both; the first; the second
-        excerpt.time_pass(Shape(1, 1, 12), n_wanted)
+        excerpt.time_pass(PassShape(1, 1, 12), n_wanted)
     together, alone = seen
 
     assert together.keys() == alone.keys()
@@ -206,6 +210,6 @@ def test_steps_cost_no_blocks_that_are_not_called(excerpt: Excerpt, architecture
     called: list[int] = []
     for number, block in enumerate(blocks):
         block.register_forward_pre_hook(lambda *_, number=number: called.append(number))
-    excerpt.time_steps(Shape(2, 8, 0), 1)
+    excerpt.time_steps(PassShape(2, 8, 0), 1)
 
     assert called == 5 * list(range(excerpt.n_called(1)))

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from tiny_language_models import save_tiny  # noqa: E402
 
 from edgesim.errors import InputError  # noqa: E402
-from edgesim.measure import answers  # noqa: E402
+from edgesim.measure import answer_quality  # noqa: E402
 from edgesim.measure.cache import CACHE_VARIABLE  # noqa: E402
 from edgesim.measure.model_folder import folder_digest, model_folder  # noqa: E402
 from edgesim.measure.quality_cache import MeasuredAnswers, ensure_answers, kept_answers  # noqa: E402
@@ -49,7 +49,7 @@ def grids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         asked.append(n_blocks)
         return [AllReduceNoise(0.01), AllReduceNoise(0.1)]
 
-    monkeypatch.setattr(answers, "standard_grid", few)
+    monkeypatch.setattr(answer_quality, "standard_grid", few)
     return asked
 
 

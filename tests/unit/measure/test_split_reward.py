@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from tiny_language_models import tiny  # noqa: E402
 
 from edgesim.errors import InputError  # noqa: E402
-from edgesim.measure.answers import WINDOW_TOKENS, generator_of  # noqa: E402
+from edgesim.measure.answer_quality import WINDOW_TOKENS, generator_of  # noqa: E402
 from edgesim.measure.split_reward import TrueReward  # noqa: E402
 from edgesim.measure.text import Text  # noqa: E402
 from edgesim.model.answers.impairment import Erasure  # noqa: E402

@@ -11,14 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgesim.measure import timing  # noqa: E402  torch comes first
-from edgesim.measure.grid import Grid, Shape  # noqa: E402
+from edgesim.measure.grid import Grid, PassShape  # noqa: E402
 from edgesim.model.architecture import Component  # noqa: E402
 
 GRID = Grid.covering(64, 64)
-NOISY = Shape(1, 32, 0)
+NOISY = PassShape(1, 32, 0)
 
 
-def true_s(shape: Shape) -> float:
+def true_s(shape: PassShape) -> float:
     return 1e-3 * (1 + shape.n_new / 10 + shape.n_context / 100)
 
 
@@ -28,9 +28,9 @@ N_BLOCKS = 3
 class FakeExcerpt:
     """Times linear in the tokens; a share of the passes takes up to twenty times as long as it should."""
 
-    def __init__(self, disturbed: dict[Shape, float] | float, slower: float = 1.0) -> None:
-        self.visits: list[Shape] = []
-        self.passes: list[Shape] = []
+    def __init__(self, disturbed: dict[PassShape, float] | float, slower: float = 1.0) -> None:
+        self.visits: list[PassShape] = []
+        self.passes: list[PassShape] = []
         self.n_called_blocks: list[int] = []
         self.now_s = 0.0
         self._slower = slower
@@ -39,7 +39,7 @@ class FakeExcerpt:
     def n_called(self, n_wanted: int) -> int:
         return max(1, min(n_wanted, N_BLOCKS))
 
-    def time_pass(self, shape: Shape, n_wanted: int) -> dict[Component, float]:
+    def time_pass(self, shape: PassShape, n_wanted: int) -> dict[Component, float]:
         n_called = self.n_called(n_wanted)
         self.visits.append(shape)
         self.passes.append(shape)
@@ -59,7 +59,7 @@ class FakeExcerpt:
         self.now_s += (n_called + 1.25) * block_s
         return times
 
-    def time_steps(self, shape: Shape, n_wanted: int) -> tuple[float, float]:
+    def time_steps(self, shape: PassShape, n_wanted: int) -> tuple[float, float]:
         self.visits.append(shape)
         self.now_s += 6e-3
         return 2e-3, 1e-3
@@ -70,7 +70,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the rounds, and return the excerpt, the rounds and what was reported."""
 
     def run(
-        disturbed: dict[Shape, float] | float,
+        disturbed: dict[PassShape, float] | float,
         budget_s: float,
         grid: Grid = GRID,
         slower: float = 1.0,
@@ -96,7 +96,9 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_times_stand_firm_though_two_passes_in_three_are_disturbed(measure: Any) -> None:
     for point in measure(2 / 3, budget_s=200)[1]:
         if point.component is Component.BLOCK:
-            assert point.median_s == pytest.approx(true_s(Shape(point.batch, point.n_new, point.n_context)))
+            assert point.median_s == pytest.approx(
+                true_s(PassShape(point.batch, point.n_new, point.n_context))
+            )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
@@ -136,7 +138,7 @@ def test_a_round_visits_every_point_and_each_round_in_another_order(measure: Any
 
 def test_a_spent_budget_ends_the_rounds(measure: Any) -> None:
     excerpt, _, done = measure(0.5, budget_s=20)
-    longest_visit_s = 4 * (N_BLOCKS + 1.25) * 20 * true_s(Shape(1, 64, 0))
+    longest_visit_s = 4 * (N_BLOCKS + 1.25) * 20 * true_s(PassShape(1, 64, 0))
 
     assert done == sorted(done)
     assert done[-1] == 20
@@ -146,7 +148,7 @@ def test_a_spent_budget_ends_the_rounds(measure: Any) -> None:
 def test_the_budget_bounds_warming_up_shards_and_ceilings_together(measure: Any) -> None:
     grid = Grid.covering(64, 64, shards=(2, 4, 8))
     excerpt, _, _ = measure(0.5, budget_s=150, grid=grid, slower=10, probe_s=10.0)
-    longest_visit_s = 4 * 20 * 10 * (N_BLOCKS + 1.25) * true_s(Shape(1, 64, 0))
+    longest_visit_s = 4 * 20 * 10 * (N_BLOCKS + 1.25) * true_s(PassShape(1, 64, 0))
 
     assert excerpt.now_s < 150 + longest_visit_s
     assert len(excerpt.visits) >= 3 * (len(grid.shapes()) + len(grid.step_shapes()))
@@ -172,7 +174,7 @@ def test_what_comes_between_rounds_is_not_charged_to_the_budget(monkeypatch: pyt
 def test_a_pass_calls_as_many_blocks_as_its_time_allows(measure: Any, slower: float, n_blocks: int) -> None:
     """The shortest decoding step takes 1.26 ms a block at slowness 1, and a pass may take 50 ms."""
     excerpt, _, _ = measure(0.0, budget_s=0, slower=slower)
-    shape = Shape(1, 1, 16)
+    shape = PassShape(1, 1, 16)
     called = [n for visit, n in zip(excerpt.passes, excerpt.n_called_blocks, strict=True) if visit == shape]
 
     assert called[0] == 1  # warming up
@@ -183,7 +185,7 @@ def test_a_pass_calls_as_many_blocks_as_its_time_allows(measure: Any, slower: fl
 def test_a_slow_first_pass_does_not_shorten_the_later_ones(measure: Any) -> None:
     """A disturbed first pass lets few blocks be called; as soon as one is not disturbed, more are."""
     excerpt, _, _ = measure(0.5, budget_s=60)
-    shape = Shape(1, 1, 16)
+    shape = PassShape(1, 1, 16)
     called = [n for visit, n in zip(excerpt.passes, excerpt.n_called_blocks, strict=True) if visit == shape]
 
     assert called[-1] == N_BLOCKS
@@ -195,7 +197,7 @@ def test_measuring_ends_early_when_nothing_varies(measure: Any) -> None:
 
 def test_the_least_certain_points_get_the_rest_of_the_budget(measure: Any) -> None:
     visits = Counter(measure({NOISY: 0.5}, budget_s=20)[0].visits)
-    alike = Shape(1, 24, 0)  # about as long, but never disturbed
+    alike = PassShape(1, 24, 0)  # about as long, but never disturbed
 
     assert visits[NOISY] > 1.5 * visits[alike]
 

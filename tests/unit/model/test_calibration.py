@@ -10,7 +10,7 @@ import pytest
 
 from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
-from edgesim.model.calibration import Estimate, Measurement, calibrate, predicted_s
+from edgesim.model.calibration import FittedParameter, Measurement, calibrate, predicted_s
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.scenario import catalogue
@@ -84,7 +84,7 @@ def test_without_prefills_the_compute_rate_is_what_decoding_needs_at_least() -> 
 
 def test_what_is_given_is_not_fitted() -> None:
     fit = calibrate(synthetic()[:1], overhead_s=TRUE["overhead_s"])
-    assert fit.overhead_s == Estimate.given(TRUE["overhead_s"])
+    assert fit.overhead_s == FittedParameter.given(TRUE["overhead_s"])
     assert fit.bytes_per_s.value == pytest.approx(TRUE["bytes_per_s"], rel=1e-6)
     assert fit.n_spare == 0
     assert fit.error == 0.05

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.optimize import brentq, minimize_scalar
 
 from edgesim.errors import InputError, PlacementError
-from edgesim.planning.assignment import Assignment, Draw, Floats, Group, Steps, assign, costs, gradient
+from edgesim.planning.assignment import Assignment, Draw, Floats, GroupBudgets, Steps, assign, costs, gradient
 from edgesim.planning.shares import even
 from edgesim.planning.transceiver_descent import SHARPNESS, first_order
 from edgesim.planning.transceiver_design import leading_subspace
@@ -22,9 +22,9 @@ AIR = AirComp(n_receive=8, n_transmit=2, n_streams=2)
 HELD_OUT = range(100_000, 100_080)  # blocks that no assignment has seen
 
 
-def group(energies: Floats, *, n_streams: int = 2, at_most: Floats | None = None) -> Group:
+def group(energies: Floats, *, n_streams: int = 2, at_most: Floats | None = None) -> GroupBudgets:
     """Budgets of 1; energies are what computing the whole layer takes of them."""
-    return Group(np.ones(len(energies)), energies, 1.0, N_ENTRIES, n_streams, at_most)
+    return GroupBudgets(np.ones(len(energies)), energies, 1.0, N_ENTRIES, n_streams, at_most)
 
 
 def rician(gains_db: Floats, seed: int = 0) -> Draw:
@@ -39,7 +39,7 @@ def interval(differences: Floats, confidence: float = 0.99) -> tuple[float, floa
     return float(differences.mean() - half), float(differences.mean() + half)
 
 
-def relative_gain(of: Group, found: Assignment, draw: Draw) -> Floats:
+def relative_gain(of: GroupBudgets, found: Assignment, draw: Draw) -> Floats:
     before, after = (costs(of, shares, draw, HELD_OUT) for shares in (even(of.limits), found.shares))
     gain: Floats = (before - after) / before.mean()
     return gain
@@ -192,9 +192,9 @@ def test_groups_that_cannot_be_are_refused() -> None:
     with pytest.raises(PlacementError, match="of the model together"):
         assign(group(np.full(N, 8.0)), rician(np.zeros(N)), n_iterations=1)
     with pytest.raises(InputError, match="one of each per device"):
-        Group(np.ones(2), np.ones(3), 1.0, 8, 1)
+        GroupBudgets(np.ones(2), np.ones(3), 1.0, 8, 1)
     with pytest.raises(InputError, match="budgets above 0"):
-        Group(np.zeros(2), np.ones(2), 1.0, 8, 1)
+        GroupBudgets(np.zeros(2), np.ones(2), 1.0, 8, 1)
     with pytest.raises(InputError, match="least_left"):
-        Group(np.ones(2), np.ones(2), 1.0, 8, 1, least_left=0.0)
+        GroupBudgets(np.ones(2), np.ones(2), 1.0, 8, 1, least_left=0.0)
     assert np.all(np.isinf(costs(group(np.full(2, 3.0)), np.array([0.9, 0.1]), rician(np.zeros(2)), [0])))

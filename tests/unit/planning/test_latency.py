@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesim.errors import PlacementError
-from edgesim.planning.chain import LatencyProblem, Stage
+from edgesim.planning.chain import ChainStage, LatencyProblem
 from edgesim.planning.edgeshard import latency_edgeshard
 from edgesim.planning.latency import latency
 from edgesim.planning.lattice import Lattice, Relaxation, alike, best_relaxation
 
 
-def cost_s(problem: LatencyProblem, stages: tuple[Stage, ...]) -> float:
+def cost_s(problem: LatencyProblem, stages: tuple[ChainStage, ...]) -> float:
     """Add up one pass block by block, hop by hop; independent of `LatencyProblem.cost_s`."""
     starter, at = stages[0].device, stages[0].device
     total_s = problem.embedding_s[starter]
@@ -154,14 +154,14 @@ def two_ends(hop_s: float, **options: object) -> LatencyProblem:
 
 def test_offloading_pays_exactly_when_the_round_trip_costs_less_than_it_saves() -> None:
     # Nine blocks save 8.1 s on the server; two hops of 4 s leave a gain, two of 4.1 s do not.
-    assert latency(two_ends(4.0)).stages == (Stage(0, 0, 1), Stage(1, 1, 10))
+    assert latency(two_ends(4.0)).stages == (ChainStage(0, 0, 1), ChainStage(1, 1, 10))
     assert latency(two_ends(4.0)).cost_s == pytest.approx(1.0 + 0.9 + 8.0, rel=1e-12)
-    assert latency(two_ends(4.1)).stages == (Stage(0, 0, 10),)
+    assert latency(two_ends(4.1)).stages == (ChainStage(0, 0, 10),)
 
 
 def test_the_starter_may_hold_the_embedding_alone_where_that_is_allowed() -> None:
     chain = latency(two_ends(1.0, first_block_at_starter=False))
-    assert chain.stages == (Stage(0, 0, 0), Stage(1, 0, 10))
+    assert chain.stages == (ChainStage(0, 0, 0), ChainStage(1, 0, 10))
     assert chain.starter == 0
 
 
@@ -177,8 +177,8 @@ def test_head_and_embedding_take_room_where_they_are() -> None:
     # The starter has 20 bytes and ten blocks of 1. The server is far: only a full starter goes there.
     just_fits = two_ends(100.0, embedding_bytes=5, head_bytes=5)
     too_much = two_ends(100.0, embedding_bytes=5, head_bytes=6)
-    assert latency(just_fits).stages == (Stage(0, 0, 10),)
-    assert latency(too_much).stages == (Stage(0, 0, 1), Stage(1, 1, 10))
+    assert latency(just_fits).stages == (ChainStage(0, 0, 10),)
+    assert latency(too_much).stages == (ChainStage(0, 0, 1), ChainStage(1, 1, 10))
 
 
 def test_slow_links_draw_in_more_edge_devices_and_fast_ones_converge_to_the_server() -> None:
@@ -252,7 +252,7 @@ def test_a_starter_too_small_for_its_own_part_is_named() -> None:
 
 
 def test_devices_without_a_route_are_no_part_of_a_chain() -> None:
-    assert latency(two_ends(math.inf)).stages == (Stage(0, 0, 10),)
+    assert latency(two_ends(math.inf)).stages == (ChainStage(0, 0, 10),)
 
 
 def test_doubling_every_time_doubles_the_cost_and_keeps_the_chain() -> None:

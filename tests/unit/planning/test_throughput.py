@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesim.errors import PlacementError
-from edgesim.planning.chain import LatencyProblem, Stage
+from edgesim.planning.chain import ChainStage, LatencyProblem
 from edgesim.planning.throughput import throughput
 
 
-def slowest_s(problem: LatencyProblem, message_s: np.ndarray, stages: tuple[Stage, ...]) -> float:
+def slowest_s(problem: LatencyProblem, message_s: np.ndarray, stages: tuple[ChainStage, ...]) -> float:
     """Occupy every device and every hop in turn; independent of the planner's own sum."""
     device_s: dict[int, float] = dict.fromkeys((stage.device for stage in stages), 0.0)
     hops_s = [0.0]
@@ -178,7 +178,7 @@ def test_the_search_says_when_it_gives_up() -> None:
     ):
         throughput(problem, max_steps=0)
     found = throughput(problem)
-    assert found.stages == (Stage(0, 0, 1), Stage(1, 1, 2), Stage(2, 2, 3))
+    assert found.stages == (ChainStage(0, 0, 1), ChainStage(1, 1, 2), ChainStage(2, 2, 3))
     assert found.bottleneck_s == 1.0
 
 
@@ -193,4 +193,4 @@ def test_messages_that_occupy_the_processor_can_make_one_device_the_best() -> No
     )
     assert len(throughput(problem, 1.9).stages) == 2
     assert throughput(problem, 1.9).bottleneck_s == pytest.approx(3.9)
-    assert throughput(problem, 2.1).stages == (Stage(0, 0, 4),)
+    assert throughput(problem, 2.1).stages == (ChainStage(0, 0, 4),)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from edgesim.errors import InputError
 from edgesim.validate.network.against_ns3 import TANDEM_LIMIT, WIFI_LIMIT, wifi_beside
-from edgesim.validate.network.estimates import Comparison, Estimate, exactly, mean_of
+from edgesim.validate.network.estimates import SampledMean, TheoryComparison, exactly, mean_of
 from edgesim.validate.network.ns3_tools import _flags, find_ns3
 from edgesim.validate.network.records import Records, shipped_records
 from edgesim.validate.network.tandem import Journeys, Tandem, delays_by_recursion, delays_in_engine, tandems
@@ -67,15 +67,15 @@ def test_cases_have_names_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("ours", "truth", "verdict"),
     [
-        (Estimate(1.02, 0.005), exactly(1.0), "agrees"),
-        (Estimate(0.96, 0.005), exactly(1.0), "misses"),
-        (Estimate(1.0, 0.016), exactly(1.0), "too noisy"),
-        (Estimate(1.0, 0.011), Estimate(1.0, 0.011), "too noisy"),
+        (SampledMean(1.02, 0.005), exactly(1.0), "agrees"),
+        (SampledMean(0.96, 0.005), exactly(1.0), "misses"),
+        (SampledMean(1.0, 0.016), exactly(1.0), "too noisy"),
+        (SampledMean(1.0, 0.011), SampledMean(1.0, 0.011), "too noisy"),
         (exactly(1.031), exactly(1.0), "misses"),
     ],
 )
-def test_a_wide_interval_proves_nothing(ours: Estimate, truth: Estimate, verdict: str) -> None:
-    assert Comparison("x", ours, truth, 0.03).verdict == verdict
+def test_a_wide_interval_proves_nothing(ours: SampledMean, truth: SampledMean, verdict: str) -> None:
+    assert TheoryComparison("x", ours, truth, 0.03).verdict == verdict
 
 
 def test_intervals_are_students() -> None:
@@ -88,10 +88,10 @@ def test_intervals_are_students() -> None:
 def test_a_ratio_of_two_estimates_has_the_error_of_both() -> None:
     """Against the spread of drawn ratios."""
     draw = np.random.default_rng(1)
-    ours, truth = Estimate(0.98, 0.01), Estimate(1.0, 0.02)
+    ours, truth = SampledMean(0.98, 0.01), SampledMean(1.0, 0.02)
     z = stats.norm.ppf(0.975)
     drawn = draw.normal(0.98, 0.01 / z, 200_000) / draw.normal(1.0, 0.02 / z, 200_000)
-    assert Comparison("x", ours, truth, 0.03).half_width == pytest.approx(z * drawn.std(), rel=0.01)
+    assert TheoryComparison("x", ours, truth, 0.03).half_width == pytest.approx(z * drawn.std(), rel=0.01)
 
 
 # --- records -----------------------------------------------------------------------------------------------

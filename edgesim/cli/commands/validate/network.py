@@ -16,7 +16,7 @@ from edgesim.errors import InputError
 from edgesim.report.progress import counting
 
 if TYPE_CHECKING:
-    from edgesim.validate.network.estimates import Comparison
+    from edgesim.validate.network.estimates import TheoryComparison
 
 __all__ = ["network"]
 
@@ -68,7 +68,9 @@ def network(
         raise typer.Exit(1)
 
 
-def _beside_ns3(notes: Console, scale: float, *, recorded: bool, record: Path | None) -> list[Comparison]:
+def _beside_ns3(
+    notes: Console, scale: float, *, recorded: bool, record: Path | None
+) -> list[TheoryComparison]:
     from edgesim.validate.network.against_ns3 import tandems_beside, wifi_beside
     from edgesim.validate.network.ns3_tools import INSTALL, find_ns3
     from edgesim.validate.network.records import Records, shipped_records
@@ -93,7 +95,7 @@ def _beside_ns3(notes: Console, scale: float, *, recorded: bool, record: Path | 
     return [*_shown(f"wires, {made_by}", wires), *_shown(f"saturated Wi-Fi, {made_by}", wifi)]
 
 
-def _shown(title: str, comparisons: Sequence[Comparison]) -> Sequence[Comparison]:
+def _shown(title: str, comparisons: Sequence[TheoryComparison]) -> Sequence[TheoryComparison]:
     """Print a table, and hand back what is in it."""
     table = plain_table(title, "edgesim", "truth", "difference %", "limit %", "")
     for one in comparisons:

@@ -14,7 +14,7 @@ from edgesim.engine.network.air.interference import Band
 from edgesim.engine.network.air.transfer import Carrier, Transfer
 from edgesim.engine.network.outlook import Prospect
 from edgesim.engine.process.clock import Clock
-from edgesim.radio.link import LinkState as ChannelState
+from edgesim.radio.radio_link import RadioState as ChannelState
 from edgesim.world.medium import Medium
 
 __all__ = ["Pool"]

@@ -19,7 +19,7 @@ from edgesim.engine.network.air.slot_sharing import Ask, Member, SlotSharing
 from edgesim.engine.network.air.transfer import Transfer
 from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.slots import Slots
-from edgesim.radio.link import LinkState
+from edgesim.radio.radio_link import RadioState
 
 __all__ = ["DUST_BITS", "Granting", "Part", "Queue", "Stretch"]
 
@@ -30,7 +30,7 @@ _ROUNDING = 1e-9
 _MOST_SLOTS = 1e9
 _MOST_IN_ONE_BITS = 1000.0  # more than a resource block carries at one layer
 
-Look = Callable[[float, Transfer, float], tuple[LinkState, float]]
+Look = Callable[[float, Transfer, float], tuple[RadioState, float]]
 """Looks at a transfer's channel at an instant over a share of the band; tells until when it stays so."""
 
 
@@ -85,7 +85,7 @@ class _Wish(NamedTuple):
     transfers: list[Transfer]
     share: float
     """What it asks for, as a part of the band."""
-    state: LinkState
+    state: RadioState
     """Its channel over that."""
 
 
@@ -180,7 +180,7 @@ class Granting:
         return Stretch(number, number + 1, (Part(only, n_bits, share, 1.0),), {carrier.sender: share}, None)
 
     @staticmethod
-    def _begin(transfer: Transfer, state: LinkState, share: float, at_s: float) -> None:
+    def _begin(transfer: Transfer, state: RadioState, share: float, at_s: float) -> None:
         """Tell a transfer what it is sent with; for the first time, its blocks are cut."""
         transfer.state, transfer.band_share = state, share
         if not transfer.is_begun:
@@ -266,7 +266,7 @@ class Granting:
                 ends = (of_grant, of_grant * used) if is_uplink else (of_grant * used, of_grant)
                 parts.append(Part(transfer, n_bits, *ends))
 
-    def _look(self, at_s: float, transfer: Transfer, band_share: float) -> LinkState:
+    def _look(self, at_s: float, transfer: Transfer, band_share: float) -> RadioState:
         state, until_s = self._look_at(at_s, transfer, band_share)
         self.until_s = min(self.until_s, until_s)
         return state

@@ -18,7 +18,7 @@ from edgesim.engine.network.air.slot_sharing import slot_sharing
 from edgesim.engine.network.air.transfer import Carrier, Transfer
 from edgesim.engine.network.outlook import Prospect
 from edgesim.engine.process.clock import Clock
-from edgesim.radio.link import LinkState
+from edgesim.radio.radio_link import RadioState
 from edgesim.world.medium import Medium
 
 __all__ = ["SlottedPool"]
@@ -198,7 +198,7 @@ class SlottedPool:
             interference_w, _ = self._band.disturbance(self, carrier, now_s, glances=True)
         medium, channel, uplink = self.medium, carrier.channel, carrier.is_uplink
 
-        def look(band_share: float) -> LinkState:
+        def look(band_share: float) -> RadioState:
             return channel.link.state(
                 now_s, uplink=uplink, band_share=band_share, interference_w=interference_w
             )
@@ -375,7 +375,7 @@ class SlottedPool:
             self._clock.call_at(gives_up_s, partial(self._give_up, transfer, transfer.stalled_at_s))
         return stretch
 
-    def _look(self, at_s: float, transfer: Transfer, band_share: float) -> tuple[LinkState, float]:
+    def _look(self, at_s: float, transfer: Transfer, band_share: float) -> tuple[RadioState, float]:
         """Look at a transfer's channel over a part of the band; until when it stays so."""
         carrier, interference_w, until_s = transfer.carrier, 0.0, math.inf
         if self._band is not None:

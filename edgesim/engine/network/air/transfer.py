@@ -6,7 +6,7 @@ import math
 from typing import Protocol
 
 from edgesim.engine.network.outlook import Prospect
-from edgesim.radio.link import LinkState
+from edgesim.radio.radio_link import RadioState
 from edgesim.world.medium import Medium, RadioChannel
 
 __all__ = ["Carrier", "SharedAir", "Transfer"]
@@ -93,7 +93,7 @@ class Transfer:
         "waits_s",
     )
 
-    state: LinkState
+    state: RadioState
 
     def __init__(self, carrier: Carrier, n_bits: float = 0.0) -> None:
         self.carrier, self.n_bits = carrier, n_bits

@@ -13,8 +13,8 @@ from edgesim.engine.network.wifi.frames import Frames
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import MessageLost, WorkLost
 from edgesim.engine.recording import Recording
-from edgesim.radio.adaptation.delivery import Delivery
-from edgesim.radio.link import LinkState
+from edgesim.radio.adaptation.delivery import BlocksDelivered
+from edgesim.radio.radio_link import RadioState
 from edgesim.trace.buffer import TRANSPORT
 from edgesim.units import bits
 from edgesim.world.link import Link
@@ -106,7 +106,7 @@ class WifiHop(RadioHop):
     ) -> None:
         super().__init__(link, sender, peer, codes, powers_w, clock, recording, domain, is_watched=is_watched)
         self.medium, self._domain = medium, domain
-        self.state: LinkState | None = None  # when it was last looked at
+        self.state: RadioState | None = None  # when it was last looked at
         self.reverse: WifiHop | None = None
         self._back_s = 0.0
         self._acks: dict[WifiMessage, None] = {}  # of the transport; nothing waits for them
@@ -175,7 +175,7 @@ class WifiHop(RadioHop):
             self._drop_ack(transfer, self.code)
             return
         frames = transfer.frames
-        transfer.delivery = Delivery(0, frames.n_dropped, frames.worst, 0.0)
+        transfer.delivery = BlocksDelivered(0, frames.n_dropped, frames.worst, 0.0)
         super().sent(transfer)
 
     def given_up(self, transfer: Transfer) -> None:
@@ -211,7 +211,7 @@ class WifiHop(RadioHop):
         """Time for which the receiver has been receiving, answers to the other direction included [s]."""
         return self._own_until(1, at_s) + (0.0 if self.reverse is None else self.reverse._own_until(2, at_s))
 
-    def _blocks(self, state: LinkState) -> tuple[int, float, float, float]:
+    def _blocks(self, state: RadioState) -> tuple[int, float, float, float]:
         """Of a whole frame."""
         mac, errors = self.channel.mac, state.errors
         if state.grant.block_bits:
@@ -251,7 +251,7 @@ class WifiHop(RadioHop):
 
     def _spent_j(self, message: Message) -> float:
         assert isinstance(message, WifiMessage)
-        message.delivery = Delivery(0, message.frames.n_dropped, message.frames.worst, 0.0)
+        message.delivery = BlocksDelivered(0, message.frames.n_dropped, message.frames.worst, 0.0)
         self._back_s += message.back_s
         back_j = message.back_s * (self._weights_w[2] + self._weights_w[3])
         message.back_s = 0.0

@@ -19,7 +19,7 @@ from edgesim.radio.adaptation.air_interface import Arq
 from edgesim.radio.adaptation.nr import Nr
 from edgesim.radio.channel.fading import BlockFading
 from edgesim.radio.channel.fading_law import Rayleigh
-from edgesim.radio.link import RadioLink
+from edgesim.radio.radio_link import RadioLink
 from edgesim.world.medium import Medium
 
 SLOT_S = 0.5e-3

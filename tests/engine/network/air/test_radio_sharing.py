@@ -15,7 +15,7 @@ from edgesim.radio.access.duplex import HalfDuplex, TddPattern
 from edgesim.radio.adaptation.shannon import Shannon
 from edgesim.radio.channel.fading import BlockFading
 from edgesim.radio.channel.fading_law import Rayleigh
-from edgesim.radio.link import RadioLink
+from edgesim.radio.radio_link import RadioLink
 from edgesim.world.medium import Medium
 from edgesim.world.world import World
 

@@ -7,7 +7,15 @@ import itertools
 import numpy as np
 import pytest
 
-from edgesim.engine.causality.skipped import Group, Waiting, forward, joined, lacking, states, taken_along
+from edgesim.engine.causality.skipped import (
+    SkippedPositions,
+    Waiting,
+    forward,
+    joined,
+    lacking,
+    states,
+    taken_along,
+)
 from edgesim.engine.causality.whereabouts import Contents, Place, Whereabouts
 from edgesim.model.architecture import Slice
 
@@ -53,7 +61,7 @@ def test_groups_are_positions_kept_one_by_one(seed: int) -> None:
 
 
 def test_a_message_brings_what_waits_where_its_token_stands_and_no_more() -> None:
-    near, deep = Group(3, 2, 2, ("a",)), Group(2, 4, 4, ("a",))
+    near, deep = SkippedPositions(3, 2, 2, ("a",)), SkippedPositions(2, 4, 4, ("a",))
     there = Whereabouts(waiting=(deep, near)).put("a", Place(levels=0b100))
     arrived = there.arrived("b", Contents(levels=0b100, waiting_of="a"))
     assert arrived.waiting == (deep, near._replace(devices=("a", "b")))
@@ -65,9 +73,9 @@ def test_a_token_that_goes_on_behind_the_exit_that_answered_it_waits_where_it_en
     there = Whereabouts().passed("a", Slice(0, 2, embedding=True, head=True), 2, N_BLOCKS, is_part=False)
     left = there.leaving(2)
     asked = {"is_afresh": False, "is_long": False, "n_blocks": N_BLOCKS, "n_before": 5}
-    assert left.opened(1, 0, **asked).waiting == (Group(5, 2, 2, ("a",)),)
+    assert left.opened(1, 0, **asked).waiting == (SkippedPositions(5, 2, 2, ("a",)),)
     further = left.passed("b", Slice(2, 4), 4, N_BLOCKS, is_part=False)
-    assert further.opened(1, 0, **asked).waiting == (Group(5, 4, 4, ("b",)),)
+    assert further.opened(1, 0, **asked).waiting == (SkippedPositions(5, 4, 4, ("b",)),)
     whole = further.passed("b", Slice(4, 6), 6, N_BLOCKS, is_part=False)
     assert whole.opened(1, 0, **asked).waiting == ()
     assert there.leaving(2, keeps=True).opened(1, 0, **asked).waiting == ()
@@ -76,7 +84,7 @@ def test_a_token_that_goes_on_behind_the_exit_that_answered_it_waits_where_it_en
 
 def test_only_who_took_others_along_has_all_positions() -> None:
     """Both devices had all of blocks 2 and 3; then a token left before them, and passed them on one."""
-    group = Group(1, 2, 2, ("a", "b"))
+    group = SkippedPositions(1, 2, 2, ("a", "b"))
     there = Whereabouts(made=0b1111, waiting=(group,))
     there = there.put("a", Place(whole=0b1111)).put("b", Place(whole=0b1100))
     for after in (there.caught_up("a", Slice(2, 4), N_BLOCKS), there.filled("a", Slice(2, 4), N_BLOCKS)):

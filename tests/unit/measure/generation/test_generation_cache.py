@@ -16,7 +16,7 @@ from tiny_language_models import save_tiny  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 from edgesim.cli import app  # noqa: E402
-from edgesim.measure import answers  # noqa: E402
+from edgesim.measure import answer_quality  # noqa: E402
 from edgesim.measure.cache import CACHE_VARIABLE  # noqa: E402
 from edgesim.measure.generation import exit_paths, generation_cache  # noqa: E402
 from edgesim.measure.generation.generation_cache import ensure_generation, kept_generation  # noqa: E402
@@ -36,7 +36,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return [AllReduceNoise(0.01), *lost]
 
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(answers, "standard_grid", few)
+    monkeypatch.setattr(answer_quality, "standard_grid", few)
     monkeypatch.setattr(
         exit_paths, "standard_rules", lambda _: [ExitRule((0.1,)), ExitRule((5.0,), "entropy")]
     )

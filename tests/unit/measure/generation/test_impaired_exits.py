@@ -16,7 +16,7 @@ from slow_llama import slow_logits  # noqa: E402
 from tiny_language_models import tiny  # noqa: E402
 
 from edgesim.errors import InputError  # noqa: E402
-from edgesim.measure.answers import generator_of  # noqa: E402
+from edgesim.measure.answer_quality import generator_of  # noqa: E402
 from edgesim.measure.exits import exit_records  # noqa: E402
 from edgesim.measure.generation.impaired_exits import measure_impaired_exits, standard_impairments  # noqa: E402
 from edgesim.measure.language_model import LanguageModel  # noqa: E402

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgesim.measure.quality_cache import MeasuredAnswers, kept_answers
-from edgesim.model.answers.quality import CLEAN, QualityTable
+from edgesim.model.answers.impaired_answers import CLEAN, QualityTable
 
 HELD_OUT = Path(__file__).with_name("bundled_held_out.parquet")
 """Measured as the shipped table was: ``measure_answers`` with the same model, text, seed and tokens."""

@@ -14,7 +14,7 @@ import pytest
 
 from edgesim.errors import InputError
 from edgesim.model.answers.exit_records import ExitRecords
-from edgesim.model.answers.quality import QualityRow, QualityTable
+from edgesim.model.answers.impaired_answers import QualityRow, QualityTable
 
 ROW = {
     "name": "clean", "level": 0.0, "nll": 1.0, "nll_se": 0.0, "nll_rise": 0.0, "nll_rise_se": 0.0,

@@ -6,12 +6,12 @@ import pytest
 from offloading_networks import drawn_network
 
 from edgesim.planning.offloading.capacity import largest_scale
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 
 UNIT = 10**9  # networkx wants whole numbers to be exact
 
 
-def carries(network: Network, scale: float) -> bool:
+def carries(network: OffloadingNetwork, scale: float) -> bool:
     """Whether networkx finds a flow of all arrivals, in tasks as they arrive: exits widen later servers."""
     survives = np.cumprod(np.concatenate([[1.0, 1.0], network.continues[1:-1]]))
     graph = nx.DiGraph()

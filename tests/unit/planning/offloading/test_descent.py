@@ -12,13 +12,13 @@ from edgesim.planning.offloading.descent import Descent, State, descend
 from edgesim.planning.offloading.fixed_rules import bandwidth_first, computing_first
 from edgesim.planning.offloading.flow import cost_tasks, even_plan, flow_of, mean_delay_s
 from edgesim.planning.offloading.marginal import excess_tasks, marginals
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.rounds import RoundRule
 
 
-def loaded(seed: int, load: float, **how: float | None) -> Network:
+def loaded(seed: int, load: float, **how: float | None) -> OffloadingNetwork:
     network = drawn_network(seed, **how)  # type: ignore[arg-type]
     return network.scaled(load * largest_scale(network))
 

@@ -17,18 +17,18 @@ from edgesim.planning.offloading.flow import (
     require_plan,
 )
 from edgesim.planning.offloading.marginal import gradient, marginals
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier
 
 seeds = st.integers(0, 10_000)
 
 
-def any_plan(network: Network, seed: int) -> np.ndarray:
+def any_plan(network: OffloadingNetwork, seed: int) -> np.ndarray:
     weight = np.random.default_rng(seed).exponential(size=network.n_links)
     return weight / np.bincount(network.tail, weight, network.n_nodes)[network.tail]
 
 
-def slow_delay_s(network: Network, plan: np.ndarray) -> float:
+def slow_delay_s(network: OffloadingNetwork, plan: np.ndarray) -> float:
     """The formulas of the reference, one task's way at a time."""
     rates = dict(enumerate(network.arrivals_per_s.tolist()))
     total = 0.0

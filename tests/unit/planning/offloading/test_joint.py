@@ -17,7 +17,7 @@ from edgesim.planning.offloading.flow import Flow, even_plan, flow_of, mean_dela
 from edgesim.planning.offloading.genetic import Breeding, evolve
 from edgesim.planning.offloading.joint import JointPlan, delay_at, plan_jointly, tuned
 from edgesim.planning.offloading.marginal import marginals
-from edgesim.planning.offloading.network import Heads, Network
+from edgesim.planning.offloading.network import Heads, OffloadingNetwork
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.thresholds import (
@@ -39,13 +39,13 @@ def exits(n_exits: int, seed: int = 0) -> ExitTable:
     return ExitTable(confidence, rng.random(confidence.shape) < confidence, grid)
 
 
-def staged(seed: int, load: float) -> Network:
+def staged(seed: int, load: float) -> OffloadingNetwork:
     """Loaded in relation to what it carries without exits."""
     network = drawn_network(seed, n_devices=4, n_servers=(2, 2, 2), continues=1.0)
     return network.scaled(load * largest_scale(network))
 
 
-def brute_force(network: Network, table: ExitTable, objective: Objective) -> tuple[float, float]:
+def brute_force(network: OffloadingNetwork, table: ExitTable, objective: Objective) -> tuple[float, float]:
     """Every threshold with its best plan: the least cost, and the delay that is part of it."""
     found = []
     for levels in product(range(table.n_levels), repeat=table.n_exits - 1):

@@ -13,14 +13,18 @@ from edgesim.planning.offloading.descent import descend
 from edgesim.planning.offloading.fixed_rules import bandwidth_first, computing_first
 from edgesim.planning.offloading.flow import even_plan, flow_of, mean_delay_s
 from edgesim.planning.offloading.game import equilibrium
-from edgesim.planning.offloading.network import Network, Node
+from edgesim.planning.offloading.network import OffloadingNetwork, OffloadingNode
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.planning.offloading.queue_cost import wait_and_service_s
 
 
 def test_computing_first_follows_capacities_and_bandwidth_first_rates() -> None:
-    network = Network.of(
-        [Node("d", 0, arrivals_per_s=1.0), Node("slow", 1, 0.3), Node("fast", 1, 0.1)],
+    network = OffloadingNetwork.of(
+        [
+            OffloadingNode("d", 0, arrivals_per_s=1.0),
+            OffloadingNode("slow", 1, 0.3),
+            OffloadingNode("fast", 1, 0.1),
+        ],
         {("d", "slow"): 0.01, ("d", "fast"): 0.04},
     )
     assert computing_first(network) == pytest.approx([0.25, 0.75])
@@ -28,14 +32,18 @@ def test_computing_first_follows_capacities_and_bandwidth_first_rates() -> None:
 
 
 def test_a_devices_own_processor_takes_all_where_bandwidth_comes_first() -> None:
-    network = Network.of(
-        [Node("d", 0, arrivals_per_s=1.0), Node("d's own", 1, 0.3), Node("edge", 1, 0.1)],
+    network = OffloadingNetwork.of(
+        [
+            OffloadingNode("d", 0, arrivals_per_s=1.0),
+            OffloadingNode("d's own", 1, 0.3),
+            OffloadingNode("edge", 1, 0.1),
+        ],
         {("d", "d's own"): 0.0, ("d", "edge"): 0.04},
     )
     assert bandwidth_first(network).tolist() == [1.0, 0.0]
 
 
-def own_delay_s(network: Network, plan: np.ndarray, player: int) -> float:
+def own_delay_s(network: OffloadingNetwork, plan: np.ndarray, player: int) -> float:
     """Mean time that tasks leaving a player spend from there on, one path after another."""
     flow = flow_of(network, plan)
     times_s = wait_and_service_s(network.service_s, flow.utilisation, network.scv)

@@ -11,7 +11,7 @@ from edgesim.planning.offloading.boldness import next_boldness
 from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.descent import State, all_rows, play_round
 from edgesim.planning.offloading.flow import cost_tasks, flow_of
-from edgesim.planning.offloading.network import Network
+from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.rounds import (
@@ -42,12 +42,12 @@ class Agent:
     offered: dict[int, tuple[float, float, float]] = field(default_factory=dict)  # rate, response, at price
 
 
-def hops(network: Network, node: int) -> list[int]:
+def hops(network: OffloadingNetwork, node: int) -> list[int]:
     return network.head[network.links(node)].tolist()
 
 
 def play_by_messages(
-    network: Network, rule: RoundRule, n_rounds: int, rng: np.random.Generator, loss: float
+    network: OffloadingNetwork, rule: RoundRule, n_rounds: int, rng: np.random.Generator, loss: float
 ) -> np.ndarray:
     """Rounds node by node; every message between two nodes is lost with a probability."""
     start = State.start(network)

@@ -11,7 +11,7 @@ import pytest
 from edgesim.planning.offloading.exit_table import ExitTable
 from edgesim.planning.offloading.fixed_rules import computing_first
 from edgesim.planning.offloading.joint import delay_at, tuned
-from edgesim.planning.offloading.network import Heads, Network, Node
+from edgesim.planning.offloading.network import Heads, OffloadingNetwork, OffloadingNode
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.threshold_search import Combinations, foreseen_costs_s
 from edgesim.planning.offloading.thresholds import Objective
@@ -24,22 +24,22 @@ def _table(n_exits: int, seed: int = 1) -> ExitTable:
     return ExitTable(certainty, is_correct, np.array([0, 0.3, 0.5, 0.8, np.inf]))
 
 
-def _network(*, queues_on_links: bool) -> Network:
+def _network(*, queues_on_links: bool) -> OffloadingNetwork:
     nodes = [
-        Node("home", 0, arrivals_per_s=30.0),
-        Node("a", 1, service_s=0.01, scv=1.0),
-        Node("b", 1, service_s=0.03, scv=0.5),
-        Node("c", 2, service_s=0.02, scv=1.0),
-        Node("d", 2, service_s=0.04, scv=0.0),
-        Node("e", 3, service_s=0.028, scv=1.0),
+        OffloadingNode("home", 0, arrivals_per_s=30.0),
+        OffloadingNode("a", 1, service_s=0.01, scv=1.0),
+        OffloadingNode("b", 1, service_s=0.03, scv=0.5),
+        OffloadingNode("c", 2, service_s=0.02, scv=1.0),
+        OffloadingNode("d", 2, service_s=0.04, scv=0.0),
+        OffloadingNode("e", 3, service_s=0.028, scv=1.0),
     ]
     pairs = [("home", "a"), ("home", "b"), *product("ab", "cd"), ("c", "e"), ("d", "e")]
     transfer_s = {pair: 0.002 * (1 + number) for number, pair in enumerate(pairs)}
     link_scv = dict.fromkeys(pairs[::2], 1.0) if queues_on_links else None
-    return Network.of(nodes, transfer_s, link_scv=link_scv)
+    return OffloadingNetwork.of(nodes, transfer_s, link_scv=link_scv)
 
 
-def _with_heads(network: Network) -> Network:
+def _with_heads(network: OffloadingNetwork) -> OffloadingNetwork:
     """A quarter of every server's time is its head's; the last stage asks it in any case."""
     heads = Heads(0.75 * network.service_s, 0.25 * network.service_s)
     return replace(network, heads=heads).with_shares(np.ones(network.n_stages - 2))

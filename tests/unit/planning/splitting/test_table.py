@@ -11,7 +11,7 @@ import pytest
 
 from edgesim.errors import InputError
 from edgesim.measure.quality_cache import kept_answers
-from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable
+from edgesim.model.answers.impaired_answers import CLEAN, QualityRow, QualityTable
 from edgesim.planning.splitting.table import SplitTable
 from edgesim.planning.splitting.table_files import read_split_table, write_split_table
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edgesim.radio.adaptation.air_interface import Arq
-from edgesim.radio.adaptation.delivery import Delivery, binomial, deliver
+from edgesim.radio.adaptation.delivery import BlocksDelivered, binomial, deliver
 from edgesim.rng import keyed_uniform
 
 NO_ARQ = Arq(limit=0, round_trip_s=0.0)
@@ -58,12 +58,12 @@ def test_extremes_need_no_draw() -> None:
 
 
 def test_blocks_that_always_fail_twice_are_counted_by_hand() -> None:
-    assert deliver(5, (1.0, 1.0, 0.0), 0.002, NO_ARQ, key=1) == Delivery(15, 0, 3, 0.004)
-    assert deliver(5, (1.0, 1.0), 0.002, NO_ARQ, key=1) == Delivery(10, 5, 2, 0.002)
+    assert deliver(5, (1.0, 1.0, 0.0), 0.002, NO_ARQ, key=1) == BlocksDelivered(15, 0, 3, 0.004)
+    assert deliver(5, (1.0, 1.0), 0.002, NO_ARQ, key=1) == BlocksDelivered(10, 5, 2, 0.002)
     # Two attempts, a wait, two more, a wait, two more: and all is lost.
     lost = deliver(5, (1.0, 1.0), 0.002, Arq(2, 0.01), key=1)
-    assert lost == Delivery(30, 5, 6, pytest.approx(3 * 0.002 + 2 * 0.01))
-    assert deliver(5, (0.0,), 0.002, Arq(2, 0.01), key=1) == Delivery(5, 0, 1, 0.0)
+    assert lost == BlocksDelivered(30, 5, 6, pytest.approx(3 * 0.002 + 2 * 0.01))
+    assert deliver(5, (0.0,), 0.002, Arq(2, 0.01), key=1) == BlocksDelivered(5, 0, 1, 0.0)
 
 
 def test_repetitions_ask_for_the_errors_of_their_own_time() -> None:
@@ -73,7 +73,7 @@ def test_repetitions_ask_for_the_errors_of_their_own_time() -> None:
         asked.append(waited_s)
         return (1.0, 1.0) if len(asked) == 1 else (0.0,)
 
-    assert deliver(2, (1.0, 1.0), 0.002, Arq(4, 0.01), key=1, again=again) == Delivery(
+    assert deliver(2, (1.0, 1.0), 0.002, Arq(4, 0.01), key=1, again=again) == BlocksDelivered(
         10, 0, 5, pytest.approx(2 * 0.002 + 2 * 0.01)
     )
     assert asked == pytest.approx([0.002 + 0.01, 0.004 + 0.02])

@@ -22,7 +22,7 @@ from edgesim.radio.channel.fading import (
     Rayleigh,
     Rician,
 )
-from edgesim.radio.link import Estimation
+from edgesim.radio.radio_link import Estimation
 from edgesim.rng import key_of
 
 Z = float(stats.norm.ppf(1 - 0.5e-4))  # 99.99 % two-sided

@@ -25,7 +25,7 @@ from edgesim.radio.collective.aircomp import (
 )
 from edgesim.radio.collective.aircomp_impairments import (
     PERFECT,
-    Estimate,
+    ChannelEstimate,
     Synchronisation,
     estimated,
     impaired_mse,
@@ -218,7 +218,7 @@ def test_impaired_sums_err_as_the_formula_says(error: float, clocks: Synchronisa
 def test_without_impairments_the_error_is_that_of_perfect_knowledge() -> None:
     combiner, channels, _ = drawn()
     precoders = normals(np.random.default_rng(5), 5, 3, 3)
-    perfect = Estimate(channels, channels, np.zeros(5))
+    perfect = ChannelEstimate(channels, channels, np.zeros(5))
     assert impaired_mse(combiner, precoders, perfect, NOISE_W) == pytest.approx(
         mse(combiner, precoders, channels, NOISE_W), rel=1e-12
     )
@@ -228,7 +228,7 @@ def test_phases_cost_as_much_with_any_channel() -> None:
     # Zero forcing: M_n = I, so N L (2 - 2 exp(-s^2 / 2)) is added.
     combiner, channels, _ = drawn()
     precoders = zero_forcing(combiner, channels)
-    known = Estimate(channels, channels, np.zeros(5))
+    known = ChannelEstimate(channels, channels, np.zeros(5))
     added = impaired_mse(combiner, precoders, known, NOISE_W, Synchronisation(phase_std_rad=0.25)) - mse(
         combiner, precoders, channels, NOISE_W
     )

@@ -11,7 +11,7 @@ from bands import Straight, band
 from edgesim.errors import InputError
 from edgesim.radio.collective.band import stream_sinrs
 from edgesim.radio.collective.errors_by_scheme import uncoded_mse
-from edgesim.radio.link import goodput
+from edgesim.radio.radio_link import goodput
 
 
 def test_ratios_of_streams_equal_those_of_an_explicit_zero_forcing_receiver():

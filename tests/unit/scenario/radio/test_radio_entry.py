@@ -28,9 +28,9 @@ from edgesim.radio.channel.fading import BlockFading, JakesFading
 from edgesim.radio.channel.fading_by_sight import FadingBySight
 from edgesim.radio.channel.fading_law import Nakagami, Rayleigh, Rician
 from edgesim.radio.channel.path_loss.environments import IndoorFactory
-from edgesim.radio.link import RadioLink
 from edgesim.radio.motion.mobility import GaussMarkov, RandomWaypoint
 from edgesim.radio.motion.tracks import RecordedTrack
+from edgesim.radio.radio_link import RadioLink
 from edgesim.scenario.build import build_world, kinds_used
 from edgesim.scenario.catalogue import device_kind, radio_kinds
 from edgesim.scenario.failures import faults

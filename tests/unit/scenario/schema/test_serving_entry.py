@@ -13,7 +13,7 @@ from edgesim.world.disciplines import (
     ContinuousBatching,
     FirstComeFirstServed,
     ProcessorSharing,
-    Serving,
+    ServingDiscipline,
     StaticBatching,
 )
 
@@ -43,7 +43,7 @@ def served(minimal: str) -> Parse:
         ),
     ],
 )
-def test_a_discipline_and_its_limits(word: str, value: Serving | None, served: Parse) -> None:
+def test_a_discipline_and_its_limits(word: str, value: ServingDiscipline | None, served: Parse) -> None:
     entry = served(word).topology.devices[-1].serving
     assert entry is not None
     assert entry.value() == value

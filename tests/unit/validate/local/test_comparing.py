@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesim.validate.local.comparing import Comparison, compare
+from edgesim.validate.local.comparing import FigureComparison, compare
 from edgesim.validate.local.figures import Figures, of_runs
 
 
-def comparison(*errors: float, limit: float = 0.03) -> Comparison:
-    return Comparison(
+def comparison(*errors: float, limit: float = 0.03) -> FigureComparison:
+    return FigureComparison(
         figure="tpot_s",
         real=(2.0,) * len(errors),
         predicted=tuple(2.0 * (1.0 + error) for error in errors),

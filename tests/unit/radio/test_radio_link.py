@@ -20,8 +20,8 @@ from edgesim.radio.channel.fading import BlockFading
 from edgesim.radio.channel.fading_law import NoFading, Rayleigh
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.path_loss.environments import UrbanMicro
-from edgesim.radio.link import RadioLink, Transceiver, goodput
 from edgesim.radio.motion.mobility import Static
+from edgesim.radio.radio_link import RadioLink, Transceiver, goodput
 
 CELL_M = (0.0, 0.0)
 

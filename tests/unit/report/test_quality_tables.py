@@ -14,9 +14,9 @@ from rich.console import Console, RenderableType
 
 from edgesim.errors import InputError
 from edgesim.model.answers.exit_records import ExitRecords
-from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable
-from edgesim.report.answers.quality import ExitsTable, QualityReport, as_rows
+from edgesim.model.answers.impaired_answers import CLEAN, QualityRow, QualityTable
 from edgesim.report.answers.quality_plot import plot_quality
+from edgesim.report.answers.quality_tables import ExitsTable, QualityReport, as_rows
 
 
 @dataclass(frozen=True)

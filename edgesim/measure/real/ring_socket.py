@@ -11,7 +11,7 @@ from math import inf
 
 from edgesim.units import bits
 
-__all__ = ["STOP", "Header", "Receiver", "Sender", "Shape", "accepted", "connected", "listening"]
+__all__ = ["STOP", "Header", "LinkShaping", "Receiver", "Sender", "accepted", "connected", "listening"]
 
 _HEADER = struct.Struct("<IIIId")
 _LOOPBACK = "127.0.0.1"
@@ -20,7 +20,7 @@ _GREETING_S = 30.0  # for the other process to connect
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class LinkShaping:
     """A link's rate [bit/s] and latency [s], put upon a faster one; none: as fast as the host is."""
 
     rate_bps: float = inf
@@ -57,12 +57,12 @@ class Sender:
     Not modelled: losses, and what protocols below add to a message.
     """
 
-    def __init__(self, connection: socket.socket, shape: Shape = Shape()) -> None:  # frozen
+    def __init__(self, connection: socket.socket, shape: LinkShaping = LinkShaping()) -> None:  # frozen
         self._connection = connection
         self._shape = shape
         self._free_at_s = 0.0
 
-    def reshape(self, shape: Shape) -> None:
+    def reshape(self, shape: LinkShaping) -> None:
         """Pace messages otherwise from now on."""
         self._shape, self._free_at_s = shape, 0.0
 

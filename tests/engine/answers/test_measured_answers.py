@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from miniature import Serve, device, run, world
 
-from edgesim.engine.answers.answers import Answering
 from edgesim.engine.answers.impairments import ALL, error_variance
+from edgesim.engine.answers.measured_answers import Answering
 from edgesim.errors import ContractError, InputError
 from edgesim.model.answers.exit_records import ExitRecords
-from edgesim.model.answers.quality import QualityRow, QualityTable
+from edgesim.model.answers.impaired_answers import QualityRow, QualityTable
 from edgesim.workload.lengths import Fixed
 
 N_BLOCKS = 4

@@ -28,7 +28,7 @@ from edgesim.model.answers.parquet_record import damage_reported, read_record, w
 from edgesim.model.answers.quality_curves import Curve, axis_of, neighbours
 from edgesim.nearest import suggest
 
-__all__ = ["CLEAN", "Answers", "Impairing", "QualityRow", "QualityTable"]
+__all__ = ["CLEAN", "ImpairedAnswers", "Impairing", "QualityRow", "QualityTable"]
 
 CLEAN = "clean"
 """Name of the row without impairment."""
@@ -54,7 +54,7 @@ class Impairing(Protocol):
     def n_devices(self) -> int | None: ...
 
 
-class Answers(NamedTuple):
+class ImpairedAnswers(NamedTuple):
     """Answers under an impairment."""
 
     nll: float
@@ -160,10 +160,10 @@ class QualityTable:
                 )
 
     @cached_property
-    def clean(self) -> Answers:
+    def clean(self) -> ImpairedAnswers:
         """Answers without impairment."""
         row = next(row for row in self.rows if row.name == CLEAN)
-        return Answers(row.nll, row.nll_se, row.accuracy, row.accuracy_se)
+        return ImpairedAnswers(row.nll, row.nll_se, row.accuracy, row.accuracy_se)
 
     @property
     def n_blocks(self) -> int | None:
@@ -176,7 +176,7 @@ class QualityTable:
         """Kinds of impairment that were measured, in the table's order."""
         return tuple(dict.fromkeys(row.name for row in self.rows if row.name != CLEAN))
 
-    def answers(self, impairment: Impairing) -> Answers:
+    def answers(self, impairment: Impairing) -> ImpairedAnswers:
         """Answers under an impairment, interpolated between measured levels.
 
         Numbers of devices and splits that were not measured are interpolated between their neighbours, in the
@@ -194,7 +194,7 @@ class QualityTable:
 
     def at(
         self, name: str, level: float, *, block: float | None = None, n_devices: int | None = None
-    ) -> Answers:
+    ) -> ImpairedAnswers:
         """Answers under the impairment of a name at a level; see :meth:`answers`."""
         axis = axis_of(name)
         axis.check(level, f"quality table: '{name}'")
@@ -203,7 +203,7 @@ class QualityTable:
             return clean
         harm, is_beyond = self._harm(name, np.array([axis.error(level)]), block, n_devices)
         rise, nll_se, fall, accuracy_se = harm[0].tolist()
-        return Answers(
+        return ImpairedAnswers(
             nll=clean.nll + rise,
             nll_se=nll_se,
             accuracy=float(np.clip(clean.accuracy - fall, 0.0, 1.0)),

@@ -14,7 +14,7 @@ from edgesim.engine.worth import Worth
 from edgesim.errors import InputError
 from edgesim.model.answers.exit_paths import ExitPath
 from edgesim.model.answers.exit_records import ExitRecords
-from edgesim.model.answers.quality import QualityTable
+from edgesim.model.answers.impaired_answers import QualityTable
 
 __all__ = ["Answering"]
 

@@ -16,8 +16,8 @@ from edgesim.measure.quality_cache import MeasuredAnswers, kept_answers
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.exit_rule import ExitRule
+from edgesim.model.answers.impaired_answers import QualityTable
 from edgesim.model.answers.propagated_paths import PropagatedPaths
-from edgesim.model.answers.quality import QualityTable
 from edgesim.model.answers.user_quality import read_user_table
 from edgesim.scenario.schema.quality import QualityEntry
 from edgesim.scenario.schema.scenario import Scenario

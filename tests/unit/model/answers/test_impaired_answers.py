@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.errors import InputError
+from edgesim.model.answers.impaired_answers import QualityRow, QualityTable
 from edgesim.model.answers.impairment import AllReduceNoise, DeviceNoise, Erasure, Quantised
-from edgesim.model.answers.quality import QualityRow, QualityTable
 
 CLEAN_NLL, CLEAN_ACCURACY = 3.0, 0.4
 ROUNDING = 4 * np.finfo(float).eps  # of a sum of up to four weighted shares of a number up to one

@@ -28,7 +28,7 @@ from edgesim.radio.channel.noise import thermal_noise_w
 from edgesim.rng import keyed_normals, keyed_uniforms
 from edgesim.units import db_to_linear, dbm_to_w, linear_to_db
 
-__all__ = ["Estimation", "LinkReport", "LinkState", "RadioLink", "Transceiver", "goodput"]
+__all__ = ["Estimation", "LinkReport", "RadioLink", "RadioState", "Transceiver", "goodput"]
 
 N_NOMINAL = 256
 _NOMINAL_KEY = 0x6E6F6D696E616C  # the same draws for every link: nominal rates compare links, not luck
@@ -36,7 +36,7 @@ _NARROWEST = 1.0 / 64.0
 _LINEAR_FROM = 1.5  # bit/s/Hz from which half the band at twice the ratio cannot carry more
 
 
-class LinkState(NamedTuple):
+class RadioState(NamedTuple):
     """A direction of a link at an instant."""
 
     sinr: float
@@ -161,7 +161,7 @@ class RadioLink:
 
     def state(
         self, at_s: float, *, uplink: bool, band_share: float = 1.0, interference_w: float = 0.0
-    ) -> LinkState:
+    ) -> RadioState:
         """A direction's state at an instant.
 
         Parameters
@@ -175,7 +175,7 @@ class RadioLink:
         """
         return (self._up if uplink else self._down).state(at_s, band_share, interference_w)
 
-    def fewest_prb(self, state: LinkState, n_bits: float, *, uplink: bool) -> int:
+    def fewest_prb(self, state: RadioState, n_bits: float, *, uplink: bool) -> int:
         """Fewest resource blocks of a 5G carrier that carry so many bits in a slot.
 
         Parameters
@@ -278,7 +278,7 @@ class _Direction:
         self.power_w = dbm_to_w(sender.power_dbm)
         self._noise_w = thermal_noise_w(bandwidth_hz, receiver.noise_figure_db)
         self._backoff, self._uplink = backoff, uplink
-        self._states: dict[tuple[float, float], LinkState] = {}
+        self._states: dict[tuple[float, float], RadioState] = {}
         self._from_s, self._until_s = math.inf, -math.inf  # of the channel that is kept
         self._fades = self._estimate = self._received_w = 0.0
 
@@ -294,7 +294,7 @@ class _Direction:
         until_s = min(self.fading.until_s(at_s), self._link.large_scale.at(at_s).until_s)
         return until_s if self._csi is None else min(until_s, self._csi.until_s(at_s))
 
-    def state(self, at_s: float, band_share: float, interference_w: float) -> LinkState:
+    def state(self, at_s: float, band_share: float, interference_w: float) -> RadioState:
         if self._from_s <= at_s < self._until_s:
             kept = self._states.get((band_share, interference_w))
             if kept is not None:
@@ -313,7 +313,7 @@ class _Direction:
         self._states[band_share, interference_w] = state
         return state
 
-    def _adapted(self, sinr: float, estimate: float, band_share: float, until_s: float) -> LinkState:
+    def _adapted(self, sinr: float, estimate: float, band_share: float, until_s: float) -> RadioState:
         """Adapt the link to an estimate; a weak terminal narrows its share for as long as that pays."""
         air, bandwidth_hz = self._link.air, band_share * self.bandwidth_hz
         trusted = estimate * self._backoff
@@ -329,10 +329,10 @@ class _Direction:
                     break
                 narrow *= 0.5
         if grant.mcs < 0:
-            return LinkState(sinr, estimate, OUT_OF_REACH, 0.0, (1.0,), until_s)
+            return RadioState(sinr, estimate, OUT_OF_REACH, 0.0, (1.0,), until_s)
         rate_bps = grant.efficiency * bandwidth_hz * used
         errors = air.errors(grant, sinr / used)
-        return LinkState(sinr / used, estimate / used, grant, rate_bps, errors, until_s, used)
+        return RadioState(sinr / used, estimate / used, grant, rate_bps, errors, until_s, used)
 
     def mean_goodput_bps(self, at_s: float) -> float:
         mean = self.power_w * self.mean_gain(at_s) / self._noise_w

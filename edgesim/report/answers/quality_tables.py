@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgesim.model.answers.exit_records import ExitRecords
-from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable
+from edgesim.model.answers.impaired_answers import CLEAN, QualityRow, QualityTable
 
 __all__ = [
     "ExitRow",

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgesim.measure.real.link import (
+from edgesim.measure.real.ring_socket import (
     STOP,
     Header,
+    LinkShaping,
     Receiver,
     Sender,
-    Shape,
     accepted,
     connected,
     listening,
@@ -58,7 +58,7 @@ def test_a_shaped_link_delivers_each_message_no_earlier_than_its_queue_does(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     # Two messages of 1000 bytes at once, at 400 kbit/s and 10 ms: last bits leave at 20 and at 40 ms.
-    sender, receiver = Sender(ends[0], Shape(400e3, 10e-3)), Receiver(ends[1])
+    sender, receiver = Sender(ends[0], LinkShaping(400e3, 10e-3)), Receiver(ends[1])
     began_at_s = time.perf_counter()
     for _ in range(2):
         sender.send(Header(0, 1, 0), memoryview(bytes(1000)))
@@ -68,7 +68,7 @@ def test_a_shaped_link_delivers_each_message_no_earlier_than_its_queue_does(
     assert arrivals_s[0] >= began_at_s + 30e-3
     assert arrivals_s[1] >= began_at_s + 50e-3
     assert sent_at_s < arrivals_s[0]  # sending does not wait for the link
-    sender.reshape(Shape())
+    sender.reshape(LinkShaping())
     sender.send(Header(0, 1, 0), memoryview(b"x"))
     assert receiver.receive()[0].n_bytes == 1
 

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from edgesim.measure.impairments import impaired
 from edgesim.measure.language_model import LanguageModel
 from edgesim.measure.text import Text, spread, windows
+from edgesim.model.answers.impaired_answers import CLEAN, QualityRow
 from edgesim.model.answers.impairment import (
     AllReduceNoise,
     DeviceNoise,
@@ -22,7 +23,6 @@ from edgesim.model.answers.impairment import (
     Impairment,
     Quantised,
 )
-from edgesim.model.answers.quality import CLEAN, QualityRow
 from edgesim.rng import key_of
 
 __all__ = ["WINDOW_TOKENS", "generator_of", "measure_answers", "standard_grid"]

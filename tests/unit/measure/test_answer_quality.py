@@ -14,10 +14,11 @@ torch = pytest.importorskip("torch")
 
 from tiny_language_models import tiny  # noqa: E402
 
-from edgesim.measure.answers import WINDOW_TOKENS, measure_answers, standard_grid  # noqa: E402
+from edgesim.measure.answer_quality import WINDOW_TOKENS, measure_answers, standard_grid  # noqa: E402
 from edgesim.measure.impairments import impaired  # noqa: E402
 from edgesim.measure.language_model import LanguageModel, load_language_model  # noqa: E402
 from edgesim.measure.text import Text, tokens_of  # noqa: E402
+from edgesim.model.answers.impaired_answers import CLEAN, QualityRow, QualityTable  # noqa: E402
 from edgesim.model.answers.impairment import (  # noqa: E402
     AllReduceNoise,
     Erasure,
@@ -25,7 +26,6 @@ from edgesim.model.answers.impairment import (  # noqa: E402
     Impairment,
     Quantised,
 )
-from edgesim.model.answers.quality import CLEAN, QualityRow, QualityTable  # noqa: E402
 from edgesim.rng import key_of  # noqa: E402
 
 SEVERAL: list[Impairment] = [Erasure(0.2, 1), AllReduceNoise(0.05), Quantised(3), AllReduceNoise(0.5)]
