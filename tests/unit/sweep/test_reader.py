@@ -128,5 +128,5 @@ def test_a_cell_that_is_none_is_refused(tmp_path: Path, sweep: Sweep, number: st
 
 def test_a_sweep_under_way_says_what_is_there(tmp_path: Path, sweep: Sweep) -> None:
     (tmp_path / "sweep.json").write_text(json.dumps({**sweep.record, "status": "running"}))
-    assert Sweep(tmp_path).incomplete == "incomplete (running): 0 of 6 units (cell, replication) are whole"
+    assert Sweep(tmp_path).incomplete == "incomplete (running): 0 of 6 units (cell, replication) are done"
     assert sweep.incomplete is None
