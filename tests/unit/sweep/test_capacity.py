@@ -139,7 +139,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         ({"cases": {"more": ["replications=3"]}}, "--case more: .* give --replications"),
         ({"capacity": load, "attain": 0.9, "until": "e2e_mean_s±2%"}, "leave one of them out"),
         ({"capacity": load, "attain": 0.9, "values": {RATE: ["1 Hz"]}}, "is swept as well"),
-        ({"at_most": 20}, "it belongs to a precision"),
+        ({"at_most": 20}, "only valid with a precision"),
         ({"until": "e2e_mean_s±2%", "replications": 4}, "it decides on the replications"),
         ({"keep": "all"}, "no choice 'all'"),
         ({"values": {"replications": [1, 2]}}, "give --replications"),
