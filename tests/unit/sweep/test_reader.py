@@ -76,7 +76,7 @@ def test_a_folder_that_is_no_sweep_is_refused_in_a_sentence(tmp_path: Path, swee
             ("[]", "expected a mapping of what was swept, got list"),
             ("{}", "schema version null, this edgesim reads 1"),
             (json.dumps({**record, "schema_version": 99}), "schema version 99"),
-            (json.dumps({**record, "axes": None}), "'axes' is of another kind"),
+            (json.dumps({**record, "axes": None}), "'axes' is of an unexpected type"),
             (json.dumps({**record, "axes": [{"label": "x"}]}), "an axis lacks its label, path or values"),
             (json.dumps({**record, "axes": [{"label": "x", "path": "", "values": [{}]}]}), "axis 'x'"),
             (json.dumps({name: record[name] for name in record if name != "cells"}), "'cells' is missing"),
