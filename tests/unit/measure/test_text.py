@@ -104,7 +104,7 @@ def test_the_digest_is_that_of_the_text_and_not_of_its_file(tmp_path: Path) -> N
         (
             "half.jsonl",
             lambda file: file.write_text('{"text": "a\\ud800b"}'),
-            "line 1: 'text' is no valid Unicode",
+            "'text' is no valid Unicode",
         ),
         ("other.jsonl", lambda file: file.write_text('{"words": "a"}'), "line 1: expected an object"),
     ],
