@@ -16,13 +16,7 @@ __all__ = ["Part", "Tensor"]
 
 Tensor = torch.Tensor
 
-_FAMILIES = (
-    "llama",
-    "mistral",
-    "qwen2",
-    "qwen3",
-    "gpt2",
-)  # whose blocks need only the hidden states
+_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gpt2")  # whose blocks need only hidden states
 
 
 class _NoPositions(nn.Module):
