@@ -203,7 +203,7 @@ class Excerpt:
         self._model.get_submodule(places.end).register_forward_hook(begin(_AFTER_HEAD))
 
     def _between_marks(self, end: Any, n_called: int) -> Times:
-        """Sum the seconds from each mark to the next, by component."""
+        """Return each component's seconds, summed over its calls; means for a block and its halves."""
         self._clock.settle()
         marks = [*self._marks, (_AFTER_HEAD, end)]
         total: defaultdict[Component, float] = defaultdict(float)

@@ -47,7 +47,7 @@ class CudaClock:
     """
 
     def mark(self) -> Any:
-        """Queue an event."""
+        """Record an event in the GPU's stream."""
         import torch
 
         event = torch.cuda.Event(enable_timing=True)

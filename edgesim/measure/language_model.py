@@ -154,7 +154,7 @@ def load_language_model(model: str | Path) -> LanguageModel:
 def _family(folder: Path, name: str) -> str:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # as above
+    except Exception as error:  # transformers raises errors of any type
         raise InputError(f"model '{name}': transformers cannot read its config ({_reason(error)})") from error
     family = str(config.model_type)
     decoders = [each for each, traits in FAMILIES.items() if traits.is_causal]

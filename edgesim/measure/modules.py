@@ -98,7 +98,7 @@ def shortened(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
     )
     config |= {"bos_token_id": None, "eos_token_id": None, **_windows(architecture, n_blocks)}
     if not traits.positions_behind_padding or is_shard:
-        config["pad_token_id"] = 0  # in any vocabulary
+        config["pad_token_id"] = 0  # exists in any vocabulary
     if traits.is_causal:
         config["tie_word_embeddings"] = architecture.tied_embeddings
     else:

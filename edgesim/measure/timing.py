@@ -143,7 +143,7 @@ def measure_profile(
         If the device does not exist.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise ProfileError("asked to measure on device cuda, but torch finds no GPU here; use device cpu")
+        raise ProfileError("device cuda: torch finds no GPU here; use device cpu")
     report = progress or (lambda *_: None)
     with _threads(threads), torch.inference_mode():
         report(0.0, budget_s, "building modules")

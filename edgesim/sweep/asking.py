@@ -134,7 +134,9 @@ def asked_for(
             "--until: a search for capacity has a fixed number of replications; leave one of them out"
         )
     if precision is not None and replications is not None:
-        raise InputError("--until: it decides on the replications; give --at-most instead of --replications")
+        raise InputError(
+            "--until: it sets the number of replications; give --at-most instead of --replications"
+        )
     if "replications" in (path.strip() for path in swept):
         raise InputError("--set replications: each cell has the same number; give --replications")
     for name, changes in (cases or {}).items():
@@ -148,7 +150,9 @@ def asked_for(
         raise InputError(f"--capacity: {search.path} is swept as well; leave one of them out")
     axes: list[Axis] = [*([cases_axis(cases)] if cases else []), *axes_of(swept, labels)]
     if cases and any(axis.label == "case" for axis in axes[1:]):
-        raise InputError("--case: a path that is swept ends in 'case' as well; give it among the cases")
+        raise InputError(
+            "--case: a swept path ends in 'case', the name of the cases' axis; set it within the cases"
+        )
     n = 10 if search is not None and replications is None else replications
     if search is not None and n is not None and n < 2:
         raise InputError(

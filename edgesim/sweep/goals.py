@@ -109,7 +109,7 @@ def judged(rows: Sequence[dict[str, Any]], goal: Goal) -> Look:
         if goal.is_least and estimate is None:
             low = high = -math.inf
     if low is None or high is None:
-        low = high = math.nan if estimate is None else estimate.mean  # all zero: there is no scatter
+        low = high = math.nan if estimate is None else estimate.mean  # all values are 0, without scatter
     is_met = low >= goal.limit if goal.is_least else high <= goal.limit
     is_missed = high < goal.limit if goal.is_least else low > goal.limit
     if is_saturated or is_missed:

@@ -134,7 +134,7 @@ def run_sweep(
 def _started(jobs: int, dask: str | None) -> _Started:
     if dask is not None:
         if jobs != 1:
-            raise InputError("--jobs: the workers of --dask share the work; leave one of them out")
+            raise InputError("--jobs: with --dask, its workers share the work; leave one of them out")
         n_local = local_workers(dask)
         return lambda studies: OnDask(studies, dask, n_local)
     return lambda studies: InProcess(studies) if jobs == 1 else LocalProcesses(studies, jobs)

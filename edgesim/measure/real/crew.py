@@ -143,7 +143,7 @@ class Worker:
         last = self._errors.read().decode(errors="replace").strip()
         return WorkerLostError(
             f"worker process {self.name!r} ended (exit status {status}) in the middle of its work"
-            + (f"; last output: {last}" if last else "; on a machine short of memory choose a smaller model")
+            + (f"; last output: {last}" if last else "; if memory was short, choose a smaller model")
         )
 
 

@@ -38,7 +38,7 @@ class LinkShape:
 
 LINKS = (
     LinkShape("host"),
-    # About the application rate of one IEEE 802.11n station on 20 MHz, and of an 802.11g station among others.
+    # About the application rates of a lone IEEE 802.11n station on 20 MHz and of one of several 802.11g ones.
     LinkShape("80 Mbit/s, 2 ms", 80e6, 2e-3),
     LinkShape("20 Mbit/s, 5 ms", 20e6, 5e-3),
 )
@@ -86,7 +86,7 @@ class Setting:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether several processes compute at once."""
+        """Whether several processes compute at the same time."""
         return self.kind == "tensor" or self.n_samples > 1
 
 

@@ -33,9 +33,9 @@ HEADINGS = (
     "90 % interval",
 )
 
-TESTBED_HEADINGS = ("scenario", "strategy", "what", "published", "simulated", "error", "was")
+TESTBED_HEADINGS = ("scenario", "strategy", "what", "published", "simulated", "error", "role")
 
-GROUP_HEADINGS = ("group", "model", "nodes", "published", "predicted", "error", "95 % interval", "was")
+GROUP_HEADINGS = ("group", "model", "nodes", "published", "predicted", "error", "95 % interval", "role")
 
 BEGIN, END = "<!-- begin: edgesim validate published -->", "<!-- end: edgesim validate published -->"
 

@@ -140,7 +140,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         ({"capacity": load, "attain": 0.9, "until": "e2e_mean_s±2%"}, "leave one of them out"),
         ({"capacity": load, "attain": 0.9, "values": {RATE: ["1 Hz"]}}, "is swept as well"),
         ({"at_most": 20}, "only valid with a precision"),
-        ({"until": "e2e_mean_s±2%", "replications": 4}, "it decides on the replications"),
+        ({"until": "e2e_mean_s±2%", "replications": 4}, "it sets the number of replications"),
         ({"keep": "all"}, "no choice 'all'"),
         ({"values": {"replications": [1, 2]}}, "give --replications"),
         ({"dask": "local:x"}, "expected a number of processes"),
