@@ -186,7 +186,7 @@ def _noisy(state: torch.Tensor, nmse: float, m: float | None, draws: Draws) -> t
 def _noise(
     power: torch.Tensor, nmse: float, m: float | None, shape: torch.Size, draws: Draws
 ) -> torch.Tensor:
-    """Return Gaussian noise of a share `nmse` of each token's power, [..., 1]; faded if m is given."""
+    """Return Gaussian noise with a share `nmse` of each token's power [..., 1]; faded if m is given."""
     rows = _rows(shape, draws)
     if m is not None:
         gains = torch.stack([_gains(torch.rand(rows[0], dtype=torch.float64, generator=g), m) for g in draws])

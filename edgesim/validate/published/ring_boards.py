@@ -57,7 +57,7 @@ class RingBoard:
     hidden
         Share of the shorter of reading and dispatching that overlaps with the longer.
     choosing_s
-        Other time per token, at the starter.
+        Time per token of choosing it and of the surrounding loop, at the starter.
     message_s
         Time per token for which messages occupy a board: one received, one sent.
     latency_s

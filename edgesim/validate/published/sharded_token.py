@@ -127,7 +127,7 @@ class ShardedToken:
         return self.head_s + self._blocks_s(n_nodes) * off
 
     def parts_s(self, n_nodes: int) -> dict[str, Floats]:
-        """Return a token's time beyond an n-th of one device's time, by mechanism."""
+        """Return a token's time beyond an n-th of one device's time, as a sum of parts by mechanism."""
         if n_nodes == 1:
             return {}
         even_s = (self.head_s + self.blocks_s) / n_nodes
