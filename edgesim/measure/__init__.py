@@ -1,6 +1,6 @@
-"""The measuring of real forward passes: the only importer of torch and transformers.
+"""Measurements of real forward passes; the only package that imports torch and transformers.
 
-This package itself imports neither: a program that finds its profile in the cache never loads them.
+Importing this package loads neither: a program that finds its profile in the cache never loads them.
 """
 
 from __future__ import annotations

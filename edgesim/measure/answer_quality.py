@@ -1,4 +1,4 @@
-"""Measuring answers: how well a model predicts real text while a channel impairs its tensors."""
+"""Measure how well a model predicts real text while impairments act on its tensors."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from edgesim.rng import key_of
 __all__ = ["WINDOW_TOKENS", "generator_of", "measure_answers", "standard_grid"]
 
 WINDOW_TOKENS = 256
-"""Tokens of a window, each predicted from those before it in the window."""
+"""Tokens in a window; each is predicted from those before it in the window."""
 
-_MOST_LOGITS = 2**23  # in one pass, of 4 bytes each
-_MOST_WINDOWS = 16  # in one pass: more are no faster
+_MOST_LOGITS = 2**23  # logits in one pass, of 4 bytes each
+_MOST_WINDOWS = 16  # in one pass; more are no faster
 _MOST_SPLITS = 7
 
 Progress = Callable[[int, int, str], None]
@@ -39,7 +39,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """Means by window: negative log likelihood [nats/token] and share of right tokens."""
+    """Means by window: negative log likelihood [nats/token] and share of correct tokens."""
 
     nll: npt.NDArray[np.float64]
     accuracy: npt.NDArray[np.float64]
@@ -55,24 +55,26 @@ def measure_answers(
     seed: int = 1,
     progress: Progress | None = None,
 ) -> list[QualityRow]:
-    """Measure answers without impairment, which is the first row, and with each of several.
+    """Measure answer quality without impairment (the first row) and under each impairment.
 
-    Windows of :data:`WINDOW_TOKENS` tokens share none that is predicted. What a window meets in a repeat is
-    drawn from (seed, kind, repeat, window): neither the order nor the choice of impairments matters, and
-    levels and splits of one kind meet the same draws, so that their differences are not those of luck.
+    Windows of :data:`WINDOW_TOKENS` tokens predict disjoint tokens. The draws of a window in a repeat depend
+    on (seed, kind, repeat, window) only: neither the order nor the choice of impairments matters. Levels and
+    splits of one kind use the same draws (common random numbers), which reduces the variance of their
+    differences.
 
-    Standard errors are those of a mean over windows, each the mean over its tokens and repeats: tokens of one
-    window are not independent. That of the rise over the clean answers is the standard error of a difference
-    on the same windows, and much smaller: windows that are easy are so under both.
+    Standard errors are those of a mean over windows, each the mean over its tokens and repeats, because
+    tokens of one window are not independent. The standard error of the rise over clean answers is that of
+    paired differences on the same windows, and much smaller: a window that is easy without impairment is easy
+    with it.
 
     Parameters
     ----------
     n_tokens
-        At most so many tokens are predicted: whole windows spread evenly over the text, one at least.
+        Most tokens to predict: whole windows spread evenly over the text, at least one.
     repeats
         Passes over the text for each impairment, each with new draws.
     progress
-        Told how many passes are done, of how many, and what comes next.
+        Called with the number of finished passes, their total, and a description of the next one.
 
     Raises
     ------
@@ -109,13 +111,13 @@ def measure_answers(
 
 
 def standard_grid(n_blocks: int, *, n_heads: int = 8) -> list[Impairment]:
-    """Impairments of a model's table: levels from hardly any harm to little left, splits after every block.
+    """Return the impairments of a model's table: levels from negligible to severe, splits after every block.
 
-    Of a model with many blocks, some splits are taken, spread evenly. Rows of more devices than a block has
-    heads are left out.
+    For a model with many blocks, up to 7 splits spread evenly. Rows with more devices than a block has heads
+    are left out.
     """
     nmse = [10 ** (exponent / 3) for exponent in range(-12, 1)]
-    coarse = [10 ** (exponent / 3) for exponent in (-9, -6, -4, -3, -2, -1, 0)]  # the harm bends at the top
+    coarse = [10 ** (exponent / 3) for exponent in (-9, -6, -4, -3, -2, -1, 0)]  # bends at the top
     n_splits = min(n_blocks - 1, _MOST_SPLITS)
     splits = [1 + (n_blocks - 2) * i // max(1, n_splits - 1) for i in range(n_splits)]
     probabilities = (0.02, 0.05, 0.1, 0.2, 0.3)
@@ -132,7 +134,7 @@ def standard_grid(n_blocks: int, *, n_heads: int = 8) -> list[Impairment]:
 
 
 def _n_repeats(impairment: Impairment, repeats: int) -> int:
-    """Rounding draws nothing: once is enough."""
+    """Return the number of passes; one for rounding, which draws nothing."""
     return 1 if isinstance(impairment, Quantised) or impairment.is_nothing else repeats
 
 
@@ -168,8 +170,8 @@ def _answers(
 
 
 def generator_of(seed: int, impairment: Impairment, repeat: int, window: int) -> torch.Generator:
-    """Where the draws of a window come from, by its place in the text."""
-    # The kind without level, split and devices, all of which are to meet the same draws.
+    """Return the random generator of a window, identified by its place in the text."""
+    # The key leaves out level, split and devices, so that all of them use the same draws.
     key = key_of("answers", seed, impairment.name, repeat, window)
     return torch.Generator().manual_seed(key % 2**63)
 
@@ -201,6 +203,6 @@ def _row(
 
 
 def _standard_error(of_windows: npt.NDArray[np.float64]) -> float:
-    """Standard error of the mean; unknown (nan) of one window."""
+    """Return the standard error of the mean; NaN for a single window."""
     n = len(of_windows)
     return float(of_windows.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan

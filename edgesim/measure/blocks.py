@@ -1,13 +1,13 @@
-"""Real transformers modules to be timed: an excerpt of a model, marked where its components meet.
+"""Time the components of real transformers modules in an excerpt of a model.
 
-An excerpt is the model as transformers builds it from its config, with random weights, its real embedding
-and its real head, but only as many blocks as are needed. It is run by transformers' own forward pass and
-its own `generate`; hooks note the instant whenever a component begins. The components of one pass thereby
-touch one another: nothing of the pass is left out and nothing is counted twice, and each component meets
-the caches as its predecessor in a real pass leaves them.
+An excerpt is the model that transformers builds from its config, with random weights, its full embedding
+and head, but only as many blocks as needed. It runs by transformers' own forward pass and its own `generate`;
+hooks record the instant at which each component begins. The components of a pass are therefore contiguous:
+no time is left out or counted twice, and each component finds the caches as its predecessor in a real pass
+leaves them.
 
 The excerpt of a shard (:meth:`edgesim.model.architecture.Architecture.shard`) is the same with that share of
-every block; of its times, only those of the blocks count.
+every block; only the times of its blocks are used.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from edgesim.model.parts import Component, Slice
 __all__ = ["CACHE_FACTOR", "Excerpt", "n_copies"]
 
 CACHE_FACTOR = 4
-"""An excerpt's blocks are this many times larger than the last-level cache, or the whole model's."""
+"""Size of an excerpt's blocks, in multiples of the last-level cache; at most the whole model."""
 
-_N_STEPS = 5  # tokens of one timed generation: the first is the prefill's, the others are decoded
+_N_STEPS = 5  # tokens of one timed generation: one from the prefill, the others decoded
 _AFTER_HEAD = Component.STEP
 
 Times = dict[Component, float]
 
 
 def n_copies(architecture: Architecture, cache_bytes: int) -> int:
-    """Decide how many blocks an excerpt needs for its weights to lie where the whole model's lie.
+    """Return how many blocks an excerpt needs so that its weights lie where the whole model's would.
 
-    A model that is larger than the last-level cache streams all its weights from memory for every token.
-    One block repeated over and over would stay in the cache and look several times faster than it is. So
-    the excerpt holds different blocks, each with weights of its own, of :data:`CACHE_FACTOR` times the cache
-    in all: by the time the first is called again, the others have driven it out. A model of fewer bytes is
-    taken whole, and keeps in the cache what it keeps in real use.
+    A model larger than the last-level cache streams all its weights from memory for every token. A single
+    block called repeatedly would stay in the cache and appear several times faster. An excerpt therefore
+    contains different blocks with separate weights, :data:`CACHE_FACTOR` times the cache in total: by the
+    time the first is called again, the others have evicted it. A smaller model is taken whole, and stays in
+    the cache as far as it does in real use.
 
-    Where some blocks have a sliding window and others have not, there are enough for both kinds to be among
-    them about as often as in the model.
+    Where only some blocks have a sliding window, there are enough blocks for both kinds to occur about as
+    often as in the model.
     """
     block_bytes = architecture.weight_bytes(Slice(0, 1))
     n_needed = ceil(CACHE_FACTOR * cache_bytes / block_bytes)
@@ -60,12 +60,12 @@ def n_copies(architecture: Architecture, cache_bytes: int) -> int:
 
 
 class Excerpt:
-    """A model with few blocks, whose passes tell the time of each component.
+    """A model with few blocks, whose passes are timed by component.
 
     Parameters
     ----------
     architecture
-        The model; its dtype is the weights'.
+        The model; its dtype is that of the weights.
     n_blocks
         How many blocks to build.
     device
@@ -74,7 +74,7 @@ class Excerpt:
     Attributes
     ----------
     halves_s
-        Of the last pass, what each of its halves of blocks took, one by one.
+        Duration of each attention and MLP half of the last pass [s], block by block.
     """
 
     def __init__(self, architecture: Architecture, *, n_blocks: int, device: str = "cpu") -> None:
@@ -95,23 +95,23 @@ class Excerpt:
         self._caches: dict[tuple[int, int], DynamicCache] = {}
         self._attach_marks()
 
-    # --- the two things that can be timed ----------------------------------------------------------------
+    # --- timed operations --------------------------------------------------------------------------------
 
     def n_called(self, n_wanted: int) -> int:
-        """How many blocks a pass calls if so many are wanted: of those with and without a window, all."""
+        """Return how many blocks a pass calls for a request of `n_wanted`; all where windows differ."""
         return self._rotation.possible(n_wanted)
 
     def time_pass(self, shape: PassShape, n_wanted: int | None = None) -> Times:
         """Run one forward pass as `generate` runs it, and return the seconds of its components.
 
-        Those of a block and its halves are means over the blocks called.
+        The times of a block and its halves are means over the called blocks.
 
         Parameters
         ----------
         shape
-            The call.
+            The shape of the pass.
         n_wanted
-            How many blocks to call, the next in turn (:mod:`edgesim.measure.rotation`); None: all.
+            How many blocks to call, the next in rotation (:mod:`edgesim.measure.rotation`); None: all.
         """
         inputs = self._inputs(shape)
         cache = inputs.get("past_key_values") if shape.n_context else None
@@ -120,31 +120,31 @@ class Excerpt:
         with self._rotation.next_few(n_wanted or self.n_blocks) as n_called:
             self._model(**inputs)
         end = self._clock.mark()
-        # The cache was extended by new tensors; putting the old ones back is exact, and unlike `crop` it
-        # leaves no strided view behind that the next pass would have to copy from.
+        # The pass extended the cache by new tensors. Restoring the old ones is exact and, unlike `crop`,
+        # leaves no strided view that the next pass would have to copy from.
         for layer, before in zip(cache.layers if cache else (), kept, strict=True):
             vars(layer).update(before)
         times = self._between_marks(end, n_called)
-        times.pop(_AFTER_HEAD)  # the way back out of the model; time_steps counts it
+        times.pop(_AFTER_HEAD)  # the return from the model, which time_steps counts
         return times
 
     def time_steps(self, shape: PassShape, n_wanted: int | None = None) -> tuple[float, float | None]:
-        """Generate a few tokens behind a prompt; return what the first and each further one cost outside.
+        """Generate a few tokens after a prompt; return the time outside the model of the first and of others.
 
-        *Outside* the model, that is: between the head of one pass and the embedding of the next, where the
-        logits are cast and processed, the token is chosen, stopping is tested and the next inputs are
-        prepared. For the first token it includes what `generate` does before its first pass.
+        The time *outside* the model is that between the head of one pass and the embedding of the next, in
+        which logits are cast and processed, the token is chosen, the stopping criterion is tested and the
+        next inputs are prepared. For the first token it includes what `generate` does before its first pass.
 
-        An encoder generates nothing: its one pass is called, the answer looked up, and no time is returned
-        for further tokens.
+        An encoder generates nothing: one pass is called, the label is chosen, and None is returned for
+        further tokens.
 
         Parameters
         ----------
         shape
             The prompt.
         n_wanted
-            How many blocks the passes between have to call: these are not timed. None, and on a GPU: all,
-            since there it is part of the time how far the host has run ahead of the pass.
+            How many blocks the untimed passes in between call. None, and always on a GPU: all, since how far
+            the host has run ahead of the GPU during the pass affects the time.
         """
         if n_wanted is None or self._device != "cpu":
             n_wanted = self.n_blocks
@@ -165,10 +165,10 @@ class Excerpt:
         before, after_prefill, *after_decode = self._gaps(start, self._clock.mark())
         return before + after_prefill, sum(after_decode) / len(after_decode)
 
-    # --- how ---------------------------------------------------------------------------------------------
+    # --- internals ---------------------------------------------------------------------------------------
 
     def _time_answer(self, shape: PassShape) -> float:
-        """Seconds around an encoder's pass: up to its embedding, and from its head to the chosen label."""
+        """Return the seconds before an encoder's embedding, and from its head to the chosen label."""
         inputs = self._inputs(shape)
         self._marks.clear()
         start = self._clock.mark()
@@ -176,7 +176,7 @@ class Excerpt:
         return sum(self._gaps(start, self._clock.mark()))
 
     def _gaps(self, start: Any, end: Any) -> list[float]:
-        """Seconds between passes, and before the first and behind the last."""
+        """Return the seconds before the first pass, between passes, and after the last."""
         self._clock.settle()
         marks = [(_AFTER_HEAD, start), *self._marks, (_AFTER_HEAD, end)]
         return [
@@ -186,7 +186,7 @@ class Excerpt:
         ]
 
     def _attach_marks(self) -> None:
-        """Have every component note when it begins; after the head, the generation step begins."""
+        """Make every component record when it begins; after the head, the generation step begins."""
 
         def begin(component: Component) -> Any:
             def note(*_: object) -> None:
@@ -203,7 +203,7 @@ class Excerpt:
         self._model.get_submodule(places.end).register_forward_hook(begin(_AFTER_HEAD))
 
     def _between_marks(self, end: Any, n_called: int) -> Times:
-        """Sum the seconds from each mark to the next, by component."""
+        """Return each component's seconds, summed over its calls; means for a block and its halves."""
         self._clock.settle()
         marks = [*self._marks, (_AFTER_HEAD, end)]
         total: defaultdict[Component, float] = defaultdict(float)
@@ -220,9 +220,9 @@ class Excerpt:
         return dict(total)
 
     def _inputs(self, shape: PassShape) -> dict[str, Any]:
-        """Prepare what `generate` passes to the model for such a pass: no mask, since nothing is padded.
+        """Prepare the inputs that `generate` passes to the model: without a mask, since nothing is padded.
 
-        An encoder is given what its tokenizer returns.
+        An encoder receives what its tokenizer returns.
         """
         ids = self._token_ids(shape)
         if not self._architecture.is_causal:
@@ -242,7 +242,7 @@ class Excerpt:
         return torch.randint(self._vocab_size, size, generator=self._generator, device=self._device)
 
     def _cache(self, batch: int, n_context: int) -> DynamicCache:
-        """Return a KV cache of so many tokens, the same each time: filling it warms the processor's."""
+        """Return a KV cache of `n_context` tokens, made once: filling a new one would warm the CPU caches."""
         if n_context == 0:
             return DynamicCache(config=self._model.config)
         if (batch, n_context) not in self._caches:

@@ -1,4 +1,4 @@
-"""Profiles kept between runs, each under a digest of all that determines it."""
+"""Cache of profiles on disk, each under a digest of everything that determines it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 CACHE_VARIABLE = "EDGESIM_CACHE_DIR"
-"""Names the environment variable that says where profiles are kept, instead of the user's cache folder."""
+"""Environment variable with the folder for profiles, instead of the user's cache folder."""
 
 DEFAULT_BUDGET_S = 60.0
 
@@ -47,22 +47,22 @@ def ensure_profile(
     refresh: bool = False,
     force: bool = False,
 ) -> Profile:
-    """Return the profile kept for exactly these conditions, or measure and keep it.
+    """Return the cached profile for exactly these conditions, or measure and cache it.
 
-    Finding it does not import torch. A kept file that cannot be read is measured anew; so is one that says
-    next to nothing (:attr:`Profile.is_useless`), as another program may have kept the machine busy. One that
-    has just been measured and is of that kind is measured a second time, and the better of both is kept.
-    `progress` says so.
+    A cached profile is found without importing torch. An unreadable file is measured again; so is a profile
+    too inaccurate to use (:attr:`Profile.is_useless`), since another program may have kept the machine busy.
+    If a fresh measurement is that inaccurate, it is repeated once and the best profile is kept. `progress`
+    reports each repetition.
 
     Parameters
     ----------
     architecture, threads, device, grid, budget_s, progress
         As for :func:`edgesim.measure.timing.measure_profile`; the grid is cut to the architecture's longest
-        text. The budget has no part in the digest: a profile once measured is good for any.
+        context. The budget is not part of the digest: a cached profile serves any budget.
     refresh
-        Measure even though one is kept, and replace it.
+        Measure even if a profile is cached, and replace it.
     force
-        Take one that says next to nothing as it is.
+        Accept an inaccurate profile.
     """
     grid = grid.within(architecture)
     path = profile_path(architecture, threads=threads, device=device, grid=grid)
@@ -77,7 +77,7 @@ def ensure_profile(
             return kept
         if kept and progress:
             progress(0.0, budget_s, f"measuring again: {_how_far_off(kept)}")
-    from edgesim.measure.timing import measure_profile  # loads torch: seconds that a kept profile saves
+    from edgesim.measure.timing import measure_profile  # loads torch, which takes seconds
 
     def measured() -> Profile:
         return measure_profile(
@@ -92,10 +92,10 @@ def ensure_profile(
         profile = min(candidates, key=lambda one: one.held_out_error.p95)
     try:
         _keep(profile, path)
-    except OSError as error:  # the profile is at hand all the same
+    except OSError as error:  # the profile can still be returned
         warnings.warn(
             f"the profile cannot be kept in {path.parent} ({error.strerror or error}), so that it will be "
-            f"measured again; name another folder in {CACHE_VARIABLE}, or save it with "
+            f"measured again; set {CACHE_VARIABLE} to another folder, or save it with "
             "'edgesim profile MODEL -o FILE'",
             stacklevel=2,
         )
@@ -107,16 +107,16 @@ def _how_far_off(profile: Profile) -> str:
 
 
 def cache_folder() -> Path:
-    """Where profiles are kept: the user's cache folder, or what :data:`CACHE_VARIABLE` names."""
+    """Return the folder of cached profiles: from :data:`CACHE_VARIABLE`, else in the user's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
     return (Path(named) if named else platformdirs.user_cache_path("edgesim")) / "profiles"
 
 
 def profile_path(architecture: Architecture, *, threads: int, device: str, grid: Grid) -> Path:
-    """Name the file of a profile by everything that its times depend on.
+    """Return the path of a profile's file, named by a digest of everything that its times depend on.
 
-    That is the architecture with its number format, threads and device, the grid, the machine, the versions
-    of what computes, and the version of the profile's own form.
+    These are the architecture with its number format, threads and device, the grid, the machine, the versions
+    of Python, torch and transformers, and the version of the profile's schema.
     """
     determines = {
         "architecture": architecture.digest,
@@ -132,22 +132,22 @@ def profile_path(architecture: Architecture, *, threads: int, device: str, grid:
 
 
 def cached_profile(path: Path) -> Profile | None:
-    """Read a kept profile; None where none is kept.
+    """Read a cached profile; None if there is none.
 
     Raises
     ------
     ProfileError
-        If the file is there, but is no profile that can be read.
+        If the file exists but is not a readable profile.
     """
     try:
         is_there = path.exists()
-    except OSError:  # a folder that may not be searched, or a file in the place of one
+    except OSError:  # no permission to search a folder, or a file in place of one
         is_there = False
     return Profile.load(path) if is_there else None
 
 
 def _keep(profile: Profile, path: Path) -> None:
-    """Write the file under a temporary name first: another process sees it whole or not at all."""
+    """Write the file under a temporary name, then rename it: other processes never see a partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
     os.close(handle)

@@ -1,4 +1,4 @@
-"""What this machine can do at best, measured: the near end of scaling to another device."""
+"""Measure this machine's peak rates: the reference for scaling a profile to another device."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from edgesim.model.parts import Component
 
 __all__ = ["CeilingProbe"]
 
-_N_CALLS = 10  # of a miniature's pass, per visit
-_ONE_TOKEN = PassShape(batch=1, n_new=1, n_context=16)  # an encoder takes it without the context
+_N_CALLS = 10  # passes of the miniature per visit
+_ONE_TOKEN = PassShape(batch=1, n_new=1, n_context=16)  # the context is ignored by an encoder
 _GEMM_SIZE = {"cpu": 2048, "cuda": 8192}
-_GEMM_TRIED, _N_TRIED = 256, 4  # the size of a product that is tried first, and how often
-_GEMM_MOST_S = 1.0  # that a product may take
-_STREAM_SIZE = 4096  # a square of weights: large enough that a row's sum hides behind its reading
-_STREAM_CACHES = 4  # weights streamed, in multiples of the last-level cache
+_GEMM_TRIED, _N_TRIED = 256, 4  # size of the trial product, and number of trials
+_GEMM_MOST_S = 1.0  # longest duration of a product
+_STREAM_SIZE = 4096  # side of a square weight matrix, large enough that reading dominates summing
+_STREAM_CACHES = 4  # size of the streamed weights, in multiples of the last-level cache
 
 _MINIATURE = {
     "n_blocks": 4,
@@ -38,17 +38,17 @@ _MINIATURE_TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
 
 class CeilingProbe:
-    """Measures compute, memory and overhead now and then, and keeps the best that was seen.
+    """Measure peak compute rate, memory bandwidth and call overhead repeatedly, and keep the best values.
 
-    In the model's own number format and under the caller's threads. Compute is a large square matrix
-    product. Memory is a matrix-vector product over matrices that exceed the last-level cache several
-    times, and counts each weight once, as it is read: this is what decoding does to a model's weights, and
-    unlike a copy or a sum it includes what the vendor's kernel loses in this number format. Overhead is one
-    block of a miniature of the same family, whose arithmetic is nothing.
+    Measurements use the model's number format and the caller's threads. Compute is a large square matrix
+    product. Memory is a matrix-vector product over matrices several times larger than the last-level cache,
+    counting each weight once: this is what decoding does with a model's weights, and unlike a copy or a sum
+    it includes the losses of the vendor's kernel in this number format. Overhead is one block of a miniature
+    of the same family, whose arithmetic is negligible.
 
-    A ceiling is what can be reached, and other programs only ever take from it. Seen once, at a moment
-    when one is busy, it can come out several times too low, and every scaled time with it; so the probe is
-    put in between the rounds of a whole measurement.
+    A ceiling is the attainable peak; other programs can only lower a measured rate. A single measurement at a
+    busy moment can be several times too low, and every scaled time is then wrong by that factor. The probe is
+    therefore visited between the rounds of a whole measurement.
     """
 
     def __init__(self, architecture: Architecture, *, device: str, cache_bytes: int) -> None:
@@ -73,7 +73,7 @@ class CeilingProbe:
         self._call_s: list[float] = []
 
     def _size_of_product(self, largest: int) -> int:
-        """Choose the size of the product whose rate is measured, so that a visit is short.
+        """Choose the size of the measured product so that a visit is short.
 
         A processor without bfloat16 arithmetic takes a minute for a product that others do in 0.2 s.
         """
@@ -84,14 +84,14 @@ class CeilingProbe:
         return n
 
     def visit(self) -> None:
-        """Measure each once more."""
+        """Measure each rate once more."""
         self._product_s.append(self._timed(lambda: torch.mm(*self._factors)))
         self._stream_s.append(self._timed(self._read_all))
         times = [self._excerpt.time_pass(_ONE_TOKEN)[Component.BLOCK] for _ in range(_N_CALLS)]
         self._call_s.extend(times)
 
     def ceilings(self) -> Ceilings:
-        """The best rates, and the first quartile of the calls: a floor that is usually met."""
+        """Return the best rates, and the first quartile of the overheads: a floor that is usually reached."""
         calls_s = sorted(self._call_s)
         return Ceilings(
             flop_per_s=self._flop / min(self._product_s),

@@ -1,4 +1,4 @@
-"""Two clocks: the host's, and a GPU's own."""
+"""Clocks of the host and of a GPU."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ __all__ = ["Clock", "CudaClock", "HostClock", "clock_for"]
 
 
 class Clock(Protocol):
-    """Notes instants now, and tells the seconds between them later."""
+    """Records instants, and returns the seconds between them later."""
 
     def mark(self) -> Any:
-        """Note this instant, in the device's own order of work."""
+        """Record the current instant, in the device's own order of work."""
         ...
 
     def settle(self) -> None:
-        """Wait until every noted instant has passed on the device."""
+        """Wait until every recorded instant has passed on the device."""
         ...
 
     def seconds(self, began: Any, ended: Any) -> float:
-        """Seconds from one noted instant to a later one; only after :meth:`settle`."""
+        """Return the seconds from one recorded instant to a later one; only valid after :meth:`settle`."""
         ...
 
 
 class HostClock:
-    """The processor's monotonic clock: on a CPU, an operation has ended when its call returns."""
+    """The host's monotonic clock: on a CPU, an operation has ended when its call returns."""
 
     def mark(self) -> float:
-        """Note this instant."""
+        """Return the current time [s]."""
         return perf_counter()
 
     def settle(self) -> None:
-        """Nothing to wait for."""
+        """Do nothing: recorded instants have passed already."""
 
     def seconds(self, began: float, ended: float) -> float:
-        """Seconds between two instants."""
+        """Return the seconds between two instants."""
         return ended - began
 
 
 class CudaClock:
-    """Events in the GPU's stream: they pass when the work queued before them is done.
+    """Events in the GPU's stream, which pass when the work queued before them is done.
 
-    Nothing waits between two events, so that work is queued ahead as it is in real use; where the GPU
-    waits for the host, that waiting is part of the time, as it is in real use.
+    Nothing waits between two events, so that work is queued ahead as in real use. Where the GPU waits for the
+    host, that waiting is part of the time, as in real use.
     """
 
     def mark(self) -> Any:
-        """Queue an event."""
+        """Record an event in the GPU's stream."""
         import torch
 
         event = torch.cuda.Event(enable_timing=True)
@@ -55,16 +55,16 @@ class CudaClock:
         return event
 
     def settle(self) -> None:
-        """Wait for the GPU."""
+        """Wait until the GPU has done all queued work."""
         import torch
 
         torch.cuda.synchronize()
 
     def seconds(self, began: Any, ended: Any) -> float:
-        """Seconds between two events."""
+        """Return the seconds between two events."""
         return float(began.elapsed_time(ended)) / 1e3
 
 
 def clock_for(device: str) -> Clock:
-    """Choose the clock of a device, ``cpu`` or ``cuda``."""
+    """Return the clock of a device, ``cpu`` or ``cuda``."""
     return CudaClock() if device == "cuda" else HostClock()

@@ -1,8 +1,9 @@
-"""English text that every CPython installation carries: for training, calibrating and judging a small model.
+"""English text from the CPython installation, for training, calibrating and evaluating a small model.
 
-Nothing is committed: the language reference's topics (``pydoc_data.topics``) and the standard library's
-docstrings and comments are read where Python lies. Which documents are held out depends on their names,
-sizes and shared lines, and on no chance, so machines with the same Python agree on every byte.
+The repository contains no text: the language reference's topics (``pydoc_data.topics``) and the standard
+library's docstrings and comments are read from the installed Python. The choice of held-out documents depends
+on their names, sizes and shared lines, not on chance, so that machines with the same Python agree on every
+byte.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["Corpus", "digest", "python_corpus"]
 
 _CALIBRATION_BYTES = 100_000
 _TEST_BYTES = 60_000
-_HELD_OUT_BYTES = range(1_000, 12_001)  # no boilerplate of a line, and no document that outweighs the others
+_HELD_OUT_BYTES = range(1_000, 12_001)  # neither one-line boilerplate nor dominant documents
 _LONG_LINE = 30  # characters
 _MOST_SEEN = 0.2
 _STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
@@ -40,16 +41,16 @@ _LEAVE_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Documents by name, in three parts that share none.
+    """Documents by name, in three disjoint parts.
 
     Attributes
     ----------
     train
-        Topics, docstrings and comments to learn from.
+        Topics, docstrings and comments for training.
     calibration
-        Topics and docstrings on which temperatures are fitted.
+        Topics and docstrings for fitting temperatures.
     test
-        Topics and docstrings that are used for nothing but judging.
+        Topics and docstrings used only for evaluation.
     """
 
     train: Mapping[str, str]
@@ -57,15 +58,14 @@ class Corpus:
     test: Mapping[str, str]
 
 
-@cache  # parsing the library takes seconds, and it does not change while it runs
+@cache  # parsing the library takes seconds, and its text does not change during a run
 def python_corpus() -> Corpus:
-    """Read the text of the Python that runs, and divide it by the names of its documents.
+    """Read the text of the running Python, and divide it by the names of its documents.
 
-    Documents are ranked by the SHA-256 of their names, which is as good as drawing them at random: the first
-    go to the test until it has 60 kB, the next to the calibration until it has 100 kB. A module held out is
-    held out with its comments, which nobody is judged on; documents below 1 kB and above 12 kB are there to
-    learn from only. A document that is held out but stands in the training text under another name, as some
-    topics and old modules do, is judged on no more than learned from: it is left out.
+    Documents are ranked by the SHA-256 of their names, which acts as a random order: the first go to the test
+    part until it has 60 kB, the next to the calibration part until it has 100 kB. The comments of a held-out
+    module are in no part. Documents below 1 kB and above 12 kB serve only for training. A held-out document
+    that also occurs in the training text under another name, as some topics and old modules do, is left out.
     """
     prose, comments = _documents()
     ranked = sorted(prose, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
@@ -83,7 +83,7 @@ def python_corpus() -> Corpus:
 
 
 def digest(documents: Mapping[str, str]) -> str:
-    """SHA-256 over the names and texts of documents, in their order."""
+    """Return the SHA-256 over the names and texts of documents, in their order."""
     sha = hashlib.sha256()
     for name, text in documents.items():
         for part in (name, text):
@@ -106,7 +106,7 @@ def _first(names: Iterable[str], texts: Mapping[str, str], size_bytes: int) -> t
 
 
 def _unseen(names: Iterable[str], texts: Mapping[str, str], learned: Set[str]) -> dict[str, str]:
-    """Documents less than a fifth of whose long lines stand in the training text."""
+    """Return the documents of whose long lines less than a fifth occur in the training text."""
     kept = {}
     for name in names:
         lines = _lines([texts[name]])
@@ -116,13 +116,13 @@ def _unseen(names: Iterable[str], texts: Mapping[str, str], learned: Set[str]) -
 
 
 def _lines(texts: Iterable[str]) -> set[str]:
-    """Lines long enough not to be the same by chance."""
+    """Return the lines long enough not to coincide by chance."""
     lines = (line.strip() for text in texts for line in text.splitlines())
     return {line for line in lines if len(line) > _LONG_LINE}
 
 
 def _documents() -> tuple[dict[str, str], dict[str, str]]:
-    """Read topics and docstrings by name; and the comments of the modules, under the same names."""
+    """Read topics and docstrings by name, and the comments of the modules under the same names."""
     from pydoc_data.topics import topics  # half a megabyte of text
 
     prose = {f"topic/{name}": text for name, text in sorted(topics.items())}
@@ -132,7 +132,7 @@ def _documents() -> tuple[dict[str, str], dict[str, str]]:
         where = file.relative_to(library)
         if any(part in _LEAVE_OUT or part.startswith("config-") for part in where.parts):
             continue
-        if where.name.startswith("_sysconfigdata"):  # written when Python was built, on each machine anew
+        if where.name.startswith("_sysconfigdata"):  # differs between builds of Python
             continue
         try:
             source = file.read_text(encoding="utf-8")
@@ -148,7 +148,7 @@ def _documents() -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _docstrings(tree: ast.Module) -> Iterator[str]:
-    """Docstrings in the order of ``ast.walk``, which need not look into expressions: they define nothing."""
+    """Yield docstrings in the order of ``ast.walk``, skipping expressions, which define none."""
     waiting: deque[ast.AST] = deque([tree])
     while waiting:
         node = waiting.popleft()

@@ -1,4 +1,4 @@
-"""Early-exit heads: what turns the hidden state between two blocks into a guess at the next token."""
+"""Early-exit heads, which predict the next token from the hidden state between two blocks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["ExitHead", "ExitHeads"]
 
 
 class ExitHead(nn.Module):
-    """A norm and a square projection, before the model's own unembedding.
+    """A norm and a square projection, followed by the model's own unembedding.
 
-    It begins as the logit lens (nostalgebraist 2020) of a model whose last norm is an RMSNorm: the hidden
-    state as it is, normalised, in the last head's place. What is learned besides is how an early state must
-    be turned for that head to read it, as the tuned lens does (Belrose et al. 2023, arXiv 2303.08112).
+    It starts as the logit lens (nostalgebraist 2020) of a model whose last norm is an RMSNorm: the normalised
+    hidden state is passed to the unembedding unchanged. Training then learns the projection with which the
+    unembedding reads an early state, as in the tuned lens (Belrose et al. 2023, arXiv 2303.08112).
     """
 
     def __init__(self, hidden_size: int, eps: float) -> None:
@@ -26,18 +26,18 @@ class ExitHead(nn.Module):
         nn.init.eye_(self.projection.weight)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Turn states after an inner block, [..., hidden_size], into what the unembedding reads."""
+        """Project states after an inner block, [..., hidden_size], to inputs of the unembedding."""
         turned: torch.Tensor = self.projection(self.norm(hidden))
         return turned
 
 
 class ExitHeads(nn.ModuleDict):
-    """Heads by the number of blocks after which they stand.
+    """Exit heads by the number of blocks before them.
 
     Parameters
     ----------
     blocks
-        After how many blocks; increasing, all before the last.
+        Numbers of blocks after which there is a head; increasing, all below the model's number of blocks.
     """
 
     def __init__(self, blocks: Iterable[int], *, hidden_size: int, eps: float = 1e-5) -> None:
@@ -45,12 +45,12 @@ class ExitHeads(nn.ModuleDict):
 
     @property
     def blocks(self) -> tuple[int, ...]:
-        """After how many blocks they stand."""
+        """Numbers of blocks after which there is a head."""
         return tuple(int(block) for block in self)
 
     def logits(
         self, hidden: torch.Tensor, block: int, unembed: Callable[[torch.Tensor], Any]
     ) -> torch.Tensor:
-        """Logits of the exit after so many blocks, [..., n_vocabulary]."""
+        """Return the logits of the exit after `block` blocks, [..., n_vocabulary]."""
         logits: torch.Tensor = unembed(self[str(block)](hidden))
         return logits

@@ -1,4 +1,4 @@
-"""Early exits of a real model: their logits, their temperatures, and what they said of every token."""
+"""Early exits of a real model: logits, training, temperatures, and predictions of every token."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ __all__ = [
 
 WINDOW_TOKENS = 256
 _BATCH = 8  # windows in a pass
-_CALIBRATION_TOKENS = 32_768  # that temperatures are fitted to, at most
-_LEAST_INVERSE, _MOST_INVERSE = 0.05, 20.0  # of a temperature: beyond them, logits say nothing, or all
-_SWEEPS = 20  # over the calibration text, at most; Newton's method takes four or five
+_CALIBRATION_TOKENS = 32_768  # most tokens used to fit temperatures
+_LEAST_INVERSE, _MOST_INVERSE = 0.05, 20.0  # beyond, predictions are uniform or deterministic
+_SWEEPS = 20  # most passes over the calibration text; Newton's method takes four or five
 
 Progress = Callable[[int, int, str], None]
 
 
 def exit_logits(language_model: LanguageModel, tokens: torch.Tensor) -> list[torch.Tensor]:
-    """Logits of every exit, the model's own head last, each [n_sequences, n_tokens, n_vocabulary].
+    """Return the logits of every exit, the model's own head last, each [n_sequences, n_tokens, n_vocabulary].
 
     An exit is its trained head where the model has one, else a logit lens: the last norm and the unembedding,
     applied to the state between two blocks.
@@ -70,17 +70,17 @@ def train_exits(
     seed: int = 1,
     progress: Progress | None = None,
 ) -> LanguageModel:
-    """Train heads for exits after these blocks, on the frozen trunk.
+    """Train exit heads after the given blocks, with the model's own weights frozen.
 
-    Each head begins with the last norm's own weights and an identity projection: the logit lens, where that
-    norm is an RMSNorm. (A head neither centres nor has a bias, so that of a family with LayerNorm it begins
-    further away.) All are trained at once, each on its own cross-entropy (DeeBERT's second stage, Xin et al.
-    2020, arXiv 2004.12993).
+    Each head starts with the last norm's weights and an identity projection. That is the logit lens where the
+    norm is an RMSNorm; a head neither centres nor has a bias, so for a family with LayerNorm it starts
+    further from it. All heads are trained together, each on its own cross-entropy (DeeBERT's second stage,
+    Xin et al. 2020, arXiv 2004.12993).
 
     Raises
     ------
     InputError
-        If a block is not inside the model, or the text is too short.
+        If a block is not an inner one, or the text is too short.
     """
     chosen = tuple(sorted(set(blocks)))
     if not chosen or chosen[0] < 1 or chosen[-1] >= language_model.n_blocks:
@@ -116,11 +116,12 @@ def train_exits(
 
 
 def calibrated(language_model: LanguageModel, text: Text) -> LanguageModel:
-    """Fit one temperature to each exit, by the likelihood of held-out text.
+    """Fit one temperature to each exit by maximum likelihood on held-out text.
 
-    Guo et al. 2017, arXiv 1706.04599. The likelihood is convex in the inverse of the temperature: Newton's
-    method finds it, with a sweep over the text at each step, so that no logits are kept. Of a long text,
-    windows from all over it do. Bounded between 1/20 and 20, where an exit is beyond help.
+    Guo et al. 2017, arXiv 1706.04599. The negative log likelihood is convex in the inverse temperature and is
+    minimised by Newton's method, with one pass over the text per step, so that no logits are stored. Of a
+    long text, windows spread over it are used. Temperatures are bounded to 1/20 to 20; an exit at a bound
+    cannot be calibrated.
     """
     cut = _windows(language_model, text)
     cut = cut[spread(len(cut), max(1, _CALIBRATION_TOKENS // (cut.shape[1] - 1)))]
@@ -153,15 +154,15 @@ def exit_records(
 ) -> ExitRecords:
     """Record every exit's prediction of the tokens of :func:`edgesim.measure.answer_quality.measure_answers`.
 
-    Every exit sees the states of a pass in which all earlier tokens went through all blocks (teacher
-    forcing). How a cache that lacks some of these keys and values is filled:
+    Every exit reads the states of a pass in which all earlier tokens went through all blocks (teacher
+    forcing). For ways to fill caches that lack some of these keys and values, see
     :mod:`edgesim.model.answers.exit_paths`.
 
     Parameters
     ----------
     impairment, seed
-        What all tokens meet in the pass, with the draws that :func:`measure_answers` makes of it. An exit
-        that stands at the split itself reads the state before it is sent.
+        Impairment of all tokens in the pass, with the draws that :func:`measure_answers` makes for it. An
+        exit at the split itself reads the state before it is sent.
 
     Raises
     ------
@@ -194,20 +195,20 @@ def exit_records(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitQuality:
-    """One exit on one text.
+    """Prediction quality of one exit on one text.
 
     Attributes
     ----------
     block
-        After how many blocks it stands.
+        Number of blocks before the exit.
     temperature
-        What its logits are divided by.
+        Divisor of its logits.
     bits_per_byte
-        Bits that it needs for a byte of the text, which no tokenizer makes look better.
+        Negative log likelihood per byte of text [bit], which is comparable across tokenizers.
     nll
         Mean negative log likelihood [nats/token]; its exp is the perplexity.
     accuracy
-        Share of tokens for which the right one was the most probable.
+        Share of tokens for which the correct one was the most probable.
     calibration_error
         Expected calibration error over 15 bins.
     """
@@ -221,10 +222,10 @@ class ExitQuality:
 
 
 def exit_quality(language_model: LanguageModel, text: Text) -> tuple[ExitQuality, ...]:
-    """Judge every exit on the whole of a text."""
+    """Evaluate every exit on a whole text."""
     records = exit_records(language_model, text, n_tokens=2**62)
     assert records.nll is not None
-    # Windows leave out the text's first token, and a remainder shorter than one: bytes count in proportion.
+    # Windows omit the first token and a remainder shorter than a window, so bytes are counted in proportion.
     n_tokens = len(language_model.tokens(text))
     bytes_per_token = text.n_bytes / n_tokens
     rows = []
@@ -244,8 +245,8 @@ def exit_quality(language_model: LanguageModel, text: Text) -> tuple[ExitQuality
     return tuple(rows)
 
 
-def save_exits(language_model: LanguageModel, folder: Path, **told: Any) -> None:
-    """Write a model's exits and temperatures into a folder, from which it is then loaded with them."""
+def save_exits(language_model: LanguageModel, folder: Path, **further: Any) -> None:
+    """Write a model's exits and temperatures into a folder, from which the model is then loaded with them."""
     if language_model.exits is not None:
         weights = {name: p.half().cpu().contiguous() for name, p in language_model.exits.state_dict().items()}
         save_file(weights, folder / EXITS_WEIGHTS)
@@ -253,7 +254,7 @@ def save_exits(language_model: LanguageModel, folder: Path, **told: Any) -> None
         "blocks": list(language_model.exit_blocks),
         "temperatures": [round(each, 6) for each in language_model.temperatures],
         "kind": "logit-lens" if language_model.exits is None else "trained",
-        **told,
+        **further,
     }
     (folder / EXITS_RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
@@ -263,7 +264,7 @@ def save_exits(language_model: LanguageModel, folder: Path, **told: Any) -> None
 
 @dataclass(frozen=True, slots=True)
 class _Meets:
-    """What windows, by their places in the text, meet in a pass."""
+    """Impairment of a pass, and the windows' places in the text, which seed its draws."""
 
     impairment: Impairment
     seed: int
@@ -286,9 +287,9 @@ def _states(language_model: LanguageModel, tokens: torch.Tensor) -> _States:
 def logits_after(
     language_model: LanguageModel, heads: ExitHeads | None, state: torch.Tensor, block: int
 ) -> torch.Tensor:
-    """Logits [..., n_vocabulary] of the exit after so many blocks, from the state there [..., hidden_size].
+    """Return the logits [..., n_vocabulary] of the exit after a block, from the state [..., hidden_size].
 
-    Of the trained head where heads are given, else of a logit lens.
+    They are those of the trained head where heads are given, else of a logit lens.
     """
     model = language_model.model
     unembed = model.get_output_embeddings()
@@ -301,7 +302,7 @@ def logits_after(
 
 
 def _fresh_heads(language_model: LanguageModel, blocks: Sequence[int]) -> ExitHeads:
-    """Heads that begin with the last norm's weights, where it has any."""
+    """Make heads that start with the weights of the last norm, if it has any."""
     heads = ExitHeads(blocks, hidden_size=language_model.hidden_size)
     norm: Any = language_model.model.get_submodule(language_model.places.head)
     weight = getattr(norm, "weight", None)
@@ -339,7 +340,7 @@ def _impaired_logits(
     draws = [generator_of(meets.seed, impairment, 0, w) for w in meets.windows[start : start + len(tokens)]]
     with impaired(language_model, impairment, draws):
         logits = exit_logits(language_model, tokens)
-    if impairment.block in language_model.exit_blocks:  # the head there reads what has not been sent yet
+    if impairment.block in language_model.exit_blocks:  # the head there reads the state before it is sent
         column = language_model.exit_blocks.index(impairment.block)
         logits[column] = exit_logits(language_model, tokens)[column]
     return logits

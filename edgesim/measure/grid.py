@@ -1,4 +1,4 @@
-"""Which calls are timed: token counts on which times are interpolated, and others held out to test that."""
+"""Choose the calls to time: token counts between which times are interpolated, and held-out test points."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from edgesim.model.timing import Phase, phase_of
 
 __all__ = ["Grid", "PassShape"]
 
-_SMALLEST_RANGE = 64  # ranges below this share one grid: their calls cost next to nothing
-_SMALLEST_CONTEXT = 16  # the KV cache of fewer tokens is lost in the time of a block
-_SINGLY = (1, 2, 3, 4, 5)  # prompts measured one by one, before they double from 8
-_WIDE_GAP = 1.5  # ratio of neighbours between which a point is held out
-_STEP_PROMPTS = (8, 32)  # prompts behind which a generation step is timed
+_SMALLEST_RANGE = 64  # smaller ranges share one grid, since their calls are cheap
+_SMALLEST_CONTEXT = 16  # the effect of a smaller KV cache on a block's time is negligible
+_SINGLY = (1, 2, 3, 4, 5)  # prompt lengths measured individually, before doubling from 8
+_WIDE_GAP = 1.5  # least ratio of neighbours between which a point is held out
+_STEP_PROMPTS = (8, 32)  # prompt lengths after which a generation step is timed
 _STEP_HELD_OUT = (16,)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PassShape:
-    """One call to time: `n_new` tokens of each of `batch` sequences, behind `n_context` tokens."""
+    """Shape of one call to time: `n_new` tokens in each of `batch` sequences, after `n_context` tokens."""
 
     batch: int
     n_new: int
     n_context: int
     held_out: bool = False
     n_shards: int = 1
-    """Whether the blocks are whole, or one of so many tensor shards."""
+    """Number of tensor shards into which a block is divided; 1: the blocks are whole."""
 
     @property
     def phase(self) -> Phase:
-        """Prefill or decode."""
+        """Phase of the call, prefill or decode."""
         return phase_of(self.n_new, self.n_context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """The measured ranges, and the values on each axis.
+    """The measured values on each axis.
 
     Attributes
     ----------
     batches
         Sequences in a decoding step.
     prefill_batches
-        Sequences in a prefill. They are other than `batches` because they cost by far the most to measure,
-        and few serving disciplines ever compute several prompts in one pass.
+        Sequences in a prefill. They are separate from `batches` because they cost by far the most to measure,
+        and few serving disciplines compute several prompts in one pass.
     prompts
         New tokens of a prefill, on an empty cache.
     contexts
         Tokens in the cache before a decoding step.
     held_out_prompts, held_out_contexts
-        Values between those of the axes, measured to learn the error of the interpolation.
+        Values between those of the axes, measured to estimate the interpolation error.
     shards
-        Into how many equal tensor shards the blocks are cut, each measured as a model of its own; 1, the
-        whole, is always among them.
+        Numbers of equal tensor shards into which the blocks are cut, each measured as a separate model;
+        always includes 1, the whole model.
     """
 
     batches: tuple[int, ...]
@@ -76,13 +76,13 @@ class Grid:
         shards: tuple[int, ...] = (1,),
         prefill_batches: tuple[int, ...] = (1,),
     ) -> Self:
-        """Cover prompts up to `max_new` and contexts up to `max_context` tokens.
+        """Return a grid that covers prompts up to `max_new` and contexts up to `max_context` tokens.
 
-        Both ranges are rounded up to powers of two, so that scenarios of slightly different lengths share
-        one profile. Contexts double from value to value: attention grows almost linearly with them. Prompts
-        are closer, with one value between each and its double, and every one up to five, where libraries
-        choose another kernel from one count to the next (a product with three rows may take longer than
-        one with five). What is held out lies midway across the widest gaps, where it is hardest to predict.
+        Both ranges are rounded up to powers of two, so that scenarios of slightly different lengths share one
+        profile. Contexts double from value to value, since attention grows almost linearly with them. Prompts
+        are denser: one value between each and its double, and every value up to five, where libraries choose
+        different kernels from one count to the next (a product with three rows may take longer than one with
+        five). Held-out points lie midway in the widest gaps, where interpolation is least accurate.
         """
         counts = (batches, prefill_batches, shards)
         if max_new < 1 or max_context < 0 or min(min(values, default=0) for values in counts) < 1:
@@ -102,19 +102,19 @@ class Grid:
         )
 
     def within(self, architecture: Architecture) -> Grid:
-        """Cut the grid to the longest text that the model can hold; an encoder has no contexts.
+        """Cut the grid to the model's longest context; an encoder has no contexts.
 
         Raises
         ------
         InputError
-            If the model cannot be cut into as many shards as asked.
+            If the model cannot be cut into the requested number of shards.
         """
         for n_shards in self.shards:
             architecture.shard(n_shards)
         longest = architecture.max_context
         prompts, contexts = _cut(self.prompts, longest), _cut(self.contexts, longest - 1)
         prefill_batches = self.prefill_batches
-        if not architecture.is_causal:  # all its passes are prefills, those of one-token texts too
+        if not architecture.is_causal:  # all its passes are prefills, even of one-token texts
             contexts, prefill_batches = (), tuple(sorted({*self.batches, *prefill_batches}))
         return replace(
             self,
@@ -126,7 +126,7 @@ class Grid:
         )
 
     def shapes(self) -> tuple[PassShape, ...]:
-        """Every call to time, held-out ones included."""
+        """Return every call to time, including held-out ones."""
         found = [
             PassShape(batch, n_new, n_context, held_out, n_shards)
             for n_shards in self.shards
@@ -142,7 +142,7 @@ class Grid:
         return tuple(found)
 
     def step_shapes(self) -> tuple[PassShape, ...]:
-        """Prompts behind which generation steps are timed; their cost hardly depends on the length."""
+        """Return the prompts after which generation steps are timed; a step hardly depends on the length."""
         found = [
             PassShape(batch, n, 0, held_out)
             for held_out, prompts in ((False, _STEP_PROMPTS), (True, _STEP_HELD_OUT))
@@ -151,7 +151,7 @@ class Grid:
         return tuple(shape for shape in found if shape.n_new <= self.prompts[-1])
 
     def facts(self) -> Mapping[str, Any]:
-        """Give the grid as plain values, for a profile's metadata and for a digest."""
+        """Return the grid as plain values, for a profile's metadata and for a digest."""
         return {key: list(values) for key, values in asdict(self).items()}
 
 
@@ -170,7 +170,7 @@ def _doubling(first: int, last: int) -> tuple[int, ...]:
 
 
 def _between(axis: tuple[int, ...]) -> tuple[int, ...]:
-    """Midway across the wide gaps."""
+    """Return the midpoints of the wide gaps."""
     return tuple(
         (lower + upper) // 2
         for lower, upper in pairwise(axis)

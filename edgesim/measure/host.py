@@ -1,4 +1,4 @@
-"""Facts about the machine that a profile was measured on; told without torch, to find a cached one."""
+"""Describe the machine that a profile is measured on, without torch, so that cached ones are found fast."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 FALLBACK_CACHE_BYTES = 64 * 2**20
-"""Assumed last-level cache where the system does not tell: large, so that no weights are kept by mistake."""
+"""Assumed size where the system does not report it: large, so that timed weights do not fit in the cache."""
 
 _MEASURED_WITH = ("torch", "transformers")
 _CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -32,20 +32,20 @@ _UNITS = MappingProxyType({"K": 2**10, "M": 2**20, "G": 2**30})
 
 
 def last_level_cache_bytes(folder: Path = _CACHE_FOLDER) -> int:
-    """Size of the largest cache of the first core, from Linux's sysfs; a documented guess elsewhere."""
+    """Return the size of the first core's largest cache from Linux's sysfs; elsewhere, an assumed size."""
     sizes = [file.read_text().strip() for file in folder.glob("index*/size")]
     n_bytes = [int(size[:-1]) * _UNITS[size[-1]] for size in sizes if size and size[-1] in _UNITS]
     return max(n_bytes, default=FALLBACK_CACHE_BYTES)
 
 
 def default_threads() -> int:
-    """As many threads as this process may use physical cores."""
+    """Return the number of physical cores that this process may use."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 
 def host_facts(device: str = "cpu") -> Mapping[str, str | int]:
-    """Tell what a reader of the profile wants to know about the machine; the same in every run."""
+    """Return a description of the machine for readers of the profile; the same in every run."""
     facts: dict[str, str | int] = {
         "cpu": _cpu_name(),
         "machine": platform.machine(),
@@ -58,7 +58,7 @@ def host_facts(device: str = "cpu") -> Mapping[str, str | int]:
 
 
 def software_versions() -> Mapping[str, str]:
-    """Versions of what computes, read without importing it."""
+    """Return the versions of Python, torch and transformers, read without importing them."""
     found = {"python": platform.python_version()}
     for package in _MEASURED_WITH:
         try:
@@ -69,12 +69,12 @@ def software_versions() -> Mapping[str, str]:
 
 
 def host_identity(device: str = "cpu") -> str:
-    """Tell machines apart on which the same call takes different times (SHA-256, hexadecimal)."""
+    """Return a SHA-256 digest (hexadecimal) that differs between machines with different computing times."""
     return hashlib.sha256(json.dumps(dict(host_facts(device)), sort_keys=True).encode()).hexdigest()
 
 
 def _cpu_name() -> str:
-    """Read the processor's marketing name, which `platform` tells on some systems only."""
+    """Read the processor's marketing name, which `platform` reports only on some systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,7 +1,7 @@
-"""Impairments inside a real forward pass, by hooks on the model's own modules.
+"""Apply impairments inside a real forward pass, by hooks on the model's own modules.
 
-Of tensor parallelism, each output projection of attention and MLP is one all-reduce. (Phi, whose two halves
-run side by side, could sum both in one; it is treated as the others.) Biases are added once, after the sum.
+In tensor parallelism, each output projection of attention and MLP is one all-reduce. (Phi, whose two halves
+run in parallel, could sum both in one; it is treated like the others.) Biases are added once, after the sum.
 """
 
 from __future__ import annotations
@@ -40,15 +40,16 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 def impaired(
     language_model: LanguageModel, impairment: Impairment, generator: torch.Generator | Draws
 ) -> Iterator[None]:
-    """Impair every forward pass of a model inside the ``with``.
+    """Impair every forward pass of a model within the context.
 
     Parameters
     ----------
     generator
-        Where the draws come from, on the CPU: one for all, or one for each sequence of a batch, so that what
-        a sequence meets depends on no other. Each place draws in the order of the pass, as many as its kind
-        of impairment takes and whatever the level: passes with equal seeds at two levels meet the same noise,
-        scaled, and of two probabilities the greater erases all that the lesser does.
+        Source of the draws, on the CPU: one for all sequences, or one for each sequence of a batch, which
+        makes a sequence's draws independent of the others. Each place draws in the order of the pass, and the
+        number of draws depends on the kind of impairment, not on its level. Passes with equal seeds at two
+        levels therefore use the same noise, scaled; of two erasure probabilities the greater erases all that
+        the lesser does.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def impaired(
     draws = (generator,) if isinstance(generator, torch.Generator) else tuple(generator)
     parts = impairment.parts if isinstance(impairment, Combined) else (impairment,)
     with ExitStack() as hooks:
-        # A part that does nothing still draws, if another comes after it: that one is to meet the same draws.
+        # A part without effect still draws if another follows, so that the draws of the latter are unchanged.
         last = max((i for i, part in enumerate(parts) if not part.is_nothing), default=-1)
         for part in parts[: last + 1]:
             for module, hook in _hooks(language_model, part, draws):
@@ -85,11 +86,11 @@ def _hooks(language_model: LanguageModel, part: Impairment, draws: Draws) -> Ite
         case Erasure():
             yield _split(language_model, part.block), _on_state(lambda state: _erased(state, part, draws))
         case _:
-            raise InputError(f"impairment {part!r}: no kind that edgesim measures")
+            raise InputError(f"impairment {part!r}: edgesim cannot measure this kind")
 
 
 def _sums(language_model: LanguageModel) -> Iterator[tuple[Any, int]]:
-    """Projections whose results are summed over devices, and into how many units their inputs divide."""
+    """Yield the projections that are summed over devices, with the number of units of their inputs."""
     attention, mlp = language_model.places.summed
     for block in language_model.model.get_submodule(language_model.places.blocks).children():
         yield block.get_submodule(attention), language_model.n_heads
@@ -98,7 +99,7 @@ def _sums(language_model: LanguageModel) -> Iterator[tuple[Any, int]]:
 
 
 def _split(language_model: LanguageModel, block: int) -> Any:
-    """The module whose output is the state after so many blocks."""
+    """Return the module whose output is the state after `block` blocks."""
     n_blocks = language_model.n_blocks
     if not 1 <= block < n_blocks:
         raise InputError(
@@ -109,15 +110,15 @@ def _split(language_model: LanguageModel, block: int) -> Any:
 
 
 def _matrix(module: Any) -> torch.Tensor:
-    """A projection's weights, [n_in, n_out]."""
+    """Return a projection's weights, [n_in, n_out]."""
     weight: torch.Tensor = module.weight
-    return weight.T if isinstance(module, torch.nn.Linear) else weight  # GPT-2's Conv1D keeps them so
+    return weight.T if isinstance(module, torch.nn.Linear) else weight  # GPT-2's Conv1D stores this layout
 
 
 def _shares(module: Any, n_units: int, n_devices: int) -> list[slice]:
-    """Inputs of a projection by device: consecutive units (heads, columns), as evenly as may be.
+    """Return each device's inputs of a projection: consecutive units (heads, columns), divided evenly.
 
-    Query heads that share keys and values are neighbours, so they stay together where devices divide groups.
+    Query heads that share keys and values are adjacent, so they stay together where devices divide groups.
     """
     if n_devices > n_units:
         raise InputError(
@@ -161,14 +162,14 @@ def _rounded_parts(bits: int, shares: list[slice]) -> Hook:
 
 
 def _parts(module: Any, inputs: torch.Tensor, shares: list[slice]) -> Iterator[torch.Tensor]:
-    """What each device adds to a projection's result, without the bias."""
+    """Yield each device's contribution to a projection's result, without the bias."""
     matrix = _matrix(module)
     for share in shares:
         yield inputs[..., share] @ matrix[share]
 
 
 def _on_state(change: Change) -> Hook:
-    """Change the hidden state among what a block returns."""
+    """Make a hook that changes the hidden state in a block's output."""
 
     def hook(_: Any, __: Any, output: Any) -> Any:
         if isinstance(output, tuple):
@@ -185,7 +186,7 @@ def _noisy(state: torch.Tensor, nmse: float, m: float | None, draws: Draws) -> t
 def _noise(
     power: torch.Tensor, nmse: float, m: float | None, shape: torch.Size, draws: Draws
 ) -> torch.Tensor:
-    """Gaussian noise of this share of the power, [..., 1], of each token's vector; faded if m is given."""
+    """Return Gaussian noise with a share `nmse` of each token's power [..., 1]; faded if m is given."""
     rows = _rows(shape, draws)
     if m is not None:
         gains = torch.stack([_gains(torch.rand(rows[0], dtype=torch.float64, generator=g), m) for g in draws])
@@ -195,7 +196,7 @@ def _noise(
 
 
 def _gains(uniforms: torch.Tensor, m: float) -> torch.Tensor:
-    """Power gains of Nakagami fading with mean 1, given that none is below the outage floor; by inversion."""
+    """Draw power gains of Nakagami fading with mean 1, conditioned on the outage floor, by inversion."""
     if math.isinf(m):
         return torch.ones_like(uniforms)
     outage = gammainc(m, m * OUTAGE_FLOOR)
@@ -214,14 +215,14 @@ def _erased(state: torch.Tensor, erasure: Erasure, draws: Draws) -> torch.Tensor
 
 
 def _power(vectors: torch.Tensor) -> torch.Tensor:
-    """Mean square of each token's vector, [..., 1]."""
+    """Return the mean square of each token's vector, [..., 1]."""
     return vectors.square().mean(dim=-1, keepdim=True)
 
 
 def _rows(shape: torch.Size, draws: Draws) -> tuple[int, int]:
-    """Tokens a generator draws for, and elements of each token's vector.
+    """Return the number of tokens per generator, and of elements in each token's vector.
 
-    Tokens may come as [batch, tokens, elements] or, in some MLPs, [batch * tokens, elements].
+    Tokens may be laid out as [batch, tokens, elements] or, in some MLPs, [batch * tokens, elements].
     """
     n_tokens = math.prod(shape[:-1])
     if n_tokens % len(draws):

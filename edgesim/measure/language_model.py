@@ -1,4 +1,4 @@
-"""Language models whose answers are measured: real weights and tokenizers, from safetensors only."""
+"""Load language models for measuring answers: real weights and tokenizers, from safetensors only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from edgesim.model.families import FAMILIES
 
 __all__ = ["LanguageModel", "load_language_model"]
 
-_EAGER = frozenset({"gemma2"})  # caps its attention scores, which the fused kernel cannot
+_EAGER = frozenset({"gemma2"})  # caps attention scores, which the fused kernel does not support
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,17 +44,17 @@ class LanguageModel:
     tokenizer
         Its tokenizer.
     name
-        How tables call it.
+        Name in tables.
     digest
         SHA-256 over config, weights, tokenizer and exits.
     places
-        Where its family keeps its modules.
+        Paths of its family's modules.
     exits
         Trained exit heads; None if there are none, and its exits are logit lenses.
     exit_blocks
-        After how many blocks its early exits stand; increasing.
+        Numbers of blocks before its early exits; increasing.
     temperatures
-        What each exit's logits are divided by, the model's own head last; ones if nothing was fitted.
+        Divisors of each exit's logits, the model's own head last; ones if nothing was fitted.
     """
 
     model: Any
@@ -68,7 +68,7 @@ class LanguageModel:
 
     @property
     def n_blocks(self) -> int:
-        """Number of its blocks."""
+        """Number of blocks."""
         return len(self.model.get_submodule(self.places.blocks))
 
     @property
@@ -83,21 +83,21 @@ class LanguageModel:
 
     @property
     def max_context(self) -> int:
-        """Most tokens in a pass."""
+        """Largest number of tokens in a pass."""
         return int(self.model.config.max_position_embeddings)
 
     def tokens(self, text: Text) -> Tokens:
-        """Token ids of a text's documents in one row (:func:`edgesim.measure.text.tokens_of`).
+        """Return the token ids of a text's documents in one row (:func:`edgesim.measure.text.tokens_of`).
 
         Raises
         ------
         InputError
-            If the tokenizer gives ids that the model has no embedding for.
+            If the tokenizer returns ids for which the model has no embedding.
         """
         row, n_known = tokens_of(text, self.tokenizer), int(self.model.config.vocab_size)
         if len(row) and row.max() >= n_known:
             raise InputError(
-                f"model '{self.name}': its tokenizer gives token {row.max()}, and its vocabulary has "
+                f"model '{self.name}': its tokenizer returns token {row.max()}, but its vocabulary has "
                 f"{n_known}; expected the tokenizer that it was trained with"
             )
         return row
@@ -106,13 +106,13 @@ class LanguageModel:
 def load_language_model(model: str | Path) -> LanguageModel:
     """Load ``bundled``, a local folder in the Hugging Face format, or a model on the Hugging Face Hub.
 
-    Only safetensors are read and no code that may lie beside them is run. Exits are read from
-    ``exits.safetensors`` and ``exits.json`` where these lie in the folder.
+    Only safetensors are read; code in the folder is not run. Exits are read from ``exits.safetensors`` and
+    ``exits.json`` if these are in the folder.
 
     Raises
     ------
     InputError
-        If there is no such model, its weights are pickles only, its family has no known places or is no
+        If there is no such model, its weights are pickles only, its family is unknown here or is no
         decoder, or its exits do not fit it.
     """
     folder, name = model_folder(model), model_name(model)
@@ -131,7 +131,7 @@ def load_language_model(model: str | Path) -> LanguageModel:
             **how,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
-    except Exception as error:  # of files that anybody wrote: transformers raises whatever they lead to
+    except Exception as error:  # for arbitrary files, transformers raises errors of any type
         raise InputError(f"model '{name}': transformers cannot load {folder} ({_reason(error)})") from error
     loaded.eval().requires_grad_(False)
     places = PLACES[family]
@@ -154,14 +154,14 @@ def load_language_model(model: str | Path) -> LanguageModel:
 def _family(folder: Path, name: str) -> str:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # as above
+    except Exception as error:  # transformers raises errors of any type
         raise InputError(f"model '{name}': transformers cannot read its config ({_reason(error)})") from error
     family = str(config.model_type)
     decoders = [each for each, traits in FAMILIES.items() if traits.is_causal]
     if family not in PLACES or family not in decoders:
         raise InputError(
-            f"model '{name}' is of the family '{family}', whose answers edgesim cannot measure; expected one "
-            f"of {', '.join(decoders)}"
+            f"model '{name}' is of the family '{family}', for which edgesim cannot measure answers; expected "
+            f"one of {', '.join(decoders)}"
         )
     return family
 
@@ -171,7 +171,7 @@ def _reason(error: Exception) -> str:
 
 
 def _check_complete(name: str, places: Places, found: Mapping[str, Any]) -> None:
-    """Refuse weights that leave some to be drawn at random, or blocks that the model has no place for."""
+    """Refuse weights that leave some to be drawn at random, or contain blocks that the config does not."""
     lacking = sorted(found["missing_keys"]) + sorted(str(key) for key, *_ in found["mismatched_keys"])
     left_over = sorted(key for key in found["unexpected_keys"] if key.startswith(f"{places.blocks}."))
     for keys, complaint in (
@@ -181,12 +181,12 @@ def _check_complete(name: str, places: Places, found: Mapping[str, Any]) -> None
         if keys:
             raise InputError(
                 f"model '{name}': {complaint} {', '.join(keys[:3])} ({len(keys)} altogether); expected the "
-                "weights of all its blocks and its head, and no others: fetch or save the model anew"
+                "weights of all its blocks and its head, and no others: fetch or save the model again"
             )
 
 
 def _check_head(name: str, places: Places, loaded: Any) -> None:
-    """Refuse a last norm or an unembedding that does not fit the states between blocks, as exits need."""
+    """Refuse a last norm or an unembedding that does not fit the states between blocks, as exits require."""
     width = getattr(loaded.config, "word_embed_proj_dim", loaded.config.hidden_size)
     try:
         norm = loaded.get_submodule(places.head)
@@ -194,15 +194,15 @@ def _check_head(name: str, places: Places, loaded: Any) -> None:
         norm = None
     if norm is None or width != loaded.config.hidden_size:
         raise InputError(
-            f"model '{name}': no norm at its end, or embeddings of another width ({width}) than its states "
-            f"({loaded.config.hidden_size}), so that no exit can read its states; expected another model"
+            f"model '{name}': no norm at its end, or embeddings whose width ({width}) is not that of its "
+            f"states ({loaded.config.hidden_size}), so that no exit can read its states; use another model"
         )
 
 
 def _exits(
     folder: Path, n_blocks: int, hidden_size: int
 ) -> tuple[ExitHeads | None, tuple[int, ...], tuple[float, ...]]:
-    """Heads, blocks and temperatures of a folder; logit lenses at the quarters if it says nothing."""
+    """Return heads, blocks and temperatures of a folder; by default logit lenses at the quarters."""
     weights, record = _exit_weights(folder / EXITS_WEIGHTS), _exit_record(folder / EXITS_RECORD)
     try:
         if "blocks" in record:
@@ -215,7 +215,7 @@ def _exits(
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{folder / EXITS_RECORD}: blocks or temperatures that are no numbers ({error}); train the exits "
-            "anew"
+            "again"
         ) from error
     if list(blocks) != sorted(set(blocks)) or any(not 0 < block < n_blocks for block in blocks):
         raise InputError(
@@ -245,7 +245,7 @@ def _exit_weights(file: Path) -> dict[str, torch.Tensor] | None:
     try:
         weights: dict[str, torch.Tensor] = load_file(file)
     except SafetensorError as error:
-        raise InputError(f"{file}: no safetensors ({error}); train the exits anew") from error
+        raise InputError(f"{file}: not a safetensors file ({error}); train the exits again") from error
     if not weights or not all(name.partition(".")[0].isdecimal() for name in weights):
         raise InputError(f"{file}: no exit heads; expected tensors called '2.norm.weight' and the like")
     return weights
@@ -257,7 +257,7 @@ def _exit_record(file: Path) -> dict[str, Any]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{file}: no JSON ({error}); train the exits anew") from error
+        raise InputError(f"{file}: not valid JSON ({error}); train the exits again") from error
     if not isinstance(record, dict):
         raise InputError(f"{file}: expected an object with 'blocks' and 'temperatures'")
     return record

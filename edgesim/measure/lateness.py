@@ -1,7 +1,7 @@
-"""What a profile says of lateness: how far halves of blocks, between two sums, were behind what is charged.
+"""Lateness in a profile: how much longer halves of blocks took, between two sums, than the profiled time.
 
-A group of such machines waits for the latest at every sum. Repeats tell what computing itself scatters by;
-what sleeping receivers and sockets add is in no profile of one process.
+A group of such machines waits for its latest member at every sum. Repeats reveal the scatter of computing
+itself; delays of sleeping receivers and sockets do not occur in the profile of a single process.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ __all__ = ["lateness_facts"]
 
 
 def lateness_facts(late_s: NDArray[np.float64]) -> dict[str, Any] | None:
-    """Describe lateness by the family that fits those that were late at all, and the moments of all.
+    """Summarise lateness by the distribution that best fits the positive values, and by overall moments.
 
     Parameters
     ----------
     late_s
-        Beyond what is charged, one per half of a block; 0 of those that were no later than that.
+        Seconds beyond the profiled time, one per half of a block; 0 where it took no longer.
 
     Returns
     -------
-    The likeliest family (``law``: exponential, gamma or lognormal), ``mean_s`` and ``spread`` of all,
-    ``share`` of those that were late, ``n``, and the families ``supported`` as well; None where too few
-    were late to tell.
+    The likeliest family (``law``: exponential, gamma or lognormal), ``mean_s`` and ``spread`` of all values,
+    ``share`` of positive ones, ``n``, and all families ``supported`` by the data; None where too few are
+    positive for a fit.
     """
     some = late_s[late_s > 0.0]
     try:

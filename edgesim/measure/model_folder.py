@@ -1,4 +1,4 @@
-"""Where a language model's files lie, whether they may be read, and their digest: all without torch."""
+"""Locate, check and digest a language model's files, without torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 BUNDLED = "bundled"
-"""How the model that comes with edgesim is called."""
+"""Name of the model shipped with edgesim."""
 
 EXITS_WEIGHTS = "exits.safetensors"
 EXITS_RECORD = "exits.json"
@@ -36,25 +36,25 @@ _TOKENIZER = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", 
 
 
 def model_name(model: str | Path) -> str:
-    """Say how a model is called in tables: ``bundled``, its folder's name, or what the Hub calls it."""
+    """Return a model's name in tables: ``bundled``, its folder's name, or its name on the Hub."""
     text = str(model)
     return text if text == BUNDLED or _is_on_hub(text) else absolute(user_path(Path(), text)).name
 
 
 def model_folder(model: str | Path) -> Path:
-    """Find the folder of a model whose weights are safetensors.
+    """Return the folder of a model whose weights are safetensors.
 
     Parameters
     ----------
     model
         ``bundled``; a folder in the Hugging Face format; or a model's name on the Hugging Face Hub, of which
-        configs, tokenizer and safetensors are fetched, never a pickle or code. What was fetched before serves
-        offline.
+        configs, tokenizer and safetensors are fetched, never a pickle or code. Files fetched earlier are also
+        found offline.
 
     Raises
     ------
     InputError
-        If nothing lies there, or weights in no other format than pickles.
+        If there is no such folder or model, or its weights are pickles only.
     """
     text = str(model)
     if text == BUNDLED:
@@ -65,7 +65,7 @@ def model_folder(model: str | Path) -> Path:
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 over the files that decide a model's answers: config, weights, tokenizer and exits."""
+    """Return the SHA-256 over the files that determine a model's answers."""
     sha = hashlib.sha256()
     for file in model_files(folder):
         with file.open("rb") as opened:
@@ -74,7 +74,7 @@ def folder_digest(folder: Path) -> str:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """Files that decide a model's answers, by name: config, weights, tokenizer and exits."""
+    """Return the files that determine a model's answers, by name: config, weights, tokenizer and exits."""
     found = {folder / "config.json", *_weights(folder), folder / EXITS_WEIGHTS, folder / EXITS_RECORD}
     for pattern in _TOKENIZER:
         found.update(folder.glob(pattern))
@@ -113,31 +113,31 @@ def _checked(folder: Path, name: str) -> Path:
 
 
 def _refuse_redirection(folder: Path, name: str) -> None:
-    """Refuse what would make transformers read other weights than those that are checked and digested."""
+    """Refuse configs that make transformers read other weights than those that are checked and digested."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"model '{name}': {folder / 'config.json'} is no JSON ({error})") from error
+        raise InputError(f"model '{name}': {folder / 'config.json'} is not valid JSON ({error})") from error
     if not isinstance(config, dict) or config.get("transformers_weights") is not None:
         raise InputError(
-            f"model '{name}': {folder / 'config.json'} names weights of its own ('transformers_weights'), or "
-            f"is no object; expected {_WEIGHTS} or its index to be all there is: remove that entry"
+            f"model '{name}': {folder / 'config.json'} names other weights ('transformers_weights'), or "
+            f"is no object; expected {_WEIGHTS} or its index to be the only weights: remove that entry"
         )
     if said_quantisation(config) is not None:
         raise InputError(
-            f"model '{name}': its config.json says that its weights are quantised (quantization_config), and "
-            "answers are measured in float32, without the libraries that unpack them; give the model as it "
-            "was before, in 16 or 32 bits"
+            f"model '{name}': its config.json says that its weights are quantised (quantization_config), but "
+            "answers are measured in float32, without the libraries that unpack them; give the unquantised "
+            "model, in 16 or 32 bits"
         )
     if (folder / "adapter_config.json").is_file():
         raise InputError(
-            f"model '{name}': {folder} holds an adapter, whose base model lies elsewhere; merge the two "
+            f"model '{name}': {folder} contains an adapter, whose base model lies elsewhere; merge the two "
             "(merge_and_unload of the package peft), and give the folder of the result"
         )
 
 
 def _weights(folder: Path) -> list[Path]:
-    """Files of the weights; none if there is no whole model in safetensors."""
+    """Return the files of the weights; empty if there is no complete model in safetensors."""
     if (folder / _WEIGHTS).is_file():
         return [folder / _WEIGHTS]
     index = folder / _INDEX
@@ -147,14 +147,14 @@ def _weights(folder: Path) -> list[Path]:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         missing = [name for name in names if isinstance(name, str) and not (folder / name).is_file()]
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise InputError(f"{index}: no index of weights ({error!r}); fetch the model anew") from error
+        raise InputError(f"{index}: not an index of weights ({error!r}); fetch the model again") from error
     for name in names:
-        # An index may name any file: one that is no safetensors would be unpickled.
+        # An index may name any file; transformers would unpickle one that is no safetensors.
         if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
             raise InputError(f"{index}: names {name!r}; expected safetensors files beside it")
     if missing or not names:
         raise InputError(
-            f"{index}: {missing[0] if missing else 'every file'} is missing; fetch the model anew"
+            f"{index}: {missing[0] if missing else 'every file'} is missing; fetch the model again"
         )
     return [index, *(folder / name for name in names)]
 
@@ -167,6 +167,6 @@ def _fetched(name: str) -> Path:
     except (OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"model '{name}': no such folder, and the Hugging Face Hub did not give it ({reason}); check the "
-            "name and the connection, or download the model and give its folder"
+            f"model '{name}': no such folder, and the Hugging Face Hub did not return it ({reason}); check "
+            "the name and the connection, or download the model and give its folder"
         ) from error

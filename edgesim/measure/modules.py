@@ -1,4 +1,4 @@
-"""Building real transformers modules: a model with few blocks, or with one shard of each block."""
+"""Build real transformers modules: a model with few blocks, or with one shard of each block."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from edgesim.model.timed_config import TIMED_KEYS
 
 __all__ = ["build", "shortened"]
 
-_DRAWS = frozenset({"kaiming_uniform_", "normal_", "uniform_"})  # by which modules are given their weights
-_STRETCH = 2**20  # weights that are drawn
+_DRAWS = frozenset({"kaiming_uniform_", "normal_", "uniform_"})  # functions that initialise weights
+_STRETCH = 2**20  # number of weights drawn
 _DEVIATION = 0.02  # of the weights, as in nearly every family's config
 
-_SHARD_VOCABULARY = 1024  # of a shard's excerpt, whose embedding and head nobody times
+_SHARD_VOCABULARY = 1024  # of a shard's excerpt, whose embedding and head are not timed
 
 
 def build(architecture: Architecture, *, n_blocks: int, device: str) -> Any:
     """Build a model with random weights, in the architecture's number format, as transformers does.
 
-    A decoder is built with its vocabulary matrix, an encoder with a classifier. Of a shard, the blocks have
-    that share of the heads and of the MLP's width; they are blocks of transformers' own classes, built from
-    a config that says so, or, where the family's config ties the heads to the hidden size, with the four
-    projections of attention cut to the share.
+    A decoder is built with its vocabulary matrix, an encoder with a classifier. A shard's blocks have the
+    shard's share of the heads and of the MLP's width. They are blocks of transformers' own classes, built
+    from a config with that share, or, where the family's config ties the heads to the hidden size, with the
+    four projections of attention cut to the share.
     """
     auto: Any = AutoModelForCausalLM if architecture.is_causal else AutoModelForSequenceClassification
     if device == "cpu":
         _refuse_too_large(architecture, n_blocks)
-    # Weights born in inference mode are kept from oneDNN's bfloat16 product (a head 30 times slower in
-    # torch 2.13), which no user's are; and the caller's random numbers are left alone.
+    # Weights created in inference mode cannot use oneDNN's bfloat16 product (a head is 30 times slower in
+    # torch 2.13), unlike those of real use. The caller's random state is left unchanged.
     try:
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]), _RepeatedWeights():
             model = auto.from_config(
@@ -50,7 +50,7 @@ def build(architecture: Architecture, *, n_blocks: int, device: str) -> Any:
             if architecture.n_shards > 1:
                 _cut_heads(model, architecture)
             return model.to(device).eval()
-    except Exception as error:  # the config is a user's, and what a library says of it comes in any form
+    except Exception as error:  # for a user's config, libraries raise errors of any type
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
             f"model {architecture.name}: transformers {transformers.__version__} cannot build it: {reason}; "
@@ -59,29 +59,29 @@ def build(architecture: Architecture, *, n_blocks: int, device: str) -> Any:
 
 
 def _refuse_too_large(architecture: Architecture, n_blocks: int) -> None:
-    """Refuse a model that the memory of this machine cannot hold, before it is tried."""
+    """Refuse a model that does not fit in this machine's memory, before it is built."""
     ends = Slice(0, n_blocks, embedding=True, head=True)
     n_bytes, free_bytes = architecture.weight_bytes(ends), psutil.virtual_memory().available
     if n_bytes > free_bytes:
         raise InputError(
             f"model {architecture.name}: measuring it takes {n_bytes / 1e9:.3g} GB, for {n_blocks} of its "
-            f"blocks, embedding and head, and {free_bytes / 1e9:.3g} GB are free here; measure it on a "
+            f"blocks, embedding and head, but {free_bytes / 1e9:.3g} GB are free here; measure it on a "
             "larger machine, or simulate it with 'profile: analytic' or a shipped profile"
         )
 
 
 def shortened(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
-    """Return the config of a model with so many blocks; of a shard, with what it holds of each.
+    """Return the config of a model with `n_blocks` blocks; for a shard, with its share of each block.
 
-    It has what the architecture says and the keys that have a say in times; whatever else a config says (how
-    to run it, which tokens are special, how far contexts stretch its rotation) has no part in a block's time.
+    It has the architecture's sizes and the keys that affect times. All other keys of a config (how to run it,
+    which tokens are special, how far contexts stretch its rotation) do not affect a block's time.
     """
     traits = architecture.traits
     said: dict[str, Any] = json.loads(architecture.config)
     is_shard = architecture.n_shards > 1
     kept = TIMED_KEYS | traits.needs.keys() | traits.defaults.keys()
     config = {key: value for key, value in said.items() if key in kept and value is not None}
-    has_own_heads = traits.has_own_head_dim or not is_shard  # else they are cut when the model is built
+    has_own_heads = traits.has_own_head_dim or not is_shard  # else heads are cut after the model is built
     config |= traits.config(
         n_blocks=n_blocks,
         hidden_size=architecture.hidden_size,
@@ -98,7 +98,7 @@ def shortened(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
     )
     config |= {"bos_token_id": None, "eos_token_id": None, **_windows(architecture, n_blocks)}
     if not traits.positions_behind_padding or is_shard:
-        config["pad_token_id"] = 0  # in any vocabulary
+        config["pad_token_id"] = 0  # exists in any vocabulary
     if traits.is_causal:
         config["tie_word_embeddings"] = architecture.tied_embeddings
     else:
@@ -109,7 +109,7 @@ def shortened(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
 
 
 def _windows(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
-    """Which of the blocks have a sliding window, about as many as in the model, and how long it is."""
+    """Return config keys that give a sliding window to about the same share of blocks as in the model."""
     law, window = architecture.traits.window, architecture.window
     if law == "none":
         return {}
@@ -126,10 +126,10 @@ def _windows(architecture: Architecture, n_blocks: int) -> dict[str, Any]:
 
 
 def _transformers_config(architecture: Architecture, n_blocks: int) -> Any:
-    """Return transformers' own config, of as many heads as the model has.
+    """Return transformers' own config, with the model's number of heads.
 
-    It insists that the heads divide the hidden size even where the size of a head is stated, so that they
-    need not.
+    Its constructor requires that the heads divide the hidden size even where the head size is given
+    separately, so the heads are then set afterwards.
     """
     traits, said = architecture.traits, shortened(architecture, n_blocks)
     made_of = CONFIG_MAPPING[architecture.family]
@@ -143,7 +143,7 @@ def _transformers_config(architecture: Architecture, n_blocks: int) -> Any:
 
 
 def _cut_heads(model: Any, architecture: Architecture) -> None:
-    """Leave the shard's heads, where the config could not ask for fewer."""
+    """Reduce attention to the shard's heads, where the config cannot express fewer."""
     places = PLACES[architecture.family]
     attention = places.attention
     if attention is None:
@@ -160,7 +160,7 @@ def _cut_heads(model: Any, architecture: Architecture) -> None:
 
 
 def _cut(module: Any, *, n_in: int | None = None, n_out: int | None = None) -> None:
-    """Keep so many of a projection's inputs or outputs."""
+    """Keep the first `n_in` inputs or `n_out` outputs of a projection."""
     weight = module.weight.detach()
     if isinstance(module, nn.Linear):
         kept = weight[:n_out, :n_in]
@@ -174,11 +174,11 @@ def _cut(module: Any, *, n_in: int | None = None, n_out: int | None = None) -> N
 
 
 class _RepeatedWeights(TorchFunctionMode):
-    """Draws one stretch of weights, and repeats it in every large tensor: drawing takes most of the time.
+    """Repeats one drawn stretch of weights in every large tensor, since drawing takes most of the time.
 
-    What a product takes depends on its factors' sizes and places in memory, not on their values, as long as
-    these are ordinary numbers. Modules are given weights twice, by torch and by transformers; what has been
-    filled is left as it is.
+    The duration of a product depends on the sizes and places in memory of its factors, not on their values,
+    as long as these are ordinary numbers. Modules are initialised twice, by torch and by transformers; a
+    tensor already filled is left unchanged.
     """
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ class _RepeatedWeights(TorchFunctionMode):
         is_draw = getattr(func, "__name__", "") in _DRAWS and isinstance(tensor, torch.Tensor)
         if not is_draw or tensor.numel() <= _STRETCH or tensor.is_meta:
             return func(*args, **kwargs)
-        # Where memory of a tensor that is gone is used again, it holds the same numbers.
+        # Reused memory of a deleted tensor already contains the same numbers.
         place = (tensor.data_ptr(), tensor.numel(), tensor.dtype)
         if place not in self._filled:
             self._filled.add(place)

@@ -1,4 +1,4 @@
-"""Where each family's modules keep what begins a component, and the attention of a shard."""
+"""Paths of modules in each model family: where components begin, and how to cut a shard's attention."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["PLACES", "Attention", "Places"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """Attention whose heads are as many as fill the hidden size: its config cannot ask for fewer.
+    """Attention whose number of heads follows from the hidden size, so that its config cannot express fewer.
 
     Paths are relative to the block.
 
     Attributes
     ----------
     into
-        Projections to queries, keys and values: three, or one that gives all three.
+        Projections to queries, keys and values: three, or one for all.
     holder
         The module that divides the projections' results among heads.
     n_heads, width
-        Its attributes with the number of heads and, where it keeps one, the size of all heads together.
+        Its attributes with the number of heads and, where there is one, the total size of all heads.
     """
 
     into: tuple[str, ...]
@@ -33,23 +33,23 @@ class Attention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Modules of one family, by their paths in its model.
+    """Paths of modules in one family's model.
 
     Attributes
     ----------
     embedding
-        What is called first in a pass.
+        The first module called in a pass.
     blocks
         The list of the blocks.
     second_half
-        In a block, what its MLP half begins with.
+        In a block, the first module of the MLP half.
     summed
-        In a block, the two projections back to the hidden size, attention's and the MLP's: where tensor
+        In a block, the two projections back to the hidden size, attention's and the MLP's, where tensor
         parallelism sums its devices' parts.
     head
-        What the head begins with.
+        The first module of the head.
     end
-        What it ends with.
+        The last module of the head.
     attention
         How to cut the heads, where the config cannot.
     """
@@ -148,4 +148,4 @@ PLACES: Mapping[str, Places] = MappingProxyType(
         "distilbert": _DISTILBERT,
     }
 )
-"""By family."""
+"""Module paths by model family."""

@@ -1,4 +1,4 @@
-"""Measured answers kept between runs: found by what determines them, without loading torch."""
+"""Cache of measured answer quality, readable without loading torch."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TABLE_FILE = "quality.parquet"
 EXITS_FILE = "exits.parquet"
 
 _VERSION = 1
-"""Of what is measured and how; raised with the grid."""
+"""Version of the measurement; raised when the measured grid changes."""
 
 DEFAULT_TOKENS = 20_000
 DEFAULT_REPEATS = 1
@@ -53,27 +53,27 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class MeasuredAnswers:
-    """Answers of a model on a text: under impairments, and exit by exit."""
+    """Answer quality of a model on a text: under impairments, and by exit."""
 
     table: QualityTable
     exits: ExitRecords
 
     @property
     def n_tokens_asked(self) -> int | None:
-        """Tokens that were asked for, of which whole windows were measured; None where that is not told."""
+        """Requested number of tokens, of which whole windows were measured; None where not recorded."""
         return self.exits.provenance.get("n_tokens_asked")
 
 
 def kept_answers(model: str | Path, text: str | Path = BUNDLED) -> MeasuredAnswers | None:
-    """Read what is shipped or kept of a model on a text; None if it was never measured.
+    """Read the shipped or cached measurement of a model on a text; None if there is none.
 
-    Of several measurements it is that over most tokens; of the bundled model on its text always what ships,
-    so that everybody's runs are alike.
+    Of several measurements, that over the most tokens is returned. The bundled model on its text always
+    returns the shipped one, so that all users' runs agree.
 
     Raises
     ------
     InputError
-        If there is no such model or text, or a file that is kept cannot be read.
+        If there is no such model or text, or a cached file cannot be read.
     """
     if is_shipped(model, text):
         return _read(_shipped(model))
@@ -83,7 +83,7 @@ def kept_answers(model: str | Path, text: str | Path = BUNDLED) -> MeasuredAnswe
 
 
 def _weight(folder: Path) -> tuple[int, int]:
-    """How much was measured into a folder, tokens times repeats; of equals the least seed counts most."""
+    """Return the sort key of a measurement: tokens times repeats, then the smallest seed."""
     n_tokens, repeats, seed = (int(part) for part in re.findall(r"\d+", folder.name)[1:])
     return n_tokens * repeats, -seed
 
@@ -104,19 +104,19 @@ def ensure_answers(
     refresh: bool = False,
     progress: Progress | None = None,
 ) -> MeasuredAnswers:
-    """Return what is shipped or kept of a model on a text, or measure and keep it beside what is kept.
+    """Return the shipped or cached measurement of a model on a text, or measure and cache it.
 
     Parameters
     ----------
     n_tokens
-        Tokens predicted in each pass, at most; what is kept is good whatever its number if None, and 20 000
-        are measured if nothing is.
+        Most tokens predicted in each pass. None accepts a cached measurement with any number, and measures 20
+        000 if there is none.
     repeats
-        Passes with new draws for each impairment; likewise, 1.
+        Passes with new draws for each impairment; None likewise, and 1.
     seed
-        Seed of the draws; likewise, 1.
+        Seed of the draws; None likewise, and 1.
     refresh
-        Measure even though the same is kept, and replace it; the shipped files stay as they are.
+        Measure even if cached, and replace the cached files; shipped files stay unchanged.
     """
     if not refresh:
         asked = {"n_tokens_asked": n_tokens, "repeats": repeats, "seed": seed}
@@ -133,7 +133,7 @@ def ensure_answers(
     folder = answers_folder(model, text) / "v{}-{}x{}-seed{}".format(_VERSION, *settings)
     if not refresh and (kept := _read(folder)) is not None:
         return kept
-    make_folder(folder)  # before minutes are spent on what it is for
+    make_folder(folder)  # an error here comes before minutes of measuring
     measured = _measured(model, text, *settings, progress)
     keep_file(folder / TABLE_FILE, measured.table.save)
     keep_file(folder / EXITS_FILE, measured.exits.save)
@@ -143,7 +143,7 @@ def ensure_answers(
 def _measured(
     model: str | Path, text: str | Path, n_tokens: int, repeats: int, seed: int, progress: Progress | None
 ) -> MeasuredAnswers:
-    # Loads torch: seconds that what is kept saves.
+    # These imports load torch, which takes seconds; a cached measurement avoids them.
     from edgesim.measure.answer_quality import measure_answers, standard_grid
     from edgesim.measure.exits import exit_records
     from edgesim.measure.language_model import load_language_model
@@ -167,7 +167,7 @@ def _measured(
 
 
 def provenance_of(model: LanguageModel, text: Text, **asked: int) -> dict[str, Any]:
-    """What is measured on what, with which settings, when, where and with which versions."""
+    """Return the origin of a measurement: model, text, settings, time, machine and versions."""
     return {
         "model": model.name,
         "model_sha256": model.digest,
@@ -183,7 +183,7 @@ def provenance_of(model: LanguageModel, text: Text, **asked: int) -> dict[str, A
 
 
 def is_shipped(model: str | Path, text: str | Path) -> bool:
-    """Whether edgesim comes with answers of this model on this text."""
+    """Return whether edgesim ships answers of this model on this text."""
     return str(model) == BUNDLED == str(text)
 
 
@@ -192,7 +192,7 @@ def _shipped(model: str | Path) -> Path:
 
 
 def answers_folder(model: str | Path, text: str | Path) -> Path:
-    """Name the folder of what is kept by the digests of model and text."""
+    """Return the cache folder of a model and a text, named by their digests."""
     determines = {"model": folder_digest(model_folder(model)), "text": read_text(text).digest}
     digest = hashlib.sha256(json.dumps(determines, sort_keys=True).encode()).hexdigest()[:16]
     plain = "".join(c if c.isalnum() or c in "-._" else "_" for c in model_name(model))
@@ -200,7 +200,7 @@ def answers_folder(model: str | Path, text: str | Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for what is about to be measured."""
+    """Make the folder of a measurement before it begins."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -211,7 +211,7 @@ def make_folder(folder: Path) -> None:
 
 
 def keep_file(path: Path, save: Callable[[Path], None]) -> None:
-    """Write under a temporary name first: another process sees a file whole or not at all."""
+    """Write the file under a temporary name, then rename it: other processes never see a partial file."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
         os.close(handle)

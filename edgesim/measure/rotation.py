@@ -1,4 +1,4 @@
-"""Which blocks of an excerpt a pass calls: all, or a few of them, in turn."""
+"""Choose the blocks of an excerpt that a pass calls: all, or a few in rotation."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["Rotation"]
 
 
 class Rotation:
-    """Lets passes of a model call a few of its blocks at a time, each pass those behind the last one's.
+    """Makes passes of a model call a few of its blocks, each pass the ones after those of the last pass.
 
-    A block is called again only when all the others have been, as in passes of all blocks: what lies in the
-    processor's caches when it is called is the same. A pass of a few blocks merely ends sooner.
+    A block is called again only after all others, as in passes of all blocks, so that the contents of the
+    processor's caches at its call are the same. A pass of a few blocks only ends sooner.
 
-    Not modelled: that the pass's first block follows the embedding and not another block. What it reads of
-    its predecessor is the hidden states, which are small beside its own weights.
+    Not modelled: the pass's first block follows the embedding and not another block. It reads the hidden
+    states from its predecessor, which are small compared with its own weights.
 
     Parameters
     ----------
     model
-        Of transformers' classes.
+        A model of a transformers class.
     path
-        Of the list of its blocks.
+        Path of its list of blocks.
     is_divisible
-        Whether any few blocks stand for all, and the model runs with them: not where blocks differ.
+        Whether any few blocks represent all, and the model runs with them; false where blocks differ.
     """
 
     def __init__(self, model: Any, path: str, *, is_divisible: bool = True) -> None:
@@ -38,12 +38,12 @@ class Rotation:
         self._next = 0
 
     def possible(self, n_wanted: int) -> int:
-        """How many blocks a pass can call if so many are wanted."""
+        """Return how many blocks a pass can call for a request of `n_wanted`."""
         return max(1, min(n_wanted, len(self._blocks))) if self._is_divisible else len(self._blocks)
 
     @contextmanager
     def next_few(self, n_wanted: int) -> Iterator[int]:
-        """Let the model have the next few blocks alone, and tell how many they are."""
+        """Reduce the model to its next few blocks within the context, and return their number."""
         n_called = self.possible(n_wanted)
         first, n_blocks = self._next, len(self._blocks)
         self._next = (first + n_called) % n_blocks
@@ -52,7 +52,7 @@ class Rotation:
 
     @contextmanager
     def first_few(self, n_wanted: int) -> Iterator[int]:
-        """Let the model have its first few blocks alone, by the first of which `generate` counts tokens."""
+        """Reduce the model to its first few blocks; `generate` counts tokens by the first one's cache."""
         n_called = self.possible(n_wanted)
         with self._having(self._blocks[:n_called]):
             yield n_called

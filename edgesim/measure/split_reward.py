@@ -1,4 +1,4 @@
-"""The true reward of a split: perplexity by real forward passes, counted and timed."""
+"""True reward of a split: perplexity by real forward passes, counted and timed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class TrueReward:
     unit
         ``element`` as in the released code of Chen et al. 2024, or ``packet``.
     n_tokens
-        Tokens predicted in a pass, at most.
+        Most tokens predicted in a pass.
 
     Attributes
     ----------
     n_evaluations, elapsed_s
-        So far.
+        Number and total duration of the evaluations so far.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class TrueReward:
         self.elapsed_s = 0.0
 
     def __call__(self, loss: float, split: int) -> float:
-        """Measure at a loss probability and a split.
+        """Measure the reward at a loss probability and a split.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Text on which answers are measured: files of several kinds, or the held-out part of Python's own text."""
+"""Text for measuring answers: files of several formats, or the held-out part of Python's own text."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["Text", "parted", "parts_to_learn", "read_text", "spread", "tokens_of
 
 BUNDLED = "bundled"
 
-_PASSAGE = 4000  # characters that are kept together where a text is divided
+_PASSAGE = 4000  # least number of characters of a passage when a text is divided
 
 Tokens = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Documents to be judged on.
+    """Documents to be predicted.
 
     Attributes
     ----------
     name
-        How tables call it.
+        Name in tables.
     digest
         SHA-256 over the documents' names and texts.
     documents
@@ -45,7 +45,7 @@ class Text:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the documents in UTF-8, by which bits per byte are reckoned."""
+        """Size of the documents in UTF-8, the base of bits per byte."""
         return sum(len(text.encode()) for text in self.documents.values())
 
 
@@ -55,15 +55,15 @@ def read_text(source: str | Path = BUNDLED) -> Text:
     Parameters
     ----------
     source
-        ``bundled``: the held-out documents of the Python that runs (:func:`python_corpus`'s test part). Else
-        a file: Parquet or JSON lines with a column ``text``, one document a row; rows of WikiText, where an
-        article is spread over many rows and its title reads ``= Title =``, are put together. Any other file
+        ``bundled``: the held-out documents of the running Python (:func:`python_corpus`'s test part). Else
+        a file: Parquet or JSON lines with a column ``text``, one document per row. Rows of WikiText, where an
+        article is spread over many rows and its title reads ``= Title =``, are joined. Any other file
         is one document of plain text in UTF-8.
 
     Raises
     ------
     InputError
-        If there is no such file, it has no column ``text``, is no UTF-8, or has no text at all.
+        If there is no such file, or it has no column ``text``, is not UTF-8, or has no text at all.
     """
     if str(source) == BUNDLED:
         return _text("python-held-out", python_corpus().test)
@@ -82,15 +82,15 @@ def read_text(source: str | Path = BUNDLED) -> Text:
         documents = {file.name: _decoded(file)}
     kept = {name: text for name, text in documents.items() if text.strip()}
     if not kept:
-        raise InputError(f"{file}: no text in it; expected at least one document")
+        raise InputError(f"{file}: contains no text; expected at least one document")
     return _text(file.name, kept)
 
 
 def parted(text: Text, shares: Sequence[int]) -> tuple[Text, ...]:
-    """Divide a text into parts that share nothing, each taken from all over it.
+    """Divide a text into disjoint parts, each spread over the whole text.
 
-    Documents are cut into passages at blank lines, of some thousand characters each, which are dealt out in
-    turn: to the first part as many as its share says, then to the second, and so on.
+    Documents are cut at blank lines into passages of some thousand characters. Passages are assigned to the
+    parts cyclically: as many to the first part as its share, then to the second, and so on.
 
     Raises
     ------
@@ -111,19 +111,19 @@ def parted(text: Text, shares: Sequence[int]) -> tuple[Text, ...]:
     if len(passages) < len(order):
         raise InputError(
             f"text '{text.name}': it has {len(passages)} passages of {_PASSAGE} characters; expected "
-            f"{len(order)} at least, to learn from, calibrate and judge; give a longer text"
+            f"at least {len(order)}, for training, calibration and evaluation; give a longer text"
         )
-    dealt: list[list[str]] = [[] for _ in shares]
+    parts: list[list[str]] = [[] for _ in shares]
     for number, passage in enumerate(passages):
-        dealt[order[number % len(order)]].append(passage)
-    return tuple(_text(f"{text.name}, part {i}", _numbered(part)) for i, part in enumerate(dealt, start=1))
+        parts[order[number % len(order)]].append(passage)
+    return tuple(_text(f"{text.name}, part {i}", _numbered(part)) for i, part in enumerate(parts, start=1))
 
 
 def parts_to_learn(source: str | Path) -> tuple[Text, Text, Text]:
-    """Texts to learn from, to calibrate on and to judge by, which share nothing.
+    """Return disjoint texts for training, calibration and evaluation.
 
     Of a file, eight tenths, a tenth and a tenth (:func:`parted`). Of ``bundled``, the parts of
-    :func:`python_corpus`, so that nobody learns from what :func:`read_text` gives to be judged on.
+    :func:`python_corpus`, so that the text that :func:`read_text` returns for evaluation is never trained on.
     """
     if str(source) != BUNDLED:
         learn, calibrate, judge = parted(read_text(source), (8, 1, 1))
@@ -137,17 +137,18 @@ def parts_to_learn(source: str | Path) -> tuple[Text, Text, Text]:
 
 
 def tokens_of(text: Text, tokenizer: Any) -> Tokens:
-    """Token ids of all documents in one row, each document after the mark that ends the one before.
+    """Return the token ids of all documents in one row, each document preceded by a separator token.
 
-    The mark is the tokenizer's end of text, else its beginning; a tokenizer with neither gives none.
+    The separator is the tokenizer's end-of-text token, else its beginning-of-text token; a tokenizer with
+    neither gives none.
 
-    Not modelled: windows that begin with the mark of a beginning, as some families (Gemma) were trained.
+    Not modelled: windows that begin with the beginning-of-text token, as some families (Gemma) were trained.
     """
     mark = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.bos_token_id
     row: list[int] = []
     for document in text.documents.values():
         row += [] if mark is None else [mark]
-        # verbose: a document may well be longer than a context, since windows are cut from it.
+        # verbose=False: a document may exceed the context length, since windows are cut from it.
         row += tokenizer.encode(document, add_special_tokens=False, verbose=False)
     return np.asarray(row, dtype=np.int64)
 
@@ -155,8 +156,8 @@ def tokens_of(text: Text, tokenizer: Any) -> Tokens:
 def windows(tokens: Tokens, length: int) -> Tokens:
     """Cut a row of tokens into windows, [n_windows, length + 1], that predict each token at most once.
 
-    The last token of a window is the first of the next, where it is only read; a remainder too short for a
-    window is left out.
+    The last token of a window is the first of the next, where it is not predicted; a remainder too short for
+    a window is left out.
 
     Raises
     ------
@@ -175,7 +176,7 @@ def windows(tokens: Tokens, length: int) -> Tokens:
 
 
 def spread(n_windows: int, n_wanted: int) -> list[int]:
-    """Indices of so many windows, or of all if there are fewer, evenly over the text."""
+    """Return the indices of `n_wanted` windows, or of all if there are fewer, spread evenly over the text."""
     n_chosen = min(n_windows, n_wanted)
     return [n_windows * i // n_chosen for i in range(n_chosen)]
 
@@ -189,7 +190,7 @@ def _numbered(texts: list[str]) -> dict[str, str]:
 
 
 def _articles(rows: list[str]) -> list[str]:
-    """Put rows of WikiText together to articles; rows of another text are documents as they are."""
+    """Join rows of WikiText to articles; return rows of another text unchanged."""
     if not any(_is_title(row) for row in rows):
         return rows
     articles: list[str] = [""]
@@ -201,7 +202,7 @@ def _articles(rows: list[str]) -> list[str]:
 
 
 def _is_title(row: str) -> bool:
-    """Whether a row is a title of the first order: `` = Title = ``, and not `` = = Section = = ``."""
+    """Return whether a row is a first-level title: `` = Title = ``, and not `` = = Section = = ``."""
     line = row.strip()
     return (
         line.startswith("= ")
@@ -222,7 +223,7 @@ def _parquet_rows(file: Path) -> list[str]:
             raise InputError(f"{file}: no column 'text'; it has {', '.join(names)}")
         rows = pq.read_table(file, columns=["text"])["text"].to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: no Parquet that can be read ({error})") from error
+        raise InputError(f"{file}: cannot be read as Parquet ({error})") from error
     return [row if isinstance(row, str) else "" for row in rows]
 
 
@@ -234,13 +235,13 @@ def _json_rows(file: Path) -> list[str]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{file}, line {number}: no JSON ({error})") from error
+            raise InputError(f"{file}, line {number}: not valid JSON ({error})") from error
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise InputError(f"{file}, line {number}: expected an object with a string called 'text'")
         try:
             row["text"].encode()
-        except UnicodeEncodeError as error:  # JSON may hold half a surrogate pair, which no encoding has
-            raise InputError(f"{file}, line {number}: 'text' is no Unicode ({error.reason})") from error
+        except UnicodeEncodeError as error:  # JSON may contain half a surrogate pair, which cannot be encoded
+            raise InputError(f"{file}, line {number}: 'text' is no valid Unicode ({error.reason})") from error
         rows.append(row["text"])
     return rows
 
@@ -249,4 +250,4 @@ def _decoded(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{file}: no text in UTF-8 ({error.reason} at byte {error.start})") from error
+        raise InputError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start})") from error

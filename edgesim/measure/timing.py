@@ -1,15 +1,15 @@
-"""The measuring itself: rounds over all points in random order, until the time budget is spent.
+"""Measure a profile: rounds over all points in random order, until the time budget is spent.
 
-A point-by-point sweep on a shared machine takes drift for structure: what runs at the same time, or the
-clock frequency, changes from minute to minute, and neighbouring points differ by it. Here every round
-visits all points, those held out included, in a fresh random order, so that drift falls on all alike and
+A point-by-point sweep on a shared machine mistakes drift for structure: concurrent programs and the
+clock frequency change from minute to minute, and neighbouring points differ by it. Here every round
+visits all points, including held-out ones, in a new random order, so that drift affects all equally and
 averages out between them.
 
 Interference only ever adds time. On a shared two-core machine a disturbed pass takes up to twenty times as
-long as it should (a parallel loop waits for the one thread that was sent away), and most passes may be
-disturbed. So the time of a point is the median of the fastest quarter of its repeats, which stands firm as
-long as one pass in eight is left alone; on a quiet machine it differs from the plain median by about one
-standard deviation of a repeat. Measured beside busy programs, fourteen rounds of TinyLlama-1.1B:
+long as an undisturbed one (a parallel loop waits for the one thread that was descheduled), and most passes
+may be disturbed. The time of a point is therefore the median of the fastest quarter of its repeats, which is
+robust as long as one pass in eight is undisturbed; on a quiet machine it differs from the plain median by
+about one standard deviation of a repeat. Measured beside busy programs, fourteen rounds of TinyLlama-1.1B:
 
 =================================================== ====== ====
 held-out error                                      median  p95
@@ -20,11 +20,11 @@ median of all, after half the rounds                 5.0 % 26 %
 the same, less a drift common to each round          4.6 % 18 %
 =================================================== ====== ====
 
-A drift common to a round (taken away by median polish of the logarithms) explains little: disturbance comes
-and goes faster than a round passes.
+A drift common to a round (removed by median polish of the logarithms) explains little: disturbance varies
+faster than a round passes.
 
 What helps is therefore many rounds, not long passes. Where a pass of all blocks of an excerpt would be long,
-it calls only a few of them, each pass the next (:mod:`edgesim.measure.rotation`). Times of blocks do not
+it calls only a few of them, in rotation (:mod:`edgesim.measure.rotation`). Times of blocks do not
 depend on that. TinyLlama's in bfloat16 beside busy programs, 24 passes of 15 blocks against 120 of one, in
 milliseconds of one thread's own time:
 
@@ -70,32 +70,32 @@ from edgesim.model.timing import Phase
 
 __all__ = ["Measuring", "Progress", "Rounds", "measure_profile"]
 
-_MIN_ROUNDS = 3  # below this a quartile means nothing; a smaller budget is overdrawn
-_EVEN_SHARE = 0.6  # of the budget goes to full rounds at the most; the rest to the least certain points
-_WORST_SHARE = 1 / 3  # of the points are visited in a round of the rest
+_MIN_ROUNDS = 3  # fewer give no meaningful quartile; a smaller budget is exceeded
+_EVEN_SHARE = 0.6  # largest share of the budget for full rounds; the rest is for the least certain points
+_WORST_SHARE = 1 / 3  # share of the points visited in each of the remaining rounds
 _STABLE = 0.005  # relative standard error at which a point needs no more repeats
-_FASTEST = 4  # the fastest of so many parts of the repeats is believed
-_VISIT_S = 0.05  # a visit repeats shorter passes up to this, since in real use a pass follows its like,
+_FASTEST = 4  # the median is taken over the fastest 1 / _FASTEST of the repeats
+_VISIT_S = 0.05  # a visit repeats passes for this long, since in real use similar passes follow each other
 _MAX_PASSES = 4  # but no more often than this
-_PASS_S = 0.05  # a pass calls so many blocks as this allows, and at least one
-_STEP_PASS_S = 0.01  # of the passes between timed generation steps, if there are the blocks: after shorter
-# ones a step finds its code in the processor's caches, and takes a fifth less than after a whole small model
+_PASS_S = 0.05  # a pass calls as many blocks as fit into this time, and at least one
+_STEP_PASS_S = 0.01  # of the passes between timed generation steps, if blocks suffice: after shorter ones a
+# step's code is still in the processor's caches, and it takes a fifth less than after a whole small model
 
 
 class Progress(Protocol):
-    """Told now and then how far the measuring is."""
+    """Callback that reports the progress of the measurement."""
 
     def __call__(self, done_s: float, total_s: float, what: str, /) -> None:
-        """`done_s` of about `total_s` seconds have passed, and `what` comes next."""
+        """Report that `done_s` of about `total_s` seconds have passed, and that `what` is next."""
         ...
 
 
 Key = tuple[Component, Phase, PassShape]
 Floats = NDArray[np.float64]
 
-_INSIDE = (Component.EMBEDDING, Component.BLOCK, Component.HEAD)  # together, a whole pass
+_INSIDE = (Component.EMBEDDING, Component.BLOCK, Component.HEAD)  # their sum is a whole pass
 _OUTSIDE = (Component.STEP,)
-_DIVIDED = (Component.ATTENTION, Component.MLP, Component.BLOCK)  # what a tensor shard has a share of
+_DIVIDED = (Component.ATTENTION, Component.MLP, Component.BLOCK)  # components divided among tensor shards
 
 
 def measure_profile(
@@ -117,33 +117,33 @@ def measure_profile(
     architecture
         What to measure, with its number format.
     threads
-        Of each operation; torch's own setting is restored afterwards.
+        Threads of each operation; torch's own setting is restored afterwards.
     device
         ``cpu`` or ``cuda``.
     grid
         Which calls to time; it must lie :meth:`~edgesim.measure.grid.Grid.within` the architecture.
     budget_s
-        Seconds for all that is measured together: whole blocks and shards, warming up and the machine's own
-        ceilings. Building the modules comes on top, and three rounds are made whatever they take.
+        Seconds for all measurements together: whole blocks and shards, warming up and the machine's own
+        ceilings. Building the modules is extra, and at least three rounds are made however long they take.
     progress
-        Told after every visit.
+        Called after every visit.
     between_rounds
-        Called after every round, outside the budget, as the machine's own ceilings are measured: who
-        measures something else to compare it with does so under the same conditions.
+        Called after every round, outside the budget, when the machine's own ceilings are measured: a caller
+        that compares with another measurement takes it under the same conditions.
     fastest
-        A point's time is the median of the fastest one of so many parts of its repeats; 1: a mean of all,
-        as is fair beside the mean of something else that was disturbed alike
+        A point's time is the median of the fastest 1 / `fastest` of its repeats. 1: a mean of all,
+        for a fair comparison with a mean under the same disturbance
         (:func:`edgesim.measure.typical.typical`).
     seed
-        Of the order in which points are visited.
+        Seed of the order in which points are visited.
 
     Raises
     ------
     ProfileError
-        If the device is not there.
+        If the device does not exist.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise ProfileError("asked to measure on device cuda, but torch finds no GPU here; use device cpu")
+        raise ProfileError("device cuda: torch finds no GPU here; use device cpu")
     report = progress or (lambda *_: None)
     with _threads(threads), torch.inference_mode():
         report(0.0, budget_s, "building modules")
@@ -159,12 +159,12 @@ def measure_profile(
 
 
 class Measuring:
-    """A profile in the making: modules to time, and what was found so far.
+    """A measurement in progress: the timed modules and the times found so far.
 
     Parameters
     ----------
     architecture, device, grid, fastest, seed
-        As :func:`measure_profile` has them.
+        As for :func:`measure_profile`.
 
     Attributes
     ----------
@@ -186,23 +186,23 @@ class Measuring:
         self.rounds = Rounds(excerpts, grid, seed, fastest)
 
     def warm_up(self, report: Callable[[], object] = lambda: None) -> None:
-        """Call everything once; the first product and pass are slow ones, and never the best."""
+        """Call every operation once; the first product and pass are slow, and never the fastest."""
         self._probe.visit()
         self.rounds.warm_up(report)
 
     def probe_ceilings(self) -> None:
-        """Measure once more how fast this machine multiplies and reads."""
+        """Measure this machine's ceilings once more."""
         self._probe.visit()
 
     def profile(self, *, threads: int, other_load_cores: float | None = None) -> Profile:
-        """Put together what was found.
+        """Return the profile of all measurements so far.
 
         Parameters
         ----------
         threads
-            Of torch, meanwhile.
+            Threads of torch during the measurement.
         other_load_cores
-            How many cores other programs kept busy meanwhile; None if that was not measured.
+            How many cores other programs kept busy during the measurement; None if not measured.
         """
         load = {} if other_load_cores is None else {"other_load_cores": other_load_cores}
         return Profile(
@@ -223,25 +223,25 @@ class Measuring:
 
 
 class Rounds:
-    """Visits points and remembers what each visit found."""
+    """Visits points and stores the times of each visit."""
 
     def __init__(
         self, excerpts: Mapping[int, Excerpt], grid: Grid, seed: int, fastest: int = _FASTEST
     ) -> None:
         self._fastest_part = fastest
-        self._excerpts = excerpts  # by how many shards make up a block
+        self._excerpts = excerpts  # by the number of shards in a block
         self._random = random.Random(seed)
-        # A generation is a visit of another kind: marked by its place in this tuple, not by its shape.
+        # The second element is True for a visit that times generation steps instead of a pass.
         self.visits: tuple[tuple[PassShape, bool], ...] = (
             *((shape, False) for shape in grid.shapes()),
             *((shape, True) for shape in grid.step_shapes()),
         )
         self._found: defaultdict[Key, list[float]] = defaultdict(list)
-        self._fastest: dict[PassShape, Mapping[Component, float]] = {}  # pass so far, by its blocks
-        self._halves: defaultdict[Key, list[float]] = defaultdict(list)  # of decoding, one by one
+        self._fastest: dict[PassShape, Mapping[Component, float]] = {}  # fastest pass so far, by block time
+        self._halves: defaultdict[Key, list[float]] = defaultdict(list)  # of decoding, one value per half
 
     def warm_up(self, report: Callable[[], object] = lambda: None) -> None:
-        """Call everything, so that kernels are chosen and memory mapped; learn how long passes take.
+        """Make every call once, so that kernels are chosen and memory is mapped; record how long passes take.
 
         One block is enough for that, since all choose the same kernels.
         """
@@ -271,7 +271,7 @@ class Rounds:
         report
             Called after every visit.
         within_budget, between_rounds
-            Called after every round; the time of the first is spent, too.
+            Called after every round; the time of the first counts towards the budget.
         """
         n_rounds, evenly_until_s = 0, spent_s + _EVEN_SHARE * (budget_s - spent_s)
         while n_rounds < _MIN_ROUNDS or (spent_s < budget_s and not self._is_stable()):
@@ -292,7 +292,7 @@ class Rounds:
                 between_rounds()
 
     def visit(self, shape: PassShape, generates: bool, *, most_passes: int = _MAX_PASSES) -> None:
-        """Time one of the visits once more; short passes are repeated, up to so many times."""
+        """Make one visit; short passes are repeated, up to `most_passes` times."""
         excerpt = self._excerpts[shape.n_shards]
         if generates:
             block_s = min(of[Component.BLOCK] for at, of in self._fastest.items() if at.n_shards == 1)
@@ -316,7 +316,7 @@ class Rounds:
                     self._found[component, shape.phase, shape].append(seconds)
 
     def points(self) -> tuple[Point, ...]:
-        """Every point with its time, and what the grid predicts where a point was held out."""
+        """Return every point with its time and, where it was held out, the time that the grid predicts."""
         measured = [_point(key, found, self._fastest_part) for key, found in self._found.items()]
         on_grid: defaultdict[SurfaceKey, dict[GridPoint, float]] = defaultdict(dict)
         for point in measured:
@@ -331,7 +331,7 @@ class Rounds:
         return tuple(sorted(points, key=lambda p: (p.n_shards, order.index(p.component), p.phase, *p.at)))
 
     def late_s(self) -> Floats:
-        """By how much each half of a block took longer in decoding than is believed of it; 0 at the least."""
+        """Return how much longer each half of a block took in decoding than its typical time, at least 0."""
         late = [
             np.maximum(0.0, np.array(halves) - _point(key, halves, self._fastest_part).median_s)
             for key, halves in self._halves.items()
@@ -346,7 +346,7 @@ class Rounds:
         return ranked[: max(1, round(_WORST_SHARE * len(ranked)))]
 
     def _uncertainty(self, visit: tuple[PassShape, bool]) -> float:
-        """Relative standard error of a visit's time, all its components together."""
+        """Return the relative standard error of a visit's time, all its components together."""
         shape, generates = visit
         inside = _INSIDE if shape.n_shards == 1 else (Component.BLOCK,)
         keys = [(c, shape.phase, shape) for c in (_OUTSIDE if generates else inside)]
@@ -373,7 +373,7 @@ def _point(key: Key, seconds: Sequence[float], fastest_part: int) -> Point:
 
 
 class _OtherLoad:
-    """How many cores other programs kept busy meanwhile: what a doubtful profile may be put down to."""
+    """Measures how many cores other programs keep busy, which may explain an inaccurate profile."""
 
     n_cores = 0.0
 
@@ -387,14 +387,14 @@ class _OtherLoad:
 
     @staticmethod
     def _others_busy_s() -> float:
-        everybody, own = psutil.cpu_times(), psutil.Process().cpu_times()
-        idle_s = everybody.idle + getattr(everybody, "iowait", 0.0)
-        return sum(everybody) - getattr(everybody, "guest", 0.0) - idle_s - own.user - own.system
+        system, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        idle_s = system.idle + getattr(system, "iowait", 0.0)
+        return sum(system) - getattr(system, "guest", 0.0) - idle_s - own.user - own.system
 
 
 @contextmanager
 def _threads(n_threads: int) -> Iterator[None]:
-    """Set how many threads torch uses, and put the number back."""
+    """Set the number of threads that torch uses, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
@@ -404,7 +404,7 @@ def _threads(n_threads: int) -> Iterator[None]:
 
 
 def _cache_bytes(device: str) -> int:
-    """Size of the cache that weights might stay in: the processor's last, or the GPU's only shared one."""
+    """Return the size of the cache that weights might stay in: the CPU's last level, or the GPU's L2."""
     if device == "cuda":
         return int(torch.cuda.get_device_properties(0).L2_cache_size)
     return last_level_cache_bytes()

@@ -1,4 +1,4 @@
-"""A model's folder together with the exits that were trained for it."""
+"""Save a model's folder together with the exits trained for it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["save_with_exits"]
 def save_with_exits(
     language_model: LanguageModel, model: str | Path, folder: Path, rows: Sequence[ExitQuality]
 ) -> None:
-    """Copy a model's files into a folder, unless they lie there, and its exits beside them.
+    """Copy a model's files into a folder, unless it is the same folder, and add its exits.
 
     Raises
     ------
     InputError
-        If the folder cannot be written, or holds files of another model, which would be mixed with these.
+        If the folder cannot be written, or contains files of another model, which would be mixed with these.
     """
     source = model_folder(model)
     try:
@@ -33,7 +33,7 @@ def save_with_exits(
             strangers = [file.name for file in model_files(folder) if file.name not in own]
             if strangers:
                 raise InputError(
-                    f"--output: {folder} holds another model's {strangers[0]}; name an empty folder"
+                    f"--output: {folder} contains another model's {strangers[0]}; name an empty folder"
                 )
             for file in model_files(source):
                 shutil.copyfile(file, folder / file.name)

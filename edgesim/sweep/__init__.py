@@ -1,6 +1,6 @@
-"""Many runs of one scenario over values of what it says: grids, capacities, replications as needed.
+"""Repeated runs of one scenario: grids of parameter values, capacity searches, replications to a precision.
 
-The package can be called: ``edgesim.sweep(scenario, {path: values})`` is :func:`edgesim.api.sweep`.
+The package is callable: ``edgesim.sweep(scenario, {path: values})`` is :func:`edgesim.api.sweep`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__: list[str] = []
 
 
 class _Callable(ModuleType):
-    """A package whose name is that of a function for users of Python, too, as ``edgesim.run`` is one."""
+    """Module that can be called like the function of the same name in :mod:`edgesim.api`."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return import_module("edgesim.api").sweep(*args, **options)

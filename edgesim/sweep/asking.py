@@ -1,4 +1,4 @@
-"""From what a user asks to what is swept."""
+"""Turn a user's options into a checked sweep: axes, cells, precision or capacity search."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ __all__ = ["Options", "asked_for"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user asks of a sweep besides the values that it goes over.
+    """Options of a sweep, except for the swept values.
 
     Attributes
     ----------
     cases
-        Named lists of changes, an axis by themselves.
+        Named lists of changes; together they form one axis.
     zipped
-        Whether the axes go in step, instead of each value with every other.
+        Whether to step through all axes together, instead of combining each value with every other.
     replications
-        Others than the scenario's; with `capacity` of each look, by default 10.
+        Overrides the scenario's number. With `capacity`: replications per evaluated load, 10 by default.
     keep
-        ``results``, or also the tables of ``requests`` (and devices) or ``spans``.
+        ``results``, or also the tables of ``requests`` (with devices) or ``spans``.
     until, at_least, at_most
-        Replications are added until a metric is as precise as ``e2e_mean_s±2%``.
+        Add replications until a metric has the given precision, such as ``e2e_mean_s±2%``; with the least
+        and the greatest number of replications.
     capacity, attain, meets, resolution
         Search ``path=LOW..HIGH`` for the highest load at which a share of requests meets the scenario's
-        objectives, or a metric a limit.
+        objectives, or a metric meets a limit.
     """
 
     cases: Mapping[str, Sequence[str]] | None = None
@@ -54,12 +55,12 @@ class Options:
     resolution: float | None = None
 
     def search(self) -> Search | None:
-        """The search for capacity that is asked for.
+        """Return the requested capacity search, or None.
 
         Raises
         ------
         InputError
-            If its options do not go together.
+            If the options for it are incompatible.
         """
         if self.capacity is None:
             _refuse_alone(
@@ -69,19 +70,19 @@ class Options:
             return None
         if (self.attain is None) == (self.meets is None):
             raise InputError(
-                "--capacity: say what has to be met, by one of --attain 0.99 (a share of requests that meet "
+                "--capacity: expected exactly one goal, of --attain 0.99 (a share of requests that meet "
                 "the scenario's objectives) and --meets 'e2e_p95_s<=0.5'"
             )
         goal = Goal.attain(self.attain) if self.attain is not None else Goal.parse(self.meets or "")
         return Search.parse(self.capacity, goal, 0.01 if self.resolution is None else self.resolution)
 
     def precision(self) -> Precision | None:
-        """The precision that is asked for.
+        """Return the requested precision, or None.
 
         Raises
         ------
         InputError
-            If its options do not go together.
+            If the options for it are incompatible.
         """
         if self.until is None:
             _refuse_alone(
@@ -97,7 +98,7 @@ class Options:
 def _refuse_alone(options: Mapping[str, object], to: str) -> None:
     for option, value in options.items():
         if value is not None:
-            raise InputError(f"--{option}: it belongs to {to}")
+            raise InputError(f"--{option}: only valid with {to}")
 
 
 def asked_for(
@@ -106,23 +107,23 @@ def asked_for(
     options: Options,
     **preparing: Any,
 ) -> Asked:
-    """Put a sweep together.
+    """Check the options of a sweep against each other and return the sweep to run.
 
     Parameters
     ----------
     read
-        Reads the scenario with changes.
+        Reads the scenario with changes applied.
     swept
-        Values for paths of the scenario.
+        Values by path in the scenario.
     options
-        All else that is asked.
+        All other options.
     **preparing
-        More of :class:`~edgesim.sweep.studies.Preparing`.
+        Further fields of :class:`~edgesim.sweep.studies.Preparing`.
 
     Raises
     ------
     InputError
-        Where these do not go together.
+        If options are invalid or incompatible.
     """
     keep, cases, replications = options.keep, options.cases, options.replications
     if keep not in KEPT:
@@ -133,7 +134,9 @@ def asked_for(
             "--until: a search for capacity has a fixed number of replications; leave one of them out"
         )
     if precision is not None and replications is not None:
-        raise InputError("--until: it decides on the replications; give --at-most instead of --replications")
+        raise InputError(
+            "--until: it sets the number of replications; give --at-most instead of --replications"
+        )
     if "replications" in (path.strip() for path in swept):
         raise InputError("--set replications: each cell has the same number; give --replications")
     for name, changes in (cases or {}).items():
@@ -147,11 +150,13 @@ def asked_for(
         raise InputError(f"--capacity: {search.path} is swept as well; leave one of them out")
     axes: list[Axis] = [*([cases_axis(cases)] if cases else []), *axes_of(swept, labels)]
     if cases and any(axis.label == "case" for axis in axes[1:]):
-        raise InputError("--case: a path that is swept ends in 'case' as well; give it among the cases")
+        raise InputError(
+            "--case: a swept path ends in 'case', the name of the cases' axis; set it within the cases"
+        )
     n = 10 if search is not None and replications is None else replications
     if search is not None and n is not None and n < 2:
         raise InputError(
-            f"--replications: {n} leaves a search for capacity without intervals, by which loads are judged; "
+            f"--replications: a capacity search judges loads by confidence intervals, which {n} cannot give; "
             "expected 2 or more, or leave it out (10)"
         )
     if precision is not None:

@@ -1,4 +1,4 @@
-"""What is swept: axes of values, combined into cells."""
+"""Axes of swept values, and the cells that combine them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 Value: TypeAlias = "int | float | str | bool"
 
 RESERVED = frozenset({"cell", "strategy", "replication", "offered", "completed", "failed", "censored"})
-"""Names of columns that no axis may have; names of metrics hold a unit or are none of a scenario's keys."""
+"""Column names that no axis may have. Metric names contain a unit or are no scenario key."""
 
 MOST_CELLS = 100_000
 _QUANTITY = re.compile(r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>.*?)\s*")
@@ -41,18 +41,18 @@ _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 
 @dataclass(frozen=True)
 class Axis:
-    """One thing that is varied.
+    """One varied quantity.
 
     Attributes
     ----------
     label
-        Short name, a column's: the last part of the path that distinguishes it from the other axes.
+        Short name, used as a column name: the shortest end of the path that no other axis shares.
     path
-        Where in the scenario; empty for named lists of changes.
+        Path in the scenario; empty for named lists of changes.
     values
-        As they are given, and as results name them.
+        The values as shown in the results, in the order given.
     changes
-        For each value the overrides that stand for it.
+        For each value, the overrides that apply it.
     """
 
     label: str
@@ -63,9 +63,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination of values, and what it changes of the scenario.
+    """One combination of values, with the overrides that apply it to the scenario.
 
-    `strategies` are those it runs, all if empty.
+    `strategies` lists those to run; empty means all.
     """
 
     number: int
@@ -74,13 +74,13 @@ class Cell:
     strategies: tuple[str, ...] = ()
 
     def named(self, axes: Sequence[Axis]) -> str:
-        """Say which it is: ``cell 3 (poisson = 1 Hz)``."""
+        """Return the cell's number and values: ``cell 3 (poisson = 1 Hz)``."""
         stated = ", ".join(f"{axis.label} = {value}" for axis, value in zip(axes, self.values, strict=True))
         return f"cell {self.number}" + (f" ({stated})" if stated else "")
 
 
 def split_values(text: str, separator: str = ",") -> list[str]:
-    """Split at separators outside of brackets and quotes: ``{poisson: 1 Hz},{poisson: 2 Hz}`` is two."""
+    """Split at separators outside brackets and quotes: ``{poisson: 1 Hz},{poisson: 2 Hz}`` is two parts."""
     parts, depth, quote, part = [], list[str](), "", ""
     for letter in text:
         if quote:
@@ -100,7 +100,10 @@ def split_values(text: str, separator: str = ",") -> list[str]:
 
 
 def split_number(value: Value) -> tuple[float, str] | None:
-    """Return the number that a value begins with, and its unit as written: ``0.5 Hz`` is 0.5 and ``Hz``."""
+    """Split a value into its leading number and its unit as written: ``0.5 Hz`` gives 0.5 and ``Hz``.
+
+    None if it does not begin with a number.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -110,12 +113,12 @@ def split_number(value: Value) -> tuple[float, str] | None:
 
 
 def values_of(settings: Iterable[str]) -> dict[str, list[Any]]:
-    """Read ``path=a,b,c`` of the command line.
+    """Parse ``path=a,b,c`` settings of the command line.
 
     Raises
     ------
     InputError
-        If one is no path with values, a value is empty, or a path is named twice.
+        If a setting is not a path with values, a value is empty, or a path occurs twice.
     """
     found: dict[str, list[Any]] = {}
     for setting in settings:
@@ -134,12 +137,12 @@ def values_of(settings: Iterable[str]) -> dict[str, list[Any]]:
 
 
 def cases_of(texts: Iterable[str]) -> dict[str, list[str]]:
-    """Read ``name: path=value; path=value`` of the command line.
+    """Parse ``name: path=value; path=value`` cases of the command line.
 
     Raises
     ------
     InputError
-        If one has no name or no change, or a name is given twice.
+        If a case has no name or no change, or a name occurs twice.
     """
     found: dict[str, list[str]] = {}
     for text in texts:
@@ -151,18 +154,18 @@ def cases_of(texts: Iterable[str]) -> dict[str, list[str]]:
                 "'crowd: workload.arrivals.poisson=5 Hz; topology.devices.camera.count=8'"
             )
         if name in found:
-            raise InputError(f"--case {text}: there is a case {name!r} already; give each a name of its own")
+            raise InputError(f"--case {text}: there is a case {name!r} already; give each its own name")
         found[name] = changes
     return found
 
 
 def axes_of(swept: Mapping[str, Sequence[Any]], labels: Mapping[str, str]) -> list[Axis]:
-    """Make an axis of every path, under its label.
+    """Make one axis per path, with the given labels.
 
     Raises
     ------
     InputError
-        If a path has no value, or one twice.
+        If a path has no value, or the same value twice.
     """
     found = []
     for path, given in swept.items():
@@ -177,23 +180,23 @@ def axes_of(swept: Mapping[str, Sequence[Any]], labels: Mapping[str, str]) -> li
 
 
 def cases_axis(cases: Mapping[str, Sequence[str]]) -> Axis:
-    """Make one axis of named lists of changes."""
+    """Make one axis from named lists of changes."""
     changes = tuple(tuple(overrides) for overrides in cases.values())
     return Axis("case", "", tuple(cases), changes)
 
 
 def grid(axes: Sequence[Axis], *, zipped: bool = False) -> list[Cell]:
-    """Combine axes into cells: every value with every other, the last axis fastest, or in step.
+    """Combine axes into cells: all combinations with the last axis varying fastest, or all axes in step.
 
     Raises
     ------
     InputError
-        If axes that go in step differ in length, or there are too many cells.
+        If axes in step differ in length, or there would be too many cells.
     """
     lengths = [len(axis.values) for axis in axes]
     if zipped and len(set(lengths)) > 1:
         stated = ", ".join(f"{axis.label} has {n}" for axis, n in zip(axes, lengths, strict=True))
-        raise InputError(f"--zip: expected as many values on every axis, got: {stated}")
+        raise InputError(f"--zip: expected the same number of values on every axis, got: {stated}")
     if not zipped and np.prod(lengths, dtype=np.float64) > MOST_CELLS:
         raise InputError(f"--set: more than {MOST_CELLS:,} cells; sweep over fewer values")
     return list(_cells(axes, zipped=zipped))
@@ -212,7 +215,7 @@ def _cells(axes: Sequence[Axis], *, zipped: bool) -> Iterator[Cell]:
 
 
 def labels_of(paths: Sequence[str]) -> dict[str, str]:
-    """Give each path the shortest end of its path that no other path ends with, and that is free."""
+    """Map each path to its shortest trailing part that no other path ends with and that is not reserved."""
     parts = {path: path.replace("[", ".").replace("]", "").split(".") for path in paths}
     found = {}
     for path, own in parts.items():
@@ -228,7 +231,7 @@ def labels_of(paths: Sequence[str]) -> dict[str, str]:
 
 
 def _plain(path: str, value: Any) -> Value:
-    """Return a value as it is named in results: a number, a truth, or text."""
+    """Return a value as shown in results: a number, a bool, or text."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
@@ -241,7 +244,7 @@ def _plain(path: str, value: Any) -> Value:
 
 
 def _number(text: str) -> Value:
-    """Return the number that a text is, or the text."""
+    """Parse a text as int or float; return it unchanged if it is neither."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -251,7 +254,7 @@ def _number(text: str) -> Value:
 
 
 def _as_given(values: Sequence[Value]) -> tuple[Value, ...]:
-    """All of one type, as a column needs them: numbers if all are, else texts."""
+    """Convert values to one type, as a column requires: numbers if all are numbers, else texts."""
     kinds = {type(value) for value in values}
     if len(kinds) <= 1:
         return tuple(values)
@@ -261,7 +264,7 @@ def _as_given(values: Sequence[Value]) -> tuple[Value, ...]:
 
 
 def _text(value: Any) -> str:
-    """Write a value as an override's right-hand side: YAML, of which JSON is a part."""
+    """Write a value as the right-hand side of an override: YAML, of which JSON is a subset."""
     if isinstance(value, np.generic):
         value = value.item()
     return value if isinstance(value, str) else json.dumps(value)

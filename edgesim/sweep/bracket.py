@@ -1,4 +1,4 @@
-"""Between which values a condition stops to hold, where single looks may leave it open."""
+"""Bracket the value at which a condition ceases to hold, when single evaluations may be inconclusive."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from enum import StrEnum
 
 __all__ = ["Bracket", "Verdict"]
 
-_DIGITS = 5  # significant, of values that are looked at
+_DIGITS = 5  # significant, of evaluated values
 
 
 class Verdict(StrEnum):
-    """What a look at a value says of the objectives."""
+    """Result of evaluating one value against the goal."""
 
     MEETS = "meets"
     MISSES = "misses"
     OPEN = "open"
-    """The interval of what was measured holds the objective."""
+    """Undecided: the confidence interval contains the limit."""
 
 
 @dataclass
 class Bracket:
-    """Two bisections at once: for the highest value that is known to meet, and the lowest known to miss.
+    """Two simultaneous bisections: for the highest value known to meet, and the lowest known to miss, a goal.
 
-    The condition is taken to be monotone: what meets does so at all lower values. Where looks contradict each
-    other, the ends give way: below `low` all looks met, above `high` all missed.
+    The condition is assumed monotone: a goal met at a value is met at all lower values. Where verdicts
+    contradict each other, the bracket widens: all values up to `low` met, all values from `high` on missed.
 
     Parameters
     ----------
     lowest, highest
-        The range that is searched.
+        The searched range.
     resolution
-        Relative to the value; each bisection ends when its two ends are no further apart.
+        Relative to the value; a bisection ends when its two ends are no further apart.
     is_whole
-        Whether only whole numbers are looked at, between two that are; neighbours end a bisection, too.
+        Whether to evaluate whole numbers only; the range must then have whole ends, and a bisection also
+        ends at neighbouring numbers.
     """
 
     lowest: float
@@ -43,7 +44,7 @@ class Bracket:
     verdicts: dict[float, Verdict] = field(default_factory=dict)
 
     def next(self) -> list[float]:
-        """Return the values to look at next: none when the search is over."""
+        """Return the values to evaluate next; none when the search is over."""
         ends = [value for value in (self.lowest, self.highest) if value not in self.verdicts]
         if ends:
             return ends
@@ -54,13 +55,13 @@ class Bracket:
 
     @property
     def low(self) -> float | None:
-        """The highest value up to which all looks met; None if the lowest already did not."""
+        """The highest value up to which all evaluated values met; None if the lowest did not."""
         met = self._met()
         return met[-1] if met else None
 
     @property
     def high(self) -> float | None:
-        """The lowest value from which on all looks missed; None if the highest did not."""
+        """The lowest value from which on all evaluated values missed; None if the highest did not."""
         missed = self._missed()
         return missed[0] if missed else None
 
@@ -81,7 +82,7 @@ class Bracket:
         return found
 
     def _edge(self, verdict: Verdict) -> tuple[float, float] | None:
-        """The neighbours between which a verdict ends, or begins; None if it does not in the range."""
+        """Return the neighbouring values between which a verdict changes; None if it never does."""
         values = sorted(self.verdicts)
         n = len(self._met()) if verdict is Verdict.MEETS else len(values) - len(self._missed())
         return (values[n - 1], values[n]) if 0 < n < len(values) else None

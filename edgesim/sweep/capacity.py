@@ -1,4 +1,4 @@
-"""The highest load under which the objectives are met: how it is asked for and searched."""
+"""Search for the highest load at which the objectives are met."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ _WHOLE = re.compile(r"\+?\d+")
 
 @dataclass(frozen=True)
 class Search:
-    """A capacity that is asked for.
+    """A requested capacity search.
 
     Attributes
     ----------
     path, unit
-        What is searched over, and the unit of its values.
+        The path in the scenario that is varied, and the unit of its values.
     lowest, highest
-        The range.
+        The searched range.
+    goal
+        The condition that a load must meet.
     resolution
-        How near the ends of each bisection get, relative to the value.
+        Distance at which a bisection ends, relative to the value.
     is_whole
-        Whether only whole numbers are looked at.
+        Whether to evaluate whole numbers only.
     """
 
     path: str
@@ -60,12 +62,12 @@ class Search:
 
     @classmethod
     def parse(cls, text: str, goal: Goal, resolution: float = 0.01) -> Search:
-        """Read ``workload.arrivals.poisson=0.1..5 Hz``; of ``count=1..16`` whole numbers only.
+        """Parse ``workload.arrivals.poisson=0.1..5 Hz``, or ``count=1..16``: whole numbers only.
 
         Raises
         ------
         InputError
-            If it is something else.
+            If the text has another form.
         """
         path, equals, right = text.partition("=")
         found = _RANGE.fullmatch(right)
@@ -78,7 +80,7 @@ class Search:
         return cls(path.strip(), float(low), float(high), unit, goal, resolution, is_whole)
 
     def facts(self) -> dict[str, object]:
-        """As it is recorded."""
+        """Return the search as recorded in ``sweep.json``."""
         return {
             "path": self.path,
             "lowest": self.lowest,
@@ -91,13 +93,13 @@ class Search:
         }
 
     def written(self, value: float) -> str:
-        """Write a value as the scenario has it."""
+        """Format a value as the scenario writes it, with the unit."""
         return f"{value:.15g} {self.unit}".rstrip()
 
 
 @dataclass
 class _Searched:
-    """The search for one strategy under the other axes' values."""
+    """The search for one strategy at one combination of the other axes' values."""
 
     bracket: Bracket
     looks: dict[float, Look] = field(default_factory=dict)
@@ -105,30 +107,31 @@ class _Searched:
 
 
 class CapacityPlan:
-    """The plan of capacity searches: for every combination of the other axes, and every strategy.
+    """Plan of capacity searches: one for every combination of the other axes and every strategy.
 
-    Searches go on in rounds: what all of them want to look at next makes the cells of a round, in which a
-    strategy runs only at values that its own search wants. A round is judged when all of it is there.
+    Searches proceed in rounds. The values that all searches evaluate next form the cells of a round; a
+    strategy runs only at the values that its own search requested. A round is judged when all its units are
+    finished.
 
     Parameters
     ----------
     search
-        What is asked.
+        The requested search.
     bases
         Combinations of the other axes.
     n_replications
-        Of each look.
+        Replications of each evaluated value.
     """
 
     def __init__(self, search: Search, bases: Sequence[Cell], n_replications: int) -> None:
         self._search, self._bases, self._n_replications = search, bases, n_replications
         self._searched: dict[tuple[int, str], _Searched] = {}
-        self._cells: dict[int, tuple[int, float]] = {}  # by number: the base, and the value
+        self._cells: dict[int, tuple[int, float]] = {}  # by number: the base's number and the searched value
         self._results: dict[Unit, pa.Table | None] = {}
         self._round: list[Unit] = []
         self._left: list[Unit] = []
         self._fresh: list[Cell] = []
-        self._known: dict[str, int] = {}  # numbers that cells of an earlier sweep have
+        self._known: dict[str, int] = {}  # numbers of the cells of an earlier sweep
         self._next_number = 0
         for base in bases:
             for value in (search.lowest, search.highest):
@@ -137,10 +140,10 @@ class CapacityPlan:
         self._begin(self.first)
 
     def know(self, before: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take a cell's number from ``sweep.json`` where it has one.
+        """Reuse the cell numbers of an earlier ``sweep.json``, so that a number always denotes the same cell.
 
-        What has failed and is run again may send a search elsewhere, and the cells that come up then are
-        others, or come in another order: a number stands for the same cell all the same.
+        A unit that failed and is run again may send a search elsewhere; its cells may then differ from the
+        earlier ones, or arise in another order.
         """
         self._known = {
             _identity(stated["values"], stated["strategies"]): int(number)
@@ -149,17 +152,17 @@ class CapacityPlan:
         self._next_number = max([self._next_number, *(int(number) + 1 for number in before)])
 
     def fresh(self) -> list[Cell]:
-        """Cells that have come up since this was asked last; they are prepared before their units begin."""
+        """Return the cells added since the last call; they must be prepared before their units begin."""
         self._advance()
         fresh, self._fresh = self._fresh, []
         return fresh
 
     def n_asked(self) -> int | None:
-        """How many there will be is known when all searches are over."""
+        """Return the total number of units, or None until all searches are over."""
         return None if self._round else len(self._cells) * self._n_replications
 
     def next(self) -> Unit | None:
-        """The next unit of the round."""
+        """Return the next unit of the round, or None."""
         while self._left:
             unit = self._left.pop(0)
             if unit not in self._results:
@@ -167,12 +170,12 @@ class CapacityPlan:
         return None
 
     def found(self, unit: Unit, results: pa.Table | None) -> bool:
-        """Take a unit in, be it of a round that is still to come."""
+        """Store the results of a unit, which may belong to a later round."""
         self._results[unit] = results
         return unit.replication < self._n_replications
 
     def unasked(self) -> Iterable[Unit]:
-        """What an earlier sweep left of nothing that is asked."""
+        """Return the units left by an earlier sweep that this one does not need."""
         return [
             unit
             for unit in self._results
@@ -180,11 +183,11 @@ class CapacityPlan:
         ]
 
     def values(self) -> list[str]:
-        """Values looked at so far, in order."""
+        """Return the values evaluated so far, in increasing order."""
         return [self._search.written(value) for value in sorted({value for _, value in self._cells.values()})]
 
     def facts(self) -> dict[str, object]:
-        """What was found so far, by the other axes' values and strategy."""
+        """Return the capacities found so far, by the other axes' values and strategy."""
         return {
             "capacities": [
                 self._facts(self._bases[base], label, searched)
@@ -234,7 +237,7 @@ class CapacityPlan:
         self._left = list(self._round)
 
     def _advance(self) -> None:
-        """Judge the round if it is there, and begin the next."""
+        """Judge the round if all its units are finished, and begin the next."""
         while self._round and all(unit in self._results for unit in self._round):
             for number in dict.fromkeys(unit.cell for unit in self._round):
                 self._judge(number)
@@ -274,11 +277,11 @@ class CapacityPlan:
 
 
 def _identity(values: Sequence[Any], strategies: Iterable[str]) -> str:
-    """What makes a cell the same in an earlier sweep, as text."""
+    """Return the text that identifies a cell across sweeps: its values and strategies."""
     return json.dumps([list(values), sorted(strategies)])
 
 
 def capacity_axis(search: Search, label: str, values: Sequence[str]) -> Axis:
-    """The axis of the values looked at."""
+    """Make the axis of evaluated values."""
     shown = tuple(values) if search.unit else tuple(float(value) for value in values)
     return Axis(label, search.path, shown, tuple((f"{search.path}={value}",) for value in values))

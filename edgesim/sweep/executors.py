@@ -1,4 +1,4 @@
-"""Where units are worked at: in this process, or in local ones of which any may be killed."""
+"""Executors of units: in this process, or in local worker processes, any of which may be killed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from edgesim.sweep.unit import Failed, Outcome, Studied, Unit, work
 
 __all__ = ["MOST_LOSSES", "Executor", "InProcess", "LocalProcesses"]
 
-MOST_LOSSES = 3  # workers that end in the middle of one unit before it counts as failed
+MOST_LOSSES = 3  # of worker processes while running one unit, before the unit counts as failed
 _ENDS_WITHIN_S = 2.0
 
 
 class Executor(Protocol):
-    """Works at units; used as a context, at whose end nothing is left running."""
+    """Runs units. Used as a context manager; on exit nothing is left running."""
 
     @property
     def n_slots(self) -> int:
-        """How many units are worth handing over at a time."""
+        """Number of units that may be submitted at a time."""
 
     def __enter__(self) -> Self: ...
 
@@ -37,14 +37,14 @@ class Executor(Protocol):
     ) -> None: ...
 
     def submit(self, unit: Unit) -> None:
-        """Begin a unit."""
+        """Start a unit, or queue it."""
 
     def wait(self) -> Outcome:
-        """Wait for any unit that was begun, and return what it came to."""
+        """Wait until any submitted unit ends, and return its outcome."""
 
 
 class InProcess:
-    """A unit at a time, in this process."""
+    """Runs one unit at a time, in this process."""
 
     n_slots = 1
 
@@ -60,11 +60,11 @@ class InProcess:
         self._at_hand = None
 
     def submit(self, unit: Unit) -> None:
-        """Put it in line."""
+        """Queue a unit."""
         self._begun.append(unit)
 
     def wait(self) -> Outcome:
-        """Work at the next unit."""
+        """Run the next unit."""
         unit = self._begun.popleft()
         self._at_hand = _at_hand(self._studies.file(unit.cell), unit, self._at_hand)
         return work(self._at_hand, unit)
@@ -72,24 +72,24 @@ class InProcess:
 
 @dataclass
 class _Worker:
-    """A worker process, from its parent's side."""
+    """Parent's handle on a worker process."""
 
     process: BaseProcess
     connection: Connection
     at: Unit | None = None
 
     def end(self) -> None:
-        """Let it go: by force if it is at work."""
+        """End the process; by force if it is running a unit."""
         end_process(self.process, self.connection, is_at_work=self.at is not None)
 
 
 class LocalProcesses:
-    """Processes of this machine. One that ends in the middle of a unit is replaced, and the unit begun again.
+    """Local worker processes. One that dies while running a unit is replaced, and the unit restarted.
 
     Parameters
     ----------
     jobs
-        How many.
+        Number of processes.
     """
 
     def __init__(self, studies: Studies, jobs: int) -> None:
@@ -108,10 +108,7 @@ class LocalProcesses:
         self._workers.clear()
 
     def submit(self, unit: Unit) -> None:
-        """Hand it to a worker that is idle; there is one as long as no more than `n_slots` are begun.
-
-        One that has the unit's study at hand comes first.
-        """
+        """Send a unit to an idle worker, or start one; at most `n_slots` units may run at a time."""
         idle = [worker for worker in self._workers if worker.at is None]
         worker = idle[0] if idle else self._started()
         try:
@@ -124,7 +121,7 @@ class LocalProcesses:
         worker.at = unit
 
     def wait(self) -> Outcome:
-        """Wait for any; a worker that is lost loses its unit alone, which is begun again."""
+        """Wait for any unit; if a worker is lost, only its own unit is restarted."""
         while True:
             busy = {worker.connection: worker for worker in self._workers if worker.at is not None}
             for ready in wait(list(busy)):
@@ -144,7 +141,7 @@ class LocalProcesses:
                         continue
                     return Failed(
                         unit,
-                        f"WorkerLostError: {MOST_LOSSES} processes ended in the middle of it (exit code "
+                        f"WorkerLostError: {MOST_LOSSES} processes ended while running this unit (exit code "
                         f"{exitcode}): they were killed, or ran out of memory; try fewer jobs",
                     )
                 worker.at = None
@@ -161,11 +158,11 @@ class LocalProcesses:
 
 
 def _live(connection: Connection) -> None:
-    """A worker's life: unit after unit, until its parent has no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes of a terminal; the parent decides
+    """Run units in a worker process until its parent closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent by a terminal to all processes; the parent decides
     leave_with_parent()
     at_hand: Studied | None = None
-    with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # its parent is gone
+    with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the parent has ended
         while True:
             file, unit = connection.recv()
             try:

@@ -1,4 +1,4 @@
-"""The folder of a sweep: one data set of whole files, and ``sweep.json`` about all of it."""
+"""Folder of a sweep: a data set of files written whole, and ``sweep.json``, which describes the sweep."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _UNIT = re.compile(r"cell=(\d+)/replication-(\d+)\.(?:parquet|json)")
 
 
 def failure_file(unit: Unit) -> str:
-    """Name the file that says why a unit came to nothing."""
+    """Return the path of the file that records why a unit failed."""
     return f"failures/cell={unit.cell}/replication-{unit.replication:05d}.json"
 
 
 def units_of(folder: Path, kind: str) -> list[Unit]:
-    """Units of which there are ``results``, or ``failures``, in order."""
+    """Return the units with a file of the given kind (``results`` or ``failures``), in order."""
     found = (
         _UNIT.fullmatch(f"{file.parent.name}/{file.name}")
         for file in folder.glob(f"{kind}/cell=*/replication-*")
@@ -39,31 +39,29 @@ def units_of(folder: Path, kind: str) -> list[Unit]:
 
 
 class SweepFolder:
-    """The folder that a sweep writes; one process at a time, and whole files only.
+    """Folder that a sweep writes: by one process at a time, and in whole files only.
 
-    A unit's files appear one by one, its results last: a unit without results is not whole, and is run again.
+    The results file of a unit is written last. A unit without one is incomplete and is run again.
 
     Parameters
     ----------
     path
-        It must not exist, be empty, or, to resume, hold a sweep.
+        Must not exist or be empty; to resume, it must contain a sweep.
     resume
-        Whether to go on with a sweep that is there.
+        Whether to continue the sweep in `path`.
 
     Raises
     ------
     TraceError
-        If something else is there, or another process writes it.
+        If `path` has other contents, or another process is writing it.
     """
 
     def __init__(self, path: Path, *, resume: bool = False) -> None:
         self.path = path
         if path.exists() and not path.is_dir():
-            raise TraceError(f"{path}: a file is in the way of the sweep's folder; name another with --out")
+            raise TraceError(f"{path}: is a file; name another folder for the sweep with --out")
         if resume and not (path / SWEEP_FILE).is_file():
-            raise TraceError(
-                f"{path}: no sweep is there to resume ({SWEEP_FILE} is missing); leave 'resume' out"
-            )
+            raise TraceError(f"{path}: no sweep to resume ({SWEEP_FILE} is missing); leave 'resume' out")
         self._was_there = path.exists()
         if not resume:
             self._require_empty()
@@ -73,7 +71,7 @@ class SweepFolder:
 
     @contextmanager
     def held(self, *, resume: bool = False) -> Iterator[None]:
-        """Keep other processes from writing here until this ends; a process that is killed holds nothing."""
+        """Lock the folder against other writers within the context; a killed process leaves no lock."""
         self._lock.take()
         try:
             if not resume:
@@ -82,7 +80,7 @@ class SweepFolder:
         finally:
             self._lock.release()
             if not self._was_there:
-                with suppress(OSError):  # it is not empty, unless nothing was begun
+                with suppress(OSError):  # fails if the folder is not empty
                     self.path.rmdir()
 
     def _require_empty(self) -> None:
@@ -92,12 +90,12 @@ class SweepFolder:
             )
 
     def write_record(self, facts: Mapping[str, object]) -> None:
-        """Write ``sweep.json``, at once or not at all."""
+        """Write ``sweep.json`` atomically."""
         text = json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2, ensure_ascii=False) + "\n"
         write_whole(self.path / SWEEP_FILE, text.encode())
 
     def keep(self, outcome: Outcome) -> None:
-        """Write what a unit came to."""
+        """Write the files of a unit, or its failure."""
         if isinstance(outcome, Failed):
             stated = {
                 "cell": outcome.unit.cell,
@@ -108,12 +106,12 @@ class SweepFolder:
             write_whole(self.path / failure_file(outcome.unit), text.encode())
             return
         if not self.path.is_dir():
-            raise TraceError(f"{self.path}: the sweep's folder was removed while it went on; run it again")
+            raise TraceError(f"{self.path}: the sweep's folder was removed during the sweep; run it again")
         for name, data in outcome.files.items():
             write_whole(self.path / name, data)
 
     def abandon(self) -> None:
-        """Remove what a sweep that could not begin has left: nothing, as long as any unit is there."""
+        """Remove the record and profiles of a sweep that could not begin, unless files of a unit exist."""
         if units_of(self.path, "results") or units_of(self.path, "failures") or self._begun():
             return
         with suppress(OSError):
@@ -124,7 +122,7 @@ class SweepFolder:
                 (self.path / "profiles").rmdir()
 
     def whole(self) -> list[Unit]:
-        """Units that are whole, after removing all that an earlier sweep left unfinished."""
+        """Return the complete units, after removing the unfinished files of an earlier sweep."""
         with told_of(self.path):
             for temporary in self.path.glob("**/.*.tmp"):
                 temporary.unlink()
@@ -142,7 +140,7 @@ class SweepFolder:
         return found
 
     def failed(self) -> dict[Unit, Failed]:
-        """Units that came to nothing, with the reasons."""
+        """Return the failed units with their reasons."""
         found = {}
         for unit in units_of(self.path, "failures"):
             with suppress(OSError, ValueError, KeyError, TypeError):
@@ -162,12 +160,12 @@ class SweepFolder:
                         home.rmdir()
 
     def results(self, unit: Unit) -> pa.Table:
-        """Results of a unit that is whole, without the axes' values.
+        """Read the results of a complete unit, without the columns of the axes.
 
         Raises
         ------
         TraceError
-            If they cannot be read, or are those of something else.
+            If the file cannot be read, or is not a results file.
         """
         file = self.path / results_file(unit)
         try:
@@ -178,7 +176,7 @@ class SweepFolder:
             raise unreadable(file, error) from None
 
     def _begun(self) -> set[Unit]:
-        """Units of which any table's part is there."""
+        """Return the units of which a part of any trace table exists."""
         homes = (
             home for table in _DATA[1:] for home in self.path.glob(f"{table}/cell=*/strategy=*/replication=*")
         )
@@ -189,14 +187,14 @@ class SweepFolder:
 
 
 def unreadable(file: Path, error: Exception) -> TraceError:
-    """Say of a file of results that it cannot be read, and what to do."""
+    """Return an error that says why a results file cannot be read, and how to have it made again."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return TraceError(
-        f"{file}: cannot be read as results of this sweep ({reason}); remove it, and go on with the sweep "
-        "(--resume), which makes it again"
+        f"{file}: cannot be read as results of this sweep ({reason}); remove it and continue the sweep "
+        "with --resume, which runs its unit again"
     )
 
 
 def read_results(data: bytes) -> pa.Table:
-    """Read the bytes of a file of results."""
+    """Parse the bytes of a results file."""
     return pq.read_table(io.BytesIO(data))

@@ -1,4 +1,4 @@
-"""What a load has to meet, and whether it does, as far as replications show."""
+"""Goals that a load must meet, and their evaluation over replications."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgesim.sweep.schema import METRICS
 __all__ = ["NUMBER", "Goal", "Look", "judged"]
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-"""A number as it is written, for patterns."""
+"""Regular expression of a number, for use in patterns."""
 
 _GOAL = re.compile(rf"\s*(?P<metric>\w+)\s*(?P<sign><=|>=|≤|≥)\s*(?P<limit>{NUMBER})\s*")
 
@@ -27,17 +27,17 @@ _RISING = frozenset({"requests_per_s", "output_tokens_per_s", "goodput_per_s"}) 
 
 @dataclass(frozen=True)
 class Goal:
-    """What a load has to meet: a limit on the mean over replications of a metric.
+    """A limit on the mean of a metric over replications.
 
     Raises
     ------
     InputError
-        If there is no such metric, or it rises with the load and has to be large.
+        If there is no such metric, or it rises with the load and would have to be large.
     """
 
     metric: str
     limit: float
-    is_least: bool  # of the metric, as with attainment; else the limit is what it must not exceed
+    is_least: bool  # whether the limit is a lower bound, as for attainment; else an upper bound
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
@@ -45,25 +45,25 @@ class Goal:
 
         if self.is_least and self.metric in _RISING:
             raise InputError(
-                f"--meets: {self.metric} rises with the load, so there is no highest load under which it is "
-                "large enough; ask for a share of requests (--attain 0.99), or a latency (e2e_p95_s<=0.5)"
+                f"--meets: {self.metric} rises with the load, so there is no highest load at which it is "
+                "large enough; give a share of requests (--attain 0.99), or a latency (e2e_p95_s<=0.5)"
             )
 
     @classmethod
     def attain(cls, share: float) -> Goal:
-        """Ask that a share of requests meets the scenario's objectives."""
+        """Make the goal that a share of requests meets the scenario's objectives."""
         if not 0 < share < 1:
             raise InputError(f"--attain: expected a share between 0 and 1, such as 0.99, got {share:g}")
         return cls("attainment", share, is_least=True)
 
     @classmethod
     def parse(cls, text: str) -> Goal:
-        """Read ``e2e_p95_s<=0.5``.
+        """Parse ``e2e_p95_s<=0.5``.
 
         Raises
         ------
         InputError
-            If it is something else.
+            If the text has another form.
         """
         found = _GOAL.fullmatch(text)
         if found is None:
@@ -78,7 +78,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Look:
-    """What was found at one value."""
+    """Result of evaluating one value."""
 
     verdict: Verdict
     estimate: Estimate | None
@@ -86,11 +86,11 @@ class Look:
 
 
 def judged(rows: Sequence[dict[str, Any]], goal: Goal) -> Look:
-    """Judge a strategy at one value by the interval of the metric's mean over replications.
+    """Judge a strategy at one value by the confidence interval of the metric's mean over replications.
 
-    A load under which the number of requests in flight keeps growing is not met, however well those did that
-    were counted: they would do worse the longer one looks. A latency that is unknown, since requests never
-    ended, is not met either.
+    A load at which the number of requests in flight keeps growing misses the goal, whatever the counted
+    requests achieved: a longer run would give worse results. An unknown latency, of requests that never
+    ended, misses it too.
     """
     growths = [Growth(tuple(row["growth"]), row["growth_n_arrived"]) for row in rows if row["growth"]]
     is_saturated = keeps_growing(growths)
@@ -109,7 +109,7 @@ def judged(rows: Sequence[dict[str, Any]], goal: Goal) -> Look:
         if goal.is_least and estimate is None:
             low = high = -math.inf
     if low is None or high is None:
-        low = high = math.nan if estimate is None else estimate.mean  # all zero: there is no scatter
+        low = high = math.nan if estimate is None else estimate.mean  # all values are 0, without scatter
     is_met = low >= goal.limit if goal.is_least else high <= goal.limit
     is_missed = high < goal.limit if goal.is_least else low > goal.limit
     if is_saturated or is_missed:
@@ -118,7 +118,7 @@ def judged(rows: Sequence[dict[str, Any]], goal: Goal) -> Look:
 
 
 def _known(row: dict[str, Any], name: str) -> float:
-    """A bound of the attainment; its value where that is known."""
+    """Return the attainment if known, else the named bound of it."""
     value = float(row["attainment"])
     return value if math.isfinite(value) else float(row[name])
 

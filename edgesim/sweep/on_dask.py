@@ -1,7 +1,7 @@
-"""Units worked at by the workers of a Dask cluster, which share no files with this process.
+"""Executor of units on a Dask cluster, whose workers share no files with this process.
 
-SLURM, Kubernetes and the like start such clusters by Dask's own deployers (dask-jobqueue, dask-kubernetes);
-what is needed here is the address of their scheduler.
+SLURM, Kubernetes and the like start such clusters with Dask's own deployers (dask-jobqueue, dask-kubernetes);
+only the address of the scheduler is needed here.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from edgesim.sweep.unit import Failed, Outcome, Unit, work_packed
 __all__ = ["OnDask", "local_workers"]
 
 _LOCAL = "local:"
-_AHEAD = 2  # units for each thread of a worker, so that none waits for this process
-_MOST_STUDIES = 64  # held by the cluster
+_AHEAD = 2  # units submitted per worker thread, so that no thread idles waiting for this process
+_MOST_STUDIES = 64  # kept in the cluster's memory
 _ANSWERS_WITHIN_S = 15.0
 _LOOKED_EVERY_S = 5.0
 
 
 class OnDask:
-    """The workers of a Dask cluster. One that is lost loses its units alone, which Dask gives to others.
+    """The workers of a Dask cluster. When one is lost, Dask gives its units, and no others, to other workers.
 
     Parameters
     ----------
     address
-        Of a scheduler, such as ``tcp://10.0.0.1:8786``.
+        Address of a scheduler, such as ``tcp://10.0.0.1:8786``.
     n_local
-        Instead of that, workers of a cluster that is started here; 0: none.
+        If positive, start a cluster of that many workers on this machine instead.
 
     Raises
     ------
     InputError
-        When it is entered, if Dask is not installed, or no scheduler answers.
+        On entering the context, if Dask is not installed or no scheduler answers.
     """
 
     def __init__(self, studies: Studies, address: str, n_local: int) -> None:
         self._studies = studies
         self._address = address
         self._n_local = n_local
-        self._run = uuid.uuid4().hex[:12]  # names of tasks; two sweeps may share a cluster
+        self._run = uuid.uuid4().hex[:12]  # part of task names, since two sweeps may share a cluster
         self._at_hand: dict[int, Any] = {}
         self._units: dict[str, Unit] = {}
         self._futures: dict[str, Any] = {}
@@ -60,7 +60,7 @@ class OnDask:
 
     @property
     def n_slots(self) -> int:
-        """Units that are worth handing over, by the workers that are there now."""
+        """Number of units that may be submitted at a time, given the workers connected now."""
         if time.monotonic() > self._looked_at_s + _LOOKED_EVERY_S:
             with self._reached():
                 self._n_threads = sum(self._client.ncores().values())
@@ -101,7 +101,7 @@ class OnDask:
             self._cluster.close()
 
     def submit(self, unit: Unit) -> None:
-        """Hand it over; its study goes to the cluster once, as a task that can be done again."""
+        """Submit a unit. Its study is sent to the cluster once, as a task that Dask can repeat."""
         key = f"edgesim-unit-{self._run}-{unit.cell}-{unit.replication}"
         with self._reached():
             future = self._client.submit(_work, self._study(unit.cell), unit, versions(), key=key, pure=False)
@@ -109,7 +109,7 @@ class OnDask:
         self._completed.add(future)
 
     def wait(self) -> Outcome:
-        """Wait for any."""
+        """Wait until any submitted unit ends, and return its outcome."""
         from distributed.scheduler import KilledWorker
 
         future = next(self._completed)
@@ -121,60 +121,60 @@ class OnDask:
         except KilledWorker:
             return Failed(
                 unit,
-                f"WorkerLostError: more than {MOST_LOSSES} workers ended in the middle of it: they were "
-                "killed, or ran out of memory; give them more",
+                f"WorkerLostError: more than {MOST_LOSSES} workers ended while running this unit: they were "
+                "killed, or ran out of memory; give them more memory",
             )
         except (ImportError, AttributeError) as error:
             raise InputError(
-                f"--dask {self._address}: a worker cannot load what it is to run ({error}); install the same "
-                "edgesim, with the same strategies, where workers run"
+                f"--dask {self._address}: a worker cannot load the study it is to run ({error}); install the "
+                "same edgesim, with the same strategies, where workers run"
             ) from None
         return outcome
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        """Say in a sentence that the scheduler has gone: what was handed over is lost with it."""
+        """Replace errors of a lost scheduler, with which all submitted units are lost, by one sentence."""
         try:
             yield
-        except (CancelledError, OSError) as error:  # a lost connection cancels what was handed over
+        except (CancelledError, OSError) as error:  # a lost connection cancels submitted units
             raise InputError(
-                f"--dask {self._address}: the scheduler is gone ({type(error).__name__}); what is whole "
-                "stays: start it again, and go on with --resume"
+                f"--dask {self._address}: the scheduler is gone ({type(error).__name__}); complete units "
+                "are kept: start the scheduler again, and continue with --resume"
             ) from None
 
     def _study(self, cell: int) -> Any:
         if cell not in self._at_hand:
             if len(self._at_hand) >= _MOST_STUDIES:
-                self._at_hand.pop(next(iter(self._at_hand)))  # units that still need it hold it
+                self._at_hand.pop(next(iter(self._at_hand)))  # unfinished units keep a reference to it
             key = f"edgesim-study-{self._run}-{cell}-{uuid.uuid4().hex[:8]}"
             self._at_hand[cell] = self._client.submit(_same, self._studies.packed(cell), key=key, pure=False)
         return self._at_hand[cell]
 
 
 def _same(packed: bytes) -> bytes:
-    """Hold a study on the cluster; lost with a worker, it is made again."""
+    """Return the study unchanged: a task that Dask repeats if the worker that stores its result is lost."""
     return packed
 
 
 def _work(packed: bytes, unit: Unit, expected: dict[str, str]) -> Outcome:
-    """Do a unit on a worker, whose versions must be those of the process that asks."""
+    """Run a unit on a worker, whose package versions must equal those of the submitting process."""
     found = versions()
     for name in ("edgesim", "simpy", "numpy", "pyarrow"):
         if found.get(name) != expected.get(name):
             raise InputError(
-                f"--dask: a worker has {name} {found.get(name)}, and this process {expected.get(name)}; the "
-                "data would not be the same: install the same versions"
+                f"--dask: a worker has {name} {found.get(name)}, but this process {expected.get(name)}; the "
+                "data could differ: install the same versions"
             )
     return work_packed(packed, unit)
 
 
 def local_workers(address: str) -> int:
-    """How many workers an address asks for on this machine; 0 if it is a scheduler's.
+    """Return how many local workers an address such as ``local:2`` requests; 0 for a scheduler's address.
 
     Raises
     ------
     InputError
-        If it asks for none.
+        If the number is missing or 0.
     """
     if not address.startswith(_LOCAL):
         return 0

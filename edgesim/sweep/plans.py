@@ -1,4 +1,4 @@
-"""Which units are worked at next; what is asked may depend on what was found."""
+"""Plans: which units to run next, possibly depending on earlier results."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ __all__ = ["Listed", "Plan"]
 
 
 class Plan(Protocol):
-    """Decides on units by results alone: alike wherever and in whatever order they are worked at."""
+    """Chooses units by results alone, not by where or in which order units run."""
 
     def fresh(self) -> list[Cell]:
-        """Cells that have come up since this was asked last; they are prepared before their units begin."""
+        """Return the cells added since the last call; they must be prepared before their units begin."""
 
     def next(self) -> Unit | None:
-        """The next unit to begin, if one can be named before more is known."""
+        """Return the next unit to start, or None if none can be named before more results are known."""
 
     def found(self, unit: Unit, results: pa.Table | None) -> bool:
-        """Take in what a unit came to (None: it failed); whether it belongs to the sweep."""
+        """Store the results of a unit (None: it failed); return whether it belongs to the sweep."""
 
     def n_asked(self) -> int | None:
-        """How many units there are in all, if that is known."""
+        """Return the total number of units, or None if not yet known."""
 
     def facts(self) -> dict[str, object]:
-        """What it has found, for ``sweep.json``."""
+        """Return the plan's own findings, for ``sweep.json``."""
 
     def unasked(self) -> Iterable[Unit]:
-        """Units that were taken in, and turned out not to be asked for."""
+        """Return the units that were stored but turned out not to be needed."""
 
 
 class Listed:
-    """All replications of all cells, cell by cell."""
+    """Plan of a fixed number of replications of every cell, cell by cell."""
 
     def __init__(self, cells: Sequence[Cell], n_replications: int) -> None:
         self.units = [Unit(cell.number, number) for cell in cells for number in range(n_replications)]
@@ -46,19 +46,19 @@ class Listed:
         self._done: set[Unit] = set()
 
     def fresh(self) -> list[Cell]:
-        """None: all cells are listed."""
+        """Return no cells: all are listed from the start."""
         return []
 
     def n_asked(self) -> int | None:
-        """All that are listed."""
+        """Return the number of listed units."""
         return len(self.units)
 
     def facts(self) -> dict[str, object]:
-        """Nothing besides the results."""
+        """Return an empty mapping: this plan has no findings beyond the results."""
         return {}
 
     def next(self) -> Unit | None:
-        """The next that is not done."""
+        """Return the next unit that is not done, or None."""
         while self._left:
             unit = self._left.popleft()
             if unit not in self._done:
@@ -66,10 +66,10 @@ class Listed:
         return None
 
     def found(self, unit: Unit, results: pa.Table | None) -> bool:
-        """Mark it as done."""
+        """Mark a unit as done."""
         self._done.add(unit)
         return unit in self._asked
 
     def unasked(self) -> Iterable[Unit]:
-        """What is there and not listed."""
+        """Return the units that are done but not listed."""
         return sorted(self._done - self._asked)

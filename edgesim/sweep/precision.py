@@ -1,12 +1,12 @@
-"""How many replications are enough: a sequential procedure for a relative precision.
+"""Sequential stopping rule: add replications until a mean has a given relative precision.
 
-Sequential procedure of Chow and Robbins (1965, Annals of Mathematical Statistics 36, 457-462) with Student's
+Procedure of Chow and Robbins (1965, Annals of Mathematical Statistics 36, 457-462) with Student's
 quantile and for a relative error as in Law (2015, Simulation Modeling and Analysis, 5th edition, section
-9.4.1): go on until ``t s / sqrt(n) <= g / (1 + g) |mean|``, where ``g`` is the precision asked for; the
-right-hand side is smaller than ``g |mean|`` since it is the true mean that the error is relative to. Looking
-after every replication stops a little too often by luck; here one looks at 10 replications at the earliest
-and then each time a quarter more are there, so that the mean is within ``g`` of the truth at least as often
-as is said.
+9.4.1): continue until ``t s / sqrt(n) <= g / (1 + g) |mean|``, where ``g`` is the requested precision. The
+right-hand side is smaller than ``g |mean|`` because the error is relative to the true mean. A check after
+every replication would stop slightly too often by chance. The first check is therefore made at 10
+replications and each further one when a quarter more are available, so that the mean is within ``g`` of the
+true mean at least as often as the confidence level states.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from edgesim.sweep.unit import Unit
 
 __all__ = ["Precise", "Precision", "Sequential"]
 
-LEAST = 10  # Law (2015): below, s is too uncertain for the quantile to make up for it
+LEAST = 10  # Law (2015): with fewer, s is too uncertain for the quantile to compensate
 _GROWS = 1.25
 _TEXT = re.compile(r"\s*(?P<metric>\w+)\s*(?:±|\+-|\+/-)\s*(?P<percent>\d+\.?\d*|\.\d+)\s*%\s*")
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What is asked: the relative error of a metric's mean, and how many replications that may take.
+    """Requested relative error of a metric's mean, with the least and greatest number of replications.
 
     Raises
     ------
     InputError
-        If the numbers make no sense.
+        If there is no such metric, or a number is out of range.
     """
 
     metric: str
@@ -62,12 +62,12 @@ class Precision:
 
     @classmethod
     def parse(cls, text: str, *, at_least: int = LEAST, at_most: int = 100) -> Precision:
-        """Read ``e2e_mean_s±2%``.
+        """Parse ``e2e_mean_s±2%``.
 
         Raises
         ------
         InputError
-            If it is something else.
+            If the text has another form.
         """
         found = _TEXT.fullmatch(text)
         if found is None:
@@ -77,7 +77,7 @@ class Precision:
         return cls(found["metric"], float(found["percent"]) / 100, at_least, at_most)
 
     def facts(self) -> dict[str, object]:
-        """As they are recorded."""
+        """Return the requested precision as recorded in ``sweep.json``."""
         return {
             "metric": self.metric,
             "relative": self.relative,
@@ -87,11 +87,11 @@ class Precision:
         }
 
     def after(self, n: int) -> int:
-        """How many replications to look at next."""
+        """Return the number of replications at which to check next."""
         return min(self.at_most, math.ceil(_GROWS * n))
 
     def reached(self, values: Sequence[float]) -> Precise:
-        """Judge the values of so many replications."""
+        """Judge the precision of the mean of the given values, one per replication."""
         n_unknown = sum(not math.isfinite(value) for value in values)
         if n_unknown:
             return Precise(
@@ -107,9 +107,9 @@ class Precision:
 
 @dataclass(frozen=True)
 class Precise:
-    """What became of it: the mean over `n` replications and the half-width of its 95 % interval.
+    """Result of a check: the mean over `n` replications and the half-width of its 95 % interval.
 
-    `reason` says why no more replications would help, where that is so.
+    `reason` says why more replications would not help, where that is so.
     """
 
     n: int
@@ -119,7 +119,7 @@ class Precise:
     reason: str | None
 
     def facts(self) -> dict[str, object]:
-        """As they are recorded."""
+        """Return the result as recorded in ``sweep.json``."""
         relative = None
         if self.mean and self.half_width is not None:
             relative = self.half_width / abs(self.mean)
@@ -134,7 +134,7 @@ class Precise:
 
 
 class Sequential:
-    """Replications of each cell until the metric of all its strategies is precise enough.
+    """Plan that adds replications to each cell until the metric is precise enough for all its strategies.
 
     All strategies of a cell have the same replications, so that they stay paired.
     """
@@ -145,16 +145,16 @@ class Sequential:
         self._waiting = deque(Unit(cell.number, n) for cell in cells for n in range(precision.at_least))
 
     def fresh(self) -> list[Cell]:
-        """None: all cells are there from the beginning."""
+        """Return no cells: all are known from the start."""
         return []
 
     def n_asked(self) -> int | None:
-        """How many there will be is known when all cells are precise enough."""
+        """Return the total number of units, or None until all cells are precise enough."""
         done = all(cell.is_done for cell in self._cells.values())
         return sum(cell.n_asked for cell in self._cells.values()) if done else None
 
     def next(self) -> Unit | None:
-        """The next replication of any cell that is asked for already."""
+        """Return the next requested replication of any cell, or None."""
         while self._waiting:
             unit = self._waiting.popleft()
             if unit.replication not in self._cells[unit.cell].values:
@@ -162,7 +162,7 @@ class Sequential:
         return None
 
     def found(self, unit: Unit, results: pa.Table | None) -> bool:
-        """Take a replication in, and ask for more where all that was asked for is there and not enough."""
+        """Store a replication; once all requested ones are there and not precise enough, request more."""
         cell = self._cells.get(unit.cell)
         if cell is None or unit.replication >= self._precision.at_most:
             return False
@@ -174,7 +174,7 @@ class Sequential:
         return True
 
     def unasked(self) -> Iterable[Unit]:
-        """Replications of an earlier sweep that were not needed."""
+        """Return the replications of an earlier sweep that were not needed."""
         return [
             Unit(number, replication)
             for number, cell in self._cells.items()
@@ -183,7 +183,7 @@ class Sequential:
         ]
 
     def facts(self) -> dict[str, object]:
-        """What became of each cell: by strategy, of the replications that were looked at last."""
+        """Return the result of each cell's last check, by strategy."""
         return {
             "stopping": {
                 str(number): {label: judged.facts() for label, judged in cell.judged.items()}
@@ -194,7 +194,7 @@ class Sequential:
     def _look(self, number: int, cell: _Replicated) -> None:
         looked_at = [cell.values[n] for n in range(cell.n_asked)]
         if any(values is None for values in looked_at):
-            cell.is_done = True  # what fails once would fail again; that it did is recorded
+            cell.is_done = True  # a failure would recur with more replications, and is recorded
             return
         known = [values for values in looked_at if values is not None]
         cell.judged = {
@@ -210,7 +210,7 @@ class Sequential:
 
 
 class _Replicated:
-    """A cell's replications, by number: the metric of each strategy, or None where it failed."""
+    """Replications of a cell: the metric of each strategy by replication number, or None if it failed."""
 
     def __init__(self, n_asked: int) -> None:
         self.n_asked = n_asked

@@ -1,4 +1,4 @@
-"""Reading a sweep's folder: its axes, its results as one table, and what failed."""
+"""Read a sweep's folder: its axes, its results as one table, and its failures."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """A folder that ``edgesim sweep`` wrote, opened for reading; it may still be written.
+    """A folder written by ``edgesim sweep``, opened for reading, possibly while the sweep is still running.
 
     Parameters
     ----------
     path
-        The folder that holds ``sweep.json``.
+        The folder that contains ``sweep.json``.
 
     Raises
     ------
     TraceError
-        If the folder holds no sweep, a broken one, or one of another schema version.
+        If the folder contains no sweep, a broken one, or one of another schema version.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Sweep:
 
     @cached_property
     def record(self) -> Mapping[str, Any]:
-        """What ``sweep.json`` says: axes, cells, options, and what ``run.json`` says of a trace."""
+        """Contents of ``sweep.json``: axes, cells, options, and the facts in a trace's ``run.json``."""
         return _record(self.path / SWEEP_FILE)
 
     @property
@@ -66,12 +66,12 @@ class Sweep:
 
     @cached_property
     def axes(self) -> dict[str, tuple[Value, ...]]:
-        """Values of each axis, by its label, in the order in which they are given."""
+        """Values of each axis, by its label, in the given order."""
         return {str(axis["label"]): tuple(axis["values"]) for axis in self.record["axes"]}
 
     @cached_property
     def paths(self) -> dict[str, str]:
-        """What each axis changes, by its label: a path in the scenario, empty for named lists of changes."""
+        """Path in the scenario that each axis changes, by its label; empty for named lists of changes."""
         return {str(axis["label"]): str(axis["path"]) for axis in self.record["axes"]}
 
     @property
@@ -81,12 +81,12 @@ class Sweep:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the sweep came to its end; units may have failed (:meth:`failures`)."""
+        """Whether the sweep ran to its end; units may still have failed (see :meth:`failures`)."""
         return bool(self.record["status"] == "complete")
 
     @property
     def incomplete(self) -> str | None:
-        """What is missing of a sweep that did not come to its end, in words; None if nothing is."""
+        """Description of the missing units of an unfinished sweep; None for a complete one."""
         if self.is_complete:
             return None
         n_whole, n_failed = len(units_of(self.path, "results")), len(units_of(self.path, "failures"))
@@ -94,11 +94,11 @@ class Sweep:
         of = f" of {n_asked}" if n_asked else ""
         failed = f", {n_failed} failed" if n_failed else ""
         return (
-            f"incomplete ({self.record['status']}): {n_whole}{of} units (cell, replication) are whole{failed}"
+            f"incomplete ({self.record['status']}): {n_whole}{of} units (cell, replication) are done{failed}"
         )
 
     def numbers(self, label: str) -> tuple[tuple[float, ...], str] | None:
-        """The numbers of an axis and their unit, if all texts (``1 Hz``) have the same; else None."""
+        """Return the numbers of an axis and their unit, if all values (``1 Hz``) share one; else None."""
         found = [split_number(value) for value in self.axes[label]]
         if any(each is None for each in found):
             return None
@@ -107,10 +107,10 @@ class Sweep:
         return (tuple(number for number, _ in pairs), units.pop()) if len(units) == 1 else None
 
     def results(self) -> pd.DataFrame:
-        """One row for each cell, strategy and replication that is whole, in this order.
+        """Return one row per cell, strategy and replication that is complete, in this order.
 
         Columns: `cell`, one for each axis, `strategy`, `replication`, requests `offered`, `completed`,
-        `failed` and `censored`, and every metric by its name; NaN where one is unknown or undefined.
+        `failed` and `censored`, and every metric by its name; NaN where a metric is unknown or undefined.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class Sweep:
         return cast("pd.DataFrame", table.drop_columns(hidden).to_pandas())
 
     def table(self) -> pa.Table:
-        """All results as they are on disk, with the cell in front."""
+        """Return all results as stored on disk, with the cell as the first column."""
         kinds = [type(values[0]) if values else str for values in self.axes.values()]
         cell = pa.field("cell", pa.int64())
         parts = []
@@ -140,12 +140,12 @@ class Sweep:
         return pa.concat_tables(parts, promote_options="default")
 
     def capacities(self) -> pd.DataFrame | None:
-        """What a search for capacity has found; None if none was asked for.
+        """Return the results of the capacity search; None if the sweep had none.
 
-        One row for each combination of the other axes (a column each) and `strategy`: `low`, the highest load
-        that is known to meet the objectives, and `high`, the lowest that is known not to (NaN where the range
-        ended before), the `unit` of both, and what it is `limited_by`: ``objectives``, or ``saturation``
-        where the number of requests in flight keeps growing from `high` on.
+        One row per combination of the other axes (a column each) and `strategy`: `low`, the highest load
+        known to meet the objectives; `high`, the lowest load known to miss them (NaN where the range ended
+        first); the `unit` of both; and what the load is `limited_by`: ``objectives``, or ``saturation`` where
+        the number of requests in flight keeps growing at `high`.
         """
         found = self.record.get("capacities")
         if not isinstance(found, list):
@@ -162,7 +162,7 @@ class Sweep:
         return table.astype({"low": float, "high": float})
 
     def failures(self) -> pd.DataFrame:
-        """What came to nothing: `cell`, `replication`, one column for each axis, and the `reason`."""
+        """Return the failed units: `cell`, `replication`, one column for each axis, and the `reason`."""
         cells, labels = self.record["cells"], list(self.axes)
         rows = []
         for unit in units_of(self.path, "failures"):
@@ -171,7 +171,7 @@ class Sweep:
                 stated = json_value(read_bounded(file, _MOST_BYTES))
                 reason = str(stated["reason"])
             except (UnreadableFileError, KeyError, TypeError) as error:
-                reason = f"unknown, for {file.name} cannot be read ({error})"
+                reason = f"unknown, because {file.name} cannot be read ({error})"
             values = cells.get(str(unit.cell), {}).get("values", [None] * len(labels))
             rows.append((unit.cell, unit.replication, *values, reason))
         return pd.DataFrame(rows, columns=["cell", "replication", *labels, "reason"])
@@ -198,7 +198,7 @@ def _record(file: Path) -> dict[str, Any]:
     for name, kind in _KINDS.items():
         if not isinstance(facts.get(name), kind):
             raise TraceError(
-                f"{file}: {name!r} is {'missing' if name not in facts else 'of another kind than expected'}; "
+                f"{file}: {name!r} is {'missing' if name not in facts else 'of an unexpected type'}; "
                 "expected what 'edgesim sweep' writes, run the sweep again"
             )
     for axis in facts["axes"]:

@@ -1,4 +1,4 @@
-"""A sweep from its plan to its folder: what is whole stays, what is left is worked at, wherever it is."""
+"""Run or resume a sweep: keep complete units, run the remaining ones, and write the folder."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from edgesim.sweep.unit import Failed, Outcome, Unit, Worked, results_file
 __all__ = ["Asked", "OnProgress", "run_sweep"]
 
 _Started = Callable[[Studies], AbstractContextManager[Executor]]
-"""Makes an executor of studies."""
+"""Makes an executor for the given studies."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What is swept.
+    """Definition of a sweep.
 
     Attributes
     ----------
     axes, cells
-        What is varied, and the combinations.
+        The varied quantities, and their combinations.
     n_replications
-        Of each cell; None: the scenario's.
+        Per cell; None: the scenario's number.
     preparing
         How cells become studies.
     precision
-        Of which replications are added until it is reached; `n_replications` is then its most.
-    capacity
-        Searched for in each of the `cells`, which lack its value, with so many replications; `label` names
-        the axis it is on.
+        If given, add replications until it is reached; `n_replications` is then the greatest number.
+    capacity, label
+        If given, search for the capacity in each of the `cells`, which do not set the searched value, with
+        `n_replications` per evaluated load. `label` names the searched axis.
     """
 
     axes: Sequence[Axis]
@@ -58,7 +58,7 @@ class Asked:
 
 
 class OnProgress(Protocol):
-    """Called of every unit that is done; `n_asked` is None where that is not known."""
+    """Callback for every finished unit; `n_asked` is None while the total is unknown."""
 
     def __call__(self, unit: Unit, failed: str | None, n_asked: int | None, /) -> None: ...
 
@@ -74,30 +74,30 @@ def run_sweep(
     on_progress: OnProgress | None = None,
     remark: Callable[[str], None] | None = None,
 ) -> Sweep:
-    """Work at all units of a sweep, and write its folder.
+    """Run all units of a sweep and write its folder.
 
     Parameters
     ----------
     out
-        The folder; it is made once nothing can be refused any more.
+        The folder; made only after all checks have passed.
     jobs
-        Processes that share the work. The data are the same to the byte for any number.
+        Number of worker processes. The data are byte-identical for any number.
     dask
-        Instead of those, the address of a Dask scheduler, or ``local:2``; the data are the same.
+        Address of a Dask scheduler to use instead, or ``local:2``; the data are the same.
     resume
-        Whether to go on with a sweep in `out`: whole units stay.
+        Whether to continue the sweep in `out`, keeping its complete units.
     retry_failed
-        Whether units that came to nothing before are run again.
+        Whether to run units again that failed before.
     on_progress
-        Called for each unit that is done, also for those that are whole already.
+        Called for each finished unit, including those that were already complete.
     remark
         Called with each remark about the studies.
 
     Raises
     ------
     InputError
-        For all that can be known to be wrong before anything runs, of all cells at once; if `out` cannot be
-        used, or holds something else than what is asked.
+        For every error detectable before the first run, of all cells together; or if `out` cannot be
+        used, or contains anything other than this sweep.
     """
     if jobs < 1:
         raise InputError(f"jobs: expected at least 1 process, got {jobs}")
@@ -118,7 +118,7 @@ def run_sweep(
         elif asked.capacity.goal.metric in ("attainment", "goodput_per_s") and not studies.has_objectives:
             raise InputError(
                 "--capacity: the scenario has no objectives, so none can be met; give it objectives (--set "
-                "objectives.e2e='1 s'), or a limit of a metric (--meets)"
+                "objectives.e2e='1 s'), or a limit on a metric (--meets)"
             )
         if remark is not None:
             for each in studies.remarks:
@@ -134,7 +134,7 @@ def run_sweep(
 def _started(jobs: int, dask: str | None) -> _Started:
     if dask is not None:
         if jobs != 1:
-            raise InputError("--jobs: the workers of --dask share the work; leave one of them out")
+            raise InputError("--jobs: with --dask, its workers share the work; leave one of them out")
         n_local = local_workers(dask)
         return lambda studies: OnDask(studies, dask, n_local)
     return lambda studies: InProcess(studies) if jobs == 1 else LocalProcesses(studies, jobs)
@@ -142,7 +142,7 @@ def _started(jobs: int, dask: str | None) -> _Started:
 
 @dataclass
 class _Run:
-    """A sweep under way."""
+    """A sweep being run."""
 
     asked: Asked
     n_replications: int
@@ -151,7 +151,7 @@ class _Run:
     folder: SweepFolder
     on_progress: OnProgress | None
     before: Mapping[str, Any] = field(default_factory=dict)
-    """The cells of the sweep that is gone on with, as ``sweep.json`` has them."""
+    """The cells of the sweep being resumed, as recorded in ``sweep.json``."""
 
     def go(self, executor: _Started, *, resume: bool, retry_failed: bool) -> None:
         if resume:
@@ -181,7 +181,7 @@ class _Run:
         self.folder.write_record(self._facts("complete") | took)
 
     def _take_up(self, retry_failed: bool) -> None:
-        """Let the plan know what an earlier sweep has left, and remove what it has left of nothing."""
+        """Pass an earlier sweep's outcomes to the plan, or remove its failed units to retry them."""
         for unit in self.folder.whole():
             self._found(unit, self.folder.results(unit))
         for unit, failed in self.folder.failed().items():
@@ -207,7 +207,7 @@ class _Run:
             self._done(outcome)
 
     def _check_cells(self) -> None:
-        """Refuse to take data of an earlier sweep for a cell that is another now."""
+        """Raise if a cell of the earlier sweep differs from the cell of the same number now."""
         both = [number for number in map(str, self.studies.identities) if number in self.before]
         before = {number: self.before[number] for number in both}
         now = {number: self.studies.identities[int(number)] for number in both}
@@ -245,7 +245,7 @@ class _Run:
             "until": None if asked.precision is None else asked.precision.facts(),
             "capacity": None if asked.capacity is None else asked.capacity.facts(),
             "n_units": self.plan.n_asked() or 0,
-            # Until the end those of before are kept: their files are there, and a search finds them by these.
+            # Earlier cells are kept until the end: their files exist, and a search recognises them by these.
             "cells": {str(number): identity for number, identity in self.studies.identities.items()}
             | ({} if status == "complete" else dict(self.before)),
             **self.plan.facts(),
@@ -258,7 +258,7 @@ class _Run:
 
 
 def _asked_for(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What of ``sweep.json`` was asked, without what was found: a search's cells and loads as well."""
+    """Return the options in ``sweep.json`` without its findings, which include a search's cells and loads."""
     asked = {
         name: value for name, value in record.items() if name not in ("stopping", "capacities", "n_units")
     }

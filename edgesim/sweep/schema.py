@@ -1,4 +1,4 @@
-"""The columns of a sweep's results: a row for each cell, strategy and replication."""
+"""Columns of a sweep's results: one row for each cell, strategy and replication."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 
 COUNTS = ("offered", "completed", "failed", "censored")
 EXTRA = ("attainment_at_least", "attainment_at_most")
-"""The attainment if all requests that are undecided miss, and if all meet."""
+"""Bounds of the attainment: if all undecided requests miss their objectives, and if all meet them."""
 
 _FURTHER = b"edgesim_sweep_further_metrics"
 
@@ -34,12 +34,12 @@ _KINDS = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string
 
 
 def further_metrics() -> tuple[str, ...]:
-    """Name the metrics that are no attributes of a summary, such as those of installed packages."""
+    """Return the metrics that are not attributes of a summary, such as those of installed packages."""
     return tuple(name for name, metric in METRICS.items() if metric.of is not None)
 
 
 def further_in(schema: pa.Schema) -> tuple[str, ...]:
-    """Name those that a file of results has: what was installed where it was written."""
+    """Return the further metrics in a results file, as installed where it was written."""
     named_further = (schema.metadata or {}).get(_FURTHER, b"").decode()
     return tuple(filter(None, named_further.split(",")))
 
@@ -47,16 +47,16 @@ def further_in(schema: pa.Schema) -> tuple[str, ...]:
 def results_schema(
     labels: Sequence[str], kinds: Sequence[type], further: Sequence[str] | None = None
 ) -> pa.Schema:
-    """Return the schema of a file of results, the axes' columns first.
+    """Return the schema of a results file, with the axes' columns first.
 
-    The cell is not among them: it is the name of the file's folder (``cell=3``), as hive has it.
-    `growth` has how many more requests were in flight at the end of each of equal stretches of the window,
-    `growth_n_arrived` how many arrived (:mod:`edgesim.statistics.saturation`); empty where unknown.
+    The cell is not a column but the name of the file's folder (``cell=3``), as in a hive-partitioned data
+    set. `growth` gives the increase of the number of requests in flight over each of equal stretches of the
+    window, `growth_n_arrived` how many arrived (:mod:`edgesim.statistics.saturation`); empty where unknown.
 
     Parameters
     ----------
     further
-        Metrics that are no attributes of a summary; those that are known now if not given.
+        Metrics that are not attributes of a summary; by default those known now.
     """
     named = further_metrics() if further is None else tuple(further)
     own = [name for name, metric in METRICS.items() if metric.of is None]
@@ -76,7 +76,7 @@ def results_schema(
 
 
 def results_table(labels: Sequence[str], values: Sequence[Value], summaries: Sequence[Summary]) -> pa.Table:
-    """Make the table of one cell's one replication; NaN where a metric is unknown or undefined."""
+    """Make the results table of one replication of one cell; NaN where a metric is unknown or undefined."""
     rows = []
     for one in summaries:
         numbers = {**one.metrics(), **{name: getattr(one, name) for name in EXTRA}}

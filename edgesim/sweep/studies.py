@@ -1,4 +1,4 @@
-"""From cells to studies: every cell is checked and placed before any is simulated."""
+"""Prepare the studies of cells: every cell is checked and placed before any is simulated."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from edgesim.workload.requests import Extent
 __all__ = ["Preparing", "Studies"]
 
 Read: TypeAlias = Callable[[Sequence[str]], Scenario]
-"""Reads the scenario with changes."""
+"""Reads the scenario with changes applied."""
 
 _N_LISTED = 12
 
 
 @dataclass(frozen=True)
 class Preparing:
-    """How cells become studies: what reads the scenario, and what :func:`edgesim.runner.prepare` takes."""
+    """How cells become studies: a scenario reader, and the arguments of :func:`edgesim.runner.prepare`."""
 
     read: Read
     only: tuple[str, ...] = ()
@@ -47,23 +47,23 @@ class Preparing:
 
 @dataclass
 class Studies:
-    """The cells' studies, packed as they travel to workers, in files of a folder that is there for the while.
+    """Studies of all cells, pickled for the workers into files of a temporary folder.
 
     Attributes
     ----------
     facts
-        What a trace would say of the first cell's run.
+        The facts that a trace would record for the first cell's run.
     identities
-        For each cell what shows whether it is the same as in an earlier sweep: digests of its scenario,
-        profiles, policies and placements.
+        For each cell, the digests of its scenario, profiles, policies and placements, by which it is compared
+        with the same cell of an earlier sweep.
     labels
-        Of the strategies, in the order in which cells name them.
+        Strategies, in the order in which cells name them.
     n_replications
-        Of the scenario.
+        The scenario's number of replications.
     has_objectives
-        Whether requests have any to meet.
+        Whether any cell sets objectives for requests.
     remarks
-        What is no mistake, and yet should not pass in silence.
+        Notes about cells that are not errors, but that the user should see.
     """
 
     preparing: Preparing
@@ -80,12 +80,12 @@ class Studies:
     _covered: dict[str, Extent] = field(default_factory=dict)  # by model
 
     def add(self, cells: Sequence[Cell]) -> None:
-        """Check cells and prepare them, profiles once for all that need the same.
+        """Check and prepare cells; a profile that several cells need is prepared once.
 
         Raises
         ------
         ScenarioError
-            Listing what is wrong with which cells, all of them.
+            Listing all errors of all cells.
         """
         scenarios: dict[int, Scenario] = {}
         problems: list[tuple[Cell, InputError]] = []
@@ -105,15 +105,15 @@ class Studies:
             raise self._error(problems, len(cells))
 
     def packed(self, cell: int) -> bytes:
-        """A cell's study as it travels."""
+        """Return a cell's pickled study."""
         return self.file(cell).read_bytes()
 
     def file(self, cell: int) -> Path:
-        """Where it lies meanwhile."""
+        """Return the path of a cell's pickled study."""
         return self.folder / f"cell-{cell}.pickle"
 
     def save_profiles(self, folder: Path) -> None:
-        """Keep the profiles that cells are charged with beside the data, each once."""
+        """Save the profiles used by the cells to a folder, each once."""
         for digest, profile in self.profiles.items():
             file = folder / f"profile-{digest[:16]}.parquet"
             if not file.exists():
@@ -122,7 +122,7 @@ class Studies:
                 write_whole(file, temporary.read_bytes())
 
     def _cover(self, scenarios: Mapping[int, Scenario]) -> None:
-        """Learn what requests come to, by model, where a profile may have to be measured for them."""
+        """Find the largest request extent per model, for models whose profile may have to be measured."""
         for scenario in scenarios.values():
             if scenario.profile.use == "auto":
                 study = resolve(scenario)
@@ -172,7 +172,7 @@ class Studies:
         self.file(cell.number).write_bytes(packed(studied))
 
     def _error(self, problems: Sequence[tuple[Cell, InputError]], n_cells: int) -> InputError:
-        """Join what is wrong, saying the same of many cells once."""
+        """Join the errors of cells into one, listing an error shared by many cells once."""
         by_text: dict[str, list[Cell]] = {}
         for cell, error in problems:
             by_text.setdefault(str(error), []).append(cell)

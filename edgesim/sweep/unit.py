@@ -1,4 +1,4 @@
-"""The unit of a sweep's work: all strategies of a cell in one replication, from a study to files' bytes."""
+"""Unit of work of a sweep: one replication of all strategies of a cell, returned as the bytes of files."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ KEPT: dict[Keep, tuple[str, ...]] = {
     "requests": ("requests", "devices"),
     "spans": ("requests", "devices", "spans"),
 }
-"""The tables of a trace that are kept besides the results."""
+"""The tables of a trace that are kept in addition to the results."""
 
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """A cell's replication."""
+    """One replication of one cell."""
 
     cell: int
     replication: int
@@ -53,7 +53,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Studied:
-    """A cell's study with what its results are labelled by; this is what travels to workers."""
+    """A cell's study with the axes' labels and values for its results; pickled and sent to workers."""
 
     cell: int
     labels: tuple[str, ...]
@@ -65,7 +65,7 @@ class Studied:
 
 @dataclass(frozen=True)
 class Worked:
-    """Files of a unit by their paths in the sweep's folder; the results come last."""
+    """Files of a completed unit by their paths in the sweep's folder; the results come last."""
 
     unit: Unit
     files: dict[str, bytes]
@@ -73,7 +73,7 @@ class Worked:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a unit came to nothing."""
+    """A failed unit and the reason."""
 
     unit: Unit
     reason: str
@@ -83,17 +83,17 @@ Outcome: TypeAlias = "Worked | Failed"
 
 
 def results_file(unit: Unit) -> str:
-    """Name the file whose presence says that a unit is whole."""
+    """Return the path of a unit's results file, whose presence marks the unit as complete."""
     return f"results/cell={unit.cell}/replication-{unit.replication:05d}.parquet"
 
 
 def work_packed(packed: bytes, unit: Unit) -> Outcome:
-    """Do as :func:`work`, of a study as it travels; each call has a copy of its own, so that threads may."""
+    """Unpickle a study and run :func:`work`; each call has its own copy, so that threads may call it."""
     return work(pickle.loads(packed), unit)
 
 
 def work(studied: Studied, unit: Unit) -> Outcome:
-    """Simulate a unit; what goes wrong in it is its outcome, and ends nothing else."""
+    """Simulate a unit; an exception becomes the unit's outcome and does not end the sweep."""
     prepared = studied.prepared
     files: dict[str, bytes] = {}
     summaries: list[Summary] = []
@@ -107,7 +107,7 @@ def work(studied: Studied, unit: Unit) -> Outcome:
                 for number, part in enumerate(parts):
                     files[f"{table}/{partition}/{PART_FILE.format(number)}"] = part
         files[results_file(unit)] = _bytes(results_table(studied.labels, studied.values, summaries))
-    except Exception as error:  # recorded with its reason, and the sweep goes on
+    except Exception as error:  # recorded as the reason, and the sweep continues
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
         return Failed(unit, f"{type(error).__name__}: {error}{notes}")
     return Worked(unit, files)
@@ -115,7 +115,7 @@ def work(studied: Studied, unit: Unit) -> Outcome:
 
 @dataclass
 class _Tables:
-    """What of a run is held: its requests and devices, when tokens were delivered, and files to keep."""
+    """Tables kept of a run: requests and devices, delivery times of tokens, and files to write."""
 
     kept: tuple[str, ...]
     parts: dict[str, list[bytes]] = field(default_factory=dict)

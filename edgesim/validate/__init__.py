@@ -1,1 +1,1 @@
-"""How far predictions agree with measurements, published or made here, and with other simulators."""
+"""Compare predictions with published and local measurements, and with other simulators."""

@@ -1,1 +1,1 @@
-"""Generation in which tokens leave early: a model that does so, and what becomes of its answers."""
+"""Generation with early exits: a model whose tokens exit early, and the quality of its answers."""

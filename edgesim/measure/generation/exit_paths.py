@@ -1,4 +1,4 @@
-"""Where tokens of real text leave, and with which answers, after earlier ones that left by the same rule."""
+"""Measure at which exit each token of real text leaves, and its prediction, with propagated KV caches."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from edgesim.model.answers.propagated_paths import PropagatedPaths, Said
 
 __all__ = ["measure_propagated", "standard_rules", "teacher_forced"]
 
-_ROWS = 320  # sequences read side by side: their caches take some 0.5 GB of the bundled model
-_LEVELS = (0.3, 0.6, 2.0)  # of each exit's confidence; 2 is never met
-_LAST_LEVELS = (0.3, 2.0)  # of the last inner exit's, behind which least is saved
-_UNIFORM = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)  # of all exits at once
-_ENTROPIES = (1.0, 2.0, 3.0)  # of all exits at once [nats]
+_ROWS = 320  # sequences in one batch; their caches take some 0.5 GB with the bundled model
+_LEVELS = (0.3, 0.6, 2.0)  # confidence thresholds of each exit; 2 is never reached
+_LAST_LEVELS = (0.3, 2.0)  # thresholds of the last inner exit, which saves the fewest blocks
+_UNIFORM = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)  # one threshold for all exits
+_ENTROPIES = (1.0, 2.0, 3.0)  # one threshold for all exits [nats]
 
 Progress = Callable[[int, int, str], None]
 
 
 def standard_rules(n_exits: int) -> list[ExitRule]:
-    """Rules of a model's table, for so many exits with the model's own head.
+    """Return the exit rules of a model's table, for `n_exits` exits including the model's own head.
 
     Every combination of 0.3, 0.6 and "never" as the exits' confidences (without 0.6 at the last inner one,
     and without "never" for all); one confidence for all exits, from 0.1 to 0.9; and one entropy for all, of
-    1, 2 and 3 nats. Of more than three inner exits, one threshold for all only: combinations would be too
-    many.
+    1, 2 and 3 nats. With more than three inner exits, only one threshold for all: there would be too many
+    combinations.
     """
     uniform = [ExitRule.uniform(level, n_exits) for level in _UNIFORM]
     mixed = []
@@ -55,17 +55,17 @@ def measure_propagated(
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> PropagatedPaths:
-    """Measure the tokens of :func:`edgesim.measure.exits.exit_records` with propagated caches, rule by rule.
+    """Measure early exits with propagated caches on the tokens of :func:`edgesim.measure.exits.exit_records`.
 
-    Teacher forcing: every token is predicted from the true text before it in its window, each token of which
-    has left where the rule let it, and whose later blocks' keys and values are those of its state there. A
-    window begins with nothing: no prompt was read in all blocks, so that what is lost is what a long answer
-    to a short prompt loses.
+    Teacher forcing: each token is predicted from the true text before it in its window. Each of those earlier
+    tokens left at the exit that the rule chose, and its keys and values in later blocks are computed from its
+    state there. A window begins with an empty context: no prompt passed all blocks. The measured loss is
+    therefore that of a long answer to a short prompt.
 
     Parameters
     ----------
     progress
-        Given how many passes are done, of how many, and what comes next.
+        Called with the number of finished passes, their total, and a description of the next one.
     """
     length = min(WINDOW_TOKENS, language_model.max_context)
     cut = windows(language_model.tokens(text), length)
@@ -84,18 +84,19 @@ def teacher_forced(
     n_prompt: int = 0,
     progress: Progress | None = None,
 ) -> list[Said]:
-    """What is said of each token of some windows [n_windows, length + 1] under each rule, window by window.
+    """Return the predictions of each token of some windows [n_windows, length + 1] under each rule.
 
     Parameters
     ----------
     n_prompt
-        Tokens at the beginning of each window that are its prompt, read in all blocks: the first token that
-        is judged is the one after them. 0: no prompt; the first token may leave early as all others do.
+        Tokens at the beginning of each window that form the prompt and pass all blocks; the first judged
+        token is the one after them. 0: no prompt; the first token may leave early as all others do.
 
     Returns
     -------
     list of Said
-        Rows are windows times (length, or length - n_prompt + 1 with a prompt).
+        One per rule. Rows are windows times (length, or length - n_prompt + 1 with a prompt), window by
+        window.
     """
     if not 0 <= n_prompt < cut.shape[1] - 1:
         raise InputError(f"a prompt of {n_prompt} tokens in windows of {cut.shape[1] - 1}; expected fewer")

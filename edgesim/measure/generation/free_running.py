@@ -1,4 +1,4 @@
-"""Text that a model writes by itself, greedily, while its tokens leave early."""
+"""Measure greedy free-running generation while tokens leave early."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["measure_free_running", "prompts_of", "written"]
 
 N_PROMPTS, PROMPT_TOKENS, NEW_TOKENS = 128, 64, 128
 
-_BATCH = 16  # texts that are judged in a pass
+_BATCH = 16  # texts evaluated in one pass
 
 Progress = Callable[[int, int, str], None]
 
 
 def prompts_of(language_model: LanguageModel, text: Text, n_prompts: int, n_tokens: int) -> Tokens:
-    """Prompts from all over a text, [n_prompts or fewer, n_tokens], none of which overlap."""
+    """Return non-overlapping prompts spread over a text, [n_prompts or fewer, n_tokens]."""
     cut = windows(language_model.tokens(text), n_tokens)
     return cut[spread(len(cut), n_prompts), :-1]
 
@@ -36,20 +36,20 @@ def prompts_of(language_model: LanguageModel, text: Text, n_prompts: int, n_toke
 def written(
     language_model: LanguageModel, prompts: Tokens, rule: ExitRule, fill: CacheFill, n_tokens: int
 ) -> tuple[Tokens, Tokens]:
-    """Write so many tokens after each prompt: at each, the most probable one of the exit taken.
+    """Generate `n_tokens` tokens after each prompt greedily, each the most probable one at its exit.
 
-    The prompt passes all blocks, or as many as its request's path; see :class:`Leaving`.
+    The prompt passes all blocks, or with ``same-path`` those up to its request's exit; see :class:`Leaving`.
 
     Returns
     -------
     tokens, exits : [n_prompts, n_tokens]
-        What was written, and the index of the exit that each was read from.
+        The generated tokens, and the index of the exit of each.
     """
     longest = language_model.max_context
     if n_tokens < 1 or prompts.shape[1] + n_tokens > longest + 1:
         raise InputError(
-            f"{n_tokens} tokens after prompts of {prompts.shape[1]}: model '{language_model.name}' reads "
-            f"{longest} at most; expected one at least, and no more than fit"
+            f"{n_tokens} tokens after prompts of {prompts.shape[1]}: model '{language_model.name}' has a "
+            f"context of {longest} tokens; expected at least one token, and no more than fit"
         )
     leaving = Leaving(language_model, [rule] * len(prompts), [fill] * len(prompts))
     step = leaving.read(torch.from_numpy(prompts), is_prompt=True)
@@ -72,9 +72,9 @@ def measure_free_running(
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> FreeRunning:
-    """Write from prompts of a text under each rule and way of filling caches, and compare with all blocks.
+    """Generate from prompts of a text under each rule and cache fill, and compare with the full model.
 
-    Not modelled: sampling at a temperature, where two runs of the whole model differ, too.
+    Not modelled: sampling at a temperature, where two runs of the full model differ, too.
     """
     prompts = prompts_of(language_model, text, n_prompts, prompt_tokens)
     n_exits = len(language_model.exit_blocks) + 1
@@ -103,13 +103,13 @@ def measure_free_running(
         )
     if progress is not None:
         progress(len(wanted), len(wanted), "done")
-    told = {"n_prompts": len(prompts), "prompt_tokens": prompt_tokens, "n_tokens": n_tokens}
-    return FreeRunning(tuple(rows), {**(provenance or {}), **told})
+    settings = {"n_prompts": len(prompts), "prompt_tokens": prompt_tokens, "n_tokens": n_tokens}
+    return FreeRunning(tuple(rows), {**(provenance or {}), **settings})
 
 
 @torch.inference_mode()
 def _nll(language_model: LanguageModel, prompts: Tokens, tokens: Tokens) -> np.ndarray[Any, Any]:
-    """Mean loss of each text under the whole model and its last temperature, [n_texts]."""
+    """Return each text's mean loss under the full model and its last temperature, [n_texts]."""
     found = []
     for start in range(0, len(prompts), _BATCH):
         new = torch.from_numpy(tokens[start : start + _BATCH])

@@ -1,4 +1,4 @@
-"""What leaving early does to generated text: measured once, kept, and found again without loading torch."""
+"""Cache of measured early-exit generation, readable without loading torch."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ WRITTEN_FILE = "free_running.parquet"
 IMPAIRED_FILE = "impaired_exits.parquet"
 
 _VERSION = 1
-"""Of what is measured and how; raised with the grid."""
-_WRITTEN_AT = (0.2, 0.3, 0.5, 0.7, 0.9)  # confidence of all exits under which text is written
+"""Version of the measurement; raised when the measured grid changes."""
+_WRITTEN_AT = (0.2, 0.3, 0.5, 0.7, 0.9)  # confidence thresholds of all exits for free-running text
 
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
 class MeasuredGeneration:
-    """What tokens that leave early do to later ones, of a model on a text.
+    """Effect of early exits on later tokens, for one model and text.
 
     Attributes
     ----------
     paths
-        Where tokens leave with propagated caches, and with which answers.
+        Exits taken with propagated caches, and the predictions there.
     written
-        How far free-running text departs from that of the whole model.
+        How far free-running text departs from that of the full model.
     impaired
-        What exits say behind a split at which states were impaired.
+        Predictions of the exits after a split at which states were impaired.
     """
 
     paths: PropagatedPaths
@@ -55,7 +55,7 @@ class MeasuredGeneration:
     impaired: ImpairedExits
 
     def save(self, folder: Path) -> None:
-        """Write its files into a folder."""
+        """Write the three files into a folder."""
         self.paths.save(folder / PATHS_FILE)
         self.written.save(folder / WRITTEN_FILE)
         self.impaired.save(folder / IMPAIRED_FILE)
@@ -64,17 +64,17 @@ class MeasuredGeneration:
 def kept_generation(
     model: str | Path, text: str | Path = BUNDLED, *, n_tokens: int | None = None
 ) -> MeasuredGeneration | None:
-    """Read what is shipped or kept of a model on a text; None if it was never measured.
+    """Read the shipped or cached measurement of a model on a text; None if there is none.
 
     Parameters
     ----------
     n_tokens
-        Tokens that were asked for; None takes what ships, else the usual number.
+        Requested number of tokens; None selects the shipped measurement, else the default number.
 
     Raises
     ------
     InputError
-        If there is no such model or text, or a file that is kept cannot be read.
+        If there is no such model or text, or a cached file cannot be read.
     """
     if is_shipped(model, text) and n_tokens in (None, DEFAULT_TOKENS):
         return _read(model_folder(model))
@@ -89,19 +89,19 @@ def ensure_generation(
     refresh: bool = False,
     progress: Progress | None = None,
 ) -> MeasuredGeneration:
-    """Return what is shipped or kept of a model on a text, or measure and keep it.
+    """Return the shipped or cached measurement of a model on a text, or measure and cache it.
 
     Parameters
     ----------
     n_tokens
-        Tokens that are judged, at most; 20 000 if None. The same as exit records have, whose rows these are.
+        Most tokens to evaluate; 20 000 if None. These are the tokens of the exit records, row by row.
     refresh
-        Measure even though it is kept, and replace it; the shipped files stay as they are.
+        Measure even if cached, and replace the cached files; shipped files stay unchanged.
     """
     if not refresh and (kept := kept_generation(model, text, n_tokens=n_tokens)) is not None:
         return kept
     folder = _folder(model, text, n_tokens)
-    make_folder(folder)  # before minutes are spent on what it is for
+    make_folder(folder)  # an error here comes before minutes of measuring
     measured = _measured(model, text, n_tokens or DEFAULT_TOKENS, progress)
     keep_file(folder / PATHS_FILE, measured.paths.save)
     keep_file(folder / WRITTEN_FILE, measured.written.save)
@@ -126,7 +126,7 @@ def _read(folder: Path) -> MeasuredGeneration | None:
 def _measured(
     model: str | Path, text: str | Path, n_tokens: int, progress: Progress | None
 ) -> MeasuredGeneration:
-    # Loads torch: seconds that what is kept saves.
+    # These imports load torch, which takes seconds; a cached measurement avoids them.
     from edgesim.measure.generation.exit_paths import measure_propagated, standard_rules
     from edgesim.measure.generation.free_running import measure_free_running
     from edgesim.measure.generation.impaired_exits import measure_impaired_exits, standard_impairments
@@ -138,7 +138,7 @@ def _measured(
     if not loaded.exit_blocks:
         raise InputError(
             f"model '{loaded.name}': it has {loaded.n_blocks} block and no exit before its head; expected a "
-            "model of two blocks at least"
+            "model with at least two blocks"
         )
     n_exits = len(loaded.exit_blocks) + 1
     provenance = provenance_of(loaded, judged, n_tokens_asked=n_tokens, seed=DEFAULT_SEED)

@@ -1,4 +1,4 @@
-"""Measuring exits and impairments together: passes in which states are impaired on their way to the exits."""
+"""Measure exits and impairments together: states are impaired at a split before they reach later exits."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Progress = Callable[[int, int, str], None]
 
 
 def standard_impairments(exit_blocks: Sequence[int]) -> list[Impairment]:
-    """Packets of the state lost, at splits after each inner exit but the last; elements, after the first.
+    """Return erasures of packets after each inner exit but the last, and of elements after the first.
 
-    Of one inner exit alone, after that.
+    With a single inner exit, all of them act after that exit.
     """
     kinds = [("packet", block) for block in exit_blocks[:-1] or exit_blocks]
     kinds[1:1] = [("element", block) for block in exit_blocks[:1]]
@@ -41,18 +41,22 @@ def measure_impaired_exits(
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> ImpairedExits:
-    """Record what the exits behind each split say of the tokens of :func:`exit_records`; not their entropies.
+    """Record the predictions of the exits after each split for the tokens of :func:`exit_records`.
+
+    Entropies are not recorded.
 
     Raises
     ------
     InputError
-        If an impairment acts at no split, or at one with no exit behind it.
+        If an impairment acts at no split, or at one with no exit after it.
     """
     found: dict[SplitKind, ExitRecords] = {}
     for number, impairment in enumerate(impairments):
         block = impairment.block
         if block is None:
-            raise InputError(f"exits under '{impairment.name}': it acts at no split; expected one that does")
+            raise InputError(
+                f"exits under '{impairment.name}': it acts at no split; expected one after a block"
+            )
         if progress is not None:
             progress(number, len(impairments), f"exits under {impairment.name} {impairment.level:g}")
         records = exit_records(language_model, text, n_tokens=n_tokens, impairment=impairment, seed=seed)

@@ -1,9 +1,9 @@
-"""A model whose tokens leave at the first exit that is sure enough, read token by token.
+"""Token-by-token generation in which each token leaves at the first exit that meets its threshold.
 
-All rows of a batch go through all blocks; a row that has left only keeps its state, which is what is known of
-it from there on. A block computes keys and values from the state that it is given, so that a kept state fills
-its cache by propagation exactly (Elbayad et al. 2020, arXiv 1910.10073), whatever the family. What is wasted
-is time, of which nothing here is an estimate.
+All rows of a batch pass through all blocks; a row that has left keeps its state from there on. A block
+computes keys and values from the state it is given, so a kept state fills the block's cache exactly as state
+propagation does (Elbayad et al. 2020, arXiv 1910.10073), in any model family. This wastes computing time,
+which is not measured here.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ __all__ = ["Leaving", "Step"]
 
 
 class Step(NamedTuple):
-    """What was said of the next token, by row."""
+    """Predictions of the next token, by row."""
 
     exits: torch.Tensor
     """Index of the exit taken, [n_rows]."""
     log_probabilities: torch.Tensor
-    """Of that exit, after temperature scaling [n_rows, n_vocabulary]."""
+    """Log probabilities at that exit, after temperature scaling, [n_rows, n_vocabulary]."""
 
 
 class Leaving:
-    """Sequences of equal length, each with a rule of its own and a way of its own to fill caches.
+    """Sequences of equal length, each with its own exit rule and its own cache fill.
 
     Parameters
     ----------
     rules, fills : [n_rows]
-        When tokens of a sequence leave, and what becomes of the keys and values that they then lack.
+        When tokens of a sequence leave, and how their missing keys and values are filled.
 
     Notes
     -----
-    The first call reads the prompt, all of it in all blocks: its keys and values are complete under
-    ``propagate`` and ``recompute``. Under ``same-path`` the exit that the prompt's last token takes is that
-    of all later ones; a block behind it is computed here, but nothing that is returned depends on it.
+    The first call reads the whole prompt through all blocks: its keys and values are complete under
+    ``propagate`` and ``recompute``. Under ``same-path`` all later tokens take the exit of the prompt's last
+    token; later blocks are still computed here, but no returned value depends on them.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class Leaving:
         n_inner = len(language_model.exit_blocks)
         if len(rules) != len(fills) or any(len(rule.thresholds) != n_inner for rule in rules):
             raise InputError(
-                f"leaving early: {len(rules)} rules and {len(fills)} ways of filling caches; expected one of "
-                f"each for a sequence, with a threshold for each of {n_inner} inner exits"
+                f"early exits: {len(rules)} rules and {len(fills)} cache fills; expected one of each per "
+                f"sequence, and in each rule a threshold for each of {n_inner} inner exits"
             )
         self._model = language_model
         self._thresholds = torch.tensor([rule.thresholds for rule in rules], dtype=torch.float64)
@@ -66,15 +66,16 @@ class Leaving:
 
     @torch.inference_mode()
     def read(self, tokens: torch.Tensor, *, is_prompt: bool = False) -> Step:
-        """Read tokens [n_rows, n_tokens] and say the next one after the last of them.
+        """Process tokens [n_rows, n_tokens] and predict the token after the last of them.
 
         Parameters
         ----------
         is_prompt
-            Whether they are the prompt: read in all blocks. Otherwise it is one token a row.
+            Whether these tokens are the prompt, which passes all blocks. Otherwise one token per row is
+            expected.
         """
         if not is_prompt and tokens.shape[1] != 1:
-            raise InputError(f"leaving early: {tokens.shape[1]} tokens at once; expected one, or the prompt")
+            raise InputError(f"early exits: {tokens.shape[1]} tokens at once; expected one, or the prompt")
         may_keep = torch.zeros_like(self._propagates) if is_prompt else self._propagates
         taken = _Taken(len(tokens), len(self._model.exit_blocks))
         with self._leaving(taken, may_keep):
@@ -89,7 +90,7 @@ class Leaving:
 
     @contextmanager
     def _leaving(self, taken: _Taken, may_keep: torch.Tensor) -> Iterator[None]:
-        """Ask the exits in a pass, and keep the states of rows that have left."""
+        """Install hooks that evaluate the exits in a pass and keep the states of rows that have left."""
         blocks = self._model.model.get_submodule(self._model.places.blocks)
         with ExitStack() as hooks:
             for number, block in enumerate(blocks, start=1):
@@ -134,7 +135,7 @@ class _Taken:
         self._n_asked = 0
 
     def say(self, logs: torch.Tensor, leaves: torch.Tensor) -> None:
-        """Let rows leave that are still there, with what the exit says of the next token."""
+        """Record an exit's log probabilities for the rows that leave at it."""
         now = leaves & ~self.has_left
         self.exits[now] = self._n_asked
         self.logs = logs if self.logs is None else torch.where(now[:, None], logs, self.logs)

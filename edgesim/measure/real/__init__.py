@@ -1,7 +1,7 @@
-"""Models at work as separate processes of this host: what predictions of groups are held against.
+"""Real models run in separate processes of this host, as references for predictions of device groups.
 
-Processes are started by :mod:`edgesim.measure.real.crew`, which does not import torch; what they do is in
-:mod:`edgesim.measure.real.worker` and below.
+Processes are started by :mod:`edgesim.measure.real.crew`, which does not import torch; they execute
+:mod:`edgesim.measure.real.worker` and the modules that it imports.
 """
 
 from __future__ import annotations

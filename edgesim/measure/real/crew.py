@@ -1,7 +1,7 @@
-"""Starting and commanding worker processes: one order a line, one answer a line, both JSON.
+"""Start and command worker processes: one order per line, one answer per line, both in JSON.
 
-A worker ends when its standard input does, and so with whoever started it, however that ends. Everything here
-does without torch.
+A worker ends when its standard input closes, and therefore with the process that started it, however that
+ends. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ __all__ = ["Answer", "Crew", "Order", "Worker", "free_cores"]
 Order = Mapping[str, Any]
 Answer = dict[str, Any]
 
-_END_S = 2.0  # for a worker to end by itself
-_TAIL_BYTES = 2000  # of what a lost worker said last
+_END_S = 2.0  # time for a worker to end by itself
+_TAIL_BYTES = 2000  # of a lost worker's last output
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def free_cores() -> tuple[int, ...]:
-    """Cores that this process may use, by number; their count alone where the system does not tell."""
+    """Return the numbers of the cores that this process may use; where unknown, those of all cores."""
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
 
 
 class Worker:
-    """One process, pinned to one core, with one thread that computes."""
+    """A process pinned to one core, with one computing thread."""
 
     def __init__(self, name: str, core: int) -> None:
         self.name = name
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         root = Path(__file__).parents[3]
         paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
         loopback = "lo0" if sys.platform == "darwin" else "lo"
@@ -59,10 +59,10 @@ class Worker:
             [sys.executable, "-P", "-m", "edgesim.measure.real.worker", str(core)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._errors,
             env=environment,
         )
-        self._heard = b""
+        self._received = b""
 
     def order(self, order: Order) -> None:
         """Send an order.
@@ -70,7 +70,7 @@ class Worker:
         Raises
         ------
         WorkerLostError
-            If the process is gone.
+            If the process has ended.
         """
         assert self._process.stdin is not None
         try:
@@ -80,28 +80,28 @@ class Worker:
             raise self._lost() from None
 
     def fileno(self) -> int:
-        """Where its answers come from."""
+        """Return the file descriptor of the worker's answers."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
-    def hear(self) -> Answer | None:
-        """Read what has come; an answer once it is whole.
+    def receive(self) -> Answer | None:
+        """Read available output; return an answer once it is complete, else None.
 
         Raises
         ------
         InputError
-            If the worker refused what it was given.
+            If the worker refused its order.
         WorkerLostError
-            If the process is gone, or failed.
+            If the process has ended or failed.
         """
         part = os.read(self.fileno(), 1 << 16)
         if not part:
             raise self._lost()
-        self._heard += part
-        line, newline, rest = self._heard.partition(b"\n")
+        self._received += part
+        line, newline, rest = self._received.partition(b"\n")
         if not newline:
             return None
-        self._heard = rest
+        self._received = rest
         answer: Answer = json.loads(line)
         if "refused" in answer:
             raise InputError(str(answer["refused"]))
@@ -110,10 +110,10 @@ class Worker:
         return answer
 
     def end(self) -> None:
-        """End the process, and wait until it is gone."""
+        """End the process and wait for it."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with suppress(OSError):  # what was still to be written is not read any more
+        with suppress(OSError):  # unsent output, which nothing reads any more
             self._process.stdin.close()
         try:
             self._process.wait(_END_S)
@@ -121,15 +121,15 @@ class Worker:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
-        self._said.close()
+        self._errors.close()
 
     def busy_s(self) -> float:
-        """Processor time so far."""
+        """Return the processor time so far [s]."""
         times = psutil.Process(self._process.pid).cpu_times()
         return float(times.user + times.system)
 
     def let_go(self) -> None:
-        """Have it end, without waiting for it."""
+        """Ask the process to end, without waiting for it."""
         if self._process.poll() is None:
             self._process.terminate()
 
@@ -138,34 +138,34 @@ class Worker:
             status: int | str = self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             status = "unknown"
-        self._said.seek(0, os.SEEK_END)
-        self._said.seek(max(0, self._said.tell() - _TAIL_BYTES))
-        last = self._said.read().decode(errors="replace").strip()
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - _TAIL_BYTES))
+        last = self._errors.read().decode(errors="replace").strip()
         return WorkerLostError(
             f"worker process {self.name!r} ended (exit status {status}) in the middle of its work"
-            + (f"; it said last: {last}" if last else "; on a machine short of memory choose a smaller model")
+            + (f"; last output: {last}" if last else "; if memory was short, choose a smaller model")
         )
 
 
 class Crew:
-    """Worker processes that end together with the block in which they were hired."""
+    """Worker processes that end when the context is left."""
 
     def __init__(self) -> None:
         self._workers: list[Worker] = []
 
     def hire(self, name: str, core: int) -> Worker:
-        """Start one more worker."""
+        """Start another worker."""
         worker = Worker(name, core)
         self._workers.append(worker)
         return worker
 
     def ask(self, orders: Sequence[tuple[Worker, Order]], *, timeout_s: float) -> list[Answer]:
-        """Give orders to several workers at once, and wait for an answer of each, in the same order.
+        """Send orders to several workers, and wait for an answer from each; return them in the same order.
 
         Raises
         ------
         WorkerLostError
-            If one of them is gone, failed, or has no answer in time.
+            If one of them has ended, failed, or does not answer in time.
         InputError
             If one of them refused its order.
         """
@@ -180,16 +180,16 @@ class Crew:
                 ready = selector.select(max(0.0, ends_at_s - time.monotonic()))
                 if not ready and time.monotonic() >= ends_at_s:
                     late = [worker.name for i, (worker, _) in enumerate(orders) if i not in answers]
-                    raise WorkerLostError(f"no answer of {', '.join(late)} within {timeout_s:g} s")
+                    raise WorkerLostError(f"no answer from {', '.join(late)} within {timeout_s:g} s")
                 for key, _ in ready:
                     worker, _ = orders[key.data]
-                    if (answer := worker.hear()) is not None:
+                    if (answer := worker.receive()) is not None:
                         answers[key.data] = answer
                         selector.unregister(worker)
         return [answers[index] for index in range(len(orders))]
 
     def busy_s(self) -> float:
-        """Processor time of all workers so far."""
+        """Return the processor time of all workers so far [s]."""
         return sum(worker.busy_s() for worker in self._workers)
 
     def dismiss(self) -> None:

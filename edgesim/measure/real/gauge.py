@@ -1,8 +1,8 @@
-"""A profile measured a pass at a time, in turns with a model really at work in the same process.
+"""Measure a profile pass by pass, interleaved with real generation in the same process.
 
-On a shared host the speed of a core goes to and fro by a tenth and more, for tenths of a second or for
-seconds. What is measured before or after a real run says little of it to a few percent; what is measured
-between its tokens does.
+On a shared host the speed of a core varies by a tenth and more, for tenths of a second or for seconds. A
+measurement before or after a real run therefore does not represent it to a few percent; one between its
+tokens does.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from edgesim.model.timing import Phase
 
 __all__ = ["Gauge"]
 
-_DECODES_TO_A_STEP = 3  # a step outside the model is short, and what it varies by, too
+_DECODES_TO_A_STEP = 3  # a step outside the model is short, and so is its variation
 
 
 class Gauge:
-    """Modules of a model to time, on the processor, a visit whenever it is asked for.
+    """Timed modules of a model on the CPU, of which each call makes one visit.
 
     Parameters
     ----------
     architecture
         The model.
     grid
-        What to measure; all of it is called once at the beginning.
+        What to measure; all of it is called once for warming up.
     fastest
-        As :func:`edgesim.measure.timing.measure_profile` has it.
+        As for :func:`edgesim.measure.timing.measure_profile`.
     seed
-        Of the order of visits.
+        Seed of the order of visits.
     """
 
     def __init__(self, architecture: Architecture, grid: Grid, *, fastest: int, seed: int) -> None:
@@ -57,20 +57,20 @@ class Gauge:
         self._visit(*next(self._prompts))
 
     def after_token(self) -> None:
-        """Time a decoding step, or now and then what comes between two."""
+        """Time a decoding step, or in every fourth call a generation step outside the model."""
         self._n_decodes += 1
         is_step = self._n_decodes % (_DECODES_TO_A_STEP + 1) == 0
         self._visit(*next(self._steps if is_step else self._decodes))
 
     def round(self) -> None:
-        """Time all there is, once, in random order."""
+        """Make every visit once, in random order."""
         visits = self._measuring.rounds.visits
         for at, steps in self._random.sample(visits, len(visits)):
             self._visit(at, steps)
 
     @torch.inference_mode()
     def profile(self) -> Profile:
-        """Put together what was found; ceilings are probed once more."""
+        """Return the profile of all visits, after probing the ceilings once more."""
         self._measuring.probe_ceilings()
         return self._measuring.profile(threads=torch.get_num_threads())
 

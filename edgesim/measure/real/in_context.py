@@ -1,11 +1,12 @@
-"""Measuring what messages and sums cost in use: a model at work in two processes, against the same in one.
+"""Measure the cost of messages and sums in use: a model run by two processes, compared with one process.
 
-A tight loop of messages or sums finds both ends awake, their caches full of nothing else, and no one late.
-Amid computing a receiver sleeps and has to be woken, computes more slowly at first, and a sum waits for
-whichever member is later; it costs several times as much. So a model is run here whose blocks are divided
-between two processes. What a message or a sum takes is read off its own instants; what computing loses by it,
-off the difference to the same model without messages or sums, run in turns so that the machine's drift falls
-on both alike. The model is one of its own (:data:`CONTEXT`): what is found is meant for others.
+In a tight loop of messages or sums, both ends are awake, their caches contain nothing else, and neither is
+late. During computing, a receiver sleeps and must be woken, computes more slowly at first, and a sum waits
+for its later member; the cost is several times as large. A model is therefore run here whose blocks are
+divided between two processes. The time of a message or a sum is taken from its own recorded instants. The
+loss of computing speed is the difference from the same model without messages or sums, run interleaved so
+that the machine's drift affects both equally. The model is a separate one (:data:`CONTEXT`), since the
+results are meant for other models.
 """
 
 from __future__ import annotations
@@ -43,21 +44,21 @@ CONTEXT: dict[str, Any] = {
     "max_position_embeddings": 512,
     "tie_word_embeddings": True,
 }
-"""A model of 66 M parameters, whose blocks take milliseconds and whose hidden size no usual model has."""
+"""A model of 66 M parameters, whose blocks take milliseconds and whose hidden size no common model has."""
 
 PATIENCE_S = 600.0
-"""For any answer: a busy machine may take its time, a hanging one ends."""
+"""Timeout of any answer: long enough for a busy machine, and ends a hanging one."""
 
 _NAME = "context"
 _DTYPE_BYTES = 4
 _SEED = 5
 _PROMPTS = (8, 32)
-_N_OUT = 6  # so few that a shared host's speed is about the same in one way of computing as in the next
+_N_OUT = 6  # so few that a shared host's speed hardly changes from one mode of computing to the next
 _DECODE = 1
 
 
 def form_ring(crew: Crew, workers: Sequence[Worker]) -> None:
-    """Connect workers to a ring, each to the one behind it."""
+    """Connect workers to a ring, each to the next one."""
     secret = token_hex(16)
     ports = [
         told["port"] for told in crew.ask([(w, {"do": "listen"}) for w in workers], timeout_s=PATIENCE_S)
@@ -74,7 +75,7 @@ def form_ring(crew: Crew, workers: Sequence[Worker]) -> None:
 
 
 def join_group(crew: Crew, workers: Sequence[Worker], folder: Path) -> None:
-    """Have workers meet in a group."""
+    """Join workers into a group."""
     file = folder / f"meeting-{token_hex(8)}"
     crew.ask(
         [
@@ -87,14 +88,14 @@ def join_group(crew: Crew, workers: Sequence[Worker], folder: Path) -> None:
 
 @dataclass
 class Context:
-    """Two workers with a model between them, and what was measured there.
+    """Two workers that share a model, and the measurements made with them.
 
     Parameters
     ----------
     crew, workers
-        Two workers of a crew, in a ring and a group with each other.
+        Two workers of a crew, connected to each other in a ring and a group.
     config
-        The model's config, another than :data:`CONTEXT` for tests.
+        The model's config; tests use another than :data:`CONTEXT`.
     """
 
     crew: Crew
@@ -120,12 +121,12 @@ class Context:
         self.begin()
 
     def measure(self, *, n_turns: int, n_out: int = _N_OUT, fastest: int = 1) -> Communication:
-        """Measure at one go.
+        """Make a complete measurement from the start.
 
         Parameters
         ----------
         n_turns, n_out, fastest
-            Of :meth:`turn` and :meth:`communication`.
+            As for :meth:`turn` and :meth:`communication`.
         """
         self.begin()
         for _ in range(n_turns):
@@ -133,17 +134,17 @@ class Context:
         return self.communication(fastest)
 
     def begin(self) -> None:
-        """Forget what was found before."""
+        """Discard earlier measurements."""
         self._found = _Found(self._architecture.n_blocks)
         self._prompts = cycle(_PROMPTS)
 
     def turn(self, n_out: int = _N_OUT) -> None:
-        """Let each way of computing have its turn once, in half a second: all with the same prompt.
+        """Run each mode of computing once with the same prompt, which takes half a second in total.
 
         Parameters
         ----------
         n_out
-            Tokens of each.
+            Tokens generated in each mode.
         """
         found, n_prompt = self._found, next(self._prompts)
         asked = {"prompt": _prompt(n_prompt, self._architecture.vocab_size), "n_out": n_out}
@@ -165,20 +166,19 @@ class Context:
                 found.note_sums(n_prompt, *(each["sums_s"] for each in members))
 
     def communication(self, fastest: int = 1) -> Communication:
-        """Put together what was found since the beginning, in two turns at the least.
+        """Return the costs measured since :meth:`begin`, over at least two turns.
 
         Parameters
         ----------
         fastest
-            As :func:`edgesim.measure.typical.typical` has it.
+            As for :func:`edgesim.measure.typical.typical`.
         """
         found = self._found
         found.fastest = fastest
         state_bytes = self._architecture.hidden_size * _DTYPE_BYTES
         messages, sums = [], []
-        # What computing loses beside them is read off decoding: a prompt's pass is so long that its own
-        # noise would hide it.
-        # Of what a ring takes longer, the second part's own preparing is none of the messages'.
+        # The slowdown of computing is taken from decoding: the noise of a prompt's long pass would mask it.
+        # The second part's own preparation is subtracted from the ring's extra time, being no message cost.
         longer_s = found.passes("ring") - found.passes("chain") - found.middle(found.preludes_s)
         slowed_s = longer_s / 2 - float(found.messages(_DECODE).sum())
         alone_s = max(found.passes(f"apart {rank}") for rank in (0, 1))
@@ -203,7 +203,7 @@ class Context:
 
 
 class _Found:
-    """What turns gave: seconds by what they were of."""
+    """Measured seconds of all turns, by kind."""
 
     def __init__(self, n_blocks: int) -> None:
         self.fastest = 1
@@ -216,12 +216,12 @@ class _Found:
         self.before_s: list[float] = []
 
     def note(self, way: str, answer: Answer) -> None:
-        """Keep the times between tokens."""
+        """Store the times between tokens."""
         self._passes_s[way] += np.diff(answer["emitted_at_s"][0]).tolist()
 
     def note_messages(self, led: Sequence[Sequence[float]], followed: Sequence[Sequence[float]]) -> None:
-        """Keep what a lone request's messages took, of the visits of a ring of two."""
-        there = zip(led, followed, strict=False)  # the starter's last visit sends nothing on
+        """Store the durations of a single request's messages, from the visits of a ring of two."""
+        there = zip(led, followed, strict=False)  # the starter's last visit sends nothing
         back = zip(followed, led[1:], strict=True)
         for sender, receiver in (*there, *back):
             n_new, _, arrived_at_s, read_at_s = receiver[:4]
@@ -232,26 +232,26 @@ class _Found:
         self.preludes_s += [visit[4] - visit[3] for visit in followed if visit[0] == _DECODE]
 
     def note_sums(self, n_prompt: int, *members: Sequence[tuple[float, float]]) -> None:
-        """Keep how long sums took from when the last member came until all had left."""
+        """Store the durations of sums, from the arrival of the last member until all have left."""
         for number, instants in enumerate(zip(*members, strict=True)):
             n_new = n_prompt if number < self._n_sums else _DECODE
             entered_at_s, left_at_s = (max(each) for each in zip(*instants, strict=True))
             self._sums_s[n_new].append(left_at_s - entered_at_s)
 
     def middle(self, seconds: Sequence[float]) -> float:
-        """What is believed of them."""
+        """Return the typical value of some times."""
         return float(typical(seconds, self.fastest))
 
     def passes(self, way: str) -> float:
-        """Typical time of a token after the first."""
+        """Return the typical time of a token after the first."""
         return self.middle(self._passes_s[way])
 
     def messages(self, n_new: int) -> NDArray[np.float64]:
-        """Typical times of sending, on the way and receiving, of messages of so many tokens."""
+        """Return the typical times of sending, transit and receiving, for messages of `n_new` tokens."""
         return np.array([self.middle(each) for each in zip(*self._messages_s[n_new], strict=True)])
 
     def sums(self, n_new: int) -> float:
-        """Typical time of a sum of so many tokens."""
+        """Return the typical time of a sum of `n_new` tokens."""
         return self.middle(self._sums_s[n_new])
 
 
@@ -263,12 +263,12 @@ def _prompt(n_tokens: int, vocabulary: int) -> list[int]:
 def measure_communication(
     *, config: dict[str, Any] | None = None, n_turns: int = 40, n_out: int = _N_OUT
 ) -> Communication:
-    """Measure what messages and sums cost between two processes of this host.
+    """Measure the cost of messages and sums between two processes of this host.
 
     Raises
     ------
     InputError
-        If this process may use one core only.
+        If this process may use only one core.
     """
     cores = free_cores()
     if len(cores) < 2:

@@ -1,4 +1,4 @@
-"""What processes do with their parts of a model: generate alone or together, along a ring, and keep times.
+"""Generation loops of worker processes, alone, in a group or along a ring, with recorded instants.
 
 All instants are of the host's monotonic clock, which its processes share.
 """
@@ -19,35 +19,36 @@ __all__ = ["Visit", "alone", "follow", "generated", "lead"]
 
 
 class Visit(NamedTuple):
-    """One pass through a part that other processes feed: its tokens, and its instants."""
+    """One pass through a part that is fed by another process: its tokens and instants."""
 
     n_new: int
     n_context: int
     arrived_at_s: float
-    """The message's beginning is there, in a process that is awake."""
+    """The process is awake and the message begins to arrive."""
     read_at_s: float
-    """It is a tensor."""
+    """The message has been read into a tensor."""
     ready_at_s: float
-    """Its first block begins, or the head: transformers' own pass has prepared positions and masks."""
+    """The first block or the head begins; transformers' own pass has prepared positions and masks."""
     done_at_s: float
-    """It has computed."""
+    """Computing has ended."""
     sent_at_s: float
-    """What it gives is sent."""
+    """The result has been sent."""
 
 
 @torch.inference_mode()
 def generated(
     model: Any, prompt: Sequence[int], n_out: int, between: Callable[[int], object] | None = None
 ) -> dict[str, Any]:
-    """Generate by transformers' own `generate`, greedily.
+    """Generate greedily with transformers' own `generate`.
 
     Parameters
     ----------
     between
-        Called behind every token but the last, with how many there are; instants are as if it took no time.
+        Called after every token but the last, with the number of tokens so far; its duration is subtracted
+        from the instants.
     """
     ids = torch.tensor([list(prompt)])
-    heard = _Instants(n_out, between)
+    streamer = _Instants(n_out, between)
     began_at_s = perf_counter()
     answer = model.generate(
         ids,
@@ -56,9 +57,9 @@ def generated(
         min_new_tokens=n_out,
         max_new_tokens=n_out,
         pad_token_id=0,
-        streamer=heard,
+        streamer=streamer,
     )
-    instants = heard.instants[1:]  # the prompt comes first, unasked
+    instants = streamer.instants[1:]  # the first entry is the prompt
     return {
         "began_at_s": began_at_s,
         "emitted_at_s": [instants],
@@ -67,7 +68,7 @@ def generated(
 
 
 class _Instants:
-    """A streamer that keeps nothing of a token but when it came, without the pauses."""
+    """A streamer that records only when tokens arrive, excluding the pauses between them."""
 
     def __init__(self, n_out: int, between: Callable[[int], object] | None) -> None:
         self.instants: list[float] = []
@@ -87,7 +88,7 @@ class _Instants:
 
 @torch.inference_mode()
 def alone(part: Part, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
-    """Generate with all blocks here, token by token as rings do; with what lies between two passes apart."""
+    """Generate with all blocks in this process, token by token as in a ring; time the steps in between."""
     cache, ids = part.cache(), torch.tensor([list(prompt)])
     emitted_at_s, chosen, steps_s = [], [], []
     ends_s = 0.0
@@ -119,10 +120,10 @@ def alone(part: Part, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
 def lead(
     part: Part, prompts: Sequence[Sequence[int]], n_out: int, sender: Sender, receiver: Receiver
 ) -> dict[str, Any]:
-    """Generate along a ring as its starter, several samples in flight, each message in the order it comes.
+    """Generate along a ring as its first member, with several samples in flight, in order of message arrival.
 
-    As :mod:`edgesim.strategies.pipeline` does it: a state that comes back gives a token, whose first blocks
-    follow at once.
+    As in :mod:`edgesim.strategies.pipeline`: a returning state yields a token, whose pass through the first
+    blocks follows at once.
     """
     caches = [part.cache() for _ in prompts]
     emitted_at_s: list[list[float]] = [[] for _ in prompts]
@@ -160,7 +161,7 @@ def lead(
 
 @torch.inference_mode()
 def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
-    """Take part in a ring as one of the others, until the last message comes by."""
+    """Compute as another member of a ring until the final message arrives."""
     caches: dict[int, DynamicCache] = {}
     visits: list[Visit] = []
     while True:

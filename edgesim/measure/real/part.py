@@ -1,4 +1,4 @@
-"""A part of a real model in one process: some of its blocks, with or without its two ends."""
+"""Part of a real model in one process: some of its blocks, with or without embedding and head."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Part", "Tensor"]
 
 Tensor = torch.Tensor
 
-_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gpt2")  # whose states between blocks need nothing else
+_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gpt2")  # whose blocks need only hidden states
 
 
 class _NoPositions(nn.Module):
-    """Stands for a table of positions, which were added where the embedding is."""
+    """Replaces a table of positions, which the process with the embedding has added already."""
 
     def forward(self, positions: Tensor) -> Tensor:
         return torch.zeros(1)
@@ -32,12 +32,12 @@ class Part:
     Parameters
     ----------
     model
-        Of one of the families that are known here; it is changed, and of no other use afterwards.
+        A model of a supported family. It is modified and must not be used otherwise afterwards.
     family
         Its family.
     first, last
-        The blocks from `first` up to and without `last`. A part that begins with the first one has the
-        embedding; any part can choose tokens.
+        The blocks from `first` up to and excluding `last`. A part with `first` 0 includes the embedding;
+        every part can choose tokens.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Part:
         self._config, self._is_first = model.config, first == 0
         blocks = list(model.get_submodule(places.blocks))[first:last]
         setattr(self._base, places.blocks.rpartition(".")[2], nn.ModuleList(blocks))
-        for number, block in enumerate(blocks):  # under which a cache keeps its keys and values
+        for number, block in enumerate(blocks):  # the index of its keys and values in a cache
             (block.attn if family == "gpt2" else block.self_attn).layer_idx = number
         self._norm, self._unembedding = model.get_submodule(places.head), model.get_submodule(places.end)
         setattr(self._base, places.head.rpartition(".")[2], nn.Identity())
@@ -69,16 +69,18 @@ class Part:
         self.hidden_size = int(self._config.hidden_size)
 
     def cache(self) -> DynamicCache:
-        """An empty KV cache of its blocks."""
+        """Return an empty KV cache for its blocks."""
         return DynamicCache(config=self._config)
 
     def run(self, cache: DynamicCache, given: Tensor, n_context: int) -> Tensor:
-        """One pass through its blocks.
+        """Run one pass through its blocks, and return the hidden states.
 
         Parameters
         ----------
+        cache
+            KV cache of earlier tokens; extended by this pass.
         given
-            Token ids ``[1, n]`` where it has the embedding, else hidden states ``[1, n, hidden_size]``.
+            Token ids ``[1, n]`` for a part with the embedding, else hidden states ``[1, n, hidden_size]``.
         n_context
             Tokens in the cache.
         """
@@ -90,7 +92,7 @@ class Part:
         return states
 
     def logits(self, states: Tensor) -> Tensor:
-        """Of the token behind the last state, ``[1, vocabulary]``."""
+        """Return the logits of the token after the last state, ``[1, vocabulary]``."""
         found: Tensor = self._unembedding(self._norm(states)[:, -1])
         return found
 

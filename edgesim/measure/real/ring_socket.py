@@ -1,4 +1,4 @@
-"""One direction of a ring: framed messages over a TCP socket, paced like a slower link where asked for."""
+"""One direction of a ring: framed messages over a TCP socket, optionally paced like a slower link."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ __all__ = ["STOP", "Header", "LinkShaping", "Receiver", "Sender", "accepted", "c
 
 _HEADER = struct.Struct("<IIIId")
 _LOOPBACK = "127.0.0.1"
-_MOST_BYTES = 1 << 30  # of a message: nothing larger is made here
-_GREETING_S = 30.0  # for the other process to connect
+_MOST_BYTES = 1 << 30  # of a message; no larger one is sent here
+_GREETING_S = 30.0  # time for the other process to connect
 
 
 @dataclass(frozen=True, slots=True)
 class LinkShaping:
-    """A link's rate [bit/s] and latency [s], put upon a faster one; none: as fast as the host is."""
+    """Rate [bit/s] and latency [s] imposed on the host's link; by default none."""
 
     rate_bps: float = inf
     latency_s: float = 0.0
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing is put upon the link."""
+        """Whether the link is not shaped."""
         return self.rate_bps == inf and self.latency_s == 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a message is: for which request, of how many new tokens, behind how many."""
+    """Header of a message: its request, its number of new tokens, and the number of tokens before them."""
 
     request: int
     n_new: int
@@ -43,18 +43,18 @@ class Header:
 
 
 STOP = Header(0, 0, 0)
-"""The last message: it goes once around the ring."""
+"""The final message, which passes once around the ring."""
 
 
 class Sender:
-    """The sending end: a token bucket without depth, and a latency behind it.
+    """The sending end: a token bucket without depth, followed by a latency.
 
     A shaped message is written to the socket at once, with the instant at which a link of that rate and
-    latency would have delivered its last bit; the receiving end hands it over no earlier. Pacing therefore
-    takes no thread of the sender's, whose processor is busy with the next pass by then. Both ends read one
+    latency would have delivered its last bit; the receiving end delivers it no earlier. Pacing therefore
+    needs no thread in the sender, whose processor is busy with the next pass by then. Both ends read the same
     clock, the host's monotonic one.
 
-    Not modelled: losses, and what protocols below add to a message.
+    Not modelled: losses, and the overhead of lower protocols.
     """
 
     def __init__(self, connection: socket.socket, shape: LinkShaping = LinkShaping()) -> None:  # frozen
@@ -63,11 +63,11 @@ class Sender:
         self._free_at_s = 0.0
 
     def reshape(self, shape: LinkShaping) -> None:
-        """Pace messages otherwise from now on."""
+        """Change the pacing of subsequent messages."""
         self._shape, self._free_at_s = shape, 0.0
 
     def send(self, header: Header, payload: memoryview) -> None:
-        """Send a message whole."""
+        """Send a whole message."""
         due_at_s = 0.0
         if not self._shape.is_none:
             starts_at_s = max(time.perf_counter(), self._free_at_s)
@@ -87,22 +87,22 @@ class Sender:
 
 
 class Receiver:
-    """The receiving end: it blocks in the kernel until a message comes."""
+    """The receiving end, which blocks in the kernel until a message arrives."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
     def receive(self) -> tuple[Header, float, bytearray]:
-        """Wait for the next message; what it is, when its beginning was there [s], and what it carries.
+        """Wait for the next message; return its header, the instant of its first bytes [s], and its payload.
 
         Raises
         ------
         ConnectionError
-            If the other end is gone, or sends what is no message.
+            If the other end has gone, or sends an invalid message.
         """
         request, n_new, n_context, n_bytes, due_at_s = _HEADER.unpack(self._exactly(_HEADER.size))
         if n_bytes > _MOST_BYTES:
-            raise ConnectionError(f"a message of {n_bytes} bytes: the other end is no part of this ring")
+            raise ConnectionError(f"a message of {n_bytes} bytes: the other end is not part of this ring")
         if due_at_s and (left_s := due_at_s - time.perf_counter()) > 0.0:
             time.sleep(left_s)
         arrived_at_s = time.perf_counter()
@@ -124,21 +124,21 @@ class Receiver:
 
 
 def listening() -> socket.socket:
-    """Listen on a free port of this host, for this host alone."""
+    """Listen on a free loopback port, reachable from this host only."""
     listener = socket.create_server((_LOOPBACK, 0))
     listener.settimeout(_GREETING_S)
     return listener
 
 
 def connected(port: int, secret: str) -> Sender:
-    """Connect to a listening process; `secret` proves that this one is of the same crew."""
+    """Connect to a listening process; `secret` proves that this process belongs to the same crew."""
     connection = socket.create_connection((_LOOPBACK, port), timeout=_GREETING_S)
     connection.sendall(secret.encode())
     return Sender(_tuned(connection))
 
 
 def accepted(listener: socket.socket, secret: str) -> Receiver:
-    """Take the connection that knows the secret, and turn away others."""
+    """Accept the first connection that sends the secret, and close any other."""
     expected = secret.encode()
     with listener:
         while True:

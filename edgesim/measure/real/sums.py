@@ -1,4 +1,4 @@
-"""Members of a group that sum their parts of every block: gloo's all-reduce, where a block's halves end."""
+"""All-reduce in a group of processes (gloo) at the end of each half of every block."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATIENCE = timedelta(seconds=60)
 
 
 def join(file: str, rank: int, n_members: int) -> None:
-    """Meet the other members by a file that all of them know, and that did not exist before."""
+    """Join the group by a rendezvous file that all members name, and that must not exist before."""
     dist.init_process_group(
         "gloo", init_method=f"file://{file}", rank=rank, world_size=n_members, timeout=_PATIENCE
     )
@@ -30,12 +30,13 @@ def leave() -> None:
 
 
 class Sums:
-    """Sums the results of both halves of every block over the group, and keeps when.
+    """Sums the results of both halves of every block over the group, and records when.
 
     Attributes
     ----------
     is_on
-        Whether members sum; else each goes on with its own part, which takes as long and means nothing.
+        Whether members sum; else each continues with its own partial result, which is meaningless but takes
+        as long to compute.
     instants_s
         When each sum so far was entered and left.
     """
@@ -57,5 +58,5 @@ class Sums:
 
 
 def in_step() -> None:
-    """Wait for all members."""
+    """Wait until all members have called this function (a barrier)."""
     dist.barrier()

@@ -1,4 +1,4 @@
-"""Whole models for worker processes, the same in each of them, and what a member of a group keeps of one."""
+"""Identical whole models for all worker processes, and cutting them to a member's shard."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from edgesim.model.architecture import Architecture
 
 __all__ = ["cut_to_shard", "trained_model", "untrained_model"]
 
-_GAIN = 1.5  # of a product with normalised states: choices then depend on all that came before
+_GAIN = 1.5  # of a product with normalised states; choices of tokens then depend on the whole context
 
 
 def trained_model(name: str) -> Any:
-    """Load a language model's own weights, in float32; it never ends an answer by itself."""
+    """Load a language model's own weights, in float32, with the end-of-text token disabled."""
     model = load_language_model(name).model
     model.generation_config.eos_token_id = None
     return model
 
 
 def untrained_model(architecture: Architecture, seed: int) -> Any:
-    """Build a model whose weights are drawn, every one for itself: the same in any process of this machine.
+    """Build a model with individually drawn weights, the same in any process of this machine.
 
-    (A model that is only to be timed repeats one stretch of draws, so that some tokens' embeddings are equal
-    and greedy choices between them undecided.)
+    (A model built only for timing repeats one stretch of draws, so that some tokens' embeddings are equal
+    and greedy choices between them are ties.)
     """
     model = build(architecture, n_blocks=architecture.n_blocks, device="cpu")
     generator = torch.Generator().manual_seed(seed)
@@ -42,22 +42,22 @@ def untrained_model(architecture: Architecture, seed: int) -> Any:
 
 
 def cut_to_shard(model: Any, architecture: Architecture, rank: int, n_shards: int) -> None:
-    """Leave every block the shard of one member: whole heads, and columns of the MLP (Megatron-LM).
+    """Reduce every block to one member's shard: whole heads, and columns of the MLP (Megatron-LM).
 
     Projections into heads and into the MLP are cut by their outputs, those back to the hidden size by their
-    inputs; the sum over the members of what these give is the whole block's. Their bias is kept by the first
-    member alone, so that it is added once.
+    inputs; the sum of the latter's results over the members is the whole block's. Only the first member keeps
+    their bias, so that it is added once.
 
     Raises
     ------
     InputError
-        If the blocks cannot be cut into so many, or KV heads would have to be held twice.
+        If the blocks cannot be cut into `n_shards`, or KV heads would have to be duplicated.
     """
     architecture.shard(n_shards)
     if architecture.n_kv_heads % n_shards:
         raise InputError(
             f"model {architecture.name}: {n_shards} members for {architecture.n_kv_heads} KV heads; expected "
-            "a divisor, since no KV head is held twice here"
+            "a divisor, since KV heads are not duplicated here"
         )
     places = PLACES[architecture.family]
     back = set(places.summed)

@@ -1,6 +1,6 @@
-"""A worker process: it reads orders from its standard input, and answers on its standard output.
+"""Worker process: reads orders from standard input and writes answers to standard output.
 
-Run by :mod:`edgesim.measure.real.crew`, as ``python -m edgesim.measure.real.worker CORE``.
+Started by :mod:`edgesim.measure.real.crew`, as ``python -m edgesim.measure.real.worker CORE``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Pin this process, and obey until the standard input ends."""
+    """Pin this process to a core, and execute orders until standard input ends."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(sys.argv[1])})
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this one ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # keeps prints of libraries out of the answers
     orders: SimpleQueue[dict[str, Any]] = SimpleQueue()
     threading.Thread(target=_read, args=(orders,), daemon=True).start()
 
@@ -45,7 +45,7 @@ def main() -> None:
             answer(workshop.obey(order))
         except InputError as error:
             answer({"refused": str(error)})
-        except Exception as error:  # whatever it is, whoever asked is to know
+        except Exception as error:  # any error is reported to the parent
             traceback.print_exc()
             answer({"failed": f"{type(error).__name__}: {error}"})
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _read(orders: SimpleQueue[dict[str, Any]]) -> None:
-    """Read orders; at their end the process ends, whatever it is doing."""
+    """Queue orders; when standard input ends, end the process at once, even during an order."""
     for line in sys.stdin:
         orders.put(json.loads(line))
     os._exit(0)

@@ -1,4 +1,4 @@
-"""What a worker process has at hand, and what each order makes it do."""
+"""State of a worker process, and the execution of its orders."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from edgesim.model.architecture import Architecture
 
 __all__ = ["Workshop"]
 
-_DTYPE = "float32"  # in which shards' sums are equal to 1e-4, and tokens the same
+_DTYPE = "float32"  # in which the shards' sums agree within 1e-4 and the tokens exactly
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _Loaded:
     """A model, whole or a part of it."""
 
     model: Any
@@ -37,12 +37,12 @@ class _Held:
 
 
 class Workshop:
-    """Holds models, gauges of their profiles, a place in a ring and one in a group."""
+    """Stores models, gauges of their profiles, and connections to a ring and a group."""
 
     def __init__(self) -> None:
         torch.set_num_threads(1)
         torch.set_num_interop_threads(1)
-        self._held: dict[str, _Held] = {}
+        self._loaded: dict[str, _Loaded] = {}
         self._gauges: dict[str, Gauge] = {}
         self._listener: socket.socket | None = None
         self._sender: Sender | None = None
@@ -65,7 +65,7 @@ class Workshop:
         }
 
     def obey(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Do what is ordered, and give what it came to."""
+        """Execute an order and return its answer."""
         if order.get("do") not in self._orders:
             raise InputError(f"order {order.get('do')!r}; expected one of {', '.join(self._orders)}")
         return self._orders[order["do"]](order)
@@ -85,12 +85,12 @@ class Workshop:
             sums = Sums(model, architecture.family)
         if blocks := order.get("blocks"):
             part = Part(model, architecture.family, *blocks)
-        self._held[order["as"]] = _Held(model, part, sums)
+        self._loaded[order["as"]] = _Loaded(model, part, sums)
         return {}
 
     def _part(self, order: dict[str, Any]) -> Part:
-        part = self._held[order["model"]].part
-        assert part is not None, "an order of another kind of model"
+        part = self._loaded[order["model"]].part
+        assert part is not None, "the order does not fit this kind of model"
         return part
 
     # --- the ring and the group ---------------------------------------------------------------------------
@@ -127,8 +127,8 @@ class Workshop:
     # --- work ---------------------------------------------------------------------------------------------
 
     def _generate(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Generate, if so ordered with a gauge's visits between the tokens."""
-        model, between = self._held[order["model"]].model, None
+        """Generate, with a gauge's visits between the tokens if requested."""
+        model, between = self._loaded[order["model"]].model, None
         if name := order.get("gauge"):
             gauge = self._gauges[name]
 
@@ -150,9 +150,9 @@ class Workshop:
         return follow(self._part(order), *self._ends(order))
 
     def _together(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Generate as a member of a group: with sums, or each member its own part without them."""
-        sums = self._held[order["model"]].sums
-        assert sums is not None, "an order of another kind of model"
+        """Generate as a member of a group: with sums, or each member with its own part only."""
+        sums = self._loaded[order["model"]].sums
+        assert sums is not None, "the order does not fit this kind of model"
         sums.is_on, sums.instants_s = order["sums"], []
         in_step()
         found = alone(self._part(order), order["prompt"], order["n_out"])
@@ -160,19 +160,19 @@ class Workshop:
 
     @torch.inference_mode()
     def _logits(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Write the logits behind a prompt into a file."""
-        held, ids = self._held[order["model"]], torch.tensor([order["prompt"]])
-        if held.sums is not None:
-            held.sums.is_on = True
-        if held.part is None:
-            found = held.model(ids).logits[:, -1]
+        """Write the logits after a prompt into a file."""
+        loaded, ids = self._loaded[order["model"]], torch.tensor([order["prompt"]])
+        if loaded.sums is not None:
+            loaded.sums.is_on = True
+        if loaded.part is None:
+            found = loaded.model(ids).logits[:, -1]
         else:
-            found = held.part.logits(held.part.run(held.part.cache(), ids, 0))
+            found = loaded.part.logits(loaded.part.run(loaded.part.cache(), ids, 0))
         np.save(Path(order["file"]), found.numpy(), allow_pickle=False)
         return {}
 
     def _gauge(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Begin to measure a profile."""
+        """Start measuring a profile."""
         self._gauges[order["as"]] = Gauge(
             _architecture(order),
             Grid(**{key: tuple(values) for key, values in order["grid"].items()}),
@@ -187,7 +187,7 @@ class Workshop:
         return {}
 
     def _profile(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Write a profile into a file; its gauge has served."""
+        """Write a profile into a file and discard its gauge."""
         self._gauges.pop(order["gauge"]).profile().save(Path(order["file"]))
         return {}
 

@@ -1,4 +1,4 @@
-"""``edgesim validate local``: real runs on this host, as several processes, against their predictions."""
+"""``edgesim validate local``: compare predictions with real multi-process runs on this host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model really at work on this host: hired processes, what each holds, and runs of every setting."""
+"""Run a model on this host in all settings: worker processes, their parts of the model, and their orders."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from edgesim.validate.local.shapes import ModelShape
 __all__ = ["AtWork", "hired"]
 
 _GAUGE = "gauge"
-_MEMBERS = 2  # of a group
-_SEED = 7  # of prompts
+_MEMBERS = 2  # number of members in a group
+_SEED = 7  # of the random prompts
 
 
 class AtWork:
-    """Processes that run one model in every setting, and measure it in turns with that.
+    """Processes that run one model in every setting, interleaved with measurements of it.
 
     Parameters
     ----------
     crew
-        Hires them.
+        The crew that starts the workers.
     cores
         One for each stage of the ring.
     folder
-        For files between the processes.
+        Folder for files exchanged between the processes.
     context
-        Config of the model between whose parts messages and sums are measured; None: the usual one.
+        Config of the model for measuring messages and sums; None: the default one.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class AtWork:
             self._context = Context(crew, pair) if context is None else Context(crew, pair, context)
 
     def begin_communication(self) -> None:
-        """Begin to measure what messages and sums cost, if there are several processes."""
+        """Start measuring the cost of messages and sums, if there are several processes."""
         if self._context is not None:
             self._context.begin()
 
@@ -89,20 +89,21 @@ class AtWork:
             form_ring(self._crew, self._stages)
 
     def communication(self, fastest: int) -> Communication | None:
-        """Give what messages and sums cost; None where there is one process alone."""
+        """Return the cost of messages and sums; None with a single process."""
         return None if self._context is None else self._context.communication(fastest)
 
     def busy_s(self) -> float:
-        """Processor time of its processes so far."""
+        """Return the processor time of its processes so far [s]."""
         return self._crew.busy_s()
 
     def run(self, setting: Setting, *, measuring: bool = False) -> dict[str, Any]:
-        """Run a setting once: when it began and each token was there, how busy processes were, token ids.
+        """Run a setting once; return its start, the instants of tokens, busy times and token ids.
 
         Parameters
         ----------
         measuring
-            Of a single device: measure a point of its profile behind every token, in no time of the run's.
+            For a single device: measure a point of its profile after every token; this time is not part of
+            the run's.
         """
         n_out = self._extent.n_out
         if setting.kind == "single":
@@ -117,12 +118,12 @@ class AtWork:
         orders: list[tuple[Worker, Order]] = [(self._stages[0], {**led, **shape})]
         orders += [(stage, {"do": "follow", "model": "stage", **shape}) for stage in self._stages[1:]]
         answers = self._ask(orders)
-        # From when a message is there until what becomes of it is sent.
+        # From the complete arrival of a message until its result is sent.
         busy_s = [sum(visit[-1] - visit[2] for visit in answer["visits"]) for answer in answers]
         return {**answers[0], "busy_s": busy_s}
 
     def logits_error(self) -> float:
-        """Largest difference of any member's logits behind the prompt from those of the whole model."""
+        """Return the largest difference of members' logits after the prompt from the whole model's."""
         orders = [(self._stages[0], "whole"), *((member, "shard") for member in self._members)]
         files = [self._folder / f"logits-{number}.npy" for number in range(len(orders))]
         asked: list[tuple[Worker, Order]] = [
@@ -135,7 +136,7 @@ class AtWork:
         return max((float(np.abs(shard - whole).max()) for shard in shards), default=0.0)
 
     def begin_profiles(self, n_gauges: int, *, fastest: int, seed: int) -> None:
-        """Begin to measure profiles in so many processes, with shards if there are several."""
+        """Start measuring profiles in `n_gauges` processes; if there are several, including shards."""
         n_prompt = self._extent.n_prompt
         last = n_prompt + self._extent.n_out
         grid = Grid(
@@ -158,11 +159,11 @@ class AtWork:
         self._ask([(gauge, order) for gauge in self._gauges])
 
     def measure_once(self) -> None:
-        """Measure every point of the profiles once more, in all their processes at once."""
+        """Measure every point of the profiles once more, in all their processes at the same time."""
         self._ask([(gauge, {"do": "round", "gauge": _GAUGE}) for gauge in self._gauges])
 
     def profiles(self) -> list[Profile]:
-        """Give the profiles that were begun, of what has been measured since."""
+        """Return the profiles, from the measurements since :meth:`begin_profiles`."""
         files = [self._folder / f"gauge-{number}.parquet" for number, _ in enumerate(self._gauges)]
         self._ask(
             [
@@ -172,7 +173,7 @@ class AtWork:
         )
         return [Profile.load(file) for file in files]
 
-    # --- how ----------------------------------------------------------------------------------------------
+    # --- internals ----------------------------------------------------------------------------------------
 
     def _run_group(self, n_out: int) -> dict[str, Any]:
         order = {"do": "together", "model": "shard", "prompt": self._prompts[0], "n_out": n_out, "sums": True}
@@ -180,10 +181,10 @@ class AtWork:
         busy_s = []
         for rank, answer in enumerate(answers):
             idle_s = sum(left_at_s - entered_at_s for entered_at_s, left_at_s in answer["sums_s"])
-            if rank:  # it has embedding and head to itself, so that no token need be sent; they count once
+            if rank:  # every member has embedding and head, so that no token is sent; they count once
                 idle_s += answer["ends_s"]
             busy_s.append(answer["emitted_at_s"][0][-1] - answer["began_at_s"] - idle_s)
-        # Members of one group give the same tokens, which is what holds them together.
+        # Members of a group must generate the same tokens, since none are exchanged.
         return {**answers[0], "busy_s": busy_s, "other_ids": [answer["ids"] for answer in answers[1:]]}
 
     def _hold(self, workers: Sequence[Worker], name: str, parts: Sequence[dict[str, Any]]) -> None:
@@ -203,6 +204,6 @@ def hired(
     *,
     context: dict[str, Any] | None = None,
 ) -> Iterator[AtWork]:
-    """Have a model at work until the end of the block, however it ends."""
+    """Run a model's processes within the context, and end them on leaving it."""
     with Crew() as crew:
         yield AtWork(crew, shape, extent, cores, folder, context=context)

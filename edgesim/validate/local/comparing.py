@@ -1,4 +1,4 @@
-"""Predictions against runs: a ratio for each repetition, their median, and whether it may be believed."""
+"""Compare predictions with runs: an error for each repetition, their median, and a verdict."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["GROSS", "FigureComparison", "Verdict", "compare"]
 Verdict = Literal["passed", "failed", "too noisy"]
 
 GROSS = 1.0
-"""Of the short form: a factor of two, either way."""
+"""Limit of the short form: a factor of two, either way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureComparison:
-    """One figure of one setting over the repetitions.
+    """One metric of one setting over the repetitions.
 
     Attributes
     ----------
     figure
-        Its name, such as ``ttft_s``.
+        Name of the metric, such as ``ttft_s``.
     real, predicted
-        By repetition.
+        Values by repetition.
     limit
-        How far the median may be off.
+        Largest acceptable median error.
     is_share
-        Whether it is a share of time, which is compared by its difference and not by its ratio.
+        Whether it is a share of time, for which errors are differences and not ratios.
     """
 
     figure: str
@@ -42,31 +42,31 @@ class FigureComparison:
 
     @property
     def errors(self) -> tuple[float, ...]:
-        """How far predictions are off, by repetition: predicted / real - 1, or their difference."""
+        """Error of the prediction, by repetition: predicted / real - 1, or the difference for a share."""
         pairs = zip(self.predicted, self.real, strict=True)
         return tuple(p - r if self.is_share else p / r - 1.0 for p, r in pairs)
 
     @property
     def median(self) -> float:
-        """Their median."""
+        """Median of the errors."""
         return float(np.median(self.errors))
 
     @property
     def spread(self) -> float:
-        """Half of their interquartile range."""
+        """Half of the interquartile range of the errors."""
         lower, upper = np.quantile(self.errors, [0.25, 0.75])
         return float(upper - lower) / 2.0
 
     @property
     def verdict(self) -> Verdict:
-        """Too noisy to say where repetitions spread by more than half of the limit."""
+        """Whether the median is within the limit; too noisy if the spread exceeds half of the limit."""
         if self.spread > self.limit / 2.0:
             return "too noisy"
         return "passed" if abs(self.median) <= self.limit else "failed"
 
     @property
     def is_gross(self) -> bool:
-        """Whether all repetitions are off to one side by a factor of two or more (a share: by half)."""
+        """Whether all repetitions are off to one side by a factor of two or more (for a share: by half)."""
         low, high = min(self.errors), max(self.errors)
         if self.is_share:
             return low > GROSS / 2.0 or high < -GROSS / 2.0
@@ -74,7 +74,7 @@ class FigureComparison:
 
 
 def compare(real: Sequence[Figures], predicted: Sequence[Figures], limit: float) -> list[FigureComparison]:
-    """Compare all figures of a setting."""
+    """Compare all metrics of a setting."""
     found = [
         FigureComparison(
             figure=name,

@@ -1,4 +1,4 @@
-"""The figures by which a real run and its prediction are compared."""
+"""Metrics by which a real run and its prediction are compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Figures", "of_runs"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What a run came to.
+    """Metrics of a run.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Figures:
     tokens_per_s
         Tokens of all samples over the time until the last.
     utilisation
-        Share of that time in which each process computes or handles messages; of members of a group, in
+        Share of that time in which each process computes or handles messages; for members of a group, in
         which it computes.
     """
 
@@ -35,17 +35,17 @@ class Figures:
 
 
 def of_runs(runs: Sequence[dict[str, Any]], fastest: int = 1) -> Figures:
-    """Put several real runs of one setting together.
+    """Combine several real runs of one setting into the metrics of a typical run.
 
-    Each token's time after the one before it is the typical one over the runs, so that what disturbed a run
-    for a moment counts no more than that; a run of these is what is compared.
+    The time between two tokens is the typical one over the runs, so that a momentary disturbance of one run
+    affects only the tokens at that moment.
 
     Parameters
     ----------
     runs
-        Of each: ``began_at_s``; ``emitted_at_s``, by sample; and ``busy_s``, by process.
+        For each: ``began_at_s``; ``emitted_at_s``, by sample; and ``busy_s``, by process.
     fastest
-        As :func:`edgesim.measure.typical.typical` has it, and profiles, too.
+        As for :func:`edgesim.measure.typical.typical`, and the same as for profiles.
     """
     gaps_s = typical([_gaps(run) for run in runs], fastest)  # [sample, token]
     emitted_at_s = gaps_s.cumsum(axis=1)

@@ -1,4 +1,4 @@
-"""Simulating what is really run: the same scenario, charged with what was measured meanwhile."""
+"""Simulate the settings of real runs with the costs measured alongside them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from edgesim.validate.local.shapes import ModelShape
 
 __all__ = ["predicted", "scenario", "stage_blocks", "with_awakening", "with_loop_steps", "with_messages"]
 
-_FASTEST = 1e14  # of rates that a scenario may have; what is as fast takes no time
+_FASTEST = 1e14  # highest rate allowed in a scenario; such a link takes no time
 
 
 def stage_blocks(n_blocks: int, n_stages: int) -> list[tuple[int, int]]:
-    """Cut the blocks as evenly as can be: from which to before which, by stage; earlier ones are larger."""
+    """Cut the blocks as evenly as possible: (first, end) of each stage; earlier stages are larger."""
     each, left = divmod(n_blocks, n_stages)
     ends = [0]
     for stage in range(n_stages):
@@ -38,9 +38,9 @@ def stage_blocks(n_blocks: int, n_stages: int) -> list[tuple[int, int]]:
 
 
 def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
-    """Put the generation step of rings and groups in the place of that of `generate`.
+    """Replace the generation step of `generate` by that of rings and groups.
 
-    They choose a token by its largest logit and go on; transformers' own loop does more.
+    Rings and groups choose a token by its largest logit and continue; transformers' own loop does more.
     """
     first_s = communication.step_before_s + communication.step_s
     by_phase = {Phase.PREFILL: first_s, Phase.DECODE: communication.step_s}
@@ -52,7 +52,7 @@ def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
 
 
 def with_awakening(profile: Profile, communication: Communication) -> Profile:
-    """Add to what precedes the first pass of a lone device that it has slept, as one of a ring does."""
+    """Add the wake-up slowdown to the step before the first pass of a single device, as in a ring."""
     points = tuple(
         _having(point, point.median_s + communication.slowed_s)
         if point.component is Component.STEP and point.phase is Phase.PREFILL
@@ -65,23 +65,24 @@ def with_awakening(profile: Profile, communication: Communication) -> Profile:
 def with_messages(
     profile: Profile, communication: Communication, n_blocks: int, *, is_first: bool, sleeps: bool
 ) -> Profile:
-    """Put what messages occupy into the blocks of a stage: a message is received and one sent in every pass.
+    """Add the handling of messages to a stage's blocks: one message received and one sent in every pass.
 
-    So is what any pass of transformers does ahead of its first block, positions and masks. A profile counts
-    that with the embedding, whose own lookup is short beside it, and which only the first stage is charged.
+    Also added is the preparation in any pass of transformers before its first block (positions and masks). A
+    profile counts that with the embedding, whose own lookup is short in comparison, and which only the first
+    stage is charged.
 
-    A process with one thread sends what it has computed before it looks at what has come meanwhile. Charged
-    as work of an endpoint on the same processor, sending would queue behind a pass of another sample that is
-    there already.
+    A process with one thread sends its result before it checks for new messages. Charged as work of an
+    endpoint on the same processor, sending would queue after a pass of another sample that has already
+    arrived.
 
     Parameters
     ----------
     n_blocks
-        Of the stage.
+        Blocks of the stage.
     is_first
-        Whether it has the embedding.
+        Whether the stage has the embedding.
     sleeps
-        Whether every message wakes it, after which it computes more slowly.
+        Whether every message wakes the process, which then computes more slowly.
     """
     handling, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
     slowed_s = communication.slowed_s if sleeps else 0.0
@@ -109,7 +110,7 @@ def with_messages(
 
 
 def _having(point: Point, median_s: float) -> Point:
-    """Return the same point with another time; what was predicted of one held out goes along."""
+    """Return the same point with another time; a held-out point's prediction is shifted with it."""
     moved_s = median_s - point.median_s
     foreseen_s = None if point.predicted_s is None else max(point.predicted_s + moved_s, 1e-9)
     return replace(point, median_s=median_s, predicted_s=foreseen_s)
@@ -123,15 +124,14 @@ def scenario(
     communication: Communication | None,
     model: Path,
 ) -> dict[str, Any]:
-    """Describe a setting as a scenario file would.
+    """Return a setting as the contents of a scenario file.
 
     Parameters
     ----------
     profiles
-        Files of the profiles that devices are charged with, one for each; of a ring, with the handling of
-        messages in them.
+        Files of the devices' profiles, one for each; for a ring, they include the handling of messages.
     communication
-        What messages and sums cost; not needed by a single device.
+        Costs of messages and sums; not needed for a single device.
     model
         Folder with the model's config.
     """
@@ -163,7 +163,7 @@ def scenario(
                 "memory": "1 TB",
                 "process_memory": "0 B",
                 "power": dict.fromkeys(("idle", "active", "tx", "rx"), "0 W"),
-                "endpoint": {"overhead": "0 s"},  # what messages occupy is in the passes
+                "endpoint": {"overhead": "0 s"},  # the passes include the handling of messages
                 "profile": [str(profile)],
             }
             for number, profile in enumerate(profiles)
@@ -200,7 +200,7 @@ def predicted(
     Parameters
     ----------
     folder
-        For what is written on the way; one that does not exist yet.
+        Folder for intermediate files; must not exist yet.
     """
     folder.mkdir(parents=True)
     model = folder / shape.name
@@ -231,9 +231,9 @@ def _always_awake(
     communication: Communication,
     extent: Extent,
 ) -> int | None:
-    """Return the stage for which a message always waits already, if there is one: the busiest.
+    """Return the stage that never sleeps because a message is always waiting, if any: the busiest one.
 
-    So it is where all samples in flight together keep it busy for longer than one of them takes to go round.
+    This is so where all samples in flight together keep it busy for longer than one sample takes to go round.
     """
     n_bytes = profiles[0].architecture.activation_bytes(1)
     handling_s = 2.0 * communication.endpoint.seconds(n_bytes)
@@ -252,7 +252,7 @@ def _always_awake(
 
 
 def _time(seconds: float) -> str:
-    """Write a time as scenarios do, in which none is shorter than a picosecond."""
+    """Format a time as in scenarios, whose shortest time is a picosecond."""
     return f"{seconds:.9g} s" if seconds >= TIME.least else "0 s"
 
 

@@ -1,4 +1,4 @@
-"""Results as plain values for a file, and as a table of the docs."""
+"""Results as plain values for a file, and as Markdown tables for the documentation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMES = {"ttft_s": "TTFT", "tpot_s": "TPOT", "tokens_per_s": "rate"}
 
 
 def facts(results: Sequence[ShapeResult], plan: Plan) -> dict[str, Any]:
-    """Everything that was found, with where, when and with what."""
+    """Return all results with the machine, the date, the versions and the plan."""
     return {
         "what": "edgesim validate local",
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -69,7 +69,7 @@ def _of_shape(result: ShapeResult) -> dict[str, Any]:
 
 
 def shown(comparison: FigureComparison) -> tuple[str, str, str, str]:
-    """A figure's name, its median as measured and as predicted, and the error with its spread."""
+    """Return a metric's name, its measured and predicted medians, and its error with the spread."""
     scale, unit = _SCALES.get(comparison.figure, (100.0, "%"))
     real, foreseen = (
         f"{scale * sorted(each)[len(each) // 2]:.4g} {unit}"
@@ -82,7 +82,7 @@ def shown(comparison: FigureComparison) -> tuple[str, str, str, str]:
 
 
 def markdown(results: Sequence[ShapeResult]) -> str:
-    """One table a model, for a page of the docs."""
+    """Return one table per model, for a page of the documentation."""
     parts = []
     for result in results:
         shape = result.shape
@@ -96,7 +96,7 @@ def markdown(results: Sequence[ShapeResult]) -> str:
 
 
 def said_of_answers(result: ShapeResult) -> str:
-    """Say whether the processes computed the same model."""
+    """Return a sentence that says whether all processes computed the same model."""
     ids = "All processes emitted the same tokens" if result.has_equal_ids else "Tokens DIFFER between runs"
     ids += f"; other programs kept {result.other_load_cores:.2g} cores busy"
     if not result.communications:

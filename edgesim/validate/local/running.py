@@ -1,4 +1,4 @@
-"""The whole validation: models, repetitions, settings; real runs in turns with what predicts them."""
+"""The complete validation: for each model, real runs interleaved with the measurements that predict them."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ from edgesim.validate.local.shapes import ModelShape
 __all__ = ["LOGITS_LIMIT", "Plan", "SettingResult", "ShapeResult", "validate"]
 
 LOGITS_LIMIT = 1e-4
-"""Largest difference of a sharded model's logits from the whole one's."""
+"""Largest accepted difference of a sharded model's logits from the whole model's."""
 
 MOST_OTHER_LOAD_CORES = 0.5
-"""Of other programs, up to which the short form judges times."""
+"""Load of other programs up to which the short form judges times."""
 
-_CROWD = 2  # processes in which profiles are measured at once
+_CROWD = 2  # processes in which profiles are measured at the same time
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How much is measured.
+    """Amount of measuring.
 
     Attributes
     ----------
     n_repetitions
-        Each with profiles, messages and sums measured anew.
+        Number of repetitions, each with new measurements of profiles, messages and sums.
     n_runs
-        Real runs of each pipeline in a repetition; of the single device twice as many, for its limit is
-        closer, and of the group half as many.
+        Real runs of each pipeline in a repetition; twice as many for the single device, whose limit is
+        tighter, and half as many for the group.
     n_stages
-        Processes in the ring; None: one for each core, two at the most.
+        Processes in the ring; None: one for each core, at most two.
     fastest
-        As :func:`edgesim.measure.typical.typical` has it, of all times.
+        As for :func:`edgesim.measure.typical.typical`; used for all times.
     context
-        Config of the model between whose parts messages and sums are measured; None: the usual one.
+        Config of the model for measuring messages and sums; None: the default one.
     """
 
     extent: Extent = field(default_factory=Extent)
@@ -62,7 +62,7 @@ class Plan:
     context: dict[str, Any] | None = None
 
     def short(self) -> Plan:
-        """Return what takes a minute, and tells a factor of two even beside other programs."""
+        """Return a plan that takes a minute and detects a factor of two, even beside other programs."""
         return replace(
             self,
             extent=Extent(n_prompt=16, n_out=8),
@@ -74,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class SettingResult:
-    """One setting of one model."""
+    """Result of one setting of one model."""
 
     setting: Setting
     comparisons: list[FigureComparison]
@@ -82,20 +82,20 @@ class SettingResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ShapeResult:
-    """What came of one model.
+    """Results of one model.
 
     Attributes
     ----------
     has_equal_ids
-        Whether all real runs emitted the same token ids: `generate` of one process, the ring, the group.
+        Whether all real runs emitted the same token ids: `generate` in one process, the ring, the group.
     logits_error
-        Largest difference of the sharded model's logits from the whole one's.
+        Largest difference of the sharded model's logits from the whole model's.
     communications
-        What messages and sums were measured to cost, by repetition.
+        Measured costs of messages and sums, by repetition.
     profiles
-        Facts of the profiles, by repetition: the single process's first.
+        Facts of the profiles, by repetition, with the single process's first.
     other_load_cores
-        How many cores programs kept busy meanwhile that have no part in this.
+        Mean number of cores that unrelated programs kept busy.
     """
 
     shape: ModelShape
@@ -108,7 +108,7 @@ class ShapeResult:
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether other programs ran so much that times say nothing."""
+        """Whether other programs caused too much load for times to be meaningful."""
         return self.other_load_cores > MOST_OTHER_LOAD_CORES
 
     @property
@@ -117,7 +117,7 @@ class ShapeResult:
         return self.has_equal_ids and self.logits_error <= LOGITS_LIMIT
 
     def is_off(self, *, grossly: bool) -> bool:
-        """Whether a prediction failed; grossly: undisturbed, and by a factor of two every time."""
+        """Whether a prediction failed; grossly: undisturbed, and by a factor of two in all repetitions."""
         if grossly and self.is_disturbed:
             return False
         found = [each for one in self.settings for each in one.comparisons]
@@ -125,19 +125,19 @@ class ShapeResult:
 
 
 def validate(shapes: Iterable[ModelShape], plan: Plan, tell: Tell) -> Iterator[ShapeResult]:
-    """Run, measure, simulate and compare, model by model; what is asked is checked at once.
+    """Run, measure, simulate and compare, model by model; the request is checked at once.
 
     Parameters
     ----------
     tell
-        Told what comes next.
+        Called with a description of each next step.
 
     Raises
     ------
     InputError
-        If this host has too few cores for what is asked, or too little memory.
+        If this host has too few cores or too little memory for the request.
     WorkerLostError
-        If a process ends in the middle of its work.
+        If a worker process ends before its work is done.
     """
     cores = free_cores()
     n_stages = plan.n_stages or min(2, len(cores))
@@ -196,14 +196,14 @@ def _of_shape(
 
 
 class _OtherLoad:
-    """How many cores other programs keep busy, from now on."""
+    """Measures how many cores other programs keep busy from now on."""
 
     def __init__(self, at_work: AtWork) -> None:
         self._at_work = at_work
         self._began_at_s, self._before_s = perf_counter(), self._others_busy_s()
 
     def n_cores(self) -> float:
-        """On average so far."""
+        """Return the mean so far."""
         busy_s = self._others_busy_s() - self._before_s
         return round(max(0.0, busy_s / (perf_counter() - self._began_at_s)), 2)
 
@@ -215,11 +215,11 @@ class _OtherLoad:
 
 
 class _Repetition:
-    """One repetition: each setting's runs, in turns with what is measured to predict them.
+    """One repetition: each setting's runs, interleaved with the measurements that predict them.
 
-    Settings in which one process computes at a time are charged with the profile of one process, measured
-    between the tokens of the single device's runs; those in which several do, with profiles measured in two
-    at once, which share the memory and the last cache.
+    Settings in which one process computes at a time are predicted with the profile of one process, measured
+    between the tokens of the single device's runs. Those in which several compute are predicted with profiles
+    measured in two processes at the same time, which share the memory and the last-level cache.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
@@ -236,7 +236,7 @@ class _Repetition:
     def _measured(
         self, n_gauges: int, meanwhile: Sequence[Setting], plan: Plan, *, seed: int
     ) -> list[Profile]:
-        """Measure profiles in turns with real runs."""
+        """Measure profiles, interleaved with real runs."""
         self._at_work.begin_profiles(n_gauges, fastest=plan.fastest, seed=seed)
         for turn in range(plan.n_runs):
             self._at_work.communicate_once()
@@ -248,7 +248,7 @@ class _Repetition:
         return self._at_work.profiles()
 
     def charged(self, setting: Setting) -> list[Profile]:
-        """The profiles of a setting's devices."""
+        """Return the profiles of a setting's devices."""
         if setting.kind == "single":
             lone, communication = self.lone, self.communication
             return [lone if communication is None else with_awakening(lone, communication)]
@@ -258,7 +258,7 @@ class _Repetition:
         return [with_loop_steps(profile, self.communication) for profile in by_device]
 
     def has_ids(self, reference: list[int]) -> bool:
-        """Whether every run answered the first prompt alike, and each other prompt as other runs did."""
+        """Return whether all runs gave the same answer to each prompt, and `reference` to the first one."""
         others: dict[int, list[int]] = {0: reference}
         for runs in self.runs.values():
             for run in runs:
@@ -270,7 +270,7 @@ class _Repetition:
 
 
 def _runs_in(setting: Setting, turn: int) -> int:
-    """How often a setting is run in a turn."""
+    """Return how often a setting is run in a turn."""
     if setting.kind == "single":
         return 2
     return 1 if setting.kind == "pipeline" else (turn + 1) % 2

@@ -1,4 +1,4 @@
-"""What is really run and simulated: how a model is spread, samples in flight, links between."""
+"""Settings that are run and simulated: placements of a model, samples in flight, links."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["LIMITS", "LINKS", "Extent", "LinkShape", "Setting", "settings"]
 Kind = Literal["single", "pipeline", "tensor"]
 
 LIMITS: dict[Kind, float] = {"single": 0.02, "pipeline": 0.03, "tensor": 0.06}
-"""How far a median of ratios may be from 1, by kind."""
+"""Largest accepted deviation of a median ratio from 1, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkShape:
-    """What is put upon the ring's links: a rate and a latency; None: they are as fast as the host is.
+    """A rate and latency imposed on the ring's links; a rate of None leaves them as fast as the host.
 
     Attributes
     ----------
@@ -32,13 +32,13 @@ class LinkShape:
 
     @property
     def order(self) -> list[float] | None:
-        """What a worker needs to put it upon its link."""
+        """The shape as sent to a worker; None if not shaped."""
         return None if self.rate_bps is None else [self.rate_bps, self.latency_s]
 
 
 LINKS = (
     LinkShape("host"),
-    # About what one station of IEEE 802.11n on 20 MHz gives an application, and one of 802.11g amid others.
+    # About the application rates of a lone IEEE 802.11n station on 20 MHz and of one of several 802.11g ones.
     LinkShape("80 Mbit/s, 2 ms", 80e6, 2e-3),
     LinkShape("20 Mbit/s, 5 ms", 20e6, 5e-3),
 )
@@ -59,7 +59,7 @@ class Setting:
     Attributes
     ----------
     n_devices
-        Processes.
+        Number of processes.
     n_samples
         Samples in flight.
     """
@@ -71,7 +71,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """Say it in words."""
+        """Description of the setting."""
         if self.kind == "single":
             return "single device"
         if self.kind == "tensor":
@@ -81,30 +81,30 @@ class Setting:
 
     @property
     def limit(self) -> float:
-        """How far the median ratio may be from 1."""
+        """Largest accepted deviation of the median ratio from 1."""
         return LIMITS[self.kind]
 
     @property
     def is_crowded(self) -> bool:
-        """Whether several processes compute at once."""
+        """Whether several processes compute at the same time."""
         return self.kind == "tensor" or self.n_samples > 1
 
 
 def settings(n_stages: int, n_cores: int, n_blocks: int) -> Iterator[Setting]:
-    """Every way to run a model that this host has the cores for.
+    """Yield every setting for which this host has enough cores.
 
     Raises
     ------
     InputError
-        If there are fewer cores than stages, or blocks.
+        If there are fewer cores than stages, or fewer blocks.
     """
     if n_stages > n_cores:
         raise InputError(
-            f"--stages {n_stages}: each process has a core of its own, and this one may use {n_cores}; ask "
-            "for fewer stages"
+            f"--stages {n_stages}: each process needs its own core, but only {n_cores} may be used; give "
+            "fewer stages"
         )
     if n_stages > n_blocks:
-        raise InputError(f"--stages {n_stages}: a model of {n_blocks} blocks; ask for fewer stages")
+        raise InputError(f"--stages {n_stages}: a model of {n_blocks} blocks; give fewer stages")
     yield Setting(kind="single")
     if n_stages > 1:
         for n_samples in (1, n_stages):

@@ -1,4 +1,4 @@
-"""The models that are really run: the one that comes with edgesim, and larger ones with random weights."""
+"""Models for real runs: the one shipped with edgesim, and larger ones with random weights."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["DEFAULT_SHAPES", "SHAPES", "ModelShape", "shape_named"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """A model by its sizes.
+    """A model by its config.
 
     Attributes
     ----------
     config
-        As transformers has it.
+        The config as for transformers.
     seed
-        Of its random weights; None: it has been trained.
+        Seed of its random weights; None: trained weights.
     """
 
     name: str
@@ -36,11 +36,11 @@ class ModelShape:
 
     @property
     def architecture(self) -> Architecture:
-        """In float32, in which it runs."""
+        """The architecture in float32, in which the model runs."""
         return Architecture.from_config(dict(self.config), name=self.name, dtype="float32")
 
     def order(self) -> dict[str, Any]:
-        """What a worker needs to build it."""
+        """Return the part of an order with which a worker builds the model."""
         order: dict[str, Any] = {
             "config": json.dumps(dict(self.config)),
             "name": self.name,
@@ -72,7 +72,7 @@ def _bundled() -> dict[str, Any]:
 def _shapes() -> dict[str, ModelShape]:
     shapes = [
         ModelShape(
-            name=BUNDLED, about="the trained model that comes with edgesim", config=_bundled(), seed=None
+            name=BUNDLED, about="the trained model shipped with edgesim", config=_bundled(), seed=None
         ),
         ModelShape(
             name="gpt2-124m",
@@ -104,7 +104,7 @@ def _shapes() -> dict[str, ModelShape]:
         ),
         ModelShape(
             name="tiny",
-            about="a Llama of 2 blocks, for tests: it takes no time and tells nothing",
+            about="a Llama of 2 blocks, for tests only: fast, and too small for meaningful times",
             config=_llama(64, 176, 2, 4, 2, 256),
         ),
         ModelShape(
@@ -125,13 +125,13 @@ def _shapes() -> dict[str, ModelShape]:
 
 
 SHAPES: Mapping[str, ModelShape] = MappingProxyType(_shapes())
-"""By name."""
+"""Models by name."""
 
 DEFAULT_SHAPES = (BUNDLED, "gpt2-124m", "llama-deep-134m", "llama-wide-190m")
 
 
 def shape_named(name: str) -> ModelShape:
-    """Find a model by its name.
+    """Return a model by its name.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The engine's links and its Wi-Fi, held against closed forms and against ns-3."""
+"""Compare the engine's links and Wi-Fi with closed forms and with ns-3."""

@@ -1,11 +1,11 @@
-"""The engine beside ns-3: saturated Wi-Fi cells, and rows of wires."""
+"""Compare the engine with ns-3: saturated Wi-Fi cells, and wired links in tandem."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from edgesim.validate.network.estimates import TheoryComparison, exactly, mean_of
-from edgesim.validate.network.records import N_BATCHES, Records, Tell
+from edgesim.validate.network.records import N_BATCHES, Announce, Records
 from edgesim.validate.network.saturation import saturated_frames
 from edgesim.validate.network.tandem import Journeys, Tandem, delays_in_engine
 from edgesim.validate.network.wifi_cases import WifiCase
@@ -16,18 +16,20 @@ WIFI_LIMIT, TANDEM_LIMIT = 0.03, 0.005
 
 
 def wifi_beside(
-    records: Records, cases: Sequence[WifiCase], tell: Tell, seconds: float | None = None
+    records: Records, cases: Sequence[WifiCase], announce: Announce, seconds: float | None = None
 ) -> list[TheoryComparison]:
-    """Frames per second of each cell.
+    """Compare the frames per second of each cell.
 
     Parameters
     ----------
+    announce
+        Called with the name of each case before it is simulated.
     seconds
-        Simulated of each; each case's own unless given.
+        Simulated time of each case; by default the case's own.
     """
     found = []
     for case in cases:
-        tell(case.name)
+        announce(case.name)
         batch_s = (case.seconds if seconds is None else seconds) / N_BATCHES
         counts = saturated_frames(case, n_batches=N_BATCHES, batch_s=batch_s)
         ours = mean_of([count / batch_s for count in counts])
@@ -36,7 +38,7 @@ def wifi_beside(
 
 
 def tandems_beside(records: Records, rows: Sequence[Tandem]) -> list[TheoryComparison]:
-    """Mean delay of each flow of each row."""
+    """Compare the mean delay of each flow in each tandem."""
     found = []
     for row in rows:
         journeys = Journeys.of(row)

@@ -1,4 +1,4 @@
-"""Means with their intervals, and what a comparison of two of them says."""
+"""Means with confidence intervals, and comparisons of two of them."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ Verdict = Literal["agrees", "misses", "too noisy"]
 
 @dataclass(frozen=True, slots=True)
 class SampledMean:
-    """A mean, and half the width of its 95 % interval; 0 where it is known exactly."""
+    """A mean and the half-width of its 95 % interval; 0 where it is known exactly."""
 
     mean: float
     half_width: float = 0.0
 
 
 def exactly(value: float) -> SampledMean:
-    """What is no estimate."""
+    """Return an exact value as a mean without uncertainty."""
     return SampledMean(value)
 
 
 def mean_of(values: Sequence[float]) -> SampledMean:
-    """Mean of independent replications or long batches, by Student's t; two are needed at least."""
+    """Return the mean of independent replications or long batches, by Student's t; at least two values."""
     half_width = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * stats.sem(values))
     return SampledMean(float(np.mean(values)), half_width)
 
 
 @dataclass(frozen=True, slots=True)
 class TheoryComparison:
-    """A figure of the engine beside its truth.
+    """A result of the engine and its reference value.
 
     Parameters
     ----------
     what
-        The figure, with its unit.
+        The compared quantity, with its unit.
     ours, truth
-        What the engine has, and what it should have, in the same unit.
+        The engine's result and the reference value, in the same unit.
     limit
         Largest relative difference that counts as agreement.
     """
@@ -57,19 +57,19 @@ class TheoryComparison:
 
     @property
     def difference(self) -> float:
-        """Relative difference: ours over the truth, less 1."""
+        """Relative difference: `ours` over `truth`, less 1."""
         return self.ours.mean / self.truth.mean - 1.0
 
     @property
     def half_width(self) -> float:
-        """Half the width of the difference's interval, to first order in the two relative errors."""
+        """Half-width of the difference's interval, to first order in the two relative errors."""
         return math.hypot(self.ours.half_width / self.ours.mean, self.truth.half_width / self.truth.mean) * (
             1.0 + self.difference
         )
 
     @property
     def verdict(self) -> Verdict:
-        """Whether they agree, as far as the intervals tell: one wider than half the limit proves nothing."""
+        """Whether the two agree; too noisy if the difference's half-width exceeds half the limit."""
         if self.half_width > 0.5 * self.limit:
             return "too noisy"
         return "agrees" if abs(self.difference) <= self.limit else "misses"

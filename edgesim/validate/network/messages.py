@@ -1,4 +1,4 @@
-"""The engine's links with messages on them, and nothing else: no requests, no computing, no trace."""
+"""Run messages over the engine's links alone: without requests, computing or a trace."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _ANY_MODEL = {
     "num_attention_heads": 1,
     "vocab_size": 64,
     "max_position_embeddings": 64,
-}  # routes are cheapest for its activations, and here there is one route
+}  # its activation size only selects the cheapest route; here there is one route
 
 
 class TransportOutsideARun:
-    """A transport of the engine at work, outside a run.
+    """The engine's transport with its own clock, outside a run.
 
     Parameters
     ----------
     devices
-        Their ids.
+        Ids of the devices.
     links, media
-        What connects them.
+        The links and media that connect them.
     """
 
     def __init__(
@@ -62,21 +62,21 @@ class TransportOutsideARun:
 
     @property
     def now_s(self) -> float:
-        """The present instant."""
+        """Current simulation time."""
         return self._clock.now
 
     def begin(self, course: Course) -> None:
-        """Let a process begin: a generator that yields instants, or from :meth:`send`."""
+        """Start a process: a generator that yields instants, or yields from :meth:`send`."""
         Life(self._clock, course)
 
     def send(self, owner: int, source: str, target: str, size_bytes: float) -> Course:
-        """Send a message over its route; raises MessageLost where it is lost."""
+        """Send a message over its route; raises MessageLost if it is lost."""
         yield from self._transport.message(owner, source, target, size_bytes, -1)
 
     def send_at(
         self, owner: int, at_s: float, ends: tuple[str, str], size_bytes: float, arrived: Callable[[], None]
     ) -> None:
-        """Send a message at an instant."""
+        """Send a message at the given time, and call `arrived` when it has arrived."""
 
         def course() -> Course:
             yield at_s
@@ -86,5 +86,5 @@ class TransportOutsideARun:
         self.begin(course())
 
     def run(self, until_s: float | None = None) -> None:
-        """Run until an instant, or until nothing is left to happen."""
+        """Run until the given time, or until no events remain."""
         self._clock.run(until_s)

@@ -1,7 +1,7 @@
-"""ns-3, where it is installed: compiles the programs that ship with this room, and runs them.
+"""Compile and run the ns-3 programs shipped in this package, where ns-3 is installed.
 
-Debian's packages ``ns3`` and ``libns3-dev`` have it, and ``g++`` and ``pkg-config`` find it. Programs are
-compiled into a folder of the caller's, from edgesim's own sources alone.
+Debian's packages ``ns3`` and ``libns3-dev`` provide it; ``g++`` and ``pkg-config`` find it. Programs are
+compiled into the caller's folder, from edgesim's own sources alone.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Ns3:
     Parameters
     ----------
     version
-        Of its package.
+        Version of its package.
     """
 
     version: str
 
     def compile(self, program: str, folder: Path) -> Path:
-        """Compile one of the shipped programs; returns where it is."""
+        """Compile one of the shipped programs, and return its path."""
         flags = _flags([f"ns3-{module}" for module in _MODULES[program]])
         target = folder / program
         with as_file(files("edgesim.validate.network") / "ns3" / f"{program}.cc") as source:
@@ -50,25 +50,25 @@ class Ns3:
         if done.returncode:
             raise InputError(
                 f"ns-3 {self.version}: g++ cannot compile {program}.cc against it; expected an ns-3 like "
-                f"3.37, which it was written for; the compiler says:\n{done.stderr[-2000:]}"
+                f"3.37, for which it was written; compiler output:\n{done.stderr[-2000:]}"
             )
         return target
 
     def run(self, program: Path, arguments: Mapping[str, object]) -> list[dict[str, float]]:
-        """Run a compiled program; returns the rows of the CSV that it prints."""
+        """Run a compiled program, and return the rows of the CSV that it prints."""
         options = [f"--{name}={value}" for name, value in arguments.items()]
         done = subprocess.run([str(program), *options], capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError(
                 f"ns-3 {self.version}: {program.name} {' '.join(options)} ended with status "
-                f"{done.returncode}; it says:\n{done.stderr[-2000:]}"
+                f"{done.returncode}; error output:\n{done.stderr[-2000:]}"
             )
         rows = csv.DictReader(io.StringIO(done.stdout))
         return [{name: float(value) for name, value in row.items()} for row in rows]
 
 
 def find_ns3() -> Ns3 | str:
-    """The installed ns-3, or what of it is missing."""
+    """Return the installed ns-3, or a description of the missing part."""
     for tool in ("g++", "pkg-config"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
@@ -76,14 +76,15 @@ def find_ns3() -> Ns3 | str:
         ["pkg-config", "--modversion", "ns3-wifi"], capture_output=True, text=True, check=False
     )
     if known.returncode:
-        return "pkg-config knows no ns3-wifi"
+        return "pkg-config does not find ns3-wifi"
     return Ns3(known.stdout.strip())
 
 
 def _flags(packages: list[str]) -> list[str]:
-    """Of what pkg-config says, what a program needs: ns-3's own headers and libraries.
+    """Return the compiler flags that ns-3 programs need: its own headers and libraries.
 
-    Debian's files name a folder "/usr;" and headers of Python and of XML, which are not installed with them.
+    In Debian, pkg-config also returns a folder "/usr;" and headers of Python and XML, which are not installed
+    with ns-3.
     """
     said = subprocess.run(
         ["pkg-config", "--cflags", "--libs", *packages], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""A saturated Wi-Fi cell in ns-3."""
+"""Simulate a saturated Wi-Fi cell in ns-3."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from edgesim.validate.network.wifi_cases import WifiCase
 
 __all__ = ["HEADER_BYTES", "frames_in_ns3"]
 
-_WARMUP_S = 1.0  # block acknowledgements are agreed upon again and again, until every station has its own
+_WARMUP_S = 1.0  # block acknowledgement agreements are retried until every station has one
 
 HEADER_BYTES = 20 + 8
-"""IP and UDP: the program sends packets without either, and LLC/SNAP and MAC headers are ns-3's own."""
+"""IP and UDP headers, which the program's packets lack; ns-3 itself adds LLC/SNAP and MAC headers."""
 
 
 def frames_in_ns3(
     ns3: Ns3, program: Path, case: WifiCase, *, n_batches: int, batch_s: float, run: int = 1
 ) -> list[int]:
-    """Frames that the receiver gets in each of so many batches of time, one after the other.
+    """Return the number of frames received in each of `n_batches` successive batches of time.
 
-    A block acknowledgement that is missing leads to another attempt at the aggregate, as in the engine, not
-    to a request for it (ns-3's default): 802.11-2020 clause 10.25.6 leaves the choice to the originator (not
-    re-read in the printed standard).
+    A missing block acknowledgement leads to another attempt at the aggregate, as in the engine, not
+    to a block acknowledgement request (ns-3's default): 802.11-2020 clause 10.25.6 leaves the choice to the
+    originator (not re-read in the printed standard).
     """
     rows = ns3.run(
         program,

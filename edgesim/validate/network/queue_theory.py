@@ -1,4 +1,4 @@
-"""Wires as queues, against closed forms."""
+"""Compare wired links, as queues, with closed forms."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _LOAD = 0.6
 _LIMIT = 0.05
 _ROUNDING = 1e-9
 _N_REPLICATIONS = 20
-_WARMUP = 0.1  # of the messages
+_WARMUP = 0.1  # share of the messages
 _SERVICE_S = 1e-3
 
 
 def queue_comparisons(n_messages: int = 6000) -> list[TheoryComparison]:
-    """Mean delays of M/M/1, M/D/1 and a row of constant services, and every delay by Lindley's recursion.
+    """Compare mean delays of M/M/1, M/D/1 and a constant-service tandem, and delays by Lindley's recursion.
 
     Parameters
     ----------
     n_messages
-        Of each replication.
+        Messages in each replication.
     """
     return [
         _m_m_1(n_messages),
@@ -48,7 +48,7 @@ def queue_comparisons(n_messages: int = 6000) -> list[TheoryComparison]:
 
 
 def _m_m_1(n_messages: int) -> TheoryComparison:
-    """1 / (mu - lambda): a link with messages of exponential size."""
+    """Compare with 1 / (mu - lambda): a link with exponentially distributed message sizes."""
 
     def simulate(replication: int) -> float:
         draw = Streams(1, replication)["M/M/1"]
@@ -70,11 +70,11 @@ def _m_m_1(n_messages: int) -> TheoryComparison:
 
 
 def _row(what: str, slowness: tuple[float, ...], n_messages: int) -> TheoryComparison:
-    """The wait of all stations together is that of the slowest alone (Friedman 1965), an M/D/1 queue.
+    """Compare a constant-service tandem: its total wait is that of the slowest station alone, an M/D/1 queue.
 
     H. D. Friedman, "Reduction methods for tandem queuing systems", Operations Research 13(1), 1965: with
-    constant services and unlimited rooms, the order of the stations makes no difference to departures.
-    M/D/1: rho / (2 (1 - rho)) services of waiting (Pollaczek and Khinchine).
+    constant services and unlimited queues, the order of the stations does not affect departures.
+    M/D/1: mean wait of rho / (2 (1 - rho)) service times (Pollaczek and Khinchine).
     """
     size_bytes = 1000
     slowest_bps = bits(size_bytes) / _SERVICE_S
@@ -99,7 +99,7 @@ def _row(what: str, slowness: tuple[float, ...], n_messages: int) -> TheoryCompa
 
 
 def _recursion(tandem: Tandem) -> TheoryComparison:
-    """The packet whose delay differs most from that of the recursion on the same draws."""
+    """Compare the packet whose delay differs most from that of the recursion on the same draws."""
     journeys = Journeys.of(tandem)
     ours_s, truth_s = delays_in_engine(tandem, journeys), delays_by_recursion(tandem, journeys)
     worst = int(np.argmax(np.abs(ours_s / truth_s - 1.0)))

@@ -1,4 +1,4 @@
-"""A radio link of the engine against closed forms: capacity over noise, with fading, and repeated frames."""
+"""Compare a radio link with closed forms: Shannon capacity, and ergodic capacity under Rayleigh fading."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ROUNDING, _LIMIT = 1e-9, 0.02
 
 @dataclass(frozen=True)
 class _FixedLoss:
-    """An environment with one loss everywhere."""
+    """An environment with the same path loss everywhere."""
 
     VALID: ClassVar[Validity] = Validity()
     loss_db: float
@@ -61,7 +61,7 @@ class _FixedLoss:
 
 
 def _link(snr_db: float, fading: Fading) -> RadioLink:
-    """A link with this mean ratio over the whole band."""
+    """Return a link with this mean SNR over the whole band."""
     here = Static((0.0, 0.0))
     noise_dbm = linear_to_db(1e3 * thermal_noise_w(_BAND_HZ, 0.0))
     return RadioLink(
@@ -75,7 +75,7 @@ def _link(snr_db: float, fading: Fading) -> RadioLink:
 
 
 def _took_s(link: RadioLink, n_bits: float) -> float:
-    """How long one message takes, alone in its cell."""
+    """Return how long one message takes, alone in its cell."""
     channel = RadioChannel(link=link, terminal="t", station="s", medium="s", key=1)
     wires = [Link(between=("t", "s"), rate_bps=_BAND_HZ, radio=channel)]
     messages = TransportOutsideARun(["t", "s"], wires, {"s": Medium(name="s")})
@@ -91,12 +91,12 @@ def _took_s(link: RadioLink, n_bits: float) -> float:
 
 
 def radio_comparisons(n_blocks: int = 2000) -> list[TheoryComparison]:
-    """Rates of a link over noise (Shannon), and over Rayleigh blocks (ergodic capacity).
+    """Compare rates of a link without fading (Shannon) and with Rayleigh block fading (ergodic capacity).
 
     Parameters
     ----------
     n_blocks
-        Coherence blocks of a replication.
+        Coherence blocks in a replication.
     """
     found = []
     for snr_db in (0.0, 10.0, 20.0):

@@ -1,4 +1,4 @@
-"""What ns-3 has said, kept as a small file: with it, the engine is held against ns-3 where there is none."""
+"""Recorded results of ns-3 in a small file, with which the engine is compared where ns-3 is not installed."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from edgesim.validate.network.ns3_wifi import frames_in_ns3
 from edgesim.validate.network.tandem import Journeys, Tandem, delays_in_ns3
 from edgesim.validate.network.wifi_cases import WifiCase
 
-__all__ = ["N_BATCHES", "Records", "Tell", "shipped_records"]
+__all__ = ["N_BATCHES", "Announce", "Records", "shipped_records"]
 
 N_BATCHES = 10
 _T = TypeVar("_T")
 
-Tell = Callable[[str], None]
-"""Hears of each case before it is simulated."""
+Announce = Callable[[str], None]
+"""Called with the name of each case before it is simulated."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """Figures of ns-3, by the names of cases.
+    """Results of ns-3, by the names of cases.
 
     Parameters
     ----------
     provenance
-        What made them.
+        The simulator, versions and date.
     frames_per_s
-        Of saturated Wi-Fi cells.
+        Results of saturated Wi-Fi cells.
     delays_s
-        Mean delays of each flow of rows of wires.
+        Mean delays of each flow of wired tandems.
     """
 
     provenance: Mapping[str, str]
@@ -48,19 +48,19 @@ class Records:
     delays_s: Mapping[str, tuple[float, ...]]
 
     @classmethod
-    def measure(cls, ns3: Ns3, cells: Sequence[WifiCase], rows: Sequence[Tandem], tell: Tell) -> Self:
+    def measure(cls, ns3: Ns3, cells: Sequence[WifiCase], rows: Sequence[Tandem], announce: Announce) -> Self:
         """Run ns-3 for all cases, one after the other."""
         frames: dict[str, SampledMean] = {}
         delays: dict[str, tuple[float, ...]] = {}
         with tempfile.TemporaryDirectory(prefix="edgesim-ns3-") as folder:
             wifi, tandem = (ns3.compile(program, Path(folder)) for program in ("wifi", "tandem"))
             for row in rows:
-                tell(row.name)
+                announce(row.name)
                 journeys = Journeys.of(row)
                 delays_s = delays_in_ns3(ns3, tandem, row, journeys)
                 delays[row.name] = journeys.means(delays_s)
             for cell in cells:
-                tell(cell.name)
+                announce(cell.name)
                 batch_s = cell.seconds / N_BATCHES
                 counts = frames_in_ns3(ns3, wifi, cell, n_batches=N_BATCHES, batch_s=batch_s)
                 frames[cell.name] = mean_of([count / batch_s for count in counts])
@@ -74,16 +74,16 @@ class Records:
         return cls(provenance, frames, delays)
 
     def wifi(self, case: WifiCase) -> SampledMean:
-        """Frames per second of a cell."""
+        """Return the frames per second of a cell."""
         return self._of(self.frames_per_s, case.name)
 
     def row(self, tandem: Tandem) -> list[SampledMean]:
-        """Mean delay of each flow [s]; packets are the same in both simulators, so nothing is uncertain."""
+        """Return the mean delay of each flow [s], as exact: both simulators have the same packets."""
         return [exactly(delay_s) for delay_s in self._of(self.delays_s, tandem.name)]
 
     def text(self) -> str:
-        """What a file of it holds."""
-        told = {
+        """Return the records as the text of a JSON file."""
+        stored = {
             "provenance": dict(self.provenance),
             "frames_per_s": {
                 name: {"mean": round(one.mean, 3), "half_width": round(one.half_width, 3)}
@@ -91,28 +91,28 @@ class Records:
             },
             "delays_s": {name: list(delays_s) for name, delays_s in self.delays_s.items()},
         }
-        return json.dumps(told, indent=2) + "\n"
+        return json.dumps(stored, indent=2) + "\n"
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read what :meth:`text` wrote."""
-        told = json.loads(text)
+        """Read the text that :meth:`text` wrote."""
+        stored = json.loads(text)
         frames = {
-            name: SampledMean(one["mean"], one["half_width"]) for name, one in told["frames_per_s"].items()
+            name: SampledMean(one["mean"], one["half_width"]) for name, one in stored["frames_per_s"].items()
         }
-        delays = {name: tuple(delays_s) for name, delays_s in told["delays_s"].items()}
-        return cls(told["provenance"], frames, delays)
+        delays = {name: tuple(delays_s) for name, delays_s in stored["delays_s"].items()}
+        return cls(stored["provenance"], frames, delays)
 
     @staticmethod
     def _of(known: Mapping[str, _T], name: str) -> _T:
         if name not in known:
             raise InputError(
-                f"ns-3's records: there is no case {name!r}; they are of other cases than this version's: "
-                "record them anew with 'edgesim validate network --record FILE'"
+                f"ns-3's records: there is no case {name!r}; they contain other cases than this version's: "
+                "record them again with 'edgesim validate network --record FILE'"
             )
         return known[name]
 
 
 def shipped_records() -> Records:
-    """Those that ship with edgesim."""
+    """Return the records shipped with edgesim."""
     return Records.read((files("edgesim.validate.network") / "ns3" / "records.json").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""A saturated Wi-Fi cell of the engine: how many frames arrive a second."""
+"""Simulate a saturated Wi-Fi cell in the engine."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from edgesim.world.medium import Medium, RadioChannel
 __all__ = ["saturated_frames"]
 
 _RECEIVER = "receiver"
-_N_WAITING = 2  # aggregates of a station: one on the air, and the next
+_N_WAITING = 2  # aggregates per station: one being sent, and the next
 
 
 @dataclass(frozen=True)
 class _Clear:
-    """A channel on which every frame arrives, at one rate: what the engine asks of a radio link."""
+    """A channel on which every frame arrives, at one rate; has the interface of a radio link."""
 
     rate_bps: float
     air: Wifi
@@ -35,7 +35,7 @@ class _Clear:
     def state(
         self, at_s: float, *, uplink: bool, band_share: float = 1.0, interference_w: float = 0.0
     ) -> RadioState:
-        """Answer the same at any instant."""
+        """Return the same state at any time."""
         del at_s, uplink, interference_w
         grant = Grant(mcs=0, efficiency=1.0, block_bits=int(bits(1500)), slot_s=math.inf)
         return RadioState(1.0, 1.0, grant, self.rate_bps * band_share, (0.0,), math.inf)
@@ -44,9 +44,10 @@ class _Clear:
 def saturated_frames(
     case: WifiCase, *, n_batches: int, batch_s: float, warmup_s: float = 0.2, seed: int = 1
 ) -> list[int]:
-    """Frames that the receiver gets in each of so many batches of time, one after the other.
+    """Return the number of frames received in each of `n_batches` successive batches of time.
 
-    Frames of a message that is lost do not count: it is one aggregate, whose frames share their fate.
+    Frames of a lost message do not count: a message is one aggregate, whose frames are received or lost
+    together.
     """
     mac, rate_bps = case.mac, case.phy.rate_bps
     n_frames = case.n_frames

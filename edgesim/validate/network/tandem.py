@@ -1,4 +1,4 @@
-"""A row of wires with packets queued before each: in the engine, in ns-3, and by Lindley's recursion."""
+"""Wired links in tandem with a queue before each: in the engine, in ns-3, and by Lindley's recursion."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ Delays = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """Packets that come at random (Poisson) and go down the row.
+    """A Poisson flow of packets along the tandem.
 
     Parameters
     ----------
     first, last
-        Nodes at which they set out and arrive.
+        Nodes of departure and arrival.
     load
-        Of the first of its links.
+        Load that it puts on its first link.
     sizes_bytes
-        Packets are of each size equally often; PPP's 2 bytes are in it.
+        Packet sizes, equally frequent; they include the 2 bytes of PPP.
     """
 
     first: int
@@ -51,12 +51,14 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tandem:
-    """A row of links, and the flows over it.
+    """Links in tandem, and the flows over them.
 
     Parameters
     ----------
     rates_bps, delays_s
-        Of the links, one after the other.
+        Rates and propagation delays of the links, in order.
+    n_packets
+        Packets of each flow.
     """
 
     name: str
@@ -69,9 +71,9 @@ class Tandem:
 
 @dataclass(frozen=True)
 class Journeys:
-    """Packets in the order in which they set out; all arrays have their number for a shape.
+    """Packets in order of departure; all arrays have the shape (n_packets,).
 
-    Instants are whole nanoseconds, which is what ns-3 counts in.
+    Instants are whole nanoseconds, the resolution of ns-3.
     """
 
     at_ns: NDArray[np.int64]
@@ -91,26 +93,26 @@ class Journeys:
             flows.append(np.full(tandem.n_packets, number))
             sizes.append(draw.choice(flow.sizes_bytes, tandem.n_packets))
         order = np.argsort(np.concatenate(at_ns), kind="stable")
-        # Each flow is as long as the others in packets, not in time: what comes after the first flow has
-        # ended would meet less traffic.
+        # Flows have equal numbers of packets but unequal durations: packets after the end of the shortest
+        # flow would meet less traffic, so they are left out.
         last_ns = min(int(each[-1]) for each in at_ns)
         order = order[np.concatenate(at_ns)[order] <= last_ns]
         return cls(*(np.concatenate(each)[order] for each in (at_ns, flows, sizes)))
 
     def means(self, delays_s: Delays) -> tuple[float, ...]:
-        """Mean of each flow's delays [s]."""
+        """Return the mean of each flow's delays [s]."""
         flows = range(int(self.flow.max()) + 1)
         return tuple(float(delays_s[self.flow == number].mean()) for number in flows)
 
     def lines(self, tandem: Tandem) -> str:
-        """What the ns-3 program reads."""
+        """Return the packets as the input of the ns-3 program."""
         ends = [(flow.first, flow.last) for flow in tandem.flows]
         rows = zip(self.at_ns.tolist(), self.flow.tolist(), self.size_bytes.tolist(), strict=True)
         return "".join(f"{at},{ends[flow][0]},{ends[flow][1]},{size}\n" for at, flow, size in rows)
 
 
 def delays_in_engine(tandem: Tandem, journeys: Journeys) -> Delays:
-    """Time of each packet from setting out to its last bit's arrival [s], shape (n_packets,)."""
+    """Return each packet's time from departure to the arrival of its last bit [s], shape (n_packets,)."""
     nodes = [f"node-{number}" for number in range(len(tandem.rates_bps) + 1)]
     links = [
         Link(between=ends, rate_bps=rate_bps, latency_s=latency_s)
@@ -136,7 +138,7 @@ def delays_in_engine(tandem: Tandem, journeys: Journeys) -> Delays:
 
 
 def delays_in_ns3(ns3: Ns3, program: Path, tandem: Tandem, journeys: Journeys) -> Delays:
-    """The same in ns-3; the packets go to it by a file beside the program."""
+    """Return the same delays from ns-3; packets are passed to it in a file beside the program."""
     arrivals = program.with_name("arrivals.csv")
     arrivals.write_text(journeys.lines(tandem), encoding="ascii")
     rows = ns3.run(
@@ -151,7 +153,7 @@ def delays_in_ns3(ns3: Ns3, program: Path, tandem: Tandem, journeys: Journeys) -
 
 
 def delays_by_recursion(tandem: Tandem, journeys: Journeys) -> Delays:
-    """The same by Lindley's recursion, link by link: a packet leaves at max(arrival, free) + service."""
+    """Return the same delays by Lindley's recursion per link: departure = max(arrival, free) + service."""
     at_s = 1e-9 * journeys.at_ns.astype(np.float64)
     here_s = at_s.copy()
     first = np.array([flow.first for flow in tandem.flows])[journeys.flow]
@@ -166,7 +168,7 @@ def delays_by_recursion(tandem: Tandem, journeys: Journeys) -> Delays:
 
 
 def tandems() -> list[Tandem]:
-    """All that are compared with ns-3."""
+    """Return all tandems that are compared with ns-3."""
     one_size = Flow(first=0, last=1, load=0.8, sizes_bytes=(1250,))
     through = Flow(first=0, last=3, load=0.4, sizes_bytes=(64, 576, 1500))
     crossing = Flow(first=1, last=2, load=0.4, sizes_bytes=(1500,))

@@ -1,4 +1,4 @@
-"""Saturated Wi-Fi cells, as values: what both simulators are given."""
+"""Saturated Wi-Fi cells as inputs of both simulators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEVER_GIVEN_UP = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WifiPhy:
-    """One rate of one generation, over one stream."""
+    """One rate of one 802.11 generation, over one spatial stream."""
 
     generation: Literal["n", "ac", "ax"]
     width_mhz: int
@@ -36,12 +36,12 @@ PHYS: tuple[WifiPhy, ...] = (
     WifiPhy(generation="n", width_mhz=20, mcs=7, guard_s=0.8e-6),
     WifiPhy(generation="ax", width_mhz=80, mcs=11, guard_s=0.8e-6),
 )
-"""One whose airtimes both simulators have to the nanosecond, and that of the shipped scenarios."""
+"""One whose airtimes agree to the nanosecond in both simulators, and that of the shipped scenarios."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WifiCase:
-    """Stations that always have frames for one receiver; only collisions lose any.
+    """Stations that always have frames for one receiver; frames are lost only by collisions.
 
     Best effort (AIFSN 3, windows 15 to 1023), a TXOP limit of 0 (one PPDU), no RTS, block acknowledgements of
     64 frames.
@@ -51,7 +51,7 @@ class WifiCase:
     ampdu_bytes
         Longest aggregate; 0: no aggregation.
     seconds
-        Of simulated time that make the 95 % interval about ±0.5 %, in ten batches.
+        Simulated time, which gives a 95 % interval of about ±0.5 % with ten batches.
     """
 
     phy: WifiPhy
@@ -62,16 +62,16 @@ class WifiCase:
 
     @property
     def n_attempts(self) -> int:
-        """After which a frame is given up: seven, but never in an aggregate.
+        """Attempts after which a frame is dropped: seven, but unlimited for an aggregate.
 
-        ns-3 3.37 resets its count of failures with an acknowledgement, not with a block acknowledgement, and
+        ns-3 3.37 resets its count of failures on an acknowledgement but not on a block acknowledgement, and
         so drops every seventh aggregate that has collided.
         """
         return _NEVER_GIVEN_UP if self.ampdu_bytes else 7
 
     @property
     def mac(self) -> WifiMac:
-        """The case as the engine has it."""
+        """MAC parameters of the case in the engine."""
         limits = Aggregation(most_frames=64, most_bytes=self.ampdu_bytes or None)
         return WifiMac(
             ppdu=PpduFormat(generation=self.phy.generation, guard_s=self.phy.guard_s),
@@ -82,12 +82,12 @@ class WifiCase:
 
     @property
     def n_frames(self) -> int:
-        """Frames of an exchange."""
+        """Frames in an exchange."""
         return self.mac.full_exchange(self.phy.rate_bps)[1]
 
     @property
     def name(self) -> str:
-        """The case in words, and different from any other's."""
+        """Description of the case, unique among cases."""
         phy = self.phy
         stations = "1 station" if self.n_stations == 1 else f"{self.n_stations} stations"
         return (
@@ -97,7 +97,7 @@ class WifiCase:
 
 
 def wifi_cases() -> list[WifiCase]:
-    """All cases that are compared with ns-3."""
+    """Return all cases that are compared with ns-3."""
     n, ax = PHYS
     grid: tuple[tuple[WifiPhy, int, int, dict[int, float]], ...] = (
         (n, 0, 1500, {1: 4, 2: 6, 5: 8, 10: 10}),

@@ -1,4 +1,4 @@
-"""A saturated Wi-Fi cell against closed forms: one station's cycle, and Bianchi's model of several."""
+"""Compare a saturated Wi-Fi cell with closed forms: one station's cycle, and Bianchi's model of several."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FIRST_WINDOW, _N_DOUBLINGS = 16, 6
 
 
 def frames_per_s_by_theory(case: WifiCase) -> float:
-    """Frames per second of a saturated cell.
+    """Return the frames per second of a saturated cell.
 
-    A station alone has a cycle of AIFS, half the first window and the exchange. Of several, Bianchi's model
-    (:mod:`edgesim.radio.access.bianchi`) has the shares of idle slots, successes and collisions; a success
+    A single station's cycle is AIFS, half the first window and the exchange. For several, Bianchi's model
+    (:mod:`edgesim.radio.access.bianchi`) gives the shares of idle slots, successes and collisions; a success
     lasts its exchange and AIFS, a collision the data and EIFS.
     """
     mac, n = case.mac, case.n_stations
@@ -39,12 +39,12 @@ def frames_per_s_by_theory(case: WifiCase) -> float:
 
 
 def wifi_theory_comparisons(seconds: float = 3.0) -> list[TheoryComparison]:
-    """Cells of one, two, five and ten stations, frames one by one and aggregated, beside their closed forms.
+    """Compare cells of 1, 2, 5 and 10 stations, with and without aggregation, with their closed forms.
 
     Parameters
     ----------
     seconds
-        Of simulated time.
+        Simulated time of a single station; four times as long for several.
     """
     _, ax = PHYS
     found = []

@@ -1,1 +1,1 @@
-"""Published rates that the project knows, beside what it predicts of them."""
+"""Compare predictions with published rates."""

@@ -1,11 +1,11 @@
-"""AirComp's emulation: LLaMA2 on one and two devices fitted, four and eight and another model predicted.
+"""AirComp's emulation: fitted to LLaMA2 on one and two devices; predicts four, eight and another model.
 
-Table I has one number for two devices, and it holds all that is not an even share of computing. Part of it
-is on the air, as long as the channel uses of two messages take in a band that is not published: at most the
-widest of 5G NR's, 100 MHz (3GPP TS 38.101-1, table 5.3.5-1), and at least what leaves the other parts
-nothing. The rest is shared out at random, every way as likely as any other, between computing that is not
-divided, a delay of every sum, lateness, unlike speeds, and handling per member (pilots, getting devices
-into step).
+Table I has one number for two devices, which contains everything except an even share of computing. Part of
+it is time on the air, given by the channel uses of two messages in a band that is not published: at most the
+widest of 5G NR, 100 MHz (3GPP TS 38.101-1, table 5.3.5-1), and at least the band that leaves no time for the
+other parts. The rest is divided at random, with equal probability for every division, between undivided
+computing, a delay of every sum, lateness, unlike speeds, and handling per member (pilots, synchronising
+devices).
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _MOST_HZ = 100e6
 
 
 def air_group_rows() -> list[GroupRow]:
-    """Predict the table's rows: the model of one and two devices, and one whose sums nobody has published."""
-    told = published_groups()["aircomp"]
-    models = {row["model"]: known_model(row["model"]).architecture(told["dtype"]) for row in told["rows"]}
-    (fitted_name, fitted_ms), (other_name, other_ms) = ((row["model"], row["total"]) for row in told["rows"])
+    """Predict the table's rows: the model of one and two devices, and one without published group times."""
+    data = published_groups()["aircomp"]
+    models = {row["model"]: known_model(row["model"]).architecture(data["dtype"]) for row in data["rows"]}
+    (fitted_name, fitted_ms), (other_name, other_ms) = ((row["model"], row["total"]) for row in data["rows"])
     sets = air_sets()
     ones_s = sets.head_s + sets.blocks_s
     found = [_row(fitted_name, 1, fitted_ms.get(1), "fitted", ones_s, ones_s, "")]
     for n, role in _ROLES.items():
-        named = largest_parts(_told(sets, n))
+        named = largest_parts(_named_parts(sets, n))
         found.append(_row(fitted_name, n, fitted_ms.get(n), role, sets.total_s(n), ones_s / n, named))
     fitted, other = models[fitted_name], models[other_name]
     by_bytes_s = ones_s * (_read_bytes(other) / _read_bytes(fitted))
@@ -50,32 +50,32 @@ def air_group_rows() -> list[GroupRow]:
     carried = _carried(sets, fitted, other, 1e-3 * other_ms[1])
     ones_s = carried.head_s + carried.blocks_s
     for n in (2, 4, 8):
-        named = largest_parts(_told(carried, n))
+        named = largest_parts(_named_parts(carried, n))
         found.append(_row(other_name, n, other_ms.get(n), "predicted", carried.total_s(n), ones_s / n, named))
     return found
 
 
 def air_sets() -> ShardedToken:
-    """Sets of parameters that one and two devices allow.
+    """Return the parameter sets that are consistent with the times of one and two devices.
 
-    The time on the air is in `delay_s`, for it is the same for any number of devices.
+    The time on the air is part of `delay_s`, since it is the same for any number of devices.
     """
-    told = published_groups()["aircomp"]
-    row = told["rows"][0]
-    model = known_model(row["model"]).architecture(told["dtype"])
+    data = published_groups()["aircomp"]
+    row = data["rows"][0]
+    model = known_model(row["model"]).architecture(data["dtype"])
     rng = Streams(0)["groups aircomp"]
     one_s, two_s = (
         1e-3 * row["total"][n] * np.exp(0.5 * REPEATABILITY * rng.standard_normal(N_SETS)) for n in (1, 2)
     )
     n_sums = 2 * model.n_blocks
     excess_s = (two_s - one_s / 2.0) / n_sums
-    least_air_s = 2.0 * math.ceil(model.hidden_size / told["streams"]) / _MOST_HZ
+    least_air_s = 2.0 * math.ceil(model.hidden_size / data["streams"]) / _MOST_HZ
     air_s = least_air_s * (excess_s / least_air_s) ** rng.random(N_SETS)
     undivided_s, delay_s, late_s, unlike_s, per_member_s = rng.dirichlet(np.ones(5), N_SETS).T * (
         excess_s - air_s
     )
     return ShardedToken(
-        head_s=np.zeros(N_SETS),  # whether the vocabulary is cut is not known: it is in what is not divided
+        head_s=np.zeros(N_SETS),  # unknown whether the vocabulary is divided; counted as undivided computing
         blocks_s=one_s,
         undivided=2.0 * n_sums * undivided_s / one_s,
         form=rng.standard_normal(N_SETS),
@@ -95,7 +95,7 @@ def air_sets() -> ShardedToken:
 
 
 def _carried(sets: ShardedToken, fitted: Architecture, other: Architecture, one_s: float) -> ShardedToken:
-    """The same devices with another model: its own time of one, as many sums as it has, of its own size."""
+    """Return the sets for the same devices with another model: its own single-device time, sums and sizes."""
     ones_s = one_s * np.exp(0.5 * REPEATABILITY * Streams(0)["groups aircomp other"].standard_normal(N_SETS))
     slower = (ones_s / other.n_blocks) / (sets.blocks_s / fitted.n_blocks)  # computing between two sums
     return replace(
@@ -107,8 +107,8 @@ def _carried(sets: ShardedToken, fitted: Architecture, other: Architecture, one_
     )
 
 
-def _told(sets: ShardedToken, n_nodes: int) -> dict[str, Floats]:
-    """The parts of a token's time under this testbed's names."""
+def _named_parts(sets: ShardedToken, n_nodes: int) -> dict[str, Floats]:
+    """Return the parts of a token's time under this testbed's names."""
     names = {"delays": "on the air and delays"}
     return {names.get(name, name): part for name, part in sets.parts_s(n_nodes).items() if name != "messages"}
 

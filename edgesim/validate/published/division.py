@@ -1,7 +1,8 @@
-"""How far computing is divided: shares that are not, from one and two nodes, and how far that law carries.
+"""Undivided share of computing, from times of one and two nodes, and how well its law extrapolates.
 
-Two nodes give one number, the share that is not divided; that it stays the same for four and eight is a law
-(Amdahl's), which measured shards test: the shipped profiles have halves, quarters and eighths of real blocks.
+Times of one and two nodes determine one number, the undivided share. That it is the same for four and eight
+nodes is Amdahl's law, tested here with measured shards: the shipped profiles have halves, quarters and
+eighths of real blocks.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ _N_CONTEXTS = (16, 64)
 
 
 def undivided_share(one: Number, two: Number) -> Number:
-    """The share of what one node takes that two do not divide: two = one (u + (1 - u) / 2)."""
+    """Return the share u of one node's time that two do not divide: two = one (u + (1 - u) / 2)."""
     return 2.0 * two / one - 1.0
 
 
 def ends_cost(small: Architecture, small_s: Number, large: Architecture, large_s: Number) -> Number:
-    """What a weight of the head costs, over one of a block, from one node's times of two models.
+    """Return the time per weight of the head over that of a block, from one node's times of two models.
 
-    Reading weights is what takes the time; the head's rows cost more, for choosing a token, and what else
-    is done once for all of the vocabulary, is counted with them. At least 1.
+    Reading weights takes most of the time. The head's rows cost more, because choosing a token and other work
+    done once for the whole vocabulary are counted with them. At least 1.
     """
     small_blocks, small_head = _weights(small)
     large_blocks, large_head = _weights(large)
@@ -42,27 +43,27 @@ def ends_cost(small: Architecture, small_s: Number, large: Architecture, large_s
 
 
 def relative_work(model: Architecture, cost: Number) -> Number:
-    """A token's computing on one device, in weights of blocks."""
+    """Return a token's computing on one device, in weights of blocks."""
     blocks, head = _weights(model)
     return blocks + cost * head
 
 
 def ends_share(model: Architecture, cost: Number) -> Number:
-    """The share of a token's computing on one device that is the head's, and with it the root's alone."""
+    """Return the head's share of a token's computing on one device; only the root computes it."""
     return cost * _weights(model)[1] / relative_work(model, cost)
 
 
 def _weights(model: Architecture) -> tuple[float, float]:
-    """Parameters of all blocks, and of the head."""
+    """Return the numbers of parameters of all blocks, and of the head."""
     blocks = model.n_blocks * model.component_parameters(Component.BLOCK)
     return float(blocks), float(model.component_parameters(Component.HEAD))
 
 
 @cache
 def form_spread(n_nodes: int) -> float:
-    """How far measured shards are off that law, fitted to a half: root mean square of the logarithms.
+    """Return the deviation of measured shards from Amdahl's law fitted to halves, as RMS of logarithms.
 
-    Over all shipped profiles that have shards of a half and of 1 / `n_nodes`, decoding at two contexts.
+    Over all shipped profiles with shards of a half and of 1 / `n_nodes`, decoding at two contexts.
     """
     squares = []
     for name in shipped_profiles():

@@ -1,4 +1,4 @@
-"""All published rates of single devices: what was fitted, what the others predict, and how good that is."""
+"""Published rates of single devices: the fit, leave-one-out predictions, and their quality."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from edgesim.validate.published.leaving_out import Prediction, left_out, one_sha
 __all__ = ["WIDEST", "Findings", "Row", "found"]
 
 WIDEST = {True: 1.5, False: 3.0}
-"""Upper over lower end of an interval that is of use: where engine and board are known, and elsewhere."""
+"""Largest ratio of a useful interval's ends: where engine and board are known, and elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A published rate, what the fit to all says of it, and what the fit to all others does."""
+    """A published rate, its value in the fit to all rates, and its prediction from all others."""
 
     entry: RateEntry
     fitted_s: float
@@ -32,14 +32,14 @@ class Row:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """90 % of the prediction in the source's own unit, the smaller end first."""
+        """90 % prediction interval in the source's own unit, the smaller end first."""
         ends = sorted(self.entry.in_unit(s) for s in (self.predicted.low_s, self.predicted.high_s))
         return ends[0], ends[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Every row, and what one share of peak for all would have come to."""
+    """All rows, and the predictions of a simpler model with one share of peak for all."""
 
     rows: tuple[Row, ...]
     one_share: tuple[Prediction, ...]
@@ -47,12 +47,12 @@ class Findings:
 
     @property
     def n_held(self) -> int:
-        """Intervals with the published rate in them."""
+        """Number of intervals that contain the published rate."""
         return sum(row.predicted.holds for row in self.rows)
 
     @property
     def n_wide(self) -> int:
-        """Intervals that are too wide to be of use."""
+        """Number of intervals too wide to be useful."""
         return sum(row.predicted.width > WIDEST[row.predicted.is_known] for row in self.rows)
 
     @property
@@ -62,7 +62,7 @@ class Findings:
 
     @property
     def one_share_score(self) -> float:
-        """Mean interval score of one share of peak for all."""
+        """Mean interval score of the model with one share of peak for all."""
         return float(np.mean([one.score for one in self.one_share]))
 
     @property
@@ -72,7 +72,7 @@ class Findings:
 
 
 def found(*, n_chains: int = 64, n_kept: int = 32) -> Findings:
-    """Fit and leave out: some seconds at the sizes given."""
+    """Fit all rates, and predict each from the others; takes some seconds at the default sizes."""
     entries = published_rates()
     rates: list[Rate] = [entry.rate() for entry in entries]
     centre = shipped_posterior().centre

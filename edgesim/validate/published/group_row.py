@@ -1,4 +1,4 @@
-"""One published or predicted time of a group of devices."""
+"""A published or predicted time of a device group."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Role = Literal["fitted", "predicted", "left out"]
 
 
 class GroupRow(NamedTuple):
-    """A time per token, or a rate, of a group.
+    """Time per token, or rate, of a device group.
 
     Attributes
     ----------
     testbed, device, model, n_nodes
-        Of what.
+        The group, and the model it runs.
     unit
         ``ms per token`` or ``tokens/s``.
     published
-        As published; None where it is not known here.
+        Published value; None where not known here.
     role
-        ``fitted``: it went into the fit. ``left out``: it is published, and predicted without it.
-        ``predicted``: it is not known here.
+        ``fitted``: used in the fit. ``left out``: published, but predicted without using it.
+        ``predicted``: not known here.
     predicted, low, high
-        Median and 95 % interval over the sets of parameters that the fitted rows allow.
+        Median and 95 % interval over the parameter sets consistent with the fitted rows.
     ideal
-        What it would be if computing were shared evenly and nothing else cost any time.
+        Value if computing were divided evenly and nothing else took any time.
     mechanisms
-        What makes it differ from that, the largest first, in milliseconds of a token.
+        The largest causes of the difference from `ideal`, in milliseconds per token.
     """
 
     testbed: str
@@ -52,7 +52,7 @@ class GroupRow(NamedTuple):
 
     @property
     def error(self) -> float | None:
-        """Predicted over published, less 1; None where nothing is published here."""
+        """Predicted over published, less 1; None where there is no published value."""
         return None if self.published is None else self.predicted / self.published - 1.0
 
     @property
@@ -62,13 +62,13 @@ class GroupRow(NamedTuple):
 
 
 def interval(values: Floats) -> tuple[float, float, float]:
-    """Median and 95 % interval of a sample."""
+    """Return the median and the 95 % interval of a sample."""
     low, median, high = np.quantile(values, [0.025, 0.5, 0.975])
     return float(median), float(low), float(high)
 
 
 def largest_parts(parts_s: Mapping[str, Floats], n_named: int = 3) -> str:
-    """Name the parts of a token's time that are longest in the mean, with their milliseconds."""
+    """Name the parts of a token's time with the largest means, with their milliseconds."""
     means = {name: 1e3 * float(np.mean(part)) for name, part in parts_s.items()}
     ranked = sorted(means, key=means.__getitem__, reverse=True)[:n_named]
     return ", ".join(f"{name} {means[name]:.3g}" for name in ranked if means[name] >= 0.05)

@@ -1,4 +1,4 @@
-"""Published times of groups of one and two nodes, as they are kept beside this module, with their sources."""
+"""Published times of groups of one and two nodes, with their sources, from a file beside this module."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["published_groups"]
 
 @cache
 def published_groups() -> Mapping[str, Any]:
-    """Return the testbeds by name: their source, what their set-up was, and their rows.
+    """Return the testbeds by name: their source, their set-up, and their rows.
 
-    Not a row of more than two nodes is among them.
+    No row has more than two nodes.
     """
     text = files("edgesim.validate.published").joinpath("groups.yaml").read_text(encoding="utf-8")
-    told: Mapping[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return told
+    testbeds: Mapping[str, Any] = YAML(typ="safe", pure=True).load(text)
+    return testbeds

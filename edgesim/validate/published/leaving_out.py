@@ -1,4 +1,4 @@
-"""Each published rate predicted from all others: how often intervals hold, and what they score."""
+"""Leave-one-out predictions of published rates, with the coverage and score of their intervals."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SEED = 20_250_707
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A rate beside what other rates say of it.
+    """A published rate, and its prediction from other rates.
 
     Attributes
     ----------
     measured_s, low_s, median_s, high_s
-        The published time, and the 5, 50 and 95 % points of the predicted one.
+        The published time, and the 5, 50 and 95 % quantiles of the predicted one.
     is_known
         Whether engine and board both occur in other rows.
     """
@@ -38,12 +38,12 @@ class Prediction:
 
     @property
     def holds(self) -> bool:
-        """Whether the interval has the published time in it."""
+        """Whether the interval contains the published time."""
         return self.low_s <= self.measured_s <= self.high_s
 
     @property
     def width(self) -> float:
-        """Upper over lower end."""
+        """Ratio of the upper to the lower end."""
         return self.high_s / self.low_s
 
     @property
@@ -53,14 +53,14 @@ class Prediction:
 
     @property
     def score(self) -> float:
-        """Interval score of the logarithm: a relative width, and a fine for missing."""
+        """Interval score of the logarithm: relative width, plus a penalty for missing."""
         return interval_score(np.log(self.low_s), np.log(self.high_s), np.log(self.measured_s))
 
 
 def interval_score(low: float, high: float, value: float, *, coverage: float = COVERAGE) -> float:
-    """Score an interval; the smaller the better (Gneiting and Raftery 2007, JASA 102, equation 43)."""
-    fine = 2 / (1 - coverage)
-    return float((high - low) + fine * max(0.0, low - value) + fine * max(0.0, value - high))
+    """Return an interval's score; smaller is better (Gneiting and Raftery 2007, JASA 102, equation 43)."""
+    penalty = 2 / (1 - coverage)
+    return float((high - low) + penalty * max(0.0, low - value) + penalty * max(0.0, value - high))
 
 
 def left_out(rates: Sequence[Rate], *, n_chains: int = 64, n_kept: int = 32) -> list[Prediction]:
@@ -83,9 +83,9 @@ def _prediction(measured_s: float, drawn_s: FloatArray, is_known: bool) -> Predi
 
 
 def one_share(rates: Sequence[Rate]) -> list[Prediction]:
-    """Predict each rate from one share of the memory's peak for all, fitted to the others.
+    """Predict each rate by one share of memory peak bandwidth for all, fitted to the others.
 
-    The share is log-normal from row to row: its interval is Student's, for the mean and spread of the others.
+    The share is log-normal across rows: its interval is Student's, for the mean and spread of the others.
     """
     from scipy.special import stdtrit
 

@@ -1,4 +1,4 @@
-"""The findings as lines of a table, for a terminal and for the documentation."""
+"""Tables of the findings, for a terminal and for the documentation."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ HEADINGS = (
     "90 % interval",
 )
 
-TESTBED_HEADINGS = ("scenario", "strategy", "what", "published", "simulated", "error", "was")
+TESTBED_HEADINGS = ("scenario", "strategy", "what", "published", "simulated", "error", "role")
 
-GROUP_HEADINGS = ("group", "model", "nodes", "published", "predicted", "error", "95 % interval", "was")
+GROUP_HEADINGS = ("group", "model", "nodes", "published", "predicted", "error", "95 % interval", "role")
 
 BEGIN, END = "<!-- begin: edgesim validate published -->", "<!-- end: edgesim validate published -->"
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """One row, in the source's unit."""
+    """Return the table cells of one row, in the source's unit."""
     entry, low_high = row.entry, row.interval
     predicted = entry.in_unit(row.predicted.median_s)
-    held = "" if row.predicted.holds else ", missed"
+    missed = "" if row.predicted.holds else ", missed"
     mode = f" ({entry.power_mode})" if entry.power_mode else ""
     return (
         entry.device + mode,
@@ -54,7 +54,7 @@ def cells(row: Row) -> tuple[str, ...]:
         _number(entry.in_unit(row.fitted_s)),
         _number(predicted),
         f"{predicted / entry.value - 1:+.0%}",
-        f"{_number(low_high[0])} to {_number(low_high[1])}{held}",
+        f"{_number(low_high[0])} to {_number(low_high[1])}{missed}",
     )
 
 
@@ -63,7 +63,7 @@ def _number(value: float) -> str:
 
 
 def summary(found: Findings) -> list[str]:
-    """What the rows come to."""
+    """Return sentences that summarise the rows."""
     n = len(found.rows)
     better = 1 - found.score / found.one_share_score
     return [
@@ -77,7 +77,7 @@ def summary(found: Findings) -> list[str]:
 
 
 def cells_of_testbed(run: Run) -> tuple[str, ...]:
-    """One row of a testbed, in the source's unit."""
+    """Return the table cells of a testbed's row, in the source's unit."""
     entry = run.entry
     return (
         entry.scenario,
@@ -91,7 +91,7 @@ def cells_of_testbed(run: Run) -> tuple[str, ...]:
 
 
 def cells_of_group(row: GroupRow) -> tuple[str, ...]:
-    """One row of a group that was fitted to one and two nodes alone."""
+    """Return the table cells of a group's row, fitted to one and two nodes only."""
     return (
         row.device,
         row.model,
@@ -105,7 +105,7 @@ def cells_of_group(row: GroupRow) -> tuple[str, ...]:
 
 
 def markdown(found: Findings, testbeds: Sequence[Run], groups: Sequence[GroupRow]) -> str:
-    """Lay the tables out for the documentation."""
+    """Return all tables as Markdown for the documentation."""
     devices = _table((*HEADINGS, "source"), [(*cells(row), row.entry.source) for row in found.rows])
     testbed_rows = [(*cells_of_testbed(run), run.entry.source) for run in testbeds]
     return "\n\n".join(
@@ -127,21 +127,21 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def replaced(page: Path, text: str) -> str:
-    """Return a page with the part between its two marks replaced.
+    """Return the text of a page with the part between its two markers replaced.
 
     Raises
     ------
     InputError
-        If the page has no such part.
+        If the page cannot be read, or lacks the markers.
     """
     try:
         whole = page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{page}: cannot be read: {error}; give a Markdown page with the marks {BEGIN}"
+            f"{page}: cannot be read: {error}; give a Markdown page with the markers {BEGIN}"
         ) from None
     before, begun, rest = whole.partition(BEGIN)
     _, ended, after = rest.partition(END)
     if not (begun and ended):
-        raise InputError(f"{page}: no lines {BEGIN} and {END}; add them where the table is to stand")
+        raise InputError(f"{page}: no lines {BEGIN} and {END}; add them where the tables should be inserted")
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"

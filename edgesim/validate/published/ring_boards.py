@@ -1,10 +1,10 @@
-"""MDI-LLM's ring of boards: fitted to one and two boards, predicted for more and for a larger model.
+"""MDI-LLM's ring of boards: fitted to one and two boards; predicts more boards and a larger model.
 
-A board's time per block is what reading it takes at a share of the memory's peak, and what dispatching it
-from Python takes; a runtime that dispatches ahead hides the shorter behind the longer, one that waits adds
-them up. One model's rate tells their sum alone, whatever it is made of; another model's sizes tell them
-apart. Two boards tell what messages occupy of a board's time. What only delays them is bounded, for with
-three samples under way two boards were never idle, and is not told otherwise.
+A board's time per block consists of reading its weights at a share of the memory's peak bandwidth, and of
+dispatching it from Python. A runtime that dispatches ahead overlaps the shorter with the longer; one that
+waits adds them. One model's rate determines only their sum; the sizes of another model distinguish them. Two
+boards determine how long messages occupy a board. Pure message delay has only an upper bound, since with
+three samples in flight two boards were never idle.
 """
 
 from __future__ import annotations
@@ -28,40 +28,40 @@ __all__ = ["RingBoard", "ring_board", "ring_cuts", "ring_rows"]
 N_SETS = 8_000
 
 _READING_ERROR = 0.3
-"""Seconds that a point of the published curves may be off by, of the 82 s (one board) and 56 s (two) between
-the 500th and the 2000th token."""
+"""Reading error of a point of the published curves [s]; between the 500th and the 2000th token they span 82 s
+(one board) and 56 s (two)."""
 
 _PEAK_SHARES = (0.5, 0.95)
-"""Share of the memory's peak that eager PyTorch reads weights at: half of it is a poor kernel; EdgeShard's
-AGX Orin reads Llama-2-7B in float32 in 140.34 ms (arXiv 2405.14371), 188 GB/s of 204.8 if nothing else takes
-any time."""
+"""Range of the share of the memory's peak bandwidth at which eager PyTorch reads weights. Half of it means a
+poor kernel; EdgeShard's AGX Orin reads Llama-2-7B in float32 in 140.34 ms (arXiv 2405.14371), 188 GB/s of
+204.8 if nothing else takes any time."""
 
 _MOST_CHOOSING_S = 5e-3
-"""Choosing a token and the loop around it, at most: of 32,000 logits 200 are kept, sorted and drawn from.
-Assumed."""
+"""Longest time of choosing a token and the surrounding loop: 200 of 32,000 logits are kept, sorted and
+sampled from. Assumed."""
 
 _LEAST_LATENCY_S = 1e-4
-"""What delays a message between two boards at least: twice the 50 us of the scenario's cable and switch."""
+"""Least delay of a message between two boards: twice the 50 us of the scenario's cable and switch."""
 
 
 @dataclass(frozen=True)
 class RingBoard:
-    """Sets of parameters of a board, one each in every array.
+    """Parameter sets of a board; each array has one element per set.
 
     Attributes
     ----------
     bytes_per_s
-        At which it reads weights and cache.
+        Rate of reading weights and cache.
     dispatch_s
-        What it takes to dispatch one block, or the head.
+        Time to dispatch one block, or the head.
     hidden
-        Share of the shorter of reading and dispatching that is hidden behind the longer.
+        Share of the shorter of reading and dispatching that overlaps with the longer.
     choosing_s
-        What a token takes besides, at the starter.
+        Time per token of choosing it and of the surrounding loop, at the starter.
     message_s
-        What messages occupy of a board for every token: one in, one out.
+        Time per token for which messages occupy a board: one received, one sent.
     latency_s
-        What only delays a token at every board.
+        Pure delay of a token at every board.
     """
 
     bytes_per_s: Floats
@@ -72,14 +72,14 @@ class RingBoard:
     latency_s: Floats
 
     def call_s(self, model: Architecture, component: Component, n_context: int) -> Floats:
-        """Time of one block, or of the head."""
+        """Return the time of one block, or of the head."""
         _, moved = model.work_arrays(component, batch=1, n_new=1, n_context=n_context)
         reading_s = float(moved) / self.bytes_per_s
         hidden: Floats = self.hidden * np.minimum(reading_s, self.dispatch_s)
         return reading_s + self.dispatch_s - hidden
 
     def stages_s(self, model: Architecture, cut: Sequence[int], n_context: int) -> list[Floats]:
-        """What every board is occupied for by one token; the starter, which comes first, has the head."""
+        """Return how long one token occupies each board; the first, the starter, also computes the head."""
         block_s = self.call_s(model, Component.BLOCK, n_context)
         ends_s = self.call_s(model, Component.HEAD, n_context) + self.choosing_s
         messages_s = self.message_s if len(cut) > 1 else np.zeros_like(self.message_s)
@@ -91,7 +91,7 @@ class RingBoard:
     def period_s(
         self, model: Architecture, cut: Sequence[int], n_context: int, n_samples: int
     ) -> dict[str, Floats]:
-        """Time between two tokens: that of the slowest board, or of the way round over all samples."""
+        """Return the time between two tokens: of the slowest board, or of a round trip over all samples."""
         stages_s = self.stages_s(model, cut, n_context)
         slowest_s = np.max(stages_s, axis=0)
         if len(cut) == 1:
@@ -105,17 +105,17 @@ class RingBoard:
 
 @cache
 def ring_board() -> RingBoard:
-    """Sets of parameters that one and two boards allow."""
-    told = published_groups()["mdi-llm"]
-    row, n_context = told["rows"][0], told["context"]
-    model, (_, cut) = _model(row, told), (row["cuts"][1], row["cuts"][2])
+    """Return the parameter sets that are consistent with the rates of one and two boards."""
+    data = published_groups()["mdi-llm"]
+    row, n_context = data["rows"][0], data["context"]
+    model, (_, cut) = _model(row, data), (row["cuts"][1], row["cuts"][2])
     rng = Streams(0)["groups mdi-llm"]
     n_tokens = 1500
     one_s, two_s = (
         (n_tokens / row["rate"][n] + _READING_ERROR * rng.standard_normal(N_SETS)) / n_tokens for n in (1, 2)
     )
     low, high = _PEAK_SHARES
-    bytes_per_s = parse(told["peak"], BYTE_RATE) * (low + (high - low) * rng.random(N_SETS))
+    bytes_per_s = parse(data["peak"], BYTE_RATE) * (low + (high - low) * rng.random(N_SETS))
     hidden, choosing_s = rng.random(N_SETS), _MOST_CHOOSING_S * rng.random(N_SETS)
     dispatch_s = _dispatch_s(model, n_context, one_s - choosing_s, bytes_per_s, hidden)
     free = np.zeros(N_SETS)
@@ -123,9 +123,9 @@ def ring_board() -> RingBoard:
     message_s = two_s - np.max(board.stages_s(model, cut, n_context), axis=0)
     board = RingBoard(bytes_per_s, dispatch_s, hidden, choosing_s, message_s, free)
     stages_s = board.stages_s(model, cut, n_context)
-    spare_s = (told["samples"] * two_s - np.sum(stages_s, axis=0)) / len(cut)
+    spare_s = (data["samples"] * two_s - np.sum(stages_s, axis=0)) / len(cut)
     ratio = np.maximum(1.0, spare_s / _LEAST_LATENCY_S)
-    latency_s = _LEAST_LATENCY_S * ratio ** rng.random(N_SETS)  # its order of magnitude is not known
+    latency_s = _LEAST_LATENCY_S * ratio ** rng.random(N_SETS)  # of unknown order of magnitude
     kept = np.flatnonzero((dispatch_s > 0.0) & (message_s > 0.0) & (spare_s > 0.0))
     return RingBoard(
         *(each[kept] for each in (bytes_per_s, dispatch_s, hidden, choosing_s, message_s, latency_s))
@@ -133,10 +133,10 @@ def ring_board() -> RingBoard:
 
 
 def ring_cuts(n_blocks: int, n_boards: int, ends_blocks: float) -> tuple[int, ...]:
-    """The cut with the least slowest stage, at least a block for each board.
+    """Return the cut that minimises the slowest stage, with at least one block per board.
 
-    For numbers of boards that the testbed's code has no cut for. The starter's embedding, head and choice of
-    a token count as `ends_blocks` blocks; of equal cuts it is that with the fewest blocks at the starter.
+    Used for numbers of boards without a cut in the testbed's code. The starter's embedding, head and choice
+    of a token count as `ends_blocks` blocks; among equal cuts, the one with the fewest blocks at the starter.
     """
     best: tuple[float, tuple[int, ...]] | None = None
     for n_starter in range(1, n_blocks - n_boards + 2):
@@ -150,20 +150,20 @@ def ring_cuts(n_blocks: int, n_boards: int, ends_blocks: float) -> tuple[int, ..
 
 
 def ring_rows() -> list[GroupRow]:
-    """Predict the published curves' rates, and rings of four and eight boards."""
-    told = published_groups()["mdi-llm"]
-    board, n_context, found = ring_board(), told["context"], []
-    for row in told["rows"]:
-        model = _model(row, told)
+    """Predict the published rates, and rings of four and eight boards."""
+    data = published_groups()["mdi-llm"]
+    board, n_context, found = ring_board(), data["context"], []
+    for row in data["rows"]:
+        model = _model(row, data)
         block_s = board.call_s(model, Component.BLOCK, n_context)
         ends_s = board.call_s(model, Component.HEAD, n_context) + board.choosing_s
         whole_s = model.n_blocks * block_s + ends_s
         ends_blocks = float(np.median(ends_s / block_s))
         cuts = {n: tuple(cut) for n, cut in row["cuts"].items()}
-        if row["rate"]:  # of a model without a rate four and eight boards are as little known as two
+        if row["rate"]:  # without a published rate, two boards are already a prediction
             cuts |= {n: ring_cuts(model.n_blocks, n, ends_blocks) for n in (4, 8)}
         for n, cut in cuts.items():
-            n_samples = told["samples"] if n in row["cuts"] else 2 * n
+            n_samples = data["samples"] if n in row["cuts"] else 2 * n
             period = board.period_s(model, cut, n_context, n_samples)
             ideal_s = whole_s / n
             parts = {
@@ -198,7 +198,7 @@ def ring_rows() -> list[GroupRow]:
 def _dispatch_s(
     model: Architecture, n_context: int, seconds: Floats, bytes_per_s: Floats, hidden: Floats
 ) -> Floats:
-    """What dispatching a call must take for all calls of a token to take so long: by bisection."""
+    """Return the dispatch time per call for which a token takes `seconds` in total, by bisection."""
     low, high = np.zeros_like(seconds), seconds / model.n_blocks
     free = np.zeros_like(seconds)
     for _ in range(60):
@@ -210,5 +210,5 @@ def _dispatch_s(
     return np.where(low > 0.0, (low + high) / 2.0, 0.0)
 
 
-def _model(row: dict[str, Any], told: dict[str, Any]) -> Architecture:
-    return known_model(row["model"]).architecture(told["dtype"])
+def _model(row: dict[str, Any], data: dict[str, Any]) -> Architecture:
+    return known_model(row["model"]).architecture(data["dtype"])

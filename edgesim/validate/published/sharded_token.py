@@ -1,16 +1,16 @@
-"""A token of a group that shares every block: what its time is made of, for any number of members.
+"""Composition of a token's time in a group that shares every block, for any number of members.
 
-The same arithmetic as a run's (:mod:`edgesim.engine.collective`), in the mean and for many sets of
-parameters at once; a test holds one against the other.
+The same arithmetic as in a run (:mod:`edgesim.engine.collective`), as means and for many parameter sets
+at once; a test compares the two.
 
-* **Computing.** The head is the root's; of the blocks a share `u` is not divided (Amdahl 1967,
+* **Computing.** The root computes the head; a share `u` of the blocks is not divided (Amdahl 1967,
   doi:10.1145/1465482.1465560): B (u + (1 - u) / n).
-* **Messages.** A star of n nodes over a switch, all ends alike: 4 ends and 4 wires in a row, and for every
-  member beyond the second two more of whichever is longer, the root's end or its wire.
-* **Waiting.** What a sum takes besides is one of four things that two nodes do not tell apart: a *delay*
-  that is the same for any n; *lateness*, drawn anew for every sum, of which the latest of n counts; members
-  of *unlike speed*, of which the slowest counts, in proportion to the computing between two sums; *handling
-  per member*, one after the other or over a tree.
+* **Messages.** A star of n nodes over a switch with equal ends: 4 ends and 4 wires in series, and for every
+  member beyond the second two more of whichever takes longer, the root's end or its wire.
+* **Waiting.** The rest of a sum's time has four possible causes, which times of two nodes do not
+  distinguish: a *delay* that is the same for any n; *lateness*, drawn independently for every sum, of which
+  the largest of n counts; members of *unlike speed*, of which the slowest counts, in proportion to the
+  computing between two sums; *handling per member*, sequential or over a tree.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _SPREADS = np.geomspace(0.5, 2.0, 9)
 
 
 def star_s(n_nodes: int, end_s: Floats, wire_s: float) -> Floats:
-    """Duration of one sum over a star: to the root and back, over one switch, ends occupied and wires [s].
+    """Return the duration of one sum over a star: to the root and back over one switch, with busy ends [s].
 
     Parameters
     ----------
     end_s
-        What a message occupies either end for.
+        How long a message occupies each end.
     wire_s
-        What it occupies a wire for; there are two between member and root.
+        How long it occupies a wire; there are two between member and root.
     """
     if n_nodes == 1:
         return np.zeros_like(end_s)
@@ -50,23 +50,23 @@ def star_s(n_nodes: int, end_s: Floats, wire_s: float) -> Floats:
 
 @cache
 def _growths(n_nodes: int) -> tuple[Floats, Floats]:
-    told = [
+    by_family = [
         np.array([growth(family(1.0, float(cv)), n_nodes) for cv in _SPREADS])
         for family in (GammaLateness, LognormalLateness)
     ]
-    return told[0], told[1]
+    return by_family[0], by_family[1]
 
 
 def late_growth(n_nodes: int, spread: Floats, is_lognormal: Floats) -> Floats:
-    """How many times as late the latest of n is as that of two, by the law's spread (0.5 to 2) and family."""
-    gamma, lognormal = (np.interp(np.log(spread), np.log(_SPREADS), told) for told in _growths(n_nodes))
-    told: Floats = np.where(is_lognormal, lognormal, gamma)
-    return told
+    """Return the growth of the maximum lateness from two to n, by the law's spread (0.5 to 2) and family."""
+    gamma, lognormal = (np.interp(np.log(spread), np.log(_SPREADS), each) for each in _growths(n_nodes))
+    factor: Floats = np.where(is_lognormal, lognormal, gamma)
+    return factor
 
 
 @cache
 def normal_growth(n_nodes: int) -> float:
-    """How many times as far the largest of n normals is from the mean as that of two (n > 1)."""
+    """Return the expected maximum of n standard normals over that of two (n > 1)."""
 
     def largest(n: int) -> float:
         z = np.linspace(-9.0, 9.0, 20_001)
@@ -78,30 +78,30 @@ def normal_growth(n_nodes: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardedToken:
-    """Sets of parameters, one each in every array, of which some are known and numbers.
+    """Parameter sets of a token's time; arrays have one element per set, known parameters are numbers.
 
     Attributes
     ----------
     head_s, blocks_s
-        Computing of a token on one device: what is the root's alone, and all blocks.
+        Computing of a token on one device: of the head, which only the root computes, and of all blocks.
     undivided
         Share of the blocks' computing that is not divided.
     form
-        Logarithm of what computing on 4 nodes is off by from that law, over its spread.
+        Standardised logarithm of the deviation of computing from that law.
     form_spread
-        That spread, by number of nodes.
+        Standard deviation of that logarithm, by number of nodes.
     n_sums
-        Sums of a token.
+        Sums per token.
     wire_s, end_s
-        Of a message: on one wire, and at one end.
+        Duration of a message on one wire, and at one end.
     delay_s, late_s, unlike_s, per_member_s
-        What a sum of two takes besides: the four readings.
+        Other time of a sum of two nodes, by its four possible causes.
     is_systematic
-        Of `unlike_s`: 1 where all members but the root are slower alike, 0 where speeds are drawn.
+        For `unlike_s`: 1 where all members but the root are equally slower, 0 where speeds are random.
     is_tree
-        Of `per_member_s`: 1 where it grows with the number of members' logarithm, 0 with their number.
+        For `per_member_s`: 1 where it grows with the logarithm of the number of members, 0 with the number.
     spread, is_lognormal
-        Of lateness.
+        Spread and family of lateness.
     """
 
     head_s: Floats
@@ -122,12 +122,12 @@ class ShardedToken:
     is_lognormal: Floats
 
     def computing_s(self, n_nodes: int) -> Floats:
-        """What the root computes of a token."""
+        """Return the root's computing time per token."""
         off = np.exp(self.form_spread.get(n_nodes, 0.0) * self.form)
         return self.head_s + self._blocks_s(n_nodes) * off
 
     def parts_s(self, n_nodes: int) -> dict[str, Floats]:
-        """What a token takes beyond an n-th of one device's time, by mechanism; they add up to the rest."""
+        """Return a token's time beyond an n-th of one device's time, as a sum of parts by mechanism."""
         if n_nodes == 1:
             return {}
         even_s = (self.head_s + self.blocks_s) / n_nodes
@@ -148,14 +148,14 @@ class ShardedToken:
         }
 
     def total_s(self, n_nodes: int) -> Floats:
-        """Time per token."""
+        """Return the time per token."""
         total: Floats = (self.head_s + self.blocks_s) / n_nodes
         for part_s in self.parts_s(n_nodes).values():
             total = total + part_s
         return total
 
     def taken(self, chosen: NDArray[np.signedinteger[Any]]) -> ShardedToken:
-        """The sets at these places."""
+        """Return the sets with these indices."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(
             self,

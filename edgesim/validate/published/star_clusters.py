@@ -1,11 +1,12 @@
-"""distributed-llama's boards round a switch: fitted to one and two nodes, predicted for four and eight.
+"""distributed-llama's boards around a switch: fitted to one and two nodes; predicts four and eight.
 
-Each row has two columns, computing and transfer, as the root saw them. Computing of one node and of two
-gives the share that is not divided; two models on one board tell what the head costs, which the root
-computes alone. Transfers of two, less the wires and what messages occupy their ends for, give what a sum
-waits for. What that is two nodes do not tell: it is shared out at random, every way as likely as any other,
-between the readings of :class:`~edgesim.validate.published.sharded_token.ShardedToken`. What a message
-occupies an end for is bounded by the quickest sums of such a board, or of a slower one.
+Each row has two columns, computing and transfer, as measured at the root. Computing of one node and of two
+gives the undivided share; two models on one board give the cost of the head, which only the root
+computes. The transfer time of two nodes, less the wires and the time that messages occupy their ends, is
+the waiting time of sums. Times of two nodes do not determine its cause: it is divided at random, with equal
+probability for every division, between the causes of
+:class:`~edgesim.validate.published.sharded_token.ShardedToken`. The time that a message occupies an end is
+bounded by the fastest sums of that board, or of a slower one.
 """
 
 from __future__ import annotations
@@ -46,32 +47,32 @@ N_SETS = 8_000
 _ROLES: Mapping[int, Role] = MappingProxyType({2: "fitted", 4: "predicted", 8: "predicted"})
 
 REPEATABILITY = 0.02
-"""Standard deviation, relative, of a published time over repetitions. None is published with one: assumed."""
+"""Relative standard deviation of a published time over repetitions. Assumed, since none is published."""
 
 _MODEL_SPREAD = 0.05
-"""How far one node's time of a model is off that by another's on the same board, as a logarithm. The one
-board with two is what the head's cost is fitted to, so that nothing tells: assumed."""
+"""Standard deviation of the logarithm of one node's time of a model, as predicted from another model on the
+same board. Assumed: the head's cost is fitted to the only board with two models, so no data are left."""
 
 _LEAST_END_S = 2e-6
-"""Of a message of a few packets, on any of these: two system calls and a copy. Assumed; four and eight nodes
-do not depend on it, for their wires take 35 microseconds."""
+"""Least time that a message of a few packets occupies an end of any board: two system calls and a copy.
+Assumed; predictions for four and eight nodes do not depend on it, since their wires take 35 microseconds."""
 
 _SLOWER = {"raspberry-pi-5": ("raspberry-pi-5", "raspberry-pi-4b")}
-"""Boards whose cores are no quicker: what a message occupies an end for there is no less than here."""
+"""Boards with cores that are no faster, on which a message occupies an end for at least as long."""
 
 
 @dataclass(frozen=True)
 class StarCluster:
-    """One row of the testbed: what one and two nodes took [s].
+    """One row of the testbed: times of one and two nodes [s].
 
     Attributes
     ----------
     one_s, two_s
-        What the root computed of a token; None where one node has no room.
+        The root's computing time per token with one and two nodes; None where one node lacks the memory.
     transfer_s
-        What transfers took, by number of nodes.
+        Transfer time, by number of nodes.
     total_s
-        As published, by number of nodes.
+        Published total, by number of nodes.
     """
 
     board: str
@@ -85,26 +86,26 @@ class StarCluster:
 
     @property
     def n_sums(self) -> int:
-        """Sums of a token: two in every block."""
+        """Sums per token: two in every block."""
         return 2 * self.model.n_blocks
 
     @property
     def wire_s(self) -> float:
-        """What a message occupies a wire for."""
+        """How long a message occupies a wire."""
         return bits(self.model.hidden_size * self.value_bytes) / self.rate_bps
 
     @property
     def rest_s(self) -> float:
-        """What a sum of two takes beside its messages' wires."""
+        """Time of a sum of two nodes, without its messages' wires."""
         return self.transfer_s[2] / self.n_sums - 4.0 * self.wire_s
 
     def undivided(self, cost: float) -> float | None:
-        """What its columns say of the share of the blocks' computing that is not divided.
+        """Return the undivided share of the blocks' computing, by this row; None without a time of one node.
 
         Parameters
         ----------
         cost
-            What a weight of the head costs over one of a block.
+            Time per weight of the head over that of a block.
         """
         if self.one_s is None:
             return None
@@ -115,24 +116,24 @@ class StarCluster:
 @cache
 def star_clusters() -> tuple[StarCluster, ...]:
     """Return the testbed's rows."""
-    told = published_groups()["distributed-llama"]
+    data = published_groups()["distributed-llama"]
     return tuple(
         StarCluster(
             board=row["board"],
             model=known_model(row["model"]).architecture("float16"),
-            rate_bps=parse(row.get("link_rate", told["link_rate"]), DATA_RATE),
-            value_bytes=told["value_bytes"],
+            rate_bps=parse(row.get("link_rate", data["link_rate"]), DATA_RATE),
+            value_bytes=data["value_bytes"],
             one_s=1e-3 * row["computing"][1] if 1 in row["computing"] else None,
             two_s=1e-3 * row["computing"][2],
             transfer_s={n: 1e-3 * ms for n, ms in row["transfer"].items()},
             total_s={n: 1e-3 * ms for n, ms in row["total"].items()},
         )
-        for row in told["rows"]
+        for row in data["rows"]
     )
 
 
 def star_cluster_rows() -> list[GroupRow]:
-    """Predict every row: one and two nodes as fitted and left out, four and eight from them."""
+    """Predict every row: one and two nodes fitted and left out, and four and eight from them."""
     found = []
     for row in star_clusters():
         sets = fitted(row)
@@ -152,7 +153,7 @@ def star_cluster_rows() -> list[GroupRow]:
 
 
 def fitted(row: StarCluster) -> ShardedToken:
-    """Sets of parameters that a row's one and two nodes allow."""
+    """Return the parameter sets that are consistent with a row's times of one and two nodes."""
     rng = _rng(row)
     two_s, transfer_s = (
         each * np.exp(REPEATABILITY * rng.standard_normal(N_SETS)) for each in (row.two_s, row.transfer_s[2])
@@ -177,9 +178,9 @@ def fitted(row: StarCluster) -> ShardedToken:
 
 
 def left_out(row: StarCluster) -> ShardedToken:
-    """Sets of parameters that a row's one node and the other rows allow, without what its two nodes took.
+    """Return parameter sets from a row's one node and the other rows, without its times of two nodes.
 
-    What a sum waits for is that of the board's other rows, with the spread of such rows about one another.
+    The waiting time of sums is that of the board's other rows, with the spread between such rows.
     """
     rng = _rng(row, "left out")
     others = [other for other in _of_board(row) if other is not row]
@@ -200,7 +201,7 @@ def left_out(row: StarCluster) -> ShardedToken:
 def _sets(
     row: StarCluster, one_s: Floats, undivided: Floats, rest_s: Floats, rng: np.random.Generator
 ) -> ShardedToken:
-    """Share what a sum of two takes beside its wires between all its readings."""
+    """Divide the time of a sum of two nodes, without its wires, at random between its possible causes."""
     slower = _SLOWER.get(row.board, (row.board,))
     most_end_s = min(other.rest_s for other in star_clusters() if other.board in slower) / 4.0
     end_s = _LEAST_END_S * (most_end_s / _LEAST_END_S) ** rng.random(N_SETS)
@@ -228,16 +229,16 @@ def _sets(
 
 
 def _undivided_of_others(row: StarCluster, *, with_own: bool) -> tuple[float, float]:
-    """Mean and spread of one more row's undivided share, from rows that tell it."""
+    """Return the mean and spread of a further row's undivided share, from the rows that determine it."""
     cost = float(np.median(_ends_costs()))
-    told = [other.undivided(cost) for other in star_clusters() if with_own or other is not row]
-    shares = [share for share in told if share is not None]
+    by_row = [other.undivided(cost) for other in star_clusters() if with_own or other is not row]
+    shares = [share for share in by_row if share is not None]
     return float(np.mean(shares)), float(np.std(shares, ddof=1)) * math.sqrt(1.0 + 1.0 / len(shares))
 
 
 @cache
 def _rest_spread() -> float:
-    """Spread of the logarithm of what sums wait for, between rows of one board."""
+    """Return the spread of the logarithm of the waiting time of sums, between rows of one board."""
     squares, n_free = 0.0, 0
     for board in {row.board for row in star_clusters()}:
         logs = [math.log(row.rest_s) for row in star_clusters() if row.board == board]
@@ -247,7 +248,7 @@ def _rest_spread() -> float:
 
 
 def _one_by_model_s(row: StarCluster) -> Floats:
-    """Computing of one node, by that of another model on the same board."""
+    """Return one node's computing time, scaled from another model's on the same board."""
     known = next(other for other in _of_board(row) if other.one_s is not None and other is not row)
     assert known.one_s is not None
     costs = _ends_costs()
@@ -256,7 +257,7 @@ def _one_by_model_s(row: StarCluster) -> Floats:
 
 @cache
 def _ends_costs() -> Floats:
-    """What a weight of the head costs over one of a block: from one board's times of two models."""
+    """Return the time per weight of the head over that of a block: from one board's times of two models."""
     rng = Streams(0)["groups ends"]
     known = [row for row in star_clusters() if row.one_s is not None]
     small, large = next((a, b) for a in known for b in known if a is not b and a.board == b.board)

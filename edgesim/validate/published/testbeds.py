@@ -1,4 +1,4 @@
-"""Published rates of testbeds that shipped scenarios rebuild: each run anew and held against them."""
+"""Published rates of testbeds that shipped scenarios model, each compared with a new simulation."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ __all__ = ["PublishedTestbed", "Run", "published_testbeds", "runs", "simulated"]
 
 
 class PublishedTestbed(Section):
-    """One published rate, and how a shipped scenario gives it."""
+    """A published rate, and the shipped scenario that reproduces it."""
 
     scenario: str
-    """A shipped scenario."""
+    """Name of the shipped scenario."""
     strategy: str
     """Label of the strategy."""
     set: tuple[str, ...] = ()
     """Changes to the scenario, as on the command line."""
     model: str | None = None
-    """Another model than the scenario's."""
+    """Model that replaces the scenario's."""
     label: str
-    """What it is of."""
+    """Description of the row."""
     metric: Literal["ms/token", "tokens/s"]
-    """What was published."""
+    """Unit of the published value."""
     value: Annotated[float, Field(gt=0)]
-    """The published number."""
+    """The published value."""
     fitted: bool
     """Whether the scenario was fitted to this row."""
     source: str
@@ -52,14 +52,14 @@ class PublishedTestbed(Section):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A published rate beside that of the simulated testbed.
+    """A published rate and that of the simulated testbed.
 
     Attributes
     ----------
     simulated
-        In the unit published; None where the testbed refuses to run it.
+        In the published unit; None where the scenario cannot be run.
     refused
-        Why.
+        The reason why it cannot.
     """
 
     entry: PublishedTestbed
@@ -68,26 +68,26 @@ class Run:
 
     @property
     def error(self) -> float | None:
-        """Simulated over published, less one."""
+        """Simulated over published, less one; None where not simulated."""
         return None if self.simulated is None else self.simulated / self.entry.value - 1
 
 
 @cache
 def published_testbeds() -> tuple[PublishedTestbed, ...]:
-    """Return all rows that come with edgesim."""
+    """Return all rows shipped with edgesim."""
     text = files("edgesim.data").joinpath("published_testbeds.yaml").read_text(encoding="utf-8")
     rows: list[Mapping[str, Any]] = YAML(typ="safe", pure=True).load(text)
     return tuple(PublishedTestbed.model_validate(row) for row in rows)
 
 
 def runs() -> Iterator[Run]:
-    """Simulate every row, one replication each."""
+    """Simulate every row, with one replication each."""
     for entry in published_testbeds():
         yield simulated(entry)
 
 
 def simulated(entry: PublishedTestbed) -> Run:
-    """Simulate a row, one replication."""
+    """Simulate a row, with one replication."""
     try:
         prepared = _prepared(entry)
     except InputError as error:

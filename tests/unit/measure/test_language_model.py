@@ -108,9 +108,9 @@ def test_code_beside_a_model_is_not_run(folder: Path) -> None:
         (lambda folder: (folder / "config.json").unlink(), "no config.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no model.safetensors"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"12"), "cannot load"),
-        (lambda folder: (folder / "exits.safetensors").write_bytes(b"12"), "no safetensors"),
+        (lambda folder: (folder / "exits.safetensors").write_bytes(b"12"), "not a safetensors file"),
         (lambda folder: rewrite(folder / "config.json", model_type="bert"), "family 'bert'"),
-        (lambda folder: (folder / "exits.json").write_text("{"), "no JSON"),
+        (lambda folder: (folder / "exits.json").write_text("{"), "not valid JSON"),
         (lambda folder: (folder / "exits.json").write_text('{"blocks": [2]}'), "inner blocks"),
         (lambda folder: (folder / "exits.json").write_text('{"temperatures": [1]}'), "temperatures"),
         (lambda folder: (folder / "exits.json").write_text('{"temperatures": [1, 0]}'), "positive"),
@@ -173,7 +173,7 @@ def test_a_weight_that_is_missing_is_no_random_one(folder: Path) -> None:
 def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
     loaded = load_language_model(folder)
     loaded.model.config.vocab_size = 100
-    with pytest.raises(InputError, match=r"its tokenizer gives token \d+, and its vocabulary has 100"):
+    with pytest.raises(InputError, match=r"its tokenizer returns token \d+, but its vocabulary has 100"):
         loaded.tokens(read_text("bundled"))
 
 
@@ -261,5 +261,5 @@ def test_a_model_that_the_hub_does_not_give_is_refused(monkeypatch: pytest.Monke
         raise OSError("no connection\nand more")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
-    with pytest.raises(InputError, match=r"did not give it \(no connection\)"):
+    with pytest.raises(InputError, match=r"did not return it \(no connection\)"):
         load_language_model("some/model")

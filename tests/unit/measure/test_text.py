@@ -95,13 +95,17 @@ def test_the_digest_is_that_of_the_text_and_not_of_its_file(tmp_path: Path) -> N
     ("name", "write", "says"),
     [
         ("missing.txt", lambda file: None, "no such file"),
-        ("empty.txt", lambda file: file.write_text(" \n"), "no text in it"),
+        ("empty.txt", lambda file: file.write_text(" \n"), "contains no text"),
         ("latin.txt", lambda file: file.write_bytes(b"caf\xe9 au lait"), "UTF-8"),
         ("other.parquet", lambda file: parquet(file, words=["a"]), "no column 'text'; it has words"),
-        ("broken.parquet", lambda file: file.write_bytes(b"PAR1 and no more"), "no Parquet"),
-        ("broken.jsonl", lambda file: file.write_text('{"text": "a"}\n{"text"'), "line 2: no JSON"),
-        ("deep.jsonl", lambda file: file.write_text("[" * 100_000), "line 1: no JSON"),
-        ("half.jsonl", lambda file: file.write_text('{"text": "a\\ud800b"}'), "line 1: 'text' is no Unicode"),
+        ("broken.parquet", lambda file: file.write_bytes(b"PAR1 and no more"), "cannot be read as Parquet"),
+        ("broken.jsonl", lambda file: file.write_text('{"text": "a"}\n{"text"'), "line 2: not valid JSON"),
+        ("deep.jsonl", lambda file: file.write_text("[" * 100_000), "line 1: not valid JSON"),
+        (
+            "half.jsonl",
+            lambda file: file.write_text('{"text": "a\\ud800b"}'),
+            "'text' is no valid Unicode",
+        ),
         ("other.jsonl", lambda file: file.write_text('{"words": "a"}'), "line 1: expected an object"),
     ],
 )

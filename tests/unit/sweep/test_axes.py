@@ -67,7 +67,7 @@ def test_a_grid_has_every_value_with_every_other_the_last_axis_fastest() -> None
 def test_zipped_axes_go_in_step_and_cases_are_an_axis() -> None:
     cells = grid(made({"a": [1, 2], "b": ["x", "y"]}), zipped=True)
     assert [cell.values for cell in cells] == [(1, "x"), (2, "y")]
-    with pytest.raises(InputError, match="expected as many values on every axis, got: a has 2, b has 1"):
+    with pytest.raises(InputError, match="the same number of values on every axis, got: a has 2, b has 1"):
         grid(made({"a": [1, 2], "b": ["x"]}), zipped=True)
     cases = cases_axis(cases_of(["few: a=1; b={x: 1, y: 2}", "many:a=[1;2]"]))
     assert cases.changes == (("a=1", "b={x: 1, y: 2}"), ("a=[1;2]",))

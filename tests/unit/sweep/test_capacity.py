@@ -127,9 +127,9 @@ def test_a_range_is_read_or_refused(text: str, told: str) -> None:
 def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     out, load = tmp_path / "out", f"{RATE}=1..2 Hz"
     for options, told in (
-        ({"attain": 0.9}, "it belongs to a search for capacity"),
-        ({"capacity": load}, "say what has to be met"),
-        ({"capacity": load, "attain": 0.9, "meets": "e2e_p95_s<=1"}, "say what has to be met"),
+        ({"attain": 0.9}, "only valid with a search for capacity"),
+        ({"capacity": load}, "expected exactly one goal"),
+        ({"capacity": load, "attain": 0.9, "meets": "e2e_p95_s<=1"}, "expected exactly one goal"),
         ({"capacity": load, "attain": 99}, "expected a share between 0 and 1"),
         ({"capacity": load, "meets": "e2e_p95<=1"}, "no metric 'e2e_p95'"),
         ({"capacity": load, "attain": 0.9, "replications": 1}, "expected 2 or more"),
@@ -139,8 +139,8 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         ({"cases": {"more": ["replications=3"]}}, "--case more: .* give --replications"),
         ({"capacity": load, "attain": 0.9, "until": "e2e_mean_s±2%"}, "leave one of them out"),
         ({"capacity": load, "attain": 0.9, "values": {RATE: ["1 Hz"]}}, "is swept as well"),
-        ({"at_most": 20}, "it belongs to a precision"),
-        ({"until": "e2e_mean_s±2%", "replications": 4}, "it decides on the replications"),
+        ({"at_most": 20}, "only valid with a precision"),
+        ({"until": "e2e_mean_s±2%", "replications": 4}, "it sets the number of replications"),
         ({"keep": "all"}, "no choice 'all'"),
         ({"values": {"replications": [1, 2]}}, "give --replications"),
         ({"dask": "local:x"}, "expected a number of processes"),

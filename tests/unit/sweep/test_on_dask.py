@@ -38,7 +38,7 @@ def test_a_scheduler_that_is_killed_is_said_in_a_sentence(tmp_path: Path) -> Non
             stderr=subprocess.DEVNULL,
         )
         try:
-            with pytest.raises(InputError, match=r"the scheduler is gone .*go on with --resume"):
+            with pytest.raises(InputError, match=r"the scheduler is gone .*continue with --resume"):
                 swept(
                     tmp_path / "out",
                     {},

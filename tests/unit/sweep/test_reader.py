@@ -76,7 +76,7 @@ def test_a_folder_that_is_no_sweep_is_refused_in_a_sentence(tmp_path: Path, swee
             ("[]", "expected a mapping of what was swept, got list"),
             ("{}", "schema version null, this edgesim reads 1"),
             (json.dumps({**record, "schema_version": 99}), "schema version 99"),
-            (json.dumps({**record, "axes": None}), "'axes' is of another kind"),
+            (json.dumps({**record, "axes": None}), "'axes' is of an unexpected type"),
             (json.dumps({**record, "axes": [{"label": "x"}]}), "an axis lacks its label, path or values"),
             (json.dumps({**record, "axes": [{"label": "x", "path": "", "values": [{}]}]}), "axis 'x'"),
             (json.dumps({name: record[name] for name in record if name != "cells"}), "'cells' is missing"),
@@ -128,5 +128,5 @@ def test_a_cell_that_is_none_is_refused(tmp_path: Path, sweep: Sweep, number: st
 
 def test_a_sweep_under_way_says_what_is_there(tmp_path: Path, sweep: Sweep) -> None:
     (tmp_path / "sweep.json").write_text(json.dumps({**sweep.record, "status": "running"}))
-    assert Sweep(tmp_path).incomplete == "incomplete (running): 0 of 6 units (cell, replication) are whole"
+    assert Sweep(tmp_path).incomplete == "incomplete (running): 0 of 6 units (cell, replication) are done"
     assert sweep.incomplete is None

@@ -119,7 +119,7 @@ def test_a_sweep_of_something_else_is_not_gone_on_with(whole: Sweep, tmp_path: P
         swept(out, keep="spans", resume=True)
     with pytest.raises(TraceError, match="the folder is not empty"):
         swept(out, keep="spans")
-    with pytest.raises(TraceError, match="no sweep is there to resume"):
+    with pytest.raises(TraceError, match="no sweep to resume"):
         swept(tmp_path / "none", resume=True)
 
 

@@ -1,8 +1,8 @@
-// A row of nodes in ns-3, joined by point-to-point links: packets are queued before each, first come first
-// served, and forwarded when their last bit has arrived.
+// Nodes in tandem in ns-3, joined by point-to-point links with FIFO queues; packets are forwarded when their last
+// bit has arrived.
 //
-// Reads a file of lines "at_ns,first,last,bytes", in the order of instants: a packet of so many bytes (the
-// 2 bytes of PPP included) that sets out from a node at an instant, to go down the row to another.
+// Reads a file of lines "at_ns,first,last,bytes", in order of time: a packet of `bytes` bytes (including the 2 bytes
+// of PPP) that departs from node `first` at `at_ns`, for node `last`.
 // Prints CSV: packet,delay_s (numbered as in the file).
 
 #include "ns3/command-line.h"
@@ -28,7 +28,7 @@ using namespace ns3;
 namespace
 {
 
-constexpr uint16_t IPV4 = 0x0800; // PPP of ns-3 knows this protocol
+constexpr uint16_t IPV4 = 0x0800; // a protocol that ns-3's PPP supports
 constexpr uint32_t PPP_BYTES = 2;
 
 struct Journey
@@ -40,7 +40,7 @@ struct Journey
 
 std::vector<Journey> journeys;
 std::unordered_map<uint64_t, size_t> by_uid;
-std::vector<Ptr<PointToPointNetDevice>> out; // of each node but the last
+std::vector<Ptr<PointToPointNetDevice>> out; // outgoing device of each node but the last
 
 void Forward(uint32_t node, Ptr<Packet> packet)
 {

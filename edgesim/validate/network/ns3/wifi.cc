@@ -1,9 +1,9 @@
 // Saturated Wi-Fi in ns-3: stations that always have a frame to send to one receiver.
 //
 // An ad hoc network, so that there are no beacons and no association. All stations receive one another at
-// one power, so that nothing is captured, and only collisions lose frames: see CollisionsAlone.
+// the same power, so that there is no capture, and frames are lost only by collisions: see CollisionsAlone.
 //
-// Prints CSV: batch,n_frames,n_dropped (frames that the receiver got, and senders gave up, in each batch).
+// Prints CSV: batch,n_frames,n_dropped (frames received, and frames dropped by senders, in each batch).
 
 #include "ns3/boolean.h"
 #include "ns3/command-line.h"
@@ -34,8 +34,8 @@ using namespace ns3;
 namespace
 {
 
-// Headers are always read, and data arrive where nothing else is on the air: so every station that has
-// listened to a collision knows that it was one, and waits for EIFS (802.11-2020 clause 10.3.2.3.7).
+// Headers are always decoded, and data are received only without interference. Every station that receives a
+// collision therefore detects it, and waits for EIFS (802.11-2020 clause 10.3.2.3.7).
 class CollisionsAlone : public ErrorRateModel
 {
   public:
@@ -90,7 +90,7 @@ void Drop(WifiMacDropReason, Ptr<const WifiMpdu>)
 
 void Report(uint32_t batch, Time length)
 {
-    if (batch > 0) // what came before is the warm-up
+    if (batch > 0) // earlier frames belong to the warm-up
     {
         std::cout << batch << ',' << counts.n_frames << ',' << counts.n_dropped << '\n';
     }

@@ -52,7 +52,7 @@ def test_a_worker_that_is_killed_is_noticed_at_once_and_the_others_end() -> None
             crew.ask([(one, {"do": "leave"})], timeout_s=SOON_S)
         assert time.monotonic() - began_s < SOON_S
         processes[1].suspend()
-        with pytest.raises(WorkerLostError, match=r"no answer of other within 0\.1 s"):
+        with pytest.raises(WorkerLostError, match=r"no answer from other within 0\.1 s"):
             crew.ask([(other, {"do": "listen"})], timeout_s=0.1)
     assert not any(process.is_running() for process in processes)
 

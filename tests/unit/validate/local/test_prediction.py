@@ -220,7 +220,7 @@ def test_blocks_are_cut_evenly_and_settings_are_those_that_the_host_has_cores_fo
     assert len(two) == 1 + 2 * len(LINKS) + 1
     assert {setting.n_samples for setting in two} == {1, 2}
     assert [s for s in settings(3, 4, 4) if s.n_samples == 3]
-    with pytest.raises(InputError, match="--stages 3: each process has a core of its own"):
+    with pytest.raises(InputError, match="--stages 3: each process needs its own core"):
         list(settings(3, 2, 4))
     with pytest.raises(InputError, match="a model of 2 blocks"):
         list(settings(3, 4, 2))
