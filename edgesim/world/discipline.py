@@ -1,4 +1,4 @@
-"""How a device serves several requests at once: the base of serving disciplines, and how one is found by name.
+"""How a device serves several requests at once: the base of disciplines, and how one is found by name.
 
 A discipline is two files of one name: its options and properties, as a value without a clock, in
 :mod:`edgesim.world.disciplines`; its station in :mod:`edgesim.engine.serving.stations`. Other packages offer

@@ -72,7 +72,7 @@ class OpenChoice(Section, Generic[Entry]):
     model_config = ConfigDict(extra="allow")
 
     group: ClassVar[EntryPointGroup[Any]]
-    """The group of the alternatives: :class:`Alternative` classes, or entries that :meth:`alternative` reads."""
+    """The alternatives: :class:`Alternative` classes, or entries that :meth:`alternative` reads."""
     order: ClassVar[tuple[str, ...]] = ()
     """Names that messages and listings name first."""
     example: ClassVar[str]
