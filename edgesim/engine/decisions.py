@@ -1,10 +1,9 @@
-"""Decisions of a strategy that others may make: a run stops there, and goes on with the answer.
+"""Decisions of a strategy that can be made from outside: the run pauses there and resumes with the answer.
 
-A strategy asks through :meth:`edgesim.engine.cluster.Cluster.ask` and says what it would choose itself. In a
-plain run that is what happens, at once. In a run whose decisions of one name are made from outside
-(``Simulation.advance`` in :mod:`edgesim.engine.simulation`) the process that asks is suspended in the middle
-of its step: no time passes, nothing else happens meanwhile, and the run goes on from there as if the strategy
-had chosen so itself.
+A strategy calls :meth:`edgesim.engine.cluster.Cluster.ask` and passes its own choice. In a plain run that
+choice is taken at once. In a run whose decisions of one name are made from outside (``Simulation.advance`` in
+:mod:`edgesim.engine.simulation`) the calling process is suspended in the middle of its step: no time passes,
+no other event occurs meanwhile, and the run continues as if the strategy had made that choice.
 """
 
 from __future__ import annotations
@@ -24,24 +23,24 @@ __all__ = ["Decision", "Decisions"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decision(Pause):
-    """One decision that is due.
+    """A decision that is due.
 
     Attributes
     ----------
     name
-        Which of the strategy's decisions it is.
+        Name of the decision among those of the strategy.
     seen
-        What it is to be made of: finite numbers, as many every time.
+        The features on which to decide: finite numbers, as many every time.
     n_actions
-        Actions are 0, 1, ..., so many in all.
+        Number of actions: 0, 1, ..., `n_actions` - 1.
     allowed
-        Which of them are possible now; None: all.
+        Which actions are possible now; None: all.
     request_id
-        Whose it is; None where it is that of no single request.
+        Id of the request that it concerns; None if it concerns no single request.
     at_s
-        When [s].
+        Instant of the decision [s].
     choose
-        What the strategy would do.
+        Returns the strategy's own choice.
     """
 
     name: str
@@ -53,12 +52,12 @@ class Decision(Pause):
     choose: Callable[[], int]
 
     def checked(self, action: Any) -> int:
-        """An action, as a plain number.
+        """Return an action as a plain integer.
 
         Raises
         ------
         ContractError
-            If it is none, or not allowed now.
+            If it is not an action, or not allowed now.
         """
         try:
             number = index(action)
@@ -77,7 +76,7 @@ class Decision(Pause):
 
 
 class Decisions:
-    """What is asked for in one run.
+    """The decisions requested in one run.
 
     Attributes
     ----------
@@ -92,7 +91,7 @@ class Decisions:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that were asked for up to now, in order of first asking."""
+        """Names of all decisions requested so far, in order of first request."""
         return tuple(self._shapes)
 
     def ask(
@@ -105,7 +104,7 @@ class Decisions:
         allowed: Sequence[bool] | None,
         request: LiveRequest | None,
     ) -> Generator[Any, Any, int]:
-        """Ask for an action, as a process; see :meth:`edgesim.engine.cluster.Cluster.ask`."""
+        """Request an action, as a process; see :meth:`edgesim.engine.cluster.Cluster.ask`."""
         decision = Decision(
             name=name,
             seen=tuple(map(float, seen)),
