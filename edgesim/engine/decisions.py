@@ -67,7 +67,7 @@ class Decision(Pause):
             raise ContractError(f"{self}: expected an action from 0 to {self.n_actions - 1}, got {number}")
         if self.allowed is not None and not self.allowed[number]:
             possible = ", ".join(str(n) for n, is_allowed in enumerate(self.allowed) if is_allowed)
-            raise ContractError(f"{self}: action {number} is not allowed now; there are {possible}")
+            raise ContractError(f"{self}: action {number} is not allowed now; allowed are {possible}")
         return number
 
     def __str__(self) -> str:
@@ -125,23 +125,21 @@ class Decisions:
         if not all(map(math.isfinite, decision.seen)):
             place = next(n for n, value in enumerate(decision.seen) if not math.isfinite(value))
             raise ContractError(
-                f"{decision}: what is seen must be finite, and number {place} (from 0) is "
-                f"{decision.seen[place]}"
+                f"{decision}: found {decision.seen[place]} at index {place} of the features; expected finite "
+                "numbers"
             )
         n_before, n_actions_before = self._shapes.setdefault(decision.name, (n_seen, n_actions))
         if n_seen != n_before:
             raise ContractError(
-                f"{decision}: {n_seen} numbers are seen, and {n_before} were before; "
-                "fill what is not known with a value of its own, such as -1"
+                f"{decision}: found {n_seen} features, and {n_before} before; "
+                "fill unknown ones with a special value, such as -1"
             )
         if n_actions != n_actions_before:
             raise ContractError(
-                f"{decision}: there are {n_actions} actions, and there were {n_actions_before} before; "
-                "name all that can ever be, and say in 'allowed' which are possible now"
+                f"{decision}: found {n_actions} actions, and {n_actions_before} before; "
+                "list all possible actions every time, and mark those possible now in 'allowed'"
             )
         if allowed is not None and len(allowed) != n_actions:
             raise ContractError(f"{decision}: {n_actions} actions, and {len(allowed)} entries of 'allowed'")
         if allowed is not None and not any(allowed):
-            raise ContractError(
-                f"{decision}: no action is allowed; ask only where there is something to choose"
-            )
+            raise ContractError(f"{decision}: no action is allowed; call ask only if at least one is")

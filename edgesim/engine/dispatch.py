@@ -28,12 +28,12 @@ __all__ = ["Sharing"]
 
 
 class Sharing:
-    """The devices of a run whose passes are events; assigns each its station.
+    """The stations of devices that several passes share, that may fail, or whose service times vary.
 
     Attributes
     ----------
     preemption
-        Preempts growing caches on devices where caches grow.
+        Preemption on the devices where caches grow.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ def attempts(
     interrupt
         Throws an exception into the process that runs this.
     most_wait_s
-        Longest wait for an attempt that is still worth simulating [s].
+        Longest permitted wait for an attempt [s].
 
     Raises
     ------

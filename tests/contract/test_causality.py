@@ -384,7 +384,7 @@ class Alone(TensorParallel):
         ("one sum", "block 1 needs the sum of all parts of block 0"),
         ("head", "the head needs the sum of all parts of block 5"),
         ("embedded anew", "the next step needs the sum of all parts"),
-        ("another's part", "'server-1' has another's only"),
+        ("another's part", "'server-1' has only another member's"),
         ("no block", "the id of token 0 must be there"),
     ],
 )

@@ -310,13 +310,13 @@ class Causality:
             if depth == 0 or depth < max(depths):
                 raise Breach(
                     device,
-                    f"a sum needs every member's part, and {device!r} has computed none: let it do so first",
+                    f"a sum needs every member's part, and {device!r} has computed none: compute it first",
                 )
             if depth > 1 and device in self._partial and not there.at(device).now >> (depth - 2) & 1:
                 raise Breach(
                     device,
-                    f"a sum needs every member's part, and {device!r} has another's only: let it compute "
-                    "its own",
+                    f"a sum needs every member's part, and {device!r} has only another member's: compute "
+                    "its own first",
                 )
         self._check_shares(members)
 

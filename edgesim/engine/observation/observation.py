@@ -170,7 +170,7 @@ class Knowledge(View):
     Attributes
     ----------
     at
-        The device that has this knowledge.
+        The device whose knowledge this is.
     """
 
     __slots__ = ("_reports", "at")

@@ -37,5 +37,5 @@ STATIONS: Mapping[type[ServingDiscipline], Callable[[Site, Any], SharedStation]]
 
 
 def station_of(serving: ServingDiscipline | None, site: Site) -> SharedStation:
-    """Return the station of a device; without a discipline, the first-come-first-served one for failures."""
+    """Return the station of a device; without a discipline, the watched first-come-first-served one."""
     return WatchedCompute(site) if serving is None else STATIONS[type(serving)](site, serving)

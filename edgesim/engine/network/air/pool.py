@@ -63,8 +63,8 @@ class Pool:
 
         The instant is known if the transfer is alone, no other cell of its band is active, and its channel
         stays constant to its end: then the end is an event only for the process that waits for it. If another
-        transfer joins earlier, the transfer's carrier is notified, and it continues like any other. None: the
-        transfer has joined in the general way at once.
+        transfer joins earlier, the transfer's carrier is notified, and it continues like any other. If it is
+        not known, the transfer has joined as in :meth:`join`.
         """
         self.retire()
         if self._active or (self._band is not None and not self._band.is_silent_but_for(self)):

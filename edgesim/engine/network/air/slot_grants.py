@@ -65,9 +65,9 @@ class Queue:
     offset
         For an uplink: its first opportunity to request a grant.
     granted
-        First slot that it may use since it was silent.
+        First slot that it may use after it was silent.
     known_until_s
-        Until when the station would still grant data that its last report has missed.
+        Until when the station still grants data that are missing from its last report [s].
     """
 
     __slots__ = ("granted", "key", "known_until_s", "offset", "transfers", "weight")

@@ -74,8 +74,8 @@ class SlottedPool:
 
         The instant is known if the transfer is alone and no other cell of its band is active: then its slots
         are computed now, and its end is an event only for its sender. If another transfer joins earlier, the
-        transfer's carrier is notified, and it continues like any other. None: the transfer has joined in the
-        general way at once.
+        transfer's carrier is notified, and it continues like any other. If it is not known, the transfer has
+        joined as in :meth:`join`.
         """
         self.retire()
         if self._active or (self._band is not None and not self._band.is_silent_but_for(self)):

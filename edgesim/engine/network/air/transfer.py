@@ -32,7 +32,7 @@ class Carrier(Protocol):
         ...
 
     def not_alone(self, transfer: Transfer) -> None:
-        """Handle the loss of a transfer's exclusive use: its end is no longer known."""
+        """Handle a transfer that is no longer alone on the air: its end is no longer known."""
         ...
 
 
@@ -112,7 +112,7 @@ class Transfer:
         self.waits_s: tuple[float, ...] = ()
 
     def give_time(self, share: float) -> None:
-        """Give it its evaluated part of the band for a share of time; none if it is out of reach."""
+        """Set its rate for a share of time, in the evaluated part of the band; 0 if it is out of reach."""
         self.rate_bps = self.state.rate_bps * share
         self.tx_share = self.rx_share = share if self.rate_bps > 0.0 else 0.0
 

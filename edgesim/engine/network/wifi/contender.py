@@ -51,7 +51,7 @@ class Contender:
     anchor_s
         The first slot boundary after the air became idle for it.
     backoff
-        Number of boundaries after that one until it sends, or may send at once.
+        Number of boundaries after that one until it sends, or until it may send a new frame at once.
     """
 
     __slots__ = ("_cw", "_key", "_n_failures", "anchor_s", "backoff", "edca", "queues", "sender")
