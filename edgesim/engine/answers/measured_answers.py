@@ -131,7 +131,7 @@ class Answering:
         return Worth(nll, min(1.0, correct) if correct is not None and is_known else None, is_beyond)
 
     def _depth(self, block: int | None) -> float | None:
-        """Number of blocks of the measured model at the same relative depth as in this world's model."""
+        """Convert a block of this world's model to the same relative depth in the measured model."""
         n_measured = None if self._table is None else self._table.n_blocks
         return None if block is None else block * (n_measured or self._n_blocks) / self._n_blocks
 

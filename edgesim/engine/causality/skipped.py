@@ -27,11 +27,11 @@ class SkippedPositions(NamedTuple):
     """Devices that have their hidden states."""
 
     def without(self, device: str) -> SkippedPositions:
-        """Return the same without a device that has failed."""
+        """Return these positions without a device that has failed."""
         return self._replace(devices=tuple(one for one in self.devices if one != device))
 
     def sent(self, sender: str, receiver: str, deepest: int) -> SkippedPositions:
-        """Return the same after a message with the states that wait before a block, or earlier."""
+        """Return these positions after a message with the states that wait before a block, or earlier."""
         if sender not in self.devices or receiver in self.devices or (0 <= deepest < self.filled):
             return self
         return self._replace(devices=tuple(sorted({*self.devices, receiver})))

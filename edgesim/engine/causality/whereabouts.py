@@ -105,13 +105,13 @@ class Whereabouts(NamedTuple):
         return dict(self.places).get(device, _NOTHING)
 
     def put(self, device: str, place: Place) -> Whereabouts:
-        """Return the same with one device's data replaced."""
+        """Return the whereabouts with one device's data replaced."""
         places = dict(self.places)
         places[device] = place
         return self._replace(places=_in_order(places.items()))
 
     def without(self, device: str) -> Whereabouts:
-        """Return the same without any data on a device."""
+        """Return the whereabouts without any data on a device."""
         waiting = tuple(one.without(device) for one in self.waiting)
         places = _in_order(pair for pair in self.places if pair[0] != device)
         return self._replace(places=places, waiting=waiting)
@@ -170,19 +170,19 @@ class Whereabouts(NamedTuple):
         return joined(self.waiting, n_before, passed, devices, n_dropped)
 
     def caught_up(self, device: str, part: Slice, n_blocks: int) -> Whereabouts:
-        """Return the same after the skipped positions before a part have passed it with the token."""
+        """Return the whereabouts after the skipped positions before a part have passed it with the token."""
         waiting = taken_along(self.waiting, part, device, n_blocks)
         return self._alone_whole(device, part)._replace(waiting=waiting)
 
     def filled(self, device: str, part: Slice, n_blocks: int) -> Whereabouts:
-        """Return the same after the missing keys and values in a part were computed on a device."""
+        """Return the whereabouts after the missing keys and values in a part were computed on a device."""
         waiting, blocks = forward(self.waiting, part, n_blocks), blocks_of(part)
         place = self.at(device)
         there = self.put(device, place._replace(whole=place.whole | (blocks & ~self.made)))
         return there._alone_whole(device, part)._replace(waiting=waiting, made=self.made | blocks)
 
     def _alone_whole(self, device: str, part: Slice) -> Whereabouts:
-        """Return the same with no other device having all positions of a part's blocks."""
+        """Return the whereabouts if no other device has all positions of a part's blocks."""
         blocks, places = blocks_of(part), []
         for other, place in self.places:
             kept = place if other == device else place._replace(whole=place.whole & ~blocks)
@@ -190,7 +190,7 @@ class Whereabouts(NamedTuple):
         return self._replace(places=_in_order(places))
 
     def passed(self, device: str, part: Slice, level: int, n_blocks: int, *, is_part: bool) -> Whereabouts:
-        """Return the same after a part of the model has been computed, up to `level` blocks."""
+        """Return the whereabouts after a part of the model has been computed, up to `level` blocks."""
         place, blocks = self.at(device), blocks_of(part)
         asks = part.head and level > 0 and not self.is_short
         answers = asks and level in (n_blocks, self.left)
@@ -207,7 +207,7 @@ class Whereabouts(NamedTuple):
         return self.put(device, place)._replace(now=self.now | blocks)
 
     def passed_late(self, device: str, part: Slice, level: int, ids: Ids) -> Whereabouts:
-        """Return the same after a pass before the one in hand has been computed."""
+        """Return the whereabouts after a pass before the one in hand has been computed."""
         place, blocks = self.at(device), blocks_of(part)
         place = place._replace(
             whole=place.whole | blocks,
@@ -218,7 +218,7 @@ class Whereabouts(NamedTuple):
         return self.put(device, place)._replace(made=self.made | blocks)
 
     def arrived(self, device: str, contents: Contents) -> Whereabouts:
-        """Return the same after a message has arrived."""
+        """Return the whereabouts after a message has arrived."""
         place = self.at(device)
         levels = place.levels | contents.levels
         # Parts that are combined are assumed to be summed: a strategy may sum by messages of its own.
@@ -242,7 +242,7 @@ class Whereabouts(NamedTuple):
         )
 
     def summed(self, members: Iterable[str]) -> Whereabouts:
-        """Return the same after members have summed their deepest hidden states."""
+        """Return the whereabouts after members have summed their deepest hidden states."""
         there = self
         for device in members:
             place = there.at(device)
@@ -251,7 +251,7 @@ class Whereabouts(NamedTuple):
         return there
 
     def leaving(self, level: int, *, keeps: bool = False) -> Whereabouts:
-        """Return the same when the token in hand exits after `level` blocks: that exit's answer is its id.
+        """Return the whereabouts when the token in hand exits after `level` blocks, with that exit's id.
 
         Parameters
         ----------

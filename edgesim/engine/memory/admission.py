@@ -154,7 +154,7 @@ class Reservations:
         return admitted
 
     def settle(self, devices: Iterable[str]) -> None:
-        """Grant the memory released by preempted requests that is still free to waiting requests."""
+        """Grant memory that preempted requests released, and that is still free, to waiting requests."""
         self._admission.admit(devices)
 
     def forget(self, request: LiveRequest) -> None:

@@ -25,7 +25,7 @@ class Holes:
         self._before = self.share = 0.0
 
     def note(self, part_bytes: float, lost: float) -> None:
-        """Record the lost share of a number of the message's bytes on the current hop."""
+        """Record that a share `lost` of `part_bytes` of the message was lost on the current hop."""
         if self._size_bytes > 0.0:
             self.share += (1.0 - self._before) * part_bytes / self._size_bytes * lost
 

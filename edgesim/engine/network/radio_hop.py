@@ -72,12 +72,12 @@ class RadioHop(Hop):
     """A hop whose messages share a band, adapt to its channel, and repeat failed blocks.
 
     A message is cut into the blocks of its first grant. The number of them that fail each attempt is drawn
-    then, and depends only on (seed, replication, link, direction, instant of the message's request);
-    repetitions lengthen its time on the air, and every round trip delays its end. A block that neither
-    attempts nor repetitions deliver loses the message: its sender is notified when the air time is over. The
-    blocks of an unacknowledged message are not repeated by the ARQ, and it arrives without the lost ones.
-    Messages of one request arrive in the order in which they were begun, as PDCP (TS 38.323) and 802.11's
-    block acknowledgements deliver them; an early one waits for those ahead of it.
+    then, and depends only on (seed, replication, link, direction, instant at which it was begun); repetitions
+    lengthen its time on the air, and every round trip delays its end. A block that neither attempts nor
+    repetitions deliver loses the message: its sender is notified when the air time is over. The blocks of an
+    unacknowledged message are not repeated by the ARQ, and it arrives without the lost ones. Messages of one
+    request arrive in the order in which they were begun, as PDCP (TS 38.323) and 802.11's block
+    acknowledgements deliver them; an early one waits for those ahead of it.
 
     Not modelled: first attempts' error rates that change while a message is on the air (its rate does change,
     and repetitions by ARQ use the channel of their own time), segments that arrive before a message's end.
@@ -194,7 +194,7 @@ class RadioHop(Hop):
                 transfer.delivery = transfer.delivery._replace(delay_s=0.0)
 
     def not_alone(self, transfer: Transfer) -> None:
-        """Make a message's end an event, because it is no longer alone on the air."""
+        """Turn the end of a message into an event: it is no longer alone on the air."""
         assert isinstance(transfer, Message)
         transfer.sent_at_s = transfer.arrives_at_s = math.inf
         self._awaited(transfer)

@@ -34,7 +34,7 @@ class RequestFailed(Exception):  # noqa: N818  # an outcome passed to the engine
 
 
 class WorkLost(RequestFailed):
-    """Work that a request needs is lost; the scenario's ``retry`` policy may serve the request again."""
+    """Work or data of a request are lost; the scenario's ``retry`` policy may serve the request again."""
 
 
 class DeviceDown(WorkLost):

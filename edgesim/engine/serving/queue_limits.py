@@ -32,7 +32,7 @@ class LimitedCompute(WatchedCompute):
         self._impatient: set[Pass] = set()  # those that will give up
 
     def ask(self, work: Pass) -> None:
-        """Queue a pass, or fail it if the queue is full."""
+        """Queue a pass; fail a request's first pass if the queue is full."""
         if work.request in self._known:
             super().ask(work)
             return

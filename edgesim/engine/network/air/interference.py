@@ -46,7 +46,7 @@ class Cell(Protocol):
         ...
 
     def glance(self, *, is_uplink: bool) -> dict[str, float]:
-        """Return the same without changing anything."""
+        """Like :meth:`sending`, without changing anything."""
         ...
 
 

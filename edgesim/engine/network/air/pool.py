@@ -125,7 +125,7 @@ class Pool:
         return self.glance(is_uplink=is_uplink)
 
     def glance(self, *, is_uplink: bool) -> dict[str, float]:
-        """Return the same without changing anything."""
+        """Like :meth:`sending`, without changing anything."""
         active, shares = self._on_air(), dict[str, float]()
         in_time = self.medium.access not in ("equal", "weighted") or self.is_uplink is None
         for transfer in active:

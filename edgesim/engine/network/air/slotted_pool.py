@@ -177,7 +177,7 @@ class SlottedPool:
         return self._senders(self._stretch, is_uplink=is_uplink)
 
     def glance(self, *, is_uplink: bool) -> dict[str, float]:
-        """Return the same without changing anything; includes a transfer that is alone."""
+        """Like :meth:`sending`, without changing anything; includes a transfer that is alone."""
         stretch, now_s = self._stretch, self._clock._now
         if self._alone is not None:
             ahead = (one for one in self._plan if self._slots.end_s(one.end - 1) > now_s)

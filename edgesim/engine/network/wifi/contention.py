@@ -167,7 +167,7 @@ class Contention:
         return {burst.hop.sender: 1.0 for _, burst in self._bursts if burst.hop.is_uplink == is_uplink}
 
     def glance(self, *, is_uplink: bool) -> dict[str, float]:
-        """Return the same, which changes nothing here."""
+        """Like :meth:`sending`."""
         return self.sending(is_uplink=is_uplink)
 
     # --- for observers ----------------------------------------------------------------------------------
