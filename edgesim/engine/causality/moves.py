@@ -70,6 +70,7 @@ class Move:
         "leaves",
         "meanwhile",
         "n_along",
+        "name",
         "opens",
         "part",
         "place",
