@@ -1,4 +1,4 @@
-"""Requests as they arrive: each is served by a process of its own, and written down when it has ended."""
+"""Request arrivals: each request is served by its own process and recorded when it has ended."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ __all__ = ["RequestArrivals", "ServingStrategy"]
 _PART_ROWS = 50_000
 
 _MOST_AT_ONCE = 1000
-"""Requests of one user that may end in no time, one after the other, before the clock counts as stuck."""
+"""Requests of one user that may end in zero time in succession before the run counts as stuck."""
 
 _IDLE_STEPS, _IDLE_S = 200_000, 10_000.0
-"""Steps of a strategy's own process, and seconds, after which a run counts as stuck if no request has moved.
+"""Steps of a strategy's own process, and seconds, after which a run without progress counts as stuck.
 
-Chosen, not measured: hours of simulated time, and more steps than frequent reports alone add up to in them.
+Chosen, not measured: hours of simulated time, and more steps than frequent reports alone take in that time.
 """
 STUCK = "deadlock: nothing was left to happen"
-"""Reason of requests in flight at a horizon before which the run had come to a standstill."""
+"""Reason for requests in flight at a horizon if the run came to a standstill before it."""
 
 
 class ServingStrategy(Protocol):
-    """What the engine asks of a strategy: one request's life, and possibly a process of its own.
+    """The strategy as the engine calls it: a process per request, and optionally a process of the strategy.
 
-    Both take what its ``begin`` has made for the run as well, if it says ``makes_state``.
+    If the strategy sets ``makes_state``, both methods also receive the state that its ``begin`` made for the
+    run.
     """
 
     def serve(
@@ -53,13 +54,13 @@ class ServingStrategy(Protocol):
     def control(
         self, cluster: Cluster, placement: Any, *state: Any, **_: Any
     ) -> Generator[Any, Any, Any] | None:
-        """Decide periodically, or None."""
+        """Return a process that decides periodically, or None."""
         ...
 
 
 @dataclass
 class RequestArrivals:
-    """Has the requests of a workload arrive, and writes how they ended."""
+    """Start the requests of a workload as they arrive, and record how they end."""
 
     world: World
     cluster: Cluster
@@ -77,8 +78,8 @@ class RequestArrivals:
         self.in_flight: dict[int, LiveRequest] = {}
         self.ended: list[LiveRequest] = []
         self.all_arrived = False
-        self.n_conversations = 0  # under way
-        self.n_counted = 0  # in flight, of those that arrived before the horizon
+        self.n_conversations = 0  # in progress
+        self.n_counted = 0  # in flight, and arrived before the horizon
         self.counts_until_s = math.inf if self.world.horizon_s is None else self.world.horizon_s
         if self.world.horizon_s is not None and self.world.cooldown_s:
             self.clock.call_at(self.counts_until_s, self._stop_when_over, URGENT)
@@ -97,7 +98,7 @@ class RequestArrivals:
         return LiveRequest(asked, world.model, world.answer_bytes_per_token, world.prompt_bytes_per_token)
 
     def converse(self) -> Course:
-        """Have users come who wait for their answers; each is a process of its own."""
+        """Start the users of a closed workload, who wait for their answers; each is a separate process."""
         for conversation in self.world.conversations():
             if conversation.starts_at_s > self.clock.now:
                 yield conversation.starts_at_s
@@ -113,7 +114,7 @@ class RequestArrivals:
             if self.world.faults is not None:
                 back_at_s = self.world.faults.back_at_s(turn.source, self.clock.now)
                 if math.isinf(back_at_s):
-                    return  # the device has left for good, and its user with it
+                    return  # the device has left permanently, and its user with it
                 if back_at_s > self.clock.now:
                     yield back_at_s
             n_prompt, n_output = turn.n_prompt_tokens, turn.n_output_tokens
@@ -125,8 +126,8 @@ class RequestArrivals:
                 how = request.reason or request.outcome
                 raise InputError(
                     f"workload: at {self.clock.now:g} s {n_at_once} requests of one user have ended in no "
-                    f"time, one after the other ({how}), "
-                    "and so would all others; give users a think time, or say how many 'requests' there are"
+                    f"time, one after the other ({how}), and all later ones would too; give users a think "
+                    "time, or set the number of 'requests'"
                 )
 
     def _conversation_over(self, _: object) -> None:
@@ -168,7 +169,7 @@ class RequestArrivals:
         return process.life
 
     def _longest_wait_s(self) -> float:
-        """How long a request may wait for a further attempt: for ever, where the run ends before."""
+        """Longest wait of a request for its next attempt [s]; infinite if the horizon ends the run first."""
         faults, horizon_s = self.world.faults, self.world.horizon_s
         rate = 0.0 if faults is None else faults.changes_per_s
         most_s = MOST_CHANGES / rate if rate else math.inf
@@ -180,7 +181,7 @@ class RequestArrivals:
             raise refusal from error
 
     def refuse(self, error: Exception) -> bool:
-        """A strategy's own process must expect that devices fail; nothing else could act for it."""
+        """Turn failures that a strategy's own process does not catch into errors of the strategy."""
         if isinstance(error, WorkLost):
             raise ContractError(f"control: {error}; catch DeviceDown and MessageLost there") from error
         if isinstance(error, MisstepError):
@@ -208,32 +209,32 @@ class RequestArrivals:
         else:
             is_over = self.clock.now >= self.counts_until_s and self.n_counted == 0
         if is_over:
-            self.clock.stop(self.clock.now)  # a strategy's own process might go on for ever
+            self.clock.stop(self.clock.now)  # a strategy's own process might never end
 
     def watch(self, controller: Course) -> Course:
-        """Run the strategy's own process; where nothing but it is left to happen, requests wait in vain."""
+        """Run the strategy's own process; raise ContractError if requests wait with no other event due."""
         try:
             step = next(controller)
-            n_steps, looked_at_s, seen = 0, 0.0, self._stand()
+            n_steps, checked_at_s, seen = 0, 0.0, self._stand()
             while True:
                 try:
                     news = yield step
-                except Exception as error:  # on its way to the process that waited
+                except Exception as error:  # passed on to the process that waited
                     step = controller.throw(error)
                     continue
                 if math.isinf(self.clock.peek()) and not isinstance(step, Pause):
                     self._refuse_deadlock()
                 n_steps += 1
-                if n_steps >= _IDLE_STEPS and self.clock.now - looked_at_s >= _IDLE_S:
+                if n_steps >= _IDLE_STEPS and self.clock.now - checked_at_s >= _IDLE_S:
                     if (stand := self._stand()) == seen:
-                        self._refuse_deadlock(f"for {_IDLE_S:g} s but failures and what the strategy does")
-                    n_steps, looked_at_s, seen = 0, self.clock.now, stand
+                        self._refuse_deadlock(f"for {_IDLE_S:g} s but failures and the strategy's own steps")
+                    n_steps, checked_at_s, seen = 0, self.clock.now, stand
                 step = controller.send(news)
         except StopIteration:
             return
 
     def _stand(self) -> list[tuple[object, ...]]:
-        """How far the requests in flight are, to be compared with how far they are later."""
+        """Return the progress of the requests in flight, for comparison with later progress."""
         under_way = self._parts.delivery.n_under_way
         return [
             (one.id, one.attempt, one.n_emitted_tokens, one.token, one.trail.until_s, under_way(one))
@@ -253,7 +254,7 @@ class RequestArrivals:
             )
 
     def finish(self, ended_at_s: float) -> None:
-        """Write down the requests that ended last, and those still in flight."""
+        """Record the requests that ended last, and those still in flight."""
         self._parts.progress.close(self.in_flight.values())
         self._refuse_deadlock()
         is_stuck = self.clock.is_left_with(*([] if self.watcher is None else [self.watcher]))

@@ -1,4 +1,4 @@
-"""Assembly: all that is at work in one run, put together from a world and a placement."""
+"""Assembly: build all parts of one run from a world and a placement."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = ["Assembly"]
 
 
 class Assembly:
-    """The parts of one run, each of which keeps what is its own.
+    """The parts of one run, each with its own state.
 
     Parameters
     ----------
@@ -70,19 +70,19 @@ class Assembly:
         if world.faults is not None:
             can_fail |= set(world.faults.devices)
         self.transport = Transport(world, clock, hosts, recording, can_fail)
-        held = Holdings(model, holdings, shards)
-        pricing = Pricing(model, held, recording)
+        stored = Holdings(model, holdings, shards)
+        pricing = Pricing(model, stored, recording)
         booking = Booking(clock, recording)
-        causality = Causality(model, held.shards, world.answer_bytes_per_token)
+        causality = Causality(model, stored.shards, world.answer_bytes_per_token)
         self.progress = Progress(clock, causality)
         self.ledger = Ledger(self.progress, causality, model, self.delivery.home)
-        self.reservations = Reservations(world, clock, hosts, held, recording)
-        self.groups = Groups(world, hosts, held, self.transport.network, self.transport.hops, recording)
+        self.reservations = Reservations(world, clock, hosts, stored, recording)
+        self.groups = Groups(world, hosts, stored, self.transport.network, self.transport.hops, recording)
         self.sharing = Sharing(
             clock,
             model,
             hosts,
-            held,
+            stored,
             pricing,
             self.reservations,
             booking,
@@ -145,14 +145,14 @@ class Assembly:
         self.reports = Reports(self.looking, self.transport)
 
     def owners_of_spans(self) -> set[int]:
-        """Requests, ended or not, of which spans are yet to be recorded."""
+        """Ids of requests, ended or not, with spans still to be recorded."""
         return self.sharing.owners() | self.transport.owners()
 
     def counting(self, buffer: CounterBuffer) -> Counting:
-        """Count over time from now on, into a buffer."""
+        """Start sampling counters over time into a buffer."""
         return Counting(self.looking, self.reservations.memories, self.transport.hops, buffer)
 
     def close(self, at_s: float) -> None:
-        """Close the books at the end of the run."""
+        """Complete the accounts at the end of the run."""
         self.sharing.close(at_s)
         self.transport.close(at_s)

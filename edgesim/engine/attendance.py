@@ -1,8 +1,8 @@
-"""Verbs that were begun: which of them are waited for, and which never will be.
+"""Verbs that were begun: detect those that are never waited for.
 
-What a verb returns is an iterator that tells whether it has been gone through. One that has not, and that
-only the book-keeper still holds, was called as a statement, without ``yield from``. (That is read from the
-count of references in CPython; elsewhere it comes to light when the request, or the run, ends.)
+A verb returns an iterator that shows whether it has been exhausted. One that has not, and to which only this
+record still refers, was called as a statement, without ``yield from``. (This is determined from CPython's
+reference count; on other implementations it is detected when the request or the run ends.)
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["Attendance", "is_dropped", "unattended"]
 
 
 class Attendance:
-    """Verbs that belong to no request: pauses, control traffic, and waits for several others.
+    """Verbs that belong to no request: sleeps, control traffic, and waits for several others.
 
     Attributes
     ----------
     strategy
-        Whose verbs they are, for messages.
+        Name of the strategy that calls the verbs, for messages.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Attendance:
         self._begun: list[Begun] = []
 
     def note(self, call: Call, verb: Verb) -> Verb:
-        """Have a verb looked after; what is to be waited for in its place."""
+        """Track a verb; return the verb to wait for in its place."""
         self.check()
         begun = Begun(call, until_s=INSTANT)
         if not verb:
@@ -48,7 +48,7 @@ class Attendance:
         return begun.verb  # type: ignore[no-any-return]
 
     def check(self) -> None:
-        """Raise ContractError for a verb that never will be waited for."""
+        """Raise ContractError for a verb that can no longer be waited for."""
         if self._begun:
             self._begun = [begun for begun in self._begun if not begun.is_attended]
             for begun in self._begun:
@@ -56,7 +56,7 @@ class Attendance:
                     raise unattended(begun.call, self.strategy)
 
     def call_of(self, verb: object) -> Call | None:
-        """How a verb was called; None if it is not one of these."""
+        """Return how a verb was called; None if it is not tracked here."""
         return next((begun.call for begun in self._begun if begun.verb is verb), None)
 
 
@@ -66,13 +66,13 @@ def _attended(begun: Begun, verb: Verb) -> Course:
 
 
 def is_dropped(request: LiveRequest) -> bool:
-    """Whether a request's latest verb is not waited for and never will be."""
+    """Whether a request's latest verb is not waited for and can no longer be."""
     return bool(request.trail.begun.__length_hint__()) and getrefcount(request.trail.begun) <= 2
 
 
 def unattended(call: Call, strategy: str) -> ContractError:
-    """The error of a verb that was begun and never waited for."""
+    """Return the error for a verb that was begun and never waited for."""
     return ContractError(
-        f"{strategy}: a verb was begun and never waited for: {call}; write 'yield from' before it, or hand "
+        f"{strategy}: a verb was begun and never waited for: {call}; write 'yield from' before it, or pass "
         "it to 'together'"
     )

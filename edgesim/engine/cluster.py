@@ -1,14 +1,14 @@
-"""The cluster: the verbs of which every strategy is made, and the only writer of the trace.
+"""The cluster: the verbs that strategies call, and the only writer of the trace.
 
 A verb begins when it is called, and ``yield from`` waits for its end::
 
     yield from cluster.send(request, here, there, token.activation_bytes)
     yield from cluster.compute(request, there, part, token)
 
-Most verbs know their end at once, for first-come-first-served stations have a closed form; they return
-the instant itself. Those of several steps (a message over several hops, a wait for memory) return a
-generator, which goes on while it is waited for. So wait for a verb at once, or hand it to ``together``, which
-waits for several; one that is put aside stands still after its first step.
+Most verbs compute their end when called, because first-come-first-served stations have a closed form; they
+return that instant. Verbs of several steps (a message over several hops, a wait for memory) return a
+generator, which advances only while a process waits for it. So wait for a verb immediately, or pass it to
+``together``, which waits for several; a generator that is stored instead stops after its first step.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ __all__ = ["Cluster", "RequestFailed", "Verb"]
 
 
 class Cluster(Insight):
-    """Devices, links and memory at work during one run, behind the verbs of a strategy.
+    """Devices, links and memory during one run, with the verbs that a strategy calls.
 
     Parameters
     ----------
     world
-        The replication that is simulated.
+        The replication to simulate.
     clock
-        Its clock.
+        The clock of the run.
     holdings
-        Which parts of the model each device holds; computing anything else there is a mistake.
+        Parts of the model stored on each device; computing any other part there is an error.
     spans
-        Where spans are recorded; None keeps none (the requests and devices tables remain).
+        Buffer in which spans are recorded; None records none (the requests and devices tables remain).
     shards
-        What part of the blocks that it holds a device has of every block; None: the whole of them.
+        By device, the shard that it stores of each of its blocks; None: whole blocks.
 
     Attributes
     ----------
     parts
-        What the verbs set in motion, for the simulation; no strategy needs to know them.
+        Internal parts of the run, for the simulation; strategies do not need them.
     hosts, hops, memories, decisions
-        Of the parts, what is looked at after a run: devices and links at work, memory, decisions asked for.
+        Parts to inspect after a run: the states of devices and links, memory, and the decisions requested.
     """
 
     def __init__(
@@ -89,25 +89,25 @@ class Cluster(Insight):
     ) -> Verb:
         """Run one pass of a part of the model on a device, first come first served.
 
-        On a device where the request holds no KV cache yet, room for the blocks that the placement
-        put there is reserved first, for the request's full length.
+        If the request has no KV cache on the device yet, memory is reserved first: for the blocks that the
+        placement put there, at the request's full length.
 
-        Where earlier tokens of the request left before this part, and so have no keys and values in it, they
-        pass it together with this one (recompute; EE-LLM, Chen et al. 2024, arXiv 2312.04916): a pass of so
-        many more tokens, at its price. Their hidden states must be there (:meth:`missing`). If they are to
-        be propagated, :meth:`fill` comes first.
+        Earlier tokens of the request that exited before this part have no keys and values in it. They pass
+        through it together with this token (recompute; EE-LLM, Chen et al. 2024, arXiv 2312.04916): the pass
+        has that many more tokens and is priced accordingly. Their hidden states must be on the device
+        (:meth:`missing`). To propagate them instead, call :meth:`fill` first.
 
         Parameters
         ----------
         part
             Blocks to run, with or without the embedding before and the head after them. Earlier tokens must
-            lack all of its blocks or none: cut it at exits.
+            lack keys and values in all of its blocks or in none: split the part at exits.
         token
             The pass; its numbers of new and cached tokens set the price.
         keep
-            Work that this request does next on the same device, with nothing in between:
-            the station is kept for it, and the request's next ``compute`` must ask for just that. Where
-            passes share the device there is nothing to keep, and it is asked for as any other.
+            Part and pass that this request computes next on the same device, with nothing in between: the
+            station is reserved for it, and the request's next ``compute`` must be exactly this one. On a
+            device shared by several passes nothing is reserved, and the next pass queues like any other.
         """
         trail = request.trail
         if trail.kept is not None:
@@ -126,15 +126,15 @@ class Cluster(Insight):
                 move = trail.move.opens[device]
             else:
                 return self._passes.compute(request, device, part, token, keep)
-        except (KeyError, AttributeError):  # not known, or no pass has been opened yet
+        except (KeyError, AttributeError):  # no such move cached, or no pass opened yet
             return self._passes.compute(request, device, part, token, keep)
         if now_s != trail.until_s or move.part is not part:
             return self._passes.compute(request, device, part, token, keep)
-        if not (move.is_held or self._has_cache(request, device)):
+        if not (move.has_cache or self._has_cache(request, device)):
             return self._passes.compute(request, device, part, token, keep)
         trail.in_hand = token
         host, price = move.host, move.price
-        # What Booking does, written out: this verb and `send` are what a simulation consists of.
+        # Booking inlined for speed: this verb and `send` take most of a simulation's time.
         try:
             service_s = price.decode_s[token.n_context] if token.n_new == 1 else price.of(token)
         except IndexError:
@@ -157,18 +157,18 @@ class Cluster(Insight):
         return verb
 
     def fill(self, request: LiveRequest, device: str, part: Slice) -> Verb:
-        """Make the keys and values that earlier tokens lack in a part, of their states as they are.
+        """Compute the missing keys and values of earlier tokens in a part from their unchanged hidden states.
 
-        Propagation (Elbayad et al. 2020, arXiv 1910.10073; CALM, Schuster et al. 2022, arXiv 2207.07061) of
-        all tokens before the one in hand that left before this part: neither attention nor MLP is computed,
-        what it takes is in :mod:`edgesim.model.fill_timing`. Where nothing is lacking, nothing is done. Their
-        hidden states must be there (:meth:`missing`), and stay as they are: what answers are worth is what
-        was measured so (``exits(..., caches='propagate')``).
+        Propagation (Elbayad et al. 2020, arXiv 1910.10073; CALM, Schuster et al. 2022, arXiv 2207.07061) for
+        all tokens before the one in hand that exited before this part: neither attention nor MLP is computed;
+        :mod:`edgesim.model.fill_timing` gives the time. If no keys and values are missing, nothing is done.
+        The hidden states must be on the device (:meth:`missing`) and do not change: answer quality is as
+        measured with propagation (``exits(..., caches='propagate')``).
 
         Parameters
         ----------
         part
-            Blocks; its embedding and head, if it has them, do nothing.
+            Blocks; its embedding and head, if it has them, are ignored.
         """
         return self._passes.fill(request, device, part)
 
@@ -183,29 +183,29 @@ class Cluster(Insight):
         carries: Datum | Iterable[Datum] | None = None,
         unacknowledged: bool = False,
     ) -> Verb:
-        """Carry a message from one device to another, store and forward over the cheapest route.
+        """Send a message from one device to another, store and forward over the cheapest route.
 
-        It pays the sender's endpoint cost, then each hop in turn (queue, transmission, latency), then
-        the receiver's endpoint cost. From a device to itself it costs nothing.
+        The message incurs the sender's endpoint cost, then each hop in order (queue, transmission, latency),
+        then the receiver's endpoint cost. From a device to itself it costs nothing.
 
         Parameters
         ----------
         request
-            The request that it serves; None for control traffic.
+            The request that the message serves; None for control traffic.
         token
-            The pass it belongs to; the one in hand if not given.
+            The pass that the message belongs to; the one in hand if not given.
         carries
-            What of the request's data it carries, where its size does not say so: ``prompt``, ``ids``,
-            ``state`` (the hidden states of the pass in hand), ``waiting`` (those of earlier tokens that left
-            before the block where the pass in hand stands) or ``cache`` (the KV caches of the sender's
-            blocks), or several of them. If not given: what the sender has and the size has room for, hidden
-            states from 4 bits per value on, and those of earlier tokens in the number format. The sender must
-            have what is named.
+            The request's data in the message, where its size does not determine them: ``prompt``, ``ids``,
+            ``state`` (the hidden states of the pass in hand), ``waiting`` (those of earlier tokens that
+            exited before the block that the pass in hand has reached) or ``cache`` (the KV caches of the
+            sender's blocks), or several of these. If not given: the data that the sender has and the size has
+            room for; hidden states need at least 4 bits per value, and those of earlier tokens the number
+            format. The sender must have the named data.
         unacknowledged
-            Leave blocks that the radio's own attempts do not deliver missing, instead of having the ARQ
-            above repeat them (RLC's unacknowledged mode, TS 38.322): the message arrives all the same, and
-            ``yield from`` gives the share that is missing, 0 to 1 (None from a device to itself). On wires
-            and Wi-Fi nothing goes missing. What that does to an answer, :meth:`impair` says.
+            Leave blocks missing that the radio's own attempts do not deliver, instead of having the ARQ above
+            repeat them (RLC's unacknowledged mode, TS 38.322): the message still arrives, and ``yield from``
+            returns the missing share, 0 to 1 (None from a device to itself). On wires and Wi-Fi nothing is
+            lost. Use :meth:`impair` to apply the loss to the answer.
         """
         now_s = self._clock._now
         if unacknowledged or request is None or now_s != (trail := request.trail).until_s:
@@ -214,14 +214,14 @@ class Cluster(Insight):
             )
         try:
             move = trail.move.sends[target]
-        except KeyError:  # not known
+        except KeyError:  # no such move cached
             return self._messages.send(request, source, target, size_bytes, token, carries)
         if size_bytes != move.size_bytes or move.device != source or carries is not None:
             return self._messages.send(request, source, target, size_bytes, token, carries)
         hop = move.hop
         if hop.s_per_byte is None:
             started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
-        else:  # Hop.send, written out
+        else:  # Hop.send, inlined
             free_at_s = hop.free_at_s
             started_at_s = now_s if now_s > free_at_s else free_at_s
             service_s = size_bytes * hop.s_per_byte
@@ -239,13 +239,13 @@ class Cluster(Insight):
         return verb
 
     def emit(self, request: LiveRequest, device: str, token: Token) -> Verb:
-        """Deliver a token to the request's source from the device that has made it.
+        """Deliver a token to the request's source from the device that generated it.
 
-        Tokens stream: decoding goes on while one is on its way, so only the last is waited for. The
-        instants of delivery are what time to first token and inter-token latency are made of.
+        Tokens are streamed: decoding continues while a token is in transit, so only the last is waited for.
+        Time to first token and inter-token latency are computed from the instants of delivery.
         """
         trail = request.trail
-        in_hand, lag = trail.in_hand, trail.move.tells.get(device)
+        in_hand, lag = trail.in_hand, trail.move.lags.get(device)
         if (
             lag is None
             or in_hand is None
@@ -260,72 +260,72 @@ class Cluster(Insight):
             if last is not None:
                 return last
         immediate = trail.immediate
-        if immediate.is_attended:  # Progress.at_once, written out
+        if immediate.is_attended:  # Progress.at_once, inlined
             immediate.is_attended = False
             immediate.call = token
             return immediate
         return self._progress.at_once(request, token)
 
     def together(self, *verbs: Verb) -> Verb:
-        """Wait for several verbs, all of them begun now; returns their values in order.
+        """Wait for several verbs, all begun now; return their values in order.
 
-        If one fails, what waits for all fails at once, and the request with it; the others, which have been
-        booked, run on.
+        If one fails, this wait and with it the request fail at once; the other verbs are already booked and
+        continue.
         """
         return self._progress.attendance.note(Call("together", ("...",)), all_of(self._clock, verbs))
 
     def all_reduce(
         self, request: LiveRequest, group: Iterable[str], size_bytes: float, *, via: str = "ring"
     ) -> Verb:
-        """Sum a tensor over a group of devices by messages; returns the error variance, which is 0.
+        """Sum a tensor over a group of devices by messages; return the error variance, which is 0.
 
         Parameters
         ----------
         size_bytes
-            Size of the whole tensor, as every member holds it before and after.
+            Size of the whole tensor, which every member stores before and after.
         via
-            ``ring``: reduce-scatter and all-gather around the group, 2(N-1) rounds of size/N each
-            (Patarasuk and Yuan 2009). ``star``: all send to the first, which sends the sum back.
+            ``ring``: reduce-scatter and all-gather around the group, 2(N-1) rounds of size/N each (Patarasuk
+            and Yuan 2009). ``star``: all members send to the first, which sends the sum back.
         """
         return self._messages.all_reduce(request, tuple(group), size_bytes, via)
 
     def compute_together(
         self, request: LiveRequest, group: Iterable[str], token: Token, summing: Summing
     ) -> Verb:
-        """Run one pass of the whole model on a group whose members hold a shard of every block each.
+        """Run one pass of the whole model on a group in which each member stores a shard of every block.
 
-        Two sums over the group in every block, one after attention and one after the MLP, for which all wait
-        for the slowest. The group is held for the whole pass, first come first served on all members at
-        once; its sums' errors go to the trace. The group's KV caches are reserved first.
+        Every block has two all-reduces, one after attention and one after the MLP, at which all members wait
+        for the slowest. The group is occupied for the whole pass, first come first served on all members at
+        once; the errors of the sums are recorded in the trace. The group's KV caches are reserved first.
 
-        Not modelled: members that fail during a pass, members that batch or share their time, and sums
-        that begin before the slowest member is ready.
+        Not modelled: members that fail during a pass, members that batch or share their time, and sums that
+        begin before the slowest member is ready.
 
         Parameters
         ----------
         group
-            The members; the first is the root, which holds embedding and head besides.
+            The members; the first is the root, which also stores the embedding and the head.
         summing
-            How they sum.
+            The all-reduce method.
         """
         return self._passes.together(request, tuple(group), token, summing)
 
     def check_group(self, group: Iterable[str], summing: Summing, *, max_new: int, max_context: int) -> None:
-        """Raise InputError unless a group can :meth:`compute_together`, up to these lengths."""
+        """Raise InputError unless a group can run :meth:`compute_together` up to these lengths."""
         self.parts.groups.of(tuple(group), summing).check(max_new=max_new, max_context=max_context)
 
     def admit(self, request: LiveRequest, devices: Iterable[str]) -> Verb:
-        """Reserve the request's KV cache on several devices at one instant, or wait for all of them.
+        """Reserve the request's KV cache on several devices at one instant, or wait until all have room.
 
-        What is reserved is the full length (prompt and output) for the blocks that the placement put on
-        each device. With the scenario's ``reject`` policy, or where it can never fit, the request fails.
+        The reservation covers the full length (prompt and output) for the blocks that the placement put on
+        each device. The request fails under the scenario's ``reject`` policy, or if the cache can never fit.
         """
         asked = tuple(devices)
         admitted = self.parts.reservations.admit(request, asked)
         return self._progress.waited(request, Call("admit", (asked,), request.id), admitted)
 
     def sleep(self, seconds: float) -> Verb:
-        """Let time pass."""
+        """Wait for a given time."""
         if not seconds >= 0:
             raise ContractError(f"sleep: expected 0 seconds or more, got {seconds}")
         return self._progress.attendance.note(Call("sleep", (seconds,)), (self._clock._now + seconds,))
@@ -340,24 +340,25 @@ class Cluster(Insight):
         links: Iterable[str] | None = None,
         wait: bool = True,
     ) -> Verb:
-        """Have a device report its state to another, in a control message; returns whether it has arrived.
+        """Have a device report its state to another in a control message; return whether it arrives.
 
-        It reports the state of `source` and of its links at the instant of sending, and travels like any
-        message, for bytes, time and energy, and may be lost. From its arrival on ``observe(at=target)``
-        shows it; one that is overtaken by a newer one is dropped, and one that is lost leaves what was known.
+        The report contains the state of `source` and of its links at the instant of sending. It is sent like
+        any message, takes bytes, time and energy, and may be lost. From its arrival, ``observe(at=target)``
+        shows it; a report that arrives after a newer one is dropped, and after a lost report the previous
+        values remain.
 
         Parameters
         ----------
         size_bytes
-            Of the message, as the strategy's protocol would have it.
+            Size of the message in the strategy's protocol.
         payload
-            Something of the strategy's own, which must be frozen (hashable): marginal costs, thresholds.
+            A hashable (frozen) value of the strategy, such as marginal costs or thresholds.
         links
-            Neighbours, to which the links are reported; None: all. With hundreds of neighbours, name
-            those that matter: looking at a radio link takes tens of microseconds.
+            Neighbours whose links are reported; None: all. With hundreds of neighbours, name those that
+            matter: evaluating a radio link takes tens of microseconds.
         wait
-            False: it goes its way by itself, and nothing need be waited for. Else ``yield from`` gives True
-            when it has arrived and False when it is lost, for which no exception is raised.
+            False: send it in the background and return at once. True: ``yield from`` returns True when the
+            report has arrived and False when it is lost; a loss raises no exception.
         """
         sending = self.parts.reports.begin(source, target, size_bytes, payload, links)
         if wait:
@@ -366,7 +367,7 @@ class Cluster(Insight):
         return DONE
 
     def fail(self, request: LiveRequest, reason: str) -> NoReturn:
-        """End a request without its answer; the reason goes into the trace."""
-        if not isinstance(exception(), WorkLost):  # else verbs may have been lost with what it was to do
+        """End a request without its answer; the reason is recorded in the trace."""
+        if not isinstance(exception(), WorkLost):  # after a loss, verbs may be unattended because of it
             self._progress.give_up(request)
         raise RequestFailed(reason)

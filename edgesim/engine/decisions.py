@@ -1,10 +1,9 @@
-"""Decisions of a strategy that others may make: a run stops there, and goes on with the answer.
+"""Decisions of a strategy that can be made from outside: the run pauses there and resumes with the answer.
 
-A strategy asks through :meth:`edgesim.engine.cluster.Cluster.ask` and says what it would choose itself. In a
-plain run that is what happens, at once. In a run whose decisions of one name are made from outside
-(``Simulation.advance`` in :mod:`edgesim.engine.simulation`) the process that asks is suspended in the middle
-of its step: no time passes, nothing else happens meanwhile, and the run goes on from there as if the strategy
-had chosen so itself.
+A strategy calls :meth:`edgesim.engine.cluster.Cluster.ask` and passes its own choice. In a plain run that
+choice is taken at once. In a run whose decisions of one name are made from outside (``Simulation.advance`` in
+:mod:`edgesim.engine.simulation`) the calling process is suspended in the middle of its step: no time passes,
+no other event occurs meanwhile, and the run continues as if the strategy had made that choice.
 """
 
 from __future__ import annotations
@@ -24,24 +23,24 @@ __all__ = ["Decision", "Decisions"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decision(Pause):
-    """One decision that is due.
+    """A decision that is due.
 
     Attributes
     ----------
     name
-        Which of the strategy's decisions it is.
+        Name of the decision among those of the strategy.
     seen
-        What it is to be made of: finite numbers, as many every time.
+        The features on which to decide: finite numbers, as many every time.
     n_actions
-        Actions are 0, 1, ..., so many in all.
+        Number of actions: 0, 1, ..., `n_actions` - 1.
     allowed
-        Which of them are possible now; None: all.
+        Which actions are possible now; None: all.
     request_id
-        Whose it is; None where it is that of no single request.
+        Id of the request that it concerns; None if it concerns no single request.
     at_s
-        When [s].
+        Instant of the decision [s].
     choose
-        What the strategy would do.
+        Returns the strategy's own choice.
     """
 
     name: str
@@ -53,12 +52,12 @@ class Decision(Pause):
     choose: Callable[[], int]
 
     def checked(self, action: Any) -> int:
-        """An action, as a plain number.
+        """Return an action as a plain integer.
 
         Raises
         ------
         ContractError
-            If it is none, or not allowed now.
+            If it is not an action, or not allowed now.
         """
         try:
             number = index(action)
@@ -68,7 +67,7 @@ class Decision(Pause):
             raise ContractError(f"{self}: expected an action from 0 to {self.n_actions - 1}, got {number}")
         if self.allowed is not None and not self.allowed[number]:
             possible = ", ".join(str(n) for n, is_allowed in enumerate(self.allowed) if is_allowed)
-            raise ContractError(f"{self}: action {number} is not allowed now; there are {possible}")
+            raise ContractError(f"{self}: action {number} is not allowed now; allowed are {possible}")
         return number
 
     def __str__(self) -> str:
@@ -77,7 +76,7 @@ class Decision(Pause):
 
 
 class Decisions:
-    """What is asked for in one run.
+    """The decisions requested in one run.
 
     Attributes
     ----------
@@ -92,7 +91,7 @@ class Decisions:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that were asked for up to now, in order of first asking."""
+        """Names of all decisions requested so far, in order of first request."""
         return tuple(self._shapes)
 
     def ask(
@@ -105,7 +104,7 @@ class Decisions:
         allowed: Sequence[bool] | None,
         request: LiveRequest | None,
     ) -> Generator[Any, Any, int]:
-        """Ask for an action, as a process; see :meth:`edgesim.engine.cluster.Cluster.ask`."""
+        """Request an action, as a process; see :meth:`edgesim.engine.cluster.Cluster.ask`."""
         decision = Decision(
             name=name,
             seen=tuple(map(float, seen)),
@@ -126,23 +125,21 @@ class Decisions:
         if not all(map(math.isfinite, decision.seen)):
             place = next(n for n, value in enumerate(decision.seen) if not math.isfinite(value))
             raise ContractError(
-                f"{decision}: what is seen must be finite, and number {place} (from 0) is "
-                f"{decision.seen[place]}"
+                f"{decision}: found {decision.seen[place]} at index {place} of the features; expected finite "
+                "numbers"
             )
         n_before, n_actions_before = self._shapes.setdefault(decision.name, (n_seen, n_actions))
         if n_seen != n_before:
             raise ContractError(
-                f"{decision}: {n_seen} numbers are seen, and {n_before} were before; "
-                "fill what is not known with a value of its own, such as -1"
+                f"{decision}: found {n_seen} features, and {n_before} before; "
+                "fill unknown ones with a special value, such as -1"
             )
         if n_actions != n_actions_before:
             raise ContractError(
-                f"{decision}: there are {n_actions} actions, and there were {n_actions_before} before; "
-                "name all that can ever be, and say in 'allowed' which are possible now"
+                f"{decision}: found {n_actions} actions, and {n_actions_before} before; "
+                "list all possible actions every time, and mark those possible now in 'allowed'"
             )
         if allowed is not None and len(allowed) != n_actions:
             raise ContractError(f"{decision}: {n_actions} actions, and {len(allowed)} entries of 'allowed'")
         if allowed is not None and not any(allowed):
-            raise ContractError(
-                f"{decision}: no action is allowed; ask only where there is something to choose"
-            )
+            raise ContractError(f"{decision}: no action is allowed; call ask only if at least one is")

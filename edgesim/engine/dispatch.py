@@ -1,4 +1,4 @@
-"""Devices that several passes share, that may fail, or whose times vary: which station serves them."""
+"""Stations for devices that several passes share, that may fail, or whose service times vary."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = ["Sharing"]
 
 
 class Sharing:
-    """The devices of a run that serve several passes at once; gives each its station.
+    """The stations of devices that several passes share, that may fail, or whose service times vary.
 
     Attributes
     ----------
     preemption
-        Takes growing caches away where they grow.
+        Preemption on the devices where caches grow.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Sharing:
         self._recording = recording
         self._stations: list[SharedStation] = []
         self._draws: list[ServiceDraws] = []
-        self._messaging: list[WatchedStation] = []  # of devices that may fail, beside their compute
+        self._messaging: list[WatchedStation] = []  # of devices that may fail, apart from their compute
         growing: dict[str, SharedStation] = {}
         self.preemption = Preemption(
             clock, model, hosts, growing, holdings, pricing, reservations, booking, transport
@@ -79,31 +79,31 @@ class Sharing:
             )
             host.shared = station = station_of(device.serving, site)
             self._stations.append(station)
-            if device.endpoint.on_compute:  # where passes have the device one after the other
+            if device.endpoint.on_compute:  # only where passes run one after another
                 host.messaging = host.watched_messaging = cast("WatchedStation", station)
             if device.serving is not None and device.serving.grows_caches:
                 growing[device.id] = station
 
     def lose(self, host: Host, error: WorkLost) -> None:
-        """Lose all that a device works on, and the messages that it handles."""
+        """Lose all passes that a failed device works on, and the messages that it handles."""
         assert host.shared is not None
         host.shared.lose(error)
         if host.watched_messaging is not None:
             host.watched_messaging.lose(error)
 
     def owners(self) -> set[int]:
-        """Requests whose spans are yet to be recorded."""
+        """Ids of requests with spans still to be recorded."""
         return set().union(*(station.owners() for station in self._all()))
 
     def forget(self, request: LiveRequest) -> None:
-        """Have the stations forget a request that has ended, or starts over."""
+        """Remove a request that has ended, or starts over, from the stations."""
         for station in self._stations:
             station.leave(request)
         for draws in self._draws:
             draws.forget(request)
 
     def close(self, at_s: float) -> None:
-        """Close the books at the end of the run."""
+        """Complete the accounts at the end of the run."""
         for station in self._all():
             station.close(at_s)
 

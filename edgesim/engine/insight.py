@@ -1,4 +1,4 @@
-"""What a strategy may know, decide and note in a run, without setting anything in motion."""
+"""Verbs of a strategy that observe, decide and record, and take no simulated time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Insight"]
 
 
 class Insight:
-    """The verbs that take no time: what a strategy sees, draws and decides, and what answers are worth."""
+    """The verbs that take no time: observations, random draws, decisions and answer quality."""
 
     def __init__(self, world: World, clock: Clock, parts: Assembly) -> None:
         self.parts = parts
@@ -32,7 +32,7 @@ class Insight:
 
     @property
     def now_s(self) -> float:
-        """The present instant [s]."""
+        """The current simulated time [s]."""
         return self._clock._now
 
     @overload
@@ -42,13 +42,13 @@ class Insight:
     def observe(self, *, at: str) -> Knowledge: ...
 
     def observe(self, *, at: str | None = None) -> View:
-        """What a scheduler could know now: queues, requests, memory, battery, links, and who is up.
+        """Return what a scheduler could know: queues, requests, memory, batteries, links, devices up or down.
 
         Parameters
         ----------
         at
-            A device: then only what this one knows, itself now and others as their last reports said that
-            have arrived there (:meth:`report`). None: everything, now.
+            A device: return only what is known there, its own state now and other devices as in their last
+            reports that arrived there (:meth:`report`). None: the current state of everything.
         """
         looking = self.parts.looking
         return Observation(looking) if at is None else Knowledge(looking, at, self.parts.reports.at(at))
@@ -63,64 +63,64 @@ class Insight:
         allowed: Sequence[bool] | None = None,
         request: LiveRequest | None = None,
     ) -> Generator[Any, Any, int]:
-        """Decide, where others may want to: ``action = yield from cluster.ask(...)``.
+        """Make a decision that a learner may make instead: ``action = yield from cluster.ask(...)``.
 
-        In a run it is what `choose` returns, at once; no time passes. In an environment for learners that
-        makes the decisions of this name (``edgesim.gym.DecisionEnv``), the run stops here and goes on with
-        the learner's action; `choose` is not called then.
+        In a run the action is what `choose` returns, at once; no time passes. In an environment for learners
+        that makes the decisions of this name (``edgesim.gym.DecisionEnv``), the run stops here and continues
+        with the learner's action; `choose` is not called then.
 
         Parameters
         ----------
         name
-            Which decision it is, among those of the strategy: ``split``, ``server``.
+            Name of the decision among those of the strategy, such as ``split`` or ``server``.
         seen
-            What it is made of; finite numbers, as many of one decision every time.
+            The features on which to decide: finite numbers, always as many for one decision.
         choose
-            The strategy's own choice, an action.
+            Returns the strategy's own choice, an action.
         n_actions
-            Actions are 0, ..., `n_actions` - 1, as many of one decision every time.
+            Actions are 0, ..., `n_actions` - 1; the same number every time for one decision.
         allowed
-            Which are possible now; None: all.
+            Which actions are possible now; None: all.
         request
-            Whose decision it is, if one request's.
+            The request that the decision concerns, if it concerns a single one.
 
         Raises
         ------
         ContractError
-            If an action is chosen that is none or not allowed, none is allowed, or what is seen is not finite
-            or changes its length.
+            If the chosen action is no action or is not allowed, no action is allowed, or the features are not
+            finite or change in number.
         """
         asking = self.decisions.ask(name, seen, choose, n_actions=n_actions, allowed=allowed, request=request)
         call = Call("ask", (name,), None if request is None else request.id)
         return self._progress.attendance.note(call, asking)  # type: ignore[return-value]
 
     def random(self, name: str, request: LiveRequest | None = None) -> np.random.Generator:
-        """A stream of random numbers of the strategy's own, with which successive calls go on.
+        """Return a random stream that belongs to the strategy; successive calls continue the same stream.
 
-        Its draws follow from the scenario's seed, the replication, the name and the request, and from
-        nothing else, so that a strategy's choices are the same whatever else draws, and in whichever order.
-        Strategies that use the same names meet the same numbers.
+        The draws depend only on the scenario's seed, the replication, the name and the request, so a
+        strategy's choices do not depend on other draws or on their order. Strategies that use the same names
+        get the same numbers.
 
         Parameters
         ----------
         name
-            What it is for, such as ``explore``.
+            Purpose of the stream, such as ``explore``.
         request
-            Whose it is, until that has ended (attempts at it go on with one stream); None: the run's. In
-            ``serve`` ask for the request's: draws from one stream of the run are dealt out in the order in
-            which requests come to draw.
+            The request whose stream it is, until that request ends (repeated attempts continue one stream);
+            None: the stream of the run. In ``serve`` use the request's stream: draws from a stream of the run
+            are assigned in the order in which requests draw.
         """
         own = self.parts.own_streams
         return own.of(name) if request is None else own.of(name, request.id)
 
     @property
     def measures_answers(self) -> bool:
-        """Whether the world carries measured answers for :meth:`exits` to replay."""
+        """Whether the world has measured answers for :meth:`exits` to replay."""
         return self._world.exits is not None
 
     @property
     def exit_blocks(self) -> tuple[int, ...]:
-        """After how many blocks exits were measured, the model's own head the last; none if none were."""
+        """Exits of the measured answers, as numbers of blocks, the model's own head last; empty if none."""
         return () if self._world.exits is None else self._world.exits.blocks
 
     def impair(
@@ -134,24 +134,24 @@ class Insight:
         token: Token | None = None,
         count: int = 1,
     ) -> None:
-        """Note what a channel has done to tensors of a request; its answer counts as measured under that.
+        """Record a channel impairment of a request's tensors; its answer is taken as measured under it.
 
         Parameters
         ----------
         name, level, block, n_devices
             As measured (:mod:`edgesim.model.answers.impairment`): ``noise`` and its normalised error on the
-            sums of an all-reduce, ``erasure`` and its probability after a block, ... What counts is the mean
-            error over all that a token has met of a kind, in the attempt that delivered it. What comes after
-            the request's end changes nothing.
+            sums of an all-reduce, ``erasure`` and its probability after a block, ... The mean error over all
+            impairments of one kind that a token has met, in the attempt that delivered it, determines the
+            answer. Calls after the request's end have no effect.
         token
-            Whose pass it was; that token's answer alone is the worse for it. None: all tokens'.
+            The token whose pass is impaired; only this token's answer degrades. None: all tokens.
         count
-            How many sums or messages have met this level.
+            Number of sums or messages impaired at this level.
 
         Raises
         ------
         InputError
-            If the scenario has measured answers, but none under this kind.
+            If the scenario has measured answers, but none for this kind of impairment.
         ContractError
             If there is no such level or block.
         """
@@ -168,29 +168,30 @@ class Insight:
         rule: ExitRule | None = None,
         caches: CacheFill | str | None = None,
     ) -> bool:
-        """Whether a token may leave the model after this many blocks: replayed from measured answers.
+        """Return whether a token may exit after this many blocks, replayed from measured answers.
 
-        The block at which each token has left, and whether its answer was right, go into the trace.
+        The block at which each token exited, and whether its answer was right, are recorded in the trace.
 
-        A token that leaves has no keys and values in later blocks. If a later token goes deeper, they are
-        computed with it (see :meth:`compute`), propagated (:meth:`fill`), or no token goes deeper than the
-        first: what exits say then is not the same, and all of a request is asked with the same `caches`.
+        A token that exits has no keys and values in later blocks. If a later token goes deeper, they are
+        computed with it (see :meth:`compute`) or propagated (:meth:`fill`), or no token goes deeper than the
+        first. Measured exits differ between these methods, so all calls for one request must give the same
+        `caches`.
 
         Parameters
         ----------
         block
-            Blocks that the token has passed; an exit of the measured model must stand there.
+            Number of blocks that the token has passed; the measured model must have an exit there.
         confidence
-            Least confidence with which it may leave. The model's own head always lets it go.
+            Least confidence at which the token exits. It always exits at the model's own head.
         entropy
-            Or the most entropy [nats] with which it may.
+            Alternatively, the greatest entropy [nats] at which it exits.
         rule
-            Or thresholds for all exits, of which this exit's counts.
+            Alternatively, thresholds for all exits, of which the one for this exit is used.
         caches
             ``recompute`` (if not given), ``propagate`` or ``same-path``: see
-            :mod:`edgesim.model.answers.exit_paths`. ``propagate`` needs a rule, the same for all tokens of a
-            request, and one that was measured; every exit is to be asked in turn. With ``same-path`` the exit
-            that token 0 takes is that of all.
+            :mod:`edgesim.model.answers.exit_paths`. ``propagate`` needs a rule that was measured, the same
+            for all tokens of a request, and every exit has to be evaluated in order. With ``same-path`` all
+            tokens take the exit of token 0.
 
         Raises
         ------
@@ -207,13 +208,13 @@ class Insight:
         return True
 
     def check_exits(self, rule: ExitRule, caches: CacheFill | str) -> None:
-        """Raise InputError unless what exits say was measured with this rule and these caches."""
+        """Raise InputError unless answers were measured with this exit rule and these caches."""
         self._answers.check_exits(rule, CacheFill(caches))
 
     def missing(self, request: LiveRequest, block: int) -> int:
-        """How many tokens before the one in hand have no keys and values in a block: they left early.
+        """Return how many tokens before the one in hand exited early and lack keys and values in a block.
 
-        A message to where that block is computed next has to carry their hidden states beside those of the
-        pass in hand, each of ``request.token_activation_bytes``.
+        A message to the device that computes the block next must carry their hidden states in addition to
+        those of the pass in hand, each of ``request.token_activation_bytes``.
         """
         return self._ledger.missing(request, block)

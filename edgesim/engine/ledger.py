@@ -1,9 +1,9 @@
-"""The ledger: in every run, what each request's verbs need and leave is kept, and a breach ends the run.
+"""The ledger: check in every run what each request's verbs need and leave; a breach ends the run.
 
-Where a request's data lie is one of few values (:mod:`edgesim.engine.causality.whereabouts`), the same for
-every token of a steady decode. A verb leads from one to the next; each such move is examined once
-(:mod:`edgesim.engine.causality.needs`) and remembered, together with what it is booked with. To follow a
-remembered move, the verb before must have ended (:mod:`edgesim.engine.progress`).
+The whereabouts of a request's data take few values (:mod:`edgesim.engine.causality.whereabouts`), the same
+for every token of a steady decode. A verb leads from one value to the next; each such move is checked once
+(:mod:`edgesim.engine.causality.needs`) and cached together with its hop or price. A cached move applies only
+if the verb before has ended (:mod:`edgesim.engine.progress`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """Holds every verb of a run to the law of causality.
+    """Check every verb of a run for causality: the data that it needs must have arrived or been computed.
 
     Parameters
     ----------
     home_of
-        By request, the newest token that this attempt at it has delivered to its source; -1 for none.
+        By request, the newest token that the current attempt has delivered to its source; -1 for none.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Ledger:
         key: Hashable,
         name: str = "compute",
     ) -> Move:
-        """Examine a pass of a device, or of a group that shares every block, before it is booked.
+        """Check a pass of a device, or of a group that shares every block, before it is booked.
 
         Parameters
         ----------
         members
-            The device, or the group's.
+            The device, or the members of the group.
         key
-            By which this pass is remembered: the part, or the group.
+            Cache key of the pass: the part, or the group.
         """
         trail = request.trail
         here = self._progress.settled(request)
@@ -86,7 +86,7 @@ class Ledger:
             self._check_continues(request, members[0], token, Call(name, arguments, request.id))
         meanwhile = there if is_open else self._opened(request, there, token)
         has_prompt = members[0] == request.source
-        is_plain = True  # whether the same holds for other requests where data lie so
+        is_plain = True  # whether the move holds for all requests with these whereabouts
         try:
             self._check(meanwhile, members, part, token, name, has_prompt=has_prompt)
         except Breach as breach:
@@ -104,13 +104,13 @@ class Ledger:
                 n_along = self._causality.along(meanwhile, members[0], part, trail.caches)
             except Breach as breach:
                 self._progress.refuse(request, Call(name, arguments, request.id), breach)
-            is_plain = is_plain and not n_along  # whether it may, the request's own caches say
+            is_plain = is_plain and not n_along  # the request's own rule for caches decides whether it may
         effect = self._causality.pass_effect(meanwhile, members[0], part)
         effect = effect._replace(devices=members, n_along=n_along)
         move = self._progress.reached(self._causality.apply(meanwhile, effect))
         move = move.led_by(name, arguments, members[0], meanwhile, effect)
         move.n_along = n_along
-        move.is_held = bool(meanwhile.at(members[0]).whole)
+        move.has_cache = bool(meanwhile.at(members[0]).whole)
         if here is not None and is_plain:
             needs_prompt = part.embedding and (token.index == 0 or meanwhile.is_afresh)
             by_source = has_prompt and needs_prompt and not self._progress.is_first(request, here)
@@ -126,12 +126,12 @@ class Ledger:
         return move
 
     def hasten(self, move: Move, device: str) -> None:
-        """Have a verb book a move at once where it follows again, on a device or to it."""
+        """Cache a move by device, so that the verb can book it directly when it recurs."""
         if move.place is not None:
             move.place[device] = move
 
     def keep(self, request: LiveRequest, move: Move, device: str, part: Slice, token: Token) -> Move:
-        """Examine work for which a station is kept: it begins as soon as the pass before it there ends."""
+        """Check work for which a station is reserved: it begins as soon as the pass before it there ends."""
         trail = request.trail
         there = move.there if _is_in_hand(request, token) else self._opened(request, move.there, token)
         try:
@@ -153,12 +153,12 @@ class Ledger:
         return kept
 
     def then(self, request: LiveRequest, before: Move, move: Move) -> None:
-        """Remember the pass for which a station was kept."""
+        """Cache the pass for which a station was reserved."""
         if request.trail.under_way is None and before is not UNBEGUN and not move.meanwhile.is_long:
             before.then = move
 
     def sum(self, request: LiveRequest, members: tuple[str, ...]) -> Move:
-        """Examine a sum over a group, before its messages are sent."""
+        """Check a sum over a group, before its messages are sent."""
         trail = request.trail
         here = self._progress.settled(request)
         key = ("sum", members)
@@ -177,7 +177,7 @@ class Ledger:
         return move
 
     def leave(self, request: LiveRequest, token: Token, block: int, caches: CacheFill) -> None:
-        """Note that a token may leave after so many blocks, and how later ones get its keys and values."""
+        """Record after how many blocks a token exits, and how later blocks get its keys and values."""
         trail = request.trail
         trail.left[token.index], trail.caches = block, caches
         here = self._progress.settled(request)
@@ -192,13 +192,13 @@ class Ledger:
         self._progress.stand(request, here.leaves[block, keeps])
 
     def missing(self, request: LiveRequest, block: int) -> int:
-        """How many positions before the pass in hand a block lacks, because their tokens left early."""
+        """Number of positions before the pass in hand that a block lacks after early exits."""
         trail = request.trail
         here = self._progress.settled(request)
         return lacking((trail.there if here is None else here.there).waiting, block)
 
     def fill(self, request: LiveRequest, device: str, part: Slice) -> Move | None:
-        """Examine the making of keys and values in a part, before it is booked; None if it lacks none."""
+        """Check the filling of missing keys and values before it is booked; None if none are missing."""
         trail = request.trail
         here = self._progress.settled(request)
         there, in_hand = trail.there if here is None else here.there, trail.in_hand
@@ -211,8 +211,8 @@ class Ledger:
             return None
         if trail.caches is not CacheFill.PROPAGATE:
             raise ContractError(
-                f"fill: what request {request.id} lacks is to be propagated, and its exits were asked for "
-                "other caches; say so there: exits(..., rule=rule, caches='propagate')"
+                f"fill: the missing keys and values of request {request.id} are to be propagated, but its "
+                "exits were asked for other caches; call exits(..., rule=rule, caches='propagate')"
             )
         effect = Effect((device,), part, n_along=n_left, fills=True)
         move = self._progress.reached(self._causality.apply(there, effect))
@@ -232,7 +232,7 @@ class Ledger:
         size_bytes: float,
         carries: Iterable[Datum] | None,
     ) -> Move:
-        """Work out what a message carries, before it is booked."""
+        """Determine what a message carries, before it is booked."""
         trail = request.trail
         here = self._progress.settled(request)
         in_hand = trail.in_hand
@@ -266,7 +266,7 @@ class Ledger:
         except Breach as breach:
             self._progress.refuse(request, Call("send", arguments, request.id), breach)
         if target == request.source:
-            contents = contents._replace(has_prompt=False)  # it has that anyway
+            contents = contents._replace(has_prompt=False)  # the source has the prompt already
         effect = Effect((target,), contents=contents)
         move = self._progress.reached(self._causality.apply(there, effect))
         move = move.led_by("send", arguments, source, there, effect)
@@ -288,7 +288,7 @@ class Ledger:
         return move
 
     def emit(self, request: LiveRequest, device: str, token: Token) -> None:
-        """Examine whether a token can leave from a device."""
+        """Check that a token's id is available on the device that emits it."""
         trail = request.trail
         here = self._progress.settled(request)
         there, in_hand = trail.there if here is None else here.there, trail.in_hand
@@ -299,12 +299,12 @@ class Ledger:
             return
         why = (
             f"the id of token {token.index} must be there, computed by the head or arrived: emit it from "
-            "where the head has run, or send it there first (request.token_bytes)"
+            "the device that ran the head, or send it there first (request.token_bytes)"
         )
         if in_hand is not None and in_hand.index == token.index and there.is_short:
             why = (
-                f"the id of token {token.index} must be there, and follows from all "
-                f"{request.n_prompt_tokens + token.index} positions before it, of which its pass ends after "
+                f"the id of token {token.index} must be there; it depends on all "
+                f"{request.n_prompt_tokens + token.index} positions before it, but its pass ends after "
                 f"{in_hand.n_context + in_hand.n_new}: compute the others too (n_context + n_new)"
             )
         breach = Breach(device, why)
@@ -330,9 +330,9 @@ class Ledger:
     def _compute_late(
         self, request: LiveRequest, members: tuple[str, ...], part: Slice, token: Token, call: Call
     ) -> Move:
-        """A pass of a token before the one in hand, as of a slower replica.
+        """Check a pass of a token before the one in hand, as of a slower replica.
 
-        That it has the keys and values before it, and the ids, is believed.
+        The keys and values before it, and the ids, are assumed to be there.
         """
         trail = request.trail
         here, in_hand = self._progress.settled(request), trail.in_hand
@@ -363,7 +363,7 @@ class Ledger:
         return move.led_by(call.verb, call.arguments, "", there, effect)
 
     def _opened(self, request: LiveRequest, there: Whereabouts, token: Token) -> Whereabouts:
-        """Where data lie as a pass is opened."""
+        """Return the whereabouts when a pass is opened."""
         trail = request.trail
         n_tokens = token.index - (0 if trail.in_hand is None else trail.in_hand.index)
         left = trail.left.get(token.index, 0)
@@ -380,20 +380,20 @@ class Ledger:
         )
 
     def _check_continues(self, request: LiveRequest, device: str, token: Token, call: Call) -> None:
-        """Refuse a new pass that leaves out positions after those of the pass before it."""
+        """Refuse a new pass that leaves a gap after the positions of the pass before it."""
         before = request.trail.in_hand
         n_covered = 0 if before is None else before.n_context + before.n_new
         if token.n_context > n_covered:
             breach = Breach(
                 device,
                 f"its pass is to find {token.n_context} earlier positions in the KV cache, and {n_covered} "
-                "have been computed: a pass goes on where the last has ended (n_context), or computes all "
-                "anew (n_context=0)",
+                "have been computed: a pass continues where the last one ended (n_context), or computes "
+                "all positions again (n_context=0)",
             )
             self._progress.refuse(request, call, breach)
 
     def _with_delivered(self, request: LiveRequest, there: Whereabouts, token: Token) -> Whereabouts:
-        """Where data lie, the tokens' ids included that have been delivered to the source."""
+        """Return the whereabouts including the ids of tokens delivered to the source."""
         home = self._home_of(request)
         if home < 0:
             return there
@@ -403,7 +403,7 @@ class Ledger:
 
 
 def _has_left_long(there: Whereabouts) -> bool:
-    """Whether a pass of several tokens has left early: how many, whereabouts do not say."""
+    """Whether a pass of several tokens has exited early; whereabouts do not record how many tokens."""
     return bool(there.left) and there.is_long
 
 
@@ -424,12 +424,12 @@ def _is_in_hand(request: LiveRequest, token: Token) -> bool:
 
 
 def _is_short(request: LiveRequest, token: Token) -> bool:
-    """Whether a pass ends before the position from which its token follows."""
+    """Whether a pass ends before the last position that its token depends on."""
     return token.n_context + token.n_new < request.n_prompt_tokens + token.index
 
 
 def _is_late(request: LiveRequest, token: Token) -> bool:
-    """Whether a pass comes before the one in hand: of an earlier token, or an earlier part of a prompt."""
+    """Whether a pass precedes the one in hand: an earlier token, or an earlier part of a prompt."""
     in_hand = request.trail.in_hand
     if in_hand is None or token.index > in_hand.index:
         return False
@@ -437,7 +437,7 @@ def _is_late(request: LiveRequest, token: Token) -> bool:
 
 
 def _follows(request: LiveRequest, token: Token) -> bool:
-    """Whether a pass is that of the next token, as a steady decode goes on."""
+    """Whether a pass is that of the next token in a steady decode."""
     trail = request.trail
     before = trail.in_hand
     if token.index in trail.left:

@@ -1,4 +1,4 @@
-"""A request's life cycle: it begins, starts over where work was lost, ends, or is cut off."""
+"""A request's life cycle: it begins, starts over after lost work, ends, or is cut off."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["LifeCycle", "Owner"]
 
 
 class Owner(Protocol):
-    """A part of the engine that keeps something of every request that is being served."""
+    """A part of the engine that keeps state of every request being served."""
 
     def forget(self, request: LiveRequest) -> None:
-        """Forget what it keeps of an attempt that has failed, or of a request that has ended."""
+        """Drop the state of an attempt that has failed, or of a request that has ended."""
         ...
 
 
 class LifeCycle:
-    """Begins and ends requests, and has all that keep something of one forget it.
+    """Begin and end requests, and have their state dropped.
 
     Parameters
     ----------
     owners
-        All that keep something of a request, in the order in which they forget it.
+        All parts that keep state of a request, in the order in which they drop it.
     """
 
     def __init__(
@@ -52,22 +52,22 @@ class LifeCycle:
         self._in_service: dict[int, LiveRequest] = {}
 
     def in_service(self) -> Iterable[LiveRequest]:
-        """Requests that are being served, where work can be lost."""
+        """Requests being served, in runs where work can be lost."""
         return self._in_service.values()
 
     def begin(self, request: LiveRequest) -> None:
-        """Begin with an attempt at a request, where work can be lost; DeviceDown if its source is."""
+        """Begin an attempt at a request, where work can be lost; raise DeviceDown if the source is down."""
         self._in_service[request.id] = request
         self._hosts[request.source].demand_up()
 
     def start_over(self, request: LiveRequest) -> None:
-        """Forget an attempt that has failed: all that it has reserved and waits for."""
+        """Drop an attempt that has failed, with all its reservations and waits."""
         self._forget(request)
         request.attempt += 1
         request.token = 0
 
     def end(self, request: LiveRequest) -> None:
-        """Close a request whose strategy has come to its end."""
+        """Close a request whose strategy process has ended."""
         self._progress.end(request)
         if request.n_emitted_tokens != request.n_output_tokens:
             raise ContractError(
@@ -77,14 +77,14 @@ class LifeCycle:
         self._close(request, Outcome.COMPLETED, None)
 
     def end_failed(self, request: LiveRequest, reason: str) -> None:
-        """Close a request that has failed; one that has its answer by then is complete all the same."""
+        """Close a request that has failed; if it has its answer already, it counts as completed."""
         if request.answered_at_s is None:
             self._close(request, Outcome.FAILED, reason)
         else:
             self._close(request, Outcome.COMPLETED, None)
 
     def cut_off(self, request: LiveRequest, stuck: str | None) -> None:
-        """Say how a request stands that the end of the run has met in flight, and why it would never end."""
+        """Record the state of a request in flight at the end of the run, and why it would never end."""
         if stuck is not None:
             request.reason = stuck
         elif request.answered_at_s is not None:
@@ -93,7 +93,7 @@ class LifeCycle:
 
     def _close(self, request: LiveRequest, outcome: Outcome, reason: str | None) -> None:
         request.outcome, request.reason = outcome, reason
-        # What a strategy does after the last delivery is none of the time that its user waits.
+        # The strategy's steps after the last delivery do not count towards the user's waiting time.
         is_failed = outcome is Outcome.FAILED
         request.ended_at_s = self._clock._now if is_failed else request.answered_at_s
         request.interrupt = None

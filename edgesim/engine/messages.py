@@ -1,7 +1,7 @@
-"""Messages between devices: what a verb does before one is sent, and tokens on their way home.
+"""Messages between devices: checks and booking, and delivery of tokens to the source.
 
-The verb ``send`` writes the commonest case out itself: a message over one hop whose like has been examined.
-Everything else comes here.
+The verb ``send`` inlines the commonest case, a message over one hop whose move is cached. All other cases are
+handled here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Messenger"]
 
 
 class Messenger:
-    """Examines messages, and has them carried."""
+    """Check messages and book their transport."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Messenger:
         return self._progress.began(request, move, sending)
 
     def emit_afar(self, request: LiveRequest, device: str, token: Token) -> Verb | None:
-        """Send a token home from another device; the last is to be waited for, the others (None) are not."""
+        """Send a token to its source from another device; return a verb to wait for only for the last."""
         sending = self._carry(request.id, device, request.source, request.token_bytes, token.index)
         if not token.is_last:
             self._delivery.send_home(request, token, sending)
@@ -105,7 +105,7 @@ class Messenger:
         return self._progress.began(request, move, summing)
 
     def _carry(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Verb:
-        """A message, booked whatever it carries; -1 stands for no request and no token."""
+        """Book a message with any contents; -1 stands for no request and no token."""
         host = self._hosts[source]
         hop = host.direct[target] if target in host.direct else self._transport.direct(source, target)
         if hop is None:
@@ -120,7 +120,7 @@ class Messenger:
 
 
 def _checked(carries: Datum | Iterable[Datum] | None) -> Iterable[Datum] | None:
-    """What a message is said to carry, checked."""
+    """Check the data that a message is declared to carry."""
     if carries is None:
         return None
     named: tuple[Datum, ...] = (carries,) if isinstance(carries, str) else tuple(carries)

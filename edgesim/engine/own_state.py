@@ -1,4 +1,4 @@
-"""The state of a strategy's own: made once for each run, and handed to `serve` and `control` alone."""
+"""A strategy's own state: created once per run, and passed only to `serve` and `control`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ _GIVEN = {"serve": "request, cluster, placement", "control": "cluster, placement
 
 @cache
 def check_calls(kind: type) -> None:
-    """Refuse a strategy class whose methods do not take what they will be called with.
+    """Check that a strategy class's methods accept the arguments they are called with.
 
     Raises
     ------
     StrategyError
-        If a state is made that `serve` or `control` does not take, or one is wanted that nothing makes.
+        If `begin` makes a state that `serve` or `control` does not take, or one of them requires a state and
+        there is no `begin`.
     """
     has_state, name = getattr(kind, "makes_state", False), kind.__qualname__
     if has_state and not _takes(kind, "begin", 3):
@@ -38,28 +39,28 @@ def check_calls(kind: type) -> None:
             )
         if _takes(kind, method, n_given + 1):
             raise StrategyError(
-                f"strategy class {name}: {method} wants a state, and nothing makes one; write "
+                f"strategy class {name}: {method} takes a state, and nothing makes one; write "
                 f"begin(self, placement, model, fleet), which returns it, or {method}(self, {given})"
             )
         raise StrategyError(f"strategy class {name}: write {method}(self, {given})")
 
 
 def begun(serving: object, placement: Any, world: World) -> tuple[Any, ...]:
-    """What a run hands to `serve` and `control` beside the placement: a fresh state, or nothing.
+    """Return the arguments of `serve` and `control` after the placement: a fresh state, or none.
 
     Raises
     ------
     StrategyError
         See :func:`check_calls`.
     """
-    check_calls(type(serving))  # type: ignore[arg-type]  # a class is hashable, whatever its objects are
+    check_calls(type(serving))  # type: ignore[arg-type]  # a class is hashable even if its objects are not
     if not getattr(serving, "makes_state", False):
         return ()
     return (serving.begin(placement, world.model, Fleet.of(world)),)  # type: ignore[attr-defined]
 
 
 def _takes(kind: type, method: str, n_arguments: int) -> bool:
-    """Whether a method takes so many arguments beside `self`; of what is no plain function, yes."""
+    """Whether a method accepts this number of arguments after `self`; True if it is no plain function."""
     function = getattr_static(kind, method, None)
     if not isfunction(function):
         return True

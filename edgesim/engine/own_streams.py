@@ -1,4 +1,4 @@
-"""Randomness of a strategy's own: named streams, the same whatever else draws."""
+"""Random streams of a strategy: named, and independent of all other draws."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["OwnStreams"]
 
 
 class OwnStreams:
-    """The streams that a strategy has asked for in one run, each where its draws have come to.
+    """The random streams that a strategy has requested in one run, each at its current position.
 
-    A stream depends on the scenario's seed, the replication, the name and the request, and on nothing else:
-    neither on what draws before, nor on which strategy asks. Strategies that use one name meet the same
-    numbers (common random numbers).
+    A stream depends only on the scenario's seed, the replication, the name and the request: not on earlier
+    draws, nor on the strategy. Strategies that use the same name get the same numbers (common random
+    numbers).
     """
 
     def __init__(self, seed: int, replication: int) -> None:
@@ -22,14 +22,14 @@ class OwnStreams:
         self._open: dict[int, dict[str, np.random.Generator]] = {}  # by request; -1 is the run
 
     def of(self, name: str, request_id: int = -1) -> np.random.Generator:
-        """The stream of this name, of a request or of the run."""
+        """Return the stream with this name, of a request or of the run."""
         mine = self._open.setdefault(request_id, {})
         stream = mine.get(name)
         if stream is None:
-            # The number stands first and the name last, so that no two pairs have one name.
+            # The number precedes the name, so that no two pairs give the same string.
             stream = mine[name] = self._streams[f"strategy {request_id} {name}"]
         return stream
 
     def close(self, request_id: int) -> None:
-        """Forget the streams of a request that has ended."""
+        """Drop the streams of a request that has ended."""
         self._open.pop(request_id, None)

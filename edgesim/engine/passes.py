@@ -1,7 +1,7 @@
-"""Passes through parts of the model: what a verb does before one is booked, and what it books for later.
+"""Passes through parts of the model: checks, admission and booking.
 
-The verb ``compute`` writes the commonest case out itself: a pass of a steady decode on a device of its own.
-Everything else comes here.
+The verb ``compute`` inlines the commonest case, a pass of a steady decode on a device that serves one pass at
+a time. All other cases are handled here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edgesim.engine.ledger import Ledger
 from edgesim.engine.memory.admission import Reservations
 from edgesim.engine.memory.preemption import Preemption
 from edgesim.engine.process.clock import Clock, Course
-from edgesim.engine.process.verb import DONE, DeviceDown, Verb, heard
+from edgesim.engine.process.verb import DONE, DeviceDown, Verb, wait_for
 from edgesim.engine.progress import Progress
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
@@ -31,11 +31,11 @@ from edgesim.trace.buffer import pack_span
 __all__ = ["Passes"]
 
 Keep = tuple[Slice, Token]
-"""Work for which a station is kept: a part, and the pass through it."""
+"""Work for which a station is reserved: a part, and the pass through it."""
 
 
 class Passes:
-    """Examines passes, waits for memory where that must be, and has them booked."""
+    """Check passes, wait for memory where necessary, and book them."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Passes:
         self._answers = answers
         self._progress = progress
         self._ledger = ledger
-        self._kept: dict[LiveRequest, Pass] = {}  # for which a shared station is kept
+        self._kept: dict[LiveRequest, Pass] = {}  # passes for which a shared station is reserved
 
     def compute(
         self, request: LiveRequest, device: str, part: Slice, token: Token, keep: Keep | None = None
@@ -93,7 +93,7 @@ class Passes:
         return self._progress.began(request, move, (ended_at_s,))
 
     def keep(self, request: LiveRequest, host: Host, keep: Keep, from_s: float, move: Move) -> Move:
-        """Keep a device of its own for a request's next pass there, which is booked now."""
+        """Reserve an unshared device for a request's next pass there, and book that pass now."""
         part, token = keep
         trail = request.trail
         before = trail.in_hand
@@ -122,13 +122,14 @@ class Passes:
         return kept
 
     def compute_kept(self, request: LiveRequest, device: str, part: Slice, token: Token) -> Verb:
-        """Begin the pass for which a device of its own is kept."""
+        """Begin the pass for which an unshared device is reserved."""
         trail = request.trail
         assert trail.kept is not None
         kept_device, kept_part, kept_token, until_s = trail.kept
         if kept_token is not token or kept_device != device or kept_part != part:
             raise ContractError(
-                f"compute: request {request.id} kept {kept_device!r} for {kept_part} and asks for else"
+                f"compute: request {request.id} kept {kept_device!r} for {kept_part}, but calls compute for "
+                "another pass"
             )
         trail.kept = None
         move, now_s = trail.move.then, self._clock._now
@@ -144,7 +145,7 @@ class Passes:
         return verb
 
     def fill(self, request: LiveRequest, device: str, part: Slice) -> Verb:
-        """Make keys and values that earlier tokens lack; see :meth:`edgesim.engine.cluster.Cluster.fill`."""
+        """Compute missing keys and values; see :meth:`edgesim.engine.cluster.Cluster.fill`."""
         blocks = Slice(part.first, part.last)
         host = self._hosts[device]
         move = self._ledger.fill(request, device, blocks)
@@ -181,7 +182,7 @@ class Passes:
         return self._progress.began(request, move, (done.ended_at_s,))
 
     def forget(self, request: LiveRequest) -> None:
-        """Forget for what a request keeps a shared station: it has ended, or starts over."""
+        """Drop the shared station's reservation for a request that has ended or starts over."""
         self._kept.pop(request, None)
 
     # --- shared devices ---------------------------------------------------------------------------
@@ -189,7 +190,7 @@ class Passes:
     def _compute_shared(
         self, request: LiveRequest, host: Host, part: Slice, token: Token, keep: Keep | None
     ) -> Verb:
-        """A pass on a device that several passes share, that may fail, or whose times are drawn."""
+        """Begin a pass on a device that several passes share, that may fail, or whose times are drawn."""
         self._demand_up(request, host, token)
         device = host.device.id
         price = host.prices.get(part) or self._pricing.of(host, part)
@@ -208,12 +209,12 @@ class Passes:
             if token.n_context:
                 raise DeviceDown(device, "its cache is lost")
             self._reservations.forget_loss(request, device)
-            self._preemption.begin_anew(request, device)
+            self._preemption.restart(request, device)
 
     def _serve(
         self, request: LiveRequest, host: Host, price: Price, token: Token, keep: Keep | None = None
     ) -> Verb:
-        """Have a shared station serve a pass, once the request has room there."""
+        """Have a shared station serve a pass, after reserving the request's cache if necessary."""
         device = host.device.id
         if self._reservations.has_cache(request, device):
             return self._ask(request, host, price, token, keep)
@@ -226,11 +227,11 @@ class Passes:
         assert host.shared is not None
         kept = self._kept.pop(request, None)
         if kept is not None and kept.is_of(price, token):
-            return heard(kept.done)
+            return wait_for(kept.done)
         if self._preemption.is_due(request, host.device.id):
             work = self._booking.work(request, host, price, token)
             self._preemption.ask(work, host)
-            return heard(work.done)
+            return wait_for(work.done)
         booked = self._booking.begin(request, host, price, token)
         if keep is not None and host.shared.can_be_kept:
             part, kept_token = keep
@@ -249,7 +250,7 @@ class Passes:
         keep: Keep | None,
     ) -> Course:
         yield from admitted
-        host.demand_up()  # it may have failed at the very instant at which there was room
+        host.demand_up()  # the device may have failed at the instant of admission
         yield from self._ask(request, host, price, token, keep)
 
     # --- after a wait for memory ------------------------------------------------------------------
@@ -289,12 +290,13 @@ class Passes:
         token: Token,
         errors: tuple[float, ...],
     ) -> None:
-        """Note in the request's answer what its sums have done to it."""
+        """Record the errors of a pass's sums as impairments of the request's answer."""
         n = len(members)
         if n == 1:
             return
         if summing.is_analog:
-            # Noise of that power, over the parts' powers, is what was measured with noise on every part.
+            # Noise of that power, relative to the power of the parts, is what was measured with noise on
+            # every part.
             by_part = self._answers.knows("device-noise")
             kind, devices = ("device-noise", n) if by_part else ("noise", None)
             mean = sum(errors) / len(errors)

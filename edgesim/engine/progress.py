@@ -1,7 +1,7 @@
-"""How far each request's verbs have come: which are under way, what they leave when they end, and a breach.
+"""Progress of each request's verbs: which are under way, their effects when they end, and contract breaches.
 
-Where verbs follow one another, the latest move says it all, and that it has ended the clock tells. Where they
-overlap, those under way are kept one by one until all have ended.
+While verbs follow one another, the latest move describes the state, and the clock shows whether it has ended.
+When verbs overlap, those under way are stored individually until all have ended.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from edgesim.errors import ContractError
 __all__ = ["Progress"]
 
 _MOST_MOVES = 50_000
-"""Values of whereabouts remembered at once; a strategy that never comes back to one would fill the memory."""
+"""Number of whereabouts cached at once; a strategy that never returns to one would fill the memory."""
 
 
 class Progress:
-    """Keeps the trails of all requests of a run, and the moves that they share.
+    """The trails of all requests of a run, and the moves that they share.
 
     Attributes
     ----------
@@ -39,14 +39,14 @@ class Progress:
     def __init__(self, clock: Clock, causality: Causality) -> None:
         self._clock = clock
         self._causality = causality
-        self._first: dict[str, Move] = {}  # by source: before anything was done
+        self._first: dict[str, Move] = {}  # by source: the state before any verb
         self._moves: dict[Whereabouts, Move] = {}
         self.attendance = Attendance()
 
     # --- what a verb returns ----------------------------------------------------------------------
 
     def began(self, request: LiveRequest, move: Move, verb: Verb) -> Verb:
-        """Keep a verb that has been booked; what is to be waited for in its place."""
+        """Store a verb that has been booked; return the verb to wait for in its place."""
         trail = request.trail
         if verb.__class__ is not tuple:
             begun = Begun(
@@ -58,7 +58,7 @@ class Progress:
             begun.verb = self._attended(request, begun, verb)
             self.overlap(request, move.meanwhile).append(begun)
             return begun.verb  # type: ignore[no-any-return]
-        if not verb:  # nothing to wait for, and nothing left
+        if not verb:  # nothing to wait for, and no effect
             return self.at_once(request, Call(move.name, move.arguments, request.id))
         (ended_at_s,) = verb
         iterator = iter(verb)
@@ -71,14 +71,14 @@ class Progress:
         return iterator
 
     def waited(self, request: LiveRequest, call: Call, verb: Verb) -> Verb:
-        """Keep a verb that moves no data; what is to be waited for in its place."""
+        """Store a verb that moves no data; return the verb to wait for in its place."""
         if not verb:
             return self.at_once(request, call)
         here = self.settled(request) or self.reached(request.trail.there)
         return self.began(request, here.led_by(call.verb, call.arguments, "", here.there, None), verb)
 
     def at_once(self, request: LiveRequest, call: Token | Call) -> Verb:
-        """Keep a verb that has nothing to wait for; what is to be waited for in its place."""
+        """Store a verb that ends at once; return the verb to wait for in its place."""
         trail = request.trail
         if not trail.immediate.is_attended:
             self._note_immediate(request)
@@ -91,7 +91,7 @@ class Progress:
 
     @staticmethod
     def forget(request: LiveRequest) -> None:
-        """Begin anew, with the prompt at the source and nothing done."""
+        """Reset a request's trail: the prompt is at the source and nothing has been done."""
         request.trail = Trail()
 
     def end(self, request: LiveRequest) -> None:
@@ -109,9 +109,10 @@ class Progress:
         self.attendance.check()
 
     def give_up(self, request: LiveRequest) -> None:
-        """Raise ContractError if a verb of a request that gives up never would have been waited for.
+        """Raise ContractError if a request that gives up has a verb that can no longer be waited for.
 
-        Verbs that another process, or a name, still holds are spared: they run on without the request.
+        Verbs that another process or a variable still references are exempt: they continue without the
+        request.
         """
         trail = request.trail
         if not trail.immediate.is_attended:
@@ -126,7 +127,7 @@ class Progress:
         self.attendance.check()
 
     def misstep(self, request: LiveRequest | None, step: object) -> ContractError | None:
-        """The error of a process that yields a verb instead of what it goes through; None for no verb."""
+        """Return the error for a process that yields a verb itself; None if it yields no verb."""
         if not isinstance(step, Iterator | Immediate):
             return None
         call = self.attendance.call_of(step)
@@ -146,7 +147,7 @@ class Progress:
         )
 
     def close(self, in_flight: Iterable[LiveRequest]) -> None:
-        """Raise ContractError if a verb never would have been waited for, had the run gone on."""
+        """Raise ContractError if a verb could never have been waited for, had the run continued."""
         for request in in_flight:
             if request.trail.move is not UNBEGUN or request.trail.under_way is not None:
                 self.settled(request)
@@ -154,13 +155,13 @@ class Progress:
         self._forget_moves()
 
     def lose(self, request: LiveRequest, device: str) -> None:
-        """Lose what a device has of a request: it has failed."""
+        """Remove a request's data from a device that has failed."""
         trail = request.trail
         if trail.move is UNBEGUN and trail.under_way is None:
             return
         here = self.settled(request)
         there = trail.there if here is None else here.there
-        if device in dict(there.places):  # what is on its way there fails by itself, or arrives later
+        if device in dict(there.places):  # a message in transit fails by itself, or arrives later
             self.overlap(request, there)
             trail.there = there.without(device)
             trail.gone.add(device)
@@ -168,7 +169,7 @@ class Progress:
     # --- where a request's data lie ---------------------------------------------------------------
 
     def settled(self, request: LiveRequest) -> Move | None:
-        """Where a request's data lie now; None while verbs are under way, and ``there`` says it."""
+        """Return the move at which a request stands; None while verbs are under way (see ``there``)."""
         trail = request.trail
         if trail.under_way is None:
             if trail.move is UNBEGUN:
@@ -192,28 +193,28 @@ class Progress:
         return move
 
     def reached(self, there: Whereabouts) -> Move:
-        """What may follow where data lie so."""
+        """Return the move for these whereabouts, from the cache if possible."""
         move = self._moves.get(there)
         if move is None:
             if len(self._moves) >= _MOST_MOVES:
                 self._forget_moves()
             lags = {device: self._causality.lag(place) for device, place in there.places}
-            tells = {device: lag for device, lag in lags.items() if lag is not None}
-            move = self._moves[there] = Move(there, tells)
+            lags = {device: lag for device, lag in lags.items() if lag is not None}
+            move = self._moves[there] = Move(there, lags)
         return move
 
     def is_first(self, request: LiveRequest, move: Move) -> bool:
-        """Whether nothing has been done yet, so that what may follow is remembered for one source alone."""
+        """Whether no verb has been applied yet, so that successors are cached for one source only."""
         return move.known is self._first[request.source].known
 
     def stand(self, request: LiveRequest, move: Move) -> None:
-        """Let a request's next verb follow a move, with nothing under way."""
+        """Continue a request from a move, with no verb under way."""
         trail = request.trail
         trail.move, trail.begun, trail.until_s = move, ATTENDED, self._clock._now
         trail.under_way = None
 
     def overlap(self, request: LiveRequest, there: Whereabouts) -> list[Begun]:
-        """Keep a request's verbs one by one from now on; returns those that are under way."""
+        """Track a request's verbs individually from now on; return those that are under way."""
         trail = request.trail
         if trail.under_way is None:
             trail.under_way = []
@@ -227,7 +228,7 @@ class Progress:
         return trail.under_way
 
     def refuse(self, request: LiveRequest, call: Call, breach: Breach) -> NoReturn:
-        """Raise ContractError for a breach; DeviceDown where it comes of data that a failure has taken."""
+        """Raise ContractError for a breach, or DeviceDown if it is due to data lost in a failure."""
         trail = request.trail
         lost = breach.device
         if breach.is_lost and trail.gone and lost not in trail.gone:
@@ -235,7 +236,7 @@ class Progress:
         if lost in trail.gone:
             trail.gone.discard(lost)
             raise DeviceDown(lost, "what it had of this request is lost") from None
-        self.attendance.check()  # what was forgotten says more than what is missing for it
+        self.attendance.check()  # a forgotten verb explains more than the data it did not bring
         begun = [one for one in trail.under_way or () if one.effect is not None and not one.is_over]
         meanwhile = ""
         if begun:
@@ -250,7 +251,7 @@ class Progress:
     # --- how it does it ---------------------------------------------------------------------------
 
     def _forget_moves(self) -> None:
-        """Let go of all moves: they lead to one another, and would wait for the garbage collector."""
+        """Clear all moves and their references to one another, to free them without the garbage collector."""
         moves = [*self._moves.values(), *self._first.values()]
         self._moves.clear()
         while moves:
@@ -282,7 +283,7 @@ class Progress:
         )
 
     def _attended(self, request: LiveRequest, begun: Begun, verb: Verb) -> Course:
-        """Wait for a verb whose end only itself will know, and let it leave its effect."""
+        """Wait for a verb whose end is not known in advance, and apply its effect."""
         begun.attend()
         try:
             value = yield from verb  # type: ignore[func-returns-value]
@@ -291,9 +292,9 @@ class Progress:
             if under_way is not None and begun in under_way:
                 under_way.remove(begun)
             raise
-        trail = request.trail  # a new one, if the attempt has failed meanwhile
+        trail = request.trail  # a new trail, if the attempt has failed meanwhile
         under_way = trail.under_way
-        if under_way is None or begun not in under_way:  # of an attempt that has failed
+        if under_way is None or begun not in under_way:  # the verb belongs to a failed attempt
             return value
         move = begun.move
         if under_way == [begun] and move is not None and trail.there is move.meanwhile:
@@ -309,7 +310,7 @@ class Progress:
         return call if isinstance(call, Call) else Call("emit", (call,), request.id)
 
     def _note_immediate(self, request: LiveRequest) -> None:
-        """Look after a verb with nothing to wait for that is not waited for yet."""
+        """Track a verb that ends at once and has not been waited for yet."""
         trail = request.trail
         here = self.settled(request)
         begun = Begun(self._call_of_immediate(request), trail.immediate, INSTANT)

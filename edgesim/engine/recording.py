@@ -1,4 +1,4 @@
-"""How the parts of the cluster record spans, or record none."""
+"""Recording of spans by the parts of the cluster, if spans are recorded at all."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["Recording"]
 
 
 class Recording:
-    """The buffer that spans go to, where spans are kept at all.
+    """The buffer that spans are written to, if spans are recorded.
 
     Attributes
     ----------
     add
-        Takes a packed span; None where no spans are kept. The two verbs that a simulation consists of
-        pack theirs themselves; all others call :meth:`span`.
+        Takes a packed span; None if spans are not recorded. The two most frequent verbs pack theirs
+        themselves; all others call :meth:`span`.
     """
 
     __slots__ = ("_spans", "add")
@@ -24,7 +24,7 @@ class Recording:
         self.add = None if spans is None else spans.add
 
     def code(self, spot: Spot) -> int:
-        """The number by which spans name a spot."""
+        """Return the number that identifies a spot in spans."""
         return 0 if self._spans is None else self._spans.code_of(spot)
 
     def span(
@@ -57,6 +57,6 @@ class Recording:
             self._spans.add(row)
 
     def hand_on(self, now_s: float) -> None:
-        """Hand on what has been collected, if it is a part's worth."""
+        """Flush the recorded spans if they fill a part of the table."""
         if self._spans is not None and self._spans.is_full:
             self._spans.flush(now_s)

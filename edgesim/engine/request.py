@@ -14,31 +14,32 @@ __all__ = ["LiveRequest"]
 
 
 class LiveRequest:
-    """A request being served: what it asks, as strategies read it, and how far it has come.
+    """A request being served: its parameters, as strategies read them, and its progress.
 
-    What else the engine knows of it (its caches, its answer, messages on their way to it, ...) is kept by
-    the part of the engine that it concerns, which forgets it when an attempt fails and when the request ends.
+    All other state of a request (its caches, its answer, messages on their way to it, ...) is kept by the
+    part of the engine concerned, which drops it when an attempt fails and when the request ends.
 
     Attributes
     ----------
     id, source, sample, arrived_at_s, n_prompt_tokens, n_output_tokens
-        As the workload drew them.
+        As drawn by the workload.
     prompt_bytes
-        Size of the prompt on the wire.
+        Message size of the prompt.
     token_bytes
-        Size on the wire of the id of one token of the answer.
+        Message size of the id of one token of the answer.
     token_activation_bytes
         Size of the hidden states of one token.
     recomputes
-        Whether every pass computes all tokens so far, for no keys and values are kept.
+        Whether every pass computes all tokens so far, because no keys and values are cached.
     token
         Index of the token in hand.
     attempt
-        How often it has been served before.
+        Number of earlier attempts.
     n_emitted_tokens, first_token_at_s, answered_at_s
-        Tokens that its source has, and when the first and the last of them came; None until then.
+        Number of tokens delivered to the source, and when the first and the last arrived [s]; None until
+        then.
     outcome, reason, ended_at_s, worth
-        How and when it ended, and what its answer was worth.
+        How and when the request ended, and the quality of its answer.
     """
 
     __slots__ = (
@@ -80,26 +81,26 @@ class LiveRequest:
         self.token_activation_bytes = model.activation_bytes(1)
         self.recomputes = model.is_causal and not model.keeps_cache
         self.token = 0
-        # The rest is written by one part of the engine each. By delivery:
+        # Each of the rest is written by one part of the engine. By delivery:
         self.n_emitted_tokens = 0
         self.first_token_at_s: float | None = None
         self.answered_at_s: float | None = None
         # By its life cycle:
         self.attempt = 0
-        self.interrupt: Callable[[Exception], None] | None = None  # ends what it waits for
+        self.interrupt: Callable[[Exception], None] | None = None  # interrupts its wait
         self.outcome = "censored"  # until it ends
         self.reason: str | None = None
         self.ended_at_s: float | None = None
         self.worth: Worth | None = None
         # By memory:
-        self.rank = -1  # its place among all requests of the run, in order of first asking for memory
-        # By the ledger, and by the verbs that book at once:
+        self.rank = -1  # position among all requests of the run, by first request for memory
+        # By the ledger, and by the verbs that book directly:
         self.trail = Trail()
 
     def tokens(self) -> Iterator[Token]:
         """Yield the request's passes in order: the prefill, then one decode step per further token.
 
-        Without a KV cache every pass is a prefill of the prompt and all of the answer before it.
+        Without a KV cache every pass is a prefill of the prompt and the answer so far.
         """
         n_prompt, n_output = self.n_prompt_tokens, self.n_output_tokens
         size_bytes = self.token_activation_bytes

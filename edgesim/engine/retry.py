@@ -1,4 +1,4 @@
-"""A request's attempts: it is served, and served again where work was lost and the scenario says so."""
+"""Attempts at a request: serve it again after lost work if the scenario has a retry policy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgesim.world.faults import Retry
 __all__ = ["MOST_CHANGES", "attempts"]
 
 MOST_CHANGES = 300_000
-"""Failures and repairs that one wait may last: they take ten seconds of processor time."""
+"""Failures and repairs allowed in one wait: they take ten seconds of processor time."""
 
 
 def attempts(
@@ -26,23 +26,23 @@ def attempts(
     interrupt: Callable[[Exception], None],
     most_wait_s: float,
 ) -> Course:
-    """Serve a request until an attempt succeeds, or fails for good; not again once it has its answer.
+    """Serve a request until an attempt succeeds or retries are exhausted; no retry once it has its answer.
 
     Parameters
     ----------
     serve
-        Begins an attempt, from the request's beginning.
+        Starts an attempt from the request's beginning.
     retry
-        How often and after what; None: never.
+        Limit and waits of retries; None: no retries.
     interrupt
         Throws an exception into the process that runs this.
     most_wait_s
-        How long it may wait for an attempt, and the run with it.
+        Longest permitted wait for an attempt [s].
 
     Raises
     ------
     InputError
-        If a wait is longer: waits that double have then outgrown all that is simulated.
+        If a wait is longer: waits that double have then outgrown the simulated time.
     """
     while True:
         request.interrupt = interrupt
@@ -61,6 +61,6 @@ def attempts(
             raise InputError(
                 f"retry: request {request.id} has been served {request.attempt} times in vain and would wait "
                 f"{wait_s:g} s for the next attempt, in which over {MOST_CHANGES} failures and repairs are "
-                "to be expected; lower its 'limit' or 'growth', give a 'horizon', or let less fail"
+                "expected; lower its 'limit' or 'growth', give a 'horizon', or reduce failures"
             )
         yield clock._now + wait_s

@@ -1,4 +1,4 @@
-"""One run: a world, a strategy's placement, and the three tables that come out."""
+"""One run: simulate a world under a strategy's placement and write its tables."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def simulate(
     Parameters
     ----------
     placement
-        What the strategy's ``place`` returned; handed back to ``serve``, with the state that its ``begin``
-        makes for this run, if it has one. Its ``shards``, if it has any, say
-        what part of the blocks that it holds each device has of every block.
+        The return value of the strategy's ``place``; passed to ``serve`` with the state that the strategy's
+        ``begin``, if defined, creates for this run. Its ``shards``, if any, give the shard of its blocks that
+        each device stores.
     holdings
-        Which parts of the model each device holds.
+        Parts of the model stored on each device.
     write
-        Takes the parts of the tables ``spans``, ``requests`` and ``devices``, in the order in which
-        they become whole; ``devices`` comes last.
+        Called with the parts of the tables ``spans``, ``requests`` and ``devices``, in the order in which
+        they are complete; ``devices`` is last.
     keep_spans
         Whether to record spans; without them there is no energy per request and no inter-token time.
     counters_s
-        How often to sample what is counted over time [s], written as the table ``counters`` before
-        ``devices``; None: there is no such table. All other tables are the same with it and without.
+        Sampling interval of the counters over time [s], written as the table ``counters`` before ``devices``;
+        None: no such table. All other tables are the same with it and without.
 
     Returns
     -------
     Cluster
-        As the run has left it.
+        The cluster in its state at the end of the run.
     """
     simulation = Simulation(
         world, serving, placement, holdings, write, keep_spans=keep_spans, counters_s=counters_s
@@ -70,7 +70,7 @@ def simulate(
 
 
 class Simulation:
-    """One run that can pause: it begins here, advances from decision to decision, and finishes.
+    """One run that can pause: it begins on construction, advances from decision to decision, and finishes.
 
     Parameters
     ----------
@@ -79,14 +79,14 @@ class Simulation:
     outside
         Name of the decisions that are made from outside; None: the strategy makes all of them.
     on_end
-        Called with every request that ends, as it ends.
+        Called with every request as it ends.
 
     Attributes
     ----------
     clock, cluster
-        As they stand now.
+        In their current state.
     in_flight
-        Requests that have arrived and not ended, by their ids.
+        Requests that have arrived and not ended, by id.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Simulation:
     ) -> None:
         sampled = None if counters_s is None else SampledClock(counters_s)
         self.clock = clock = sampled or Clock()
-        # With a cooldown, its limit is known, and the end of the run is not.
+        # With a cooldown, the end of the run is not known in advance, only its limit.
         ends_at_s = None if world.cooldown_s else world.horizon_s
         spans = SpanBuffer(lambda table: write("spans", table), ends_at_s) if keep_spans else None
         self.cluster = cluster = Cluster(world, clock, holdings, spans, getattr(placement, "shards", None))
@@ -126,9 +126,9 @@ class Simulation:
         self.in_flight: Mapping[int, LiveRequest] = requests.in_flight
 
     def advance(self) -> Decision | None:
-        """Go on to the next decision that is made from outside; None: the run has ended.
+        """Run to the next decision that is made from outside; return None at the end of the run.
 
-        Answer it (:meth:`decide`) before going on.
+        Answer the decision (:meth:`decide`) before the next call.
         """
         if not self._has_begun:
             self._has_begun = True
@@ -137,15 +137,15 @@ class Simulation:
         return cast("Decision | None", self.clock.run_to_pause())
 
     def decide(self, action: int) -> None:
-        """Answer the decision at which the run stands."""
+        """Answer the decision at which the run is paused."""
         self.clock.resume(action)
 
     def cut_off(self, request: LiveRequest) -> None:
-        """Say how a request stands that is in flight where the run is left."""
+        """Record the state of a request that is in flight where the run is abandoned."""
         self.cluster.parts.life_cycle.cut_off(request, None)
 
     def energy_j(self, request_ids: Sequence[int]) -> list[float]:
-        """Energy drawn for requests up to now, beyond idling [J]; 0 if spans are not kept."""
+        """Energy drawn for requests so far, above idle [J]; 0 if spans are not recorded."""
         spans = self._requests.spans
         if spans is None:
             return [0.0] * len(request_ids)
@@ -153,7 +153,7 @@ class Simulation:
         return [float(value) for value in spans.energy_j(np.array(request_ids, dtype=np.int64))]
 
     def finish(self) -> None:
-        """Close the books where the run stands, and write down the requests and devices."""
+        """Complete the accounts at the current instant, and write the requests and devices tables."""
         if self._counting is not None:
             self._counting.finish()
         self._requests.finish(self.clock.now)
@@ -162,11 +162,11 @@ class Simulation:
 
 @contextmanager
 def _old_objects_left_alone() -> Iterator[None]:
-    """Keep the garbage collector from walking, over and over, what was there before the run.
+    """Exclude objects that existed before the run from garbage collection while it runs.
 
-    All of it outlives the run; what the run itself makes is collected as ever. Worth a quarter of the time.
+    They all outlive the run; objects created during it are collected as usual. Saves a quarter of the time.
     """
-    if gc.get_freeze_count():  # of another caller, or of a run beside this one, which will undo it
+    if gc.get_freeze_count():  # frozen by another caller or a concurrent run, which will unfreeze
         yield
         return
     gc.freeze()

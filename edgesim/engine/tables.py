@@ -1,4 +1,4 @@
-"""The tables of a trace that tell how a run has gone: its requests, as they end, and its devices."""
+"""The tables of a trace about whole runs: requests as they ended, and devices."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from edgesim.world.world import World
 __all__ = ["Write", "devices_table", "requests_table"]
 
 Write = Callable[[str, pa.Table], None]
-"""Takes a part of a table, by the table's name."""
+"""Function that takes a table's name and a part of that table."""
 
 
 def requests_table(requests: Sequence[LiveRequest], spans: SpanBuffer | None) -> pa.Table:
-    """How requests have ended, or stand at the end of the run.
+    """Build the table of requests as they ended, or as they stand at the end of the run.
 
     Parameters
     ----------
     spans
-        Where their spans were recorded, whose energy is theirs; None where none were.
+        Buffer of their spans, from which their energy is computed; None if spans were not recorded.
     """
     ids = np.array([r.id for r in requests], dtype=np.int64)
     worths = [Worth() if r.worth is None else r.worth for r in requests]
@@ -56,7 +56,7 @@ def requests_table(requests: Sequence[LiveRequest], spans: SpanBuffer | None) ->
 
 
 def devices_table(world: World, parts: Assembly, ended_at_s: float) -> pa.Table:
-    """What every device has done, integrated exactly up to the end of the run."""
+    """Build the table of devices, with totals integrated exactly up to the end of the run."""
     devices = list(world.devices.values())
     busy_s = {d.id: parts.hosts[d.id].busy_until(ended_at_s) for d in devices}
     drawn = [parts.accounts.drawn(d.id, ended_at_s) for d in devices]
@@ -84,7 +84,7 @@ def devices_table(world: World, parts: Assembly, ended_at_s: float) -> pa.Table:
 
 
 def _table(name: str, columns: Mapping[str, Any], n_rows: int) -> pa.Table:
-    """A table of the trace; columns that nothing fills are null."""
+    """Build a table of the trace; columns without values are null."""
     schema = arrow_schema(name)
     arrays = []
     for field in schema:

@@ -11,15 +11,15 @@ class Token:
     Attributes
     ----------
     index
-        Which output token this pass produces, from 0.
+        Index of the output token that the pass produces, from 0.
     n_new
         Tokens that go through the blocks: the whole prompt for token 0, else 1.
     n_context
         Tokens whose keys and values are in the cache before the pass.
     activation_bytes
-        Size of the pass's hidden states, as handed from stage to stage.
+        Size of the pass's hidden states, as passed from stage to stage.
     is_last
-        Whether the request ends with it.
+        Whether this is the request's last token.
     """
 
     __slots__ = ("activation_bytes", "index", "is_last", "n_context", "n_new")
@@ -32,7 +32,7 @@ class Token:
         self.is_last = is_last
 
     def with_earlier(self, n_positions: int) -> Token:
-        """The same pass with so many positions before it, which have left earlier passes early."""
+        """Return the same pass extended by a number of positions before it whose tokens exited early."""
         n_new = self.n_new + n_positions
         size_bytes = self.activation_bytes // self.n_new * n_new
         return Token(self.index, n_new, self.n_context - n_positions, size_bytes, self.is_last)

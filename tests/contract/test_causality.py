@@ -270,7 +270,7 @@ class ByHand(TensorParallel):
     ("broken", "law"),
     [
         ("part", "a sum needs every member's part, and 'server-1' has computed none"),
-        ("sum", "what comes next needs the sum of all parts"),
+        ("sum", "the next step needs the sum of all parts"),
         ("all_reduce", "never waited for: all_reduce"),
     ],
 )
@@ -383,8 +383,8 @@ class Alone(TensorParallel):
         ("whole", "block 1 needs the sum of all parts of block 0"),
         ("one sum", "block 1 needs the sum of all parts of block 0"),
         ("head", "the head needs the sum of all parts of block 5"),
-        ("embedded anew", "what comes next needs the sum of all parts"),
-        ("another's part", "'server-1' has another's only"),
+        ("embedded anew", "the next step needs the sum of all parts"),
+        ("another's part", "'server-1' has only another member's"),
         ("no block", "the id of token 0 must be there"),
     ],
 )
@@ -610,14 +610,14 @@ def test_passes_may_be_cut_and_done_anew(how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "law"),
     [
-        ("ping-pong", r"the id of token 1 .*all \d+ positions before it, of which its pass ends after 1:"),
+        ("ping-pong", r"the id of token 1 .*all \d+ positions before it, but its pass ends after 1:"),
         (
             "nothing cached",
-            r"the id of token 1 .*all \d+ positions before it, of which its pass ends after 1:",
+            r"the id of token 1 .*all \d+ positions before it, but its pass ends after 1:",
         ),
         (
             "little cached",
-            r"the id of token 1 .*all \d+ positions before it, of which its pass ends after 2:",
+            r"the id of token 1 .*all \d+ positions before it, but its pass ends after 2:",
         ),
         ("last prompt token", r"is to find \d+ earlier positions in the KV cache, and 0 have been computed"),
         ("first prompt token", r"the id of token 0 .*all \d+ positions before it, .* ends after 1:"),

@@ -169,7 +169,7 @@ def test_what_forgets_nothing_completes(caches: CacheFill) -> None:
         ("old style", "recompute", "fill: .* exits were asked for other caches"),
         ("another way", "recompute", "was asked with caches='recompute', and now with 'same-path'"),
         ("at once", "recompute", "block 4 needs the keys and values .* not all at one exit"),
-        ("deeper", "same-path", "all tokens of this request leave after block 1 (same-path)"),
+        ("deeper", "same-path", "all tokens of this request exit after block 1 (same-path)"),
         ("late fill", "propagate", "never waited for: fill"),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_later_answer_is_no_exit_of_the_same_path() -> None:
             yield from cluster.sleep(0.0)
 
     with pytest.raises(
-        ContractError, match="leave after block 1 \\(same-path\\), and token 0 has gone further"
+        ContractError, match="leave after block 1 \\(same-path\\), but token 0 has gone further"
     ):
         run(measured(), Further())
 

@@ -171,9 +171,9 @@ def test_shapes_stay() -> None:
         return Serve(ask)
 
     run(THERE, serve((1, 1), (2, 2)))
-    with pytest.raises(ContractError, match="2 numbers are seen, and 1 were before"):
+    with pytest.raises(ContractError, match="found 2 features, and 1 before"):
         run(THERE, serve((1, 2), (2, 2)))
-    with pytest.raises(ContractError, match="there are 3 actions, and there were 2 before"):
+    with pytest.raises(ContractError, match="found 3 actions, and 2 before"):
         run(THERE, serve((1, 1), (2, 3)))
 
 

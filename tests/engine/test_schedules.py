@@ -153,7 +153,7 @@ def test_batches_and_groups_are_refused_before_time_zero() -> None:
     placement = TensorParallel().place(pair.model, Fleet.of(pair))
     cluster = Cluster(pair, Clock(), placement.holdings, shards=placement.shards)
     ((group, summing),) = placement.groups.items()
-    with pytest.raises(InputError, match=r"is a member of a group and .* a speed that changes, or .* leave"):
+    with pytest.raises(InputError, match=r"is a member of a group and .* a speed that changes, or .* remove"):
         cluster.check_group(group, summing, max_new=8, max_context=16)
 
 

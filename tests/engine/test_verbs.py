@@ -718,7 +718,7 @@ def test_exits_need_measured_answers_and_an_exit_that_stands_there() -> None:
         cluster.exits(request, next(request.tokens()), 3, confidence=0.5)
         yield from cluster.sleep(0.0)
 
-    with pytest.raises(ContractError, match="none stands after block 3; they stand after 2, 4"):
+    with pytest.raises(ContractError, match="there is none after block 3; exits are after 2, 4"):
         run(world([device("a-0")], exits=ANSWERS), Serve(wrong))
 
 

@@ -1,1 +1,1 @@
-"""What a request's answer was worth: measured answers replayed, exits taken, impairments by channels."""
+"""Answer quality per request: replayed measured answers, early exits, and channel impairments."""

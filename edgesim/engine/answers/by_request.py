@@ -1,4 +1,4 @@
-"""The answer to each request as it comes about: where its tokens left, and what its tensors have met."""
+"""State of each request's answer while it is served: exits taken and impairments met by its tokens."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["Answer", "RequestAnswers"]
 
 
 class Answer(Leaving):
-    """What is known of one request's answer while it is being served.
+    """State of one request's answer while it is being served.
 
     Attributes
     ----------
     errors
-        What its tensors have met: by kind and token, the sum and number of errors.
+        Impairments of its tensors: by kind and token, the sum and number of errors.
     n_brought_before
-        Tokens that earlier attempts have delivered, of which nothing more is noted.
+        Number of tokens delivered by earlier attempts, for which nothing more is recorded.
     """
 
     __slots__ = ("errors", "n_brought_before")
@@ -36,7 +36,7 @@ class Answer(Leaving):
 
 
 class RequestAnswers:
-    """Keeps the answers of a run's requests until they have ended."""
+    """The answers of a run's requests until they have ended."""
 
     def __init__(self, world: World) -> None:
         self._n_blocks = world.model.n_blocks
@@ -45,14 +45,14 @@ class RequestAnswers:
         self._of: dict[LiveRequest, Answer] = {}
 
     def of(self, request: LiveRequest) -> Answer:
-        """What is known of a request's answer."""
+        """Return the state of a request's answer."""
         answer = self._of.get(request)
         if answer is None:
             answer = self._of[request] = Answer()
         return answer
 
     def knows(self, name: str) -> bool:
-        """Whether answers under a kind of impairment were measured, wherever it acts."""
+        """Whether answers under a kind of impairment were measured, after any block."""
         return self._answering.knows(name)
 
     def impair(
@@ -66,7 +66,7 @@ class RequestAnswers:
         token: Token | None = None,
         count: int = 1,
     ) -> None:
-        """Note what a channel has done; see :meth:`edgesim.engine.cluster.Cluster.impair`."""
+        """Record a channel impairment; see :meth:`edgesim.engine.cluster.Cluster.impair`."""
         is_split = block is None or (isinstance(block, int) and 1 <= block <= self._n_blocks)
         is_group = n_devices is None or (isinstance(n_devices, int) and n_devices >= 1)
         if not level >= 0 or count < 1 or not is_split or not is_group:
@@ -77,7 +77,7 @@ class RequestAnswers:
         kind = (name, block, n_devices)
         self._answering.check(kind)
         if request.ended_at_s is not None:
-            return  # its answer has been given
+            return  # the answer is complete
         answer = self.of(request)
         if token is None or token.index >= answer.n_brought_before:
             meet(answer.errors, kind, ALL if token is None else token.index, level, count)
@@ -93,7 +93,7 @@ class RequestAnswers:
         rule: ExitRule | None = None,
         caches: CacheFill | str | None = None,
     ) -> CacheFill | None:
-        """Whether a token leaves after so many blocks, which is noted: with these caches; None if not."""
+        """Record a token's exit after `block` blocks, and return its rule for caches; None if no exit."""
         answer = self.of(request)
         is_right = self._exiting.leaves(
             request,
@@ -115,7 +115,7 @@ class RequestAnswers:
         self._exiting.check(rule, caches)
 
     def worth(self, request: LiveRequest) -> Worth:
-        """What a request's answer is worth, as far as it has been delivered."""
+        """Compute the quality of a request's answer, as far as it has been delivered."""
         answer = self.of(request)
         path = self._exiting.path_of(answer)
         worth = self._answering.of(
@@ -128,9 +128,9 @@ class RequestAnswers:
         )
 
     def forget(self, request: LiveRequest) -> None:
-        """Forget all of a request that has ended; of an attempt that has failed, what it did not deliver.
+        """Drop the state of a request that has ended, or the undelivered part of an attempt that has failed.
 
-        Tokens that have been delivered count as they were computed.
+        Delivered tokens count as they were computed.
         """
         answer = self._of.pop(request, None)
         if request.ended_at_s is not None:

@@ -1,4 +1,4 @@
-"""Whether tokens leave early: replayed from what exits said with the caches that a request has."""
+"""Early exits of tokens, replayed from measured answers with the caches that a request has."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["Exiting", "Leaving"]
 
 
 class Leaving:
-    """How one request's tokens leave early.
+    """Early exits of one request's tokens.
 
     Attributes
     ----------
     exits
-        By token, the block after which it left, and whether rightly.
+        By token, the block after which it exited, and whether its answer was right.
     caches
-        What the exits' answers are those of; None before they were asked.
+        Rule for caches under which its exits are replayed; None before the first exit.
     rule
-        Under which its tokens leave, where all exits' thresholds count.
+        Exit rule of its tokens, if the thresholds of all exits matter.
     """
 
     __slots__ = ("caches", "exits", "rule")
@@ -34,11 +34,11 @@ class Leaving:
 
 
 class Exiting:
-    """Replays exits of one world.
+    """Replay the exits of one world.
 
-    With complete caches, as with recomputing and with one path for a request, a token's confidences are those
-    of a pass of all tokens through all blocks. With propagated caches they depend on where the tokens before
-    it left, and what was measured under the very rule is replayed.
+    With complete caches, as with recomputation and with one path for a request, a token's confidences are
+    those of a pass of all tokens through all blocks. With propagated caches they depend on where the tokens
+    before it exited, so the answers measured under exactly this rule are replayed.
     """
 
     def __init__(self, records: ExitRecords | None, paths: PropagatedPaths | None) -> None:
@@ -58,7 +58,7 @@ class Exiting:
         rule: ExitRule | None = None,
         caches: CacheFill | str | None = None,
     ) -> bool | None:
-        """Whether a token is right where it leaves after so many blocks; None if it does not leave there.
+        """Return whether a token that exits after `block` blocks is right; None if it does not exit there.
 
         Parameters
         ----------
@@ -66,10 +66,10 @@ class Exiting:
             See :meth:`edgesim.engine.cluster.Cluster.exits`.
         """
         if self._records is None:
-            raise ContractError("exits: this world carries no measured answers to replay")
+            raise ContractError("exits: this world has no measured answers to replay")
         if block not in self._records.blocks:
             stand = ", ".join(map(str, self._records.blocks))
-            raise ContractError(f"exits: none stands after block {block}; they stand after {stand}")
+            raise ContractError(f"exits: there is none after block {block}; exits are after {stand}")
         if sum(given is not None for given in (confidence, entropy, rule)) != 1:
             raise ContractError(
                 "exits: give either the least confidence or the most entropy to leave with, or a rule for "
@@ -85,7 +85,7 @@ class Exiting:
             if block > path:
                 raise ContractError(
                     f"exits: all tokens of request {request.id} leave after block {path - 1} (same-path), "
-                    f"and token {token} has gone further, through block {block - 1}"
+                    f"but token {token} has gone further, through block {block - 1}"
                 )
             return said.is_correct if block == path else None
         if rule is not None and block != self._records.blocks[-1]:
@@ -95,7 +95,7 @@ class Exiting:
         return said.is_correct if is_last or _is_sure(said, confidence, entropy) else None
 
     def path_of(self, leaving: Leaving) -> ExitPath | None:
-        """Answers of a request whose caches are propagated; None if they are not."""
+        """Return the answers of a request whose caches are propagated; None if they are not."""
         is_propagated = leaving.caches is CacheFill.PROPAGATE and leaving.rule is not None
         return self._path(leaving.rule) if is_propagated and leaving.rule is not None else None
 
@@ -109,7 +109,7 @@ class Exiting:
             self._path(rule)
         elif len(rule.thresholds) != len(self._records.blocks) - 1:
             raise InputError(
-                f"exits: a rule of {len(rule.thresholds)} thresholds; expected one for each of "
+                f"exits: found a rule of {len(rule.thresholds)} thresholds; expected one for each of "
                 f"{len(self._records.blocks) - 1} inner exits"
             )
         elif rule.kind == "entropy" and self._records.entropy is None:
@@ -122,7 +122,7 @@ class Exiting:
         rule: ExitRule | None,
         caches: CacheFill | str | None,
     ) -> CacheFill:
-        """What a request's caches are, the same for all its tokens."""
+        """Return a request's rule for caches, which must be the same for all its tokens."""
         try:
             how = CacheFill.RECOMPUTE if caches is None else CacheFill(caches)
         except ValueError:
@@ -131,7 +131,7 @@ class Exiting:
         if leaving.caches not in (None, how):
             raise ContractError(
                 f"exits: request {request.id} was asked with caches='{leaving.caches}', and now with "
-                f"'{how}'; earlier tokens' keys and values are what they are: ask for all tokens alike"
+                f"'{how}'; earlier tokens' keys and values cannot change: use the same for all tokens"
             )
         if how is CacheFill.PROPAGATE:
             if rule is None:
@@ -141,8 +141,8 @@ class Exiting:
                 )
             if leaving.rule not in (None, rule):
                 raise ContractError(
-                    f"exits: request {request.id} leaves by {leaving.rule}, and with propagated caches its "
-                    f"later tokens must, too; {rule} is for new requests"
+                    f"exits: request {request.id} exits by {leaving.rule}, and with propagated caches its "
+                    f"later tokens must, too; use {rule} for new requests only"
                 )
             self._path(rule)
             leaving.rule = rule
@@ -154,7 +154,7 @@ class Exiting:
         if block > left.block:
             raise ContractError(
                 f"exits: token {token} of request {request.id} left after block {left.block - 1} when this "
-                f"was measured ({rule}), and was not asked there; ask at every exit"
+                f"was measured ({rule}), but exits was not called there; call it at every exit"
             )
         return left.is_correct if block == left.block else None
 
@@ -162,7 +162,7 @@ class Exiting:
         if self._paths is None:
             raise InputError(
                 "quality: answers with propagated caches were not measured for this scenario, or the "
-                "strategy did not say that it needs them (exit_rules of its placement); take 'recompute' "
+                "strategy did not declare them (exit_rules of its placement); use 'recompute' "
                 "or 'same-path', or measure them (edgesim quality MODEL --generation)"
             )
         return self._paths.path(rule)

@@ -1,4 +1,4 @@
-"""Impairments that a request's tensors have met on their way, token by token."""
+"""Impairments of a request's tensors in transmission, token by token."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ Impairment: TypeAlias = "tuple[str, int | None, int | None]"
 """A kind of impairment: its name, the number of blocks it acts after, the number of devices."""
 
 Errors: TypeAlias = "Mapping[Impairment, Mapping[int, tuple[float, int]]]"
-"""By kind and token, the sum of the errors that were met, and how many they were; :data:`ALL` for what all
-tokens of a request have met."""
+"""By kind and token, the sum of the errors and their number; :data:`ALL` for all tokens of a request."""
 
 ALL = -1
 
@@ -27,9 +26,9 @@ def meet(
     level: float,
     count: int,
 ) -> None:
-    """Note that a token (or :data:`ALL`) has met a level of a kind so many times.
+    """Record that a token (or :data:`ALL`) has met a level of a kind `count` times.
 
-    A quantiser's bits are counted by the error that they leave, whose mean means something.
+    A quantiser's bits are converted to the error that they leave, because its mean is meaningful.
     """
     of_kind = errors.setdefault(kind, {})
     total, n = of_kind.get(token, (0.0, 0))
@@ -37,7 +36,7 @@ def meet(
 
 
 def error_variance(errors: Errors) -> float | None:
-    """Mean normalised error over all noisy sums that a request has met; None of none."""
+    """Mean normalised error over all noisy sums of a request; None if there were none."""
     noises = [of for (name, block, _), of in errors.items() if block is None and _is_noise(name)]
     sums = [met for of in noises for met in of.values()]
     count = sum(n for _, n in sums)

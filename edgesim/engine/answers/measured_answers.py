@@ -1,4 +1,4 @@
-"""What a request's answer was worth: measured answers replayed, and what the channel has done to them."""
+"""Quality of a request's answer: measured answers replayed, with the effect of channel impairments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Values: TypeAlias = "npt.NDArray[np.float64] | npt.NDArray[np.bool_]"
 
 
 def _errors(of: Mapping[int, tuple[float, int]], n_tokens: int) -> tuple[_Floats, _Floats]:
-    """Mean errors that delivered tokens have met of a kind, and how many tokens met each."""
+    """Return the mean errors of a kind over delivered tokens, and the number of tokens for each."""
     total, n = of.get(ALL, (0.0, 0))
     found = [(total + t, n + k) for token, (t, k) in of.items() if 0 <= token < n_tokens]
     errors = [t / k for t, k in found] + ([total / n] if n else [])
@@ -32,18 +32,17 @@ def _errors(of: Mapping[int, tuple[float, int]], n_tokens: int) -> tuple[_Floats
 
 
 class Answering:
-    """Judges requests by what was measured: token by token where exits were recorded, else by the mean.
+    """Evaluate requests from measurements: token by token if exits were recorded, else by the mean.
 
-    A request's tokens are those of its stretch of the evaluation text (see
+    A request's tokens are those of its section of the evaluation text (see
     :class:`edgesim.model.answers.exit_records.ExitRecords`), the same under every strategy, so that
-    strategies are compared on the same text. Each token counts as its exit answered it, the last one if it
-    left at none. What impairments add is the table's, token by token: at the mean error that a token's
-    tensors have met, and nothing where they have met none, as those of a token that left before a split.
+    strategies are compared on the same text. Each token counts as answered by its exit, the last one if it
+    took none. The effect of impairments is taken from the table, token by token: at the mean error of a
+    token's tensors, and none without errors, as for a token that exited before a split.
 
-    Not modelled: impairments that change confidences; several kinds at once that take more (or less)
-    than the sum of each; what an impaired token does to those after it, beyond what the table has of that
-    (where it was measured, all tokens were impaired alike); errors that vary within a pass, of which the
-    mean counts.
+    Not modelled: impairments that change confidences; several kinds at once whose joint effect is more (or
+    less) than the sum; the effect of an impaired token on later ones, beyond that in the table (in whose
+    measurement all tokens were impaired alike); errors that vary within a pass, of which the mean counts.
     """
 
     def __init__(self, n_blocks: int, records: ExitRecords | None, table: QualityTable | None) -> None:
@@ -58,7 +57,7 @@ class Answering:
                 self._nll = {block: records.nll[:, column] for column, block in by_column}
 
     def knows(self, name: str) -> bool:
-        """Whether answers under a kind of impairment were measured, wherever it acts."""
+        """Whether answers under a kind of impairment were measured, after any block."""
         return self._table is not None and name in self._table.names
 
     def check(self, kind: Impairment) -> None:
@@ -68,15 +67,15 @@ class Answering:
         name, block, n_devices = kind
         if self._table is None:
             raise InputError(
-                f"quality: this strategy meets '{name}', and only exits were given; add a 'model' or a "
-                "'table', or leave 'quality' out"
+                f"quality: this strategy causes '{name}', and only exits were given; add a 'model' or a "
+                "'table', or remove 'quality'"
             )
         try:
             self._table.harm(name, np.zeros(1), block=self._depth(block), n_devices=n_devices)
         except InputError as error:
             raise InputError(
-                f"quality: this strategy meets '{name}', and the table has no answers for that ({error}); "
-                "measure it (edgesim quality MODEL), or leave 'quality' out"
+                f"quality: this strategy causes '{name}', and the table has no answers for that ({error}); "
+                "measure it (edgesim quality MODEL), or remove 'quality'"
             ) from error
         self._known.add(kind)
 
@@ -88,18 +87,18 @@ class Answering:
         met: Errors,
         path: ExitPath | None = None,
     ) -> Worth:
-        """What an answer was worth.
+        """Compute the quality of an answer.
 
         Parameters
         ----------
         sample
-            The request's.
+            The request's sample.
         n_tokens
-            Tokens that were delivered.
+            Number of delivered tokens.
         exits
-            By token, the block after which it left, and whether rightly.
+            By token, the block after which it exited, and whether its answer was right.
         met
-            What its tensors have met.
+            Impairments of its tensors.
         path
             Answers of tokens whose caches were propagated; None: of passes through all blocks.
         """
@@ -124,15 +123,15 @@ class Answering:
                 )
                 is_beyond |= bool(beyond.any())
                 nll = None if nll is None else nll + float(rises @ counts) / n_tokens
-                if correct is not None and clean.accuracy:  # a share of what is right turns wrong
+                if correct is not None and clean.accuracy:  # a share of the right answers becomes wrong
                     correct *= 1.0 - float(falls @ counts) / n_tokens / clean.accuracy
-        # What was measured has errors of its own, and may be a hair below nothing.
+        # Measurements have errors, so the value may be slightly below 0.
         nll = None if nll is None else max(0.0, nll)
         is_known = correct is not None and not math.isnan(correct)
         return Worth(nll, min(1.0, correct) if correct is not None and is_known else None, is_beyond)
 
     def _depth(self, block: int | None) -> float | None:
-        """Blocks of the measured model at the relative depth of this world's."""
+        """Convert a block of this world's model to the same relative depth in the measured model."""
         n_measured = None if self._table is None else self._table.n_blocks
         return None if block is None else block * (n_measured or self._n_blocks) / self._n_blocks
 

@@ -1,1 +1,1 @@
-"""Causality of data: where a request's data lie, what verbs need there, and what they leave."""
+"""Causality of data: the location of a request's data, and the needs and effects of verbs."""

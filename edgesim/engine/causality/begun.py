@@ -14,7 +14,7 @@ __all__ = ["INSTANT", "Begun", "Call"]
 
 
 INSTANT = -math.inf
-"""End of a verb that takes no time: whether it was waited for, the clock does not tell."""
+"""End of a verb that takes no time: the clock cannot show whether it was waited for."""
 
 
 class Call(NamedTuple):
@@ -30,22 +30,22 @@ class Call(NamedTuple):
 
 
 class Begun:
-    """A verb that is under way, or waits to be waited for.
+    """A verb that is under way, or has not been waited for yet.
 
     Attributes
     ----------
     call
-        How it was called.
+        How the verb was called.
     verb
-        What tells whether it is waited for.
+        Iterator that shows whether the verb is waited for.
     until_s
-        When it ends; None where only itself will know, :data:`INSTANT` where it takes no time.
+        When it ends; None if not known in advance, :data:`INSTANT` if it takes no time.
     effect, token
-        What it leaves when it ends, and the pass in hand when it was begun.
+        Its effect when it ends, and the pass in hand when it was begun.
     move
-        Where that leads if nothing else happens meanwhile.
+        The move that results if nothing else happens meanwhile.
     is_over
-        Whether it has ended and left its effect.
+        Whether it has ended and its effect has been applied.
     """
 
     __slots__ = ("_is_attended", "call", "effect", "is_over", "move", "token", "until_s", "verb")
@@ -65,23 +65,23 @@ class Begun:
 
     @property
     def is_attended(self) -> bool:
-        """Whether it is, or was, waited for."""
+        """Whether the verb is, or was, waited for."""
         if isinstance(self.verb, Immediate):
             return self.verb.is_attended
         return self._is_attended if self.until_s is None else not self.verb.__length_hint__()
 
     def has_ended(self, now_s: float) -> bool:
-        """Whether it has ended; of one that takes no time, whether it was waited for."""
+        """Whether the verb has ended; if it takes no time, whether it was waited for."""
         if self.until_s is None:
             return self.is_over
         return self.is_attended if self.until_s == INSTANT else self.until_s <= now_s
 
     def is_dropped(self) -> bool:
-        """Whether it is not waited for and never will be."""
+        """Whether the verb is not waited for and can no longer be."""
         return not self.is_attended and getrefcount(self.verb) <= 2
 
     def attend(self) -> None:
-        """Note that it is waited for."""
+        """Record that the verb is waited for."""
         self._is_attended = True
 
 

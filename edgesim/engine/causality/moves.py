@@ -1,4 +1,4 @@
-"""Moves: from where a request's data lie, by one verb, to where they lie then; each examined once."""
+"""Moves: transitions between whereabouts of a request's data by one verb; each is checked once."""
 
 from __future__ import annotations
 
@@ -13,45 +13,46 @@ __all__ = ["ATTENDED", "UNBEGUN", "Immediate", "Move"]
 
 
 class Move:
-    """A lawful verb, and what may lawfully follow it.
+    """A verb that satisfies causality, and the moves cached as its successors.
 
-    What may follow is known by what the verb finds anyway: the price of a pass, the hop of a message, ...
+    Successors are cached under keys that the verb has at hand: the part of a pass, the receiver of a message,
+    ...
 
     Attributes
     ----------
     there
-        Where the data lie when the verb has ended.
+        Whereabouts of the data when the verb has ended.
     meanwhile
-        Where they lie while it is under way.
+        Whereabouts while it is under way.
     effect
-        What it leaves; None if nothing.
+        Effect of the verb; None if none.
     name, arguments
-        The verb as it was called, but for the request.
+        The verb as it was called, without the request.
     size_bytes
-        Of a message, the size for which it was examined; negative where a request's own says that.
+        For a message, the size for which it was checked; negative if that is the request's own size.
     known
-        Moves that may follow, by what they do.
+        Successors by key.
     after, opens, sends
-        Those of them that a verb can book at once: passes of the token in hand and of the next one, by
-        device, and messages over one hop, by receiver.
-    tells
-        By device from which tokens may leave: how far the first of them may be behind the one in hand.
-    device, is_held
-        Of a pass, where it runs and whether the request must hold a cache there; of a message, whence.
+        Successors that a verb can book directly: passes of the token in hand and of the next one, by device,
+        and messages over one hop, by receiver.
+    lags
+        By device that may emit tokens: how many tokens its newest one is before the one in hand.
+    device, has_cache
+        For a pass, where it runs and whether the request must have a cache there; for a message, its sender.
     place
-        Among which of the former's moves this one can be booked at once; None for none.
+        The dictionary of directly bookable successors to which this move belongs; None for none.
     part, host, price, hop
-        Of a pass on a device of its own, and of a message over one hop: what they are booked with.
+        For a pass on an unshared device, and for a message over one hop: what they are booked with.
     kept, kept_next
-        The latest pass for which the station was kept then, of the token in hand and of the next: what may
-        follow until it.
+        The latest passes for which the station was reserved after this move, of the token in hand and of the
+        next.
     then
-        Where a station is kept: the pass for which it is.
+        If the station is reserved: the pass for which it is.
     leaves
-        Where the data lie once the token in hand may leave, by the number of blocks after which, and whether
-        all later tokens are to leave there.
+        Successors after an early exit of the token in hand, by the number of blocks passed and whether all
+        later tokens exit there.
     n_along
-        Of a pass, how many earlier positions it takes along that left early.
+        For a pass, the number of earlier positions that it includes because they exited early.
     """
 
     __slots__ = (
@@ -59,12 +60,13 @@ class Move:
         "arguments",
         "device",
         "effect",
+        "has_cache",
         "hop",
         "host",
-        "is_held",
         "kept",
         "kept_next",
         "known",
+        "lags",
         "leaves",
         "meanwhile",
         "n_along",
@@ -75,7 +77,6 @@ class Move:
         "price",
         "sends",
         "size_bytes",
-        "tells",
         "then",
         "there",
     )
@@ -83,17 +84,17 @@ class Move:
     def __init__(
         self,
         there: Whereabouts,
-        tells: dict[str, int],
+        lags: dict[str, int],
         name: str = "",
         arguments: tuple[object, ...] = (),
         device: str = "",
         meanwhile: Whereabouts | None = None,
         effect: Effect | None = None,
     ) -> None:
-        self.there, self.tells = there, tells
+        self.there, self.lags = there, lags
         self.name, self.arguments, self.device, self.effect = name, arguments, device, effect
         self.meanwhile = there if meanwhile is None else meanwhile
-        self.size_bytes, self.is_held, self.n_along = -1.0, False, 0
+        self.size_bytes, self.has_cache, self.n_along = -1.0, False, 0
         self.host: Any = None
         self.price: Any = None
         self.hop: Any = None
@@ -116,20 +117,20 @@ class Move:
         meanwhile: Whereabouts,
         effect: Effect | None,
     ) -> Move:
-        """A verb that leads here, after which may follow what may follow here anyway."""
-        move = Move(self.there, self.tells, name, arguments, device, meanwhile, effect)
+        """Return a verb that leads here; it shares its successors with this move."""
+        move = Move(self.there, self.lags, name, arguments, device, meanwhile, effect)
         move.known, move.leaves = self.known, self.leaves
         move.after, move.opens, move.sends = self.after, self.opens, self.sends
         return move
 
     def keeping(self) -> Move:
-        """The same where the station is kept: no other pass is known to follow."""
+        """Return the same move with the station reserved: without other successors."""
         return Move(
-            self.there, self.tells, self.name, self.arguments, self.device, self.meanwhile, self.effect
+            self.there, self.lags, self.name, self.arguments, self.device, self.meanwhile, self.effect
         )
 
     def forget(self) -> list[Move]:
-        """Let go of what may follow, in which moves lead back to one another; returns that."""
+        """Clear and return the successors, whose references to one another form cycles."""
         single = (self.then, self.kept, self.kept_next)
         following = [move for move in single if move is not None]
         for known in (self.known, self.after, self.opens, self.sends, self.leaves):
@@ -140,12 +141,12 @@ class Move:
 
 
 class Immediate:
-    """A verb that has nothing to wait for, and notes that it was waited for all the same.
+    """A verb with nothing to wait for, which records that it was waited for.
 
     Attributes
     ----------
     call
-        How it was called: of ``emit``, the token.
+        How it was called; for ``emit``, the token.
     """
 
     __slots__ = ("call", "is_attended")
@@ -163,4 +164,4 @@ ATTENDED: Iterator[Any] = iter(())
 """A verb that was waited for, and has ended."""
 
 UNBEGUN = Move(Whereabouts(), {})
-"""Of a request that nothing has been done for, or of which several verbs are under way: nothing is known."""
+"""Move of a request with no verb so far, or with several under way: no successor is known."""

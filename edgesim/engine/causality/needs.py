@@ -1,10 +1,11 @@
-"""Causality of data: what a pass, a sum and a token's delivery need where they begin, and what they leave.
+"""Causality of data: what passes, sums and token deliveries need when they begin, and their effects.
 
-The law. The embedding needs the ids there, the prompt's or the last token's; later blocks need the token's
-hidden state after the block before; blocks that are held in shards need the sum of the shards' parts; all
-blocks need the keys and values of the earlier tokens, computed there, moved there or computed anew, those of
-tokens that left early too, which pass along with the token, or whose states are propagated, unless no token
-goes deeper; a sum needs every member's part; a token leaves from where its id is.
+The rules. The embedding needs the ids on its device, the prompt's or the last token's. Later blocks need the
+token's hidden state after the block before. Blocks stored in shards need the sum of the shards' parts. All
+blocks need the keys and values of the earlier tokens, computed there, moved there or recomputed, including
+those of tokens that exited early, which are computed along with the token or propagated from their states,
+unless no token goes deeper. A sum needs every member's part. A token can be emitted only from a device that
+has its id.
 """
 
 from __future__ import annotations
@@ -23,53 +24,57 @@ from edgesim.units import bits
 __all__ = ["Breach", "Causality", "Datum", "Effect"]
 
 Datum = Literal["prompt", "ids", "state", "cache", "waiting"]
-"""What a message may carry: the prompt's ids, output tokens' ids, the hidden states of the pass in hand, the
-KV caches of the sender's blocks, the hidden states of tokens that have left early and lack later blocks."""
+"""Data that a message may carry.
+
+The prompt's ids, output tokens' ids, the hidden states of the pass in hand, the KV caches of the sender's
+blocks, the hidden states of tokens that exited early and lack later blocks.
+"""
 
 _FEWEST_BITS = 1.0
-"""Bits per value below which nothing is a hidden state or a cache, whatever a message is said to carry:
-those of binary quantisation."""
+"""Least bits per value of a hidden state or a cache in any message: those of binary quantisation."""
 
 _FEWEST_IDS_SHARE = 0.25
-"""Of the size of token ids, what the best of codes may leave: they hold 8 bits or so of 32."""
+"""Least share of the size of token ids after the best coding: they contain about 8 bits of 32."""
 
 _LEAST_BITS = 4.0
-"""Bits per value below which a message is not taken for hidden states unless it says so: the fewest of the
-usual number formats (FP4, INT4)."""
+"""Least bits per value at which an undeclared message is assumed to carry hidden states.
+
+The fewest of the usual number formats (FP4, INT4).
+"""
 
 
-class Breach(Exception):  # noqa: N818  # a finding on its way to the ledger, which knows the request
-    """Something that was needed is not there; the message says what, and what to do."""
+class Breach(Exception):  # noqa: N818  # a finding passed to the ledger, which has the request
+    """Required data are not on a device; the message says which, and what to do."""
 
     def __init__(self, device: str, why: str, *, is_lost: bool = False) -> None:
         super().__init__(why)
         self.device = device
-        self.is_lost = is_lost  # a device that has failed had what is missing
+        self.is_lost = is_lost  # a device that has failed had the missing data
 
 
 class Effect(NamedTuple):
-    """What a verb leaves when it ends."""
+    """Effect of a verb when it ends."""
 
     devices: tuple[str, ...] = ()
     part: Slice | None = None
     level: int = 0
     contents: Contents | None = None
-    """Of a message; None of a pass or a sum."""
+    """Of a message; None for a pass or a sum."""
     behind: int | None = None
-    """Of a pass that comes late: how many tokens before the one in hand it is of."""
+    """For a late pass: how many tokens before the one in hand its token is."""
     is_short: bool = False
-    """Of a pass: whether it ends before the last position that its token needs."""
+    """For a pass: whether it ends before the last position that its token needs."""
     n_along: int = 0
-    """Of a pass: earlier positions that it takes along, which had left before its part."""
+    """For a pass: number of earlier positions that it includes, which exited before its part."""
     fills: bool = False
-    """Whether it leaves keys and values only, of positions that had left before its part."""
+    """Whether it computes only keys and values, of positions that exited before its part."""
 
 
 Sharers: TypeAlias = "Mapping[str, TensorShard]"
 
 
 class Causality:
-    """The law, for one model and the shards in which devices hold it."""
+    """The rules of causality for one model and the shards in which devices store it."""
 
     def __init__(self, model: Architecture, shards: Sharers, token_bytes: int) -> None:
         self._n_blocks = model.n_blocks
@@ -87,7 +92,7 @@ class Causality:
     # --- a pass -----------------------------------------------------------------------------------
 
     def level(self, there: Whereabouts, device: str, part: Slice) -> int:
-        """Blocks that a token has passed after a part; a bare head takes the deepest hidden state."""
+        """Number of blocks that a token has passed after a part; a bare head uses the deepest state."""
         if part.head and part.n_blocks == 0 and not part.embedding and part.first == 0:
             return max(0, there.at(device).levels.bit_length() - 1)
         return part.last
@@ -95,12 +100,12 @@ class Causality:
     def check_pass(
         self, there: Whereabouts, device: str, part: Slice, token: Token, *, has_prompt: bool
     ) -> None:
-        """Raise Breach unless what a part of the pass in hand needs is on a device.
+        """Raise Breach unless a device has what a part of the pass in hand needs.
 
         Parameters
         ----------
         has_prompt
-            Whether the prompt is there whatever the whereabouts say: at the request's source.
+            Whether the prompt is there independently of the whereabouts: at the request's source.
         """
         self.check_share(device, part)
         self._check_needs(there, device, part, token, has_prompt=has_prompt)
@@ -111,7 +116,7 @@ class Causality:
         Parameters
         ----------
         is_former
-            Whether it is the one just before; of still older ones it is only known that there were some.
+            Whether it is the pass just before; for older passes it is only recorded that there were some.
         """
         if part.embedding and part.first == 0:
             return
@@ -128,13 +133,13 @@ class Causality:
             )
 
     def check_share(self, device: str, part: Slice) -> None:
-        """Raise Breach where a device alone goes on past a block of which it holds a shard only."""
+        """Raise Breach if a device alone continues past a block of which it stores only a shard."""
         if device in self._partial and part.n_blocks > (0 if part.head else 1):
             shard = self._shards[device]
             what = "the head" if part.n_blocks == 1 else f"block {part.first + 1}"
             raise Breach(
                 device,
-                f"it holds {shard.n_heads} of {self._model.n_heads} heads and {shard.n_columns} of "
+                f"it stores {shard.n_heads} of {self._model.n_heads} heads and {shard.n_columns} of "
                 f"{self._model.mlp_size} columns, and {what} needs the sum of all parts of block "
                 f"{part.last - 1 if part.n_blocks == 1 else part.first}: compute one block at a time, "
                 "without the head, and all_reduce over the whole group after each",
@@ -147,8 +152,8 @@ class Causality:
         if 0 < there.path < part.last:
             raise Breach(
                 device,
-                f"all tokens of this request leave after block {there.path - 1} (same-path), and later "
-                f"blocks have no keys and values of theirs: this one cannot pass block {part.last - 1}",
+                f"all tokens of this request exit after block {there.path - 1} (same-path), and later "
+                f"blocks lack their keys and values: this one cannot pass block {part.last - 1}",
             )
         if part.embedding:
             self._check_ids(there, device, token, has_prompt=has_prompt or place.has_prompt)
@@ -164,8 +169,8 @@ class Causality:
         if token.index > 0 and there.at(device).ids < Ids.BEFORE:
             raise Breach(
                 device,
-                f"the embedding needs the id of token {token.index - 1} there: send it first from where the "
-                "head has computed it (request.token_bytes)",
+                f"the embedding needs the id of token {token.index - 1} there: send it first from the device "
+                "whose head computed it (request.token_bytes)",
             )
 
     def _check_state(self, there: Whereabouts, device: str, part: Slice) -> None:
@@ -183,7 +188,7 @@ class Causality:
         if place.parts >> needed & 1:
             raise Breach(
                 device,
-                "it has computed a shard's part, and what comes next needs the sum of all parts: all_reduce "
+                "it has computed a shard's part, and the next step needs the sum of all parts: all_reduce "
                 "first",
             )
 
@@ -192,7 +197,7 @@ class Causality:
         missing = needed & ~there.at(device).whole
         if missing and not there.is_afresh and self._model.is_causal:
             block = (missing & -missing).bit_length() - 1
-            while there.waiting and lacking(there.waiting, block) >= token.n_context:  # none has been there
+            while there.waiting and lacking(there.waiting, block) >= token.n_context:  # all skipped it
                 missing &= ~(1 << block)
                 if not missing:
                     return
@@ -200,18 +205,23 @@ class Causality:
             raise Breach(
                 device,
                 f"block {block} needs the KV cache of all earlier tokens there, and not all of it was "
-                "computed there: move it (send(..., carries='cache')), or compute all tokens so far anew",
+                "computed there: move it (send(..., carries='cache')), or recompute all tokens so far",
             )
 
     # --- tokens that left early -------------------------------------------------------------------
 
     def along(self, there: Whereabouts, device: str, part: Slice, caches: CacheFill | None) -> int:
-        """How many earlier positions a pass takes along, which left before its part; Breach if it cannot.
+        """Number of earlier positions that a pass includes because they exited before its part.
 
         Parameters
         ----------
         caches
-            What is to be done about the keys and values that they lack; None if the strategy has not said.
+            How their missing keys and values are computed; None if the strategy has not chosen.
+
+        Raises
+        ------
+        Breach
+            If the pass cannot include them.
         """
         n_along = self._lacking(there, device, part)
         if n_along and caches is CacheFill.PROPAGATE:
@@ -225,44 +235,44 @@ class Causality:
         return n_along
 
     def check_none_left(self, there: Whereabouts, device: str, part: Slice) -> None:
-        """Raise Breach where a pass that can take no earlier positions along would have to."""
+        """Raise Breach if a pass that cannot include earlier positions would have to."""
         n_along = self._lacking(there, device, part)
         if n_along:
             raise Breach(
                 device,
                 f"block {part.first} needs the keys and values of all earlier tokens, and {_left(n_along)}: "
-                "a pass of a group, or one for which a station is kept, takes none along",
+                "a pass of a group, or one for which a station is kept, cannot include them",
             )
 
     def check_fill(self, there: Whereabouts, device: str, part: Slice, token: Token) -> int:
-        """How many positions lack keys and values in a part; Breach if they cannot be made on a device."""
+        """Count positions without keys and values in a part; raise Breach if it cannot be filled."""
         n_left = self._lacking(there, device, part)
         if n_left:
             self._check_cache(there, device, blocks_of(part), token)
             self._check_waiting(there, device, part, n_left, level=None)
         if n_left and device in self._partial:
-            raise Breach(device, "it holds a shard only, and fills whole blocks' caches")
+            raise Breach(device, "it stores a shard only, and fill computes whole blocks' caches")
         return n_left
 
     def _lacking(self, there: Whereabouts, device: str, part: Slice) -> int:
-        """How many positions every block of a part lacks."""
+        """Count the positions that all blocks of a part lack; raise Breach if blocks differ."""
         if not there.waiting or there.is_afresh or not self._model.is_causal or not part.n_blocks:
             return 0
         counts = [lacking(there.waiting, block) for block in range(part.first, part.last)]
-        if counts[0] != counts[-1]:  # they rise nowhere but at exits
+        if counts[0] != counts[-1]:  # counts increase only at exits
             block = part.first + next(n for n, count in enumerate(counts) if count != counts[0])
             raise Breach(
                 device,
                 f"block {block} needs the keys and values of all earlier tokens, and {_left(counts[-1])}, "
-                f"not all at one exit: compute the blocks before block {block} and from there on one after "
-                "the other",
+                f"not all at one exit: compute the blocks before block {block} and those from there on one "
+                "after the other",
             )
         return counts[0]
 
     def _check_waiting(
         self, there: Whereabouts, device: str, part: Slice, n_left: int, *, level: int | None
     ) -> None:
-        """Raise Breach unless the states of what waits before a part are on a device."""
+        """Raise Breach unless a device has the states of the positions that wait before a part."""
         for one in there.waiting:
             if one.filled > part.first:
                 continue
@@ -272,13 +282,13 @@ class Causality:
                     device,
                     f"block {part.first} needs the keys and values of all earlier tokens, and "
                     f"{_left(n_left)}: their hidden states must be there too; send them with the token's "
-                    "(cluster.missing), let each block be computed or filled in turn, or let all tokens of "
-                    "a request leave at one exit",
+                    "(cluster.missing), compute or fill each block in order, or let all tokens of a request "
+                    "leave at one exit",
                     is_lost=not one.devices,
                 )
 
     def pass_effect(self, there: Whereabouts, device: str, part: Slice) -> Effect:
-        """What a pass of a part leaves."""
+        """Return the effect of a pass of a part."""
         return Effect((device,), part, self.level(there, device, part), is_short=there.is_short)
 
     # --- groups -----------------------------------------------------------------------------------
@@ -286,7 +296,7 @@ class Causality:
     def check_group(
         self, there: Whereabouts, members: tuple[str, ...], part: Slice, token: Token, *, has_prompt: bool
     ) -> None:
-        """Raise Breach unless a group can begin a pass together; ``has_prompt`` as above, of its root."""
+        """Raise Breach unless a group can begin a pass together; ``has_prompt`` as above, for its root."""
         self._check_shares(members)
         self._check_needs(there, members[0], part, token, has_prompt=has_prompt)
         self.check_none_left(there, members[0], part)
@@ -294,24 +304,24 @@ class Causality:
             self._check_cache(there, device, blocks_of(part), token)
 
     def check_sum(self, there: Whereabouts, members: tuple[str, ...]) -> None:
-        """Raise Breach unless every member has its part of a sum."""
+        """Raise Breach unless every member has computed its part of a sum."""
         depths = [there.at(device).levels.bit_length() for device in members]
         for device, depth in zip(members, depths, strict=True):
             if depth == 0 or depth < max(depths):
                 raise Breach(
                     device,
-                    f"a sum needs every member's part, and {device!r} has computed none: let it do so first",
+                    f"a sum needs every member's part, and {device!r} has computed none: compute it first",
                 )
             if depth > 1 and device in self._partial and not there.at(device).now >> (depth - 2) & 1:
                 raise Breach(
                     device,
-                    f"a sum needs every member's part, and {device!r} has another's only: let it compute "
-                    "its own",
+                    f"a sum needs every member's part, and {device!r} has only another member's: compute "
+                    "its own first",
                 )
         self._check_shares(members)
 
     def _check_shares(self, members: Collection[str]) -> None:
-        """Raise Breach where members of a group hold less than the whole of every block between them."""
+        """Raise Breach if the members of a group together store less than the whole of every block."""
         sharers = [device for device in members if device in self._partial]
         if not sharers:
             return
@@ -321,9 +331,9 @@ class Causality:
             absent = sorted(self._partial.difference(members)) or sharers
             raise Breach(
                 absent[0],
-                f"a sum needs all parts, and {', '.join(map(repr, members))} hold {heads} of "
-                f"{self._model.n_heads} heads and {columns} of {self._model.mlp_size} columns: let the "
-                "others take part",
+                f"a sum needs all parts, and {', '.join(map(repr, members))} store {heads} of "
+                f"{self._model.n_heads} heads and {columns} of {self._model.mlp_size} columns: include the "
+                "other devices",
             )
 
     # --- messages ---------------------------------------------------------------------------------
@@ -341,20 +351,20 @@ class Causality:
         carries: Iterable[Datum] | None,
         is_continued: bool = False,
     ) -> Contents:
-        """What a message carries: what it says, or else what the sender has and the size has room for.
+        """Determine what a message carries: the declared data, or else what the sender has and the size fits.
 
-        Hidden states come first, in 4 bits per value or more; ids and the prompt must fit into what they
-        leave, each by itself, and caches into the whole of a message that is larger than the states.
+        Hidden states are assigned first, at 4 bits per value or more; ids and the prompt must fit into the
+        remainder, each separately, and caches into the whole of a message larger than the states.
 
         Parameters
         ----------
         is_continued
-            Whether caches are on their way from the sender to the receiver already.
+            Whether caches are already in transit from the sender to the receiver.
 
         Raises
         ------
         Breach
-            If the sender has not got what the message says that it carries, or no code would get it in.
+            If the sender lacks data that the message declares, or no coding would make them fit.
         """
         place = there.at(source)
         has_prompt = has_prompt or place.has_prompt
@@ -378,7 +388,7 @@ class Causality:
                 named.add("state")
                 left_bytes = max(0.0, size_bytes - self._state_bytes * n_new)
             if n_waiting and "state" in named and left_bytes >= self._state_bytes * n_waiting:
-                # In the number format only: fewer bits would have to be named.
+                # In the number format only; at fewer bits they must be declared in `carries`.
                 named.add("waiting")
                 left_bytes -= self._state_bytes * n_waiting
             shard = self._shards.get(source, self._model)
@@ -389,7 +399,7 @@ class Causality:
                 named.add("prompt")
             if left_bytes > 0.0 and size_bytes >= cache_bytes:
                 named.add("cache")
-        # One of several chunks' states may be smaller than those of the pass in hand.
+        # The states of one of several chunks may be smaller than those of the pass in hand.
         has_former = size_bytes >= self._least_bytes if carries is None else "state" in named
         return Contents(
             has_prompt="prompt" in named and has_prompt,
@@ -415,9 +425,9 @@ class Causality:
         n_cached: int,
         n_waiting: int,
     ) -> None:
-        """Raise Breach where a message is too small for what it is said to carry, however it is coded.
+        """Raise Breach if a message is too small for its declared data under any coding.
 
-        Of caches, one block's is enough: each block's may come by itself.
+        For caches, one block's size is enough: each block's cache may be sent separately.
         """
         # After all blocks, the head needs the last position only.
         n_states = min(1, n_new) if place.levels >> self._n_blocks & 1 else n_new
@@ -443,7 +453,7 @@ class Causality:
     def apply(
         self, there: Whereabouts, effect: Effect, *, n_tokens_since: int = 0, is_late: bool = False
     ) -> Whereabouts:
-        """What a verb leaves when it ends, possibly after another pass has been opened."""
+        """Return the whereabouts after a verb has ended, possibly after another pass has been opened."""
         if effect.contents is not None:
             return there.arrived(effect.devices[0], _aged(effect.contents, n_tokens_since, is_late=is_late))
         if effect.part is None:
@@ -470,21 +480,21 @@ class Causality:
 
     @staticmethod
     def lag(place: Place) -> int | None:
-        """How many tokens behind the one in hand the first is that may leave from a device; None for none."""
+        """How many tokens the newest id on a device is before the one in hand; None if it has none."""
         return None if place.ids == Ids.NONE else Ids.NOW - place.ids
 
 
 def _aged(contents: Contents, n_tokens: int, *, is_late: bool) -> Contents:
-    """What a message carries, as seen from a later pass: of one pass ago the caches are whole."""
+    """Contents of a message relative to a later pass: caches of the pass just before are complete."""
     if not is_late:
         return contents
     cache = contents.cache if n_tokens <= 1 else 0
-    # Of how many passes ago the states are, is not known: of the one before, at best.
+    # The age of the states in passes is not known: those of the pass before, at best.
     former, older = contents.levels, contents.levels | contents.older
     ids = contents.ids.after(n_tokens)
     return Contents(contents.has_prompt, ids, whole=cache, former=former, older=older)
 
 
 def _left(n_positions: int) -> str:
-    """Say that so many left early."""
+    """Format how many tokens left early."""
     return f"{n_positions} of them left early" if n_positions > 1 else "one of them left early"

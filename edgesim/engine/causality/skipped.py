@@ -1,8 +1,8 @@
-"""Tokens that have left early: which blocks lack their keys and values, and where their states wait.
+"""Positions of tokens that exited early: which blocks lack their keys and values, and where their states are.
 
-Since a pass through a block needs the keys and values of all earlier positions there, whatever goes deeper
-fills first what older tokens lack. So the older a token, the more blocks have its keys and values, and what a
-block lacks are the newest positions before the pass in hand: how many, says all.
+Since a pass through a block needs the keys and values of all earlier positions there, any deeper pass first
+fills those that older tokens lack. So the older a token, the more blocks have its keys and values, and a
+block lacks only the newest positions before the pass in hand: their number is sufficient.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ __all__ = ["SkippedPositions", "Waiting", "forward", "joined", "lacking", "state
 
 
 class SkippedPositions(NamedTuple):
-    """Neighbouring positions that have left early and gone the same way since."""
+    """Adjacent positions that exited early and have been handled alike since."""
 
     n_positions: int
     level: int
     """Number of blocks that their hidden states have passed."""
     filled: int
-    """Number of blocks that have their keys and values: as many, or more where these were propagated."""
+    """Number of blocks that have their keys and values: `level`, or more if these were propagated."""
     devices: tuple[str, ...]
-    """Where their hidden states are."""
+    """Devices that have their hidden states."""
 
     def without(self, device: str) -> SkippedPositions:
-        """The same where a device has failed."""
+        """Return these positions without a device that has failed."""
         return self._replace(devices=tuple(one for one in self.devices if one != device))
 
     def sent(self, sender: str, receiver: str, deepest: int) -> SkippedPositions:
-        """The same after a message with the states that wait before a block, or earlier."""
+        """Return these positions after a message with the states that wait before a block, or earlier."""
         if sender not in self.devices or receiver in self.devices or (0 <= deepest < self.filled):
             return self
         return self._replace(devices=tuple(sorted({*self.devices, receiver})))
 
 
 Waiting = tuple[SkippedPositions, ...]
-"""From the oldest positions to the newest, which are those just before the pass in hand."""
+"""Skipped positions from oldest to newest; the newest are just before the pass in hand."""
 
 
 def lacking(waiting: Waiting, block: int) -> int:
-    """How many positions a block lacks."""
+    """Number of positions that a block lacks."""
     return sum(one.n_positions for one in waiting if one.filled <= block)
 
 
 def states(waiting: Waiting, device: str, deepest: int) -> int:
-    """How many states are on a device that wait before a block, or earlier; a negative block: all."""
+    """Number of states on a device that wait before a block, or earlier; a negative block means all."""
     return sum(
         one.n_positions for one in waiting if device in one.devices and (deepest < 0 or one.filled <= deepest)
     )
@@ -56,18 +56,18 @@ def states(waiting: Waiting, device: str, deepest: int) -> int:
 def joined(
     waiting: Waiting, n_new: int, level: int | None, devices: tuple[str, ...], n_dropped: int
 ) -> Waiting:
-    """What waits after one more pass.
+    """Return the skipped positions after one more pass.
 
     Parameters
     ----------
     n_new
-        Its positions.
+        Number of positions of the pass.
     level
-        After how many blocks they have left; None if they pass all.
+        Number of blocks after which they exited; None if they pass all blocks.
     devices
-        Where their states are.
+        Devices that have their states.
     n_dropped
-        Of the newest positions, how many are computed again.
+        Number of the newest positions that are computed again.
     """
     if level is None:
         n_dropped = max(0, n_dropped - n_new)
@@ -82,13 +82,13 @@ def joined(
 
 
 def taken_along(waiting: Waiting, part: Slice, device: str, n_blocks: int) -> Waiting:
-    """What waits after those before a part have passed it on a device."""
+    """Return the skipped positions after those before a part have passed it on a device."""
     to = {"level": part.last, "filled": part.last, "devices": (device,)}
     return _moved(waiting, part, n_blocks, to)
 
 
 def forward(waiting: Waiting, part: Slice, n_blocks: int) -> Waiting:
-    """What waits after those before a part have got keys and values in it."""
+    """Return the skipped positions after those before a part have keys and values in it."""
     return _moved(waiting, part, n_blocks, {"filled": part.last})
 
 
@@ -98,7 +98,7 @@ def _moved(waiting: Waiting, part: Slice, n_blocks: int, to: Mapping[str, Any]) 
 
 
 def _merged(groups: Iterable[SkippedPositions]) -> Waiting:
-    """The same with neighbours that have gone the same way as one group."""
+    """Merge adjacent groups that have been handled alike."""
     found: list[SkippedPositions] = []
     for one in groups:
         if found and found[-1][1:] == one[1:]:

@@ -1,4 +1,4 @@
-"""The trail of a request: the latest of its verbs, where its data lie, and what is under way."""
+"""The trail of a request: its latest verb, the whereabouts of its data, and the verbs under way."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ __all__ = ["Trail"]
 
 
 class Trail:
-    """How far one attempt at a request has come: a new one has the prompt at the source, and nothing done.
+    """Progress of one attempt at a request; initially the prompt is at the source, and nothing has been done.
 
     Attributes
     ----------
     move
-        The latest verb, and where it leads.
+        The latest verb, and the move that it makes.
     begun
-        What that verb returned.
+        The return value of that verb.
     until_s
         When it ends.
     in_hand
         The newest pass that was begun.
     immediate
-        What the latest verb with nothing to wait for returned.
+        The return value of the latest verb with nothing to wait for.
     under_way
-        Verbs, where several are; None where `move` says it all.
+        Verbs under way if there are several; None if `move` describes the state.
     there
-        Where the data lie, while several verbs are under way.
+        Whereabouts of the data while several verbs are under way.
     kept
-        Work for which a station is kept (device, part, pass), and until when.
+        Work for which a station is reserved (device, part, pass), and until when.
     left
-        By token, after how many blocks it has left.
+        By token, the number of blocks after which it exited.
     caches
-        How later blocks get the keys and values of tokens that have left; None before the first has.
+        How later blocks get the keys and values of tokens that exited; None before the first exit.
     gone
         Devices that have failed with data of this request.
     """

@@ -1,19 +1,18 @@
-"""Where the data of one request lies: prompt, token ids, hidden states and KV caches, by device.
+"""Whereabouts of one request's data: prompt, token ids, hidden states and KV caches, by device.
 
-A request's data are kept relative to its pass in hand: the ids of that pass's token and of the one before,
-hidden states of that pass by the number of blocks they have gone through, and for every block whether a
-device has the keys and values of all earlier tokens. So the same point in the life of any request, and in the
-decoding of any token, is the same value, and what may follow it is worked out once
-(:mod:`edgesim.engine.ledger`).
+The data are recorded relative to the pass in hand: the ids of that pass's token and of the one before, hidden
+states of that pass by the number of blocks passed, and for every block whether a device has the keys and
+values of all earlier tokens. So the same point in the life of any request, and in the decoding of any token,
+is the same value, and its possible successors are computed once (:mod:`edgesim.engine.ledger`).
 
 Blocks and levels are bits of integers: bit b of ``whole`` is block b, bit l of ``levels`` is the hidden state
-after l blocks, of which 0 is the embedding's.
+after l blocks, where 0 is the embedding's.
 
-Positions that tokens have left early are missing in the blocks behind; they are kept apart
-(:mod:`edgesim.engine.causality.skipped`), and of all others a device has every one of a block, or not.
+Positions of tokens that exited early are missing in later blocks; they are recorded separately
+(:mod:`edgesim.engine.causality.skipped`). Of the other positions, a device has either all of a block or none.
 
-Not modelled: which of the others are missing where not all are there, and of which pass hidden states are
-that are older than the pass before the one in hand.
+Not modelled: which of these others are missing if some are, and the pass of hidden states that are older than
+the pass before the one in hand.
 """
 
 from __future__ import annotations
@@ -29,42 +28,42 @@ __all__ = ["Contents", "Ids", "Place", "Whereabouts", "blocks_of", "complete"]
 
 
 class Ids(IntEnum):
-    """The newest token id that a device knows, as seen from the pass in hand; it knows the older ones."""
+    """The newest token id on a device, relative to the pass in hand; a device also has all older ids."""
 
     NONE = 0
     OLDER = 1
     BEFORE = 2
-    """Of the token before that in hand: what the embedding needs."""
+    """Of the token before that in hand: needed by the embedding."""
     NOW = 3
-    """Of the token in hand: its head has answered."""
+    """Of the token in hand: its head has computed it."""
 
     def after(self, n_tokens: int) -> Ids:
-        """The same id, so many tokens later."""
+        """Return the same id relative to the pass a number of tokens later."""
         return self if self <= Ids.OLDER else Ids(max(Ids.OLDER, self - n_tokens))
 
 
 class Place(NamedTuple):
-    """What one device has of a request."""
+    """The data of a request on one device."""
 
     has_prompt: bool = False
     ids: Ids = Ids.NONE
     levels: int = 0
     parts: int = 0
-    """Levels of which its hidden state is a shard's part, that must be summed with the others'."""
+    """Levels at which its hidden state is a shard's part, to be summed with the others'."""
     whole: int = 0
-    """Blocks of whose cache it has all positions before the pass in hand."""
+    """Blocks whose cache it has at all positions before the pass in hand."""
     now: int = 0
-    """Blocks of whose cache it has the positions of the pass in hand."""
+    """Blocks whose cache it has at the positions of the pass in hand."""
     former: int = 0
-    """Levels of hidden states that it has of the pass before that in hand, for what comes late."""
+    """Levels of hidden states that it has of the pass before the one in hand, for late passes."""
     older: int = 0
-    """Levels of hidden states that it has had of any pass before that in hand."""
+    """Levels of hidden states that it has had of any pass before the one in hand."""
     exit: int = 0
-    """Number of blocks after which an exit's head has answered here; 0 for none."""
+    """Number of blocks after which an exit's head has computed an id here; 0 for none."""
 
 
 class Contents(NamedTuple):
-    """What a message carries."""
+    """The data in a message."""
 
     has_prompt: bool = False
     ids: Ids = Ids.NONE
@@ -75,44 +74,44 @@ class Contents(NamedTuple):
     former: int = 0
     older: int = 0
     cache: int = 0
-    """Blocks of whose cache it has all positions, those of the pass in hand included."""
+    """Blocks whose cache is complete, including the positions of the pass in hand."""
     waiting_of: str = ""
-    """The sender, where hidden states of tokens that have left early are among it; else empty."""
+    """The sender, if hidden states of tokens that exited early are included; else empty."""
 
 
 class Whereabouts(NamedTuple):
-    """What all devices have of a request; that its source has the prompt goes without saying."""
+    """The data of a request on all devices; the prompt at its source is implied."""
 
     places: tuple[tuple[str, Place], ...] = ()
     made: int = 0
-    """Blocks that tokens before the pass in hand have gone through, wherever."""
+    """Blocks that tokens before the pass in hand have passed, on any device."""
     now: int = 0
-    """Blocks that the pass in hand has gone through, wherever."""
+    """Blocks that the pass in hand has passed, on any device."""
     left: int = 0
-    """Number of blocks after which the token in hand may leave; 0 while it must pass them all."""
+    """Number of blocks after which the token in hand exits; 0 while it must pass them all."""
     is_afresh: bool = False
-    """Whether the pass in hand computes all earlier positions anew."""
+    """Whether the pass in hand recomputes all earlier positions."""
     is_long: bool = False
-    """Whether more than one token goes through the pass in hand."""
+    """Whether the pass in hand has more than one token."""
     is_short: bool = False
     """Whether the pass in hand ends before the last position that its token needs; no head answers it."""
     waiting: Waiting = ()
-    """Tokens that have left early, oldest first, whose positions blocks behind lack."""
+    """Tokens that exited early, oldest first, whose positions later blocks lack."""
     path: int = 0
-    """Number of blocks after which all tokens leave; 0 where they are not kept to one path."""
+    """Number of blocks after which all tokens exit; 0 if they may exit at different blocks."""
 
     def at(self, device: str) -> Place:
-        """What a device has."""
+        """Return the data on a device."""
         return dict(self.places).get(device, _NOTHING)
 
     def put(self, device: str, place: Place) -> Whereabouts:
-        """The same but for one device."""
+        """Return the whereabouts with one device's data replaced."""
         places = dict(self.places)
         places[device] = place
         return self._replace(places=_in_order(places.items()))
 
     def without(self, device: str) -> Whereabouts:
-        """The same without all that a device had."""
+        """Return the whereabouts without any data on a device."""
         waiting = tuple(one.without(device) for one in self.waiting)
         places = _in_order(pair for pair in self.places if pair[0] != device)
         return self._replace(places=places, waiting=waiting)
@@ -129,16 +128,16 @@ class Whereabouts(NamedTuple):
         n_before: int = 0,
         n_dropped: int = 0,
     ) -> Whereabouts:
-        """The same as the next pass begins, of a token so many further on.
+        """Return the whereabouts when the next pass begins, whose token is `n_tokens` later.
 
         Parameters
         ----------
         n_blocks
-            Of the model; 0 where that does not matter.
+            Number of blocks of the model; 0 where it does not matter.
         n_before
-            Positions of the pass in hand so far, which may have left early.
+            Positions of the pass in hand so far, which may have exited early.
         n_dropped
-            Of the newest positions, how many the next pass computes again.
+            Number of the newest positions that the next pass computes again.
         """
         places = []
         for device, place in self.places:
@@ -159,10 +158,11 @@ class Whereabouts(NamedTuple):
         )
 
     def _waiting_next(self, n_before: int, n_dropped: int, n_blocks: int) -> Waiting:
-        """Tokens that have left early, the one in hand among them if it has gone no further."""
+        """Return the skipped positions, including the token in hand if it has gone no further."""
         if not self.left or self.path:
             return joined(self.waiting, n_before, None, (), n_dropped)
-        # It may have gone on beyond the exit that answered it: how far, without a gap.
+        # The token may have continued beyond the exit that answered it; count the blocks passed without a
+        # gap.
         passed = max(self.left, (~self.now & (self.now + 1)).bit_length() - 1)
         if 0 < n_blocks <= passed:
             return joined(self.waiting, n_before, None, (), n_dropped)
@@ -170,19 +170,19 @@ class Whereabouts(NamedTuple):
         return joined(self.waiting, n_before, passed, devices, n_dropped)
 
     def caught_up(self, device: str, part: Slice, n_blocks: int) -> Whereabouts:
-        """The same after what waited before a part has passed it on a device, beside the token in hand."""
+        """Return the whereabouts after the skipped positions before a part have passed it with the token."""
         waiting = taken_along(self.waiting, part, device, n_blocks)
         return self._alone_whole(device, part)._replace(waiting=waiting)
 
     def filled(self, device: str, part: Slice, n_blocks: int) -> Whereabouts:
-        """The same after keys and values of what waited before a part were made there, from its states."""
+        """Return the whereabouts after the missing keys and values in a part were computed on a device."""
         waiting, blocks = forward(self.waiting, part, n_blocks), blocks_of(part)
         place = self.at(device)
         there = self.put(device, place._replace(whole=place.whole | (blocks & ~self.made)))
         return there._alone_whole(device, part)._replace(waiting=waiting, made=self.made | blocks)
 
     def _alone_whole(self, device: str, part: Slice) -> Whereabouts:
-        """The same where no other device has all positions of a part's blocks any more."""
+        """Return the whereabouts if no other device has all positions of a part's blocks."""
         blocks, places = blocks_of(part), []
         for other, place in self.places:
             kept = place if other == device else place._replace(whole=place.whole & ~blocks)
@@ -190,12 +190,12 @@ class Whereabouts(NamedTuple):
         return self._replace(places=_in_order(places))
 
     def passed(self, device: str, part: Slice, level: int, n_blocks: int, *, is_part: bool) -> Whereabouts:
-        """The same after a part of the model has been computed, to so many blocks' depth."""
+        """Return the whereabouts after a part of the model has been computed, up to `level` blocks."""
         place, blocks = self.at(device), blocks_of(part)
         asks = part.head and level > 0 and not self.is_short
         answers = asks and level in (n_blocks, self.left)
         parts = place.parts
-        if blocks or part.embedding:  # a bare head makes no hidden state
+        if blocks or part.embedding:  # a bare head produces no hidden state
             parts = parts | 1 << level if is_part and blocks else parts & ~(1 << level)
         place = place._replace(
             levels=place.levels | 1 << level,
@@ -207,7 +207,7 @@ class Whereabouts(NamedTuple):
         return self.put(device, place)._replace(now=self.now | blocks)
 
     def passed_late(self, device: str, part: Slice, level: int, ids: Ids) -> Whereabouts:
-        """The same after a pass before the one in hand has been computed."""
+        """Return the whereabouts after a pass before the one in hand has been computed."""
         place, blocks = self.at(device), blocks_of(part)
         place = place._replace(
             whole=place.whole | blocks,
@@ -218,10 +218,10 @@ class Whereabouts(NamedTuple):
         return self.put(device, place)._replace(made=self.made | blocks)
 
     def arrived(self, device: str, contents: Contents) -> Whereabouts:
-        """The same after a message has arrived."""
+        """Return the whereabouts after a message has arrived."""
         place = self.at(device)
         levels = place.levels | contents.levels
-        # Parts that come together are taken for their sum: a strategy may sum by messages of its own.
+        # Parts that are combined are assumed to be summed: a strategy may sum by messages of its own.
         parts = (place.parts & ~contents.levels) | (contents.parts & ~place.levels)
         there = self
         if contents.waiting_of:
@@ -242,7 +242,7 @@ class Whereabouts(NamedTuple):
         )
 
     def summed(self, members: Iterable[str]) -> Whereabouts:
-        """The same after members have summed their deepest hidden states."""
+        """Return the whereabouts after members have summed their deepest hidden states."""
         there = self
         for device in members:
             place = there.at(device)
@@ -251,12 +251,12 @@ class Whereabouts(NamedTuple):
         return there
 
     def leaving(self, level: int, *, keeps: bool = False) -> Whereabouts:
-        """The same once the token in hand may leave after so many blocks: exits' answers are its id.
+        """Return the whereabouts when the token in hand exits after `level` blocks, with that exit's id.
 
         Parameters
         ----------
         keeps
-            Whether all later tokens leave there, too.
+            Whether all later tokens exit there, too.
         """
         there = self._replace(left=level, path=level if keeps else self.path)
         for device, place in self.places:
@@ -269,12 +269,12 @@ _NOTHING = Place()
 
 
 def blocks_of(part: Slice) -> int:
-    """The blocks of a part, as bits."""
+    """Return the blocks of a part, as bits."""
     return (1 << part.last) - (1 << part.first)
 
 
 def complete(there: Whereabouts, place: Place) -> int:
-    """Blocks of whose cache a device has every position that was computed."""
+    """Return the blocks whose cache a device has at every position computed so far."""
     earlier = place.now if there.is_afresh else place.whole | ~there.made
     return (place.now & earlier) | (place.whole & ~there.now)
 

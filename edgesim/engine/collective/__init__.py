@@ -1,1 +1,1 @@
-"""Groups that hold blocks together: their sums, and the messages that sums are made of."""
+"""Groups that share blocks: their sums, and the messages that sums consist of."""

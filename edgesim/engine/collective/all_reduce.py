@@ -1,4 +1,4 @@
-"""Collective operations as rounds of messages: which device sends how much to which, round after round."""
+"""Collective operations as rounds of messages: senders, receivers and sizes, round by round."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from edgesim.errors import ContractError
 __all__ = ["Messages", "all_reduce_rounds", "in_rounds"]
 
 Messages = list[tuple[str, str, float]]
-"""Messages of one round, all at once: sender, receiver, size [bytes]."""
+"""Messages of one round, sent concurrently: sender, receiver, size [bytes]."""
 
 
 def all_reduce_rounds(group: Iterable[str], size_bytes: float, via: str) -> list[Messages]:
-    """Rounds that sum a tensor over a group of devices.
+    """Return the rounds that sum a tensor over a group of devices.
 
     Parameters
     ----------
     size_bytes
-        Size of the whole tensor, as every member holds it before and after.
+        Size of the whole tensor, which every member stores before and after.
     via
-        ``ring``: reduce-scatter and all-gather around the group, 2(N-1) rounds of size/N each (Patarasuk
-        and Yuan 2009). ``star``: all send to the first, which sends the sum back.
+        ``ring``: reduce-scatter and all-gather around the group, 2(N-1) rounds of size/N each (Patarasuk and
+        Yuan 2009). ``star``: all members send to the first, which sends the sum back.
     """
     members = tuple(group)
     if via == "ring":
@@ -40,7 +40,7 @@ def all_reduce_rounds(group: Iterable[str], size_bytes: float, via: str) -> list
 
 
 def in_rounds(rounds: list[Messages], begin: Callable[[Messages], Verb]) -> Verb:
-    """Send round after round, the first of them now; messages add no error, so the variance is 0."""
+    """Send round after round, the first one now; messages add no error, so the variance is 0."""
 
     def go_on(first: Verb) -> Course:
         yield from first

@@ -25,30 +25,30 @@ __all__ = ["Groups"]
 
 
 class Groups:
-    """Groups of devices that share every block, formed when they are first asked for."""
+    """Groups of devices that share every block, formed at their first use."""
 
     def __init__(
         self,
         world: World,
         hosts: Mapping[str, Host],
-        held: Holdings,
+        stored: Holdings,
         network: Network,
         hops: Mapping[tuple[str, str], Hop],
         recording: Recording,
     ) -> None:
-        self._world, self._hosts, self._held = world, hosts, held
+        self._world, self._hosts, self._stored = world, hosts, stored
         self._network, self._hops, self._recording = network, hops, recording
         self._known: dict[tuple[tuple[str, ...], Summing], TensorGroup] = {}
 
     def of(self, members: tuple[str, ...], summing: Summing) -> TensorGroup:
-        """The group of these members that sums so.
+        """Return the group of these members with this all-reduce.
 
         Raises
         ------
         ContractError
-            If a member holds no shard.
+            If a member stores no shard.
         InputError
-            If a member or what the group sums over may fail, or no station has a band for it.
+            If a member, or a link that the group sums over, may fail, or no station has a band for it.
         """
         known = self._known.get((members, summing))
         if known is None:
@@ -57,36 +57,36 @@ class Groups:
 
     def _formed(self, members: tuple[str, ...], summing: Summing) -> TensorGroup:
         for device in members:
-            if device not in self._held.shards:
+            if device not in self._stored.shards:
                 raise ContractError(
                     f"compute_together: {device!r} holds no shard; its placement gives it none"
                 )
-            if self._hosts[device].shared is not None:  # the group's passes would not meet what it serves
+            if self._hosts[device].shared is not None:  # a group's passes would bypass a shared station
                 raise InputError(
                     f"{device!r} is a member of a group and may fail, has a battery, a serving discipline, "
-                    "a speed that changes, or service times that are drawn; a group's pass takes all of its "
-                    "devices to its end: leave those out (of a recorded track: 'outside: parked'), or the "
+                    "a speed that changes, or service times that are drawn; a group's pass occupies all of "
+                    "its devices to its end: remove those (of a recorded track: 'outside: parked'), or the "
                     "device"
                 )
             if self._hosts[device].device.start_up_s:
                 raise InputError(
-                    f"{device!r} has a 'start_up', which a group's pass, one event on its members, has not; "
-                    "set 'start_up: 0 s' there"
+                    f"{device!r} has a 'start_up', which is not modelled in a group's pass; set "
+                    "'start_up: 0 s' there"
                 )
         sums: AllReduce
         if summing.is_on_air and len(members) > 1:
             sums = self._air_sums(members, summing)
         else:
-            by = "ring" if summing.is_on_air else summing.scheme  # of a single member, which sends nothing
+            by = "ring" if summing.is_on_air else summing.scheme  # a single member sends nothing
             wires = IdleRounds(self._network, self._world.devices, self._hops)
             sums = MessageSums(wires, members, by, summing.value_bytes)
-        part, devices = self._held.parts(members[0])[0], [self._hosts[device].device for device in members]
+        part, devices = self._stored.parts(members[0])[0], [self._hosts[device].device for device in members]
         lateness = None
         if len(members) > 1 and any(device.lateness is not None for device in devices):
             lateness = LatenessDraws(devices, part, self._world.seed, self._world.replication)
         return TensorGroup(
             [self._hosts[device] for device in members],
-            self._held.shards,
+            self._stored.shards,
             part,
             sums,
             summing.overhead_s,
@@ -129,7 +129,7 @@ class Groups:
         if faults is not None and (band.station in faults.devices or names & faults.links.keys()):
             raise InputError(
                 f"all_reduce over the air: {band.station!r}, or a radio link of the group to it, may fail, "
-                "and a group's pass cannot be interrupted: leave out the failures, or sum elsewhere"
+                "and a group's pass cannot be interrupted: remove the failures, or sum elsewhere"
             )
 
 

@@ -1,4 +1,4 @@
-"""How long rounds of messages take where nothing else is on the wires: in closed form, without events."""
+"""Duration of rounds of messages over otherwise idle wires: in closed form, without events."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["IdleRounds", "Rounds"]
 
 
 class Rounds(NamedTuple):
-    """What rounds of messages cost.
+    """Cost of rounds of messages.
 
     Attributes
     ----------
     seconds
-        From the first message's beginning to the last one's arrival.
+        From the start of the first message to the arrival of the last one.
     tx_s, rx_s
-        By device, time for which it sends and receives; switches on the way as well.
+        By device, time spent sending and receiving; includes switches on the route.
     handling_s
-        By device, time for which it handles messages at either end.
+        By device, time spent handling messages at either end.
     at_ends_s
-        Of `seconds`: time that the last message of every round spends at its ends, handled, in line
-        or delayed.
+        Part of `seconds` that the last message of every round spends at its ends: handling, queueing or
+        delay.
     """
 
     seconds: float
@@ -41,10 +41,10 @@ class Rounds(NamedTuple):
 
 
 class IdleRounds:
-    """Plays rounds of messages over idle wires: every message at its stations in the order of arrival.
+    """Simulate rounds of messages over idle wires: each station serves messages in the order of arrival.
 
-    The same stations in the same order as :class:`edgesim.engine.network.transport.Transport` has them (an
-    end's cost, hop after hop, the other end's cost), so the same instants; a test shows it.
+    The stations and their order are those of :class:`edgesim.engine.network.transport.Transport` (one end's
+    cost, hop after hop, the other end's cost), so the instants are the same, as a test verifies.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class IdleRounds:
         self._network, self._devices, self._hops = network, devices, hops
 
     def of(self, rounds: list[Messages]) -> Rounds:
-        """Play rounds, each beginning when all of the one before has arrived.
+        """Simulate rounds, each of which begins when all messages of the one before have arrived.
 
         Raises
         ------
         InputError
-            If a message's way has a link that may fail, or whose rate is not constant.
+            If a message's route has a link that may fail, or whose rate is not constant.
         """
         tx_s: dict[str, float] = defaultdict(float)
         rx_s: dict[str, float] = defaultdict(float)
@@ -78,7 +78,7 @@ class IdleRounds:
         return Rounds(seconds, tx_s, rx_s, handling_s, at_ends_s)
 
     def _round_s(self, messages: Messages) -> tuple[float, float]:
-        """How long a round takes, and how much of it the message that arrives last is at its ends."""
+        """Return a round's duration, and how much of it its last message to arrive spends at its ends [s]."""
         ways = [self._way(*message) for message in messages]
         free_at_s: dict[object, float] = defaultdict(float)
         arrivals = [(0.0, number, number, 0) for number in range(len(ways))]
@@ -100,7 +100,7 @@ class IdleRounds:
         return last_s, at_ends_s[last] if ways else 0.0
 
     def _way(self, source: str, target: str, size_bytes: float) -> list[tuple[object, float, float]]:
-        """Stations on the way: a device's end or a hop's two; their service, and the latency behind."""
+        """Return the stations on a route: endpoint or hop, service time, and the latency after it."""
         ends = [
             (end, self._devices[end].endpoint.seconds(size_bytes), self._devices[end].endpoint.latency_s)
             for end in (source, target)
@@ -116,7 +116,7 @@ class IdleRounds:
         if hop.can_fail and hop.link.radio is None:
             raise InputError(
                 f"all-reduce by messages: the link between {sender!r} and {peer!r}, or a device at its ends, "
-                "may fail, and a group's pass cannot be interrupted: leave out the failures, or sum elsewhere"
+                "may fail, and a group's pass cannot be interrupted: remove the failures, or sum elsewhere"
             )
         if hop.link.radio is not None or hop.s_per_byte is None:
             raise InputError(

@@ -1,4 +1,4 @@
-"""How late members of a group are in one run: what is drawn for which sum."""
+"""Random lateness of the members of a group in one run."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ _HALVES = np.arange(2)
 
 
 class LatenessDraws:
-    """Draws how late every member is at each of a pass's sums, all at once.
+    """Draw the lateness of every member at all sums of a pass at once.
 
-    A draw follows from the scenario's seed, the replication, the device, the request, the attempt at it, the
-    token, and which half of which block is summed: groups of different sizes, and two strategies, meet the
-    same lateness of one device at one sum. A token that is computed twice in one attempt is late alike.
+    A draw depends on the scenario's seed, the replication, the device, the request, its attempt, the token,
+    and the block and half of it that is summed: groups of different sizes, and different strategies, get the
+    same lateness for one device at one sum. A token that is computed twice in one attempt has the same
+    lateness both times.
 
     Parameters
     ----------
     members
-        Of the group; one without a law is never late.
+        Members of the group; one without a law is never late.
     part
-        Which blocks they share.
+        The blocks that they share.
 
-    Not modelled: lateness that lasts from one sum to the next, or that members have in common; passes that a
-    device computes by itself, whose mean time is what its profile says.
+    Not modelled: lateness that lasts from one sum to the next, or that members have in common; lateness of
+    passes that a device computes alone, whose mean time is that of its profile.
     """
 
     def __init__(self, members: Sequence[Device], part: Slice, seed: int, replication: int) -> None:
@@ -51,7 +52,7 @@ class LatenessDraws:
         Parameters
         ----------
         halves_s : [n_members, 2]
-            What each computes of attention and of the MLP.
+            Each member's time for attention and for the MLP.
         """
         key = key_of(*self._of, request.id, request.attempt, token.index)
         uniforms = keyed_uniforms(key, self._counters)

@@ -1,4 +1,4 @@
-"""How a group sums: by messages over wires, or in a band of a radio station."""
+"""All-reduce of a group: by messages over wires, or in a band of a radio station."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ Scheme = Literal["ring", "star", "aircomp", "digital", "uncoded_fdma"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summing:
-    """What a strategy decides about sums.
+    """The all-reduce method chosen by a strategy.
 
     Attributes
     ----------
     scheme
         ``ring``, ``star``: messages over wires. ``aircomp``, ``digital``, ``uncoded_fdma``: in the band that
-        a station's radio links set aside (`over_the_air`).
+        a station's radio links reserve (`over_the_air`).
     value_bytes
         Size of one value in a message or in a digital band.
     is_rounded
-        Whether values have fewer bits on their way than in the model.
+        Whether values are sent with fewer bits than they have in the model.
     overhead_s
-        What every sum costs besides: getting the group into step.
+        Additional time of every sum, for synchronising the group.
     transceiver
-        Of ``aircomp``: how the station's combiner is found, or single antennas' powers are.
+        For ``aircomp``: how the station's combiner, or the powers of single antennas, are computed.
     truncation
-        Of the transceiver ``truncated-inversion``: fading gain below which a member is silent.
+        For the transceiver ``truncated-inversion``: fading gain below which a member is silent.
     budget_j
-        Of the analog schemes: most that a member may spend on computing and sending of its part of one
-        token's sum.
+        For the analog schemes: greatest energy of a member for computing and sending its part of one token's
+        sum.
     energy_j
-        Of the analog schemes: most that it may spend on sending it alone.
+        For the analog schemes: greatest energy for sending it alone.
     scaling
-        Of the analog schemes: to what values are scaled before they are sent.
+        For the analog schemes: how values are scaled before they are sent.
     """
 
     scheme: Scheme
@@ -61,24 +61,24 @@ class Summing:
 
     @property
     def is_analog(self) -> bool:
-        """Whether values arrive with an error of the channel's."""
+        """Whether values arrive with an error from the channel."""
         return self.scheme in ("aircomp", "uncoded_fdma")
 
     @property
     def bits(self) -> float | None:
-        """Bits of a value, of which answers are measured; None where it travels in the model's precision."""
+        """Bits of a value, for measured answers; None if values are sent in the model's precision."""
         return bits(self.value_bytes) if self.is_rounded and not self.is_analog else None
 
     @property
     def is_on_air(self) -> bool:
-        """Whether sums are made in a radio band."""
+        """Whether sums are computed in a radio band."""
         return self.scheme in get_args(AirScheme)
 
 
 class MessageSums:
     """Sums by messages over idle wires.
 
-    Not modelled: other messages that are on the same wires during a pass.
+    Not modelled: other messages on the same wires during a pass.
     """
 
     is_constant = True
@@ -90,7 +90,7 @@ class MessageSums:
         self._known: dict[int, Sum] = {}
 
     def sum(self, n_values: int, at_s: float, spent_j: Sequence[float]) -> Sum:
-        """Play the rounds once for each size."""
+        """Simulate the rounds once for each size."""
         if n_values not in self._known:
             size_bytes = n_values * self._value_bytes
             summed = self._wires.of(all_reduce_rounds(self._group, size_bytes, self._scheme))
@@ -103,22 +103,22 @@ class MessageSums:
 
 
 class AirSums:
-    """Sums in a band of a radio station: every member hands over one message, and takes one.
+    """Sums in a band of a radio station: every member sends one message and receives one.
 
     Parameters
     ----------
     air
-        The band at work.
+        Over-the-air sums in the band.
     endpoints
-        Of the members.
+        Endpoints of the members.
     value_bytes
         Size of a value in a member's memory.
     latency_s
-        Of the slowest member's link, each way.
+        Latency of the slowest member's link, each way.
     is_constant
         Whether channels never change.
 
-    Not modelled: what a message costs the station.
+    Not modelled: the station's cost of a message.
     """
 
     link_kind = LinkKind.RADIO
@@ -137,7 +137,7 @@ class AirSums:
         self._known: dict[int, tuple[float, tuple[float, ...]]] = {}  # by size: slowest end, all ends
 
     def sum(self, n_values: int, at_s: float, spent_j: Sequence[float]) -> Sum:
-        """Sum in the coherence block of the instant at which all have handed theirs over."""
+        """Sum in the coherence block of the instant at which all members have sent theirs."""
         known = self._known.get(n_values)
         if known is None:
             size_bytes = n_values * self._value_bytes

@@ -1,9 +1,8 @@
-"""A group of devices that hold a model's blocks together, at work on one pass at a time.
+"""A group of devices that share a model's blocks, serving one pass at a time.
 
-A pass alternates between computing a shard of half a block and summing over the group, twice in every
-block. While a pass has a group nothing else can change its course, so that the whole pass is one event:
-when it will end is worked out when it is asked for. Where members are late by a law, all that they are late
-by in a pass is drawn at once.
+A pass alternates between computing a shard of half a block and summing over the group, twice in every block.
+While a pass occupies a group nothing else can affect it, so the whole pass is one event: its end is computed
+when it is requested. If members have a law of lateness, all lateness in a pass is drawn at once.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from edgesim.trace.schema import LinkKind, SpanKind
 
 __all__ = ["AllReduce", "GroupPass", "Sum", "TensorGroup"]
 
-_STRIDE = 256  # contexts whose times are looked up at once
+_STRIDE = 256  # contexts whose times are tabulated at once
 
 
 class Sum(NamedTuple):
@@ -43,12 +42,12 @@ class Sum(NamedTuple):
     seconds
         From when the last member is ready until all have the result.
     tx_s, rx_s, handling_s
-        By member: time for which it sends, receives, and handles messages.
+        By member: time spent sending, receiving, and handling messages.
     at_ends_s
-        Of `seconds`: time in which what all wait for was handled at its ends, or queued there. The rest it
-        was on the wires, or on the air.
+        Part of `seconds` in which the message that all wait for was handled or queued at its ends. For the
+        rest it was on the wires, or on the air.
     error
-        Mean squared error over the variance of the sum; 0 where values arrive as they were sent.
+        Mean squared error over the variance of the sum; 0 if values arrive unchanged.
     """
 
     seconds: float
@@ -60,11 +59,11 @@ class Sum(NamedTuple):
 
 
 class AllReduce(Protocol):
-    """How a group sums."""
+    """An all-reduce over a group."""
 
     @property
     def link_kind(self) -> LinkKind:
-        """Over what."""
+        """Kind of link that the sums are sent over."""
         ...
 
     @property
@@ -73,19 +72,19 @@ class AllReduce(Protocol):
         ...
 
     def sum(self, n_values: int, at_s: float, spent_j: Sequence[float]) -> Sum:
-        """Sum a tensor of so many values, beginning at an instant.
+        """Sum a tensor of `n_values` values, beginning at an instant.
 
         Parameters
         ----------
         spent_j
-            What each member has spent on computing its part of it.
+            By member, the energy spent on computing its part [J].
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPass:
-    """One pass of a group: its instants and what the sums cost altogether."""
+    """One pass of a group: its start and end, and the totals of its sums."""
 
     started_at_s: float
     ended_at_s: float
@@ -94,7 +93,7 @@ class GroupPass:
     tx_s: tuple[float, ...]
     rx_s: tuple[float, ...]
     parts: tuple[Parts, ...]
-    """By member: what it does when it does not compute."""
+    """By member: the times in which it does not compute."""
     errors: tuple[float, ...]
     """Of its sums, in order."""
 
@@ -102,24 +101,25 @@ class GroupPass:
 class TensorGroup:
     """Devices that share every block.
 
-    The first member is the root: it holds embedding and head besides its shard, and computes them alone.
+    The first member is the root: in addition to its shard it stores the embedding and the head, and computes
+    them alone.
 
     Parameters
     ----------
     hosts
         The members.
     shards
-        What each holds of every block.
+        Each member's shard of every block.
     part
-        Which blocks, and the ends; the root's.
+        The blocks, and the ends stored by the root.
     all_reduce
-        How they sum.
+        The all-reduce method.
     overhead_s
-        What every sum costs besides: getting the group into step.
+        Additional time of every sum, for synchronising the group.
     value_bytes
-        Size of a value on its way; 0 of analog ones, which have none.
+        Size of a value in a message; 0 for analog sums, which have none.
     lateness
-        How late members are at sums; None: never.
+        Draws of the members' lateness at sums; None: never late.
     """
 
     def __init__(
@@ -159,11 +159,11 @@ class TensorGroup:
 
     @property
     def part(self) -> Slice:
-        """Which blocks its members share, and the ends that its root holds."""
+        """The blocks that the members share, and the ends that the root stores."""
         return self._part
 
     def check(self, *, max_new: int, max_context: int) -> None:
-        """Raise InputError unless prompts and contexts up to these can be charged, and sums can be made."""
+        """Raise InputError unless these lengths of prompts and contexts can be priced, and sums made."""
         for timing in self._timings:
             timing.check(max_new=max_new, max_context=max_context)
         self._all_reduce.sum(self._hidden_size, 0.0, [0.0] * len(self._hosts))
@@ -210,7 +210,7 @@ class TensorGroup:
                     _check_reach(at_s)
         compute_s = n_blocks * halves_s.sum(axis=1)
         compute_s[0] += before_s + after_s
-        # In the order of compute_s, so that of a member alone nothing is left of rounding.
+        # In the same order as compute_s, so that for a member alone no rounding error remains.
         longest_s = n_blocks * float(ready.sum()) + (before_s + after_s)
         parts = self._parts(compute_s, longest_s, sums)
         for number, host in enumerate(self._hosts):
@@ -230,14 +230,14 @@ class TensorGroup:
     def _parts(
         self, compute_s: NDArray[np.float64], longest_s: float, sums: Sequence[Sum]
     ) -> tuple[Parts, ...]:
-        """What each member does when it does not compute.
+        """Return each member's times without computing.
 
         Parameters
         ----------
         compute_s
-            By member, what it computes itself.
+            By member, its own computing time.
         longest_s
-            For how long any member computes, or is late.
+            Time for which any member computes, or is late.
         """
         at_ends_s = sum(one.at_ends_s for one in sums)
         carried_s = sum(one.seconds for one in sums) - at_ends_s
@@ -258,7 +258,7 @@ class TensorGroup:
         return [power_w * each_s for power_w, each_s in zip(powers_w, seconds.tolist(), strict=True)]
 
     def _times(self, token: Token) -> tuple[NDArray[np.float64], float, float]:
-        """Seconds of attention's and the MLP's shard by member, [n_members, 2], and of embedding and head."""
+        """Return seconds of attention's and the MLP's shards, [n_members, 2], and of embedding and head."""
         if token.n_new != 1:
             asked = (token.n_new, token.n_context)
             if asked not in self._prefills:
@@ -270,7 +270,7 @@ class TensorGroup:
             first = stride * _STRIDE
             try:
                 self._decodes[stride] = self._looked_up(1, np.arange(first, first + _STRIDE))
-            except ProfileError:  # it goes beyond what was measured, and ends where it is asked for
+            except ProfileError:  # the stride exceeds the measured range; end it at the requested context
                 self._decodes[stride] = self._looked_up(1, np.arange(first, token.n_context + 1))
         halves_s, before_s, after_s = self._decodes[stride]
         return halves_s[:, :, place], float(before_s[place]), float(after_s[place])
@@ -282,7 +282,7 @@ class TensorGroup:
         known: list[tuple[ShardTiming, Sequence[NDArray[np.float64]]]] = []
         halves_s = np.empty((len(self._timings), 2, contexts.size))
         for number, timing in enumerate(self._timings):
-            # Members of a kind that hold alike shards are many.
+            # Often many members are of one kind and store equal shards.
             found = next((seconds for other, seconds in known if timing.costs_as(other)), None)
             if found is None:
                 found = timing.halves_seconds(**asked)
@@ -293,9 +293,9 @@ class TensorGroup:
             np.broadcast_to(
                 self._root.seconds(Slice(0, 0, embedding, not embedding), **asked), contexts.shape
             )
-            if held
+            if has_end
             else np.zeros(contexts.shape)
-            for embedding, held in ((True, self._part.embedding), (False, self._part.head))
+            for embedding, has_end in ((True, self._part.embedding), (False, self._part.head))
         ]
         return halves_s, ends[0], ends[1]
 

@@ -1,1 +1,1 @@
-"""A device at work: its stations, what passes cost there, and the work it is given."""
+"""Devices: stations, prices of passes, and the work that they serve."""

@@ -1,4 +1,4 @@
-"""Passes are booked on devices here, whichever station serves them."""
+"""Booking of passes on devices, for all kinds of station."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgesim.engine.device.host import Host
 from edgesim.engine.device.price import Price
 from edgesim.engine.device.work import Pass
 from edgesim.engine.process.clock import Clock
-from edgesim.engine.process.verb import Verb, heard
+from edgesim.engine.process.verb import Verb, wait_for
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
@@ -17,10 +17,10 @@ __all__ = ["Booking"]
 
 
 class Booking:
-    """Books passes: in closed form where a device serves one after the other, else with its shared station.
+    """Books passes: in closed form on a device that serves one after another, else at its shared station.
 
     A pass that a group computes together is booked by :meth:`edgesim.engine.device.host.Host.occupy`. Steady
-    decoding on a device of its own is booked by the verb itself, which writes the first case out
+    decoding on an unshared device is booked by the verb itself, which inlines the first case
     (:meth:`edgesim.engine.cluster.Cluster.compute`).
     """
 
@@ -37,12 +37,12 @@ class Booking:
         *,
         asking: Callable[[Pass], object] | None = None,
     ) -> Verb:
-        """Book a pass, now.
+        """Book a pass now.
 
         Parameters
         ----------
         asking
-            Called with the pass before it is asked for, where a shared station serves it.
+            Called with the pass before it is queued, if a shared station serves it.
         """
         if host.shared is None:
             return (self.in_turn(request, host, price, token),)
@@ -50,10 +50,10 @@ class Booking:
         if asking is not None:
             asking(work)
         host.shared.ask(work)
-        return heard(work.done)
+        return wait_for(work.done)
 
     def in_turn(self, request: LiveRequest, host: Host, price: Price, token: Token) -> float:
-        """Book a pass where one is served after the other, and none is ever lost; when it ends [s]."""
+        """Book a pass on a device that serves passes in order and never loses any; return its end [s]."""
         now_s = self._clock._now
         started_at_s, ended_at_s = host.book(now_s, price.of(token) + host.started())
         self._recording.span(
@@ -62,7 +62,7 @@ class Booking:
         return ended_at_s
 
     def work(self, request: LiveRequest, host: Host, price: Price, token: Token) -> Pass:
-        """A pass for a shared station, with what is drawn for it; the first one starts the device up."""
+        """Create a pass for a shared station, with its drawn factor and, if the first, the start-up time."""
         factor = 1.0 if host.draws is None else host.draws.factor(request, price.name, token.index)
         now_s, done = self._clock._now, self._clock.event()
         return Pass(request, host.device.id, token, price, now_s, done, factor, host.started())

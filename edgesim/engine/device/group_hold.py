@@ -1,4 +1,4 @@
-"""Stretches for which a device is held for one piece of work that keeps it busy only part of the time."""
+"""Holds: intervals for which work occupies a device but keeps it busy only part of the time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Hold", "Holds"]
 
 
 class Hold(NamedTuple):
-    """A device held by a group; what it does is spread evenly over the time for which it is held."""
+    """A device occupied by a group; its activity is spread evenly over the interval."""
 
     started_at_s: float
     ended_at_s: float
@@ -20,17 +20,17 @@ class Hold(NamedTuple):
     """Share of the time for which it receives."""
 
     def after_s(self, at_s: float) -> float:
-        """How much of it lies beyond an instant."""
+        """Part of the hold after an instant [s]."""
         return max(0.0, self.ended_at_s - max(at_s, self.started_at_s))
 
 
 class Holds:
-    """The holds of one device that may reach beyond the present, and the books of all.
+    """The holds of one device that may extend beyond the present, and the totals of all.
 
     Attributes
     ----------
     tx_s, rx_s
-        Time for which it sends and receives in all holds booked so far.
+        Time for which the device sends and receives in all holds booked so far.
     """
 
     __slots__ = ("_pending", "rx_s", "tx_s")
@@ -40,7 +40,7 @@ class Holds:
         self.tx_s = self.rx_s = 0.0
 
     def add(self, now_s: float, hold: Hold) -> None:
-        """Book a hold; those that have ended are forgotten."""
+        """Book a hold; drop those that have ended."""
         length_s = hold.ended_at_s - hold.started_at_s
         self.tx_s += hold.tx * length_s
         self.rx_s += hold.rx * length_s
@@ -48,13 +48,13 @@ class Holds:
         self._pending.append(hold)
 
     def idle_after_s(self, at_s: float) -> float:
-        """Time beyond an instant for which it is held and does not compute."""
+        """Time after an instant for which the device is occupied without computing [s]."""
         return sum(one.after_s(at_s) * (1.0 - one.busy) for one in self._pending)
 
     def tx_until(self, at_s: float) -> float:
-        """Time for which it has sent up to an instant [s]."""
+        """Time spent sending up to an instant [s]."""
         return self.tx_s - sum(one.after_s(at_s) * one.tx for one in self._pending)
 
     def rx_until(self, at_s: float) -> float:
-        """Time for which it has received up to an instant [s]."""
+        """Time spent receiving up to an instant [s]."""
         return self.rx_s - sum(one.after_s(at_s) * one.rx for one in self._pending)

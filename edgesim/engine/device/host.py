@@ -1,4 +1,4 @@
-"""Hosts: devices at work, and what the parts of the model cost on each."""
+"""Hosts: the run-time state of devices, and the prices of model parts on each."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class DirectHop(Protocol):
     code: int
 
     def send(self, now_s: float, size_bytes: float) -> tuple[float, float]:
-        """Book a message; when its first bit leaves and when its last bit has arrived."""
+        """Book a message; return when its first bit leaves and when its last bit has arrived [s]."""
         ...
 
 
 class Host(Station):
-    """A device at work: its compute station, its messaging station, its prices and its neighbours."""
+    """A device in a run: its compute station, its messaging station, its prices and its neighbours."""
 
     __slots__ = (
         "device",
@@ -57,19 +57,19 @@ class Host(Station):
         super().__init__()
         self.device = device
         self.messaging: Station = self if device.endpoint.on_compute else Station()
-        self.watched_messaging: WatchedStation | None = None  # in its place, on a device that may fail
-        self.n_requests = 0  # requests that hold or await memory here
+        self.watched_messaging: WatchedStation | None = None  # used instead on a device that may fail
+        self.n_requests = 0  # requests that have or await memory here
         self.prices: dict[Slice, Price] = {}
-        self.fills: dict[Slice, Price] = {}  # of keys and values alone
-        self.shared: SharedStation | None = None  # in the place of this station, where passes share it
-        self.direct: dict[str, DirectHop | None] = {}  # by target; None where it takes more hops
-        self.draws: ServiceDraws | None = None  # where times are drawn
-        self.down: str | None = None  # while it is down: why, which may go without saying
-        self.holds: Holds | None = None  # by groups that it is a member of
-        self.start_up_s = device.start_up_s  # until the first pass has been charged with it
+        self.fills: dict[Slice, Price] = {}  # prices of keys and values alone
+        self.shared: SharedStation | None = None  # used instead of this station where passes share it
+        self.direct: dict[str, DirectHop | None] = {}  # by target; None if the route has several hops
+        self.draws: ServiceDraws | None = None  # if service times are drawn
+        self.down: str | None = None  # the reason while it is down; may be empty
+        self.holds: Holds | None = None  # intervals occupied by groups that it is a member of
+        self.start_up_s = device.start_up_s  # 0 once the first pass has been charged with it
 
     def started(self) -> float:
-        """What a pass takes besides, if it is the first one here [s]; nothing from then on."""
+        """Return the start-up time to charge to a pass [s]: non-zero for the first one only."""
         start_up_s, self.start_up_s = self.start_up_s, 0.0
         return start_up_s
 
@@ -83,17 +83,17 @@ class Host(Station):
         tx_s: float,
         rx_s: float,
     ) -> Hold:
-        """Book a stretch of time for which a group has the device, first come first served on all members.
+        """Book an interval for which a group occupies the device, first come first served on all members.
 
         Parameters
         ----------
         compute_s, tx_s, rx_s
-            Of that time, how long the device computes, sends and receives.
+            Time within the interval for which the device computes, sends and receives.
         """
         if self.holds is None:
             self.holds = Holds()
         ready_at_s = max(now_s, self.free_at_s)
-        if started_at_s > ready_at_s:  # it waits for the others, and does nothing
+        if started_at_s > ready_at_s:  # idle until the other members are ready
             self.holds.add(now_s, Hold(ready_at_s, started_at_s, 0.0, 0.0, 0.0))
         length_s = ended_at_s - started_at_s
         shares = [each_s / length_s if length_s else 0.0 for each_s in (compute_s, tx_s, rx_s)]
@@ -104,10 +104,10 @@ class Host(Station):
         return hold
 
     def busy_until(self, at_s: float) -> float:
-        """Time that the device has computed up to an instant."""
+        """Time spent computing up to an instant [s]."""
         if self.shared is not None:
             return self.shared.busy_until(at_s)
-        # What is booked beyond the instant is one unbroken run, but for what it is held without computing.
+        # Work booked beyond the instant is contiguous, except for intervals occupied without computing.
         idle_s = 0.0 if self.holds is None else self.holds.idle_after_s(at_s)
         return super().busy_until(at_s) + idle_s
 
@@ -123,7 +123,7 @@ class Host(Station):
 
 
 class Pricing:
-    """Makes the price of a part on a device when it is first asked for there."""
+    """Compute the price of a part on a device at its first use there."""
 
     def __init__(self, model: Architecture, holdings: Holdings, recording: Recording) -> None:
         self._model = model
@@ -131,12 +131,12 @@ class Pricing:
         self._recording = recording
 
     def of(self, host: Host, part: Slice) -> Price:
-        """The price, from now on among the host's; ContractError if the device cannot compute the part."""
+        """Price a part and cache it in the host; raise ContractError if the device cannot compute it."""
         price = host.prices[part] = self._price(host, part, self._timing(host, part), str(part))
         return price
 
     def of_fill(self, host: Host, part: Slice) -> Price:
-        """The price of keys and values alone, likewise."""
+        """Price the computation of keys and values alone, and cache it likewise."""
         timing = FillTiming(self._timing(host, part), self._model)
         price = host.fills[part] = self._price(host, part, timing, f"{FILL}{part}")
         return price

@@ -13,17 +13,17 @@ __all__ = ["Price"]
 
 
 class Price:
-    """Seconds that one part of the model takes on one device, per pass; decode steps from a list."""
+    """Seconds per pass of one part of the model on one device; decode steps are tabulated."""
 
     __slots__ = ("_passes", "_timing", "code", "decode_s", "name", "part")
 
     def __init__(self, timing: Timing, part: Slice, code: int = 0, name: str = "") -> None:
         self._timing = timing
         self.part = part
-        self.name = name or str(part)  # as spans call it
-        self.code = code  # by which its spans name it
+        self.name = name or str(part)  # the name in spans
+        self.code = code  # identifies it in spans
         self._passes: dict[tuple[int, int, int], float] = {}
-        self.decode_s: list[float] = []  # by tokens in the cache; grown as contexts grow
+        self.decode_s: list[float] = []  # by tokens in the cache; extended as contexts grow
 
     def of(self, token: Token) -> float:
         """Seconds of this token's pass."""
@@ -44,14 +44,14 @@ class Price:
         return self._seconds(n_requests, 1, n_context)
 
     def rider(self, max_batch: int, n_context: int) -> float:
-        """Seconds that one more decode step adds to a pass that reads the weights for others anyway.
+        """Seconds that one more decode step adds to a pass that reads the weights for other work anyway.
 
-        What one more request adds to a large batch: the slope of the measured batch axis over its upper
-        half, up to `max_batch`. The lower half would say too much, for the first few requests of a batch
-        still change the kind of the matrix products (one vector, then a few).
+        Computed as the time that one more request adds to a large batch: the slope of the measured batch axis
+        over its upper half, up to `max_batch`. The lower half would overestimate it, because the first few
+        requests of a batch still change the kind of the matrix products (one vector, then a few).
 
-        Not modelled: that arithmetic hides behind reading the weights in a decode batch, but not behind a
-        long chunk; the more a device has of it, the less that is.
+        Not modelled: in a decode batch arithmetic overlaps with reading the weights, but not with a long
+        chunk; the more arithmetic throughput a device has, the smaller the difference.
         """
         half = max_batch // 2
         more_s = self.decode_batch(max_batch, n_context) - self.decode_batch(half, n_context)
@@ -62,11 +62,12 @@ class Price:
         return self._seconds(n_requests, n_new, 0)
 
     def chunk(self, n_before: int, n_tokens: int) -> float:
-        """Seconds of the next tokens of a prompt, of which some have been dealt with.
+        """Seconds of the next tokens of a prompt, of which `n_before` have been processed.
 
-        What the whole prompt so far takes, less what its earlier part took: profiles measure prefills from
-        an empty cache, and such differences sum to the whole. No chunk is quicker than it would be at first,
-        where a short pass reads the weights all the same, so that chunks may sum to more than the whole.
+        The time of the prompt up to these tokens, less that of its earlier part: profiles measure prefills
+        from an empty cache, and such differences sum to the whole. No chunk is faster than it would be at the
+        start of a prompt, because a short pass still reads the weights; so chunks may sum to more than the
+        whole.
         """
         whole_s = self._seconds(1, n_before + n_tokens, 0)
         before_s = self._seconds(1, n_before, 0) if n_before else 0.0
@@ -88,11 +89,11 @@ class Price:
         return seconds
 
     def _behind(self, n_new: int, n_context: int) -> float:
-        """Seconds of several new tokens behind a context, where only such from an empty cache were measured.
+        """Seconds of several new tokens after a context, where only passes from an empty cache were measured.
 
-        What so many take from an empty cache, and what the context adds to a decode step, for the cache is
-        read once for all of them; or what they take as a chunk of a prompt, where prompts of that length
-        were measured, if that is more.
+        The time of that many tokens from an empty cache, plus the time that the context adds to a decode
+        step, since the cache is read once for all of them; or, if greater, their time as a chunk of a prompt,
+        where prompts of that length were measured.
         """
         at_context_s, at_none_s = self._seconds(1, 1, n_context), self._seconds(1, 1, 1)
         behind_s = max(at_context_s, self._seconds(1, n_new, 0) + max(0.0, at_context_s - at_none_s))
@@ -102,10 +103,11 @@ class Price:
             return behind_s
 
     def _grow(self, n_context: int) -> None:
-        """Price decode steps up to this context, in strides: one vectorised look-up serves many steps."""
+        """Tabulate decode steps up to this context in strides, so that one vectorised look-up serves many."""
         stride = 256
         contexts = np.arange(len(self.decode_s), (n_context // stride + 1) * stride)
-        # Beyond the measured range a timing refuses; the last stride therefore ends where asked.
+        # Beyond the measured range a timing raises ProfileError; the last stride therefore ends at the
+        # context.
         try:
             seconds = self._timing.seconds(self.part, batch=1, n_new=1, n_context=contexts)
         except ProfileError:

@@ -1,4 +1,4 @@
-"""Where a station stands: what the run gives to every station that serves a device."""
+"""Site: the arguments from the run for every station that serves a device."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Site"]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a station is made of, beside its discipline.
+    """Arguments of a station, apart from its discipline.
 
     Attributes
     ----------
     clock, recording
-        Of the run.
+        Those of the run.
     record
         Records a pass, or an iteration's part of it.
     speed_at
-        By what the times of passes are divided that begin at an instant.
+        Divisor of the times of passes that begin at an instant.
     make_room
-        Where caches grow: takes room for the tokens of passes that wait, and preempts requests for it.
+        Where caches grow: reserves memory for the tokens of waiting passes, and preempts requests for it.
     cuts_prompts
         Whether the model can compute a prompt in chunks.
     """

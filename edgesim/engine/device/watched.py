@@ -1,8 +1,8 @@
-"""First-come-first-served stations whose work can be lost: those of devices and links that may fail.
+"""First-come-first-served stations of devices and links that may fail, whose work can be lost.
 
-A plain station books work ahead and forgets it. Here each job is kept until it is done, so that a failure can
-end it: the waiting hear of it, the books are cut back to that instant, and the span ends there. A job costs
-two events instead of one; what never fails is left as it was.
+A plain station books work ahead and keeps no record of it. Here each job is kept until it is done, so that a
+failure can end it: waiting processes get the error, the accounts are corrected to that instant, and the span
+ends there. A job costs two events instead of one; stations that cannot fail remain plain.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class Job:
     Attributes
     ----------
     owner, token, code, n_tokens, size_bytes, asked_at_s
-        As they go into its span.
+        Entries of its span.
     started_at_s, ended_at_s
-        When the station begins and ends with it, unless something fails.
+        When the station begins and ends the job, unless something fails.
     arrives_at_s
-        When it is done with: later than its end by a link's latency.
+        When the job is complete: later than its end by a link's latency.
     lost_code
-        The code of its span where it was lost halfway.
+        Code of its span if it is lost before it is complete.
     done
-        Happens when it is done with, or fails when it is lost.
+        Event that occurs when the job is complete, or fails when it is lost.
     """
 
     __slots__ = (
@@ -80,10 +80,10 @@ class WatchedStation(Station):
         super().__init__()
         self._clock = clock
         self._recording = recording
-        self._jobs: dict[Job, None] = {}  # not done with yet, in order
+        self._jobs: dict[Job, None] = {}  # incomplete jobs, in order
 
     def take(self, job: Job, service_s: float, *, latency_s: float = 0.0) -> simpy.Event:
-        """Take in a job; its event happens when it is done with."""
+        """Book a job; return the event of its completion."""
         job.asked_at_s = self._clock._now
         job.started_at_s, job.ended_at_s = self.book(job.asked_at_s, service_s)
         job.arrives_at_s = job.ended_at_s + latency_s
@@ -92,26 +92,26 @@ class WatchedStation(Station):
         return job.done
 
     def lose(self, error: WorkLost, *, spares_sent: bool = False) -> None:
-        """Lose all work in hand, now: a failure. What ends at this very instant is done.
+        """Lose all work in hand because of a failure. Work that ends at this instant counts as done.
 
         Parameters
         ----------
         spares_sent
-            Whether what has left the station is out of danger: a message whose sender fails while its last
-            bits are on their way.
+            Whether work that has left the station is not lost, as for a message whose sender fails while its
+            last bits are in flight.
         """
         now_s = self._clock._now
         for job in list(self._jobs):
             if (job.ended_at_s if spares_sent else job.arrives_at_s) > now_s:
                 self.cut(job)
-                job.done.defused = True  # it reaches what waits for it, if anything does
+                job.done.defused = True  # the failure is raised in the waiting process, if there is one
                 job.done.fail(error)
 
     def cut(self, job: Job) -> float:
-        """Take a job off the station, now, and end its span; the share of its service that it has had.
+        """Remove a job now, and end its span; return the share of its service that it has received.
 
-        The span ends when the station's work on it does; of a message whose last bits are lost on their way,
-        that is when they left. All that waits behind it must be taken off as well.
+        The span ends when the station's work on the job ends; for a message whose last bits are lost in
+        flight, that is when they left. All later jobs must be removed as well.
         """
         now_s = self._clock._now
         del self._jobs[job]
@@ -124,16 +124,16 @@ class WatchedStation(Station):
         return (until_s - job.started_at_s) / service_s if service_s else float(now_s >= job.ended_at_s)
 
     def jobs(self) -> Iterable[Job]:
-        """Jobs not done with, in order."""
+        """Incomplete jobs, in order."""
         return list(self._jobs)
 
     def owners(self) -> set[int]:
-        """Requests whose spans are yet to be recorded."""
+        """Ids of requests with spans still to be recorded."""
         return {job.owner for job in self._jobs}
 
     def close(self, at_s: float) -> None:
-        """Record what is still going on at the end of the run."""
-        del at_s  # the buffer cuts what lies beyond it
+        """Record unfinished jobs at the end of the run."""
+        del at_s  # the buffer truncates spans at the end of the run
         for job in self._jobs:
             self._record(job, job.arrives_at_s, job.code)
 
@@ -141,7 +141,7 @@ class WatchedStation(Station):
         if job in self._jobs:  # else it was lost
             del self._jobs[job]
             self._record(job, job.arrives_at_s, job.code)
-            self._clock.let_happen(job.done)  # at once, as a process that sleeps goes on: ties resolve alike
+            self._clock.let_happen(job.done)  # at once, like a sleeping process, so that ties resolve alike
 
     def _record(self, job: Job, ended_at_s: float, code: int) -> None:
         self._recording.span(

@@ -1,8 +1,7 @@
-"""A pass on its way through a device, and what the cluster asks of a station that serves several at once.
+"""A pass being served by a device, and the interface of stations that serve several passes at once.
 
-Each such station takes passes by ``ask`` and lets their events happen when they are done; each can tell how
-long it has been busy, and closes its books at the end of the run. Departures can still change: they are real
-events.
+Such a station takes passes by ``ask`` and triggers their events when they are done; it also returns its busy
+time, and completes its accounts at the end of the run. Departures can still change: they are real events.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ __all__ = ["LAST", "LATE", "Pass", "Record", "SharedStation", "SpeedAt"]
 
 
 LATE = EventPriority(2)
-"""Priority after all else that is due at an instant: a request just served may ask again first."""
+"""Priority after everything else due at an instant, so that a request just served can queue again first."""
 
 LAST = EventPriority(3)
-"""Priority after all iterations that begin at an instant: what is served then has not waited longer."""
+"""Priority after all iterations that begin at an instant: passes served then have not waited too long."""
 
 
 class Pass:
-    """One pass on its way through a station.
+    """A pass being served by a station.
 
     Attributes
     ----------
     factor
-        What the time of a pass that has the device to itself is multiplied by: 1, but where it is drawn.
+        Multiplier of the time of a pass that has the device to itself: 1 unless service times are drawn.
     start_up_s
-        What it takes besides as the first on its device.
+        Extra time of the first pass on its device [s].
     """
 
     __slots__ = (
@@ -70,22 +69,22 @@ class Pass:
         self.price = price
         self.n_new = token.n_new
         self.n_context = token.n_context
-        self.n_done = 0  # tokens of the prompt that earlier iterations have dealt with
+        self.n_done = 0  # tokens of the prompt that earlier iterations have processed
         self.asked_at_s = asked_at_s
         self.done = done
         self.factor = factor
         self.start_up_s = start_up_s
 
     def alone_s(self) -> float:
-        """Time that it takes with the device to itself [s]."""
+        """Time of the pass with the device to itself [s]."""
         return self.price.alone(self.n_new, self.n_context) * self.factor + self.start_up_s
 
     def is_of(self, price: Price | None, token: Token) -> bool:
-        """Whether it is the pass of a token through the part of the model that has this price."""
+        """Whether this is the pass of a token through the part of the model that has this price."""
         return self.price is price and self.token == token.index and self.n_context == token.n_context
 
     def fail(self, error: RequestFailed) -> None:
-        """Fail it, whether it is waited for or not: it is lost, or turned away."""
+        """Fail a lost or refused pass, whether a process waits for it or not."""
         self.done.defused = True
         self.done.fail(error)
 
@@ -95,49 +94,49 @@ Record = Callable[[Pass, int, float, float, float], None]
 
 
 SpeedAt = Callable[[float], float]
-"""By what the times of passes are divided that begin at an instant [s]."""
+"""Function from an instant [s] to the divisor of the times of passes that begin then."""
 
 
 class SharedStation(Protocol):
-    """What the cluster asks of a station that serves several passes at once."""
+    """Interface of a station that serves several passes at once."""
 
     @property
     def can_be_kept(self) -> bool:
-        """Whether it can be kept for a request's next pass, which then follows the latest at once."""
+        """Whether the station can be reserved for a request's next pass, to follow its latest at once."""
         ...
 
     def ask_next(self, work: Pass) -> None:
-        """Take in a pass for which it is kept, where it can be."""
+        """Queue a pass for which the station is reserved, if it can be."""
         ...
 
     def ask(self, work: Pass) -> None:
-        """Take a pass in; its event happens when it is done."""
+        """Queue or start a pass; its event occurs when it is done."""
         ...
 
     def leave(self, request: LiveRequest) -> None:
-        """Hear that a request has ended."""
+        """Remove a request that has ended."""
         ...
 
     def withdraw(self, request: LiveRequest) -> list[Pass]:
-        """Take back the passes of a request that is preempted, where caches grow."""
+        """Withdraw the passes of a preempted request, where caches grow."""
         ...
 
     def lose(self, error: WorkLost) -> None:
-        """Lose all passes, now: the device has failed, and they fail."""
+        """Fail all passes now, because the device has failed."""
         ...
 
     def owners(self) -> set[int]:
-        """Requests whose spans are yet to be recorded."""
+        """Ids of requests with spans still to be recorded."""
         ...
 
     def busy_until(self, at_s: float) -> float:
-        """Time worked up to an instant."""
+        """Time worked up to an instant [s]."""
         ...
 
     def work_s(self, at_s: float) -> float:
-        """Time that all passes in hand would take from the present instant on; leaves no trace."""
+        """Time that all passes in hand would take from the present instant [s]; changes no state."""
         ...
 
     def close(self, at_s: float) -> None:
-        """Record what is still going on at the end of the run."""
+        """Record unfinished work at the end of the run."""
         ...

@@ -1,1 +1,1 @@
-"""Energy during a run: what devices have drawn, and batteries that empty."""
+"""Energy during a run: energy drawn by devices, and batteries that empty."""

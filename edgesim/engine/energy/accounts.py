@@ -1,4 +1,4 @@
-"""What the devices of a run have drawn, and for how long they were up."""
+"""Energy drawn by the devices of a run, and their uptime."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Accounts"]
 
 
 class Accounts:
-    """Adds up what stations and hops have done, by device.
+    """Sum the activity of stations and hops by device.
 
     Parameters
     ----------
     uptime
-        Of every device that may go down.
+        By device that may go down, its uptime.
     """
 
     def __init__(self, hosts: Mapping[str, Host], hops: Iterable[Hop], uptime: Mapping[str, Uptime]) -> None:
@@ -40,15 +40,15 @@ class Accounts:
         return self.drawn(device, clock._now).total_j
 
     def most_w(self, device: str) -> float:
-        """The most that a device can draw [W]."""
+        """Greatest power that a device can draw [W]."""
         return most_w(self._hosts[device], len(self._out[device]), len(self._into[device]))
 
     def up_s(self, device: str, at_s: float) -> float:
-        """For how long a device has been up, up to an instant [s]."""
+        """Time for which a device has been up, up to an instant [s]."""
         uptime = self._uptime.get(device)
         return at_s if uptime is None else uptime.until(at_s)
 
     def n_failures(self, device: str) -> int:
-        """How often a device has gone down."""
+        """Number of times that a device has gone down."""
         uptime = self._uptime.get(device)
         return 0 if uptime is None else uptime.n_failures

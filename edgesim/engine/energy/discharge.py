@@ -1,4 +1,4 @@
-"""Batteries that empty while the simulation runs."""
+"""Batteries that empty during the simulation."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ __all__ = ["Discharge"]
 
 
 class Discharge:
-    """Finds the instant at which a battery is empty, without ticks.
+    """Find the instant at which a battery is empty, without ticks.
 
-    What a device has drawn is known exactly at any instant, and how fast it can draw at most. So the battery
-    cannot be empty before what is left, drawn at the most; then what is left is looked at again. Looks come
-    ever closer, by the factor 1 - p / p_max each, to the instant at which it is empty, and end when no
-    more than a billionth of the capacity is left.
+    A device's energy drawn is known exactly at any instant, and so is its greatest power. The battery cannot
+    be empty before its remaining energy is drawn at that power; at that instant the remaining energy is
+    evaluated again. These evaluations converge, by the factor 1 - p / p_max each, to the instant at which the
+    battery is empty, and end when no more than a billionth of the capacity is left.
 
     Parameters
     ----------
     drawn_j
-        Tells what the device has drawn so far [J].
+        Returns the energy that the device has drawn so far [J].
     most_w
-        The most that it can draw [W].
+        The greatest power that it can draw [W].
     empty
-        What to do when the battery is.
+        Called when the battery is empty.
     """
 
     def __init__(
@@ -42,18 +42,18 @@ class Discharge:
         self._most_w = most_w
         self._empty = empty
         if most_w > 0:
-            self._look()
+            self._check()
 
     @property
     def left_j(self) -> float:
         """Energy left [J]."""
         return max(0.0, self._battery.initial_j - self._drawn_j())
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         left_j = self.left_j
         now_s = self._clock._now
         next_s = now_s + left_j / self._most_w
         if left_j <= TOLERANCE * self._battery.capacity_j or next_s == now_s:
             self._empty()
         else:
-            self._clock.call_at(next_s, self._look)
+            self._clock.call_at(next_s, self._check)

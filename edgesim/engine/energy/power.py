@@ -1,4 +1,4 @@
-"""What devices have drawn: their stations' books, times power, integrated exactly up to any instant."""
+"""Energy drawn by devices: busy times of their stations, times power, exact up to any instant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Drawn", "drawn", "most_w"]
 
 
 class Drawn(NamedTuple):
-    """Energy that a device has drawn [J], by what for; what is active comes on top of what idles."""
+    """Energy that a device has drawn [J], by purpose; active energy is in addition to idle energy."""
 
     compute_j: float
     tx_j: float
@@ -22,19 +22,19 @@ class Drawn(NamedTuple):
 
     @property
     def total_j(self) -> float:
-        """All of it [J]."""
+        """Total energy [J]."""
         return self.compute_j + self.tx_j + self.rx_j + self.idle_j
 
 
 def drawn(host: Host, out: Iterable[Hop], into: Iterable[Hop], uptime: Uptime | None, at_s: float) -> Drawn:
-    """What a device has drawn since time zero.
+    """Compute the energy that a device has drawn since time zero.
 
     Parameters
     ----------
     out, into
         The hops on which it sends and receives.
     uptime
-        How long it was up; None if it always was.
+        Its uptime; None if it was always up.
     at_s
         The present instant, or the end of the run [s].
     """
@@ -53,6 +53,6 @@ def drawn(host: Host, out: Iterable[Hop], into: Iterable[Hop], uptime: Uptime | 
 
 
 def most_w(host: Host, n_out: int, n_in: int) -> float:
-    """The most that a device can draw [W]: computing, and sending and receiving on every hop at once."""
+    """Greatest power of a device [W]: computing, and sending and receiving on every hop at once."""
     power = host.device.power
     return power.idle_w + power.radio_idle_w + power.active_w + n_out * power.tx_w + n_in * power.rx_w

@@ -1,1 +1,1 @@
-"""What goes down and comes up during a run."""
+"""Failures and repairs of devices and links during a run."""

@@ -1,4 +1,4 @@
-"""Devices and links that go down and come up while the simulation runs."""
+"""Failures and repairs of devices and links during the simulation."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from edgesim.world.world import World
 __all__ = ["Downtime"]
 
 _N_IN_VAIN = 10_000
-"""Failures and repairs in a row with nothing else ahead, after which those that wait count as stuck."""
+"""Consecutive failures and repairs without other events after which waiting requests count as stuck."""
 
 
 class Downtime:
-    """Takes devices and links down and brings them up again, at the instants that the world says.
+    """Take devices and links down and bring them up again, at the instants given by the world.
 
     Parameters
     ----------
     in_flight
-        Tells the requests that are being served.
+        Returns the requests being served.
 
     Attributes
     ----------
     uptime
-        Of every device that may go down.
+        By device that may go down, its uptime.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Downtime:
         self._devices = {} if world.faults is None else dict(world.faults.devices)
         self._links = {} if world.faults is None else dict(world.faults.links)
         self._absences = {} if world.faults is None else world.faults.absences
-        self._empty: set[str] = set()  # batteries
+        self._empty: set[str] = set()  # devices with an empty battery
         self.uptime = {
             id_: Uptime()
             for id_, host in hosts.items()
@@ -75,7 +75,7 @@ class Downtime:
             if outages.down(0.0):
                 self._set_link(via, "link down")
         self._n_in_vain = 0
-        self._ahead: list[tuple[float, bool, str]] = []  # instant, whether of a link, name
+        self._ahead: list[tuple[float, bool, str]] = []  # instant, whether it is a link, name
         for is_link, all_ in ((False, self._devices), (True, self._links)):
             for name, outages in all_.items():
                 at_s = outages.next_up(0.0) if outages.down(0.0) else outages.next_down(0.0)
@@ -84,7 +84,7 @@ class Downtime:
         self._await_next()
 
     def fall(self, device: str, cause: str = "") -> None:
-        """Take a device down, now: what is on it is lost."""
+        """Take a device down now; the work and data on it are lost."""
         host, uptime = self._hosts[device], self.uptime[device]
         if host.down is not None:
             return
@@ -103,12 +103,12 @@ class Downtime:
                 request.interrupt(error)
 
     def empty(self, device: str) -> None:
-        """Take a device down for good: its battery is empty."""
+        """Take a device down permanently: its battery is empty."""
         self._empty.add(device)
         self.fall(device, "battery empty")
 
     def _cause(self, device: str, at_s: float) -> str:
-        """Why a device is down: a failure goes without saying."""
+        """Return why a device is down; empty for a failure."""
         away = self._absences.get(device)
         return "absent" if away is not None and away.down(at_s) else ""
 
@@ -124,12 +124,12 @@ class Downtime:
                 hop.lose(MessageLost(via, down), spares_sent=True)
 
     def _await_next(self) -> None:
-        """See to the next failure or repair, before all else that is due then: windows are half open."""
+        """Schedule the next failure or repair, before other events then: intervals are half-open."""
         if self._ahead and not math.isinf(self._ahead[0][0]):
             self._clock.call_at(self._ahead[0][0], self._change, URGENT)
 
     def _change(self) -> None:
-        """Live through a failure or a repair."""
+        """Apply a failure or a repair."""
         at_s, is_link, name = heappop(self._ahead)
         outages = (self._links if is_link else self._devices)[name]
         is_down = outages.down(at_s)

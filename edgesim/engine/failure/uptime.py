@@ -1,4 +1,4 @@
-"""How long a device has been up."""
+"""Uptime of a device."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ __all__ = ["Uptime"]
 
 
 class Uptime:
-    """How long a device has been up, and how often it went down.
+    """Uptime of a device, and the number of its failures.
 
     Attributes
     ----------
     n_failures
-        Times that it went down during the run; one that was down from the beginning had not failed yet.
+        Number of failures during the run; a device that is down from the beginning has not failed yet.
     """
 
     def __init__(self) -> None:
@@ -20,13 +20,13 @@ class Uptime:
         self._since_s: float | None = 0.0
 
     def until(self, at_s: float) -> float:
-        """Time up to an instant that it was up [s]."""
+        """Uptime up to an instant [s]."""
         return self._up_s + (0.0 if self._since_s is None else at_s - self._since_s)
 
     def fall(self, at_s: float) -> None:
-        """Hear that it goes down."""
+        """Record that the device goes down."""
         self._up_s, self._since_s = self.until(at_s), None
 
     def rise(self, at_s: float) -> None:
-        """Hear that it comes up."""
+        """Record that the device comes up."""
         self._since_s = at_s

@@ -1,1 +1,1 @@
-"""Memory at work: KV caches, which requests are admitted to them, and which are preempted."""
+"""Device memory: KV caches, admission of requests to them, and preemption."""

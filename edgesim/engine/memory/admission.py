@@ -1,4 +1,4 @@
-"""Room for KV caches as requests meet it: what they ask for, how long they wait, how long they bear it."""
+"""Reservations of device memory for KV caches: admission, waiting with limits and patience, and release."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _Number = TypeVar("_Number", int, float)
 
 
 class Reservations:
-    """Memory of every device, and the requests that hold it or wait for it.
+    """The memory of every device, and the requests that occupy it or wait for it.
 
     Attributes
     ----------
     memories
-        By device: what is taken, and the most that ever was.
+        By device: memory in use now and at its peak.
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class Reservations:
         return self._claims.of(request).reserved
 
     def loss(self, request: LiveRequest, device: str) -> WorkLost | None:
-        """How a device has lost its cache of a request; None where it has not, or the request began anew."""
+        """Return why a device lost a request's cache; None if it did not, or the request restarted there."""
         claim = self._claims.known(request)
         return None if claim is None else claim.lost.get(device)
 
     def forget_loss(self, request: LiveRequest, device: str) -> None:
-        """Forget that a device has lost its cache of a request, which begins anew there."""
+        """Clear the loss of a device's cache of a request that starts again there."""
         del self._claims.of(request).lost[device]
 
     def admit(self, request: LiveRequest, devices: Iterable[str]) -> Verb:
-        """Reserve the request's KV cache on several devices at one instant, or wait for all of them."""
+        """Reserve the request's KV cache on several devices at one instant, or wait until all have room."""
         if request.rank < 0:
             request.rank = next(self._ranks)
         claim = self._claims.of(request)
@@ -123,27 +123,27 @@ class Reservations:
         return self._waited(request, sizes_bytes, admitted, earlier, self._clock._now)
 
     def grow(self, request: LiveRequest, device: str, n_tokens: int) -> bool:
-        """Have a cache grow to so many tokens; whether there was room."""
+        """Grow a cache to a number of tokens; return whether there was room."""
         more_bytes = n_tokens * self._holdings.kv_bytes_per_token(device) - self.reserved(request)[device]
         return more_bytes <= 0 or self._admission.grow(request, device, more_bytes)
 
     def youngest(self, device: str) -> LiveRequest:
-        """The request that gives way where memory is short: the last to come of those with a cache there."""
+        """Return the request to preempt when memory is short: the latest one with a cache there."""
         return max(self.memories[device].holders, key=lambda request: request.rank)
 
     def growing(self, request: LiveRequest) -> tuple[str, ...]:
-        """Devices on which a request holds a cache that grows."""
+        """Return the devices on which a request has a growing cache."""
         return tuple(device for device in self.reserved(request) if self._grows(device))
 
     def preempt(self, request: LiveRequest, devices: Iterable[str], n_tokens: int) -> simpy.Event:
-        """Drop a request's caches; the event of its being admitted again, before all others, to all at once.
+        """Drop a request's caches; return the event of its readmission to all devices at once, before others.
 
-        What is given back is not given on before :meth:`settle`.
+        The released memory is not granted to other requests before :meth:`settle`.
 
         Parameters
         ----------
         n_tokens
-            Tokens for which it needs room when it comes back.
+            Number of tokens for which the request needs room when it is readmitted.
         """
         sizes_bytes = {device: n_tokens * self._holdings.kv_bytes_per_token(device) for device in devices}
         for device in sizes_bytes:
@@ -154,11 +154,11 @@ class Reservations:
         return admitted
 
     def settle(self, devices: Iterable[str]) -> None:
-        """Give on what preempted requests have given back, and none has taken."""
+        """Grant memory that preempted requests released, and that is still free, to waiting requests."""
         self._admission.admit(devices)
 
     def forget(self, request: LiveRequest) -> None:
-        """Give back all that a request has reserved or waits for: it has ended, or starts over."""
+        """Release everything that a request has reserved or waits for: it has ended, or starts over."""
         claim = self._claims.known(request)
         for device in () if claim is None else claim.asked:
             self._hosts[device].n_requests -= 1
@@ -167,7 +167,7 @@ class Reservations:
         self._claims.forget(request)
 
     def lose(self, device: str, holders: Iterable[LiveRequest], error: WorkLost) -> None:
-        """Lose the caches in a device's memory, and turn away what waits for it: the device has failed."""
+        """Drop the caches in a failed device's memory, and turn away the requests that wait for it."""
         for request in holders:
             if self.has_cache(request, device):
                 claim = self._claims.of(request)
@@ -185,14 +185,14 @@ class Reservations:
         claim = self._claims.known(request)
         awaited = {} if claim is None else claim.awaited
         its = [device for device, event in awaited.items() if event is admitted]
-        if its and not admitted.triggered and request.ended_at_s is None:  # else admitted, or starts over
+        if its and not admitted.triggered and request.ended_at_s is None:  # else admitted, or starting over
             self._admission.give_up(admitted)
             self._turn_away(request, its)
-            admitted.defused = True  # it reaches what waits for it
+            admitted.defused = True  # the failure is raised in the waiting process
             admitted.fail(RequestFailed(f"timeout: waited {patience_s:g} s for memory"))
 
     def _turn_away(self, request: LiveRequest, devices: Iterable[str]) -> None:
-        """Turn away a request that waits for devices in vain; it may ask again."""
+        """End a request's waits for devices without admission; it may request them again."""
         claim = self._claims.of(request)
         for device in devices:
             claim.awaited.pop(device, None)
@@ -237,15 +237,15 @@ class Reservations:
 
 
 def _limits(device: Device) -> Limits:
-    """A device's own limits to the queue for its memory: where requests get their places with it."""
+    """Return the limits of a device's own memory queue, where its discipline admits requests to places."""
     return Limits() if device.serving is None else device.serving.place_limits
 
 
 def _least(*limits: _Number | None) -> _Number | None:
-    """The least of several limits, of which some, or all, may not be set."""
+    """Return the least of several limits, ignoring those that are not set; None if none is set."""
     return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _is_lost(error: Exception) -> bool:
-    """Whether an error is heard elsewhere: a cache that a failure has taken away is still waited for."""
+    """Whether an error is a lost cache, which is raised in the process that waits for the cache."""
     return isinstance(error, WorkLost)

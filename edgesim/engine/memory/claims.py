@@ -1,4 +1,4 @@
-"""What each request has of the devices' memories, and what it waits for."""
+"""Claims of requests on device memory: reservations and waits."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["Claim", "Claims"]
 
 
 class Claim:
-    """One request's, in one attempt at it.
+    """The claim of one request in one attempt.
 
     Attributes
     ----------
     reserved
         By device, bytes of KV cache.
     asked
-        Devices that count it among their requests: those where it has a cache or waits for one.
+        Devices that count the request among theirs: it has a cache there or waits for one.
     awaited
         By device for which it waits, the event of its admission.
     lost
-        Devices whose cache of it is gone, and why.
+        By device whose cache of the request is lost, the reason.
     """
 
     __slots__ = ("asked", "awaited", "lost", "reserved")
@@ -35,22 +35,22 @@ class Claim:
 
 
 class Claims:
-    """Those of all requests that have asked for memory and not ended."""
+    """The claims of all requests that have requested memory and not ended."""
 
     def __init__(self) -> None:
         self._of: dict[LiveRequest, Claim] = {}
 
     def of(self, request: LiveRequest) -> Claim:
-        """A request's claim; an empty one if it has asked for nothing yet."""
+        """Return a request's claim; an empty one if it has requested nothing yet."""
         claim = self._of.get(request)
         if claim is None:
             claim = self._of[request] = Claim()
         return claim
 
     def known(self, request: LiveRequest) -> Claim | None:
-        """A request's claim, if it has any."""
+        """Return a request's claim, or None."""
         return self._of.get(request)
 
     def forget(self, request: LiveRequest) -> None:
-        """Forget a claim of which nothing is reserved or awaited any more."""
+        """Drop a claim that no longer reserves or awaits anything."""
         self._of.pop(request, None)

@@ -1,4 +1,4 @@
-"""Memory: weights and KV caches on every device, and the admission of requests to it."""
+"""Device memory for weights and KV caches, and the admission of requests to it."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from edgesim.engine.request import LiveRequest
 __all__ = ["Admission", "DeviceMemory", "NoRoom"]
 
 
-class NoRoom(Exception):  # noqa: N818  # a fact that the cluster turns into an outcome, not a failure of ours
-    """A request's KV cache does not fit; the message says where and by how much."""
+class NoRoom(Exception):  # noqa: N818  # a fact that the cluster turns into an outcome, not an error
+    """A request's KV cache does not fit; the message gives the device and the size."""
 
 
 class DeviceMemory:
-    """One device's memory: what is taken for good, what requests hold, and the most ever held.
+    """One device's memory: the resident part, the requests' caches, and the peak.
 
     Parameters
     ----------
     n_places
-        Requests that may hold something here at once, whatever its size; None: any number.
+        Greatest number of requests with a cache here at once, whatever its size; None: any number.
 
     Attributes
     ----------
     capacity_bytes
         Size of the memory.
     resident_bytes
-        Weights and the serving process, there from time zero to the end.
+        Weights and the serving process, resident for the whole run.
     used_bytes, peak_bytes
-        All that is taken now, and the most that ever was.
+        Memory in use now, and its greatest value so far.
     holders
-        Requests that hold a cache here, each of which takes one of the places, in order of admission.
+        Requests with a cache here, each of which occupies one place, in order of admission.
     on_change
-        Called, where it is set, with the bytes of all KV caches whenever these change.
+        If set, called with the total size of all KV caches in bytes whenever it changes.
     """
 
     __slots__ = (
@@ -63,47 +63,47 @@ class DeviceMemory:
 
     @property
     def has_place(self) -> bool:
-        """Whether one more request may hold something here."""
+        """Whether a place is free for one more request."""
         return self.n_places is None or len(self.holders) < self.n_places
 
     def fits(self, size_bytes: int) -> bool:
-        """Whether this much more fits now."""
+        """Whether a further amount of memory fits now."""
         return self.used_bytes + size_bytes <= self.capacity_bytes
 
     def take(self, size_bytes: int) -> None:
-        """Take memory that fits."""
+        """Reserve an amount that fits."""
         self.used_bytes += size_bytes
         self.peak_bytes = max(self.peak_bytes, self.used_bytes)
         if self.on_change is not None:
             self.on_change(self.used_bytes - self.resident_bytes)
 
     def give_back(self, size_bytes: int) -> None:
-        """Give back memory that was taken."""
+        """Release an amount that was reserved."""
         self.used_bytes -= size_bytes
         if self.on_change is not None:
             self.on_change(self.used_bytes - self.resident_bytes)
 
 
 class Admission:
-    """Admits requests to memory on one or several devices at once, first come first served.
+    """Admission of requests to memory on one or several devices at once, first come first served.
 
-    Where a device serves so many requests at once and no more, its places are admitted to together with its
-    memory: a request holds its place as long as its cache.
+    If a device limits the number of requests that it serves at once, its places are granted together with its
+    memory: a request occupies its place as long as its cache.
 
-    A request gets all it asks for at one instant, or waits holding nothing more: requests that ask for
-    all their devices at once can therefore not block one another for ever (those that ask device by
-    device, holding one while they wait for the next, can). On each device the order of
-    arrival holds; a request overtakes only those with which it shares no device.
+    A request gets everything that it requests at one instant, or waits without reserving any of it: requests
+    that request all their devices at once therefore cannot deadlock (those that request device by device, and
+    keep one while they wait for the next, can). The order of arrival applies on each device; a request
+    overtakes only those with which it shares no device.
 
     Parameters
     ----------
     policy
-        ``queue``: wait for room. ``reject``: refuse what does not fit into the memory at once; for a place
-        a request waits all the same, and is refused if there is no room when it gets one.
+        ``queue``: wait for room. ``reject``: refuse a cache that does not fit into the memory at once; a
+        request still waits for a place, and is refused if there is no room when it gets one.
     queue_limits
-        Requests that may wait for a device, by device; any number where it names none.
+        By device, the number of requests that may wait for it; unlimited for devices not named.
     turned_away
-        Called with a request that has waited in vain, and the devices for which it waits no more.
+        Called with a request whose wait ended without admission, and the devices that it no longer waits for.
     """
 
     def __init__(
@@ -122,23 +122,23 @@ class Admission:
         self._queue_limits = queue_limits or {}
         self._turned_away = turned_away
         self._waiting: dict[simpy.Event, tuple[LiveRequest, dict[str, int]]] = {}  # in order of arrival
-        self._n_waiting: Counter[str] = Counter()  # requests that wait for a device
-        self._again: dict[simpy.Event, None] = {}  # of those that wait: the preempted
+        self._n_waiting: Counter[str] = Counter()  # by device
+        self._again: dict[simpy.Event, None] = {}  # the waiting requests that were preempted
 
     def ask(
         self, request: LiveRequest, sizes_bytes: dict[str, int], ever_bytes: Mapping[str, int] | None = None
     ) -> simpy.Event | None:
-        """Reserve memory now (None), or get the event of its being reserved later.
+        """Reserve memory now and return None, or return the event of its later reservation.
 
         Parameters
         ----------
         ever_bytes
-            The most that it will ever hold, where that is more than it asks for now.
+            Greatest sizes that the caches will reach, if larger than requested now.
 
         Raises
         ------
         NoRoom
-            If it can never fit beside the weights, or does not fit now and the policy is to reject.
+            If a cache can never fit with the weights, or does not fit now and the policy is to reject.
         """
         reserved = self._claims.of(request).reserved
         for device, size_bytes in (ever_bytes or sizes_bytes).items():
@@ -161,7 +161,7 @@ class Admission:
         return self._wait(request, sizes_bytes)
 
     def ask_again(self, request: LiveRequest, sizes_bytes: dict[str, int]) -> simpy.Event:
-        """Queue a request that was preempted, before all that were not, the oldest of its like first."""
+        """Queue a preempted request before all others, oldest preempted request first."""
         admitted = self._wait(request, sizes_bytes)
         self._again[admitted] = None
         again = sorted(self._again, key=lambda event: self._waiting[event][0].rank)
@@ -177,34 +177,34 @@ class Admission:
         return admitted
 
     def forget(self, request: LiveRequest) -> None:
-        """Take a request that has ended out of the queue."""
+        """Remove a request that has ended from the queue."""
         its = [event for event, (waiting, _) in self._waiting.items() if waiting is request]
         freed = {device for event in its for device in self._pop(event)}
         if freed:
-            self.admit(freed)  # the requests behind it may fit
+            self.admit(freed)  # later requests may fit
 
     def give_up(self, event: simpy.Event) -> None:
-        """Take one wait out of the queue; its request may have others."""
-        self.admit(self._pop(event))  # the requests behind it may fit
+        """Remove one wait from the queue; its request may have others."""
+        self.admit(self._pop(event))  # later requests may fit
 
     def lose(self, device: str, error: WorkLost) -> None:
-        """Turn away all that wait for memory of a device that has failed."""
+        """Turn away all requests that wait for memory of a device that has failed."""
         freed: dict[str, int] = {}
         for event in [event for event, (_, sizes_bytes) in self._waiting.items() if device in sizes_bytes]:
             request, was_preempted = self._waiting[event][0], event in self._again
             sizes_bytes = self._pop(event)
             lost = self._claims.of(request).lost
             if was_preempted:
-                lost |= dict.fromkeys(sizes_bytes, error)  # its caches there are gone, too
+                lost |= dict.fromkeys(sizes_bytes, error)  # its caches on these devices were dropped, too
             lost[device] = error
             self._turn_away(request, sizes_bytes)
             freed |= sizes_bytes
-            event.defused = True  # it reaches what waits for it
+            event.defused = True  # the failure is raised in the waiting process
             event.fail(error)
-        self.admit(freed)  # the requests behind them may fit
+        self.admit(freed)  # later requests may fit
 
     def release(self, request: LiveRequest) -> None:
-        """Give back all that a request has reserved, and admit those that can be admitted now."""
+        """Release all that a request has reserved, and admit waiting requests that fit now."""
         claim = self._claims.known(request)
         if claim is None or not claim.reserved:
             return
@@ -215,7 +215,7 @@ class Admission:
         self.admit(released)
 
     def admit(self, released: Iterable[str]) -> None:
-        """Admit what the released devices have room for, up to the first on each that they have none for."""
+        """Admit waiting requests in order; stop per released device at the first that does not fit."""
         blocked: set[str] = set()  # devices for which an earlier request still waits
         admitted, refused = [], []
         for event, (request, sizes_bytes) in self._waiting.items():
@@ -235,23 +235,23 @@ class Admission:
             request, sizes_bytes = self._waiting[event][0], self._pop(event)
             self._turn_away(request, sizes_bytes)
             full = next(d for d, size in sizes_bytes.items() if not self._memories[d].fits(size))
-            event.defused = True  # it reaches what waits for it
+            event.defused = True  # the failure is raised in the waiting process
             event.fail(RequestFailed(f"memory: {_no_room_now(full, sizes_bytes[full])}"))
 
     def grow(self, request: LiveRequest, device: str, size_bytes: int) -> bool:
-        """Take room for more of a cache that a request holds, if there is any."""
+        """Reserve room for the growth of a request's cache, if there is any."""
         if not self._memories[device].fits(size_bytes):
             return False
         self._take(request, {device: size_bytes})
         return True
 
     def drop(self, request: LiveRequest, device: str) -> None:
-        """Take a request's cache away on one device, for those that are being served."""
+        """Drop a request's cache on one device, to make room for requests being served."""
         self._memories[device].give_back(self._claims.of(request).reserved.pop(device))
         del self._memories[device].holders[request]
 
     def _pop(self, event: simpy.Event) -> dict[str, int]:
-        """Take one out of the queue; what it waited for."""
+        """Remove a wait from the queue; return its sizes by device."""
         _, sizes_bytes = self._waiting.pop(event)
         self._again.pop(event, None)
         self._n_waiting.subtract(sizes_bytes.keys())
@@ -266,7 +266,7 @@ class Admission:
         return any(device in self._waiting[event][1] for event in self._again)
 
     def _is_to_refuse(self, event: simpy.Event, sizes_bytes: Mapping[str, int]) -> bool:
-        """Whether one that has waited for a place finds no room, and may not wait for that."""
+        """Whether a request that waited for a place finds no room, and may not wait for room."""
         if self._policy != "reject" or event in self._again:
             return False
         return all(self._memories[device].has_place for device in sizes_bytes)

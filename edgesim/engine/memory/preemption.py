@@ -1,15 +1,15 @@
-"""Preemption by recomputation: a request gives up its growing caches, and computes them anew when it may.
+"""Preemption by recomputation: a request loses its growing caches, and recomputes them once readmitted.
 
-A preempted request loses its caches on every device where they grow, all at one instant, and is admitted
-again to all of them at one instant (in vLLM, too, the stages of a pipeline preempt a request together; Kwon
-et al. 2023). What it then computes is one prefill of all its tokens so far, from the first stage on: stages
-before the pass that it has in hand compute them for that pass's sake, the pass itself and those after it take
-them along, and between two stages their hidden states are sent.
+A preempted request loses its caches on every device where they grow, all at one instant, and is readmitted to
+all of them at one instant (in vLLM, too, the stages of a pipeline preempt a request together; Kwon et al.
+2023). It then computes one prefill of all its tokens so far, from the first stage on: stages before that of
+the pass in hand compute them for that pass, the pass itself and those after it include them, and their hidden
+states are sent between stages.
 
-Not modelled: caches given up in part, or swapped out to another memory; that stages overlap while the
-chunks of a recomputation follow one another. Tokens' ids are where they are needed: none are sent again.
-A cache that is reserved at its full length on another device is kept, but the device computes the tokens
-once more where a later stage needs their hidden states.
+Not modelled: caches dropped in part, or swapped out to another memory; overlap of stages while the chunks of
+a recomputation follow one another. Tokens' ids are assumed to be where they are needed: none are sent again.
+A cache reserved at its full length on another device is kept, but the device computes the tokens again if a
+later stage needs their hidden states.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ __all__ = ["Preemption", "Recovery"]
 
 
 class Recovery:
-    """What a preempted request has to make up for.
+    """The recomputation state of a preempted request.
 
     Attributes
     ----------
     admitted
-        By device: the event of being admitted again.
+        By device: the event of readmission.
     stale
-        Blocks, by device, whose cache has been dropped and is not whole again.
+        Pairs of device and block whose cache has been dropped and is not complete again.
     passed
-        Blocks, by device, that all tokens so far have gone through since.
+        Pairs of device and block that all tokens so far have passed since.
     works
-        Passes in hand that are to be asked for once what they need is there.
+        Passes in hand, to be queued once the data that they need are there.
     own
-        Passes asked for on the way.
+        Passes queued for the recomputation itself.
     """
 
     __slots__ = ("admitted", "own", "passed", "stale", "works")
@@ -63,18 +63,18 @@ class Recovery:
         self.own: list[Pass] = []
 
     def forget(self, device: str) -> None:
-        """Forget a device where the request begins anew."""
+        """Remove a device on which the request starts again."""
         self.admitted.pop(device, None)
         self.stale = {spot for spot in self.stale if spot[0] != device}
 
 
 class Preemption:
-    """Takes growing caches away from requests, and has them computed anew.
+    """Preempt requests with growing caches, and have the caches recomputed.
 
     Parameters
     ----------
     stations
-        Of the devices where caches grow.
+        By device, the stations of the devices where caches grow.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class Preemption:
         self._reservations = reservations
         self._booking = booking
         self._transport = transport
-        self._recoveries: dict[LiveRequest, Recovery] = {}  # of requests whose caches are not whole again
+        self._recoveries: dict[LiveRequest, Recovery] = {}  # of requests with incomplete caches
 
     def make_room(self, device: str, waiting: list[Pass]) -> None:
-        """Have caches grow by the tokens that come next, oldest request first; the youngest gives way."""
+        """Grow caches for the next tokens, oldest request first; preempt the youngest if memory is short."""
         gone: set[LiveRequest] = set()
         released: set[str] = set()
         for work in sorted(waiting, key=lambda work: work.request.rank):
@@ -115,28 +115,28 @@ class Preemption:
             self._reservations.settle(released)
 
     def is_due(self, request: LiveRequest, device: str) -> bool:
-        """Whether a request has to make up for a cache that it has given up on a device."""
+        """Whether a request has to recompute a cache that it lost on a device."""
         recovery = self._recoveries.get(request)
         return recovery is not None and device in recovery.admitted
 
-    def begin_anew(self, request: LiveRequest, device: str) -> None:
-        """Make up for nothing on a device where a request begins anew."""
+    def restart(self, request: LiveRequest, device: str) -> None:
+        """Cancel the recomputation on a device where a request starts again."""
         recovery = self._recoveries.get(request)
         if recovery is not None:
             recovery.forget(device)
 
     def forget(self, request: LiveRequest) -> None:
-        """Make up for nothing more: the request has ended, or starts over."""
+        """Cancel all recomputation of a request that has ended or starts over."""
         self._recoveries.pop(request, None)
 
     def ask(self, work: Pass, host: Host) -> None:
-        """Ask for a pass of a preempted request, once all that it needs has been computed anew."""
+        """Queue a pass of a preempted request once the caches that it needs have been recomputed."""
         recovery = self._recoveries[work.request]
         recovery.works.append(work)
         self._go_on(recovery, work, host)
 
     def _preempt(self, request: LiveRequest) -> tuple[str, ...]:
-        """Take a request's growing caches away; from which devices."""
+        """Preempt a request; return the devices whose caches it loses."""
         devices = self._reservations.growing(request)
         before = self._recoveries.pop(request, None)
         works = [] if before is None else before.works
@@ -163,14 +163,14 @@ class Preemption:
         return devices
 
     def _go_on(self, recovery: Recovery, work: Pass, host: Host) -> None:
-        Life(self._clock, self._compute_anew(recovery, work, host), on_error=partial(_lose, work))
+        Life(self._clock, self._recompute(recovery, work, host), on_error=partial(_lose, work))
 
-    def _compute_anew(self, recovery: Recovery, work: Pass, host: Host) -> Course:
+    def _recompute(self, recovery: Recovery, work: Pass, host: Host) -> Course:
         request, part, here = work.request, work.price.part, host.device.id
         for event in list(recovery.admitted.values()):
             yield event
             if self._recoveries.get(request) is not recovery:
-                return  # it has been preempted again, or has ended
+                return  # the request has been preempted again, or has ended
         spots = {(here, block) for block in range(part.first, part.last)}
         if not spots.isdisjoint(recovery.stale):
             for device, stage in list(self._before(request, part.first)):
@@ -201,7 +201,7 @@ class Preemption:
         host.shared.ask(work)
 
     def _before(self, request: LiveRequest, block: int) -> Iterator[tuple[str, Slice]]:
-        """Stages, on devices where the request has caches, that tokens go through before a block."""
+        """Yield the stages, on devices where the request has caches, that tokens pass before a block."""
         stages = [
             (part.first, device, part)
             for device in self._reservations.reserved(request)
@@ -212,7 +212,7 @@ class Preemption:
                 yield device, Slice(first, min(part.last, block), embedding=part.embedding)
 
     def _hand_over(self, work: Pass, block: int, device: str, n_tokens: int) -> Course:
-        """Send tokens' hidden states to a device from that which has the block before."""
+        """Send tokens' hidden states to a device from the device of the block before."""
         for source, stage in self._before(work.request, block):
             if stage.last == block and source != device and n_tokens:
                 size_bytes = self._model.activation_bytes(n_tokens)
@@ -220,7 +220,7 @@ class Preemption:
                 return
 
     def _pass_through(self, recovery: Recovery, work: Pass, host: Host, stage: Slice) -> Course:
-        """Have all tokens so far go through a stage before that of the pass in hand."""
+        """Run all tokens so far through a stage before that of the pass in hand."""
         request, n_tokens = work.request, work.n_context + work.n_new
         loss = self._reservations.loss(request, host.device.id)
         if loss is not None:
@@ -232,7 +232,7 @@ class Preemption:
 
 
 def _lose(work: Pass, error: Exception) -> bool:
-    """Fail a pass of which what it needs is lost."""
+    """Fail a pass whose required data are lost."""
     if not isinstance(error, WorkLost):
         return False
     if not work.done.triggered:

@@ -1,1 +1,1 @@
-"""Messages: hops of every kind, the routes' transport, and what reaches a request's source."""
+"""Messages: hops of every kind, transport along routes, and delivery at a request's source."""

@@ -15,34 +15,34 @@ from edgesim.world.roaming import Roaming
 
 __all__ = ["Cells", "Leg"]
 
-_LOOK_AHEAD_S = 10.0  # how far handovers are looked for while something is on the air
+_LOOK_AHEAD_S = 10.0  # horizon of the search for handovers while messages are in transit
 
 
 class Leg(Protocol):
-    """One direction between a terminal and a cell, as a handover needs it."""
+    """One direction between a terminal and a cell, as needed for a handover."""
 
     via: str
 
     def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
-        """Begin with a message; the event's value is None when it has arrived, else what share was sent."""
+        """Begin a message; the event's value is None when it has arrived, else the share that was sent."""
         ...
 
     def hand_over(self) -> None:
-        """Take what has not been sent off it; each message's event says what share has been."""
+        """Remove all unsent data from the leg; each message's event gives the share that was sent."""
         ...
 
     def lose(self, error: WorkLost, *, spares_sent: bool = False) -> None:
-        """Lose the messages on it; those whose last bit has left may be spared."""
+        """Lose the messages on the leg; those whose last bit has left may be spared."""
         ...
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is on it."""
+        """Whether there is no message on the leg."""
         ...
 
 
 class Cells:
-    """The terminals of a world that change cells, and their legs to each of them.
+    """The terminals of a world that change cells, and their legs to each of the cells.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Cells:
         self._looking: set[str] = set()  # terminals whose next handover is awaited
 
     def serving(self, terminal: str) -> str:
-        """The cell that serves a terminal now."""
+        """Return the cell that serves a terminal now."""
         return self._roaming[terminal].serving.cell(self._clock._now)
 
     def ready(self, terminal: str) -> Course:
@@ -69,7 +69,7 @@ class Cells:
             yield ready_s
 
     def leg(self, sender: str, receiver: str, terminal: str) -> Leg:
-        """The leg from one to the other, whose handovers are seen to from now on."""
+        """Return the leg between two devices, and handle its handovers from now on."""
         if terminal not in self._looking:
             self._looking.add(terminal)
             self._look(terminal)

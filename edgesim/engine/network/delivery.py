@@ -1,7 +1,7 @@
-"""Delivery: output tokens as they reach the request's source, and are read there in order.
+"""Delivery of output tokens at the request's source, in order.
 
-One that overtakes others, over a shorter way or from another device, waits at the source until those before
-it are there, as in any stream (TCP; PDCP's reordering at a handover, TS 38.323, clause 5.2.2).
+A token that overtakes others, over a shorter route or from another device, waits at the source until those
+before it have arrived, as in any stream (TCP; PDCP's reordering at a handover, TS 38.323, clause 5.2.2).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = ["TokenDelivery"]
 
 
 class _Stream:
-    """Tokens that one attempt at a request sends to its source.
+    """The tokens that one attempt at a request sends to its source.
 
     Attributes
     ----------
     home
-        The newest that has been handed over.
+        Index of the newest token delivered.
     early
-        Those at the source that wait for others before them.
+        Tokens at the source that wait for others before them.
     n_under_way
-        How many are on their way.
+        Number of tokens in transit.
     all_home
-        Waited for where the last one has overtaken others.
+        Event awaited if the last token has overtaken others.
     """
 
     __slots__ = ("all_home", "early", "home", "n_under_way")
@@ -47,12 +47,12 @@ class _Stream:
 
 
 class TokenDelivery:
-    """Hands tokens over to the devices that have asked for them, and writes down when.
+    """Deliver tokens at the sources of their requests, and record when.
 
     Parameters
     ----------
     may_repeat
-        Whether requests may be served again, and bring tokens that their sources have.
+        Whether requests may be served again, so that tokens may arrive that their sources already have.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class TokenDelivery:
         self._streams: dict[LiveRequest, _Stream] = {}
 
     def deliver(self, request: LiveRequest, token: Token) -> None:
-        """Hand over a token that has reached the source, and those that have waited there for it."""
+        """Deliver a token that has reached the source, and those that have waited there for it."""
         if request.ended_at_s is not None:
-            return  # it failed while this token was on its way
+            return  # it failed while this token was in transit
         stream, index = self._stream(request), token.index
         if self._may_repeat and (index < request.n_emitted_tokens or index in stream.early):
-            return  # an earlier attempt has brought it
+            return  # an earlier attempt has delivered it
         if index > request.n_emitted_tokens:
             stream.early.append(index)
             return
@@ -80,30 +80,30 @@ class TokenDelivery:
             self._hand_over(request, stream, index)
 
     def send_home(self, request: LiveRequest, token: Token, sending: Verb) -> None:
-        """Let a token go to the source by itself; if it is lost, the attempt that sent it is interrupted."""
+        """Send a token to the source in the background; if it is lost, interrupt the attempt that sent it."""
         stream = self._stream(request)
         stream.n_under_way += 1
         course = self._carry_home(request, stream, token, sending)
         Life(self._clock, course, on_error=partial(self._lose, request, stream))
 
     def await_home(self, request: LiveRequest, token: Token, sending: Verb) -> Course:
-        """Send the last token to the source, and wait until all are there."""
+        """Send the last token to the source, and wait until all tokens have arrived."""
         stream = self._stream(request)
         stream.n_under_way += 1
         return self._carry_home(request, stream, token, sending)
 
     def home(self, request: LiveRequest) -> int:
-        """The newest token that the present attempt at a request has brought to its source; -1 for none."""
+        """Return the newest token that the current attempt at a request has delivered; -1 for none."""
         stream = self._streams.get(request)
         return -1 if stream is None else stream.home
 
     def n_under_way(self, request: LiveRequest) -> int:
-        """Tokens that are on their way to a request's source."""
+        """Number of tokens in transit to a request's source."""
         stream = self._streams.get(request)
         return 0 if stream is None else stream.n_under_way
 
     def forget(self, request: LiveRequest) -> None:
-        """Forget an attempt at a request: what it still has under way is of no use to a later one."""
+        """Forget an attempt at a request; its tokens in transit do not count for a later one."""
         self._streams.pop(request, None)
 
     def _stream(self, request: LiveRequest) -> _Stream:
@@ -130,14 +130,14 @@ class TokenDelivery:
         """Wait for a token to reach the source; for the last one, until all have."""
         try:
             yield from sending
-        except Exception:  # it is lost, or no longer waited for; the attempt may go on another way
+        except Exception:  # lost, or no longer waited for; the attempt may use another route
             stream.n_under_way -= 1
             raise
         if self._streams.get(request) is not stream:
             return  # the attempt has failed meanwhile, or the request has ended
         self.deliver(request, token)
         stream.n_under_way -= 1
-        if token.is_last and stream.n_under_way:  # it overtook one ahead of it
+        if token.is_last and stream.n_under_way:  # it overtook an earlier token
             stream.all_home = all_home = self._clock.event()
             try:
                 yield all_home
@@ -148,7 +148,7 @@ class TokenDelivery:
             stream.all_home.succeed()
 
     def _lose(self, request: LiveRequest, stream: _Stream, error: Exception) -> bool:
-        """Interrupt an attempt of which a token was lost on its way; one that is over is past caring."""
+        """Interrupt the attempt that lost a token in transit, unless that attempt is over."""
         if not isinstance(error, WorkLost):
             return False
         if self._streams.get(request) is stream and request.interrupt is not None:

@@ -1,4 +1,4 @@
-"""One direction of a link whose messages can be lost: by a failure of it or of an end, or at a handover."""
+"""One direction of a link whose messages can be lost: by failures of the link or an end, or handovers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgesim.engine.network.holes import Holes
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.outlook import Outlook
 from edgesim.engine.process.clock import Clock
-from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, heard
+from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, wait_for
 from edgesim.engine.recording import Recording
 from edgesim.world.link import Link
 
@@ -17,12 +17,12 @@ __all__ = ["FailingHop"]
 
 
 class FailingHop(Hop):
-    """A hop that is watched: what is on it can be lost, or handed over to another.
+    """A watched hop: its messages can be lost, or continue over another hop.
 
     Attributes
     ----------
     down
-        While the link is down: why.
+        The reason while the link is down; None while it is up.
     """
 
     __slots__ = ("_clock", "_line", "_lost_code", "down")
@@ -45,14 +45,14 @@ class FailingHop(Hop):
         self.down: str | None = None
 
     def carry(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> Verb:
-        """Begin with a message, as a verb."""
-        return heard(self.begin(owner, token, size_bytes, holes))
+        """Begin a message, as a verb."""
+        return wait_for(self.begin(owner, token, size_bytes, holes))
 
     def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
-        """Begin with a message; the event says how much was sent.
+        """Begin a message; return the event of its end.
 
-        Its value is None when all has arrived, and the share that was sent if a handover has taken the rest
-        off the hop; it fails with what is thrown where the message is lost.
+        The event's value is None when the whole message has arrived, and the share that was sent if a
+        handover has removed the rest from the hop; the event fails with the error if the message is lost.
         """
         if self.down is not None:
             raise MessageLost(self.via, self.down)
@@ -63,23 +63,23 @@ class FailingHop(Hop):
         return self._line.take(job, service_s, latency_s=self.latency_s)
 
     def lose(self, error: WorkLost, *, spares_sent: bool = False) -> None:
-        """Lose the messages on it, now."""
+        """Lose the messages on the hop now."""
         self._line.lose(error, spares_sent=spares_sent)
 
     def hand_over(self) -> None:
-        """Take what has not been sent off it, in order; each message's event says how much of it has."""
+        """Remove unsent data from the hop in order; each message's event gives the share that was sent."""
         now_s = self._clock._now
         for job in self._line.jobs():
             if job.ended_at_s > now_s:
                 job.done.succeed(self._line.cut(job))
 
     def outlook(self, now_s: float) -> Outlook:
-        """How the hop stands: its rate, what is queued, and whether it is down."""
+        """Return the current state of the hop: its rate, queued data, and whether it is down."""
         return self._outlook(now_s, self._line.free_at_s)._replace(down=self.down)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is on it."""
+        """Whether there is no message on the hop."""
         return not self._line.jobs()
 
     def busy_until(self, at_s: float) -> float:
@@ -87,9 +87,9 @@ class FailingHop(Hop):
         return self._line.busy_until(at_s)
 
     def owners(self) -> set[int]:
-        """Requests whose spans are yet to be recorded."""
+        """Ids of requests with spans still to be recorded."""
         return self._line.owners()
 
     def close(self, at_s: float) -> None:
-        """Record what is still on it at the end of the run."""
+        """Record the unfinished messages at the end of the run."""
         self._line.close(at_s)

@@ -1,4 +1,4 @@
-"""What an unacknowledged message has lost on its way: blocks that no repetition brings back."""
+"""Losses of an unacknowledged message: blocks that are not repeated."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ __all__ = ["Holes"]
 
 
 class Holes:
-    """The share of a message that is missing, hop after hop.
+    """The share of a message that is missing, accumulated over its hops.
 
-    RLC's unacknowledged mode (TS 38.322 section 5.2.2) leaves it at the physical layer's attempts: nothing
-    above repeats what they have failed to deliver. Parts that go over one hop one after the other, as around
-    a handover, are different bytes; hops in a row lose independently of one another.
+    In RLC's unacknowledged mode (TS 38.322 section 5.2.2) only the physical layer's attempts are made: no
+    higher layer repeats blocks that they fail to deliver. Parts sent over one hop in succession, as around a
+    handover, are different bytes; consecutive hops lose independently of one another.
 
     Attributes
     ----------
     share
-        What is missing so far, 0 to 1.
+        Missing share so far, 0 to 1.
     """
 
     __slots__ = ("_before", "_size_bytes", "share")
@@ -25,10 +25,10 @@ class Holes:
         self._before = self.share = 0.0
 
     def note(self, part_bytes: float, lost: float) -> None:
-        """Note that of so many bytes of the message a share was lost on the hop under way."""
+        """Record that a share `lost` of `part_bytes` of the message was lost on the current hop."""
         if self._size_bytes > 0.0:
             self.share += (1.0 - self._before) * part_bytes / self._size_bytes * lost
 
     def next_hop(self) -> None:
-        """Begin with another hop."""
+        """Continue with the next hop."""
         self._before = self.share

@@ -16,16 +16,16 @@ __all__ = ["Hop"]
 
 
 class Hop(Station):
-    """One direction of a link while the simulation runs.
+    """One direction of a link during the simulation.
 
     Attributes
     ----------
     link
-        The link, both ways.
+        The link, both directions.
     s_per_byte
-        Seconds per byte at a constant rate; None where the rate depends on the instant.
+        Seconds per byte at a constant rate; None if the rate depends on the instant.
     latency_s
-        Time after the last bit has left until it has arrived.
+        Time from the departure of the last bit to its arrival [s].
     """
 
     __slots__ = (
@@ -40,7 +40,7 @@ class Hop(Station):
         "sender",
         "via",
     )
-    can_fail = False  # of this kind, never: see FailingHop
+    can_fail = False  # never for this class: see FailingHop
 
     def __init__(self, link: Link, sender: str, peer: str, code: int) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Hop(Station):
         self.code = code
         self._rate_at: RateAt | None = None
         self._recorded: RecordedRate | None = None
-        self._free_bits = 0.0  # of a recording: up to which of its bits are spoken for
+        self._free_bits = 0.0  # for a recorded rate: number of its bits already allocated
         self.s_per_byte: float | None = None
         if isinstance(way.rate_bps, RecordedRate):
             self._recorded = way.rate_bps
@@ -71,13 +71,13 @@ class Hop(Station):
         return self.busy_until(at_s)
 
     def send(self, now_s: float, size_bytes: float) -> tuple[float, float]:
-        """Book a message; when its first bit leaves and when its last bit has arrived."""
+        """Book a message; return when its first bit leaves and when its last bit has arrived [s]."""
         service_s = self.service_s(now_s, self.free_at_s, size_bytes)
         started_at_s, ended_at_s = self.book(now_s, service_s)
         return started_at_s, ended_at_s + self.latency_s
 
     def outlook(self, now_s: float) -> Outlook:
-        """How the hop stands: its rate, and what is queued."""
+        """Return the current state of the hop: its rate and queued data."""
         return self._outlook(now_s, self.free_at_s)
 
     def _outlook(self, now_s: float, free_at_s: float) -> Outlook:
@@ -94,14 +94,14 @@ class Hop(Station):
         return Outlook(rate_bps, queued_s * rate_bps / bits(1), queued_s)
 
     def service_s(self, now_s: float, free_at_s: float, size_bytes: float) -> float:
-        """How long a message is transmitted that comes now to a link that is free at an instant [s]."""
+        """Transmission time of a message that arrives now, on a link that is free at an instant [s]."""
         if self.s_per_byte is not None:
             return size_bytes * self.s_per_byte
         starts_at_s = max(now_s, free_at_s)
         if self._recorded is None:
-            # The channel is looked at when the transmission starts, not when it is queued.
+            # The rate is taken when the transmission starts, not when it is queued.
             return bits(size_bytes) / cast("RateAt", self._rate_at)(starts_at_s)
-        # What the message ahead has left of a packet serves this one, if it was there by then.
+        # The rest of a packet after the message ahead carries this one, if it had arrived by then.
         first_bit = self._recorded.delivered_bits(now_s)
         if free_at_s > now_s:
             first_bit = max(first_bit, self._free_bits)

@@ -1,4 +1,4 @@
-"""What a hop, and the air that it shares, tell of the instant; worked out anew, and without a trace."""
+"""Current state of a hop and of the air that it shares; computed on demand, without changing anything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Blocks", "Outlook", "Prospect", "fate"]
 
 
 class Blocks(NamedTuple):
-    """What a radio hop's blocks meet."""
+    """Error statistics of a radio hop's blocks."""
 
     sinr: float
     """Over the whole band, linear."""
@@ -20,11 +20,11 @@ class Blocks(NamedTuple):
     loss: float
     n_attempts: float
     unacknowledged_loss: float = 0.0
-    """Of a message whose blocks the ARQ does not repeat."""
+    """For a message whose blocks the ARQ does not repeat."""
 
 
 class Outlook(NamedTuple):
-    """A hop now."""
+    """The current state of a hop."""
 
     rate_bps: float
     queued_bytes: float
@@ -34,21 +34,22 @@ class Outlook(NamedTuple):
 
 
 class Prospect(NamedTuple):
-    """What the air has for one more transfer of a hop, beside all that are on it."""
+    """What one more transfer of a hop would get on the air, in addition to all that are on it."""
 
     whole: ChannelState
     """The hop's channel over the whole band."""
     state: ChannelState
-    """Its channel over the part that the hop would have."""
+    """The hop's channel over the part of the band that it would get."""
     rate_bps: float
-    """Over time, of the hop's transfers together."""
+    """Average over time, for all transfers of the hop together."""
 
 
 def fate(errors: tuple[float, ...], arq: Arq) -> tuple[float, float]:
-    """Probability that a block is lost for good, and the mean number of its transmissions.
+    """Return the probability that a block is lost permanently, and its mean number of transmissions.
 
-    Of M attempts with conditional error probabilities p1, …, pM, gone through up to L + 1 times: it is lost
-    with P^(L + 1), P = p1 … pM, and is sent (1 + p1 + p1 p2 + …) (1 + P + … + P^L) times.
+    For M attempts with conditional error probabilities p1, …, pM, made up to L + 1 times: the block is lost
+    with probability P^(L + 1), P = p1 … pM, and is sent (1 + p1 + p1 p2 + …) (1 + P + … + P^L) times on
+    average.
     """
     undelivered, n_each = 1.0, 0.0
     for error in errors:

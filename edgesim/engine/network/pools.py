@@ -1,4 +1,4 @@
-"""The cells of a world at work: which pool or channel a message over a radio link goes to."""
+"""The cells of a run: the pool or channel for a message over a radio link."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AnyPool = Pool | SlottedPool
 
 
 class Pools:
-    """The cells of a world at work."""
+    """The pools and channels of all cells of a run."""
 
     def __init__(self, clock: Clock, media: Mapping[str, Medium]) -> None:
         self._clock, self._media = clock, media
@@ -26,9 +26,9 @@ class Pools:
         self._contentions: dict[str, Contention] = {}
 
     def contention(self, medium: str) -> Contention:
-        """The channel that a Wi-Fi cell's stations contend for: all cells of a band share one.
+        """Return the channel that a Wi-Fi cell's stations contend for: all cells of a band share one.
 
-        A cell that others load from afar (``load``) contends by itself, and meets them as interference.
+        A cell with an external load (``load``) contends alone, and receives that load as interference.
         """
         asked = self._media[medium]
         alone = asked.band is None or asked.load is not None
@@ -43,7 +43,7 @@ class Pools:
         return None if medium.band is None else self._bands.setdefault(medium.band, Band())
 
     def pool(self, medium: str, *, is_uplink: bool) -> AnyPool:
-        """The transfers of a cell in a direction; in both, where they take turns."""
+        """Return the pool of a cell's transfers in a direction; one for both if they alternate in time."""
         asked = self._media[medium]
         direction = None if asked.duplex.takes_turns else is_uplink
         known = self._pools.get((medium, direction))

@@ -1,4 +1,4 @@
-"""One direction of a radio link while the simulation runs."""
+"""One direction of a radio link during the simulation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgesim.engine.network.holes import Holes
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.outlook import Blocks, Outlook, fate
 from edgesim.engine.process.clock import Clock, Course
-from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, heard
+from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, wait_for
 from edgesim.engine.recording import Recording
 from edgesim.radio.adaptation.delivery import BlocksDelivered, deliver
 from edgesim.radio.radio_link import RadioState
@@ -28,7 +28,7 @@ _NUMBER, _INSTANT = struct.Struct("<d"), struct.Struct("<Q")
 
 
 class Message(Transfer):
-    """A message on its way over the hop, on the air or behind it."""
+    """A message on the hop: on the air, or sent and not yet arrived."""
 
     __slots__ = (
         "arrives_at_s",
@@ -48,44 +48,44 @@ class Message(Transfer):
     def __init__(self, carrier: RadioHop, owner: int, token: int, size_bytes: float, now_s: float) -> None:
         super().__init__(carrier, bits(size_bytes))
         self.owner, self.token, self.size_bytes = owner, token, size_bytes
-        self.done: simpy.Event | None = None  # as long as it is alone, nothing need hear of it
+        self.done: simpy.Event | None = None  # needed only once other messages are on the air
         self.asked_at_s = now_s
         self.sent_at_s = self.arrives_at_s = math.inf
         self.gross_bits = 0.0
-        self.number = 0  # among those of one instant
+        self.number = 0  # among the messages of one instant
         self.delivery = _AT_ONCE
-        self.holes: Holes | None = None  # of a message that is not acknowledged
+        self.holes: Holes | None = None  # for a message that is not acknowledged
         self.n_blocks = 1
 
     @property
     def is_lost(self) -> bool:
-        """Whether a block is missing for good, and the message with it."""
+        """Whether a block is missing permanently, and the message with it."""
         return self.delivery.n_lost > 0 and self.holes is None
 
     def note_holes(self, sent: float = 1.0) -> None:
-        """Note what is missing of the part that was sent."""
+        """Record the missing share of the part that was sent."""
         if self.holes is not None:
             self.holes.note(self.size_bytes * sent, self.delivery.n_lost / self.n_blocks)
 
 
 class RadioHop(Hop):
-    """A hop whose messages share a band, adapt to its channel, and repeat what has failed.
+    """A hop whose messages share a band, adapt to its channel, and repeat failed blocks.
 
-    A message is cut into the blocks of its first grant. How many of them fail each attempt is drawn then,
-    from (seed, replication, link, direction, instant at which it was asked for) alone; what is repeated
-    lengthens its time on the air, and every round trip delays its end. A block that neither attempts nor
-    repetitions deliver loses the message: its sender is notified when the air time is over. One that is not
-    acknowledged is not repeated by the ARQ, and arrives without its lost blocks. Messages of one
+    A message is cut into the blocks of its first grant. The number of them that fail each attempt is drawn
+    then, and depends only on (seed, replication, link, direction, instant at which it was begun); repetitions
+    lengthen its time on the air, and every round trip delays its end. A block that neither attempts nor
+    repetitions deliver loses the message: its sender is notified when the air time is over. The blocks of an
+    unacknowledged message are not repeated by the ARQ, and it arrives without the lost ones. Messages of one
     request arrive in the order in which they were begun, as PDCP (TS 38.323) and 802.11's block
-    acknowledgements deliver them; one that comes early waits for those ahead of it.
+    acknowledgements deliver them; an early one waits for those ahead of it.
 
     Not modelled: first attempts' error rates that change while a message is on the air (its rate does change,
-    and repetitions by ARQ meet the channel of their own time), segments that arrive before a message's end.
+    and repetitions by ARQ use the channel of their own time), segments that arrive before a message's end.
 
     Attributes
     ----------
     down
-        While the link is down: why.
+        The reason while the link is down; None while it is up.
     """
 
     __slots__ = (
@@ -134,22 +134,22 @@ class RadioHop(Hop):
         self.down: str | None = None
 
     def carry(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> Verb:
-        """Begin with a message, as a verb."""
+        """Begin a message, as a verb."""
         if self.is_watched:
-            return heard(self.begin(owner, token, size_bytes, holes))
+            return wait_for(self.begin(owner, token, size_bytes, holes))
         message = self._begun(owner, token, size_bytes, holes)
         ends_at_s = self._pool.join_alone(message)
         if ends_at_s is None:
-            return heard(self._awaited(message))
+            return wait_for(self._awaited(message))
         message.sent_at_s = ends_at_s
-        message.arrives_at_s = self._in_order(message)  # what is ahead has been sent: nothing is on the air
+        message.arrives_at_s = self._in_order(message)  # earlier messages are sent: the air is empty
         return self._alone(message)
 
     def begin(self, owner: int, token: int, size_bytes: float, holes: Holes | None = None) -> simpy.Event:
-        """Begin with a message; the event says how much was sent.
+        """Begin a message; return the event of its end.
 
-        Its value is None when all has arrived, and the share that was sent if a handover has taken the rest
-        off the hop; it fails with what is thrown where the message is lost.
+        The event's value is None when the whole message has arrived, and the share that was sent if a
+        handover has removed the rest from the hop; the event fails with the error if the message is lost.
         """
         if self.down is not None:
             raise MessageLost(self.via, self.down)
@@ -158,7 +158,7 @@ class RadioHop(Hop):
         return self._awaited(message)
 
     def in_reach(self, transfer: Transfer) -> None:
-        """Cut a message into blocks, and draw how they will fare."""
+        """Cut a message into blocks, and draw their errors."""
         assert isinstance(transfer, Message)
         state, n_bits = transfer.state, transfer.n_bits
         n_blocks = max(1, math.ceil(n_bits / state.grant.block_bits))
@@ -175,7 +175,7 @@ class RadioHop(Hop):
             after_s = max(self._clock._now, transfer.begins_s) + n_bits / state.rate_bps
 
             def again(waited_s: float) -> tuple[float, ...]:
-                """Errors of a repetition."""
+                """Error probabilities of a repetition."""
                 return self.channel.link.state(
                     after_s + waited_s,
                     uplink=self.is_uplink,
@@ -186,7 +186,7 @@ class RadioHop(Hop):
             transfer.delivery = deliver(n_blocks, state.errors, air.round_trip_s, arq, key, again)
             transfer.gross_bits = transfer.left_bits = n_bits * transfer.delivery.n_sent / n_blocks
             if is_one_block:
-                per_grant = len(state.errors)  # attempts before it is left to ARQ
+                per_grant = len(state.errors)  # attempts before ARQ repeats the block
                 transfer.waits_s = tuple(
                     air.round_trip_s if attempt % per_grant else air.arq.round_trip_s
                     for attempt in range(1, transfer.delivery.n_attempts)
@@ -194,25 +194,25 @@ class RadioHop(Hop):
                 transfer.delivery = transfer.delivery._replace(delay_s=0.0)
 
     def not_alone(self, transfer: Transfer) -> None:
-        """Hear that a message has got company: from now on, its end is an event."""
+        """Turn the end of a message into an event: it is no longer alone on the air."""
         assert isinstance(transfer, Message)
         transfer.sent_at_s = transfer.arrives_at_s = math.inf
         self._awaited(transfer)
 
     def sent(self, transfer: Transfer) -> None:
-        """Hear that a message's last bit has left; it arrives after the latency and its round trips."""
+        """Handle the departure of a message's last bit; it arrives after the latency and its round trips."""
         assert isinstance(transfer, Message)
         transfer.sent_at_s = self._clock._now
         self._go_on(transfer.owner)
 
     def given_up(self, transfer: Transfer) -> None:
-        """Hear that a message has waited too long."""
+        """Lose a message that has waited too long."""
         assert isinstance(transfer, Message)
         patience_s = self._pool.medium.give_up_s
         self._end(transfer, MessageLost(self.via, f"out of reach for {patience_s:g} s"))
 
     def lose(self, error: WorkLost, *, spares_sent: bool = False) -> None:
-        """Lose the messages on it, now."""
+        """Lose the messages on the hop now."""
         for message in list(self._messages):
             if message.sent_at_s == math.inf or (not spares_sent and message.arrives_at_s > self._clock._now):
                 if message.sent_at_s == math.inf:
@@ -220,7 +220,7 @@ class RadioHop(Hop):
                 self._end(message, error)
 
     def hand_over(self) -> None:
-        """Take what has not been sent off it, in order; each message's event says how much of it has."""
+        """Remove unsent data from the hop in order; each message's event gives the share that was sent."""
         for message in list(self._messages):
             if message.sent_at_s == math.inf:
                 self._pool.leave(message)
@@ -236,7 +236,7 @@ class RadioHop(Hop):
                 self._go_on(message.owner)
 
     def outlook(self, now_s: float) -> Outlook:
-        """How the hop stands for one more message; what is on it has so many bytes of its own left."""
+        """Return the state of the hop for one more message; its queued bytes exclude repetitions."""
         whole, state, rate_bps = self._pool.prospect(self)
         blocks = Blocks(whole.sinr, *self._blocks(state))
         unsent_bits = 0.0
@@ -251,13 +251,13 @@ class RadioHop(Hop):
         return Outlook(rate_bps, unsent_bits / bits(1), queued_s, down, blocks)
 
     def _blocks(self, state: RadioState) -> tuple[int, float, float, float]:
-        """Bits of a block in a state, odds of its loss, how often it is sent, and loss without ARQ."""
+        """Return a block's size in bits, its loss probability, mean transmissions, and loss without ARQ."""
         lost, n_attempts = fate(state.errors, self.channel.link.air.arq)
         return state.grant.block_bits, lost, n_attempts, math.prod(state.errors)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is on it."""
+        """Whether there is no message on the hop."""
         return not self._messages
 
     def tx_until(self, at_s: float) -> float:
@@ -269,14 +269,14 @@ class RadioHop(Hop):
         return self._rx_s + math.fsum(self._pool.activity(one, at_s)[1] for one in self._messages)
 
     def owners(self) -> set[int]:
-        """Requests whose spans are yet to be recorded."""
+        """Ids of requests with spans still to be recorded."""
         return {message.owner for message in self._messages}
 
     def close(self, at_s: float) -> None:
-        """Record what is still on its way at the end of the run."""
+        """Record the messages in transit at the end of the run."""
         for message in list(self._messages):
             self._settle(message, at_s)
-            # One that has arrived is here because it is not waited for any more.
+            # A message that has arrived is still here because no process waits for it any more.
             is_lost = message.is_lost and message.arrives_at_s <= at_s
             code, tail_s = (self._lost_code, 0.0) if is_lost else (self.code, self.latency_s)
             self._record(message, message.arrives_at_s, code, tail_s, at_s)
@@ -297,11 +297,11 @@ class RadioHop(Hop):
         return Message(self, owner, token, size_bytes, now_s)
 
     def _settle(self, message: Message, at_s: float) -> None:
-        """Bring a message's activity up to an instant."""
+        """Update a message's activity up to an instant."""
         message.tx_s, message.rx_s = self._pool.activity(message, at_s)
 
     def _spent_j(self, message: Message) -> float:
-        """Energy of a message, whose activity goes into the books."""
+        """Add a message's activity to the totals; return its energy [J]."""
         self._tx_s += message.tx_s
         self._rx_s += message.rx_s
         message_j = message.tx_s * self._weights_w[0] + message.rx_s * self._weights_w[1]
@@ -313,8 +313,8 @@ class RadioHop(Hop):
         return done
 
     def _alone(self, message: Message) -> Course:
-        """Sleep until a message that is alone arrives; or, if it got company, wait until it does."""
-        if message.done is None:  # not even by the time it is waited for
+        """Sleep until a message that is alone arrives; if others have joined it, wait for its event."""
+        if message.done is None:  # still alone when it is waited for
             yield message.arrives_at_s
         if message.done is not None:
             yield message.done
@@ -328,7 +328,7 @@ class RadioHop(Hop):
         self._record(message, message.arrives_at_s, self.code, self.latency_s)
 
     def _in_order(self, message: Message) -> float:
-        """When a message that has been sent arrives: not before those of its request that are ahead of it."""
+        """Return when a sent message arrives: not before earlier messages of its request."""
         arrives_at_s = message.sent_at_s + message.delivery.delay_s + self.latency_s
         if message.owner >= 0:
             for other in self._messages:
@@ -339,7 +339,7 @@ class RadioHop(Hop):
         return arrives_at_s
 
     def _go_on(self, owner: int) -> None:
-        """Have messages arrive that have been sent, and have none ahead of them any more that has not."""
+        """Schedule the arrival of sent messages that have no unsent message ahead of them."""
         for message in self._messages:
             if message.owner == owner and message.sent_at_s < math.inf and math.isinf(message.arrives_at_s):
                 arrives_at_s = max(self._clock._now, self._in_order(message))
@@ -353,7 +353,7 @@ class RadioHop(Hop):
 
     def _arrive(self, message: Message) -> None:
         if message not in self._messages:
-            return  # it was lost
+            return  # the message was lost
         if message.is_lost:
             self._end(message, self._undelivered(message))
             return
@@ -368,14 +368,14 @@ class RadioHop(Hop):
         assert message.done is not None
         del self._messages[message]
         self._record(message, min(self._clock._now, message.arrives_at_s), self._lost_code, 0.0)
-        message.done.defused = True  # it reaches what waits for it, if anything does
+        message.done.defused = True  # the failure is raised in the waiting process, if there is one
         message.done.fail(error)
         self._go_on(message.owner)
 
     def _record(
         self, message: Message, ended_at_s: float, code: int, tail_s: float, cut_at_s: float = math.inf
     ) -> None:
-        """Record its span; its energy is that of the time for which the two ends were active."""
+        """Record the span of a message, with the energy for the time that its two ends were active."""
         message_j = self._spent_j(message)
         whole_j = sum(self._weights_w) * (min(ended_at_s - tail_s, cut_at_s) - message.asked_at_s)
         self._recording.span(

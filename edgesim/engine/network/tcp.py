@@ -1,10 +1,11 @@
 """TCP connections whose small segments and acknowledgements wait (Nagle's algorithm, delayed ACKs).
 
-A connection joins two devices and carries all of their messages, one way and the other, in the order in which
-they were written. Only what waits for what is modelled; see :class:`edgesim.world.tcp.Tcp`.
+A connection joins two devices and carries all of their messages, in both directions, in the order in which
+they were written. Only the waiting of segments and acknowledgements for one another is modelled; see
+:class:`edgesim.world.tcp.Tcp`.
 
 Not modelled: slow start and congestion windows, the handshake, quick acknowledgements of a connection's first
-segments, time on the wire and energy of acknowledgements, connections per request, sums of groups that hold
+segments, time on the wire and energy of acknowledgements, connections per request, sums of groups that occupy
 their devices (``compute_together``).
 """
 
@@ -21,21 +22,21 @@ from edgesim.world.tcp import Tcp
 __all__ = ["Connections"]
 
 Carry = Callable[[int, str, str, float, int], Course]
-"""Carries (owner, source, target, bytes, token) over the hops between."""
+"""Carries (owner, source, target, bytes, token) over the hops between two devices."""
 
 Delay = Callable[[str, str], float]
-"""How long a segment without data travels from one device to another [s]."""
+"""Latency of a segment without data from one device to another [s]."""
 
 
 class Connections:
-    """The connections of a run, made when they are first written to."""
+    """The connections of a run, created at the first write."""
 
     def __init__(self, clock: Clock, stacks: Mapping[str, Tcp | None], carry: Carry, delay_s: Delay) -> None:
         self._clock, self._stacks, self._carry, self._delay_s = clock, stacks, carry, delay_s
         self._ways: dict[tuple[str, str], _Way] = {}
 
     def join(self, source: str, target: str) -> bool:
-        """Whether two devices' messages go over a connection whose segments may wait."""
+        """Whether two devices' messages use a connection whose segments may wait."""
         return self._stacks.get(source) is not None or self._stacks.get(target) is not None
 
     def write(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
@@ -61,7 +62,7 @@ class Connections:
 
 
 class _Message:
-    """A write that has not arrived as a whole."""
+    """A write that has not arrived completely."""
 
     __slots__ = ("done", "n_unsent", "n_waiting", "owner", "token")
 
@@ -69,11 +70,11 @@ class _Message:
         self.owner, self.token = owner, token
         self.n_unsent = self.n_waiting = n_bytes
         self.done = clock.event()
-        self.done.defused = True  # a loss reaches what waits for it, if anything does
+        self.done.defused = True  # a loss is raised in the waiting process, if there is one
 
 
 class _Way:
-    """One direction of a connection: what its sender holds back, and what its receiver has to acknowledge.
+    """One direction of a connection: the sender's unsent bytes, and the receiver's pending acknowledgements.
 
     Positions in the stream count bytes from its beginning.
     """
@@ -97,13 +98,13 @@ class _Way:
         self._unsent: deque[_Message] = deque()
         self._written = self._sent = self._arrived = self._acked = 0
         self._n_full = 0  # full segments that have arrived since the last acknowledgement
-        self._timer = 0  # its number; another one is void
+        self._timer = 0  # number of the current timer; any other is void
         self._is_timed = False
 
     # --- the sender ---------------------------------------------------------------------------------------
 
     def write(self, owner: int, token: int, n_bytes: int) -> _Message:
-        """Take in a write, and send what may be sent."""
+        """Queue a write, and send what may be sent."""
         message = _Message(self._clock, owner, token, n_bytes)
         self._unsent.append(message)
         self._written += n_bytes
@@ -136,7 +137,7 @@ class _Way:
     def _part_arrived(
         self, message: _Message, n_bytes: int, burst: tuple[int, int, int] | None, value: object
     ) -> None:
-        """A part of a message is there; with the last one of what was sent together, all of that is."""
+        """Handle the arrival of a message part; the last part of a burst completes the burst."""
         del value
         message.n_waiting -= n_bytes
         if burst is not None:
@@ -145,7 +146,7 @@ class _Way:
             message.done.succeed()
 
     def _lost(self, message: _Message, position: int, error: Exception) -> bool:
-        """A hop has lost it; what waits behind goes on as over a new connection."""
+        """Handle a loss on a hop; later data continue as over a new connection."""
         if not message.done.triggered:
             message.done.fail(error)
         self._acknowledged(position)
@@ -165,7 +166,7 @@ class _Way:
         self._n_full += n_full
         if not self._delay_s:
             self._acknowledge(0)
-        elif self._n_full >= 2:  # every second full segment at once, whatever is left later
+        elif self._n_full >= 2:  # acknowledge every second full segment at once; the rest may wait
             n_odd = self._n_full % 2
             self._acknowledge(n_odd * self._mss + n_rest)
             self._n_full = n_odd
@@ -175,12 +176,12 @@ class _Way:
             self._time()
 
     def ride(self) -> int:
-        """Let what has arrived be acknowledged by data of the other direction that leave now; up to where."""
+        """Piggyback the acknowledgement of all received data on data sent back now; return the position."""
         self._stop()
         return self._arrived
 
     def _acknowledge(self, n_left: int) -> None:
-        """Send an acknowledgement of all that has arrived but so many bytes."""
+        """Send an acknowledgement of all that has arrived except `n_left` bytes."""
         self._stop()
         arrives_at_s = self._clock.now + self._ack_s
         self._clock.call_at(arrives_at_s, partial(self._acknowledged, self._arrived - n_left))

@@ -1,7 +1,7 @@
-"""Transport: messages over any route, hop after hop, with what they cost at either end.
+"""Transport: messages over any route, hop after hop, with their costs at both ends.
 
-The verb ``send`` writes the commonest case out itself: one hop at a constant rate to a neighbour, free
-at both ends. Everything else comes here.
+The verb ``send`` inlines the commonest case: one hop at a constant rate to a neighbour, free at both ends.
+All other cases are handled here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgesim.engine.network.radio_hop import RadioHop
 from edgesim.engine.network.tcp import Connections
 from edgesim.engine.network.wifi.wifi_hop import WifiHop
 from edgesim.engine.process.clock import Clock, Course
-from edgesim.engine.process.verb import DONE, Verb, WorkLost, begun, heard
+from edgesim.engine.process.verb import DONE, Verb, WorkLost, begun, wait_for
 from edgesim.engine.recording import Recording
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
@@ -34,12 +34,12 @@ __all__ = ["Transport"]
 
 
 class Transport:
-    """The links of a world at work, and the ends of their messages.
+    """The links of a run, and the handling of messages at their ends.
 
     Attributes
     ----------
     network
-        Routes between devices; those of terminals that change cells begin and end at the cell that serves.
+        Routes between devices; those of terminals that change cells begin and end at the serving cell.
     hops
         Both directions of every link that carries traffic, by sender and receiver.
     """
@@ -68,7 +68,7 @@ class Transport:
         fragile = set() if world.faults is None else set(world.faults.links)
         self._pools = Pools(clock, world.media)
         self.hops: dict[tuple[str, str], Hop] = {}
-        self._failing: dict[tuple[str, str], FailingHop | RadioHop] = {}  # those that can lose messages
+        self._failing: dict[tuple[str, str], FailingHop | RadioHop] = {}  # hops that can lose messages
         for link in world.links:
             for ends in (link.between, link.between[::-1]):
                 if whole.link(*ends) is link:
@@ -82,7 +82,7 @@ class Transport:
         )
         stacks = {id_: host.device.endpoint.tcp for id_, host in hosts.items() if id_ not in world.roaming}
         self._connections = Connections(clock, stacks, self._carried, self._latency_s)
-        for roams in world.roaming.values():  # a terminal's messages go on from whichever cell serves it
+        for roams in world.roaming.values():  # any two serving cells must be connected
             for cell in roams.serving.cells:
                 self.network.path(roams.serving.cells[0], cell)
 
@@ -121,7 +121,7 @@ class Transport:
     def _wifi_hop(self, world: World, link: Link, sender: str, peer: str, *, is_watched: bool) -> WifiHop:
         assert link.radio is not None
         here, there = world.devices[sender].power, world.devices[peer].power
-        powers_w = (here.tx_w, there.rx_w, there.tx_w, here.rx_w)  # an answer goes the other way
+        powers_w = (here.tx_w, there.rx_w, there.tx_w, here.rx_w)  # a response goes in the other direction
         return WifiHop(
             link,
             sender,
@@ -136,7 +136,7 @@ class Transport:
         )
 
     def _codes_of_hop(self, link: Link, sender: str, peer: str, power_w: float) -> tuple[int, int]:
-        """Codes of its messages' spans: of those that arrive, and of those that are lost halfway."""
+        """Return the span codes of a hop's messages: of those that arrive, and of those that are lost."""
         arrives, is_lost = (
             self._recording.code(
                 Spot(SpanKind.SEND, sender, peer, via_of(link), power_w, tail_s, kind_of(link))
@@ -146,7 +146,7 @@ class Transport:
         return arrives, is_lost
 
     def direct(self, source: str, target: str) -> Hop | None:
-        """The one hop to a neighbour without endpoint costs; None where a message takes more."""
+        """Return the only hop to a neighbour without endpoint costs; None if a message takes more."""
         hop = None
         if source not in self._roaming and target not in self._roaming:
             path = self.network.path(source, target)
@@ -163,7 +163,7 @@ class Transport:
         Parameters
         ----------
         owner, token
-            The request it is for, and its token; -1 where there is none.
+            The request that it serves, and its token; -1 for none.
         """
         if source == target:
             return DONE
@@ -180,14 +180,15 @@ class Transport:
         return self._carry_on(first, owner, hops, target, size_bytes, token)
 
     def unacknowledged(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Verb:
-        """Begin with a message that arrives whatever it loses; the verb's value is the share that is missing.
+        """Begin a message that arrives even with losses; the verb's value is the missing share.
 
-        Radio hops that draw the fate of blocks leave it at their attempts; on others nothing goes missing.
+        On radio hops that draw block errors only the physical layer's attempts are made; on others nothing is
+        lost.
         """
         return begun(self._with_holes(owner, source, target, size_bytes, token))
 
     def lose(self, device: str, error: WorkLost) -> None:
-        """Lose what a device is sending or receiving: it has failed. What has left it still arrives."""
+        """Lose the messages that a failed device is sending or receiving; those that left it still arrive."""
         for (sender, peer), hop in self._failing.items():
             if device in (sender, peer):
                 hop.lose(error, spares_sent=device == sender)
@@ -197,26 +198,26 @@ class Transport:
         return [hop for hop in self._failing.values() if hop.via == via]
 
     def owners(self) -> set[int]:
-        """Requests whose spans are yet to be recorded."""
+        """Ids of requests with spans still to be recorded."""
         return set().union(*(hop.owners() for hop in self._failing.values()))
 
     def close(self, at_s: float) -> None:
-        """Record what is still on its way at the end of the run."""
+        """Record the messages in transit at the end of the run."""
         for hop in self._failing.values():
             hop.close(at_s)
 
     def _over_tcp(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
-        """Write a message to a connection that may hold it back."""
+        """Write a message to a connection whose segments may wait."""
         yield from self._handle(owner, self._hosts[source], size_bytes, token)
         yield from self._connections.write(owner, source, target, size_bytes, token)
         yield from self._handle(owner, self._hosts[target], size_bytes, token)
 
     def _carried(self, owner: int, source: str, target: str, size_bytes: float, token: int) -> Course:
-        """Carry segments, without their ends."""
+        """Carry segments between two devices, without their costs at the ends."""
         yield from self._along(owner, source, target, size_bytes, token)
 
     def _latency_s(self, source: str, target: str) -> float:
-        """Latencies on the way, one after the other."""
+        """Sum of the latencies on the route [s]."""
         hops = (self.hops[ends] for ends in pairwise(self.network.path(source, target)))
         return sum(hop.link.way(hop.sender).latency_s for hop in hops)
 
@@ -248,7 +249,7 @@ class Transport:
     def _up(
         self, owner: int, terminal: str, size_bytes: float, token: int, holes: Holes | None = None
     ) -> Course:
-        """Send a message up to whichever cell serves; returns the one at which its last bit has arrived."""
+        """Send a message up to the serving cell; return the cell at which its last bit has arrived."""
         while True:
             yield from self._cells.ready(terminal)
             cell = self._cells.serving(terminal)
@@ -268,13 +269,13 @@ class Transport:
         token: int,
         holes: Holes | None = None,
     ) -> Course:
-        """Send a message down from whichever cell serves; it follows the terminal from cell to cell."""
+        """Send a message down from the serving cell; it follows the terminal from cell to cell."""
         while True:
             cell = self._cells.serving(terminal)
             if here != cell:
                 yield from self._along(owner, here, cell, size_bytes, token, holes)
                 here = cell
-                continue  # another may serve by now
+                continue  # another cell may serve by now
             yield from self._cells.ready(terminal)
             if here != self._cells.serving(terminal):
                 continue
@@ -338,7 +339,7 @@ class Transport:
         return (arrived_at_s,)
 
     def _handle(self, owner: int, host: Host, size_bytes: float, token: int) -> Verb:
-        """Pay one end's cost of a message; its span ends with what occupies the end, before the latency."""
+        """Handle a message at one end; its span ends with the occupation of the end, before the latency."""
         endpoint = host.device.endpoint
         if endpoint.is_free:
             return DONE
@@ -347,7 +348,7 @@ class Transport:
             host.demand_up()
             job = Job(owner, token, code, self._clock.event(), size_bytes=size_bytes)
             done = host.watched_messaging.take(job, endpoint.seconds(size_bytes))
-            return self._later(done, endpoint.latency_s) if endpoint.latency_s else heard(done)
+            return self._later(done, endpoint.latency_s) if endpoint.latency_s else wait_for(done)
         now_s = self._clock._now
         started_at_s, ended_at_s = host.messaging.book(now_s, endpoint.seconds(size_bytes))
         self._recording.span(owner, token, code, now_s, started_at_s, ended_at_s, size_bytes=size_bytes)

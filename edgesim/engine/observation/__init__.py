@@ -1,1 +1,1 @@
-"""What strategies see: devices and links at an instant, and reports of them that age."""
+"""Observations of strategies: the state of devices and links at an instant, and reports that age."""

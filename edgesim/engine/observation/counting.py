@@ -1,4 +1,4 @@
-"""Counting over time: KV caches at every change, batteries and radio links at regular instants."""
+"""Counters over time: KV caches at every change, batteries and radio links at regular instants."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Counting"]
 
 
 class Counting:
-    """Writes the table ``counters`` of one run; it looks, and changes nothing.
+    """Write the table ``counters`` of one run, without changing the run.
 
-    Of a terminal that changes cells, only the link to the cell that serves is sampled.
+    For a terminal that changes cells, only the link to the serving cell is sampled.
 
     Parameters
     ----------
     hops
         By sender and peer, all directions of links.
     buffer
-        Takes the values.
+        Buffer that the values are written to.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Counting:
         ]
 
     def sample(self) -> None:
-        """Record what stands at this instant."""
+        """Record the values at this instant."""
         now_s = self._sampled_at_s = self._looking.now_s
         for left_j, code in self._batteries:
             self._buffer.add(code, now_s, left_j() or 0.0)
@@ -64,7 +64,7 @@ class Counting:
                 self._buffer.add(code, now_s, state.snr_db)
 
     def finish(self) -> None:
-        """Record how the run ends, and hand everything on; before its books are closed."""
+        """Record the values at the end of the run, before its accounts are closed, and flush the buffer."""
         if self._sampled_at_s < self._looking.now_s:
             self.sample()
         self._buffer.flush()

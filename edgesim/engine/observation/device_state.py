@@ -1,4 +1,4 @@
-"""What a strategy sees of a device at one instant: a frozen value, which may be kept and sent."""
+"""The state of a device at one instant, as strategies see it: a frozen value, which may be kept and sent."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ class DeviceState:
     Attributes
     ----------
     at_s
-        When it was so [s].
+        Instant of the state [s].
     is_up
         Whether it was up.
     backlog_s
-        Time until the device has done all work that is booked ahead [s]: exact where it serves first come,
-        first served, and 0 where passes share it.
+        Time until the device has done all work that is booked ahead [s]: exact if it serves first come, first
+        served, and 0 if passes share it.
     work_s
-        Time that what is asked for there would take from now on, nothing else coming [s]: under first come,
-        first served `backlog_s`, under processor sharing the work that is left, both exact; in batches what
-        is left of the running iteration, and all other passes one by one, which is more than they will take.
+        Time for the work requested there, if nothing else arrives [s]: under first come, first served
+        `backlog_s`, under processor sharing the remaining work, both exact; in batches the rest of the
+        running iteration plus all other passes one by one, which is an upper bound.
     n_passes
-        Passes in service and waiting for it, of requests that go on; who waits for memory, or for a place
-        among those that are batched, is counted by `n_requests` alone.
+        Passes in service and waiting for it, of requests in progress; requests that wait for memory, or for a
+        place in the batch, are counted by `n_requests` only.
     n_requests
-        Requests that hold memory there or wait for it.
+        Requests that occupy memory there or wait for it.
     free_bytes
-        Memory not taken by weights, process and KV caches [byte].
+        Memory not occupied by weights, process and KV caches [byte].
     battery_j
-        Energy left in its battery [J]; None on the mains.
+        Energy left in its battery [J]; None on mains power.
     speed
-        By what the time of a pass is divided that begins then: 1, but where the scenario has a schedule.
+        Divisor of the time of a pass that begins then: 1 unless the scenario has a schedule.
     """
 
     at_s: float

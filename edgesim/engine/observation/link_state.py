@@ -1,4 +1,4 @@
-"""What a strategy sees of a link, and of a route, at one instant: frozen values, to be kept or sent."""
+"""The state of a link, and of a route, at one instant, as strategies see it: frozen values."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["LinkState", "RouteState"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkState:
-    """One direction of a link, as a message that began now would find it.
+    """One direction of a link, for a message that begins now.
 
-    Rates and probabilities are those of the instant: how they will change is not foreseen, and no draw of the
-    run is looked at or used up.
+    Rates and probabilities are those of the instant: their changes are not predicted, and no random draw of
+    the run is read or consumed.
 
-    Not counted: collisions of 802.11, the round trips that repetitions wait for, and what others who share
-    the medium will send or cease to send.
+    Not counted: collisions of 802.11, the round trips that repetitions wait for, and future traffic of other
+    devices on the medium.
 
     Attributes
     ----------
     at_s
-        When it was so [s].
+        Instant of the state [s].
     sender, peer
         Its two ends.
     via
@@ -35,41 +35,41 @@ class LinkState:
     down
         Why no message can leave: ``link down``, ``b-0 down``, ``out of reach``; None while it is up.
     rate_bps
-        Rate that the link would have with one more message on it [bit/s], repetitions not taken off; 0 while
-        it is down. Of a wire, its rate now. In a shared band, what it would have beside all those who have
-        something on the air now, each as if it had enough to fill its part: its part of the band where
-        access is in frequency, all of it for its part of the time where terminals take turns (``max-rate``
-        is counted as one of these); times the share of time that a duplex pattern opens the direction for.
-        Under 802.11's contention the MAC's throughput alone, divided by the stations that have a frame
-        to send, itself included, and by the receivers that its own station has frames for.
+        Rate of the link with one more message on it [bit/s], without deducting repetitions; 0 while it is
+        down. For a wire, its rate now. In a shared band, its rate with all terminals that are on the air now,
+        each as if it had enough to send to fill its part: its part of the band if access is in frequency, the
+        whole band for its part of the time if terminals alternate in time (``max-rate`` counts as one of
+        these); times the share of time for which a duplex pattern opens the direction. Under 802.11's
+        contention, the MAC's throughput alone, divided by the number of stations with a frame to send, itself
+        included, and by the number of receivers that its own station has frames for.
     queued_bytes
-        What earlier messages in this direction have not sent yet [byte], repetitions not counted. On a wire
-        whose rate follows a function of time it is worked out with the rate now.
+        Unsent data of earlier messages in this direction [byte], without repetitions. On a wire whose rate is
+        a function of time it is computed with the rate now.
     queued_s
-        Time that this will take [s]: on a wire exactly until a new message begins, which waits for its turn;
-        on the air at the present rate, expected repetitions counted, where a new message does not wait but
-        shares. What is left of a handover's interruption is added.
+        Time to send these data [s]: on a wire, exactly the time until a new message begins, which waits in
+        the queue; on the air, at the present rate with expected repetitions, where a new message does not
+        wait but shares the link. Includes the rest of a handover's interruption.
     latency_s
-        Time after the last bit has left until it has arrived [s].
+        Time from the departure of the last bit to its arrival [s].
     access_s
-        What a message takes beside its bits on an idle link [s], as planners count on it: a Wi-Fi link's
-        preambles and headers, the mean wait for a first slot in a cell of slots.
+        Time of a message in addition to its bits on an idle link [s], as planners assume: a Wi-Fi link's
+        preambles and headers, the mean wait for a first slot in a slotted cell.
     block_bits
-        Bits of an application that are acknowledged together: a transport block, a frame; 0 of a wire.
+        Application bits that are acknowledged together: a transport block, a frame; 0 for a wire.
     block_loss
-        Probability that a block is lost for good in the channel as it is: that it fails all attempts of the
-        physical layer, and all repetitions by the ARQ above it. 0 of a wire, 1 while the link is down.
+        Probability that a block is lost permanently in the current channel: that it fails all attempts of the
+        physical layer, and all repetitions by the ARQ above it. 0 for a wire, 1 while the link is down.
     unacknowledged_loss
-        The same of a message that is not acknowledged: that it fails the physical layer's attempts.
+        The same for a message that is not acknowledged: that it fails the physical layer's attempts.
     n_attempts
-        Mean number of transmissions of a block, all of these included.
+        Mean number of transmissions of a block, including all of these.
     snr_db
-        True ratio of signal to interference and noise over the whole band [dB], as
-        :meth:`edgesim.radio.radio_link.RadioLink.report` tells it; None of a wire.
+        True ratio of signal to interference and noise over the whole band [dB], as returned by
+        :meth:`edgesim.radio.radio_link.RadioLink.report`; None for a wire.
     station
-        The cell that the link leads to; None of a wire.
+        The cell that the link leads to; None for a wire.
     serving
-        The cell over which the terminal's messages go now; another than `station` if the terminal changes
+        The cell that carries the terminal's messages now; differs from `station` if the terminal changes
         cells and this one does not serve it.
     """
 
@@ -99,13 +99,13 @@ class LinkState:
 
     @property
     def is_serving(self) -> bool:
-        """Whether messages between its ends go over it now: of a wire always, of a cell while it serves."""
+        """Whether messages between its ends use it now: always for a wire, while it serves for a cell."""
         return self.station == self.serving
 
     def loss(self, size_bytes: float) -> float:
-        """Probability that a message of this size is lost in the channel as it is: that any block of it is.
+        """Probability that a message of this size is lost in the current channel: that any of its blocks is.
 
-        Failures that are yet to come and handovers are not foreseen.
+        Future failures and handovers are not predicted.
         """
         if self.block_loss in (0.0, 1.0):
             return self.block_loss
@@ -113,11 +113,11 @@ class LinkState:
         return -math.expm1(n_blocks * math.log1p(-self.block_loss))
 
     def seconds(self, size_bytes: float) -> float:
-        """Time from now on until a message of this size would have arrived, if all stays as it is.
+        """Time until a message of this size would have arrived, if the state does not change [s].
 
-        What is queued, then its own bits at the present rate with expected repetitions, then the latency;
-        infinite while the link is down or its rate is 0. On the air, where messages of one link go side by
-        side, it is what the last of them needs.
+        The queued data, then the message's own bits at the present rate with expected repetitions, then the
+        latency; infinite while the link is down or its rate is 0. On the air, where the messages of a link
+        are sent concurrently, it is the time of the last of them.
         """
         if self.down is not None or not self.rate_bps:
             return math.inf
@@ -132,9 +132,9 @@ class RouteState:
     Attributes
     ----------
     hops
-        One after the other.
+        The links in order.
     endpoints
-        What messages cost at the two ends.
+        Costs of messages at the two ends.
     """
 
     source: str
@@ -144,27 +144,27 @@ class RouteState:
 
     @property
     def is_up(self) -> bool:
-        """Whether all hops are."""
+        """Whether all hops are up."""
         return all(hop.is_up for hop in self.hops)
 
     @property
     def snr_db(self) -> float | None:
-        """The least ratio of its radio hops [dB]; None where there is none."""
+        """Least signal-to-interference-and-noise ratio of its radio hops [dB]; None if there are none."""
         return min((hop.snr_db for hop in self.hops if hop.snr_db is not None), default=None)
 
     @property
     def rate_bps(self) -> float:
-        """The least rate of its hops [bit/s]; infinite from a device to itself."""
+        """Least rate of its hops [bit/s]; infinite from a device to itself."""
         return min((hop.rate_bps for hop in self.hops), default=math.inf)
 
     @property
     def queued_bytes(self) -> float:
-        """What is queued on all hops [byte]."""
+        """Data queued on all hops [byte]."""
         return math.fsum(hop.queued_bytes for hop in self.hops)
 
     @property
     def queued_s(self) -> float:
-        """Time that this takes [s]; what waits at a later hop may be gone by then."""
+        """Time to send the queued data [s]; data queued at a later hop may have been sent by then."""
         return math.fsum(hop.queued_s for hop in self.hops)
 
     @property
@@ -177,6 +177,6 @@ class RouteState:
         return 1.0 - math.prod(1.0 - hop.loss(size_bytes) for hop in self.hops)
 
     def seconds(self, size_bytes: float) -> float:
-        """Time from end to end, store and forward, with what the ends take but not what waits there."""
+        """End-to-end time, store and forward [s]; includes handling at the ends but no queueing there."""
         ends_s = math.fsum(end.passing_s(size_bytes) for end in self.endpoints)
         return ends_s + math.fsum(hop.seconds(size_bytes) for hop in self.hops)

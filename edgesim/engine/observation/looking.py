@@ -1,4 +1,4 @@
-"""Looking at devices and links: what they are at this instant, as frozen values; it changes nothing."""
+"""Current state of devices and links as frozen values, read without changing anything."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _PASSES = ("compute", "compute_together")
 
 
 class Looking:
-    """Tells how devices and links stand now.
+    """The current state of devices and links.
 
     Parameters
     ----------
     discharges
-        Of devices on batteries.
+        By device, the discharge of its battery.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Looking:
 
     @property
     def now_s(self) -> float:
-        """The present instant [s]."""
+        """The current simulated time [s]."""
         return self._clock._now
 
     def check(self, device: str) -> None:
@@ -66,7 +66,7 @@ class Looking:
     # --- devices ----------------------------------------------------------------------------------
 
     def device(self, device: str) -> DeviceState:
-        """A device now."""
+        """Return the current state of a device."""
         self.check(device)
         return DeviceState(
             at_s=self._clock._now,
@@ -86,37 +86,37 @@ class Looking:
         return self._hosts[device].down is None
 
     def backlog_s(self, device: str) -> float:
-        """Time until all is done that is booked ahead [s]."""
+        """Time until all work booked ahead is done [s]."""
         return max(0.0, self._hosts[device].booked_until_s - self._clock._now)
 
     def work_s(self, device: str) -> float:
-        """Work that is left, whatever the discipline [s]."""
+        """Remaining work under any discipline [s]."""
         shared = self._hosts[device].shared
         return self.backlog_s(device) if shared is None else shared.work_s(self._clock._now)
 
     def n_passes(self, device: str) -> int:
-        """Passes that are asked for and not done."""
+        """Number of passes requested and not done."""
         memory = self._memories.get(device)
         if memory is None:
             return 0
         return sum(self._n_passes(request, device) for request in memory.holders)
 
     def n_requests(self, device: str) -> int:
-        """Requests that hold memory there or wait for it."""
+        """Number of requests that occupy memory there or wait for it."""
         return self._hosts[device].n_requests
 
     def free_bytes(self, device: str) -> int:
-        """Memory that is not taken."""
+        """Memory that is not occupied [byte]."""
         memory = self._memories[device]
         return memory.capacity_bytes - memory.used_bytes
 
     def battery_j(self, device: str) -> float | None:
-        """Energy left in a battery [J]."""
+        """Energy left in a battery [J]; None without one."""
         discharge = self._discharges.get(device)
         return None if discharge is None else discharge.left_j
 
     def _n_passes(self, request: LiveRequest, device: str) -> int:
-        """A request's passes on a device: a request that computes there has a cache there, if of no bytes."""
+        """Count a request's passes on a device; a request that computes there has a cache there."""
         trail = request.trail
         if trail.under_way is not None:
             return sum(self._is_pass(begun, device) for begun in trail.under_way)
@@ -126,18 +126,18 @@ class Looking:
         return int(_is_at(device, move.arguments))
 
     def _is_pass(self, begun: Begun, device: str) -> bool:
-        is_pass = begun.call.verb in _PASSES and begun.effect is not None  # else it waits for memory
+        is_pass = begun.call.verb in _PASSES and begun.effect is not None  # else waiting for memory
         return is_pass and not begun.has_ended(self._clock._now) and _is_at(device, begun.call.arguments)
 
     # --- links ------------------------------------------------------------------------------------
 
     def link(self, sender: str, peer: str) -> LinkState:
-        """One direction of a link now.
+        """Return the current state of one direction of a link.
 
         Raises
         ------
         ContractError
-            If the two are not linked; it names the route, if there is one.
+            If the two are not linked; the message lists the sender's links and suggests the route.
         """
         self.check(sender)
         self.check(peer)
@@ -146,14 +146,14 @@ class Looking:
             ways = ", ".join(map(repr, self._peers[sender]))
             raise ContractError(
                 f"observe: no link leads from {sender!r} to {peer!r}; {sender!r} is linked to "
-                f"{ways or 'nothing'}; ask for route({sender!r}, {peer!r}), which may take several links"
+                f"{ways or 'nothing'}; call route({sender!r}, {peer!r}), which may take several links"
             )
         return self._state(hop)
 
     def path(self, source: str, target: str) -> list[str]:
-        """Devices on the way that a message begun now would take, both ends included.
+        """Return the devices on the route of a message that begins now, both ends included.
 
-        From or to a terminal that changes cells, over the cell that serves now.
+        From or to a terminal that changes cells, the route uses the serving cell.
         """
         self.check(source)
         self.check(target)
@@ -166,18 +166,18 @@ class Looking:
         return [*([source] if here != source else []), *path, *([target] if there != target else [])]
 
     def route(self, source: str, target: str) -> RouteState:
-        """All links that a message begun now would take."""
+        """Return all links that a message begun now would take."""
         hops = tuple(self.link(*ends) for ends in pairwise(self.path(source, target)))
         return self.routed(source, target, hops)
 
     def routed(self, source: str, target: str, hops: tuple[LinkState, ...]) -> RouteState:
-        """These links as a route."""
+        """Combine these links into a route."""
         ends = (source, target) if hops else ()
         endpoints = tuple(self._hosts[end].device.endpoint for end in ends)
         return RouteState(source=source, target=target, hops=hops, endpoints=endpoints)
 
     def peers(self, device: str) -> list[str]:
-        """Devices that one is linked to, in the order of the scenario's links."""
+        """Return the devices that a device is linked to, in the order of the scenario's links."""
         return self._peers[device]
 
     def _serving(self, terminal: str) -> str:
@@ -218,7 +218,7 @@ class Looking:
         )
 
     def _cell(self, hop: Hop) -> tuple[str | None, str | None, float]:
-        """The cell that a link leads to, the one that serves, and what is left of an interruption [s]."""
+        """Return the cell of a link, the serving cell, and the rest of an interruption [s]."""
         for terminal, cell in ((hop.sender, hop.peer), (hop.peer, hop.sender)):
             roams = self._world.roaming.get(terminal)
             if roams is not None and cell in roams.serving.cells:
@@ -230,7 +230,7 @@ class Looking:
 
 
 def _access_s(link: Link, sender: str) -> float:
-    """What planners count for a message beside its bits."""
+    """Time that planners assume for a message in addition to its bits [s]."""
     if link.radio is None or link.radio.first_slot is None:
         return link.access_s
     first = link.radio.first_slot
@@ -238,6 +238,6 @@ def _access_s(link: Link, sender: str) -> float:
 
 
 def _is_at(device: str, arguments: tuple[object, ...]) -> bool:
-    """Whether a pass with these arguments is on a device: they begin with it, or with its group."""
+    """Whether a pass with these arguments is on a device; the first argument is the device or its group."""
     where = arguments[0] if arguments else None
     return device in where if isinstance(where, tuple) else device == where

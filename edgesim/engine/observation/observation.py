@@ -1,7 +1,7 @@
-"""What a strategy may know when it decides: everything at this instant, or what a device has heard of.
+"""A strategy's view when it decides: everything at this instant, or what one device knows from reports.
 
-Both answer the same questions (:class:`View`), at the instant for which they were asked and at no other: what
-is to be kept are the frozen values that :meth:`View.device` and :meth:`View.link` return.
+Both have the same interface (:class:`View`), and are valid only at the instant of the call: keep the frozen
+values that :meth:`View.device` and :meth:`View.link` return.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["Knowledge", "Observation", "View"]
 
 
 class View(ABC):
-    """Devices and links, as they are or as they were last heard of.
+    """The state of devices and links, current or as last reported.
 
     Attributes
     ----------
     at_s
-        The instant for which it was asked [s]; used at another, it raises ContractError.
+        The instant for which the view is valid [s]; at any other, it raises ContractError.
     """
 
     __slots__ = ("_looking", "at_s")
@@ -36,11 +36,11 @@ class View(ABC):
 
     @abstractmethod
     def device(self, device: str) -> DeviceState:
-        """All that is known of a device, as a frozen value."""
+        """Return the state of a device, as a frozen value."""
 
     @abstractmethod
     def link(self, sender: str, peer: str) -> LinkState:
-        """The link from one device to a neighbour, in that direction, as a frozen value.
+        """Return the state of the link from one device to a neighbour, in that direction, as a frozen value.
 
         Raises
         ------
@@ -49,30 +49,30 @@ class View(ABC):
         """
 
     def route(self, source: str, target: str) -> RouteState:
-        """The links that a message would take now from one device to another, each as :meth:`link` tells it.
+        """Return the links that a message would take now between two devices, each as from :meth:`link`.
 
-        The way itself is taken as known, also to a device that knows little else. From or to a terminal that
-        changes cells: over the cell that serves it now.
+        The route itself is always known, also in a device's limited view. From or to a terminal that changes
+        cells, it uses the serving cell.
 
         Raises
         ------
         PlacementError
-            If no way leads from one to the other.
+            If no route leads from one to the other.
         """
         self._check()
         hops = tuple(self.link(*ends) for ends in pairwise(self._looking.path(source, target)))
         return self._looking.routed(source, target, hops)
 
     def backlog_s(self, device: str) -> float:
-        """Time until the device has done all work that is booked there; 0 where passes share it."""
+        """Time until the device has done all work booked there [s]; 0 if passes share it."""
         return self.device(device).backlog_s
 
     def work_s(self, device: str) -> float:
-        """Work that is left there, whatever the discipline: see :class:`DeviceState`."""
+        """Remaining work there under any discipline [s]: see :class:`DeviceState`."""
         return self.device(device).work_s
 
     def n_passes(self, device: str) -> int:
-        """Passes in service there, or waiting for it."""
+        """Number of passes in service there, or waiting for it."""
         return self.device(device).n_passes
 
     def is_up(self, device: str) -> bool:
@@ -86,21 +86,21 @@ class View(ABC):
         return self.route(source, target).is_up and self.route(target, source).is_up
 
     def battery_j(self, device: str) -> float | None:
-        """Energy left in the device's battery [J]; None where it runs on the mains."""
+        """Energy left in the device's battery [J]; None on mains power."""
         return self.device(device).battery_j
 
     def n_requests(self, device: str) -> int:
-        """Requests that hold memory on the device or wait for it."""
+        """Number of requests that occupy memory on the device or wait for it."""
         return self.device(device).n_requests
 
     def free_bytes(self, device: str) -> int:
-        """Memory not taken by weights, process and KV caches."""
+        """Memory not occupied by weights, process and KV caches [byte]."""
         return self.device(device).free_bytes
 
     def _check(self) -> None:
         if self._looking.now_s != self.at_s:
             raise ContractError(
-                f"observe: what was asked for at {self.at_s:g} s is used at {self._looking.now_s:g} s; "
+                f"observe: the view of {self.at_s:g} s is used at {self._looking.now_s:g} s; "
                 "observe again, or keep what device(...) and link(...) return"
             )
 
@@ -108,36 +108,36 @@ class View(ABC):
 class Observation(View):
     """The state of everything at one instant, as a scheduler with perfect monitoring would see it.
 
-    Nothing is changed by looking, and nothing is drawn. Not modelled: the cost and the delay of monitoring;
-    have devices report (:meth:`~edgesim.engine.cluster.Cluster.report`) to pay for them.
+    Observing changes nothing, and draws no random numbers. Not modelled: the cost and the delay of
+    monitoring; to include them, have devices report (:meth:`~edgesim.engine.cluster.Cluster.report`).
     """
 
     __slots__ = ()
 
     def device(self, device: str) -> DeviceState:
-        """All of a device, as a frozen value."""
+        """Return the state of a device, as a frozen value."""
         self._check()
         return self._looking.device(device)
 
     def link(self, sender: str, peer: str) -> LinkState:
-        """The link from one device to a neighbour, in that direction, as a frozen value."""
+        """Return the state of the link from one device to a neighbour, as a frozen value."""
         self._check()
         return self._looking.link(sender, peer)
 
-    # Decisions are made with these: what is not asked for need not be worked out.
+    # Overridden for speed: decisions use these often, and only the requested value is computed.
 
     def backlog_s(self, device: str) -> float:
-        """Time until the device has done all work that is booked there now; 0 where passes share it."""
+        """Time until the device has done all work booked there now [s]; 0 if passes share it."""
         self._check()
         return self._looking.backlog_s(device)
 
     def work_s(self, device: str) -> float:
-        """Work that is left there, whatever the discipline: see :class:`DeviceState`."""
+        """Remaining work there under any discipline [s]: see :class:`DeviceState`."""
         self._check()
         return self._looking.work_s(device)
 
     def n_passes(self, device: str) -> int:
-        """Passes in service there, or waiting for it."""
+        """Number of passes in service there, or waiting for it."""
         self._check()
         return self._looking.n_passes(device)
 
@@ -147,30 +147,30 @@ class Observation(View):
         return self._looking.is_up(device)
 
     def battery_j(self, device: str) -> float | None:
-        """Energy left in the device's battery [J]; None where it runs on the mains."""
+        """Energy left in the device's battery [J]; None on mains power."""
         self._check()
         return self._looking.battery_j(device)
 
     def n_requests(self, device: str) -> int:
-        """Requests that hold memory on the device or wait for it."""
+        """Number of requests that occupy memory on the device or wait for it."""
         self._check()
         return self._looking.n_requests(device)
 
     def free_bytes(self, device: str) -> int:
-        """Memory not taken by weights, process and KV caches."""
+        """Memory not occupied by weights, process and KV caches [byte]."""
         self._check()
         return self._looking.free_bytes(device)
 
 
 class Knowledge(View):
-    """What one device knows: itself and its own links as they are, others as their last report said.
+    """The knowledge of one device: itself and its own links as they are, others as last reported.
 
-    Of what no report has said it raises ContractError; :meth:`knows` and :meth:`age_s` say beforehand.
+    Without a report of a device it raises ContractError; check :meth:`knows` or :meth:`age_s` first.
 
     Attributes
     ----------
     at
-        The device.
+        The device whose knowledge this is.
     """
 
     __slots__ = ("_reports", "at")
@@ -187,9 +187,9 @@ class Knowledge(View):
         return device == self.at or device in self._reports
 
     def age_s(self, device: str) -> float:
-        """How old is what is known of a device: time since its report was made [s].
+        """Age of the knowledge of a device: time since its last report was made [s].
 
-        0 of the device itself; infinite of one of which no report has arrived.
+        0 for the device itself; infinite for a device of which no report has arrived.
         """
         if device == self.at:
             self._check()
@@ -197,9 +197,9 @@ class Knowledge(View):
         return self.at_s - self._reports[device].made_at_s if self.knows(device) else math.inf
 
     def payload(self, device: str) -> Hashable:
-        """What the device's last report carried of the strategy's own; None if that carried nothing.
+        """Return the strategy's payload in a device's last report; None if it had none.
 
-        Of the device itself, what it last reported to itself.
+        For the device itself, the payload of its last report to itself.
         """
         if device == self.at and device not in self._reports:
             self._check()
@@ -207,14 +207,14 @@ class Knowledge(View):
         return self._report(device).payload
 
     def device(self, device: str) -> DeviceState:
-        """A device as it was when its last report was made; the device itself as it is."""
+        """Return a device's state when its last report was made; the current state for the device itself."""
         if device == self.at:
             self._check()
             return self._looking.device(device)
         return self._report(device).device
 
     def link(self, sender: str, peer: str) -> LinkState:
-        """A link as it was when its sender's last report was made; the device's own as they are."""
+        """Return a link's state when its sender's last report was made; the current state for own links."""
         if sender == self.at:
             self._check()
             return self._looking.link(sender, peer)
@@ -222,7 +222,7 @@ class Knowledge(View):
         found = next((link for link in links if link.peer == peer), None)
         if found is None:
             raise ContractError(
-                f"observe(at={self.at!r}): the last report from {sender!r} says nothing of a link to "
+                f"observe(at={self.at!r}): the last report from {sender!r} does not contain a link to "
                 f"{peer!r}; it reported those to {', '.join(repr(link.peer) for link in links) or 'none'}"
             )
         return found
@@ -231,6 +231,6 @@ class Knowledge(View):
         if not self.knows(device) or device not in self._reports:
             raise ContractError(
                 f"observe(at={self.at!r}): no report from {device!r} has arrived yet; "
-                f"ask knows({device!r}) first"
+                f"check knows({device!r}) first"
             )
         return self._reports[device]

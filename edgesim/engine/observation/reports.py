@@ -1,4 +1,4 @@
-"""Reports: what a device says of itself to another, in a message that takes its time and may be lost."""
+"""Reports: the state of a device, sent to another device in a message that takes time and may be lost."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["Report", "Reports"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A device and its links at one instant, and what its strategy says besides.
+    """The state of a device and its links at one instant, with a payload of its strategy.
 
     Attributes
     ----------
     made_at_s
-        When it was sent [s]: the instant of all that it says.
+        When it was sent [s]: the instant of the reported state.
     links
         From the device to neighbours.
     payload
-        The strategy's own.
+        Payload of the strategy.
     """
 
     made_at_s: float
@@ -39,9 +39,9 @@ class Report:
 
 
 class Reports:
-    """Carries reports, and keeps the newest that has arrived of each device at each.
+    """Send reports, and store the newest report of each device that has arrived at each receiver.
 
-    Not modelled: that a device which fails forgets them.
+    Not modelled: loss of the stored reports when a device fails.
     """
 
     def __init__(self, looking: Looking, transport: Transport) -> None:
@@ -49,7 +49,7 @@ class Reports:
         self._known: dict[str, dict[str, Report]] = defaultdict(dict)  # receiver -> device -> report
 
     def at(self, device: str) -> Mapping[str, Report]:
-        """What has arrived at a device, by the device that it is from."""
+        """Return the reports that have arrived at a device, by the device that they describe."""
         return self._known.get(device, {})
 
     def begin(
@@ -60,7 +60,7 @@ class Reports:
         payload: Hashable,
         links: Iterable[str] | None,
     ) -> Course:
-        """Send a report now; what to wait for, which says whether it has arrived."""
+        """Send a report now; return a process that returns whether it has arrived."""
         self._looking.check(source)
         self._looking.check(target)
         if not size_bytes >= 0:
@@ -91,12 +91,12 @@ class Reports:
         except WorkLost:
             return False
         known, source = self._known[target], report.device.device
-        if source not in known or known[source].made_at_s <= report.made_at_s:  # it may have been overtaken
+        if source not in known or known[source].made_at_s <= report.made_at_s:  # ignore it if overtaken
             known[source] = report
         return True
 
 
 def _lost() -> Course:
-    """A report that never left."""
+    """Return False for a report that could not be sent."""
     return False
     yield

@@ -1,1 +1,1 @@
-"""Processes and time: the clock on SimPy's heap, interruptions, and what a verb returns."""
+"""Processes and time: the clock on SimPy's heap, interruptions, and the return values of verbs."""

@@ -1,10 +1,9 @@
 """The clock: a SimPy environment whose processes may also sleep until a known instant.
 
-A first-come-first-served station knows a job's departure the moment the job arrives. Waiting for it
-therefore needs no ``Resource``, no request event and no ``Timeout`` object: the process names the
-instant at which it wants to go on, and the clock puts the process itself on SimPy's heap. That is one
-heap operation per visit, and the order of events is SimPy's own: by time, then priority, then
-sequence number.
+A first-come-first-served station knows a job's departure time when the job arrives. Waiting for it therefore
+needs no ``Resource``, no request event and no ``Timeout`` object: the process yields the instant at which it
+continues, and the clock puts the process itself on SimPy's heap. That is one heap operation per visit, and
+the order of events is SimPy's own: by time, then priority, then sequence number.
 """
 
 from __future__ import annotations
@@ -22,25 +21,25 @@ __all__ = ["Clock", "Course", "Life", "MisstepError", "Pause", "Step"]
 
 
 class Pause:
-    """What a process yields for the run to stand still, until it is answered from outside."""
+    """Value that a process yields to pause the run until an answer is given from outside."""
 
     __slots__ = ()
 
 
 Step = float | simpy.Event | Pause
-"""What a process may wait for: an absolute instant [s], any SimPy event, or an answer from outside."""
+"""Value that a process may yield to wait: an absolute instant [s], a SimPy event, or a pause."""
 
 Course = Generator[Step, Any, Any]
 """A process: it yields steps, is sent the values of the events it waited for, may return a value."""
 
 
 class MisstepError(TypeError):
-    """A process has yielded something that is no step.
+    """A process has yielded a value that is not a step.
 
     Attributes
     ----------
     step
-        That.
+        The value.
     """
 
     def __init__(self, step: object) -> None:
@@ -49,13 +48,13 @@ class MisstepError(TypeError):
 
 
 class Life(simpy.Event):
-    """A process on a :class:`Clock`; as an event, it happens when the process ends.
+    """A process on a :class:`Clock`; as an event, it occurs when the process ends.
 
-    The generator yields absolute instants (wake me then) or SimPy events (wake me when it has
-    happened). It starts at the current instant, after everything already due then.
+    The generator yields absolute instants or SimPy events, and is resumed at that instant or when the event
+    has occurred. It starts at the current instant, after everything already due then.
 
-    An exception that leaves the generator goes to ``on_error``, which says whether it has dealt with
-    it; if not, it goes on to the process that waits for this one, and if none does, it ends the run.
+    An exception that leaves the generator is passed to ``on_error``, which returns whether it has handled it;
+    if not, it propagates to the process that waits for this one, and if there is none, it ends the run.
     """
 
     def __init__(
@@ -77,10 +76,10 @@ class Life(simpy.Event):
         clock.wake(self, clock.now)
 
     def move(self) -> Life:
-        """Go on as another object, which waits for nothing; what stays behind is an empty shell.
+        """Continue this process in a new object that waits for nothing; the old one becomes an empty shell.
 
-        A process that sleeps is on SimPy's heap itself and cannot be taken off it. The shell is, until its
-        instant has come; whatever happens, it does nothing any more.
+        A sleeping process is itself on SimPy's heap and cannot be removed from it. The shell stays there
+        until its instant and has no effect.
         """
         life = Life.__new__(Life)
         simpy.Event.__init__(life, self._clock)
@@ -92,8 +91,8 @@ class Life(simpy.Event):
         self._ok, self._value = True, None
         return life
 
-    def _hear(self, event: simpy.Event) -> None:
-        """An event that this process waited for has happened, or has failed."""
+    def _on_event(self, event: simpy.Event) -> None:
+        """Resume after the event that this process waited for has occurred or failed."""
         if event._ok:
             self._news = event._value
         else:
@@ -117,8 +116,8 @@ class Life(simpy.Event):
 class Clock(simpy.Environment):
     """A SimPy environment that also runs :class:`Life` processes.
 
-    Events at one instant happen in the order of their priority (SimPy's ``URGENT`` before
-    ``NORMAL``), then in the order in which they were scheduled.
+    Events at one instant occur in the order of their priority (SimPy's ``URGENT`` before ``NORMAL``), then in
+    the order in which they were scheduled.
     """
 
     def __init__(self) -> None:
@@ -126,11 +125,11 @@ class Clock(simpy.Environment):
         self._paused: deque[tuple[Life, Pause]] = deque()
 
     def wake(self, life: Life, at_s: float) -> None:
-        """Let a process go on at an instant that is not in the past."""
+        """Schedule a process to continue at an instant that is not in the past."""
         heappush(self._queue, (at_s, NORMAL, next(self._eid), life))
 
     def call_at(self, at_s: float, function: Callable[[], None], priority: int = NORMAL) -> None:
-        """Call a function at an instant that is not in the past."""
+        """Schedule a function call at an instant that is not in the past."""
         event = simpy.Event(self)
         event._ok, event._value = True, None
         event.callbacks.append(lambda _: function())
@@ -144,7 +143,7 @@ class Clock(simpy.Environment):
             step = life._go_on(news) if error is None else life._throw(error)
         except StopIteration as end:
             life._end(end.value)
-        except Exception as error:  # whatever leaves a process is its owner's to judge
+        except Exception as error:  # the owner of a process decides about its exceptions
             life._fail(error)
         else:
             self._wait(life, step)
@@ -157,9 +156,9 @@ class Clock(simpy.Environment):
         elif not isinstance(step, simpy.Event):
             life._fail(MisstepError(step))
         elif step.callbacks is not None:
-            step.callbacks.append(life._hear)
+            step.callbacks.append(life._on_event)
         else:  # it has happened already
-            life._hear(step)
+            life._on_event(step)
 
     def _happen(self, event: simpy.Event) -> None:
         callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
@@ -169,7 +168,7 @@ class Clock(simpy.Environment):
             raise event._value
 
     def let_happen(self, event: simpy.Event) -> None:
-        """Let an event happen at once, before anything else that is due now."""
+        """Trigger an event at once, before anything else that is due now."""
         event._ok, event._value = True, None
         self._happen(event)
 
@@ -181,11 +180,11 @@ class Clock(simpy.Environment):
         self.schedule(stop, URGENT, at_s - self._now)
 
     def is_left_with(self, *lives: Life) -> bool:
-        """Whether nothing is left to happen but these processes' next steps."""
+        """Whether the heap contains nothing but the next steps of these processes."""
         return all(event in lives for *_, event in self._queue)
 
     def step(self) -> None:
-        """Process the next thing that is due."""
+        """Process the next heap entry."""
         self._now, _, _, event = heappop(self._queue)
         if event.__class__ is Life and event._value is PENDING:
             self.advance(event)
@@ -193,12 +192,12 @@ class Clock(simpy.Environment):
             self._happen(event)
 
     def run(self, until: float | simpy.Event | None = None) -> Any:
-        """Run until nothing is due, or until an instant; what is due exactly then does not happen.
+        """Run until the heap is empty, or until an instant; entries due exactly then are not processed.
 
-        This is :meth:`step` in a loop, written out, and a process that goes to sleep changes places
-        with the next one due in a single heap operation: a simulation spends its time in this loop.
-        Both its loops are endless ones, for CPython 3.11 specialises a running function's code only where
-        a loop jumps back without a condition; with conditions, runs take a third longer until the eighth.
+        This is :meth:`step` in a loop, inlined, and a process that goes to sleep is exchanged for the next
+        one due in a single heap operation: a simulation spends its time in this loop. Both loops are endless,
+        because CPython 3.11 specialises a running function's code only at unconditional backward jumps; with
+        conditions, runs take a third longer until the eighth.
         """
         if isinstance(until, simpy.Event):
             raise TypeError("a Clock runs until an instant; wait for an event inside a process")
@@ -226,7 +225,7 @@ class Clock(simpy.Environment):
                     if step.__class__ is not float:
                         self._wait(event, step)
                         break
-                    if step < self._now:  # a verb that had ended before it was waited for
+                    if step < self._now:  # the verb had ended before it was waited for
                         step = self._now
                     self._now, _, _, event = heappushpop(queue, (step, NORMAL, next(sequence), event))
         except StopSimulation:
@@ -234,10 +233,10 @@ class Clock(simpy.Environment):
         return None
 
     def run_to_pause(self) -> Pause | None:
-        """Run until a process stands still for an answer from outside; None: nothing is due any more.
+        """Run until a process pauses for an answer from outside; return None if the heap is empty.
 
-        The run stops with the event that led there, before anything else happens, and goes on exactly where
-        it stood (:meth:`resume`). Where one event lets several processes go on, those that do not pause take
+        The run stops after the event that led to the pause, before anything else happens, and continues from
+        exactly there (:meth:`resume`). If one event resumes several processes, those that do not pause take
         their step first.
         """
         try:
@@ -250,16 +249,16 @@ class Clock(simpy.Environment):
         return pause
 
     def _pause(self) -> Pause | None:
-        """What is to be answered first."""
+        """Return the pause to be answered first."""
         while self._paused:
             life, pause = self._paused[0]
             if life._value is PENDING:
                 return pause
-            self._paused.popleft()  # interrupted meanwhile: it goes on as another
+            self._paused.popleft()  # interrupted meanwhile: the process continues in another object
         return None
 
     def resume(self, answer: Any) -> None:
-        """Let the process that stands still go on with an answer."""
+        """Resume the paused process with an answer."""
         life, _ = self._paused.popleft()
         life._news = answer
         self.advance(life)

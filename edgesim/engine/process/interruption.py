@@ -1,4 +1,4 @@
-"""Processes that can be interrupted: those of requests in a world where something can be lost."""
+"""Processes that can be interrupted: those of requests in a world where work can be lost."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Interruptible"]
 
 
 class Interruptible:
-    """A process into which an exception can be thrown wherever it waits.
+    """A process into which an exception can be thrown while it waits.
 
-    What it waited for is not undone: it happens all the same, and is not heard of here. Until it is
-    interrupted it is a process of the plain kind, and as fast: one that sleeps cannot be taken off SimPy's
-    heap, so an interruption leaves an empty shell there, and the process goes on as another.
+    The event that it waited for is not cancelled: it still occurs, without effect on this process. Until it
+    is interrupted it is a plain process, and as fast: a sleeping process cannot be removed from SimPy's heap,
+    so an interruption leaves an empty shell there, and the process continues in another object.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Interruptible:
     Attributes
     ----------
     life
-        The process, for what waits for its end; wait before anything can interrupt it.
+        The process, for waiting for its end; begin to wait before anything can interrupt it.
     """
 
     def __init__(self, clock: Clock, *args: Any, **kwargs: Any) -> None:
@@ -35,12 +35,12 @@ class Interruptible:
         self.life = Life(clock, *args, **kwargs)
 
     def interrupt(self, error: Exception) -> None:
-        """Throw an exception into it at this instant; nothing happens if it has ended."""
+        """Throw an exception into the process at this instant; do nothing if it has ended."""
         if self.life._value is PENDING:
             self.life = life = self.life.move()
             life._bad_news = error
-            self._clock.call_at(self._clock._now, partial(self._hear_of_it, life))
+            self._clock.call_at(self._clock._now, partial(self._deliver, life))
 
-    def _hear_of_it(self, life: Life) -> None:
-        if life._value is PENDING:  # else it has been interrupted again, at the same instant
+    def _deliver(self, life: Life) -> None:
+        if life._value is PENDING:  # else it was interrupted again at the same instant
             self._clock.advance(life)

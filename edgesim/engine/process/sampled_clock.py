@@ -1,4 +1,4 @@
-"""A clock that lets a function look at the run at regular instants, with nothing on its heap for it."""
+"""A clock that calls a sampling function at regular instants, without entries on its heap."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ __all__ = ["SampledClock"]
 
 
 class SampledClock(Clock):
-    """Calls a function at 0, T, 2 T, ... while the run goes on.
+    """Call a function at 0, T, 2 T, ... during the run.
 
-    Between two things that are due, nothing changes but time; so before the clock takes a step, it stands
-    still at each of these instants up to that step's, the step's own included. The heap, and with it the
-    order of all that happens, the end of the run and the finding of deadlocks, are those of a plain
-    :class:`~edgesim.engine.process.clock.Clock`.
+    Between two heap entries nothing changes but time; so before the clock takes a step, it stops at each of
+    these instants up to and including the step's. The heap, and with it the order of all events, the end of
+    the run and the detection of deadlocks, are those of a plain :class:`~edgesim.engine.process.clock.Clock`.
 
     Parameters
     ----------
     every_s
         T [s].
     sample
-        What is called; it must change nothing.
+        The function to call; it must change nothing.
     """
 
     def __init__(self, every_s: float) -> None:
@@ -38,13 +37,13 @@ class SampledClock(Clock):
         self.sample: Callable[[], None] | None = None
 
     def step(self) -> None:
-        """Sample up to the next thing that is due, then process it."""
+        """Sample up to the next heap entry, then process it."""
         if self._queue and self._next_s <= self._queue[0][0]:
             self._sample_until(self._queue[0][0])
         super().step()
 
     def run(self, until: float | simpy.Event | None = None) -> Any:
-        """Run until nothing is due, or until an instant; what is due exactly then does not happen."""
+        """Run until the heap is empty, or until an instant; entries due exactly then are not processed."""
         if isinstance(until, simpy.Event):
             raise TypeError("a Clock runs until an instant; wait for an event inside a process")
         if until is not None:
@@ -57,10 +56,10 @@ class SampledClock(Clock):
         return None
 
     def _sample_until(self, due_s: float) -> None:
-        if self.sample is None or math.isinf(due_s):  # what sleeps for ever leads nowhere
+        if self.sample is None or math.isinf(due_s):  # an infinite sleep never ends
             return
         while self._next_s <= due_s:
             self._now = self._next_s
             self.sample()
             self._n_samples += 1
-            self._next_s = self._n_samples * self._every_s  # a product: sums of T would drift
+            self._next_s = self._n_samples * self._every_s  # a product, because sums of T would drift

@@ -1,4 +1,4 @@
-"""What a verb of the cluster returns, and how a verb ends in vain."""
+"""Return values of the cluster's verbs, and the exceptions that end them."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ __all__ = [
     "WorkLost",
     "all_of",
     "begun",
-    "heard",
+    "wait_for",
 ]
 
 Verb = Iterable[Step] | Generator[Step, Any, Any]
-"""What a verb returns, for ``yield from``."""
+"""Return type of a verb, for ``yield from``."""
 
 DONE: tuple[Step, ...] = ()
-"""The verb that has nothing to wait for."""
+"""A verb with nothing to wait for."""
 
 
-class RequestFailed(Exception):  # noqa: N818  # an outcome on its way to the engine, not an error
-    """A request has failed; the message is the reason that goes into the trace."""
+class RequestFailed(Exception):  # noqa: N818  # an outcome passed to the engine, not an error
+    """A request has failed; the message is the reason recorded in the trace."""
 
 
 class WorkLost(RequestFailed):
-    """Something that a request needs is lost, and it may be served again: the scenario's ``retry`` does."""
+    """Work or data of a request are lost; the scenario's ``retry`` policy may serve the request again."""
 
 
 class DeviceDown(WorkLost):
-    """A device is down, or has died with work, a message or a cache of this request on it.
+    """A device is down, or has failed with work, a message or a cache of this request on it.
 
     Attributes
     ----------
     device
-        Which.
+        Id of the device.
     """
 
     def __init__(self, device: str, cause: str = "") -> None:
@@ -65,13 +65,13 @@ class MessageLost(WorkLost):
         self.via = via
 
 
-def heard(event: simpy.Event) -> Course:
-    """Wait for an event, as a verb; its value is the verb's."""
+def wait_for(event: simpy.Event) -> Course:
+    """Wait for an event, as a verb; return the event's value."""
     return (yield event)
 
 
 def begun(course: Course) -> Course:
-    """A process as a verb that has begun: its first step is taken now, the others while it is waited for."""
+    """Start a process as a verb: take its first step now, the others while it is waited for."""
     try:
         step = next(course)
     except StopIteration as end:
@@ -84,7 +84,7 @@ def _go_on(step: Step, course: Course) -> Course:
         while True:
             try:
                 news = yield step
-            except Exception as error:  # on its way to the process that waited
+            except Exception as error:  # passed on to the process that waited
                 step = course.throw(error)
             else:
                 step = course.send(news)
@@ -93,17 +93,17 @@ def _go_on(step: Step, course: Course) -> Course:
 
 
 def _over(value: Any) -> Course:
-    """A process that has ended already."""
+    """A process that has already ended."""
     return value
     yield
 
 
 def all_of(clock: Clock, verbs: Iterable[Verb]) -> Verb:
-    """Wait for several verbs, all of them begun; their values in order, or the first failure at once."""
+    """Wait for several verbs, all begun; return their values in order, or raise the first failure at once."""
     courses = [_course(verb) for verb in verbs]
     values: list[Any] = [None] * len(courses)
     settled = clock.event()
-    settled.defused = True  # it reaches what waits for it, now or later
+    settled.defused = True  # the failure is raised in the waiting process, now or later
     left = set(range(len(courses)))
 
     def end(number: int, value: Any) -> None:
@@ -121,14 +121,15 @@ def all_of(clock: Clock, verbs: Iterable[Verb]) -> Verb:
         Life(clock, course, on_end=partial(end, number), on_error=fail)
     if not courses:
         settled.succeed(values)
-    return heard(settled)
+    return wait_for(settled)
 
 
 def _course(verb: Verb) -> Course:
-    """A verb as a process of its own.
+    """Run a verb as a separate process.
 
-    Not ``yield from``, which closes the verb when this is closed: in a run that ended halfway, the garbage
-    collector may come here because it is closing the verb, which cannot be done twice at once.
+    Not with ``yield from``, which closes the verb when this process is closed: in a run that ended halfway,
+    the garbage collector may close this process while it closes the verb, and a generator cannot be closed
+    twice at once.
     """
     steps = iter(verb)
     try:
@@ -136,7 +137,7 @@ def _course(verb: Verb) -> Course:
         while True:
             try:
                 news = yield step
-            except Exception as error:  # on its way to the process that waited
+            except Exception as error:  # passed on to the process that waited
                 if not isinstance(steps, Generator):
                     raise
                 step = steps.throw(error)

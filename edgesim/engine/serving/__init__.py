@@ -1,1 +1,1 @@
-"""How devices serve several requests: a file per discipline."""
+"""Serving disciplines of devices: one file per discipline."""

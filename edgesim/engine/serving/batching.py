@@ -17,11 +17,11 @@ from edgesim.world.disciplines.static import StaticBatching
 __all__ = ["Batch", "BatchedStation", "IteratingStation", "StaticStation"]
 
 Batch = list[tuple[Pass, int]]
-"""Passes in one iteration, each with how many of its tokens are dealt with."""
+"""Passes in one iteration, each with the number of its tokens that the iteration processes."""
 
 
 class IteratingStation(ABC):
-    """A station that is busy with one batch or idle; each iteration begins after all that is due then."""
+    """A station that is idle or runs one batch; an iteration begins after all other events of its instant."""
 
     can_be_kept = False
 
@@ -32,38 +32,38 @@ class IteratingStation(ABC):
         self._is_called = False
         self._began_at_s = self._ends_at_s = 0.0
         self._busy_s = 0.0
-        self._version = 0  # of the running batch
+        self._version = 0  # number of the running batch
 
     def ask_next(self, work: Pass) -> None:
-        """Take in a pass for which the device is kept; batches that cannot be kept for one refuse it."""
+        """Queue a pass for which the device is reserved; not supported by stations without reservation."""
         raise NotImplementedError
 
     def withdraw(self, request: LiveRequest) -> list[Pass]:
-        """Take back a request's passes, where requests are preempted; elsewhere none ever is."""
+        """Withdraw a request's passes; not supported where requests are never preempted."""
         raise NotImplementedError
 
     @abstractmethod
     def _choose(self) -> Batch:
-        """Take those that are served next from those that wait; none, if it is not time."""
+        """Remove the next batch from the waiting passes; empty if no batch is due."""
 
     @abstractmethod
     def _iteration_s(self) -> float:
-        """Time that the running batch takes."""
+        """Duration of the running batch [s]."""
 
     @abstractmethod
     def _serve(self, batch: Batch) -> None:
-        """Go on with those of a batch that has been dealt with."""
+        """Complete the passes of a batch, or queue their remaining tokens."""
 
     @abstractmethod
     def _forget(self) -> list[Pass]:
-        """Give up all that wait; which they were."""
+        """Remove and return all waiting passes."""
 
     @abstractmethod
     def _waits(self) -> list[Pass]:
-        """Those that wait."""
+        """Return the waiting passes."""
 
     def work_s(self, at_s: float) -> float:
-        """What is left of the iteration, and all other passes one by one: more than they will take."""
+        """Upper bound of the remaining work [s]: the rest of the iteration, plus other passes one by one."""
         left = [(work, work.n_done) for work in self._waits()]
         running_s = 0.0
         if self._running:
@@ -72,7 +72,7 @@ class IteratingStation(ABC):
         return running_s + math.fsum(_alone_s(work, n_done) for work, n_done in left if n_done < work.n_new)
 
     def lose(self, error: WorkLost) -> None:
-        """Lose the running batch and all that wait. What ends at this very instant is done."""
+        """Lose the running batch and all waiting passes. Work that ends at this instant counts as done."""
         if self._running and self._ends_at_s <= self._clock.now:
             self._end(self._version)
         if self._running:
@@ -83,19 +83,19 @@ class IteratingStation(ABC):
             work.fail(error)
 
     def owners(self) -> set[int]:
-        """Requests in the running batch."""
+        """Ids of requests in the running batch."""
         return {work.request.id for work, _ in self._running}
 
     def busy_until(self, at_s: float) -> float:
-        """Time in iterations."""
+        """Time spent in iterations [s]."""
         return self._busy_s + (at_s - self._began_at_s if self._running else 0.0)
 
     def close(self, at_s: float) -> None:
-        """Record the iteration that the end of the run has cut."""
+        """Record the iteration that is cut off by the end of the run."""
         self._record_until(math.inf)
 
     def _call(self) -> None:
-        """See to it that an iteration begins at this instant, if there is none."""
+        """Schedule an iteration to begin at this instant, if none is running."""
         if not self._running and not self._is_called:
             self._is_called = True
             self._clock.call_at(self._clock.now, self._begin, LATE)
@@ -109,13 +109,13 @@ class IteratingStation(ABC):
             self._ends_at_s = self._began_at_s + self._iteration_s() + start_up_s
             if start_up_s:
                 for work, _ in self._running:
-                    work.start_up_s = 0.0  # charged; what is left of a prompt does not start again
+                    work.start_up_s = 0.0  # charged once; the rest of a prompt does not start up again
             self._version += 1
             self._clock.call_at(self._ends_at_s, partial(self._end, self._version))
 
     def _end(self, version: int) -> None:
         if version != self._version:
-            return  # it was lost halfway
+            return  # the batch was lost
         self._finish()
         self._version += 1
         batch, self._running = self._running, []
@@ -123,7 +123,7 @@ class IteratingStation(ABC):
         self._call()
 
     def _finish(self) -> None:
-        """Enter the running batch into the books, up to now."""
+        """Account for the running batch up to now."""
         self._busy_s += self._clock.now - self._began_at_s
         self._record_until(self._clock.now)
 
@@ -133,21 +133,21 @@ class IteratingStation(ABC):
 
 
 class BatchedStation(IteratingStation):
-    """Continuous batching: one iteration after another over the passes of the requests that have a place.
+    """Continuous batching: iterations over the passes of the requests that have a place.
 
-    A request has one of ``max_batch`` places for as long as it holds its KV cache (which is where places are
-    admitted to: :class:`~edgesim.engine.memory.memory.Admission`). An iteration takes passes of one part of
-    the model, the oldest request's: decode steps first, then chunks of prompts, both the oldest request's
-    first, up to the token budget. The first to ask for memory is the oldest. An encoder reads its text at
-    once: it is never cut, and one that is longer than the budget has an iteration of its own.
+    A request occupies one of ``max_batch`` places as long as it has its KV cache (places are granted by
+    :class:`~edgesim.engine.memory.memory.Admission`). An iteration takes passes of one part of the model,
+    that of the oldest request: first decode steps, then chunks of prompts, each in order of request age, up
+    to the token budget. Age is the order of first requests for memory. An encoder reads its text in one pass:
+    it is never split, and a text longer than the budget has an iteration of its own.
 
-    Decode steps alone take as long as the profile says of a batch of so many at their mean context, chunks
-    alone each its own time. Together they are one pass that reads the weights once: the decode steps ride
-    along, each for what one more request adds to a large batch
+    Decode steps alone take the time that the profile gives for a batch of that size at their mean context;
+    chunks alone take the sum of their times. Together they are one pass that reads the weights once: each
+    decode step adds the time that one more request adds to a large batch
     (:meth:`~edgesim.engine.device.price.Price.rider`). An iteration is never shorter than its decode steps or
     its chunks alone, and never longer than both one after the other.
 
-    Not modelled: that the chunks of several prompts in one iteration read the weights once between them.
+    Not modelled: that the chunks of several prompts in one iteration share one reading of the weights.
     """
 
     def __init__(self, site: Site, discipline: ContinuousBatching) -> None:
@@ -163,14 +163,14 @@ class BatchedStation(IteratingStation):
         self._call()
 
     def leave(self, request: LiveRequest) -> None:
-        """Take a request that has ended, or starts over, out of the queue; an iteration with it runs on."""
+        """Remove a request that has ended, or starts over, from the queue; a running iteration continues."""
         self._waiting = [work for work in self._waiting if work.request is not request]
         for work, _ in self._running:
             if work.request is request:
-                work.n_new = 0  # what is left of it is not wanted any more
+                work.n_new = 0  # its remaining tokens are not needed any more
 
     def withdraw(self, request: LiveRequest) -> list[Pass]:
-        """Take back the passes of a preempted request; an iteration with one runs on without it."""
+        """Withdraw the passes of a preempted request; a running iteration continues without it."""
         taken = [work for work in self._waiting if work.request is request]
         self._waiting = [work for work in self._waiting if work.request is not request]
         for number, (work, n_tokens) in enumerate(self._running):
@@ -238,24 +238,24 @@ class BatchedStation(IteratingStation):
 
 
 class StaticStation(IteratingStation):
-    """Static batching: a batch is closed when it starts and lasts until its longest answer is done.
+    """Static batching: a batch is closed when it starts and lasts until its longest answer is complete.
 
-    Every pass is charged as that of a tensor with a row for each request that the batch began with, whether
-    or not it has ended, and with the longest prompt's columns, whether or not that one has ended: shorter
-    prompts have padding in front, which stays in the cache. At its k-th decode step a batch whose longest
-    prompt has P tokens thus has P + k - 1 tokens in the cache, in every row.
+    Every pass is charged as that of a tensor with one row for each request that the batch began with, and as
+    many columns as the longest prompt has, whether or not those requests have ended: shorter prompts are
+    padded in front, and the padding stays in the cache. At its k-th decode step a batch whose longest prompt
+    has P tokens thus has P + k - 1 tokens in the cache, in every row.
     """
 
     def __init__(self, site: Site, discipline: StaticBatching) -> None:
         super().__init__(site)
         self._discipline = discipline
         self._queue: list[Pass] = []
-        self._members: dict[int, Pass | None] = {}  # request -> its pass, once it has asked for the next
+        self._members: dict[int, Pass | None] = {}  # request -> its next pass, once queued
         self._n_places = 0
-        self._padding: dict[int, int] = {}  # request -> tokens in front of its own, to the end of the batch
+        self._padding: dict[int, int] = {}  # request -> padding tokens before its own, for the whole batch
 
     def ask(self, work: Pass) -> None:
-        """Queue a request's first pass for a batch, or take in a member's next one."""
+        """Queue a request's first pass for a batch, or accept a member's next one."""
         if work.request.id in self._members:
             self._members[work.request.id] = work
         else:
@@ -271,7 +271,7 @@ class StaticStation(IteratingStation):
         self._call()
 
     def leave(self, request: LiveRequest) -> None:
-        """Take a request that has ended out of its batch; its place stays empty."""
+        """Remove a request that has ended from its batch; its place stays empty."""
         self._members.pop(request.id, None)
         self._queue = [work for work in self._queue if work.request is not request]
         self._call()
@@ -294,7 +294,7 @@ class StaticStation(IteratingStation):
             self._padding = {work.request.id: longest - work.n_context - work.n_new for work in batch}
         waiting = [work for work in self._members.values() if work is not None]
         if not waiting or len(waiting) < len(self._members):
-            return []  # lockstep: none goes ahead
+            return []  # lockstep: wait for all members
         chosen = [(work, work.n_new) for work in waiting if work.price is waiting[0].price]
         self._members.update((work.request.id, None) for work, _ in chosen)
         return chosen
@@ -307,7 +307,7 @@ class StaticStation(IteratingStation):
     def _is_due(self) -> bool:
         if len(self._queue) >= self._discipline.max_batch:
             return True
-        # The instant at which it is called for: a difference of the two would be rounded another way.
+        # The scheduled instant itself: a difference of the two would be rounded differently.
         due_at_s = [work.asked_at_s + self._discipline.max_wait_s for work in self._queue[:1]]
         return bool(due_at_s) and self._clock.now >= due_at_s[0]
 
@@ -325,7 +325,7 @@ class StaticStation(IteratingStation):
 
 
 def _alone_s(work: Pass, n_done: int) -> float:
-    """Time of what is left of a pass, alone on the device."""
+    """Time of the rest of a pass, alone on the device [s]."""
     if work.n_new == 1:
         return work.price.alone(1, work.n_context)
     return work.price.chunk(work.n_context + n_done, work.n_new - n_done)

@@ -1,6 +1,6 @@
-"""A device that may fail, first come first served.
+"""First-come-first-served station of a device that may fail.
 
-One that cannot is a :class:`edgesim.engine.device.station.Station`.
+A device that cannot fail uses :class:`edgesim.engine.device.station.Station`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["WatchedCompute"]
 class WatchedCompute(WatchedStation):
     """The compute station of a device that may fail, whose times are drawn, or whose speed changes.
 
-    First come, first served; when a pass will begin is known when it is asked for, and so is its speed.
+    First come, first served; the start of a pass is known when it is queued, and so is its speed.
     """
 
     __slots__ = ("_speed_at",)
@@ -27,11 +27,11 @@ class WatchedCompute(WatchedStation):
         self._speed_at = site.speed_at
 
     def ask(self, work: Pass) -> None:
-        """Take in a pass."""
+        """Queue a pass."""
         self._ask(work)
 
     def ask_next(self, work: Pass) -> None:
-        """Take in a pass for which the station is kept: it begins when the one before it ends."""
+        """Queue a pass for which the station is reserved: it begins when the pass before it ends."""
         job = self._ask(work)
         job.asked_at_s = job.started_at_s
 
@@ -41,12 +41,12 @@ class WatchedCompute(WatchedStation):
         return job
 
     def withdraw(self, request: LiveRequest) -> list[Pass]:
-        """Never asked for: no cache grows here."""
+        """Not supported: no cache grows here."""
         raise NotImplementedError
 
     def work_s(self, at_s: float) -> float:
-        """Time until all is done that is booked."""
+        """Time until all booked work is done [s]."""
         return max(0.0, self.free_at_s - at_s)
 
     def leave(self, request: LiveRequest) -> None:
-        """Nothing to do: what a request that has ended has booked runs on."""
+        """Do nothing: the booked passes of a request that has ended continue."""

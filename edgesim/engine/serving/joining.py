@@ -1,4 +1,4 @@
-"""Passes that meet at a device are one pass: dynamic batching, without places and without lockstep."""
+"""Dynamic batching: like passes that wait at a device form one pass, without places and without lockstep."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _Class = tuple[int, str]
 
 
 class JoiningStation(IteratingStation):
-    """A device that takes, whenever it is free, as many like passes as wait: a stage that batches.
+    """A station that, whenever it is free, batches as many like passes as wait.
 
-    Alike are passes through one part of the model that are all decode steps, or all prompts. Those whose
-    oldest member came first go first. Several decode steps take what a batch of so many takes at their mean
-    context (attention's time is linear in it), several prompts that of a batch padded to the longest. A pass
-    of several tokens behind a context goes alone. Work for which the device is kept (a stage's head after its
-    blocks) is done at once after the pass before it, for all of the batch together.
+    Passes are alike if they go through one part of the model and are all decode steps, or all prompts. The
+    class whose oldest member arrived first is served first. Several decode steps take the time of a batch of
+    that size at their mean context (attention's time is linear in it), several prompts that of a batch padded
+    to the longest. A pass of several tokens after a context runs alone. Work for which the device is reserved
+    (a stage's head after its blocks) runs immediately after the pass before it, for the whole batch together.
     """
 
     can_be_kept = True
@@ -32,9 +32,9 @@ class JoiningStation(IteratingStation):
         super().__init__(site)
         self._discipline = discipline
         self._queue: list[Pass] = []
-        self._met: set[int] = set()  # requests that have had a pass here
-        self._after: dict[int, Pass] = {}  # by request: what the device is kept for
-        self._kept: list[Pass] = []  # of those, what is due now
+        self._met: set[int] = set()  # requests that have been served here
+        self._after: dict[int, Pass] = {}  # by request: the pass for which the device is reserved
+        self._kept: list[Pass] = []  # those of them that are due now
 
     def ask(self, work: Pass) -> None:
         """Queue a pass; a request's first one is subject to the limits of the queue."""
@@ -52,11 +52,11 @@ class JoiningStation(IteratingStation):
         self._call()
 
     def ask_next(self, work: Pass) -> None:
-        """Take in a pass for which the device is kept: it follows the request's latest."""
+        """Queue a pass for which the device is reserved: it follows the request's latest."""
         self._after[work.request.id] = work
 
     def leave(self, request: LiveRequest) -> None:
-        """Take a request that has ended, or starts over, out of the queue."""
+        """Remove a request that has ended, or starts over, from the queue."""
         self._met.discard(request.id)
         self._after.pop(request.id, None)
         self._kept = [work for work in self._kept if work.request is not request]
@@ -84,7 +84,7 @@ class JoiningStation(IteratingStation):
         return []
 
     def _is_due(self, fellows: list[Pass]) -> bool:
-        # The instant at which it is called for: a difference of the two would be rounded another way.
+        # The scheduled instant itself: a difference of the two would be rounded differently.
         due_at_s = fellows[0].asked_at_s + self._discipline.max_wait_s
         return len(fellows) >= self._discipline.max_batch or self._clock.now >= due_at_s
 
@@ -112,7 +112,7 @@ class JoiningStation(IteratingStation):
 
 
 def _by_class(works: list[Pass]) -> list[list[Pass]]:
-    """Passes that can be one, together; those whose oldest came first, first."""
+    """Group passes that can form one batch; groups are ordered by their oldest pass."""
     like: dict[_Class, list[Pass]] = {}
     for work in works:
         like.setdefault(_class_of(work), []).append(work)

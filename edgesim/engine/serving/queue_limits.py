@@ -1,4 +1,4 @@
-"""A compute station, first come first served, whose queue is limited or whose requests lose patience."""
+"""First-come-first-served compute station with a limited queue or requests of limited patience."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["LimitedCompute"]
 
 
 class LimitedCompute(WatchedCompute):
-    """First come, first served, for those that the queue has room for, as long as their patience lasts.
+    """First come, first served, with a limit on the queue and on the waiting time.
 
-    Both concern a request's first pass here; once it is served, its later passes are never turned away. How
-    long a pass will wait is known when it is asked for; one that would wait too long is never booked, but
-    stands in the queue until its request gives up: customers of constant patience, who renege.
+    Both limits apply to a request's first pass here; once it is served, its later passes are never turned
+    away. The wait of a pass is known when it is queued; a pass that would wait too long is never booked, but
+    stays in the queue until its request gives up: customers of constant patience, who renege.
     """
 
     __slots__ = ("_discipline", "_impatient", "_known", "_waiting")
@@ -27,12 +27,12 @@ class LimitedCompute(WatchedCompute):
     def __init__(self, site: Site, discipline: FirstComeFirstServed) -> None:
         super().__init__(site)
         self._discipline = discipline
-        self._known: set[LiveRequest] = set()  # those that have been admitted
-        self._waiting: dict[Pass, float] = {}  # first passes in the queue, until when
-        self._impatient: set[Pass] = set()  # those of them that will give up
+        self._known: set[LiveRequest] = set()  # admitted requests
+        self._waiting: dict[Pass, float] = {}  # first passes in the queue, with the end of their wait
+        self._impatient: set[Pass] = set()  # those that will give up
 
     def ask(self, work: Pass) -> None:
-        """Take in a pass, if it is not turned away."""
+        """Queue a pass; fail a request's first pass if the queue is full."""
         if work.request in self._known:
             super().ask(work)
             return
@@ -54,7 +54,7 @@ class LimitedCompute(WatchedCompute):
         super().ask(work)
 
     def lose(self, error: WorkLost, *, spares_sent: bool = False) -> None:
-        """Lose all work in hand, and all that waits."""
+        """Lose all work in hand, and all waiting passes."""
         super().lose(error, spares_sent=spares_sent)
         impatient, self._impatient, self._waiting = self._impatient, set(), {}
         self._known.clear()
@@ -62,13 +62,13 @@ class LimitedCompute(WatchedCompute):
             work.fail(error)
 
     def leave(self, request: LiveRequest) -> None:
-        """Forget a request that has ended; what it has booked runs on."""
+        """Forget a request that has ended; its booked passes continue."""
         self._known.discard(request)
         for work in [work for work in self._impatient if work.request is request]:
             self._impatient.remove(work)
             del self._waiting[work]
 
     def _give_up(self, work: Pass) -> None:
-        if work in self._impatient:  # else it is lost, or its request has ended
+        if work in self._impatient:  # else it was lost, or its request has ended
             self._impatient.remove(work)
             work.fail(RequestFailed(self._discipline.timeout(work.device)))

@@ -1,4 +1,4 @@
-"""Which station serves a discipline: a new one is one line here."""
+"""Stations by serving discipline; a new discipline adds one line here."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ STATIONS: Mapping[type[ServingDiscipline], Callable[[Site, Any], SharedStation]]
         DynamicBatching: JoiningStation,
     }
 )
-"""By discipline, what makes the station of a site that serves so."""
+"""By discipline, the constructor of a station that serves in this way."""
 
 
 def station_of(serving: ServingDiscipline | None, site: Site) -> SharedStation:
-    """The station of a device: first come, first served, and watched, where it names no discipline."""
+    """Return the station of a device; without a discipline, the watched first-come-first-served one."""
     return WatchedCompute(site) if serving is None else STATIONS[type(serving)](site, serving)

@@ -1,4 +1,4 @@
-"""A device whose passes share its speed: egalitarian processor sharing."""
+"""Egalitarian processor sharing: a device whose passes share its speed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["TimeSharedStation"]
 class TimeSharedStation:
     """Egalitarian processor sharing: ``n`` passes progress at ``1/n`` of the speed each.
 
-    Kept in virtual time, which advances by ``1/n`` per second: a pass departs when virtual time has advanced
-    by its service (Parekh and Gallager 1993). Only a change of ``n`` costs an event; there are no ticks.
-    All begin when they are asked for, and keep the speed of that instant.
+    Computed in virtual time, which advances by ``1/n`` per second: a pass departs when virtual time has
+    advanced by its service time (Parekh and Gallager 1993). Only a change of ``n`` costs an event; there are
+    no ticks. A pass begins when it is requested, and keeps the device speed of that instant.
     """
 
-    can_be_kept = False  # passes share the device, and there is nothing to keep
+    can_be_kept = False  # passes share the device, so it cannot be reserved
 
     def __init__(self, site: Site, discipline: ProcessorSharing) -> None:
         del discipline  # it has no options
@@ -35,41 +35,41 @@ class TimeSharedStation:
         self._order = count()
         self._virtual_s = 0.0
         self._since_s = 0.0
-        self._departs_at_s = 0.0  # the next one
+        self._departs_at_s = 0.0  # next departure
         self._busy_s = 0.0
         self._version = 0
 
     def ask(self, work: Pass) -> None:
-        """Take a pass in; all others slow down."""
+        """Start a pass; all others slow down."""
         self._advance()
         service_s = work.alone_s() / self._speed_at(self._clock.now)
         heappush(self._ends, (self._virtual_s + service_s, next(self._order), service_s, work))
         self._plan()
 
     def ask_next(self, work: Pass) -> None:
-        """Never asked for: see `can_be_kept`."""
+        """Not supported: see `can_be_kept`."""
         raise NotImplementedError
 
     def withdraw(self, request: LiveRequest) -> list[Pass]:
-        """Never asked for: no cache grows here."""
+        """Not supported: no cache grows here."""
         raise NotImplementedError
 
     def leave(self, request: LiveRequest) -> None:
-        """Nothing to do: a pass is not bound to its request's others."""
+        """Do nothing: a pass does not depend on the request's other passes."""
 
     def busy_until(self, at_s: float) -> float:
-        """Time with at least one pass in service."""
+        """Time with at least one pass in service [s]."""
         return self._busy_s + (at_s - self._since_s if self._ends else 0.0)
 
     def work_s(self, at_s: float) -> float:
-        """Work that the passes in service have left, which is what they take together."""
+        """Remaining work of the passes in service [s], which is the time that they take together."""
         if not self._ends:
             return 0.0
         virtual_s = self._virtual_s + (at_s - self._since_s) / len(self._ends)
         return math.fsum(max(0.0, end_s - virtual_s) for end_s, *_ in self._ends)
 
     def lose(self, error: WorkLost) -> None:
-        """Lose the passes in service, and record what they had. What ends at this very instant is done."""
+        """Lose and record the passes in service. Work that ends at this instant counts as done."""
         now_s = self._clock.now
         while self._ends and self._departs_at_s <= now_s:
             self._depart(self._version)
@@ -81,11 +81,11 @@ class TimeSharedStation:
             work.fail(error)
 
     def owners(self) -> set[int]:
-        """Requests with a pass in service."""
+        """Ids of requests with a pass in service."""
         return {work.request.id for *_, work in self._ends}
 
     def close(self, at_s: float) -> None:
-        """Record the passes in service, with the share of the device that they have had."""
+        """Record the passes in service, with their share of the device."""
         self._advance()
         self._record_unfinished(at_s, math.inf)
 
@@ -104,7 +104,7 @@ class TimeSharedStation:
         self._since_s = now_s
 
     def _plan(self) -> None:
-        """Schedule the next departure; what was scheduled before is void."""
+        """Schedule the next departure; the one scheduled before is void."""
         self._version += 1
         if self._ends:
             wait_s = max(0.0, (self._ends[0][0] - self._virtual_s) * len(self._ends))
@@ -116,7 +116,7 @@ class TimeSharedStation:
             return
         self._advance()
         end_s, _, service_s, work = heappop(self._ends)
-        self._virtual_s = end_s  # exactly, so that rounding does not add up
+        self._virtual_s = end_s  # exactly, so that rounding errors do not accumulate
         now_s = self._clock.now
         took_s = now_s - work.asked_at_s
         self._record(work, work.n_new, work.asked_at_s, now_s, service_s / took_s if took_s else 1.0)

@@ -192,7 +192,7 @@ def test_a_kind_that_was_not_measured_ends_the_run_with_a_remedy() -> None:
         cluster.impair(request, "device-noise", 0.1, n_devices=2)
         yield from whole(request, cluster)
 
-    with pytest.raises(InputError, match=r"this strategy meets 'device-noise'.*edgesim quality MODEL"):
+    with pytest.raises(InputError, match=r"this strategy causes 'device-noise'.*edgesim quality MODEL"):
         told_of(serve, quality=TABLE)
 
 

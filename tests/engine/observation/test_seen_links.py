@@ -141,9 +141,9 @@ def test_what_cannot_be_seen_is_told_in_a_sentence() -> None:
         kept = state.device("a-0")
         yield from cluster.sleep(1.0)
         assert kept.at_s == 0.0
-        with pytest.raises(ContractError, match="asked for at 0 s is used at 1 s; observe again"):
+        with pytest.raises(ContractError, match="the view of 0 s is used at 1 s; observe again"):
             state.backlog_s("a-0")
-        with pytest.raises(ContractError, match="asked for at 0 s is used at 1 s; observe again"):
+        with pytest.raises(ContractError, match="the view of 0 s is used at 1 s; observe again"):
             state.route("a-0", "b-0")
         cluster.fail(request, "seen")
 

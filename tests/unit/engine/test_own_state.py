@@ -109,7 +109,7 @@ class Beginner(Local):
 
 REFUSED = [
     (Unheard, r"begin makes a state, and serve does not take it; write serve\(self, request, cluster, plac"),
-    (Unmade, r"serve wants a state, and nothing makes one; write begin\(self, placement, model, fleet\)"),
+    (Unmade, r"serve takes a state, and nothing makes one; write begin\(self, placement, model, fleet\)"),
     (Blind, "begin makes a state, and control does not take it"),
     (Few, r"write serve\(self, request, cluster, placement\)"),
     (Beginner, r"write begin\(self, placement, model, fleet\)"),

@@ -146,7 +146,7 @@ def test_actions_that_are_none_are_refused_and_those_not_allowed_become_the_near
     assert info["action"] == 1
     strict = server_env(masks=True, options={"illegal": "refuse"})
     strict.reset(seed=1)
-    with pytest.raises(ContractError, match="action 0 is not allowed now; there are 1, 2"):
+    with pytest.raises(ContractError, match="action 0 is not allowed now; allowed are 1, 2"):
         strict.step(0)
     strict.step(1)  # the episode goes on
 

@@ -1,1 +1,1 @@
-"""Cells on the air: their transfers, how these divide a band, and whom they disturb."""
+"""Radio cells: transfers, band sharing, and interference."""

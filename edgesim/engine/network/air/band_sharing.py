@@ -1,7 +1,7 @@
-"""How the transfers on the air divide a band: a rule for each kind of access.
+"""Band sharing between the transfers on the air: one rule for each kind of access.
 
-A rule is asked whenever something has changed, looks at each transfer's channel over the band it shall have,
-and gives it its rate. Scheduled access remembers whose slot it is, and whose turn is next.
+A rule is applied whenever something has changed: it evaluates each transfer's channel over its part of the
+band, and sets its rate. Scheduled access keeps the owner of the slot, and the order of the next ones.
 """
 
 from __future__ import annotations
@@ -26,40 +26,41 @@ __all__ = [
 ]
 
 Look = Callable[[Transfer, float], float]
-"""Looks at a transfer's channel over a share of the band; tells until when it stays so."""
+"""Evaluates a transfer's channel over a share of the band; returns until when it is constant."""
 
 
 class BandSharing(Protocol):
     """A rule by which transfers share a band."""
 
     def share(self, active: Collection[Transfer], now_s: float, look: Look) -> float:
-        """Give every transfer its rate; until when these hold."""
+        """Set every transfer's rate; return until when the rates hold."""
         ...
 
     def forget(self, transfer: Transfer) -> None:
-        """Hear that a transfer has left."""
+        """Remove a transfer that has left."""
         ...
 
 
 class _Memoryless:
-    """What rules share that remember nothing."""
+    """Base of the rules without state."""
 
     def forget(self, transfer: Transfer) -> None:
-        """Nothing to forget."""
+        """Do nothing: the rule has no state."""
 
 
 class InFrequency(_Memoryless):
-    """A part of the band each, all the time: OFDMA and FDMA, by equal or by given weights.
+    """A part of the band for each transfer, all the time: OFDMA and FDMA, with equal or given weights.
 
-    Of a terminal's transfers each has its part of what the terminal has: it sends with one power. Where both
-    ways share the band, each has it for its weight's share of the time. Who is out of reach has no part.
+    Each transfer of a terminal gets a fraction of the terminal's part: the terminal sends with one power. If
+    both directions share the band, each has it for its weight's share of the time. Transfers out of reach get
+    no part.
     """
 
     def __init__(self, *, is_weighted: bool) -> None:
         self._is_weighted = is_weighted
 
     def share(self, active: Collection[Transfer], now_s: float, look: Look) -> float:
-        """Give every transfer its rate; until when these hold."""
+        """Set every transfer's rate; return until when the rates hold."""
         ways: dict[bool, float] = defaultdict(float)
         own: dict[tuple[str, bool], float] = defaultdict(float)
         for transfer in active:
@@ -73,7 +74,7 @@ class InFrequency(_Memoryless):
             until_s = min(until_s, look(transfer, mine / way))
             part = self._weight(transfer) / mine * (way / total)
             transfer.rate_bps = transfer.state.rate_bps * part
-            # A terminal is busy throughout, a station in part: with the part of the band.
+            # A terminal is busy throughout, a station in proportion to the part of the band.
             at_station = part * mine / way
             transfer.tx_share, transfer.rx_share = (
                 (part, at_station) if carrier.is_uplink else (at_station, part)
@@ -90,10 +91,10 @@ class InFrequency(_Memoryless):
 
 
 class InTime(_Memoryless):
-    """The whole band, for an equal share of the time; who is out of reach has no slot."""
+    """The whole band for an equal share of the time; transfers out of reach get no slot."""
 
     def share(self, active: Collection[Transfer], now_s: float, look: Look) -> float:
-        """Give every transfer its rate; until when these hold."""
+        """Set every transfer's rate; return until when the rates hold."""
         until_s = min(look(transfer, 1.0) for transfer in active)
         n_reached = sum(transfer.state.rate_bps > 0.0 for transfer in active)
         for transfer in active:
@@ -102,10 +103,10 @@ class InTime(_Memoryless):
 
 
 class ToTheBest(_Memoryless):
-    """The whole band to the transfer with the best rate, until that changes."""
+    """The whole band for the transfer with the best rate, until that changes."""
 
     def share(self, active: Collection[Transfer], now_s: float, look: Look) -> float:
-        """Give every transfer its rate; until when these hold."""
+        """Set every transfer's rate; return until when the rates hold."""
         until_s = min(look(transfer, 1.0) for transfer in active)
         chosen = max_rate({transfer: transfer.state.rate_bps for transfer in active})
         for transfer in active:
@@ -116,14 +117,14 @@ class ToTheBest(_Memoryless):
 class InSlots:
     """The whole band, a slot at a time: round robin, or proportionally fair.
 
-    A slot is its owner's to the end, unless the owner is done or out of reach before.
+    A slot belongs to its owner until its end, unless the owner is done or out of reach earlier.
 
     Parameters
     ----------
     window
         Slots over which proportional fairness averages; None: round robin.
     slot_end_s
-        When a slot ends that begins at an instant.
+        Returns the end of a slot that begins at an instant.
     """
 
     def __init__(self, window: float | None, slot_end_s: Callable[[float], float]) -> None:
@@ -134,7 +135,7 @@ class InSlots:
         self._until_s = -math.inf
 
     def share(self, active: Collection[Transfer], now_s: float, look: Look) -> float:
-        """Give every transfer its rate; until when these hold."""
+        """Set every transfer's rate; return until when the rates hold."""
         until_s = min(look(transfer, 1.0) for transfer in active)
         rates = {transfer: transfer.state.rate_bps for transfer in active}
         if now_s >= self._until_s or self._owner is None or rates[self._owner] <= 0.0:
@@ -144,7 +145,7 @@ class InSlots:
         return until_s if self._owner is None else min(until_s, self._until_s)
 
     def forget(self, transfer: Transfer) -> None:
-        """Hear that a transfer has left."""
+        """Remove a transfer that has left."""
         self._averages.pop(transfer, None)
         self._order = tuple(one for one in self._order if one is not transfer)
         if self._owner is transfer:
@@ -161,7 +162,7 @@ class InSlots:
 
 
 def band_sharing(medium: Medium, slot_end_s: Callable[[float], float]) -> BandSharing:
-    """The rule of a medium's access."""
+    """Return the sharing rule of a medium's access."""
     match medium.access:
         case "equal" | "weighted":
             return InFrequency(is_weighted=medium.access == "weighted")

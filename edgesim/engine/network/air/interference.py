@@ -1,11 +1,12 @@
-"""Cells on one channel: whose transfers disturb whose, and by how much.
+"""Interference between the transfers of cells on one channel.
 
-What is received from others is taken over all of the band, without their fast fading. A station that is
-active sends with all its power; a terminal that has a part of the band puts all its power into that part,
-which over the band comes to the same. Who has the band for a share of the time counts with that share, and a
-5G station with the share of resource blocks that it sends in.
+Power received from other cells is taken over the whole band, without their fast fading. An active station
+sends with all its power; a terminal with a part of the band puts all its power into that part, which over the
+whole band gives the same total. A sender that has the band for a share of the time is weighted with that
+share, and a 5G station with the share of resource blocks that it sends in.
 
-Not modelled: interference between uplink and downlink (cells on one channel keep one pattern), coordination.
+Not modelled: interference between uplink and downlink (cells on one channel have the same pattern),
+coordination.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["Band", "Cell"]
 
 
 class Cell(Protocol):
-    """What a band asks of a cell at work in it: a pool of transfers, or a Wi-Fi channel."""
+    """Interface of a cell in a band: a pool of transfers, or a Wi-Fi channel."""
 
     medium: Medium
     terminals: dict[str, None]
@@ -33,19 +34,19 @@ class Cell(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is on the air."""
+        """Whether there is no transfer on the air."""
         ...
 
     def refresh(self) -> None:
-        """Work out the rates anew: something outside has changed."""
+        """Recompute the rates after a change outside the cell."""
         ...
 
     def sending(self, *, is_uplink: bool) -> dict[str, float]:
-        """Ids of those who send in a direction at present, with the share of time for which they do."""
+        """Return the devices that send in a direction now, with the share of time for which they do."""
         ...
 
     def glance(self, *, is_uplink: bool) -> dict[str, float]:
-        """The same, and nothing is changed by looking."""
+        """Like :meth:`sending`, without changing anything."""
         ...
 
 
@@ -57,25 +58,25 @@ class Band:
         self._others: dict[Cell, list[Cell]] = {}
 
     def add(self, pool: Cell) -> None:
-        """Take in a pool."""
+        """Add a pool."""
         self._pools.append(pool)
-        # Whose directions meet: which pools can hear of one another.
+        # Pools interfere if they have a direction in common.
         self._others = {
             one: [other for other in self._pools if other is not one and _meet(one, other)]
             for one in self._pools
         }
 
-    def tell(self, changed: Cell) -> None:
-        """Let the others of a direction know that a pool's activity has changed."""
+    def notify(self, changed: Cell) -> None:
+        """Refresh the other pools of a direction after a change of one pool's activity."""
         if changed.medium.load is not None:
-            return  # as loaded as before
+            return  # its load is constant
         for pool in self._others[changed]:
             if not pool.is_idle:
                 pool.refresh()
 
     def is_silent_but_for(self, one: Cell) -> bool:
-        """Whether no other pool's activity could change what a pool meets, or be changed by it."""
-        for pool in self._others[one]:  # noqa: SIM110  # asked for every message: a generator would be slower
+        """Whether no other pool's activity could affect this pool, or be affected by it."""
+        for pool in self._others[one]:  # noqa: SIM110  # called for every message: a generator is slower
             if not pool.is_idle:
                 return False
         return True
@@ -83,24 +84,24 @@ class Band:
     def disturbance(
         self, own: Cell, carrier: Carrier, now_s: float, *, glances: bool = False
     ) -> tuple[float, float]:
-        """Power that other cells bring to a receiver, over all of the band [W]; until when it stays so.
+        """Return the power of other cells at a receiver, over the band [W], and until when it is constant.
 
         Parameters
         ----------
         glances
-            Whether the other cells are to be left as they are, as an observer must.
+            Whether to leave the other cells unchanged, as an observer must.
         """
         received_w, until_s = 0.0, math.inf
         for pool in self._others[own]:
             if pool.medium.load is None and pool.is_idle:
                 continue
-            if carrier.is_uplink:  # other cells' terminals, at this station
+            if carrier.is_uplink:  # other cells' terminals, received at this station
                 for terminal, share in _terminals(pool, glances=glances).items():
                     link = own.medium.across.get(terminal)
                     if link is not None and terminal != carrier.channel.terminal:
                         received_w += share * link.mean_received_w(now_s, uplink=True)
                         until_s = min(until_s, link.large_scale.at(now_s).until_s)
-            elif share := _station(pool, glances=glances):  # another station, at this terminal
+            elif share := _station(pool, glances=glances):  # another station, received at this terminal
                 link = pool.medium.across.get(carrier.channel.terminal)
                 if link is not None:
                     received_w += share * link.mean_received_w(now_s, uplink=False)
@@ -114,7 +115,7 @@ def _meet(one: Cell, other: Cell) -> bool:
 
 
 def _terminals(pool: Cell, *, glances: bool) -> Mapping[str, float]:
-    """A cell's terminals that send, with the share of time (of full buffers: all of them, in turns)."""
+    """Return a cell's sending terminals with their shares of time; with a load, all terminals alternate."""
     if pool.medium.load is not None:
         return dict.fromkeys(pool.terminals, pool.medium.load / max(1, len(pool.terminals)))
     return pool.glance(is_uplink=True) if glances else pool.sending(is_uplink=True)

@@ -1,7 +1,8 @@
-"""The transfers of a cell that are on the air, and what they have of its band at any instant.
+"""The transfers of a cell that are on the air, and their shares of its band.
 
-Rates are constant between two changes: somebody comes or goes, a channel changes, a slot ends, a cell on the
-same channel falls silent or begins. Each change is met at its instant, and nothing happens in between.
+Rates are constant between two changes: a transfer joins or leaves, a channel changes, a slot ends, a cell on
+the same channel becomes silent or active. Each change is an event at its instant, and nothing happens in
+between.
 """
 
 from __future__ import annotations
@@ -21,48 +22,49 @@ __all__ = ["Pool"]
 
 
 class Pool:
-    """The transfers of a cell in one direction; or in both, where they share one band in turns.
+    """The transfers of a cell in one direction; or in both, if they alternate in one band.
 
     Parameters
     ----------
     is_uplink
         The direction; None for both.
     band
-        Cells on the same channel; None where there are none.
+        Cells on the same channel; None if there are none.
 
     Attributes
     ----------
     terminals
-        Those that may send or receive here.
+        Terminals that may send or receive here.
     """
 
     def __init__(self, clock: Clock, medium: Medium, is_uplink: bool | None, band: Band | None) -> None:
         self._clock, self.medium, self.is_uplink, self._band = clock, medium, is_uplink, band
         self.terminals: dict[str, None] = {}
-        # A pattern of slots stretches time: transfers advance while their direction is open, and then as if
-        # they were alone on earth with the others of that direction.
+        # A slot pattern stretches time: transfers advance only while their direction is open, and then as if
+        # only those of that direction existed.
         pattern = is_uplink is not None and medium.duplex.share(uplink=is_uplink) < 1.0
         self._pattern = medium.duplex if pattern else None
         self._sharing = band_sharing(medium, lambda now_s: self._later(now_s, medium.slot_s))
         self._active: dict[Transfer, None] = {}
         self._settled_s = 0.0
         self._version = 0
-        self._alone: Transfer | None = None  # the only one, for which no tick is scheduled
+        self._alone: Transfer | None = None  # the only transfer, for which no tick is scheduled
         if band is not None:
             band.add(self)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is on the air."""
+        """Whether there is no transfer on the air."""
         alone = self._alone
         return not self._active or (alone is not None and alone.ends_at_s <= self._clock._now)
 
     def join_alone(self, transfer: Transfer) -> float | None:
-        """Take in a transfer; the instant at which it leaves, where nothing can change that but company.
+        """Add a transfer; return when it leaves if only another transfer could change that, else None.
 
-        It is alone, no other cell of its band is active, and its channel stays as it is to its end: then
-        nobody need wake up for that end but who waits for it. If somebody joins before, the transfer's
-        carrier is told, and it goes on like any other. None: it has joined like any other at once.
+        The instant is known if the transfer is alone, no other cell of its band is active, and its channel
+        stays constant to its end: then the end is an event only for the process that waits for it. If another
+        transfer joins earlier, the transfer's carrier is notified, and it continues like any other. If it is
+        not known, the transfer has joined as in :meth:`join`.
         """
         self.retire()
         if self._active or (self._band is not None and not self._band.is_silent_but_for(self)):
@@ -79,26 +81,26 @@ class Pool:
         return None
 
     def join(self, transfer: Transfer) -> None:
-        """Take in a transfer: from now on it has its share."""
+        """Add a transfer; from now on it gets its share."""
         self._settle()
         self._active[transfer] = None
         self._refresh()
-        self._tell()
+        self._notify()
 
     def leave(self, transfer: Transfer) -> None:
-        """Take a transfer off the air; what is left of it stays unsent."""
+        """Remove a transfer from the air; the rest of it stays unsent."""
         self._settle()
         self._drop(transfer)
         self._refresh()
-        self._tell()
+        self._notify()
 
     def refresh(self) -> None:
-        """Work out the rates anew: something outside has changed."""
+        """Recompute the rates after a change outside the cell."""
         self._settle()
         self._refresh()
 
     def retire(self) -> None:
-        """Let a transfer that was alone have left, if its end is past."""
+        """Remove a transfer that was alone, if its end is past."""
         alone = self._alone
         if alone is not None and alone.ends_at_s <= self._clock._now:
             self._alone = None
@@ -110,7 +112,7 @@ class Pool:
             self._drop(alone)
 
     def activity(self, transfer: Transfer, at_s: float) -> tuple[float, float]:
-        """How long a transfer's sender and receiver have been active for it, up to an instant [s]."""
+        """Time for which a transfer's sender and receiver have been active for it, up to an instant [s]."""
         if transfer not in self._active:
             return transfer.tx_s, transfer.rx_s
         until_s = at_s if transfer is not self._alone else min(at_s, transfer.ends_at_s)
@@ -118,12 +120,12 @@ class Pool:
         return transfer.tx_s + passed_s * transfer.tx_share, transfer.rx_s + passed_s * transfer.rx_share
 
     def sending(self, *, is_uplink: bool) -> dict[str, float]:
-        """Ids of those who send in a direction at present, with the share of time for which they do."""
+        """Return the devices that send in a direction now, with the share of time for which they do."""
         self.retire()
         return self.glance(is_uplink=is_uplink)
 
     def glance(self, *, is_uplink: bool) -> dict[str, float]:
-        """The same, and leave no trace."""
+        """Like :meth:`sending`, without changing anything."""
         active, shares = self._on_air(), dict[str, float]()
         in_time = self.medium.access not in ("equal", "weighted") or self.is_uplink is None
         for transfer in active:
@@ -132,10 +134,10 @@ class Pool:
                 shares[sender] = shares.get(sender, 0.0) + 1.0 / len(active) if in_time else 1.0
         return shares
 
-    # --- what an observer asks for ------------------------------------------------------------------
+    # --- for observers ------------------------------------------------------------------------------
 
     def prospect(self, carrier: Carrier) -> Prospect:
-        """What a carrier's transfers would have with one more; who is out of reach has no part."""
+        """Return what a carrier would get with one more transfer; terminals out of reach get no part."""
         now_s, interference_w = self._clock._now, 0.0
         if self._band is not None:
             interference_w, _ = self._band.disturbance(self, carrier, now_s, glances=True)
@@ -165,7 +167,7 @@ class Pool:
         return Prospect(whole, state, medium.alone_bps(state.rate_bps * of_time, channel.mac, uplink=uplink))
 
     def unsent_bits(self, transfer: Transfer) -> float:
-        """What of a transfer has not been sent, repetitions included."""
+        """Unsent bits of a transfer, including repetitions."""
         if transfer not in self._active:
             return 0.0
         if not transfer.is_begun:
@@ -176,28 +178,28 @@ class Pool:
         return max(0.0, transfer.left_bits - self._open_s(self._settled_s, until_s) * transfer.rate_bps)
 
     def _on_air(self) -> list[Transfer]:
-        """Those on the air now, whether or not the books know that one that was alone has ended."""
+        """Return the transfers on the air now, without one that was alone and has ended."""
         alone, now_s = self._alone, self._clock._now
         return [one for one in self._active if one is not alone or one.ends_at_s > now_s]
 
     # --- between changes --------------------------------------------------------------------------
 
     def _open_s(self, from_s: float, to_s: float) -> float:
-        """For how much of an interval the direction is open."""
+        """Time within an interval for which the direction is open [s]."""
         if self._pattern is None:
             return to_s - from_s
         assert self.is_uplink is not None
         return self._pattern.open_s(from_s, to_s, uplink=self.is_uplink)
 
     def _later(self, from_s: float, airtime_s: float) -> float:
-        """When so much open time has passed."""
+        """Instant at which the given open time has passed."""
         if self._pattern is None:
             return from_s + airtime_s
         assert self.is_uplink is not None
         return self._pattern.finish_s(from_s, airtime_s, uplink=self.is_uplink)
 
     def _pass(self, to_s: float) -> None:
-        """Let time pass up to an instant."""
+        """Advance all transfers to an instant."""
         passed_s = 0.0 if to_s == self._settled_s else self._open_s(self._settled_s, to_s)
         self._settled_s = to_s
         if passed_s > 0.0:
@@ -207,7 +209,7 @@ class Pool:
                 transfer.rx_s += passed_s * transfer.rx_share
 
     def _settle(self) -> None:
-        """Let the time since the last change have passed."""
+        """Advance all transfers to the present instant."""
         self.retire()
         if self._alone is not None:
             self._alone.carrier.not_alone(self._alone)
@@ -218,19 +220,19 @@ class Pool:
         del self._active[transfer]
         self._sharing.forget(transfer)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         if self._band is not None:
-            self._band.tell(self)
+            self._band.notify(self)
 
     def _refresh(self) -> None:
-        """Work out rates, and when the next thing happens."""
+        """Compute the rates, and schedule the next change."""
         self._version += 1
         if self._active:
             self._plan(self._share(self._clock._now))
 
     def _share(self, now_s: float) -> float:
-        """Give every transfer its rate, and tell those whose blocks can now be cut; until when rates hold."""
-        if len(self._active) == 1:  # whatever the rule: the whole band
+        """Set all rates, and cut newly reached transfers into blocks; return until when the rates hold."""
+        if len(self._active) == 1:  # under any rule: the whole band
             (only,) = self._active
             until_s = self._look(now_s, only, 1.0)
             only.give_time(1.0)
@@ -250,14 +252,14 @@ class Pool:
                 )
                 continue
             transfer.ends_at_s = math.inf
-            if transfer.state.rate_bps > 0.0:  # another's slot
+            if transfer.state.rate_bps > 0.0:  # another transfer's slot
                 transfer.stalled_at_s = None
             elif transfer.stalled_at_s is None:
                 transfer.stalled_at_s = now_s
         return until_s
 
     def _plan(self, until_s: float) -> None:
-        """Wake up for the next thing that happens."""
+        """Schedule the next change."""
         for transfer in self._active:
             until_s = min(until_s, transfer.ends_at_s)
             if transfer.stalled_at_s is not None:
@@ -266,7 +268,7 @@ class Pool:
 
     def _tick(self, version: int) -> None:
         if version != self._version:
-            return  # something else has happened before
+            return  # another change came first
         self._settle()
         now_s = self._clock._now
         sent = [transfer for transfer in self._active if transfer.ends_at_s <= now_s]
@@ -279,7 +281,7 @@ class Pool:
             self._drop(transfer)
         self._refresh()
         if sent or given_up:
-            self._tell()
+            self._notify()
         for transfer in sent:
             transfer.left_bits = 0.0
             transfer.carrier.sent(transfer)
@@ -287,7 +289,7 @@ class Pool:
             transfer.carrier.given_up(transfer)
 
     def _look(self, now_s: float, transfer: Transfer, band_share: float) -> float:
-        """Look at a transfer's channel; until when it stays so."""
+        """Evaluate a transfer's channel; return until when it is constant."""
         carrier, interference_w, until_s = transfer.carrier, 0.0, math.inf
         band = self._band
         if band is not None:

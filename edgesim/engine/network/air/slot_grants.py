@@ -1,9 +1,9 @@
-"""The resource blocks of a slot: what each terminal can use of them, what it is given, and for how long.
+"""Grants of a slot's resource blocks: requests of terminals, their grants, and how long these hold.
 
-A terminal asks for the fewest resource blocks whose transport block carries what it has (TS 38.214 section
+A terminal requests the fewest resource blocks whose transport block carries its data (TS 38.214 section
 5.1.3.2), at the scheme that its channel allows over just those: an uplink puts all its power into them.
-Everything is worked out for the beginning of a slot, which may lie ahead; nothing is remembered but whose
-turn it is.
+Everything is computed for the beginning of a slot, which may be in the future; the only state is the order of
+the terminals.
 
 Not modelled: several transport blocks of a terminal in one slot, link adaptation that changes within a slot.
 """
@@ -24,18 +24,18 @@ from edgesim.radio.radio_link import RadioState
 __all__ = ["DUST_BITS", "Granting", "Part", "Queue", "Stretch"]
 
 DUST_BITS = 1e-6
-"""What rounding leaves of a message."""
+"""Rounding error of a message's remaining size [bit]."""
 
 _ROUNDING = 1e-9
 _MOST_SLOTS = 1e9
 _MOST_IN_ONE_BITS = 1000.0  # more than a resource block carries at one layer
 
 Look = Callable[[float, Transfer, float], tuple[RadioState, float]]
-"""Looks at a transfer's channel at an instant over a share of the band; tells until when it stays so."""
+"""Evaluates a transfer's channel at an instant over a share of the band, and until when it is constant."""
 
 
 class Part(NamedTuple):
-    """What a transfer has of each slot of a stretch."""
+    """A transfer's part of each slot of a stretch."""
 
     transfer: Transfer
     slot_bits: float
@@ -45,29 +45,29 @@ class Part(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Slots with the same grants."""
+    """Consecutive slots with the same grants."""
 
     first: int
     end: int
-    """The first slot after it."""
+    """The first slot after the stretch."""
     parts: tuple[Part, ...]
     senders: dict[str, float]
-    """Who sends, with the part of the band: of a terminal all, for it puts all its power into its part."""
+    """By sender, its part of the band; 1 for a terminal, which puts all its power into its part."""
     passed: Callable[[], None] | None
-    """Tells the rule that the slot has passed, where its grants are of one slot."""
+    """Updates the rule after the slot, if its grants are for one slot only."""
 
 
 class Queue:
-    """What a terminal has to send in a direction.
+    """The transfers of a terminal in a direction.
 
     Attributes
     ----------
     offset
-        Of an uplink: its first opportunity to ask for a grant.
+        For an uplink: its first opportunity to request a grant.
     granted
-        First slot that it may have since it was silent.
+        First slot that it may use after it was silent.
     known_until_s
-        Until when the station would still grant what its last report has missed.
+        Until when the station still grants data that are missing from its last report [s].
     """
 
     __slots__ = ("granted", "key", "known_until_s", "offset", "transfers", "weight")
@@ -79,25 +79,25 @@ class Queue:
 
 
 class _Wish(NamedTuple):
-    """What a terminal would like to have of a slot."""
+    """A terminal's request in a slot."""
 
     ask: Ask
     transfers: list[Transfer]
     share: float
-    """What it asks for, as a part of the band."""
+    """The requested part of the band."""
     state: RadioState
-    """Its channel over that."""
+    """Its channel over that part."""
 
 
 class Granting:
-    """Gives the resource blocks of a cell's slots in a direction.
+    """Grant the resource blocks of a cell's slots in a direction.
 
     Attributes
     ----------
     until_s
-        When a channel changes that the last grants have looked at.
+        When a channel changes that was evaluated for the last grants.
     stalled
-        Transfers that the last grants have found out of reach, and those before have not.
+        Transfers found out of reach for the last grants, and not before.
     """
 
     def __init__(self, grid: ResourceGrid, slots: Slots, rule: SlotSharing, look: Look) -> None:
@@ -106,9 +106,9 @@ class Granting:
         self.stalled: list[Transfer] = []
 
     def decide(self, active: Mapping[Transfer, Queue], number: int) -> Stretch | None:
-        """Give the resource blocks of a slot, and of as many after it as would be given alike.
+        """Grant the resource blocks of a slot, and of as many after it as have the same grants.
 
-        None where nobody that may send is in reach.
+        None if no transfer that may be sent is in reach.
         """
         slots = self._slots
         at_s, part, n_prb = slots.begin_s(number), slots.part(number), self._grid.n_prb
@@ -150,7 +150,7 @@ class Granting:
         return Stretch(number, end, tuple(parts), senders, passed)
 
     def _alone(self, only: Transfer, queue: Queue, number: int, at_s: float, part: float) -> Stretch | None:
-        """What the only transfer of all has: the same, with less ado."""
+        """Grant a slot to the only transfer: the same result, computed faster."""
         least = self._least(only, number, at_s, part)
         if least is not None:
             return least
@@ -163,13 +163,13 @@ class Granting:
         return Stretch(number, self._end(number, parts, ()), tuple(parts), senders, None) if parts else None
 
     def _least(self, only: Transfer, number: int, at_s: float, part: float) -> Stretch | None:
-        """One resource block of a slot, if all fits into it: there is no need to look at the whole band."""
+        """Grant one resource block if all data fit into it, without evaluating the whole band; else None."""
         n_bits = min(only.left_bits, only.attempt_left_bits) if only.is_begun else only.n_bits
         if n_bits > _MOST_IN_ONE_BITS:
             return None
         share = 1.0 / self._grid.n_prb
         state = self._look(at_s, only, share)
-        if state.grant.block_bits * part < n_bits:  # out of reach it carries none
+        if state.grant.block_bits * part < n_bits:  # 0 if out of reach
             return None
         only.stalled_at_s = None
         carrier = only.carrier
@@ -181,7 +181,7 @@ class Granting:
 
     @staticmethod
     def _begin(transfer: Transfer, state: RadioState, share: float, at_s: float) -> None:
-        """Tell a transfer what it is sent with; for the first time, its blocks are cut."""
+        """Set a transfer's channel state; cut it into blocks if this is its first."""
         transfer.state, transfer.band_share = state, share
         if not transfer.is_begun:
             transfer.is_begun, transfer.begins_s = True, at_s
@@ -189,10 +189,10 @@ class Granting:
             transfer.attempt_left_bits = transfer.attempt_bits
 
     def _end(self, number: int, parts: Sequence[Part], later: Iterable[int]) -> int:
-        """The first slot that may differ: a transfer needs less of it, comes, or has another channel.
+        """Return the first slot whose grants may differ: a need, a channel or the set of transfers changes.
 
-        A transfer whose last bit left as another event cut the stretch short needs nothing of the next slot,
-        at whose end it is seen to be over.
+        A transfer whose last bit left as another event ended the stretch early needs nothing of the next
+        slot, and is removed at that slot's end.
         """
         most = min(
             min(transfer.left_bits, transfer.attempt_left_bits) / slot_bits if slot_bits else 0.0
@@ -204,7 +204,7 @@ class Granting:
         return end if self.until_s == math.inf else max(number + 1, min(end, self._slots.next(self.until_s)))
 
     def _wish(self, queue: Queue, own: list[Transfer], at_s: float, part: float) -> _Wish | None:
-        """What a terminal can use of a slot; None where it is out of reach."""
+        """Return what a terminal can use of a slot; None if it is out of reach."""
         n_prb, n_bits = self._grid.n_prb, 0.0
         for one in own:
             n_bits += min(one.left_bits, one.attempt_left_bits) if one.is_begun else one.n_bits
@@ -273,7 +273,7 @@ class Granting:
 
 
 def _equally(needs: list[float], n_bits: float) -> list[float]:
-    """Equal parts of so many bits, and what one does not need to the others."""
+    """Divide a number of bits equally, and distribute what some do not need among the others."""
     parts, left = [0.0] * len(needs), n_bits
     order = sorted(range(len(needs)), key=needs.__getitem__)
     for rank, place in enumerate(order):

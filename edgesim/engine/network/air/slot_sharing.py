@@ -1,8 +1,9 @@
-"""Who has the resource blocks of a slot: a rule for each kind of access, in whole blocks and whole slots.
+"""Sharing of a slot's resource blocks: a rule for each kind of access, in whole blocks and whole slots.
 
-A rule is asked at the beginning of a slot, whenever something may have changed, and only while two or more
-have something to send; it may be asked of one slot several times. Grants that are steady hold until
-somebody's need or channel changes; others are of one slot, and the rule is told when that has passed.
+A rule is applied at the beginning of a slot, whenever something may have changed, and only while two or more
+terminals have data to send; it may be applied to one slot several times. Steady grants hold until a
+terminal's need or channel changes; others are for one slot, and the rule is updated when that slot has
+passed.
 """
 
 from __future__ import annotations
@@ -20,58 +21,58 @@ Member = tuple[str, bool]
 
 
 class Ask(NamedTuple):
-    """What a terminal with something to send brings to a slot."""
+    """The request of a terminal with data to send in a slot."""
 
     n_prb: int
-    """Resource blocks that it can use: the fewest that carry what it has, at most those of the carrier."""
+    """Resource blocks that it can use: the fewest that carry its data, at most those of the carrier."""
     weight: float
-    """Its part under ``weighted``, relative to the others'."""
+    """Its weight under ``weighted``, relative to the others'."""
     whole_bits: float
-    """What it would send in a slot with all that it can use of the carrier."""
+    """Bits that it would send in a slot with all resource blocks that it can use."""
 
 
 class SlotSharing(Protocol):
     """A rule by which terminals share slots."""
 
     def grants(self, asks: Mapping[Member, Ask], n_prb: int) -> tuple[dict[Member, int], bool]:
-        """Resource blocks of those that have any in this slot; whether the next slot would be the same."""
+        """Return the resource blocks granted in this slot, and whether the next slot would have the same."""
         ...
 
     def passed(self, asks: Mapping[Member, Ask], granted: Mapping[Member, int], n_prb: int) -> None:
-        """Hear that a slot with these grants has passed; not of steady ones."""
+        """Update the rule after a slot with these grants; not called for steady grants."""
         ...
 
     def forget(self, member: Member) -> None:
-        """Hear that a terminal has nothing to send any more."""
+        """Remove a terminal that has no more data to send."""
         ...
 
 
 class _Turns:
-    """Whose turn it is: who has had a slot goes to the end."""
+    """Round-robin order: terminals that have had a slot go to the end."""
 
     def __init__(self) -> None:
         self._order: tuple[Member, ...] = ()
 
     def order(self, asks: Mapping[Member, Ask]) -> tuple[Member, ...]:
-        """Those that ask, whose turn is next first."""
+        """Return the requesting terminals, the next one first."""
         known = set(self._order)
         self._order = (*self._order, *(member for member in asks if member not in known))
         return tuple(member for member in self._order if member in asks)
 
     def passed(self, asks: Mapping[Member, Ask], granted: Mapping[Member, int], n_prb: int) -> None:
-        """Send those to the end that have had this slot."""
+        """Move the terminals that had this slot to the end."""
         del asks, n_prb
         waiting = [member for member in self._order if member not in granted]
         self._order = (*waiting, *(member for member in self._order if member in granted))
 
     def forget(self, member: Member) -> None:
-        """Leave a terminal out."""
+        """Remove a terminal from the order."""
         if self._order:
             self._order = tuple(one for one in self._order if one != member)
 
 
 class _InFrequency(_Turns):
-    """Parts of the band side by side, by equal or by given weights; in turns where blocks are fewer."""
+    """Parts of the band side by side, with equal or given weights; in rotation if blocks are fewer."""
 
     def __init__(self, *, is_weighted: bool) -> None:
         super().__init__()
@@ -86,16 +87,16 @@ class _InFrequency(_Turns):
 
 
 class _InTime(_Turns):
-    """A slot each in turn, the whole band of it."""
+    """One slot at a time for each terminal, with the whole band."""
 
     def grants(self, asks: Mapping[Member, Ask], n_prb: int) -> tuple[dict[Member, int], bool]:
-        del n_prb  # what the owner of a slot does not need of it stays empty
+        del n_prb  # blocks that the owner of a slot does not need stay empty
         member = self.order(asks)[0]
         return {member: asks[member].n_prb}, False
 
 
 class _RoundRobin(_Turns):
-    """As much of a slot as it can use to the one whose turn it is, then to the next."""
+    """As much of a slot as it can use to the next terminal in the order, then to the one after it."""
 
     def grants(self, asks: Mapping[Member, Ask], n_prb: int) -> tuple[dict[Member, int], bool]:
         wants = {member: ask.n_prb for member, ask in asks.items()}
@@ -103,25 +104,25 @@ class _RoundRobin(_Turns):
 
 
 class _ToTheBest:
-    """As much of a slot as it can use to the best channel, then to the next."""
+    """As much of a slot as it can use to the terminal with the best channel, then to the next best."""
 
     def grants(self, asks: Mapping[Member, Ask], n_prb: int) -> tuple[dict[Member, int], bool]:
         best = sorted(asks, key=lambda member: -asks[member].whole_bits)
         return in_turn({member: ask.n_prb for member, ask in asks.items()}, best, n_prb), True
 
     def passed(self, asks: Mapping[Member, Ask], granted: Mapping[Member, int], n_prb: int) -> None:
-        """Nothing to remember."""
+        """Do nothing: the rule has no state."""
 
     def forget(self, member: Member) -> None:
-        """Nothing to forget."""
+        """Do nothing: the rule has no state."""
 
 
 class _ProportionalFair:
-    """As much of a slot as it can use to the best channel over its average, then to the next.
+    """As much of a slot as it can use to the terminal with the best rate over average, then to the next.
 
-    Averages are exponentially weighted over slots in which anybody had to share, as in
-    :func:`edgesim.radio.access.sharing.proportional_fair`; what a terminal is counted to have sent is its
-    part of what it could have.
+    Averages are exponentially weighted over slots in which terminals had to share, as in
+    :func:`edgesim.radio.access.sharing.proportional_fair`; the bits counted for a terminal are its granted
+    fraction of what it could send.
     """
 
     def __init__(self, window: float) -> None:
@@ -137,7 +138,7 @@ class _ProportionalFair:
         return in_turn({member: ask.n_prb for member, ask in asks.items()}, order, n_prb), False
 
     def passed(self, asks: Mapping[Member, Ask], granted: Mapping[Member, int], n_prb: int) -> None:
-        """Go on with the averages."""
+        """Update the averages."""
         after = {member: (1.0 - self._newest) * average for member, average in self._averages.items()}
         for member, ask in asks.items():
             sent_bits = ask.whole_bits * granted.get(member, 0) / n_prb
@@ -149,7 +150,7 @@ class _ProportionalFair:
 
 
 def slot_sharing(access: Access, window: float) -> SlotSharing:
-    """The rule of an access; ``dcf`` has no slots that a station could give."""
+    """Return the rule of an access; ``dcf`` has no slots for a station to grant."""
     match access:
         case "tdma":
             return _InTime()

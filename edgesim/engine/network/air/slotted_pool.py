@@ -1,10 +1,10 @@
-"""The transfers of a 5G cell: grants of whole resource blocks for whole slots, and nothing smaller.
+"""The transfers of a 5G cell: grants of whole resource blocks for whole slots.
 
-What a terminal has to send in a slot gets the fewest resource blocks that carry it, and leaves the rest of
-the slot to the others; what takes several slots ends with a slot. Several messages of a terminal share its
-grants, as they do on its logical channels. Grants are worked out at the beginning of a slot and hold until
-somebody
-comes, goes, needs fewer or has another channel: nothing happens in between, however many slots that are.
+A terminal gets the fewest resource blocks of a slot that carry its data, and leaves the rest of the slot to
+the others; a transfer over several slots ends with a slot. Several messages of a terminal share its grants,
+as they do on its logical channels. Grants are computed at the beginning of a slot and hold until a transfer
+joins or leaves, or a terminal needs fewer blocks or its channel changes: there is no event in between, over
+any number of slots.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from edgesim.world.medium import Medium
 
 __all__ = ["SlottedPool"]
 
-_LATE = 2  # after SimPy's URGENT and NORMAL: a message that comes as a slot begins is in time for it
-_MOST_AHEAD = 16  # stretches that a lone transfer is followed for in advance
+_LATE = 2  # after SimPy's URGENT and NORMAL: a message that arrives as a slot begins is in time for it
+_MOST_AHEAD = 16  # stretches computed in advance for a lone transfer
 
 
 class SlottedPool:
-    """The transfers of a cell in one direction; or in both, where they share one band in turns.
+    """The transfers of a cell in one direction; or in both, if they alternate in one band.
 
     Parameters
     ----------
     is_uplink
         The direction; None for both.
     band
-        Cells on the same channel; None where there are none.
+        Cells on the same channel; None if there are none.
 
     Attributes
     ----------
     terminals
-        Those that may send or receive here.
+        Terminals that may send or receive here.
     """
 
     def __init__(self, clock: Clock, medium: Medium, is_uplink: bool | None, band: Band | None) -> None:
@@ -56,25 +56,26 @@ class SlottedPool:
         self._stretch: Stretch | None = None
         self._version = 0
         self._alone: Transfer | None = None
-        self._plan: tuple[Stretch, ...] = ()  # of the one that is alone
+        self._plan: tuple[Stretch, ...] = ()  # of the lone transfer
         self._planned = (0, 0.0)  # its first slot, and all of its bits
-        self._told: dict[str, float] = {}  # who sends, as other cells were told last
-        self._told_at_s = -math.inf  # when a slot began of whose senders they were told
+        self._reported: dict[str, float] = {}  # senders, as last reported to other cells
+        self._reported_at_s = -math.inf  # beginning of the slot whose senders were reported
         if band is not None:
             band.add(self)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is on the air or waits for its slot."""
+        """Whether there is no transfer on the air or waiting for its slot."""
         alone = self._alone
         return not self._active or (alone is not None and alone.ends_at_s <= self._clock._now)
 
     def join_alone(self, transfer: Transfer) -> float | None:
-        """Take in a transfer; the instant at which it leaves, where nothing can change that but company.
+        """Add a transfer; return when it leaves if only another transfer could change that, else None.
 
-        It is alone and no other cell of its band is active: then its slots are worked out now, and its end is
-        an event for its sender alone. If somebody joins before, the transfer's carrier is told,
-        and it goes on like any other. None: it has joined like any other at once.
+        The instant is known if the transfer is alone and no other cell of its band is active: then its slots
+        are computed now, and its end is an event only for its sender. If another transfer joins earlier, the
+        transfer's carrier is notified, and it continues like any other. If it is not known, the transfer has
+        joined as in :meth:`join`.
         """
         self.retire()
         if self._active or (self._band is not None and not self._band.is_silent_but_for(self)):
@@ -104,22 +105,22 @@ class SlottedPool:
         return None
 
     def join(self, transfer: Transfer, queue: Queue | None = None) -> None:
-        """Take in a transfer: from its first slot on it has its part."""
+        """Add a transfer; from its first slot on it gets its part."""
         self._accompany()
         if queue is None:
             self._enter(transfer)
-        else:  # it has asked already
+        else:  # it has requested a grant already
             self._active[transfer] = queue
             queue.transfers[transfer] = None
         self._cut(transfer.slot)
         self._arm()
 
     def leave(self, transfer: Transfer) -> None:
-        """Take a transfer off the air; of a slot that it leaves in the middle, nothing arrives."""
+        """Remove a transfer from the air; nothing arrives of a slot that it leaves before the end."""
         self._accompany()
         stretch, now_s = self._stretch, self._clock._now
         if stretch is not None and self._slots.end_s(stretch.end - 1) <= now_s:
-            self._end(self._version)  # it is due at this very instant
+            self._end(self._version)  # it is due at this instant
             stretch = self._stretch
         if transfer not in self._active:
             return
@@ -136,16 +137,16 @@ class SlottedPool:
             self._stretch = stretch._replace(first=ended, end=begun, parts=rest) if begun > ended else None
         self._drop(transfer, now_s)
         self._arm()
-        self._tell({} if self._stretch is None else self._stretch.senders)
+        self._notify({} if self._stretch is None else self._stretch.senders)
 
     def refresh(self) -> None:
-        """Work out the grants anew from the next slot on: something outside has changed."""
+        """Recompute the grants from the next slot on, after a change outside the cell."""
         self._accompany()
         self._cut(self._slots.next(self._clock._now))
         self._arm()
 
     def retire(self) -> None:
-        """Let a transfer that was alone have left, if its end is past."""
+        """Remove a transfer that was alone, if its end is past."""
         alone = self._alone
         if alone is not None and alone.ends_at_s <= self._clock._now:
             self._alone = None
@@ -153,7 +154,7 @@ class SlottedPool:
             self._drop(alone, alone.ends_at_s)
 
     def activity(self, transfer: Transfer, at_s: float) -> tuple[float, float]:
-        """How long a transfer's sender and receiver have been active for it, up to an instant [s]."""
+        """Time for which a transfer's sender and receiver have been active for it, up to an instant [s]."""
         tx_s, rx_s = transfer.tx_s, transfer.rx_s
         stretches: tuple[Stretch | None, ...] = (self._stretch,)
         if transfer is self._alone:
@@ -171,12 +172,12 @@ class SlottedPool:
         return tx_s, rx_s
 
     def sending(self, *, is_uplink: bool) -> dict[str, float]:
-        """Ids of those that send in a direction now, with the part of the band (a terminal: all of it)."""
+        """Return the devices that send in a direction now, with the part of the band (for a terminal: 1)."""
         self.retire()
         return self._senders(self._stretch, is_uplink=is_uplink)
 
     def glance(self, *, is_uplink: bool) -> dict[str, float]:
-        """The same, and leave no trace; one that is alone counts."""
+        """Like :meth:`sending`, without changing anything; includes a transfer that is alone."""
         stretch, now_s = self._stretch, self._clock._now
         if self._alone is not None:
             ahead = (one for one in self._plan if self._slots.end_s(one.end - 1) > now_s)
@@ -189,10 +190,10 @@ class SlottedPool:
         mine = {part.transfer.carrier.sender for part in stretch.parts if part.transfer.carrier.is_uplink}
         return {one: share for one, share in stretch.senders.items() if (one in mine) == is_uplink}
 
-    # --- what an observer asks for ------------------------------------------------------------------
+    # --- for observers ------------------------------------------------------------------------------
 
     def prospect(self, carrier: Carrier) -> Prospect:
-        """What a carrier's transfers would have with one more, as if all who send filled their parts."""
+        """Return what a carrier would get with one more transfer, if all senders filled their parts."""
         now_s, interference_w = self._clock._now, 0.0
         if self._band is not None:
             interference_w, _ = self._band.disturbance(self, carrier, now_s, glances=True)
@@ -224,7 +225,7 @@ class SlottedPool:
         return Prospect(whole, state, medium.alone_bps(sent_bps, channel.mac, uplink=uplink))
 
     def unsent_bits(self, transfer: Transfer) -> float:
-        """What of a transfer has not been sent, repetitions included."""
+        """Unsent bits of a transfer, including repetitions."""
         now_s, slots = self._clock._now, self._slots
         stretches: tuple[Stretch | None, ...] = (self._stretch,)
         left_bits = transfer.left_bits
@@ -243,12 +244,12 @@ class SlottedPool:
                     left_bits -= n_slots * part.slot_bits
         return max(0.0, left_bits)
 
-    # --- who is here ------------------------------------------------------------------------------
+    # --- joining and leaving ----------------------------------------------------------------------
 
     def _enter(self, transfer: Transfer) -> Queue:
-        """Take in a transfer, and find the first slot that it may have."""
+        """Add a transfer, and find the first slot that it may use."""
         carrier, now_s, slots = transfer.carrier, self._clock._now, self._slots
-        queue = self._queues.get(carrier)  # one of each terminal and direction
+        queue = self._queues.get(carrier)  # one for each terminal and direction
         if queue is None:
             channel = carrier.channel
             offset = self._grid.uplink.offset(channel.request_key, slots) if carrier.is_uplink else 0
@@ -256,7 +257,7 @@ class SlottedPool:
             queue = self._queues[carrier] = Queue(key, channel.weight, offset)
         if not carrier.is_uplink:
             transfer.slot = slots.next(now_s)
-        elif queue.transfers:  # its reports ride on what it has on the air, or it has asked already
+        elif queue.transfers:  # its reports are sent with data on the air, or it has requested a grant
             transfer.slot = max(slots.next(now_s), queue.granted)
         else:
             if now_s <= queue.known_until_s:
@@ -276,14 +277,14 @@ class SlottedPool:
                 queue.known_until_s = at_s + self._grid.uplink.cycle_slots * self._grid.slot_s
             self._rule.forget(queue.key)
 
-    def _tell(self, senders: dict[str, float]) -> None:
-        """Let the other cells of the band know who sends from now on."""
-        if self._band is not None and senders != self._told:
-            self._told = senders
-            self._band.tell(self)
+    def _notify(self, senders: dict[str, float]) -> None:
+        """Notify the other cells of the band of the devices that send from now on."""
+        if self._band is not None and senders != self._reported:
+            self._reported = senders
+            self._band.notify(self)
 
     def _accompany(self) -> None:
-        """Let a transfer that was alone go on like any other: take back what has not happened yet."""
+        """Convert a transfer that was alone into an ordinary one, and undo its future slots."""
         self.retire()
         alone, now_s = self._alone, self._clock._now
         if alone is None:
@@ -293,7 +294,7 @@ class SlottedPool:
         slot, gross_bits = self._planned
         self._reset(alone, slot)
         if self._slots.next(now_s) <= plan[0].first:
-            alone.is_begun = False  # its blocks are cut anew, by the grant that it will have
+            alone.is_begun = False  # its blocks are cut again, by its new grant
             return
         alone.left_bits = gross_bits
         for stretch in plan:
@@ -313,7 +314,7 @@ class SlottedPool:
     # --- from slot to slot ------------------------------------------------------------------------
 
     def _cut(self, slot: int) -> None:
-        """Let what has been granted end before a slot, but not in the middle of one."""
+        """End the current grants before a slot, but not in the middle of one."""
         stretch = self._stretch
         if stretch is not None and slot < stretch.end:
             end = max(slot, self._slots.next(self._clock._now))
@@ -323,9 +324,9 @@ class SlottedPool:
                 self._stretch = stretch._replace(end=end)
 
     def _arm(self) -> float:
-        """Wake up for the end of what has been granted, or for the next slot in which a grant is possible.
+        """Schedule the end of the current grants, or the next slot in which a grant is possible.
 
-        Returns the number of that slot; infinite where there is nothing to send.
+        Returns the number of that slot; infinite if there is nothing to send.
         """
         self._version += 1
         if self._stretch is not None:
@@ -344,18 +345,19 @@ class SlottedPool:
         self._clock.call_at(begins_s, partial(self._begin, self._version, number), _LATE)
 
     def _begin(self, version: int, number: int) -> None:
-        """A slot begins: give its resource blocks."""
+        """Grant the resource blocks of a slot that begins."""
         if version != self._version:
-            return  # something else has happened before
+            return  # another change came first
         self._stretch = stretch = self._decide(number)
         if stretch is not None:
             self._arm()
-            if self._told_at_s != self._clock._now:  # once an instant: the others' answer comes back to here
-                self._told_at_s = self._clock._now
-                self._tell(stretch.senders)
+            if self._reported_at_s != self._clock._now:  # once per instant: the others' reaction returns here
+                self._reported_at_s = self._clock._now
+                self._notify(stretch.senders)
             return
-        self._tell({})
-        # All that may send are out of reach: look again when a channel changes, or when somebody else may.
+        self._notify({})
+        # All transfers that may be sent are out of reach: try again when a channel changes or another may be
+        # sent.
         later = [transfer.slot for transfer in self._active if transfer.slot > number]
         if self._granting.until_s < math.inf:
             later.append(max(number + 1, self._slots.next(self._granting.until_s)))
@@ -363,9 +365,9 @@ class SlottedPool:
             self._begin_at(min(later))
 
     def _decide(self, number: int) -> Stretch | None:
-        """Give the resource blocks of a slot, and of as many after it as would be given alike.
+        """Grant the resource blocks of a slot, and of as many after it as have the same grants.
 
-        None where nobody that may send is in reach.
+        None if no transfer that may be sent is in reach.
         """
         granting = self._granting
         stretch = granting.decide(self._active, number)
@@ -376,7 +378,7 @@ class SlottedPool:
         return stretch
 
     def _look(self, at_s: float, transfer: Transfer, band_share: float) -> tuple[RadioState, float]:
-        """Look at a transfer's channel over a part of the band; until when it stays so."""
+        """Evaluate a transfer's channel over a part of the band; return it, and until when it is constant."""
         carrier, interference_w, until_s = transfer.carrier, 0.0, math.inf
         if self._band is not None:
             interference_w, until_s = self._band.disturbance(self, carrier, at_s)
@@ -387,7 +389,7 @@ class SlottedPool:
         return state, min(until_s, state.until_s)
 
     def _end(self, version: int) -> None:
-        """The last of some slots with the same grants has ended."""
+        """Handle the end of a stretch of slots with the same grants."""
         if version != self._version:
             return
         stretch, now_s = self._stretch, self._clock._now
@@ -397,14 +399,14 @@ class SlottedPool:
         sent = [part.transfer for part in stretch.parts if part.transfer.left_bits <= DUST_BITS]
         for transfer in sent:
             self._drop(transfer, now_s)
-        if self._arm() > stretch.end:  # else it goes on at once, and who sends is said then
-            self._tell({})
+        if self._arm() > stretch.end:  # else the next slot follows at once, and reports its senders
+            self._notify({})
         for transfer in sent:
             transfer.left_bits = 0.0
             transfer.carrier.sent(transfer)
 
     def _serve(self, stretch: Stretch, end: int) -> None:
-        """Let the slots of a stretch pass, up to and without one."""
+        """Advance through the slots of a stretch, up to but excluding `end`."""
         slots = self._slots
         first = stretch.first
         n_slots = slots.part(first) if end == first + 1 else slots.parts(first, end)
@@ -419,14 +421,14 @@ class SlottedPool:
                 continue
             transfer.attempt_left_bits -= n_slots * slot_bits
             if transfer.attempt_left_bits <= DUST_BITS < transfer.left_bits:
-                # The next attempt comes a round trip after this one.
+                # The next attempt is a round trip after this one.
                 after_s = slots.begin_s(end - 1) + transfer.waits_s[transfer.n_attempts]
                 transfer.slot = max(end, slots.next(after_s))
                 transfer.attempt_left_bits = transfer.attempt_bits
                 transfer.n_attempts += 1
 
     def _give_up(self, transfer: Transfer, stalled_at_s: float) -> None:
-        """A transfer has waited for its patience, unless it has been in reach since."""
+        """Lose a transfer that has waited too long, unless it has been in reach since."""
         if transfer in self._active and transfer.stalled_at_s == stalled_at_s:
             self._accompany()
             self._drop(transfer, self._clock._now)

@@ -1,4 +1,4 @@
-"""A message on the air, as the band that it shares sees it."""
+"""A message on the air, as seen by the band that it shares."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["Carrier", "SharedAir", "Transfer"]
 
 
 class Carrier(Protocol):
-    """Who a transfer belongs to, and hears of what becomes of it."""
+    """The owner of a transfer, which is notified of its progress."""
 
     channel: RadioChannel
     sender: str
     is_uplink: bool
 
     def in_reach(self, transfer: Transfer) -> None:
-        """Hear that a transfer is in reach for the first time: its blocks are cut, their fates drawn."""
+        """Handle a transfer that is in reach for the first time: cut its blocks, and draw their errors."""
         ...
 
     def sent(self, transfer: Transfer) -> None:
-        """Hear that a transfer's last bit has left."""
+        """Handle the departure of a transfer's last bit."""
         ...
 
     def given_up(self, transfer: Transfer) -> None:
-        """Hear that a transfer has waited too long for a link that is out of reach."""
+        """Handle a transfer that has waited too long for a link that is out of reach."""
         ...
 
     def not_alone(self, transfer: Transfer) -> None:
-        """Hear that a transfer that was to be alone has got company: its end is open again."""
+        """Handle a transfer that is no longer alone on the air: its end is no longer known."""
         ...
 
 
@@ -44,30 +44,30 @@ class Transfer:
     n_bits
         Its size.
     left_bits
-        What is still to be sent, repetitions included.
+        Bits still to be sent, including repetitions.
     is_begun
         Whether it has been in reach, so that its blocks are cut.
     state
-        Its channel over the band that it has.
+        Its channel over its part of the band.
     band_share, interference_w
-        What the state was looked at with.
+        Part of the band and interference for which the state was evaluated.
     tx_s, rx_s
-        How long sender and receiver have been active for it.
+        Time for which sender and receiver have been active for it [s].
     tx_share, rx_share
-        For which share of time they are at present.
+        Share of time for which they are active at present.
     begins_s
-        Of one that goes in slots: when its first slot begins.
+        In a slotted cell: when its first slot begins.
     slot
-        Of one that goes in slots: number of the first slot that it may have, now that it has asked.
+        In a slotted cell: number of the first slot that it may use, given its request.
     attempt_bits
-        Of one that goes in slots: most that is sent before the other end answers. A message of one block
-        sends it again only when that has failed; of several blocks some fail while others are on the air.
+        In a slotted cell: most bits sent before the other end answers. A message of one block is sent again
+        only after a failure; of several blocks some fail while others are on the air.
     attempt_left_bits
-        What of that is still to be sent.
+        Bits of the attempt still to be sent.
     waits_s
-        Of a message of one block: times from each attempt to the next.
+        For a message of one block: times from each attempt to the next.
     n_attempts
-        How many have been sent.
+        Number of attempts sent.
     """
 
     __slots__ = (
@@ -112,41 +112,41 @@ class Transfer:
         self.waits_s: tuple[float, ...] = ()
 
     def give_time(self, share: float) -> None:
-        """Give it the band that it was looked at with, for a share of time; out of reach, it has none."""
+        """Set its rate for a share of time, in the evaluated part of the band; 0 if it is out of reach."""
         self.rate_bps = self.state.rate_bps * share
         self.tx_share = self.rx_share = share if self.rate_bps > 0.0 else 0.0
 
 
 class SharedAir(Protocol):
-    """What a hop asks of the air that its messages share with others."""
+    """Interface of the air that a hop's messages share with others."""
 
     medium: Medium
     terminals: dict[str, None]
 
     def join_alone(self, transfer: Transfer) -> float | None:
-        """Take in a transfer; the instant at which it leaves, where nothing can change that but company."""
+        """Add a transfer; return when it leaves if only another transfer could change that, else None."""
         ...
 
     def join(self, transfer: Transfer) -> None:
-        """Take in a transfer."""
+        """Add a transfer."""
         ...
 
     def leave(self, transfer: Transfer) -> None:
-        """Take a transfer off the air; what is left of it stays unsent."""
+        """Remove a transfer from the air; the rest of it stays unsent."""
         ...
 
     def retire(self) -> None:
-        """Let a transfer that was alone have left, if its end is past."""
+        """Remove a transfer that was alone, if its end is past."""
         ...
 
     def prospect(self, carrier: Carrier) -> Prospect:
-        """What a carrier would have for one more transfer; leaves no trace."""
+        """Return what a carrier would get for one more transfer; changes nothing."""
         ...
 
     def unsent_bits(self, transfer: Transfer) -> float:
-        """What of a transfer has not been sent yet, repetitions included; leaves no trace."""
+        """Unsent bits of a transfer, including repetitions; changes nothing."""
         ...
 
     def activity(self, transfer: Transfer, at_s: float) -> tuple[float, ...]:
-        """How long a transfer's sender and receiver have been active for it, up to an instant [s]."""
+        """Time for which a transfer's sender and receiver have been active for it, up to an instant [s]."""
         ...

@@ -1,4 +1,4 @@
-"""Who contends for a Wi-Fi channel: a station's queues of one access category, and its backoff."""
+"""Contenders for a Wi-Fi channel: a station's queues of one access category, and its backoff."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NUMBER, _INSTANT = struct.Struct("<d"), struct.Struct("<Q")
 
 
 class Queue:
-    """The messages of a contender for one receiver, in their order.
+    """The messages of a contender for one receiver, in order.
 
     Attributes
     ----------
     is_out_of_reach
-        Whether not even the most robust scheme would do; then nothing of it contends.
+        Whether not even the most robust scheme would work; then none of its messages contends.
     """
 
     __slots__ = ("hop", "is_out_of_reach", "messages")
@@ -32,26 +32,26 @@ class Queue:
 
     @property
     def waits(self) -> bool:
-        """Whether it has a frame for the air."""
+        """Whether a frame is waiting to be sent."""
         if self.is_out_of_reach:
             return False
-        for message in self.messages:  # noqa: SIM110  # asked for each exchange: a generator would be slower
+        for message in self.messages:  # noqa: SIM110  # called for each exchange: a generator is slower
             if message.frames.waits:
                 return True
         return False
 
 
 class Contender:
-    """An EDCA function of a station: one backoff for all its queues, which have the air in turns.
+    """An EDCA function of a station: one backoff for all its queues, which are served round robin.
 
-    The backoff is drawn from (seed, replication, station, instant) alone.
+    The backoff depends only on (seed, replication, station, instant).
 
     Attributes
     ----------
     anchor_s
-        The first slot boundary after the air fell idle for it.
+        The first slot boundary after the air became idle for it.
     backoff
-        Boundaries after that one until it sends, or may send at once.
+        Number of boundaries after that one until it sends, or until it may send a new frame at once.
     """
 
     __slots__ = ("_cw", "_key", "_n_failures", "anchor_s", "backoff", "edca", "queues", "sender")
@@ -64,7 +64,7 @@ class Contender:
 
     @property
     def waits(self) -> bool:
-        """Whether it has a frame for the air."""
+        """Whether a frame is waiting to be sent."""
         for queue in self.queues:  # noqa: SIM110
             if queue.waits:
                 return True
@@ -76,7 +76,7 @@ class Contender:
         return self.anchor_s + self.backoff * SLOT_S
 
     def next_queue(self) -> Queue | None:
-        """The queue whose turn it is; the next turn is the one's behind it."""
+        """Return the next queue in round-robin order that has a frame waiting; None if there is none."""
         for _ in range(len(self.queues)):
             queue = self.queues[0]
             self.queues.rotate(-1)
@@ -90,20 +90,20 @@ class Contender:
         self.backoff = backoff_slots(self._key, instant, self._cw)
 
     def wait_for_boundary(self, now_s: float) -> None:
-        """Send at the next slot boundary, or when the backoff that still runs has ended."""
+        """Send at the next slot boundary, or when the running backoff has ended."""
         self.backoff = max(self.backoff, first_boundary(self.anchor_s, now_s))
 
     def freeze(self, busy_at_s: float) -> None:
-        """Hear that another sends: what is left of the backoff waits for the air to fall idle."""
+        """Freeze the backoff while another device sends."""
         self.backoff = max(0, self.backoff - slots_passed(self.anchor_s, busy_at_s))
 
     def has_succeeded(self, now_s: float) -> None:
-        """Hear an acknowledgement: the window is the first one again, and a backoff follows in any case."""
+        """Reset the contention window after an acknowledgement; a backoff follows in any case."""
         self._cw, self._n_failures = self.edca.cw_min, 0
         self.draw(now_s)
 
     def has_failed(self, now_s: float, most_attempts: int) -> None:
-        """Hear no answer: the window doubles, until the frame would be dropped."""
+        """Double the contention window after a missing answer, until the frame would be dropped."""
         self._n_failures += 1
         if self._n_failures >= most_attempts:
             self._cw, self._n_failures = self.edca.cw_min, 0
@@ -113,5 +113,5 @@ class Contender:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """Order in which functions of one station win against each other: the higher category first."""
+        """Priority among the functions of one station: the higher category first."""
         return self.edca.aifsn, self.edca.cw_min, self.edca.cw_max

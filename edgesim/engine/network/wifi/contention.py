@@ -1,20 +1,21 @@
-"""A Wi-Fi channel while the simulation runs: who sends when, exchange by exchange.
+"""Contention for a Wi-Fi channel during the simulation, exchange by exchange.
 
-Every station with something to send has a backoff. While the air is idle, the next transmission begins at the
-first of the contenders' instants; any other that would begin less than a slot later cannot know of it, and
-collides. So an exchange is two events, its beginning and its end, and slots are counted, not gone through.
+Every station with data to send has a backoff. While the air is idle, the next transmission begins at the
+first of the contenders' instants; any other that would begin less than a slot later cannot detect it, and
+collides. So an exchange is two events, its beginning and its end, and slots are counted without an event
+each.
 
 The rules are those of EDCA (802.11-2020 clause 10.23.2): transmissions begin at slot boundaries, AIFS and a
-whole number of slots after the air fell idle; a frame that comes to an empty queue while the air is idle goes
-at the next boundary, one that comes while it is busy draws a backoff; backoffs freeze while the air is busy;
-windows double with each failure and are reset by a success, after which a backoff follows in any case; who
-could not read a frame waits for EIFS in the place of AIFS; whose frame was not answered, for the timeout and
-AIFS.
+whole number of slots after the air became idle; a frame that arrives at an empty queue while the air is idle
+is sent at the next boundary, one that arrives while it is busy draws a backoff; backoffs freeze while the air
+is busy; windows double with each failure and are reset by a success, after which a backoff follows in any
+case; a station that could not decode a frame waits for EIFS instead of AIFS; one whose frame was not
+answered, for the timeout and AIFS.
 
-Not modelled: stations that do not hear one another (hidden terminals), capture of the stronger frame, lost
+Not modelled: stations that do not receive one another (hidden terminals), capture of the stronger frame, lost
 acknowledgements, preambles that are missed, trigger frames and OFDMA of 802.11ax, power saving, beacons and
-other management frames. Who has sent or garbled what makes no difference to third parties: either all of them
-have read a frame or none has.
+other management frames. Third parties do not distinguish senders or causes of garbling: either all of them
+have decoded a frame or none has.
 """
 
 from __future__ import annotations
@@ -39,23 +40,23 @@ from edgesim.world.medium import Medium
 
 __all__ = ["Contention"]
 
-_EDGE_S = 1e-9  # instants this near are one
+_EDGE_S = 1e-9  # instants closer than this are one
 
 
 class Contention:
-    """The stations that share a channel, of one cell or of several that hear one another.
+    """The stations that share a channel, of one cell or of several that receive one another.
 
     Parameters
     ----------
     medium
-        A cell; of several, any.
+        A cell; any of them, if there are several.
     band
-        Cells on the channel that are background load, not contenders; None where there are none.
+        Cells on the channel that are background load, not contenders; None if there are none.
 
     Attributes
     ----------
     terminals
-        Those that may send or receive here.
+        Terminals that may send or receive here.
     """
 
     def __init__(self, clock: Clock, medium: Medium, band: Band | None) -> None:
@@ -65,7 +66,7 @@ class Contention:
         self._busy_s, self._began_s = 0.0, 0.0
         self._contenders: dict[tuple[str, Edca], Contender] = {}
         self._queues: dict[WifiHop, tuple[Contender, Queue]] = {}
-        # Contenders with something to send, or whose backoff still runs; the others may send at once.
+        # Contenders with data to send, or whose backoff is still running; the others may send at once.
         self._counting: dict[Contender, None] = {}
         self._bursts: list[tuple[Contender, Burst]] = []  # on the air now
         self._idle_from_s, self._was_garbled = -math.inf, False
@@ -73,15 +74,15 @@ class Contention:
         if band is not None:
             band.add(self)
 
-    # --- what the hops ask for ------------------------------------------------------------------------
+    # --- for hops -------------------------------------------------------------------------------------
 
     def add(self, hop: WifiHop, key: int) -> None:
-        """Take in a direction of a link.
+        """Add a direction of a link.
 
         Parameters
         ----------
         key
-            Of the cell's draws, in this seed and replication.
+            Key of the cell's draws, for this seed and replication.
         """
         edca = hop.channel.mac.edca
         place = (hop.sender, edca)
@@ -96,11 +97,11 @@ class Contention:
                 other.reverse, hop.reverse = hop, other
 
     def join_alone(self, transfer: Transfer) -> None:
-        """Take in a message; when it will have been sent is not known."""
+        """Add a message; its end is not known in advance, so the result is None."""
         self.join(transfer)
 
     def join(self, transfer: Transfer) -> None:
-        """Take in a message: it waits for its turn on the air."""
+        """Add a message, which contends for the air."""
         message = _of_wifi(transfer)
         contender, queue = self._queues[message.hop]
         had_frames = contender.waits
@@ -111,7 +112,7 @@ class Contention:
             self.wake(contender)
 
     def wake(self, contender: Contender) -> None:
-        """Hear that a contender has got something to send, having had nothing."""
+        """Start the contention of a contender that has data to send after having none."""
         now_s = self._clock._now
         if self._bursts:
             if contender.backoff == 0 or contender not in self._counting:
@@ -126,11 +127,11 @@ class Contention:
             self._wake_up_at(contender.starts_s)
 
     def busy_until(self, at_s: float) -> float:
-        """For how long the air has been busy, up to the present or the end of the run [s]."""
+        """Time for which the air has been busy, up to the present or the end of the run [s]."""
         return self._busy_s + (max(0.0, at_s - self._began_s) if self._bursts else 0.0)
 
     def leave(self, transfer: Transfer) -> None:
-        """Take a message off; its frames on the air count as not sent."""
+        """Remove a message; its frames on the air count as not sent."""
         message = _of_wifi(transfer)
         self._queues[message.hop][1].messages.pop(message, None)
         for _, burst in self._bursts:
@@ -141,17 +142,17 @@ class Contention:
                     break
 
     def retire(self) -> None:
-        """Nothing to do: no message's end is known in advance."""
+        """Do nothing: no message's end is known in advance."""
 
     def activity(self, transfer: Transfer, at_s: float) -> tuple[float, float, float]:
-        """How long the exchange that goes on has been sent, received and answered for a message [s]."""
+        """Time of sending, receiving and answering for a message in the current exchange [s]."""
         for _, burst in self._bursts:
             for part in burst.parts:
                 if part.message is transfer:
                     return burst.activity(part.share, at_s)
         return 0.0, 0.0, 0.0
 
-    # --- what other cells of the band ask for ---------------------------------------------------------
+    # --- for other cells of the band ------------------------------------------------------------------
 
     @property
     def is_idle(self) -> bool:
@@ -159,22 +160,22 @@ class Contention:
         return not self._bursts
 
     def refresh(self) -> None:
-        """Nothing to do: a channel is looked at when an exchange begins."""
+        """Do nothing: a channel is evaluated when an exchange begins."""
 
     def sending(self, *, is_uplink: bool) -> dict[str, float]:
-        """Ids of those who send in a direction at present; each does all the time."""
+        """Return the devices that send in a direction now; each does all the time."""
         return {burst.hop.sender: 1.0 for _, burst in self._bursts if burst.hop.is_uplink == is_uplink}
 
     def glance(self, *, is_uplink: bool) -> dict[str, float]:
-        """The same."""
+        """Like :meth:`sending`."""
         return self.sending(is_uplink=is_uplink)
 
-    # --- what an observer asks for ----------------------------------------------------------------------
+    # --- for observers ----------------------------------------------------------------------------------
 
     def prospect(self, carrier: Carrier) -> Prospect:
-        """What a hop would have: its part of the turns that contenders have alike, and of its own station's.
+        """Return a hop's share: equal among contenders, and among the receivers of its own station.
 
-        Not counted: collisions, and that others' exchanges may be longer.
+        Not counted: collisions, and possibly longer exchanges of others.
         """
         now_s, interference_w = self._clock._now, 0.0
         if self._band is not None:
@@ -192,13 +193,13 @@ class Contention:
         return Prospect(state, state, alone_bps / ((1 + n_others) * n_receivers))
 
     def unsent_bits(self, transfer: Transfer) -> float:
-        """What of a message has not been delivered; frames that are on the air count."""
+        """Bits of a message that have not been delivered, including frames on the air."""
         return transfer.left_bits
 
     # --- between exchanges ------------------------------------------------------------------------------
 
     def _anchor_s(self, contender: Contender) -> float:
-        """First slot boundary after the last exchange, for one who has only listened."""
+        """First slot boundary after the last exchange, for a contender that took no part in it."""
         if self._idle_from_s == -math.inf:
             return 0.0
         edca = contender.edca
@@ -211,7 +212,7 @@ class Contention:
             self._clock.call_at(max(at_s, self._clock._now), partial(self._begin, self._version))
 
     def _plan(self) -> None:
-        """Wake up for the next transmission."""
+        """Schedule the next transmission."""
         starts_s = math.inf
         for contender in self._counting:
             if contender.waits:
@@ -219,13 +220,13 @@ class Contention:
         self._wake_up_at(starts_s)
 
     def _begin(self, version: int) -> None:
-        """Let those send whose backoff has ended."""
+        """Begin the transmissions of contenders whose backoff has ended."""
         if version != self._version:
             return
         now_s = self._clock._now
         began_s = math.inf
         winners: list[tuple[Contender, Burst]] = []
-        ahead: dict[str, Contender] = {}  # of each station, the function that wins against its others
+        ahead: dict[str, Contender] = {}  # by station: the function with priority over its others
         due = {
             contender: None
             for contender in self._counting
@@ -268,18 +269,18 @@ class Contention:
 
     @staticmethod
     def _lay_out(bursts: list[Burst]) -> None:
-        """Say who is on the air until when."""
+        """Set the intervals in which devices send and receive."""
         if len(bursts) == 1:
             bursts[0].goes_through()
             return
-        heard_until_s = {burst.hop.sender: math.inf for burst in bursts}
+        occupied_until_s = {burst.hop.sender: math.inf for burst in bursts}
         for burst in bursts:
             receiver = burst.hop.peer
-            burst.collides(heard_until_s.get(receiver, -math.inf))
-            heard_until_s[receiver] = max(heard_until_s.get(receiver, -math.inf), burst.ends_s)
+            burst.collides(occupied_until_s.get(receiver, -math.inf))
+            occupied_until_s[receiver] = max(occupied_until_s.get(receiver, -math.inf), burst.ends_s)
 
     def _end(self) -> None:
-        """Settle an exchange or a collision: the air falls idle."""
+        """Complete an exchange or a collision: the air becomes idle."""
         now_s = self._clock._now
         bursts, self._bursts = self._bursts, []
         self._busy_s += now_s - self._began_s
@@ -306,7 +307,7 @@ class Contention:
             message.hop.sent(message)
 
     def _settle(self, burst: Burst, collided: bool, now_s: float) -> list[WifiMessage]:
-        """Give parts what became of them; returns the messages that are through."""
+        """Apply the outcome of a burst to its parts; return the messages that are complete."""
         n_delivered: dict[WifiMessage, int] = {}
         for message, run, n_failed, share in burst.parts:
             message.spend(burst.activity(share, now_s))
@@ -322,10 +323,10 @@ class Contention:
     def _most_attempts(self, contender: Contender) -> int:
         return contender.queues[0].hop.most_attempts
 
-    # --- what is sent ------------------------------------------------------------------------------------
+    # --- bursts ------------------------------------------------------------------------------------------
 
     def _burst(self, contender: Contender, began_s: float) -> Burst | None:
-        """What a contender sends, having won: of the queue whose turn it is, as much as goes together."""
+        """Return the burst of a winner: as many frames of its next queue as are sent together."""
         while (queue := contender.next_queue()) is not None:
             if self._is_in_reach(queue):
                 return self._aggregate(queue, began_s)
@@ -360,7 +361,7 @@ class Contention:
                 n_bytes += n * each
             else:
                 if n_frames < most_frames:
-                    continue  # all of this message goes, and there is room for more
+                    continue  # the whole message is sent, and there is room for more
             break
         parts = [Part(message, run, n_failed, size / n_bytes) for message, run, n_failed, size in taken]
         airtimes = mac.exchange(n_frames, taken[0][1].payload_bytes, n_bytes, rate_bps)
@@ -369,7 +370,7 @@ class Contention:
     # --- reach -------------------------------------------------------------------------------------------
 
     def _is_in_reach(self, queue: Queue) -> bool:
-        """Look at a queue's channel; out of reach, its messages wait until that changes, or they give up."""
+        """Evaluate a queue's channel; while it is out of reach, its messages wait until they give up."""
         now_s, hop = self._clock._now, queue.hop
         interference_w, until_s = 0.0, math.inf
         if self._band is not None:

@@ -1,4 +1,4 @@
-"""One transmission of Wi-Fi under way: what it carries, and who is active for it when."""
+"""One Wi-Fi transmission: its frames, and when sender and receiver are active for it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class Part(NamedTuple):
     message: WifiMessage
     run: Run
     n_failed: int
-    """Of those, how many the channel garbles."""
+    """Number of these frames that the channel garbles."""
     share: float
-    """Of the burst's bytes."""
+    """Share of the burst's bytes."""
 
 
 class Burst:
-    """A frame or an aggregate on the air, with its announcement and its answer.
+    """A frame or an aggregate on the air, with its RTS/CTS and its acknowledgement.
 
     Attributes
     ----------
     sends_s, receives_s, answers_s
         Intervals in which the sender sends; the receiver receives; the receiver answers.
     ends_s
-        End of the last frame of it.
+        End of its last frame.
     is_garbled
-        Whether the channel garbles all of its frames, so that nothing answers.
+        Whether the channel garbles all of its frames, so that there is no answer.
     """
 
     __slots__ = (
@@ -59,7 +59,7 @@ class Burst:
         self.is_garbled = all(part.n_failed == part.run.n_frames for part in parts)
 
     def goes_through(self) -> None:
-        """Lay it out where nothing else is on the air."""
+        """Set the intervals of a burst without a collision."""
         began_s, airtimes = self.began_s, self.airtimes
         if airtimes.rts_s:
             rts_ends_s = began_s + airtimes.rts_s
@@ -73,18 +73,18 @@ class Burst:
             self.ends_s += SIFS_S + airtimes.ack_s
             self.answers_s.append((self.ends_s - airtimes.ack_s, self.ends_s))
 
-    def collides(self, heard_until_s: float) -> None:
-        """Lay it out where it collides: only its first frame goes out.
+    def collides(self, occupied_until_s: float) -> None:
+        """Set the intervals of a burst that collides: only its first frame is sent.
 
         Parameters
         ----------
-        heard_until_s
+        occupied_until_s
             Until when the receiver is active for other bursts of the collision; infinite while it sends.
         """
         self.ends_s = self.began_s + self.airtimes.first_s
         self.sends_s.append((self.began_s, self.ends_s))
-        if heard_until_s < self.ends_s:
-            self.receives_s = [(max(self.began_s, heard_until_s), self.ends_s)]
+        if occupied_until_s < self.ends_s:
+            self.receives_s = [(max(self.began_s, occupied_until_s), self.ends_s)]
 
     def activity(self, share: float, at_s: float) -> tuple[float, float, float]:
         """A part's time of sending, receiving and answering, up to an instant [s]."""

@@ -9,23 +9,23 @@ __all__ = ["Frames", "Run"]
 
 
 class Run(NamedTuple):
-    """Frames of a message that are alike."""
+    """Identical frames of a message."""
 
     n_failures: int
-    """How often they have been on the air in vain."""
+    """Number of failed transmissions of each."""
     payload_bytes: int
     n_frames: int
 
 
 class Frames:
-    """The frames of a message; what has failed goes first.
+    """The frames of a message; failed ones are sent first.
 
     Parameters
     ----------
     size_bytes
-        The message; one of no bytes is one empty frame.
+        Size of the message; a message of 0 bytes is one empty frame.
     frame_bytes
-        What a frame carries at most.
+        Greatest payload of a frame.
     """
 
     __slots__ = ("_frame_bytes", "_n_full", "_repeats", "_tail_bytes", "n_dropped", "n_under_way", "worst")
@@ -35,29 +35,29 @@ class Frames:
         self._frame_bytes, self._n_full = frame_bytes, n_full
         self._tail_bytes: int | None = tail_bytes if tail_bytes or not n_full else None
         self._repeats: list[Run] = []
-        self.n_under_way = 0  # in the exchange that goes on
+        self.n_under_way = 0  # in the current exchange
         self.n_dropped = 0
-        self.worst = 1  # attempts of the unluckiest frame
+        self.worst = 1  # greatest number of attempts of any frame
 
     @property
     def waits(self) -> bool:
-        """Whether any waits for the air."""
+        """Whether any frame waits for the air."""
         return bool(self._repeats) or self._n_full > 0 or self._tail_bytes is not None
 
     @property
     def is_done(self) -> bool:
-        """Whether all have been delivered or dropped."""
+        """Whether all frames have been delivered or dropped."""
         return not self.waits and not self.n_under_way
 
     @classmethod
     def empty(cls, n_frames: int) -> Frames:
-        """So many frames of headers alone."""
+        """Create a number of frames that consist of headers alone."""
         frames = cls(0.0, 1)
         frames._frame_bytes, frames._n_full, frames._tail_bytes = 0, n_frames, None
         return frames
 
     def next_run(self) -> Run:
-        """The next frames that are alike."""
+        """Return the next identical frames."""
         if self._repeats:
             return self._repeats[0]
         if self._n_full:
@@ -66,7 +66,7 @@ class Frames:
         return Run(0, self._tail_bytes, 1)
 
     def take(self, n_frames: int) -> Run:
-        """Take so many of the next frames that are alike onto the air."""
+        """Take a number of the next identical frames for transmission."""
         run = self.next_run()
         taken = run._replace(n_frames=n_frames)
         left = run.n_frames - n_frames
@@ -80,7 +80,7 @@ class Frames:
         return taken
 
     def settle(self, run: Run, n_failed: int, most_attempts: int) -> int:
-        """Hear how frames fared: what failed too often is dropped, else sent anew; returns the dropped."""
+        """Queue failed frames again, or drop them at the limit of attempts; return the number dropped."""
         self.n_under_way -= run.n_frames
         n_attempts = run.n_failures + 1
         self.worst = max(self.worst, n_attempts)

@@ -1,4 +1,4 @@
-"""One direction of a Wi-Fi link while the simulation runs."""
+"""One direction of a Wi-Fi link during the simulation."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ _SEGMENTS_PER_ACK = 2  # delayed acknowledgements, RFC 1122 section 4.2.3.2
 
 
 class Channel(SharedAir, Protocol):
-    """What a Wi-Fi hop asks of the channel that it contends for."""
+    """Interface of the channel that a Wi-Fi hop contends for."""
 
     def add(self, hop: WifiHop, key: int) -> None:
-        """Take in a hop; backoffs of its sender are drawn from the key."""
+        """Add a hop; its sender's backoffs are drawn from the key."""
         ...
 
     def activity(self, transfer: Transfer, at_s: float) -> tuple[float, float, float]:
-        """Time of sending, receiving and answering for a message, in the burst under way [s]."""
+        """Time of sending, receiving and answering for a message in the current burst [s]."""
         ...
 
 
 class WifiMessage(Message):
-    """A message on its way over a Wi-Fi hop.
+    """A message on a Wi-Fi hop.
 
     Attributes
     ----------
     hop
-        Whose it is.
+        The hop that carries it.
     frames
-        What of it waits for the air.
+        Its frames that wait for the air.
     back_s
-        How long the receiver has been answering, and the sender receiving that [s].
+        Time for which the receiver has been answering, and the sender receiving the answers [s].
     n_unacknowledged
-        Segments that the receiver's transport has not acknowledged yet; None in an acknowledgement itself.
+        Segments that the receiver's transport has not acknowledged yet; None for a transport acknowledgement.
     """
 
     __slots__ = ("back_s", "frames", "hop", "n_unacknowledged")
@@ -75,15 +75,15 @@ class WifiMessage(Message):
 class WifiHop(RadioHop):
     """A hop whose messages contend for a Wi-Fi channel, frame by frame.
 
-    What a frame's error probability is follows from the channel at the instant at which its exchange begins,
-    and whether it fails from (seed, replication, link, direction, that instant) alone. A frame that has
-    failed as often as the retry limit says is dropped and loses its message, which is known when the
-    message's last frame is through. A message arrives with the acknowledgement of its last frame.
+    A frame's error probability depends on the channel at the instant at which its exchange begins; whether it
+    fails depends only on (seed, replication, link, direction, that instant). A frame that has failed as often
+    as the retry limit is dropped and loses its message, which is known when the message's last frame is
+    complete. A message arrives with the acknowledgement of its last frame.
 
     Parameters
     ----------
     powers_w
-        Of sending and receiving data, and of sending and receiving its acknowledgement.
+        Power of sending and receiving data, and of sending and receiving its acknowledgement [W].
     medium
         The cell.
     """
@@ -106,23 +106,23 @@ class WifiHop(RadioHop):
     ) -> None:
         super().__init__(link, sender, peer, codes, powers_w, clock, recording, domain, is_watched=is_watched)
         self.medium, self._domain = medium, domain
-        self.state: RadioState | None = None  # when it was last looked at
+        self.state: RadioState | None = None  # as last evaluated
         self.reverse: WifiHop | None = None
         self._back_s = 0.0
-        self._acks: dict[WifiMessage, None] = {}  # of the transport; nothing waits for them
-        self._rooms: dict[float, tuple[int, float]] = {}  # by rate, of which a standard has few
+        self._acks: dict[WifiMessage, None] = {}  # transport acknowledgements; no process waits for them
+        self._rooms: dict[float, tuple[int, float]] = {}  # by rate; a standard has few rates
         domain.add(self, medium.key)
 
-    # --- what the channel asks for ----------------------------------------------------------------------
+    # --- for the channel --------------------------------------------------------------------------------
 
     @property
     def most_attempts(self) -> int:
-        """How often a frame goes on the air before it is dropped."""
+        """Number of transmissions of a frame before it is dropped."""
         n_each = 1 if self.state is None else len(self.state.errors)
         return (self.channel.link.air.arq.limit + 1) * n_each
 
     def key_at(self, at_s: float) -> int:
-        """What the fates of an exchange's frames are drawn from."""
+        """Key of the random draws for the frames of an exchange."""
         instant: int = _INSTANT.unpack(_NUMBER.pack(at_s))[0]
         return self.channel.key ^ instant ^ self.is_uplink
 
@@ -136,14 +136,14 @@ class WifiHop(RadioHop):
         return known
 
     def error(self, n_failures: int, n_bytes: int) -> float:
-        """Error probability of a frame of a length that has failed so often, in the state last looked at."""
+        """Error probability of a frame of `n_bytes` after `n_failures`, in the last evaluated state."""
         assert self.state is not None
         errors, block_bits = self.state.errors, self.state.grant.block_bits
         error = errors[n_failures % len(errors)]
         return _over_length(error, bits(n_bytes) / block_bits)
 
     def delivered(self, message: WifiMessage, n_frames: int) -> None:
-        """Hear that frames have arrived: their transport may owe acknowledgements."""
+        """Handle the arrival of frames, for which transport acknowledgements may be due."""
         if message.n_unacknowledged is None or not self.channel.mac.acknowledges_segments:
             return
         message.n_unacknowledged += n_frames
@@ -155,7 +155,7 @@ class WifiHop(RadioHop):
             self.reverse.acknowledge(n_acks)
 
     def acknowledge(self, n_acks: int) -> None:
-        """Send acknowledgements of a transport, unless the link has just gone down.
+        """Send transport acknowledgements, unless the link has just gone down.
 
         They belong to no request: the last ones of an answer are on the air after its end.
         """
@@ -169,7 +169,7 @@ class WifiHop(RadioHop):
         self._domain.join(ack)
 
     def sent(self, transfer: Transfer) -> None:
-        """Hear that a message's last frame is through."""
+        """Handle the completion of a message's last frame."""
         assert isinstance(transfer, WifiMessage)
         if transfer in self._acks:
             self._drop_ack(transfer, self.code)
@@ -179,40 +179,40 @@ class WifiHop(RadioHop):
         super().sent(transfer)
 
     def given_up(self, transfer: Transfer) -> None:
-        """Hear that a message has waited too long."""
+        """Lose a message that has waited too long."""
         assert isinstance(transfer, WifiMessage)
         if transfer in self._acks:
             self._drop_ack(transfer, self._lost_code)
         else:
             self._end(transfer, MessageLost(self.via, f"out of reach for {self.medium.give_up_s:g} s"))
 
-    # --- what the transport asks for ------------------------------------------------------------------
+    # --- for the transport ----------------------------------------------------------------------------
 
     def lose(self, error: WorkLost, *, spares_sent: bool = False) -> None:
-        """Lose the messages on it, now."""
+        """Lose the messages on the hop now."""
         self._lose_acks()
         super().lose(error, spares_sent=spares_sent)
 
     def hand_over(self) -> None:
-        """Take what has not been sent off it, in order, and tell how much of each message has."""
+        """Remove unsent data from the hop in order; each message's event gives the share that was sent."""
         self._lose_acks()
         super().hand_over()
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is on it."""
+        """Whether there is no message on the hop."""
         return not self._messages and not self._acks
 
     def tx_until(self, at_s: float) -> float:
-        """Time for which the sender has been sending, answers to the other direction included [s]."""
+        """Time spent sending, including answers to the other direction [s]."""
         return self._own_until(0, at_s) + (0.0 if self.reverse is None else self.reverse._own_until(2, at_s))
 
     def rx_until(self, at_s: float) -> float:
-        """Time for which the receiver has been receiving, answers to the other direction included [s]."""
+        """Time spent receiving, including answers to the other direction [s]."""
         return self._own_until(1, at_s) + (0.0 if self.reverse is None else self.reverse._own_until(2, at_s))
 
     def _blocks(self, state: RadioState) -> tuple[int, float, float, float]:
-        """Of a whole frame."""
+        """Return the block statistics for a whole frame."""
         mac, errors = self.channel.mac, state.errors
         if state.grant.block_bits:
             length = bits(mac.mpdu_bytes(mac.frame_bytes)) / state.grant.block_bits
@@ -220,11 +220,11 @@ class WifiHop(RadioHop):
         return (int(bits(mac.frame_bytes)), *fate(errors, self.channel.link.air.arq), 0.0)
 
     def owners(self) -> set[int]:
-        """Requests whose spans are yet to be recorded."""
+        """Ids of requests with spans still to be recorded."""
         return super().owners() | {ack.owner for ack in self._acks}
 
     def close(self, at_s: float) -> None:
-        """Record what is still on its way at the end of the run."""
+        """Record the messages in transit at the end of the run."""
         for ack in self._acks:
             self._settle(ack, at_s)
             self._record(ack, math.inf, self.code, self.latency_s, at_s)
@@ -269,7 +269,7 @@ class WifiHop(RadioHop):
 
 
 def _over_length(error: float, length: float) -> float:
-    """Error probability of so many times the length."""
+    """Error probability of a block `length` times as long."""
     if error <= 0.0 or error >= 1.0:
         return error
     return -math.expm1(length * math.log1p(-error))
