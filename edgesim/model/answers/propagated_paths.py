@@ -96,7 +96,7 @@ class PropagatedPaths:
         return len(next(iter(self.said.values())).exits)
 
     def nearest(self, rule: ExitRule) -> ExitRule | None:
-        """Return the measured rule nearest to `rule` (:meth:`ExitRule.distance`); None if none of its kind."""
+        """Return the measured rule nearest to `rule` (:meth:`ExitRule.distance`), or None if none fits."""
         found = min(self.said, key=rule.distance)
         return None if math.isinf(rule.distance(found)) else found
 
