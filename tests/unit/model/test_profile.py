@@ -203,14 +203,14 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="no profile can be read"):
+    with pytest.raises(ProfileError, match="cannot read a profile"):
         Profile.load(tmp_path / "absent.parquet")
 
 
 def test_other_parquet_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.parquet"
     pq.write_table(pa.table({"a": [1]}), file)
-    with pytest.raises(ProfileError, match="but no profile"):
+    with pytest.raises(ProfileError, match="but not a profile"):
         Profile.load(file)
 
 
