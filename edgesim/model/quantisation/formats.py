@@ -184,7 +184,7 @@ def _hqq(said: Entries) -> Reading:
 
 
 def _bitnet(said: Entries) -> Reading:
-    """Read BitNet b1.58 (Ma et al. 2024, arXiv 2402.17764): 4 ternary weights per byte, a scale per matrix."""
+    """Read BitNet b1.58 (Ma et al. 2024, arXiv 2402.17764): 4 ternary weights a byte, a scale per matrix."""
     if said.text("linear_class", "bitlinear") != "bitlinear":
         raise said.unread("linear_class", "'bitlinear', whose weights are packed")
     if said.text("quantization_mode", "offline") != "offline":

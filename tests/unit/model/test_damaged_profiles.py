@@ -79,7 +79,7 @@ POINTS: list[tuple[Callable[[Rows], object], str]] = [
     (put("held_out", None), "point 4: held_out is None"),
     (lambda rows: rows.append(rows[3]), "the same as point 4"),
     (lambda rows: rows.clear(), "it has no point"),
-    (lambda rows: [row.update(held_out=True) for row in rows], "not held out"),
+    (lambda rows: [row.update(held_out=True) for row in rows], "except test points"),
     (lambda rows: rows.__delitem__(slice(0, None, 7)), "the grid has a gap|except test points"),
     (lambda rows: [row.update(held_out=True) for row in rows if row["component"] == "head"], "of the head"),
 ]  # fmt: skip

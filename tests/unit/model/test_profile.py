@@ -125,7 +125,7 @@ def test_an_encoder_has_prefills_only_and_says_so() -> None:
     assert timing.seconds(Slice(0, 2), batch=1, n_new=8, n_context=0) == pytest.approx(
         2 * by_hand(Component.BLOCK, 8, 0)
     )
-    with pytest.raises(ProfileError, match="answers in one pass: ask for 1 output token"):
+    with pytest.raises(ProfileError, match="answers in one pass: request 1 output token"):
         timing.seconds(Slice(0, 2), batch=1, n_new=1, n_context=8)
 
 

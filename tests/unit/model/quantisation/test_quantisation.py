@@ -373,7 +373,7 @@ REFUSED: dict[str, tuple[object, str]] = {
     "group of 0": ({"quant_method": "awq", "bits": 4, "group_size": 0}, "group_size is 0"),
     "dynamic": (
         {"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": {"+:.*up_proj": {"bits": 8}}},
-        "dynamic is .* and rules of their own for some modules or blocks are not read",
+        "dynamic is .*; separate rules for some modules or blocks are not supported",
     ),
     "extra": (
         {
