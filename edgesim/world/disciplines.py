@@ -1,8 +1,8 @@
-"""How a device serves several requests at once: as values, without a clock.
+"""Serving disciplines of devices: parameters and properties.
 
-Each discipline declares what the rest of the simulator must know (:class:`ServingDiscipline`); its station
-is in :mod:`edgesim.engine.serving.stations`. The default, first come first served without limits, needs no
-value here: see :mod:`edgesim.engine.device.station`.
+Each discipline declares the properties that the rest of the simulator uses (:class:`ServingDiscipline`); its
+station is in :mod:`edgesim.engine.serving.stations`. The default, first come first served without limits, has
+no class here: see :mod:`edgesim.engine.device.station`.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many requests a device keeps waiting for their first pass, and how long they wait.
+    """Limits on the requests that wait for their first pass on a device.
 
     Parameters
     ----------
     queue_limit
-        Requests that may wait; one more fails. None: any number.
+        Maximum number of waiting requests; further requests fail. None: no limit.
     patience_s
-        How long one waits before it fails; None: for ever.
+        Maximum waiting time, after which a request fails; None: no limit.
     """
 
     queue_limit: int | None = None
     patience_s: float | None = None
 
     def full(self, device: str) -> str:
-        """The reason of a request that finds the queue full."""
+        """Return the failure reason of a request that arrives at a full queue."""
         return f"queue: {device}: the queue of {self.queue_limit} requests is full"
 
     def timeout(self, device: str) -> str:
-        """The reason of a request that has lost its patience."""
+        """Return the failure reason of a request whose patience has expired."""
         return f"timeout: waited {self.patience_s:g} s to be served by {device}"
 
 
 class ServingDiscipline:
-    """What a discipline says of itself; a class of its own inherits this, and says what is otherwise.
+    """Base class of serving disciplines: properties with defaults, overridden by subclasses.
 
     Attributes
     ----------
     name
-        As the trace names it.
+        Name in the trace.
     is_in_turn
-        Whether passes have the device one after the other, so that messages may take their turns with them.
+        Whether the device runs one pass at a time, so that messages can be interleaved with passes.
     is_in_batches
-        Whether passes of several requests may be one, which has neither a time of its own that could be
-        drawn nor an instant of its own at which a speed could be looked up.
+        Whether several requests can share a pass, so that a request's pass has no separate time to be drawn
+        and no separate beginning at which to evaluate a speed.
     is_in_lockstep
-        Whether the members of a batch wait for one another from pass to pass.
+        Whether the members of a batch wait for one another after each pass.
     """
 
     __slots__ = ()
@@ -73,36 +73,36 @@ class ServingDiscipline:
 
     @property
     def grows_caches(self) -> bool:
-        """Whether caches take room token by token, and requests are preempted where none is left."""
+        """Whether caches grow by one token at a time, and requests are preempted when memory is full."""
         return False
 
     @property
     def n_places(self) -> int | None:
-        """Requests that may have caches at once, whatever their size; None: any number."""
+        """Maximum number of requests with caches at the same time; None: no limit."""
         return None
 
     @property
     def place_limits(self) -> Limits:
-        """Limits to the queue for memory, where requests get places with it."""
+        """Limits of the memory queue, if requests are assigned places together with memory."""
         return Limits()
 
     @property
     def most_at_once(self) -> int:
-        """Most decode steps in one pass."""
+        """Maximum number of decode steps in one pass."""
         return 1
 
     @property
     def most_prompts_at_once(self) -> int:
-        """Most prompts in one pass."""
+        """Maximum number of prompts in one pass."""
         return 1
 
 
 @dataclass(frozen=True, slots=True)
 class FirstComeFirstServed(Limits, ServingDiscipline):
-    """One pass at a time, first come, first served, with limits to the queue.
+    """First come, first served, one pass at a time, with limits on the queue.
 
-    Passes wait in one queue; the limits are for a request's first pass on the device, later ones are never
-    turned away.
+    Passes wait in one queue. The limits apply to a request's first pass on the device; later passes are
+    always accepted.
     """
 
     name: ClassVar[Discipline] = Discipline.FIFO
@@ -111,9 +111,9 @@ class FirstComeFirstServed(Limits, ServingDiscipline):
 
 @dataclass(frozen=True, slots=True)
 class ProcessorSharing(ServingDiscipline):
-    """All passes at once, each at an equal share of the speed: threads on one processor. None waits.
+    """Processor sharing: all passes run at once, each at an equal share of the speed, like threads.
 
-    Not modelled: what switching between them costs.
+    Not modelled: the cost of context switches.
     """
 
     name: ClassVar[Discipline] = Discipline.PROCESSOR_SHARING
@@ -121,24 +121,24 @@ class ProcessorSharing(ServingDiscipline):
 
 @dataclass(frozen=True, slots=True)
 class StaticBatching(Limits, ServingDiscipline):
-    """Requests in closed batches: none joins until the last of a batch has ended.
+    """Static batching: requests are served in closed batches; none joins until the whole batch has ended.
 
-    A batch starts when it is full, or when its oldest request has waited long enough. Prompts are padded
-    to the longest; decoding goes on in lockstep, and the places of those that have ended stay empty. To the
-    end of the batch all its rows are computed, at the padded length: as transformers' `generate` and
+    A batch starts when it is full, or when its oldest request has waited for `max_wait_s`. Prompts are padded
+    to the longest; decoding proceeds in lockstep, and the places of ended requests stay empty. All rows are
+    computed until the end of the batch, at the padded length, as transformers' `generate` and
     FasterTransformer do with a batch of tensors.
 
-    Not modelled: the room that padding and empty places take in the KV cache, where a request has room for
-    its own tokens, to its own end; batches that stay together from stage to stage. Each device makes up its
-    own, and members of two would wait for one another; a placement with two such stages is refused before
-    time zero (:mod:`edgesim.world.stages`).
+    Not modelled: KV cache occupied by padding and empty places (a request occupies memory for its own tokens,
+    until its own end); batches that stay together from stage to stage. Each device forms its own batches, so
+    that members of two would wait for one another; a placement with two such stages is refused before time
+    zero (:mod:`edgesim.world.stages`).
 
     Parameters
     ----------
     max_batch
-        Requests in a batch.
+        Maximum number of requests in a batch.
     max_wait_s
-        How long the first one waits for company.
+        Maximum time that the first request waits for further ones.
     """
 
     max_batch: int = 8
@@ -150,36 +150,36 @@ class StaticBatching(Limits, ServingDiscipline):
 
     @property
     def most_at_once(self) -> int:
-        """The size of a batch."""
+        """Maximum number of decode steps in one pass: the batch size."""
         return self.max_batch
 
     @property
     def most_prompts_at_once(self) -> int:
-        """The size of a batch: its prompts are padded to one another's length, and are one pass."""
+        """Maximum number of prompts in one pass: the batch size, as prompts are padded to equal length."""
         return self.max_batch
 
 
 @dataclass(frozen=True, slots=True)
 class ContinuousBatching(Limits, ServingDiscipline):
-    """Iterations over all that are there: decode steps of many requests in one pass, and chunks of prompts.
+    """Continuous batching: each iteration combines decode steps of many requests with chunks of prompts.
 
     Iteration-level scheduling (Yu et al. 2022, Orca) with chunked prefill (Agrawal et al. 2024,
     Sarathi-Serve): each iteration takes the waiting decode steps, oldest request first, then as much of the
-    waiting prompts, oldest first, as the token budget leaves. A request waits for a place and for memory in
-    one queue, first come first served (and along a pipeline for those of all stages at once); it has its
-    place, as its memory, from then to its end, unless it is preempted.
+    waiting prompts, oldest first, as the token budget allows. A request waits for a place and for memory in
+    one queue, first come first served (along a pipeline, for those of all stages at once); it keeps both
+    until its end, unless it is preempted.
 
     Parameters
     ----------
     max_batch
-        Places: requests that are served at once.
+        Number of places: requests served at the same time.
     max_tokens
-        Tokens in an iteration, decode steps and prompt chunks together.
+        Token budget of an iteration, decode steps and prompt chunks together.
     cache
-        ``grow``: a request's KV cache takes room token by token; where there is none left, the request that
-        came last is preempted, its caches dropped and computed anew when it is admitted again (vLLM's
-        preemption by recomputation, Kwon et al. 2023; see :mod:`edgesim.engine.memory.preemption`).
-        ``reserve``: room for the whole length at once.
+        ``grow``: a request's KV cache grows by one token at a time; when memory is full, the latest request
+        is preempted, and its caches are dropped and recomputed when it is admitted again (vLLM's preemption
+        by recomputation, Kwon et al. 2023; see :mod:`edgesim.engine.memory.preemption`).
+        ``reserve``: memory for the whole length is reserved at once.
     """
 
     max_batch: int = 16
@@ -191,43 +191,43 @@ class ContinuousBatching(Limits, ServingDiscipline):
 
     @property
     def grows_caches(self) -> bool:
-        """As `cache` says."""
+        """Whether `cache` is ``grow``."""
         return self.cache == "grow"
 
     @property
     def n_places(self) -> int | None:
-        """As many as decode together."""
+        """Number of places, `max_batch`."""
         return self.max_batch
 
     @property
     def place_limits(self) -> Limits:
-        """Its own: requests get their places with their memory."""
+        """The discipline's own limits, because places are assigned together with memory."""
         return self
 
     @property
     def most_at_once(self) -> int:
-        """As many as have places."""
+        """Maximum number of decode steps in one pass: the number of places."""
         return self.max_batch
 
 
 @dataclass(frozen=True, slots=True)
 class DynamicBatching(Limits, ServingDiscipline):
-    """Whatever waits when the device is free is one pass: like passes of different requests, up to a number.
+    """Dynamic batching: when the device is free, similar waiting passes of different requests run as one.
 
-    What serving systems call dynamic batching (NVIDIA Triton's ``max_batch_size`` and
-    ``max_queue_delay``), and what a stage of a pipeline does that computes the requests that meet there
-    together. None has a place, and none waits for the others of a batch afterwards: each request goes on
-    by itself, and no token waits for the slowest of its batch ("no bubbles", EdgeShard, arXiv 2405.14371).
+    As in serving systems (NVIDIA Triton's ``max_batch_size`` and ``max_queue_delay``), or in a pipeline stage
+    that computes requests together that are there at the same time. Requests have no places and do not wait
+    for the others of a batch afterwards: each continues separately, and no token waits for the slowest of its
+    batch ("no bubbles", EdgeShard, arXiv 2405.14371).
 
-    Not modelled: one message for all of a batch; each request's leaves at the same instant, and they share
+    Not modelled: a joint message for a batch; the requests' messages are sent at the same instant and share
     the link one after the other.
 
     Parameters
     ----------
     max_batch
-        Passes in one.
+        Maximum number of passes that run as one.
     max_wait_s
-        How long an idle device waits for company after the first has come.
+        Maximum time that an idle device waits for further passes after the first has arrived.
     """
 
     max_batch: int = 8
@@ -238,15 +238,15 @@ class DynamicBatching(Limits, ServingDiscipline):
 
     @property
     def most_at_once(self) -> int:
-        """Passes in one."""
+        """Maximum number of decode steps that run as one pass."""
         return self.max_batch
 
     @property
     def most_prompts_at_once(self) -> int:
-        """Passes in one."""
+        """Maximum number of prompts that run as one pass."""
         return self.max_batch
 
 
 def serving_name(serving: ServingDiscipline | None) -> Discipline:
-    """The discipline's name in the trace."""
+    """Return the discipline's name in the trace."""
     return Discipline.FIFO if serving is None else serving.name
