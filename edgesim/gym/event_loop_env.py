@@ -122,11 +122,11 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
             If a hundred consecutive replications end without the decision.
         """
         super().reset(seed=seed)
-        asked = (options or {}).get("replication")
-        if asked is not None and not (isinstance(asked, int | np.integer) and asked >= 0):
-            raise InputError(f"replication={asked!r}: expected a whole number of 0 or more")
-        for _ in range(_MOST_EMPTY if asked is None else 1):
-            number = int(self.np_random.integers(1 << 31)) if asked is None else int(asked)
+        requested = (options or {}).get("replication")
+        if requested is not None and not (isinstance(requested, int | np.integer) and requested >= 0):
+            raise InputError(f"replication={requested!r}: expected a whole number of 0 or more")
+        for _ in range(_MOST_EMPTY if requested is None else 1):
+            number = int(self.np_random.integers(1 << 31)) if requested is None else int(requested)
             decision = self._first(number, self.np_random)
             if decision is not None:
                 return self._show(decision), self._info()
@@ -210,13 +210,13 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
 
     def _refuse_silence(self) -> NoReturn:
         assert self._simulation is not None
-        asked = self._simulation.cluster.decisions.names
-        if not asked:
+        requested = self._simulation.cluster.decisions.names
+        if not requested:
             raise InputError(
                 f"decision {self._name!r}: the strategy requests no decisions. Let it call cluster.ask, or "
                 "choose another strategy"
             )
-        raise InputError(f"decision {self._name!r} never occurred; {suggest(self._name, asked)}")
+        raise InputError(f"decision {self._name!r} never occurred; {suggest(self._name, requested)}")
 
     def _taken(self, decision: Decision, action: Any) -> int:
         number = np.asarray(action)

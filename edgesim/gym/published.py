@@ -44,10 +44,10 @@ class PublishedEnv(gymnasium.Env[Seen, np.int64]):
     ) -> tuple[Seen, dict[str, Any]]:
         """Start an episode; options ``loss`` and ``split`` set the initial state."""
         super().reset(seed=seed)
-        asked = options or {}
+        chosen = options or {}
         self._loss = float(self.np_random.uniform(*self.problem.start_loss))
         self._split = int(self.np_random.choice(self.problem.start_splits))
-        self._loss, self._split = float(asked.get("loss", self._loss)), int(asked.get("split", self._split))
+        self._loss, self._split = float(chosen.get("loss", self._loss)), int(chosen.get("split", self._split))
         self._base = float(self.problem.base(self._loss, self._split))
         self._n_done = 0
         return self._seen(), {}

@@ -71,16 +71,16 @@ class FillTiming:
     def _block_s(self, batch: int, n_tokens: int) -> float:
         # A single token counts as a decode step at the shortest context: prefills of one are not measured.
         n_context = 1 if n_tokens == 1 else 0
-        asked: dict[str, Any] = {"batch": batch, "n_new": n_tokens, "n_context": n_context}
+        call: dict[str, Any] = {"batch": batch, "n_new": n_tokens, "n_context": n_context}
         timing: Any = self.timing
         if not hasattr(timing, "component_seconds"):
-            share = fill_share(self.model, Component.BLOCK, **asked)
-            return share * float(timing.seconds(Slice(0, 1), **asked))
-        half_s = float(timing.component_seconds(Component.ATTENTION, **asked))
+            share = fill_share(self.model, Component.BLOCK, **call)
+            return share * float(timing.seconds(Slice(0, 1), **call))
+        half_s = float(timing.component_seconds(Component.ATTENTION, **call))
         rest_s = 0.0
         if len(timing.shards) > 1:
-            rest_s = min(half_s, float(timing.unsharded_seconds(Component.ATTENTION, **asked)))
-        return rest_s + fill_share(self.model, Component.ATTENTION, **asked) * (half_s - rest_s)
+            rest_s = min(half_s, float(timing.unsharded_seconds(Component.ATTENTION, **call)))
+        return rest_s + fill_share(self.model, Component.ATTENTION, **call) * (half_s - rest_s)
 
 
 def fill_share(model: Architecture, of: Component, *, batch: int, n_new: int, n_context: int) -> float:

@@ -51,7 +51,7 @@ def conditions_problem(conditions: Mapping[str, Any]) -> str | None:
     return None
 
 
-def checked_ceilings(said: Mapping[str, Any]) -> Ceilings:
+def checked_ceilings(stated: Mapping[str, Any]) -> Ceilings:
     """Create the ceilings stated in a file.
 
     Raises
@@ -60,13 +60,13 @@ def checked_ceilings(said: Mapping[str, Any]) -> Ceilings:
         With a complete sentence, if one is missing, not a number, or out of range.
     """
     for key, dimension in (("flop_per_s", COMPUTE_RATE), ("bytes_per_s", BYTE_RATE), ("overhead_s", TIME)):
-        value = said.get(key)
+        value = stated.get(key)
         if not _is_number(value) or not dimension.least <= value <= dimension.most:  # type: ignore[operator]
             raise ValueError(
                 f"its ceilings' '{key}' is {_shown(value)}; expected a number from {dimension.least:g} to "
                 f"{dimension.most:g}"
             )
-    return Ceilings(**{key: float(said[key]) for key in ("flop_per_s", "bytes_per_s", "overhead_s")})
+    return Ceilings(**{key: float(stated[key]) for key in ("flop_per_s", "bytes_per_s", "overhead_s")})
 
 
 def points_problem(rows: Sequence[Mapping[str, Any]], *, is_causal: bool) -> str | None:

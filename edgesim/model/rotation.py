@@ -36,17 +36,17 @@ def stretched_context(config: Mapping[str, object], n_positions: int) -> int:
     key = next((key for key in ("rope_scaling", "rope_parameters") if config.get(key) is not None), None)
     if key is None:
         return n_positions
-    said = config[key]
-    assert isinstance(said, Mapping), "checked by timed_value_problem"
-    kind = said.get("rope_type", said.get("type"))
+    section = config[key]
+    assert isinstance(section, Mapping), "checked by timed_value_problem"
+    kind = section.get("rope_type", section.get("type"))
     if not isinstance(kind, str) or kind not in _BASES:
         return n_positions
-    factor = said.get("factor", 1.0)
+    factor = section.get("factor", 1.0)
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
         raise ValueError(f"the factor of its {key} is {str(factor)[:40]!r}; expected a number of 1 or more")
     base: object = n_positions
     if _BASES[kind] == "original":
-        base = said.get(_ORIGINAL, config.get(_ORIGINAL))
+        base = section.get(_ORIGINAL, config.get(_ORIGINAL))
         base = n_positions if base is None else base
     if isinstance(base, bool) or not isinstance(base, int | float) or not 1 <= base < math.inf:
         raise ValueError(f"{_ORIGINAL} of its {key} is {str(base)[:40]!r}; expected a whole number >= 1")
@@ -56,8 +56,8 @@ def stretched_context(config: Mapping[str, object], n_positions: int) -> int:
 def rotated_share(config: Mapping[str, object]) -> float:
     """Return the share of a head's dimensions to which rotary embeddings apply."""
     newer = config.get("rope_parameters")
-    for said in (newer if isinstance(newer, Mapping) else {}, config):
-        share = said.get("partial_rotary_factor")
+    for section in (newer if isinstance(newer, Mapping) else {}, config):
+        share = section.get("partial_rotary_factor")
         if isinstance(share, int | float):
             return float(share)
     return 1.0

@@ -113,14 +113,14 @@ class ShardTiming:
         self, *, batch: int, n_new: Tokens, n_context: Tokens
     ) -> tuple[FloatArray, FloatArray]:
         """Times of the shard of one block's attention and MLP [s]."""
-        asked: dict[str, Any] = {"batch": batch, "n_new": n_new, "n_context": n_context}
-        own = self._divided_seconds(self.shard.block_share, *self._shares, **asked)
+        call: dict[str, Any] = {"batch": batch, "n_new": n_new, "n_context": n_context}
+        own = self._divided_seconds(self.shard.block_share, *self._shares, **call)
         undivided = self.shard.undivided
         if not undivided:
             return own
         attention_s, mlp_s = ((1.0 - undivided) * half_s for half_s in own)
         if self.shard.computes_undivided:
-            whole = self._divided_seconds(1.0, 1.0, 1.0, **asked)
+            whole = self._divided_seconds(1.0, 1.0, 1.0, **call)
             attention_s, mlp_s = attention_s + undivided * whole[0], mlp_s + undivided * whole[1]
         return attention_s, mlp_s
 

@@ -77,10 +77,10 @@ class SurfaceTiming(ComponentTiming):
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
         """Refuse lengths outside the measured range; see :meth:`Timing.check`."""
-        asked = [(Phase.PREFILL, max_new, 0)] if max_new else []
+        requested = [(Phase.PREFILL, max_new, 0)] if max_new else []
         if max_context and self.architecture.is_causal:
-            asked.append((Phase.DECODE, 1, max_context))
-        for phase, n_new, n_context in asked:
+            requested.append((Phase.DECODE, 1, max_context))
+        for phase, n_new, n_context in requested:
             surface = self._surface(SurfaceKey(Component.BLOCK, phase, n_shards))
             for size in {1, batch}:
                 self._refuse_beyond(surface, phase, size, np.array([n_new]), np.array([n_context]))
@@ -113,13 +113,13 @@ class SurfaceTiming(ComponentTiming):
     def _refuse_beyond(
         self, surface: Surface, phase: Phase, batch: int, news: NDArray[np.int64], contexts: NDArray[np.int64]
     ) -> None:
-        asked = {
+        requested = {
             "batch size": (batch, 1.0),
             "new tokens": (int(news.max()), MARGIN),
             "tokens of context": (int(contexts.max()), MARGIN),
         }
         ranges = zip(surface.axes, surface.largest, strict=True)
-        for (what, (value, margin)), (axis, last) in zip(asked.items(), ranges, strict=True):
+        for (what, (value, margin)), (axis, last) in zip(requested.items(), ranges, strict=True):
             smallest, largest = int(axis[0]), int(last)
             if value > largest * margin or (what == "batch size" and value < smallest):
                 raise ProfileError(

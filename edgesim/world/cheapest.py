@@ -48,8 +48,8 @@ class CheapestPaths:
         self._known: dict[tuple[str, str], list[str]] = {}
         self._before: dict[str, dict[str, str]] = {}  # by source: the node before each
         self._after: dict[str, dict[str, str]] = {}  # by target: the node after each
-        self._asked_from: Counter[str] = Counter()
-        self._asked_into: Counter[str] = Counter()
+        self._searched_from: Counter[str] = Counter()
+        self._searched_into: Counter[str] = Counter()
         self._least: dict[tuple[str, bool], tuple[int | None, int | None]] = {}
 
     def path(self, source: str, target: str) -> list[str] | None:
@@ -64,12 +64,12 @@ class CheapestPaths:
 
     def _found(self, source: str, target: str) -> list[str] | None:
         if source not in self._before and target not in self._after:
-            if self._asked_from[source] > self._asked_into[target]:
+            if self._searched_from[source] > self._searched_into[target]:
                 self._before[source] = _tree(self._out, source, self._through)
             else:
                 self._after[target] = _tree(self._in, target, self._through)
-            self._asked_from[source] += 1
-            self._asked_into[target] += 1
+            self._searched_from[source] += 1
+            self._searched_into[target] += 1
         if target in self._after:
             return _walk(self._after[target], source, target)
         path = _walk(self._before[source], target, source)

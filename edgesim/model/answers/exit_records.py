@@ -261,8 +261,8 @@ class ExitRecords:
             nothing = [None] * self.n_tokens
             entropy = nothing if self.entropy is None else self.entropy[:, column].tolist()
             nll = nothing if self.nll is None else self.nll[:, column].tolist()
-            said = (self.confidence[:, column].tolist(), self.is_correct[:, column].tolist(), entropy, nll)
-            found[block] = [Exit(*each) for each in zip(*said, strict=True)]
+            values = (self.confidence[:, column].tolist(), self.is_correct[:, column].tolist(), entropy, nll)
+            found[block] = [Exit(*each) for each in zip(*values, strict=True)]
         return found
 
     # --- files --------------------------------------------------------------------------------------

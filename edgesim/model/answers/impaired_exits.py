@@ -4,8 +4,8 @@ An impairment at a split changes the outputs and confidences of all exits after 
 tokens leave. Exit records without impairment, or a table of mean losses, cannot show that; here both effects
 are measured in one pass. Single tokens cannot be interpolated, so a level off the grid is refused.
 
-All tokens of a pass are impaired. This applies to tokens whose missing blocks are recomputed, as their states
-cross the split late, and to those of requests with one path that leads past the split. Not modelled:
+All tokens of a pass are impaired. This applies to tokens whose missing blocks are recomputed (their states
+cross the split late), and to tokens of same-path requests whose exit is after the split. Not modelled:
 propagated caches together with impairments.
 """
 

@@ -22,7 +22,7 @@ scales of 32 bits."""
 
 
 def read_groups(
-    said: Entries, names: Iterable[str], modules: Modules
+    entries: Entries, names: Iterable[str], modules: Modules
 ) -> tuple[str, tuple[tuple[str, Packing], ...]]:
     """Return a label for reports, and the packing of each packed matrix by name.
 
@@ -33,13 +33,13 @@ def read_groups(
     UnreadError
         If a format is not supported, or blocks differ.
     """
-    sparse = said.value("sparsity_config")
-    if sparse and said.section("sparsity_config").text("format", "dense") != "dense":
-        raise said.unread("sparsity_config", "none, or a dense one")
-    ignored = said.names("ignore") or ()
+    sparse = entries.value("sparsity_config")
+    if sparse and entries.section("sparsity_config").text("format", "dense") != "dense":
+        raise entries.unread("sparsity_config", "none, or a dense one")
+    ignored = entries.names("ignore") or ()
     groups = [
-        (group.names("targets") or (), *_packing(group, said.text("format")))
-        for group in said.sections("config_groups")
+        (group.names("targets") or (), *_packing(group, entries.text("format")))
+        for group in entries.sections("config_groups")
         if group.value("weights") is not None
     ]
     if not groups:

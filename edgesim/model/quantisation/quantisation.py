@@ -50,11 +50,11 @@ def read_storage(
     InputError
         If the format is not supported, differs between blocks, or lacks a value that determines its size.
     """
-    said = said_quantisation(config)
-    if said is None:
+    entries = said_quantisation(config)
+    if entries is None:
         return None
     try:
-        return _read(Entries(said), family, n_blocks, ties_embeddings)
+        return _read(Entries(entries), family, n_blocks, ties_embeddings)
     except UnreadError as unread:
         raise InputError(
             f"model {name}: quantization_config in its config: {unread}. Set the storage of its weights by "
@@ -63,18 +63,18 @@ def read_storage(
         ) from None
 
 
-def _read(said: Entries, family: Family, n_blocks: int, ties_embeddings: bool) -> Packed | None:
-    if said.flag("dequantize"):
+def _read(entries: Entries, family: Family, n_blocks: int, ties_embeddings: bool) -> Packed | None:
+    if entries.flag("dequantize"):
         return None
-    method = _method(said)
+    method = _method(entries)
     modules = Modules(family.blocks, family.head, n_blocks)
     names = [*family.attention_in, family.attention_out, *family.mlp_in, family.mlp_out]
     # An embedding is not a linear map; a head with tied embeddings shares its matrix, which is not packed.
     head = [family.head] if family.is_causal and not ties_embeddings else []
     if method == _IN_GROUPS:
-        label, by_matrix = read_groups(said, [*names, *head], modules)
+        label, by_matrix = read_groups(entries, [*names, *head], modules)
         return Packed(f"{method}, {label}", by_matrix)
-    reading = FORMATS[method](said)
+    reading = FORMATS[method](entries)
     if reading.only is not None:
         names = [name for name in names if name in reading.only]
     if reading.packs_head:
@@ -83,11 +83,11 @@ def _read(said: Entries, family: Family, n_blocks: int, ties_embeddings: bool) -
     return Packed(f"{method}, {reading.label}", tuple((name, reading.packing) for name in kept))
 
 
-def _method(said: Entries) -> str:
-    method = said.text("quant_method")
-    if not method and (said.flag("load_in_4bit") or said.flag("load_in_8bit")):
+def _method(entries: Entries) -> str:
+    method = entries.text("quant_method")
+    if not method and (entries.flag("load_in_4bit") or entries.flag("load_in_8bit")):
         method = "bitsandbytes"  # early bitsandbytes configs have no quant_method
     method = _ALIASES.get(method, method)
     if method not in QUANT_METHODS:
-        raise said.unread("quant_method", f"one of {', '.join(QUANT_METHODS)}")
+        raise entries.unread("quant_method", f"one of {', '.join(QUANT_METHODS)}")
     return method
