@@ -133,7 +133,7 @@ class Architecture(Shape):
     def from_path(
         cls, path: Path, *, dtype: str, name: str | None = None, reads_quantisation: bool = True
     ) -> Self:
-        """Read a local model folder (its `config.json`) or a config file; `name` defaults to its name.
+        """Read a local model folder (its `config.json`) or a config file, whose name is the default `name`.
 
         Raises
         ------

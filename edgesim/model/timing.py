@@ -29,7 +29,7 @@ def phase_of(n_new: int, n_context: int) -> Phase:
 
 
 class Timing(Protocol):
-    """Interface between compute times and the engine: times of a simulated device."""
+    """Interface by which the engine obtains the compute times of a simulated device."""
 
     @property
     def origin(self) -> Origin:

@@ -90,7 +90,7 @@ class Fleet:
         """All computing devices, in the scenario's order."""
         return tuple(d for d in self._network.devices.values() if d.timing is not None)
 
-    def device(self, id: str) -> Device:  # the trace's and the scenario's own word
+    def device(self, id: str) -> Device:  # the name used in traces and scenarios
         """Return a device by its id."""
         return self._network.devices[id]
 

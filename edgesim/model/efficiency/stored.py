@@ -19,7 +19,7 @@ N_STORED = 128
 
 
 def save_posterior(posterior: Posterior, path: Path) -> None:
-    """Write parameter names and draws to an .npz file."""
+    """Write parameter names and draws to a file in .npz format."""
     with path.open("wb") as file:  # given a path, numpy would append a missing suffix
         np.savez_compressed(file, names=np.array(posterior.names), draws=posterior.draws.astype(np.float32))
 
