@@ -1,6 +1,6 @@
-"""Learning to decide: environments for reinforcement learning over the event loop, and training on them.
+"""Reinforcement learning of decisions: gymnasium environments over the event loop, and training.
 
-Needs the extra ``edgesim[rl]``. Importing it registers ``edgesim/Split-v0`` with gymnasium.
+Requires the extra ``edgesim[rl]``. Importing this package registers ``edgesim/Split-v0`` with gymnasium.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if "edgesim/Split-v0" not in gymnasium.registry:
 
 
 def __getattr__(name: str) -> Any:
-    """Load an environment when it is first asked for."""
+    """Import an environment on first access."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""Episodes side by side in arrays, as stable-baselines3 asks of environments."""
+"""Base class for vectorised environments of stable-baselines3 that compute all episodes in arrays."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ __all__ = ["ArrayVecEnv"]
 
 
 class ArrayVecEnv(VecEnv):
-    """As many episodes at once as asked, none of which is an environment of its own.
+    """Several parallel episodes in arrays, without separate environment objects.
 
-    A subclass resets, and waits for steps with ``_actions``; it draws from ``_rng``, which :meth:`seed` sets.
+    Subclasses implement ``reset`` and ``step_wait``, take actions from ``_actions``, and draw from ``_rng``,
+    which :meth:`seed` sets.
 
     Attributes
     ----------
     of
-        What there is one of for all places, for messages.
+        Name of the object shared by all episodes, for error messages.
     """
 
     of: ClassVar[str]
@@ -35,25 +36,25 @@ class ArrayVecEnv(VecEnv):
         return [seed] * self.num_envs
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Take the actions of the next step."""
+        """Store the actions of the next step."""
         self._actions = np.asarray(actions)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: there are no resources to release."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Give an attribute, the same for every place."""
+        """Return an attribute, which is the same for every episode."""
         value = None if attr_name == "render_mode" else getattr(self, attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refuse: what episodes are of is a frozen value."""
+        """Raise AttributeError: the object shared by the episodes is immutable."""
         raise AttributeError(f"no attribute of {self.of} can be set: {attr_name}")
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Refuse: places are no environments of their own."""
+        """Raise AttributeError: there are no separate environment objects."""
         raise AttributeError(f"no method of single environments: {method_name}")
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """Say that nothing wraps a place."""
+        """Return False for every episode: there are no wrappers."""
         return [False for _ in self._get_indices(indices)]

@@ -1,4 +1,4 @@
-"""What splits of the bundled model are worth, as measured."""
+"""Measured answer quality of the bundled model's splits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ __all__ = ["bundled_table"]
 
 
 def bundled_table(kind: str = "erasure") -> SplitTable:
-    """The bundled model's measured answers under losses of a kind, as a table of splits."""
+    """Return the bundled model's measured answer quality under one kind of loss, as a split table."""
     with as_file(files("edgesim") / "data" / "bundled" / "quality.parquet") as path:
         return SplitTable.of_answers(QualityTable.load(path), kind)

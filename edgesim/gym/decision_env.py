@@ -1,4 +1,4 @@
-"""Any decision of any strategy in any scenario, as an environment."""
+"""Environment for a decision of a strategy in a scenario."""
 
 from __future__ import annotations
 
@@ -25,35 +25,34 @@ Ranges = Mapping[str, tuple[float, float] | tuple[float, float, str]]
 
 
 class DecisionEnv(EventLoopEnv):
-    """A decision that a strategy asks for (:meth:`edgesim.engine.cluster.Cluster.ask`) in a scenario.
+    """Environment for a decision that a strategy requests (:meth:`edgesim.engine.cluster.Cluster.ask`).
 
-    The scenario is prepared once: profiles, timings, fleet and placement are those of all episodes, and each
-    episode is another replication. With `randomise` it is prepared anew for each episode, which takes tens
-    of milliseconds; `vary` changes the finished world, and costs what it does.
+    The scenario is prepared once: profiles, timings, fleet and placement are the same in all episodes, and
+    each episode is another replication. With `randomise` it is prepared again for each episode, which takes
+    tens of milliseconds; `vary` changes the prepared world without preparing it again.
 
     Parameters
     ----------
     scenario
-        A scenario, a file of one, or the name of a shipped one; or a prepared scenario, which is not prepared
-        again.
+        A scenario, a scenario file, or the name of a shipped one; or a prepared scenario.
     strategy
         Label of one of its strategies.
     decision, reward, options
         As for :class:`~edgesim.gym.event_loop_env.EventLoopEnv`.
     randomise
-        By paths as of ``--set``, from where to where values are drawn for each episode, uniformly, and their
-        unit, if they have one: ``{"topology.links[0].wired.rate": (1, 50, "Mbit/s")}``.
+        Ranges by path, as for ``--set``, from which values are drawn uniformly for each episode, with their
+        unit, if any: ``{"topology.links[0].wired.rate": (1, 50, "Mbit/s")}``.
     vary
-        Another world from an episode's and a generator, for what no path names.
+        Function that returns a modified world, given an episode's world and a generator, for changes that
+        cannot be expressed as paths.
 
     Raises
     ------
     InputError
-        If the scenario cannot be run, no strategy has that label, or it never asks for the decision.
+        If the scenario cannot be run, no strategy has that label, or it never requests the decision.
 
-    Not modelled: a strategy that would have placed the model otherwise in another replication; requests of
-    other replications that are longer than what was measured end an episode with an error (give lengths a
-    ``max``).
+    Not modelled: a strategy whose placement depends on the replication. Requests of other replications that
+    are longer than the measured range end an episode with an error (give lengths a ``max``).
     """
 
     def __init__(
@@ -80,8 +79,8 @@ def _check_range(path: str, drawn: Any) -> None:
     is_range = isinstance(drawn, Sequence) and len(drawn) in (2, 3) and all(map(_is_number, drawn[:2]))
     if not is_range or not drawn[0] <= drawn[1] or not all(isinstance(unit, str) for unit in drawn[2:]):
         raise InputError(
-            f"randomise: {path!r} is to be {drawn!r}; expected (low, high) or (low, high, unit), finite and "
-            "low no higher than high"
+            f"randomise: {path!r} has the range {drawn!r}; expected (low, high) or (low, high, unit), finite "
+            "and low no higher than high"
         )
 
 
@@ -90,7 +89,7 @@ def _is_number(value: Any) -> bool:
 
 
 class _Replications:
-    """Replications of a scenario, prepared once."""
+    """Source of episodes: replications of a scenario that is prepared once."""
 
     def __init__(self, prepared: Prepared, label: str, ranges: Ranges, vary: Vary | None) -> None:
         self._prepared, self._label, self._ranges, self._vary = prepared, label, ranges, vary

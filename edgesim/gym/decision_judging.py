@@ -1,4 +1,4 @@
-"""What a trained decision is worth: against every fixed choice, in replications not trained on."""
+"""Evaluation of a trained policy against every constant choice, in replications not used for training."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ Floats = NDArray[np.float64]
 Choose = Callable[[Floats, NDArray[np.bool_]], int]
 
 _FIRST = 1 << 31
-"""Of the replications that policies are judged in: training draws its own below."""
+"""First replication of evaluations; training draws smaller numbers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Mean utility of a request that counts, by replication.
+    """Mean utility per counted request, by replication, of a policy and of constant choices.
 
     Attributes
     ----------
     policy : [n_replications]
+        Mean utility of the policy.
     constant : [n_constants, n_replications]
-        Of always choosing the same.
+        Mean utility of each constant choice.
     rivals, names
-        What was chosen always: ``fixed splits``, ``constant actions`` or ``constant moves``; and each.
+        Kind of constant choices (``fixed splits``, ``constant actions`` or ``constant moves``), and the name
+        of each.
     """
 
     policy: Floats
@@ -47,18 +49,18 @@ class Judged:
 
     @property
     def best_constant(self) -> int:
-        """The constant that is best over these replications: in hindsight."""
+        """Index of the constant choice that is best over these replications, in hindsight."""
         return int(np.argmax(self.constant.mean(axis=1)))
 
     @property
     def gain(self) -> Estimate:
-        """By how much the policy is better than that: paired by replication, Student's 95 % interval."""
+        """Gain of the policy over the best constant choice: paired by replication, 95 % t interval."""
         found = student_t((self.policy - self.constant[self.best_constant]).tolist())
         assert found is not None
         return found
 
     def facts(self) -> dict[str, Any]:
-        """For a policy's record."""
+        """Return the results as plain values, for a policy's record."""
         gain = self.gain
         return {
             "replications": len(self.policy),
@@ -81,18 +83,18 @@ def judge(
     n_replications: int = 4,
     progress: Callable[[int, int], None] | None = None,
 ) -> Judged:
-    """Run a policy and every fixed choice in the same replications, none of which it was trained on.
+    """Run a policy and every constant choice in the same replications, none of them used for training.
 
-    Where actions are splits, or moves among splits and the split is seen, the rivals are the splits, each
-    reached as fast as moves allow; of other decisions the actions, or what is nearest where one is not
-    allowed.
+    If actions are splits, or moves between splits with the split observed, the constant choices are the
+    splits, each reached as fast as moves allow. For other decisions they are the actions; an action that is
+    not allowed is replaced by the nearest allowed one.
 
     Parameters
     ----------
     prepared, label, training
         As for :func:`edgesim.gym.decision_training.train_decision`.
     progress
-        Called with how many runs are done, of how many.
+        Called with the number of finished runs, and of all runs.
     """
     tally = _Tally(utility_reward(training))
     env = decision_env(prepared, label, training, reward=tally)
@@ -108,7 +110,7 @@ def judge(
 
 
 def _constants(training: Training, n_actions: int) -> tuple[str, dict[str, Choose]]:
-    """What they are, and each by its name."""
+    """Return the kind of constant choices, and the choices by name."""
     splits, moves = training.splits, np.array(training.moves)
     if training.actions == "absolute":
         return "fixed splits", {f"split {split}": _always(n) for n, split in enumerate(splits)}
@@ -126,7 +128,7 @@ def _always(action: int) -> Choose:
 
 
 def _towards(target: int, place: int, splits: tuple[int, ...], moves: NDArray[np.int64]) -> Choose:
-    """Go to a split, and stay there."""
+    """Return the choice that moves to a split and stays there."""
 
     def choose(seen: Floats, allowed: NDArray[np.bool_]) -> int:
         away = np.abs(splits.index(round(float(seen[place]))) + moves - target)
@@ -137,7 +139,7 @@ def _towards(target: int, place: int, splits: tuple[int, ...], moves: NDArray[np
 
 @dataclass(eq=False)
 class _Tally:
-    """Keeps what the requests of a run were worth that count."""
+    """Reward that collects the utilities of counted requests in a run."""
 
     reward: UtilityReward
     values: list[float] = field(default_factory=list)

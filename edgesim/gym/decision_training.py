@@ -1,4 +1,4 @@
-"""Training the decision of a strategy over the event loop."""
+"""Training of a policy for a strategy's decision."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 def decision_env(
     prepared: Prepared, label: str, training: Training, *, reward: Reward | None = None
 ) -> DecisionEnv:
-    """Make the environment of a decision: its observations within their ranges, its utility the reward."""
+    """Create the environment of a decision, with bounded observations and its utility as default reward."""
     return DecisionEnv(
         prepared,
         strategy=label,
@@ -34,7 +34,7 @@ def decision_env(
 
 
 def utility_reward(training: Training) -> UtilityReward:
-    """What requests are worth in training."""
+    """Return the reward of a training: the utility of requests."""
     load_of = training.load_of
     load = None if load_of is None else lambda decision, action: load_of(decision.seen, action)
     return UtilityReward(training.utility, load)
@@ -43,23 +43,23 @@ def utility_reward(training: Training) -> UtilityReward:
 def train_decision(
     prepared: Prepared, label: str, training: Training, *, progress: Progress | None = None
 ) -> Trained:
-    """Train a policy for a decision, on trials of it over the event loop and a surrogate fitted to these.
+    """Train a policy for a decision, on a surrogate fitted to trials of the decision over the event loop.
 
     Parameters
     ----------
     prepared
-        The scenario that it is trained in, with training's own seed and horizon (:func:`runner.lesson`).
+        Scenario for training, with the training's own seed and horizon (:func:`runner.lesson`).
     label
-        Of the strategy that asks.
+        Label of the strategy that requests the decision.
     training
-        What is seen, what counts, and how to learn.
+        Observations, utility and learning settings.
     progress
-        Called with how much is done, of how much, in the time of decisions over the event loop.
+        Called with the work done and the total work, in units of decisions over the event loop.
 
     Raises
     ------
     InputError
-        If the decision never comes up, or what is seen is not as the strategy says.
+        If the decision never occurs, or its observations are not as declared by the strategy.
     """
     credit = OwnCredit(training.utility, training.load_of)
     env = decision_env(prepared, label, training, reward=credit)

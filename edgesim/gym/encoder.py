@@ -1,4 +1,4 @@
-"""A policy's encoding of observations inside a torch network."""
+"""Encoding of observations as a torch module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Encoder"]
 
 
 class Encoder(BaseFeaturesExtractor):
-    """The same inputs as :class:`~edgesim.planning.splitting.encoding.Encoding` makes; nothing is learned."""
+    """Feature extractor of an :class:`~edgesim.planning.splitting.encoding.Encoding`; not trainable."""
 
     def __init__(self, observation_space: gymnasium.spaces.Box, encoding: Encoding) -> None:
         super().__init__(observation_space, encoding.n_inputs)
@@ -32,7 +32,7 @@ class Encoder(BaseFeaturesExtractor):
                 kept.append(torch.as_tensor(each, dtype=torch.float32))
 
     def forward(self, seen: Any) -> Any:
-        """Inputs of observations: [n, n_seen] to [n, n_inputs]."""
+        """Encode observations [n, n_seen] as network inputs [n, n_inputs]."""
         parts = []
         for place, n_knots in enumerate(self.encoding.knots):
             value = seen[:, place : place + 1]

@@ -1,4 +1,4 @@
-"""The environment: a run of the simulator that stops at every decision of one name."""
+"""Gymnasium environment over a simulator run that stops at every decision of one name."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ Seen = NDArray[np.float32]
 Bounds = float | Sequence[float]
 
 _MOST_EMPTY = 100
-"""Episodes without a decision, one after the other, before there seem to be none."""
+"""Number of consecutive episodes without a decision after which an error is raised."""
 
 
 class Source(Protocol):
-    """Where episodes come from."""
+    """Source of episodes."""
 
     def episode(self, replication: int, rng: np.random.Generator) -> tuple[World, Strategy, Placement]:
-        """One replication; what is drawn besides is drawn from `rng`."""
+        """Return a replication; any further randomness is drawn from `rng`."""
         ...
 
 
 class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
-    """Decisions of one name in runs of the simulator.
+    """Environment whose steps are the decisions of one name in runs of the simulator.
 
-    A step answers the decision at which the run stands, and lets it go on until another of that name comes
-    up, whichever request's it is. Several requests may be under way meanwhile.
+    A step answers the current decision and continues the run until the next decision of that name, of any
+    request. Several requests may be in flight meanwhile.
 
-    An episode *terminates* with the last request of a workload without a horizon. It is *truncated* where the
-    scenario's horizon ends the run (then no decision has come up, and the last observation is shown again),
-    and at `n_decisions`.
+    An episode *terminates* with the last request of a workload without a horizon. It is *truncated* when the
+    scenario's horizon ends the run (there is then no new decision, and the last observation is returned
+    again), and after `n_decisions`.
 
-    ``reset(seed=...)`` gives the same episode, to the byte; ``reset()`` the next of the environment's own
-    stream, a replication of its own. Option ``replication`` chooses one.
+    ``reset(seed=...)`` reproduces an episode, byte for byte; ``reset()`` begins the next of the environment's
+    own stream, with a new replication. Option ``replication`` selects one.
 
     Parameters
     ----------
     source
-        Gives the episodes.
+        Source of episodes.
     decision
-        Which decision.
+        Name of the decision.
     reward
-        Of what passed between two of them.
+        Reward function of the interval between two decisions.
     n_decisions
-        Truncates an episode; None: never.
+        Number of decisions after which an episode is truncated; None: no limit.
     low, high
-        Bounds of what is seen, for each number or for all; what lies beyond is cut off there.
+        Bounds of the observations, for each number or for all; values beyond are clipped.
     illegal
-        What an action does that is not allowed now: the nearest allowed one is taken in its place (the lower
-        of two), and ``info["action"]`` says which; or it is refused.
+        Treatment of an action that is not allowed: replaced by the nearest allowed one (the lower of two),
+        which is given by ``info["action"]``; or refused.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 (as gymnasium declares it)
@@ -102,12 +102,10 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
         except ValueError:
             raise InputError(
                 f"low={low}, high={high}: expected a number, or {n_seen} numbers, as many as decision "
-                f"{decision!r} sees"
+                f"{decision!r} has observations"
             ) from None
-        if not (self._low <= self._high).all():  # nor is NaN a bound
-            raise InputError(
-                f"low={low}, high={high}: expected low ends that are no higher than the high ones"
-            )
+        if not (self._low <= self._high).all():  # also refuses NaN
+            raise InputError(f"low={low}, high={high}: expected low bounds no higher than the high bounds")
         self._simulation = self._decision = None
         self.observation_space = gymnasium.spaces.Box(self._low, self._high, dtype=np.float32)
         self.action_space = gymnasium.spaces.Discrete(first.n_actions)
@@ -116,33 +114,33 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Seen, dict[str, Any]]:
-        """Begin an episode; what is seen at its first decision, and what is known of it.
+        """Begin an episode; return the observation at its first decision, and the info dictionary.
 
         Raises
         ------
         InputError
-            If a hundred replications in turn come to their end without the decision.
+            If a hundred consecutive replications end without the decision.
         """
         super().reset(seed=seed)
-        asked = (options or {}).get("replication")
-        if asked is not None and not (isinstance(asked, int | np.integer) and asked >= 0):
-            raise InputError(f"replication={asked!r}: expected a whole number of 0 or more")
-        for _ in range(_MOST_EMPTY if asked is None else 1):
-            number = int(self.np_random.integers(1 << 31)) if asked is None else int(asked)
+        requested = (options or {}).get("replication")
+        if requested is not None and not (isinstance(requested, int | np.integer) and requested >= 0):
+            raise InputError(f"replication={requested!r}: expected a whole number of 0 or more")
+        for _ in range(_MOST_EMPTY if requested is None else 1):
+            number = int(self.np_random.integers(1 << 31)) if requested is None else int(requested)
             decision = self._first(number, self.np_random)
             if decision is not None:
                 return self._show(decision), self._info()
         self._refuse_silence()
 
     def step(self, action: np.int64) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
-        """Decide, and go on to the next decision.
+        """Take an action, and continue to the next decision.
 
         Raises
         ------
         gymnasium.error.ResetNeeded
             Before the first ``reset``, and after the end of an episode.
         ContractError
-            For an action that is none; with ``illegal="refuse"`` for one that is not allowed now.
+            For an invalid action; with ``illegal="refuse"`` also for one that is not allowed now.
         """
         simulation, decision, world = self._simulation, self._decision, self._world
         if simulation is None or decision is None or world is None:
@@ -184,16 +182,16 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
         return self._shown.copy(), reward, terminated, truncated, info
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which actions are allowed now; all, where no episode is under way."""
+        """Return the mask of allowed actions; all True if no episode is in progress."""
         n_actions = int(self.action_space.n)  # type: ignore[attr-defined]
         if self._decision is None or self._decision.allowed is None:
             return np.ones(n_actions, np.bool_)
         return np.array(self._decision.allowed, np.bool_)
 
-    # --- how it does it ----------------------------------------------------------------------------
+    # --- implementation ----------------------------------------------------------------------------
 
     def _first(self, replication: int, rng: np.random.Generator) -> Decision | None:
-        """Begin a run, and go on to its first decision; None if there is none."""
+        """Begin a run, and continue to its first decision; return None if there is none."""
         world, strategy, placement = self._source.episode(replication, rng)
         self._ended, self._decided, self._n_done, self._world = [], {}, 0, world
         self._simulation = Simulation(
@@ -212,13 +210,13 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
 
     def _refuse_silence(self) -> NoReturn:
         assert self._simulation is not None
-        asked = self._simulation.cluster.decisions.names
-        if not asked:
+        requested = self._simulation.cluster.decisions.names
+        if not requested:
             raise InputError(
-                f"decision {self._name!r}: the strategy never asks; it decides by itself. Let it ask through "
-                "cluster.ask, or choose another strategy"
+                f"decision {self._name!r}: the strategy requests no decisions. Let it call cluster.ask, or "
+                "choose another strategy"
             )
-        raise InputError(f"decision {self._name!r} never came up; {suggest(self._name, asked)}")
+        raise InputError(f"decision {self._name!r} never occurred; {suggest(self._name, requested)}")
 
     def _taken(self, decision: Decision, action: Any) -> int:
         number = np.asarray(action)
@@ -247,14 +245,14 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
         if not self._ended:
             return ()
         energies_j = simulation.energy_j([request.id for request in self._ended])
-        told = tuple(
-            self._told(simulation, request, energy_j)
+        ended = tuple(
+            self._summary(simulation, request, energy_j)
             for request, energy_j in zip(self._ended, energies_j, strict=True)
         )
         self._ended.clear()
-        return told
+        return ended
 
-    def _told(self, simulation: Simulation, request: LiveRequest, energy_j: float) -> Ended:
+    def _summary(self, simulation: Simulation, request: LiveRequest, energy_j: float) -> Ended:
         nll = None if request.worth is None else request.worth.nll
         horizon_s = None if self._world is None else self._world.horizon_s
         ended_at_s = request.ended_at_s
@@ -272,4 +270,4 @@ class EventLoopEnv(gymnasium.Env[Seen, np.int64]):
 
 
 def _write_nothing(name: str, table: Any) -> None:
-    """An environment keeps no trace."""
+    """Discard a table: an environment writes no trace."""

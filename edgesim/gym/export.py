@@ -1,4 +1,4 @@
-"""Policies trained by stable-baselines3 as plain numbers."""
+"""Conversion of policies trained by stable-baselines3 to plain arrays."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["from_sb3"]
 
 
 def from_sb3(model: Any, record: PolicyRecord | None = None) -> Policy:
-    """Take the actor of a PPO or A2C model, or the Q network of a DQN model.
+    """Convert the actor of a PPO or A2C model, or the Q network of a DQN model, to a policy.
 
-    Its actions are those of ``model.predict(seen, deterministic=True)``.
+    Its actions equal those of ``model.predict(seen, deterministic=True)``.
 
     Raises
     ------
     InputError
-        If the model's network is no multilayer perceptron of tanh or ReLU over an encoding.
+        If the model's network is not a multilayer perceptron with tanh or ReLU over an encoding.
     """
     policy = model.policy
     is_value = hasattr(policy, "q_net")
@@ -33,7 +33,7 @@ def from_sb3(model: Any, record: PolicyRecord | None = None) -> Policy:
     if len(kinds) > 1 or not kinds <= {nn.Tanh, nn.ReLU} or not isinstance(modules[-1], nn.Linear):
         raise InputError(
             f"policy: a network of {[type(each).__name__ for each in modules]}; expected linear layers with "
-            "tanh or ReLU between"
+            "tanh or ReLU in between"
         )
     scores: Literal["logits", "returns"] = "returns" if is_value else "logits"
     return Policy(

@@ -1,9 +1,9 @@
-"""Model-based training of a decision over the event loop: try, fit what it is worth, learn on that; again.
+"""Model-based training of a decision: rounds of trials over the event loop, surrogate fitting and learning.
 
-As in Chen et al. 2024 (arXiv 2406.02616) an algorithm of reinforcement learning learns on a reward surrogate
-in the place of the simulator. Here the surrogate is fitted to trials of the decision itself, so that it holds
-for any decision and any utility. A second round tries actions among requests that the first round's policy
-decides about: queues and batteries are then those that the policy leads to.
+As in Chen et al. 2024 (arXiv 2406.02616), a reinforcement learning algorithm is trained on a reward surrogate
+instead of the simulator. Here the surrogate is fitted to trials of the decision itself, so that it applies to
+any decision and any utility. In a second round, actions are tried while the first round's policy decides for
+the other requests, so that queues and batteries are as under that policy.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ __all__ = ["N_TRIED", "ON_TRIALS", "learn_from_trials"]
 Progress = Callable[[int, int], None]
 
 N_TRIED = 9_000
-"""Decisions over the event loop."""
+"""Default number of decisions over the event loop."""
 
-_ROUNDS = (2 / 3, 1 / 3)  # shares of these
-_SHARE = 0.5  # of requests that are tried on beside the first round's policy
+_ROUNDS = (2 / 3, 1 / 3)  # shares of the decisions per round
+_SHARE = 0.5  # share of requests with trials in the second round; the policy decides for the others
 _LEAST_STEPS = 2_048
-_STEPS_PER_DECISION = 40  # of a learner on the surrogate, in the time of a decision over the event loop
+_STEPS_PER_DECISION = 40  # surrogate steps in the time of one decision over the event loop
 
 ON_TRIALS = Preset(
     "trials",
@@ -50,7 +50,7 @@ ON_TRIALS = Preset(
     },
     is_falling=True,
 )  # fmt: skip
-"""Settings of learners on the surrogate; every step is an episode, so there is nothing to discount."""
+"""Learning settings on the surrogate; every step is an episode, so there is no discounting."""
 
 
 def learn_from_trials(
@@ -66,30 +66,31 @@ def learn_from_trials(
 ) -> Trained:
     """Train a policy for the decision of an environment.
 
-    The same seed gives the same policy, to the byte, on the same machine and versions.
+    The same seed gives the same policy, byte for byte, on the same machine and versions.
 
     Parameters
     ----------
     env
-        Over the event loop, with `credit` as its reward.
+        Environment over the event loop, with `credit` as its reward.
     algorithm
         ``ppo``, ``a2c`` or ``dqn``, on the surrogate.
     n_steps
-        Steps on the surrogate in each round; if not given, :data:`ON_TRIALS`'s, and less for fewer decisions.
+        Steps on the surrogate in each round; by default as in :data:`ON_TRIALS`, and fewer for fewer
+        decisions.
     n_tried
-        Decisions to try over the event loop; a few more, to the end of a replication.
+        Number of decisions tried over the event loop; exceeded slightly, to complete a replication.
     record
-        What the policy is of; ``more`` gains what was tried.
+        Description of the policy; the numbers of tried decisions and requests are added to its ``more``.
     progress
-        Called with how much is done, of how much, in the time of decisions over the event loop.
+        Called with the work done and the total work, in units of decisions over the event loop.
 
     Returns
     -------
     Trained
-        Its curve is the last round's, in advantages of the surrogate.
+        Its curve is that of the last round, in advantages of the surrogate.
 
-    Not modelled: what a decision does to requests that come later, but for what the second round's
-    surroundings show; where that outweighs the own request, train over the event loop itself
+    Not modelled: the effect of a decision on later requests, except through the second round's state of the
+    system; if it outweighs the effect on the decision's own request, train over the event loop itself
     (:func:`~edgesim.gym.training.train` on the environment).
     """
     n_steps = n_steps or max(_LEAST_STEPS, min(ON_TRIALS.n_steps, ON_TRIALS.n_steps * n_tried // N_TRIED))
@@ -101,11 +102,11 @@ def learn_from_trials(
     tried: Tried | None = None
     for place, n_decisions in enumerate(rounds):
 
-        def tell(n: int, at: int = done, most: int = n_decisions) -> None:
+        def report_tried(n: int, at: int = done, most: int = n_decisions) -> None:
             if progress is not None:
                 progress(at + min(n, most), total)
 
-        def tell_steps(n: int, of: int, at: int = done + n_decisions) -> None:
+        def report_steps(n: int, of: int, at: int = done + n_decisions) -> None:
             if progress is not None:
                 progress(at + learning * n // of, total)
 
@@ -116,7 +117,7 @@ def learn_from_trials(
             seed=int(np.random.SeedSequence((seed, place)).generate_state(1)[0]),
             others=None if found is None else _act(found),
             share=_SHARE,
-            progress=tell,
+            progress=report_tried,
         )
         tried = new if tried is None else tried + new
         rewards = fit_rewards(tried, seed=seed)
@@ -128,7 +129,7 @@ def learn_from_trials(
             n_steps=n_steps,
             encoding=rewards.encoding,
             record=record,
-            progress=tell_steps,
+            progress=report_steps,
         )
         done += n_decisions + learning
     assert found is not None

@@ -1,9 +1,9 @@
-"""Decisions with what their own request was worth, from runs in which they are tried against each other.
+"""Trials of decisions with per-request credit: the utility of a decision's own request.
 
-A decision's reward is the utility of the request that it was made for, not what ends until the next decision,
-which is mostly others' doing. And a request is tried with several actions: the same replication is run again
-and again, so that the same request meets the same text and the same channel, and only differences between
-its runs count. What requests differ by anyway is often many times what a decision is worth.
+A decision's reward is the utility of its own request, not of all requests that end before the next decision,
+which mostly depend on other decisions. Each request is tried with several actions: the same replication is
+run repeatedly, so that the request has the same text and the same channel, and only differences between its
+runs are used. The variation between requests is often many times the effect of a decision.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _MOST_FRUITLESS = 20
 
 @dataclass(eq=False)
 class OwnCredit:
-    """A reward that keeps decisions until their requests have ended; to the learner itself it gives nothing.
+    """Reward function that records decisions and, once their requests have ended, utilities; returns 0.
 
-    As where policies are judged, requests that arrive after the horizon do not count, and one that counts and
-    is cut off, a whole cooldown later, has failed: of an action that overloads, not only those are learned
-    from who got through.
+    As in evaluation, requests that arrive after the horizon do not count. A counted request that is censored
+    after the whole cooldown counts as failed, so that under an overloading action the learning data are not
+    limited to the requests that completed.
 
     Attributes
     ----------
     n_ended
-        Requests in `rows` that were not cut off.
+        Number of requests in `rows` that were not censored.
     rows
         (request, decision, action, utility of the request), in the order in which requests ended.
     """
@@ -54,11 +54,11 @@ class OwnCredit:
     _open: dict[int, list[tuple[Decision, int]]] = field(default_factory=dict)
 
     def begin(self) -> None:
-        """Forget what is open, and what was kept: another run begins."""
+        """Clear pending decisions and recorded rows, before another run."""
         self.rows, self._open, self.n_ended = [], {}, 0
 
     def __call__(self, passed: Passed) -> float:
-        """Keep the decision; settle those of requests that have ended."""
+        """Record the decision, and add rows for the decisions of requests that have ended."""
         decision = passed.decision
         if decision.request_id is not None:
             self._open.setdefault(decision.request_id, []).append((decision, passed.action))
@@ -83,17 +83,19 @@ class OwnCredit:
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """Decisions, actions and what their requests were worth.
+    """Tried decisions, their actions, and the utilities of their requests.
 
     Attributes
     ----------
     seen : [n, n_seen]
+        Observations.
     action : [n]
     utility : [n]
-        Of the decision's own request.
+        Utility of the decision's own request.
     request : [n]
-        Equal for rows of the same request in runs of the same replication, and for no others.
+        Index of the request, equal only for the same request in runs of the same replication.
     allowed : [n, n_actions]
+        Mask of allowed actions.
     """
 
     seen: Floats
@@ -106,7 +108,7 @@ class Tried:
         return len(self.action)
 
     def __add__(self, other: Tried) -> Tried:
-        """Both, their requests told apart."""
+        """Concatenate both, with distinct request indices."""
         offset = int(self.request.max()) + 1 if len(self) else 0
         return Tried(
             np.concatenate([self.seen, other.seen]),
@@ -128,26 +130,26 @@ def try_actions(
     share: float = 1.0,
     progress: Callable[[int], None] | None = None,
 ) -> Tried:
-    """Run replications, each several times, and try another action of every decision in each of its runs.
+    """Run each replication several times, with a different action for every decision in each run.
 
-    Each decision's actions are drawn in an order of its own, so that a run is a random policy's, and after as
-    many runs as there are actions each has been tried once.
+    The actions of each decision are tried in a separate random order, so that each run follows a random
+    policy, and after as many runs as there are actions each has been tried once.
 
     Parameters
     ----------
     env
-        Over the event loop, with `credit` as its reward.
+        Environment over the event loop, with `credit` as its reward.
     n_decisions
-        Stops after the replication in which so many have been tried.
+        Number of tried decisions; sampling stops after the replication that reaches it.
     seed
-        Of replications and orders.
+        Seed of replications and orders.
     n_runs
-        Of each replication; as many as there are actions, but eight at most, if not given.
+        Runs per replication; by default the number of actions, at most eight.
     others, share
-        Requests, all but this share of them, in which this policy decides, and which are not learned from:
-        the others then meet what they would under that policy.
+        Policy that decides for all but this share of requests; its requests are not recorded. The tried
+        requests then see the system as it is under that policy.
     progress
-        Called with how many decisions have been tried.
+        Called with the number of decisions tried so far.
     """
     n_actions = int(env.action_space.n)  # type: ignore[attr-defined]
     n_runs = n_runs or max(2, min(n_actions, _MOST_RUNS))
@@ -173,7 +175,7 @@ def try_actions(
         n_fruitless = 0 if n_ended and rows else n_fruitless + 1
         if n_fruitless == _MOST_FRUITLESS:
             raise InputError(
-                f"training: {n_fruitless} replications in turn without a request that was decided about and "
+                f"training: {n_fruitless} consecutive replications without a request that had a decision and "
                 "ended; give the scenario a longer horizon"
             )
         if n_fruitless:
@@ -197,7 +199,7 @@ def try_actions(
 
 @dataclass(frozen=True)
 class _Order:
-    """Which action is tried in a run of a replication: drawn by request and place, whatever comes between."""
+    """Order in which a decision's actions are tried, drawn by request and position, independent of others."""
 
     seed: int
     replication: int

@@ -1,4 +1,4 @@
-"""The published split problem as environments: one episode at a time, and many at once for training."""
+"""Environments of the published split problem: for single episodes, and vectorised for training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Seen = NDArray[np.float32]
 
 
 def _spaces(problem: SplitProblem) -> tuple[Any, Any]:
-    """Spaces of observations and actions."""
+    """Return the spaces of observations and actions."""
     low, high = problem.low.astype(np.float32), problem.high.astype(np.float32)
     return gymnasium.spaces.Box(low, high, dtype=np.float32), gymnasium.spaces.Discrete(
         problem.moves.n_actions
@@ -27,9 +27,9 @@ def _spaces(problem: SplitProblem) -> tuple[Any, Any]:
 
 
 class PublishedEnv(gymnasium.Env[Seen, np.int64]):
-    """A split problem: it sees loss and split, and ends after the problem's steps.
+    """Environment of a split problem: observes loss and split, and ends after the problem's steps.
 
-    The end is a termination: it belongs to the problem, whose optimum counts its steps.
+    The end is a termination, because the finite number of steps is part of the problem and its optimum.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 (as gymnasium declares it)
@@ -42,18 +42,18 @@ class PublishedEnv(gymnasium.Env[Seen, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Seen, dict[str, Any]]:
-        """Start an episode; options ``loss`` and ``split`` choose where."""
+        """Start an episode; options ``loss`` and ``split`` set the initial state."""
         super().reset(seed=seed)
-        asked = options or {}
+        chosen = options or {}
         self._loss = float(self.np_random.uniform(*self.problem.start_loss))
         self._split = int(self.np_random.choice(self.problem.start_splits))
-        self._loss, self._split = float(asked.get("loss", self._loss)), int(asked.get("split", self._split))
+        self._loss, self._split = float(chosen.get("loss", self._loss)), int(chosen.get("split", self._split))
         self._base = float(self.problem.base(self._loss, self._split))
         self._n_done = 0
         return self._seen(), {}
 
     def step(self, action: np.int64) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
-        """Move, let the loss drift, and pay."""
+        """Move the split, let the loss drift, and return the reward."""
         loss, split, reward = self.problem.step(self._loss, self._split, int(action), self._base)
         self._loss, self._split = float(loss), int(split)
         self._n_done += 1
@@ -64,26 +64,27 @@ class PublishedEnv(gymnasium.Env[Seen, np.int64]):
 
 
 class PublishedVecEnv(ArrayVecEnv):
-    """As many episodes of a split problem side by side as asked, in arrays.
+    """Vectorised environment of a split problem, with all episodes in arrays.
 
     Parameters
     ----------
     n_envs
-        Episodes at once.
+        Number of parallel episodes.
     is_scaled
-        Whether rewards are less the mean over all splits of what the episode's start would pay, and over the
-        mean spread among the splits of a loss: a critic then learns on numbers near 1 whatever the weights,
-        and what an episode's hidden start adds to all its rewards drowns no action's advantage. The order of
-        policies is the same, since the first is a constant of an episode and all are equally long. And
-        whether their end is a truncation for the learner, for which steps left are hidden.
+        Whether rewards are shifted by their mean over all splits at the episode's start, and divided by the
+        mean spread over the splits of a loss. A critic then learns values near 1 for any weights, and the
+        offset due to an episode's unobserved start does not mask the advantages of actions. The ranking of
+        policies is unchanged, because the shift is constant within an episode and all episodes have equal
+        length. Also determines whether the end of an episode is a truncation for the learner, which does not
+        observe the number of remaining steps.
 
     Attributes
     ----------
     critic
-        If set, gives the discounted value, in scaled rewards, of last observations [n, 2] to [n]; it is added
-        to the rewards of steps that truncate, for all episodes at once, and these steps are then not marked
-        as truncated: stable-baselines3 would ask its own critic one episode at a time, a third of the
-        training time.
+        If set, maps last observations [n, 2] to discounted values [n] in scaled rewards, which are added to
+        the rewards of truncating steps, for all episodes at once. These steps are then not marked as
+        truncated: stable-baselines3 would evaluate its critic for one episode at a time, which takes a third
+        of the training time.
     """
 
     of = "a split problem"
@@ -101,12 +102,12 @@ class PublishedVecEnv(ArrayVecEnv):
         super().__init__(n_envs, space, actions)
 
     def reset(self) -> Any:
-        """Start an episode in every place."""
+        """Start all episodes."""
         self._begin(np.ones(self.num_envs, np.bool_))
         return self._seen()
 
     def step_wait(self) -> Any:
-        """Make the step; episodes that end start anew, and their last observation is told apart."""
+        """Take a step in all episodes; restart those that end, with their last observation in the info."""
         self._loss, self._split, reward = self.problem.step(
             self._loss, self._split, self._actions, self._base
         )
@@ -145,13 +146,13 @@ class PublishedVecEnv(ArrayVecEnv):
 
 
 def _of_all_splits(problem: SplitProblem, loss: Floats, base: Floats | float) -> Floats:
-    """Rewards of every split at these losses: [n] to [n, n_splits]."""
+    """Return the rewards of every split at losses [n], as [n, n_splits]."""
     splits = np.arange(problem.moves.first, problem.moves.last + 1)
     return problem.reward(loss[:, np.newaxis], splits, np.broadcast_to(base, loss.shape)[:, np.newaxis])
 
 
 def _reward_scale(problem: SplitProblem) -> float:
-    """Mean over losses of the standard deviation among splits."""
+    """Return the mean over losses of the standard deviation of rewards over splits."""
     loss = np.linspace(*problem.start_loss, 200)
     base = problem.base(loss, np.array(problem.start_splits).mean())
     spread = float(_of_all_splits(problem, loss, base).std(axis=1).mean())

@@ -1,4 +1,4 @@
-"""A reward surrogate of any decision: what a request is worth by what is seen and done, fitted to trials."""
+"""Reward surrogate of a decision: utility of a request as a function of observation and action."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Floats = NDArray[np.float64]
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _WIDTH = 32
-_BATCH = 1024  # decisions, of whole requests
+_BATCH = 1024  # decisions per batch, in whole requests
 
 
 @dataclass(frozen=True, eq=False)
 class RewardModel:
-    """Utility of each action, less the mean of all, as an ensemble of small networks sees it.
+    """Ensemble of small networks that estimates the advantage of each action: utility less the mean of all.
 
     Attributes
     ----------
     encoding
-        Of what is seen.
+        Encoding of observations.
     layers
-        From inputs to actions: weights [n_members, n_out, n_in], biases [n_members, 1, n_out].
+        Layers from inputs to actions: weights [n_members, n_out, n_in], biases [n_members, 1, n_out].
     scale
-        Utility of an output of 1.
+        Utility corresponding to an output of 1.
     """
 
     encoding: Encoding
@@ -41,7 +41,7 @@ class RewardModel:
     scale: float
 
     def members(self, seen: Floats) -> Floats:
-        """Advantages of actions by each network: [n, n_seen] to [n_members, n, n_actions]."""
+        """Advantages of actions [n_members, n, n_actions] by each network, for observations [n, n_seen]."""
         state = self.encoding(np.asarray(seen, np.float64)).astype(np.float32)
         for place, (weight, bias) in enumerate(self.layers):
             state = np.maximum(state, 0.0) if place else state
@@ -50,15 +50,15 @@ class RewardModel:
         return found
 
     def advantages(self, seen: Floats) -> Floats:
-        """Advantages of actions, their mean being 0: [n, n_seen] to [n, n_actions]."""
+        """Mean advantages of actions [n, n_actions], which sum to 0, for observations [n, n_seen]."""
         found: Floats = self.members(seen).mean(axis=0)
         return found
 
 
 def encoding_of(seen: Floats, n_knots: int) -> Encoding:
-    """Spread what is seen over knots between its extremes, leaving out the outermost half per cent of each.
+    """Return an encoding with knots between the 0.5 % and 99.5 % quantiles of each observation.
 
-    What hardly varies is scaled, so that it says next to nothing.
+    Observations that are almost constant are only scaled, so that they have little influence.
     """
     low, high = np.quantile(seen, [0.005, 0.995], axis=0)
     still = high - low <= 1e-9 * np.maximum(1.0, np.abs(low))
@@ -75,18 +75,18 @@ def fit_rewards(
     seed: int = 0,
     weight_decay: float = 0.1,
 ) -> RewardModel:
-    """Fit differences between a request's trials; what it is worth whatever is done drops out.
+    """Fit a reward model to the differences between trials of the same request (fixed effects).
 
-    Fixed effects: with f the network and bars for means over the rows of one request, the mean square of
-    (u - u_bar) - (f(s, a) - f_bar) is least. Each member weighs requests by its own Bayesian bootstrap (Rubin
-    1981, Ann. Statist. 9:130).
+    With f the network and bars for means over the rows of one request, the fit minimises the mean square of
+    (u - u_bar) - (f(s, a) - f_bar), so that the part of the utility that does not depend on the action
+    cancels. Each member weights requests by its own Bayesian bootstrap (Rubin 1981, Ann. Statist. 9:130).
 
     Parameters
     ----------
     n_knots
-        Of the encoding, for each observation.
+        Knots of the encoding, for each observation.
     n_members, n_steps, seed, weight_decay
-        Networks, batches of requests, the seed of all draws, and AdamW's decay.
+        Number of networks, number of batches of requests, seed of all draws, and weight decay of AdamW.
     """
     encoding = encoding_of(tried.seen, n_knots)
     n_requests = int(tried.request.max()) + 1

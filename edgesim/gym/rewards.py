@@ -1,4 +1,4 @@
-"""Rewards of environments over the event loop: what has accrued from one decision to the next."""
+"""Reward functions of environments over the event loop, for the interval between two decisions."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A request that has ended, as its row of a trace would say.
+    """Summary of an ended request, as in its row of a trace.
 
     Attributes
     ----------
     latency_s
-        From its arrival to its last token; NaN if it has no answer.
+        Time from its arrival to its last token [s]; NaN if it has no answer.
     energy_j
-        Drawn for it beyond idling.
+        Energy used for it in addition to idle energy [J].
     nll
-        Mean negative log likelihood of its answer; NaN where that was not measured.
+        Mean negative log likelihood of its answer; NaN if not measured.
     last
-        The last decision of this name that was its own, with the action; None if there was none.
+        Its last decision of the environment's name, with the action; None if there was none.
     counts
-        Whether it arrived before the scenario's horizon, as all do where there is none: those of the
-        cooldown load the run, and nothing is reported of them. One that counts and is cut off had all the
-        cooldown, and has no answer yet: it is a failure.
+        Whether it arrived before the scenario's horizon; True without a horizon. Requests of the cooldown add
+        load but are not reported. A counted request that is censored had the whole cooldown without
+        completing, and is a failure.
     """
 
     id: int
@@ -51,20 +51,20 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passed:
-    """What has happened from a decision to the next one of its name.
+    """Interval from a decision to the next one of its name.
 
     Attributes
     ----------
     decision, action
-        What was decided.
+        The decision, and the action taken.
     first
-        The first decision of the episode.
+        First decision of the episode.
     next
-        The next decision; None where the run has ended.
+        Next decision; None if the run has ended.
     from_s, until_s
-        Instants of the two, or of the end.
+        Instants of the decision, and of the next decision or the end of the run [s].
     ended
-        Requests that ended in between, in that order; at the end of the run also those that it has cut off.
+        Requests that ended in the interval, in order; at the end of the run also the censored ones.
     """
 
     decision: Decision
@@ -77,30 +77,30 @@ class Passed:
 
 
 Reward = Callable[[Passed], float]
-"""What a learner gets for a decision, from what has passed since."""
+"""Reward of a decision, given the interval until the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class UtilityReward:
-    """The utilities of the requests that ended and count: over an episode, those of all of them.
+    """Sum of the utilities of counted requests that ended in the interval; over an episode, of all of them.
 
     Attributes
     ----------
     utility
-        The weights.
+        Weights of the utility.
     load_of
-        A request's load, from its last decision and the action there; requests that had none have none.
+        Load of a request, given its last decision and action; 0 for requests without a decision.
     """
 
     utility: Utility
     load_of: Callable[[Decision, int], float] | None = None
 
     def __call__(self, passed: Passed) -> float:
-        """Give their sum."""
+        """Return the sum of utilities."""
         return math.fsum(self.values(passed).tolist())
 
     def values(self, passed: Passed) -> Floats:
-        """Give each: [n], of those that count."""
+        """Return the utility of each counted request, [n]."""
         ended = [one for one in passed.ended if one.counts]
         if not ended:
             return np.zeros(0)
@@ -119,20 +119,20 @@ class UtilityReward:
 
 @dataclass(frozen=True, slots=True)
 class TableReward:
-    """Quality from a table or a surrogate in the place of recorded answers, paid with the decision.
+    """Reward at the decision itself, by a quality table or surrogate instead of recorded answers.
 
     Attributes
     ----------
     table
-        Value of a loss probability and a split.
+        Value as a function of loss probability and split.
     split_of
-        The split that an action leads to.
+        Split that results from a decision and action.
     weight
-        Of that value.
+        Weight of the value.
     loss_at
-        Which number of what is seen is the loss probability.
+        Index of the loss probability in the observation.
     besides
-        What is added, such as a :class:`UtilityReward` of latency and energy.
+        Additional reward, such as a :class:`UtilityReward` of latency and energy.
     """
 
     table: SplitTable
@@ -142,7 +142,7 @@ class TableReward:
     besides: Reward | None = None
 
     def __call__(self, passed: Passed) -> float:
-        """Give the value of what was decided."""
+        """Return the weighted value of the decision plus the additional reward."""
         split = self.split_of(passed.decision, passed.action)
         worth = self.weight * float(self.table.value(passed.decision.seen[self.loss_at], split))
         return worth + (0.0 if self.besides is None else self.besides(passed))

@@ -1,4 +1,4 @@
-"""The published split problem over the event loop: a device and an edge, a request for every step."""
+"""Environment of the published split problem over the event loop: a device, an edge, a request per step."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ __all__ = ["SplitEnv"]
 
 
 class SplitEnv(EventLoopEnv):
-    """Chen et al. 2024 (arXiv 2406.02616): where to split, as loss probability and split are seen.
+    """Split selection as in Chen et al. 2024 (arXiv 2406.02616): observes loss probability and split.
 
     Registered as ``edgesim/Split-v0``. Every step is a request, which is computed on the device up to the
-    split, sent, and computed on the edge from there. Actions, starts, drift and reward are the problem's
-    (:mod:`edgesim.planning.splitting.published`); the reward takes quality from its table. An episode
-    terminates with its last request: the number of steps belongs to the problem.
+    split, sent, and computed on the edge from there. Actions, initial states, drift and reward are those of
+    the problem (:mod:`edgesim.planning.splitting.published`); the reward uses the quality of its table. An
+    episode terminates with its last request, because the number of steps is part of the problem.
 
-    Other scenarios, and rewards of latency and energy: :class:`~edgesim.gym.decision_env.DecisionEnv`.
+    For other scenarios, and rewards of latency and energy, use
+    :class:`~edgesim.gym.decision_env.DecisionEnv`.
 
-    Not modelled: the channel is the problem's loss probability, and loses nothing of a message; requests do
-    not meet.
+    Not modelled: losses of messages (the channel only determines the problem's loss probability), and
+    concurrent requests.
 
     Parameters
     ----------
     problem
-        The decision problem; if not given, the published one on the bundled model's measured erasures.
+        The decision problem; by default the published one on the bundled model's measured erasures.
     """
 
     def __init__(self, problem: SplitProblem | None = None, **options: Any) -> None:
@@ -64,7 +65,7 @@ class _State:
 
 @dataclass(frozen=True)
 class _Published:
-    """The problem's reward of the state that a decision leads to."""
+    """Reward of the problem for the state after a decision."""
 
     problem: SplitProblem
 
@@ -80,7 +81,7 @@ class _Published:
 
 
 class _Walk(Strategy):
-    """Asks for the split of every request."""
+    """Strategy that requests a split decision for every request."""
 
     def begin(self, placement: _Places, model: Architecture, fleet: Fleet) -> list[_State]:
         return []
@@ -118,14 +119,14 @@ class _Walk(Strategy):
 
 @dataclass(frozen=True)
 class _Places(Placement):
-    """Device and edge hold the whole model each, and may divide it anywhere."""
+    """Placement of the whole model on device and edge each, so that it can be split after any block."""
 
     problem: SplitProblem
     parts: dict[int, tuple[Slice, Slice]]
 
 
 class _Walks:
-    """Episodes of a problem: one world, whose replications differ in where they start."""
+    """Source of episodes: one world, whose replications differ in the initial state."""
 
     def __init__(self, problem: SplitProblem) -> None:
         n_blocks = problem.moves.last + 1

@@ -1,9 +1,9 @@
-"""A reward surrogate: small networks fitted to measured points, which say how sure they are.
+"""Reward surrogate with error bars: an ensemble of small networks fitted to measured points.
 
 After Chen et al. 2024 (arXiv 2406.02616): a multilayer perceptron 2-128-128-1 with ReLU, 17,025 parameters,
-from (loss, split) to relative perplexity. Several of them, each fitted to its own bootstrap of the points'
-errors and from its own start, disagree where little is known (Lakshminarayanan et al. 2017,
-arXiv 1612.01474); what the disagreement is worth in errors is set by leaving points out.
+from (loss, split) to relative perplexity. Several of them, each with its own bootstrap of the points and
+initialisation, differ where data are sparse (Lakshminarayanan et al. 2017, arXiv 1612.01474); the scale
+between their spread and the error is calibrated by cross-validation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Measured", "actively_measured", "fit_surrogate"]
 
 Floats = NDArray[np.float64]
 Measure = Callable[[float, int], float]
-"""Relative perplexity at (loss, split), by real forward passes."""
+"""Function that measures relative perplexity at (loss, split), by real forward passes."""
 
 _WIDTH = 128
 _N_FOLDS = 5
@@ -38,6 +38,7 @@ class Measured:
     Attributes
     ----------
     loss, split, value : [n]
+        Loss probability, split, and relative perplexity.
     """
 
     loss: Floats
@@ -57,24 +58,24 @@ def fit_surrogate(
     seed: int = 0,
     n_steps: int = 1500,
 ) -> Surrogate:
-    """Fit an ensemble, and set its error bars so that nine of ten points left out lie inside.
+    """Fit an ensemble, with error bars that cover 90 % of the points left out in cross-validation.
 
     Parameters
     ----------
     points
-        Eight at least.
+        At least eight points.
     low, high : [2]
-        Ranges of loss and split, measured or not.
+        Ranges of loss and split, which may exceed the measured ones.
     n_steps
-        Steps of Adam on all points.
+        Number of steps of Adam on all points.
 
     Raises
     ------
     InputError
-        If there are fewer points, or they are not finite.
+        If there are fewer than eight points, or a value is not finite.
     """
     if len(points) < 8 or not np.isfinite(points.value).all():
-        raise InputError(f"surrogate: {len(points)} points; expected eight finite ones or more")
+        raise InputError(f"surrogate: {len(points)} points; expected at least eight, all finite")
     rng = np.random.default_rng(seed)
     places = rng.permutation(len(points))
     errors, spreads = np.zeros(len(points)), np.zeros(len(points))
@@ -85,8 +86,8 @@ def fit_surrogate(
         errors[out] = np.abs(points.value[out] - fitted.value(points.loss[out], points.split[out]))
         members = fitted.members(points.loss[out], points.split[out])
         spreads[out] = members.std(axis=0, ddof=1)
-    # Split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) with errors over
-    # spreads, which are floored at their median: no point is surer than that.
+    # Split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) of errors over spreads;
+    # the median spread is a lower bound for all points.
     floor = max(float(np.median(spreads)), 1e-12)
     ratios = np.sort(errors / np.maximum(spreads, floor))
     rank = min(len(ratios), int(np.ceil((len(ratios) + 1) * _COVERAGE)))
@@ -109,22 +110,26 @@ def actively_measured(
     seed: int = 0,
     n_steps: int = 1500,
 ) -> tuple[Surrogate, Measured]:
-    """Measure where it matters most until it is known well enough.
+    """Fit a surrogate by active learning: measure the most informative points until it is accurate enough.
 
-    It begins with a coarse grid of losses and splits. Then it measures, again and again, where the error bar
-    is widest, in proportion to the chance that the point is the best split of its loss: a split whose bar
-    does not reach the best one's decides nothing, but is held to the same accuracy in the end.
+    Starts with a coarse grid of losses and splits. Each round measures where the error bar is widest,
+    weighted by the probability that the point is the best split of its loss: a split that cannot be the best
+    does not affect decisions, but must finally meet the same accuracy.
 
     Parameters
     ----------
     measure
         A real evaluation; called once for each point.
     losses, splits
-        Where it may measure.
+        Grid of candidate points.
+    most_points
+        Maximum number of measured points.
+    each_round
+        Points measured per round.
     least_bar
         Stop when all error bars are below this share of the range of values.
     reward
-        Reward from (loss, split, value), for the chance of being best; the value itself if None.
+        Reward from (loss, split, value), for the probability of being best; None: the value itself.
     """
     columns = np.asarray(splits, np.float64)
     low, high = (float(losses[0]), float(columns[0])), (float(losses[-1]), float(columns[-1]))
@@ -150,7 +155,7 @@ def actively_measured(
         for _ in range(min(each_round, most_points - len(known), len(left))):
             place = int(left[np.argmax(worth[left])])
             values[place] = measure(float(grid_loss[place]), int(grid_split[place]))
-            # Neighbours learn from it, too: a batch is to be spread.
+            # A point also informs about its neighbours, so the points of a round are spread out.
             near = np.hypot(
                 (grid_loss - grid_loss[place]) / max(high[0] - low[0], 1e-12),
                 (grid_split - grid_split[place]) / max(high[1] - low[1], 1.0),
@@ -168,14 +173,14 @@ def _fitted(
     seed: int,
     n_steps: int,
 ) -> Surrogate:
-    """Fit all members at once, each to its own Bayesian bootstrap (Rubin 1981) of the points."""
+    """Fit all members simultaneously, each to its own Bayesian bootstrap (Rubin 1981) of the points."""
     ends = np.asarray(low, np.float64), np.asarray(high, np.float64)
     seen = np.stack([points.loss[kept], points.split[kept]], axis=1)
     value = points.value[kept]
     centre, scale = float(value.mean()), float(value.std()) or 1.0
     rng = np.random.default_rng(seed)
     weights = rng.exponential(size=(n_members, len(kept)))
-    weights = 0.5 + 0.5 * weights / weights.mean(axis=1, keepdims=True)  # half of it: no point is forgotten
+    weights = 0.5 + 0.5 * weights / weights.mean(axis=1, keepdims=True)  # halved, so that no weight is near 0
     generator = torch.Generator().manual_seed(seed)
     widths = (2, _WIDTH, _WIDTH, 1)
     layers: list[tuple[torch.Tensor, torch.Tensor]] = []

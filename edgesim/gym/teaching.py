@@ -1,4 +1,4 @@
-"""A trained policy with all that is to be known of it: where it comes from, and what it is worth."""
+"""Training of a policy, with a record of its provenance and evaluation."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ _PACKAGES = ("edgesim", "gymnasium", "stable-baselines3", "torch", "numpy")
 def teach(
     lesson: Lesson, *, command: str = "", n_judged: int = 4, on_progress: OnProgress | None = None
 ) -> Policy:
-    """Train a policy, judge it, and write into its record where it comes from.
+    """Train and evaluate a policy, and add provenance and evaluation to its record.
 
-    The same lesson gives the same policy, to the byte, on the same machine and versions.
+    The same lesson gives the same policy, byte for byte, on the same machine and versions.
 
     Parameters
     ----------
     command
-        That remakes it.
+        Command that reproduces the policy.
     n_judged
-        Replications, none of them trained on, in which it is set against every fixed choice.
+        Number of replications, not used for training, in which it is compared with every constant choice.
     on_progress
-        Called with the progress: how much is done, of how much, and of what.
+        Called with the work done, the total work, and a description of the work.
 
     Raises
     ------
     InputError
-        If the decision never comes up, or the utility weighs what is not known.
+        If the decision never occurs, or the utility weights a quantity that is unknown.
     """
     prepared, label, training = lesson.prepared, lesson.label, lesson.training
 
@@ -83,12 +83,12 @@ def teach(
         "evaluation": judged.facts(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
     }
-    told = replace(record, trained_on=lesson.digest, more={**record.more, "provenance": provenance})
-    return replace(trained.policy, record=told)
+    complete = replace(record, trained_on=lesson.digest, more={**record.more, "provenance": provenance})
+    return replace(trained.policy, record=complete)
 
 
 def trainer(on_progress: OnProgress | None = None) -> Trainer:
-    """Return what ``runner.prepare`` trains with where a strategy has to be trained."""
+    """Return the function with which ``runner.prepare`` trains strategies that need it."""
 
     def train_lesson(lesson: Lesson) -> Policy:
         return teach(lesson, command="edgesim run, on first use", on_progress=on_progress)
@@ -97,6 +97,6 @@ def trainer(on_progress: OnProgress | None = None) -> Trainer:
 
 
 def _thinned(curve: NDArray[Any]) -> list[list[float]]:
-    """At most twenty points of a learning curve: steps, and the mean return since the point before."""
+    """Thin a learning curve to at most twenty points: steps, and the mean return since the previous point."""
     parts = np.array_split(curve, min(_N_CURVE, len(curve))) if len(curve) else []
     return [[int(part[-1, 0]), round(float(part[:, 1].mean()), 6)] for part in parts]

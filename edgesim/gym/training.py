@@ -1,14 +1,15 @@
-"""Training policies with stable-baselines3, with the published settings or with our own.
+"""Training of policies with stable-baselines3, with published settings or with edgesim's own.
 
-An episode ends after five steps that the published state does not count: what is still to come differs by a
-factor of five between two visits of one state, no critic can know it, and the advantages of actions drown in
-that. ``edgesim`` takes the end for a truncation, beyond which the critic's own value stands for what would
-come (Pardo et al. 2018, arXiv 1712.00378), with a discount of two steps: a split that pays is reached in two
-or three moves. The reward relative to an episode's start depends on that start, which is not seen either; the
-constant that it adds to all rewards of an episode is taken off. Observations are encoded over the table's own
-losses and splits and their products, so that values linear between the table's points are linear in the
-inputs. Advantages are not divided by their spread: late in training nearly all actions are the best, and what
-is left would be noise at full size. Many episodes run at once; learning rate and entropy bonus fall to zero.
+An episode ends after five steps, but the published state does not include the step number: the remaining
+return differs by a factor of five between two visits to a state, which no critic can predict, and which masks
+the advantages of actions. The preset ``edgesim`` treats the end as a truncation, at which the critic's value
+replaces the remaining return (Pardo et al. 2018, arXiv 1712.00378), with a discount horizon of two steps,
+because a good split is reached in two or three moves. The reward is relative to the episode's start, which is
+not observed either; the constant that it adds to all rewards of an episode is subtracted. Observations are
+encoded over the table's losses and splits and their products, so that values linear between the table's
+points are linear in the inputs. Advantages are not normalised: late in training nearly all actions are the
+best, and normalisation would scale up noise. Many episodes run in parallel; learning rate and entropy bonus
+decrease to zero.
 """
 
 from __future__ import annotations
@@ -39,25 +40,27 @@ Progress = Callable[[int, int], None]
 
 ALGORITHMS = ("ppo", "a2c", "dqn")
 
-_MOST_KNOTS = 65  # of loss: a table with more points is encoded evenly
+_MOST_KNOTS = 65  # for loss; a table with more points gets evenly spaced knots
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings by algorithm; what is left out is stable-baselines3's default.
+    """Training settings by algorithm; omitted settings are stable-baselines3's defaults.
 
     Attributes
     ----------
     name
+        Name of the preset.
     n_steps
-        Environment steps.
+        Number of environment steps.
     n_envs
-        Episodes at once, of problems that are arrays.
+        Number of parallel episodes in vectorised environments.
     is_encoded
-        Whether observations are encoded and rewards scaled, rather than taken as they are.
+        Whether observations are encoded and rewards scaled.
     settings
-        By algorithm, arguments of its class; a learning rate falls linearly to zero if `is_falling`.
+        Arguments of the algorithm's class, by algorithm.
     is_falling
+        Whether learning rate and entropy bonus decrease linearly to zero.
     """
 
     name: str
@@ -94,17 +97,18 @@ PRESETS: Mapping[str, Preset] = {
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What training led to.
+    """Result of training.
 
     Attributes
     ----------
     policy
+        The trained policy.
     model
-        stable-baselines3's own.
+        Model of stable-baselines3.
     elapsed_s
-        Wall time of learning.
+        Wall-clock time of learning [s].
     curve : [n_points, 2]
-        Steps so far, and the mean return of the episodes that ended since the last point.
+        Steps so far, and the mean return of the episodes that ended since the previous point.
     """
 
     policy: Policy
@@ -125,29 +129,31 @@ def train(
     progress: Progress | None = None,
     ready: Callable[[Any], None] | None = None,
 ) -> Trained:
-    """Train a policy. The same seed gives the same policy, to the byte, on the same machine and versions.
+    """Train a policy with stable-baselines3.
+
+    The same seed gives the same policy, byte for byte, on the same machine and versions.
 
     Parameters
     ----------
     algorithm
         ``ppo``, ``a2c`` or ``dqn``.
     env
-        An environment that stable-baselines3 takes: of gymnasium, or vectorised; discrete actions.
+        Environment with discrete actions, of gymnasium or vectorised as in stable-baselines3.
     n_steps
-        Environment steps, in place of the preset's.
+        Number of environment steps, instead of the preset's.
     encoding
-        Of observations; None scales each to its range if the preset encodes.
+        Encoding of observations; None: scaled to their ranges, if the preset encodes.
     record
-        What the policy is of; algorithm, preset, seed and steps are filled in.
+        Description of the policy; algorithm, preset, seed and steps are filled in.
     progress
-        Called with how many steps are done, and of how many.
+        Called with the number of steps done, and of all steps.
     ready
         Called with stable-baselines3's model before it learns.
 
     Raises
     ------
     InputError
-        If algorithm or preset are unknown, or observations are to be scaled and have no finite range.
+        If algorithm or preset are unknown, or observations to be scaled have no finite range.
     """
     if algorithm not in ALGORITHMS:
         raise InputError(f"training: no algorithm '{algorithm}'; {suggest(algorithm, ALGORITHMS)}")
@@ -177,10 +183,10 @@ def train(
         began_s = time.perf_counter()
         model.learn(n_steps, callback=watch)
         elapsed_s = time.perf_counter() - began_s
-    told = replace(
+    complete = replace(
         record or PolicyRecord(), algorithm=algorithm, preset=preset.name, seed=seed, n_steps=n_steps
     )
-    return Trained(from_sb3(model, told), model, elapsed_s, np.array(watch.curve).reshape(-1, 2))
+    return Trained(from_sb3(model, complete), model, elapsed_s, np.array(watch.curve).reshape(-1, 2))
 
 
 def train_on_problem(
@@ -192,7 +198,7 @@ def train_on_problem(
     n_steps: int | None = None,
     progress: Progress | None = None,
 ) -> Trained:
-    """Train on a split problem as arrays; see :func:`train`."""
+    """Train a policy for a split problem in a vectorised environment; see :func:`train`."""
     if isinstance(preset, str) and preset in PRESETS:
         preset = PRESETS[preset]
     is_own = isinstance(preset, Preset) and preset.is_encoded
@@ -220,7 +226,7 @@ def train_on_problem(
 
 
 def _encoding(problem: SplitProblem) -> Encoding:
-    """Hats at the table's own losses and at every split, and their products."""
+    """Return the encoding by hat functions at the table's losses and at every split, and their products."""
     loss = problem.table.loss
     inner = loss[(loss > problem.low[0]) & (loss < problem.high[0])]
     places = (float(problem.low[0]), *inner.tolist(), float(problem.high[0]))
@@ -241,13 +247,13 @@ def _lend_critic(model: Any, env: PublishedVecEnv) -> None:
 def _scaled(space: Any) -> Encoding:
     low, high = np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise InputError("training: observations without a finite range; give an encoding, or bounds")
+        raise InputError("training: observations without a finite range; give an encoding or bounds")
     return Encoding(low, high, (SCALED,) * len(low))
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums in one order, whatever the machine; small networks are no faster with more."""
+    """Run torch on one thread, for reproducible sums; small networks are no faster with more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -257,7 +263,7 @@ def one_thread() -> Iterator[None]:
 
 
 class _Watch(BaseCallback):
-    """Keeps the learning curve and reports progress, a hundred times at most."""
+    """Callback that records the learning curve and reports progress, at most about a hundred times."""
 
     def __init__(self, n_steps: int, progress: Progress | None, first_entropy: float | None = None) -> None:
         super().__init__()

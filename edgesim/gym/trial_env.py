@@ -1,4 +1,4 @@
-"""Decisions that have come up, side by side, rewarded by a surrogate: a learner needs no event loop."""
+"""Vectorised environment of recorded decisions with a surrogate's rewards, independent of the event loop."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Seen = NDArray[np.float32]
 
 
 class TrialVecEnv(ArrayVecEnv):
-    """Every step is an episode: one of the decisions that have come up, drawn anew, and one action.
+    """Environment whose episodes have one step: a decision drawn from recorded ones, and one action.
 
-    The reward is the surrogate's advantage of the action, over its spread: the return of a decision's own
-    request, which is known in full once it has ended. An action that is not allowed becomes the nearest that
-    is, the lower of two, as over the event loop.
+    The reward is the action's advantage by the surrogate, over its spread: it represents the whole return of
+    the decision's own request. An action that is not allowed is replaced by the nearest allowed one, the
+    lower of two, as over the event loop.
 
     Parameters
     ----------
     tried
-        Where decisions are drawn from.
+        Recorded decisions.
     rewards
         The surrogate.
     n_envs
-        Episodes at once.
+        Number of parallel episodes.
 
-    Not modelled: what a decision does to requests that come later.
+    Not modelled: effects of a decision on later requests.
     """
 
     of = "finished trials"
@@ -51,12 +51,12 @@ class TrialVecEnv(ArrayVecEnv):
         )
 
     def reset(self) -> Any:
-        """Begin an episode in every place."""
+        """Begin all episodes."""
         self._at = self._rng.integers(len(self._worth), size=self.num_envs)
         return self._tried_seen[self._at]
 
     def step_wait(self) -> Any:
-        """Reward the actions, and begin the next episode in every place."""
+        """Return the rewards of the actions, and begin the next episodes."""
         worth = self._worth[self._at, self._actions]
         before = self._tried_seen[self._at]
         infos = [
@@ -68,7 +68,7 @@ class TrialVecEnv(ArrayVecEnv):
 
 
 def _with_nearest(worth: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Values of actions, where one that is not allowed has that of the nearest which is."""
+    """Return values of actions, with those not allowed replaced by the value of the nearest allowed one."""
     if allowed.all():
         return worth
     places = np.arange(worth.shape[1])

@@ -1,4 +1,4 @@
-"""What a model is made of, and how long its parts take: architectures, profiles, scaling. No torch here."""
+"""Models of transformers and their compute times: architectures, profiles, scaling. Does not import torch."""
 
 from __future__ import annotations
 

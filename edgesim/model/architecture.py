@@ -1,9 +1,8 @@
-"""What a transformer is made of: parameters, FLOP, bytes, KV cache and activations; whole, or a shard of it.
+"""Transformer architectures: parameters, FLOP, bytes, KV cache and activations of a model or a tensor shard.
 
-Everything here is arithmetic on a Hugging Face `config.json`; no framework is imported and no weight is
-ever loaded. `edgesim.model.families` says which families are read. All blocks of a model have the same
-weights, so that one block stands for every block; where some blocks have a sliding window and others have
-not, it stands for their mean.
+All values are computed from a Hugging Face `config.json`; no framework is imported and no weights are loaded.
+`edgesim.model.families` lists the supported families. All blocks of a model have weights of the same shapes,
+so that one block represents every block; if only some blocks have a sliding window, it represents their mean.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ __all__ = [
 
 
 _LARGEST_WEIGHT_BYTES = 4
-_MOST_CONFIG_BYTES = 16_000_000  # the longest, which name every module that is not quantised, have some MB
+_MOST_CONFIG_BYTES = 16_000_000  # the longest configs, which list all unquantised modules, have some MB
 LOGIT_BYTES = 4  # transformers' generate casts the last logits to float32 before it chooses a token
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one call of a component computes and moves: the two sides of a roofline."""
+    """FLOP and bytes moved by one call of a component: the two sides of a roofline."""
 
     flop: float
     moved_bytes: float
@@ -51,13 +50,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Architecture(Shape):
-    r"""The shape of one transformer in one number format.
+    r"""Shape of one transformer in one number format.
 
-    FLOP and bytes per call, for a batch of :math:`b` sequences, each bringing :math:`n` new tokens to
+    FLOP and bytes per call, for a batch of :math:`b` sequences, each adding :math:`n` new tokens to
     :math:`c` tokens already in the KV cache (prefill: :math:`n` = prompt, :math:`c = 0`; decode:
     :math:`n = 1`). A multiplication and an addition count as two FLOP; :math:`P` is the number of weights
-    in the matrices of a component, :math:`s` the bytes of a number. Each weight is read in the bytes in which
-    it is stored, which a config's quantisation or :meth:`quantised` may change.
+    in the matrices of a component, :math:`s` the bytes of a number. A weight is read at its stored size,
+    which a config's quantisation or :meth:`quantised` may change.
 
     ========= ============================================== =============================================
     component FLOP                                           bytes moved
@@ -70,27 +69,27 @@ class Architecture(Shape):
     step      0                                              logits read, cast to float32, searched
     ========= ============================================== =============================================
 
-    with :math:`h` the hidden size, :math:`q` = heads x head size and :math:`r` the number of tables looked
-    up (2 in GPT-2, which adds a position table). :math:`p` is the number of (query, key) pairs that the mask
-    leaves, each of which costs a product with the key and one with the value: in a decoder, query :math:`i`
-    of the new tokens sees :math:`c + i` keys, or as many as its sliding window holds,
-    :math:`p = \sum_i \min(c + i, w)`; in an encoder every token sees all, :math:`p = n^2`. Every weight is
-    read once a call; every matrix product reads its input and writes its output once; the scores of
-    attention never reach memory, as in a fused kernel.
+    with :math:`h` the hidden size, :math:`q` = heads x head size and :math:`r` the number of embedding tables
+    looked up (2 in GPT-2, which adds a position table). :math:`p` is the number of (query, key) pairs that
+    the mask leaves, each of which costs one product with the key and one with the value: in a decoder, query
+    :math:`i` of the new tokens attends to :math:`c + i` keys, or to at most the :math:`w` of its sliding
+    window, :math:`p = \sum_i \min(c + i, w)`; in an encoder every token attends to all, :math:`p = n^2`.
+    Every weight is read once per call; every matrix product reads its input and writes its output once;
+    attention scores never reach memory, as in a fused kernel.
 
-    **Encoders** (BERT and its like) answer in one pass over the text: nothing is generated, there is no KV
-    cache, and a request has one output token, which stands for the answer. Their head is a classifier on the
+    **Encoders** (BERT and similar) answer in one pass over the text: nothing is generated, there is no KV
+    cache, and a request has one output token, which represents the answer. Their head is a classifier on the
     state of the first token.
 
-    **Sliding windows** bound the work of attention and what it reads. The memory of the KV cache counts
-    every token in every block all the same: what a server reserves that evicts nothing, and an upper bound
-    for one that does.
+    **Sliding windows** bound the work and the reads of attention. The memory of the KV cache nevertheless
+    counts every token in every block: the reservation of a server without eviction, and an upper bound for
+    one with eviction.
 
     Not modelled: the FLOP of normalisation, softmax, activation functions and residual additions (less than
-    one per cent of a block), the rereading of what does not fit a cache, and the eviction of cached tokens
-    that no window reaches any more.
+    one per cent of a block), repeated reads of data that exceed a processor's cache, and the eviction of
+    cached tokens that have left all windows.
 
-    What the attributes mean, :class:`~edgesim.model.shape.Shape` says.
+    See :class:`~edgesim.model.shape.Shape` for the attributes.
     """
 
     # --- reading -----------------------------------------------------------------------------------------
@@ -104,7 +103,8 @@ class Architecture(Shape):
         Parameters
         ----------
         reads_quantisation
-            Whether weights are stored as a `quantization_config` says; else in the number format.
+            Whether a `quantization_config` determines how weights are stored; else they have the number
+            format.
 
         Raises
         ------
@@ -133,12 +133,12 @@ class Architecture(Shape):
     def from_path(
         cls, path: Path, *, dtype: str, name: str | None = None, reads_quantisation: bool = True
     ) -> Self:
-        """Read a local model folder (its `config.json`) or a config file, which name the model if need be.
+        """Read a local model folder (its `config.json`) or a config file, whose name is the default `name`.
 
         Raises
         ------
         InputError
-            If there is no such file, if it is not a JSON object, or for what :meth:`from_config` refuses.
+            If there is no such file, if it is not a JSON object, or if :meth:`from_config` refuses it.
         """
         file = path / "config.json" if path.is_dir() else path
         own_name = absolute(file).parent.name if file.name == "config.json" else file.stem
@@ -149,20 +149,20 @@ class Architecture(Shape):
     # --- quantised weights -------------------------------------------------------------------------------
 
     def quantised(self, bytes_per_weight: float | None) -> Self:
-        """Return the same model with every weight stored in so many bytes; None: in the number format's.
+        """Return the same model with every weight stored in `bytes_per_weight`; None: in the number format.
 
-        What a device stores shrinks, and so does what a call of a block or of the head reads. Activations, KV
-        cache and arithmetic keep the number format, and so do the few rows that the embedding looks up. A
-        `quantization_config` is known matrix by matrix instead:
+        This changes the stored bytes, and the bytes read by a call of a block or of the head. Activations, KV
+        cache and arithmetic keep the number format, as do the few rows that the embedding looks up. A
+        `quantization_config` is modelled per matrix instead:
         :class:`~edgesim.model.quantisation.packing.Packed`.
 
-        Not modelled: the work of unpacking; that formats leave some matrices as they were, as
-        distributed-llama leaves the embedding in float32.
+        Not modelled: the work of unpacking; matrices that a format leaves unquantised, such as
+        distributed-llama's embedding in float32.
 
         Raises
         ------
         InputError
-            If it is no size of a weight.
+            If `bytes_per_weight` is out of range.
         """
         if bytes_per_weight is None:
             return replace(self, storage=None)
@@ -174,17 +174,17 @@ class Architecture(Shape):
         return replace(self, storage=Even(bytes_per_weight))
 
     def stored_as(self, other: Architecture) -> Self:
-        """Return this model, or shard, with its weights stored as another's are."""
+        """Return this model, or shard, with weights stored as those of `other`."""
         return replace(self, storage=other.storage)
 
     @property
     def plain(self) -> Self:
-        """The same model with its weights in the number format and a cache: what a profile is measured of."""
+        """The same model with weights in the number format and a KV cache, as profiles are measured."""
         return replace(self, storage=None, keeps_cache=True)
 
     @property
     def bytes_per_weight(self) -> float | None:
-        """Mean size of a stored weight where weights are quantised; None: in the number format."""
+        """Mean bytes per stored weight if weights are quantised; None if they have the number format."""
         if isinstance(self.storage, Even):
             return self.storage.bytes_per_weight
         return None if self.storage is None else self.stored_bytes(self.whole) / self.n_parameters
@@ -192,18 +192,18 @@ class Architecture(Shape):
     # --- shards ------------------------------------------------------------------------------------------
 
     def shard(self, n_shards: int) -> Self:
-        """Return one of `n_shards` equal tensor shards: a model whose blocks are that part of each block.
+        """Return one of `n_shards` equal tensor shards, as a model whose blocks are that part of each block.
 
-        A shard holds that share of the heads and of the MLP's width, at the full hidden size; its partial
-        results are to be summed with the others' after each half of a block. It holds whole groups of query
-        heads with the KV head that they share; where there are fewer KV heads than shards, several shards
-        hold the same one, so that their KV caches together are larger than the whole model's.
-        Normalisations, the embedding and the head are not divided: each belongs to a device entire.
+        A shard has 1/`n_shards` of the heads and of the MLP's width, at the full hidden size; partial results
+        are summed over the shards after each half of a block. It has whole groups of query heads with the KV
+        head that they share; if there are fewer KV heads than shards, several shards have copies of the same
+        one, so that their KV caches together are larger than the whole model's. Normalisations, the embedding
+        and the head are not divided.
 
         Raises
         ------
         InputError
-            If the heads or the width cannot be divided so.
+            If the heads or the width are not divisible by `n_shards`.
         """
         if n_shards == 1:
             return self
@@ -226,7 +226,7 @@ class Architecture(Shape):
         )
 
     def possible_shards(self) -> tuple[int, ...]:
-        """Into how many equal shards the model can be cut, up to one head each."""
+        """Numbers of equal shards into which the model can be divided, up to one head each."""
         return tuple(
             n
             for n in range(1, self.n_heads + 1)
@@ -237,24 +237,26 @@ class Architecture(Shape):
     # --- limits ------------------------------------------------------------------------------------------
 
     def refusal(self, *, n_prompt_tokens: int, n_output_tokens: int, n_tokens: int) -> str | None:
-        """Say why the model cannot serve requests of up to such lengths; None where it can.
+        """Return the reason why the model cannot serve requests up to these lengths; None if it can.
 
         Parameters
         ----------
         n_prompt_tokens, n_output_tokens
-            The longest prompt and the longest answer.
+            Longest prompt and longest answer.
         n_tokens
-            The most that a prompt and its answer have together.
+            Largest sum of a prompt and its answer.
         """
         if not self.is_causal and n_output_tokens > 1:
             return (
                 f"a request of {n_output_tokens} output tokens is drawn, but {self.name} is an encoder: it "
                 "answers in one pass and generates nothing, and the answer counts as 1 output token"
             )
-        n_held = n_tokens if self.is_causal else n_prompt_tokens  # an encoder's answer is no part of the text
-        if n_held > self.max_context:
+        n_text = (
+            n_tokens if self.is_causal else n_prompt_tokens
+        )  # an encoder's answer is not part of the text
+        if n_text > self.max_context:
             return (
-                f"a request of {n_held} tokens is drawn, more than the context of {self.name}, "
+                f"a request of {n_text} tokens is drawn, more than the context of {self.name}, "
                 f"{self.max_context}"
             )
         return None
@@ -262,12 +264,12 @@ class Architecture(Shape):
     # --- work --------------------------------------------------------------------------------------------
 
     def work(self, component: Component, *, batch: int, n_new: int, n_context: int) -> Work:
-        """FLOP and bytes moved by one call; the formulas are in the class's own text.
+        """FLOP and bytes moved by one call; see the class for the formulas.
 
         Parameters
         ----------
         component
-            What is called.
+            The component called.
         batch
             Sequences in the call.
         n_new
@@ -281,9 +283,9 @@ class Architecture(Shape):
     def work_arrays(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
     ) -> tuple[FloatArray, FloatArray]:
-        """FLOP and bytes moved, as :meth:`work` gives them, of many calls at once.
+        """Vectorised :meth:`work`: FLOP and bytes moved by many calls.
 
-        `n_new` and `n_context` are broadcast against each other, and both results have their common shape.
+        `n_new` and `n_context` are broadcast against each other; both results have their common shape.
         """
         n, c = np.broadcast_arrays(np.asarray(n_new, np.float64), np.asarray(n_context, np.float64))
         h, s = self.hidden_size, self.dtype_bytes
@@ -298,8 +300,8 @@ class Architecture(Shape):
                 queries, keys = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
                 n_pairs, n_cached = self._seen(n, c)
                 flop = 2 * n_tokens * h * (2 * queries + 2 * keys) + 4 * queries * batch * n_pairs
-                cache_bytes = self._kv_bytes * batch * (n_cached + 2 * n)  # the new are written, then read
-                # In and out of: the projections h -> q, k, v; attention q -> q; the projection q -> h.
+                cache_bytes = self._kv_bytes * batch * (n_cached + 2 * n)  # new tokens: written, then read
+                # Inputs and outputs of the projections h -> q, k, v; of attention q -> q; of q -> h.
                 activation_bytes = n_tokens * (2 * h + 4 * queries + 2 * keys) * s
                 return flop, weight_bytes + cache_bytes + activation_bytes
             case Component.MLP:
@@ -323,13 +325,13 @@ class Architecture(Shape):
                 return nothing, nothing + batch * n_logits * (s + 2 * LOGIT_BYTES)
 
     def _seen(self, n: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Count (query, key) pairs of one sequence in one block, and the cached tokens that are read."""
+        """Count (query, key) pairs of one sequence in one block, and cached tokens read."""
         if not self.is_causal:
             return n * (c + n), c
         n_pairs, n_cached = n * c + n * (n + 1) / 2, c
         if self.window is not None:
             share = self.n_windowed / self.n_blocks
-            n_within = np.clip(self.window - c, 0, n)  # new tokens before which all are still in the window
+            n_within = np.clip(self.window - c, 0, n)  # new tokens whose whole context is within the window
             in_window = n_within * c + n_within * (n_within + 1) / 2 + (n - n_within) * self.window
             n_pairs = (1 - share) * n_pairs + share * in_window
             n_cached = (1 - share) * c + share * np.minimum(c, self.window)
@@ -337,7 +339,7 @@ class Architecture(Shape):
 
     @cached_property
     def digest(self) -> str:
-        """Identify the shape and the number format, whatever the model is called (SHA-256, hexadecimal)."""
+        """Digest of shape and number format, independent of the name (SHA-256, hexadecimal)."""
         shard = f"\n1/{self.n_shards}" if self.n_shards > 1 else ""
         match self.storage:
             case None:
@@ -356,10 +358,10 @@ def _read_json(file: Path) -> Mapping[str, object]:
     except UnreadableFileError as error:
         if not file.exists():
             raise InputError(
-                f"no model config at {file} ({error}); give a folder that holds a Hugging Face config.json, "
+                f"no model config at {file} ({error}); give a folder with a Hugging Face config.json, "
                 "or the file itself"
             ) from None
         raise InputError(f"{file}: {error}; expected the JSON object of a Hugging Face config.json") from None
     if not isinstance(config, dict):
-        raise InputError(f"{file} holds a {type(config).__name__}; expected the JSON object of a config.json")
+        raise InputError(f"{file}: a {type(config).__name__}; expected the JSON object of a config.json")
     return config

@@ -1,7 +1,7 @@
-"""A device's ceilings from a few measured rates: `edgesim.model.scaling.AnalyticTiming` the other way round.
+"""Calibration of a device's ceilings from a few measured times: inverse of `scaling.AnalyticTiming`.
 
-Pure arithmetic: what is fitted here is what the roofline with a floor under every call charges elsewhere, so
-a device that is calibrated gives its measurements back, as nearly as that model can.
+The fitted model is the roofline with an overhead per call that is also used to charge times, so that a
+calibrated device reproduces its measurements as closely as that model can.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from edgesim.model.parts import Component, FloatArray
 __all__ = ["Calibration", "Fitted", "FittedParameter", "Measurement", "calibrate", "predicted_s"]
 
 CONFIDENCE = 0.95
-ASSUMED_ERROR = 0.05  # of a measurement, where no row is left over to estimate it
-LEAST_DISTINCT = 1e-6  # singular value, relative: below it the rows do not distinguish two parameters
-_WIDEST = 230.0  # of an interval in the logarithm, beyond which rows say nothing of a value
-AT_BOUND = 1e-9  # overhead, as a share of a row's time: below it the fit lies on its bound of zero
+ASSUMED_ERROR = 0.05  # relative error of a measurement if there are no spare rows to estimate it
+LEAST_DISTINCT = 1e-6  # relative singular value below which rows do not distinguish two parameters
+_WIDEST = 230.0  # cap on an interval's half-width in the logarithm, to avoid overflow
+AT_BOUND = 1e-9  # overhead as a share of a row's time, below which the fit is at its bound of zero
 
 _PARTS = (Component.BLOCK, Component.EMBEDDING, Component.HEAD, Component.STEP)
 
@@ -37,10 +37,10 @@ class Measurement:
     seconds
         Mean time of a decode step, or the time of a prefill.
     phase
-        What was timed: ``decode``, averaged over the steps of an answer, or ``prefill`` of the whole prompt.
+        Timed phase: ``decode``, averaged over the steps of an answer, or ``prefill`` of the whole prompt.
     bytes_per_weight
-        Size of a stored weight, where it is not that of the model's number format: 0.5625 for Q40 blocks of
-        32 4-bit weights and a 16-bit scale. Activations and cache keep the number format.
+        Size of a stored weight if it differs from the model's number format: 0.5625 for Q40 blocks of 32
+        4-bit weights and a 16-bit scale. Activations and cache keep the number format.
     """
 
     model: Architecture
@@ -54,12 +54,12 @@ class Measurement:
         if not (math.isfinite(self.seconds) and self.seconds > 0):
             raise InputError(f"calibration: a measured time of {self.seconds} s; expected more than zero")
         if self.n_prompt_tokens < 1 or self.n_output_tokens < 1:
-            raise InputError("calibration: n_prompt and n_output are whole numbers of at least 1")
+            raise InputError("calibration: n_prompt and n_output must be whole numbers of at least 1")
 
 
 @dataclass(frozen=True, slots=True)
 class FittedParameter:
-    """A parameter with its 95 % interval; without one where it was given and not fitted."""
+    """Parameter with its 95 % confidence interval; the interval of a given parameter has width zero."""
 
     value: float
     low: float
@@ -68,20 +68,20 @@ class FittedParameter:
 
     @classmethod
     def given(cls, value: float) -> FittedParameter:
-        """Return a parameter that the user knows."""
+        """Return a parameter given by the user."""
         return cls(value, value, value, is_fitted=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A measurement beside what the fitted ceilings say."""
+    """A measured time, and the time predicted by the fitted ceilings."""
 
     measured_s: float
     predicted_s: float
 
     @property
     def difference(self) -> float:
-        """Predicted over measured, less one."""
+        """Relative difference: predicted over measured, minus one."""
         return self.predicted_s / self.measured_s - 1
 
 
@@ -92,15 +92,15 @@ class Calibration:
     Attributes
     ----------
     flop_per_s
-        None where no row was compute-bound and none was given; ``flop_per_s_at_least`` is then all that is
-        known.
+        None if it was neither fitted (there is no prefill row) nor given; only the lower bound
+        ``flop_per_s_at_least`` is then known.
     flop_per_s_at_least
-        The rate that the rows need: the most FLOP per second in any, as measured or as fitted.
+        Lower bound: the largest FLOP per second in any row, as measured or as fitted.
     error
-        Relative standard error of one measurement: estimated from the residuals, or assumed where none is
-        left over.
+        Relative standard error of one measurement: estimated from the residuals, or assumed if there are no
+        spare rows.
     n_spare
-        Rows beyond the number of fitted parameters.
+        Number of rows beyond the number of fitted parameters.
     """
 
     bytes_per_s: FittedParameter
@@ -115,7 +115,7 @@ class Calibration:
 def predicted_s(
     measurement: Measurement, *, bytes_per_s: float, flop_per_s: float, overhead_s: float
 ) -> float:
-    """Seconds that ceilings say of a measured pass; equal to `AnalyticTiming`'s for plain number formats."""
+    """Time of a measured pass at given ceilings [s]; equals `AnalyticTiming`'s for plain number formats."""
     work = _Work.of([measurement])
     return float(work.seconds(bytes_per_s, flop_per_s, overhead_s)[0])
 
@@ -129,24 +129,24 @@ def calibrate(
 ) -> Calibration:
     """Fit memory bandwidth, compute rate and overhead per call to measured times.
 
-    Least squares of the logarithms, so that every row counts by its relative difference; bandwidth and
-    compute rate in the logarithm, the overhead from zero upwards. Intervals are those of the linearised
-    problem: covariance ``error² (JᵀJ)⁻¹``, with Student's quantile for the rows that are left over, or the
-    normal one where the error is given. An overhead that the fit puts at zero has an interval from there, and
-    counts as known for the other parameters' intervals.
+    Least squares of log times, so that every row is weighted by its relative difference. Bandwidth and
+    compute rate are fitted in the logarithm, the overhead subject to a lower bound of zero. Intervals are
+    those of the linearised problem: covariance ``error² (JᵀJ)⁻¹``, with Student's quantile for the spare
+    rows, or the normal quantile if the error is given. If the fitted overhead is zero, its interval starts
+    there, and it counts as known for the intervals of the other parameters.
 
     Parameters
     ----------
     flop_per_s, overhead_s
-        Known values, which are then not fitted. Without prefill rows the compute rate is not fitted either.
+        Known values, which are not fitted. Without prefill rows the compute rate is not fitted either.
     error
-        Relative standard error of a measurement, if known. If not, residuals give it; where no row is left
-        over, 5 % is assumed.
+        Relative standard error of a measurement, if known. By default it is estimated from the residuals; if
+        there are no spare rows, 5 % is assumed.
 
     Raises
     ------
     InputError
-        If the rows do not determine the parameters; the message says which, and what would.
+        If the rows do not determine the parameters; the message names them and the rows to add.
     """
     if error is not None and not 0.0 <= error <= 1.0:
         raise InputError(
@@ -162,15 +162,15 @@ def calibrate(
     )
     if len(measurements) < problem.n_free:
         raise InputError(
-            f"calibration: {len(measurements)} row{'s' * (len(measurements) > 1)} cannot tell "
-            f"{problem.n_free} parameters ({', '.join(problem.names)}); expected as many rows at least: "
+            f"calibration: {len(measurements)} row{'s' * (len(measurements) > 1)} cannot determine "
+            f"{problem.n_free} parameters ({', '.join(problem.names)}); expected at least as many rows: "
             "add rows of "
-            "models of other sizes, or give what you know (--overhead, --compute)"
+            "models of other sizes, or give known values (--overhead, --compute)"
         )
     x, at_bound = problem.solve()
     b, f, o = problem.values(x)
     jacobian = problem.jacobian(x)
-    problem.refuse_what_rows_cannot_tell(jacobian, at_bound)
+    problem.check_identifiable(jacobian, at_bound)
     fitted_s = work.seconds(b, f, o)
     residuals = np.log(fitted_s / measured_s)
     n_spare = len(measurements) - (problem.n_free - at_bound)
@@ -189,7 +189,7 @@ def calibrate(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Work:
-    """What each row computes and moves, by the parts of the model."""
+    """Calls, FLOP and bytes moved of each row, by component of the model."""
 
     n_calls: FloatArray  # [n_rows, n_parts]
     flop: FloatArray
@@ -214,7 +214,7 @@ def _call(row: Measurement, part: Component) -> tuple[float, float, float]:
     model = row.model if row.bytes_per_weight is None else row.model.quantised(row.bytes_per_weight)
     if row.phase == "prefill":
         n_new, n_context = row.n_prompt_tokens, 0
-    else:  # the middle of the answer, which is exact for times linear in the context
+    else:  # context at the middle of the answer: exact for times linear in the context
         n_new, n_context = 1, row.n_prompt_tokens + max(0, row.n_output_tokens - 2) // 2
     work = model.work(part, batch=1, n_new=n_new, n_context=n_context)
     return (model.n_blocks if part is Component.BLOCK else 1), work.flop, work.moved_bytes
@@ -222,7 +222,7 @@ def _call(row: Measurement, part: Component) -> tuple[float, float, float]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Problem:
-    """The least-squares problem: x is log bandwidth, then log compute rate and overhead where fitted."""
+    """Least-squares problem; x is the log bandwidth, then log compute rate and overhead if fitted."""
 
     work: _Work
     measured_s: FloatArray
@@ -245,7 +245,7 @@ class _Problem:
 
     @property
     def overhead_scale_s(self) -> float:
-        """The overhead at which calls would explain the whole time: makes x a number around one or below."""
+        """Overhead that would explain the whole time of a row; scales x to order one or below."""
         return float((self.measured_s / self.work.n_calls.sum(axis=1)).min())
 
     def values(self, x: FloatArray) -> tuple[float, float, float]:
@@ -257,7 +257,7 @@ class _Problem:
         return np.log(self.work.seconds(*self.values(x)) / self.measured_s)
 
     def solve(self) -> tuple[FloatArray, bool]:
-        """Find the least squares, and whether the overhead lies on its bound of zero."""
+        """Return the least-squares solution, and whether the overhead is at its bound of zero."""
         from scipy.optimize import least_squares  # slow to import, and only this command needs it
 
         moved_bytes = (self.work.n_calls * self.work.moved_bytes).sum(axis=1)
@@ -281,7 +281,7 @@ class _Problem:
         return x, False
 
     def _without_overhead(self, x: FloatArray) -> FloatArray:
-        """Solve again on the bound, which the search above only comes near to."""
+        """Solve again with the overhead at its bound of zero, which :meth:`solve` only approaches."""
         rest = _Problem(self.work, self.measured_s, self.fit_flop, False, self.flop_per_s, 0.0)
         inner, _ = rest.solve()
         return np.append(inner, 0.0)
@@ -299,26 +299,26 @@ class _Problem:
             columns.append(self.work.n_calls.sum(axis=1) * self.overhead_scale_s / seconds)
         return np.column_stack(columns)
 
-    def refuse_what_rows_cannot_tell(self, jacobian: FloatArray, at_bound: bool) -> None:
-        """Raise where a parameter has no say in any row, or two have the same in all of them."""
+    def check_identifiable(self, jacobian: FloatArray, at_bound: bool) -> None:
+        """Raise InputError if a parameter affects no row, or if parameters cannot be distinguished."""
         for name, column in zip(self.names, jacobian.T, strict=True):
             if np.abs(column).max() < LEAST_DISTINCT:
                 what = (
                     "compute-bound: add a longer prompt" if name == "compute" else "bound by memory: add one"
                 )
-                raise InputError(f"calibration: the rows say nothing of {name}; none of them is {what}")
+                raise InputError(f"calibration: the rows do not determine {name}; none of them is {what}")
         free = jacobian[:, : self.n_free - at_bound]
         singular = np.linalg.svd(free, compute_uv=False)
         if singular[-1] < LEAST_DISTINCT * singular[0]:
             raise InputError(
-                f"calibration: the rows cannot tell {' and '.join(self.names)} apart, for they change with "
-                "them "
-                "alike; add rows of models of other sizes, or give what you know (--overhead, --compute)"
+                f"calibration: the rows cannot distinguish {' and '.join(self.names)}, which affect all rows "
+                "in the same "
+                "proportion; add rows of models of other sizes, or give known values (--overhead, --compute)"
             )
 
 
 def _spread(residuals: FloatArray, n_spare: int, error: float | None) -> tuple[float, float]:
-    """Relative error of a measurement, and the quantile that goes with how it is known."""
+    """Return the relative error of a measurement, and the quantile for its intervals."""
     from scipy.special import ndtri, stdtrit
 
     normal = float(ndtri((1 + CONFIDENCE) / 2))
@@ -331,12 +331,12 @@ def _spread(residuals: FloatArray, n_spare: int, error: float | None) -> tuple[f
 
 
 def _widths(jacobian: FloatArray, at_bound: bool, n_free: int) -> FloatArray:
-    """Standard errors of the parameters for a relative error of one."""
+    """Standard errors of the parameters at a relative measurement error of one."""
     free = jacobian[:, :-1] if at_bound else jacobian
     errors = np.sqrt(np.diag(np.linalg.inv(free.T @ free)))
     if not at_bound:
         return np.asarray(errors)
-    # How far the overhead may be from its bound, all parameters free; unknown where there are too few rows.
+    # Standard error of the overhead with all parameters free; infinite if there are too few rows.
     whole = jacobian.T @ jacobian
     singular = len(jacobian) < n_free or np.linalg.cond(whole) > LEAST_DISTINCT**-2
     overhead = math.inf if singular else math.sqrt(float(np.linalg.inv(whole)[-1, -1]))
@@ -344,7 +344,7 @@ def _widths(jacobian: FloatArray, at_bound: bool, n_free: int) -> FloatArray:
 
 
 def _factor(width: float) -> float:
-    """How many times a value may be as large, of the half-width of its logarithm; a googol counts as any."""
+    """Factor of an interval with this half-width in the logarithm, capped at about 1e100."""
     return math.exp(min(float(width), _WIDEST))
 
 

@@ -1,4 +1,4 @@
-"""Measured times carried to another device's ceilings, regime by regime, so that they fall nowhere."""
+"""Scaling of measured times to another device's ceilings, by regime, with monotone results."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ Surfaces = Mapping[SurfaceKey, Surface]
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A profile's surfaces at a target's ceilings.
+    """Surfaces of a profile scaled to a target's ceilings.
 
     Attributes
     ----------
     surfaces
-        As those of the profile, written down up to the margin to which they may be asked. Attention and MLP
-        stand as they are within a block, so that they add up to it.
+        Scaled surfaces, with grid points up to the margin to which times may be requested. Attention and MLP
+        are scaled as parts of a block, so that they add up to it.
     unsharded
-        What attention, MLP and block take of which a device holds a vanishing share: what the smallest two
-        measured shards leave where the share goes to zero. Empty where fewer than two were measured.
+        Times of attention, MLP and block in the limit of a vanishing tensor shard, extrapolated from the two
+        smallest measured shards. Empty if fewer than two were measured.
     corrections
-        What had to change so that no time falls, by the parts that are charged: those of a block as a whole.
+        Changes made for monotone times, by charged component; those of the halves count for the block.
     """
 
     surfaces: Surfaces
@@ -47,7 +47,7 @@ class Carried:
 
 
 def carry(profile: Profile, target: Ceilings, served: Architecture) -> Carried:
-    """Carry a whole profile over; `served` is its model, with the weights as the target stores them."""
+    """Scale a whole profile to a target; `served` is its model, with weights as the target stores them."""
     raw: dict[SurfaceKey, FloatArray] = {}
     for key, surface in profile.surfaces.items():
         if key.component is Component.STEP:
@@ -81,21 +81,21 @@ def carry_seconds(
     target_work: tuple[FloatArray, FloatArray],
     share: float = 1.0,
 ) -> FloatArray:
-    r"""Carry measured times of one component over; :class:`edgesim.model.scaling.ScaledTiming` says how.
+    r"""Scale measured times of one component; see :class:`edgesim.model.scaling.ScaledTiming`.
 
     Parameters
     ----------
     host_work, target_work
         FLOP and bytes of each call, as measured and as served.
     share
-        The part of a call's overhead that the component has.
+        Share of a call's overhead attributed to the component.
     """
     overhead_s = np.minimum(seconds, share * host.overhead_s)
-    # The part of the overhead that this time contains at all: 1 but for times below it.
+    # Fraction of the overhead contained in the time: 1, except for times below the overhead.
     present = overhead_s / (share * host.overhead_s) if host.overhead_s else np.ones_like(overhead_s)
     worked_s = seconds - overhead_s
     least_s = target.roofline_s(*target_work)
-    if target == host:  # this very machine was seen to do better, where it did
+    if target == host:  # times below the host's own roofline were measured on this machine, and are kept
         least_s = least_s * np.minimum(1.0, worked_s / host.roofline_s(*host_work))
     carried_s = worked_s * target.joint_s(*target_work) / host.joint_s(*host_work)
     return np.asarray(np.maximum(carried_s, least_s) + present * share * target.overhead_s)
@@ -116,7 +116,7 @@ def _component(
 
 
 def _within_block(profile: Profile, key: SurfaceKey) -> FloatArray:
-    """One half of a block, of whose time both have the parts that they have of their sum when timed apart."""
+    """Time of one half of a block: the block's time, divided in proportion to the halves timed separately."""
     block = profile.surfaces[key._replace(component=Component.BLOCK)].seconds
     apart = np.sum([profile.surfaces[key._replace(component=half)].seconds for half in _HALVES], axis=0)
     return np.asarray(profile.surfaces[key].seconds / apart * block)
@@ -125,7 +125,7 @@ def _within_block(profile: Profile, key: SurfaceKey) -> FloatArray:
 def _work(
     architecture: Architecture, component: Component, surface: Surface
 ) -> tuple[FloatArray, FloatArray]:
-    """FLOP and bytes of a component at every point of a surface's grid."""
+    """Return FLOP and bytes of a component at every point of a surface's grid."""
     shape = surface.seconds.shape
     work = [
         architecture.work(component, batch=batch, n_new=n_new, n_context=n_context)
@@ -138,7 +138,7 @@ def _work(
 
 
 def _shards_not_above_larger(surfaces: Surfaces, profile: Profile) -> dict[SurfaceKey, Surface]:
-    """Let no shard take longer than a larger one, which does all that it does."""
+    """Bound the time of each shard by that of the next larger one, whose work includes its own."""
     found = dict(surfaces)
     for larger, smaller in pairwise(profile.shards):
         for key in [key for key in found if key.n_shards == smaller]:
@@ -149,14 +149,14 @@ def _shards_not_above_larger(surfaces: Surfaces, profile: Profile) -> dict[Surfa
 
 
 def _prompts_not_above_decodes(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:
-    """Let no token without a context, which is charged as a prompt, take more than one behind the shortest.
+    """Bound the time of a prompt of one token by that of a decode step at the shortest context.
 
-    Of the two it is the prompt of one token that is changed: there are few of these, and many decode steps.
+    The prompt's time is changed, not the decode step's: such prompts are rare, and decode steps frequent.
     """
     found = dict(surfaces)
     for key, prompts in surfaces.items():
         decodes = surfaces.get(key._replace(phase=Phase.DECODE))
-        # The step behind a prompt holds what generating costs once, and is no smaller step than the others.
+        # The step after a prompt includes the one-off cost of generation, so it is not bounded by the others.
         if key.phase is Phase.DECODE or decodes is None or key.component is Component.STEP:
             continue
         own, others = prompts.axes[0], decodes.axes[0]
@@ -173,7 +173,7 @@ def _prompts_not_above_decodes(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:
 
 
 def _unsharded(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:
-    """What a half takes besides what shrinks with the share, by the line through the two smallest shards."""
+    """Time of a half that does not shrink with the share, by the line through the two smallest shards."""
     shards = sorted({key.n_shards for key in surfaces})
     if len(shards) < 2:
         return {}
@@ -195,7 +195,7 @@ def _unsharded(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:
 
 
 def _with_blocks(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:
-    """Add the block to its halves, as their sum."""
+    """Add a surface for the block, as the sum of its halves."""
     found = dict(surfaces)
     for key, attention in surfaces.items():
         if key.component is Component.ATTENTION:
@@ -206,7 +206,7 @@ def _with_blocks(surfaces: Surfaces) -> dict[SurfaceKey, Surface]:
 
 
 def _extended(surfaces: Surfaces) -> Surfaces:
-    """Write all down up to the margin; a block goes on as its halves do."""
+    """Extend all surfaces up to the margin; a block's surface is the sum of its extended halves."""
     return MappingProxyType(
         _with_blocks({key: surface.extended(MARGIN) for key, surface in surfaces.items()})
     )

@@ -1,4 +1,4 @@
-"""What messages and sums between processes of a host cost in use, between stretches of computing."""
+"""Measured costs of messages and sums between processes of one host, interleaved with computing."""
 
 from __future__ import annotations
 
@@ -19,46 +19,47 @@ _MOST_POINTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A fixed cost and one that grows with the size: seconds = fixed_s + size_bytes * s_per_byte."""
+    """Affine cost in the size: seconds = fixed_s + size_bytes * s_per_byte."""
 
     fixed_s: float
     s_per_byte: float
 
     @classmethod
     def through(cls, sizes_bytes: Sequence[float], seconds: Sequence[float]) -> Self:
-        """Fit both to measured points, neither below zero, by the least sum of squared relative errors.
+        """Fit nonnegative coefficients to measured points by least squares of relative errors.
 
-        A single point gives a fixed cost alone.
+        A single size gives a fixed cost only.
         """
-        from scipy.optimize import nnls  # takes a while to import, and profiles are read everywhere
+        from scipy.optimize import nnls  # slow to import, and this module is imported with every profile
 
         sizes, wanted = np.asarray(sizes_bytes, float), np.maximum(np.asarray(seconds, float), 0.0)
         if np.unique(sizes).size < 2:
             return cls(float(np.mean(wanted)), 0.0)
-        floor_s = max(float(wanted.max()) / 10.0, 1e-9)  # what costs next to nothing is not divided by
+        floor_s = max(float(wanted.max()) / 10.0, 1e-9)  # avoids division by costs near zero
         weights = 1.0 / np.maximum(wanted, floor_s)
         columns = np.stack([np.ones_like(sizes), sizes / sizes.max()], axis=1)
         found, _ = nnls(columns * weights[:, None], wanted * weights)
         return cls(float(found[0]), float(found[1] / sizes.max()))
 
     def seconds(self, size_bytes: float) -> float:
-        """Cost of one of this size."""
+        """Cost of one message or sum of this size [s]."""
         return self.fixed_s + size_bytes * self.s_per_byte
 
 
 @dataclass(frozen=True, slots=True)
 class MessageCost:
-    """What one message of a size adds to a chain of computing whose parts are in two processes.
+    """Time that one message of a size adds to a computation divided between two processes.
 
     Attributes
     ----------
     send_s, receive_s
-        What occupies the sender and the receiver: system calls, copies, making a tensor of it.
+        Time for which sender and receiver are occupied: system calls, copies, conversion to a tensor.
     transit_s
-        What only delays: its way, and the waking of a receiver that is asleep. It can be below zero, where a
-        receiver begins before the sender's call has returned.
+        Further delay: propagation, and waking a sleeping receiver. Negative if the receiver begins before the
+        sender's call has returned.
     slowed_s
-        What a receiver computes more slowly for having slept. It can come out below zero, as a difference.
+        Slowdown of the receiver's next computation after sleeping. May be negative, because it is measured as
+        a difference.
     """
 
     size_bytes: int
@@ -70,7 +71,7 @@ class MessageCost:
 
 @dataclass(frozen=True, slots=True)
 class SumCost:
-    """What one sum over a group adds to what its members compute: waiting for the slowest included."""
+    """Time that one sum over a group adds to the computation, including the wait for the slowest member."""
 
     size_bytes: int
     seconds: float
@@ -78,22 +79,22 @@ class SumCost:
 
 @dataclass(frozen=True, kw_only=True)
 class Communication:
-    """Measured costs of messages and sums between processes of one host, each pinned to a core of its own.
+    """Measured costs of messages and sums between processes of one host, each pinned to a separate core.
 
     Attributes
     ----------
     messages, sums
-        By size.
+        Measured costs, by size.
     n_members
-        Of the group that summed.
+        Number of members of the group that summed.
     context
-        The model that was computed between them.
+        The model computed between messages and sums.
     step_before_s, step_s
-        What a loop over passes costs beside them: before the first one, and for each token.
+        Overhead of the loop over passes: before the first pass, and per token.
     measured_at
         UTC, ISO 8601.
 
-    Not modelled: another network than the host's own loopback, sums of more members than were measured.
+    Not modelled: networks other than the host's loopback, sums over more members than were measured.
     """
 
     messages: tuple[MessageCost, ...]
@@ -106,44 +107,44 @@ class Communication:
 
     @property
     def endpoint(self) -> Cost:
-        """What a message occupies at either end: half of what it occupies at both."""
+        """Occupancy of one endpoint per message: half of the sum of sender and receiver."""
         halves_s = [(each.send_s + each.receive_s) / 2.0 for each in self.messages]
         return Cost.through([each.size_bytes for each in self.messages], halves_s)
 
     @property
     def transit(self) -> Cost:
-        """What a message is delayed beside that, on its way to a receiver that sleeps."""
+        """Further delay of a message to a sleeping receiver, in addition to `endpoint`."""
         sizes = [each.size_bytes for each in self.messages]
         return Cost.through(sizes, [each.transit_s for each in self.messages])
 
     @property
     def slowed_s(self) -> float:
-        """What a receiver loses in its next pass for having slept."""
+        """Median slowdown of the receiver's next pass after sleeping [s], at least 0."""
         return max(0.0, float(np.median([each.slowed_s for each in self.messages])))
 
     @property
     def summing(self) -> Cost:
-        """What a sum costs."""
+        """Cost of one sum."""
         return Cost.through([each.size_bytes for each in self.sums], [each.seconds for each in self.sums])
 
     def facts(self) -> dict[str, Any]:
-        """Give it as plain values."""
+        """Return the measurements as plain values."""
         return asdict(self)
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
-        """Make it of plain values, which a file may hold.
+        """Create from plain values, as read from a file.
 
         Raises
         ------
         ValueError
-            With what is wrong.
+            Naming the invalid value.
         """
         if not isinstance(facts, Mapping):
             raise ValueError(f"its communication is {facts!r:.40}; expected an object")  # noqa: TRY004
         for key in ("messages", "sums"):
             if not isinstance(facts.get(key), list | tuple) or not 0 < len(facts[key]) <= _MOST_POINTS:
-                raise ValueError(f"its communication's '{key}' is no list of points")
+                raise ValueError(f"its communication's '{key}' is not a list of points")
         for key in ("context", "measured_at"):
             if not isinstance(facts.get(key), str):
                 raise ValueError(f"its communication's '{key}' is {facts.get(key)!r:.40}; expected text")  # noqa: TRY004

@@ -1,4 +1,4 @@
-"""Reading a Hugging Face config: which family it belongs to, and the sizes that it states."""
+"""Reader for Hugging Face configs: model family and sizes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgesim.errors import InputError
-from edgesim.model.families import FAMILIES, Family, Said
+from edgesim.model.families import FAMILIES, Family, Trait
 from edgesim.model.rotation import rotated_share, stretched_context
 from edgesim.model.timed_config import timed_value_problem
 
 __all__ = ["canonical", "family_of", "read_sizes", "text_part"]
 
-# Keys that say where a checkpoint came from, how its weights were packed or which code its authors had for
-# it, not how large or fast the model is.
+# Keys for the checkpoint's origin, weight packing or its authors' code; they do not affect size or speed.
 _PROVENANCE_KEYS = frozenset(
     {
         "_name_or_path",
@@ -27,7 +26,7 @@ _PROVENANCE_KEYS = frozenset(
         "transformers_version",
     }
 )
-# Keys that say how to run a model. edgesim runs all of them as its measuring does, so that these have no say.
+# Keys for how to run a model; ignored, because edgesim runs every model as its own measurements do.
 _RUNTIME_KEYS = frozenset(
     {
         "_attn_implementation",
@@ -55,7 +54,7 @@ _MOST: Mapping[str, int] = {
     "vocab_size": 1 << 26,
     "max_context": 1_000_000_000,
 }
-"""Largest sizes that are read, ten times and more beyond any published model's: others are slips."""
+"""Largest accepted sizes, at least ten times those of any published model, to catch typing errors."""
 _MOST_OF_OTHERS = 1 << 26
 _EXPERT_KEYS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 _N_LABELS = 2  # transformers' own default
@@ -64,8 +63,8 @@ _N_LABELS = 2  # transformers' own default
 def text_part(config: Mapping[str, object]) -> Mapping[str, object]:
     """Return the part that describes a language model: the config itself, or its `text_config`.
 
-    Models that also see or hear keep their language model's config there. What precedes the language model
-    (the encoder of images or sound, and the projection behind it) is not read.
+    Models with image or audio input keep their language model's config there. The parts before the language
+    model (the encoder of images or audio, and its projection) are not read.
     """
     nested, family = config.get("text_config"), config.get("model_type")
     if (isinstance(family, str) and family in FAMILIES) or not isinstance(nested, Mapping):
@@ -75,7 +74,7 @@ def text_part(config: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def canonical(config: Mapping[str, object]) -> str:
-    """Write a config as JSON text, less its provenance and how to run it: the same for the same shape."""
+    """Return a config as canonical JSON without provenance and runtime keys: equal for equal shapes."""
     left_out = _PROVENANCE_KEYS | _RUNTIME_KEYS
     kept = {key: config[key] for key in sorted(config) if key not in left_out}
     return json.dumps(kept, separators=(",", ":"))
@@ -87,38 +86,38 @@ def family_of(config: Mapping[str, object], name: str) -> Family:
     Raises
     ------
     InputError
-        If it is a mixture of experts, or of a family that is not read.
+        If the model is a mixture of experts, or its family is not supported.
     """
     experts = [key for key in _EXPERT_KEYS if _exceeds_one(config.get(key))]
     if experts:
         raise InputError(
-            f"model {name}: its config says {experts[0]} {_shown(config[experts[0]])}, a mixture of experts. "
-            "Which of them a token reads, and so what it costs, its trained router decides; edgesim runs "
-            "models with random weights, whose routing says nothing of that. Choose a dense model."
+            f"model {name}: its config has {experts[0]} {_shown(config[experts[0]])}, a mixture of experts. "
+            "The experts of a token, and so its cost, depend on the trained router; edgesim measures models "
+            "with random weights, whose routing is not representative. Choose a dense model."
         )
     family = config.get("model_type")
     if isinstance(family, str) and family in FAMILIES:
         return FAMILIES[family]
     raise InputError(
-        f"model {name}: its config says model_type {_shown(family)}; edgesim reads {', '.join(FAMILIES)}. "
+        f"model {name}: its config has model_type {_shown(family)}; edgesim supports {', '.join(FAMILIES)}. "
         "Choose a model of one of these families."
     )
 
 
 def read_sizes(config: Mapping[str, object], name: str) -> dict[str, Any]:
-    """Read all that a config states of an architecture, under the names of its fields.
+    """Read the fields of an architecture from a config, by field name.
 
     Raises
     ------
     InputError
-        If the family is not read, or a size is missing or impossible.
+        If the family is not supported, or a size is missing or impossible.
     """
     family = family_of(config, name)
     return _Reader(config, name, family).sizes()
 
 
 class _Reader:
-    """One config, read by its family's description, with messages that name the model and the key."""
+    """Reader of one config by its family's description; error messages name the model and the key."""
 
     __slots__ = ("_config", "_family", "_name")
 
@@ -126,7 +125,7 @@ class _Reader:
         self._config, self._name, self._family = config, name, family
 
     def sizes(self) -> dict[str, Any]:
-        """Read everything."""
+        """Read all fields."""
         family = self._family
         self._check_needs()
         self._check_rest()
@@ -169,7 +168,7 @@ class _Reader:
         }
 
     def _head_dim(self, hidden_size: int, n_heads: int) -> int:
-        """The size of a head: as stated, or as many as fill the hidden size."""
+        """Head size: as stated, or the hidden size over the number of heads."""
         family = self._family
         own = self.size("head_dim", default=0) if family.has_own_head_dim else 0
         if not own and hidden_size % n_heads:
@@ -182,18 +181,18 @@ class _Reader:
             n_turned = int(head_dim * rotated_share(self._config))
             if n_turned < 2 or n_turned % 2:
                 raise self.refuse(
-                    f"of the {head_dim} numbers of its heads, {n_turned} are turned by rotary embeddings, in "
-                    "pairs; expected an even number: correct head_dim, hidden_size or num_attention_heads"
+                    f"rotary embeddings rotate {n_turned} of the {head_dim} dimensions of a head, in pairs; "
+                    "expected an even number: correct head_dim, hidden_size or num_attention_heads"
                 )
         return head_dim
 
     def _max_context(self, rows: int) -> int:
-        """The longest text: where positions are rotations, with what stretches them."""
+        """Longest text; with rotary embeddings, including their context extension."""
         if self._family.has_positions:
             longest = rows - self.n_unreached_positions()
             if longest < 1:
                 raise self.refuse(
-                    f"of its {rows} positions, pad_token_id {self._said('pad_token_id')!r} leaves none; "
+                    f"pad_token_id {self._stated('pad_token_id')!r} leaves none of its {rows} positions; "
                     "correct max_position_embeddings or pad_token_id"
                 )
             return longest
@@ -205,25 +204,25 @@ class _Reader:
             raise self.refuse(str(error)) from None
 
     def size(self, size: str, *, default: int | None = None) -> int:
-        """Read a size under the first of its names that the config states; null counts as not stated."""
+        """Read a size under the first of its names in the config; null counts as missing."""
         names = self._family.names_of(size)
         for name in names:
             if self._config.get(name) is not None:
                 return self.number(name, _MOST[size])
-        # What transformers takes for a key that is left out does not stand in for a null.
+        # transformers applies its default to a missing key, but not to a null.
         known = self._family.defaults.get(names[0])
         if isinstance(known, int) and names[0] not in self._config:
             return known
         if default is None:
-            raise self.refuse(f"its config has no {names[0]}; every Hugging Face config.json states it")
+            raise self.refuse(f"its config has no {names[0]}; expected a complete Hugging Face config.json")
         return default
 
     def number(self, key: str, most: int = _MOST_OF_OTHERS) -> int:
-        """Read a whole number of one or more."""
-        value = self._said(key)
+        """Read a whole number from 1 to `most`."""
+        value = self._stated(key)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             raise self.refuse(
-                f"{key} is {_shown(value)} in its config; expected a whole number >= 1, and {most} at most"
+                f"{key} is {_shown(value)} in its config; expected a whole number from 1 to {most}"
             )
         return value
 
@@ -233,14 +232,14 @@ class _Reader:
             raise self.refuse(f"{key} is {_shown(value)} in its config; expected true or false")
         return value
 
-    def has(self, said: Said) -> bool:
-        """Resolve what a family has always, never, or as a flag says."""
-        return said if isinstance(said, bool) else self.flag(said, self._family.defaults[said] is True)
+    def has(self, trait: Trait) -> bool:
+        """Resolve a trait that is constant in a family, or given by a flag in the config."""
+        return trait if isinstance(trait, bool) else self.flag(trait, self._family.defaults[trait] is True)
 
     def n_unreached_positions(self) -> int:
         if not self._family.positions_behind_padding:
             return 0
-        padding = self._said("pad_token_id")
+        padding = self._stated("pad_token_id")
         n_tokens = self.size("vocab_size")
         if isinstance(padding, bool) or not isinstance(padding, int) or not 0 <= padding < n_tokens:
             raise self.refuse(
@@ -255,11 +254,11 @@ class _Reader:
         return self.number("num_labels") if "num_labels" in self._config else _N_LABELS
 
     def windows(self, n_blocks: int) -> tuple[int | None, int]:
-        """Read the length of the sliding window, and how many blocks have it."""
+        """Read the length of the sliding window, and the number of blocks with one."""
         law = self._family.window
         if law == "none" or (law == "upper" and not self.has("use_sliding_window")):
             return None, 0
-        window = self._said("sliding_window")
+        window = self._stated("sliding_window")
         if window is None:
             return None, 0
         n_windowed = self._n_windowed(law, n_blocks)
@@ -284,30 +283,30 @@ class _Reader:
     def refuse(self, message: str) -> InputError:
         return InputError(f"model {self._name}: {message}")
 
-    def _said(self, key: str) -> object:
+    def _stated(self, key: str) -> object:
         return self._config.get(key, self._family.defaults.get(key))
 
     def _check_rest(self) -> None:
-        """Refuse values that have a say in times and that transformers could not build a model with."""
+        """Refuse values that affect times and with which transformers could not build a model."""
         for key in self._config:
             problem = timed_value_problem(key, self._config[key])
             if problem is not None:
                 raise self.refuse(f"{key} is {_shown(self._config[key])} in its config; {problem}")
 
     def _check_needs(self) -> None:
-        """Refuse the variants of a family that are not read."""
+        """Refuse variants of a family that are not supported."""
         for key, needed in self._family.needs.items():
             expected = self._config.get(needed) if isinstance(needed, str) else needed
             found = self._config.get(key)
             if found is not None and found != expected:
                 raise self.refuse(
-                    f"{key} is {_shown(found)} in its config; edgesim reads models of the family "
-                    f"{self._family.name} only with {expected!r} there"
+                    f"{key} is {_shown(found)} in its config; edgesim supports models of the family "
+                    f"{self._family.name} only with {expected!r}"
                 )
 
 
 def _shown(value: object) -> str:
-    """Write a value as far as a sentence has room for it."""
+    """Return the repr of a value, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -1,10 +1,10 @@
-"""The families of transformers that are read: one description each, by which all of edgesim goes.
+"""Supported transformer families, one description each.
 
-A family is what transformers calls a `model_type`: models that one class builds from their config. Its
-description says under which names the config keeps the sizes, and what the blocks hold besides the
-matrices that every transformer has. Formulas and the measuring read these descriptions and know no family
-by name, so that another one is another entry here (and the places of its modules in
-`edgesim.measure.places`). Each was compared with transformers' own classes, parameter for parameter.
+A family corresponds to a `model_type` of transformers: models that one class builds from their config. Its
+description gives the config's names of the sizes, and the optional parts of the blocks in addition to the
+matrices that every transformer has. Formulas and measurements use only these descriptions; a new family
+requires one more entry here (and the locations of its modules in `edgesim.measure.places`). Each description
+was compared with transformers' own classes, parameter by parameter.
 """
 
 from __future__ import annotations
@@ -28,70 +28,71 @@ _USUAL_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-Said = bool | str
-"""Whether a family has something: yes, no, or as the flag of this name in the config says."""
+Trait = bool | str
+"""Whether a family has a feature: always, never, or according to the config flag of this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """What the models of one `model_type` have in common.
+    """Common properties of the models of one `model_type`.
 
     Attributes
     ----------
     name
         transformers' `model_type`.
     is_causal
-        Whether a token sees the earlier tokens only, and a model generates: a decoder. An encoder reads a
-        text in one pass, each token seeing all, and answers from the state of the first.
+        Whether the model is a decoder: a token attends to earlier tokens only, and the model generates. An
+        encoder reads a text in one pass, each token attends to all, and the answer is computed from the
+        first token's state.
     keys
-        Where the config keeps a size under another name than usual: the names, the family's own first.
+        Config names of sizes with other names than usual, the family's own first.
     defaults
-        What transformers takes for keys that a config leaves out: published configs, and the language model's
-        part of those that also see or hear, leave out what equals these.
+        transformers' values for missing keys. Published configs omit keys with these values, as does the
+        language model's part of configs with image or audio input.
     has_own_head_dim
-        Whether the config may state the size of a head; else it is the hidden size by the heads.
+        Whether the config may state the head size; else it is the hidden size over the number of heads.
     has_kv_heads
         Whether several query heads may share a key and a value (grouped-query attention).
     mlp_multiple
-        How many hidden sizes wide the MLP is where the config does not say; none: it must.
+        Default width of the MLP, in hidden sizes; None: the config must state the width.
     has_gate
-        Whether the MLP has two matrices in, one of which gates the other.
+        Whether the MLP has two input matrices, one of which gates the other.
     norms_shift
-        Whether a normalisation shifts as well as it scales (LayerNorm; RMSNorm only scales).
+        Whether normalisations have a shift as well as a scale (LayerNorm; RMSNorm has a scale only).
     norms_learn
         Whether normalisations have weights at all.
     n_norms
-        Normalisations of the hidden state: before the first block, in the attention half of a block, in
-        its MLP half, and in the head.
+        Number of normalisations of the hidden state: before the first block, in the attention half of a
+        block, in its MLP half, and in the head.
     qk_norm
-        Whether the queries and keys of each head are normalised, by weights that the heads share.
+        Whether the queries and keys of each head are normalised, with weights shared by the heads.
     qkv_bias, out_bias, mlp_bias
-        Whether the projections to queries, keys and values, the projection back, and the MLP's matrices
-        add a bias.
+        Whether the projections to queries, keys and values, the output projection, and the MLP's matrices
+        have a bias.
     has_head_bias
-        Whether the vocabulary matrix adds a bias.
+        Whether the vocabulary matrix has a bias.
     has_positions
-        Whether positions are looked up in a table of their own (else: rotary embeddings, no weights).
+        Whether there is a table of position embeddings (else: rotary embeddings, no weights).
     n_spare_positions
-        Rows of that table beyond the longest text (OPT keeps two).
+        Rows of that table beyond the longest text (two in OPT).
     positions_behind_padding
-        Whether positions are counted from behind the padding token's number, as RoBERTa does: the table's
-        rows up to it serve no text.
+        Whether positions are counted from after the padding token's index, as in RoBERTa: the rows up to it
+        are not used for text.
     ties_embeddings
-        Whether embedding and head share their matrix where the config does not say.
+        Whether embedding and head share their matrix by default.
     window
-        Which blocks have a sliding window where the config states its length and does not list the blocks'
-        kinds: ``all``; ``upper``, those from `max_window_layers` on; ``alternate``, every other from the
-        first; ``pattern``, all but every `sliding_window_pattern`-th; ``none``.
+        Blocks with a sliding window if the config states its length and does not list the blocks' kinds:
+        ``all``; ``upper``, those from `max_window_layers` on; ``alternate``, every other from the first;
+        ``pattern``, all but every `sliding_window_pattern`-th; ``none``.
     states_reach
-        Whether `max_position_embeddings` states what stretched rotary embeddings reach, by whatever factor.
+        Whether `max_position_embeddings` already includes the extension of rotary embeddings, for any factor.
     needs
-        What a config must say, if it says anything there: variants that are not read.
+        Required values of keys, if present in a config; other variants are not supported.
     blocks, head
-        Names of the list of blocks and of the vocabulary matrix among the modules of its model.
+        Module names of the list of blocks and of the vocabulary matrix.
     attention_in, attention_out, mlp_in, mlp_out
-        Names of the linear maps in a block: to queries, keys and values (three, or one that gives all), and
-        back; into the MLP (two where it has a gate, or one that gives both), and out.
+        Module names of the linear maps in a block: to queries, keys and values (three, or one for all), and
+        the output projection; into the MLP (two with a gate, or one for both), and out of it.
     """
 
     name: str
@@ -103,12 +104,12 @@ class Family:
     mlp_multiple: int | None = None
     has_gate: bool = True
     norms_shift: bool = False
-    norms_learn: Said = True
+    norms_learn: Trait = True
     n_norms: tuple[int, int, int, int] = (0, 1, 1, 1)
-    qk_norm: Said = False
-    qkv_bias: Said = False
-    out_bias: Said = False
-    mlp_bias: Said = False
+    qk_norm: Trait = False
+    qkv_bias: Trait = False
+    out_bias: Trait = False
+    mlp_bias: Trait = False
     has_head_bias: bool = False
     has_positions: bool = False
     n_spare_positions: int = 0
@@ -125,12 +126,12 @@ class Family:
     mlp_out: str = "mlp.down_proj"
 
     def names_of(self, size: str) -> tuple[str, ...]:
-        """Names under which a config may keep a size, the family's own first."""
+        """Config names of a size, the family's own first."""
         own = self.keys.get(size, ())
         return (*own, *(name for name in _USUAL_KEYS[size] if name not in own))
 
     def config(self, **sizes: int) -> dict[str, object]:
-        """Write a config with these sizes, such as ``n_blocks=2``, less those that the family has not."""
+        """Build a config with these sizes, such as ``n_blocks=2``, omitting those the family lacks."""
         if not self.has_own_head_dim:
             sizes.pop("head_dim", None)
         if not self.has_kv_heads:
@@ -148,7 +149,7 @@ def _sizes(
     *,
     mlp: str = "intermediate_size",
 ) -> Mapping[str, object]:
-    """Sizes that transformers' class of a family takes for those that a config leaves out."""
+    """Default sizes of a family's class in transformers, by config key."""
     return {
         "num_hidden_layers": n_blocks,
         "hidden_size": hidden_size,
@@ -241,7 +242,7 @@ _PHI = Family(
     defaults=_sizes(24, 2048, 32, 8192, 51_200, 2048),
     has_gate=False,
     norms_shift=True,
-    n_norms=(0, 1, 0, 1),  # attention and MLP work side by side, on one normalised input
+    n_norms=(0, 1, 0, 1),  # attention and MLP run in parallel on one normalised input
     qkv_bias=True,
     out_bias=True,
     mlp_bias=True,
@@ -304,7 +305,7 @@ _OPT = Family(
     has_positions=True,
     n_spare_positions=2,
     ties_embeddings=True,
-    # OPT-350m alone normalises behind its halves and projects its embedding.
+    # Only OPT-350m normalises after its halves and projects its embedding.
     needs={
         "do_layer_norm_before": True,
         "_remove_final_layer_norm": False,
@@ -377,4 +378,4 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         )
     }
 )  # fmt: skip
-"""By `model_type`."""
+"""Supported families, by `model_type`."""

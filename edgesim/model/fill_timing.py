@@ -1,8 +1,8 @@
-"""What filling the caches of blocks costs: keys and values of states as they are, without attention or MLP.
+"""Time to fill KV caches after an early exit: key and value projections only, without attention or MLP.
 
-Tokens that leave early have no keys and values in later blocks. Where they are propagated (Elbayad et al.
-2020, arXiv 1910.10073; Schuster et al. 2022, arXiv 2207.07061), each later block only normalises the state at
-which a token left and projects it to a key and a value.
+Tokens that leave early have no keys and values in later blocks. If their states are propagated (Elbayad et
+al. 2020, arXiv 1910.10073; Schuster et al. 2022, arXiv 2207.07061), each later block only normalises the
+state at the exit and projects it to a key and a value.
 """
 
 from __future__ import annotations
@@ -21,23 +21,22 @@ __all__ = ["FillTiming", "fill_share"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FillTiming:
-    """A :class:`~edgesim.model.timing.Timing` of passes that leave keys and values, and nothing else.
+    """A :class:`~edgesim.model.timing.Timing` of passes that only compute keys and values.
 
-    In every block it takes the part of the measured (or scaled, or analytic) attention half of a pass of as
-    many tokens that :func:`fill_share` gives. What of that half's time does not shrink with its work, such
-    as launching kernels, is paid entire, where the timing can separate it: by the line through the times
-    of two tensor shards. A timing that knows blocks only is read as if their halves took time as they have
-    work.
+    Each block takes the share :func:`fill_share` of the attention half of a pass (measured, scaled or
+    analytic) of the same number of tokens. The part of that half's time that does not shrink with its work,
+    such as kernel launches, is charged in full if the timing can separate it, by the line through the times
+    of two tensor shards. For a timing of whole blocks only, time is taken in proportion to work.
 
-    Not modelled: that a timing of one shard alone (the whole) has such a part too, which shrinks here with
-    the rest; that a fused projection of queries, keys and values computes the queries as well.
+    Not modelled: the constant part of a timing without tensor shards, which is scaled with the rest; that a
+    fused projection of queries, keys and values computes the queries as well.
 
     Attributes
     ----------
     timing
-        Of the device.
+        Timing of whole passes on the device.
     model
-        Whose blocks these are.
+        Architecture of the blocks.
     """
 
     timing: Timing
@@ -45,20 +44,20 @@ class FillTiming:
 
     @property
     def origin(self) -> Origin:
-        """Where the times of whole passes come from."""
+        """Origin of the times of whole passes."""
         return self.timing.origin
 
     def seconds(
         self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Seconds of filling the blocks of a slice with so many tokens' keys and values.
+        """Time to compute keys and values of tokens in the blocks of a slice [s].
 
         Parameters
         ----------
         n_new
             Tokens of each of `batch` sequences.
         n_context
-            Does not matter: nothing attends to earlier tokens. It is broadcast against `n_new`.
+            Without effect, as there is no attention to earlier tokens; broadcast against `n_new`.
         """
         _refuse(part, n_shards)
         news, _ = np.broadcast_arrays(np.asarray(n_new, np.int64), np.asarray(n_context, np.int64))
@@ -66,29 +65,29 @@ class FillTiming:
         return np.array([found[n] for n in news.ravel().tolist()]).reshape(news.shape)
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Refuse what the device's own times do not cover; see :meth:`Timing.check`."""
+        """Refuse lengths that the device's timing does not cover; see :meth:`Timing.check`."""
         self.timing.check(max_new=max_new, max_context=max_context, batch=batch, n_shards=n_shards)
 
     def _block_s(self, batch: int, n_tokens: int) -> float:
-        # One token is a decode step behind the shortest context, where prefills of one were not measured.
+        # A single token counts as a decode step at the shortest context: prefills of one are not measured.
         n_context = 1 if n_tokens == 1 else 0
-        asked: dict[str, Any] = {"batch": batch, "n_new": n_tokens, "n_context": n_context}
+        call: dict[str, Any] = {"batch": batch, "n_new": n_tokens, "n_context": n_context}
         timing: Any = self.timing
         if not hasattr(timing, "component_seconds"):
-            share = fill_share(self.model, Component.BLOCK, **asked)
-            return share * float(timing.seconds(Slice(0, 1), **asked))
-        half_s = float(timing.component_seconds(Component.ATTENTION, **asked))
+            share = fill_share(self.model, Component.BLOCK, **call)
+            return share * float(timing.seconds(Slice(0, 1), **call))
+        half_s = float(timing.component_seconds(Component.ATTENTION, **call))
         rest_s = 0.0
         if len(timing.shards) > 1:
-            rest_s = min(half_s, float(timing.unsharded_seconds(Component.ATTENTION, **asked)))
-        return rest_s + fill_share(self.model, Component.ATTENTION, **asked) * (half_s - rest_s)
+            rest_s = min(half_s, float(timing.unsharded_seconds(Component.ATTENTION, **call)))
+        return rest_s + fill_share(self.model, Component.ATTENTION, **call) * (half_s - rest_s)
 
 
 def fill_share(model: Architecture, of: Component, *, batch: int, n_new: int, n_context: int) -> float:
-    """Share of a component's work that is making keys and values: the larger of its FLOP's and its bytes'.
+    """Share of a component's work spent on keys and values: the larger of the shares of FLOP and of bytes.
 
-    On a device that takes ``max(FLOP / a, bytes / b)`` (a roofline), or their sum, the true share is no
-    larger, whatever a and b are.
+    If a device takes ``max(FLOP / a, bytes / b)`` (a roofline) or the sum of the two, the true share of time
+    is no larger, for any a and b.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Values on a grid, changed as little as possible so that they fall along no axis."""
+"""Isotonic correction of values on a grid: the smallest change that makes them nondecreasing on each axis."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from edgesim.model.parts import FloatArray
 
 __all__ = ["Correction", "monotone"]
 
-_ROUNDING = 1e-9  # relative: a change that is none
+_ROUNDING = 1e-9  # relative change that counts as none
 
 
 def monotone(values: FloatArray) -> FloatArray:
-    r"""Return the nearest positive values that fall along no axis: the least largest ratio to those given.
+    r"""Return the nearest positive values that decrease along no axis, by the largest ratio of change.
 
-    With the largest value at or before a point, :math:`u`, and the smallest at or behind it, :math:`l`, no
-    monotone values can come nearer than :math:`\sqrt{u/l}` to both where these two were given, and
-    :math:`\sqrt{u l}` does (isotonic regression in the maximum norm, of logarithms: Ubhaya 1974,
-    "Isotone optimization I", Journal of Approximation Theory 12). Values that are monotone come back as they
-    are, to the last bit.
+    Let :math:`u` be the largest value at or before a point, and :math:`l` the smallest at or after it. No
+    monotone values can be within a factor of less than :math:`\sqrt{u/l}` of both, and :math:`\sqrt{u l}`
+    attains it (isotonic regression in the maximum norm, of logarithms: Ubhaya 1974, "Isotone optimization
+    I", Journal of Approximation Theory 12). Monotone values are returned unchanged, bit for bit.
     """
     before, behind = values, values
     for axis in range(values.ndim):
@@ -32,16 +31,16 @@ def monotone(values: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """How much of a table of times had to change to fall nowhere.
+    """Summary of the changes that :func:`monotone` made to a table of times.
 
     Attributes
     ----------
     n_points
-        Times in the table.
+        Number of times in the table.
     n_changed
-        Those that changed.
+        Number of times that changed.
     largest
-        The largest change of one, relative to what it was; 0 where none changed.
+        Largest relative change; 0 if none changed.
     """
 
     n_points: int = 0
@@ -50,12 +49,12 @@ class Correction:
 
     @classmethod
     def between(cls, before: FloatArray, after: FloatArray) -> Self:
-        """Compare a table before and after."""
+        """Compare a table before and after correction."""
         change = np.abs(np.divide(after, before, out=np.ones_like(before), where=before > 0) - 1.0)
         return cls(before.size, int(np.count_nonzero(change > _ROUNDING)), float(change.max(initial=0.0)))
 
     def __add__(self, other: Correction) -> Correction:
-        """Take two tables as one."""
+        """Combine the summaries of two tables."""
         return Correction(
             self.n_points + other.n_points,
             self.n_changed + other.n_changed,

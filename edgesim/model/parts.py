@@ -1,4 +1,4 @@
-"""Parts of a model that are timed and placed: components, and slices of neighbouring blocks."""
+"""Parts of a model that are timed and placed: components, and slices of consecutive blocks."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["Component", "FloatArray", "Slice", "Tokens"]
 
 FloatArray = NDArray[np.float64]
 Tokens = int | NDArray[np.int64]
-"""Counts of tokens: one, or an array of them for which an array is wanted back."""
+"""Number of tokens, or an array of numbers, for which functions return an array."""
 
 
 class Component(StrEnum):
-    """The parts whose times are known one by one.
+    """Parts of a model that are timed separately.
 
     `BLOCK` is one transformer layer, `ATTENTION` and `MLP` its two halves, each with its normalisation and
-    its residual addition. `EMBEDDING` is all that a forward pass does before its first block, `HEAD` the
-    final normalisation and the vocabulary matrix on the last position, `STEP` the work per generated token
-    outside the forward pass: preparing inputs, processing logits, choosing the token. An encoder's head is a
-    classifier on the state of the first token, and its step the work around the one pass.
+    its residual addition. `EMBEDDING` is the part of a forward pass before the first block, `HEAD` the final
+    normalisation and the vocabulary matrix on the last position, `STEP` the work per generated token outside
+    the forward pass: preparing inputs, processing logits, choosing the token. An encoder's head is a
+    classifier on the state of the first token, and its step the work around its single pass.
     """
 
     EMBEDDING = "embedding"
@@ -41,18 +41,18 @@ class _Run(NamedTuple):
 
 
 class Slice(_Run):
-    """A run of neighbouring blocks, ``first <= block < last``, with or without the two ends of the model.
+    """Consecutive blocks, ``first <= block < last``, with or without the two ends of the model.
 
     Attributes
     ----------
     first, last
-        The first block held and the first block no longer held; equal where no block is held.
+        First block, and first block after the slice; equal if the slice has no blocks.
     embedding
-        Whether what stands before the first block is held too.
+        Whether the slice includes the part before the first block.
     head
-        Whether the final normalisation and the vocabulary matrix are held too.
+        Whether the slice includes the final normalisation and the vocabulary matrix.
 
-    A tuple underneath, so that it hashes at C speed: the engine looks up a price by slice at every visit.
+    A tuple subclass, so that it hashes at C speed: the engine looks up times by slice at every visit.
     """
 
     __slots__ = ()
@@ -64,18 +64,18 @@ class Slice(_Run):
 
     @property
     def n_blocks(self) -> int:
-        """How many blocks are held."""
+        """Number of blocks in the slice."""
         return self.last - self.first
 
     def __str__(self) -> str:
-        """Name the slice by what it holds, its blocks inclusively: ``embedding+0-4``, ``5-11+head``."""
+        """Name of the slice by its parts, with inclusive block numbers: ``embedding+0-4``, ``5-11+head``."""
         blocks = {0: "", 1: f"{self.first}"}.get(self.n_blocks, f"{self.first}-{self.last - 1}")
-        held = ("embedding" if self.embedding else "", blocks, "head" if self.head else "")
-        return "+".join(filter(None, held)) or "nothing"
+        parts = ("embedding" if self.embedding else "", blocks, "head" if self.head else "")
+        return "+".join(filter(None, parts)) or "nothing"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a name that :meth:`__str__` gave; a slice without blocks is put at block 0."""
+        """Parse a name made by :meth:`__str__`; a slice without blocks gets block 0 as `first`."""
         words = text.split("+")
         runs = [[int(end) for end in word.split("-")] for word in words if word[:1].isdigit()]
         first, last = (runs[0][0], runs[0][-1] + 1) if runs else (0, 0)

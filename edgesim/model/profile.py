@@ -1,8 +1,8 @@
-"""A profile: how long the parts of a model took on a real machine, and how far to trust that.
+"""Profiles: measured times of a model's components on a real machine, with an error estimate.
 
-A profile is a table of measured points with the conditions under which they were measured, kept in one
-Parquet file. Some of its points were held out of the interpolation grid; predicted from the others and
-compared with what was measured there, they say how large the profile's own error is.
+A profile is a table of measured points and their measurement conditions, stored in one Parquet file. Some
+points are excluded from the interpolation grid (test points); comparing their measured times with those
+interpolated from the other points gives the profile's error.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ __all__ = [
 
 
 SCHEMA_VERSION = 2
-_USELESS_P95 = 1.0  # error beyond which an interpolated time is no better than none
+_USELESS_P95 = 1.0  # relative error beyond which interpolated times carry no information
 
 
 _METADATA_KEY = b"edgesim.profile"
@@ -62,9 +62,9 @@ _METADATA_KEY = b"edgesim.profile"
 class Point:
     """One measured time of one component.
 
-    `median_s` is the median over the repeats that nothing disturbed (how these are found, the measurer
-    documents), `spread_s` half the inter-quartile range over all `n_repeats`. A held-out point takes no
-    part in the interpolation; `predicted_s` is then what the other points say of it.
+    `median_s` is the median over the undisturbed repeats (their selection is documented with the
+    measurement), `spread_s` half the inter-quartile range over all `n_repeats`. A point with `held_out` is
+    not used for interpolation; `predicted_s` is then its time interpolated from the other points.
     """
 
     component: Component
@@ -78,67 +78,67 @@ class Point:
     held_out: bool = False
     predicted_s: float | None = None
     n_shards: int = 1
-    """Of how many equal tensor shards this is the time of one; 1: of the component entire."""
+    """Number of equal tensor shards, of which this is the time of one; 1: the whole component."""
 
     @property
     def of(self) -> SurfaceKey:
-        """Which surface it belongs to."""
+        """Key of the surface to which the point belongs."""
         return SurfaceKey(self.component, self.phase, self.n_shards)
 
     @property
     def at(self) -> GridPoint:
-        """Where on the grid it lies: batch, new tokens, context."""
+        """Grid coordinates: batch, new tokens, context."""
         return self.batch, self.n_new, self.n_context
 
 
 class HeldOutError(NamedTuple):
-    """Relative errors over all held-out points of all components."""
+    """Relative interpolation errors over the test points (`Point.held_out`) of all components."""
 
     median: float
     p95: float
 
 
 class SummaryRow(NamedTuple):
-    """One line for a person: a component in one phase at one batch size, over all its points."""
+    """Summary of the points of a component in one phase at one batch size, for display."""
 
     component: Component
     phase: Phase
     batch: int
     n_tokens: tuple[int, int]
-    """Smallest and largest: of new tokens in prefill, of context in decode."""
+    """Smallest and largest number of tokens: new tokens in prefill, context in decode."""
     median_s: tuple[float, float]
-    """Times at these two."""
+    """Median times at these two [s]."""
     spread: float
     """Median of the relative spreads."""
     n_repeats: int
-    """Of the least measured point."""
+    """Smallest number of repeats of any point."""
     n_shards: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """Measured times of one architecture's components on one machine, and how they were obtained.
+    """Measured times of one architecture's components on one machine, with the measurement conditions.
 
     Attributes
     ----------
     architecture
-        What was measured, with its number format.
+        The measured model and its number format.
     device, threads
-        ``cpu`` or ``cuda``; threads of each operation (on a GPU: of the host beside it).
+        ``cpu`` or ``cuda``; threads of each operation (on a GPU: of its host).
     ceilings
-        What the machine can do at best, measured in the same minutes.
+        Performance ceilings of the machine, measured at the same time.
     host, versions
-        Facts about the machine; versions of the software that computed.
+        Facts about the machine; versions of the software used.
     measured_at
         UTC, ISO 8601.
     grid
-        What was asked to be measured.
+        The requested measurement grid.
     points
-        The measurements, held-out ones included.
+        The measurements, including test points.
     kind
-        The device kind that the machine is of, as stated when it was measured; empty where it was not.
+        Device kind of the machine, as stated for the measurement; empty if not stated.
     communication
-        What messages and sums between two processes of the machine cost; None where that was not measured.
+        Costs of messages and sums between two processes of the machine; None if not measured.
     """
 
     architecture: Architecture
@@ -157,13 +157,13 @@ class Profile:
 
     @cached_property
     def shards(self) -> Mapping[int, Architecture]:
-        """The measured shards, by how many make up the model; 1 is the model itself."""
+        """Measured tensor shards, by number of shards per model; 1 is the model itself."""
         measured = sorted({1, *(point.n_shards for point in self.points)})
         return MappingProxyType({n: self.architecture.shard(n) for n in measured})
 
     @cached_property
     def surfaces(self) -> Mapping[SurfaceKey, Surface]:
-        """The grid of each component and phase, without the held-out points."""
+        """Surface of each component, phase and shard, without the test points."""
         found: dict[SurfaceKey, dict[GridPoint, float]] = defaultdict(dict)
         for point in self.points:
             if not point.held_out:
@@ -171,37 +171,37 @@ class Profile:
         return MappingProxyType({key: Surface.through(values) for key, values in found.items()})
 
     def timing(self) -> SurfaceTiming:
-        """Return what a device pays that is the very machine this profile was measured on."""
+        """Return the timing of the measured machine itself."""
         return SurfaceTiming(self.surfaces, "measured", self.architecture)
 
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Seconds of one call of one component, interpolated; refuses like :meth:`Timing.seconds`."""
+        """Interpolated time of one call of a component [s]; raises as :meth:`Timing.seconds`."""
         return self.timing().component_seconds(
             component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards
         )
 
     def stamped(self, kind: str) -> Profile:
-        """Return the same, saying what device kind it was measured on."""
+        """Return the profile with this device kind."""
         return replace(self, kind=kind)
 
     def with_communication(self, communication: Communication) -> Profile:
-        """Return the same, with what messages and sums cost on the machine."""
+        """Return the profile with measured costs of messages and sums."""
         return replace(self, communication=communication)
 
     @property
     def where(self) -> str:
-        """What it was measured on, the kind, and the GPU or the processor with its threads."""
+        """Description of the machine: its kind, and the GPU or the processor with its threads."""
         on = self.host.get("gpu") or f"{self.host.get('cpu', 'an unnamed processor')}, {self.threads} threads"
         return f"{self.kind} ({on})" if self.kind else str(on)
 
     def __str__(self) -> str:
-        """Name it by its model, its number format and its machine."""
+        """Describe the profile by model, number format and machine."""
         return f"a profile of {self.architecture.name} in {self.architecture.dtype}, measured on {self.where}"
 
     def facts(self) -> dict[str, Any]:
-        """State where its times come from, for the record of a run."""
+        """Return the origin of the times, for the record of a run."""
         error = self.held_out_error
         return {
             "digest": self.digest,
@@ -215,17 +215,17 @@ class Profile:
 
     @property
     def is_useless(self) -> bool:
-        """Whether it misses points that it was not shown by more than their size: its times say nothing."""
+        """Whether interpolated times are useless: the 95 % quantile of their errors exceeds 100 %."""
         return self.held_out_error.p95 > _USELESS_P95
 
     @property
     def held_out_error(self) -> HeldOutError:
-        """How far the interpolation misses the points it was not shown, relative to what they measured.
+        """Interpolation errors at the test points, relative to their measured times.
 
         Raises
         ------
         ProfileError
-            If no point was held out.
+            If there are no test points.
         """
         errors = [
             abs(point.predicted_s / point.median_s - 1)
@@ -234,13 +234,13 @@ class Profile:
         ]
         if not errors:
             raise ProfileError(
-                f"the profile of {self.architecture.name} holds no point out of its grid, so that its error "
-                "is unknown; measure it again with a grid that does"
+                f"the profile of {self.architecture.name} has no test points outside its grid, so its error "
+                "is unknown; measure it again with a grid that has some"
             )
         return HeldOutError(float(np.median(errors)), float(np.quantile(errors, 0.95)))
 
     def summary(self) -> list[SummaryRow]:
-        """One row per component, phase, batch size and shard, in the order of a forward pass."""
+        """Return a row per component, phase, batch size and shard, in the order of a forward pass."""
         groups: dict[tuple[SurfaceKey, int], list[Point]] = defaultdict(list)
         for point in sorted(self.points, key=lambda point: (point.n_new, point.n_context)):
             groups[point.of, point.batch].append(point)
@@ -256,12 +256,12 @@ class Profile:
 
     @cached_property
     def digest(self) -> str:
-        """Identify the contents, conditions and points alike (SHA-256, hexadecimal)."""
+        """Digest of the conditions and points (SHA-256, hexadecimal)."""
         content = {"conditions": self._conditions(), "points": [asdict(point) for point in self.points]}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def table(self) -> pa.Table:
-        """Lay the points out as an Arrow table, one row each, with the conditions in its metadata."""
+        """Return the points as an Arrow table, one row each, with the conditions in its metadata."""
         rows = [asdict(point) for point in self.points]
         columns = {name: [row[name] for row in rows] for name in _POINT_SCHEMA.names}
         metadata = {_METADATA_KEY: json.dumps(self._conditions(), sort_keys=True).encode()}
@@ -273,29 +273,29 @@ class Profile:
 
     @classmethod
     def load(cls, path: Path) -> Profile:
-        """Read a profile from its Parquet file, without importing what measured it.
+        """Read a profile from its Parquet file, without importing the software that measured it.
 
         Raises
         ------
         ProfileError
-            If there is no such file, it is not a profile of this schema version, or one of its points or
-            conditions cannot be (:mod:`edgesim.model.profile_checks`).
+            If there is no such file, it is not a profile of this schema version, or a point or condition is
+            invalid (:mod:`edgesim.model.profile_checks`).
         """
         remedy = "give a file written by `edgesim profile MODEL -o FILE`"
         try:
             table = read_parquet(path)
         except UnreadableFileError as error:
-            raise ProfileError(f"no profile can be read from {path}: {error}; {remedy}") from None
+            raise ProfileError(f"cannot read a profile from {path}: {error}; {remedy}") from None
         text = (table.schema.metadata or {}).get(_METADATA_KEY)
         if text is None:
-            raise ProfileError(f"{path} is a Parquet file, but no profile; {remedy}")
+            raise ProfileError(f"{path} is a Parquet file, but not a profile; {remedy}")
         again = "measure it again (edgesim profile MODEL -o FILE)"
         try:
             conditions = json_value(text)
         except UnreadableFileError as error:
             raise ProfileError(f"{path}: a damaged profile, its conditions are {error}; {again}") from None
         if not isinstance(conditions, dict):
-            raise ProfileError(f"{path}: a damaged profile, its conditions are no object; {again}")
+            raise ProfileError(f"{path}: a damaged profile, its conditions are not an object; {again}")
         version = conditions.pop("schema_version", None)
         if version != SCHEMA_VERSION or not set(_POINT_SCHEMA.names) <= set(table.column_names):
             raise ProfileError(
@@ -347,12 +347,12 @@ _POINT_SCHEMA = pa.schema(
 def _assembled(
     cls: type[Profile], conditions: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> Profile:
-    """Make a profile of what its file says, which may be anything.
+    """Create a profile from the unchecked contents of a file.
 
     Raises
     ------
     ValueError, InputError
-        With what is wrong.
+        Naming the invalid value.
     """
     if (problem := conditions_problem(conditions)) is not None:
         raise ValueError(problem)
@@ -373,7 +373,7 @@ def _assembled(
         if (stated := conditions.get("communication")) is None
         else Communication.of(stated),
     )
-    _ = profile.shards  # each of them is one that the model can be cut into
+    _ = profile.shards  # raises if the model cannot be divided into one of these numbers of shards
     return profile
 
 

@@ -1,4 +1,4 @@
-"""What the file of a profile must hold, checked point by point before anything is charged by it."""
+"""Validation of profile files: conditions, points and completeness of the grids."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _NEEDED = (Component.EMBEDDING, Component.BLOCK, Component.HEAD, Component.STEP)
 
 
 def conditions_problem(conditions: Mapping[str, Any]) -> str | None:
-    """Say what is wrong with the conditions that a file states; None where nothing is."""
+    """Return the problem with the conditions stated in a file, or None."""
     for key, kind in _KINDS.items():
         if key not in conditions:
-            return f"it does not say its '{key}'"
+            return f"it has no '{key}'"
         if not isinstance(conditions[key], kind) or isinstance(conditions[key], bool):
             return f"its '{key}' is {_shown(conditions[key])}; expected {_WORDS[kind]}"
     if not 1 <= conditions["threads"] <= MOST_COUNTED:
@@ -51,32 +51,32 @@ def conditions_problem(conditions: Mapping[str, Any]) -> str | None:
     return None
 
 
-def checked_ceilings(said: Mapping[str, Any]) -> Ceilings:
-    """Make the ceilings that a file states.
+def checked_ceilings(stated: Mapping[str, Any]) -> Ceilings:
+    """Create the ceilings stated in a file.
 
     Raises
     ------
     ValueError
-        With a finished sentence, if one is missing, no number, or none that a machine has.
+        With a complete sentence, if one is missing, not a number, or out of range.
     """
     for key, dimension in (("flop_per_s", COMPUTE_RATE), ("bytes_per_s", BYTE_RATE), ("overhead_s", TIME)):
-        value = said.get(key)
+        value = stated.get(key)
         if not _is_number(value) or not dimension.least <= value <= dimension.most:  # type: ignore[operator]
             raise ValueError(
                 f"its ceilings' '{key}' is {_shown(value)}; expected a number from {dimension.least:g} to "
                 f"{dimension.most:g}"
             )
-    return Ceilings(**{key: float(said[key]) for key in ("flop_per_s", "bytes_per_s", "overhead_s")})
+    return Ceilings(**{key: float(stated[key]) for key in ("flop_per_s", "bytes_per_s", "overhead_s")})
 
 
 def points_problem(rows: Sequence[Mapping[str, Any]], *, is_causal: bool) -> str | None:
-    """Say which point is wrong, and how; None where all are sound and fill their grids.
+    """Return the first problem with a profile's points, or None if they are valid and fill their grids.
 
-    Times are positive and finite, counts whole and in range, no point is there twice, and without those held
-    out the points of each component, phase and shard fill a grid of batches, prompts and contexts; of the
-    model entire there are the four components that a pass is charged with, in each phase of its blocks. The
-    halves of a block go with the block: of neither or both there are times, at the same calls; of a shard of
-    it, all three in each phase.
+    Times must be positive and finite, counts whole and in range, and points unique. Apart from test points,
+    the points of each component, phase and shard must fill a grid of batches, prompts and contexts. The whole
+    model needs the four components charged in a pass, in each phase of its blocks. The halves of a block need
+    times at the same calls as the block, or none at all; for a shard, block and both halves are required in
+    each phase.
     """
     if not rows:
         return "it has no point"
@@ -106,7 +106,7 @@ def _row_problem(row: Mapping[str, Any]) -> str | None:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST_COUNTED:
             return f"its {key} is {_shown(value)}; expected a whole number from {least}"
     if row["phase"] == "decode" and not (row["n_new"] == 1 and row["n_context"] > 0):
-        return f"decode of {row['n_new']} tokens behind {row['n_context']}; expected 1 behind 1 or more"
+        return f"decode of {row['n_new']} tokens after {row['n_context']}; expected 1 after 1 or more"
     if not isinstance(row["held_out"], bool):
         return f"held_out is {_shown(row['held_out'])}; expected true or false"
     for key, may_be_zero in (("median_s", False), ("spread_s", True), ("predicted_s", False)):
@@ -119,7 +119,7 @@ def _row_problem(row: Mapping[str, Any]) -> str | None:
 
 
 def _gap(grids: Mapping[tuple[str, str, int], set[tuple[int, int, int]]]) -> str | None:
-    """Say where a point is missing between others; the first gap only, so that no product is written out."""
+    """Return the first point missing from a grid; only the first, so that no product is expanded in full."""
     for (component, phase, n_shards), points in grids.items():
         axes = [sorted({point[axis] for point in points}) for axis in range(3)]
         if math.prod(map(len, axes)) == len(points):
@@ -133,18 +133,18 @@ def _gap(grids: Mapping[tuple[str, str, int], set[tuple[int, int, int]]]) -> str
 
 
 def _missing(grids: Iterable[tuple[str, str, int]], is_causal: bool) -> str | None:
-    """Say which component has no points at all, of those that every pass is charged with."""
+    """Return which component has no points, of those charged in every pass."""
     there = set(grids)
     decodes = is_causal and any(phase == "decode" for _, phase, _ in there)
     for phase in _PHASES if decodes else _PHASES[:1]:
         for component in _NEEDED:
             if (component.value, phase, 1) not in there:
-                return f"no {phase} of the {component} that is not held out; expected some of each component"
+                return f"no {phase} of the {component} except test points; expected some of each component"
     return None
 
 
 def _halved(grids: Mapping[tuple[str, str, int], set[tuple[int, int, int]]]) -> str | None:
-    """Say which half of a block, or of a shard of it, is without the other or the block."""
+    """Return which of block, attention and MLP, whole or of a shard, lacks points that the others have."""
     blocks = (Component.BLOCK, Component.ATTENTION, Component.MLP)
     phases = [phase for phase in _PHASES if (Component.BLOCK.value, phase, 1) in grids]
     for n_shards in sorted({n for _, _, n in grids}):
@@ -158,7 +158,7 @@ def _halved(grids: Mapping[tuple[str, str, int], set[tuple[int, int, int]]]) -> 
                     batch, n_new, n_context = missing[0]
                     return (
                         f"no {phase} of the {component}{_of_shard(n_shards)} at batch {batch}, {n_new} new "
-                        f"tokens and {n_context} of context, as there is of others of {', '.join(blocks)}"
+                        f"tokens and {n_context} of context, unlike others of {', '.join(blocks)}"
                     )
     return None
 

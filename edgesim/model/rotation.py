@@ -1,6 +1,6 @@
-"""What a config says of rotary embeddings: what they turn, and how far beyond its training a model reaches.
+"""Rotary embeddings in a config: the share of dimensions rotated, and the extension of the context.
 
-The values were checked before (:mod:`edgesim.model.timed_config`), but for the factor and the length here.
+Other values are checked in :mod:`edgesim.model.timed_config`; factor and length are checked here.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ _ORIGINAL = "original_max_position_embeddings"
 
 
 def stretched_context(config: Mapping[str, object], n_positions: int) -> int:
-    """Return the longest text that servers allow: `n_positions`, or as many as a stretched rotation reaches.
+    """Return the longest text that servers allow: `n_positions`, or more with context extension.
 
-    ``linear`` (Chen et al. 2023, arXiv 2306.15595) and ``dynamic`` stretch `max_position_embeddings` by their
-    factor, ``yarn`` (Peng et al. 2023, arXiv 2309.00071) the length it was trained with, `original`; the
-    others (``llama3``, ``longrope``, once called ``su``) state in `max_position_embeddings` what they reach.
+    ``linear`` (Chen et al. 2023, arXiv 2306.15595) and ``dynamic`` extend `max_position_embeddings` by their
+    factor, ``yarn`` (Peng et al. 2023, arXiv 2309.00071) extends the length of training, `original`; for
+    other types (``llama3``, ``longrope``, formerly ``su``), `max_position_embeddings` includes the extension.
 
     Parameters
     ----------
     config
-        A Hugging Face config: `rope_scaling`, or in its place `rope_parameters`, as newer ones call it.
+        A Hugging Face config with `rope_scaling`, or `rope_parameters` in newer versions.
     n_positions
         Its `max_position_embeddings`.
 
     Raises
     ------
     ValueError
-        With a finished sentence, if its factor or its length is no number.
+        With a complete sentence, if the factor or the length is not a valid number.
     """
     key = next((key for key in ("rope_scaling", "rope_parameters") if config.get(key) is not None), None)
     if key is None:
         return n_positions
-    said = config[key]
-    assert isinstance(said, Mapping), "checked by timed_value_problem"
-    kind = said.get("rope_type", said.get("type"))
+    section = config[key]
+    assert isinstance(section, Mapping), "checked by timed_value_problem"
+    kind = section.get("rope_type", section.get("type"))
     if not isinstance(kind, str) or kind not in _BASES:
         return n_positions
-    factor = said.get("factor", 1.0)
+    factor = section.get("factor", 1.0)
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
         raise ValueError(f"the factor of its {key} is {str(factor)[:40]!r}; expected a number of 1 or more")
     base: object = n_positions
     if _BASES[kind] == "original":
-        base = said.get(_ORIGINAL, config.get(_ORIGINAL))
+        base = section.get(_ORIGINAL, config.get(_ORIGINAL))
         base = n_positions if base is None else base
     if isinstance(base, bool) or not isinstance(base, int | float) or not 1 <= base < math.inf:
         raise ValueError(f"{_ORIGINAL} of its {key} is {str(base)[:40]!r}; expected a whole number >= 1")
@@ -54,10 +54,10 @@ def stretched_context(config: Mapping[str, object], n_positions: int) -> int:
 
 
 def rotated_share(config: Mapping[str, object]) -> float:
-    """Return which share of a head's numbers rotary embeddings turn."""
+    """Return the share of a head's dimensions to which rotary embeddings apply."""
     newer = config.get("rope_parameters")
-    for said in (newer if isinstance(newer, Mapping) else {}, config):
-        share = said.get("partial_rotary_factor")
+    for section in (newer if isinstance(newer, Mapping) else {}, config):
+        share = section.get("partial_rotary_factor")
         if isinstance(share, int | float):
             return float(share)
     return 1.0

@@ -1,4 +1,4 @@
-"""From the measured host to another device, or from formulas alone."""
+"""Compute times of a device, scaled from another host's measurements or from formulas alone."""
 
 from __future__ import annotations
 
@@ -20,47 +20,46 @@ __all__ = ["AnalyticTiming", "Ceilings", "ScaledTiming"]
 
 @dataclass(frozen=True, eq=False)
 class ScaledTiming(ComponentTiming):
-    r"""What a device pays whose ceilings are known, from what the measured host paid.
+    r"""Compute times of a device with known ceilings, scaled from a profile of the measured host.
 
-    A measured time has three parts: overhead :math:`o`, streaming and computing. Each changes as its own
-    ceiling does:
+    A measured time has three parts: overhead :math:`o`, streaming and computing. Each scales with its own
+    ceiling:
 
     .. math:: t_{dev} = o_{dev} + \frac{1}{e}\sqrt{\left(\frac{\text{FLOP}}{F_{dev}}\right)^2
               + \left(\frac{\text{bytes}}{B_{dev}}\right)^2},\qquad
               e = \frac{\sqrt{(\text{FLOP}/F_{host})^2 + (\text{bytes}/B_{host})^2}}{t_{host} - o_{host}}
 
-    so that what the host achieves of its ceilings at this very size is carried over, a compute-bound prefill
-    by the compute rates and a memory-bound decode by the bandwidths. Near the ridge of either machine both
-    count: :meth:`~edgesim.model.ceilings.Ceilings.joint_s` says why so. (One roofline over another, with
-    their kinks at two different sizes, would make times rise and fall between them.) No time comes below the
-    target's own roofline; a model that the host kept in its cache does not take that along.
+    so that the host's efficiency :math:`e` at the same size is applied to the target: a compute-bound prefill
+    scales by the compute rates, a memory-bound decode by the bandwidths. Near the ridge of either machine
+    both count; see :meth:`~edgesim.model.ceilings.Ceilings.joint_s`. (A ratio of two rooflines, with kinks at
+    different sizes, would make times rise and fall between them.) No time is below the target's own roofline;
+    a speed-up from the host's processor cache is not transferred.
 
-    A block is carried half by half, since its attention and its MLP may stand on different sides of the
-    ridge; the two share the block's overhead evenly, and stand in the proportion in which they were timed
-    apart. A time below the host's overhead counts as overhead altogether. A generation step is host work
-    throughout and changes as the overheads do.
+    A block is scaled by halves, because its attention and its MLP may be on different sides of the ridge; the
+    two share the block's overhead evenly, and its time in the proportion in which they were timed separately.
+    A time below the host's overhead counts as overhead only. A generation step consists of host work only and
+    scales with the overheads.
 
-    Scaled times never fall in new tokens, context or batch, nor rise where a device holds a smaller shard:
-    where a measured one does, by noise or by a kernel of the host's own that another machine has not got, the
-    scaled ones are changed as little as possible (:func:`edgesim.model.monotone.monotone`), and
-    `corrections` says by how much. A target with the host's own ceilings gets the measured times as
-    they are, to the last bit.
+    Scaled times do not decrease with new tokens, context or batch, nor increase for a smaller shard. Where
+    measured ones do, because of noise or of a kernel specific to the host, the scaled ones are changed as
+    little as possible (:func:`edgesim.model.monotone.monotone`), and `corrections` states by how much. For a
+    target with the host's own ceilings, the measured times are returned unchanged, bit for bit.
 
-    Quantised weights (:attr:`edgesim.model.architecture.Architecture.storage`) are scaled likewise: the
-    target's work is that of the model served, with the bytes in which its weights are stored, the host's that
-    of the model measured. Even on the host itself the result is then no measurement.
+    Quantised weights (:attr:`edgesim.model.architecture.Architecture.storage`) are scaled in the same way:
+    the target's work is that of the served model, with its stored bytes, the host's that of the measured
+    model. Even on the host itself the result is then not a measurement.
 
-    Not modelled: kernels that reach another share of the ceiling on the target than on the host (as those do
-    that unpack quantised weights), caches of another size, thermal throttling.
+    Not modelled: kernels that reach a different share of the ceiling on the target than on the host (such as
+    those that unpack quantised weights), caches of other sizes, thermal throttling.
 
     Attributes
     ----------
     profile
-        What was measured on the host.
+        Profile measured on the host.
     target
-        What the target can do at best.
+        Ceilings of the target.
     served
-        The model, where its weights are stored otherwise than those measured; None: as measured.
+        The model, if its weights are stored differently from the measured ones; None: as measured.
     """
 
     profile: Profile
@@ -80,25 +79,25 @@ class ScaledTiming(ComponentTiming):
             carried = Carried(self.profile.surfaces, {}, {})
         else:
             carried = carry(self.profile, self.target, served)
-        # A frozen value may set its derived fields only so.
+        # A frozen dataclass can only set derived fields this way.
         object.__setattr__(self, "_carried", carried)
         object.__setattr__(self, "_timing", SurfaceTiming(carried.surfaces, self.origin, measured))
         object.__setattr__(self, "_unsharded", SurfaceTiming(carried.unsharded, self.origin, measured))
 
     @property
     def shards(self) -> tuple[int, ...]:
-        """Those measured on the host, rising."""
+        """Numbers of shards measured on the host, increasing."""
         return self._timing.shards
 
     @property
     def corrections(self) -> Mapping[Component, Correction]:
-        """How much the scaled times of each part had to change so that none falls; empty: nothing can."""
+        """Changes made for monotone times, by component; empty if the times are as measured."""
         return self._carried.corrections
 
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Seconds of one call of one component on the target."""
+        """Time of one call of a component on the target [s]."""
         return self._timing.component_seconds(
             component, batch=batch, n_new=n_new, n_context=n_context, n_shards=n_shards
         )
@@ -106,24 +105,24 @@ class ScaledTiming(ComponentTiming):
     def unsharded_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
     ) -> FloatArray:
-        """Seconds that are left where a device's share goes to zero; they fall nowhere either."""
+        """Time in the limit of a vanishing tensor shard [s]; also monotone."""
         if not self._carried.unsharded:
             return super().unsharded_seconds(component, batch=batch, n_new=n_new, n_context=n_context)
         return self._unsharded.component_seconds(component, batch=batch, n_new=n_new, n_context=n_context)
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Refuse lengths beyond the profile's; see :meth:`edgesim.model.timing.Timing.check`."""
+        """Refuse lengths beyond those of the profile; see :meth:`edgesim.model.timing.Timing.check`."""
         self._timing.check(max_new=max_new, max_context=max_context, batch=batch, n_shards=n_shards)
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyticTiming(FormulaTiming):
-    """Pure roofline and overhead, for when nothing was measured: an optimistic bound, not an estimate.
+    """Compute times by roofline and overhead, without any measurement: an optimistic bound, not an estimate.
 
-    Every component called pays its roofline time and one overhead.
+    Each call of a component takes its roofline time plus one overhead.
 
-    Not modelled: that no kernel reaches its ceiling; see :class:`ScaledTiming` for times with a measured
-    efficiency in them.
+    Not modelled: efficiency of kernels below the ceilings; :class:`ScaledTiming` includes a measured
+    efficiency.
     """
 
     architecture: Architecture
@@ -133,7 +132,7 @@ class AnalyticTiming(FormulaTiming):
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Seconds of one call of one component, or of one shard of it, at the ceilings."""
+        """Time of one call of a component, or of one shard of it, at the ceilings [s]."""
         flop, moved_bytes = self.architecture.shard(n_shards).work_arrays(
             component, batch=batch, n_new=n_new, n_context=n_context
         )

@@ -1,4 +1,4 @@
-"""The shape of a transformer, and what follows from it: parameters, stored weights, cache, activations."""
+"""Shape of a transformer, and the sizes that follow: parameters, stored weights, KV cache, activations."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ DTYPE_BYTES: Mapping[str, int] = MappingProxyType({"float32": 4, "float16": 2, "
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of one transformer in one number format, or of a shard of its blocks.
+    """Sizes of one transformer in one number format, or of a tensor shard of its blocks.
 
     Attributes
     ----------
     norms
-        Weights of the normalisations in the embedding, each attention half, each MLP half, and the head.
+        Number of normalisation weights in the embedding, each attention half, each MLP half, and the head.
     qk_norm
-        Weights of those of queries and keys, in each attention half.
+        Number of weights of the query and key normalisations, in each attention half.
     n_position_rows, n_type_rows
-        Rows of the tables that are looked up beside the vocabulary's; 0 where there is none.
+        Rows of the position and token-type tables; 0 without such a table.
     n_labels
-        Classes that an encoder's head distinguishes.
+        Number of classes of an encoder's head.
     window, n_windowed
-        Tokens that the sliding window holds, and how many blocks have one.
+        Length of the sliding window [tokens], and number of blocks with one.
     n_shards
-        The blocks are one of so many equal shards; see :meth:`shard`.
+        Number of equal shards, of which the blocks are one; see :meth:`shard`.
     storage
-        How weights are stored where they are quantised; None: in the number format. See :meth:`quantised`.
+        Storage of quantised weights; None: in the number format. See :meth:`quantised`.
     keeps_cache
-        Whether keys and values are kept. If not, every step computes the whole text anew, as of a prompt.
+        Whether there is a KV cache. If not, every step recomputes the whole text, as a prompt.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Shape:
     tied_embeddings: bool
     dtype: str
     config: str
-    """The Hugging Face config as canonical JSON text, less its provenance: text, so that it can be hashed."""
+    """The Hugging Face config as canonical JSON without its provenance; as text, so that it is hashable."""
     is_causal: bool
     norms: tuple[int, int, int, int]
     qk_norm: int
@@ -74,26 +74,26 @@ class Shape:
 
     @property
     def traits(self) -> Family:
-        """What the models of its family have in common."""
+        """Description of the model's family."""
         return FAMILIES[self.family]
 
     @property
     def whole(self) -> Slice:
-        """The slice that is the entire model."""
+        """Slice of the entire model."""
         return Slice(0, self.n_blocks, embedding=True, head=True)
 
     @property
     def dtype_bytes(self) -> int:
-        """Bytes of one number: an activation, a cached key, or a weight that is not quantised."""
+        """Bytes of one number: an activation, a cached key, or an unquantised weight."""
         return DTYPE_BYTES[self.dtype]
 
     @cached_property
     def n_parameters(self) -> int:
-        """Parameters of the whole model; a matrix shared by embedding and head counts once."""
+        """Number of parameters of the whole model; a matrix shared by embedding and head counts once."""
         return self._parameters(self.whole)
 
     def component_parameters(self, component: Component) -> int:
-        """Parameters that one component reads; head and embedding both name a matrix that they share."""
+        """Number of parameters that one component reads; a shared matrix counts for embedding and head."""
         h = self.hidden_size
         in_embedding, in_attention, in_mlp, in_head = self.norms
         match component:
@@ -119,9 +119,9 @@ class Shape:
                 return 0
 
     def matrices(self, component: Component) -> tuple[Matrix, ...]:
-        """Return the linear maps of a component by the names of their modules, biases left out.
+        """Return the matrices of a component's linear maps, with module names and without biases.
 
-        Not among them: the embedding's tables, which are looked up, and an encoder's classifier.
+        The embedding's tables, which are looked up, and an encoder's classifier are not included.
         """
         h, family = self.hidden_size, self.traits
         match component:
@@ -144,7 +144,7 @@ class Shape:
                 return ()
 
     def component_bytes(self, component: Component) -> float:
-        """Bytes of the weights that one component reads, as they are stored."""
+        """Stored bytes of the weights that one component reads."""
         n_parameters = self.component_parameters(component)
         match self.storage:
             case Even(bytes_per_weight):
@@ -156,12 +156,12 @@ class Shape:
                 return n_parameters * self.dtype_bytes
 
     def weight_bytes(self, part: Slice) -> int:
-        """Bytes of the weights that a device must store to hold a slice."""
+        """Bytes of the weights that a device stores for a slice, rounded up."""
         return math.ceil(self.stored_bytes(part))
 
     def stored_bytes(self, part: Slice) -> float:
-        """Bytes of the weights of a slice, of which the last may be begun."""
-        if isinstance(self.storage, Even):  # one product, so that no sum of parts is rounded
+        """Bytes of the weights of a slice, not rounded to whole bytes."""
+        if isinstance(self.storage, Even):  # a single product, to avoid rounding errors of a sum
             return self._parameters(part) * self.storage.bytes_per_weight
         n_bytes = part.n_blocks * self.component_bytes(Component.BLOCK)
         n_bytes += self.component_bytes(Component.EMBEDDING) if part.embedding else 0
@@ -171,26 +171,26 @@ class Shape:
         return n_bytes
 
     def held_bytes(self, parts: Iterable[Slice]) -> int:
-        """Weights of several slices on one device; a matrix that embedding and head share counts once."""
-        held = tuple(parts)
-        ends = Slice(0, 0, embedding=any(p.embedding for p in held), head=any(p.head for p in held))
-        return self.weight_bytes(ends) + sum(self.weight_bytes(Slice(p.first, p.last)) for p in held)
+        """Weight bytes of several slices on one device; a matrix shared by embedding and head counts once."""
+        slices = tuple(parts)
+        ends = Slice(0, 0, embedding=any(p.embedding for p in slices), head=any(p.head for p in slices))
+        return self.weight_bytes(ends) + sum(self.weight_bytes(Slice(p.first, p.last)) for p in slices)
 
     def kv_bytes_per_token(self, n_blocks: int = 1) -> int:
-        """Bytes that one token leaves in the KV cache of so many blocks: a key and a value per KV head.
+        """Bytes of one token in the KV cache of `n_blocks` blocks: a key and a value per KV head.
 
-        An encoder keeps none, nor does a model served without. Blocks with a sliding window count like
-        others; see the class's own text.
+        0 for an encoder, and for a model served without a cache. Blocks with a sliding window count like
+        others; see the class.
         """
         return self._kv_bytes * n_blocks if self.is_causal and self.keeps_cache else 0
 
     def activation_bytes(self, n_tokens: int) -> int:
-        """Bytes of the hidden states of so many tokens: what travels from one stage to the next."""
+        """Bytes of the hidden states of `n_tokens` tokens, as sent from one stage to the next."""
         return self.hidden_size * self.dtype_bytes * n_tokens
 
     @property
     def _kv_bytes(self) -> int:
-        """A key and a value of one token in one block."""
+        """Bytes of a key and a value of one token in one block."""
         return 2 * self.n_kv_heads * self.head_dim * self.dtype_bytes
 
     def _parameters(self, part: Slice) -> int:

@@ -1,4 +1,4 @@
-"""What a device pays for an unequal tensor shard, derived from the equal shards that were measured."""
+"""Compute times of unequal tensor shards, derived from measured equal shards."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ _HALVES = (Component.ATTENTION, Component.MLP)
 
 
 class EqualShards(Timing, Protocol):
-    """A timing that knows equal shards, and the components of a block: every one of this package does."""
+    """Timing of equal shards and of a block's components; every timing of this package provides it."""
 
     @property
     def shards(self) -> tuple[int, ...]:
-        """Of how many equal shards one can be charged; 1 is a block entire."""
+        """Numbers of equal shards for which times are available; 1 is a whole block."""
         ...
 
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Seconds of one call of one component, or of one shard of it."""
+        """Time of one call of a component, or of one shard of it [s]."""
         ...
 
     def unsharded_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
     ) -> FloatArray:
-        """Seconds that are left where a device's share goes to zero."""
+        """Time in the limit of a vanishing tensor shard [s]."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardTiming:
-    """A :class:`~edgesim.model.timing.Timing` of a device that holds one shard of every block.
+    """A :class:`~edgesim.model.timing.Timing` of a device with one tensor shard of every block.
 
-    Attention is read at the shard's share of the heads, the MLP at its share of the width, each linearly
-    between the measured equal shards on either side (:func:`~edgesim.model.sharding.interpolate_share`);
-    never divided. A block's halves are in the proportion in which they were measured by themselves, and
-    together take what the block took as a whole, read at its share likewise: an equal shard that was
-    measured costs exactly its measured time.
+    The time of attention is evaluated at the shard's share of the heads, that of the MLP at its share of the
+    width, each interpolated linearly between the measured equal shards on either side
+    (:func:`~edgesim.model.sharding.interpolate_share`), never divided. The halves are in the proportion in
+    which they were measured separately, and their sum is the time of the block, interpolated in the same way:
+    the time of a measured equal shard is reproduced exactly.
 
-    Below the smallest measured shard the last piece goes on, towards what would be left at a share of zero,
-    but no further down than in proportion to the share, and never up.
+    Below the smallest measured shard the last piece is extrapolated towards the remainder at a share of zero,
+    but falls no faster than in proportion to the share, and never rises.
 
-    Of a shard with an `undivided` share of computing that much less is divided; a device that computes it
-    pays that share of the whole block's time besides.
+    If a share `undivided` of the computing cannot be divided, only the rest is divided; the device that
+    computes the undivided part takes that share of the whole block's time in addition.
 
-    Not modelled: that widths that are no multiple of a kernel's tile are slower than their neighbours, and
-    that a KV head which several devices hold costs each of them its own products.
+    Not modelled: that widths which are not a multiple of a kernel's tile are slower than their neighbours,
+    and that each device with a copy of a shared KV head computes its products.
 
     Attributes
     ----------
     timing
-        What the device pays for equal shards.
+        Timing of equal shards on the device.
     shard
-        What it holds.
+        The device's shard.
     """
 
     timing: EqualShards
@@ -69,21 +69,21 @@ class ShardTiming:
 
     @property
     def origin(self) -> Origin:
-        """Where the times of equal shards come from."""
+        """Origin of the times of equal shards."""
         return self.timing.origin
 
     def half_seconds(self, half: Component, *, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
-        """Seconds of the shard of one block's attention or MLP, between two sums over the group."""
+        """Time of the shard of one block's attention or MLP, between two sums over the group [s]."""
         return self.halves_seconds(batch=batch, n_new=n_new, n_context=n_context)[_HALVES.index(half)]
 
     def costs_as(self, other: ShardTiming) -> bool:
-        """Whether another device pays the same: its timing is the very same, and so are its shares."""
+        """Whether another device has equal times: the same timing object and equal shares."""
         return self.timing is other.timing and self._costs == other._costs
 
     def seconds(
         self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Sum the shards of the blocks, and the ends that the slice holds, entire."""
+        """Time of a pass through a slice: the shards of its blocks, and its undivided ends [s]."""
         _refuse_shards(n_shards)
         total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
         for n_times, component, _ in charged(part, 1):
@@ -97,7 +97,7 @@ class ShardTiming:
         return total
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Refuse what the measured shards that are read do not cover; see :meth:`Timing.check`."""
+        """Refuse lengths that the measured shards used do not cover; see :meth:`Timing.check`."""
         _refuse_shards(n_shards)
         read = {
             n
@@ -112,15 +112,15 @@ class ShardTiming:
     def halves_seconds(
         self, *, batch: int, n_new: Tokens, n_context: Tokens
     ) -> tuple[FloatArray, FloatArray]:
-        """Seconds of the shard of one block's attention, and of its MLP."""
-        asked: dict[str, Any] = {"batch": batch, "n_new": n_new, "n_context": n_context}
-        own = self._divided_seconds(self.shard.block_share, *self._shares, **asked)
+        """Times of the shard of one block's attention and MLP [s]."""
+        call: dict[str, Any] = {"batch": batch, "n_new": n_new, "n_context": n_context}
+        own = self._divided_seconds(self.shard.block_share, *self._shares, **call)
         undivided = self.shard.undivided
         if not undivided:
             return own
         attention_s, mlp_s = ((1.0 - undivided) * half_s for half_s in own)
         if self.shard.computes_undivided:
-            whole = self._divided_seconds(1.0, 1.0, 1.0, **asked)
+            whole = self._divided_seconds(1.0, 1.0, 1.0, **call)
             attention_s, mlp_s = attention_s + undivided * whole[0], mlp_s + undivided * whole[1]
         return attention_s, mlp_s
 
@@ -134,7 +134,7 @@ class ShardTiming:
         n_new: Tokens,
         n_context: Tokens,
     ) -> tuple[FloatArray, FloatArray]:
-        """Seconds of any share of attention and of the MLP, `share` of the block as a whole."""
+        """Times of any shares of attention and MLP [s]; `share` is that of the block as a whole."""
 
         def read(component: Component, share: float) -> FloatArray:
             if share == 0:
@@ -165,7 +165,7 @@ class ShardTiming:
     def _read(
         self, component: Component, share: float, *, batch: int, n_new: Tokens, n_context: Tokens
     ) -> FloatArray:
-        """One component at any share."""
+        """Time of one component at any share [s]."""
         weights = interpolate_share(share, self.timing.shards)
         smallest = max(n for n, _ in weights)
         seconds = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
@@ -184,4 +184,4 @@ class ShardTiming:
 
 def _refuse_shards(n_shards: int) -> None:
     if n_shards != 1:
-        raise ValueError(f"a device's own shard, in {n_shards} shards: it cannot be cut again")
+        raise ValueError(f"a device's own shard, in {n_shards} shards: it cannot be divided again")

@@ -1,9 +1,9 @@
-"""Unequal tensor shards: which heads and which columns of the MLP each device of a group holds.
+"""Unequal tensor shards: attention heads and MLP columns of each device of a group.
 
-An equal shard is one number (:meth:`edgesim.model.architecture.Architecture.shard`). Devices that differ
-hold unequal ones: wanted shares are rounded to whole groups of heads and whole columns here, and what each
-device then stores follows from its own counts. What such a shard costs in time is given by
-:mod:`edgesim.model.shard_timing`.
+An equal shard is defined by one number (:meth:`edgesim.model.architecture.Architecture.shard`). For unequal
+shards on different devices, this module rounds requested shares to whole groups of heads and whole columns;
+a device's stored bytes follow from its counts. :mod:`edgesim.model.shard_timing` gives the times of such
+shards.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from edgesim.model.parts import Component, Slice
 __all__ = ["TensorShard", "interpolate_share", "to_heads"]
 
 ROUNDING = 1e-9
-"""Shares closer than this, relative, are one: what is left of a third after three additions."""
+"""Relative tolerance within which shares are equal; covers rounding such as that of three added thirds."""
 
 
 @dataclass(frozen=True)
 class TensorShard:
-    """What one device of a group holds of every block, at the full hidden size.
+    """One device's part of every block in a tensor-parallel group, at the full hidden size.
 
-    Query heads come in whole groups with the KV head that they share. Where a group is spread over several
-    devices, because there are more devices than groups, each of them holds its KV head, as equal shards do.
-    A device that holds any part of a block holds its normalisations, and the biases of what is summed,
-    entire.
+    Query heads are assigned in whole groups with the KV head that they share. If a group is spread over
+    several devices, because there are more devices than groups, each of them has a copy of its KV head, as
+    with equal shards. A device with any part of a block has its normalisations, and the biases of its summed
+    projections, in full.
 
     Attributes
     ----------
     model
         The whole model.
     n_heads, n_kv_heads
-        Query heads held, and KV heads.
+        Number of query heads and of KV heads on the device.
     n_columns
-        Columns of the MLP's first matrices held, and as many rows of the last.
+        Number of columns of the MLP's first matrices on the device, and of rows of its last.
     undivided
-        Share of a block's computing that no cutting divides (Amdahl 1967, doi:10.1145/1465482.1465560): of
-        the rest the device computes its share.
+        Share of a block's computing that cannot be divided (Amdahl 1967, doi:10.1145/1465482.1465560); the
+        device computes its share of the rest.
     computes_undivided
-        Whether this device computes what is not divided.
+        Whether this device computes the undivided part.
     """
 
     model: Architecture
@@ -56,19 +56,19 @@ class TensorShard:
 
     @property
     def attention_share(self) -> float:
-        """Share of the query heads."""
+        """The device's share of the query heads."""
         return self.n_heads / self.model.n_heads
 
     @property
     def mlp_share(self) -> float:
-        """Share of the MLP's width."""
+        """The device's share of the MLP's width."""
         return self.n_columns / self.model.mlp_size
 
     @cached_property
     def block_share(self) -> float:
-        """Share of a block: of its two halves' shares the mean, weighted with the halves' parameters.
+        """The device's share of a block: mean of the shares of its halves, weighted by their parameters.
 
-        The m_n of a power budget. A KV head that several devices hold is not counted again.
+        Used as m_n in power budgets. Copies of a KV head on several devices are not counted.
         """
         attention, mlp = (
             self.model.component_parameters(half) for half in (Component.ATTENTION, Component.MLP)
@@ -77,32 +77,32 @@ class TensorShard:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the device holds nothing of any block."""
+        """Whether the device has no part of any block."""
         return self.n_heads == 0 and self.n_columns == 0
 
     @cached_property
     def block_parameters(self) -> int:
-        """Parameters that the device holds of one block."""
-        held = self._architecture
-        attention = held.component_parameters(Component.ATTENTION) if self.n_heads else 0
-        return attention + (held.component_parameters(Component.MLP) if self.n_columns else 0)
+        """Number of parameters of one block on the device."""
+        shard = self._architecture
+        attention = shard.component_parameters(Component.ATTENTION) if self.n_heads else 0
+        return attention + (shard.component_parameters(Component.MLP) if self.n_columns else 0)
 
     def weight_bytes(self, part: Slice) -> int:
-        """Bytes of the weights of its shard of so many blocks; of the ends, where held, all."""
-        held = self._architecture
-        block_bytes = held.component_bytes(Component.ATTENTION) if self.n_heads else 0.0
-        block_bytes += held.component_bytes(Component.MLP) if self.n_columns else 0.0
+        """Bytes of the weights of a slice on the device: its shard of the blocks, and undivided ends."""
+        shard = self._architecture
+        block_bytes = shard.component_bytes(Component.ATTENTION) if self.n_heads else 0.0
+        block_bytes += shard.component_bytes(Component.MLP) if self.n_columns else 0.0
         return math.ceil(part.n_blocks * block_bytes) + self.model.weight_bytes(
             Slice(0, 0, part.embedding, part.head)
         )
 
     def kv_bytes_per_token(self, n_blocks: int = 1) -> int:
-        """Bytes that one token leaves in its shard of the KV cache of so many blocks."""
+        """Bytes of one token in the device's shard of the KV cache of `n_blocks` blocks."""
         return self._architecture.kv_bytes_per_token(n_blocks)
 
     @property
     def _architecture(self) -> Architecture:
-        """A model whose blocks are this shard: only for counting, since its digest is the whole model's."""
+        """Model whose blocks are this shard; for counting only, because its digest is the whole model's."""
         return replace(self.model, n_heads=self.n_heads, n_kv_heads=self.n_kv_heads, mlp_size=self.n_columns)
 
 
@@ -117,28 +117,28 @@ def to_heads(
     """Round shares of a model to whole groups of heads and whole columns, by the largest remainder.
 
     The counts are those nearest to the shares (least sum of squares) that add up to the whole model; ties go
-    to the device named first. Heads and columns are rounded each by itself. Where there are more devices
-    than KV heads, groups are cut into the fewest equal parts that leave one for each device.
+    to the first device. Heads and columns are rounded separately. If there are more devices than KV heads,
+    groups are divided into the fewest equal parts that leave one for each device.
 
     Parameters
     ----------
     shares : [n_devices]
-        Wanted shares, in any unit: they are divided by their sum. A share of 0 gets nothing.
+        Requested shares, in any unit: they are divided by their sum. A device with share 0 gets no part.
     model
         The whole model.
     at_most : [n_devices]
-        The largest share of heads, and of columns, that each device may be given, such as what its memory
-        or its power allows; None: no limit.
+        Largest share of heads, and of columns, of each device, such as its memory or power allows; None: no
+        limit.
     may_be_empty
-        Whether a share above 0 may be rounded to nothing. Otherwise it is given at least one group of heads
-        and one column.
+        Whether a share above 0 may be rounded to 0. Otherwise the device gets at least one group of heads and
+        one column.
     column_multiple
-        Columns come in multiples of so many, such as the 32 of a quantised block of weights.
+        Columns are assigned in multiples of this number, such as 32 for blocks of quantised weights.
 
     Raises
     ------
     InputError
-        If the shares are none, or the model cannot be cut so often.
+        If the shares are invalid, or the model cannot be divided among this number of devices.
     PlacementError
         If the limits leave too little room.
     """
@@ -163,28 +163,28 @@ def to_heads(
 
 
 def interpolate_share(share: float, measured: Sequence[int]) -> tuple[tuple[int, float], ...]:
-    """Find between which measured equal shards a share lies, and how much each counts.
+    """Return interpolation weights of the measured equal shards on either side of a share.
 
-    Linear in the share: a time is the sum of the measured ones times these weights. At a measured shard it
-    is that one alone. Below the smallest the last piece goes on, so that what does not shrink with the
-    share stays: with an overhead o and work w, ``o + w share`` is met exactly at any share. (Noise can let a
-    line fall below zero; :class:`edgesim.model.shard_timing.ShardTiming` says how that is bounded.)
+    A time is the sum of the measured times with these weights, linear in the share; at a measured shard, its
+    time alone. Below the smallest shard the last piece is extrapolated, so that constant parts are kept: an
+    overhead o and work w give ``o + w share`` exactly at any share. (Noise can make the line negative;
+    :class:`edgesim.model.shard_timing.ShardTiming` bounds it.)
 
     Parameters
     ----------
     share
         Above 0, at most 1.
     measured
-        Of how many equal shards one was measured, 1 for the whole: {1, 2, 4, 8}, in any order.
+        Numbers of equal shards for which one was measured, 1 for the whole: {1, 2, 4, 8}, in any order.
 
     Returns
     -------
-    One or two pairs (how many shards, weight); the weights sum to 1, and one is negative below the smallest.
+    One or two pairs (number of shards, weight); the weights sum to 1, and one is negative below the smallest.
 
     Raises
     ------
     InputError
-        If the share is none, or was not measured while too few others were.
+        If the share is out of range, or too few shards were measured to interpolate it.
     """
     if not 0 < share <= 1 + ROUNDING:
         raise InputError(f"a shard of {share:g} of a model; expected a share above 0 and at most 1")
@@ -195,7 +195,7 @@ def interpolate_share(share: float, measured: Sequence[int]) -> tuple[tuple[int,
     if len(known) < 2 or share > 1 / known[0]:
         raise InputError(
             f"a shard of {share:.4g} of a model; measured were {', '.join(f'1/{n}' for n in known) or 'none'}"
-            ": expected the whole and at least one shard: measure again with --shard"
+            ": expected the whole and at least one shard; measure again with --shard"
         )
     at = next((i for i, n_shards in enumerate(known) if share * n_shards > 1), len(known) - 1)
     larger, smaller = known[at - 1], known[at]
@@ -219,24 +219,24 @@ def _check(shares: Sequence[float], model: Architecture, column_multiple: int) -
 
 
 def _parts_per_group(model: Architecture, n_devices: int) -> int:
-    """Into how many parts a KV head's group of query heads is cut, so that every device can have one."""
+    """Smallest number of parts per KV head's group of query heads such that every device can have one."""
     group = model.n_heads // model.n_kv_heads
     for n_parts in range(1, group + 1):
         if group % n_parts == 0 and model.n_kv_heads * n_parts >= n_devices:
             return n_parts
     raise InputError(
         f"model {model.name} has {model.n_heads} heads for {n_devices} devices; expected at least one each: "
-        "use fewer devices, or let some hold nothing"
+        "use fewer devices, or allow empty shards"
     )
 
 
 def _nearest(
     shares: Sequence[float], n_pieces: int, least: Sequence[int], limits: Sequence[float], what: str
 ) -> list[int]:
-    """Whole numbers nearest to shares of `n_pieces`, between their bounds and summing up to all.
+    """Return the whole numbers nearest to shares of `n_pieces`, within bounds and adding up to `n_pieces`.
 
-    A separable convex problem: one piece at a time, to the device furthest below its share, is exact
-    (Fox 1966, doi:10.1287/mnsc.13.3.210).
+    A separable convex problem: the greedy method, one piece at a time to the device furthest below its share,
+    is exact (Fox 1966, doi:10.1287/mnsc.13.3.210).
     """
     total = sum(shares)
     wanted = [share / total * n_pieces for share in shares]
@@ -246,9 +246,9 @@ def _nearest(
     ]
     if sum(most) < n_pieces or sum(least) > n_pieces or any(a > b for a, b in zip(least, most, strict=True)):
         raise PlacementError(
-            f"{what}: {n_pieces} of them on devices that can hold {', '.join(map(str, most))} and are to "
-            f"hold at least {', '.join(map(str, least))}; expected room for all: add devices, memory or "
-            "power, or let some hold nothing"
+            f"{what}: {n_pieces} of them on devices that can take at most {', '.join(map(str, most))} and at "
+            f"least {', '.join(map(str, least))}; expected room for all: add devices, memory or "
+            "power, or allow empty shards"
         )
     counts = [
         min(high, max(low, math.floor(exact + ROUNDING)))

@@ -1,7 +1,7 @@
-"""Profiles that come with edgesim: measured once, on machines that are named, for numbers at once.
+"""Profiles shipped with edgesim, measured once on named machines.
 
-They serve users without time to measure, and examples that are to give the same numbers everywhere. Of the
-machine that they were measured on they are a measurement; for all others, a starting point for scaling.
+They allow runs without measuring, and examples with the same results everywhere. For the machine on which
+they were measured they are measurements; for all others, a starting point for scaling.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ INDEX_FILE = "index.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
-    """One shipped profile, as the index describes it.
+    """Index entry of one shipped profile.
 
     Attributes
     ----------
     name
-        How scenarios call it; its file is called so, too.
+        Name in scenarios, and of its file.
     model, dtype, architecture
-        What was measured: the model's name, its number format, and the digest of both.
+        The measured model's name, its number format, and the digest of both.
     measured_on, device, threads, measured_at, versions
-        Where, when and with what.
+        Measurement conditions: processor or GPU, device type, threads, time, and software versions.
     max_prompt, max_context
         Longest prompt and longest context measured.
     batches, prefill_batches, shards
-        Sequences in a decoding step and in a prefill, and tensor shards.
+        Batch sizes measured in decode and in prefill, and numbers of tensor shards.
     median_error, p95_error
-        The profile's held-out error.
+        The profile's relative error at its test points, median and 95 % quantile.
     kind
-        The device kind that it was measured on; empty where that is not stated.
+        Device kind of the measured machine; empty if not stated.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Shipped:
 
     @classmethod
     def of(cls, name: str, profile: Profile) -> Shipped:
-        """Describe a profile as the index does."""
+        """Create the index entry of a profile."""
         prefills = [point for point in profile.points if point.phase is Phase.PREFILL]
         decodes = [point for point in profile.points if point.phase is Phase.DECODE]
         of_blocks = [point for point in prefills if point.component.value == "block"]
@@ -95,19 +95,19 @@ class Shipped:
 
 @cache
 def shipped_profiles() -> Mapping[str, Shipped]:
-    """Return what is shipped, by name, in the order of the index: without opening any profile."""
+    """Return all shipped profiles by name, in the order of the index, without opening any profile."""
     index = _folder() / INDEX_FILE
     rows = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else []
     return MappingProxyType({row["name"]: _row(row) for row in rows})
 
 
 def load_shipped(name: str) -> Profile:
-    """Read a shipped profile; an unknown name is an error that names the nearest.
+    """Read a shipped profile.
 
     Raises
     ------
     ProfileError
-        If there is none of that name.
+        If there is no shipped profile of that name; the message suggests the nearest name.
     """
     known = shipped_profiles()
     if name not in known:
@@ -117,13 +117,13 @@ def load_shipped(name: str) -> Profile:
 
 
 def shipped_for(architecture: Architecture) -> tuple[Shipped, ...]:
-    """Return the shipped profiles of a model in its number format, however its weights are stored."""
+    """Return the shipped profiles of a model in its number format, for any storage of its weights."""
     digest = architecture.plain.digest
     return tuple(shipped for shipped in shipped_profiles().values() if shipped.architecture == digest)
 
 
 def write_index(folder: Path) -> tuple[Shipped, ...]:
-    """Write the index of a folder of profiles, from the profiles themselves, and return it."""
+    """Write the index of a folder of profiles and return its entries."""
     rows = tuple(Shipped.of(file.stem, Profile.load(file)) for file in sorted(folder.glob("*.parquet")))
     text = json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n"
     (folder / INDEX_FILE).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A time measured on a grid of (batch, new tokens, context), read between the grid's points."""
+"""Interpolation of times measured on a grid of (batch, new tokens, context)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ GridPoint = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surface:
-    """Seconds on a full rectangular grid, and piecewise linear between its points.
+    """Times on a full rectangular grid, with piecewise linear interpolation.
 
-    Linear pieces never overshoot: between two grid points the result lies between their values, so that it
-    rises wherever the measurements rise. Below the smallest point the smallest point counts. Beyond the
-    largest the last piece goes on, but never downwards; how far anybody may go there is not decided here.
+    Linear pieces do not overshoot: between two grid points the result lies between their values, and it
+    increases wherever the measurements increase. Below the smallest point, the value there is used. Beyond
+    the largest, the last piece is extrapolated, but does not decrease; callers limit the range.
 
     Attributes
     ----------
     axes
-        Rising values of batch, new tokens and context.
+        Increasing values of batch, new tokens and context.
     seconds
-        ``[n_batches, n_news, n_contexts]``
+        Times [s], ``[n_batches, n_news, n_contexts]``
     measured_to
-        The largest values that were measured, where the axes go on behind them (:meth:`extended`); None: the
-        axes end there.
+        Largest measured values, if the axes extend beyond them (:meth:`extended`); None: the axes end there.
     """
 
     axes: tuple[FloatArray, FloatArray, FloatArray]
@@ -42,12 +41,12 @@ class Surface:
 
     @classmethod
     def through(cls, points: Mapping[GridPoint, float]) -> Surface:
-        """Lay a surface through points, which must fill a rectangular grid.
+        """Create a surface from points, which must fill a rectangular grid.
 
         Raises
         ------
         ValueError
-            If the product of the axes has a point that was not given.
+            If a point of the grid is missing.
         """
         axes = [sorted({point[axis] for point in points}) for axis in range(3)]
         missing = [point for point in product(*axes) if point not in points]
@@ -58,26 +57,25 @@ class Surface:
         return cls((b, n, c), np.array(values).reshape(len(b), len(n), len(c)))
 
     def grid(self) -> Iterable[GridPoint]:
-        """Walk the points of the grid, in the order of `seconds` flattened."""
+        """Iterate over the grid points, in the order of the flattened `seconds`."""
         return product(*([int(x) for x in axis] for axis in self.axes))  # type: ignore[return-value]
 
     def with_seconds(self, seconds: FloatArray) -> Surface:
-        """Return the same grid with other values, given flat or in shape."""
+        """Return the same grid with other times, given flat or in shape."""
         return replace(self, seconds=seconds.reshape(self.seconds.shape))
 
     @property
     def largest(self) -> tuple[float, float, float]:
-        """The largest batch, new tokens and context that were measured."""
+        """Largest measured batch, new tokens and context."""
         if self.measured_to is not None:
             return self.measured_to
         batches, news, contexts = self.axes
         return float(batches[-1]), float(news[-1]), float(contexts[-1])
 
     def extended(self, margin: float) -> Surface:
-        """Write down how the last pieces go on, up to `margin` times the largest tokens, so that none falls.
+        """Extend the token axes to `margin` times their largest values, by monotone extrapolation.
 
-        For a surface that falls nowhere: two last pieces that go on by themselves, of neighbouring batches,
-        may cross.
+        Intended for monotone surfaces: separate extrapolations at neighbouring batches could cross.
         """
         axes, seconds = list(self.axes), self.seconds
         for along in (1, 2):
@@ -94,7 +92,7 @@ class Surface:
         return Surface((axes[0], axes[1], axes[2]), seconds, self.largest)
 
     def at(self, batch: int, n_new: Tokens, n_context: Tokens) -> FloatArray:
-        """Seconds at one batch size and at every pair of the broadcast token counts."""
+        """Time at one batch size and at every pair of the broadcast token counts [s]."""
         news, contexts = np.broadcast_arrays(np.asarray(n_new, np.float64), np.asarray(n_context, np.float64))
         seconds = self._linear(batch, news, contexts)
         last_new, last_context = self.axes[1][-1], self.axes[2][-1]
@@ -107,7 +105,7 @@ class Surface:
         coordinates: tuple[FloatArray, ...] = (np.asarray(float(batch)), news, contexts)
         pieces = [_ends(axis, x) for axis, x in zip(self.axes, coordinates, strict=True)]
         total = np.zeros(news.shape)
-        # One term per corner of the cell, two per axis that has more than one value.
+        # One term per corner of the grid cell; an axis with one value has one corner.
         for corner in product(*pieces):
             weight: FloatArray | float = 1.0
             for _, share in corner:
@@ -119,9 +117,9 @@ class Surface:
 
 
 def _ends(axis: FloatArray, x: FloatArray) -> tuple[tuple[NDArray[np.intp], FloatArray | None], ...]:
-    """Find the piece of an axis that holds `x`: the indices of its ends, and how much each counts.
+    """Return indices and weights of the two grid values around `x` on an axis.
 
-    Of an axis with one value, that alone, which counts entire (None).
+    For an axis with one value, its index with weight None.
     """
     if len(axis) == 1:
         return ((np.asarray(0), None),)

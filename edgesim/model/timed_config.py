@@ -1,7 +1,7 @@
-"""What of a config, besides sizes, has a say in how long a pass takes: keys, and the values they may have.
+"""Config keys other than sizes that affect the time of a pass, and their valid values.
 
-A model that is to be timed is built from these and the sizes alone (`edgesim.measure.modules`): whatever else
-a config says, and whatever transformers thinks of that, has no part in it.
+A model is built for timing from these keys and the sizes only (`edgesim.measure.modules`); all other keys of
+a config are ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ACTIVATIONS = (
     "gelu_pytorch_tanh", "hardswish", "laplace", "leaky_relu", "linear", "mish", "prelu", "quick_gelu",
     "relu", "relu2", "relu6", "sigmoid", "silu", "sqrtsoftplus", "swish", "tanh", "xielu",
 )  # fmt: skip
-"""The activation functions that transformers has names for (`transformers.activations.ACT2FN`)."""
+"""Names of activation functions in transformers (`transformers.activations.ACT2FN`)."""
 
 _KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -43,12 +43,12 @@ _KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 TIMED_KEYS = frozenset(_KINDS) - {"layer_types", "rope_parameters", "rope_scaling"}
-"""Keys that a model which is timed is built with, besides its sizes. Those left out are read elsewhere: which
-blocks have a window, and how far contexts reach; angles are no part of a pass's time."""
+"""Keys, in addition to sizes, with which a model is built for timing. The excluded keys determine the blocks
+with a window and the maximum context, and are read elsewhere; rotation angles do not affect the time."""
 
 
 def timed_value_problem(key: str, value: object) -> str | None:
-    """Say what a key expects, if no model can be built with its value; null is left to defaults."""
+    """Return what was expected of a key if its value is invalid, else None; null means the default."""
     if value is None or key not in _KINDS:
         return None
     match _KINDS[key]:

@@ -1,4 +1,4 @@
-"""What a device charges for computing: the contract, and timings that know the time of each component."""
+"""Compute timing of a device: the interface, and base classes that sum component times."""
 
 from __future__ import annotations
 
@@ -17,85 +17,85 @@ Origin = Literal["measured", "scaled", "analytic"]
 
 
 class Phase(StrEnum):
-    """Prefill reads a prompt of any length; decode adds one token to a context."""
+    """Phase of a call: prefill processes a prompt of any length; decode adds one token to a context."""
 
     PREFILL = "prefill"
     DECODE = "decode"
 
 
 def phase_of(n_new: int, n_context: int) -> Phase:
-    """Say which phase a call belongs to: decode is one new token behind at least one earlier token."""
+    """Return the phase of a call: decode is one new token after a context of at least one token."""
     return Phase.DECODE if n_new == 1 and n_context > 0 else Phase.PREFILL
 
 
 class Timing(Protocol):
-    """What a simulated device charges for computing: the one door between compute and the engine."""
+    """Interface by which the engine obtains the compute times of a simulated device."""
 
     @property
     def origin(self) -> Origin:
-        """Where the times come from: this host, another host's scaled to this device, or formulas alone."""
+        """Origin of the times: measured on this host, scaled from another host, or analytic."""
         ...
 
     def seconds(
         self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Seconds of one pass through a slice, for every pair of the broadcast token counts.
+        """Time of one pass through a slice, for every pair of the broadcast token counts [s].
 
         Parameters
         ----------
         part
-            The slice: its blocks; the embedding, where held; where the head is held, the head and one
-            generation step (token choice and the host work of each token).
+            The slice: its blocks, and its embedding or head if included; the head includes one generation
+            step (token choice and the host work of each token).
         batch
-            Sequences passing together.
+            Sequences in the pass.
         n_new
             New tokens of each sequence: the prompt's in prefill, 1 in decode.
         n_context
             Tokens of each sequence already in the KV cache before the pass.
         n_shards
-            Of the blocks, one of so many tensor shards passes
+            Number of tensor shards of the blocks, of which one is computed
             (:meth:`edgesim.model.architecture.Architecture.shard`); embedding, head and generation step are
-            never divided. Summing up the shards' partial results is communication, and not part of it.
+            never divided. Summing the shards' partial results is communication, and not included.
 
         Raises
         ------
         ProfileError
-            Beyond what was measured, and a stated margin.
+            Outside the measured range and a stated margin.
         """
         ...
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Raise a ProfileError unless prompts and contexts up to these can be charged.
+        """Raise ProfileError unless there are times for prompts and contexts up to these lengths.
 
-        One by one, or in batches of up to `batch`; whole, or as one of `n_shards` shards. `max_new` 0 asks of
-        contexts alone. An encoder has no contexts, and `max_context` does not matter to it.
+        Singly and in batches of up to `batch`; for the whole model or one of `n_shards` shards. If `max_new`
+        is 0, only contexts are checked. An encoder has no contexts, and `max_context` is ignored.
         """
         ...
 
 
 class ComponentTiming(ABC):
-    """A :class:`Timing` that knows the time of each component: a slice takes as long as all it calls."""
+    """Base of timings with a time per component: the time of a slice is the sum over its components."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def shards(self) -> tuple[int, ...]:
-        """Of how many equal shards one can be charged; 1 is a block entire."""
+        """Numbers of equal shards for which times are available; 1 is a whole block."""
 
     @abstractmethod
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Seconds of one call of one component, or of one shard of it."""
+        """Time of one call of a component, or of one shard of it [s]."""
 
     def unsharded_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens
     ) -> FloatArray:
-        """Seconds that are left where a device's share goes to zero: overhead, and what is not divided.
+        """Time in the limit of a vanishing tensor shard [s]: overhead, and work that is not divided.
 
-        By the line through the times of the two smallest shards, from zero up to the smallest one's. Only a
-        timing that has two shards can give it.
+        Extrapolated by the line through the times of the two smallest shards, and limited to between zero and
+        the smallest one's time. Requires a timing with at least two shards.
         """
         larger, smallest = self.shards[-2:]
         above, below = (
@@ -109,7 +109,7 @@ class ComponentTiming(ABC):
     def seconds(
         self, part: Slice, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Sum the blocks and the ends that the slice holds; see :meth:`Timing.seconds`."""
+        """Sum the times of a slice's blocks and ends; see :meth:`Timing.seconds`."""
         total = np.zeros(np.broadcast_shapes(np.shape(n_new), np.shape(n_context)))
         for n_times, component, shards in charged(part, n_shards):
             total = total + n_times * self.component_seconds(
@@ -119,7 +119,7 @@ class ComponentTiming(ABC):
 
 
 class FormulaTiming(ComponentTiming):
-    """A :class:`ComponentTiming` by formulas, which know no measured range: any length can be charged."""
+    """Base of component timings by formulas, which are valid for any length."""
 
     __slots__ = ()
 
@@ -127,16 +127,16 @@ class FormulaTiming(ComponentTiming):
 
     @property
     def shards(self) -> tuple[int, ...]:
-        """All that there are, down to one head each."""
+        """All numbers of equal shards into which the model can be divided, up to one head each."""
         return self.architecture.possible_shards()
 
     def check(self, *, max_new: int, max_context: int, batch: int = 1, n_shards: int = 1) -> None:
-        """Refuse shards that the model cannot be cut into, and nothing else."""
+        """Refuse numbers of shards into which the model cannot be divided; any length is valid."""
         self.architecture.shard(n_shards)
 
 
 def charged(part: Slice, n_shards: int) -> list[tuple[int, Component, int]]:
-    """List what a pass through a slice calls: how often, which component, and of how many shards one."""
+    """List the calls of a pass through a slice: number of calls, component, and number of shards."""
     calls = [(part.n_blocks, Component.BLOCK, n_shards)] if part.n_blocks else []
     calls += [(1, Component.EMBEDDING, 1)] if part.embedding else []
     calls += [(1, Component.HEAD, 1), (1, Component.STEP, 1)] if part.head else []

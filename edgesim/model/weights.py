@@ -1,4 +1,4 @@
-"""Formats in which weights are stored, by the bytes that a weight takes with its share of scales."""
+"""Storage formats of weights: bytes per weight, including its share of scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conformance tests for whatever plug-ins offer: an author's whole test file is three lines.
+"""Conformance tests for plug-ins; a plug-in's test file needs only a few lines.
 
 ::
 
@@ -7,7 +7,7 @@
     def test_contract():
         check_strategy(MyStrategy())
 
-Every checker raises an ``AssertionError`` that says in a sentence what is not as it should be.
+Every checker raises an ``AssertionError`` with a sentence that states the violation.
 """
 
 from __future__ import annotations

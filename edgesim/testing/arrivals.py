@@ -1,4 +1,4 @@
-"""A conformance test for arrival processes."""
+"""Conformance test for arrival processes."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from edgesim.scenario.schema.arrival_process import ARRIVALS, ArrivalProcess
 __all__ = ["check_arrivals"]
 
 _N_RUNS = 8
-_MOST_SIGMAS = 6.0  # of the mean rate over the runs: a law that keeps its word is refused once in 10⁶ checks
-_SLACK = 0.02  # relative, for laws that hardly scatter and begin in the middle of a period
+_MOST_SIGMAS = 6.0  # tolerance in standard errors of the mean rate; rejects a correct process once in 10⁶
+_SLACK = 0.02  # relative, for processes with little variance that begin in the middle of a period
 
 
 def check_arrivals(process: ArrivalProcess, n_arrivals: int = 4000) -> None:
-    """Check an arrival process against its contract, with options as an author gives them.
+    """Check that an arrival process, with its options set by the author, satisfies its contract.
 
-    Instants are finite, not negative, never decrease and go on without end; they follow from the generator
-    alone, also where two readers take turns; in the long run they come at ``rate_hz`` (over 8 runs, within
-    six standard errors and 2 %); and the process can travel to another process.
+    Instants must be finite, nonnegative, nondecreasing and unlimited in number. They must depend on the
+    generator only, also if two iterators are interleaved. Their long-run rate must be ``rate_hz`` (over 8
+    runs, within six standard errors and 2 %). The arrival process must be picklable.
 
     Parameters
     ----------
     n_arrivals
-        Of each run: more, where the rate rises and falls over longer periods.
+        Arrivals per run; increase it if the rate varies over longer periods.
 
     Raises
     ------
     AssertionError
-        Saying in a sentence what is not as it should be.
+        With a sentence that states the violation.
     """
     assert isinstance(process, ArrivalProcess), f"{process!r} is not an object of {ARRIVALS.known_as}"
     try:
@@ -53,19 +53,21 @@ def check_arrivals(process: ArrivalProcess, n_arrivals: int = 4000) -> None:
     assert again == runs[0], f"{where}the same generator gave two different sequences of instants"
     one, other = (law.instants(np.random.default_rng(0)) for _ in range(2))
     turns = [(next(one), next(other)) for _ in range(20)]
-    assert all(a == b for a, b in turns), f"{where}two readers disturb one another; keep nothing in the law"
+    assert all(a == b for a, b in turns), (
+        f"{where}two interleaved iterators affect each other; keep no state in the law"
+    )
     rates_hz = np.array([(n_arrivals - 1) / run[-1] if run[-1] > 0 else math.inf for run in runs])
     error_hz = _MOST_SIGMAS * float(np.std(rates_hz, ddof=1)) / math.sqrt(_N_RUNS)
     found_hz = float(np.mean(rates_hz))
     assert abs(found_hz - rate_hz) <= error_hz + _SLACK * rate_hz, (
-        f"{where}{n_arrivals} requests came at {found_hz:.4g} Hz on average, rate_hz is {rate_hz:.4g} Hz"
+        f"{where}{n_arrivals} requests arrived at {found_hz:.4g} Hz on average; rate_hz is {rate_hz:.4g} Hz"
     )
 
 
 def _instants(where: str, instants: object, n_arrivals: int) -> list[float]:
     assert hasattr(instants, "__next__"), f"{where}instants returned {instants!r}; expected a generator"
     found = [float(instant) for instant in islice(instants, n_arrivals)]  # type: ignore[call-overload]
-    assert len(found) == n_arrivals, f"{where}the instants end after {len(found)}; expected them without end"
+    assert len(found) == n_arrivals, f"{where}the instants end after {len(found)}; expected no end"
     before_s = 0.0
     for number, instant_s in enumerate(found):
         assert math.isfinite(instant_s), f"{where}instant {number} is {instant_s}"

@@ -1,4 +1,4 @@
-"""A conformance test for catalogues."""
+"""Conformance test for catalogues."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["check_catalogue"]
 
 
 def check_catalogue(catalogue: Catalogue) -> None:
-    """Check a catalogue against its contract: every entry can be read, and every figure states its source.
+    """Check that a catalogue satisfies its contract: entries are valid, and every figure states its source.
 
-    Its files are in its package, together they have an entry, and no name is one of edgesim's own.
+    Its files must be in its package and contain at least one entry, and no name may be one of edgesim's own.
 
     Raises
     ------
     AssertionError
-        Saying in a sentence what is not as it should be, and of which entry.
+        With a sentence that states the violation and its entry.
     """
     assert isinstance(catalogue, Catalogue), f"{catalogue!r} is not an object of {CATALOGUES.known_as}"
     own = {name: plugins.load(CATALOGUES, name) for name in plugins.own_names(CATALOGUES)}
@@ -38,14 +38,14 @@ def check_catalogue(catalogue: Catalogue) -> None:
                 n_entries += 1
                 assert name not in taken, f"{part}: '{name}' is the name of one of edgesim's own; rename it"
                 for place in _without_source(entry, name):
-                    raise AssertionError(f"{part}: {place} states no source; say where the figure is from")
+                    raise AssertionError(f"{part}: {place} states no source; state the figure's source")
     except InputError as error:
         raise AssertionError(str(error)) from None
     assert n_entries, f"{catalogue!r} has no entries"
 
 
 def _without_source(value: Any, place: str) -> Iterator[str]:
-    """Name figures without a source."""
+    """Yield the paths of figures without a source."""
     if isinstance(value, Figure):
         if not value.source.strip():
             yield place

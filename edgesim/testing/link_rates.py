@@ -1,4 +1,4 @@
-"""A conformance test for link-rate models."""
+"""Conformance test for link-rate models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgesim.scenario.schema.link_rate import LINK_RATES, LinkRate
 __all__ = ["check_link_rate"]
 
 _SINRS = tuple(10.0 ** (0.1 * db) for db in np.arange(-30.0, 61.0, 1.5))
-_TOLERANCE = 1e-9  # of probabilities, for what table and interpolation round
+_TOLERANCE = 1e-9  # of probabilities, for rounding in tables and interpolation
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ _CARRIERS = (
 
 
 def check_link_rate(model: LinkRate) -> None:
-    """Check a link-rate model against its contract, with options as an author gives them.
+    """Check that a link-rate model, with its options set by the author, satisfies its contract.
 
-    On carriers of 5G NR and of Wi-Fi (it may refuse some with an ``InputError``, not all) its air interface
-    is equal to itself made anew and after travelling to another process; better ratios are never granted
-    less, nor fail more often; what is granted is sent in blocks of whole bits, and what is not, is out of
-    reach and fails for certain; probabilities are between 0 and 1.
+    Checked on carriers of 5G NR and Wi-Fi; the model may refuse some of them with an ``InputError``, but not
+    all. Its air interface must be equal if created twice or pickled. With a higher signal-to-noise ratio, the
+    granted efficiency must not decrease, nor the error probability increase. A grant must have blocks of a
+    whole number of bits, or be out of reach and fail with certainty. Probabilities must be between 0 and 1.
 
     Raises
     ------
     AssertionError
-        Saying in a sentence what is not as it should be.
+        With a sentence that states the violation.
     """
     assert isinstance(model, LinkRate), f"{model!r} is not an object of {LINK_RATES.known_as}"
     try:
@@ -56,7 +56,7 @@ def check_link_rate(model: LinkRate) -> None:
     except InputError as error:
         raise AssertionError(str(error)) from None
     assert sum(_check_on(model, carrier) for carrier in _CARRIERS), (
-        f"{model!r} refused every carrier; it must have an interface for at least one"
+        f"{model!r} refused every carrier; it must provide an interface for at least one"
     )
 
 
@@ -67,13 +67,13 @@ def _check_on(model: LinkRate, carrier: _Carrier) -> bool:
         return False
     where = f"{model!r} at {carrier.bandwidth_hz / 1e6:g} MHz: "
     assert air == model.interface(carrier), (
-        f"{where}made twice, its interface is two; let it be a frozen value"
+        f"{where}two interfaces for one carrier are not equal; make the interface a frozen dataclass"
     )
     try:
         hash(air)
     except TypeError as error:
-        raise AssertionError(f"{where}{error}; let its interface be a frozen value") from None
-    assert pickle.loads(pickle.dumps(air)) == air, f"{where}its interface is another after travelling"
+        raise AssertionError(f"{where}{error}; make the interface a frozen dataclass") from None
+    assert pickle.loads(pickle.dumps(air)) == air, f"{where}its interface is not equal after pickling"
     assert isinstance(air.arq, Arq), f"{where}'arq' is {air.arq!r}; expected an Arq"
     assert 0.0 < air.target_bler < 1.0, (
         f"{where}'target_bler' is {air.target_bler}; expected above 0, below 1"
@@ -89,7 +89,7 @@ def _check_on(model: LinkRate, carrier: _Carrier) -> bool:
         at = f"{where}at a ratio of {10 * math.log10(sinr):.1f} dB "
         _check_grant(at, grant)
         assert grant.efficiency >= before, (
-            f"{at}{grant.efficiency:g} bit/s/Hz are granted, and {before:g} at a lower one"
+            f"{at}{grant.efficiency:g} bit/s/Hz are granted, but {before:g} at a lower ratio"
         )
         before = grant.efficiency
     assert before > 0.0, f"{where}nothing is granted even at {10 * math.log10(_SINRS[-1]):.0f} dB"
@@ -101,12 +101,14 @@ def _check_on(model: LinkRate, carrier: _Carrier) -> bool:
 def _check_grant(at: str, grant: Grant) -> None:
     assert isinstance(grant, Grant), f"{at}grant returned {grant!r}; expected a Grant"
     if grant.mcs < 0:
-        assert grant.efficiency == grant.block_bits == 0, f"{at}{grant} is out of reach, and grants something"
+        assert grant.efficiency == grant.block_bits == 0, (
+            f"{at}{grant} is out of reach; expected efficiency and bits of 0"
+        )
         return
     assert type(grant.block_bits) is int, (
         f"{at}a block has {grant.block_bits!r} bits; expected a whole number"
     )
-    assert grant.block_bits >= 1, f"{at}a block has {grant.block_bits} bits; out of reach is mcs -1"
+    assert grant.block_bits >= 1, f"{at}a block has {grant.block_bits} bits; use mcs -1 for out of reach"
     assert 0.0 < grant.efficiency < math.inf, f"{at}{grant.efficiency} bit/s/Hz are granted"
     assert 0.0 < grant.slot_s < math.inf, f"{at}a block takes {grant.slot_s} s"
 
@@ -118,6 +120,6 @@ def _check_errors(where: str, air: Adapting, grant: Grant) -> None:
         errors = air.errors(grant, sinr)
         assert len(errors) >= 1, f"{at}no attempt; expected a probability for each"
         assert all(0.0 <= error <= 1.0 for error in errors), f"{at}errors {errors}; expected 0 to 1"
-        assert grant.mcs >= 0 or set(errors) == {1.0}, f"{at}errors {errors}; out of reach fails for certain"
+        assert grant.mcs >= 0 or set(errors) == {1.0}, f"{at}errors {errors}; expected 1 for out of reach"
         assert errors[0] <= before + _TOLERANCE, f"{at}fails more often than at a lower ratio"
         before = errors[0]

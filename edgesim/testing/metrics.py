@@ -1,4 +1,4 @@
-"""A conformance test for metrics."""
+"""Conformance test for metrics."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["check_metric"]
 
 
 def check_metric(metric: Metric) -> None:
-    """Check a metric against its contract, on small traces.
+    """Check that a metric satisfies its contract, on small traces.
 
-    Its name, unit and title agree, and its name is not one of edgesim's own; it is computed, to a number
-    within what its unit allows or None, from requests of which all were completed, some failed or were cut
-    off, none counts, and none came; the same trace always gives the same, and stays as it is; and
-    where all requests were completed it is defined.
+    Its name, unit and title must agree, and its name must not be one of edgesim's own. Its value must be None
+    or a number within the range of its unit, on traces in which all requests were completed, some failed or
+    were censored, none counts, and none arrived; it must be defined if all were completed. The value must be
+    reproducible, and the trace must not be modified.
 
     Raises
     ------
     AssertionError
-        Saying in a sentence what is not as it should be, and on which trace.
+        With a sentence that states the violation and the trace.
     """
     assert isinstance(metric, Metric), f"{metric!r} is not an object of {METRIC_GROUP.known_as}"
     where = f"metric {metric.name!r}"
@@ -41,7 +41,7 @@ def check_metric(metric: Metric) -> None:
     assert metric.name not in {one.name for entry in own for one in entry.metrics}, (
         f"{where} is the name of one of edgesim's own; choose another"
     )
-    assert metric.of is not None, f"{where} has no 'of', which computes it; write of(run)"
+    assert metric.of is not None, f"{where} has no function 'of' to compute it; write of(run)"
     for name, run in _runs().items():
         value = _value(f"{where} on a trace of which {name}", metric, run)
         assert value is not None or name != "all were completed", (
@@ -59,9 +59,9 @@ def _value(where: str, metric: Metric, run: Observed) -> float | None:
         except Exception as error:
             raise AssertionError(f"{where}: {type(error).__name__}: {error}") from error
     assert found is None or isinstance(found, int | float), f"{where} is {found!r}; expected a number or None"
-    assert found == again, f"{where} is {found}, and asked again {again}"
+    assert found == again, f"{where} is {found}, and {again} when computed again"
     for before, after in zip(tables, (run.requests, run.devices), strict=True):
-        assert before.equals(after), f"{where} changes the trace's tables; let it work on copies"
+        assert before.equals(after), f"{where} changes the trace's tables; use copies"
     most = 1.0 if metric.unit == SHARE else math.inf
     assert found is None or (math.isfinite(found) and metric.least <= found <= most), (
         f"{where} is {found}; expected a finite number from {metric.least:g} to {most:g}, or None"
@@ -125,6 +125,6 @@ def _run(outcomes: list[str], *, counts: bool = True) -> Observed:
 
 
 def _empty(table: str, n_rows: int) -> pd.DataFrame:
-    """A table of the trace in which nothing is known."""
+    """Return a table of the trace with all values missing."""
     kinds = {c.name: "object" if "string" in str(c.type) else "float64" for c in TABLES[table]}
     return pd.DataFrame({name: pd.Series([None] * n_rows, dtype=kind) for name, kind in kinds.items()})

@@ -1,4 +1,4 @@
-"""A conformance test for partitions."""
+"""Conformance test for partitions."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from edgesim.planning.cutting import PARTITIONS, Cut, Partition
 __all__ = ["check_partition"]
 
 _BLOCK_BYTES = 1_000_000
-_END_BYTES = 300_000  # of the embedding, and of the head
+_END_BYTES = 300_000  # size of the embedding, and of the head
 
 
 def check_partition(kind: type[Partition]) -> None:
-    """Check a partition against its contract, on small tasks of one to five devices.
+    """Check that a partition satisfies its contract, on small tasks of one to five devices.
 
-    It may refuse a task with a ``PlacementError``, but not all of them. Of the others it must place every
-    block, on devices of the task and on each at most once, say the same when it is asked again, and change
-    nothing of the task. That blocks fit into memory is the strategy's own check, since a partition may
-    leave memory out of account on purpose.
+    It may refuse some tasks with a ``PlacementError``, but not all. For the others it must place every block,
+    use only devices of the task and each at most once, return equal results when called again, and not modify
+    the task. Memory is not checked: that is up to the strategy, because a partition may deliberately ignore
+    memory.
 
     Raises
     ------
     AssertionError
-        Saying in a sentence what is not as it should be, and of which task.
+        With a sentence that states the violation and the task.
     """
     try:
         assert PARTITIONS.is_entry(kind), f"{kind!r} is not a subclass of {PARTITIONS.known_as}"
@@ -41,7 +41,7 @@ def check_partition(kind: type[Partition]) -> None:
 
 
 def _check_on(name: str, task: _SmallTask, kind: type[Partition]) -> bool:
-    """Check one task; whether it is cut at all."""
+    """Check one task; return whether the partition accepts it."""
     where = f"{kind.__qualname__} on {name}: "
     before = task.latency().block_s.copy()
     try:
@@ -55,9 +55,9 @@ def _check_on(name: str, task: _SmallTask, kind: type[Partition]) -> bool:
         f"{where}it names the devices {devices}; there are {len(task.devices)}, counted from 0"
     )
     assert len(set(devices)) == len(devices), f"{where}it names a device twice: {devices}"
-    assert min(counts) >= 0, f"{where}it places {counts} blocks; a number of blocks is 0 or more"
+    assert min(counts) >= 0, f"{where}it places {counts} blocks; expected numbers of 0 or more"
     assert sum(counts) == task.n_blocks, (
-        f"{where}it places {counts} blocks, {sum(counts)} together; the model has {task.n_blocks}"
+        f"{where}it places {counts} blocks, {sum(counts)} in total; the model has {task.n_blocks}"
     )
     assert np.array_equal(before, task.latency().block_s), f"{where}it changed the task"
     return True
@@ -65,7 +65,7 @@ def _check_on(name: str, task: _SmallTask, kind: type[Partition]) -> bool:
 
 @dataclass(frozen=True)
 class _SmallTask:
-    """A task drawn by hand: what a block takes on each device [s], and the blocks that each has room for."""
+    """Hand-made task: time of a block on each device [s], and number of blocks that fit on each."""
 
     n_blocks: int
     block_s: tuple[float, ...]

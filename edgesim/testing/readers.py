@@ -1,4 +1,4 @@
-"""A conformance test for readers of recorded requests."""
+"""Conformance test for readers of recorded requests."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["check_reader"]
 
 
 def check_reader(format: Format, sample: Path | str) -> None:
-    """Check a reader against its contract, on a file of its format.
+    """Check that a reader satisfies its contract, on a file of its format.
 
-    The file is recognised, and by this reader more particularly than by any other that is installed; read
-    twice it says the same; lines count up from 1, lengths are whole numbers of 0 or more, instants are
-    finite and there if, and only if, the format has a unit of them; and the reader can travel to
-    another process.
+    The reader must recognise the file with a better fit than any other installed reader, and give equal
+    records when the file is read twice. Line numbers must be nondecreasing from 1, lengths whole numbers of 0
+    or more, and instants finite, and present if and only if the format has a time unit. The reader must be
+    picklable.
 
     Parameters
     ----------
     sample
-        A file with one request or more, as users have it.
+        A typical user's file with at least one request.
 
     Raises
     ------
     AssertionError
-        Saying in a sentence what is not as it should be.
+        With a sentence that states the violation.
     InputError
         If the file cannot be read.
     """
@@ -48,17 +48,17 @@ def check_reader(format: Format, sample: Path | str) -> None:
         pickle.loads(pickle.dumps(format))
     except Exception as error:
         raise AssertionError(
-            f"{where}it cannot travel to another process ({error}); let its functions stand in a module"
+            f"{where}it cannot be pickled ({error}); define its functions at module level"
         ) from None
     length, line = Estimated(), 0
     records = list(read(path, format, length))
-    assert records, f"{where}it yields no record; give a file of one or more"
+    assert records, f"{where}it yields no record; give a file with at least one"
     for record in records:
         assert isinstance(record, Record), f"{where}it yields {record!r}; expected a Record"
         assert record.line >= max(1, line), f"{where}line {record.line} follows line {line}"
         line = record.line
         _check_record(f"{where}line {line}: ", format, record)
-    assert list(read(path, format, length)) == records, f"{where}read twice, it says two different things"
+    assert list(read(path, format, length)) == records, f"{where}two readings of the file differ"
 
 
 def _check_recognition(where: str, format: Format, path: Path) -> None:
@@ -70,14 +70,14 @@ def _check_recognition(where: str, format: Format, path: Path) -> None:
     for name, other in plugins.discover_all(READERS).items():
         if isinstance(other, Format) and other.recognises is not None and other != format:
             assert other.recognises(head) < fit, (
-                f"{where}reader {name!r} recognises the file as well; go by more than that one does"
+                f"{where}reader {name!r} recognises the file equally well; use more specific features"
             )
 
 
 def _check_record(where: str, format: Format, record: Record) -> None:
     has_instants = format.time_unit is not None
     assert (record.at_s is not None) == has_instants, (
-        f"{where}instant {record.at_s}, and the format's unit of instants is {format.time_unit!r}"
+        f"{where}instant {record.at_s}, but the format's time unit is {format.time_unit!r}"
     )
     assert record.at_s is None or math.isfinite(record.at_s), f"{where}instant {record.at_s} is not finite"
     lengths = [record.n_prompt_tokens, record.n_output_tokens]

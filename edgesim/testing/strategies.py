@@ -1,4 +1,4 @@
-"""A conformance test for strategies."""
+"""Conformance test for strategies."""
 
 from __future__ import annotations
 
@@ -46,42 +46,44 @@ _LABEL = "checked"
 
 
 def check_strategy(strategy: Strategy) -> None:
-    """Check a strategy against its contract, on several small worlds.
+    """Check that a strategy satisfies its contract, on several small worlds.
 
-    The worlds have the groups ``source`` (where requests arise) and ``server``; one has a single device,
-    one two, one free links, one slow links with costly endpoints, one ends while requests are in flight,
-    one has little memory, in one users wait for answers before they ask again, in one servers serve
-    requests in batches, in two answers have one token. A strategy may refuse a world with a
-    ``PlacementError``, but not all of them.
+    The worlds have the groups ``source`` (where requests arise) and ``server``. They differ in the number of
+    devices, in links (free, slow with costly endpoints), memory, horizon (one run ends while requests are in
+    flight) and serving (batches); in one, users wait for answers before their next request; in two, answers
+    have one token. A strategy may refuse some worlds with a ``PlacementError``, but not all.
 
-    What is checked on each world: ``place`` is pure, its placement and the strategy can travel to another
-    process, weights fit; data are where they are used, and every verb is waited for (as in any run:
-    :mod:`edgesim.engine.ledger`); the run obeys every law of the trace; every request ends, and completes
-    where there is room and time; every token of a completed request has passed the embedding, each block
-    and the head before it was emitted (a token that left early through ``exits``: the blocks up to its
-    exit); the same seed gives the same bytes, also after another run and with another run in its middle.
-    Runs share nothing: the states that ``begin`` makes for two runs have no part in common that may change,
-    and neither the strategy, nor its placement, nor an attribute of its class, nor a global of its package's
-    modules changes during a run (a function's cache may grow); nothing draws from the global generators of
-    ``random`` and ``numpy.random``.
+    Checks on each world:
+
+    * ``place`` is pure, its placement and the strategy are picklable, and weights fit into memory;
+    * data are on the device that uses them, and every verb is waited for (as in any run:
+      :mod:`edgesim.engine.ledger`); the trace obeys all its laws;
+    * every request ends, and completes if there is memory and time; every token of a completed request passed
+      the embedding, each block (up to its exit, if it left early through ``exits``) and the head before it
+      was emitted;
+    * the same seed gives the same bytes, also after another run, and if another run takes place during it;
+    * runs share no mutable state: the states made by ``begin`` for two runs have no mutable part in common,
+      and neither the strategy, its placement, attributes of its class nor globals of its package's modules
+      change during a run (a function's cache may grow); nothing draws from the global generators of
+      ``random`` and ``numpy.random``.
 
     Raises
     ------
     AssertionError
-        Saying in a sentence what is not as it should be, and on which world.
+        With a sentence that states the violation and the world.
     ContractError
-        If data are not where they are used, or a verb is never waited for.
+        If data are not on the device that uses them, or a verb is never waited for.
     """
     before = strategy.model_dump_json()
     served = [name for name, world in worlds().items() if _check_on(name, world, strategy)]
     assert served, f"{strategy!r} refused every world; it must serve at least one of {', '.join(worlds())}"
     assert strategy.model_dump_json() == before, (
-        f"{strategy!r} was changed by its own runs; keep what it learns in the state that begin makes"
+        f"{strategy!r} was changed by its own runs; keep mutable data in the state made by begin"
     )
 
 
 def worlds() -> Mapping[str, World]:
-    """Worlds on which strategies are checked: small, different, and quick to simulate."""
+    """Return the small and diverse worlds on which strategies are checked, by name."""
     wired, slow = (
         Link(between=("", ""), rate_bps=1e8, latency_s=1e-3),
         Endpoint(overhead_s=2e-3, staging_bytes_per_s=1e8),
@@ -110,7 +112,7 @@ def worlds() -> Mapping[str, World]:
 
 
 def _closed(world: World) -> World:
-    """The world with four users in the place of arrivals by the clock."""
+    """Return the world with a closed workload of four users in place of its arrivals."""
     return replace(
         world,
         workload=ClosedLoop(
@@ -125,7 +127,7 @@ def _closed(world: World) -> World:
 
 
 def _batched(world: World) -> World:
-    """The world with servers that serve requests in continuous batches."""
+    """Return the world with continuous batching on its servers."""
     serving = ContinuousBatching(max_batch=4, cache="grow")
     return replace(
         world,
@@ -137,7 +139,7 @@ def _batched(world: World) -> World:
 
 
 def _answers() -> ExitRecords:
-    """Three exits that are sure of every other token, every third, and all."""
+    """Return records of three exits, with high confidence for every second, every third, and all tokens."""
     token = np.arange(60)[:, None]
     sure = np.hstack([token % 2 == 0, token % 3 == 0, token >= 0])
     return ExitRecords((2, 4, 6), np.where(sure, 0.95, 0.05), sure, entropy=np.where(sure, 0.2, 3.0))
@@ -201,7 +203,7 @@ def _world(
 
 
 def _check_on(name: str, world: World, strategy: Strategy) -> bool:
-    """Check one world; whether the strategy serves it."""
+    """Check the strategy on one world; return whether it accepts the world."""
     where = f"{strategy!r} on the world '{name}': "
     try:
         placement = strategy.place(world.model, Fleet.of(world))
@@ -233,7 +235,7 @@ def _check_on(name: str, world: World, strategy: Strategy) -> bool:
             raise AssertionError(where + sentence)
         for one, alike in ((first, again), (other, inner)):
             assert _digest(one) == _digest(alike), (
-                f"{where}two runs with one seed differ; draw from cluster.random alone, and share nothing "
+                f"{where}two runs with one seed differ; draw from cluster.random only, and share no state "
                 "between runs"
             )
     return True
@@ -241,7 +243,7 @@ def _check_on(name: str, world: World, strategy: Strategy) -> bool:
 
 @dataclass
 class _Runs:
-    """Runs of one strategy in one process, under watch."""
+    """Runs of one strategy in one process, checked for changes of shared state."""
 
     folder: Path
     watch: Watch
@@ -250,7 +252,7 @@ class _Runs:
     n_runs: int = 0
 
     def run(self, name: str, world: World, serving: Strategy | Interrupted | None = None) -> Trace:
-        """Simulate; the global generators stand somewhere else each time."""
+        """Simulate a world, with a different state of the global random generators each time."""
         trace = TraceFolder(self.folder / name)
         facts = {"status": "complete", "strategies": [_LABEL], "links": link_facts(world.links)}
         trace.write_run(facts)
@@ -259,7 +261,7 @@ class _Runs:
 
         def watched(table: str, rows: pa.Table) -> None:
             write(table, rows)
-            if table != "spans":  # the run is still there, and with it what was kept for its sake
+            if table != "spans":  # the other tables are written while the run's state is still alive
                 self.watch.check()
 
         with global_generators(self.n_runs):
@@ -268,16 +270,16 @@ class _Runs:
 
 
 def _unserved(trace: Trace, world: World) -> Iterator[str]:
-    """Say what was not served, or not computed."""
+    """Yield a sentence for requests that were not served, or tokens not fully computed."""
     requests, spans = trace.requests(_LABEL, 0), trace.spans(_LABEL, 0)
     n_arrived = world.workload.extent(Streams(world.seed, world.replication)).n_requests
     if len(requests) != n_arrived:
-        yield f"{len(requests)} requests are told of, {n_arrived} arrived"
+        yield f"{len(requests)} requests are in the trace, but {n_arrived} arrived"
     if world.horizon_s is None and (requests["outcome"] == "censored").any():
         yield "a request never ended, though the run had no horizon"
     if world.horizon_s is None and world.memory_policy == "queue" and (requests["outcome"] == "failed").any():
-        told = requests.loc[requests["outcome"] == "failed", "reason"].iloc[0]
-        yield f"a request failed ({told}), though there was room and time for all"
+        reason = requests.loc[requests["outcome"] == "failed", "reason"].iloc[0]
+        yield f"a request failed ({reason}), although there was memory and time for all"
     completed = requests[requests["outcome"] == "completed"]
     work, emitted = (
         _work(spans),
@@ -293,7 +295,7 @@ def _unserved(trace: Trace, world: World) -> Iterator[str]:
         for token in range(n_output):
             n_new = n_prompt if token == 0 else 1
             may_exit = not np.isnan(exit_block)
-            # An answer that leaves early may leave its pass behind: a prompt goes on to fill caches.
+            # After an early exit the pass may continue, because a prompt's other tokens fill caches.
             by_s = emitted[id_, token] * (1 + 1e-12) if may_exit else np.inf
             passes = _Passes.of(work.get((id_, token), ()), by_s)
             if not passes.cover(world.model.n_blocks, n_new, may_exit=may_exit):
@@ -317,7 +319,7 @@ class _Work(NamedTuple):
 
 @dataclass
 class _Passes:
-    """What one token went through: tokens by block, embedding and heads, and when that was done."""
+    """Computations of one token: number of tokens per block, in the embedding and head, and their end."""
 
     blocks: Counter[int] = field(default_factory=Counter)
     n_embedded: int = 0
@@ -326,7 +328,7 @@ class _Passes:
 
     @classmethod
     def of(cls, works: Iterable[_Work], by_s: float) -> _Passes:
-        """What ended by an instant."""
+        """Sum the computations that ended by an instant."""
         passes = cls()
         for work in works:
             if work.ended_at_s > by_s:
@@ -338,7 +340,7 @@ class _Passes:
         return passes
 
     def cover(self, n_blocks: int, n_new: int, *, may_exit: bool) -> bool:
-        """Whether that is all that the token needed; the same computed anew, or by a replica, is no fault."""
+        """Whether these include all computations of the token; repeated ones are allowed."""
         depth = max(self.blocks, default=-1) + 1
         enough = 0 < depth <= n_blocks if may_exit else depth == n_blocks
         all_passed = all(self.blocks[block] >= n_new for block in range(depth))
@@ -349,14 +351,14 @@ class _Passes:
 
 
 def _work(spans: pd.DataFrame) -> dict[tuple[int, int], list[_Work]]:
-    """What every token of every request went through."""
+    """Collect the computations of each token of each request, by (request, token)."""
     work: dict[tuple[int, int], list[_Work]] = defaultdict(list)
     computed = spans[(spans["kind"] == "compute") & spans["ended_at_s"].notna()]
     for id_, token, via, n_tokens, ended_at_s in zip(
         *(computed[c] for c in ("request_id", "token", "via", "n_tokens", "ended_at_s")), strict=True
     ):
         if str(via).startswith((SHARD, FILL)):
-            continue  # a group's root stands for all of it; keys and values are of tokens that left early
+            continue  # shards: a group's root represents all; fills: KV of tokens that left early
         done = _Work(Slice.parse(str(via)), int(n_tokens), float(ended_at_s))
         work[int(id_), int(token)].append(done)
     return work

@@ -1,1 +1,1 @@
-"""The world as values, without a clock: what scenario, report and engine share."""
+"""Immutable description of the simulated world, shared by scenario, report and engine."""

@@ -1,4 +1,4 @@
-"""A battery, as a value."""
+"""Battery parameters."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from edgesim.errors import InputError
 __all__ = ["TOLERANCE", "Battery"]
 
 TOLERANCE = 1e-9
-"""Share of its capacity at which a battery counts as empty: how exactly that instant is found."""
+"""Share of its capacity at which a battery counts as empty; limits the precision of that instant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Battery:
-    """A store of energy on which a device runs until it is empty; then the device is down for good.
+    """Battery of a device; when it is empty, the device is down permanently.
 
-    Not modelled: charging, ageing, temperature, self-discharge, a usable capacity that falls with the power
-    drawn (Peukert's law), a voltage that falls with the charge.
+    Not modelled: charging, ageing, temperature, self-discharge, a usable capacity that decreases with the
+    power drawn (Peukert's law), a voltage that decreases with the charge.
 
     Parameters
     ----------
     capacity_j
         Energy of the full battery [J]; 1 Wh is 3600 J.
     charge
-        Share of it that is there at time zero.
+        State of charge at time zero, as a share of the capacity.
     """
 
     capacity_j: float

@@ -1,4 +1,4 @@
-"""A device, as a value: its memory, power, how long the model takes on it, and what a message costs there."""
+"""Device parameters: memory, power, compute times, and the cost of messages at its ends."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ __all__ = ["Device", "Endpoint", "Power"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """Power draw of a device by state; what is active comes on top of what idles.
+    """Power draw of a device by state; active power is in addition to idle power.
 
-    Not modelled: dynamic voltage and frequency scaling, thermal throttling, radios that sleep.
+    Not modelled: dynamic voltage and frequency scaling, thermal throttling, sleep modes of radios.
 
     Parameters
     ----------
     idle_w
-        While it is up.
+        Power while the device is up.
     active_w
-        More while it computes.
+        Additional power while it computes.
     tx_w, rx_w
-        More while its radio sends or receives: of one that draws 1.1 W sending and 0.8 W idle, 0.3 W.
+        Additional power while its radio sends or receives; for a radio with 1.1 W when sending and 0.8 W when
+        idle, 0.3 W.
     radio_idle_w
-        More while it is up, for its radio to be ready.
+        Additional power of the ready radio while the device is up.
     """
 
     idle_w: float = 0.0
@@ -44,12 +45,12 @@ class Power:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """What a message costs at either end, before it leaves and after it has arrived.
+    """Processing time of a message at a device, before sending and after arrival.
 
-    What one message occupies an end for is ``overhead_s + size_bytes / staging_bytes_per_s``: serialisation,
-    system calls, copies between accelerator and host memory. Measured edge deployments show this fixed
-    cost, not bytes over bandwidth, to dominate small messages. Then it is delayed by `latency_s`, during
-    which the end can handle other messages: a thread that has to wake up, an interrupt that is held back.
+    A message occupies the endpoint for ``overhead_s + size_bytes / staging_bytes_per_s``: serialisation,
+    system calls, copies between accelerator and host memory. In measured edge deployments this fixed cost,
+    not bytes over bandwidth, dominates small messages. The message is then delayed by `latency_s`, during
+    which the endpoint can handle other messages: waking a thread, interrupt moderation.
 
     Parameters
     ----------
@@ -58,12 +59,12 @@ class Endpoint:
     staging_bytes_per_s
         Rate of the copies [byte/s].
     latency_s
-        What only delays a message at this device and occupies nothing [s].
+        Delay of a message at this device that occupies no station [s].
     on_compute
-        Whether messages occupy the compute station (a single-threaded runtime), or a messaging
-        station of their own beside it.
+        Whether messages occupy the compute station (a single-threaded runtime) instead of a separate
+        messaging station.
     tcp
-        How its TCP holds back small segments and acknowledgements; None: it does not.
+        Delays of small segments and acknowledgements by TCP; None: no such delays.
     """
 
     overhead_s: float = 0.0
@@ -73,53 +74,53 @@ class Endpoint:
     tcp: Tcp | None = None
 
     def seconds(self, size_bytes: float) -> float:
-        """Time for which one message of this size occupies this end."""
+        """Time for which one message of this size occupies the endpoint [s]."""
         return self.overhead_s + size_bytes / self.staging_bytes_per_s
 
     def passing_s(self, size_bytes: float) -> float:
-        """Time after which one message of this size is through this end, where no other is before it."""
+        """Time of one message of this size at the endpoint, including latency, without queueing [s]."""
         return self.seconds(size_bytes) + self.latency_s
 
     @property
     def is_free(self) -> bool:
-        """Whether messages cost nothing here."""
+        """Whether messages take no time at this endpoint."""
         return self.overhead_s == self.latency_s == 0.0 and math.isinf(self.staging_bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A node of the topology: a computer, or a switch when it has no timing.
+    """A node of the topology: a computer, or a switch if it has no timing.
 
     Parameters
     ----------
     id, group, kind
-        Its name, the name of the topology entry that made it, and the catalogue's name of its kind.
+        Name of the device, name of its topology entry, and catalogue name of its kind.
     memory_bytes
         Memory for weights, KV caches and the process itself.
     process_bytes
-        What the serving process takes before any weight is loaded.
+        Memory of the serving process without weights.
     load_copies
-        Copies of its weights that the device holds at the peak of loading them.
+        Number of copies of the weights in memory at the peak of loading.
     start_up_s
-        What its first pass in a run takes besides: starting an accelerator, compiling kernels, making caches
-        at their full length.
+        Additional time of the first pass in a run: starting an accelerator, compiling kernels, allocating
+        caches at their full length.
     timing
-        How long the scenario's model takes here; None for a switch, which only forwards.
+        Compute times of the scenario's model; None for a switch, which only forwards.
     serving
-        How it serves several requests at once; None: first come, first served, without limits.
+        Serving discipline; None: first come, first served, without limits.
     service
-        How the times of its passes vary about the timing's, which are then their means; None: not at all.
+        Distribution of pass times about those of `timing`, which are then means; None: constant times.
     lateness
-        How much later than its computing takes it is ready for a sum over a group; None: never.
+        Distribution of the delay, beyond its computing time, at a sum over a group; None: no delay.
     speed
-        By which the times of passes are divided that begin at an instant; None: always 1. Messages cost their
-        ends the same at any speed.
+        Factor over time by which the times of passes are divided, evaluated when a pass begins; None: always
+        1. Does not affect the cost of messages.
     place_m
-        Coordinates in the plane [m], where the scenario gives them.
+        Coordinates in the plane [m], if given in the scenario.
     battery
-        On what it runs; None: on the mains.
+        Battery of the device; None: mains power.
     forwards
-        Whether messages between others may go through it, as through a switch.
+        Whether the device forwards messages between others, like a switch.
     """
 
     id: str
@@ -145,32 +146,32 @@ class Device:
         is_in_batches = self.serving is not None and self.serving.is_in_batches
         if not is_in_turn and self.endpoint.on_compute:
             raise InputError(
-                f"device {self.id!r}: messages on the compute station (on_compute) go with first come, "
-                "first served only; set on_compute to false, or leave out 'serving'"
+                f"device {self.id!r}: messages on the compute station (on_compute) require first come, "
+                "first served; set on_compute to false, or omit 'serving'"
             )
         if self.service is not None and is_in_batches:
             raise InputError(
-                f"device {self.id!r}: service times are drawn pass by pass ({self.service}), and batches "
-                "serve several in one; leave out 'service', or serve with 'fifo' or 'processor-sharing'"
+                f"device {self.id!r}: service times are drawn per pass ({self.service}), but a batch serves "
+                "several requests in one pass; omit 'service', or use 'fifo' or 'processor-sharing'"
             )
         if self.speed is not None and is_in_batches:
             raise InputError(
-                f"device {self.id!r}: a 'speed' holds for passes from their beginning on, and a batch serves "
-                "several in one; leave out 'speed', or serve with 'fifo' or 'processor-sharing'"
+                f"device {self.id!r}: 'speed' applies to passes from their beginning, but a batch serves "
+                "several requests in one pass; omit 'speed', or use 'fifo' or 'processor-sharing'"
             )
         if self.speed is not None and min(self.speed.values) <= 0:
             raise InputError(f"device {self.id!r}: 'speed' is {self.speed}; expected factors above 0")
 
     def speed_at(self, instant_s: float) -> float:
-        """By what the times of passes are divided that begin at an instant."""
+        """Factor by which the times of passes that begin at `instant_s` are divided."""
         return 1.0 if self.speed is None else self.speed(instant_s)
 
     @property
     def endpoint_power_w(self) -> float:
-        """Power drawn above idle while a message is handled: the processor's, where that does it."""
+        """Power above idle while a message is handled: active power on the compute station, else 0 [W]."""
         return self.power.active_w if self.endpoint.on_compute else 0.0
 
     @property
     def origin(self) -> str:
-        """Where this device's compute times come from: measured, scaled, analytic; empty for a switch."""
+        """Origin of the device's compute times: measured, scaled or analytic; empty for a switch."""
         return "" if self.timing is None else self.timing.origin

@@ -1,6 +1,6 @@
-"""What can go wrong in a world, as values: outages of devices and links, and what happens to requests then.
+"""Faults: outages of devices and links, and the retry policy of requests.
 
-These are functions of time alone, drawn before the run, so every strategy meets the same failures.
+Outages are functions of time only, drawn before the run, so that every strategy has the same failures.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ _LONGEST_WAIT_S = 10 * LONGEST_RUN_S  # beyond the end of any run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """When devices and links are down.
+    """Outages of devices and links over time.
 
-    A device that goes down loses the work and the messages on it and the KV caches in its memory; it comes
-    back with its weights loaded, at once (a time to load them is part of the time to repair). While it is
-    down it draws no power. A link that goes down loses what has not left yet.
+    A device that fails loses the work and the messages on it and the KV caches in its memory; it returns with
+    its weights loaded (the time to load them is part of the time to repair). While it is down it draws no
+    power. A link that fails loses everything that has not been sent yet.
 
-    Not modelled: routes around what is down, spare copies, failures that slow a device down or falsify its
-    results, and failures that bring others about.
+    Not modelled: rerouting around failures, redundant copies, failures that slow a device down or corrupt its
+    results, and cascading failures.
 
     Parameters
     ----------
     devices
-        By device id.
+        Outages by device id.
     links
-        By the link's name: its two ends, in alphabetical order (``camera-0--edge-0``).
+        Outages by the link's name: its two ends, in alphabetical order (``camera-0--edge-0``).
     absences
-        Of devices that come and go, when they are away: they are down as by a failure (`devices` has these
-        times, too), and no requests arise there.
+        Absences of devices that come and go, by device id: they are down as in a failure (`devices` includes
+        these times), and no requests arise there.
     """
 
     devices: Mapping[str, Outages] = field(default_factory=dict)
@@ -46,31 +46,31 @@ class Faults:
 
     @property
     def changes_per_s(self) -> float:
-        """Failures and repairs of all devices and links, in the long run [1/s]."""
+        """Long-run rate of failures and repairs of all devices and links [1/s]."""
         return math.fsum(one.changes_per_s for of in (self.devices, self.links) for one in of.values())
 
     def back_at_s(self, device: str, at_s: float) -> float:
-        """First instant from this one on at which a device is not away [s]; infinite if it is for good."""
+        """First instant from `at_s` on at which a device is present [s]; infinite if it does not return."""
         away = self.absences.get(device)
         return at_s if away is None else away.next_up(at_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How often a request is served again whose work was lost, and how long it waits before that.
+    """Retry policy of requests whose work was lost: number of attempts and waiting times.
 
-    It is served from its beginning, with its arrival as it was; tokens that have been delivered are not
-    delivered again. What counts is what is lost to failures (:class:`~edgesim.strategy.DeviceDown`,
-    :class:`~edgesim.strategy.MessageLost`); a request without room, or that its strategy fails, has failed.
+    A retried request is served from its beginning, with its original arrival time; delivered tokens are not
+    delivered again. Only losses by failures are retried (:class:`~edgesim.strategy.DeviceDown`,
+    :class:`~edgesim.strategy.MessageLost`); a request without memory, or failed by its strategy, is not.
 
     Parameters
     ----------
     limit
-        Attempts after the first.
+        Maximum number of attempts after the first.
     backoff_s
-        Wait before the first of them [s].
+        Wait before the first retry [s].
     growth
-        Factor by which each further wait is longer: 1 keeps it, 2 is exponential backoff.
+        Factor between successive waits: 1 is constant, 2 is exponential backoff.
     """
 
     limit: int
@@ -86,7 +86,7 @@ class Retry:
             raise InputError(f"retry: found a growth of {self.growth:g}; expected 1 or more")
 
     def wait_s(self, attempt: int) -> float:
-        """Wait before an attempt, of which 1 is the first after the first failure [s]."""
+        """Wait before a retry [s]; `attempt` 1 is the first retry."""
         try:
             return min(self.backoff_s * self.growth ** (attempt - 1), _LONGEST_WAIT_S)
         except OverflowError:

@@ -1,4 +1,4 @@
-"""The fleet as a planner sees it before time zero: devices, what a pass and a message cost, and room."""
+"""Planner's view of the fleet before time zero: devices, times of passes and messages, and memory."""
 
 from __future__ import annotations
 
@@ -27,29 +27,28 @@ __all__ = ["Fleet"]
 
 @dataclass(frozen=True)
 class Fleet:
-    """What ``place`` may know: everything about the devices and the network, the workload as a law.
+    """Information available to ``place``: all devices, the network, and the workload's distributions.
 
     Attributes
     ----------
     model
         The scenario's model.
     typical
-        Mean prompt and output lengths of the workload's laws.
+        Mean prompt and output lengths of the workload's distributions.
     extent
-        Longest lengths that occur in what is planned for.
+        Longest lengths that occur in the planned replications.
     sources
         Devices at which requests arise.
     rates_hz
-        Requests per second at each source, in the long run; empty where that depends on the answers.
+        Long-run requests per second at each source; empty if they depend on the answers.
     exits
-        What the exits of the measured model said of text to tune thresholds on; None where nothing was
-        measured.
+        Exit records of the measured model on text for tuning thresholds; None if nothing was measured.
     is_tuning_apart
-        Whether that text is another than answers are judged on.
+        Whether that text differs from the text on which answers are evaluated.
     quality
-        What impairments do to answers; None where the scenario has no such table.
+        Answer quality under impairments; None if the scenario has no such table.
     propagated_rules
-        Rules of leaving under which answers with propagated caches were measured; others are not known.
+        Exit rules under which answers with propagated caches were measured; others are unknown.
     """
 
     model: Architecture
@@ -68,7 +67,7 @@ class Fleet:
 
     @classmethod
     def of(cls, world: World, extent: Extent | None = None) -> Fleet:
-        """The fleet of a world; for several replications, give the extent of them all."""
+        """Return the fleet of a world; for several replications, `extent` must cover all of them."""
         streams = Streams(world.seed, world.replication)
         return cls(
             model=world.model,
@@ -88,26 +87,26 @@ class Fleet:
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        """Every device that computes, in the scenario's order."""
+        """All computing devices, in the scenario's order."""
         return tuple(d for d in self._network.devices.values() if d.timing is not None)
 
-    def device(self, id: str) -> Device:  # the trace's and the scenario's own word
-        """One device by its id."""
+    def device(self, id: str) -> Device:  # the name used in traces and scenarios
+        """Return a device by its id."""
         return self._network.devices[id]
 
     def select(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Ids of the computing devices that these names of devices or groups stand for, in order.
+        """Resolve names of devices or groups to ids of computing devices, in order.
 
         Raises
         ------
         PlacementError
-            If a name is neither a device's nor a group's; the message names the nearest.
+            If a name is neither a device's nor a group's (the message suggests the nearest), or a switch's.
         """
         chosen: dict[str, None] = {}
         for name in names:
             members = [d.id for d in self.devices if name in (d.id, d.group)]
             if not members and name in self._network.devices:
-                raise PlacementError(f"{name!r} is a switch and computes nothing; name a device that does")
+                raise PlacementError(f"{name!r} is a switch and computes nothing; name a computing device")
             if not members:
                 known = sorted({d.id for d in self.devices} | {d.group for d in self.devices})
                 raise PlacementError(
@@ -117,14 +116,14 @@ class Fleet:
         return tuple(chosen)
 
     def seconds(self, device: str, part: Slice, *, n_new: int, n_context: int, batch: int = 1) -> float:
-        """Time of one pass of a part of the model on a device; its mean, where times are drawn.
+        """Time of one pass of a part of the model on a device [s]; the mean, if times are drawn.
 
-        Of a device whose speed changes, at the speed that it has at time zero.
+        For a device with varying speed, at its speed at time zero.
 
         Parameters
         ----------
         batch
-            Requests in the pass.
+            Number of requests in the pass.
         """
         timing = self.device(device).timing
         if timing is None:
@@ -135,22 +134,23 @@ class Fleet:
     def service_scv(self, device: str) -> float:
         """Squared coefficient of variation of a device's service times about their means; 0: constant.
 
-        For formulas of queues: of M/G/1 with mean service S at load rho the mean wait is
-        rho S (1 + scv) / (2 (1 - rho)) (Pollaczek and Khinchine). Passes of different lengths vary besides.
+        For queueing formulas: the mean wait in M/G/1 with mean service time S at load rho is
+        rho S (1 + scv) / (2 (1 - rho)) (Pollaczek and Khinchine). Does not include the variation between
+        passes of different lengths.
         """
         law = self.device(device).service
         return 0.0 if law is None else law.scv
 
     def request_seconds(self, device: str, part: Slice, *, batch: int = 1) -> float:
-        """Time that a part of the model takes for the whole of a typical request: prefill and decode.
+        """Compute time of a part of the model for a typical request, prefill and decode [s].
 
-        Decode steps are priced at the middle context, which is exact for times linear in the context; without
-        a KV cache, as prefills of growing length, at up to 64 of their lengths.
+        Decode steps are evaluated at the middle context, which is exact for times linear in the context;
+        without a KV cache, as prefills of increasing length, at up to 64 lengths.
 
         Parameters
         ----------
         batch
-            Requests that are computed together all the time, each of which takes an equal part.
+            Number of requests always computed together, each of which is charged an equal part.
         """
         n_prompt, n_steps = round(self.typical.n_prompt_tokens), self.typical.n_output_tokens - 1
         prefill_s = self.seconds(device, part, n_new=max(1, n_prompt), n_context=0, batch=batch)
@@ -165,19 +165,19 @@ class Fleet:
         return (prefill_s + n_steps * step_s) / batch
 
     def transfer_seconds(self, source: str, target: str, size_bytes: float) -> float:
-        """Time of one message from end to end while nothing else moves."""
+        """End-to-end time of one message on an idle network [s]."""
         return self._network.seconds(source, target, size_bytes)
 
     def are_linked(self, source: str, target: str) -> bool:
-        """Whether a link leads straight from one device to another."""
+        """Whether a direct link connects two devices."""
         return self._network.has_link(source, target)
 
     def hop_seconds(self, source: str, target: str, size_bytes: float) -> float:
-        """Time of one message over the link between two neighbours, endpoints included, on idle air."""
+        """Time of one message over the idle link between two neighbours, including endpoints [s]."""
         return self._network.hop_seconds(source, target, size_bytes)
 
     def request_transfer_seconds(self, source: str, target: str) -> float:
-        """Time to hand the activations of a whole typical request from one stage to the next."""
+        """Time to send the activations of a whole typical request from one stage to the next [s]."""
         n_prompt, n_steps = self.typical.n_prompt_tokens, self.typical.n_output_tokens - 1
         token_bytes = self.model.activation_bytes(1)
         prefill_s = self.transfer_seconds(source, target, n_prompt * token_bytes)
@@ -186,49 +186,50 @@ class Fleet:
 
     @property
     def _step_tokens(self) -> float:
-        """Tokens whose hidden states a step hands on, on average: one, or all where no cache is kept."""
+        """Mean number of hidden states sent per decode step: one, or the whole text without a KV cache."""
         if self.model.keeps_cache:
             return 1.0
         return self.typical.n_prompt_tokens + self.typical.n_output_tokens / 2.0
 
     def request_return_seconds(self, source: str, target: str) -> float:
-        """Time to bring every token id of a typical request back, one at a time."""
+        """Time to return every token id of a typical request, one at a time [s]."""
         return self.typical.n_output_tokens * self.transfer_seconds(
             source, target, self.answer_bytes_per_token
         )
 
     def request_link_seconds(self, source: str, target: str) -> float:
-        """How long a typical request's activations keep the slowest link on the way busy.
+        """Time for which a typical request's activations occupy the slowest link on the route [s].
 
-        Propagation delay keeps no link busy; endpoints are told apart by :meth:`request_message_seconds`.
+        Excludes propagation delay, which does not occupy a link; :meth:`request_message_seconds` gives the
+        occupancy of endpoints.
         """
         n_steps = max(0.0, self.typical.n_output_tokens - 1)
         n_tokens = self.typical.n_prompt_tokens + n_steps * self._step_tokens
         return self._network.busiest_seconds(source, target, n_tokens * self.model.activation_bytes(1))
 
     def request_message_seconds(self, device: str) -> float:
-        """What receiving and sending on a typical request's activations costs a device at its own end."""
+        """Endpoint time of a device to receive and forward a typical request's activations [s]."""
         endpoint, token_bytes = self.device(device).endpoint, self.model.activation_bytes(1)
         prefill_s = endpoint.seconds(self.typical.n_prompt_tokens * token_bytes)
         n_steps = max(0.0, self.typical.n_output_tokens - 1)
         return 2 * (prefill_s + n_steps * endpoint.seconds(self._step_tokens * token_bytes))
 
     def room_bytes(self, device: str) -> int:
-        """Memory for weights and KV caches: what the serving process leaves."""
+        """Memory for weights and KV caches: total memory less that of the serving process [byte]."""
         return self.device(device).memory_bytes - self.device(device).process_bytes
 
     def weight_room_bytes(self, device: str) -> int:
-        """Weights that a device can load: at the peak it holds several copies of them."""
+        """Largest weights that a device can load, given the copies at the peak of loading [byte]."""
         return int(self.room_bytes(device) / self.device(device).load_copies)
 
     def kv_bytes(self, n_blocks: int) -> int:
-        """KV cache of the longest request for this many blocks."""
+        """KV cache of the longest request for this many blocks [byte]."""
         return self.extent.n_tokens * self.model.kv_bytes_per_token(n_blocks)
 
     def band(self, group: Iterable[str]) -> CollectiveBand | None:
-        """The first band that is set aside for sums of all of a group; None if there is none."""
+        """Return the first band reserved for sums of the whole group; None if there is none."""
         return band_of(self._bands, group)
 
     def check_reach(self, source: str, target: str) -> None:
-        """Raise PlacementError unless a path leads from one device to the other."""
+        """Raise PlacementError unless there is a route from one device to the other."""
         self._network.path(source, target)

@@ -1,4 +1,4 @@
-"""Which parts of the model each device holds, and what that means for its memory."""
+"""Model parts stored on each device, and the resulting memory."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["Holdings", "held_bytes"]
 
 
 def held_bytes(model: Architecture, parts: tuple[Slice, ...], shard: TensorShard | None) -> int:
-    """Weights of parts of a model, whole or of a device's shard of their blocks."""
+    """Weight bytes of parts of a model, whole or of a device's tensor shard of their blocks."""
     if shard is None:
         return model.held_bytes(parts)
     return sum(shard.weight_bytes(part) for part in parts)
 
 
 class Holdings:
-    """The parts of the model on every device, for the whole of a run."""
+    """Model parts on every device, fixed for a whole run."""
 
     def __init__(
         self,
@@ -32,29 +32,29 @@ class Holdings:
         self.shards = shards or {}
 
     def parts(self, device: str) -> tuple[Slice, ...]:
-        """What a device holds."""
+        """Model parts on a device."""
         return self._parts.get(device, ())
 
     def weight_bytes(self, device: str) -> int:
-        """Weights that a device holds."""
+        """Weight bytes on a device."""
         return held_bytes(self._model, self._parts.get(device, ()), self.shards.get(device))
 
     def kv_bytes_per_token(self, device: str) -> int:
-        """KV cache that one token takes for the blocks a device holds."""
+        """KV cache bytes of one token for the blocks on a device."""
         n_blocks = sum(part.n_blocks for part in self._parts.get(device, ()))
         shard = self.shards.get(device)
         return (self._model if shard is None else shard).kv_bytes_per_token(n_blocks)
 
     def check(self, device: str, part: Slice) -> None:
-        """Raise ContractError unless a device holds all of a part."""
-        held = self._parts.get(device, ())
-        blocks = {block for slice_ in held for block in range(slice_.first, slice_.last)}
+        """Raise ContractError unless a device stores all of a part."""
+        stored = self._parts.get(device, ())
+        blocks = {block for slice_ in stored for block in range(slice_.first, slice_.last)}
         if (
             not blocks.issuperset(range(part.first, part.last))
-            or (part.embedding and not any(slice_.embedding for slice_ in held))
-            or (part.head and not any(slice_.head for slice_ in held))
+            or (part.embedding and not any(slice_.embedding for slice_ in stored))
+            or (part.head and not any(slice_.head for slice_ in stored))
         ):
             raise ContractError(
                 f"compute: {device!r} does not hold {part}; its placement gives it "
-                f"{', '.join(map(str, held)) or 'nothing'}"
+                f"{', '.join(map(str, stored)) or 'nothing'}"
             )

@@ -1,4 +1,4 @@
-"""A link, as a value: what it connects, and the rate and latency of either way."""
+"""Link parameters: the connected devices, and rate and latency of each direction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Link", "RateAt", "Way"]
 
 
 RateAt = Callable[[float], float]
-"""A link's rate [bit/s] as a pure function of the instant [s] at which a transmission starts."""
+"""Link rate [bit/s] as a pure function of the instant [s] at which a transmission starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +22,10 @@ class Way:
     Parameters
     ----------
     rate_bps
-        Constant rate, the rate at the instant at which a transmission starts, or a recording, over whose
-        changes a transmission is followed bit by bit.
+        A constant rate, a function of the instant at which a transmission starts, or a recording, whose
+        changes are followed during a transmission.
     latency_s
-        Propagation delay, after the last bit has left.
+        Propagation delay, after the last bit has been sent.
     """
 
     rate_bps: float | RateAt | RecordedRate
@@ -34,28 +34,27 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A point-to-point link: full duplex, one message at a time each way, first come first served.
+    """A point-to-point link: full duplex, one message at a time per direction, first come first served.
 
-    Not modelled: losses, framing overhead, a rate that changes during a transmission (but that of a
-    recording).
+    Not modelled: losses, framing overhead, rate changes during a transmission (except for recordings).
 
     Parameters
     ----------
     between
-        The two devices' ids.
+        Ids of the two devices.
     rate_bps, latency_s
-        Of the way up, from the first device to the second: see :class:`Way`.
+        Rate and latency of the direction from the first device to the second: see :class:`Way`.
     down
-        The way from the second device to the first; None: it is as the way up.
+        Direction from the second device to the first; None: as the other direction.
     access_s
-        Time that a message takes beside its bits and the latency, as planners count on it: preamble, headers
-        and acknowledgement of a Wi-Fi link. What a run meets follows from the channel.
+        Planning value of the access time of a message, in addition to its bits and the latency: preamble,
+        headers and acknowledgement of a Wi-Fi link. In a run it follows from the channel.
     radio
-        The channel and the cell of a radio link, whose `rate_bps` is then what planners count on: its mean
-        goodput, alone on the air. None: a wire.
+        Channel and cell of a radio link, whose `rate_bps` is then a planning value: its mean goodput without
+        other transmissions. None: a wired link.
     is_path
-        Whether it is the path of this pair of devices alone: it carries all that the two send each other,
-        whatever else leads from one to the other, and nothing of others.
+        Whether the link is a dedicated path of its two devices: it carries all their messages to each other,
+        regardless of other routes, and no other messages.
     """
 
     between: tuple[str, str]
@@ -67,7 +66,7 @@ class Link:
     is_path: bool = False
 
     def way(self, sender: str) -> Way:
-        """The direction in which one of its ends sends."""
+        """Return the direction in which `sender`, one of its ends, transmits."""
         if self.down is not None and sender == self.between[1]:
             return self.down
         return Way(rate_bps=self.rate_bps, latency_s=self.latency_s)

@@ -1,4 +1,4 @@
-"""Shared media, as values: how the transfers of a cell share its band, and the radio links that use it."""
+"""Shared radio media: access schemes of cells, and parameters of the radio links in them."""
 
 from __future__ import annotations
 
@@ -20,55 +20,55 @@ Access = Literal["equal", "weighted", "tdma", "round-robin", "proportional-fair"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medium:
-    """One cell: a station, and the band that its terminals share.
+    """One cell: a station, and the band shared by its terminals.
 
-    Whatever changes a rate (a transfer that begins or ends, a channel that changes, a cell of the same band
-    that falls silent or begins) is met at its instant; between two such instants rates are constant, and
-    transfers advance in proportion. Up and down share the band with themselves alone, except under ``dcf``,
-    where everybody contends with everybody.
+    Rates change only at events (a transfer begins or ends, a channel changes, a cell of the same band becomes
+    active or idle); in between, rates are constant and transfers progress in proportion. Uplink and downlink
+    each share the band among their own transfers only, except under ``dcf``, where all transmitters contend.
 
-    * ``equal``, ``weighted``: OFDMA or FDMA. Each transfer has its share of the band all the time; noise
-      shrinks with the share. Exact processor sharing.
+    * ``equal``, ``weighted``: OFDMA or FDMA. Each transfer permanently has its share of the band; noise
+      is proportional to the share. Exact processor sharing.
     * ``tdma``: the whole band, for an equal share of the time; the limit of short slots.
-    * ``round-robin``, ``proportional-fair``: the whole band, slot by slot. Slots are gone through only while
+    * ``round-robin``, ``proportional-fair``: the whole band, slot by slot. Slots are simulated only while
       two or more transfers wait.
     * ``max-rate``: the whole band to the transfer with the best rate, until that changes.
-    * ``dcf``: 802.11's contention, exchange by exchange (:mod:`edgesim.engine.network.wifi.contention`).
+    * ``dcf``: 802.11 contention, exchange by exchange (:mod:`edgesim.engine.network.wifi.contention`).
       Cells of one band contend with one another.
 
-    Under time-division duplex a direction's transfers advance in its own slots, and only then.
+    Under time-division duplex, the transfers of a direction progress only in its own slots.
 
-    With a ``grid`` (5G NR) all of this happens in whole slots and whole resource blocks: shares are rounded
-    to blocks, a message that needs fewer than its share leaves the rest to the others, under ``tdma`` a slot
-    is one terminal's, and under the slot-by-slot rules and ``max-rate`` what the first leaves of a slot is
-    the next one's.
+    With a ``grid`` (5G NR), allocation is in whole slots and whole resource blocks: shares are rounded to
+    blocks, a message that needs fewer than its share leaves the rest to the others, under ``tdma`` a slot
+    belongs to one terminal, and under the slot-by-slot rules and ``max-rate`` the part of a slot that the
+    first transfer does not need goes to the next.
 
-    Not modelled: schedulers that choose parts of a band by frequency, priorities, control channels.
+    Not modelled: frequency-selective scheduling, priorities, control channels.
 
     Parameters
     ----------
     name
-        The station's id, and what tells its bands apart.
+        The station's id, with a suffix that distinguishes its bands.
     duplex
-        Two bands, one in turns, or one for whoever comes first.
+        Separate bands per direction, one band alternating between directions, or one band shared by both in
+        order of arrival.
     band
-        Cells of one band disturb each other while they are active; None: a band of its own.
+        Name of the band; cells of one band interfere while they are active. None: a separate band.
     across
-        Of a band with several cells: the channel between every terminal of the band and this station.
+        In a band with several cells: channel between every terminal of the band and this station.
     load
-        How much of the time this cell disturbs others, whoever sends: 1 is the full buffer of link-level
-        studies. None: while it is active.
+        Share of the time in which this cell interferes with others, regardless of its traffic: 1 is the full
+        buffer of link-level studies. None: only while it is active.
     grid
-        Of 5G NR: slots and resource blocks, and how uplinks come to their grants. None: any part of the band
-        for any time.
+        5G NR slots and resource blocks, and the uplink grant procedure. None: any part of the band for any
+        time.
     slot_s
-        Scheduler's slot, without a grid.
+        Scheduler slot without a grid [s].
     window
-        Slots over which proportional fairness averages.
+        Number of slots over which proportional fairness averages.
     key
-        What backoffs are drawn from under ``dcf``: of the seed, the replication and the cell.
+        Random key of backoffs under ``dcf``, from the seed, the replication and the cell.
     give_up_s
-        How long a transfer whose link is out of reach waits before it is lost.
+        Time that a transfer over a link out of reach waits before it is lost [s].
     """
 
     name: str
@@ -96,14 +96,14 @@ class Medium:
 
     @property
     def is_contended(self) -> bool:
-        """Whether its transmitters contend frame by frame, as Wi-Fi's do."""
+        """Whether transmitters contend frame by frame, as in Wi-Fi."""
         return self.access == "dcf"
 
     def alone_bps(self, rate_bps: float, mac: WifiMac, *, uplink: bool) -> float:
-        """Gross rate over time of a transfer that has the cell to itself, given the rate while it sends.
+        """Long-run gross rate of the only transfer in a cell [bit/s], given its rate while it sends.
 
-        Under time-division duplex its direction is not always open; under ``dcf`` a part of the time goes
-        into backoff, preambles, headers and acknowledgements.
+        Accounts for the share of its direction under time-division duplex, and under ``dcf`` for backoff,
+        preambles, headers and acknowledgements.
         """
         if self.is_contended:
             return mac.alone_bps(rate_bps)
@@ -112,15 +112,15 @@ class Medium:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstSlot:
-    """What the first slot of a message costs on a radio link with slots; planners count on it.
+    """Planning values for the first slot of a message on a slotted radio link.
 
     Parameters
     ----------
     up_s, down_s
-        Mean time from a message's coming until its first slot has ended: from the terminal after silence (the
-        request for a grant and its answer among it), and to it.
+        Mean time from a message's arrival to the end of its first slot [s]: uplink after an idle period
+        (including scheduling request and grant), and downlink.
     n_bits
-        What a slot carries on average with the whole band, in the weaker direction.
+        Mean number of bits in a slot with the whole band, in the weaker direction.
     """
 
     up_s: float
@@ -130,25 +130,25 @@ class FirstSlot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioChannel:
-    """What makes a link a radio link.
+    """Radio parameters of a link.
 
     Parameters
     ----------
     link
-        Its channel over time.
+        Channel over time.
     terminal, station
-        Which end is which.
+        Ids of the two ends.
     medium
         Name of the cell.
     key
-        What attempts and repetitions are drawn from: of :func:`edgesim.rng.link_key`.
+        Random key of transmission attempts and repetitions, from :func:`edgesim.rng.link_key`.
     weight
-        Part of the band under ``weighted``, relative to the others'.
+        Share of the band under ``weighted``, relative to the other links.
     request_key
-        What the terminal's opportunities to ask for a grant are drawn from.
+        Random key of the terminal's scheduling request opportunities.
     first_slot
-        Of a cell with a grid: what planners count for the first slot of a message, before the rest of it
-        goes at the link's mean rate.
+        In a cell with a grid: planning values for the first slot of a message; the rest is sent at the
+        link's mean rate.
     mac
         Under ``dcf``: frames, aggregates and access category.
     """

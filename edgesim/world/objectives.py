@@ -1,4 +1,4 @@
-"""Service objectives, as a value."""
+"""Service level objectives of requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Objectives"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
-    """Service objectives a request must meet, all of them, to count as goodput; None is not asked."""
+    """Latency objectives [s], all of which a request must meet to count as goodput; None: no objective."""
 
     ttft_s: float | None = None
     tpot_s: float | None = None

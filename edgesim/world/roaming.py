@@ -1,4 +1,4 @@
-"""A terminal that changes cells, as a value."""
+"""Handover of terminals between cells."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["Roaming"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roaming:
-    """Which of several cells a terminal is attached to, and what a handover does to messages on the air.
+    """Serving cell of a terminal over time, and the effect of a handover on messages in transmission.
 
-    The terminal needs a link to each of the cells. Its messages go over that of the serving cell alone, and
-    wait for the end of an interruption before they are begun.
+    The terminal needs a link to each of the cells. Its messages use the link to the serving cell only, and do
+    not start during an interruption.
 
     Parameters
     ----------
     serving
         The serving cell over time.
     in_flight
-        ``keep``: what has been sent by then counts, and the rest goes over the new cell after the
+        ``keep``: bits sent before the handover count, and the rest is sent over the new cell after the
         interruption (lossless handover, with data forwarding between the cells). ``lose``: the message is
         lost at the handover.
     """

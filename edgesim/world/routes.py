@@ -1,4 +1,4 @@
-"""The network as a graph, its cheapest routes, and what a trace says of its links."""
+"""Network graph: cheapest routes, message times, and the links' entries in a trace."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["Network", "kind_of", "link_facts", "via_of"]
 
 
 class Network:
-    """The topology's graph and its cheapest routes; a pure value, shared by planning and running.
+    """Graph of the topology and its cheapest routes; immutable, shared by planning and simulation.
 
-    A route is the path of least expected latency for a message of the reference size: store and
-    forward, so each hop costs its transmission time and its latency, those of the direction in which it
-    is passed (the way back may be another); on a radio link with slots also the mean wait for the first of
-    them. Ties go to fewer hops, and then to links that stand earlier in the scenario. Only devices that
-    forward lie on the way; a pair with a path of its own takes that, and no route of others does.
+    A route is the path of least expected latency for a message of the reference size. With store and forward,
+    each hop costs its transmission time and its latency in the direction of travel (the reverse route may
+    differ), on a slotted radio link also the mean wait for the first slot. Ties go to fewer hops, then to
+    links listed earlier in the scenario. Intermediate devices must forward; a pair with a dedicated path uses
+    it, and no other route does.
 
     Parameters
     ----------
     reference_bytes
-        Size of the message for which routes are cheapest: one token's activation.
+        Message size for which routes are cheapest: one token's activation.
     """
 
     def __init__(self, devices: Mapping[str, Device], links: Iterable[Link], reference_bytes: int) -> None:
@@ -41,7 +41,7 @@ class Network:
             if link.between in own:
                 continue
             for ends in (link.between, link.between[::-1]):
-                # Of parallel links the cheapest for the reference message carries the traffic.
+                # Of parallel links, the one cheapest for the reference message carries all traffic.
                 cost_s = _seconds(link, reference_bytes, sender=ends[0])
                 if ends not in costs or cost_s < costs[ends][0]:
                     costs[ends], self._links[ends] = (cost_s, place), link
@@ -52,37 +52,37 @@ class Network:
         self._paths = CheapestPaths(devices, self._edges, forwarding)
 
     def path(self, source: str, target: str) -> list[str]:
-        """Devices on the route, both ends included.
+        """Return the devices on the route, including both ends.
 
         Raises
         ------
         PlacementError
-            If no path leads from one to the other.
+            If there is no route between them.
         """
         found = self._own.get((source, target)) or self._paths.path(source, target)
         if found is None:
             raise PlacementError(
-                f"topology: no path leads from {source!r} to {target!r}; {self._way_out(source, target)}"
+                f"topology: no path leads from {source!r} to {target!r}; {self._remedy(source, target)}"
             )
         return found
 
-    def _way_out(self, source: str, target: str) -> str:
-        """What to do where no path leads."""
+    def _remedy(self, source: str, target: str) -> str:
+        """Return advice for a pair without a route."""
         around = CheapestPaths(self.devices, self._edges).path(source, target) or []
         shut = next((id_ for id_ in around[1:-1] if not self.devices[id_].forwards), None)
         if shut is None:
             return "link them, directly or over others"
         return (
-            f"the way over {shut!r} is closed, for devices do not pass on messages between others unless "
-            f"they say so: give {shut!r} 'forwards: true', link the two, or give them one of 'topology.paths'"
+            f"the path over {shut!r} is not used, because devices do not forward messages of others by "
+            f"default: set 'forwards: true' for {shut!r}, link the two, or add an entry of 'topology.paths'"
         )
 
     def link(self, source: str, target: str) -> Link:
-        """The link that carries what one neighbour sends to another."""
+        """Return the link that carries messages from one neighbour to another."""
         return self._links[source, target]
 
     def seconds(self, source: str, target: str, size_bytes: float) -> float:
-        """Time that one message takes from end to end on an idle network, endpoints included."""
+        """End-to-end time of one message on an idle network, including endpoints [s]."""
         if source == target:
             return 0.0
         path = self.path(source, target)
@@ -94,12 +94,12 @@ class Network:
         return (source, target) in self._links
 
     def hop_seconds(self, source: str, target: str, size_bytes: float) -> float:
-        """Time of one message over the link between two neighbours while it is idle, endpoints included."""
+        """Time of one message over the idle link between two neighbours, including endpoints [s]."""
         ends_s = sum(self.devices[end].endpoint.passing_s(size_bytes) for end in (source, target))
         return ends_s + _seconds(self.link(source, target), size_bytes, sender=source)
 
     def busiest_seconds(self, source: str, target: str, size_bytes: float) -> float:
-        """Longest time that so many bytes occupy any link on the way; propagation and waiting do not."""
+        """Longest occupancy of any link on the route by a message, without propagation and waiting [s]."""
         if source == target:
             return 0.0
         hops = pairwise(self.path(source, target))
@@ -115,7 +115,7 @@ def _mean_bps(link: Link, *, sender: str) -> float:
 
 
 def _seconds(link: Link, size_bytes: float, *, sender: str) -> float:
-    """Time of a message on an idle link."""
+    """Time of a message on an idle link [s]."""
     n_bits, wait_s = bits(size_bytes), link.access_s
     if link.radio is not None and link.radio.first_slot is not None:
         first = link.radio.first_slot
@@ -125,19 +125,19 @@ def _seconds(link: Link, size_bytes: float, *, sender: str) -> float:
 
 
 def via_of(link: Link) -> str:
-    """A link's name in the trace: its two ends, in alphabetical order."""
+    """Return a link's name in the trace: its two ends, in alphabetical order."""
     return "--".join(sorted(link.between))
 
 
 def kind_of(link: Link) -> LinkKind:
-    """Over what a link carries its messages, as the trace tells it."""
+    """Return a link's kind in the trace: radio, recorded or wired."""
     if link.radio is not None:
         return LinkKind.RADIO
     return LinkKind.RECORDED if isinstance(link.rate_bps, RecordedRate) else LinkKind.WIRED
 
 
 def link_facts(links: Iterable[Link]) -> dict[str, dict[str, object]]:
-    """What a trace's ``run.json`` says of links, by name; of one whose ways differ, of the way down, too."""
+    """Return the links' entries in a trace's ``run.json``, by name; both directions if they differ."""
     facts: dict[str, dict[str, object]] = {}
     for link in links:
         up, down = map(link.way, link.between)

@@ -1,7 +1,7 @@
-"""Laws of service times that are drawn: a factor of mean 1 for the time of every pass.
+"""Service-time distributions: a random factor of mean 1 for the time of every pass.
 
-All draw by inversion from one uniform number, its upper tail from small ones: there a float has the finest
-steps, and no draw is cut off before 36 times the mean of an exponential.
+All are sampled by inversion from one uniform number; small numbers map to the upper tail, because floats are
+finest near zero: no draw is truncated below 36 times the mean of an exponential.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["ErlangService", "Exponential", "GammaService", "Hyperexponential", "
 
 
 class ServiceLaw(Protocol):
-    """How the time of a pass on a device varies about what its profile says."""
+    """Distribution of the time of a pass, relative to the time by the profile."""
 
     @property
     def scv(self) -> float:
@@ -24,17 +24,17 @@ class ServiceLaw(Protocol):
         ...
 
     def factor(self, uniform: float) -> float:
-        """The factor of mean 1 above which another lies with this probability, in (0, 1)."""
+        """Inverse of the survival function of the factor (mean 1), for a probability in (0, 1)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Exponential:
-    """Without memory: the service of M/M/1."""
+    """Exponential (memoryless) service, as in M/M/1."""
 
     @property
     def scv(self) -> float:
-        """1."""
+        """Squared coefficient of variation, 1."""
         return 1.0
 
     def factor(self, uniform: float) -> float:
@@ -46,21 +46,22 @@ class Exponential:
 
 
 _LEAST_CV, _MOST_CV = 1e-3, 1e3
-"""Less is no variation to speak of, 'constant'; of more no run is long enough to see the mean."""
+"""Bounds of the coefficient of variation. Below, use 'constant'; above, no run is long enough for its average
+to reach the mean."""
 
 
 def _checked(law: str, cv: float) -> float:
     if not _LEAST_CV <= cv <= _MOST_CV:
         raise InputError(
-            f"{law} service: expected a cv from {_LEAST_CV:g} to {_MOST_CV:g}, got {cv:g}; without "
-            "variation: 'constant'"
+            f"{law} service: expected a cv from {_LEAST_CV:g} to {_MOST_CV:g}, got {cv:g}; use "
+            "'constant' for no variation"
         )
     return cv
 
 
 @dataclass(frozen=True, slots=True)
 class GammaService:
-    """A gamma law: any variation, more or less than the exponential's, which is shape 1.
+    """Gamma law: variation above or below that of the exponential law, which has shape 1.
 
     Parameters
     ----------
@@ -79,17 +80,17 @@ class GammaService:
 
     @classmethod
     def from_cv(cls, cv: float) -> GammaService:
-        """The gamma law of a coefficient of variation."""
+        """Return the gamma law with this coefficient of variation."""
         return cls(_checked("gamma", cv) ** -2.0)
 
     @property
     def scv(self) -> float:
-        """1 over the shape."""
+        """Squared coefficient of variation: 1 over the shape."""
         return 1.0 / self.shape
 
     def factor(self, uniform: float) -> float:
         """Inverse of the regularised upper incomplete gamma function, over the shape."""
-        from scipy.special import gammainccinv  # a quarter of a second to import; few runs draw
+        from scipy.special import gammainccinv  # takes a quarter of a second to import; few runs need it
 
         return float(gammainccinv(self.shape, uniform)) / self.shape
 
@@ -98,7 +99,7 @@ class GammaService:
 
 
 class ErlangService(GammaService):
-    """A gamma law of a whole shape: the sum of so many exponential stages."""
+    """Erlang law: gamma law with an integer shape, the number of exponential stages."""
 
     __slots__ = ()
 
@@ -108,7 +109,7 @@ class ErlangService(GammaService):
 
 @dataclass(frozen=True, slots=True)
 class Lognormal:
-    """A lognormal law.
+    """Lognormal law.
 
     Parameters
     ----------
@@ -127,8 +128,8 @@ class Lognormal:
         return self.cv**2
 
     def factor(self, uniform: float) -> float:
-        """exp(s z - s^2 / 2) of the normal quantile z, with s^2 = log(1 + cv^2)."""
-        from scipy.special import ndtri  # a quarter of a second to import; few runs draw
+        """exp(s z - s^2 / 2), with z the normal quantile and s^2 = log(1 + cv^2)."""
+        from scipy.special import ndtri  # takes a quarter of a second to import; few runs need it
 
         variance = math.log1p(self.cv**2)
         return math.exp(-math.sqrt(variance) * float(ndtri(uniform)) - variance / 2)
@@ -139,15 +140,15 @@ class Lognormal:
 
 @dataclass(frozen=True, slots=True)
 class Hyperexponential:
-    """One of two exponential laws: mostly short, at times long. Both bring in half of the mean.
+    """Hyperexponential law: mixture of a short and a long exponential law, with balanced means.
 
-    Of the two-phase laws of a given variation the one with balanced means (Whitt 1982, "Approximating a
-    point process by a renewal process", section 3).
+    Each phase contributes half of the mean (Whitt 1982, "Approximating a point process by a renewal process",
+    section 3).
 
     Parameters
     ----------
     cv
-        Coefficient of variation, more than the exponential's 1.
+        Coefficient of variation, above 1.
     """
 
     cv: float
@@ -155,8 +156,8 @@ class Hyperexponential:
     def __post_init__(self) -> None:
         if not 1 < self.cv <= _MOST_CV:
             raise InputError(
-                f"hyperexponential service: expected a cv above 1, and up to {_MOST_CV:g}, got {self.cv:g}; "
-                "'gamma' takes less"
+                f"hyperexponential service: expected a cv above 1, up to {_MOST_CV:g}, got {self.cv:g}; use "
+                "'gamma' for smaller ones"
             )
 
     @property
@@ -165,8 +166,8 @@ class Hyperexponential:
         return self.cv**2
 
     def factor(self, uniform: float) -> float:
-        """The phase from where the number lies, the time from where it lies within."""
-        short = (1 + math.sqrt((self.scv - 1) / (self.scv + 1))) / 2  # its probability
+        """Choose the phase by the uniform number, and its time by the number's position within the phase."""
+        short = (1 + math.sqrt((self.scv - 1) / (self.scv + 1))) / 2  # probability of the short phase
         if uniform < 1 - short:
             return -math.log(uniform / (1 - short)) / (2 * (1 - short))
         return -math.log((1 - uniform) / short) / (2 * short)

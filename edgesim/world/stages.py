@@ -1,4 +1,4 @@
-"""Combinations of serving disciplines that cannot work along the stages of one placement."""
+"""Check for combinations of serving disciplines that would deadlock along the stages of a placement."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["check_stages"]
 def check_stages(
     model: Architecture, devices: Mapping[str, Device], holdings: Mapping[str, tuple[Slice, ...]]
 ) -> None:
-    """Refuse static batches where the members of one could wait for one another for ever.
+    """Refuse static batches that could deadlock.
 
-    A static batch goes on when all its members have come. Where a request is served by several devices, a
-    member may be held up at another of them by a request that waits for this batch to end: in a batch of that
-    device's own, or for room in a cache that a member of the batch holds.
+    A static batch continues when all its members have arrived. If a request is served by several devices, a
+    member may be delayed at another device by a request that waits for this batch to end: in a batch of that
+    device, or for memory occupied by a member of the batch.
 
     Raises
     ------
     PlacementError
-        Naming the devices, and what would work.
+        Naming the devices, and disciplines that would work.
     """
     stages = [
         (id_, serving)
@@ -34,16 +34,15 @@ def check_stages(
     growing = [id_ for id_, serving in stages if serving.grows_caches]
     if len(static) > 1:
         raise PlacementError(
-            f"{static[0]!r} and {static[1]!r} are stages of one placement and serve static batches, each its "
-            "own: their members would wait for one another for ever; serve at most one stage with 'static', "
+            f"{static[0]!r} and {static[1]!r} are stages of one placement and both form static batches, "
+            "whose members would wait for one another indefinitely; serve at most one stage with 'static', "
             "the others with 'continuous', 'processor-sharing' or 'fifo'"
         )
     if static and growing:
         raise PlacementError(
-            f"{static[0]!r} serves static batches and {growing[0]!r} preempts requests where caches grow, "
-            "and both are stages of one placement: a batch would wait for ever for the member that is "
-            f"preempted; give {growing[0]!r} 'continuous: {{cache: reserve}}', or {static[0]!r} another "
-            "discipline"
+            f"{static[0]!r} serves static batches and {growing[0]!r} preempts requests when caches grow, "
+            "and both are stages of one placement: a batch would wait indefinitely for a preempted member; "
+            f"give {growing[0]!r} 'continuous: {{cache: reserve}}', or {static[0]!r} another discipline"
         )
 
 

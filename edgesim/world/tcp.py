@@ -1,4 +1,4 @@
-"""What TCP does with small writes, as a value."""
+"""TCP parameters that delay small writes."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from edgesim.errors import InputError
 __all__ = ["Tcp"]
 
 _LONGEST_DELAY_S = 0.5
-"""An acknowledgement is delayed by less than that (RFC 1122, 4.2.3.2)."""
+"""Upper bound of the delay of an acknowledgement [s] (RFC 1122, 4.2.3.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tcp:
-    """How a device's TCP holds back small segments and acknowledgements.
+    """Delays of small segments and acknowledgements by a device's TCP.
 
     Parameters
     ----------
     nagle
-        Whether what fills no segment waits until all that was sent before is acknowledged (RFC 896; RFC 1122,
-        4.2.3.4). A write onto a connection with nothing on its way goes at once, whole, as the stacks of BSD
-        and Linux have it. False: TCP_NODELAY.
+        Whether data that do not fill a segment wait until all earlier data are acknowledged (RFC 896; RFC
+        1122, 4.2.3.4). A write on a connection without unacknowledged data is sent at once and in full, as in
+        the BSD and Linux stacks. False: TCP_NODELAY.
     delayed_ack_s
-        How long an acknowledgement waits for data of the other direction to ride on, or for a second full
-        segment (RFC 1122, 4.2.3.2). 0: it goes at once.
+        Maximum time that an acknowledgement waits to be piggybacked on data of the other direction, or for a
+        second full segment (RFC 1122, 4.2.3.2). 0: sent at once.
     mss_bytes
-        A full segment.
+        Size of a full segment.
     header_bytes
-        What a program writes by itself before every message, such as its length; 0: nothing.
+        Size of a separate write before every message, such as its length; 0: none.
     """
 
     nagle: bool = False

@@ -1,4 +1,4 @@
-"""The world of one replication, as values: what every strategy meets in exactly the same way."""
+"""The simulated world of one replication, identical for every strategy."""
 
 from __future__ import annotations
 
@@ -30,39 +30,39 @@ class World:
     Parameters
     ----------
     horizon_s
-        End of the window in which arrivals count. None: the run ends when every request has ended.
+        End of the window in which arrivals count [s]. None: the run ends when every request has ended.
     cooldown_s
-        How much longer than to the horizon a run may go on, with the same arrivals, to see the end of the
-        requests that arrived before it. It ends as soon as it has; those still in flight at its limit are
+        Maximum time [s] that a run continues after the horizon, with further arrivals from the same process,
+        until all requests that arrived before the horizon have ended. Requests still in flight at its end are
         censored.
     memory_policy
-        What a request meets that finds no room for its KV cache: a queue, or refusal.
+        Treatment of a request without memory for its KV cache: queue or reject.
     queue_limit
-        Requests that may wait for room on one device; one more fails. None: any number.
+        Maximum number of requests waiting for memory on one device; further ones fail. None: no limit.
     patience_s
-        How long a request waits for room before it fails; None: for ever.
+        Maximum waiting time for memory, after which a request fails [s]; None: no limit.
     prompt_bytes_per_token, answer_bytes_per_token
-        Size of a token id on the wire.
+        Size of a transmitted token id.
     exits
-        Measured answers, token by token and exit by exit, with exits after blocks of this world's model; None
-        where nothing was measured.
+        Measured answers of each token at each exit, with exits after blocks of this world's model; None if
+        not measured.
     tuning_exits
-        Such answers on other text, for strategies to tune thresholds on before time zero; None: none.
+        Such answers on other text, for tuning thresholds before time zero; None: none.
     quality
-        Measured answers under impairments; None where nothing was measured.
+        Measured answers under impairments; None if not measured.
     paths
-        Measured answers of tokens whose caches are filled by propagated states, rule by rule, with exits
-        where `exits` has them; None where nothing was measured.
+        Measured answers of tokens with caches filled by propagated states, by exit rule, with the same exits
+        as `exits`; None if not measured.
     faults
-        When devices and links are down; None: never.
+        Outages of devices and links; None: no outages.
     retry
-        What happens to requests whose work was lost; None: they fail.
+        Retry policy of requests whose work was lost; None: they fail.
     roaming
-        Terminals that change cells, by device id: the cell that serves each, over time.
+        Serving cell over time of terminals that change cells, by device id.
     media
         Cells of the radio links, by name.
     bands
-        Bands set aside for sums over groups of terminals, by their station's id.
+        Bands reserved for sums over groups of terminals, by their station's id.
     """
 
     model: Architecture
@@ -89,27 +89,27 @@ class World:
     bands: Mapping[str, CollectiveBand] = field(default_factory=dict)
 
     def band(self, group: Iterable[str]) -> CollectiveBand | None:
-        """The first band that is set aside for all of a group; None if there is none."""
+        """Return the first band reserved for the whole group; None if there is none."""
         return band_of(self.bands.values(), group)
 
     @property
     def limit_s(self) -> float | None:
-        """Instant at which the run ends at the latest; None without a horizon."""
+        """Latest end of the run [s]; None without a horizon."""
         return None if self.horizon_s is None else self.horizon_s + self.cooldown_s
 
     @property
     def can_lose(self) -> bool:
-        """Whether work or messages may be lost on the way."""
+        """Whether work or messages can be lost during the run."""
         has_battery = any(device.battery is not None for device in self.devices.values())
         return self.faults is not None or has_battery or bool(self.roaming) or bool(self.media)
 
     def requests(self) -> Iterator[Request]:
         """Yield the replication's requests in order of arrival; each call draws the same ones.
 
-        Of a closed workload there are none: what it asks is in :meth:`conversations`.
+        A closed workload yields none; see :meth:`conversations`.
         """
         return self.workload.requests(Streams(self.seed, self.replication))
 
     def conversations(self) -> Iterator[Conversation]:
-        """Yield the conversations of a closed workload in order of their starts; none of an open one."""
+        """Yield the conversations of a closed workload in order of their starts; none if it is open."""
         return self.workload.conversations(Streams(self.seed, self.replication))

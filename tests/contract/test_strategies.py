@@ -152,7 +152,7 @@ class Picky(Local):
     [
         (Forgetful, "5 of its 6 tokens emitted"),
         (Lazy, "the id of token 1 must be there"),
-        (Refuser, "though there was room and time"),
+        (Refuser, "although there was memory and time"),
         (Repeater, "needs the token.s hidden state after the embedding"),
         (Hasty, "the id of token 0 must be there"),
         (Moody, r"the strategy._mood\[\d+\] changed during a run"),

@@ -144,7 +144,7 @@ def test_what_is_seen_of_a_device_and_planned_with() -> None:
 
 def test_batches_and_groups_are_refused_before_time_zero() -> None:
     for serving in (ContinuousBatching(max_batch=2), StaticBatching(max_batch=2)):
-        with pytest.raises(InputError, match=r"device 'a': a 'speed' holds .* or serve with 'fifo'"):
+        with pytest.raises(InputError, match=r"device 'a': 'speed' applies .* or use 'fifo'"):
             device("a", serving=serving, speed=SLOWER)
     with pytest.raises(InputError, match="expected factors above 0"):
         device("a", speed=Steps((0.0,), (0.0,)))

@@ -727,7 +727,7 @@ def test_exits_need_measured_answers_and_an_exit_that_stands_there() -> None:
     [
         ({"blocks": (2,)}, "do not fit 1 exits"),
         ({"blocks": (4, 2)}, "expected increasing numbers"),
-        ({"confidence": ANSWERS.confidence + 1}, "no probability"),
+        ({"confidence": ANSWERS.confidence + 1}, "not a probability"),
     ],
 )
 def test_records_that_make_no_sense_are_refused(changes: dict[str, object], complaint: str) -> None:

@@ -75,7 +75,7 @@ def test_answers_that_were_never_measured_are_asked_for(
     [
         ("nowhere", "no such folder"),
         ("{text: bundled}", "expected a 'model'"),
-        ("{table: missing.csv}", "no table can be read"),
+        ("{table: missing.csv}", "cannot read a table"),
         ("{model: bundled, exit: x}", "exit"),
     ],
 )

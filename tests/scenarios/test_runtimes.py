@@ -143,7 +143,7 @@ def test_a_set_is_stored_and_read_back(tmp_path: Path) -> None:
     assert read.names == fitted.names
     assert read.draws == pytest.approx(fitted.draws, rel=1e-6)
     (tmp_path / "text").write_text("no set")
-    with pytest.raises(InputError, match="no set of parameters"):
+    with pytest.raises(InputError, match="not a parameter file"):
         load_posterior(tmp_path / "text")
 
 

@@ -1,1 +1,1 @@
-"""Measured answers as values: exits, paths through them, impairments, tables of quality."""
+"""Measured answer quality as value objects: exits, exit paths, impairments, quality tables."""

@@ -1,22 +1,24 @@
-"""Which exit each token of a request leaves at, by what is done about the keys and values it leaves missing.
+"""Early-exit paths: the exit of each token of a request, by the method that fills the missing KV cache.
 
-A token that leaves after block e has no keys and values in the blocks behind e, and later tokens that go
-deeper attend to them. Three answers to that are published:
+A token that leaves after block e has no keys and values in later blocks, although later tokens that go deeper
+attend to them. Three methods to fill the gap are published:
 
-* **propagate** -- its state after block e is taken as its state before every later block, of which only the
-  projections to keys and values are computed (Elbayad et al. 2020, arXiv 1910.10073, which copies the state
-  upwards; Schuster et al. 2022, CALM, arXiv 2207.07061, which calls it state propagation). Later tokens
-  attend to approximations, so that what they say depends on where earlier ones left: see
+* **propagate** -- the state after block e is used as input of every later block, of which only the key and
+  value projections are computed (Elbayad et al. 2020, arXiv 1910.10073, which copies the state upwards;
+  Schuster et al. 2022, CALM, arXiv 2207.07061, which calls it state propagation). Later tokens attend to
+  approximations, so that their outputs depend on the exits of earlier tokens: see
   :mod:`edgesim.model.answers.propagated_paths`.
-* **recompute** -- the state waits at block e until a later token goes deeper, and then passes the missing
-  blocks together with it (EE-LLM, Chen et al. 2024, arXiv 2312.04916, section 4.1; FREE, Bae et al. 2023,
-  arXiv 2310.05424). All later tokens see what they would see had every token passed all blocks.
-* **same-path** -- the exit at which the prompt's last token first meets its threshold is that of all tokens
-  of the request, sure or not, and the prompt goes no deeper either. Nothing is ever missing.
+* **recompute** -- the state is kept at block e until a later token goes deeper, and is then computed through
+  the missing blocks together with that token (EE-LLM, Chen et al. 2024, arXiv 2312.04916, section 4.1; FREE,
+  Bae et al. 2023, arXiv 2310.05424). Later tokens attend to the same keys and values as if every token had
+  passed all blocks.
+* **same-path** -- the exit at which the prompt's last token first meets its threshold is used for all tokens
+  of the request, whatever their confidence, and the prompt goes no deeper either. No keys or values are ever
+  missing.
 
-In *recompute* and *same-path* a token's state after a block is that of a pass through all blocks, because a
-block reads earlier blocks only: :class:`edgesim.model.answers.exit_records.ExitRecords` hold for any
-thresholds.
+With *recompute* and *same-path* a token's state after a block equals that of a pass through all blocks,
+because a block reads earlier blocks only. :class:`edgesim.model.answers.exit_records.ExitRecords` are
+therefore valid for any thresholds.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class CacheFill(StrEnum):
-    """What is done about keys and values that a token which leaves early does not have."""
+    """Method that fills the keys and values missing after an early exit."""
 
     PROPAGATE = "propagate"
     RECOMPUTE = "recompute"
@@ -47,36 +49,36 @@ class CacheFill(StrEnum):
 
 
 class Left(NamedTuple):
-    """Where one token of a request left, and with which answer."""
+    """Exit of one token of a request, and the answer of that exit."""
 
     block: int
-    """After how many blocks."""
+    """Number of blocks before the exit."""
     is_correct: bool
     """Whether the most probable token was the right one."""
     nll: float
-    """Negative log likelihood of the right token there [nats]."""
+    """Negative log likelihood of the right token at the exit [nats]."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExitPath:
-    """Where every token leaves under one rule and one way of filling caches, and how it is answered there.
+    """Exit and answer of every token under one exit rule and one cache-filling method.
 
-    As in :class:`edgesim.model.answers.exit_records.ExitRecords` a request's sample number, modulo the number
-    of tokens, is the row of its first token, and its others are the rows that follow.
+    As in :class:`edgesim.model.answers.exit_records.ExitRecords`, a request's sample number, modulo the
+    number of tokens, is the row of its first token; its other tokens are the rows that follow.
 
     Attributes
     ----------
     fill
-        What is done about missing keys and values.
+        Method that fills missing keys and values.
     rule
-        When a token leaves.
+        Exit rule.
     blocks : [n_exits]
-        After how many blocks each exit stands; the last is the model's own head.
+        Number of blocks before each exit; the last exit is the model's own head.
     exits : [n_tokens]
-        Index of the exit at which each token leaves. Of ``same-path``, at which a request leaves whose first
-        token this is.
+        Index of the exit at which each token leaves. With ``same-path``: the exit of a request that begins
+        at this token.
     is_correct, nll : [n_tokens, n_exits] or [n_tokens, 1]
-        The answer of every exit, or only that of the exit taken.
+        Answer of every exit, or only of the exit taken.
     """
 
     fill: CacheFill
@@ -96,40 +98,40 @@ class ExitPath:
 
     @property
     def n_tokens(self) -> int:
-        """Tokens recorded."""
+        """Number of recorded tokens."""
         return len(self.exits)
 
     def at(self, sample: int, token: int) -> Left:
-        """Return where a request's token (counted from 0) left, and with which answer."""
+        """Return exit and answer of a request's token, counted from 0."""
         row = (sample + token) % self.n_tokens
         exit_index = int(self.exits[sample % self.n_tokens if self.fill is CacheFill.SAME_PATH else row])
         column = exit_index if self.nll.shape[1] > 1 else 0
         return Left(self.blocks[exit_index], bool(self.is_correct[row, column]), float(self.nll[row, column]))
 
     def request(self, sample: int, n_tokens: int) -> list[Left]:
-        """Return what :meth:`at` does of the first tokens of a request."""
+        """Return exit and answer (see :meth:`at`) of each of the first `n_tokens` tokens of a request."""
         return [self.at(sample, token) for token in range(n_tokens)]
 
     # --- means over the text ------------------------------------------------------------------------
 
     def shares(self) -> Floats:
-        """Share of the tokens that leaves at each exit, [n_exits].
+        """Share of tokens that leave at each exit, [n_exits].
 
-        Of ``same-path``: of the requests, which is the same where a request may begin at any token.
+        With ``same-path``: share of requests, which is the same if a request may begin at any token.
         """
         return np.bincount(self.exits, minlength=len(self.blocks)) / self.n_tokens
 
     def mean_block(self) -> float:
-        """Mean number of blocks that tokens pass before they are answered."""
+        """Mean number of blocks that a token passes before its exit."""
         return float(np.asarray(self.blocks)[self.exits].mean())
 
     def answers(self, n_tokens: int = 64) -> ImpairedAnswers:
-        """Means where tokens leave, with their standard errors over stretches of 256 tokens.
+        """Mean loss and accuracy at the exits taken, with standard errors over stretches of 256 tokens.
 
         Parameters
         ----------
         n_tokens
-            Of a request; matters to ``same-path`` only, where the exit is the first token's.
+            Tokens per request. Only used with ``same-path``, where the first token determines the exit.
         """
         nll, right = self.by_row(n_tokens)
         return ImpairedAnswers(
@@ -137,9 +139,10 @@ class ExitPath:
         )
 
     def by_row(self, n_tokens: int = 64) -> tuple[Floats, Floats]:
-        """Losses [nats] and correctness behind :meth:`answers`, a value for each row; for paired differences.
+        """Return loss [nats] and correctness of each row, as averaged in :meth:`answers`.
 
-        Of ``same-path`` a value is the mean over a request of so many tokens that begins at the row.
+        Intended for paired differences. With ``same-path`` a value is the mean over a request of `n_tokens`
+        tokens that begins at the row.
         """
         return self._by_row(self.nll, n_tokens), self._by_row(self.is_correct.astype(np.float64), n_tokens)
 
@@ -156,19 +159,19 @@ class ExitPath:
 
 
 def path_in_records(fill: CacheFill, rule: ExitRule, records: ExitRecords) -> ExitPath:
-    """Derive the path of ``recompute`` or ``same-path`` from what exits said in passes through all blocks.
+    """Derive the exit path of ``recompute`` or ``same-path`` from records of passes through all blocks.
 
     Raises
     ------
     InputError
-        If the caches are propagated, of which these records say nothing; the rule has another number of
-        thresholds than there are inner exits; or losses (or entropies, which the rule asks for) were not
+        If `fill` is ``propagate``, which exit records do not cover; if the rule has a different number of
+        thresholds than there are inner exits; or if losses (or the entropies that the rule needs) were not
         recorded.
     """
     if fill is CacheFill.PROPAGATE:
         raise InputError(
             "exit path: with propagated caches a token's confidences depend on where earlier tokens left, "
-            "which exit records do not hold; take the measured paths (PropagatedPaths)"
+            "which exit records do not contain; use measured paths (PropagatedPaths)"
         )
     if records.nll is None:
         raise InputError("exit path: no losses (nll) in these exit records; measure them again")

@@ -1,4 +1,4 @@
-"""Measured answers, replayed: what a real model's exits said of every token of real text."""
+"""Exit records: measured outputs of a real model's exits for every token of real text, for replay."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _VERSION = 1
 _KEY = b"edgesim_exits"
 _REMEDY = "give a file written by `edgesim quality MODEL`"
 _BINS = 15
-_STRETCH = 256  # consecutive tokens whose answers are taken as one, since neighbours are not independent
+_STRETCH = 256  # consecutive tokens per batch mean, because neighbouring tokens are correlated
 _COLUMNS = ("confidence", "entropy", "nll", "is_correct")
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """What one exit said of one token: its confidence, and whether it was right."""
+    """Output of one exit for one token: confidence and correctness; entropy and loss [nats] if recorded."""
 
     confidence: float
     is_correct: bool
@@ -41,26 +41,26 @@ class Exit:
 
 @dataclass(frozen=True, eq=False)
 class ExitRecords:
-    """Confidence and correctness of every exit on every evaluation token, as a model really gave them.
+    """Measured confidence and correctness of every exit on every evaluation token.
 
-    A request stands for a stretch of the evaluation text: its sample number, modulo the number of
-    tokens, is where the stretch begins, and its tokens follow one another from there, so that the
-    correlation between neighbouring tokens is the text's own.
+    A request replays a stretch of the evaluation text. Its sample number, modulo the number of tokens, is
+    the row at which the stretch begins, and its tokens are the consecutive rows from there, so that the
+    correlation between neighbouring tokens is that of the text.
 
     Attributes
     ----------
     blocks
-        After how many blocks each exit stands, increasing; the last is the model's own head.
+        Number of blocks before each exit, increasing; the last exit is the model's own head.
     confidence : [n_tokens, n_exits]
-        The largest probability that each exit gave to any token, after temperature scaling.
+        Largest token probability at each exit, after temperature scaling.
     is_correct : [n_tokens, n_exits]
         Whether that token was the right one.
     entropy : [n_tokens, n_exits]
         Entropy of each exit's distribution [nats]; None where it was not recorded.
     nll : [n_tokens, n_exits]
-        Negative log likelihood that each exit gave the right token [nats]; None where it was not recorded.
+        Negative log likelihood of the right token at each exit [nats]; None where it was not recorded.
     provenance
-        What was measured on what: model, its digest, text, its digest, versions, date.
+        Origin of the measurement: model, its digest, text, its digest, versions, date.
     """
 
     blocks: tuple[int, ...]
@@ -82,7 +82,7 @@ class ExitRecords:
                 f"exit records: exits after blocks {self.blocks}; expected increasing numbers from 1"
             )
         if not ((self.confidence >= 0) & (self.confidence <= 1)).all():
-            raise InputError("exit records: a confidence is no probability; expected 0 to 1")
+            raise InputError("exit records: a confidence is not a probability; expected 0 to 1")
         for name in ("entropy", "nll"):
             values = getattr(self, name)
             if values is not None and (np.shape(values) != shape or not (values >= 0).all()):
@@ -93,16 +93,16 @@ class ExitRecords:
 
     @property
     def n_tokens(self) -> int:
-        """Tokens recorded."""
+        """Number of recorded tokens."""
         return len(self.confidence)
 
     def at(self, sample: int, token: int, block: int) -> Exit:
-        """What the exit after `block` blocks said of a request's token.
+        """Return the output of the exit after `block` blocks for a request's token.
 
         Raises
         ------
         KeyError
-            If no exit stands there.
+            If there is no exit after that block.
         """
         try:
             return self._exits[block][(sample + token) % len(self.confidence)]
@@ -110,50 +110,50 @@ class ExitRecords:
             raise KeyError(block) from None
 
     def stretched(self, n_blocks: int) -> ExitRecords:
-        """Return the same records with their exits at the same relative depths of a model of so many blocks.
+        """Return the records with exits moved to the same relative depths of a model of `n_blocks` blocks.
 
-        What was measured on a small model stands for exits of a large one. That is an assumption, and
-        reports say on which model answers were measured.
+        Records of a small model are then used for the exits of a large one. That is an assumption; reports
+        state the model on which answers were measured.
 
         Raises
         ------
         InputError
-            If the model has too few blocks for so many exits.
+            If the model has too few blocks for this number of exits.
         """
         own = self.blocks[-1]
         blocks = tuple(round(block * n_blocks / own) for block in self.blocks)
         if blocks[0] < 1 or len(set(blocks)) < len(blocks):
             raise InputError(
                 f"exit records: {len(blocks)} exits after {', '.join(map(str, self.blocks))} of {own} blocks "
-                f"find no places in a model of {n_blocks}; take a deeper model"
+                f"do not fit a model of {n_blocks} blocks; use a deeper model"
             )
         return replace(self, blocks=blocks)
 
     # --- parts ------------------------------------------------------------------------------------
 
     def calibration(self) -> ExitRecords:
-        """Return the part of the text to tune thresholds on: its first half.
+        """Return the records of the text's first half, for tuning thresholds.
 
-        It shares no token with :meth:`judged`. The cut lies between two windows of 256 tokens, where there
-        are two: no token is read in one part and predicted in the other, but the document at the cut lies
-        in both.
+        It shares no token with :meth:`judged`. The cut lies between two windows of 256 tokens, if there are
+        two: no token is context in one part and predicted in the other, but the document at the cut lies in
+        both.
         """
         return self.part(0, self._cut)
 
     def judged(self) -> ExitRecords:
-        """Return the part of the text to judge on what was tuned elsewhere: its second half.
+        """Return the records of the text's second half, for evaluating thresholds tuned on the first.
 
-        A request's sample number is good for either part: it is taken modulo the number of tokens.
+        A request's sample number is valid for either part: it is taken modulo the number of tokens.
         """
         return self.part(self._cut, self.n_tokens)
 
     def part(self, start: int, stop: int) -> ExitRecords:
-        """Return the records of the tokens from one to before another.
+        """Return the records of tokens `start` up to, but excluding, `stop`.
 
         Raises
         ------
         InputError
-            If there are none.
+            If the range is empty or reaches outside the records.
         """
         if not 0 <= start < stop <= self.n_tokens:
             raise InputError(
@@ -171,7 +171,7 @@ class ExitRecords:
 
     @property
     def _cut(self) -> int:
-        """Where the text is divided in two."""
+        """Index of the first token of the second half."""
         return half_of_text(self.n_tokens)
 
     # --- leaving at thresholds --------------------------------------------------------------------
@@ -184,9 +184,9 @@ class ExitRecords:
         Parameters
         ----------
         confidence : [n_exits - 1]
-            Least confidence for each inner exit.
+            Minimum confidence at each inner exit.
         entropy : [n_exits - 1]
-            Or most entropy [nats], as in DeeBERT (Xin et al. 2020, arXiv 2004.12993).
+            Alternatively, maximum entropy [nats], as in DeeBERT (Xin et al. 2020, arXiv 2004.12993).
         """
         thresholds = np.asarray(entropy if confidence is None else confidence, dtype=np.float64)
         if (confidence is None) == (entropy is None) or thresholds.shape != (len(self.blocks) - 1,):
@@ -203,22 +203,22 @@ class ExitRecords:
         return left
 
     def shares(self, confidence: Sequence[float] | None = None, **how: Any) -> Floats:
-        """Share of the tokens that leaves at each exit; see :meth:`leave`."""
+        """Share of tokens that leave at each exit, for thresholds as in :meth:`leave`."""
         left = np.bincount(self.leave(confidence, **how), minlength=len(self.blocks))
         return left / self.n_tokens
 
     def accuracy(self, confidence: Sequence[float] | None = None, **how: Any) -> float:
-        """Share of the tokens that are right where they leave."""
+        """Share of tokens that are predicted correctly at their exits."""
         return float(self._where_left(self.is_correct, confidence, how).mean())
 
     def mean_nll(self, confidence: Sequence[float] | None = None, **how: Any) -> float:
-        """Mean negative log likelihood where tokens leave [nats/token]."""
+        """Mean negative log likelihood at the exits taken [nats/token]."""
         return float(self._where_left(self._recorded("nll"), confidence, how).mean())
 
     def answers(self, confidence: Sequence[float] | None = None, **how: Any) -> ImpairedAnswers:
-        """Means where tokens leave, with their standard errors over stretches of 256 tokens.
+        """Mean loss and accuracy at the exits taken, with standard errors over stretches of 256 tokens.
 
-        Of fewer than two whole stretches, standard errors are unknown (nan).
+        With fewer than two whole stretches, standard errors are nan.
         """
         nll = self._where_left(self._recorded("nll"), confidence, how)
         right = self._where_left(self.is_correct, confidence, how).astype(np.float64)
@@ -227,7 +227,7 @@ class ExitRecords:
         )
 
     def at_exit(self, block: int) -> ImpairedAnswers:
-        """Answers if every token left after this block."""
+        """Mean loss and accuracy if every token leaves at the exit after this block."""
         number = self.blocks.index(block)
         return self.answers([0.0 if inner == number else 2.0 for inner in range(len(self.blocks) - 1)])
 
@@ -237,7 +237,7 @@ class ExitRecords:
         return expected_calibration_error(self.confidence[:, number], self.is_correct[:, number])
 
     def mean_block(self, confidence: Sequence[float] | None = None, **how: Any) -> float:
-        """Mean number of blocks that tokens pass."""
+        """Mean number of blocks that a token passes."""
         return float(np.asarray(self.blocks)[self.leave(confidence, **how)].mean())
 
     def _where_left(
@@ -255,20 +255,20 @@ class ExitRecords:
 
     @cached_property
     def _exits(self) -> Mapping[int, list[Exit]]:
-        """By block, what its exit said of each token: rows of Python's own numbers, quick to look up."""
+        """Outputs for each token, by the exit's block, as Python numbers for fast lookup."""
         found = {}
         for column, block in enumerate(self.blocks):
             nothing = [None] * self.n_tokens
             entropy = nothing if self.entropy is None else self.entropy[:, column].tolist()
             nll = nothing if self.nll is None else self.nll[:, column].tolist()
-            said = (self.confidence[:, column].tolist(), self.is_correct[:, column].tolist(), entropy, nll)
-            found[block] = [Exit(*each) for each in zip(*said, strict=True)]
+            values = (self.confidence[:, column].tolist(), self.is_correct[:, column].tolist(), entropy, nll)
+            found[block] = [Exit(*each) for each in zip(*values, strict=True)]
         return found
 
     # --- files --------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write them as one Parquet file: a column for each quantity and exit, in single precision."""
+        """Write one Parquet file: a column for each quantity and exit, in single precision."""
         columns: dict[str, pa.Array] = {}
         for name in _COLUMNS:
             values = getattr(self, name)
@@ -281,12 +281,12 @@ class ExitRecords:
 
     @classmethod
     def load(cls, path: Path) -> ExitRecords:
-        """Read what :meth:`save` wrote.
+        """Read a file written by :meth:`save`.
 
         Raises
         ------
         InputError
-            If there is no such file, or it is none of these.
+            If there is no such file, or it does not contain exit records.
         """
         table, stated = read_record(path, _KEY, _VERSION, what="a file of exit records", remedy=_REMEDY)
         with damage_reported(path, _REMEDY):
@@ -305,7 +305,7 @@ class ExitRecords:
         confidence, is_correct = values("confidence", np.float64), values("is_correct", np.bool_)
         if confidence is None or is_correct is None:
             raise InputError(f"{path}: exit records without confidence or correctness; {_REMEDY}")
-        # Rounding to single precision may leave a certain answer a hair above 1.
+        # Rounding to single precision may leave a probability slightly above 1.
         return cls(
             blocks,
             np.minimum(confidence, 1.0),
@@ -317,9 +317,9 @@ class ExitRecords:
 
 
 def half_of_text(n_tokens: int) -> int:
-    """Tokens of the first half of a text: whole windows of 256, where there are two."""
+    """Number of tokens in the first half of a text: whole windows of 256, if there are two."""
     if n_tokens < 2:
-        raise InputError(f"a text of {n_tokens} tokens; expected two at least, to calibrate and to judge")
+        raise InputError(f"a text of {n_tokens} tokens; expected at least two, to calibrate and to evaluate")
     half = n_tokens // 2
     return half // _STRETCH * _STRETCH or half
 
@@ -327,7 +327,7 @@ def half_of_text(n_tokens: int) -> int:
 def expected_calibration_error(
     confidence: Floats, is_correct: npt.NDArray[np.bool_], *, bins: int = _BINS
 ) -> float:
-    """Mean gap between confidence and accuracy over bins of equal width, by the share of each.
+    """Mean gap between confidence and accuracy over bins of equal width, weighted by the share of each bin.
 
     Guo et al. 2017, arXiv 1706.04599, equation 5.
     """
@@ -337,7 +337,7 @@ def expected_calibration_error(
 
 
 def standard_error(values: Floats) -> float:
-    """Standard error of the mean, with whole stretches as the independent units."""
+    """Standard error of the mean, by batch means over stretches of 256 tokens; nan below two stretches."""
     n = len(values) // _STRETCH
     if n < 2:
         return math.nan

@@ -1,4 +1,4 @@
-"""When a token leaves early: a threshold for each inner exit, of confidence or of entropy."""
+"""Early-exit rule: a threshold on confidence or entropy for each inner exit."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from edgesim.errors import InputError
 
 __all__ = ["ExitRule"]
 
-_MOST_NATS = 20.0  # of any entropy: that of half a billion words, all alike
+_MOST_NATS = 20.0  # bound on any entropy: that of half a billion equally likely words
 
 
 @dataclass(frozen=True, slots=True)
 class ExitRule:
-    """The first exit whose threshold a token meets is where it leaves, else the model's own head.
+    """Rule by which a token leaves at the first exit whose threshold it meets, else at the model's own head.
 
     Attributes
     ----------
     thresholds : [n_exits - 1]
-        For each inner exit, the least confidence, or the most entropy [nats]. An exit that no token can meet
-        is plus infinity (confidence) or minus infinity (entropy); values that mean the same (a confidence
-        above 1, an entropy below 0) are turned into these, so that equal rules compare equal.
+        Minimum confidence, or maximum entropy [nats], of each inner exit. Plus infinity (confidence) or minus
+        infinity (entropy) disables an exit; equivalent values (a confidence above 1, an entropy below 0) are
+        replaced by these, so that equal rules compare equal.
     kind
         ``confidence``, the largest probability; or ``entropy`` of the distribution (DeeBERT, Xin et al. 2020,
         arXiv 2004.12993).
@@ -45,9 +45,9 @@ class ExitRule:
         object.__setattr__(self, "thresholds", values)
 
     def distance(self, other: ExitRule) -> float:
-        """How far apart two rules are: the root of the summed squares; infinite if of different kinds.
+        """Euclidean distance between the thresholds of two rules; infinite if their kinds differ.
 
-        An exit that is never taken counts as a confidence of 1, or an entropy of 0: the nearest that is.
+        A disabled exit counts as a confidence of 1 or an entropy of 0, the nearest threshold that can be met.
         """
         if self.kind != other.kind or len(self.thresholds) != len(other.thresholds):
             return math.inf
@@ -62,12 +62,12 @@ class ExitRule:
 
     @classmethod
     def fixed(cls, exit_index: int, n_exits: int) -> ExitRule:
-        """Every token leaves at one exit, counted from 0; the last is the model's own head."""
+        """Return the rule by which every token leaves at one exit, counted from 0; the last is the head."""
         if not 0 <= exit_index < n_exits:
             raise InputError(f"exit {exit_index} of {n_exits}; expected 0 to {n_exits - 1}")
         return cls(tuple(0.0 if exit_index == inner else math.inf for inner in range(n_exits - 1)))
 
     @classmethod
     def uniform(cls, threshold: float, n_exits: int, *, kind: str = "confidence") -> ExitRule:
-        """One threshold for all inner exits."""
+        """Return the rule with one threshold for all inner exits."""
         return cls((threshold,) * (n_exits - 1), kind)

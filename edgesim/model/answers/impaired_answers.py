@@ -1,12 +1,12 @@
-"""What impairments do to a model's answers: measured points, and what lies between them.
+"""Answer quality under impairments: measured points, and interpolation between them.
 
 Answers are measured at a few levels of each kind of impairment (:mod:`edgesim.model.answers.impairment`).
 Between levels the rise of the negative log likelihood and the fall of accuracy are interpolated by a monotone
 cubic (PCHIP, Fritsch and Carlson 1980), over the logarithm of a noise's normalised error, over an erasure's
-probability, and over a quantiser's bits. Nothing is made up outside the measured range: below the lowest
-level the effect goes to zero in proportion to the error, above the highest it stays, and says so.
+probability, and over a quantiser's bits. Below the lowest measured level the effect goes to zero in
+proportion to the error; above the highest it stays constant, and the result is flagged (``is_beyond``).
 
-Not modelled: what a level does to single tokens; a table knows means over a text.
+Not modelled: effects on single tokens; a table contains means over a text.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ CLEAN = "clean"
 """Name of the row without impairment."""
 
 _AT_SUMS = ("noise", "device-noise", "faded-noise", "quantised")
-"""Kinds that act at every all-reduce, unless measured after blocks; of others, no block means any."""
+"""Kinds that act at every all-reduce unless measured after blocks; for other kinds, no block means any."""
 
-_MOST_NLL = 700  # nats per token, whose perplexity is still a number
+_MOST_NLL = 700  # nats per token; the perplexity of a larger value overflows
 _VERSION = 1
 _KEY = b"edgesim_quality"
 
 
 class Impairing(Protocol):
-    """What a table must know of an impairment: see :class:`edgesim.model.answers.impairment.Impairment`."""
+    """Properties of an impairment used for table lookup; see :mod:`edgesim.model.answers.impairment`."""
 
     @property
     def name(self) -> str: ...
@@ -55,17 +55,17 @@ class Impairing(Protocol):
 
 
 class ImpairedAnswers(NamedTuple):
-    """Answers under an impairment."""
+    """Mean answer quality under an impairment."""
 
     nll: float
     """Mean negative log likelihood of the right token [nats/token]."""
     nll_se: float
-    """Its standard error, of the mean over the text."""
+    """Standard error of `nll`, as a mean over the text."""
     accuracy: float
-    """Share of tokens for which the right one was the most probable; nan where a table does not state it."""
+    """Share of tokens for which the right one was the most probable; nan if the table does not state it."""
     accuracy_se: float
     is_beyond: bool = False
-    """Whether level or number of devices are above the highest measured, whose answers these then are."""
+    """Whether level or number of devices exceed the measured range, at whose end these answers are taken."""
 
     @property
     def perplexity(self) -> float:
@@ -85,16 +85,16 @@ class QualityRow:
     Attributes
     ----------
     name, level, block, n_devices
-        The impairment's (:mod:`edgesim.model.answers.impairment`); :data:`CLEAN`, 0 and None without one.
+        Those of the impairment (:mod:`edgesim.model.answers.impairment`); :data:`CLEAN`, 0 and None without
+        an impairment.
     nll, nll_se
         Mean negative log likelihood of the right token and its standard error [nats/token].
     nll_rise, nll_rise_se
-        How much more than without impairment on the same text: the difference and its standard error
-        [nats/token].
+        Increase of `nll` over that without impairment on the same text, and its standard error [nats/token].
     accuracy, accuracy_se
         Share of tokens for which the right one was the most probable, and its standard error; nan if unknown.
     n_tokens, repeats
-        Tokens predicted, and how often with new draws.
+        Number of predicted tokens, and of repetitions with new random draws.
     """
 
     name: str
@@ -125,12 +125,12 @@ class QualityTable:
     rows
         Measured points, one of them clean.
     provenance
-        What was measured on what: model, its digest, text, its digest, versions, date.
+        Origin of the measurement: model, its digest, text, its digest, versions, date.
 
     Raises
     ------
     InputError
-        If no row is clean, or two rows are for the same impairment.
+        If there is not exactly one clean row, or two rows are for the same impairment.
     """
 
     rows: tuple[QualityRow, ...]
@@ -143,7 +143,7 @@ class QualityTable:
         for row in self.rows:
             point = (row.name, row.level, row.block, row.n_devices)
             if point in seen:
-                raise InputError(f"quality table: {row.name} at level {row.level:g} stands there twice")
+                raise InputError(f"quality table: {row.name} at level {row.level:g} occurs twice")
             seen.add(point)
             if row.name != CLEAN:
                 axis_of(row.name).check(row.level, f"quality table: '{row.name}'")
@@ -167,7 +167,7 @@ class QualityTable:
 
     @property
     def n_blocks(self) -> int | None:
-        """Blocks of the measured model, which splits are counted in; None where that is not stated."""
+        """Number of blocks of the measured model, in which splits are counted; None if not stated."""
         stated = self.provenance.get("n_blocks")
         return None if stated is None else int(stated)
 
@@ -180,8 +180,8 @@ class QualityTable:
         """Answers under an impairment, interpolated between measured levels.
 
         Numbers of devices and splits that were not measured are interpolated between their neighbours, in the
-        logarithm of the number of devices and linearly over the blocks; outside of what was measured, the
-        nearest counts.
+        logarithm of the number of devices and linearly over the blocks; outside the measured range the
+        nearest measured point is used.
 
         Raises
         ------
@@ -195,14 +195,14 @@ class QualityTable:
     def at(
         self, name: str, level: float, *, block: float | None = None, n_devices: int | None = None
     ) -> ImpairedAnswers:
-        """Answers under the impairment of a name at a level; see :meth:`answers`."""
+        """Answers under the impairment called `name` at a level; see :meth:`answers`."""
         axis = axis_of(name)
         axis.check(level, f"quality table: '{name}'")
         clean = self.clean
         if level == axis.clean and "+" not in name:
             return clean
-        harm, is_beyond = self._harm(name, np.array([axis.error(level)]), block, n_devices)
-        rise, nll_se, fall, accuracy_se = harm[0].tolist()
+        effect, is_beyond = self._effect(name, np.array([axis.error(level)]), block, n_devices)
+        rise, nll_se, fall, accuracy_se = effect[0].tolist()
         return ImpairedAnswers(
             nll=clean.nll + rise,
             nll_se=nll_se,
@@ -214,33 +214,33 @@ class QualityTable:
     def harm(
         self, name: str, errors: Values, *, block: float | None = None, n_devices: int | None = None
     ) -> tuple[Values, Values, Flags]:
-        """What a kind of impairment does at each of many errors, as :meth:`at` at their levels.
+        """Loss of answer quality under one kind of impairment, at many errors at once; see :meth:`at`.
 
         Parameters
         ----------
         errors : [n]
-            Noise power, probability, or a quantiser's error (:meth:`Axis.error`).
+            Noise power, probability, or a quantiser's error (:meth:`LevelAxis.error`).
 
         Returns
         -------
         Rises of the negative log likelihood [nats/token], falls of accuracy, and whether the error is beyond
-        what was measured, [n] each.
+        the measured range, [n] each.
         """
-        harm, is_beyond = self._harm(name, errors, block, n_devices)
-        return harm[:, 0], np.clip(harm[:, 2], self.clean.accuracy - 1.0, self.clean.accuracy), is_beyond
+        effect, is_beyond = self._effect(name, errors, block, n_devices)
+        return effect[:, 0], np.clip(effect[:, 2], self.clean.accuracy - 1.0, self.clean.accuracy), is_beyond
 
-    def _harm(
+    def _effect(
         self, name: str, errors: Values, block: float | None, n_devices: int | None
     ) -> tuple[Values, Flags]:
         if name == "device-noise" and n_devices == 1 and "noise" in self.names:
-            name, n_devices = "noise", None  # one device's own noise is noise on the sum
+            name, n_devices = "noise", None  # with a single device, its noise is the noise on the sum
         curves = self._curves_of(name, block, n_devices)
         counts = [kind[2] for kind in self._curves if kind[0] == name and kind[2] is not None]
         blocks = [kind[1] for kind in self._curves if kind[0] == name and kind[1] is not None]
         is_outside = bool(counts) and not min(counts) <= (n_devices or 1) <= max(counts)
         is_outside |= block is not None and bool(blocks) and not min(blocks) <= block <= max(blocks)
-        harm = np.sum([weight * curve(errors) for weight, curve in curves], axis=0)
-        return harm, np.any([curve.beyond(errors) for _, curve in curves], axis=0) | is_outside
+        effect = np.sum([weight * curve(errors) for weight, curve in curves], axis=0)
+        return effect, np.any([curve.beyond(errors) for _, curve in curves], axis=0) | is_outside
 
     def _curves_of(self, name: str, block: float | None, n_devices: int | None) -> list[tuple[float, Curve]]:
         kinds = [kind for kind in self._curves if kind[0] == name]
@@ -262,10 +262,10 @@ class QualityTable:
                 f"quality table: '{name}' was measured at every all-reduce, and not after a block"
             )
         elif block is None and all(kind[1] is not None for kind in kinds):
-            raise InputError(f"quality table: '{name}' acts after a block; say after which")
+            raise InputError(f"quality table: '{name}' acts after a block; state which block")
         if counts:
             if n_devices is None:
-                raise InputError(f"quality table: '{name}' depends on the number of devices; say how many")
+                raise InputError(f"quality table: '{name}' depends on the number of devices; state it")
             groups = [*neighbours(float(n_devices), counts, log=True)]
         curves = []
         for of_split, split in splits:
@@ -288,37 +288,37 @@ class QualityTable:
         return {kind: curve for kind, own in points.items() if (curve := self._curve(kind[0], own))}
 
     def _curve(self, name: str, rows: list[QualityRow]) -> Curve | None:
-        """Impairment of answers over the levels of one kind; None if no level of it causes any."""
+        """Effect on answers over the levels of one kind; None if no level is an impairment."""
         axis, clean = axis_of(name), self.clean
-        harm = {
+        effects = {
             row.level: np.array((row.nll_rise, row.nll_se, clean.accuracy - row.accuracy, row.accuracy_se))
             for row in rows
         }
-        floor = harm.pop(axis.clean, None)
-        if "+" not in name:  # combined ones impair at level 0, too
+        floor = effects.pop(axis.clean, None)
+        if "+" not in name:  # combined impairments have an effect at level 0, too
             floor = np.array([0.0, clean.nll_se, 0.0, clean.accuracy_se])
-        return Curve(axis, list(harm), np.array(list(harm.values())), floor) if harm else None
+        return Curve(axis, list(effects), np.array(list(effects.values())), floor) if effects else None
 
     # --- files --------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write it as one Parquet file."""
+        """Write the table as one Parquet file."""
         table = pa.Table.from_pylist([asdict(row) for row in self.rows], schema=_SCHEMA)
         write_record(table, path, _KEY, {"version": _VERSION, "provenance": dict(self.provenance)})
 
     @staticmethod
     def wrote(path: Path) -> bool:
-        """Whether :meth:`save` wrote this file."""
+        """Whether this file was written by :meth:`save`."""
         return wrote_record(path, _KEY)
 
     @classmethod
     def load(cls, path: Path) -> QualityTable:
-        """Read what :meth:`save` wrote.
+        """Read a file written by :meth:`save`.
 
         Raises
         ------
         InputError
-            If there is no such file, or it is no quality table.
+            If there is no such file, or it is not a quality table.
         """
         remedy = "give a file written by `edgesim quality MODEL -o FOLDER`"
         table, stated = read_record(path, _KEY, _VERSION, what="a quality table", remedy=remedy)

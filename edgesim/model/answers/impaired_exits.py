@@ -1,11 +1,11 @@
-"""What exits say of tokens whose states were impaired on the way to them: measured together, level by level.
+"""Exit records measured under impairments at splits, one set per impairment level.
 
-An impairment at a split changes what every exit behind it says, and how sure that exit is: where tokens leave
-changes with it. Exit records without impairment, and a table of mean losses, cannot show that; here both are
-measured in one pass. Single tokens cannot be interpolated, so that a level off the grid is refused.
+An impairment at a split changes the outputs and confidences of all exits after it, and so the exits at which
+tokens leave. Exit records without impairment, or a table of mean losses, cannot show that; here both effects
+are measured in one pass. Single tokens cannot be interpolated, so a level off the grid is refused.
 
-All tokens of a pass meet the impairment. That is what tokens meet whose missing blocks are recomputed, as
-their states cross the split late; and those of requests that keep a path behind the split. Not modelled:
+All tokens of a pass are impaired. This applies to tokens whose missing blocks are recomputed (their states
+cross the split late), and to tokens of same-path requests whose exit is after the split. Not modelled:
 propagated caches together with impairments.
 """
 
@@ -41,9 +41,9 @@ class SplitKind(NamedTuple):
     name: str
     """The impairment's name (:mod:`edgesim.model.answers.impairment`)."""
     level: float
-    """How bad, such as the probability of an erasure."""
+    """Level of the impairment, such as the probability of an erasure."""
     block: int
-    """After how many blocks."""
+    """Number of blocks before the split."""
 
 
 class _Impairing(Protocol):
@@ -57,14 +57,14 @@ class _Impairing(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ImpairedExits:
-    """Exit records under impairments at splits, row for row the tokens of clean exit records.
+    """Exit records under impairments at splits; their rows are the tokens of the clean exit records.
 
     Attributes
     ----------
     records
-        By impairment, what the exits behind its split said; those before are not in it.
+        By impairment, outputs of the exits after its split; exits before the split are not included.
     provenance
-        What was measured on what: model, its digest, text, its digest, versions, date.
+        Origin of the measurement: model, its digest, text, its digest, versions, date.
     """
 
     records: Mapping[SplitKind, ExitRecords]
@@ -72,16 +72,18 @@ class ImpairedExits:
 
     def __post_init__(self) -> None:
         if len({records.n_tokens for records in self.records.values()}) != 1:
-            raise InputError("impaired exits: none, or of several numbers of tokens; expected one number")
+            raise InputError(
+                "impaired exits: no records, or of different lengths; expected equal numbers of tokens"
+            )
         for kind, records in self.records.items():
             if records.blocks[0] <= kind.block:
                 raise InputError(
                     f"impaired exits: an exit after block {records.blocks[0]} for a split after block "
-                    f"{kind.block}; expected only those behind it"
+                    f"{kind.block}; expected only exits after the split"
                 )
 
     def under(self, impairment: _Impairing, clean: ExitRecords) -> ExitRecords:
-        """Return what all exits said where tokens met an impairment: those before its split, as without.
+        """Return records of all exits under an impairment; exits before its split are taken from `clean`.
 
         Parameters
         ----------
@@ -91,7 +93,8 @@ class ImpairedExits:
         Raises
         ------
         InputError
-            If it was not measured (the message names the nearest level that was), or these are other tokens.
+            If the impairment was not measured (the message names the nearest measured level), or `clean` is
+            of other tokens.
         """
         if impairment.level == 0:
             return clean
@@ -142,7 +145,7 @@ class ImpairedExits:
     # --- files --------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write one Parquet file: real numbers in the steps of :mod:`edgesim.model.answers.stepped`."""
+        """Write one Parquet file; real numbers are rounded as in :mod:`edgesim.model.answers.stepped`."""
         columns: dict[str, pa.Array] = {}
         for number, records in enumerate(self.records.values()):
             for column, block in enumerate(records.blocks):
@@ -161,12 +164,12 @@ class ImpairedExits:
 
     @classmethod
     def load(cls, path: Path) -> ImpairedExits:
-        """Read what :meth:`save` wrote.
+        """Read a file written by :meth:`save`.
 
         Raises
         ------
         InputError
-            If there is no such file, or it is none of these.
+            If there is no such file, or it does not contain impaired exits.
         """
         table, stated = read_record(path, _KEY, _VERSION, what="a file of impaired exits", remedy=_REMEDY)
         with damage_reported(path, _REMEDY):

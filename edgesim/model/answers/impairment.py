@@ -1,11 +1,11 @@
-"""What a bad channel does to the tensors that devices exchange: kinds and levels, as values.
+"""Impairments of the tensors that devices exchange over a bad channel: kinds and levels, as values.
 
-How each acts inside a forward pass is in :mod:`edgesim.measure.impairments`. Two places matter. At an
-*all-reduce* of tensor parallelism the devices' partial sums are added: once after attention's output
-projection and once after the MLP's, before the residual. At a *split* the hidden state between two blocks
-travels from one device to the next.
+Their effect inside a forward pass is implemented in :mod:`edgesim.measure.impairments`. They act at two
+places. At an *all-reduce* of tensor parallelism the devices' partial sums are added: once after attention's
+output projection and once after the MLP's, before the residual. At a *split* the hidden state between two
+blocks is sent from one device to the next.
 
-Powers are per token: the mean square of a token's vector, since a token's vector is what a decode step sends.
+Powers are per token: the mean square of a token's vector, since a decode step sends one token's vector.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 OUTAGE_FLOOR = 0.1
-"""Least power gain at which a faded message is sent, relative to the mean gain (linear; -10 dB)."""
+"""Minimum power gain at which a faded message is sent, relative to the mean gain (linear; -10 dB)."""
 
 _PACKET_ELEMENTS = 64
 
@@ -36,8 +36,8 @@ _PACKET_ELEMENTS = 64
 class Impairment(Protocol):
     """One kind of impairment at one level.
 
-    Two impairments with the same name, block and number of devices differ in their level alone, so that a
-    table over levels stands for them all.
+    Impairments with the same name, block and number of devices differ only in their level, so that one table
+    over levels covers them.
     """
 
     clean_level: ClassVar[float | None]
@@ -45,23 +45,23 @@ class Impairment(Protocol):
 
     @property
     def name(self) -> str:
-        """The kind, with all that sets it apart but level, block and number of devices."""
+        """Name of the kind, including all parameters except level, block and number of devices."""
 
     @property
     def level(self) -> float:
-        """How bad: what a table's axis is."""
+        """Severity of the impairment: the axis of a table."""
 
     @property
     def block(self) -> int | None:
-        """After how many blocks it acts; None if at every all-reduce."""
+        """Number of blocks after which it acts; None if it acts at every all-reduce."""
 
     @property
     def n_devices(self) -> int | None:
-        """Number of devices whose partial sums are impaired one by one; None if only their sum is."""
+        """Number of devices whose partial sums are impaired separately; None if only their sum is."""
 
     @property
     def is_nothing(self) -> bool:
-        """Whether it leaves everything as it is, to the bit."""
+        """Whether it has no effect, bit for bit."""
 
     def at(self, level: float) -> Self:
         """Return the same kind at another level."""
@@ -69,7 +69,7 @@ class Impairment(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _OfNoise:
-    """What kinds of noise share: a normalised mean square error is their level."""
+    """Base of noise impairments, whose level is a normalised mean square error."""
 
     nmse: float
     clean_level: ClassVar[float | None] = 0.0
@@ -93,10 +93,10 @@ class AllReduceNoise(_OfNoise):
     Attributes
     ----------
     nmse
-        Normalised mean square error: the noise's variance over the mean square of the summed vector, biases
-        left out (linear).
+        Normalised mean square error: the noise's variance over the mean square of the summed vector, without
+        biases (linear).
 
-    Not modelled: an error that depends on the values sent, as clipping does, or that is the same for several
+    Not modelled: errors that depend on the values sent, such as clipping, or that are common to several
     tokens.
     """
 
@@ -120,9 +120,10 @@ class AllReduceNoise(_OfNoise):
 class DeviceNoise(_OfNoise):
     """Gaussian noise on each device's own contribution to every all-reduce, as in uncoded analog schemes.
 
-    Heads and columns of the MLP are divided evenly. The devices' errors add up, but so do their partial sums,
-    and not at random: where these agree, their powers together are less than that of their sum, and the same
-    error relative to each impairs less than relative to the sum; where they cancel, more.
+    Heads and columns of the MLP are divided evenly. The devices' errors add up incoherently, but their
+    partial sums may be correlated: where these agree, the sum of their powers is less than the power of their
+    sum, and an error relative to each has less effect than the same error relative to the sum; where they
+    cancel, more.
 
     Attributes
     ----------
@@ -149,15 +150,15 @@ class DeviceNoise(_OfNoise):
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """Each device's partial sum is rounded before every all-reduce.
+    """Rounding of each device's partial sum before every all-reduce.
 
-    The quantiser is uniform and symmetric, with one step size for each token's vector: its largest magnitude
-    over ``2**(bits - 1) - 1``.
+    The quantiser is uniform and symmetric, with one step size for each token's vector: the vector's largest
+    magnitude over ``2**(bits - 1) - 1``.
 
     Attributes
     ----------
     bits
-        Bits of a value, from 2; infinite for no rounding.
+        Bits per value, from 2; infinite for no rounding.
     n_devices
         Number of devices among which heads and columns are divided.
     """
@@ -193,20 +194,20 @@ class Quantised:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Elements or packets of the hidden state are lost at a split, and zeros take their place.
+    """Loss of elements or packets of the hidden state at a split; zeros replace them.
 
     Attributes
     ----------
     p
         Probability that an element, or a packet, is lost; independent of all others.
     block
-        After how many blocks the state is split off.
+        Number of blocks before the split.
     unit
         ``element``, or ``packet`` for runs of consecutive elements of one token's vector.
     packet_elements
-        Elements of a packet; the last of a vector may be shorter.
+        Elements per packet; the last packet of a vector may be shorter.
     is_rescaled
-        Whether what arrives is multiplied by ``1 / (1 - p)``, which keeps its mean.
+        Whether received elements are multiplied by ``1 / (1 - p)``, which preserves the mean.
     """
 
     p: float
@@ -252,12 +253,12 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class FadedNoise(_OfNoise):
-    """Noise of a channel that fades from message to message and is equalised by its receiver.
+    """Noise of a channel with fading that is independent from message to message, equalised at the receiver.
 
-    A message is one token's vector. Its power gain g has the Gamma law of Nakagami fading, shape m and mean
-    1, given that g is at least :data:`OUTAGE_FLOOR`: below it the sender waits for a better channel, as in
-    truncated channel inversion. Dividing by the amplitude gain leaves Gaussian noise of NMSE ``nmse / g``.
-    Without a floor the mean of ``1 / g`` would not exist for m = 1 (Rayleigh).
+    A message is one token's vector. Its power gain g follows the Gamma law of Nakagami fading, shape m and
+    mean 1, conditioned on g being at least :data:`OUTAGE_FLOOR`: below it the sender waits for a better
+    channel, as in truncated channel inversion. Dividing by the amplitude gain leaves Gaussian noise of NMSE
+    ``nmse / g``. Without a floor the mean of ``1 / g`` would not exist for m = 1 (Rayleigh).
 
     Attributes
     ----------
@@ -266,7 +267,7 @@ class FadedNoise(_OfNoise):
     m
         Nakagami's shape, from 0.5; 1 is Rayleigh fading, infinite none.
     block
-        After how many blocks it acts; None for every all-reduce.
+        Number of blocks after which it acts; None for every all-reduce.
     """
 
     m: float
@@ -290,14 +291,14 @@ class FadedNoise(_OfNoise):
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """Several impairments at once, in their order where they meet at one place.
+    """Several impairments at once; those that act at the same place are applied in order.
 
-    Its level is that of the first part; the others are fixed, and their levels are in its name.
+    The level is that of the first part; the levels of the other parts are fixed and are included in the name.
 
     Attributes
     ----------
     parts
-        Two or more impairments, none of them combined.
+        Two or more impairments, none of them :class:`Combined`.
     """
 
     parts: tuple[Impairment, ...]
@@ -342,7 +343,7 @@ def _label(part: Impairment) -> str:
 
 def _check_nmse(nmse: float) -> None:
     if not 0 <= nmse < math.inf:
-        raise InputError(f"noise of normalised mean square error {nmse}; expected a finite number from 0")
+        raise InputError(f"noise of normalised mean square error {nmse}; expected a finite number, 0 or more")
 
 
 def _check_count(count: int, what: str) -> None:

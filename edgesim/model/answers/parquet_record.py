@@ -1,4 +1,4 @@
-"""Parquet files of edgesim's own, with what they are about as JSON in their metadata."""
+"""edgesim's own Parquet files, with a description stored as JSON in their metadata."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from edgesim.model.parquet_file import read_parquet
 __all__ = ["DAMAGES", "damage_reported", "read_record", "write_record", "wrote_record"]
 
 DAMAGES = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, pa.ArrowException)
-"""What reading a file raises that somebody else has written, or half of one."""
+"""Exceptions raised when reading a foreign, damaged or incomplete file."""
 
 
 def wrote_record(path: Path, key: bytes) -> bool:
-    """Whether a Parquet file has this key in its metadata."""
+    """Whether the Parquet file has this key in its metadata."""
     try:
         require_regular(path)
         return key in (pq.read_schema(path).metadata or {})
@@ -31,14 +31,14 @@ def wrote_record(path: Path, key: bytes) -> bool:
 
 
 def write_record(table: pa.Table, path: Path, key: bytes, about: Mapping[str, Any], **how: Any) -> None:
-    """Write a table as one Parquet file, with what it is about under a key of its metadata.
+    """Write a table as one Parquet file, with a description under a key of its metadata.
 
     Parameters
     ----------
     about
-        With ``version`` and ``provenance``, which :func:`read_record` asks for.
+        The description; must contain ``version`` and ``provenance``, which :func:`read_record` requires.
     **how
-        More of :func:`pyarrow.parquet.write_table`.
+        Further arguments of :func:`pyarrow.parquet.write_table`.
     """
     pq.write_table(table.replace_schema_metadata({key: json.dumps(about)}), path, **how)
 
@@ -46,44 +46,44 @@ def write_record(table: pa.Table, path: Path, key: bytes, about: Mapping[str, An
 def read_record(
     path: Path, key: bytes, version: int, *, what: str, remedy: str
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Read a table and what stands under a key of its metadata.
+    """Read a table and the description under a key of its metadata.
 
     Parameters
     ----------
     what
-        What the file should be, such as ``a quality table``.
+        Expected content of the file for error messages, such as ``a quality table``.
     remedy
-        What to do if it is not.
+        Advice for error messages if the file is not what was expected.
 
     Raises
     ------
     InputError
-        If there is no such file, it is something else, of another version or damaged.
+        If the file is missing, is not of this kind or version, or is damaged.
     """
     try:
         table = read_parquet(path)
     except UnreadableFileError as error:
-        raise InputError(f"{path}: {what} cannot be read from there: {error}; {remedy}") from None
+        raise InputError(f"{path}: cannot read {what}: {error}; {remedy}") from None
     text = (table.schema.metadata or {}).get(key)
     if text is None:
         raise InputError(f"{path} is a Parquet file, but not {what}; {remedy}")
     with damage_reported(path, remedy):
         about = json_value(text)
         if not isinstance(about, dict):
-            raise TypeError("no object in its metadata")
+            raise TypeError("metadata is not an object")
         if about["version"] != version:
             raise InputError(
                 f"{path}: {what} of version {about['version']}; this edgesim reads {version}; measure it "
                 "again"
             )
         if not isinstance(about["provenance"], dict):
-            raise TypeError("provenance is no object")
+            raise TypeError("provenance is not an object")
     return table, about
 
 
 @contextmanager
 def damage_reported(path: Path, remedy: str) -> Iterator[None]:
-    """Turn what a damaged file leads to into one InputError."""
+    """Convert exceptions caused by a damaged file (:data:`DAMAGES`) to InputError."""
     try:
         yield
     except InputError:

@@ -1,8 +1,8 @@
-"""Paths of tokens whose caches are filled by propagated states: measured rule by rule, on a grid.
+"""Exit paths with caches filled by propagated states, measured for each exit rule of a grid.
 
 With propagated caches (:class:`edgesim.model.answers.exit_paths.CacheFill`) the confidence of a token depends
-on where the tokens before it left, and so on every threshold. Nothing between two measured rules is known,
-and nothing is interpolated: a rule off the grid is refused.
+on the exits of the tokens before it, and so on every threshold. Results are not interpolated between measured
+rules: a rule off the grid is refused.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ _REMEDY = "give a file written by `edgesim quality MODEL --generation -o FOLDER`
 
 
 class Said(NamedTuple):
-    """What the exit taken said of every token under one rule; all arrays [n_tokens]."""
+    """Output of the exit taken, for every token under one exit rule; all arrays [n_tokens]."""
 
     exits: npt.NDArray[np.int64]
     """Index of the exit taken."""
     confidence: Floats
-    """Its largest probability, after temperature scaling."""
+    """Largest token probability at this exit, after temperature scaling."""
     nll: Floats
-    """Negative log likelihood that it gave the right token [nats]."""
+    """Negative log likelihood of the right token at this exit [nats]."""
     is_correct: npt.NDArray[np.bool_]
-    """Whether its most probable token was the right one."""
+    """Whether the most probable token was the right one."""
 
     def part(self, start: int, stop: int) -> Said:
-        """Tokens from one to before another."""
+        """Return tokens `start` up to, but excluding, `stop`."""
         own = {name: values[start:stop] for name, values in self._asdict().items()}
         return Said(**own)
 
 
 @dataclass(frozen=True, eq=False)
 class PropagatedPaths:
-    """For each rule of a grid, where every token of a text left and what it was answered there.
+    """Exit and answer of every token of a text, for each exit rule of a grid.
 
     Rows are those of the :class:`edgesim.model.answers.exit_records.ExitRecords` of the same model and text.
-    Of a token only the exit that it took is kept: those before it were, by the rule, not sure enough.
+    For each token only the exit taken is stored; by the rule, earlier exits did not meet their thresholds.
 
     Attributes
     ----------
     blocks : [n_exits]
-        After how many blocks each exit stands; the last is the model's own head.
+        Number of blocks before each exit; the last exit is the model's own head.
     said
-        By rule, what the exits taken said.
+        Outputs of the exits taken, by rule.
     provenance
-        What was measured on what: model, its digest, text, its digest, versions, date.
+        Origin of the measurement: model, its digest, text, its digest, versions, date.
     """
 
     blocks: tuple[int, ...]
@@ -75,7 +75,7 @@ class PropagatedPaths:
 
     def __post_init__(self) -> None:
         if not self.said:
-            raise InputError("propagated paths: no rule was measured; expected one at least")
+            raise InputError("propagated paths: no rule was measured; expected at least one")
         sizes = {len(values) for said in self.said.values() for values in said}
         lengths = {len(rule.thresholds) for rule in self.said}
         if len(sizes) != 1 or 0 in sizes or lengths != {len(self.blocks) - 1}:
@@ -87,26 +87,26 @@ class PropagatedPaths:
 
     @property
     def rules(self) -> tuple[ExitRule, ...]:
-        """Rules that were measured."""
+        """Measured exit rules."""
         return tuple(self.said)
 
     @property
     def n_tokens(self) -> int:
-        """Tokens recorded under each rule."""
+        """Number of tokens recorded under each rule."""
         return len(next(iter(self.said.values())).exits)
 
     def nearest(self, rule: ExitRule) -> ExitRule | None:
-        """Measured rule nearest to one (:meth:`ExitRule.distance`); None if none is of its kind."""
+        """Return the measured rule nearest to `rule` (:meth:`ExitRule.distance`), or None if none fits."""
         found = min(self.said, key=rule.distance)
         return None if math.isinf(rule.distance(found)) else found
 
     def path(self, rule: ExitRule) -> ExitPath:
-        """Return the path under a measured rule.
+        """Return the exit path under a measured rule.
 
         Raises
         ------
         InputError
-            If the rule was not measured; the message names the nearest that was.
+            If the rule was not measured; the message names the nearest measured rule.
         """
         try:
             return self._paths[rule]
@@ -119,7 +119,7 @@ class PropagatedPaths:
             )
             raise InputError(
                 f"propagated caches: answers were not measured with {rule}, and depend on every threshold; "
-                f"{instead}; take one of the grid, or another way of filling caches"
+                f"{instead}; use a rule of the grid, or another cache-filling method"
             ) from None
 
     @cached_property
@@ -137,7 +137,7 @@ class PropagatedPaths:
         }
 
     def check_fits(self, records: ExitRecords) -> None:
-        """Raise InputError unless row for row these are the tokens of some exit records."""
+        """Raise InputError unless the rows are the tokens of the given exit records."""
         both = (self.provenance, records.provenance)
         for name in ("model_sha256", "text_sha256", "rows"):
             own, theirs = (each.get(name) for each in both)
@@ -153,25 +153,25 @@ class PropagatedPaths:
             )
 
     def stretched(self, n_blocks: int) -> PropagatedPaths:
-        """Return the same with exits at the relative depths that :meth:`ExitRecords.stretched` gives them."""
+        """Return the paths with exits at the same relative depths, as :meth:`ExitRecords.stretched` does."""
         from_depths = ExitRecords(
             self.blocks, np.zeros((1, len(self.blocks))), np.zeros((1, len(self.blocks)), dtype=np.bool_)
         )
         return replace(self, blocks=from_depths.stretched(n_blocks).blocks)
 
     def calibration(self) -> PropagatedPaths:
-        """Return the part to tune on: the tokens of :meth:`ExitRecords.calibration`."""
+        """Return the tokens of :meth:`ExitRecords.calibration`, for tuning."""
         return self.part(0, half_of_text(self.n_tokens))
 
     def judged(self) -> PropagatedPaths:
-        """Return the part to judge on: the tokens of :meth:`ExitRecords.judged`."""
+        """Return the tokens of :meth:`ExitRecords.judged`, for evaluation."""
         return self.part(half_of_text(self.n_tokens), self.n_tokens)
 
     def part(self, start: int, stop: int) -> PropagatedPaths:
-        """Return the tokens from one to before another."""
+        """Return the paths of tokens `start` up to, but excluding, `stop`."""
         if not 0 <= start < stop <= self.n_tokens:
             raise InputError(
-                f"propagated paths: tokens {start} to {stop} of {self.n_tokens}; expected one at least"
+                f"propagated paths: tokens {start} to {stop} of {self.n_tokens}; expected at least one"
             )
         first, _ = self.provenance.get("rows", (0, self.n_tokens))
         said = {rule: each.part(start, stop) for rule, each in self.said.items()}
@@ -181,7 +181,7 @@ class PropagatedPaths:
     # --- files --------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write one Parquet file: columns by rule, real numbers in the steps of :mod:`.stepped`."""
+        """Write one Parquet file: columns by rule; real numbers are rounded as in :mod:`.stepped`."""
         columns: dict[str, pa.Array] = {}
         for number, said in enumerate(self.said.values()):
             columns[f"exit_{number}"] = pa.array(said.exits, pa.uint8())
@@ -204,12 +204,12 @@ class PropagatedPaths:
 
     @classmethod
     def load(cls, path: Path) -> PropagatedPaths:
-        """Read what :meth:`save` wrote.
+        """Read a file written by :meth:`save`.
 
         Raises
         ------
         InputError
-            If there is no such file, or it is none of these.
+            If there is no such file, or it does not contain propagated paths.
         """
         table, stated = read_record(path, _KEY, _VERSION, what="a file of propagated paths", remedy=_REMEDY)
         with damage_reported(path, _REMEDY):
@@ -235,26 +235,26 @@ class PropagatedPaths:
 def exit_path(
     fill: CacheFill, rule: ExitRule, exits: ExitRecords, propagated: PropagatedPaths | None = None
 ) -> ExitPath:
-    """Where tokens leave under a rule, whichever way caches are filled.
+    """Return the exit path under a rule, for any cache-filling method.
 
     Parameters
     ----------
     exits
-        What exits said in passes through all blocks.
+        Exit records of passes through all blocks.
     propagated
-        Measured paths of the same tokens; needed where caches are propagated.
+        Measured paths of the same tokens; required if caches are propagated.
 
     Raises
     ------
     InputError
-        If a path was not measured, or paths and records are of different tokens.
+        If the path was not measured, or paths and records are of different tokens.
     """
     if fill is not CacheFill.PROPAGATE:
         return path_in_records(fill, rule, exits)
     if propagated is None:
         raise InputError(
             "propagated caches: answers were not measured; run `edgesim quality MODEL --generation` once, or "
-            "take another way of filling caches"
+            "use another cache-filling method"
         )
     propagated.check_fits(exits)
     return propagated.path(rule)

@@ -1,4 +1,4 @@
-"""What lies between measured levels of an impairment: axes, monotone curves, and weights of neighbours."""
+"""Interpolation between measured impairment levels: axes, monotone curves, and weights of neighbours."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _MOST_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class LevelAxis:
-    """How a kind's level is read.
+    """Interpolation axis over the levels of one kind of impairment.
 
     Attributes
     ----------
     clean
-        The level that means no impairment: 0, or an infinite number of bits.
+        The level without impairment: 0, or an infinite number of bits.
     is_log
-        Whether curves run over the logarithm of the error.
+        Whether curves are interpolated over the logarithm of the error.
     """
 
     clean: float
     is_log: bool
 
     def error(self, level: float) -> float:
-        """What grows with the impairment, from 0: noise power, probability, a quantiser's error."""
+        """Error at a level, increasing from 0: noise power, probability, or a quantiser's error."""
         return 4.0**-level if math.isinf(self.clean) else level
 
     def place(self, errors: Values) -> Values:
-        """Where errors stand on the axis of interpolation."""
+        """Map errors to coordinates on the axis of interpolation."""
         return np.log(errors) if self.is_log else errors
 
     def check(self, level: float, what: str) -> None:
-        """Raise InputError unless there is such a level."""
+        """Raise InputError unless the level is valid on this axis."""
         if not math.isinf(self.clean):
             most = math.inf if self.is_log else 1.0
             if not (0 <= level <= most and level < math.inf):
@@ -55,7 +55,7 @@ class LevelAxis:
 
 
 def axis_of(name: str) -> LevelAxis:
-    """The axis of a kind, or of the first of several combined."""
+    """Return the level axis of a kind, or that of the first part if several are combined."""
     first = name.partition("+")[0]
     if first.startswith("quantised"):
         return LevelAxis(clean=math.inf, is_log=True)
@@ -63,17 +63,17 @@ def axis_of(name: str) -> LevelAxis:
 
 
 class Curve:
-    """Values over the levels of one kind: monotone cubic (PCHIP) within what was measured.
+    """Values over the levels of one kind: monotone cubic (PCHIP) interpolation within the measured range.
 
-    Below the lowest level values go to the floor in proportion to the error, above the highest the last
-    ones stand. A value that is unknown (nan) somewhere is unknown everywhere.
+    Below the lowest level, values go to the floor in proportion to the error; above the highest, they stay
+    constant. A value that is unknown (nan) at any point is unknown everywhere.
 
     Parameters
     ----------
     levels, values : [n], [n, n_values]
         Measured points, in any order, none of them without impairment.
     floor : [n_values]
-        Values without impairment; None where they are unknown: below the lowest level its values then stand.
+        Values without impairment. If None (unknown), the values at the lowest level hold below it.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Curve:
         floor = values[0] if floor is None else floor
         self._unknown = ~np.isfinite(np.vstack([values, floor])).all(axis=0)
         values, floor = np.where(self._unknown, 0.0, values), np.where(self._unknown, 0.0, floor)
-        if not axis.is_log:  # what is known of no error is as good as measured
+        if not axis.is_log:  # the point without error counts as measured
             errors, values = np.concatenate([[0.0], errors]), np.vstack([floor, values])
         self._floor: Values = floor
         self._first: Values = values[0]
@@ -95,15 +95,15 @@ class Curve:
         self._inner = _between(axis.place(errors), values) if len(errors) > 1 else None
 
     def beyond(self, errors: Values) -> npt.NDArray[np.bool_]:
-        """Whether errors are above that of the highest measured level."""
+        """Whether each error exceeds that of the highest measured level."""
         return errors > self._highest * (1 + 1e-12)
 
     def __call__(self, errors: Values) -> Values:
-        """Values at the errors of some levels, [n, n_values]."""
+        """Evaluate the curve at errors [n]; returns values [n, n_values]."""
         low, high = errors < self._lowest, errors >= self._highest
         found = np.empty((len(errors), len(self._last)))
         found[high] = self._last
-        # A small error impairs in proportion to its power.
+        # The effect of a small error is proportional to its power.
         below = errors[low, np.newaxis] / self._lowest if low.any() else np.zeros((0, 1))
         found[low] = self._floor + below * (self._first - self._floor)
         between = ~(low | high)
@@ -115,19 +115,19 @@ class Curve:
 
 def _between(places: Values, values: Values) -> Callable[[Values], Values]:
     from scipy.interpolate import (
-        PchipInterpolator,  # a third of a second to import; not every run has answers
+        PchipInterpolator,  # takes a third of a second to import, and not every run needs it
     )
 
     return cast("Callable[[Values], Values]", PchipInterpolator(places, values))
 
 
 def neighbours(value: float, known: Sequence[int], *, log: bool) -> list[tuple[float, int]]:
-    """Weights of the known values next to one; the nearest alone outside of them.
+    """Interpolation weights of the two known values around `value`; outside their range, of the nearest only.
 
     Parameters
     ----------
     known
-        In increasing order.
+        Known values, in increasing order.
     log
         Whether weights are linear in the logarithm.
     """

@@ -1,4 +1,4 @@
-"""Tables of answers that users bring: CSV or Parquet, with absolute or relative quality."""
+"""Reader for users' own tables of answer quality: CSV or Parquet, absolute or relative quality."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgesim.nearest import suggest
 __all__ = ["read_user_table"]
 
 _LEVELS: Mapping[str, str] = {"p_loss": "erasure", "nmse": "noise", "bits": "quantised"}
-"""Columns that are a level and say of which kind."""
+"""Level columns whose name determines the kind of impairment."""
 
 _MOST_ROWS = 1_000_000
 _MOST = 1e12  # of any column: levels, nats per token, perplexities
@@ -32,15 +32,16 @@ _COLUMNS = (
 
 
 def read_user_table(path: Path) -> QualityTable:
-    """Read a table of answers; one that edgesim has written is read as it is.
+    """Read a table of answer quality from CSV or Parquet.
 
     Columns: the level, as ``p_loss`` (probability that an element is erased), ``nmse`` (normalised error of
-    all-reduces), ``bits`` (of quantised values), or as ``level`` beside ``impairment``, any name; ``split``
-    (or ``block``), after how many blocks it acts, where it does; and ``perplexity`` or ``nll`` [nats/token],
+    all-reduces), ``bits`` (of quantised values), or as ``level`` with ``impairment``, any name; ``split`` (or
+    ``block``), the number of blocks after which it acts, if any; and ``perplexity`` or ``nll`` [nats/token],
     or ``relative_quality``, the clean perplexity over that of the row (1 is as good as clean). ``accuracy``,
-    ``nll_se`` and ``accuracy_se`` are optional; without ``accuracy`` it is unknown (nan), not guessed. The
-    clean row is the one at no impairment; of relative quality alone, it is added, with a perplexity of 1, so
-    that perplexities are relative, too. A file that `edgesim quality -o FOLDER` wrote is read as it is.
+    ``nll_se`` and ``accuracy_se`` are optional; a missing ``accuracy`` is unknown (nan). The clean row is the
+    one without impairment. If only relative quality is given and there is no clean row, one with a perplexity
+    of 1 is added, so that perplexities are relative, too. A file written by `edgesim quality -o FOLDER` is
+    loaded unchanged.
 
     Raises
     ------
@@ -61,7 +62,9 @@ def read_user_table(path: Path) -> QualityTable:
             f"{' and '.join(levels) or 'none'}"
         )
     if levels == ["level"] and "impairment" not in columns:
-        raise InputError(f"{path}: 'level' says nothing without 'impairment', the name of its kind; add it")
+        raise InputError(
+            f"{path}: column 'level' without 'impairment', the name of its kind; add that column"
+        )
     measures = [name for name in ("perplexity", "nll", "relative_quality") if name in columns]
     if len(measures) != 1:
         raise InputError(
@@ -76,7 +79,7 @@ def read_user_table(path: Path) -> QualityTable:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """Rows of a table, by the names of its columns in small letters."""
+    """Read the rows of a table, with column names in lower case."""
     try:
         if path.suffix == ".parquet":
             table = read_parquet(path, most_rows=_MOST_ROWS)
@@ -93,7 +96,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
     except CsvError as error:
         raise InputError(f"{path}:{error.line}: {error}; correct the row") from None
     except (UnreadableFileError, ValueError) as error:
-        raise InputError(f"{path}: no table can be read: {error}; expected CSV or Parquet") from None
+        raise InputError(f"{path}: cannot read a table: {error}; expected CSV or Parquet") from None
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"{path}: two columns are called '{twice}'; leave one out")
@@ -146,7 +149,7 @@ def _row(path: Path, number: int, record: Mapping[Any, Any], level: str, measure
         n_devices=whole("n_devices"),
         nll=nll,
         nll_se=errors[0],
-        nll_rise=nll,  # the clean row's is taken off below
+        nll_rise=nll,  # the clean row's is subtracted in _with_clean
         nll_rise_se=errors[0],
         accuracy=accuracy,
         accuracy_se=errors[1],
@@ -157,12 +160,12 @@ def _with_clean(path: Path, rows: list[QualityRow], measure: str) -> tuple[Quali
     clean = [row for row in rows if _is_clean(row)]
     if not clean and measure != "relative_quality":
         raise InputError(
-            f"{path}: no row is without impairment; expected one (such as p_loss 0), which others compare to"
+            f"{path}: no row without impairment; expected one (such as p_loss 0) as reference for the others"
         )
     if not clean and not all(math.isnan(row.accuracy) for row in rows):
         raise InputError(
-            f"{path}: accuracies without one that has no impairment; add such a row (such as p_loss 0, "
-            "relative_quality 1), or leave 'accuracy' out"
+            f"{path}: accuracies, but no row without impairment; add one (such as p_loss 0, "
+            "relative_quality 1), or omit 'accuracy'"
         )
     best = clean[0] if clean else None
     zero_nll = 0.0 if best is None else best.nll
@@ -178,7 +181,7 @@ def _with_clean(path: Path, rows: list[QualityRow], measure: str) -> tuple[Quali
         accuracy=math.nan if best is None else best.accuracy,
         accuracy_se=0.0 if best is None else best.accuracy_se,
     )
-    harmed = []
+    impaired = []
     for row in rows:
         if not _is_clean(row):
             if row.nll < zero_nll:
@@ -186,8 +189,8 @@ def _with_clean(path: Path, rows: list[QualityRow], measure: str) -> tuple[Quali
                     f"{path}: '{row.name}' at level {row.level:g} is better than without impairment; "
                     "expected it no better"
                 )
-            harmed.append(replace(row, nll_rise=row.nll - zero_nll))
-    return (base, *harmed)
+            impaired.append(replace(row, nll_rise=row.nll - zero_nll))
+    return (base, *impaired)
 
 
 def _is_clean(row: QualityRow) -> bool:

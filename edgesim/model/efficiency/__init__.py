@@ -1,1 +1,1 @@
-"""What engines make of devices: shares of datasheet peaks, and overheads, as a set of likely values."""
+"""Efficiency of engines on devices: posterior of the shares of datasheet peaks and of call overheads."""

@@ -1,28 +1,27 @@
-"""From what a share of peak depends on, to its prior: a mean, and effects that rows have in common.
+"""Hierarchical prior of an engine's shares of peak: a mean plus effects that published rates share.
 
-All is in terms of standard normal parameters: the logarithm of a share (of memory: its logit, so that it
-stays below one) is a mean plus effects, each a parameter times its prior standard deviation. Effects are
-named by what they belong to, so that rows which name the same board or engine inform one another, and a
-board or engine that no row names has its prior.
+All parameters are standard normal: the logarithm of a share (for memory its logit, so that it stays below
+one) is a mean plus effects, each a parameter times its prior standard deviation. Effects are named by board,
+engine or format, so that rows with the same board or engine inform one another; a board or engine without
+rows keeps its prior.
 
-What the prior says, and why (standard deviations of a logarithm or logit, unless stated):
+Prior values and their reasons (standard deviations of a logarithm or logit, unless stated):
 
-* share of memory: 0.90 on GPUs (0.84 to 0.94 between devices in 90 of 100), where streaming kernels have
-  threads enough; 0.65 on processor cores (0.3 to 0.9), whose few outstanding misses limit it, differently
-  from board to board. It belongs to the board: what an engine loses is charged apart.
-* share of the vector peak, at which weights are touched: beside its multiply-add a weight takes two to five
-  instructions of unpacking, conversion and addressing, hence 0.35, from 0.13 (hardly vectorised) to 1 and
-  more (packed half-precision or integer products) between engines. On processor cores engines have their
-  4-bit kernels much in common (integer dot products over blocks of 32), and their half-precision ones not
-  at all: 0.2, from scalar conversions (0.05) to native arithmetic.
-* overhead per call of a compiled engine: some ten kernels a block with 4 us from one to the next, 40 us,
-  within a factor of 1.7; on processor cores some ten barriers of 5 us.
-* overhead per call of eager PyTorch: what dispatching and launching takes on that host, within a factor of
-  two.
+* share of memory: 0.90 on GPUs (90 % of devices between 0.84 and 0.94), where streaming kernels have enough
+  threads; 0.65 on processor cores (0.3 to 0.9), limited by their few outstanding misses, which differ
+  between boards. It is a property of the board: losses of an engine are charged separately.
+* share of the vector peak, at which weights are touched: in addition to its multiply-add a weight takes two
+  to five instructions of unpacking, conversion and addressing, hence 0.35, from 0.13 (hardly vectorised) to
+  1 and more (packed half-precision or integer products) between engines. On processor cores, engines have
+  similar 4-bit kernels (integer dot products over blocks of 32), but very different half-precision ones:
+  0.2, from scalar conversions (0.05) to native arithmetic.
+* overhead per call of a compiled engine: about ten kernels per block, 4 us apart, 40 us in total, within a
+  factor of 1.7; on processor cores about ten barriers of 5 us.
+* overhead per call of eager PyTorch: time to dispatch and launch on that host, within a factor of two.
 * share of the matrix peak: 0.5, 0.3 to 0.8.
-* error of a published rate, against a law that is right: 5 % on GPUs; 7 % on processor cores, where
-  firmware changes memory's timings, heat throttles and the rest of the system takes its part; each from 0.7
-  to 1.4 times that.
+* error of a published rate, given a correct law: 5 % on GPUs; 7 % on processor cores, because of memory
+  timings changed by firmware, thermal throttling and load from the rest of the system; each within 0.7 to
+  1.4 times that.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ from edgesim.model.parts import FloatArray
 __all__ = ["ERROR", "ERROR_SPREAD", "Design", "Rate", "Use", "effects_of"]
 
 ERROR = "error"
-"""Name of the parameter of published rates' relative errors."""
+"""Name of the parameter for the relative error of published rates."""
 
 ERROR_SPREAD = 0.2
-"""Its standard deviation, of the error's logarithm."""
+"""Prior standard deviation of the logarithm of that error."""
 
 Effect = tuple[str, float]
 _Linear = tuple[float, tuple[Effect, ...]]
@@ -51,16 +50,18 @@ _Linear = tuple[float, tuple[Effect, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """An engine at work on a device, with weights of one format.
+    """Combination of an engine, a device and a weight format.
 
     Attributes
     ----------
+    peaks
+        Datasheet peaks of the device.
     engine
-        Its name.
+        Name of the engine.
     is_quantised
         Whether weights are stored in 8 bits or fewer.
     is_eager
-        Whether it enqueues call by call from an interpreter.
+        Whether the engine enqueues each call from an interpreter.
     """
 
     peaks: Peaks
@@ -70,18 +71,18 @@ class Use:
 
     @property
     def usual_error(self) -> float:
-        """Median of the prior of a published rate's relative error."""
+        """Prior median of the relative error of a published rate."""
         return 0.07 if self.peaks.is_cpu else 0.05
 
     @property
     def is_enqueued(self) -> bool:
-        """Whether what calls cost hides behind the work: on a GPU that is fed call by call."""
+        """Whether call overheads overlap with computing, as on a GPU with calls enqueued one by one."""
         return self.is_eager and not self.peaks.is_cpu
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A published time: what ran where, the terms of its law, and the seconds that they took."""
+    """A published time [s], with its engine and device, and the terms of the law for the work done."""
 
     use: Use
     terms: Terms
@@ -93,7 +94,7 @@ class Rate:
 
 
 def effects_of(use: Use) -> dict[str, _Linear]:
-    """Mean and effects of ``memory`` (a logit), ``vector``, ``matrix`` and ``overhead`` (logarithms)."""
+    """Return mean and effects of ``memory`` (a logit), ``vector``, ``matrix``, ``overhead`` (logarithms)."""
     board, kind = use.peaks.board, "cpu" if use.peaks.is_cpu else "gpu"
     engine = f"{use.engine} on {kind}"
     stored = "quantised" if use.is_quantised else "float"
@@ -134,16 +135,16 @@ def effects_of(use: Use) -> dict[str, _Linear]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """Uses as linear predictors of their shares.
+    """Design matrices: linear predictors of the shares of several uses.
 
     Attributes
     ----------
     names
-        Of the parameters; the last is the error's.
+        Parameter names; the last is :data:`ERROR`.
     means
-        By share, [n_uses].
+        Means by share, [n_uses].
     loadings
-        By share, [n_uses, n_parameters].
+        Design matrix by share, [n_uses, n_parameters].
     """
 
     names: tuple[str, ...]
@@ -152,7 +153,7 @@ class Design:
 
     @classmethod
     def of(cls, uses: Sequence[Use], names: Sequence[str] | None = None) -> Design:
-        """Lay uses out over the parameters named, or over all that they have."""
+        """Build the design of `uses` over the parameters `names`, or over all that the uses depend on."""
         linear = [effects_of(use) for use in uses]
         if names is None:
             found = (name for one in linear for _, effects in one.values() for name, _ in effects)
@@ -168,5 +169,5 @@ class Design:
         return cls(tuple(names), means, loadings)
 
     def predictor(self, share: str, x: FloatArray) -> FloatArray:
-        """Logarithm (of memory: logit) of a share, [..., n_uses], of parameters [..., n_parameters]."""
+        """Logarithm (memory: logit) of a share, [..., n_uses], for parameters `x`, [..., n_parameters]."""
         return np.asarray(x @ self.loadings[share].T + self.means[share])

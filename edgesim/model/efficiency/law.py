@@ -1,17 +1,17 @@
-r"""How long a pass takes on a device of known peaks under an engine of known shares.
+r"""Time of a forward pass on a device with given peaks under an engine with given shares of these.
 
 .. math:: t = \frac{\text{bytes}}{s\,B} + \frac{\text{FLOP}_1}{c\,V}
           + \frac{\text{FLOP} - \text{FLOP}_1}{m\,M} + n\,o
 
 Weights and cache stream at a share :math:`s` of the memory's peak :math:`B`. Every weight is touched once
 in a pass (unpacked, converted, multiplied) by the vector units, at a share :math:`c` of their float32 peak
-:math:`V`: :math:`\text{FLOP}_1` is the work of one token without a context. What further tokens and the
-context add runs as matrix products at a share :math:`m` of :math:`M`. Each of the :math:`n` calls costs
-:math:`o`.
+:math:`V`: :math:`\text{FLOP}_1` is the work of one token without a context. The work added by further tokens
+and by the context runs as matrix products at a share :math:`m` of the matrix peak :math:`M`. Each of the
+:math:`n` calls costs :math:`o`.
 
 Streaming and touching add up, as in the ECM model of x86 cores (Stengel et al. 2015,
-doi:10.1145/2751205.2751240). An engine that only enqueues its calls (eager PyTorch on a GPU) pays for them
-where they take longer than the work that runs meanwhile: :math:`t = \max(\ldots, n\,o)`.
+doi:10.1145/2751205.2751240). If calls are only enqueued (eager PyTorch on a GPU), their cost overlaps with
+the work and counts only where it is larger: :math:`t = \max(\ldots, n\,o)`.
 
 Not modelled: caches, throttling, kernels chosen by size.
 """
@@ -34,22 +34,22 @@ PARTS = (Component.BLOCK, Component.EMBEDDING, Component.HEAD, Component.STEP)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peaks:
-    """What a device's datasheet promises, and what its host is.
+    """Datasheet peaks of a device, and the overhead of its host.
 
     Attributes
     ----------
     board
-        The name by which published rows know it.
+        Name of the device in published rows.
     is_cpu
-        Whether the model computes on processor cores, and not on a GPU.
+        Whether the model runs on processor cores rather than on a GPU.
     bytes_per_s
-        Peak of the memory.
+        Peak memory bandwidth.
     vector_flop_per_s
         Peak of float32 multiply-adds on vector units (a GPU's ordinary cores).
     matrix_flop_per_s
-        Dense peak in half precision of what computes matrix products.
+        Dense half-precision peak of the units that compute matrix products.
     eager_call_s
-        What one block costs eager PyTorch's host to dispatch and launch, as far as is known beforehand.
+        Prior estimate of the time in which the host dispatches and launches one block with eager PyTorch.
     """
 
     board: str
@@ -67,16 +67,16 @@ class Peaks:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What an engine reaches of a device's peaks; arrays of one shape, or numbers.
+    """Shares of a device's peaks that an engine reaches; arrays of one shape, or numbers.
 
     Attributes
     ----------
     memory_share, vector_share, matrix_share
-        Of the three peaks.
+        Shares of the three peaks.
     overhead_s
-        Of one call.
+        Overhead of one call.
     is_enqueued
-        Whether calls are only enqueued, so that their cost hides behind the work.
+        Whether calls are only enqueued, so that their overhead overlaps with the work.
     """
 
     memory_share: FloatArray
@@ -88,7 +88,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The four terms of the law at shares of one: seconds of three, and the number of calls."""
+    """The four terms of the law: three times [s] at shares of one, and the number of calls."""
 
     stream_s: float
     touch_s: float
@@ -108,7 +108,7 @@ class Terms:
         return whole
 
     def __add__(self, other: Terms) -> Self:
-        """Put one pass behind another."""
+        """Add up the terms of two passes run one after the other."""
         return type(self)(
             self.stream_s + other.stream_s,
             self.touch_s + other.touch_s,
@@ -135,7 +135,7 @@ def _pass(model: Architecture, peaks: Peaks, *, n_new: int, n_context: int, time
 
 
 def seconds(terms: Terms, shares: Shares) -> FloatArray:
-    """Apply the law; the shape is that of the shares."""
+    """Evaluate the law [s]; the result has the shape of the shares."""
     work_s = (
         terms.stream_s / shares.memory_share
         + terms.touch_s / shares.vector_share

@@ -1,8 +1,8 @@
-"""What published rates say of devices and engines: a sample of parameters, and what it predicts.
+"""Posterior of device and engine parameters given published rates, as a sample, and its predictions.
 
-The rates are taken as the law's times, times an error with a log-normal distribution; devices, engines and
-formats share their effects (:mod:`edgesim.model.efficiency.effects`). Where rows do not identify a
-parameter, the sample keeps its prior: what is not known stays wide, and no row needs leaving out for it.
+Published times are modelled as the times of the law multiplied by a log-normal error; devices, engines and
+formats share effects (:mod:`edgesim.model.efficiency.effects`). Parameters that the rows do not identify
+keep their prior, so that no row has to be excluded on their account.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Likelihood", "Posterior", "fit"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Likelihood:
-    """Of parameters, given rates."""
+    """Likelihood of parameters given published rates."""
 
     design: Design
     log_seconds: FloatArray
@@ -33,7 +33,7 @@ class Likelihood:
 
     @classmethod
     def of(cls, rates: Sequence[Rate]) -> Likelihood:
-        """Lay rates out."""
+        """Build the likelihood of `rates`."""
         terms = [(r.terms.stream_s, r.terms.touch_s, r.terms.matrix_s, r.terms.n_calls) for r in rates]
         return cls(
             Design.of([rate.use for rate in rates]),
@@ -44,9 +44,9 @@ class Likelihood:
         )
 
     def predicted(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Logarithm of the law's seconds, its four terms in seconds, and the shares of memory.
+        """Return the logarithm of the law's time, its four terms [s], and the memory shares.
 
-        Of one parameter vector [n], or of many [k, n].
+        `x` is one parameter vector [n], or several [k, n].
         """
         memory = _logistic(self.design.predictor("memory", x))
         stream_s = self.terms[0] / memory
@@ -61,17 +61,17 @@ class Likelihood:
         return np.log(total_s), np.stack([stream_s, touch_s, matrix_s, calls_s]), memory
 
     def __call__(self, x: FloatArray) -> FloatArray:
-        """Log likelihood [k] of parameters [k, n], but for a constant."""
+        """Log likelihood [k] of parameters [k, n], up to a constant."""
         error = self.error(x)
         residuals = (self.log_seconds - self.predicted(x)[0]) / error
         return np.asarray((-0.5 * residuals**2 - np.log(error)).sum(axis=1))
 
     def error(self, x: FloatArray) -> FloatArray:
-        """Relative errors of rates, [n_rates] of one parameter vector, [k, n_rates] of many."""
+        """Relative errors of rates: [n_rates] for one parameter vector, [k, n_rates] for several."""
         return np.asarray(self.usual_error * np.exp(ERROR_SPREAD * x[..., -1:]))
 
     def jacobian(self, x: FloatArray) -> FloatArray:
-        """Derivatives of the logarithm of each row's seconds, [n_rates, n], at one vector."""
+        """Derivatives of the logarithm of each rate's time, [n_rates, n], at one parameter vector."""
         _, parts, memory = self.predicted(x)
         work_s, calls_s = parts[:3].sum(axis=0), parts[3]
         works = ~self.is_enqueued | (work_s >= calls_s)
@@ -91,7 +91,7 @@ class Likelihood:
         return np.asarray(np.sum(slopes, axis=0))
 
     def reference(self) -> Reference:
-        """Find the posterior's mode and curvature: least squares in turns with the size of the error."""
+        """Find the posterior's mode and curvature, alternating least squares and updates of the error."""
         from scipy.optimize import least_squares  # slow to import, and only fitting needs it
 
         n = len(self.design.names)
@@ -113,7 +113,7 @@ class Likelihood:
         return Reference(x, np.asarray(np.linalg.inv(precision), dtype=np.float64))
 
     def _likely_error(self, x: FloatArray) -> float:
-        """The error's parameter at which these residuals are the most likely."""
+        """Most likely value of the error parameter given the residuals at `x`, by grid search."""
         squares = float((((self.predicted(x)[0] - self.log_seconds) / self.usual_error) ** 2).sum())
         tried = np.linspace(-4.0, 4.0, 161)
         grown = ERROR_SPREAD * tried  # the errors' logarithms over their usual ones
@@ -123,20 +123,20 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """Equally likely parameters, [n_draws, n_parameters], with the parameters' names."""
+    """Sample of the posterior: equally likely draws [n_draws, n_parameters], and the parameter names."""
 
     names: tuple[str, ...]
     draws: FloatArray
 
     @property
     def centre(self) -> Posterior:
-        """The mean of the draws alone: one set of parameters, for one prediction."""
+        """Posterior reduced to a single draw, the mean of all draws, for point predictions."""
         return Posterior(self.names, self.draws.mean(axis=0, keepdims=True))
 
     def shares(self, use: Use, rng: np.random.Generator | None) -> Shares:
-        """What an engine reaches on a device, a value for each draw.
+        """Shares that an engine reaches on a device, one value per draw.
 
-        `rng` draws the effects that no row has; without it they are at their mean.
+        Effects that do not occur in the fitted rates are drawn from `rng`, or set to their mean without it.
         """
         design, x = self._extended([use], rng)
         return Shares(
@@ -148,21 +148,21 @@ class Posterior:
         )
 
     def times_s(self, rate: Rate, rng: np.random.Generator | None) -> FloatArray:
-        """Seconds by the law, a value for each draw, without the error of a published rate."""
+        """Times by the law [s], one per draw, without the error of a published rate."""
         return seconds(rate.terms, self.shares(rate.use, rng))
 
     def errors(self, use: Use) -> FloatArray:
-        """Relative error of a rate that is published of such a use, a value for each draw."""
+        """Relative error of a published rate of this use, one value per draw."""
         return np.asarray(use.usual_error * np.exp(ERROR_SPREAD * self.draws[:, self.names.index(ERROR)]))
 
     def predictive_s(self, rate: Rate, rng: np.random.Generator) -> FloatArray:
-        """Seconds that such a rate may be published with, a value for each draw: law and error."""
+        """Posterior predictive times of a published rate [s], one per draw: law and error."""
         return np.asarray(
             self.times_s(rate, rng) * np.exp(self.errors(rate.use) * rng.standard_normal(len(self.draws)))
         )
 
     def thinned(self, n_draws: int) -> Posterior:
-        """Keep so many draws, evenly spaced."""
+        """Keep `n_draws` evenly spaced draws."""
         index = np.linspace(0, len(self.draws) - 1, n_draws).round().astype(int)
         return Posterior(self.names, self.draws[index])
 
@@ -183,7 +183,7 @@ def fit(
     n_burn_in: int = 40,
     n_kept: int = 32,
 ) -> Posterior:
-    """Draw from the posterior of all effects that rates have; the prior where there is no rate."""
+    """Draw from the posterior of all effects in `rates`, or from the prior if there are no rates."""
     likelihood = Likelihood.of(rates)
     if not rates:
         return Posterior((ERROR,), rng.standard_normal((n_chains * n_kept, 1)))

@@ -1,11 +1,11 @@
-"""Draws from the posterior of parameters that are standard normal beforehand.
+"""Markov chain sampler for the posterior of parameters with a standard normal prior.
 
 Elliptical slice sampling (Murray, Adams and MacKay 2010, "Elliptical slice sampling", AISTATS) has no step
-size to tune and rejects nothing. It moves along ellipses of a Gaussian; with the prior's own, informed
-parameters would creep, so the ellipses are those of a Gaussian near the posterior, and the slice is of what
-that leaves of the density (Nishihara, Murray and Adams 2014, "Parallel MCMC with generalized elliptical
-slice sampling", JMLR 15). Its centre and covariance only make it quick; any would leave the posterior
-invariant.
+size to tune and rejects nothing. It moves along ellipses of a Gaussian. With the prior's ellipses,
+well-determined parameters would mix slowly; therefore a Gaussian near the posterior is used, and the slice is
+taken of the ratio of the two densities (Nishihara, Murray and Adams 2014, "Parallel MCMC with generalized
+elliptical slice sampling", JMLR 15). Its centre and covariance only affect speed; any choice leaves the
+posterior invariant.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from edgesim.model.parts import FloatArray
 __all__ = ["Reference", "sample"]
 
 LogLikelihood = Callable[[FloatArray], FloatArray]
-_WIDER = 1.4  # of the covariance: tails of the posterior are to lie well within the ellipses
+_WIDER = 1.4  # factor on the covariance, so that the posterior's tails lie well within the ellipses
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The Gaussian on whose ellipses draws move: centre [n], covariance [n, n]."""
+    """Gaussian that defines the ellipses of the sampler: centre [n], covariance [n, n]."""
 
     centre: FloatArray
     covariance: FloatArray
@@ -40,12 +40,12 @@ def sample(
     n_burn_in: int = 40,
     n_kept: int = 32,
 ) -> FloatArray:
-    """Return draws [n_kept * n_chains, n]; chains start from the reference and are independent.
+    """Return draws [n_kept * n_chains, n] from independent chains that start from the reference.
 
     Parameters
     ----------
     log_likelihood
-        Of many parameter vectors at once, [k, n] to [k]; their prior is standard normal.
+        Vectorised over parameter vectors, [k, n] to [k]; their prior is standard normal.
     """
     covariance = _WIDER * reference.covariance
     root = np.linalg.cholesky(covariance)
@@ -53,7 +53,7 @@ def sample(
     centre = reference.centre
 
     def excess(x: FloatArray) -> FloatArray:
-        """Log of the posterior over the reference, but for a constant."""
+        """Log ratio of the posterior to the reference density, up to a constant."""
         from_centre = x - centre
         return np.asarray(
             log_likelihood(x)
@@ -82,7 +82,7 @@ def _move(
     excess: LogLikelihood,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
-    """Move every chain to a point of its slice on its ellipse."""
+    """Move every chain to a point on its ellipse that lies within its slice."""
     n = len(x)
     level = height + np.log(rng.uniform(size=n))
     angle = rng.uniform(0.0, 2 * np.pi, n)

@@ -1,4 +1,4 @@
-"""A posterior in a file: the one that comes with edgesim, and those that users fit."""
+"""Posterior files: the one shipped with edgesim, and those fitted by users."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from edgesim.model.efficiency.posterior import Posterior
 __all__ = ["N_STORED", "load_posterior", "save_posterior", "shipped_posterior"]
 
 N_STORED = 128
-"""Draws that are kept: enough for the 5 and 95 % points of what follows from them."""
+"""Number of stored draws: enough for the 5 % and 95 % quantiles of derived values."""
 
 
 def save_posterior(posterior: Posterior, path: Path) -> None:
-    """Write names and draws."""
-    with path.open("wb") as file:  # a name without a suffix is kept so
+    """Write parameter names and draws to a file in .npz format."""
+    with path.open("wb") as file:  # given a path, numpy would append a missing suffix
         np.savez_compressed(file, names=np.array(posterior.names), draws=posterior.draws.astype(np.float32))
 
 
 def load_posterior(path: Path) -> Posterior:
-    """Read names and draws.
+    """Read a posterior written by :func:`save_posterior`.
 
     Raises
     ------
     InputError
-        If the file holds no such set.
+        If the file does not contain a valid posterior.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             names, draws = tuple(map(str, file["names"])), file["draws"].astype(np.float64)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path}: no set of parameters: {error}; give a file that `edgesim calibrate --parameters` wrote"
+            f"{path}: not a parameter file: {error}; give a file written by `edgesim calibrate --parameters`"
         ) from None
     if draws.ndim != 2 or draws.shape[1] != len(names) or not len(draws) or not np.isfinite(draws).all():
         raise InputError(
-            f"{path}: a damaged set of parameters, {draws.shape} for {len(names)} names; fit it anew"
+            f"{path}: a damaged parameter file: draws of shape {draws.shape}, {len(names)} names; fit again"
         )
     return Posterior(names, draws)
 
 
 @cache
 def shipped_posterior() -> Posterior:
-    """Return what the rates that come with edgesim say (written by ``scripts/fit_engines.py``)."""
+    """Return the posterior fitted to the rates shipped with edgesim (by ``scripts/fit_engines.py``)."""
     with as_file(files("edgesim.data").joinpath("engines.npz")) as path:
         return load_posterior(path)

@@ -1,4 +1,4 @@
-"""What a device is charged under an engine: the law of shares, call by call."""
+"""Compute times of a device under an engine, by the law of shares, per call."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["RuntimeTiming"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeTiming(FormulaTiming):
-    """Times by :mod:`edgesim.model.efficiency.law`, each call by itself.
+    """Times by :mod:`edgesim.model.efficiency.law`, applied to each call separately.
 
-    Calls of one token touch all weights once; further tokens, of the same or of other sequences, run as
-    matrix products. Where calls are enqueued, each takes the longer of its work and its cost.
+    The first token of a call touches all weights once; further tokens, of the same or of other sequences, run
+    as matrix products. If calls are enqueued, each takes the larger of its work and its overhead.
 
     Attributes
     ----------
     memory_share, vector_share, matrix_share
-        Of the peaks.
+        Shares of the peaks.
     overhead_s
-        Of one call.
+        Overhead of one call.
     is_enqueued
-        Whether the cost of calls hides behind the work.
+        Whether call overheads overlap with the work.
     slowdown
-        By which all times are multiplied: the law's error on this device, where parameters are drawn.
+        Factor on all times: the law's error on this device, where parameters are drawn.
     """
 
     architecture: Architecture
@@ -47,7 +47,7 @@ class RuntimeTiming(FormulaTiming):
     def component_seconds(
         self, component: Component, *, batch: int, n_new: Tokens, n_context: Tokens, n_shards: int = 1
     ) -> FloatArray:
-        """Seconds of one call of one component, or of one shard of it."""
+        """Time of one call of a component, or of one tensor shard of it [s]."""
         model = self.architecture.shard(n_shards)
         flop, moved_bytes = model.work_arrays(component, batch=batch, n_new=n_new, n_context=n_context)
         touched_flop = model.work(component, batch=1, n_new=1, n_context=0).flop

@@ -1,1 +1,1 @@
-"""How late a member of a group is at a sum: laws, what the latest of several is, and fits to repeats."""
+"""Lateness of group members at a sum: probability laws, the mean maximum of several, fits to repeats."""

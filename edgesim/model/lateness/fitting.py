@@ -1,12 +1,12 @@
-"""Which law of lateness measured repeats follow, and with which parameters.
+"""Selection and fitting of a lateness law to measured repeats.
 
-Each family is fitted by maximum likelihood and charged for its parameters by Akaike's criterion (Akaike 1974,
-doi:10.1109/TAC.1974.1100705), twice their number less twice the log-likelihood; the least wins. A family
-within 2 of the best one is as good for all that the repeats say (Burnham and Anderson 2002, "Model selection
-and multimodel inference", section 2.6): all of these are in `supported`, and where they disagree about a
-larger group, so do the data.
-Measured values themselves (``empirical``) are taken where no family fits: where the Kolmogorov-Smirnov
-distance to the best one is beyond what `n` repeats of it would show in one of a thousand.
+Each family is fitted by maximum likelihood and scored by Akaike's criterion (Akaike 1974,
+doi:10.1109/TAC.1974.1100705), twice the number of parameters less twice the log-likelihood; the least wins.
+The repeats do not distinguish families within 2 of the best (Burnham and Anderson 2002, "Model selection and
+multimodel inference", section 2.6): all of these are in `supported`, and if they disagree about a larger
+group, the data do not decide.
+The measured values themselves (``empirical``) are used if no family fits: if the Kolmogorov-Smirnov distance
+to the best one is larger than `n` repeats of it would show once in a thousand.
 """
 
 from __future__ import annotations
@@ -38,21 +38,22 @@ _NO_FAMILY = 1e-3
 
 @dataclass(frozen=True)
 class FittedLateness:
-    """What repeats say of lateness.
+    """Lateness law fitted to measured repeats.
 
     Attributes
     ----------
     law
-        The best family's, or the repeats themselves where none fits.
+        Law of the best family, or the empirical law of the repeats if no family fits.
     laws
         Every family with its most likely parameters.
     aic
-        Akaike's criterion of each, by family.
+        Akaike's criterion, by family.
     largest_gap
-        Largest distance between the best family's distribution and that of the repeats.
+        Kolmogorov-Smirnov distance: largest gap between the best family's distribution and that of the
+        repeats.
     p_value
-        Probability of a larger one where the repeats do come from that law. Its parameters come from the same
-        repeats, which makes it too large: a small one is believed, a large one means little.
+        Probability of a larger gap if the repeats come from that law. As the parameters are fitted to the
+        same repeats, it is biased upwards: a small value is conclusive, a large one is not.
     """
 
     law: Lateness
@@ -63,28 +64,28 @@ class FittedLateness:
 
     @property
     def family(self) -> str:
-        """Of `law`: exponential, gamma, lognormal or empirical."""
+        """Family of `law`: exponential, gamma, lognormal or empirical."""
         return next((name for name, law in self.laws.items() if law is self.law), "empirical")
 
     @property
     def supported(self) -> tuple[str, ...]:
-        """Families that the repeats do not distinguish from the best one, which comes first."""
+        """Families that the repeats do not distinguish from the best one, best first."""
         ranked = sorted(self.aic, key=self.aic.__getitem__)
         return tuple(name for name in ranked if self.aic[name] - self.aic[ranked[0]] <= _SAME_SUPPORT)
 
 
 def fit_lateness(values_s: Sequence[float] | Floats) -> FittedLateness:
-    """Choose a law for measured latenesses.
+    """Fit a lateness law to measured times.
 
     Parameters
     ----------
     values_s
-        Independent measured times [s], above 0; at least 8, for a spread needs that many.
+        Independent measured times [s], above 0; at least 8, the number needed to estimate a spread.
 
     Raises
     ------
     InputError
-        If there are too few, one is not above 0, or all are equal.
+        If there are fewer than 8, one is not above 0, or all are equal.
     """
     values = np.asarray(values_s, dtype=np.float64)
     if values.size < _LEAST_REPEATS or not np.all((values > 0) & np.isfinite(values)):
@@ -109,10 +110,10 @@ def fit_lateness(values_s: Sequence[float] | Floats) -> FittedLateness:
 
 
 def lateness_of_repeats(repeats_s: Sequence[float] | Floats) -> tuple[float, Floats]:
-    """Part repeats of one and the same call into what it takes and how late each was [s].
+    """Split repeats of one call into the time of the call and the lateness of each repeat [s].
 
-    Interference only ever adds time, so that the fastest repeat is what the call takes; it is not among the
-    latenesses, nor are its equals.
+    Interference only adds time; therefore the fastest repeat is taken as the time of the call. The fastest
+    repeat, and any equal to it, are not among the latenesses.
     """
     repeats = np.asarray(repeats_s, dtype=np.float64)
     fastest_s = float(repeats.min())
@@ -125,7 +126,7 @@ def _exponential(values: Floats) -> tuple[Lateness, float, int]:
 
 
 def _gamma(values: Floats) -> tuple[Lateness, float, int]:
-    """Newton's method for the shape, from Minka's start (2002, "Estimating a gamma distribution")."""
+    """Fit the shape by Newton's method, from Minka's start (2002, "Estimating a gamma distribution")."""
     from scipy.special import digamma, gammaln, polygamma
 
     mean_s, log_mean = float(values.mean()), float(np.log(values).mean())

@@ -1,4 +1,4 @@
-"""How late the latest of several is, in the mean: what a sum over a group waits for."""
+"""Expected maximum of several latenesses: the mean waiting time of a sum over a group."""
 
 from __future__ import annotations
 
@@ -16,28 +16,27 @@ __all__ = ["expected_latest_s", "growth"]
 _NODES, _WEIGHTS = leggauss(16)
 _N_PIECES = 400
 _TAIL = 1e-13
-"""Probability beyond which the tail is left out: of the laws here with a spread up to 10 it has less than a
-millionth of the mean."""
+"""Tail probability at which the integral is truncated; for the laws here with a spread up to 10, the omitted
+tail contributes less than a millionth of the mean."""
 
 
 def expected_latest_s(laws: Sequence[Lateness | None], ready_s: Sequence[float] | None = None) -> float:
-    """Mean of the maximum of independent times, each an instant plus a draw of lateness.
+    """Mean of the maximum of independent times, each a ready time plus a lateness.
 
-    The integral of 1 - prod F_n(t - r_n), by Gauss-Legendre quadrature in pieces that grow with t; of
-    measured values an exact sum; of exponential laws that are ready at once the harmonic number in closed
-    form.
+    The integral of 1 - prod F_n(t - r_n), by Gauss-Legendre quadrature in pieces that grow with t; an exact
+    sum for empirical laws; the harmonic number in closed form for equal exponential laws and ready times 0.
 
     Parameters
     ----------
     laws
         One for each member; None: never late.
     ready_s
-        When each would be ready if it were not late [s]; all at 0 if not given.
+        Time at which each member would be ready if it were not late [s]; 0 for all by default.
 
     Raises
     ------
     InputError
-        If there are no members, or not as many instants.
+        If there are no members, or `laws` and `ready_s` differ in length.
     """
     starts = [0.0] * len(laws) if ready_s is None else [float(each) for each in ready_s]
     if not laws or len(starts) != len(laws):
@@ -70,5 +69,5 @@ def expected_latest_s(laws: Sequence[Lateness | None], ready_s: Sequence[float] 
 
 
 def growth(law: Lateness, n_members: int, of: int = 2) -> float:
-    """How many times as late the latest of `n_members` is as the latest of `of`, in the mean."""
+    """Ratio of the expected maximum lateness of `n_members` members to that of `of` members."""
     return expected_latest_s([law] * n_members) / expected_latest_s([law] * of)

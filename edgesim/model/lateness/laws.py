@@ -1,8 +1,8 @@
-"""Laws of lateness: how much later than its computing takes a member of a group is ready for a sum.
+"""Lateness laws: distributions of the delay, beyond its computing time, of a group member at a sum.
 
-A process is sent away by its scheduler, sleeps until its socket wakes it, or waits for a lock: it is ready
-later than its profile says, by a time that is drawn anew for every sum. All draw by inversion from one
-uniform number, their upper tail from small ones, where a float has the finest steps.
+A process is descheduled, sleeps until its socket wakes it, or waits for a lock. It is then ready later than
+its profile predicts, by a time that is drawn independently for every sum. All laws are sampled by inversion
+from one uniform number; small numbers map to the upper tail, because floats are finest near zero.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["EmpiricalLateness", "ExponentialLateness", "GammaLateness", "Latenes
 Floats = NDArray[np.float64]
 
 _LEAST_CV, _MOST_CV = 1e-3, 1e3
-"""Less is a constant, which is no lateness but a cost of the sum; of more no run is long enough to see the
-mean."""
+"""Bounds of the coefficient of variation. Below, the delay is constant, and so a cost of the sum; above, no
+run is long enough for its average to reach the mean."""
 
 
 class Lateness(Protocol):
-    """A law of non-negative times [s]."""
+    """Distribution of a non-negative time [s]."""
 
     @property
     def mean_s(self) -> float:
@@ -40,30 +40,32 @@ class Lateness(Protocol):
         ...
 
     def draws_s(self, uniforms: Floats) -> Floats:
-        """Times above which another lies with these probabilities, each in (0, 1), of any shape [s]."""
+        """Inverse of the survival function [s], for probabilities in (0, 1) of any shape."""
         ...
 
     def survival(self, times_s: Floats) -> Floats:
-        """Probability of a longer time, for times of any shape and sign."""
+        """Survival function: probability of a longer time, for times [s] of any shape and sign."""
         ...
 
 
 def _checked_mean(law: str, mean_s: float) -> None:
     if not 0 < mean_s < math.inf:
-        raise InputError(f"{law} lateness: expected a mean above 0 s, got {mean_s:g} s; without any: 'none'")
+        raise InputError(
+            f"{law} lateness: expected a mean above 0 s, got {mean_s:g} s; use 'none' for no lateness"
+        )
 
 
 def _checked_spread(law: str, cv: float) -> None:
     if not _LEAST_CV <= cv <= _MOST_CV:
         raise InputError(
             f"{law} lateness: expected a spread (standard deviation over mean) from {_LEAST_CV:g} to "
-            f"{_MOST_CV:g}, got {cv:g}; what does not vary is a cost of the sum ('per_sum')"
+            f"{_MOST_CV:g}, got {cv:g}; give a constant delay as a cost of the sum ('per_sum')"
         )
 
 
 @dataclass(frozen=True)
 class ExponentialLateness:
-    """Without memory. The latest of n is late by the mean times 1 + 1/2 + ... + 1/n.
+    """Exponential law. The expected maximum of n latenesses is the mean times 1 + 1/2 + ... + 1/n.
 
     Parameters
     ----------
@@ -78,12 +80,12 @@ class ExponentialLateness:
 
     @classmethod
     def from_median(cls, median_s: float) -> ExponentialLateness:
-        """The law of this median [s], which is ln 2 of the mean."""
+        """Return the law with this median [s], which is ln 2 times the mean."""
         return cls(median_s / math.log(2.0))
 
     @property
     def spread(self) -> float:
-        """1."""
+        """Coefficient of variation, 1."""
         return 1.0
 
     def draws_s(self, uniforms: Floats) -> Floats:
@@ -91,7 +93,7 @@ class ExponentialLateness:
         return -self.mean_s * np.log(uniforms)
 
     def survival(self, times_s: Floats) -> Floats:
-        """exp(-t / mean)."""
+        """Survival function exp(-t / mean)."""
         return np.exp(-np.maximum(times_s, 0.0) / self.mean_s)
 
     def __str__(self) -> str:
@@ -100,7 +102,7 @@ class ExponentialLateness:
 
 @dataclass(frozen=True)
 class _SpreadLateness:
-    """A law of two parameters.
+    """Base of laws with two parameters, mean and coefficient of variation.
 
     Parameters
     ----------
@@ -124,14 +126,14 @@ class _SpreadLateness:
 
 @dataclass(frozen=True)
 class GammaLateness(_SpreadLateness):
-    """A gamma law; shape 1 / cv²."""
+    """Gamma law with shape 1 / cv²."""
 
     law: ClassVar[str] = "gamma"
 
     @classmethod
     def from_median(cls, median_s: float, spread: float) -> GammaLateness:
-        """The law of this median [s] and coefficient of variation."""
-        from scipy.special import gammaincinv  # a quarter of a second to import; few runs draw
+        """Return the law with this median [s] and coefficient of variation."""
+        from scipy.special import gammaincinv  # takes a quarter of a second to import; few runs need it
 
         _checked_spread(cls.law, spread)
         shape = spread**-2
@@ -144,7 +146,7 @@ class GammaLateness(_SpreadLateness):
 
     @property
     def shape(self) -> float:
-        """1 over the squared coefficient of variation."""
+        """Shape parameter: 1 over the squared coefficient of variation."""
         return self.spread**-2
 
     def draws_s(self, uniforms: Floats) -> Floats:
@@ -154,7 +156,7 @@ class GammaLateness(_SpreadLateness):
         return np.asarray(gammainccinv(self.shape, uniforms) * (self.mean_s / self.shape), np.float64)
 
     def survival(self, times_s: Floats) -> Floats:
-        """The regularised upper incomplete gamma function."""
+        """Survival function: the regularised upper incomplete gamma function."""
         from scipy.special import gammaincc
 
         scaled = np.maximum(times_s, 0.0) * (self.shape / self.mean_s)
@@ -163,13 +165,13 @@ class GammaLateness(_SpreadLateness):
 
 @dataclass(frozen=True)
 class LognormalLateness(_SpreadLateness):
-    """A lognormal law: a longer tail than gamma's at the same spread."""
+    """Lognormal law; its tail is longer than that of a gamma law with the same spread."""
 
     law: ClassVar[str] = "lognormal"
 
     @classmethod
     def from_median(cls, median_s: float, spread: float) -> LognormalLateness:
-        """The law of this median [s] and coefficient of variation."""
+        """Return the law with this median [s] and coefficient of variation."""
         _checked_spread(cls.law, spread)
         return cls(median_s * math.sqrt(1.0 + spread**2), spread)
 
@@ -184,14 +186,14 @@ class LognormalLateness(_SpreadLateness):
         return self.mean_s / math.sqrt(1.0 + self.spread**2)
 
     def draws_s(self, uniforms: Floats) -> Floats:
-        """The median times exp(sigma z) of the normal quantile z."""
+        """Median times exp(sigma z), with z the normal quantile."""
         from scipy.special import ndtri
 
         drawn: Floats = self.median_s * np.exp(-self.sigma * ndtri(uniforms))
         return drawn
 
     def survival(self, times_s: Floats) -> Floats:
-        """The normal law's, of the logarithm."""
+        """Survival function: the normal law's at the logarithm of the time."""
         from scipy.special import ndtr
 
         tiny = np.maximum(times_s, np.finfo(float).tiny)
@@ -201,12 +203,12 @@ class LognormalLateness(_SpreadLateness):
 
 @dataclass(frozen=True)
 class EmpiricalLateness:
-    """Measured times, each as likely as any other; nothing between them and nothing beyond.
+    """Empirical law: each measured time is equally likely, without interpolation or extrapolation.
 
     Parameters
     ----------
     values_s
-        The times [s], in any order; 0 is fine.
+        The times [s], 0 or more, in any order.
     """
 
     values_s: tuple[float, ...]
@@ -221,21 +223,21 @@ class EmpiricalLateness:
 
     @property
     def mean_s(self) -> float:
-        """Their mean [s]."""
+        """Mean of the values [s]."""
         return float(self._falling_s.mean())
 
     @property
     def spread(self) -> float:
-        """Their standard deviation (of all there are) over their mean; 0 where all are 0."""
+        """Population standard deviation over the mean of the values; 0 if all are 0."""
         return float(self._falling_s.std()) / self.mean_s if self.mean_s else 0.0
 
     def draws_s(self, uniforms: Floats) -> Floats:
-        """The k-th largest of n for a number in [(k - 1) / n, k / n)."""
+        """Return the k-th largest of n values for a uniform number in [(k - 1) / n, k / n)."""
         found: Floats = self._falling_s[np.floor(uniforms * len(self.values_s)).astype(np.int64)]
         return found
 
     def survival(self, times_s: Floats) -> Floats:
-        """Share of longer ones."""
+        """Share of values that are longer."""
         n_shorter = np.searchsorted(self._falling_s[::-1], times_s, side="right")
         return 1.0 - n_shorter / len(self.values_s)
 

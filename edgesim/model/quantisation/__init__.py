@@ -1,1 +1,1 @@
-"""How quantised weights are stored, and how a model's config says so."""
+"""Storage of quantised weights, and its description in a model's config."""

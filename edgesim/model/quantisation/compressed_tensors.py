@@ -1,4 +1,4 @@
-"""The `quantization_config` of compressed-tensors, each group of modules packed in a way of its own."""
+"""Reader for the `quantization_config` of compressed-tensors, with a packing per group of modules."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ _BYTE_FORMATS = ("int-quantized", "float-quantized", "naive-quantized")  # one c
 _FOUR_BIT_FLOATS: Mapping[str, int] = MappingProxyType(
     {"nvfp4-pack-quantized": 2 * _SINGLE_BITS, "mxfp4-pack-quantized": 0}
 )
-"""Two codes in a byte, an 8-bit scale per group; with bits per matrix: NVFP4 has two scales of 32 bits."""
+"""Formats with two codes in a byte and an 8-bit scale per group, by further bits per matrix: NVFP4 has two
+scales of 32 bits."""
 
 
 def read_groups(
-    said: Entries, names: Iterable[str], modules: Modules
+    entries: Entries, names: Iterable[str], modules: Modules
 ) -> tuple[str, tuple[tuple[str, Packing], ...]]:
-    """Return how reports call it, and the packing of each packed matrix by its name.
+    """Return a label for reports, and the packing of each packed matrix by name.
 
-    A matrix belongs to the first group whose `targets` name it, unless `ignore` does.
+    A matrix belongs to the first group whose `targets` match it, unless `ignore` matches it.
 
     Raises
     ------
     UnreadError
-        If a format is not read, or blocks differ.
+        If a format is not supported, or blocks differ.
     """
-    sparse = said.value("sparsity_config")
-    if sparse and said.section("sparsity_config").text("format", "dense") != "dense":
-        raise said.unread("sparsity_config", "none, or a dense one")
-    ignored = said.names("ignore") or ()
+    sparse = entries.value("sparsity_config")
+    if sparse and entries.section("sparsity_config").text("format", "dense") != "dense":
+        raise entries.unread("sparsity_config", "none, or a dense one")
+    ignored = entries.names("ignore") or ()
     groups = [
-        (group.names("targets") or (), *_packing(group, said.text("format")))
-        for group in said.sections("config_groups")
+        (group.names("targets") or (), *_packing(group, entries.text("format")))
+        for group in entries.sections("config_groups")
         if group.value("weights") is not None
     ]
     if not groups:
-        raise UnreadError("config_groups has no group with weights; expected one at least")
+        raise UnreadError("config_groups has no group with weights; expected at least one")
     found, labels = [], []
     for name in names:
         if modules.named(name, ignored):
@@ -56,7 +57,7 @@ def read_groups(
 
 
 def _packing(group: Entries, whole_format: str) -> tuple[str, Packing]:
-    """One group's; layouts of tensors as compressed-tensors' compressors write them (from memory)."""
+    """Label and packing of one group; tensor layouts of compressed-tensors' compressors (from memory)."""
     weights = group.section("weights")
     layout = group.text("format", whole_format)
     bits = weights.bits("num_bits", among=(1, 2, 3, 4, 5, 6, 7, 8))
@@ -84,7 +85,7 @@ def _packing(group: Entries, whole_format: str) -> tuple[str, Packing]:
 
 
 def _cell(weights: Entries) -> tuple[int | None, tuple[int | None, int | None]]:
-    """The size of a group, and the inputs and outputs that share a scale."""
+    """Return the group size, and the numbers of inputs and outputs that share a scale."""
     default = "tensor" if weights.value("group_size") is None else "group"
     match weights.text("strategy", default):
         case "tensor":

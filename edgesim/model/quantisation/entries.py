@@ -1,4 +1,4 @@
-"""Reading one entry of a `quantization_config`, and which modules its patterns name."""
+"""Typed access to the entries of a `quantization_config`, and matching of its module patterns."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _REGEX = re.compile(r"[*+?^$()\[\]{}|\\]")
 
 
 class UnreadError(Exception):
-    """What is said is not understood; the message says what was found and what is read."""
+    """Unsupported or invalid entry; the message states what was found and what is supported."""
 
 
 class Entries:
-    """The entries of a JSON object, each read as what it has to be."""
+    """Entries of a JSON object, with a method per expected type; invalid values raise `UnreadError`."""
 
     __slots__ = ("_content", "_where")
 
@@ -27,11 +27,11 @@ class Entries:
         self._content, self._where = content, f"{where}." if where else ""
 
     def value(self, *keys: str) -> object:
-        """The first of these that is stated; None if none is."""
+        """Return the first of these entries that is present and not null; None if there is none."""
         return next((self._content[key] for key in keys if self._content.get(key) is not None), None)
 
     def text(self, key: str, default: str = "") -> str:
-        """A word, in small letters."""
+        """Return a word, in lower case."""
         value = self.value(key)
         if value is None:
             return default
@@ -40,7 +40,7 @@ class Entries:
         return value.lower()
 
     def flag(self, key: str, *, default: bool = False) -> bool:
-        """Whether or not."""
+        """Return a boolean entry."""
         value = self.value(key)
         if value is None:
             return default
@@ -49,21 +49,21 @@ class Entries:
         return value
 
     def bits(self, *keys: str, among: tuple[int, ...]) -> int:
-        """Bits of a weight."""
+        """Return the number of bits of a weight, which must be one of `among`."""
         value = self.value(*keys)
         if isinstance(value, bool) or not isinstance(value, int) or value not in among:
             raise self.unread(keys[0], f"one of {', '.join(map(str, among))}, a whole number", value)
         return value
 
     def group(self, *keys: str) -> int | None:
-        """Weights that share a scale; None where all of an output do, which is written -1."""
+        """Return the number of weights that share a scale; None (written -1) if all of an output do."""
         value = self.value(*keys)
         if isinstance(value, bool) or not isinstance(value, int) or not (value == -1 or value > 0):
             raise self.unread(keys[0], "-1 or a whole number >= 1", value)
         return None if value == -1 else value
 
     def block(self, key: str) -> tuple[int, int] | None:
-        """Outputs and inputs of a block; None if none is stated."""
+        """Return outputs and inputs of a block; None if the entry is missing."""
         value = self.value(key)
         if value is None:
             return None
@@ -76,7 +76,7 @@ class Entries:
         raise self.unread(key, "two whole numbers >= 1")
 
     def names(self, *keys: str) -> tuple[str, ...] | None:
-        """A list of names or patterns; None if none is stated."""
+        """Return a list of names or patterns; None if the entry is missing."""
         value = self.value(*keys)
         if value is None:
             return None
@@ -85,40 +85,40 @@ class Entries:
         return tuple(value)
 
     def section(self, key: str) -> Entries:
-        """An object within."""
+        """Return a nested object."""
         return Entries(self.value(key), f"{self._where}{key}")
 
     def sections(self, key: str) -> list[Entries]:
-        """The objects within an object, in its order."""
+        """Return the objects nested in an object, in order."""
         within = self.section(key)
         return [Entries(value, f"{within._where}{name}") for name, value in within._content.items()]
 
     def empty(self, *keys: str) -> None:
-        """Refuse rules that are stated and not empty."""
+        """Raise UnreadError unless these entries are missing or empty."""
         for key in keys:
             if self.value(key):
                 raise UnreadError(
-                    f"{self._where}{key} is {self.value(key)!r}, and rules of their own for some modules or "
-                    "blocks are not read"
+                    f"{self._where}{key} is {self.value(key)!r}; separate rules for some modules or blocks "
+                    "are not supported"
                 )
 
     def unread(self, key: str, expected: str, found: object = None) -> UnreadError:
-        """Say what was found and what is read."""
+        """Return an error that states what was found and what was expected."""
         found = self.value(key) if found is None else found
-        said = "missing" if found is None else f"{found!r}"
-        return UnreadError(f"{self._where}{key} is {said}; expected {expected}")
+        shown = "missing" if found is None else f"{found!r}"
+        return UnreadError(f"{self._where}{key} is {shown}; expected {expected}")
 
 
 @dataclass(frozen=True, slots=True)
 class Modules:
-    """The linear maps of a model by their full names, which patterns distinguish.
+    """Full names of a model's linear maps, for matching against patterns.
 
     Attributes
     ----------
     blocks, head
         Names of the list of blocks and of the vocabulary matrix.
     n_blocks
-        How many blocks there are.
+        Number of blocks.
     """
 
     blocks: str
@@ -126,28 +126,29 @@ class Modules:
     n_blocks: int
 
     def named(self, name: str, patterns: Iterable[str]) -> bool:
-        """Whether patterns name a map, in every block that has it.
+        """Whether patterns match a linear map, in every block that has it.
 
-        Patterns as transformers and vLLM read them: the name of a module or of one that it lies in, its end,
-        a regular expression from the beginning (``re:`` before it or not), or ``Linear``, which names all.
+        Patterns are interpreted as in transformers and vLLM: the name of a module or of one that contains it,
+        the end of its name, a regular expression matched from the start (with or without the prefix
+        ``re:``), or ``Linear``, which matches all.
 
         Raises
         ------
         UnreadError
-            If they name it in some blocks and not in others, or one is no regular expression.
+            If the patterns match the map in some blocks only, or one is not a valid regular expression.
         """
         by_block = self._full_names(name)
         matches = [each for each in map(_Matcher, patterns) if any(map(each.may_match, by_block[0]))]
         found = [any(each(full) for each in matches for full in names) for names in by_block]
         if any(found) and not all(found):
             raise UnreadError(
-                f"{name} is packed in {min(sum(found), len(found) - sum(found))} of {self.n_blocks} blocks "
-                "otherwise than in the rest, and blocks that differ are not read"
+                f"{name} is packed differently in {min(sum(found), len(found) - sum(found))} of "
+                f"{self.n_blocks} blocks; blocks that differ are not supported"
             )
         return found[0]
 
     def _full_names(self, name: str) -> list[tuple[str, ...]]:
-        """What a map may be called, block by block: also as part of a model that sees or hears, too."""
+        """Possible full names of a map in each block, including those within multimodal models."""
         if name == self.head:
             return [(name, f"language_model.{name}")]
         stem, _, rest = self.blocks.partition(".")
@@ -156,7 +157,7 @@ class Modules:
 
 
 class _Matcher:
-    """Whether one pattern names a module."""
+    """Test whether one pattern matches a module name."""
 
     __slots__ = ("_inner", "_numberless", "_regex", "_text")
 
@@ -165,12 +166,12 @@ class _Matcher:
         self._text, self._inner, self._regex = pattern, f".{pattern}.", None
         source = pattern.removeprefix("re:")
         if source != pattern or _REGEX.search(pattern):
-            # A pattern without `re:` ends where a module's name does, as in transformers.
+            # As in transformers, a pattern without `re:` must end at the end of a module's name.
             end = "" if source != pattern else r"(?:(?<=\.)|(?=\.|$))"
             try:
                 self._regex = re.compile(f"(?:{source}){end}")
             except re.error as error:
-                raise UnreadError(f"{pattern!r} is no regular expression ({error})") from None
+                raise UnreadError(f"{pattern!r} is not a regular expression ({error})") from None
 
     def __call__(self, name: str) -> bool:
         if self._regex is not None:
@@ -178,7 +179,7 @@ class _Matcher:
         return self._text == "Linear" or self._inner in f".{name}." or name.endswith(self._text)
 
     def may_match(self, name: str) -> bool:
-        """Whether it may name this module in some block: lists of hundreds of names are sorted out so."""
+        """Whether the pattern could match this module in some block: a fast filter for long lists."""
         numberless = _NUMBER.sub("#", name)
         return (
             self._regex is not None

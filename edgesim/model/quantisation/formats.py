@@ -1,6 +1,6 @@
-"""Formats in which all packed matrices of a model are packed alike, and how a `quantization_config` says so.
+"""Readers for quantisation formats that pack all matrices of a model in the same way.
 
-Sources are named with each; layouts of tensors are those of the libraries that write them.
+Each states its source; tensor layouts are those of the libraries that write them.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from edgesim.model.quantisation.packing import Packing
 
 __all__ = ["FORMATS", "Reading", "in_groups"]
 
-_BYTE_BITS, _HALF_BITS, _SINGLE_BITS = 8, 16, 32  # of a code, a scale, a larger one
-_INTEGERS = (2, 3, 4, 8)  # bits that GPTQ and its like pack into words of 32 bits without a rest
+_BYTE_BITS, _HALF_BITS, _SINGLE_BITS = 8, 16, 32  # bits of a code, a scale, a large scale
+_INTEGERS = (2, 3, 4, 8)  # bits that GPTQ and similar formats pack into 32-bit words without remainder
 _BNB_BLOCK = 64  # weights that share an absolute maximum in bitsandbytes' 4-bit formats
-_BNB_NESTED = 256  # of those maxima that share one of their own where they are quantised once more
+_BNB_NESTED = 256  # maxima that share a second-level maximum under double quantisation
 _HQQ_CODE_BITS: Mapping[int, float] = MappingProxyType({1: 1, 2: 2, 3: 3.2, 4: 4, 8: 8})  # 3: ten in a word
 
 
 class Reading(NamedTuple):
-    """What a `quantization_config` says in a format that packs matrices alike.
+    """Contents of a `quantization_config` with one packing for all matrices.
 
     Attributes
     ----------
     label
-        How reports call it.
+        Name of the format in reports.
     packing
-        The bytes of a packed matrix.
+        Packing of a matrix.
     exempt
         Patterns of modules that are not packed.
     packs_head
-        Whether the vocabulary matrix is packed where no pattern exempts it.
+        Whether the vocabulary matrix is packed unless a pattern exempts it.
     only
-        Names of the modules in a block that are packed; None: all linear maps.
+        Names of the packed modules in a block; None: all linear maps.
     """
 
     label: str
@@ -46,31 +46,31 @@ class Reading(NamedTuple):
 
 
 def in_groups(bits: int, group: int | None) -> str:
-    """Name integers with a scale for each group of weights."""
+    """Return a label for integers with a scale per group of weights."""
     return f"{bits} bits, a scale for " + ("each output" if group is None else f"each {group} weights")
 
 
-def _awq(said: Entries) -> Reading:
-    """AWQ (Lin et al. 2024, arXiv 2306.00978) as AutoAWQ writes it: `qweight`, `qzeros`, `scales`.
+def _awq(entries: Entries) -> Reading:
+    """Read AWQ (Lin et al. 2024, arXiv 2306.00978) as written by AutoAWQ: `qweight`, `qzeros`, `scales`.
 
-    A 16-bit scale and, unless `zero_point` is false or the layout is Marlin's, a packed zero point per group.
-    The vocabulary matrix is never packed.
+    Each group has a 16-bit scale and, unless `zero_point` is false or the layout is Marlin's, a packed zero
+    point. The vocabulary matrix is never packed.
     """
-    bits, group = said.bits("bits", "w_bit", among=_INTEGERS), said.group("group_size", "q_group_size")
-    has_zeros = said.flag("zero_point", default=True) and said.text("version") != "marlin"
+    bits, group = entries.bits("bits", "w_bit", among=_INTEGERS), entries.group("group_size", "q_group_size")
+    has_zeros = entries.flag("zero_point", default=True) and entries.text("version") != "marlin"
     packing = Packing(bits=bits, cell=(group, 1), cell_bits=_HALF_BITS + has_zeros * bits)
-    return Reading(in_groups(bits, group), packing, said.names("modules_to_not_convert") or ())
+    return Reading(in_groups(bits, group), packing, entries.names("modules_to_not_convert") or ())
 
 
-def _gptq(said: Entries) -> Reading:
-    """GPTQ (Frantar et al. 2023, arXiv 2210.17323) as AutoGPTQ and GPTQModel write it.
+def _gptq(entries: Entries) -> Reading:
+    """Read GPTQ (Frantar et al. 2023, arXiv 2210.17323) as written by AutoGPTQ and GPTQModel.
 
-    `qweight`, `scales` and, symmetric or not, `qzeros`; `g_idx` names each input's group in 32 bits. Marlin's
-    layout has neither of the latter.
+    Tensors are `qweight`, `scales`, `qzeros` (also if symmetric), and `g_idx` with each input's group in 32
+    bits. Marlin's layout has neither of the last two.
     """
-    said.empty("dynamic", "extra_config")
-    bits, group = said.bits("bits", among=_INTEGERS), said.group("group_size")
-    is_marlin = said.text("checkpoint_format") == "marlin" or said.flag("is_marlin_format")
+    entries.empty("dynamic", "extra_config")
+    bits, group = entries.bits("bits", among=_INTEGERS), entries.group("group_size")
+    is_marlin = entries.text("checkpoint_format") == "marlin" or entries.flag("is_marlin_format")
     packing = Packing(
         bits=bits,
         cell=(group, 1),
@@ -80,98 +80,98 @@ def _gptq(said: Entries) -> Reading:
     return Reading(
         in_groups(bits, group),
         packing,
-        said.names("modules_to_not_convert") or (),
-        packs_head=said.flag("lm_head"),
-        only=_flat_names(said, "modules_in_block_to_quantize"),
+        entries.names("modules_to_not_convert") or (),
+        packs_head=entries.flag("lm_head"),
+        only=_flat_names(entries, "modules_in_block_to_quantize"),
     )
 
 
-def _auto_round(said: Entries) -> Reading:
-    """AutoRound (Cheng et al. 2023, arXiv 2309.05516; not re-read) in the layout of GPTQ or AWQ."""
-    layout = said.text("packing_format", "auto_round:auto_gptq")
-    if said.text("data_type", "int") != "int" or not any(own in layout for own in ("gptq", "awq")):
+def _auto_round(entries: Entries) -> Reading:
+    """Read AutoRound (Cheng et al. 2023, arXiv 2309.05516; not re-read) in the layout of GPTQ or AWQ."""
+    layout = entries.text("packing_format", "auto_round:auto_gptq")
+    if entries.text("data_type", "int") != "int" or not any(own in layout for own in ("gptq", "awq")):
         raise UnreadError(
-            f"packing_format is {layout!r}, data_type {said.text('data_type', 'int')!r}; expected integers "
-            "in the layout of gptq or awq"
+            f"packing_format is {layout!r}, data_type {entries.text('data_type', 'int')!r}; expected "
+            "integers in the layout of gptq or awq"
         )
     if "awq" in layout:
-        said.empty("extra_config")
-        return _awq(said)
-    return _gptq(said)
+        entries.empty("extra_config")
+        return _awq(entries)
+    return _gptq(entries)
 
 
-def _bitsandbytes(said: Entries) -> Reading:
-    """LLM.int8() (Dettmers et al. 2022, arXiv 2208.07339) and QLoRA's NF4 and FP4 (2023, arXiv 2305.14314).
+def _bitsandbytes(entries: Entries) -> Reading:
+    """Read bitsandbytes: LLM.int8() (Dettmers et al. 2022, arXiv 2208.07339), NF4 and FP4 (QLoRA, 2023).
 
-    8 bits: a 32-bit scale per output. 4 bits: a 32-bit maximum for each 64 weights, or with
-    `bnb_4bit_use_double_quant` one of 8 bits, 256 of which share one of 32 bits.
+    8 bits: a 32-bit scale per output. 4 bits (arXiv 2305.14314): a 32-bit maximum for each 64 weights, or
+    with `bnb_4bit_use_double_quant` an 8-bit maximum, 256 of which share a 32-bit one.
     """
-    exempt = said.names("llm_int8_skip_modules")
-    is_4bit = said.flag("load_in_4bit") or said.flag("_load_in_4bit")
-    is_8bit = said.flag("load_in_8bit") or said.flag("_load_in_8bit")
-    if is_4bit == is_8bit or said.flag("llm_int8_has_fp16_weight"):
+    exempt = entries.names("llm_int8_skip_modules")
+    is_4bit = entries.flag("load_in_4bit") or entries.flag("_load_in_4bit")
+    is_8bit = entries.flag("load_in_8bit") or entries.flag("_load_in_8bit")
+    if is_4bit == is_8bit or entries.flag("llm_int8_has_fp16_weight"):
         raise UnreadError("expected either load_in_4bit or load_in_8bit to be true, and no 16-bit copies")
     if is_8bit:
         packing = Packing(bits=8, cell=(None, 1), cell_bits=_SINGLE_BITS)
         return Reading(in_groups(8, None), packing, exempt or (), packs_head=exempt is not None)
-    kind = said.text("bnb_4bit_quant_type", "fp4")
+    kind = entries.text("bnb_4bit_quant_type", "fp4")
     if kind not in ("fp4", "nf4"):
-        raise said.unread("bnb_4bit_quant_type", "fp4 or nf4")
-    is_double = said.flag("bnb_4bit_use_double_quant")
+        raise entries.unread("bnb_4bit_quant_type", "fp4 or nf4")
+    is_double = entries.flag("bnb_4bit_use_double_quant")
     maximum_bits = _BYTE_BITS + _SINGLE_BITS / _BNB_NESTED if is_double else _SINGLE_BITS
     packing = Packing(bits=4, cell=(_BNB_BLOCK, 1), is_flat=True, cell_bits=maximum_bits)
     label = f"{kind}{', quantised twice' if is_double else ''}"
     return Reading(label, packing, exempt or (), packs_head=exempt is not None)
 
 
-def _fp8(said: Entries) -> Reading:
-    """8-bit floats with a scale per matrix, or per block of `weight_block_size` outputs and inputs.
+def _fp8(entries: Entries) -> Reading:
+    """Read 8-bit floats with a scale per matrix, or per block of `weight_block_size` outputs and inputs.
 
-    As transformers' `FP8Linear`, and vLLM's `fp8`, which names what it exempts `ignored_layers`.
+    Follows transformers' `FP8Linear`, and vLLM's `fp8`, whose key for exempt modules is `ignored_layers`.
     """
-    said.empty("modules_to_convert")
-    exempt = said.names("modules_to_not_convert")
-    block = said.block("weight_block_size")
-    is_power = said.text("scale_fmt") == "ue8m0"
+    entries.empty("modules_to_convert")
+    exempt = entries.names("modules_to_not_convert")
+    block = entries.block("weight_block_size")
+    is_power = entries.text("scale_fmt") == "ue8m0"
     packing = Packing(
         bits=8,
         cell=(None, None) if block is None else (block[1], block[0]),
         cell_bits=_BYTE_BITS if is_power and block is not None else _SINGLE_BITS,
-        matrix_bits=_SINGLE_BITS if said.text("activation_scheme", "dynamic") == "static" else 0,
+        matrix_bits=_SINGLE_BITS if entries.text("activation_scheme", "dynamic") == "static" else 0,
     )
     where = "each matrix" if block is None else f"each {block[0]} x {block[1]} weights"
     return Reading(
         f"8-bit floats, a scale for {where}",
         packing,
-        exempt or said.names("ignored_layers") or (),
+        exempt or entries.names("ignored_layers") or (),
         packs_head=exempt is not None,
     )
 
 
-def _mxfp8(said: Entries) -> Reading:
-    """OCP's MXFP8: an 8-bit exponent (E8M0) for each 32 weights (Microscaling Formats 1.0; not re-read)."""
-    exempt = said.names("modules_to_not_convert")
+def _mxfp8(entries: Entries) -> Reading:
+    """Read OCP's MXFP8: an 8-bit exponent (E8M0) per 32 weights (Microscaling Formats 1.0; not re-read)."""
+    exempt = entries.names("modules_to_not_convert")
     packing = Packing(bits=8, cell=(32, 1), cell_bits=_BYTE_BITS)
     label = "8-bit floats, a scale for each 32 weights"
     return Reading(label, packing, exempt or (), packs_head=exempt is not None)
 
 
 def _per_output(label: str, scale_bits: int) -> Callable[[Entries], Reading]:
-    """8 bits with a scale per output: transformers' `FbgemmFp8Linear` and `EetqLinear`."""
+    """Return a reader for 8 bits with a scale per output: transformers' `FbgemmFp8Linear`, `EetqLinear`."""
 
-    def read(said: Entries) -> Reading:
-        exempt = said.names("modules_to_not_convert")
+    def read(entries: Entries) -> Reading:
+        exempt = entries.names("modules_to_not_convert")
         packing = Packing(bits=8, cell=(None, 1), cell_bits=scale_bits)
         return Reading(label, packing, exempt or (), packs_head=exempt is not None)
 
     return read
 
 
-def _hqq(said: Entries) -> Reading:
-    """HQQ (Badri and Shaji 2023): scale and zero point of 16 bits each per group, all modules alike."""
-    within = said.section("quant_config")
+def _hqq(entries: Entries) -> Reading:
+    """Read HQQ (Badri and Shaji 2023): 16-bit scale and zero point per group, the same for all modules."""
+    within = entries.section("quant_config")
     if within.value("weight_quant_params") is None:
-        raise UnreadError("quant_config has no weight_quant_params; modules that differ are not read")
+        raise UnreadError("quant_config has no weight_quant_params; modules that differ are not supported")
     within.empty("scale_quant_params", "zero_quant_params")
     weights = within.section("weight_quant_params")
     bits, group = weights.bits("nbits", among=tuple(_HQQ_CODE_BITS)), weights.group("group_size")
@@ -179,32 +179,32 @@ def _hqq(said: Entries) -> Reading:
     packing = Packing(
         bits=_HQQ_CODE_BITS[bits], cell=cell, is_flat=group is not None, cell_bits=2 * _HALF_BITS
     )
-    exempt = said.names("skip_modules")
+    exempt = entries.names("skip_modules")
     return Reading(in_groups(bits, group), packing, exempt or (), packs_head=exempt is not None)
 
 
-def _bitnet(said: Entries) -> Reading:
-    """BitNet b1.58 (Ma et al. 2024, arXiv 2402.17764): four ternary weights in a byte, a scale per matrix."""
-    if said.text("linear_class", "bitlinear") != "bitlinear":
-        raise said.unread("linear_class", "'bitlinear', whose weights are packed")
-    if said.text("quantization_mode", "offline") != "offline":
-        raise said.unread("quantization_mode", "'offline', whose weights are packed")
-    exempt = said.names("modules_to_not_convert")
-    norm_bits = _HALF_BITS if said.flag("use_rms_norm") else 0
+def _bitnet(entries: Entries) -> Reading:
+    """Read BitNet b1.58 (Ma et al. 2024, arXiv 2402.17764): 4 ternary weights a byte, a scale per matrix."""
+    if entries.text("linear_class", "bitlinear") != "bitlinear":
+        raise entries.unread("linear_class", "'bitlinear', whose weights are packed")
+    if entries.text("quantization_mode", "offline") != "offline":
+        raise entries.unread("quantization_mode", "'offline', whose weights are packed")
+    exempt = entries.names("modules_to_not_convert")
+    norm_bits = _HALF_BITS if entries.flag("use_rms_norm") else 0
     packing = Packing(bits=2, input_bits=norm_bits, matrix_bits=_HALF_BITS)
     return Reading("2 bits, a scale for each matrix", packing, exempt or (), packs_head=exempt is not None)
 
 
-def _flat_names(said: Entries, key: str) -> tuple[str, ...] | None:
-    """Names in a list of lists."""
-    listed = said.value(key)
+def _flat_names(entries: Entries, key: str) -> tuple[str, ...] | None:
+    """Return the names in a list of lists; None if the entry is missing."""
+    listed = entries.value(key)
     if listed is None:
         return None
     if not isinstance(listed, list):
-        raise said.unread(key, "lists of names")
+        raise entries.unread(key, "lists of names")
     names = [name for part in listed for name in (part if isinstance(part, list) else [part])]
     if not names or not all(isinstance(name, str) for name in names):
-        raise said.unread(key, "lists of names")
+        raise entries.unread(key, "lists of names")
     return tuple(names)
 
 
@@ -222,4 +222,4 @@ FORMATS: Mapping[str, Callable[[Entries], Reading]] = MappingProxyType(
         "bitnet": _bitnet,
     }
 )
-"""By `quant_method`."""
+"""Readers, by `quant_method`."""

@@ -1,4 +1,4 @@
-"""How weights are stored: each in so many bytes alike, or matrix by matrix in a published format."""
+"""Storage of weights: a uniform size per weight, or a published packing per matrix."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from edgesim.units import bits
 __all__ = ["WORD_BITS", "Even", "Matrix", "Packed", "Packing", "Storage"]
 
 WORD_BITS = 32
-"""Of the integers that codes are packed into."""
+"""Bits of the integers into which codes are packed."""
 
 
 class Matrix(NamedTuple):
-    """The weights of one linear map."""
+    """Weight matrix of one linear map."""
 
     name: str
-    """Of its module, in a block or, outside of them, in the model: ``mlp.down_proj``, ``lm_head``."""
+    """Name of its module in a block or, outside blocks, in the model: ``mlp.down_proj``, ``lm_head``."""
     n_in: int
     n_out: int
 
     @property
     def n_weights(self) -> int:
-        """Its entries, without a bias."""
+        """Number of entries, without a bias."""
         return self.n_in * self.n_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """The size of a matrix in one format: of its codes, and of the scales and zero points of its cells.
+    """Size of a matrix in one format: codes, and the scales and zero points of its cells.
 
     Attributes
     ----------
     bits
         Bits of a weight's code.
     cell
-        Inputs and outputs whose weights share a scale, ``(n_in, n_out)``; None: all there are.
+        Numbers of inputs and outputs whose weights share a scale, ``(n_in, n_out)``; None: all.
     is_flat
-        Whether cells are cut from the matrix as one row, of ``cell[0]`` weights each.
+        Whether the matrix is flattened to one row and divided into cells of ``cell[0]`` weights.
     cell_bits
         Bits of a cell's scale and zero point.
     input_bits
-        Bits per input, such as GPTQ's index of its group.
+        Bits per input, such as GPTQ's group index.
     matrix_bits
         Bits per matrix.
     codes_per_word
-        Codes in a word of 32 bits where they do not fill it, along the inputs; None: no bit is left over.
+        Codes per 32-bit word, along the inputs, if words have unused bits; None: all bits are used.
     """
 
     bits: float
@@ -61,7 +61,7 @@ class Packing:
     codes_per_word: int | None = None
 
     def size_bytes(self, matrix: Matrix) -> float:
-        """Bytes that a matrix takes; a cell that is cut at its edge counts as one."""
+        """Stored bytes of a matrix; a partial cell at an edge counts as a whole one."""
         size_bits = self._code_bits(matrix) + self._n_cells(matrix) * self.cell_bits
         return (size_bits + matrix.n_in * self.input_bits + self.matrix_bits) / bits(1)
 
@@ -81,28 +81,28 @@ class Packing:
 
 @dataclass(frozen=True, slots=True)
 class Even:
-    """Every parameter takes as many bytes, those of norms and embeddings too."""
+    """Uniform storage: the same number of bytes for every parameter, including norms and embeddings."""
 
     bytes_per_weight: float
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Some matrices are packed; all other parameters keep the number format: norms, biases, embeddings.
+    """Packed storage of some matrices; other parameters (norms, biases, embeddings) keep the number format.
 
     Attributes
     ----------
     name
-        How reports call it, such as ``awq, 4 bits in groups of 128``.
+        Label in reports, such as ``awq, 4 bits in groups of 128``.
     by_matrix
-        How each packed matrix is packed, by its name; the rest keeps the number format.
+        Packing of each packed matrix, by its name; other matrices keep the number format.
     """
 
     name: str
     by_matrix: tuple[tuple[str, Packing], ...]
 
     def saved_bytes(self, matrices: Iterable[Matrix], dtype_bytes: int) -> float:
-        """Bytes by which matrices are smaller than in a number format."""
+        """Bytes saved in `matrices`, compared with a number format of `dtype_bytes`."""
         return sum(
             matrix.n_weights * dtype_bytes - self._packings[matrix.name].size_bytes(matrix)
             for matrix in matrices

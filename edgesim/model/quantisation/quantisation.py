@@ -1,13 +1,12 @@
-"""The `quantization_config` of a Hugging Face config: how a checkpoint's weights are stored.
+"""Reader for the `quantization_config` of a Hugging Face config: storage of a checkpoint's weights.
 
-What is not read, or not the same in every block, is refused: bytes that are guessed make every later number
-wrong. As in transformers, the embedding, norms and biases keep the number format, and so do modules that the
-config exempts; the vocabulary matrix is packed only where the config says so, by its own flag or by a list of
-exempt modules without it.
+Formats that are not supported, or differ between blocks, are refused, because guessed sizes would invalidate
+all results. As in transformers, the embedding, norms and biases keep the number format, as do modules that
+the config exempts. The vocabulary matrix is packed only if the config states so, by its own flag or by a list
+of exempt modules without it.
 
-Not modelled: a cache of keys and values that the config would have quantised, too (it keeps the number
-format); sparse formats; an encoder's classifier, which keeps the number format; code books, a few kilobytes
-a model.
+Not modelled: a quantised KV cache (it keeps the number format); sparse formats; packing of an encoder's
+classifier, which keeps the number format; code books, a few kilobytes per model.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ _ALIASES: Mapping[str, str] = MappingProxyType(
 )
 
 QUANT_METHODS = (*FORMATS, _IN_GROUPS)
-"""Values of `quant_method` that are read."""
+"""Supported values of `quant_method`."""
 
 
 def said_quantisation(config: Mapping[str, object]) -> object:
-    """Return what a config says of its quantisation, for its language model or for all; None: nothing."""
+    """Return the quantisation entry of a config (its language model's, or the whole model's), or None."""
     nested = config.get("text_config")
     parts = (nested, config) if isinstance(nested, Mapping) else (config,)
     return next((part[key] for part in parts for key in _KEYS if part.get(key) is not None), None)
@@ -44,38 +43,38 @@ def said_quantisation(config: Mapping[str, object]) -> object:
 def read_storage(
     config: Mapping[str, object], name: str, *, family: Family, n_blocks: int, ties_embeddings: bool
 ) -> Packed | None:
-    """Read how a model's weights are stored; None where its config says nothing, or has them unpacked.
+    """Read the storage of a model's weights; None if they are not quantised, or dequantised on loading.
 
     Raises
     ------
     InputError
-        If the format is not read, differs from block to block, or lacks what its size depends on.
+        If the format is not supported, differs between blocks, or lacks a value that determines its size.
     """
-    said = said_quantisation(config)
-    if said is None:
+    entries = said_quantisation(config)
+    if entries is None:
         return None
     try:
-        return _read(Entries(said), family, n_blocks, ties_embeddings)
+        return _read(Entries(entries), family, n_blocks, ties_embeddings)
     except UnreadError as unread:
         raise InputError(
-            f"model {name}: quantization_config in its config: {unread}. Say how its weights are stored with "
+            f"model {name}: quantization_config in its config: {unread}. Set the storage of its weights by "
             "'weights:' (q40, q80, int8 or int4) or 'bytes_per_weight:' in the scenario's 'model'; "
             "'bytes_per_weight: 2' is 16 bits"
         ) from None
 
 
-def _read(said: Entries, family: Family, n_blocks: int, ties_embeddings: bool) -> Packed | None:
-    if said.flag("dequantize"):
+def _read(entries: Entries, family: Family, n_blocks: int, ties_embeddings: bool) -> Packed | None:
+    if entries.flag("dequantize"):
         return None
-    method = _method(said)
+    method = _method(entries)
     modules = Modules(family.blocks, family.head, n_blocks)
     names = [*family.attention_in, family.attention_out, *family.mlp_in, family.mlp_out]
-    # An embedding is no linear map, and a head that shares its matrix keeps it as it is.
+    # An embedding is not a linear map; a head with tied embeddings shares its matrix, which is not packed.
     head = [family.head] if family.is_causal and not ties_embeddings else []
     if method == _IN_GROUPS:
-        label, by_matrix = read_groups(said, [*names, *head], modules)
+        label, by_matrix = read_groups(entries, [*names, *head], modules)
         return Packed(f"{method}, {label}", by_matrix)
-    reading = FORMATS[method](said)
+    reading = FORMATS[method](entries)
     if reading.only is not None:
         names = [name for name in names if name in reading.only]
     if reading.packs_head:
@@ -84,11 +83,11 @@ def _read(said: Entries, family: Family, n_blocks: int, ties_embeddings: bool) -
     return Packed(f"{method}, {reading.label}", tuple((name, reading.packing) for name in kept))
 
 
-def _method(said: Entries) -> str:
-    method = said.text("quant_method")
-    if not method and (said.flag("load_in_4bit") or said.flag("load_in_8bit")):
-        method = "bitsandbytes"  # which did not name itself in its first configs
+def _method(entries: Entries) -> str:
+    method = entries.text("quant_method")
+    if not method and (entries.flag("load_in_4bit") or entries.flag("load_in_8bit")):
+        method = "bitsandbytes"  # early bitsandbytes configs have no quant_method
     method = _ALIASES.get(method, method)
     if method not in QUANT_METHODS:
-        raise said.unread("quant_method", f"one of {', '.join(QUANT_METHODS)}")
+        raise entries.unread("quant_method", f"one of {', '.join(QUANT_METHODS)}")
     return method

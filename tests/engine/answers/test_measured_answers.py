@@ -232,7 +232,7 @@ def test_a_split_that_needs_a_block_is_refused_when_it_is_met() -> None:
         cluster.impair(request, "erasure", 0.1)
         yield from whole(request, cluster)
 
-    with pytest.raises(InputError, match="say after which"):
+    with pytest.raises(InputError, match="state which block"):
         told_of(serve, quality=TABLE)
 
 

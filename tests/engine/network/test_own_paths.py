@@ -90,7 +90,8 @@ def test_a_device_that_does_not_forward_is_named_with_what_to_do() -> None:
     network = Network({d.id: d for d in shut("a-0", "b-0", "c-0")}, links, 1000)
     assert network.path("a-0", "b-0") == ["a-0", "b-0"]
     with pytest.raises(
-        PlacementError, match=r"from 'a-0' to 'c-0'; the way over 'b-0' is closed.*'forwards: true'"
+        PlacementError,
+        match=r"from 'a-0' to 'c-0'; the path over 'b-0' is not used.*'forwards: true' for 'b-0'",
     ):
         network.path("a-0", "c-0")
 
@@ -100,7 +101,7 @@ def test_a_pipeline_whose_stages_cannot_reach_one_another_is_refused_before_time
     links = [Link(between=ends, rate_bps=8e6) for ends in (("a-0", "c-0"), ("b-0", "c-0"))]
     ring = Pipeline(over=("c-0", "a-0", "b-0"), partition="even")
     made = world(shut("c-0", "a-0", "b-0"), links)
-    with pytest.raises(PlacementError, match="from 'a-0' to 'b-0'; the way over 'c-0' is closed"):
+    with pytest.raises(PlacementError, match="from 'a-0' to 'b-0'; the path over 'c-0' is not used"):
         ring.place(made.model, Fleet.of(made))
     told = world([device("c-0"), *shut("a-0", "b-0")], links)
     assert ring.place(told.model, Fleet.of(told)).devices == ("c-0", "a-0", "b-0")

@@ -200,7 +200,7 @@ def test_shared_time_is_shared_among_what_was_drawn() -> None:
 
 @pytest.mark.parametrize("serving", [StaticBatching(), ContinuousBatching()])
 def test_batches_are_refused(serving) -> None:
-    with pytest.raises(InputError, match=r"device 'b': service times are drawn pass by pass \(erlang, 2 sta"):
+    with pytest.raises(InputError, match=r"device 'b': service times are drawn per pass \(erlang, 2 sta"):
         device("b", serving=serving, service=ErlangService(2.0))
 
 

@@ -130,7 +130,7 @@ def test_a_full_queue_and_lost_patience() -> None:
 
 
 def test_service_that_is_drawn_does_not_go_with_it() -> None:
-    with pytest.raises(InputError, match="batches serve several in one"):
+    with pytest.raises(InputError, match="a batch serves several requests in one pass"):
         device("a-0", serving=DynamicBatching(), service=Exponential())
 
 

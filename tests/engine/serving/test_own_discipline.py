@@ -92,7 +92,7 @@ def test_the_newest_is_served_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_it_says_of_itself_is_heard() -> None:
-    with pytest.raises(InputError, match="go with first come, first served only"):
+    with pytest.raises(InputError, match="require first come, first served"):
         device("a-0", serving=LastComeFirstServed(), endpoint=Endpoint(overhead_s=1.0, on_compute=True))
 
 

@@ -152,9 +152,9 @@ def test_actions_that_are_none_are_refused_and_those_not_allowed_become_the_near
 
 
 def test_decisions_that_are_not_there_are_named() -> None:
-    with pytest.raises(InputError, match=r"'sever' never came up; .*server"):
+    with pytest.raises(InputError, match=r"'sever' never occurred; .*server"):
         server_env(decision="sever")
-    with pytest.raises(InputError, match="the strategy never asks"):
+    with pytest.raises(InputError, match="the strategy requests no decisions"):
         server_env(silent=True)
     with pytest.raises(InputError, match="3 numbers"):
         server_env(options={"low": [0.0, 1.0]})
@@ -163,8 +163,8 @@ def test_decisions_that_are_not_there_are_named() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"low": 1.0, "high": 0.0}, "low ends that are no higher"),
-        ({"low": float("nan")}, "low ends that are no higher"),
+        ({"low": 1.0, "high": 0.0}, "low bounds no higher"),
+        ({"low": float("nan")}, "low bounds no higher"),
         ({"randomise": {"topology.links[0].wired.rate": (1,)}}, r"randomise: 'topology\.links\[0\].*\(1,\)"),
         ({"randomise": {"topology.links[0].wired.rate": (5, 1, "Mbit/s")}}, "low no higher than high"),
         ({"randomise": {"topology.links[0].wired.rate": (1, float("inf"), "Mbit/s")}}, "finite"),

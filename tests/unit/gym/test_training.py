@@ -203,7 +203,7 @@ def test_error_bars_hold_nine_of_ten_points_left_out_and_errors_are_small() -> N
 
 
 def test_too_few_points_are_refused() -> None:
-    with pytest.raises(InputError, match="eight finite ones"):
+    with pytest.raises(InputError, match="at least eight, all finite"):
         fit_surrogate(Measured(LOSS[:3], LOSS[:3], LOSS[:3]), (0, 1), (0.3, 7))
 
 

@@ -195,7 +195,7 @@ def test_a_folder_is_read_by_its_config_json(tmp_path: Path) -> None:
     assert read == Architecture.from_path(tmp_path / "config.json", dtype="float16")
 
 
-@pytest.mark.parametrize(("content", "message"), [("{", "not JSON"), ("[]", "holds a list")])
+@pytest.mark.parametrize(("content", "message"), [("{", "not JSON"), ("[]", "a list; expected the JSON")])
 def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "config.json"
     file.write_text(content)

@@ -119,11 +119,11 @@ def test_the_raspberry_pis_one_node_rows_are_fitted() -> None:
     ("rows", "complaint"),
     [
         ([], "no measurements"),
-        ([row("gpt2")], "1 row cannot tell 2 parameters"),
-        ([row("gpt2"), row("gpt2")], "cannot tell memory_bandwidth and overhead_per_call apart"),
+        ([row("gpt2")], "1 row cannot determine 2 parameters"),
+        ([row("gpt2"), row("gpt2")], "cannot distinguish memory_bandwidth and overhead_per_call"),
         ([*synthetic(prefills=()), as_if_true(row("gpt2", "prefill", n_prompt_tokens=1))],
          "nothing of compute; none of them is compute-bound: add a longer prompt"),
-        ([row("gpt2", "prefill"), row("gpt2", "prefill")], "2 rows cannot tell 3 parameters"),
+        ([row("gpt2", "prefill"), row("gpt2", "prefill")], "2 rows cannot determine 3 parameters"),
     ],
 )  # fmt: skip
 def test_what_the_rows_do_not_tell_is_said(rows: list[Measurement], complaint: str) -> None:

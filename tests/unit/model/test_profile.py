@@ -125,7 +125,7 @@ def test_an_encoder_has_prefills_only_and_says_so() -> None:
     assert timing.seconds(Slice(0, 2), batch=1, n_new=8, n_context=0) == pytest.approx(
         2 * by_hand(Component.BLOCK, 8, 0)
     )
-    with pytest.raises(ProfileError, match="answers in one pass: ask for 1 output token"):
+    with pytest.raises(ProfileError, match="answers in one pass: request 1 output token"):
         timing.seconds(Slice(0, 2), batch=1, n_new=1, n_context=8)
 
 
@@ -203,14 +203,14 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="no profile can be read"):
+    with pytest.raises(ProfileError, match="cannot read a profile"):
         Profile.load(tmp_path / "absent.parquet")
 
 
 def test_other_parquet_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.parquet"
     pq.write_table(pa.table({"a": [1]}), file)
-    with pytest.raises(ProfileError, match="but no profile"):
+    with pytest.raises(ProfileError, match="but not a profile"):
         Profile.load(file)
 
 

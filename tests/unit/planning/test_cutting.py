@@ -33,7 +33,7 @@ def test_every_partition_keeps_the_contract() -> None:
         (((0, 1),), "places [1] blocks, 1 together; the model has"),
         (((7, 4),), "names the devices [7]"),
         (((0, 3), (0, 1)), "names a device twice"),
-        (((0, -1),), "a number of blocks is 0 or more"),
+        (((0, -1),), "expected numbers of 0 or more"),
     ],
 )
 def test_a_wrong_cut_is_named_by_the_checker_and_refused_in_a_run(monkeypatch, stages, sentence) -> None:

@@ -135,7 +135,7 @@ def test_the_command_prints_a_kind_and_refuses_what_one_row_cannot_tell(
     lone = written(tmp_path, PI_5.rsplit("  - ", 1)[0], "lone.yaml")
     status, out, err = call(lone)
     assert (status, out) == (2, "")
-    assert "1 row cannot tell 2 parameters" in err
+    assert "1 row cannot determine 2 parameters" in err
     assert "--overhead" in err
     status, out, _ = call(lone, "--overhead", "0.5 ms", "--compute", "75 GFLOP/s")
     assert status == 0

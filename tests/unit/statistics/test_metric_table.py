@@ -100,11 +100,11 @@ CALLS = iter(range(1000))
     ("of", "sentence"),
     [
         (lambda run: -1.0, "expected a finite number from 0"),
-        (lambda run: float("nan"), "expected a finite number|asked again"),
+        (lambda run: float("nan"), "expected a finite number|computed again"),
         (lambda run: 1 / len(run.requests), "ZeroDivisionError"),
         (lambda run: None, "undefined on a trace of which all were completed"),
         (lambda run: "1", "expected a number or None"),
-        (lambda run: float(next(CALLS)), "asked again"),
+        (lambda run: float(next(CALLS)), "computed again"),
         (changing, "changes the trace's tables"),
     ],
 )

@@ -78,10 +78,10 @@ def test_a_broken_reader_is_passed_over_and_named_where_nothing_fits(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"recognises": has_columns("arrived_at")}, "reader 'vidur' recognises the file as well"),
+        ({"recognises": has_columns("arrived_at")}, "reader 'vidur' recognises the file equally well"),
         ({"recognises": has_columns("who")}, "does not recognise the file"),
-        ({"recognises": None, "time_unit": None}, "the format's unit of instants is None"),
-        ({"recognises": None, "records": lambda path, text, length: iter(())}, "cannot travel"),
+        ({"recognises": None, "time_unit": None}, "the format's time unit is None"),
+        ({"recognises": None, "records": lambda path, text, length: iter(())}, "cannot be pickled"),
         ({"recognises": None, "records": records.__name__}, "cannot be called"),
         ({"recognises": lambda: 1}, r"'recognises' does not take \(head\)"),
     ],

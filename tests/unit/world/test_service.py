@@ -88,5 +88,7 @@ def test_variations_beyond_all_measure_are_refused(make, cv: float) -> None:
 
 
 def test_a_hyperexponential_law_of_little_variation_is_refused() -> None:
-    with pytest.raises(InputError, match="expected a cv above 1, and up to 1000, got 1; 'gamma' takes less"):
+    with pytest.raises(
+        InputError, match="expected a cv above 1, up to 1000, got 1; use 'gamma' for smaller ones"
+    ):
         Hyperexponential(1.0)

@@ -114,9 +114,9 @@ def test_files_and_refusals(clean: ExitRecords, measured: ImpairedExits, tmp_pat
         measured.under(LOST, replace(clean, provenance={}))
     with pytest.raises(InputError, match="measured model's own blocks"):
         measured.under(LOST, clean.stretched(8))
-    with pytest.raises(InputError, match="only those behind it"):
+    with pytest.raises(InputError, match="only exits after the split"):
         ImpairedExits({SplitKind("erasure", 0.1, 1): clean})
-    with pytest.raises(InputError, match="expected one number"):
+    with pytest.raises(InputError, match="expected equal numbers of tokens"):
         ImpairedExits({})
 
 

@@ -139,7 +139,7 @@ def test_halves_share_no_token_and_fit_one_another(records: ExitRecords, propaga
     with pytest.raises(InputError, match=r"rows \[256, 600\]"):
         propagated.judged().check_fits(tune)
     assert propagated.judged().path(RULE).at(1, 0) == propagated.path(RULE).at(257, 0)
-    with pytest.raises(InputError, match="expected two at least"):
+    with pytest.raises(InputError, match="expected at least two"):
         records.part(0, 1).judged()
 
 

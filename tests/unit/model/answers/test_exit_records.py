@@ -152,8 +152,8 @@ def test_entropy_and_loss_may_be_missing(records: ExitRecords, tmp_path: Path) -
     [
         ({"blocks": (2, 4, 8)}, "do not fit 3 exits"),
         ({"blocks": (2, 6, 4, 8)}, "expected increasing numbers from 1"),
-        ({"confidence": np.full((1, 4), 1.01)}, "no probability"),
-        ({"confidence": np.full((1, 4), np.nan)}, "no probability"),
+        ({"confidence": np.full((1, 4), 1.01)}, "not a probability"),
+        ({"confidence": np.full((1, 4), np.nan)}, "not a probability"),
         ({"entropy": np.full((1, 4), -0.1)}, "entropy"),
         ({"nll": np.zeros((4, 1))}, "nll"),
     ],

@@ -145,7 +145,7 @@ def test_between_the_curve_of_its_ends_never_leaves_them(one: float, other: floa
 def test_what_was_not_measured_is_refused_with_what_was(table: QualityTable) -> None:
     with pytest.raises(InputError, match=r"'nois' were not measured; did you mean 'noise'"):
         table.at("nois", 0.1)
-    with pytest.raises(InputError, match="say after which"):
+    with pytest.raises(InputError, match="state which block"):
         table.at("erasure", 0.1)
     with pytest.raises(InputError, match="expected 0 or more"):
         table.at("noise", -1.0)
@@ -163,7 +163,7 @@ def test_a_file_gives_back_what_was_saved(table: QualityTable, tmp_path: Path) -
     ("rows", "complaint"),
     [
         ([row("noise", 0.1, 1.0)], "exactly one row called 'clean'"),
-        ([row("clean", 0.0, 0.0), row("noise", 0.1, 1.0), row("noise", 0.1, 2.0)], "stands there twice"),
+        ([row("clean", 0.0, 0.0), row("noise", 0.1, 1.0), row("noise", 0.1, 2.0)], "occurs twice"),
         ([row("clean", 0.0, math.nan)], "expected an nll from 0"),
     ],
 )
@@ -190,7 +190,7 @@ def test_many_errors_at_once_are_each_as_one(table: QualityTable) -> None:
 def test_a_place_that_was_not_measured_is_not_another_ones(table: QualityTable) -> None:
     with pytest.raises(InputError, match="at every all-reduce, and not after a block"):
         table.at("noise", 0.1, block=2)
-    with pytest.raises(InputError, match="depends on the number of devices; say how many"):
+    with pytest.raises(InputError, match="depends on the number of devices; state it"):
         table.at("device-noise", 0.1)
 
 

@@ -71,8 +71,8 @@ def test_a_combination_is_nothing_when_all_its_parts_are() -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: AllReduceNoise(-0.1), "finite number from 0"),
-        (lambda: DeviceNoise(math.nan, 2), "finite number from 0"),
+        (lambda: AllReduceNoise(-0.1), "finite number, 0 or more"),
+        (lambda: DeviceNoise(math.nan, 2), "finite number, 0 or more"),
         (lambda: DeviceNoise(0.1, 0), "0 devices"),
         (lambda: Quantised(1), "whole number from 2"),
         (lambda: Quantised(4.5), "whole number from 2"),
@@ -83,7 +83,7 @@ def test_a_combination_is_nothing_when_all_its_parts_are() -> None:
         (lambda: FadedNoise(0.1, 0.4), "0.5 or more"),
         (lambda: FadedNoise(0.1, math.nan), "0.5 or more"),
         (lambda: Combined((AllReduceNoise(0.1),)), "two or more"),
-        (lambda: AllReduceNoise(0.1).at(math.inf), "finite number from 0"),
+        (lambda: AllReduceNoise(0.1).at(math.inf), "finite number, 0 or more"),
     ],
 )
 def test_levels_that_mean_nothing_are_refused(make: object, says: str) -> None:

@@ -65,12 +65,12 @@ def test_what_is_combined_with_a_level_of_zero_is_not_clean(tmp_path: Path) -> N
     [
         ("p_los,relative_quality\n0.1,1\n", "no column is called 'p_los'; did you mean 'p_loss'"),
         ("relative_quality\n1\n", "one column of levels"),
-        ("level,relative_quality\n1,1\n", "says nothing without 'impairment'"),
+        ("level,relative_quality\n1,1\n", "'level' without 'impairment'"),
         ("p_loss,split\n0.1,1\n", "one of perplexity, nll and relative_quality"),
         ("p_loss,split,relative_quality\n0.1,1,\n", "row 2: no relative_quality"),
         ("p_loss,split,relative_quality\n0.1,1,much\n", "row 2: relative_quality is 'much'"),
         ("p_loss,split,relative_quality\n0.1,1,-1\n", "expected more than 0"),
-        ("p_loss,split,perplexity\n0.1,1,3\n", "no row is without impairment"),
+        ("p_loss,split,perplexity\n0.1,1,3\n", "no row without impairment"),
         ("p_loss,split,perplexity\n0,1,3\n0,2,4\n", "differ from one another"),
         ("p_loss,split,perplexity\n0,1,3\n0.1,1,2\n", "better than without impairment"),
         ("p_loss,relative_quality\n", "no rows"),
@@ -86,7 +86,7 @@ def test_what_is_combined_with_a_level_of_zero_is_not_clean(tmp_path: Path) -> N
         ("nmse,nll\n0,1\n0.1,800\n", "expected an nll from 0 to 700"),
         ("nmse,nll,nll_se\n0,1,0\n0.1,2,-1\n", "a standard error of -1"),
         ("impairment,level,relative_quality\n,0.1,1\n", "no impairment"),
-        ("p_loss,relative_quality,accuracy\n0.1,0.5,0.2\n", "accuracies without one that has no impairment"),
+        ("p_loss,relative_quality,accuracy\n0.1,0.5,0.2\n", "accuracies, but no row without impairment"),
     ],
 )
 def test_bad_tables_get_one_clear_error(tmp_path: Path, text: str, complaint: str) -> None:
@@ -95,5 +95,5 @@ def test_bad_tables_get_one_clear_error(tmp_path: Path, text: str, complaint: st
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nothing.csv: no table can be read"):
+    with pytest.raises(InputError, match=r"nothing.csv: cannot read a table"):
         read_user_table(tmp_path / "nothing.csv")

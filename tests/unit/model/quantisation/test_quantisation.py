@@ -373,7 +373,7 @@ REFUSED: dict[str, tuple[object, str]] = {
     "group of 0": ({"quant_method": "awq", "bits": 4, "group_size": 0}, "group_size is 0"),
     "dynamic": (
         {"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": {"+:.*up_proj": {"bits": 8}}},
-        "dynamic is .* and rules of their own for some modules or blocks are not read",
+        "dynamic is .*; separate rules for some modules or blocks are not supported",
     ),
     "extra": (
         {
@@ -397,7 +397,7 @@ REFUSED: dict[str, tuple[object, str]] = {
     "strategy": (in_group({**INT4, "strategy": "token"}, format="pack-quantized"), "strategy is 'token'"),
     "no groups": ({"quant_method": "compressed-tensors", "config_groups": {}}, "no group with weights"),
     "some blocks": ({"quant_method": "fbgemm_fp8", "modules_to_not_convert": ["model.layers.0"]}, "blocks"),
-    "regex": ({**AWQ, "modules_to_not_convert": ["re:["]}, "no regular expression"),
+    "regex": ({**AWQ, "modules_to_not_convert": ["re:["]}, "not a regular expression"),
 }
 
 

@@ -71,15 +71,15 @@ def test_a_good_one_passes() -> None:
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ("worse", "are granted, and .* at a lower one"),
+        ("worse", "are granted, but .* at a lower ratio"),
         ("half a bit", "expected a whole number"),
-        ("out of reach", "is out of reach, and grants something"),
+        ("out of reach", "is out of reach; expected efficiency and bits of 0"),
         ("beyond", r"errors \(1\.5,\); expected 0 to 1"),
         ("fails", "fails more often than at a lower ratio"),
         ("none", "no attempt"),
         ("refuses", "refused every carrier"),
-        ("two", "let it be a frozen value"),
-        ("thawed", "unhashable type: .* let its interface be a frozen value"),
+        ("two", "make the interface a frozen dataclass"),
+        ("thawed", "unhashable type: .* make the interface a frozen dataclass"),
     ],
 )
 def test_what_breaks_the_contract_is_named(fault: str, sentence: str) -> None:

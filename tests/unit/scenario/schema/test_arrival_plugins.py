@@ -61,7 +61,7 @@ def test_a_good_one_passes() -> None:
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ("slow", "came at 1 Hz on average, rate_hz is 2 Hz"),
+        ("slow", "arrived at 1 Hz on average; rate_hz is 2 Hz"),
         ("ends", "the instants end after 1"),
         ("back", "instant 1 is 0.25 s, after 0.5 s"),
         ("list", "expected a generator"),

@@ -131,5 +131,5 @@ def test_a_device_without_a_law_has_none(minimal: str) -> None:
 @pytest.mark.parametrize("own", ["kind: own", f"{BOX}\n      service: exponential"])
 def test_batches_and_drawn_times_exclude_each_other(own: str, minimal: str) -> None:
     text = minimal.replace(BOX, f"{own}\n      serving: {{continuous: {{max_batch: 4}}}}") + KIND
-    with pytest.raises(InputError, match=r"device 'box': service times are drawn .* or serve with 'fifo'"):
+    with pytest.raises(InputError, match=r"device 'box': service times are drawn .* or use 'fifo'"):
         box(parse(text))
