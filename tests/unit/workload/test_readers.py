@@ -210,7 +210,7 @@ SAYS = {
     "mooncake, text": ":3: 'input_length': found '6955', expected a whole number of tokens",
     "mooncake, no object": ":3: found '[1, 2]', expected a JSON object",
     "servingsim, truth": ":2: 'arrival_time_ns': found True, expected a number",
-    "servingsim, a session among requests": ":2: a session, in a file that begins with a lone request",
+    "servingsim, a session among requests": ":2: a session, in a file that begins with a single request",
     "sessions, no pause": ":1: 'tool_duration_ns': found nothing, expected a number",
     "sessions, a pause below zero": ":1: 'tool_duration_ns': found less than 0",
     "sessions, tokens": ":1: 'input_toks': found None, expected a whole number of tokens",
