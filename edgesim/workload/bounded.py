@@ -83,7 +83,7 @@ class Bounded:
             )
         if self.n_requests is not None and not 1 <= self.n_requests <= MOST_REQUESTS:
             raise InputError(
-                f"workload: n_requests is {self.n_requests}; expected 1 to {MOST_REQUESTS:,}: ask for "
+                f"workload: n_requests is {self.n_requests}; expected 1 to {MOST_REQUESTS:,}: use "
                 f"{'more requests' if self.n_requests < 1 else 'fewer, in several replications'}"
             )
         self._check()

@@ -28,7 +28,7 @@ class Request:
     source
         Device where the prompt originates and to which the answer's tokens are delivered.
     sample
-        Number of the evaluation sample whose measured answer quality is replayed for this request.
+        Number of the evaluation sample whose measured answer is replayed for this request.
     arrived_at_s
         Instant of arrival, in seconds since time zero.
     n_prompt_tokens, n_output_tokens

@@ -103,7 +103,7 @@ class Sessions(Bounded):
             yield Conversation(starts_at_s, (turn for turn, _ in turns))
 
     def extent(self, streams: Streams) -> Extent:
-        """Return the number and greatest lengths of all turns, including those after the horizon."""
+        """Return the number and greatest lengths of all turns, including those that the horizon cuts off."""
         return Extent.of(turn for _, turns in self._sessions(streams) for turn, _ in turns)
 
     def notes(self, streams: Streams) -> Mapping[str, object]:

@@ -123,6 +123,7 @@ class TddPattern:
         For instance "DDDSU".
     slot_s
         Length of a slot: 1 ms at 15 kHz, halved with each doubling of the subcarrier spacing.
+    special
         Symbols of an S slot for downlink, guard and uplink: 14 in all. European regulators recommend the
         default, 10:2:2, with DDDSU (ECC Recommendation (20)03; not re-read).
     """

@@ -33,7 +33,7 @@ def in_turn(wants: Mapping[Member, int], order: Iterable[Member], n_prb: int) ->
 
     Returns
     -------
-        Resource blocks of the members that are granted any.
+    Resource blocks of the members that are granted any.
     """
     granted, left = {}, n_prb
     for member in order:

@@ -81,7 +81,7 @@ class Exchange:
 
     @property
     def first_s(self) -> float:
-        """Airtime of the first frame, the only one that is lost in a collision [s]."""
+        """Airtime of the first transmission (RTS or data), which is all that a collision loses [s]."""
         return self.rts_s or self.data_s
 
     @property

@@ -26,7 +26,7 @@ class BlocksDelivered(NamedTuple):
     n_lost: int
     """Blocks that no attempt delivered; if above 0 the message is lost."""
     n_attempts: int
-    """Attempts of the block that took most."""
+    """Attempts of the block that needed most."""
     delay_s: float
     """Total round-trip time that the message waited between attempts."""
 

@@ -53,7 +53,7 @@ class Shannon:
     arq
         Retransmission of blocks in outage.
     target_bler
-        Outage probability at which an outer loop aims with an imperfect estimate; with a perfect one it is 0.
+        Outage probability that an outer loop aims for with an imperfect estimate; with a perfect one it is 0.
     """
 
     gap_db: float = 0.0
@@ -102,8 +102,8 @@ class Shannon:
 
 
 def truncated_shannon(slot_s: float = 1e-3) -> Shannon:
-    """Return TR 36.942 Annex A.1's truncated bound: 0.6·log2(1 + SINR) from −10 dB, at most 4.4 bit/s/Hz.
+    """Return 3GPP TR 36.942 Annex A.1's truncated bound: 0.6·log2(1 + SINR) from −10 dB up to 4.4 bit/s/Hz.
 
-    For the downlink. Not re-read in the printed report of the 3GPP.
+    For the downlink. Not re-read in the printed report.
     """
     return Shannon(cap=4.4, attenuation=0.6, floor_db=-10.0, slot_s=slot_s)

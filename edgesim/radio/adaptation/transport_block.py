@@ -66,7 +66,7 @@ class Segmentation(NamedTuple):
 
 
 def segmentation(transport_bits: int, scheme: Scheme) -> Segmentation:
-    """Split a transport block into code blocks: TS 38.212 §7.2.2 (base graph), §7.2.1 and §5.2.2 (CRC)."""
+    """Split a transport block into code blocks: TS 38.212 §7.2.2 (base graph), §7.2.1, §5.2.2 (CRC)."""
     second_graph = (
         transport_bits <= 292
         or (transport_bits <= LARGEST_IN_TABLE_BITS and scheme.rate_1024 <= 0.67 * 1024.0)

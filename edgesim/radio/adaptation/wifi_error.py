@@ -67,8 +67,8 @@ al., "Multi-rate convolutional codes", Chalmers R021/1998, is up to 0.3 % higher
 def uncoded_bit_error(modulation_bits: int, sinr: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the bit error rate of Gray-mapped BPSK, QPSK or square QAM at E_s/N_0; nearest neighbours.
 
-    BPSK ½·erfc(√γ); else (2/m)·(1 − 1/√M)·erfc(√(3γ/(2(M−1)))) with M = 2^m (Proakis, Digital
-    Communications, §5.2).
+    With γ = E_s/N_0, linear: BPSK ½·erfc(√γ); else (2/m)·(1 − 1/√M)·erfc(√(3γ/(2(M−1)))) with M = 2^m
+    (Proakis, Digital Communications, §5.2).
     """
     erfc = np.vectorize(math.erfc, otypes=[np.float64])
     if modulation_bits == 1:

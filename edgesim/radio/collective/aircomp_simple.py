@@ -56,8 +56,8 @@ def truncated_inversion(gains: Floats, budgets_w: Floats, noise_w: float, thresh
 
     Weak devices then do not limit the others, as in Zhu, Wang and Huang 2020 (IEEE Transactions on Wireless
     Communications 19(1), "Broadband analog aggregation for low-latency federated edge learning"; not
-    re-read) per subchannel. The entry of each silent device is missing: ``MSE = n_silent + noise / min(P_n
-    g_n of senders)``.
+    re-read) per subchannel. The entry of each silent device is missing, so that
+    ``MSE = n_silent + noise / min(P_n g_n)`` over the devices that send.
     """
     power_gains, budgets = _checked(gains, budgets_w, noise_w)
     if not threshold >= 0:

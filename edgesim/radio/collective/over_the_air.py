@@ -70,7 +70,7 @@ class OverTheAir:
         Of the analog schemes.
 
     Not modelled: noise of the broadcast; for ``digital`` the effect of quantisation on values (which a
-    table of measured answer qualities gives) and losses (repetitions count with their mean).
+    table of measured answers gives) and losses (repetitions count with their mean).
     """
 
     def __init__(

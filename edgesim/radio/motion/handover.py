@@ -97,7 +97,7 @@ class A3:
 
 
 class Handover(NamedTuple):
-    """A change of the serving cell. The new cell serves from ``at_s``, after the interruption."""
+    """A change of the serving cell at ``at_s``; the new cell serves after the interruption."""
 
     at_s: float
     source: str

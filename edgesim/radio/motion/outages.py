@@ -70,7 +70,7 @@ class ScheduledOutages:
 
     @property
     def changes_per_s(self) -> float:
-        """Return 0: scheduled outages end."""
+        """0, because the number of windows is finite."""
         return 0.0
 
     @property

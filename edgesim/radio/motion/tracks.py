@@ -128,7 +128,7 @@ def read_tracks(
         present in gaps.
     longest_step_s
         Longest time between two points that are connected. By default :data:`USUAL_STEPS` usual steps
-        of the track; in floating car data, which list every step, no missing step.
+        of the track; in floating car data, which list every step, a missing step is a gap, too.
 
     Raises
     ------

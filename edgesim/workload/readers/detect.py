@@ -29,7 +29,9 @@ def _check(format: Format) -> None:
         try:
             signature(function).bind(*given)
         except (TypeError, ValueError):
-            raise InputError(f"'{name}' does not accept the arguments ({', '.join(given)})") from None
+            raise InputError(
+                f"'{name}' does not take ({', '.join(given)}); give it these parameters"
+            ) from None
 
 
 READERS: EntryPointGroup[Format] = EntryPointGroup(

@@ -75,7 +75,7 @@ class PathLoss(Protocol):
         ...
 
     def rician_k_db(self, is_los: bool) -> tuple[float, float] | None:
-        """Return the Rician K-factor's mean and standard deviation in dB; None: no direct path."""
+        """Return mean and deviation of the Rician K-factor over links in dB; None: no direct path."""
         ...
 
 
