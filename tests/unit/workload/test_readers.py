@@ -205,7 +205,7 @@ SAYS = {
     "vidur lengths, tokens": ":2: column 'num_decode_tokens': found 'x'",
     "splitwise, batch": ":3: column 'batch_size': found 2, expected 1",
     "splitwise, no batch": ":3: column 'batch_size': found 'one', expected a whole number",
-    "mooncake, cut off": ":3: no JSON: ",
+    "mooncake, cut off": ":3: not JSON: ",
     "mooncake, key": ":3: 'timestamp': found nothing, expected a number",
     "mooncake, text": ":3: 'input_length': found '6955', expected a whole number of tokens",
     "mooncake, no object": ":3: found '[1, 2]', expected a JSON object",
@@ -217,8 +217,8 @@ SAYS = {
     "sharegpt, speaker": ":5: found {'from': 'dog'",
     "sharegpt, no text": ":2: found {'from': 'gpt', 'value': 12345}",
     "sharegpt, no conversation": ":4: an item without 'conversations'",
-    "sharegpt, cut off": ":6: no JSON: Unterminated string",
-    "sharegpt, no comma": ":5: no JSON list: expected ',' or ']'",
+    "sharegpt, cut off": ":6: not JSON: Unterminated string",
+    "sharegpt, no comma": ":5: not JSON: expected ',' or ']'",
 }
 
 
@@ -243,7 +243,7 @@ def test_a_broken_sample_is_refused_with_its_line(name: str, written: Callable[.
             b'{"timestamp": 1' + b"0" * 400 + b', "input_length": 1, "output_length": 1}\n',
             ":1: 'timestamp': found 1000000000000000000000000000000000000000, too large a number",
         ),
-        (b'{"timestamp": 1' + b"0" * 5000 + b"}\n", ":1: no JSON: a number too long to read"),
+        (b'{"timestamp": 1' + b"0" * 5000 + b"}\n", ":1: not JSON: a number too long to read"),
         (b"[]", ":1: found a list whose first item has the keys none; expected one of"),
         (b'[{"text": "x"}]', ":1: found a list whose first item has the keys text; expected one of"),
         (b"[1, 2", ":1: found a list whose first item has the keys none"),
