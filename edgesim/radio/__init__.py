@@ -1,7 +1,8 @@
-"""The radio channel and what a link makes of it: values and pure functions, no clock.
+"""The radio channel and link adaptation: values and pure functions of time, without a clock.
 
-Propagation and fading give a gain at an instant; link adaptation turns a ratio of signal to interference
-and noise into a rate and a block error probability; access rules say who gets which share.
+Propagation and fading give a power gain at an instant. Link adaptation turns a
+signal-to-interference-and-noise ratio into a rate and a block error probability. Access rules divide the
+band among those that send.
 """
 
 from __future__ import annotations

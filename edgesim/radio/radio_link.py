@@ -1,12 +1,12 @@
-"""A radio link from end to end: what it receives, and what its air interface makes of that, at any instant.
+"""A radio link at any instant: received power, signal-to-interference-and-noise ratio, rate and block errors.
 
-Everything here is a pure function of time. What is kept between calls is a memory of what has been evaluated,
-never a state: a link asked twice, or in another order, or by another strategy, gives the same answer.
+Everything here is a pure function of time. Results are cached, but there is no state: repeated calls, calls
+in another order and calls by another strategy return the same values.
 
-Uplink and downlink differ in power and noise figure, and in how a share of the band is used. A terminal puts
-its whole power into its share (the uplink's power concentrates, so a narrow share has a better ratio); a
-station spreads its power over the band (the downlink's splits, so the ratio does not depend on the share).
-Noise and interference scale with the share in both.
+Uplink and downlink differ in transmit power, in noise figure, and in how a share of the band is used. A
+terminal concentrates its whole power on its share, so a narrow share has a better ratio. A station spreads
+its power over the band, so the ratio does not depend on the share. Noise and interference scale with the
+share in both.
 
 Not modelled: frequency selectivity within the band and scheduling over it, power control (terminals send at
 full power), beams, and a station's sectors.
@@ -31,44 +31,46 @@ from edgesim.units import db_to_linear, dbm_to_w, linear_to_db
 __all__ = ["Estimation", "LinkReport", "RadioLink", "RadioState", "Transceiver", "goodput"]
 
 N_NOMINAL = 256
-_NOMINAL_KEY = 0x6E6F6D696E616C  # the same draws for every link: nominal rates compare links, not luck
+_NOMINAL_KEY = (
+    0x6E6F6D696E616C  # the same draws for every link, so that nominal rates differ by the links alone
+)
 _NARROWEST = 1.0 / 64.0
-_LINEAR_FROM = 1.5  # bit/s/Hz from which half the band at twice the ratio cannot carry more
+_LINEAR_FROM = 1.5  # bit/s/Hz; from here on, half the band at twice the ratio carries no more
 
 
 class RadioState(NamedTuple):
-    """A direction of a link at an instant."""
+    """State of one direction of a link at an instant."""
 
     sinr: float
     """True ratio of signal to interference and noise over the share of the band, linear."""
     sinr_estimate: float
-    """The ratio that the transmitter believes in, and decides on."""
+    """The transmitter's estimate of that ratio, on which it bases the grant."""
     grant: Grant
     rate_bps: float
-    """Gross rate over the share of the band: retransmissions are not taken off. 0 where out of reach."""
+    """Gross rate over the share of the band, retransmissions not subtracted. 0 if out of reach."""
     errors: tuple[float, ...]
-    """Probability that each attempt of a block fails, given that all before it have."""
+    """Probability that each attempt of a block fails, given that all attempts before it failed."""
     until_s: float
-    """Instant up to which all this holds."""
+    """Instant until which this state is valid."""
     used_share: float = 1.0
-    """What of the share a weak terminal puts its power into, so that the rest of it stays empty."""
+    """Fraction of the share on which a weak terminal concentrates its power; the rest of it stays empty."""
 
 
 class Estimation(Protocol):
-    """What the transmitter knows of the fading: its estimate of the gain, and until when it stays that."""
+    """Channel state information of the transmitter: its estimate of the fading gain over time."""
 
     def estimate(self, at_s: float) -> float:
-        """Estimated power gain at an instant, linear."""
+        """Return the estimated power gain at an instant, linear."""
         ...
 
     def until_s(self, at_s: float) -> float:
-        """When the estimate next changes, later than the instant."""
+        """Return the instant, later than the given one, at which the estimate next changes."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transceiver:
-    """The radio of a device: what it sends with and how well it hears.
+    """The radio of a device: transmit power, antenna gain and receiver noise.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ class Transceiver:
     gain_dbi
         Antenna gain, the same in all directions; cable losses are negative gain.
     noise_figure_db
-        What the receiver adds to thermal noise.
+        Noise that the receiver adds to thermal noise.
     """
 
     power_dbm: float
@@ -86,7 +88,7 @@ class Transceiver:
 
 
 class LinkReport(NamedTuple):
-    """A link at an instant, as its inspector prints it; decibels where the field uses them."""
+    """A link at an instant, as printed by the link inspector; in decibels where these are customary."""
 
     at_s: float
     distance_m: float
@@ -104,7 +106,7 @@ class LinkReport(NamedTuple):
 
 
 class RadioLink:
-    """A terminal, a station, and the channel between them.
+    """A radio link: a terminal, a station, and the channel between them.
 
     Parameters
     ----------
@@ -113,16 +115,17 @@ class RadioLink:
     terminal, station
         The radios at the two ends.
     air
-        From ratios to rates and errors.
+        Maps ratios to rates and block errors.
     bandwidth_hz
-        Width of the band, of either direction unless ``uplink_bandwidth_hz`` tells otherwise.
+        Width of the band, in both directions unless ``uplink_bandwidth_hz`` is given.
     fading
-        Small-scale gain over time, with mean 1; of either direction unless ``uplink_fading`` is given. A
-        channel on one carrier (TDD, Wi-Fi) is reciprocal: one fading. Two carriers (FDD) fade independently.
+        Small-scale power gain over time, with mean 1; of both directions unless ``uplink_fading`` is given.
+        A channel on one carrier (TDD, Wi-Fi) is reciprocal: one fading. Two carriers (FDD) fade
+        independently.
     csi, uplink_csi
-        What the transmitter knows of that fading; None: all of it, at once.
+        The transmitter's estimate of that fading; None: the exact gain, without delay.
     outer_offset_db
-        Taken off the estimate before a scheme is chosen: where an outer loop has settled.
+        Offset subtracted from the estimate before a scheme is chosen: where an outer loop has settled.
     """
 
     def __init__(
@@ -156,70 +159,70 @@ class RadioLink:
         self._up = _Direction(self, terminal, station, antennas_db, up_hz, up_fading, up_csi, backoff, True)
 
     def bandwidth_hz(self, *, uplink: bool) -> float:
-        """Width of the band in a direction."""
+        """Return the width of the band in a direction."""
         return (self._up if uplink else self._down).bandwidth_hz
 
     def state(
         self, at_s: float, *, uplink: bool, band_share: float = 1.0, interference_w: float = 0.0
     ) -> RadioState:
-        """A direction's state at an instant.
+        """Return the state of a direction at an instant.
 
         Parameters
         ----------
         uplink
-            Whether the terminal sends.
+            True for the direction from the terminal to the station.
         band_share
-            Share of the band that the transmission has.
+            Share of the band that the transmission occupies.
         interference_w
-            Power received from others over the whole band.
+            Power received from other senders over the whole band.
         """
         return (self._up if uplink else self._down).state(at_s, band_share, interference_w)
 
     def fewest_prb(self, state: RadioState, n_bits: float, *, uplink: bool) -> int:
-        """Fewest resource blocks of a 5G carrier that carry so many bits in a slot.
+        """Return the fewest resource blocks of a 5G carrier that carry ``n_bits`` in a slot.
 
         Parameters
         ----------
         state
-            The direction's, over the whole band.
+            State of the direction over the whole band.
         """
         return cast("Gridded", self.air).fewest_prb(
             self._backoff * state.sinr_estimate * state.used_share, n_bits, concentrates=uplink
         )
 
     def gain(self, at_s: float, *, uplink: bool) -> float:
-        """Power gain of the channel at an instant: antennas, path, shadowing and fading; linear."""
+        """Return the power gain at an instant, linear: antennas, path loss, shadowing and fading."""
         return (self._up if uplink else self._down).gain(at_s)
 
     def received_w(self, at_s: float, *, uplink: bool) -> float:
-        """Power that arrives at an instant, sent with all power over the whole band."""
+        """Return the received power at an instant, for full transmit power over the whole band."""
         direction = self._up if uplink else self._down
         return direction.power_w * direction.gain(at_s)
 
     def mean_received_dbm(self, at_s: float, *, uplink: bool = False) -> float:
-        """Power that arrives on average over fading: what handover measures."""
+        """Return the received power averaged over fading, which handover measures."""
         direction = self._up if uplink else self._down
         return direction.power_dbm + direction.antennas_db - self.large_scale.at(at_s).total_db
 
     def mean_received_w(self, at_s: float, *, uplink: bool) -> float:
-        """The same in watts: what disturbs others."""
+        """Return the received power in watts, averaged over fading, which interferes with other links."""
         direction = self._up if uplink else self._down
         return direction.power_w * direction.mean_gain(at_s)
 
     def until_s(self, at_s: float, *, uplink: bool) -> float:
-        """When the channel's gain next changes."""
+        """Return the instant at which the channel's gain or its estimate next changes."""
         return (self._up if uplink else self._down).until_s(at_s)
 
     def mean_goodput_bps(self, *, uplink: bool, at_s: float = 0.0) -> float:
-        """Goodput with the band to itself, on average over fading, for the large scale at an instant.
+        """Return the goodput over the whole band, averaged over fading, for the large scale at an instant.
 
-        The average is over a fixed set of draws of the fading's law, the same for every link. A planner may
-        count on it; what a run meets differs with fading, movement, sharing and interference.
+        The average is over a fixed set of draws from the fading's distribution, the same for every link. It
+        is meant for planners; the goodput in a run differs with fading, movement, sharing and interference.
         """
         return (self._up if uplink else self._down).mean_goodput_bps(at_s)
 
     def report(self, at_s: float, *, uplink: bool, interference_w: float = 0.0) -> LinkReport:
-        """A direction at an instant, in the field's words."""
+        """Return the link budget and rates of a direction at an instant."""
         direction = self._up if uplink else self._down
         loss, state = self.large_scale.at(at_s), direction.state(at_s, 1.0, interference_w)
         return LinkReport(
@@ -240,7 +243,7 @@ class RadioLink:
 
 
 class _Direction:
-    """One direction of a link: its numbers made ready, and the last states kept."""
+    """One direction of a link, with its constants precomputed and its latest states cached."""
 
     __slots__ = (
         "_backoff",
@@ -279,11 +282,11 @@ class _Direction:
         self._noise_w = thermal_noise_w(bandwidth_hz, receiver.noise_figure_db)
         self._backoff, self._uplink = backoff, uplink
         self._states: dict[tuple[float, float], RadioState] = {}
-        self._from_s, self._until_s = math.inf, -math.inf  # of the channel that is kept
+        self._from_s, self._until_s = math.inf, -math.inf  # validity of the cached channel
         self._fades = self._estimate = self._received_w = 0.0
 
     def mean_gain(self, at_s: float) -> float:
-        """Large-scale gain with both antennas, linear."""
+        """Return the large-scale gain with both antennas, linear."""
         loss = self._link.large_scale.at(at_s)
         return float(10.0 ** (0.1 * (self.antennas_db - loss.total_db)))
 
@@ -314,7 +317,7 @@ class _Direction:
         return state
 
     def _adapted(self, sinr: float, estimate: float, band_share: float, until_s: float) -> RadioState:
-        """Adapt the link to an estimate; a weak terminal narrows its share for as long as that pays."""
+        """Adapt the link to an estimate; narrow a weak terminal's share as long as the rate rises."""
         air, bandwidth_hz = self._link.air, band_share * self.bandwidth_hz
         trusted = estimate * self._backoff
         grant, used = air.grant(trusted, bandwidth_hz), 1.0
@@ -351,10 +354,10 @@ class _Direction:
 
 
 def goodput(rate_bps: float, errors: tuple[float, ...]) -> float:
-    """Delivered bits per second at a gross rate: blocks that arrive, over attempts that they take.
+    """Return the delivered bits per second at a gross rate: delivery probability over attempts per block.
 
     With M attempts whose conditional error probabilities are p1, …, pM, a block is sent
-    1 + p1 + p1 p2 + … times and arrives with probability 1 - p1 p2 … pM.
+    1 + p1 + p1 p2 + … times on average and is delivered with probability 1 - p1 p2 … pM.
     """
     undelivered, n_attempts = 1.0, 0.0
     for error in errors:

@@ -1,4 +1,4 @@
-"""Who asks for what, and when: arrival processes, lengths, and the requests they make."""
+"""Workloads: arrival processes, length distributions, and the requests that they generate."""
 
 from __future__ import annotations
 

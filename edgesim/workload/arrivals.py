@@ -1,10 +1,10 @@
-"""When requests arrive: laws of the instants, all sources taken together.
+"""Arrival processes: distributions of the arrival instants over all sources together.
 
-A law is a value; its randomness comes from the generator it is handed, so the same generator gives
-the same instants. Halving a rate doubles every instant bit for bit: rates enter as a scale only.
+A process is a value; its randomness comes from the generator that is passed in, so the same generator gives
+the same instants. Halving a rate doubles every instant bit for bit, because rates are used only as a scale.
 
 Rates that change over the day are in :mod:`edgesim.workload.diurnal`; users who wait for an answer
-before asking again, in :mod:`edgesim.workload.closed`.
+before their next request, in :mod:`edgesim.workload.closed`.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from edgesim.errors import InputError
 
 __all__ = ["Arrivals", "Bursts", "Deterministic", "Gamma", "Poisson"]
 
-BLOCK = 4096  # draws made at once: large enough to hide the call, small enough to stay in cache
+BLOCK = 4096  # numbers per draw: large enough to amortise the call, small enough to stay in cache
 
 
 class Arrivals(Protocol):
-    """A law of arrival instants."""
+    """An arrival process."""
 
     @property
     def rate_hz(self) -> float:
         """Long-run arrivals per second."""
 
     def instants(self, rng: np.random.Generator) -> Iterator[float]:
-        """Yield instants in seconds since time zero, never decreasing, without end."""
+        """Yield instants in seconds since time zero, non-decreasing, without end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Poisson:
-    """Independent exponential gaps of mean ``1 / rate_hz``: many users who do not know of one another."""
+    """Poisson process, with independent exponential gaps of mean ``1 / rate_hz``: many independent users."""
 
     rate_hz: float
 
@@ -46,17 +46,17 @@ class Poisson:
         _require_positive("poisson", "rate_hz", self.rate_hz)
 
     def instants(self, rng: np.random.Generator) -> Iterator[float]:
-        """Yield the instants; the first comes one gap after time zero."""
+        """Yield the instants; the first is one gap after time zero."""
         scale_s = 1.0 / self.rate_hz
         return _accumulate(lambda: scale_s * rng.standard_exponential(BLOCK))
 
 
 @dataclass(frozen=True, slots=True)
 class Gamma:
-    """Independent gamma gaps: burstier than Poisson, or more regular, at the same rate.
+    """Renewal process with gamma gaps: burstier or more regular than Poisson, at the same rate.
 
-    ``burstiness`` is the shape of the gamma law, as in vLLM's benchmark: 1 is Poisson, below 1 the
-    arrivals clump, above 1 they even out. A gap has mean ``1 / rate_hz`` and coefficient of variation
+    ``burstiness`` is the shape of the gamma distribution, as in vLLM's benchmark: 1 is Poisson; below 1
+    arrivals cluster, above 1 they are more even. A gap has mean ``1 / rate_hz`` and coefficient of variation
     ``1 / sqrt(burstiness)``. The process starts with a whole gap at time zero (an ordinary renewal
     process, not its equilibrium version), so the first gaps belong to the warm-up.
     """
@@ -70,7 +70,7 @@ class Gamma:
 
     @classmethod
     def from_cv(cls, rate_hz: float, cv: float) -> Self:
-        """Make the law whose gaps have the coefficient of variation ``cv`` (as Vidur states it)."""
+        """Create the process whose gaps have the coefficient of variation ``cv`` (Vidur's parameter)."""
         _require_positive("gamma", "cv", cv)
         return cls(rate_hz, 1.0 / cv**2)
 
@@ -80,14 +80,14 @@ class Gamma:
         return 1.0 / math.sqrt(self.burstiness)
 
     def instants(self, rng: np.random.Generator) -> Iterator[float]:
-        """Yield the instants; the first comes one gap after time zero."""
+        """Yield the instants; the first is one gap after time zero."""
         scale_s = 1.0 / self.rate_hz / self.burstiness
         return _accumulate(lambda: scale_s * rng.standard_gamma(self.burstiness, BLOCK))
 
 
 @dataclass(frozen=True, slots=True)
 class Deterministic:
-    """One request every ``1 / rate_hz`` seconds, the first at time zero: a sensor on a clock."""
+    """One request every ``1 / rate_hz`` seconds, the first at time zero, such as from a periodic sensor."""
 
     rate_hz: float
 
@@ -95,16 +95,16 @@ class Deterministic:
         _require_positive("deterministic", "rate_hz", self.rate_hz)
 
     def instants(self, rng: np.random.Generator) -> Iterator[float]:
-        """Yield ``k / rate_hz``; nothing is drawn."""
-        # A quotient, not a running sum: rounding must not slip one more request in before the horizon.
+        """Yield ``k / rate_hz``; no random numbers are drawn."""
+        # Quotients instead of a running sum, whose rounding could admit one more request before the horizon.
         return (k / self.rate_hz for k in count())
 
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """A burst of ``n_requests`` every ``period_s``, the first at time zero: an event that many sensors see.
+    """A burst of ``n_requests`` every ``period_s`` from time zero on, such as an event that many sensors see.
 
-    Inside a burst requests follow one another by ``spacing_s``; 0 lets them all arrive at once.
+    Within a burst requests are ``spacing_s`` apart; with 0 they all arrive at once.
     """
 
     n_requests: int
@@ -128,7 +128,7 @@ class Bursts:
         return self.n_requests / self.period_s
 
     def instants(self, rng: np.random.Generator) -> Iterator[float]:
-        """Yield burst after burst; nothing is drawn."""
+        """Yield burst after burst; no random numbers are drawn."""
         return (
             burst * self.period_s + within * self.spacing_s
             for burst in count()
@@ -137,7 +137,7 @@ class Bursts:
 
 
 def _accumulate(draw_gaps_s: Callable[[], npt.NDArray[np.float64]]) -> Iterator[float]:
-    """Turn blocks of gaps into instants, adding one gap at a time so that block borders leave no mark."""
+    """Turn blocks of gaps into instants, adding one gap at a time so that block borders have no effect."""
     now_s = 0.0
     while True:
         gaps_s = draw_gaps_s()

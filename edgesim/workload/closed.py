@@ -1,4 +1,4 @@
-"""A closed loop: a fixed number of users, each of whom waits for an answer before asking again."""
+"""Closed-loop workload: a fixed number of users who wait for an answer before the next request."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from edgesim.workload.think import Think, think_times
 
 __all__ = ["ClosedLoop"]
 
-MOST_USERS = 100_000  # each with streams of its own
-BLOCK = 64  # draws made at once for one user: there may be thousands of users
+MOST_USERS = 100_000  # each has its own random streams
+BLOCK = 64  # numbers per draw for one user: there may be thousands of users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedLoop(Bounded):
-    """Users who ask, wait for the end of the answer, think, and ask again.
+    """Users who send a request, wait for the end of its answer, think, and send the next.
 
     A user's k-th request arrives a think time after the (k-1)-th has ended, completed or failed; the first
-    arrives when the user starts. What it asks, and how long the user thinks before it, is a pure function of
-    (seed, user, k) and so the same under every strategy; its instant is not. Request k (from 0) of user u has
-    the number ``k * n_users + u`` under every strategy.
+    arrives when the user starts. Its lengths and the think time before it are a pure function of (seed,
+    user, k) and therefore the same under every strategy; its instant is not. Request k (from 0) of user u
+    has the number ``k * n_users + u`` under every strategy.
 
-    ``n_requests`` is shared out evenly before the run: users whose turn it would be at that number ask no
-    more. Every strategy then serves the same requests. With a horizon alone, a faster strategy serves more
-    of them.
+    ``n_requests`` is divided evenly before the run: a user's requests with that number or a higher one are
+    not sent. Every strategy then serves the same requests. With a horizon alone, a faster strategy serves
+    more.
 
     Parameters
     ----------
     n_users
-        How many users there are, at any time: the concurrency.
+        Number of users at any time: the concurrency.
     think
-        Law of the time between an answer's end and the next request.
+        Distribution of the time between an answer's end and the next request.
     stagger_s
         User u starts at ``u * stagger_s``.
     prompt_tokens, output_tokens
-        Laws of the lengths.
+        Distributions of the lengths.
     sources
-        Devices that users ask from, dealt out to them in turn; a user stays at one.
+        Devices of the users, assigned to them in rotation; a user stays at one device.
     horizon_s, n_requests
-        The two ends, of which one is needed. Without ``n_requests`` the laws of lengths need a bound, since
-        nobody can tell beforehand how many requests there will be.
+        The two limits, at least one of which is required. Without ``n_requests`` the length distributions
+        must be bounded, because the number of requests is not known in advance.
     """
 
     n_users: int
@@ -59,7 +59,7 @@ class ClosedLoop(Bounded):
     def _check(self) -> None:
         if not 1 <= self.n_users <= MOST_USERS:
             raise InputError(
-                f"workload users: there are {self.n_users}; expected 1 to {MOST_USERS:,}: correct that"
+                f"workload users: found {self.n_users} users; expected 1 to {MOST_USERS:,}: correct it"
             )
         if not self.stagger_s >= 0:
             raise InputError(
@@ -67,28 +67,28 @@ class ClosedLoop(Bounded):
             )
         if self.n_requests is None and None in (self.prompt_tokens.longest, self.output_tokens.longest):
             raise InputError(
-                "workload users: lengths without a 'max' and without a number of requests; how long requests "
-                "get then depends on how many a strategy serves: give the lengths a 'max', or say how many "
-                "'requests' there are"
+                "workload users: lengths without a 'max' and without a number of requests; the longest "
+                "request then depends on how many a strategy serves: give the lengths a 'max', or give the "
+                "number of 'requests'"
             )
 
     @property
     def is_closed(self) -> bool:
-        """True: when a user asks again depends on the answer's end."""
+        """True: a user's next request depends on the end of the last answer."""
         return True
 
     @property
     def is_random(self) -> bool:
-        """Whether replications differ in their longest requests: only where these are really drawn."""
+        """Whether the longest requests differ between replications: only if they are drawn in advance."""
         return self.n_requests is not None
 
     @property
     def typical(self) -> Typical:
-        """Mean prompt and output lengths of the laws, in tokens."""
+        """Mean prompt and output lengths of the distributions, in tokens."""
         return Typical(self.prompt_tokens.mean, self.output_tokens.mean)
 
     def requests(self, streams: Streams) -> Iterator[Request]:
-        """Yield nothing: no instant is known beforehand."""
+        """Yield nothing, because no arrival is known in advance."""
         return iter(())
 
     def conversations(self, streams: Streams) -> Iterator[Conversation]:
@@ -100,14 +100,14 @@ class ClosedLoop(Bounded):
             yield Conversation(starts_at_s, self._turns(user, streams), is_endless=self.n_requests is None)
 
     def extent(self, streams: Streams) -> Extent:
-        """Tell how many requests there are at least, and how long they get at most."""
+        """Return the least number of requests, and their greatest lengths."""
         if self.n_requests is None:
             prompt, output = self.prompt_tokens.longest or 0, self.output_tokens.longest or 0
             return Extent(sum(1 for _ in self.conversations(streams)), prompt, output, prompt + output)
         return Extent.of(turn for conversation in self.conversations(streams) for turn in conversation.turns)
 
     def notes(self, streams: Streams) -> Mapping[str, object]:
-        """Tell that arrivals depend on the strategy."""
+        """Return the notes of a closed loop, whose arrivals depend on the strategy."""
         return {"kind": "closed loop", "arrivals_depend_on_strategy": True, "n_users": self.n_users}
 
     def _turns(self, user: int, streams: Streams) -> Iterator[Turn]:

@@ -1,4 +1,4 @@
-"""Requests that wait for one another: a user asks again when the last answer has ended."""
+"""Conversations: requests that each wait for the end of the answer before."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["Conversation", "Turn"]
 
 
 class Turn(NamedTuple):
-    """One request of a conversation; when it arrives, the run alone can tell.
+    """One request of a conversation; its arrival is determined during the run.
 
     Attributes
     ----------
     id
-        The request's number. It is given by the conversation and the turn, not by the order of arrival, so
-        that it names the same request under every strategy.
+        The request's number. It is determined by the conversation and the turn, not by the order of
+        arrival, so that it identifies the same request under every strategy.
     source, sample, n_prompt_tokens, n_output_tokens
-        As of :class:`~edgesim.workload.requests.Request`.
+        As in :class:`~edgesim.workload.requests.Request`.
     think_s
-        Time from the end of the turn before it (of the first turn: from the conversation's start).
+        Time from the end of the turn before (for the first turn: from the start of the conversation).
     """
 
     id: int
@@ -33,14 +33,14 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns that follow one another, each after the end of the one before it, failed or completed.
+    """A sequence of turns, each of which arrives after the one before has completed or failed.
 
     Attributes
     ----------
     starts_at_s
-        When its user comes.
+        Instant at which the user starts.
     turns
-        What is asked, to be read once.
+        The turns, to be read once.
     is_endless
         Whether there is always another turn.
     """

@@ -1,9 +1,9 @@
-"""Arrivals whose rate follows the hour of the day: inhomogeneous Poisson processes.
+"""Arrivals whose rate varies over the day: inhomogeneous Poisson processes.
 
-Both laws are exact: the number of arrivals between two instants is Poisson with the mean that
+Both processes are exact: the number of arrivals between two instants is Poisson with the mean that
 ``expected`` gives, and numbers in disjoint intervals are independent.
 
-Not modelled: weekdays, seasons, and bursts beyond what a Poisson process of this rate makes by itself.
+Not modelled: weekdays, seasons, and bursts beyond those of a Poisson process with this rate.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ __all__ = ["DAY_S", "HOUR_S", "Diurnal", "Hourly"]
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
-BLOCK = 4096  # draws made at once, as in the other laws
+BLOCK = 4096  # numbers per draw, as in the other arrival processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diurnal:
-    """A Poisson process whose rate swings round its mean like a cosine.
+    """Poisson process whose rate varies around its mean as a cosine.
 
     ::
 
         rate(t) = mean_hz (1 + swing cos(2 pi (t - peak_at_s) / period_s))
 
-    Drawn by thinning (Lewis and Shedler 1979, Naval Research Logistics Quarterly 26): candidates come at
+    Drawn by thinning (Lewis and Shedler 1979, Naval Research Logistics Quarterly 26): candidates arrive at
     the peak rate, and one at instant t is kept with probability rate(t) / peak rate.
 
     Parameters
@@ -39,10 +39,10 @@ class Diurnal:
     mean_hz
         Rate averaged over a period.
     swing
-        How far the rate swings, as a share of its mean: 0 is a plain Poisson process, at 1 the rate falls to
+        Amplitude as a share of the mean: with 0 it is a plain Poisson process, with 1 the rate falls to
         zero once a period.
     peak_at_s
-        An instant at which the rate is highest; any number of periods may be added to it.
+        An instant of the highest rate; any number of periods may be added to it.
     period_s
         Time from peak to peak.
     """
@@ -61,7 +61,7 @@ class Diurnal:
         if not 0 <= self.swing <= 1:
             raise InputError(
                 f"arrivals diurnal: swing is {self.swing:g}; expected 0 to 1, a share of the mean rate: "
-                "more would make the rate negative"
+                "a larger one would make the rate negative"
             )
         if not math.isfinite(self.peak_at_s):
             raise InputError(
@@ -74,11 +74,11 @@ class Diurnal:
         return self.mean_hz
 
     def rate_at(self, instant_s: float) -> float:
-        """Arrivals per second at an instant."""
+        """Return the arrivals per second at an instant."""
         return self.mean_hz * (1 + self.swing * math.cos(self._phase(instant_s)))
 
     def expected(self, until_s: float) -> float:
-        """Mean number of arrivals from time zero until an instant: the rate's integral."""
+        """Return the mean number of arrivals from time zero to an instant: the integral of the rate."""
         wave = math.sin(self._phase(until_s)) - math.sin(self._phase(0.0))
         return self.mean_hz * (until_s + self.swing * self.period_s / math.tau * wave)
 
@@ -101,18 +101,17 @@ class Diurnal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hourly:
-    """A Poisson process whose rate is constant within the hour and stated for every hour.
+    """Poisson process whose rate is constant within each hour and given for every hour.
 
-    The table starts anew when it has come to its end: 24 rates are a day, 168 a week. Drawn by changing
-    the clock: the arrivals of a process of rate 1 happen when the expected number of arrivals,
-    which is piecewise linear, reaches them.
+    The table repeats after its end: 24 rates are a day, 168 a week. Drawn by a time change: the arrivals of a
+    process of rate 1 occur when the expected number of arrivals, which is piecewise linear, reaches them.
 
     Parameters
     ----------
     rates_hz
-        Arrivals per second in each hour; some may be zero, not all.
+        Arrivals per second in each hour; some may be zero, but not all.
     start_s
-        Where in the table time zero lies.
+        Position of time zero in the table.
     """
 
     rates_hz: tuple[float, ...]
@@ -141,11 +140,11 @@ class Hourly:
         return sum(self.rates_hz) / len(self.rates_hz)
 
     def rate_at(self, instant_s: float) -> float:
-        """Arrivals per second at an instant."""
+        """Return the arrivals per second at an instant."""
         return self.rates_hz[int((instant_s + self.start_s) // HOUR_S) % len(self.rates_hz)]
 
     def expected(self, until_s: float) -> float:
-        """Mean number of arrivals from time zero until an instant: the rate's integral."""
+        """Return the mean number of arrivals from time zero to an instant: the integral of the rate."""
         return self._from_start(self.start_s + until_s) - self._from_start(self.start_s)
 
     def instants(self, rng: np.random.Generator) -> Iterator[float]:
@@ -159,17 +158,17 @@ class Hourly:
             draws[0] += count
             reached = np.cumsum(draws)
             tables, within = np.divmod(reached, total)
-            # No hour in which the count stands still is found: of equal counts the last begins the hour.
+            # Hours with rate 0 are never found: of equal counts the last one begins the hour.
             hour = np.searchsorted(counts, within, side="right") - 1
             into_s = (within - counts[hour]) / rates_hz[hour]
             instants_s = tables * self.period_s + HOUR_S * hour + into_s - self.start_s
             instants_s[0] = max(instants_s[0], now_s)
-            instants_s = np.maximum.accumulate(instants_s)  # against a last bit's rounding between hours
+            instants_s = np.maximum.accumulate(instants_s)  # rounding between hours may err in the last bit
             yield from instants_s.tolist()
             count, now_s = float(reached[-1]), float(instants_s[-1])
 
     def _from_start(self, table_s: float) -> float:
-        """Mean number of arrivals from the table's beginning to a time in it, or in its repetitions."""
+        """Return the mean number of arrivals from the table's beginning to a time in it or a repetition."""
         periods, within_s = divmod(table_s, self.period_s)
         hour, rest_s = divmod(within_s, HOUR_S)
         whole = HOUR_S * sum(self.rates_hz[: int(hour)])

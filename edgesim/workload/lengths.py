@@ -1,4 +1,4 @@
-"""How long prompts and answers are, in tokens."""
+"""Length distributions of prompts and answers, in tokens."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Fixed", "Lengths", "Lognormal", "Uniform"]
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
-MAX_SIGMA = 4.0  # ±2 sigma then span seven orders of magnitude; beyond, draws outgrow 64-bit counts
-SUMMED_UP_TO = 1 << 16  # a mean is summed length by length up to here, and integrated beyond
+MAX_SIGMA = 4.0  # ±2 sigma then span seven orders of magnitude; with more, draws exceed 64-bit integers
+SUMMED_UP_TO = 1 << 16  # a mean is a sum over lengths up to here, and an integral beyond
 
 
 class Lengths(Protocol):
-    """A law of lengths in whole tokens."""
+    """A distribution of lengths in whole tokens."""
 
     @property
     def mean(self) -> float:
@@ -28,7 +28,7 @@ class Lengths(Protocol):
 
     @property
     def longest(self) -> int | None:
-        """Largest length that can be drawn; None where there is no bound."""
+        """Largest length that can be drawn; None if unbounded."""
 
     def draw(self, rng: np.random.Generator, n: int) -> IntArray:
         """Draw ``n`` lengths."""
@@ -36,7 +36,7 @@ class Lengths(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """Always ``n_tokens``."""
+    """Constant length of ``n_tokens``."""
 
     n_tokens: int
 
@@ -54,13 +54,13 @@ class Fixed:
         return self.n_tokens
 
     def draw(self, rng: np.random.Generator, n: int) -> IntArray:
-        """Return ``n`` times the length; nothing is drawn."""
+        """Return ``n`` times the length; no random numbers are drawn."""
         return np.full(n, self.n_tokens, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Every length from ``min`` to ``max``, both included, is equally likely."""
+    """Uniform distribution over all lengths from ``min`` to ``max``, both included."""
 
     min: int
     max: int
@@ -86,12 +86,12 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class Lognormal:
-    """Lengths whose logarithm is normal: many short ones and a long tail.
+    """Lognormal lengths: many short ones and a long tail.
 
     A draw is ``X = median * exp(sigma * Z)`` with Z standard normal, rounded to the nearest token and
-    then **clipped**: a length above ``max`` becomes ``max``, one below ``min`` becomes ``min``, and
-    nothing is drawn again. The clipped mass therefore sits at the bounds; `fraction_above_max` and
-    `fraction_below_min` tell how much that is. Without ``max`` the tail is left whole.
+    then **clipped**: a length above ``max`` becomes ``max``, one below ``min`` becomes ``min``;
+    nothing is redrawn. The clipped probability mass is therefore at the bounds; `fraction_above_max` and
+    `fraction_below_min` give its size. Without ``max`` the tail is not clipped.
     """
 
     median: float
@@ -128,9 +128,9 @@ class Lognormal:
     def mean(self) -> float:
         """Expected length in tokens, after rounding and clipping.
 
-        The mean of a whole number N at least ``min`` is ``min + sum over k >= min of P(N > k)``. The sum is
-        taken term by term up to `SUMMED_UP_TO` tokens; beyond, where the law is smooth on the scale of a
-        token, it is the integral of ``P(X > x)``.
+        The mean of an integer N of at least ``min`` is ``min + sum over k >= min of P(N > k)``. The sum is
+        evaluated term by term up to `SUMMED_UP_TO` tokens. Beyond, where the distribution is smooth on the
+        scale of a token, it is replaced by the integral of ``P(X > x)``.
         """
         end = math.inf if self.max is None else self.max
         turn = max(self.min, int(min(end, SUMMED_UP_TO)))
@@ -149,7 +149,7 @@ class Lognormal:
         return np.clip(lengths, self.min, self.max).astype(np.int64)
 
     def _exceeds(self, length: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """P(X > length), before rounding and clipping."""
+        """Return P(X > length), before rounding and clipping."""
         if self.sigma == 0:
             return np.where(length < self.median, 1.0, 0.0)
         from scipy.special import ndtr  # a third of a second to import; not every workload draws lengths
@@ -157,7 +157,7 @@ class Lognormal:
         return ndtr(np.log(self.median / length) / self.sigma)
 
     def _mean_up_to(self, end: float) -> float:
-        """E[min(X, end)] of the unrounded law, in closed form."""
+        """Return E[min(X, end)] of the unrounded distribution, in closed form."""
         whole = self.median * math.exp(self.sigma**2 / 2)
         if math.isinf(end):
             return whole

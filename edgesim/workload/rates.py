@@ -1,4 +1,4 @@
-"""How often requests arise at each source, as far as a workload tells it beforehand."""
+"""Mean request rate of each source, as far as it is known in advance."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from edgesim.workload.requests import Demand, Workload
 
 __all__ = ["mean_rates_hz"]
 
-_MOST_COUNTED = 100_000  # requests of a workload without a law of its own: means to a third of a percent
+_MOST_COUNTED = 100_000  # requests to count if there is no arrival process: means to a third of a percent
 
 
 def mean_rates_hz(workload: Demand, streams: Streams) -> Mapping[str, float]:
-    """Long-run requests per second at each source; empty where they depend on the answers.
+    """Return the long-run requests per second at each source; empty if they depend on the answers.
 
-    By the law of arrivals where there is one; else counted, over the requests of one replication.
+    They follow from the arrival process if there is one; otherwise the requests of one replication are
+    counted.
 
     Parameters
     ----------
     streams
-        Of that replication.
+        Random streams of that replication.
     """
     if isinstance(workload, Workload):
         weights = workload.weights or (1.0,) * len(workload.sources)
         rates = dict.fromkeys(workload.sources, 0.0)
-        for source, weight in zip(
-            workload.sources, weights, strict=True
-        ):  # named twice, drawn twice as often
+        # A source that is listed twice is drawn twice as often.
+        for source, weight in zip(workload.sources, weights, strict=True):
             rates[source] += workload.arrivals.rate_hz * weight / sum(weights)
         return rates
     if workload.is_closed:

@@ -1,4 +1,4 @@
-"""A recorded trace as a workload: its instants and lengths, or its lengths at instants of a law."""
+"""Replay of a recorded trace as a workload: its instants and lengths, or its lengths alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Replay"]
 
 @dataclass(frozen=True)
 class _Survey:
-    """What one reading of the file has found."""
+    """Results of reading the file once."""
 
     extent: Extent
     typical: Typical | None
@@ -38,16 +38,16 @@ class _Survey:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay(Bounded):
-    """Requests as they were recorded, read from the file while the simulation runs, in constant memory.
+    """Requests as recorded, read from the file during the simulation, in constant memory.
 
     Instants and lengths are the file's, the same in every replication; sources and samples are drawn, as in
-    other workloads. A file without instants takes them from a law of arrivals; its lengths follow in the
-    order of the file, and the workload ends with it.
+    other workloads. For a file without instants an arrival process gives these. Its lengths then follow in
+    the order of the file, and the workload ends with the file.
 
-    Of conversations the first turn is replayed, unless the file tells the pauses between turns, or `think`
-    does: then later turns wait for the answers before them, and arrivals depend on the strategy. Recorded
-    text holds the new part of each turn, to which the history is added; recorded lengths are taken as they
-    are.
+    Of conversations only the first turn is replayed, unless the file contains the pauses between turns, or
+    `think` gives them. Later turns then wait for the answers before them, and arrivals depend on the
+    strategy. Recorded text contains the new part of each turn, to which the history is added; recorded
+    lengths are used unchanged.
 
     Not modelled: reuse of a conversation's KV cache between its turns, sharing of prefixes between
     requests, images.
@@ -55,17 +55,17 @@ class Replay(Bounded):
     Parameters
     ----------
     path, format
-        The file, and what :func:`~edgesim.workload.readers.detect.detect` says of it.
+        The file, and its format as returned by :func:`~edgesim.workload.readers.detect.detect`.
     selection
-        What of it is replayed, and how fast.
+        The part of the file that is replayed, and its speed.
     text_length
-        How tokens are counted, where the file holds text.
+        Token count of a text, for files that contain text.
     arrivals
-        Law of arrivals, for a file without instants, and for no other.
+        Arrival process, only for a file without instants.
     think
-        Law of the pauses between turns, for a file of conversations that does not tell them.
+        Distribution of the pauses between turns, for a file of conversations that does not contain them.
     sources, horizon_s, n_requests
-        As of :class:`~edgesim.workload.bounded.Bounded`; the file is an end, too.
+        As in :class:`~edgesim.workload.bounded.Bounded`; the end of the file is a limit, too.
     """
 
     is_finite: ClassVar[bool] = True
@@ -81,10 +81,10 @@ class Replay(Bounded):
         has_instants = self.format.time_unit is not None
         about = f"{self.path}: the format, {self.format.name}, has"
         if not has_instants and self.arrivals is None:
-            raise InputError(f"{about} lengths and no instants; give a law of 'arrivals' beside 'trace'")
+            raise InputError(f"{about} lengths and no instants; give an 'arrivals' law beside 'trace'")
         if has_instants and self.arrivals is not None:
             raise InputError(
-                f"{about} instants of its own ({self.format.time_unit}); leave out 'arrivals', and "
+                f"{about} its own instants ({self.format.time_unit}); leave out 'arrivals', and "
                 "scale with time_scale or rate_scale"
             )
         if not has_instants and not self.selection.is_whole:
@@ -99,22 +99,23 @@ class Replay(Bounded):
 
     @property
     def is_random(self) -> bool:
-        """Whether a law of arrivals decides how much of the file is replayed."""
+        """Whether an arrival process decides how much of the file is replayed."""
         return self.arrivals is not None
 
     @property
     def typical(self) -> Typical:
-        """Mean lengths of what is replayed."""
+        """Mean lengths of the replayed requests."""
         survey = self._whole_survey
         if survey.typical is None:
             raise WorkloadError(
-                f"{self.path}: no request is left of it ({_told(survey.counts)}); widen the window, lengthen "
-                "the horizon, or allow longer requests; if its instants count from 1970, say 'rebase: true'"
+                f"{self.path}: no request is left of it ({_listed(survey.counts)}); widen the window, "
+                "lengthen the horizon, or allow longer requests; if its instants count from 1970, give "
+                "'rebase: true'"
             )
         return survey.typical
 
     def requests(self, streams: Streams) -> Iterator[Request]:
-        """Yield the requests in order of arrival; none where later turns wait for answers."""
+        """Yield the requests in order of arrival; none if later turns wait for answers."""
         if self.is_closed:
             return
         asked = self._asked(streams, Counts())
@@ -124,17 +125,17 @@ class Replay(Bounded):
             yield Request(number, one.source or source, sample, one.at_s or 0.0, n_prompt, n_output)
 
     def conversations(self, streams: Streams) -> Iterator[Conversation]:
-        """Yield the conversations in order of their starts; none where no turn waits for another."""
+        """Yield the conversations in order of their starts; none if no turn waits for another."""
         if not self.is_closed:
             return
         sources, samples = self.draw_sources(streams), draw_samples(streams)
         thinks_s = repeat(0.0) if self.think is None else think_times(self.think, streams["workload/think"])
         number = 0
-        for (at_s, turns, _, told), source in zip(self._asked(streams, Counts()), sources, strict=False):
+        for (at_s, turns, _, recorded), source in zip(self._asked(streams, Counts()), sources, strict=False):
             drawn = [
                 Turn(
                     number + index,
-                    told or source,
+                    recorded or source,
                     next(samples),
                     turn.n_prompt_tokens,
                     turn.n_output_tokens,
@@ -146,11 +147,11 @@ class Replay(Bounded):
             yield Conversation(at_s or 0.0, iter(drawn))
 
     def extent(self, streams: Streams) -> Extent:
-        """Read what is replayed once: its number and its longest lengths."""
+        """Return the number of replayed requests and their greatest lengths; reads the file once."""
         return self._survey_of(streams).extent
 
     def notes(self, streams: Streams) -> Mapping[str, object]:
-        """Tell the file and its format, and how many requests were left out, shortened or taken."""
+        """Return the file, its format, and how many requests were left out, shortened or replayed."""
         survey = self._survey_of(streams)
         return {
             "kind": "replay",
@@ -182,7 +183,7 @@ class Replay(Bounded):
             if number > MOST_REQUESTS:
                 raise WorkloadError(
                     f"{self.path}: more than {MOST_REQUESTS:,} requests in one replication; expected no "
-                    "more: take a 'window', or say how many 'requests'"
+                    "more: use a 'window', or give the number of 'requests'"
                 )
             sum_prompt, sum_output = sum_prompt + n_prompt, sum_output + n_output
             prompt, output = max(prompt, n_prompt), max(output, n_output)
@@ -191,7 +192,7 @@ class Replay(Bounded):
         return _Survey(Extent(number, prompt, output, both), typical, counts)
 
     def _asked(self, streams: Streams | None, counts: Counts) -> Iterator[Picked]:
-        """Yield what is replayed up to the ends; without streams a law's instants do not end it."""
+        """Yield the replayed records up to the limits; without streams, no arrival process ends them."""
         records = read(self.path, self.format, self.text_length)
         picked = self.selection.pick(self.path, records, counts, with_later_turns=self.is_closed)
         instants: Iterator[float] | None = None
@@ -207,7 +208,7 @@ class Replay(Bounded):
             if one.source is not None and one.source not in self.sources:
                 known = suggest(one.source, self.sources)
                 refuse(
-                    self.path, one.line, f"a request from {one.source[:40]!r}, which is no source; {known}"
+                    self.path, one.line, f"a request from {one.source[:40]!r}, which is not a source; {known}"
                 )
             turns: tuple[Asked, ...] = one.turns if n_left is None else one.turns[:n_left]
             yield one._replace(at_s=at_s, turns=turns)
@@ -218,10 +219,10 @@ class Replay(Bounded):
 
 
 _TOO_LATE = (
-    f"expected {LONGEST_RUN_S:g} s at most: where instants count from 1970, say 'rebase: true'; a row that "
-    "is far from the others, remove, or end the window before it"
+    f"expected {LONGEST_RUN_S:g} s at most: if instants count from 1970, give 'rebase: true'; if a row "
+    "is far from the others, remove it, or end the window before it"
 )
 
 
-def _told(counts: Counts) -> str:
+def _listed(counts: Counts) -> str:
     return ", ".join(f"{name} {number}" for name, number in asdict(counts).items())

@@ -1,4 +1,4 @@
-"""Requests, and the workload that makes them."""
+"""Requests, and the open workload that generates them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["Demand", "Extent", "Request", "Typical", "Workload"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One user's question: who asks, when, how long the prompt is and how long the answer will be.
+    """One user's request: its source, arrival, and prompt and output lengths.
 
     Attributes
     ----------
     id
         Position in the order of arrival, from 0.
     source
-        Device at which the prompt appears and to which the answer's tokens are delivered.
+        Device where the prompt originates and to which the answer's tokens are delivered.
     sample
         Number of the evaluation sample whose measured answer is replayed for this request.
     arrived_at_s
-        Instant of arrival, seconds since time zero.
+        Instant of arrival, in seconds since time zero.
     n_prompt_tokens, n_output_tokens
         Lengths; every request runs to its output length.
     """
@@ -44,14 +44,14 @@ class Request:
 
 
 class Typical(NamedTuple):
-    """The expected request, by which planners weigh prefill against decode."""
+    """Mean lengths of a request, by which planners weigh prefill against decode."""
 
     n_prompt_tokens: float
     n_output_tokens: float
 
 
 class Extent(NamedTuple):
-    """How far a drawn workload reaches: what a profile must cover and a context window must hold."""
+    """Number of requests and greatest lengths, which a profile must cover and a context window must fit."""
 
     n_requests: int
     n_prompt_tokens: int
@@ -60,14 +60,14 @@ class Extent(NamedTuple):
 
     @classmethod
     def of(cls, requests: Iterable[Request | Turn]) -> Self:
-        """Read requests once: their number and their longest lengths."""
+        """Return the number of the requests and their greatest lengths, reading them once."""
         number = prompt = output = both = 0
         for request in requests:
             number += 1
             if number > MOST_REQUESTS:
                 raise InputError(
                     f"workload: more than {MOST_REQUESTS:,} requests in one replication; expected no more: "
-                    "shorten the horizon, lower the rate, or ask for several replications"
+                    "shorten the horizon, lower the rate, or use several replications"
                 )
             prompt = max(prompt, request.n_prompt_tokens)
             output = max(output, request.n_output_tokens)
@@ -76,11 +76,11 @@ class Extent(NamedTuple):
 
 
 class Demand(Protocol):
-    """What a workload tells: to the engine, request by request, and to planners, in sum.
+    """Interface of workloads: requests one by one for the engine, summaries for planners.
 
-    A workload is open or closed. Of an **open** one every instant of arrival is known beforehand, and the
-    same under every strategy: it is read by :meth:`requests`. Of a **closed** one, in which users wait for
-    answers before they ask again, only what is asked is known beforehand: it is read by
+    A workload is open or closed. In an **open** one every arrival is known in advance, and the same under
+    every strategy; it is read by :meth:`requests`. In a **closed** one, where users wait for answers before
+    the next request, only the contents of requests are known in advance; it is read by
     :meth:`conversations`, and arrivals depend on the strategy.
     """
 
@@ -94,41 +94,41 @@ class Demand(Protocol):
 
     @property
     def is_random(self) -> bool:
-        """Whether what :meth:`extent` and :meth:`notes` tell differs between replications."""
+        """Whether the results of :meth:`extent` and :meth:`notes` differ between replications."""
 
     @property
     def typical(self) -> Typical:
         """Mean prompt and output lengths, in tokens."""
 
     def requests(self, streams: Streams) -> Iterator[Request]:
-        """Yield the requests of an open workload in order of arrival; none of a closed one."""
+        """Yield the requests of an open workload in order of arrival; none for a closed one."""
 
     def conversations(self, streams: Streams) -> Iterator[Conversation]:
-        """Yield the conversations of a closed workload in the order of their starts; none of an open one."""
+        """Yield the conversations of a closed workload in order of their starts; none for an open one."""
 
     def extent(self, streams: Streams) -> Extent:
-        """Tell how many requests there are, and how long they get; of a closed workload, at most."""
+        """Return the number of requests and their greatest lengths; upper bounds for a closed workload."""
 
     def notes(self, streams: Streams) -> Mapping[str, object]:
-        """Tell what a reader of the results must know: kind, files, what was clipped or left out."""
+        """Return notes for readers of the results: kind, files, what was clipped or left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload(Bounded):
-    """A law of requests: arrivals over all sources together, and lengths, independent of one another.
+    """Open workload: an arrival process over all sources together, and independent lengths.
 
     Each request's source is drawn by its weight, so under Poisson arrivals every source is Poisson with its
-    share of the rate. Every quantity has a stream of its own: another law of lengths leaves the
-    arrivals, sources and samples as they were, so that two scenarios can be compared request by request.
+    share of the rate. Every quantity has its own random stream: another length distribution leaves
+    arrivals, sources and samples unchanged, so that two scenarios can be compared request by request.
 
     Parameters
     ----------
     arrivals
-        Law of the instants; its rate is the total over all sources.
+        Arrival process; its rate is the total over all sources.
     prompt_tokens, output_tokens
-        Laws of the lengths.
+        Distributions of the lengths.
     sources, horizon_s, n_requests, weights
-        As of :class:`~edgesim.workload.bounded.Bounded`.
+        As in :class:`~edgesim.workload.bounded.Bounded`.
     """
 
     arrivals: Arrivals
@@ -140,7 +140,7 @@ class Workload(Bounded):
 
     @property
     def is_closed(self) -> bool:
-        """False: every instant is known beforehand."""
+        """False: every arrival is known in advance."""
         return False
 
     @property
@@ -150,14 +150,14 @@ class Workload(Bounded):
 
     @property
     def typical(self) -> Typical:
-        """Mean prompt and output lengths of the laws, in tokens."""
+        """Mean prompt and output lengths of the distributions, in tokens."""
         return Typical(self.prompt_tokens.mean, self.output_tokens.mean)
 
     def requests(self, streams: Streams) -> Iterator[Request]:
-        """Yield the requests in order of arrival: a pure function of the streams, read lazily.
+        """Yield the requests in order of arrival: a pure function of the streams, evaluated lazily.
 
-        Memory stays flat however many there are, and each call starts anew: two readers see the same
-        requests whichever of them reads first.
+        Memory use does not grow with their number. Each call starts from scratch: two readers see the same
+        requests in whatever order they read.
         """
         instants = self.arrivals.instants(streams["workload/arrivals"])
         prompts = blockwise(self.prompt_tokens.draw, streams["workload/prompt_tokens"])
@@ -175,9 +175,9 @@ class Workload(Bounded):
         return iter(())
 
     def notes(self, streams: Streams) -> Mapping[str, object]:
-        """Tell that arrivals follow a law."""
+        """Return the notes of a workload whose arrivals follow a process."""
         return {"kind": "arrivals by a law", "arrivals_depend_on_strategy": False}
 
     def extent(self, streams: Streams) -> Extent:
-        """Read all requests once and return their number and their longest lengths."""
+        """Return the number of requests and their greatest lengths; reads all requests once."""
         return Extent.of(self.requests(streams))

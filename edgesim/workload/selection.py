@@ -1,4 +1,4 @@
-"""What of a recorded trace is replayed: a window, a time scale, and a policy for what is too long."""
+"""Selection of the replayed part of a trace: a window, a time scale, and a policy for too long requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Asked", "Counts", "Picked", "Selection"]
 
 
 class Asked(NamedTuple):
-    """One turn of what is replayed; the pause before it is None where nobody has told it yet."""
+    """One replayed turn; the pause before it is None if it is not yet known."""
 
     pause_s: float | None
     n_prompt_tokens: int
@@ -24,9 +24,9 @@ class Asked(NamedTuple):
 
 
 class Picked(NamedTuple):
-    """One request, or one conversation, that is replayed; its instant is the simulation's.
+    """One replayed request or conversation; its instant is on the simulation's clock.
 
-    It remembers where it stands in the file, and the device that it came from where the file tells it.
+    It includes its line in the file, and the device that sent it if the file contains that.
     """
 
     at_s: float | None
@@ -37,20 +37,20 @@ class Picked(NamedTuple):
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the records that were read; it grows while they are.
+    """Counts of records by outcome, updated as records are read.
 
     Attributes
     ----------
     n_records
-        Read from the file: up to the end of the window or of the run, not always the whole file.
+        Records read from the file: up to the end of the window or of the run, not always the whole file.
     n_before_window
-        Left out, because they come before the window.
+        Records left out because they are before the window.
     n_empty
         Requests without prompt or without answer: in these traces, failures. They are left out.
     n_clipped, n_dropped
-        Requests longer than allowed, shortened or left out.
+        Requests above the allowed lengths, shortened or left out.
     n_later_turns
-        Later turns of conversations that are left out, since nothing says when they come.
+        Later turns of conversations, left out because their arrival is not known.
     """
 
     n_records: int = 0
@@ -63,21 +63,21 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which part of a trace is replayed, how fast, and what happens to requests that are too long.
+    """The replayed part of a trace, its speed, and the treatment of too long requests.
 
     Parameters
     ----------
     is_rebased
         Whether the first record's instant becomes zero of the trace's clock, before anything else.
     from_s, length_s
-        The window, on the trace's own clock; None: to its end. Its beginning becomes time zero.
+        Window on the trace's own clock; its beginning becomes time zero. None: to the end of the trace.
     time_scale
-        By which intervals are multiplied, pauses of sessions among them: 0.5 replays twice as fast.
+        Factor on all intervals, including pauses of sessions: 0.5 replays twice as fast.
     max_prompt_tokens, max_output_tokens
-        Longest lengths allowed; None: any.
+        Greatest lengths allowed; None: any.
     too_long
-        ``clip`` shortens to the longest allowed, ``drop`` leaves the request out (of a conversation: all of
-        it), ``error`` refuses the file.
+        ``clip`` shortens to the allowed lengths, ``drop`` leaves the request out (or the whole
+        conversation), ``error`` refuses the file.
     """
 
     is_rebased: bool = False
@@ -102,30 +102,30 @@ class Selection:
 
     @property
     def is_whole(self) -> bool:
-        """Whether neither a new zero, nor a window, nor a scale asks for instants."""
+        """Whether the selection needs no instants: no new zero, no window and no scale."""
         plain = self.from_s == 0 and self.length_s is None and self.time_scale == 1
         return plain and not self.is_rebased
 
     def pick(
         self, path: Path, records: Iterable[Record], counts: Counts, *, with_later_turns: bool
     ) -> Iterator[Picked]:
-        """Yield what is replayed, one record at a time.
+        """Yield the replayed requests and conversations, one record at a time.
 
         Parameters
         ----------
         path
             The file, for messages.
         records
-            What it holds, in its order.
+            The file's records, in order.
         counts
-            Grows along.
+            Updated with each record.
         with_later_turns
-            Whether conversations go on after their first turn.
+            Whether conversations continue after their first turn.
 
         Raises
         ------
         WorkloadError
-            If an instant goes back, a length is negative, or (under ``error``) too long.
+            If instants decrease, a length is negative, or (under ``error``) too long.
         """
         until_s = math.inf if self.length_s is None else self.from_s + self.length_s
         last_s, zero_s = -math.inf, None if self.is_rebased else 0.0
@@ -160,7 +160,7 @@ class Selection:
                 yield Picked(at_s, turns, line, source)
 
     def _turns(self, path: Path, record: Record, counts: Counts, with_later_turns: bool) -> tuple[Asked, ...]:
-        """Everything that a record asks, shortened if need be; nothing if it is left out."""
+        """Return all turns of a record, shortened if necessary; none if the record is left out."""
         turns = [Asked(0.0, record.n_prompt_tokens, record.n_output_tokens)]
         if with_later_turns:
             turns += self._later(path, record)
@@ -187,7 +187,7 @@ class Selection:
                         path,
                         record.line,
                         f"a request of {n_prompt} and {n_output} tokens, at most {allowed} are allowed; "
-                        "allow more, or say 'clip: clip' or 'clip: drop'",
+                        "allow more, or give 'clip: clip' or 'clip: drop'",
                     )
                 if self.too_long == "drop":
                     counts.n_dropped += len(turns)
@@ -198,7 +198,7 @@ class Selection:
         return tuple(kept)
 
     def _later(self, path: Path, record: Record) -> Iterator[Asked]:
-        """Yield later turns; a file that tells no pauses tells no histories either: they are added."""
+        """Yield later turns; in a file without pauses, prompts lack the history, which is added."""
         history = record.n_prompt_tokens + record.n_output_tokens
         for pause_s, n_prompt, n_output in record.further:
             if pause_s is not None:

@@ -1,4 +1,4 @@
-"""Multi-turn sessions: a user comes, asks several times, and every prompt carries what was said before."""
+"""Multi-turn sessions: a user sends several requests, and every prompt contains the conversation so far."""
 
 from __future__ import annotations
 
@@ -18,40 +18,41 @@ from edgesim.workload.think import Think, think_times
 
 __all__ = ["Sessions"]
 
-MOST_TURNS = 10_000  # of one session
-N_TYPICAL = 2000  # sessions from which mean lengths are estimated: within some percent, enough to plan by
+MOST_TURNS = 10_000  # per session
+N_TYPICAL = 2000  # sessions from which mean lengths are estimated: to some percent, sufficient for planning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sessions(Bounded):
-    """Sessions that begin by a law of arrivals, and whose turns follow the answers.
+    """Sessions that start by an arrival process, and whose turns wait for the answers.
 
-    Turn k's prompt is the session's history, all prompts and answers of the turns before it, and a new part
-    of a length drawn from ``prompt_tokens``. It arrives a think time after turn k-1 has ended, completed or
-    failed; what it asks is the same under every strategy, its instant is not. Requests are numbered session
-    by session.
+    Turn k's prompt is the session's history, which is all prompts and answers of the turns before it, and a
+    new part of a length drawn from ``prompt_tokens``. It arrives a think time after turn k-1 has ended,
+    completed or failed. Its contents are the same under every strategy; its instant is not. Requests are
+    numbered session by session.
 
-    Not modelled: keeping the history's KV cache between turns. Every turn computes its whole prompt anew, as
-    a server without prefix caching does; the history of a failed turn counts as if it had been answered.
+    Not modelled: keeping the history's KV cache between turns. Every turn computes its whole prompt from
+    scratch, as in a server without prefix caching. The history of a failed turn counts as if it had been
+    answered.
 
     Parameters
     ----------
     arrivals
-        Law of the sessions' starts, all sources together.
+        Arrival process of the sessions' starts, all sources together.
     turns
-        Law of the number of turns.
+        Distribution of the number of turns.
     think
-        Law of the time between an answer's end and the next turn.
+        Distribution of the time between an answer's end and the next turn.
     max_history_tokens
-        Most tokens of history that a prompt carries; of a longer one the oldest are left out, and counted in
-        :meth:`notes`. None: all of it.
+        Most history tokens in a prompt. Of a longer history the oldest tokens are left out, and counted in
+        :meth:`notes`. None: the whole history.
     prompt_tokens, output_tokens
-        Laws of a turn's new tokens and of its answer.
+        Distributions of a turn's new tokens and of its answer.
     sources
-        Devices that sessions come from, drawn uniformly; a session stays at one.
+        Devices that sessions come from, drawn uniformly; a session stays at one device.
     horizon_s, n_requests
-        Sessions start strictly before the horizon, and requests are numbered below ``n_requests``; one of the
-        two is needed.
+        Sessions start strictly before the horizon, and requests are numbered below ``n_requests``; at least
+        one of the two is required.
     """
 
     arrivals: Arrivals
@@ -76,7 +77,7 @@ class Sessions(Bounded):
 
     @property
     def is_closed(self) -> bool:
-        """True: when the next turn comes depends on the answer's end."""
+        """True: the arrival of the next turn depends on the answer's end."""
         return True
 
     @property
@@ -93,7 +94,7 @@ class Sessions(Bounded):
         return Typical(sum(prompts) / len(prompts), self.output_tokens.mean)
 
     def requests(self, streams: Streams) -> Iterator[Request]:
-        """Yield nothing: of a session the first instant alone is known beforehand."""
+        """Yield nothing, because only the first arrival of a session is known in advance."""
         return iter(())
 
     def conversations(self, streams: Streams) -> Iterator[Conversation]:
@@ -102,11 +103,11 @@ class Sessions(Bounded):
             yield Conversation(starts_at_s, (turn for turn, _ in turns))
 
     def extent(self, streams: Streams) -> Extent:
-        """Tell the longest lengths of all turns, those that the horizon will cut off among them."""
+        """Return the number and greatest lengths of all turns, including those that the horizon cuts off."""
         return Extent.of(turn for _, turns in self._sessions(streams) for turn, _ in turns)
 
     def notes(self, streams: Streams) -> Mapping[str, object]:
-        """Tell that arrivals depend on the strategy, and how many prompts lost old history."""
+        """Return the notes of sessions, with the number of prompts that lost old history."""
         n_sessions = n_turns = n_cut = 0
         for _, turns in self._sessions(streams):
             n_sessions, n_turns = n_sessions + 1, n_turns + len(turns)
@@ -120,7 +121,7 @@ class Sessions(Bounded):
         }
 
     def _sessions(self, streams: Streams) -> Iterator[tuple[float, list[tuple[Turn, bool]]]]:
-        """Yield each session's start and turns, and of each turn whether its history was cut."""
+        """Yield each session's start and turns, and for each turn whether its history was cut."""
         starts_at_s = self.arrivals.instants(streams["workload/arrivals"])
         lengths = blockwise(self.turns.draw, streams["workload/turns"])
         asked = zip(

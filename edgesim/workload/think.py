@@ -1,4 +1,4 @@
-"""How long a user thinks before asking again: laws of the time from an answer to the next request."""
+"""Think times: distributions of the time from an answer to the user's next request."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edgesim.errors import InputError
 
 __all__ = ["ExponentialThink", "FixedThink", "Think", "think_times"]
 
-BLOCK = 64  # draws made at once
+BLOCK = 64  # numbers per draw
 
 
 class Think(Protocol):
-    """A law of think times."""
+    """A distribution of think times."""
 
     @property
     def mean_s(self) -> float:
@@ -30,7 +30,7 @@ class Think(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FixedThink:
-    """Always ``mean_s``; 0 asks again at once."""
+    """Constant think time of ``mean_s``; 0 sends the next request at once."""
 
     mean_s: float = 0.0
 
@@ -41,13 +41,13 @@ class FixedThink:
             )
 
     def draw(self, rng: np.random.Generator, n: int) -> npt.NDArray[np.float64]:
-        """Return ``n`` times the think time; nothing is drawn."""
+        """Return ``n`` times the think time; no random numbers are drawn."""
         return np.full(n, self.mean_s)
 
 
 @dataclass(frozen=True, slots=True)
 class ExponentialThink:
-    """Exponential with mean ``mean_s``: the classic of interactive systems."""
+    """Exponential think time with mean ``mean_s``, the classic model of interactive systems."""
 
     mean_s: float
 
@@ -63,6 +63,6 @@ class ExponentialThink:
 
 
 def think_times(think: Think, rng: np.random.Generator) -> Iterator[float]:
-    """Draw think times without end."""
+    """Yield think times without end."""
     while True:
         yield from think.draw(rng, BLOCK).tolist()

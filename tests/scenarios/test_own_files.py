@@ -258,7 +258,7 @@ def test_a_rate_without_unit_is_refused_and_one_with_the_wrong_unit_remarked(
     assert (status, out) == (2, "")
     assert "own.yaml:11:40: $.topology.links[0].recorded.file: " in err
     assert (
-        "bare.csv, line 1: the column 'rate' does not say its unit, and in bit/s its mean would be 5.65"
+        "bare.csv, line 1: the column 'rate' does not state its unit, and in bit/s its mean would be 5.65"
         in err
     )
     (tmp_path / "bare.csv").write_text("t,rate_bps\n0,5.2\n1,6.1\n2,1\n")

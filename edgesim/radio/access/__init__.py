@@ -1,1 +1,1 @@
-"""Who may send when, and in how much of the band: slots, grants, duplex, contention."""
+"""Medium access: when a device may send and in how much of the band (slots, grants, duplex, contention)."""

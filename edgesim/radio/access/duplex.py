@@ -1,10 +1,10 @@
 """Duplexing: when each direction of a radio may send.
 
-- :class:`TddPattern`: both directions in one band, in turns by a repeated pattern of slots.
-- :class:`Fdd`: a band for each direction, always open.
-- :class:`HalfDuplex`: one band, open to whichever direction comes first (Wi-Fi).
+- :class:`TddPattern`: both directions in one band, alternating by a repeated pattern of slots.
+- :class:`Fdd`: a separate band for each direction, always open.
+- :class:`HalfDuplex`: one band, open to the direction that starts first (Wi-Fi).
 
-All answer the same questions (:class:`Duplex`), and are pure functions of time.
+All implement :class:`Duplex` and are pure functions of time.
 
 Not modelled: timing advance, switching times other than the special slot's guard, interference between
 directions (self-interference, cross-link interference), patterns that follow the traffic (dynamic TDD).
@@ -28,94 +28,94 @@ DIRECTIONS = (False, True)
 
 
 class Duplex(Protocol):
-    """When a direction may use the band."""
+    """Rule that states when a direction may use the band."""
 
     @property
     def takes_turns(self) -> bool:
-        """Whether a transfer one way keeps transfers the other way waiting: they share one medium."""
+        """Whether transfers in one direction block those in the other, because they share one medium."""
         ...
 
     def share(self, *, uplink: bool) -> float:
-        """Share of time for which a direction is open."""
+        """Return the share of time for which a direction is open."""
         ...
 
     def next_s(self, at_s: float, *, uplink: bool) -> float:
-        """First instant, not before the given one, at which a direction is open."""
+        """Return the first instant, not before the given one, at which a direction is open."""
         ...
 
     def until_s(self, at_s: float, *, uplink: bool) -> float:
-        """When the opening at, or next after, an instant ends; infinite if it never does."""
+        """Return the end of the opening at or next after an instant; infinite if it never ends."""
         ...
 
     def open_s(self, start_s: float, end_s: float, *, uplink: bool) -> float:
-        """For how much of an interval a direction is open."""
+        """Return for how much of an interval a direction is open [s]."""
         ...
 
     def finish_s(self, start_s: float, airtime_s: float, *, uplink: bool) -> float:
-        """When a transmission that takes so much airtime ends, if it begins as soon as it may."""
+        """Return when a transmission of the given airtime ends, if it begins as soon as it may."""
         ...
 
     def mean_wait_s(self, *, uplink: bool) -> float:
-        """Mean time until a direction is open, from an instant that knows nothing of the pattern."""
+        """Return the mean time until a direction is open, from an instant independent of the pattern."""
         ...
 
 
 class _AlwaysOpen:
-    """A direction that never waits for a pattern."""
+    """Duplexing with both directions open all of the time."""
 
     __slots__ = ()
 
     def share(self, *, uplink: bool) -> float:
-        """All of the time."""
+        """Return 1."""
         del uplink
         return 1.0
 
     def next_s(self, at_s: float, *, uplink: bool) -> float:
-        """At once."""
+        """Return the given instant."""
         del uplink
         return at_s
 
     def until_s(self, at_s: float, *, uplink: bool) -> float:
-        """Never."""
+        """Return infinity."""
         del at_s, uplink
         return math.inf
 
     def open_s(self, start_s: float, end_s: float, *, uplink: bool) -> float:
-        """For the whole interval."""
+        """Return the length of the interval."""
         del uplink
         return end_s - start_s
 
     def finish_s(self, start_s: float, airtime_s: float, *, uplink: bool) -> float:
-        """After the airtime."""
+        """Return the start plus the airtime."""
         del uplink
         return start_s + airtime_s
 
     def mean_wait_s(self, *, uplink: bool) -> float:
-        """No time."""
+        """Return 0."""
         del uplink
         return 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fdd(_AlwaysOpen):
-    """Two bands: either direction has its own, all of the time."""
+    """Frequency-division duplex: a separate band for each direction, open all of the time."""
 
     takes_turns: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
 class HalfDuplex(_AlwaysOpen):
-    """One band, and radios that send or receive: transfers of both directions share one medium."""
+    """One band for both directions, with radios that either send or receive: one shared medium."""
 
     takes_turns: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
 class TddPattern:
-    """A repeated pattern of slots: D down, U up, S special (down, then guard, then up).
+    """Time-division duplex by a repeated pattern of slots: D down, U up, S special (down, guard, up).
 
-    The pattern begins at instant 0 and holds in all cells (synchronised TDD). Within its own openings a
-    direction has the whole band; over times much longer than the pattern, that share of its rate.
+    The pattern begins at instant 0 and is the same in all cells (synchronised TDD). While it is open, a
+    direction has the whole band. Over times much longer than the pattern it has its share of the rate.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ class TddPattern:
     slot_s
         Length of a slot: 1 ms at 15 kHz, halved with each doubling of the subcarrier spacing.
     special
-        Symbols of an S slot that are down, guard, up: 14 in all. The default, 10:2:2, is what European
-        regulators recommend with DDDSU (ECC Recommendation (20)03; not re-read).
+        Symbols of an S slot for downlink, guard and uplink: 14 in all. European regulators recommend the
+        default, 10:2:2, with DDDSU (ECC Recommendation (20)03; not re-read).
     """
 
     takes_turns: ClassVar[bool] = False
@@ -162,28 +162,28 @@ class TddPattern:
         object.__setattr__(self, "_per_period_s", each_s)
 
     def share(self, *, uplink: bool) -> float:
-        """Share of time for which a direction is open."""
+        """Return the share of time for which a direction is open."""
         return self._per_period_s[uplink] / self.period_s
 
     def next_s(self, at_s: float, *, uplink: bool) -> float:
-        """First instant, not before the given one, at which a direction is open."""
+        """Return the first instant, not before the given one, at which a direction is open."""
         return max(at_s, self._opening(at_s, uplink)[0])
 
     def until_s(self, at_s: float, *, uplink: bool) -> float:
-        """When the opening at, or next after, an instant ends; it may go on at once in the next pattern."""
+        """Return the end of the opening at or next after an instant; the next pattern may continue it."""
         return self._opening(at_s, uplink)[1]
 
     def open_s(self, start_s: float, end_s: float, *, uplink: bool) -> float:
-        """For how much of an interval a direction is open."""
+        """Return for how much of an interval a direction is open [s]."""
         return self._opened_by_s(end_s, uplink) - self._opened_by_s(start_s, uplink)
 
     def finish_s(self, start_s: float, airtime_s: float, *, uplink: bool) -> float:
-        """When a transmission that takes so much airtime ends, if it begins as soon as it may.
+        """Return when a transmission of the given airtime ends, if it begins as soon as it may.
 
-        It pauses while its direction is closed. Of no airtime, it ends at the first opening.
+        It pauses while its direction is closed. With an airtime of 0 it ends at the first opening.
         """
         per_period_s = self._per_period_s[uplink]
-        # Whole patterns at once, all but the last: what is left takes at most two more.
+        # Skip whole patterns, all but the last: the remainder takes at most two more.
         n_periods = max(0, math.ceil(airtime_s / per_period_s) - 1)
         at_s, left_s = start_s + n_periods * self.period_s, airtime_s - n_periods * per_period_s
         while True:
@@ -195,9 +195,9 @@ class TddPattern:
             at_s = end_s
 
     def mean_wait_s(self, *, uplink: bool) -> float:
-        """Mean time until a direction is open, from an instant that knows nothing of the pattern.
+        """Return the mean time until a direction is open, from an instant independent of the pattern.
 
-        A gap of g is met with probability g / period, and then waited out for g / 2 on average.
+        A gap of length g is hit with probability g / period and then lasts another g / 2 on average.
         """
         openings = self._openings[uplink]
         first_s, last_s = openings[0][0], openings[-1][1]
@@ -206,7 +206,7 @@ class TddPattern:
         return sum(gap_s * gap_s for gap_s in gaps_s) / (2.0 * self.period_s)
 
     def _opened(self, *, uplink: bool) -> tuple[tuple[float, float], ...]:
-        """When a direction is open within a pattern, neighbouring slots as one."""
+        """Return the intervals of a pattern in which a direction is open, adjacent slots merged."""
         openings: list[tuple[float, float]] = []
         down, guard, _ = self.special
         for place, slot in enumerate(self.slots):
@@ -225,7 +225,7 @@ class TddPattern:
         return tuple(openings)
 
     def _opening(self, at_s: float, uplink: bool) -> tuple[float, float]:
-        """First opening that ends after an instant."""
+        """Return the first opening that ends after an instant."""
         start_s = math.floor(at_s / self.period_s) * self.period_s
         number = math.floor(at_s / self.period_s) - (start_s > at_s)
         while True:
@@ -236,7 +236,7 @@ class TddPattern:
             number += 1
 
     def _opened_by_s(self, at_s: float, uplink: bool) -> float:
-        """For how long a direction has been open since instant 0."""
+        """Return for how long a direction has been open since instant 0."""
         number = math.floor(at_s / self.period_s)
         into_s = at_s - number * self.period_s
         partly_s = 0.0

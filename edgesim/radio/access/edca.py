@@ -1,4 +1,4 @@
-"""Enhanced distributed channel access (EDCA) of 802.11: who may send when.
+"""Enhanced distributed channel access (EDCA) of 802.11: timing and backoff of each access category.
 
 Sources: IEEE 802.11-2020 clause 10.23.2 (EDCA), table 9-155 (defaults of a station), clauses 10.3.2.3.7
 (EIFS) and 10.3.2.11 (acknowledgement timeout). Not re-read in the printed standard.
@@ -28,24 +28,24 @@ __all__ = [
 AccessCategory = Literal["background", "best-effort", "video", "voice"]
 
 RESPONSE_TIMEOUT_S = SIFS_S + SLOT_S + 20e-6
-"""AckTimeout and CTSTimeout: SIFS, a slot, and aRxPHYStartDelay of the OFDM PHY, in which responses come."""
+"""AckTimeout and CTSTimeout: SIFS, a slot and aRxPHYStartDelay of the OFDM PHY; responses begin within it."""
 
-_EDGE = 1e-4  # of a slot: instants that differ by less are the same
+_EDGE = 1e-4  # of a slot: instants that differ by less are taken as equal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edca:
-    """Parameters of an access category.
+    """EDCA parameters of an access category.
 
     Parameters
     ----------
     aifsn
-        Slots of idle air after SIFS.
+        Idle slots to wait after SIFS.
     cw_min, cw_max
-        Contention windows: backoffs are 0 … cw slots; cw doubles (2 cw + 1) with each failure.
+        Contention windows: a backoff is 0 … cw slots, and cw grows to 2 cw + 1 with each failure.
     txop_s
-        Longest exchange, acknowledgement included; a single frame may take longer. 0: one PPDU, be it a frame
-        or an aggregate, as long as its format allows (10.23.2.9).
+        Longest exchange, acknowledgement included; a single frame may take longer. 0: one PPDU, either a
+        frame or an aggregate, of any length that its format allows (10.23.2.9).
     """
 
     aifsn: int = 3
@@ -62,21 +62,21 @@ class Edca:
 
     @property
     def aifs_s(self) -> float:
-        """Idle air before the first slot [s]."""
+        """Idle time before the first slot (AIFS) [s]."""
         return SIFS_S + self.aifsn * SLOT_S
 
     @property
     def eifs_s(self) -> float:
-        """The same after a frame that could not be read: EIFS - DIFS + AIFS, room for an acknowledgement."""
+        """Idle time after an undecodable frame: EIFS - DIFS + AIFS, with room for an acknowledgement [s]."""
         return SIFS_S + control_s(ACK_BYTES, LOWEST_CONTROL_BPS) + self.aifs_s
 
     @property
     def after_failure_s(self) -> float:
-        """The same for one whose own frame was not answered, from its end on (10.23.2.4, boundary c)."""
+        """Time from the end of a station's unanswered frame to its first slot (10.23.2.4, boundary c) [s]."""
         return RESPONSE_TIMEOUT_S + self.aifs_s
 
     def next_cw(self, cw: int) -> int:
-        """Contention window after one more failure."""
+        """Return the contention window after one more failure."""
         return min(2 * cw + 1, self.cw_max)
 
 
@@ -92,20 +92,20 @@ ACCESS_CATEGORIES: MappingProxyType[AccessCategory, Edca] = MappingProxyType(
 
 
 def backoff_slots(key: int, instant: int, cw: int) -> int:
-    """Draw a backoff of 0 … cw slots: a function of who draws and when alone."""
+    """Draw a backoff of 0 … cw slots, as a function of the station's key and the instant alone."""
     return int(keyed_uniform(key ^ instant, 0) * (cw + 1))
 
 
 def slots_passed(anchor_s: float, busy_at_s: float) -> int:
-    """Slot boundaries at which a station has counted down before it knows of a transmission.
+    """Return how many slot boundaries a station has counted down before it detects a transmission.
 
-    One at ``anchor_s`` and one each slot after it. At a boundary a station sends or counts down by one, and
-    it knows of what began a slot or more ago: a slot is the time that detection, propagation and turnaround
-    take (clause 10.3.7).
+    The boundaries are at ``anchor_s`` and every slot after it. At a boundary a station sends or counts down
+    by one. It has then detected what began a slot or more ago: a slot is the time that detection,
+    propagation and turnaround take (clause 10.3.7).
     """
     return max(0, math.ceil((busy_at_s - anchor_s) / SLOT_S + 1.0 - _EDGE))
 
 
 def first_boundary(anchor_s: float, from_s: float) -> int:
-    """Number of the first slot boundary that is not before an instant; that at ``anchor_s`` is 0."""
+    """Return the number of the first slot boundary not before an instant; ``anchor_s`` is number 0."""
     return max(0, math.ceil((from_s - anchor_s) / SLOT_S - _EDGE))

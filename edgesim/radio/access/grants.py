@@ -1,10 +1,10 @@
-"""How the resource blocks of one slot are given to those who want some: whole blocks, at least one each.
+"""Division of one slot's resource blocks among the members that request some: at least one whole block each.
 
-Members are named by any hashable value; who wants nothing does not take part. What is left of a slot when all
-have what they want stays empty.
+Members are identified by any hashable value; a member that requests nothing does not take part. Blocks left
+over when all requests are met stay empty.
 
 Not modelled: control channels, which limit how many grants a slot can announce; which blocks of the carrier a
-grant has (all fade alike); resource block groups.
+grant occupies (all fade alike); resource block groups.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _ROUNDING = 1e-9
 
 
 def in_turn(wants: Mapping[Member, int], order: Iterable[Member], n_prb: int) -> dict[Member, int]:
-    """Give the first in an order all that it wants, the next what is left, and so on.
+    """Grant each member, in the given order, all that it requests, until no block is left.
 
     Parameters
     ----------
     wants
         Resource blocks that each member can use, at least 1.
     order
-        The members, the most urgent first.
+        Members, the most urgent first.
 
     Returns
     -------
-    Resource blocks of those that have any.
+    Resource blocks of the members that are granted any.
     """
     granted, left = {}, n_prb
     for member in order:
@@ -47,33 +47,33 @@ def in_turn(wants: Mapping[Member, int], order: Iterable[Member], n_prb: int) ->
 def side_by_side(
     wants: Mapping[Member, int], weights: Mapping[Member, float], n_prb: int
 ) -> dict[Member, int]:
-    """Give all at once: shares in proportion to weights, and what somebody does not want to the others.
+    """Grant shares in proportion to weights; what a member does not need goes to the others.
 
-    Max-min fairness (Bertsekas and Gallager 1992, section 6.5.2) to within a resource block, of which every
-    member has at least one; what does not divide goes to the largest remainders.
+    Max-min fairness (Bertsekas and Gallager 1992, section 6.5.2), rounded to whole resource blocks with at
+    least one for every member. Blocks that do not divide evenly go to the largest remainders.
 
     Parameters
     ----------
     wants
-        Resource blocks that each member can use, at least 1; no more members than resource blocks.
+        Resource blocks that each member can use, at least 1. No more members than resource blocks.
     weights
-        Of the members, positive.
+        Weight of each member, positive.
 
     Returns
     -------
     Resource blocks of every member.
     """
     granted, left = {}, n_prb
-    order = sorted(wants, key=lambda one: wants[one] / weights[one])  # those easily satisfied first
+    order = sorted(wants, key=lambda one: wants[one] / weights[one])  # smallest request per weight first
     weights_left = list(accumulate(weights[member] for member in reversed(order)))[::-1]
     for place, (member, weight_left) in enumerate(zip(order, weights_left, strict=True), start=1):
         share = min(left * weights[member] / weight_left, left - (len(order) - place))
         if wants[member] > share + _ROUNDING:
-            break  # nor are those after it satisfied
+            break  # the members after this one cannot be satisfied either
         granted[member] = wants[member]
         left -= wants[member]
     rest = [member for member in wants if member not in granted]
-    for member in sorted(rest, key=weights.__getitem__):  # those with less than one have one
+    for member in sorted(rest, key=weights.__getitem__):  # raise shares below one block to one
         weight_left = math.fsum(weights[one] for one in rest)
         if left * weights[member] / weight_left >= 1.0 - _ROUNDING:
             break
@@ -84,7 +84,7 @@ def side_by_side(
     shares = {member: left * weights[member] / weight_left + _ROUNDING for member in rest}
     granted |= {member: min(wants[member], math.floor(share)) for member, share in shares.items()}
     left = n_prb - sum(granted.values())
-    while left:  # what does not divide: to the largest remainders, of equal ones to those named first
+    while left:  # leftover blocks go to the largest remainders; ties to the member listed first
         lacking = [member for member in wants if granted[member] < wants[member]]
         if not lacking:
             break

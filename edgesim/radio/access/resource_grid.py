@@ -1,4 +1,4 @@
-"""The grid of a 5G carrier: slots in time, resource blocks in frequency, and how an uplink comes to them."""
+"""The grid of a 5G carrier: slots in time, resource blocks in frequency, and the rules of uplink grants."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ResourceGrid"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceGrid:
-    """What grants are made of: a slot of one resource block at least.
+    """Time-frequency grid of a carrier; the smallest grant is one resource block for one slot.
 
     Parameters
     ----------
@@ -23,14 +23,14 @@ class ResourceGrid:
     n_prb
         Resource blocks of the carrier.
     duplex
-        When each direction has its slots.
+        When each direction is open.
     uplink
-        How an uplink that was silent comes to its first grant.
+        Rules of an uplink's first grant after silence.
 
     Attributes
     ----------
     up, down
-        Slots of either direction.
+        Slots of each direction.
     """
 
     slot_s: float
@@ -47,14 +47,14 @@ class ResourceGrid:
         object.__setattr__(self, "down", slots_of(self.duplex, self.slot_s, uplink=False))
 
     def slots(self, *, uplink: bool) -> Slots:
-        """Slots of a direction."""
+        """Return the slots of a direction."""
         return self.up if uplink else self.down
 
     def share(self, *, uplink: bool) -> float:
-        """Share of time in which a direction carries data."""
+        """Return the share of time in which a direction carries data."""
         slots = self.slots(uplink=uplink)
         return slots.parts(0, len(slots.places)) / slots.n_pattern
 
     def mean_wait_s(self, *, uplink: bool) -> float:
-        """Mean time from a message's coming until the end of its first slot, alone on the carrier."""
+        """Return the mean time from a message's arrival to the end of its first slot, on an idle carrier."""
         return self.uplink.mean_s(self.up, self.down, uplink=uplink)

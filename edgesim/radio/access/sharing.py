@@ -1,12 +1,12 @@
-"""How those who send at the same time share a band: fixed shares, turns, and slot-by-slot schedulers.
+"""Sharing of a band among simultaneous senders: fixed shares, TDMA frames, and slot-by-slot schedulers.
 
-Shares are for processor sharing: they hold until somebody joins or leaves. Schedulers are pure steps: who
-has the next slot, and the state after it. Members are named by any hashable value, so that they may join
-and leave between steps.
+Shares are for processor sharing: they stay constant until a member joins or leaves. Schedulers are pure
+steps: they return the member that has the next slot, and the state after it. Members are identified by any
+hashable value, so that they may join and leave between steps.
 
-Resource blocks within a slot are another matter: :mod:`edgesim.radio.access.grants`.
+The division of resource blocks within a slot is in :mod:`edgesim.radio.access.grants`.
 
-Not modelled: control channels, a limit to how many may be scheduled in a slot, delay- or size-aware
+Not modelled: control channels, a limit on how many members may be scheduled in a slot, delay- or size-aware
 schedulers.
 """
 
@@ -25,12 +25,12 @@ Member = TypeVar("Member", bound=Hashable)
 
 
 def equal(n: int) -> tuple[float, ...]:
-    """Equal shares of a band for n members (FDMA, OFDMA)."""
+    """Return equal shares of a band for n members (FDMA, OFDMA)."""
     return (1.0 / n,) * n
 
 
 def weighted(weights: Sequence[float]) -> tuple[float, ...]:
-    """Shares of a band in proportion to weights, 1 in all.
+    """Return shares of a band in proportion to weights; they sum to 1.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def weighted(weights: Sequence[float]) -> tuple[float, ...]:
         if not 0.0 < weight < math.inf:
             raise InputError(
                 f"sharing: weight {weight:g} of member {place}; expected a finite number above 0: "
-                "a member that is to have nothing does not take part"
+                "leave out members that are to have no share"
             )
     total = math.fsum(weights)
     return tuple(weight / total for weight in weights)
@@ -49,7 +49,9 @@ def weighted(weights: Sequence[float]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Tdma:
-    """Frames of one slot for each of n members, from instant 0 on: the whole band, 1/n of the time.
+    """Time-division multiple access: frames of one slot for each of n members, from instant 0 on.
+
+    In its slot a member has the whole band, which is 1/n of the time.
 
     Parameters
     ----------
@@ -71,25 +73,25 @@ class Tdma:
 
     @property
     def share(self) -> float:
-        """Share of time that a member has."""
+        """Share of time that a member has the band."""
         return 1.0 / self.n
 
     @property
     def mean_wait_s(self) -> float:
-        """Mean time until a member's own slot, from an instant that knows nothing of the frame.
+        """Mean time until a member's own slot, from an instant independent of the frame.
 
-        The gap of n - 1 slots is met with probability (n - 1) / n, and waited out for half of it on average.
+        The gap of n - 1 slots is hit with probability (n - 1) / n, and half of it is left on average.
         """
         return 0.5 * (self.n - 1) ** 2 * self.slot_s / self.n
 
     def next_s(self, member: int, at_s: float) -> float:
-        """First instant, not before the given one, within a member's slot."""
+        """Return the first instant, not before the given one, within a member's slot."""
         return max(at_s, self._slot(member, at_s) * self.slot_s)
 
     def finish_s(self, member: int, start_s: float, airtime_s: float) -> float:
-        """When a member's transmission of so much airtime ends, if it begins as soon as it may.
+        """Return when a member's transmission of the given airtime ends, if it begins as soon as it may.
 
-        It pauses during others' slots. Of no airtime, it ends when its slot comes.
+        It pauses during the other members' slots. With an airtime of 0 it ends when the member's slot begins.
         """
         slot = self._slot(member, start_s)
         at_s = max(start_s, slot * self.slot_s)
@@ -101,7 +103,7 @@ class Tdma:
         return (slot + (n_whole + 1) * self.n) * self.slot_s + (left_s - n_whole * self.slot_s)
 
     def _slot(self, member: int, at_s: float) -> int:
-        """Number of a member's first slot that ends after an instant."""
+        """Return the number of a member's first slot that ends after an instant."""
         if not 0 <= member < self.n:
             raise InputError(f"tdma: member {member} of {self.n}; expected 0 to {self.n - 1}: correct it")
         slot = math.floor(at_s / self.slot_s)
@@ -115,19 +117,20 @@ class Tdma:
 def round_robin(
     order: Sequence[Member], waiting: Collection[Member]
 ) -> tuple[Member | None, tuple[Member, ...]]:
-    """Give the next slot to whoever waits and has waited longest for a turn.
+    """Give the next slot to the first waiting member in order, and move it to the end.
 
     Parameters
     ----------
     order
-        Members, whose turn it is first. Who joins goes to the end; who leaves is left out.
+        Members, the next to be served first. A member that joins is put at the end; one that leaves is
+        removed.
     waiting
-        Those of them that have something to send.
+        Members that have something to send.
 
     Returns
     -------
     tuple
-        Who has the slot (None if nobody waits), and the order for the next one.
+        Member that has the slot (None if none waits), and the order for the next slot.
     """
     for place, member in enumerate(order):
         if member in waiting:
@@ -136,17 +139,17 @@ def round_robin(
 
 
 def max_rate(rates: Mapping[Member, float]) -> Member | None:
-    """Give the next slot to whoever has the highest rate: most bits in all, and nothing for those far away.
+    """Give the next slot to the member with the highest rate: most bits in total, but distant members starve.
 
     Parameters
     ----------
     rates
-        What a slot would carry, or a rate, of each member that waits. The first of equals is chosen.
+        Rate (or bits per slot) of each member that waits. Of equal ones the first is chosen.
 
     Returns
     -------
     Member or None
-        Who has the slot; None where no rate is above 0.
+        Member that has the slot; None if no rate is above 0.
     """
     return max((m for m, rate in rates.items() if rate > 0), key=rates.__getitem__, default=None)
 
@@ -154,27 +157,27 @@ def max_rate(rates: Mapping[Member, float]) -> Member | None:
 def proportional_fair(
     rates: Mapping[Member, float], averages: Mapping[Member, float], window: float = 100.0
 ) -> tuple[Member | None, dict[Member, float]]:
-    """Give the next slot to whoever has the highest rate over its average: the best moment of each.
+    """Give the next slot to the member with the highest ratio of rate to average rate.
 
     Averages are exponentially weighted, with the weight 1/window for the newest slot. In the long run this
     maximises the sum of the logarithms of goodputs (Kelly's proportional fairness). Source: Jalali, Padovani
     and Pankaj 2000, "Data throughput of CDMA-HDR", VTC Spring; Viswanath, Tse and Laroia 2002, IEEE
-    Transactions on Information Theory 48(6). Whoever has had nothing yet comes first, at the highest rate.
+    Transactions on Information Theory 48(6). Members with an average of 0 come first, the highest rate first.
 
     Parameters
     ----------
     rates
-        Rate of each member that waits; 0 where it is out of reach.
+        Rate of each member that waits; 0 if it is out of reach.
     averages
-        Averages after the last slot, of all members; one that is missing is 0. Members that do not wait are
-        kept, and fall.
+        Averages after the last slot, of all members; a missing one counts as 0. Averages of members that do
+        not wait are kept, and decay.
     window
         Length of the average in slots, at least 1.
 
     Returns
     -------
     tuple
-        Who has the slot (None where no rate is above 0), and the averages after it.
+        Member that has the slot (None if no rate is above 0), and the averages after it.
     """
     if not window >= 1.0:
         raise InputError(

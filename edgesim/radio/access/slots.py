@@ -1,9 +1,8 @@
-"""The slots of a 5G carrier in which a direction carries data: a grid in time that begins at instant 0.
+"""The slots of a 5G carrier in which a direction carries data: a time grid that begins at instant 0.
 
-A grant is at least a slot of one resource block; when grants may begin and end is what this module knows.
-Under time-division duplex a downlink has its D slots and the downlink part of S slots, an uplink its U slots,
-and the
-uplink part of S slots where that is long enough for data: :data:`LEAST_SYMBOLS`.
+A grant is at least one resource block for one slot; this module states when grants may begin and end. Under
+time-division duplex the downlink has its D slots and the downlink part of S slots. The uplink has its U
+slots, and the uplink part of S slots if that is long enough for data (:data:`LEAST_SYMBOLS`).
 
 Not modelled: grants shorter than a slot (mini-slots), data in the guard period, timing advance.
 """
@@ -22,26 +21,26 @@ LEAST_SYMBOLS = 4
 """Shortest PUSCH of mapping type A, which begins with its slot (TS 38.214 table 6.1.2.1-1; not re-read). The
 two uplink symbols of the usual 10:2:2 special slot are left to sounding and control."""
 
-_ROUNDING = 8  # units in the last place by which an instant that was summed up may miss a slot's beginning
+_ROUNDING = 8  # units in the last place by which an accumulated instant may miss the beginning of a slot
 
 
 def in_time_s(at_s: float) -> float:
-    """Instant from which on a slot may begin for a message of an instant, which may have been summed up."""
+    """Return the earliest beginning of a slot for a message at an instant, with tolerance for rounding."""
     return at_s - _ROUNDING * math.ulp(at_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """A direction's slots, numbered from 0 in the order of time.
+    """A direction's slots, numbered from 0 in order of time.
 
     Parameters
     ----------
     slot_s
         Length of a whole slot.
     n_pattern
-        Slots of the repeated pattern, those of the other direction among them; 1 where there is no pattern.
+        Slots of the repeated pattern, including those of the other direction; 1 without a pattern.
     places
-        Of each of the direction's slots within a pattern: its place, its first symbol, its number of symbols.
+        Of each of the direction's slots within a pattern: position, first symbol, number of symbols.
     """
 
     slot_s: float
@@ -69,28 +68,28 @@ class Slots:
         object.__setattr__(self, "_edges", edges)
 
     def slot(self, number: int) -> int:
-        """Which slot of the carrier, counted from instant 0, a direction's slot is."""
+        """Return the number of a direction's slot among all slots of the carrier, counted from instant 0."""
         pattern, place = divmod(number, len(self.places))
         return pattern * self.n_pattern + self.places[place][0]
 
     def begin_s(self, number: int) -> float:
-        """When a slot begins."""
+        """Return when a slot begins."""
         pattern, place = divmod(number, len(self.places))
         return (pattern * self.n_pattern + self._edges[place][0]) * self.slot_s
 
     def end_s(self, number: int) -> float:
-        """When a slot ends."""
+        """Return when a slot ends."""
         pattern, place = divmod(number, len(self.places))
         return (pattern * self.n_pattern + self._edges[place][1]) * self.slot_s
 
     def from_slot(self, slot: int) -> int:
-        """Number of the direction's first slot that is not before a slot of the carrier."""
+        """Return the number of the direction's first slot that is not before a slot of the carrier."""
         pattern, place = divmod(slot, self.n_pattern)
         return pattern * len(self.places) + self._from_place[place]
 
     def next(self, at_s: float) -> int:
-        """Number of the first slot that begins at an instant, or after it."""
-        # Asked for every message: written out, without calls.
+        """Return the number of the first slot that begins at or after an instant."""
+        # Called for every message, hence inlined.
         slot_s, n_pattern, edges = self.slot_s, self.n_pattern, self._edges
         pattern, slot = divmod(int(at_s / slot_s), n_pattern)
         place = self._from_place[slot]
@@ -103,18 +102,18 @@ class Slots:
             place += 1
 
     def part(self, number: int) -> float:
-        """How much of a whole slot a slot has: 1, or less for the direction's part of an S slot."""
+        """Return the length of a slot in whole slots: 1, or less for the direction's part of an S slot."""
         return self.places[number % len(self.places)][2] / N_SYMBOLS
 
     def parts(self, first: int, end: int) -> float:
-        """How many whole slots the slots from one up to, and without, another come to."""
+        """Return the total length of the slots ``first`` … ``end - 1`` in whole slots."""
         return (self._symbols(end) - self._symbols(first)) / N_SYMBOLS
 
     def airtime_s(self, first: int, end: int, until_s: float) -> float:
-        """How much time of those slots has passed by an instant."""
+        """Return how much time of the slots ``first`` … ``end - 1`` has passed by an instant."""
         if until_s >= self.end_s(end - 1):
             return self.parts(first, end) * self.slot_s
-        begun = min(end, max(first + 1, self.next(until_s)))  # all but the last of them have ended
+        begun = min(end, max(first + 1, self.next(until_s)))  # all slots before number begun - 1 have ended
         passed_s = min(until_s, self.end_s(begun - 1)) - self.begin_s(begun - 1)
         return self.parts(first, begun - 1) * self.slot_s + max(0.0, passed_s)
 
@@ -129,7 +128,7 @@ def slots_of(duplex: Duplex, slot_s: float, *, uplink: bool) -> Slots:
     Raises
     ------
     InputError
-        If a pattern has none for it.
+        If a pattern has no such slot.
     """
     if not isinstance(duplex, TddPattern):
         return Slots(slot_s)

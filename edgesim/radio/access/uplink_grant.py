@@ -1,15 +1,15 @@
-"""How an uplink that was silent comes to its first grant: a scheduling request, its answer, and the pattern.
+"""First grant of an uplink after silence: scheduling request, answer, and duplex pattern.
 
-A terminal with something to send and no grant waits for its next opportunity to ask (scheduling request, TS
-38.213 section 9.2.4 and TS 38.321 section 5.4.4), the station decodes it, answers in a slot of the downlink,
-and the terminal sends K2 slots after the answer (TS 38.214 section 6.1.2.1), or in the first slot after that
-which the pattern gives to the uplink. With a configured grant (TS 38.321 section 5.8.2) it sends in the next
-slot of the uplink without asking. Clauses were not re-read in the printed standards.
+A terminal with data and no grant waits for its next opportunity to send a scheduling request (TS 38.213
+section 9.2.4 and TS 38.321 section 5.4.4). The station decodes it and answers in a slot of the downlink.
+The terminal sends K2 slots after the answer (TS 38.214 section 6.1.2.1), or in the next slot after that
+which the pattern gives to the uplink. With a configured grant (TS 38.321 section 5.8.2) it sends in the
+next uplink slot without a request. Clauses were not re-read in the printed standards.
 
-While a terminal has data on the air, buffer status reports ride on it and nothing has to be asked for; a
-message that comes by the time at which the last report would still be answered goes with that answer.
+While a terminal is sending, its data carries buffer status reports and no request is needed. A message that
+arrives while the last report would still be answered is included in that answer.
 
-Not modelled: requests that are lost or meet a full control channel; a first grant that has room for a buffer
+Not modelled: requests that are lost or meet a full control channel; a first grant with room for a buffer
 status report alone (here it is as large as the message needs); random access of terminals without
 opportunities; the terminal's own preparation before a configured grant.
 """
@@ -32,7 +32,7 @@ _K2_BY_SLOT_US = MappingProxyType({1000: 1, 500: 1, 250: 2, 125: 3})
 
 
 def default_k2(slot_s: float) -> int:
-    """K2 of the default time domain allocation's first row, j of TS 38.214 table 6.1.2.1.1-4 (not re-read).
+    """Return K2 of the default allocation's first row: j of TS 38.214 table 6.1.2.1.1-4 (not re-read).
 
     1, 1, 2 and 3 slots at 15, 30, 60 and 120 kHz. A terminal of capability 1 needs 10, 12, 23 and 36 symbols
     between a grant and its transmission (N2 of table 6.4-1), which is less.
@@ -42,18 +42,17 @@ def default_k2(slot_s: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UplinkGrant:
-    """Rules of an uplink's first grant after silence, in slots of the carrier.
+    """Rules of an uplink's first grant after silence; times are in slots of the carrier.
 
     Parameters
     ----------
     period_slots
-        From one opportunity for a scheduling request to the next; 0: a configured grant, nothing is asked
-        for.
+        From one opportunity for a scheduling request to the next; 0: a configured grant, without requests.
     processing_slots
-        From the end of the slot of a request to the first slot in which it may be answered. 1 is an
-        estimate: as long as a terminal takes for its side, rounded up.
+        From the end of a request's slot to the first slot in which it may be answered. 1 is an estimate: the
+        time that a terminal takes for its own processing, rounded up.
     k2_slots
-        From the slot of the answer to that of the transmission.
+        From the slot of the answer to the slot of the transmission.
     """
 
     period_slots: int = 20
@@ -74,20 +73,20 @@ class UplinkGrant:
 
     @property
     def cycle_slots(self) -> int:
-        """For how many slots after its last transmission a terminal's report would still be answered."""
+        """Slots after a terminal's last transmission during which its report would still be answered."""
         return self.processing_slots + self.k2_slots if self.period_slots else 0
 
     def offset(self, key: int, up: Slots) -> int:
-        """A terminal's first opportunity: an uplink slot within a period, a function of its key alone."""
+        """Return a terminal's first opportunity: an uplink slot within a period, chosen by its key alone."""
         if not self.period_slots:
             return 0
         able = [slot for slot in range(self.period_slots) if up.slot(up.from_slot(slot)) == slot]
         return able[key % len(able)] if able else key % self.period_slots
 
     def first(self, at_s: float, offset: int, up: Slots, down: Slots) -> int:
-        """Number of the first uplink slot that a message may have which meets silence at an instant.
+        """Return the first uplink slot for a message that arrives at an instant while the uplink is silent.
 
-        An opportunity that the pattern gives to the downlink is put off to the next slot of the uplink.
+        An opportunity in a slot that the pattern gives to the downlink is postponed to the next uplink slot.
         """
         if not self.period_slots:
             return up.next(at_s)
@@ -101,19 +100,19 @@ class UplinkGrant:
         return up.from_slot(answered + self.k2_slots)
 
     def mean_s(self, up: Slots, down: Slots, *, uplink: bool) -> float:
-        """Mean time until the end of a short message's only slot, from an instant at random.
+        """Return the mean time from a random instant to the end of a short message's only slot.
 
         Parameters
         ----------
         up, down
-            Slots of either direction.
+            Slots of each direction.
         uplink
-            Whether it goes up, after silence.
+            Whether the message goes up, after silence.
         """
         way = up if uplink else down
         n_slots = math.lcm(way.n_pattern, self.period_slots or 1) if uplink else way.n_pattern
         offset, total_s = self.offset(0, up), 0.0
-        for slot in range(1, n_slots + 1):  # whoever comes within the slot before it meets the same
+        for slot in range(1, n_slots + 1):  # all arrivals within the preceding slot get the same grant
             at_s = slot * way.slot_s
             number = self.first(at_s, offset, up, down) if uplink else way.next(at_s)
             total_s += way.end_s(number) - (slot - 0.5) * way.slot_s

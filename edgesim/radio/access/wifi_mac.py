@@ -1,6 +1,6 @@
-"""What an exchange of 802.11 carries and how long it takes: frames, aggregates, acknowledgements.
+"""Contents and duration of an 802.11 frame exchange: frames, aggregates, acknowledgements.
 
-A message is cut into frames of ``frame_bytes``; each gets IP and UDP (or TCP) headers, LLC/SNAP, MAC header
+A message is split into frames of ``frame_bytes``; each gets IP and UDP (or TCP) headers, LLC/SNAP, MAC header
 and checksum. An exchange carries one frame or one aggregate (A-MPDU): [RTS, SIFS, CTS, SIFS,] data, SIFS,
 acknowledgement. Sources: IEEE 802.11-2020 clauses 9.2.4 and 9.3 (frame formats), 9.7.1 (A-MPDU), 10.23.2.9
 (TXOP limits).
@@ -44,16 +44,16 @@ _ACK_S, _RTS_S, _CTS_S = control_s(ACK_BYTES), control_s(RTS_BYTES), control_s(C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregation:
-    """Limits of an aggregate, beside the generation's own.
+    """Limits of an aggregate, in addition to the generation's own.
 
     Parameters
     ----------
     most_frames
-        1 switches aggregation off; 64 frames are a block acknowledgement's bitmap, 256 the longest of ax.
+        1 disables aggregation; 64 frames fit a block acknowledgement's bitmap, 256 the longest one of ax.
     longest_s
-        Of the PPDU.
+        Longest airtime of the PPDU.
     most_bytes
-        Of the PSDU; the generation's limit if None.
+        Longest PSDU; None: the generation's limit.
     """
 
     most_frames: int = 64
@@ -81,39 +81,40 @@ class Exchange:
 
     @property
     def first_s(self) -> float:
-        """Airtime of what goes first, and alone is lost when it collides."""
+        """Airtime of the first transmission (RTS or data), which is all that a collision loses [s]."""
         return self.rts_s or self.data_s
 
     @property
     def data_after_s(self) -> float:
-        """When the data begins, after the exchange has [s]."""
+        """Time from the beginning of the exchange to that of its data [s]."""
         return self.rts_s + self.cts_s + 2.0 * SIFS_S if self.rts_s else 0.0
 
     @property
     def whole_s(self) -> float:
-        """From its first bit to the end of the acknowledgement."""
+        """Time from the first bit of the exchange to the end of the acknowledgement [s]."""
         return self.data_after_s + self.data_s + SIFS_S + self.ack_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WifiMac:
-    """How a link's frames get on the air.
+    """MAC of a link: framing, aggregation, access category and RTS/CTS.
 
     Parameters
     ----------
     ppdu
-        Format of its data frames.
+        Format of the data frames.
     edca
-        Its access category.
+        Access category.
     aggregation
-        What goes together.
+        Limits of an aggregate.
     frame_bytes
-        Bytes of a message that a frame carries, headers not counted.
+        Bytes of a message in one frame, headers not included.
     rts_from_bytes
-        PSDUs of so many bytes and more are announced by RTS and CTS; None: never.
+        RTS and CTS precede PSDUs of at least this many bytes; None: no PSDU.
     acknowledges_segments
-        Whether the transport is one like TCP: headers of 20 + 20 bytes, and for every two segments the
-        receiver sends an acknowledgement of 40 bytes, a frame as any other. Else UDP's 28 bytes, and none.
+        Whether the transport acknowledges like TCP: headers of 20 + 20 bytes, and for every two segments
+        the receiver sends an acknowledgement of 40 bytes as an ordinary frame. False: UDP, with headers of
+        28 bytes and no acknowledgements.
     """
 
     ppdu: PpduFormat = field(default_factory=PpduFormat)
@@ -138,21 +139,21 @@ class WifiMac:
 
     @property
     def header_bytes(self) -> int:
-        """All headers of a frame: MAC, LLC/SNAP, IP and transport."""
+        """Bytes of all headers of a frame: MAC, LLC/SNAP, IP and transport."""
         transport = _TCP_BYTES if self.acknowledges_segments else _UDP_BYTES
         return _MAC_BYTES + _LLC_BYTES + _IP_BYTES + transport
 
     def mpdu_bytes(self, payload_bytes: int) -> int:
-        """A frame with its headers."""
+        """Return the length of a frame with its headers."""
         return payload_bytes + self.header_bytes
 
     def subframe_bytes(self, payload_bytes: int) -> int:
-        """A frame in an aggregate: with delimiter, padded to words of 4 bytes."""
+        """Return the length of a frame in an aggregate: with delimiter, padded to words of 4 bytes."""
         n_words = -(-self.mpdu_bytes(payload_bytes) // _WORD_BYTES)
         return _DELIMITER_BYTES + _WORD_BYTES * n_words
 
     def room(self, rate_bps: float) -> tuple[int, float]:
-        """Most frames and bytes of an aggregate at a rate; a first frame goes whatever its length."""
+        """Return the most frames and bytes of an aggregate at a rate; a first frame may exceed the bytes."""
         limits = self.aggregation
         if limits.most_frames == 1:
             return 1, math.inf
@@ -165,16 +166,16 @@ class WifiMac:
         return limits.most_frames, min(most_bytes, self.ppdu.bytes_within(airtime_s, rate_bps))
 
     def exchange(self, n_frames: int, payload_bytes: int, psdu_bytes: int, rate_bps: float) -> Exchange:
-        """Airtimes of an exchange.
+        """Return the airtimes of an exchange.
 
         Parameters
         ----------
         n_frames
-            Frames that it carries.
+            Number of frames in the exchange.
         payload_bytes
-            Of one of them; of 802.11n, a frame alone goes without delimiter and padding.
+            Payload of one frame. A single frame of 802.11n is sent without delimiter and padding.
         psdu_bytes
-            Of all subframes together.
+            Length of all subframes together.
         rate_bps
             Data rate of the physical layer.
         """
@@ -191,14 +192,14 @@ class WifiMac:
         return control_s(BLOCK_ACK_BYTES[64 if n_frames <= 64 else 256])
 
     def full_exchange(self, rate_bps: float) -> tuple[Exchange, int]:
-        """The longest exchange of full frames at a rate, and how many frames it carries."""
+        """Return the longest exchange of full frames at a rate, and its number of frames."""
         most_frames, most_bytes = self.room(rate_bps)
         each = self.subframe_bytes(self.frame_bytes)
         n_frames = max(1, min(most_frames, 1 if math.isinf(most_bytes) else int(most_bytes // each)))
         return self.exchange(n_frames, self.frame_bytes, n_frames * each, rate_bps), n_frames
 
     def alone_bps(self, rate_bps: float) -> float:
-        """Bits of messages per second of one who always has something to send, alone on the air."""
+        """Return the message bits per second of a single saturated sender on an otherwise idle channel."""
         if not rate_bps > 0.0:
             return 0.0
         exchange, n_frames = self.full_exchange(rate_bps)
@@ -206,5 +207,5 @@ class WifiMac:
         return bits(n_frames * self.frame_bytes) / (wait_s + exchange.whole_s)
 
     def least_s(self, rate_bps: float) -> float:
-        """Mean time that the shortest message takes on idle air: half a slot, and its exchange [s]."""
+        """Return the mean time of a shortest message on an idle channel [s]: half a slot, its exchange."""
         return 0.5 * SLOT_S + self.exchange(1, 0, self.subframe_bytes(0), rate_bps).whole_s

@@ -36,54 +36,54 @@ SLOT_S, SIFS_S = 9e-6, 16e-6
 
 ACK_BYTES, CTS_BYTES, RTS_BYTES = 14, 14, 20
 BLOCK_ACK_BYTES = MappingProxyType({64: 32, 256: 56})
-"""Compressed block acknowledgements by the frames that their bitmap covers (802.11-2020 clause 9.3.1.8)."""
+"""Bytes of a compressed block acknowledgement by the frames in its bitmap (802.11-2020 clause 9.3.1.8)."""
 
 CONTROL_BPS, LOWEST_CONTROL_BPS = 24e6, 6e6
-"""Highest and lowest mandatory rate of clause 17; responses go at the former, EIFS counts on the latter."""
+"""Highest and lowest mandatory rate of clause 17: responses use the highest, EIFS assumes the lowest."""
 
 _LEGACY_PREAMBLE_S, _LEGACY_SYMBOL_S = 20e-6, 4e-6
 _SERVICE_BITS, _TAIL_BITS = 16, 6
 _N_TRAINING = {"n": (1, 2, 4, 4), "ac": (1, 2, 4, 4, 6, 6, 8, 8), "ax": (1, 2, 4, 4, 6, 6, 8, 8)}
-"""Long training fields by the number of streams: tables 19-13, 21-13 and 27-15's rule."""
+"""Long training fields by the number of streams: tables 19-13 and 21-13, and the rule of table 27-15."""
 
 # L-STF to L-SIG 20 us; then HT-SIG 8, HT-STF 4 | VHT-SIG-A 8, VHT-STF 4, VHT-SIG-B 4 | RL-SIG 4, HE-SIG-A 8,
-# HE-STF 4. The training fields come on top.
+# HE-STF 4. The training fields are added to these.
 _FIXED_PREAMBLE_S = {"n": 32e-6, "ac": 36e-6, "ax": 36e-6}
 _HT_TRAINING_S = 4e-6
 _HE_TRAINING_S = {0.8e-6: 7.2e-6, 1.6e-6: 8e-6, 3.2e-6: 16e-6}
-"""HE-LTF by guard interval: 2x with 0.8 and 1.6 us, 4x with 3.2 us, the combinations that all must have."""
+"""HE-LTF by guard interval: 2x with 0.8 and 1.6 us, 4x with 3.2 us, the mandatory combinations."""
 
 _MOST_BYTES: dict[Generation, int] = {"n": 65_535, "ac": 1_048_575, "ax": 4_194_303}
 """Longest A-MPDU: lengths of 16, 20 and 22 bits (maximum exponents, clauses 9.4.2.55, .158 and .248)."""
 
-_EDGE = 1e-6  # of a bit or a symbol: what floats may have lost
+_EDGE = 1e-6  # of a bit or a symbol: tolerance for floating-point rounding
 
 
 def control_s(n_bytes: int, rate_bps: float = CONTROL_BPS) -> float:
-    """Airtime of a non-HT frame of the OFDM PHY [s], such as an acknowledgement (802.11-2020 cl. 17.4.3)."""
+    """Return the airtime of a non-HT OFDM frame, such as an acknowledgement [s] (802.11-2020 cl. 17.4.3)."""
     n_bits = _SERVICE_BITS + bits(n_bytes) + _TAIL_BITS
     return _LEGACY_PREAMBLE_S + _LEGACY_SYMBOL_S * math.ceil(n_bits / (rate_bps * _LEGACY_SYMBOL_S) - _EDGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PpduFormat:
-    """How a data frame lies on the air.
+    """Format of a data PPDU on the air.
 
     Parameters
     ----------
     generation
         ``n``, ``ac`` or ``ax``.
     n_streams
-        Spatial streams: each needs training.
+        Spatial streams; each adds training fields.
     guard_s
-        Guard interval; the generation's shortest unless given.
+        Guard interval; None: the generation's shortest.
 
     Attributes
     ----------
     symbol_s
         Duration of an OFDM symbol, guard interval included.
     preamble_s
-        Duration of all that comes before the data field.
+        Duration of everything before the data field.
     """
 
     generation: Generation = "ax"
@@ -111,26 +111,26 @@ class PpduFormat:
         )
         object.__setattr__(self, "symbol_s", facts.useful_symbol_s + guard_s)
         object.__setattr__(self, "preamble_s", preamble_s)
-        # Service field and tail; the LDPC code, which ax must have from 40 MHz on, has no tail.
+        # Service field and tail; the LDPC code, which ax requires from 40 MHz on, has no tail.
         object.__setattr__(self, "_around_bits", _SERVICE_BITS + (0 if is_he else _TAIL_BITS))
 
     @property
     def most_bytes(self) -> int:
-        """Longest aggregate."""
+        """Longest aggregate [bytes]."""
         return _MOST_BYTES[self.generation]
 
     @property
     def always_aggregates(self) -> bool:
-        """Whether a frame alone travels as an aggregate of one, delimiter and all (ac and ax)."""
+        """Whether a single frame is sent as an aggregate of one, with its delimiter (ac and ax)."""
         return self.generation != "n"
 
     def symbol_bits(self, rate_bps: float) -> float:
-        """Data bits of a symbol at a rate: N_DBPS, a whole number."""
+        """Return the data bits of a symbol at a rate: N_DBPS, a whole number."""
         n_bits = rate_bps * self.symbol_s
         return float(math.floor(n_bits + _EDGE)) if n_bits >= 1.0 else n_bits
 
     def data_s(self, n_bytes: float, rate_bps: float) -> float:
-        """Airtime of a PPDU [s].
+        """Return the airtime of a PPDU [s].
 
         Parameters
         ----------
@@ -141,12 +141,12 @@ class PpduFormat:
         """
         n_symbols = math.ceil((self._around_bits + bits(n_bytes)) / self.symbol_bits(rate_bps) - _EDGE)
         field_s = n_symbols * self.symbol_s
-        if self.symbol_s < _LEGACY_SYMBOL_S:  # short guard intervals: up to a whole long symbol
+        if self.symbol_s < _LEGACY_SYMBOL_S:  # short guard intervals: round up to a whole long symbol
             field_s = _LEGACY_SYMBOL_S * math.ceil(field_s / _LEGACY_SYMBOL_S - _EDGE)
         return self.preamble_s + field_s
 
     def bytes_within(self, airtime_s: float, rate_bps: float) -> float:
-        """Longest PSDU whose PPDU takes no more than an airtime [bytes]; below 0 where none does."""
+        """Return the longest PSDU whose PPDU fits an airtime [bytes]; below 0 if none does."""
         field_s = airtime_s - self.preamble_s
         if self.symbol_s < _LEGACY_SYMBOL_S:
             field_s = _LEGACY_SYMBOL_S * math.floor(field_s / _LEGACY_SYMBOL_S + _EDGE)

@@ -1,1 +1,1 @@
-"""What a signal-to-noise ratio is worth: schemes, error rates, retransmissions, by standard."""
+"""Link adaptation: schemes, error rates and retransmissions at a signal-to-noise ratio, by standard."""

@@ -1,8 +1,8 @@
-"""What an air interface makes of a signal-to-interference-and-noise ratio.
+"""Interface of link adaptation: signal-to-interference-and-noise ratio to rate and block error probability.
 
-The transmitter decides on an estimate (:meth:`AirInterface.grant`), the receiver succeeds on the truth
-(:meth:`AirInterface.errors`). Both are pure: the same ratios give the same grant and the same
-probabilities, whatever was sent before. Ratios are linear, not in dB.
+The transmitter chooses a grant from an estimate (:meth:`AirInterface.grant`); the true ratio decides
+whether reception succeeds (:meth:`AirInterface.errors`). Both are pure: the same ratios give the same grant
+and the same probabilities, independent of earlier transmissions. Ratios are linear, not in dB.
 
 ::
 
@@ -19,7 +19,7 @@ __all__ = ["OUT_OF_REACH", "AirInterface", "Arq", "Grant", "Gridded"]
 
 
 class Grant(NamedTuple):
-    """What a transmitter may send after it has seen an estimate of the channel.
+    """Scheme, rate and block size that a transmitter may use, given its estimate of the channel.
 
     A grant out of reach has ``mcs`` −1, efficiency 0 and blocks of 0 bits; nothing can be sent with it.
     """
@@ -27,12 +27,12 @@ class Grant(NamedTuple):
     mcs: int
     """Index into the interface's table of modulation and coding schemes; 0 where it has no table."""
     efficiency: float
-    """Gross spectral efficiency in bit/s/Hz: what a second and a hertz of the carrier bear, with overhead
-    taken off but not retransmissions."""
+    """Gross spectral efficiency in bit/s/Hz of the carrier: overhead is subtracted, retransmissions are
+    not."""
     block_bits: int
-    """Bits that are sent, acknowledged and repeated together: a transport block, or a MAC frame."""
+    """Bits that are sent, acknowledged and repeated as one unit: a transport block, or a MAC frame."""
     slot_s: float
-    """Time that such a block takes on the air at this bandwidth."""
+    """Airtime of such a block at this bandwidth."""
 
 
 OUT_OF_REACH = Grant(mcs=-1, efficiency=0.0, block_bits=0, slot_s=0.0)
@@ -40,46 +40,47 @@ OUT_OF_REACH = Grant(mcs=-1, efficiency=0.0, block_bits=0, slot_s=0.0)
 
 
 class Arq(NamedTuple):
-    """Retransmission above the physical layer, of what its own attempts have left undelivered."""
+    """Retransmission above the physical layer, of blocks whose attempts all failed."""
 
     limit: int
-    """How many times a block is sent anew after all attempts of :meth:`AirInterface.errors` have failed; each
-    time goes through all those attempts again. After that the block, and with it the message, is lost."""
+    """How many times a block is sent again after all attempts of :meth:`AirInterface.errors` have failed.
+    Each time goes through all those attempts. After the last one the block, and with it the message, is
+    lost."""
     round_trip_s: float
-    """Time from the last failed attempt until the block is on the air again."""
+    """Time from the last failed attempt to the next transmission of the block."""
 
 
 class AirInterface(Protocol):
-    """A rule from signal-to-interference-and-noise ratios to rates and block errors; frozen and pure."""
+    """Mapping from signal-to-interference-and-noise ratios to rates and block errors; frozen and pure."""
 
     @property
     def round_trip_s(self) -> float:
-        """Time from a block's attempt to its next attempt (HARQ round trip), in seconds."""
+        """Time from one attempt of a block to the next (HARQ round trip), in seconds."""
         ...
 
     @property
     def arq(self) -> Arq:
-        """What happens to blocks that no attempt delivered."""
+        """Retransmission of blocks that no attempt delivered."""
         ...
 
     def grant(self, sinr_estimate: float, bandwidth_hz: float) -> Grant:
-        """Choose rate and block size from the estimated ratio (linear) for this much of the carrier."""
+        """Return rate and block size for the estimated ratio (linear) over a part of the carrier."""
         ...
 
     def errors(self, grant: Grant, sinr: float) -> tuple[float, ...]:
-        """Probability that attempt 1, 2, …, M of a block fails **given that all before it failed**.
+        """Return the probability that attempt 1, …, M of a block fails **given that all before it failed**.
 
         The true ratio (linear) is taken as constant over the attempts. The product of the first m entries
-        is the probability that a block is still undelivered after m attempts. So the failures of n blocks
-        may be drawn attempt by attempt, each binomial among those that remain. A grant out of reach fails
-        with certainty.
+        is the probability that a block is still undelivered after m attempts. The failures of n blocks may
+        therefore be drawn attempt by attempt, each binomial among the remaining blocks. A grant out of reach
+        always fails.
         """
         ...
 
 
 class Gridded(Protocol):
-    """An air interface whose grants are of whole resource blocks."""
+    """An air interface whose grants consist of whole resource blocks."""
 
     def fewest_prb(self, sinr_estimate: float, n_bits: float, *, concentrates: bool) -> int:
-        """Fewest resource blocks whose transport block carries so many bits; all, where none does."""
+        """Return the fewest resource blocks whose transport block carries ``n_bits``; all if none does."""
         ...

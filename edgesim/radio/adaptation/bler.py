@@ -1,10 +1,10 @@
 """Block error rates of 5G NR's schemes over AWGN: Sionna's simulated tables, and the copied LTE thresholds.
 
-Both are sets behind one interface, :class:`BlerSet`, and replaceable: an
+Both implement the interface :class:`BlerSet` and can be exchanged:
 :class:`~edgesim.radio.adaptation.nr.Nr` takes any.
 
-Not modelled: fading within a block (frequency selectivity is taken into the effective ratio of whoever
-calls), receivers other than Sionna's (min-sum or belief propagation as it simulated), channel estimation
+Not modelled: fading within a block (frequency selectivity is part of the effective ratio that the caller
+passes), receivers other than Sionna's (min-sum or belief propagation as it simulated), channel estimation
 losses.
 """
 
@@ -36,28 +36,28 @@ __all__ = [
     "simulated_curve",
 ]
 
-_UNSEEN_DECADES = 2.0  # Sionna places a simulated zero two decades below the smallest value seen
+_UNSEEN_DECADES = 2.0  # Sionna replaces a simulated zero by two decades below the smallest value observed
 
 LTE_CQI_THRESHOLDS_DB: tuple[float, ...] = (
     -6.7, -4.7, -2.3, 0.2, 2.4, 4.3, 5.9, 8.1, 10.3, 11.7, 14.1, 16.3, 18.7, 21.0, 22.7,
 )  # fmt: skip
 """SINR in dB at which BLER is 10 %, for CQI 1 to 15 of table 1.
 
-A link-level set for LTE that is copied from simulator to simulator; **not in any standard**, and another
-set in use runs from 1.95 to 29 dB.
+A link-level set for LTE that is copied from simulator to simulator; **not in any standard**. Another set in
+use runs from 1.95 to 29 dB.
 """
 
 
 class BlerSet(Protocol):
-    """Block error rates of every scheme."""
+    """Block error rates of all schemes."""
 
     def curve(self, scheme: Scheme, transport_bits: int, table: int) -> tuple[BlerCurve, int]:
-        """Curve of a scheme's code block, and how many of them a transport block of this size falls into.
+        """Return a scheme's code block curve, and the number of code blocks of a transport block.
 
         Parameters
         ----------
         table
-            MCS table in which the scheme is looked up first.
+            MCS table that is searched first for the scheme.
         """
         ...
 
@@ -70,19 +70,19 @@ def _arrays() -> dict[str, NDArray[np.float64]]:
 
 
 def shannon_db(efficiency: float) -> float:
-    """Ratio in dB at which capacity is this many bit/s/Hz."""
+    """Return the ratio in dB at which the Shannon capacity is ``efficiency`` bit/s/Hz."""
     return 10.0 * math.log10(2.0**efficiency - 1.0)
 
 
 class _Simulated(NamedTuple):
-    """What was simulated of an MCS."""
+    """Simulated block error rates of an MCS."""
 
     code_block_bits: NDArray[np.float64]
     snr_db: NDArray[np.float64]
     logs: NDArray[np.float64]
     """log10(BLER): [code block size, SNR]."""
     unseen: float
-    """What stands for a simulated zero."""
+    """log10(BLER) that replaces a simulated zero."""
 
 
 @lru_cache(maxsize=128)
@@ -99,7 +99,7 @@ def _simulated(table: int, mcs: int) -> _Simulated | None:
 
 
 def simulated_curve(table: int, mcs: int, code_block_bits: int) -> BlerCurve | None:
-    """Curve of a simulated MCS for a code block size, or None; log10(BLER) is linear in size."""
+    """Return an MCS's curve for a code block size, None if not simulated; log10(BLER) is linear in size."""
     found = _simulated(table, mcs)
     if found is None:
         return None
@@ -118,8 +118,8 @@ def _interpolated(table: int, mcs: int, size: float) -> BlerCurve:
         row = (logs[place + 1] - row) / (sizes[place + 1] - sizes[place]) * (size - sizes[place]) + row
     row = np.maximum.accumulate(row[::-1])[::-1]  # Monte Carlo noise: a rate never rises with SNR
     step_db = float(snr_db[1] - snr_db[0])
-    nodes = [0.0, *row.tolist()]  # 1 a step to the left of what was simulated
-    if nodes[-1] > unseen:  # the simulation stopped before errors did: go on falling at the last slope
+    nodes = [0.0, *row.tolist()]  # BLER 1, one step to the left of the simulated range
+    if nodes[-1] > unseen:  # errors remain at the end of the simulated range: extrapolate with the last slope
         slope = min(nodes[-1] - nodes[-2], -1.0)
         while nodes[-1] > unseen:
             nodes.append(nodes[-1] + slope)
@@ -135,36 +135,37 @@ def _index(scheme: Scheme, table: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class SionnaTables:
-    """The tables of Sionna's PHY abstraction, interpolated as Sionna does: bilinear in log10(BLER).
+    """Block error rates of Sionna's PHY abstraction, interpolated as in Sionna: bilinear in log10(BLER).
 
-    Where ours differs, and why (differences are printed by ``benchmarks/bler_against_sionna.py``):
+    Differences from Sionna, and their reasons (``benchmarks/bler_against_sionna.py`` prints their size):
 
     - Sionna rounds to steps of 0.1 dB and 100 bits; here nothing is rounded.
-    - Below the smallest rate that the simulation saw of an MCS Sionna says 0; here the curve falls on
-      to where it has placed its zero, so that a transport block of many code blocks meets no cliff.
-    - Outside the simulated ratios Sionna holds the edge value for ever, which leaves MCS 28 with errors at
-      any SNR; here the curve goes on to 1 on the left, and falls on at its last slope (at least a decade a
+    - Below the smallest error rate simulated for an MCS, Sionna returns 0. Here the curve continues down to
+      the value with which Sionna replaces zeros, so that a transport block of many code blocks has no
+      sudden drop.
+    - Outside the simulated ratios Sionna keeps the value at the edge, which leaves MCS 28 with errors at
+      any SNR. Here the curve continues to 1 on the left, and falls with its last slope (at least a decade a
       step) on the right.
-    - A rate that rises with SNR by Monte Carlo noise is levelled.
-    - Schemes that Sionna's tables lack (most of all the low-rate ones of table 3) are looked up in the
-      other MCS tables, and else take the curve of the next higher simulated efficiency of their table,
-      shifted by the difference of the two capacities' ratios in dB. At these low rates codes differ by
-      repetition, which keeps the distance to capacity; still it is an extrapolation, which
-      :meth:`is_simulated` tells.
+    - An error rate that rises with SNR because of Monte Carlo noise is levelled.
+    - Schemes that Sionna's tables lack (mostly the low-rate ones of table 3) are taken from the other MCS
+      tables. Failing that, they use the curve of the next higher simulated efficiency of their table, shifted
+      by the difference of the ratios in dB at which capacity equals the two efficiencies. At these low rates
+      codes differ by repetition, which keeps the distance to capacity. This is still an extrapolation:
+      :meth:`is_simulated` returns False.
 
-    Code blocks above 2000 bits use the curve of 2000 bits, as in Sionna: longer ones would be a little
+    Code blocks above 2000 bits use the curve of 2000 bits, as in Sionna; longer ones would perform slightly
     better.
     """
 
     def is_simulated(self, scheme: Scheme) -> bool:
-        """Whether a curve was simulated for this scheme, and not extrapolated."""
+        """Return whether this scheme's curve was simulated rather than extrapolated."""
         return any(
             (mcs := _index(scheme, table)) is not None and simulated_curve(table, mcs, 1000) is not None
             for table in MCS_TABLES
         )
 
     def curve(self, scheme: Scheme, transport_bits: int, table: int) -> tuple[BlerCurve, int]:
-        """The code block's curve and the number of code blocks (TS 38.212 §5.2.2)."""
+        """Return the code block's curve and the number of code blocks (TS 38.212 §5.2.2)."""
         parts = segmentation(transport_bits, scheme)
         for other in (table, *(number for number in MCS_TABLES if number != table)):
             mcs = _index(scheme, other)
@@ -185,18 +186,19 @@ class SionnaTables:
 
 @dataclass(frozen=True, slots=True)
 class LteThresholds:
-    """The copied LTE thresholds, with a logistic curve through their 10 % points for a whole transport block.
+    """The copied LTE thresholds: a logistic curve through their 10 % points for a whole transport block.
 
-    A scheme between two CQIs is placed by its capacity ratio in dB, linearly between theirs; one below CQI
-    1 keeps CQI 1's distance to capacity. 256-QAM is refused: the set ends at 64-QAM.
+    The threshold of a scheme between two CQIs is interpolated linearly over the ratio in dB at which
+    capacity equals the efficiency. A scheme below CQI 1 keeps CQI 1's distance to capacity. 256-QAM is
+    refused, because the set ends at 64-QAM.
 
     Parameters
     ----------
     thresholds_db
         SINR in dB of 10 % BLER for CQI 1 to 15.
     slope_per_db
-        Steepness of the logistic: the log-odds of an error fall by this in each dB. An estimate: 6 takes
-        BLER from 90 % to 1 % within 1.1 dB.
+        Steepness of the logistic: decrease of the log-odds of an error per dB. An estimate: 6 takes BLER from
+        90 % to 1 % within 1.1 dB.
     """
 
     thresholds_db: tuple[float, ...] = LTE_CQI_THRESHOLDS_DB
@@ -209,7 +211,7 @@ class LteThresholds:
             raise InputError(f"BLER slope is {self.slope_per_db:g} per dB; expected more than 0")
 
     def threshold_db(self, scheme: Scheme) -> float:
-        """SINR in dB at which the scheme's BLER is 10 %."""
+        """Return the SINR in dB at which the scheme's BLER is 10 %."""
         top = CQI_TABLES[1][-1]
         if scheme.efficiency > top.efficiency:
             raise InputError(
@@ -223,14 +225,14 @@ class LteThresholds:
         return float(np.interp(own_db, capacity_db, self.thresholds_db))
 
     def curve(self, scheme: Scheme, transport_bits: int, table: int) -> tuple[BlerCurve, int]:
-        """The transport block's curve; it depends on neither its size nor the table."""
+        """Return the transport block's curve, which depends on neither its size nor the table."""
         centre_db = self.threshold_db(scheme) - math.log(9.0) / self.slope_per_db
         return _logistic(self.slope_per_db).shifted(centre_db), 1
 
 
 @lru_cache(maxsize=16)
 def _logistic(slope_per_db: float) -> BlerCurve:
-    """Logistic in log10, centred at 0 dB, from log-odds +14 to −14 (BLER 1e-6; 0 beyond)."""
+    """Return a logistic curve in log10, centred at 0 dB, from log-odds +14 to −14 (BLER 1e-6; then 0)."""
     odds = np.linspace(14.0, -14.0, 281)
     return BlerCurve(-14.0 / slope_per_db, 0.1 / slope_per_db, [0.0, *(-np.log10(1.0 + np.exp(-odds[1:])))])
 
@@ -240,7 +242,7 @@ BLER_SETS: dict[str, BlerSet] = {"sionna": SionnaTables(), "lte-cqi": LteThresho
 
 
 def bler_set(name: str) -> BlerSet:
-    """Look a set up by name."""
+    """Return a set by name."""
     found = BLER_SETS.get(name)
     if found is None:
         raise InputError(f"BLER set '{name}' is unknown; {suggest(name, BLER_SETS)}")

@@ -1,4 +1,4 @@
-"""A block error rate over the signal-to-noise ratio, as a polygon in log10(BLER) over dB."""
+"""Block error rate over the signal-to-noise ratio: piecewise linear in log10(BLER) over dB."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["BlerCurve", "error_of_all", "error_of_one"]
 
 
 def error_of_all(error: float, n_parts: int) -> float:
-    """Error probability of a block whose n parts fail independently: 1 − (1−p)^n."""
+    """Return the error probability of a block whose n parts fail independently: 1 − (1−p)^n."""
     if n_parts == 1:
         return error
     if error >= 1.0:
@@ -19,19 +19,19 @@ def error_of_all(error: float, n_parts: int) -> float:
 
 
 def error_of_one(error: float, n_parts: int) -> float:
-    """Error probability of a part, so that n of them together fail with ``error``."""
+    """Return the error probability of each of n independent parts that together fail with ``error``."""
     return -math.expm1(math.log1p(-error) / n_parts)
 
 
 class BlerCurve:
-    """BLER at a ratio in dB: log10(BLER) is linear between equally spaced nodes; 1 left of them, 0 right.
+    """BLER over a ratio in dB: log10(BLER) linear between equally spaced nodes; 1 left of them, 0 right.
 
     Parameters
     ----------
     start_db, step_db
         Position of the first node and distance between nodes, in dB.
     logs
-        log10(BLER) at the nodes, falling (not strictly) from 0. The curve ends at the last one.
+        log10(BLER) at the nodes, non-increasing from 0. The curve ends at the last node.
     """
 
     __slots__ = ("_end", "_logs", "_per_db", "_start_db")
@@ -43,7 +43,7 @@ class BlerCurve:
         self._logs, self._end = tuple(map(float, logs)), len(logs) - 1
 
     def at(self, ratio_db: float) -> float:
-        """BLER at a ratio in dB."""
+        """Return the BLER at a ratio in dB."""
         place = (ratio_db - self._start_db) * self._per_db
         if place <= 0.0:
             return 1.0
@@ -56,11 +56,11 @@ class BlerCurve:
 
     @property
     def end_db(self) -> float:
-        """Ratio in dB from which on nothing fails."""
+        """Ratio in dB from which the BLER is 0."""
         return self._start_db + self._end / self._per_db
 
     def threshold_db(self, bler: float) -> float:
-        """Lowest ratio in dB from which on BLER is at most this, in (0, 1)."""
+        """Return the lowest ratio in dB from which the BLER is at most ``bler``, in (0, 1)."""
         wanted = math.log10(bler)
         for index, log in enumerate(self._logs):
             if log <= wanted:
@@ -71,5 +71,5 @@ class BlerCurve:
         return self.end_db
 
     def shifted(self, by_db: float) -> BlerCurve:
-        """The same curve, this much further right."""
+        """Return the curve shifted to the right by ``by_db``."""
         return BlerCurve(self._start_db + by_db, 1.0 / self._per_db, self._logs)

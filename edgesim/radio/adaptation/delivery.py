@@ -1,7 +1,7 @@
-"""What it takes to deliver a message block by block: attempts, repetitions above them, losses.
+"""Delivery of a message block by block: attempts, ARQ repetitions, losses.
 
-The number of blocks that fail an attempt is binomial among those that remain; each draw is a function of
-(key, number of the draw) alone. Nothing here depends on who else sends.
+The number of blocks that fail an attempt is binomial among those that remain. Each draw is a function of
+the key and the number of the draw alone, independent of other senders.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from edgesim.rng import keyed_uniform
 
 __all__ = ["BlocksDelivered", "binomial", "deliver"]
 
-_AT_ONCE = 256  # blocks drawn together: the inversion begins at (1 - p)^n, which must not underflow
+_AT_ONCE = 256  # blocks per draw: the inversion begins at (1 - p)^n, which must not underflow
 
 
 class BlocksDelivered(NamedTuple):
-    """How a message of several blocks fared."""
+    """Result of sending a message of several blocks."""
 
     n_sent: int
-    """Blocks on the air in all, repetitions included."""
+    """Blocks sent in total, repetitions included."""
     n_lost: int
-    """Blocks that no attempt delivered; above 0 the message is lost."""
+    """Blocks that no attempt delivered; if above 0 the message is lost."""
     n_attempts: int
-    """Attempts that the unluckiest block took."""
+    """Attempts of the block that needed most."""
     delay_s: float
-    """Round trips that its attempts waited for."""
+    """Total round-trip time that the message waited between attempts."""
 
 
 def deliver(
@@ -39,21 +39,21 @@ def deliver(
     key: int,
     again: Callable[[float], tuple[float, ...]] | None = None,
 ) -> BlocksDelivered:
-    """Draw how blocks fare.
+    """Draw the outcome of sending ``n_blocks`` blocks.
 
     Parameters
     ----------
     errors
-        Probability that each attempt fails, given that all before it have.
+        Probability that each attempt fails, given that all attempts before it failed.
     round_trip_s
         Time from one attempt to the next.
     arq
-        What happens to blocks that have failed all attempts.
+        Retransmission of blocks that have failed all attempts.
     key
-        Which message this is.
+        Key of the message.
     again
-        Errors of a repetition by ARQ, given how long its block has waited for round trips [s]; None: as at
-        first.
+        Returns the errors of an ARQ repetition, given how long the block has waited for round trips [s];
+        None: the same errors as at first.
     """
     left = n_sent = n_blocks
     n_attempts, delay_s, draw = 1, 0.0, 0
@@ -61,7 +61,7 @@ def deliver(
         if repetition and again is not None:
             errors = again(delay_s + arq.round_trip_s)
         for attempt, error in enumerate(errors):
-            if repetition or attempt:  # all but the first go over what has failed
+            if repetition or attempt:  # every attempt but the first repeats the failed blocks
                 n_sent += left
                 n_attempts += 1
                 delay_s += round_trip_s if attempt else arq.round_trip_s
@@ -72,7 +72,7 @@ def deliver(
 
 
 def binomial(n: int, p: float, key: int, draw: int = 0) -> tuple[int, int]:
-    """Draw a binomial number by inversion; returns it and the number of the next draw."""
+    """Draw a binomial number by inversion; return it and the number of the next draw."""
     if p <= 0.0 or n == 0:
         return 0, draw
     if p >= 1.0:
@@ -89,8 +89,8 @@ def binomial(n: int, p: float, key: int, draw: int = 0) -> tuple[int, int]:
 
 
 def _inverted(n: int, p: float, uniform: float) -> int:
-    """The quantile of Binomial(n, p), summed up from 0."""
-    if p > 0.5:  # so that the sum begins at the likelier end
+    """Return the quantile of Binomial(n, p), summed from 0."""
+    if p > 0.5:  # start the sum at the likelier end
         return n - _inverted(n, 1.0 - p, 1.0 - uniform)
     odds = p / (1.0 - p)
     term = math.exp(n * math.log1p(-p))

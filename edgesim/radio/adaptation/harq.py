@@ -1,4 +1,4 @@
-"""Hybrid ARQ: what repeated attempts at a block add up to.
+"""Hybrid ARQ: effective ratio and residual error of repeated attempts at a block.
 
 Sources: chase combining, Chase, IEEE Trans. Commun. 33(5), 1985 (ratios add); incremental redundancy in the
 form Σ log2(1+γ_i) ≥ R, Caire and Tuninetti, IEEE Trans. Inf. Theory 47(5), 2001 (mutual information adds).
@@ -16,24 +16,24 @@ COMBININGS: tuple[Combining, ...] = ("none", "chase", "incremental")
 
 
 def expected_attempts(error: float, n_attempts: int) -> float:
-    """Mean number of attempts at a block, (1−p^M)/(1−p), for independent attempts that each fail with p."""
+    """Return the mean number of independent attempts at a block: (1−p^M)/(1−p), each failing with p."""
     return float(n_attempts) if error >= 1.0 else (1.0 - error**n_attempts) / (1.0 - error)
 
 
 def residual(error: float, n_attempts: int) -> float:
-    """Probability p^M that a block is undelivered after M independent attempts."""
+    """Return the probability p^M that a block is undelivered after M independent attempts."""
     return error**n_attempts
 
 
 def combined_sinr(sinr: float, n_attempts: int, combining: Combining, n_fresh: float = math.inf) -> float:
-    """Ratio (linear) of one attempt that is worth n attempts at the same ratio.
+    """Return the ratio (linear) of a single attempt equivalent to n combined attempts at ``sinr``.
 
     Parameters
     ----------
     combining
         ``chase``: γ_eff = n·γ. ``incremental``: log2(1+γ_eff) = n·log2(1+γ). ``none``: γ.
     n_fresh
-        How many attempts hold new redundancy before the code's lowest rate is reached, at least 1; further
+        Attempts that carry new redundancy before the code's lowest rate is reached, at least 1; further
         attempts repeat and are chase combined. Incremental redundancy only.
     """
     if combining == "none":

@@ -1,10 +1,10 @@
-"""Link adaptation of 5G NR: a ratio in, a scheme of TS 38.214, its transport block and its errors out.
+"""Link adaptation of 5G NR: from a ratio to a scheme of TS 38.214, its transport block and its errors.
 
-For an estimate the scheme of highest efficiency is granted whose transport block fails at most with the
-target probability at the first attempt (inner loop). An outer loop moves the estimate by an offset before
-it comes here (:mod:`edgesim.radio.adaptation.outer_loop`).
+The inner loop grants the scheme of highest efficiency whose transport block, at the estimated ratio, fails
+with at most the target probability at the first attempt. An outer loop offsets the estimate in advance
+(:mod:`edgesim.radio.adaptation.outer_loop`).
 
-When grants begin, and what the least of them is: :mod:`edgesim.radio.access.resource_grid`.
+When grants begin, and the smallest grant: :mod:`edgesim.radio.access.resource_grid`.
 
 Not modelled: control messages as traffic; code block group retransmission (a transport block is repeated
 whole); inter-layer interference (the ratio is that of each layer); reserved MCS indices; the uplink's
@@ -31,36 +31,36 @@ from edgesim.radio.adaptation.transport_block import info_bits, segmentation, tr
 __all__ = ["CQI_TARGET_BLER", "DOWNLINK_OVERHEAD", "RLC_ARQ", "Nr"]
 
 RLC_ARQ = Arq(limit=4, round_trip_s=45e-3)
-"""RLC acknowledged mode: typical settings of maxRetxThreshold and t-PollRetransmit (TS 38.331)."""
+"""RLC acknowledged mode, with typical settings of maxRetxThreshold and t-PollRetransmit (TS 38.331)."""
 
 CQI_TARGET_BLER = 0.1
 """Error probability that a reported CQI may not exceed (TS 38.214 §5.2.2.1, tables 1 and 2)."""
 
 DOWNLINK_OVERHEAD = {1: 0.14, 2: 0.18}
-"""Frequency range → overhead, TS 38.306 §4.1.2 (not re-read in the printed standard)."""
+"""Overhead ratio by frequency range, TS 38.306 §4.1.2 (not re-read in the printed standard)."""
 
-_IMPOSSIBLE = 1e-9  # an error less likely than this counts as none
-# Rounding makes a transport block larger than N_info by 1/32 at most (TS 38.214 §5.1.3.2, step 4), in the
-# table of short ones by less than so many bits more.
+_IMPOSSIBLE = 1e-9  # error probabilities below this count as 0
+# Rounding enlarges a transport block over N_info by at most 1/32 (TS 38.214 §5.1.3.2, step 4); in the table
+# of short blocks, by less than this many bits in addition.
 _BITS_SPARE = 64
-_N_KEPT = 4096  # ladders found by bandwidth
+_N_KEPT = 4096  # ladders cached by bandwidth
 
 
 class _Ladder(NamedTuple):
-    """Thresholds (linear, rising) and the grant from each on; the first grant is out of reach."""
+    """Thresholds (linear, rising) and the grants between them; the first grant is out of reach."""
 
     thresholds: tuple[float, ...]
     grants: tuple[Grant, ...]
 
 
 class _Code(NamedTuple):
-    """A transport block's way to an error probability."""
+    """Error model of a transport block."""
 
     curve: BlerCurve
     n_code_blocks: int
     n_fresh: float
     faultless_sinr: float
-    """Ratio (linear) from which on nothing fails."""
+    """Ratio (linear) from which the BLER is 0."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,19 @@ class Nr:
     mcs_table
         1 (up to 64-QAM), 2 (up to 256-QAM) or 3 (low rates) of TS 38.214 §5.1.3.1.
     cqi_table
-        None: the transmitter knows the ratio itself. 1 or 2: it knows the CQI that the ratio would be
-        reported as, and grants the best MCS that is no more efficient than the CQI's scheme (none for CQI 1
-        with MCS table 1 or 2, which begin above it).
+        None: the transmitter knows the estimated ratio itself. 1 or 2: it knows only the CQI reported for
+        that ratio, and grants the best MCS no more efficient than the CQI's scheme (none for CQI 1 with MCS
+        table 1 or 2, which begin above it).
     bler
-        Block error rates; Sionna's tables, or :class:`~edgesim.radio.adaptation.bler.LteThresholds`.
+        Block error rates: Sionna's tables, or :class:`~edgesim.radio.adaptation.bler.LteThresholds`.
     target_bler
-        Error probability that the first attempt of a transport block may have at the estimate.
+        Highest error probability of a transport block's first attempt at the estimate.
     overhead_ratio
-        Share of resource elements that carry no data (control, reference signals). Unless given, what TS
-        38.306 §4.1.2 has for the downlink: 0.14 in range 1, 0.18 in range 2 (uplink 0.08 and 0.10). A
-        resource block then has ⌊168·(1−OH)⌋ data elements in a slot.
+        Share of resource elements that carry no data (control, reference signals). None: the downlink values
+        of TS 38.306 §4.1.2, 0.14 in range 1 and 0.18 in range 2 (uplink 0.08 and 0.10). A resource block
+        has ⌊168·(1−OH)⌋ data elements in a slot.
     n_layers
-        Spatial layers, each at the ratio given.
+        Spatial layers, each at the given ratio.
     combining
         HARQ: ``incremental`` redundancy, ``chase`` combining, or ``none`` (independent attempts).
     n_attempts
@@ -120,7 +120,7 @@ class Nr:
     n_prb: int = field(init=False, repr=False, compare=False)
     """Resource blocks of the carrier."""
     _most_bits_per_prb: float = field(init=False, repr=False, compare=False)
-    """More than a resource block of a transport block ever carries, but for :data:`_BITS_SPARE`."""
+    """Upper bound on the bits of a transport block per resource block, apart from :data:`_BITS_SPARE`."""
     _by_bandwidth_hz: dict[float, _Ladder] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -162,17 +162,17 @@ class Nr:
 
     @property
     def re_per_prb(self) -> int:
-        """Resource elements of a resource block and slot that carry data."""
+        """Resource elements that carry data, per resource block and slot."""
         overhead = self.overhead_ratio
         if overhead is None:
             overhead = DOWNLINK_OVERHEAD[self.frequency_range]
         return math.floor(SUBCARRIERS_PER_PRB * SYMBOLS_PER_SLOT * (1.0 - overhead) + 1e-9)
 
     def grant(self, sinr_estimate: float, bandwidth_hz: float) -> Grant:
-        """Grant the most efficient scheme whose first attempt meets the target at the estimate.
+        """Return the most efficient scheme whose first attempt meets the target at the estimate.
 
-        Efficiency is that of the whole carrier, so that shares add up to it exactly; the block is the
-        transport block of the share's resource blocks, rounded down, and at least one.
+        Efficiency is that of the whole carrier, so that shares add up exactly. The block is the transport
+        block of the share's resource blocks, rounded down to at least one.
         """
         ladder = self._by_bandwidth_hz.get(bandwidth_hz)
         if ladder is None:
@@ -180,15 +180,15 @@ class Nr:
         return ladder.grants[bisect_right(ladder.thresholds, sinr_estimate)]
 
     def fewest_prb(self, sinr_estimate: float, n_bits: float, *, concentrates: bool) -> int:
-        """Fewest resource blocks whose transport block carries so many bits in a slot; all, where none does.
+        """Return the fewest resource blocks whose transport block carries ``n_bits``; all if none does.
 
         Parameters
         ----------
         sinr_estimate
             Estimated ratio (linear) over the whole carrier.
         concentrates
-            Whether the sender puts all its power into the resource blocks (a terminal), or into each the same
-            whatever their number (a station).
+            True: the sender puts all its power into these resource blocks (a terminal). False: the power per
+            resource block does not depend on their number (a station).
         """
         n_all, ladders = self.n_prb, self._ladders
         for n_prb in range(max(1, int((n_bits - _BITS_SPARE) / self._most_bits_per_prb)), n_all):
@@ -201,7 +201,7 @@ class Nr:
         return n_all
 
     def errors(self, grant: Grant, sinr: float) -> tuple[float, ...]:
-        """Conditional error probability of each HARQ attempt at the true ratio."""
+        """Return the conditional error probability of each HARQ attempt at the true ratio."""
         mcs, _, block_bits, _ = grant
         if mcs < 0:
             return (1.0,) * self.n_attempts
@@ -217,7 +217,7 @@ class Nr:
             return (0.0,) * n_attempts
         if self.combining == "none":
             return (before,) * n_attempts
-        if 2.0 * sinr >= faultless_sinr:  # two attempts combine to at least that
+        if 2.0 * sinr >= faultless_sinr:  # two combined attempts have at least this ratio
             return (before, *(0.0,) * (n_attempts - 1))
         given = [before]
         for attempt in range(2, n_attempts + 1):
@@ -226,14 +226,14 @@ class Nr:
             if after < _IMPOSSIBLE:
                 given += [0.0] * (n_attempts - attempt + 1)
                 break
-            given.append(after / before)  # of what has failed: what decodes from m attempts decodes from more
+            given.append(after / before)  # conditional: a block decoded from m attempts is decoded from more
             before = after
         return tuple(given)
 
     def cqi(self, sinr: float, bandwidth_hz: float) -> int:
-        """Return the CQI that a terminal reports at a ratio: the best whose scheme fails in 10 % at most.
+        """Return the CQI that a terminal reports at a ratio: the best one whose scheme fails in at most 10 %.
 
-        Of the CQI table that is decided on, else of the one that goes with the MCS table; 0 is out of range.
+        It is from ``cqi_table``, or else from the CQI table that matches the MCS table; 0 is out of range.
         """
         table = self.cqi_table or (2 if self.mcs_table == 2 else 1)
         n_prb, sinr_db = self._n_prb_of(bandwidth_hz), 10.0 * math.log10(sinr) if sinr > 0.0 else -math.inf
@@ -244,17 +244,17 @@ class Nr:
         return reported
 
     def reach_db(self, bandwidth_hz: float) -> tuple[float, float]:
-        """Lowest and highest threshold in dB: below nothing is granted, beyond always the same."""
+        """Return the lowest and highest threshold in dB: the grant is out of reach below, constant above."""
         thresholds = self._ladder(bandwidth_hz).thresholds
         return 10.0 * math.log10(thresholds[0]), 10.0 * math.log10(thresholds[-1])
 
     def threshold_db(self, mcs: int, bandwidth_hz: float, bler: float | None = None) -> float:
-        """Ratio in dB at which an MCS's transport block fails with the target, or another, probability."""
+        """Return the ratio in dB at which an MCS's transport block fails with ``bler``, or the target."""
         scheme, n_prb = MCS_TABLES[self.mcs_table][mcs], self._n_prb_of(bandwidth_hz)
         return self.threshold_of_db(scheme, n_prb, self.target_bler if bler is None else bler)
 
     def efficiency(self, mcs: int) -> float:
-        """Gross efficiency of an MCS in bit/s/Hz: its transport block over slot and channel bandwidth."""
+        """Return an MCS's gross efficiency in bit/s/Hz: transport block over slot and channel bandwidth."""
         bits = transport_block_bits(
             MCS_TABLES[self.mcs_table][mcs], self.n_prb, self.re_per_prb, self.n_layers
         )
@@ -270,7 +270,7 @@ class Nr:
         return max(1, math.floor(self.n_prb * share + 1e-6))
 
     def threshold_of_db(self, scheme: Scheme, n_prb: int, bler: float) -> float:
-        """Ratio in dB at which a scheme's transport block over so many resource blocks fails so often."""
+        """Return the ratio in dB at which a scheme's transport block of ``n_prb`` fails with ``bler``."""
         bits = transport_block_bits(scheme, n_prb, self.re_per_prb, self.n_layers)
         curve, n_code_blocks = self.bler.curve(scheme, bits, self.mcs_table)
         return curve.threshold_db(error_of_one(bler, n_code_blocks))
@@ -297,9 +297,9 @@ class Nr:
         return ladder
 
 
-@lru_cache(maxsize=4096)  # of any carrier of a run: every replication makes its own
+@lru_cache(maxsize=4096)  # shared by all carriers of a process: every replication creates its own
 def _built(nr: Nr, n_prb: int) -> _Ladder:
-    """Thresholds and grants over so many resource blocks."""
+    """Return the thresholds and grants for a number of resource blocks."""
     schemes = MCS_TABLES[nr.mcs_table]
     if nr.cqi_table is None:
         steps = [
@@ -317,7 +317,7 @@ def _built(nr: Nr, n_prb: int) -> _Ladder:
     thresholds, grants = [], [OUT_OF_REACH]
     lowest_db = math.inf
     for threshold_db, mcs in sorted(steps, key=lambda step: (-schemes[step[1]].efficiency, step[0])):
-        if threshold_db < lowest_db:  # else a more efficient scheme needs no better ratio
+        if threshold_db < lowest_db:  # otherwise a more efficient scheme has the same or a lower threshold
             lowest_db = threshold_db
             bits = transport_block_bits(schemes[mcs], n_prb, nr.re_per_prb, nr.n_layers)
             thresholds.append(10.0 ** (0.1 * threshold_db))

@@ -1,4 +1,4 @@
-"""A 5G NR carrier: numerology, slots, resource blocks, peak rate."""
+"""Dimensions of a 5G NR carrier: slot length, resource blocks, peak rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SYMBOLS_PER_SLOT = 14  # normal cyclic prefix, TS 38.211 §4.3.2
 
 
 def slot_s(subcarrier_spacing_hz: float) -> float:
-    """Length of a slot, 1 ms/2^μ with μ = log2(Δf/15 kHz) (TS 38.211 §4.3), in seconds."""
+    """Return the length of a slot in seconds: 1 ms/2^μ with μ = log2(Δf/15 kHz) (TS 38.211 §4.3)."""
     ratio = subcarrier_spacing_hz / 15e3
     if ratio not in (1.0, 2.0, 4.0, 8.0, 16.0):
         raise InputError(
@@ -23,7 +23,7 @@ def slot_s(subcarrier_spacing_hz: float) -> float:
 
 
 def resource_blocks(bandwidth_hz: float, subcarrier_spacing_hz: float, frequency_range: int = 1) -> int:
-    """N_PRB of a channel (TS 38.101-1 Table 5.3.2-1; in frequency range 2, TS 38.101-2 Table 5.3.2-1)."""
+    """Return N_PRB of a channel (TS 38.101-1 Table 5.3.2-1; frequency range 2: TS 38.101-2 Table 5.3.2-1)."""
     where = (
         f"NR channel of {bandwidth_hz / 1e6:g} MHz at {subcarrier_spacing_hz / 1e3:g} kHz, "
         f"frequency range {frequency_range}"
@@ -47,7 +47,7 @@ def peak_rate_bps(
     overhead_ratio: float = 0.14,
     n_layers: int = 1,
 ) -> float:
-    """Peak data rate of one carrier, v·Q_m·R·(12·N_PRB/T_s)·(1−OH), TS 38.306 §4.1.2, in bit/s.
+    """Return the peak rate of one carrier in bit/s: v·Q_m·R·(12·N_PRB/T_s)·(1−OH), TS 38.306 §4.1.2.
 
     OH is 0.14 downlink and 0.08 uplink in frequency range 1, 0.18 and 0.10 in range 2 (not re-read in the
     printed standard).

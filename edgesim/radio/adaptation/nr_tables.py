@@ -14,12 +14,12 @@ __all__ = ["CQI_TABLES", "MCS_TABLES", "N_PRB", "TRANSPORT_BLOCK_BITS", "Scheme"
 
 
 class Scheme(NamedTuple):
-    """A modulation with a code rate."""
+    """A modulation and its code rate."""
 
     modulation_bits: int
     """Q_m: coded bits per symbol, 2 (QPSK) to 8 (256-QAM)."""
     rate_1024: float
-    """Code rate times 1024, as the standard writes it."""
+    """Code rate times 1024, as written in the standard."""
 
     @property
     def efficiency(self) -> float:

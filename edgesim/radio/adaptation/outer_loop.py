@@ -1,19 +1,19 @@
-"""Outer loop link adaptation: an offset on the estimate, so that first attempts fail as often as aimed for.
+"""Outer loop link adaptation: an offset on the estimate that brings first-attempt errors to the target rate.
 
-Two forms of the same thing:
+Two forms:
 
 - :class:`OuterLoop`, the loop as base stations run it: a step up after an error, a smaller step down after a
   success (Pedersen et al., "Frequency domain scheduling for OFDMA with limited and noisy channel feedback",
   VTC Fall 2007).
-- :func:`settled_offset_db`, the offset at which such a loop settles, solved. **The simulator uses this
-  one**: a loop with a memory would make a link's rate depend on what was sent over it before, and two
-  strategies would no longer meet the same channel.
+- :func:`settled_offset_db`, the offset at which such a loop settles, found numerically. **The simulator uses
+  this one**: a loop with memory would make a link's rate depend on earlier transmissions, and two strategies
+  would no longer see the same channel.
 
-The solved offset belongs to an air interface and a quality of channel knowledge, not to one user: it is that
-of users whose mean ratios are spread evenly (in dB) over the range in which the scheme is adapted. A single
-user's loop, standing at one mean ratio, may settle elsewhere by part of a step between two schemes.
+The settled offset depends on an air interface and a quality of channel knowledge, not on a single user. It
+applies to users whose mean ratios are spread evenly (in dB) over the range in which the scheme is adapted.
+The loop of a single user at one mean ratio may settle elsewhere, by part of a step between two schemes.
 
-Not modelled: convergence, and dithering of a user between two schemes.
+Not modelled: convergence, and the alternation of a user between two schemes.
 """
 
 from __future__ import annotations
@@ -43,27 +43,28 @@ _OFFSET_TOLERANCE_DB = 1e-3
 
 
 class Adapting(AirInterface, Protocol):
-    """An air interface with a target to adapt to."""
+    """An air interface with a target error probability."""
 
     @property
     def target_bler(self) -> float:
-        """Error probability of a first attempt that is aimed for."""
+        """Target error probability of a first attempt."""
         ...
 
     def reach_db(self, bandwidth_hz: float) -> tuple[float, float]:
-        """Ratios in dB between which the grant varies."""
+        """Return the ratios in dB between which the grant varies."""
         ...
 
     def __hash__(self) -> int:
-        """Equal interfaces have equal ones: what is computed of one is kept."""
+        """Return a hash that is equal for equal interfaces, by which results are cached."""
         ...
 
 
 class OuterLoop(NamedTuple):
-    """An outer loop's state: a value, and the rule to the next.
+    """State of an outer loop, as an immutable value; :meth:`update` returns the next one.
 
-    The offset rises by ``step_db`` after an error and falls by step·p/(1−p) after a success, p the target;
-    so it stands still on average exactly where errors have probability p. It is taken off the estimate.
+    The offset is subtracted from the estimate. It rises by ``step_db`` after an error and falls by
+    step·p/(1−p) after a success, p the target. Its mean change is therefore zero where errors have
+    probability p.
     """
 
     target_bler: float
@@ -71,10 +72,10 @@ class OuterLoop(NamedTuple):
     """Step up after an error, in dB."""
     offset_db: float = 0.0
     limit_db: float = LARGEST_OFFSET_DB
-    """The offset stays within ± this."""
+    """Bound on the absolute value of the offset, in dB."""
 
     def update(self, *, acknowledged: bool) -> OuterLoop:
-        """The state after an acknowledgement or its absence."""
+        """Return the state after a block was acknowledged or not."""
         if acknowledged:
             moved_db = self.offset_db - self.step_db * self.target_bler / (1.0 - self.target_bler)
         else:
@@ -83,7 +84,7 @@ class OuterLoop(NamedTuple):
 
 
 def estimate_ratio_db(probability: float, power_correlation: float) -> float:
-    """Quantile of true over estimated power gain, in dB, under Rayleigh fading.
+    """Return a quantile of the true over the estimated power gain, in dB, under Rayleigh fading.
 
     Gain h and estimate ĥ are complex Gaussians with |correlation|² ρ². The ratio z = |h|²/|ĥ|² of two such
     exponentials has F(z) = ½·(1 + (z−1)/√((1+z)² − 4ρ²z)) (Simon, Probability Distributions Involving
@@ -92,7 +93,7 @@ def estimate_ratio_db(probability: float, power_correlation: float) -> float:
     Parameters
     ----------
     probability
-        In (0, 1).
+        Probability of the quantile, in (0, 1).
     power_correlation
         ρ²: 1 − ε² for an estimation error of relative variance ε², times J0²(2πf_D·τ) for a delay τ.
     """
@@ -106,9 +107,9 @@ def estimate_ratio_db(probability: float, power_correlation: float) -> float:
 
 @lru_cache(maxsize=64)
 def estimate_spread(power_correlation: float) -> tuple[tuple[float, float], ...]:
-    """Nodes and weights for means over the estimate's error: (weight, true over estimated gain in dB).
+    """Return nodes and weights for means over the estimation error: (weight, true over estimated gain in dB).
 
-    The trapezoidal rule in the log-odds of the quantile, which reaches down to a probability of 1e-6.
+    The trapezoidal rule in the log-odds of the quantile, down to a probability of 1e-6.
     """
     if power_correlation >= 1.0:
         return ((1.0, 0.0),)
@@ -124,11 +125,11 @@ def estimate_spread(power_correlation: float) -> tuple[tuple[float, float], ...]
 def mean_first_error(
     air: Adapting, bandwidth_hz: float, offset_db: float, spread: Sequence[tuple[float, float]]
 ) -> float:
-    """Mean error probability of first attempts when the estimate is lowered by an offset.
+    """Return the mean error probability of first attempts when an offset is subtracted from the estimate.
 
-    The lowered estimate is spread evenly in dB between the interface's lowest and highest threshold; the
-    true ratio is the estimate changed by one of ``spread`` (weight, dB). With mean ratios evenly spread in
-    dB, the two are independent of one another.
+    The lowered estimate is spread evenly in dB between the interface's lowest and highest threshold. The
+    true ratio is the estimate changed by one of ``spread`` (weight, dB). With mean ratios spread evenly in
+    dB, the two are independent.
     """
     low_db, high_db = air.reach_db(bandwidth_hz)
     step_db = (high_db - low_db) / N_ESTIMATES
@@ -148,19 +149,19 @@ def settled_offset_db(
     power_correlation: float = 1.0,
     target_bler: float | None = None,
 ) -> float:
-    """Offset in dB, taken off the estimate, at which first attempts fail as often as the target says.
+    """Return the offset in dB, subtracted from the estimate, at which first attempts fail at the target rate.
 
-    Negative where the inner loop alone is more careful than the target asks for, as it is with perfect
-    knowledge: each scheme meets the target at its threshold and is better above.
+    It is negative where the inner loop alone stays below the target, as with perfect channel knowledge: each
+    scheme meets the target at its threshold and does better above it.
 
     Parameters
     ----------
     air
-        Frozen, as its grants and errors depend on nothing else.
+        A frozen air interface, whose grants and errors depend on nothing else.
     power_correlation
         See :func:`estimate_ratio_db`.
     target_bler
-        The interface's own unless given.
+        None: the target of the interface.
     """
     if not 0.0 <= power_correlation <= 1.0:
         raise InputError(f"outer loop: power correlation is {power_correlation:g}; expected 0 to 1")

@@ -1,4 +1,4 @@
-"""What a scheme's number stands for, in the field's words."""
+"""Readable names of modulation and coding schemes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["reported_cqi", "scheme_name"]
 
 
 def scheme_name(air: AirInterface, mcs: int) -> str:
-    """Modulation and code rate of a scheme, such as '64-QAM 0.75'; empty where there is no table of them."""
+    """Return modulation and code rate of a scheme, such as '64-QAM 0.75'; empty without a scheme table."""
     if mcs < 0:
         return ""
     if isinstance(air, Nr):
@@ -24,7 +24,7 @@ def scheme_name(air: AirInterface, mcs: int) -> str:
 
 
 def reported_cqi(air: AirInterface, sinr: float, bandwidth_hz: float) -> int | None:
-    """Channel quality indicator of 5G NR at a ratio (linear); None where there is none."""
+    """Return the channel quality indicator of 5G NR at a ratio (linear); None for other air interfaces."""
     return air.cqi(sinr, bandwidth_hz) if isinstance(air, Nr) else None
 
 

@@ -1,7 +1,7 @@
-"""Capacity with a gap: an ideal rate adaptation without a table.
+"""Shannon capacity with an SNR gap: ideal rate adaptation without a scheme table.
 
-Not modelled: quantised schemes, finite blocks. A block fails when the true ratio does not bear the granted
-rate (outage), and only then.
+Not modelled: quantised schemes, finite blocks. A block fails if and only if the true ratio does not support
+the granted rate (outage).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ __all__ = ["SHANNON_ARQ", "Shannon", "gap_of_bit_error_rate", "truncated_shannon
 
 
 def gap_of_bit_error_rate(bit_error_rate: float) -> float:
-    """SNR gap Γ = −ln(5·BER)/1.5 of uncoded M-QAM, linear.
+    """Return the SNR gap Γ = −ln(5·BER)/1.5 of uncoded M-QAM, linear.
 
     Source: Piro, Baldo, Miozzo, "An LTE module for the ns-3 network simulator", 2011; the bound on BER is
-    Foschini and Salz's, as used by Goldsmith and Chua, IEEE Trans. Commun. 45(10), 1997. Holds for a BER
+    Foschini and Salz's, as used by Goldsmith and Chua, IEEE Trans. Commun. 45(10), 1997. Valid for a BER
     below 0.2·e^(−1.5) = 0.0446, where Γ reaches 1 (capacity).
     """
     if not 0.0 < bit_error_rate < 0.2 * math.exp(-1.5):
@@ -29,12 +29,12 @@ def gap_of_bit_error_rate(bit_error_rate: float) -> float:
 
 
 SHANNON_ARQ = Arq(limit=3, round_trip_s=8e-3)
-"""Default; of no standard."""
+"""Default ARQ; not from any standard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shannon:
-    """Efficiency = min(cap, attenuation·log2(1 + SINR/Γ)) bit/s/Hz.
+    """Air interface with efficiency = min(cap, attenuation·log2(1 + SINR/Γ)) bit/s/Hz.
 
     Parameters
     ----------
@@ -45,15 +45,15 @@ class Shannon:
     attenuation
         Factor on the logarithm, in (0, 1].
     floor_db
-        SINR in dB below which nothing is granted.
+        SINR in dB below which the link is out of reach.
     slot_s
-        Time of a block in seconds; a block holds what that time bears.
+        Duration of a block in seconds; it carries the bits that the rate allows in this time.
     round_trip_s
-        Kept for the interface: there is one attempt, and no HARQ.
+        Part of the interface; without effect, because there is one attempt and no HARQ.
     arq
-        Blocks in outage are sent anew this often.
+        Retransmission of blocks in outage.
     target_bler
-        Outage that an outer loop aims for when the estimate is imperfect; with a perfect one there is none.
+        Outage probability that an outer loop aims for with an imperfect estimate; with a perfect one it is 0.
     """
 
     gap_db: float = 0.0
@@ -74,13 +74,13 @@ class Shannon:
             raise ValueError(f"slot_s is {self.slot_s}, expected above 0")
 
     def efficiency(self, sinr: float) -> float:
-        """Spectral efficiency in bit/s/Hz at a ratio (linear)."""
+        """Return the spectral efficiency in bit/s/Hz at a ratio (linear)."""
         if sinr <= 0.0 or (self.floor_db > -math.inf and sinr < 10.0 ** (0.1 * self.floor_db)):
             return 0.0
         return min(self.cap, self.attenuation * math.log2(1.0 + sinr * 10.0 ** (-0.1 * self.gap_db)))
 
     def grant(self, sinr_estimate: float, bandwidth_hz: float) -> Grant:
-        """Grant what the estimate bears; out of reach where a slot does not bear one bit."""
+        """Return the rate that the estimate supports; out of reach if a slot carries less than one bit."""
         efficiency = self.efficiency(sinr_estimate)
         block_bits = int(efficiency * bandwidth_hz * self.slot_s)
         if block_bits < 1:
@@ -88,13 +88,13 @@ class Shannon:
         return Grant(0, efficiency, block_bits, self.slot_s)
 
     def errors(self, grant: Grant, sinr: float) -> tuple[float, ...]:
-        """One entry: 1 in outage (the truth bears less than was granted), else 0."""
+        """Return one entry: 1 in outage (the true ratio supports less than was granted), else 0."""
         if grant.mcs < 0:
             return (1.0,)
         return (0.0,) if self.efficiency(sinr) >= grant.efficiency else (1.0,)
 
     def reach_db(self, bandwidth_hz: float) -> tuple[float, float]:
-        """Ratios in dB between which the grant varies; −10 and 30 dB stand for no floor and no cap."""
+        """Return the ratios in dB between which the grant varies; −10 without a floor, 30 without a cap."""
         low_db = max(self.floor_db, -10.0)
         if math.isinf(self.cap):
             return low_db, 30.0
@@ -102,7 +102,7 @@ class Shannon:
 
 
 def truncated_shannon(slot_s: float = 1e-3) -> Shannon:
-    """The truncated bound of 3GPP TR 36.942 Annex A.1: 0.6·log2(1 + SINR) from −10 dB, at most 4.4 bit/s/Hz.
+    """Return 3GPP TR 36.942 Annex A.1's truncated bound: 0.6·log2(1 + SINR) from −10 dB up to 4.4 bit/s/Hz.
 
     For the downlink. Not re-read in the printed report.
     """

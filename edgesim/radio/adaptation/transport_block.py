@@ -1,4 +1,4 @@
-"""Transport block sizes of 5G NR and how a transport block falls into code blocks."""
+"""Transport block sizes of 5G NR and their segmentation into code blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgesim.radio.adaptation.nr_tables import TRANSPORT_BLOCK_BITS, Scheme
 __all__ = ["Segmentation", "info_bits", "segmentation", "transport_block_bits"]
 
 MAX_RE_PER_PRB = 156  # TS 38.214 §5.1.3.2, step 1
-ALIGNMENT_BITS = 8  # sizes are whole octets, in every code block
+ALIGNMENT_BITS = 8  # every code block is a whole number of octets
 LARGEST_IN_TABLE_BITS = 3824
 LARGEST_UNSPLIT_BITS = 8424
 LOW_RATE_BLOCK_BITS = 3816
@@ -20,20 +20,20 @@ SHORT_CRC_BITS = 16  # transport blocks up to 3824 bits
 
 
 def info_bits(scheme: Scheme, n_prb: int, re_per_prb: int, n_layers: int = 1) -> float:
-    """N_info = N_RE·R·Q_m·v of TS 38.214 §5.1.3.2: information bits before any rounding."""
+    """Return N_info = N_RE·R·Q_m·v of TS 38.214 §5.1.3.2: information bits before rounding."""
     n_re = min(MAX_RE_PER_PRB, re_per_prb) * n_prb
     return n_re * scheme.rate_1024 * scheme.modulation_bits * n_layers / 1024.0
 
 
 def transport_block_bits(scheme: Scheme, n_prb: int, re_per_prb: int, n_layers: int = 1) -> int:
-    """Transport block size in bits, TS 38.214 §5.1.3.2 steps 1 to 4.
+    """Return the transport block size in bits, TS 38.214 §5.1.3.2 steps 1 to 4.
 
     Parameters
     ----------
     n_prb
         Resource blocks of the allocation.
     re_per_prb
-        N'_RE: resource elements per resource block and slot that carry data; more than 156 count as 156.
+        N'_RE: resource elements per resource block and slot that carry data; capped at 156.
     n_layers
         v: spatial layers.
     """
@@ -60,13 +60,13 @@ class Segmentation(NamedTuple):
 
     n_code_blocks: int
     code_block_bits: int
-    """Bits that one code block encodes, its CRCs among them."""
+    """Bits that one code block encodes, CRCs included."""
     lowest_coding: float
-    """Lowest code rate of the base graph, below which incremental redundancy repeats: 1/3 or 1/5."""
+    """Lowest code rate of the base graph, 1/3 or 1/5; below it incremental redundancy repeats bits."""
 
 
 def segmentation(transport_bits: int, scheme: Scheme) -> Segmentation:
-    """Split a transport block: base graph by TS 38.212 §7.2.2, CRC and segmentation by §7.2.1 and §5.2.2."""
+    """Split a transport block into code blocks: TS 38.212 §7.2.2 (base graph), §7.2.1, §5.2.2 (CRC)."""
     second_graph = (
         transport_bits <= 292
         or (transport_bits <= LARGEST_IN_TABLE_BITS and scheme.rate_1024 <= 0.67 * 1024.0)

@@ -1,11 +1,11 @@
-"""Link adaptation of 802.11n, ac and ax: a ratio in, an MCS and a frame's error probability out.
+"""Link adaptation of 802.11n, ac and ax: from a ratio to an MCS and a frame error probability.
 
-A block is one MAC frame (MPDU) of an aggregate; block acknowledgement repeats the failed ones alone.
-Efficiency is that of the data field: preambles, contention, acknowledgements and frame headers are the
-medium access's to add (:mod:`edgesim.radio.access.wifi_mac`).
+A block is one MAC frame (MPDU) of an aggregate; block acknowledgement repeats failed frames only.
+Efficiency is that of the data field: preambles, contention, acknowledgements and frame headers are added by
+the medium access (:mod:`edgesim.radio.access.wifi_mac`).
 
-Not modelled: rate adaptation's trials (the MCS follows from the ratio at once, as no commodity adapter's
-does), transmit beamforming, resource units smaller than the channel, DCM, preamble detection and capture.
+Not modelled: the trials of rate adaptation (the MCS follows from the ratio at once, unlike in any commodity
+adapter), transmit beamforming, resource units smaller than the channel, DCM, preamble detection and capture.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from edgesim.units import bits
 __all__ = ["RETRY", "Wifi"]
 
 RETRY = Arq(limit=6, round_trip_s=0.0)
-"""Seven attempts in all (dot11ShortRetryLimit's default is 7; not re-read in the printed standard), each of
-which contends for the air: that is the time between them."""
+"""Seven attempts in all (dot11ShortRetryLimit's default is 7; not re-read in the printed standard). Each
+contends for the channel, which is the time between them."""
 
 
 @dataclass(frozen=True)
 class Wifi:
-    """A Wi-Fi channel.
+    """Air interface of a Wi-Fi channel.
 
     Parameters
     ----------
     generation
         ``n``, ``ac`` or ``ax``.
     channel_width_hz
-        20 or 40 MHz, with ac and ax also 80 and 160 MHz.
+        20 or 40 MHz; with ac and ax also 80 and 160 MHz.
     n_streams
-        Spatial streams, each at the ratio given.
+        Spatial streams, each at the given ratio.
     guard_s
-        Guard interval; the generation's shortest unless given (0.4 µs for n and ac, 0.8 µs for ax).
+        Guard interval; None: the generation's shortest (0.4 µs for n and ac, 0.8 µs for ax).
     mpdu_bytes
-        Bytes of a message in a MAC frame: what is repeated together.
+        Bytes of a message in a MAC frame, the unit of retransmission.
     curve
-        ``sensitivity``: errors begin where the standard's minimum sensitivity says, with noise figure 10 dB
-        and margin 5 dB taken off. ``nist``: the NIST model as it stands.
+        ``sensitivity``: error curves placed by the standard's minimum sensitivity, less a noise figure of
+        10 dB and a margin of 5 dB. ``nist``: the NIST model unchanged.
     target_bler
-        Error probability of a frame that the granted MCS may have at the estimate.
+        Highest frame error probability of the granted MCS at the estimate.
     arq
-        The MAC's retries; there is no HARQ.
+        Retries of the MAC; there is no HARQ.
     """
 
-    takes_whole_band: ClassVar[bool] = True  # a weak sender cannot put its power into a part of the channel
+    takes_whole_band: ClassVar[bool] = True  # a weak sender cannot concentrate its power on part of it
     generation: Generation = "ax"
     channel_width_hz: float = 20e6
     n_streams: int = 1
@@ -94,28 +94,28 @@ class Wifi:
         object.__setattr__(self, "_curves", curves)
 
     def rate_bps(self, mcs: int) -> float | None:
-        """Data rate of an MCS over the whole channel; None where the standard leaves it out."""
+        """Return the data rate of an MCS over the whole channel; None if the standard excludes it."""
         width_mhz = round(self.channel_width_hz / 1e6)
         return data_rate_bps(self.generation, mcs, width_mhz, guard_s=self.guard_s, n_streams=self.n_streams)
 
     @property
     def round_trip_s(self) -> float:
-        """There is one attempt; see ``arq``."""
+        """Time to the next attempt, which is an ARQ retry."""
         return self.arq.round_trip_s
 
     def grant(self, sinr_estimate: float, bandwidth_hz: float) -> Grant:
-        """Grant the fastest MCS whose frames meet the target; a narrower share takes longer for a frame."""
+        """Return the fastest MCS whose frames meet the target; a frame takes longer in a narrower share."""
         grant = self._grants[bisect_right(self._thresholds, sinr_estimate)]
         if bandwidth_hz == self.channel_width_hz or grant.mcs < 0:
             return grant
         return grant._replace(slot_s=grant.slot_s * self.channel_width_hz / bandwidth_hz)
 
     def errors(self, grant: Grant, sinr: float) -> tuple[float, ...]:
-        """One entry: the frame error probability at the true ratio."""
+        """Return one entry: the frame error probability at the true ratio."""
         if grant.mcs < 0 or sinr <= 0.0:
             return (1.0,)
         return (error_of_all(self._curves[grant.mcs].at(10.0 * math.log10(sinr)), grant.block_bits),)
 
     def reach_db(self, bandwidth_hz: float) -> tuple[float, float]:
-        """Lowest and highest threshold in dB: below nothing is granted, beyond always the same."""
+        """Return the lowest and highest threshold in dB: the grant is out of reach below, constant above."""
         return 10.0 * math.log10(self._thresholds[0]), 10.0 * math.log10(self._thresholds[-1])

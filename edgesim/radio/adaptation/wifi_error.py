@@ -1,9 +1,9 @@
-"""Bit errors of 802.11's coded schemes over AWGN, after the decoder.
+"""Bit error rates of 802.11's coded schemes over AWGN, after decoding.
 
 The shape of each curve is the NIST model (Pei and Henderson, "Validation of OFDM error rate model in ns-3",
 2010): bit errors of Gray-mapped QAM, then the union bound of the convolutional code (133, 171) with hard
-decisions and the code's distance spectrum, punctured as 802.11 does. Its place is either the model's own,
-or shifted so that packets of 4096 octets fail with 10 % at the standard's minimum sensitivity
+decisions and the code's distance spectrum, punctured as 802.11 does. Its position is either the model's
+own, or shifted so that packets of 4096 octets fail with 10 % at the standard's minimum sensitivity
 (:func:`sensitivity_sinr_db`).
 
 Not modelled: LDPC and soft decisions (a real receiver is better than either curve by some dB), frequency
@@ -36,7 +36,8 @@ __all__ = [
 
 SENSITIVITY_BLER = 0.1
 SENSITIVITY_BITS = int(bits(4096))
-# Both assumed in the standard's sensitivities, 802.11-2020 §17.3.10.2 (not re-read in the printed standard).
+# Both are assumed by the standard's sensitivities, 802.11-2020 §17.3.10.2 (not re-read in the printed
+# standard).
 _ASSUMED_NOISE_FIGURE_DB = 10.0
 _ASSUMED_MARGIN_DB = 5.0
 _THERMAL_20_MHZ_DBM = -174.0 + 10.0 * math.log10(20e6)
@@ -58,16 +59,16 @@ CODE_SPECTRUM: dict[Fraction, tuple[int, int, tuple[int, ...]]] = {
 }  # fmt: skip
 """Code rate → (k input bits per puncturing period, free distance d_f, information weights c_d from d_f on).
 
-Counted over the trellis (first error events, all phases of puncturing). The table that ns-3 has from Frenger
-et al., "Multi-rate convolutional codes", Chalmers R021/1998, is up to 0.3 % higher in its later terms.
+Counted over the trellis (first error events, all phases of puncturing). The table in ns-3, from Frenger et
+al., "Multi-rate convolutional codes", Chalmers R021/1998, is up to 0.3 % higher in its later terms.
 """
 
 
 def uncoded_bit_error(modulation_bits: int, sinr: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bit error rate of Gray-mapped BPSK, QPSK or square QAM at a ratio E_s/N_0 (linear); nearest neighbours.
+    """Return the bit error rate of Gray-mapped BPSK, QPSK or square QAM at E_s/N_0; nearest neighbours.
 
-    BPSK ½·erfc(√γ); else (2/m)·(1 − 1/√M)·erfc(√(3γ/(2(M−1)))) with M = 2^m (Proakis, Digital
-    Communications, §5.2).
+    With γ = E_s/N_0, linear: BPSK ½·erfc(√γ); else (2/m)·(1 − 1/√M)·erfc(√(3γ/(2(M−1)))) with M = 2^m
+    (Proakis, Digital Communications, §5.2).
     """
     erfc = np.vectorize(math.erfc, otypes=[np.float64])
     if modulation_bits == 1:
@@ -78,7 +79,7 @@ def uncoded_bit_error(modulation_bits: int, sinr: NDArray[np.float64]) -> NDArra
 
 
 def decoded_bit_error(coding: Fraction, uncoded: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bit error rate after the decoder: (1/2k)·Σ c_d·D^d with D = √(4p(1−p)), at most 1/2."""
+    """Return the bit error rate after the decoder: (1/2k)·Σ c_d·D^d, D = √(4p(1−p)), at most 1/2."""
     k, free_distance, weights = CODE_SPECTRUM[coding]
     bound = np.sqrt(4.0 * uncoded * (1.0 - uncoded))  # D
     total = np.zeros_like(bound)
@@ -89,21 +90,21 @@ def decoded_bit_error(coding: Fraction, uncoded: NDArray[np.float64]) -> NDArray
 
 @lru_cache(maxsize=16)
 def nist_curve(mcs: int) -> BlerCurve:
-    """Decoded bit error rate of an MCS over E_s/N_0 in dB."""
+    """Return the decoded bit error rate of an MCS over E_s/N_0 in dB."""
     scheme = WIFI_MCS[mcs]
     grid_db = np.arange(-10.0, 50.0, _STEP_DB)
     uncoded = uncoded_bit_error(scheme.modulation_bits, 10.0 ** (0.1 * grid_db))
     logs = np.log10(np.maximum(decoded_bit_error(scheme.coding, uncoded), 1e-300))
-    first = int(np.argmax(logs < math.log10(0.5)))  # where the bound begins to say something
+    first = int(np.argmax(logs < math.log10(0.5)))  # where the bound becomes informative
     last = int(np.argmax(logs < _LOWEST_LOG))
     start_db = float(grid_db[first]) - _STEP_DB
     return BlerCurve(start_db, _STEP_DB, [0.0, *logs[first : last + 1].tolist()])
 
 
 def sensitivity_sinr_db(mcs: int) -> float:
-    """Ratio in dB that the standard's minimum sensitivity leaves, less noise figure 10 dB and margin 5 dB.
+    """Return the ratio in dB at the standard's minimum sensitivity, less noise figure 10 dB and margin 5 dB.
 
-    The same at every width, because sensitivity and noise both rise by 3 dB with each doubling.
+    It is the same at every width, because sensitivity and noise both rise by 3 dB with each doubling.
     """
     noise_dbm = _THERMAL_20_MHZ_DBM + _ASSUMED_NOISE_FIGURE_DB + _ASSUMED_MARGIN_DB
     return SENSITIVITY_20_MHZ_DBM[mcs] - noise_dbm
@@ -111,7 +112,7 @@ def sensitivity_sinr_db(mcs: int) -> float:
 
 @lru_cache(maxsize=16)
 def sensitivity_curve(mcs: int) -> BlerCurve:
-    """The NIST curve, shifted so that 4096 octets fail with 10 % at the standard's sensitivity."""
+    """Return the NIST curve, shifted so that 4096 octets fail with 10 % at the standard's sensitivity."""
     curve = nist_curve(mcs)
     own_db = curve.threshold_db(error_of_one(SENSITIVITY_BLER, SENSITIVITY_BITS))
     return curve.shifted(sensitivity_sinr_db(mcs) - own_db)

@@ -1,8 +1,8 @@
 """Rates and minimum sensitivities of IEEE 802.11n, ac and ax.
 
 Rate = N_SD·N_BPSCS·R·N_SS/T_sym. Sources: IEEE 802.11-2020 clauses 19 (HT), 21 (VHT); 802.11ax-2021 clause
-27 (HE). The rates equal the standards' printed digits (tests); sensitivities and the excluded combinations
-were not re-read in the printed standards.
+27 (HE). Tests compare the rates with the digits printed in the standards; sensitivities and the excluded
+combinations were not re-read in the printed standards.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Generation = Literal["n", "ac", "ax"]
 
 
 class WifiScheme(NamedTuple):
-    """A modulation with a convolutional or LDPC code rate."""
+    """A modulation and its convolutional or LDPC code rate."""
 
     modulation_bits: int
     """N_BPSCS: coded bits per subcarrier and stream, 1 (BPSK) to 10 (1024-QAM)."""
@@ -51,14 +51,14 @@ SENSITIVITY_20_MHZ_DBM: tuple[float, ...] = (
 
 
 class GenerationFacts(NamedTuple):
-    """What tells one generation from another."""
+    """Properties of a Wi-Fi generation."""
 
     n_mcs: int
     data_subcarriers: dict[int, int]
     """N_SD by channel width in MHz."""
     useful_symbol_s: float
     guards_s: tuple[float, ...]
-    """Guard intervals that exist, shortest first."""
+    """Supported guard intervals, shortest first."""
     max_streams: int
 
 
@@ -67,21 +67,21 @@ GENERATIONS: dict[Generation, GenerationFacts] = {
     "ac": GenerationFacts(10, {20: 52, 40: 108, 80: 234, 160: 468}, 3.2e-6, (0.4e-6, 0.8e-6), 8),
     "ax": GenerationFacts(12, {20: 234, 40: 468, 80: 980, 160: 1960}, 12.8e-6, (0.8e-6, 1.6e-6, 3.2e-6), 8),
 }
-"""Facts by generation. The ax widths are full-width resource units (RU-242, -484, -996, 2×996)."""
+"""Properties by generation. The ax widths are full-width resource units (RU-242, -484, -996, 2×996)."""
 
-# (MHz, MCS, streams) whose coded bits do not divide among the encoders
+# (MHz, MCS, streams) whose coded bits cannot be divided evenly among the encoders
 _VHT_EXCLUDED = {(80, 6, 3), (80, 6, 7), (80, 9, 6), (160, 9, 3)}
 
 
 def data_rate_bps(
     generation: Generation, mcs: int, width_mhz: int, *, guard_s: float | None = None, n_streams: int = 1
 ) -> float | None:
-    """Data rate of the physical layer in bit/s; None where the standard has no such combination.
+    """Return the data rate of the physical layer in bit/s; None if the standard lacks the combination.
 
     Parameters
     ----------
     guard_s
-        Guard interval in seconds; the shortest unless given.
+        Guard interval in seconds; None: the shortest.
     """
     facts = GENERATIONS.get(generation)
     if facts is None or width_mhz not in facts.data_subcarriers:
@@ -111,5 +111,5 @@ def data_rate_bps(
 
 
 def sensitivity_dbm(mcs: int, width_mhz: int) -> float:
-    """Minimum sensitivity in dBm: that of 20 MHz, 3 dB more with each doubling of the width."""
+    """Return the minimum sensitivity in dBm: that of 20 MHz, plus 3 dB for each doubling of the width."""
     return SENSITIVITY_20_MHZ_DBM[mcs] + 3.0 * {20: 0, 40: 1, 80: 2, 160: 3}[width_mhz]

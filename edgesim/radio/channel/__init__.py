@@ -1,1 +1,1 @@
-"""The channel: loss over distance, shadowing, fading, noise, and what is known of them."""
+"""The radio channel: path loss, shadowing, fading and noise, and the transmitter's estimates of them."""

@@ -1,11 +1,12 @@
-"""What a transmitter knows of the fading: an estimate with an error, and late.
+"""Channel state information: a transmitter's estimate of the fading, with an error and a delay.
 
-It decides on the estimate and succeeds on the truth. The estimate of an amplitude h is
-sqrt(1 - eps^2) h + eps e with e ~ CN(0, 1), of the same mean power; after a feedback delay it is that of
-the past. Both are functions of (key, time): the estimate that a message meets depends on nobody else's.
+The transmitter chooses its rate from the estimate; the true gain decides the errors. The estimate of an
+amplitude h is sqrt(1 - eps^2) h + eps e with e ~ CN(0, 1), which has the same mean power. With a feedback
+delay it is an estimate of the earlier amplitude. Both are functions of (key, time), so the estimate used
+for a message does not depend on other messages.
 
 Not modelled: pilots and their cost, quantised feedback, prediction, errors that depend on the SNR, and a
-transmitter that knows how bad its estimate is (the outer loop's back-off stands for that).
+transmitter that knows the quality of its estimate (the outer loop's back-off stands in for that).
 """
 
 from __future__ import annotations
@@ -21,40 +22,40 @@ __all__ = ["ImperfectCsi", "amplitude_correlation", "delay_correlation"]
 
 
 def delay_correlation(doppler_hz: float, delay_s: float) -> float:
-    """Correlation of a Rayleigh amplitude with its own past: J0(2 pi Doppler delay) (Clarke's spectrum)."""
+    """Return a Rayleigh amplitude's correlation with its past: J0(2 pi Doppler delay) (Clarke's spectrum)."""
     from scipy.special import j0  # a quarter of a second to import
 
     return float(j0(2.0 * math.pi * doppler_hz * delay_s))
 
 
 def amplitude_correlation(error: float, doppler_hz: float = 0.0, delay_s: float = 0.0) -> float:
-    """Correlation between a Rayleigh amplitude and its estimate: sqrt(1 - eps^2) J0(2 pi Doppler delay).
+    """Return the correlation of a Rayleigh amplitude with its estimate: sqrt(1 - eps^2) J0(2 pi f_D delay).
 
-    That of the power gains is its square.
+    f_D is the largest Doppler shift. The correlation of the power gains is the square of this one.
     """
     return math.sqrt(1.0 - error * error) * delay_correlation(doppler_hz, delay_s)
 
 
 class ImperfectCsi:
-    """Estimates of a link's power gain: an :class:`edgesim.radio.radio_link.Estimation`.
+    """Estimates of a link's power gain; implements :class:`edgesim.radio.radio_link.Estimation`.
 
-    The delayed gain is that of the link's own process at the earlier instant, not a draw that is merely
-    correlated with it; so the correlation over the delay is the process's own, whichever it is. The error's
-    phase is uniform, which makes the phase of the channel, unknown here, immaterial.
+    The delayed gain is that of the link's own fading process at the earlier instant, not a separate draw
+    correlated with it. The correlation over the delay is therefore that of the process. The error's phase is
+    uniform, so the phase of the channel, which is not known here, has no effect.
 
     Parameters
     ----------
     fading
         The true gain.
     key
-        Which link this is: from :func:`edgesim.rng.link_key`, another one than the fading's.
+        Key of the link's estimates, from :func:`edgesim.rng.link_key`; different from the fading's.
     error
-        eps, from 0 (perfect) to 1 (the estimate says nothing).
+        eps, from 0 (perfect) to 1 (an estimate independent of the channel).
     delay_s
-        Age of the channel that an estimate, when it comes into force, tells of.
+        Age of the estimated gain when the estimate comes into force.
     period_s
-        Time between estimates, taken at multiples of it; None: whenever the true gain changes. A gain that
-        never changes is then estimated once, and the one error stays.
+        Time between estimates, taken at its multiples; None: a new estimate whenever the true gain changes.
+        A gain that never changes is then estimated once, with one constant error.
     """
 
     __slots__ = ("_amplitude_key", "_phase_key", "_weight", "delay_s", "error", "fading", "period_s")
@@ -85,7 +86,7 @@ class ImperfectCsi:
         self._amplitude_key, self._phase_key = key_of(key, "amplitude"), key_of(key, "phase")
 
     def estimate(self, at_s: float) -> float:
-        """Estimated power gain at an instant, linear."""
+        """Return the estimated power gain at an instant, linear."""
         seen_at_s = at_s - self.delay_s
         if self.period_s is not None:
             number = _step(seen_at_s, self.period_s)
@@ -94,25 +95,25 @@ class ImperfectCsi:
             gain = self.fading.gain(seen_at_s)
             if not self.error:
                 return gain
-            # The end of the time for which a gain holds names it, whichever of its instants is asked for.
+            # The end of a constant gain's interval identifies it, for every instant in the interval.
             number = _bits(self.fading.until_s(seen_at_s))
         return self._distorted(gain, number)
 
     def until_s(self, at_s: float) -> float:
-        """When the estimate next changes, later than the instant."""
+        """Return the instant, later than the given one, at which the estimate next changes."""
         seen_at_s = at_s - self.delay_s
         if self.period_s is not None:
             changes_at_s = (_step(seen_at_s, self.period_s) + 1) * self.period_s
         else:
             changes_at_s = self.fading.until_s(seen_at_s)
         until_s = changes_at_s + self.delay_s
-        # The sum is rounded; an instant does not count as later before the estimate has in fact changed.
+        # The sum is rounded; move it on until the estimate has in fact changed.
         while until_s - self.delay_s < changes_at_s:
             until_s = math.nextafter(until_s, math.inf)
         return until_s
 
     def _distorted(self, gain: float, number: int) -> float:
-        """Power of sqrt(1 - eps^2) h + eps e, with e in polar form: |e|^2 is exponential."""
+        """Return the power of sqrt(1 - eps^2) h + eps e, with e in polar form: |e|^2 is exponential."""
         if not self.error:
             return gain
         size = self.error * math.sqrt(-math.log(keyed_uniform(self._amplitude_key, number)))
@@ -123,7 +124,7 @@ class ImperfectCsi:
 
 
 def _step(at_s: float, step_s: float) -> int:
-    """Number of the step that an instant is in; step i begins exactly at i times its length, rounded."""
+    """Return the number of the step that contains an instant; step i begins exactly at i * step_s."""
     step = math.floor(at_s / step_s)
     if step * step_s > at_s:
         return step - 1
@@ -131,6 +132,6 @@ def _step(at_s: float, step_s: float) -> int:
 
 
 def _bits(number: float) -> int:
-    """Whole number with the same 64 bits."""
+    """Return the integer with the same 64 bits."""
     bits: int = struct.unpack("<q", struct.pack("<d", number))[0]
     return bits

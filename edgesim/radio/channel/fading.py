@@ -1,13 +1,13 @@
 """Small-scale fading: the power gain of a narrowband link over time, with mean 1.
 
-A law says how gains are distributed, a process how they follow one another. A gain is a pure function of
-(key, time), so every strategy meets the same channel whatever it sends, and in whatever order.
+A law states the distribution of the gains, a process their correlation in time. A gain is a pure function of
+(key, time), so every strategy sees the same channel, whatever it sends and in any order.
 
 - :class:`BlockFading`: constant within a coherence time, independent from one to the next.
 - :class:`JakesFading`: correlated by the Doppler spread of Clarke's ring of scatterers.
 
-Not modelled: frequency selectivity (one gain holds for the whole band), a Doppler spread that follows the
-speed of a terminal that speeds up, two moving ends, and spectra other than Clarke's.
+Not modelled: frequency selectivity (one gain for the whole band), a Doppler spread that follows a terminal's
+changes of speed, links with two moving ends, and spectra other than Clarke's.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-N_KEPT = 64  # gains evaluated at once and kept: a link is asked for neighbouring instants
-N_WAVES = 32  # the distribution of a sum of so many waves is within 0.4 % of Rayleigh's anywhere
+N_KEPT = 64  # gains evaluated and cached together: successive calls for a link are for neighbouring instants
+N_WAVES = 32  # the distribution function of a sum of this many waves is within 0.4 % of Rayleigh's everywhere
 
 
 def doppler_hz(speed_m_per_s: float, carrier_hz: float) -> float:
-    """Largest Doppler shift of a terminal that moves: speed times carrier over the speed of light."""
+    """Return the largest Doppler shift of a moving terminal: speed times carrier over the speed of light."""
     return speed_m_per_s * carrier_hz / SPEED_OF_LIGHT_M_PER_S
 
 
 def coherence_s(speed_m_per_s: float, carrier_hz: float) -> float:
-    """Time for which a channel stays about the same: 0.423 / Doppler shift; infinite at rest.
+    """Return the coherence time of a channel, 0.423 / Doppler shift; infinite at rest.
 
     The constant is sqrt(9 / 16 pi), the geometric mean of two usual definitions (Rappaport 2002,
     "Wireless Communications", section 5.4.3; not re-read in the book).
@@ -58,19 +58,19 @@ def coherence_s(speed_m_per_s: float, carrier_hz: float) -> float:
 
 
 class Fading(Protocol):
-    """A link's power gain over time, as an engine asks for it: instant by instant."""
+    """Power gain of a link over time."""
 
     def gain(self, at_s: float) -> float:
-        """Power gain at an instant, linear."""
+        """Return the power gain at an instant, linear."""
         ...
 
     def until_s(self, at_s: float) -> float:
-        """When the gain next changes, which is later than the given instant; infinite if it never does."""
+        """Return the instant, later than the given one, at which the gain next changes; infinite if never."""
         ...
 
 
-class _Held:
-    """A gain that is constant in steps of one length; neighbouring steps are evaluated at once and kept."""
+class _SteppedGain:
+    """A gain that is constant in steps of equal length; neighbouring steps are evaluated together."""
 
     __slots__ = ("_first", "_kept", "step_s")
 
@@ -85,10 +85,10 @@ class _Held:
         self._kept: list[float] = []
 
     def gain(self, at_s: float) -> float:
-        """Power gain at an instant, linear; a plain float."""
+        """Return the power gain at an instant, linear, as a plain float."""
         step_s = self.step_s
         step = int(at_s / step_s)
-        # The quotient is rounded. A step begins exactly at its number times its length, here as in until_s.
+        # The quotient is rounded. A step begins exactly at its number times step_s, here as in until_s.
         if step * step_s > at_s:
             step -= 1
         elif (step + 1) * step_s <= at_s:
@@ -96,14 +96,14 @@ class _Held:
         place = step - self._first
         if 0 <= place < len(self._kept):
             return self._kept[place]
-        # Chunks begin at multiples of their size: a gain cannot depend on which instant was asked for first.
+        # Chunks begin at multiples of their size, so that gains do not depend on the first instant requested.
         self._first = first = step - step % N_KEPT
         kept: list[float] = self._evaluated(np.arange(first, first + N_KEPT)).tolist()
         self._kept = kept
         return kept[step - first]
 
     def until_s(self, at_s: float) -> float:
-        """When the gain next changes, later than the given instant; infinite if it never does."""
+        """Return the instant, later than the given one, at which the gain next changes; infinite if never."""
         step_s = self.step_s
         step = int(at_s / step_s)
         if step * step_s > at_s:
@@ -115,7 +115,7 @@ class _Held:
         raise NotImplementedError
 
 
-class BlockFading(_Held):
+class BlockFading(_SteppedGain):
     """Gains that are constant within a block and independent from block to block.
 
     Parameters
@@ -123,9 +123,9 @@ class BlockFading(_Held):
     law
         Distribution of the gains.
     key
-        Which link this is: from :func:`edgesim.rng.link_key`.
+        Key of the link, from :func:`edgesim.rng.link_key`.
     coherence_s
-        Length of a block; infinite for one gain for ever.
+        Length of a block; infinite for a constant gain.
     """
 
     __slots__ = ("key", "law")
@@ -136,7 +136,7 @@ class BlockFading(_Held):
         self.key = key
 
     def gains(self, block_indices: NDArray[np.integer[Any]]) -> Floats:
-        """Power gains of numbered blocks, in the shape asked for; block i begins at i times its length."""
+        """Return the power gains of numbered blocks, in their shape; block i begins at i * coherence_s."""
         pairs = 2 * np.asarray(block_indices)[..., np.newaxis] + np.arange(2)
         parts = keyed_normals(self.key, pairs) * math.sqrt(0.5)
         return self.law.gains(parts[..., 0], parts[..., 1], 0.0)
@@ -145,16 +145,16 @@ class BlockFading(_Held):
         return self.gains(steps)
 
 
-class JakesFading(_Held):
+class JakesFading(_SteppedGain):
     """Gains with Clarke's autocorrelation: that of the amplitude is J0(2 pi Doppler lag).
 
-    A sum of plane waves whose angles are stratified over the circle and whose phases are uniform, with a
-    direct path of its own angle where the law has one: the statistical model of Xiao, Zheng and Beaulieu
+    A sum of plane waves whose angles are stratified over the circle and whose phases are uniform, with an
+    additional direct path where the law has one: the statistical model of Xiao, Zheng and Beaulieu
     2006, IEEE Transactions on Wireless Communications 5(12), "Novel sum-of-sinusoids simulation models for
-    Rayleigh and Rician fading channels". Its autocorrelation over links is exact for any number of waves;
-    its power has the variance 1 - 1/32 in place of 1, and a deep fade is 1.6 % less likely.
+    Rayleigh and Rician fading channels". Its autocorrelation over links is exact for any number of waves.
+    Its power has the variance 1 - 1/32 instead of 1, and a deep fade is 1.6 % less likely.
 
-    :meth:`gains` is continuous in time. :meth:`gain` samples it and holds the value for a tenth of the
+    :meth:`gains` is continuous in time. :meth:`gain` samples it and keeps each sample for a tenth of the
     coherence time by default; over that time the amplitude's correlation falls to 0.98.
 
     Parameters
@@ -162,11 +162,11 @@ class JakesFading(_Held):
     law
         Distribution of the gains.
     key
-        Which link this is: from :func:`edgesim.rng.link_key`.
+        Key of the link, from :func:`edgesim.rng.link_key`.
     doppler_hz
-        Largest Doppler shift; 0 for one gain for ever.
+        Largest Doppler shift; 0 for a constant gain.
     hold
-        For which share of the coherence time (0.423 / Doppler shift) a sample is held.
+        Duration of each sample, as a share of the coherence time (0.423 / Doppler shift).
     """
 
     __slots__ = ("_from_step", "_phase_rad", "_rate_rad_per_s", "doppler_hz", "key", "law")
@@ -186,13 +186,13 @@ class JakesFading(_Held):
         self._from_step: NDArray[np.complex128] | None = None
 
     def gains(self, times_s: Floats) -> Floats:
-        """Power gains at any instants, in the shape asked for: the continuous process."""
+        """Return the power gains of the continuous process at given instants, in their shape."""
         amplitudes = self.scattered(times_s)
         direct_rad = self._rate_rad_per_s[-1] * np.asarray(times_s) + self._phase_rad[-1]
         return self.law.gains(amplitudes.real, amplitudes.imag, direct_rad)
 
     def scattered(self, times_s: Floats) -> NDArray[np.complex128]:
-        """Complex amplitude of the scattered paths, of mean power 1, at any instants."""
+        """Return the complex amplitude of the scattered paths, of mean power 1, at given instants."""
         times = np.asarray(times_s, dtype=np.float64)[..., np.newaxis]
         phases_rad = self._rate_rad_per_s[:-1] * times + self._phase_rad[:-1]
         amplitudes: NDArray[np.complex128] = np.exp(1j * phases_rad).sum(axis=-1) * math.sqrt(1.0 / N_WAVES)
@@ -204,7 +204,7 @@ class JakesFading(_Held):
         start_s = float(steps[0]) * self.step_s
         offset_s = self.step_s * np.arange(N_KEPT)[:, np.newaxis]
         if self._from_step is None:
-            # Every chunk turns the same way: cosines for its first instant, products for the rest.
+            # All chunks share these rotations: each needs cosines for its first instant only, then products.
             self._from_step = np.exp(1j * self._rate_rad_per_s[:-1] * offset_s)
         start_rad = self._rate_rad_per_s * start_s + self._phase_rad
         waves = (self._from_step * np.exp(1j * start_rad[:-1])).sum(axis=1) * math.sqrt(1.0 / N_WAVES)

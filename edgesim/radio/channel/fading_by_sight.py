@@ -1,4 +1,4 @@
-"""Fading of a link whose line of sight comes and goes."""
+"""Fading of a link whose line-of-sight state changes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ __all__ = ["FadingBySight"]
 
 
 class FadingBySight:
-    """One fading in line of sight, another without; the large scale says which, at each instant.
+    """Fading that switches between a line-of-sight and a non-line-of-sight process.
 
-    Two of one key have their scattered paths in common: what appears and disappears is the direct path.
+    The large scale determines the state at each instant. If both processes have the same key, they share
+    their scattered paths, so that only the direct path appears and disappears.
 
     Parameters
     ----------
     large_scale
-        Tells the state of the line of sight.
+        Source of the line-of-sight state.
     los, nlos
-        The gains in either state, and their laws.
+        The fading in each state, and its law.
     """
 
     __slots__ = ("_laws", "_los", "_nlos", "large_scale")
@@ -33,14 +34,14 @@ class FadingBySight:
 
     @property
     def law(self) -> FadingLaw:
-        """How gains are distributed at the start."""
+        """Distribution of the gains at time zero."""
         return self._laws[self.large_scale.at(0.0).is_los]
 
     def gain(self, at_s: float) -> float:
-        """Power gain at an instant, linear."""
+        """Return the power gain at an instant, linear."""
         return (self._los if self.large_scale.at(at_s).is_los else self._nlos).gain(at_s)
 
     def until_s(self, at_s: float) -> float:
-        """When the gain next changes, or may."""
+        """Return the next instant at which the gain changes or may change."""
         state = self.large_scale.at(at_s)
         return min((self._los if state.is_los else self._nlos).until_s(at_s), state.until_s)

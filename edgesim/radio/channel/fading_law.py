@@ -1,4 +1,4 @@
-"""How the power gains of a fading channel are distributed."""
+"""Distributions of the power gain of a fading channel."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ Floats = NDArray[np.float64]
 
 
 class FadingLaw(Protocol):
-    """How power gains are distributed; their mean is 1."""
+    """Distribution of power gains with mean 1."""
 
     def gains(self, in_phase: Floats, quadrature: Floats, direct_rad: Floats | float) -> Floats:
-        """Power gains of scattered amplitudes and of the phase in which a direct path arrives.
+        """Return the power gains for scattered amplitudes and the phase of a direct path.
 
         Parameters
         ----------
         in_phase, quadrature
             Parts of a complex Gaussian amplitude of unit power: each has variance 1/2.
         direct_rad
-            Phase of the direct path, where the law knows one.
+            Phase of the direct path, for laws that have one.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class NoFading:
-    """A gain of 1 at any time."""
+    """Constant gain of 1."""
 
     def gains(self, in_phase: Floats, quadrature: Floats, direct_rad: Floats | float) -> Floats:
         del quadrature, direct_rad
@@ -58,8 +58,8 @@ class Rician:
     Parameters
     ----------
     k_db
-        Power of the direct path over that of all scattered ones together. TR 38.901 draws it once per
-        link; for its mean and spread see ``rician_k_db`` of a propagation model.
+        Power of the direct path over that of all scattered paths together. TR 38.901 draws it once per
+        link; for its mean and standard deviation see ``rician_k_db`` of a propagation model.
     """
 
     k_db: float
@@ -83,9 +83,9 @@ class Rician:
 class Nakagami:
     """Nakagami's m-distribution: the power gain is Gamma(m, 1/m).
 
-    The Rayleigh gain of the same amplitudes is carried over by the monotone map between the two
-    distributions, so the distribution is exact in both processes. With Jakes fading the autocorrelation is
-    that of the mapped process, which differs a little from a Rayleigh channel's.
+    Rayleigh gains of the same amplitudes are transformed by the monotone map between the two distributions,
+    so the distribution is exact in both processes. With Jakes fading the autocorrelation is that of the
+    transformed process, which differs a little from a Rayleigh channel's.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Nakagami:
 
         del direct_rad
         power = in_phase * in_phase + quadrature * quadrature
-        # Each half of the distribution through its own tail, so that neither is lost to rounding.
+        # Invert each half of the distribution through its nearer tail, to avoid loss of precision.
         gains: Floats = np.where(
             power < math.log(2.0),
             gammaincinv(self.m, -np.expm1(-power)),

@@ -1,8 +1,8 @@
-"""What changes with place, not with the millisecond: distance, line of sight, path loss and shadowing.
+"""Large-scale channel state, which changes with position: distance, line of sight, path loss and shadowing.
 
-A terminal that moves is looked at on a grid of instants, a tenth of a second by default: at walking speed it
-is then 14 cm from where the loss was evaluated, at 30 m/s three metres, against correlation distances of
-shadowing of ten metres and more.
+A moving terminal's state is evaluated on a grid of instants, by default every tenth of a second. At walking
+speed the terminal moves 14 cm in that time, at 30 m/s three metres. Shadowing has correlation distances of
+ten metres and more.
 
 Not modelled: antenna patterns and tilt (an antenna's gain is the same in all directions), polarisation.
 """
@@ -27,21 +27,21 @@ STEP_S = 0.1
 
 
 class Loss(NamedTuple):
-    """The large-scale state of a link at an instant."""
+    """Large-scale state of a link at an instant."""
 
     distance_m: float
     """Horizontal distance between the two ends."""
     is_los: bool
     path_loss_db: float
-    """Median loss of the environment, losses beside it (walls) included."""
+    """Median loss of the environment, including additional losses (walls)."""
     shadowing_db: float
-    """What shadowing adds to the loss; negative where it takes away."""
+    """Shadowing, which is added to the loss; may be negative."""
     until_s: float
-    """Instant up to which this holds; infinite where nothing moves."""
+    """Instant until which this state is valid; infinite if nothing moves."""
 
     @property
     def total_db(self) -> float:
-        """Path loss and shadowing together."""
+        """Sum of path loss and shadowing."""
         return self.path_loss_db + self.shadowing_db
 
 
@@ -51,22 +51,22 @@ class LargeScale:
     Parameters
     ----------
     environment
-        Law of path loss, line of sight and shadowing.
+        Model of path loss, line of sight and shadowing.
     terminal, station
-        Where the two ends are.
+        Positions of the two ends over time.
     terminal_height_m, station_height_m
         Heights of their antennas.
     key
-        Which link this is (:func:`edgesim.rng.link_key`); a key per station gives terminals that stand side
-        by side the same shadow. None: no shadowing, and the likelier state of the line of sight.
+        Key of the link (:func:`edgesim.rng.link_key`). With one key per station, neighbouring terminals have
+        the same shadowing. None: no shadowing, and the more likely line-of-sight state.
     is_los
         Line of sight always (True), never (False), or by the environment's probability (None).
     indoor
-        Whether the terminal is in a building, seen from outside: another spread of shadowing.
+        Whether the terminal is inside a building and the station outside, which changes the shadowing.
     extra_loss_db
-        Losses beside the environment's, such as a wall's.
+        Losses in addition to the environment's, such as a wall's.
     step_s
-        Grid of instants at which an end that moves is looked at.
+        Interval of the grid of instants at which the state of a moving end is evaluated.
     """
 
     def __init__(
@@ -116,11 +116,11 @@ class LargeScale:
 
     @property
     def changes_sight(self) -> bool:
-        """Whether the line of sight may come and go."""
+        """Whether the line-of-sight state may change."""
         return self._is_los is None and not math.isinf(self.step_s)
 
     def at(self, at_s: float) -> Loss:
-        """The state at an instant."""
+        """Return the state at an instant."""
         kept = self._kept
         if kept is not None and self._kept_from_s <= at_s < kept.until_s:
             return kept
@@ -134,9 +134,9 @@ class LargeScale:
         return kept
 
     def total_db(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Path loss and shadowing at several instants: what handover measures [dB].
+        """Return path loss and shadowing at several instants, which handover measures [dB].
 
-        The same as :meth:`at` instant by instant, up to rounding, at a tenth of its cost.
+        Equal to :meth:`at` for each instant, up to rounding, at a tenth of its cost.
         """
         if math.isinf(self.step_s) or self.station.moves:
             return np.array([self.at(float(at_s)).total_db for at_s in times_s])
@@ -164,7 +164,7 @@ class LargeScale:
         return whole
 
     def _step(self, at_s: float) -> int:
-        """Number of the step that an instant is in; step i begins exactly at i times its length, rounded."""
+        """Return the number of the step that contains an instant; step i begins exactly at i * step_s."""
         step = int(at_s / self.step_s)
         if step * self.step_s > at_s:
             return step - 1
@@ -174,7 +174,8 @@ class LargeScale:
         x_m, y_m = self.terminal.position(at_s)
         to_x_m, to_y_m = self.station.position(at_s)
         distance_m = math.hypot(x_m - to_x_m, y_m - to_y_m)
-        # A field of a station that stands still is told apart by its key, one that moves by its place, too.
+        # The key alone identifies the field of a fixed station. A moving station's field also depends on
+        # its place.
         other = (to_x_m, to_y_m) if self.station.moves else (0.0, 0.0)
         is_los = self._sees(distance_m, x_m, y_m, other)
         path_loss_db = self.environment.path_loss_db(
@@ -191,7 +192,7 @@ class LargeScale:
     def _see(
         self, distance_m: NDArray[np.float64], x_m: NDArray[np.float64], y_m: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Line of sight at several places, the station at rest."""
+        """Return the line-of-sight state at several places, for a station at rest."""
         if self._is_los is not None:
             return np.full(len(distance_m), self._is_los)
         probability = np.broadcast_to(

@@ -1,6 +1,6 @@
 """Channel matrices between antenna arrays, as pure functions of (key, block).
 
-Not modelled: antenna correlation and array geometry, for which ask
+Not modelled: antenna correlation and array geometry; for these see
 :mod:`edgesim.radio.channel.sionna_matrices`.
 """
 
@@ -28,17 +28,17 @@ class RicianMatrices:
 
         H[receive, transmit] = sqrt(K / (K+1)) + CN(0, 1 / (K+1))
 
-    The mean is the same real number in every entry, so the direct path's part has rank 1. The mean power
-    of an entry is 1; K = 0 dB times sqrt(2) gives entries of mean 1 and variance 1.
+    The mean is the same real number in every entry, so the direct path's matrix has rank 1. The mean power
+    of an entry is 1. K = 0 dB, times sqrt(2), gives entries of mean 1 and variance 1.
 
     Parameters
     ----------
     key
-        Which link this is: from :func:`edgesim.rng.link_key`.
+        Key of the link, from :func:`edgesim.rng.link_key`.
     n_receive, n_transmit
-        Antennas at either end.
+        Antennas at each end.
     k_db
-        Power of the direct path over that of the scattered ones; minus infinity for Rayleigh.
+        Power of the direct path over that of the scattered paths; minus infinity for Rayleigh.
     """
 
     key: int
@@ -56,7 +56,7 @@ class RicianMatrices:
             )
 
     def matrices(self, block_indices: NDArray[np.integer[Any]]) -> NDArray[np.complex128]:
-        """Matrices of numbered blocks: the shape asked for, then (n_receive, n_transmit)."""
+        """Return the matrices of numbered blocks: the shape given, then (n_receive, n_transmit)."""
         n_parts = 2 * self.n_receive * self.n_transmit
         counters = np.asarray(block_indices)[..., np.newaxis] * n_parts + np.arange(n_parts)
         parts = keyed_normals(self.key, counters) * math.sqrt(0.5)

@@ -1,11 +1,11 @@
-"""Shadowing and line of sight as fields over the plane: the same place is always in the same shadow.
+"""Shadowing and line of sight as random fields over the plane: constant in time at every place.
 
 A field is a sum of plane waves with random wave vectors and phases, so its value is a pure function of
-(key, place): a terminal that comes back finds the shadow it left, whatever happened meanwhile, and no
-grid or history is kept. The method is that of Cai and Giannakis 2003, IEEE Transactions on Vehicular
-Technology 52(4), "A two-dimensional channel simulation model for shadowing processes"; wave numbers
+(key, place). A terminal that returns to a place finds the same shadowing, and no grid or history is
+stored. The method is that of Cai and Giannakis 2003, IEEE Transactions on Vehicular
+Technology 52(4), "A two-dimensional channel simulation model for shadowing processes". Wave numbers
 are drawn by inverting the spectrum of the exponential autocorrelation exp(-distance / d) (Gudmundson
-1991; TR 38.901, section 7.4.4), which is in closed form::
+1991; TR 38.901, section 7.4.4), which has a closed form::
 
     P(wave number <= k) = 1 - 1 / sqrt(1 + (k d)^2)
 
@@ -27,24 +27,24 @@ from edgesim.units import FloatLike
 
 __all__ = ["GaussianField", "LosField", "ShadowField"]
 
-N_WAVES = 64  # a sum of so many waves is Gaussian but for an excess kurtosis of -1.5 / 64
-_SHORTEST = 1e-6  # this share of the power, in the shortest waves, is put on the shortest one allowed
+N_WAVES = 64  # a sum of this many waves is Gaussian except for an excess kurtosis of -1.5 / 64
+_SHORTEST = 1e-6  # share of the power, in the shortest waves, that is assigned to the shortest wave allowed
 
 
 class GaussianField:
-    """A stationary, isotropic field of mean 0 and variance 1, exponentially correlated in both ends' places.
+    """A stationary, isotropic Gaussian field of mean 0 and variance 1, correlated in the places of both ends.
 
     The correlation between two pairs of places is the product over the two ends of exp(-moved / d): the joint
     process of Wang, Tameh and Nix 2008, IEEE Transactions on Vehicular Technology 57(1), for links between
-    moving ends. With the other end at rest it is that of one moving terminal.
+    moving ends. With the other end at rest it is that of a single moving terminal.
 
     Parameters
     ----------
     key
-        Which field this is. A field per station gives neighbouring terminals the same shadow; for one per
-        link, whichever end is named first, see :func:`edgesim.rng.link_key`.
+        Key of the field. With one field per station, neighbouring terminals have the same shadowing; for one
+        per link, independent of the order of its ends, see :func:`edgesim.rng.link_key`.
     correlation_m
-        Distance over which the field decorrelates to 1/e; infinite for one value everywhere.
+        Distance over which the field decorrelates to 1/e; infinite for a constant field.
     """
 
     __slots__ = ("_here", "_phase_rad", "_there", "correlation_m", "key")
@@ -59,7 +59,7 @@ class GaussianField:
         uniforms = keyed_uniforms(key, np.arange(5 * N_WAVES)).reshape(5, N_WAVES)
         self._phase_rad = 2.0 * math.pi * uniforms[0]
         # The near end's wave vectors are stratified, so that a single field already has the autocorrelation
-        # that fields have on average: lengths by quantile, directions by golden angles from a random start.
+        # of the average over fields: lengths by quantile, directions by golden angles from a random start.
         order = np.arange(N_WAVES)
         turns = uniforms[2, 0] + order * (math.sqrt(5.0) - 1.0) / 2.0
         self._here = _wave_vectors((order + uniforms[1]) / N_WAVES, turns) / correlation_m
@@ -68,7 +68,7 @@ class GaussianField:
     def value(
         self, x_m: FloatLike, y_m: FloatLike, other_x_m: float = 0.0, other_y_m: float = 0.0
     ) -> FloatLike:
-        """Value at a place, for the other end at another one; arrays of places give arrays of values."""
+        """Return the value at a place, with the other end at another place; arrays of places give arrays."""
         phase_rad = self._phase_rad
         if other_x_m or other_y_m:
             phase_rad = phase_rad + self._there[0] * other_x_m + self._there[1] * other_y_m
@@ -82,13 +82,13 @@ class GaussianField:
 
 
 class ShadowField:
-    """Shadowing in dB over places: Gaussian with mean 0, exponentially correlated.
+    """Shadowing in dB by place: Gaussian with mean 0, exponentially correlated.
 
     Parameters
     ----------
     key
-        Which field this is: see :class:`GaussianField`. Use different keys for a link's states (in line
-        of sight, not, indoors): TR 38.901 has them uncorrelated.
+        Key of the field: see :class:`GaussianField`. Use different keys for a link's states (line of sight,
+        no line of sight, indoors), which are uncorrelated in TR 38.901.
     sigma_db
         Standard deviation.
     correlation_m
@@ -106,24 +106,24 @@ class ShadowField:
         self._field = GaussianField(key, correlation_m)
 
     def at(self, x_m: FloatLike, y_m: FloatLike, other_x_m: float = 0.0, other_y_m: float = 0.0) -> FloatLike:
-        """Shadowing in dB of an end at (x, y), the other at rest or at (other x, y); adds to the loss."""
+        """Return the shadowing in dB, added to the loss, with one end at (x, y) and the other elsewhere."""
         if self.sigma_db == 0.0:
             return x_m * 0.0
         return self.sigma_db * self._field.value(x_m, y_m, other_x_m, other_y_m)
 
 
 class LosField:
-    """Whether a place is in line of sight, in patches of the size of streets and blocks.
+    """Line-of-sight state by place, in patches of the size of streets and blocks.
 
     A Gaussian field is compared with the quantile of the probability of line of sight: TR 38.901, section
-    7.6.3.3 (not re-read in the printed report). So the share of places at one distance that are in line of
-    sight is the model's probability, and a terminal that moves changes state now and then, not at random
+    7.6.3.3 (not re-read in the printed report). The share of places at one distance that are in line of sight
+    is therefore the model's probability, and a moving terminal changes state from time to time, not at random
     at each message.
 
     Parameters
     ----------
     key
-        Which field this is: see :class:`GaussianField`.
+        Key of the field: see :class:`GaussianField`.
     correlation_m
         ``los_correlation_m`` of the propagation model.
     """
@@ -141,7 +141,7 @@ class LosField:
         other_x_m: float = 0.0,
         other_y_m: float = 0.0,
     ) -> bool:
-        """Whether a place is in line of sight, given the probability there."""
+        """Return whether a place is in line of sight, given the probability there."""
         if probability >= 1.0:
             return True
         if probability <= 0.0:
@@ -151,7 +151,7 @@ class LosField:
     def are_los(
         self, x_m: NDArray[np.float64], y_m: NDArray[np.float64], probability: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """The same for several places, the other end at rest."""
+        """Return :meth:`is_los` for several places, with the other end at rest."""
         inside = np.clip(probability, 1e-300, 1.0 - 1e-16)
         quantiles = np.array([_NORMAL.inv_cdf(p) for p in inside.tolist()])
         seen: NDArray[np.bool_] = self._field.value(x_m, y_m) < quantiles
@@ -162,7 +162,7 @@ _NORMAL = NormalDist()
 
 
 def _wave_vectors(quantiles: NDArray[np.float64], turns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Wave vectors in rows x and y for a correlation distance of 1, from quantiles of length and turns."""
+    """Return wave vectors (rows x and y) for a correlation distance of 1, from length quantiles and turns."""
     passing = 1.0 - np.minimum(quantiles, 1.0 - _SHORTEST)
     lengths = np.sqrt(1.0 / (passing * passing) - 1.0)
     angles_rad = 2.0 * math.pi * turns

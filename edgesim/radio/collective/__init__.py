@@ -1,1 +1,1 @@
-"""Sums of a group's tensors in a band: over the air or in parts of it, and how wrong they are."""
+"""Sums of a group's tensors in a radio band, over the air or in separate parts of it, and their errors."""

@@ -1,6 +1,6 @@
-"""Sums over the air when channels are estimated and clocks differ: the mean squared error in closed form.
+"""Over-the-air sums with estimated channels and synchronisation errors: mean squared error in closed form.
 
-Not modelled: carrier frequency offsets within a tensor (phases stay as they are for one sum), pulses
+Not modelled: carrier frequency offsets within a tensor (phases stay constant during one sum), pulses
 other than rectangular ones, and errors of the station's own clock (only differences matter).
 """
 
@@ -23,11 +23,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synchronisation:
-    """How far devices are from sending in step; each device's errors are independent of the others'.
+    """Synchronisation errors of the devices, independent between devices.
 
-    A device's signal reaches the station turned by a phase of ``N(0, phase_std_rad^2)`` and shifted by a
-    time uniform in ±timing symbols. With rectangular pulses the sample that the station takes has
-    ``1 - |shift|`` of the symbol and ``|shift|`` of its neighbour.
+    A device's signal arrives at the station rotated by a phase of ``N(0, phase_std_rad^2)`` and shifted by
+    a time uniform in ±timing symbols. With rectangular pulses the station's sample contains ``1 - |shift|``
+    of the symbol and ``|shift|`` of its neighbour.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ class Synchronisation:
     def __post_init__(self) -> None:
         if not (self.phase_std_rad >= 0.0 and math.isfinite(self.phase_std_rad)):
             raise InputError(
-                f"synchronisation: phases spread by {self.phase_std_rad:g} rad; expected 0 or more"
+                f"synchronisation: found a phase deviation of {self.phase_std_rad:g} rad; expected 0 or more"
             )
         if not 0.0 <= self.timing <= 1.0:
             raise InputError(
-                f"synchronisation: shifts of up to {self.timing:g} symbols; expected 0 to 1: larger ones "
-                "mix more symbols than the two that this model has"
+                f"synchronisation: found shifts of up to {self.timing:g} symbols; expected 0 to 1: larger "
+                "shifts mix more than the two symbols of this model"
             )
 
     @property
@@ -58,20 +58,20 @@ class Synchronisation:
 
     @property
     def mean_power(self) -> float:
-        """Mean power of symbol and neighbour together, ``E[(1-|shift|)^2 + shift^2]``: at most 1."""
+        """Mean power of symbol and neighbour together, ``E[(1-|shift|)^2 + shift^2]``; at most 1."""
         return 1.0 - self.timing + 2.0 * self.timing**2 / 3.0
 
 
 PERFECT = Synchronisation()
-"""All in step, as analytical papers have it."""
+"""Perfect synchronisation, as assumed in analytical papers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChannelEstimate:
-    """What is known of channels: the truth has i.i.d. entries about a mean."""
+    """Estimates of channels, and the mean and variance of the true i.i.d. entries given the estimates."""
 
     channels: Matrices
-    """Estimates, to design with: [n_devices, n_receive, n_transmit]."""
+    """Estimates, used for the design: [n_devices, n_receive, n_transmit]."""
     mean: Matrices
     """Mean of the true channels given the estimates, of the same shape."""
     variance: Floats
@@ -81,21 +81,21 @@ class ChannelEstimate:
 def estimated(
     channels: Matrices, errors: Matrices, error: float, mean: Matrices, variance: Floats
 ) -> ChannelEstimate:
-    """Estimate channels whose scattered part is known up to an error of a given size.
+    """Estimate channels with an error of a given size in their scattered part.
 
-    ``h' = mean + sqrt(1 - eps^2) (h - mean) + eps e``: estimates are distributed as channels are, as in
-    :class:`edgesim.radio.channel.csi.ImperfectCsi`; the direct path's part is known.
+    ``h' = mean + sqrt(1 - eps^2) (h - mean) + eps e``: estimates have the distribution of the channels, as in
+    :class:`edgesim.radio.channel.csi.ImperfectCsi`; the direct path's part is known exactly.
 
     Parameters
     ----------
     channels : [n_devices, n_receive, n_transmit]
-        The truth h.
+        h: the true channels.
     errors
-        Of the same shape: e, complex normal with the entries' own variance.
+        e: of the same shape, complex normal with the variance of the entries.
     error
-        eps, from 0 (perfect) to 1 (the estimate says nothing).
+        eps, from 0 (perfect) to 1 (estimates independent of the channels).
     mean
-        Means of entries, in a shape that broadcasts.
+        Means of the entries, in a shape that broadcasts.
     variance : [n_devices]
         Variance of an entry of each device.
     """
@@ -103,7 +103,7 @@ def estimated(
         raise InputError(f"aircomp: an estimation error of {error:g}; expected 0 to 1")
     kept = math.sqrt(1.0 - error * error)
     estimates: Matrices = mean + kept * (channels - mean) + error * errors
-    # Both are normal of equal variance and correlate by `kept`.
+    # Both are normal with equal variance and correlation `kept`.
     expected: Matrices = mean + kept * (estimates - mean)
     return ChannelEstimate(estimates, expected, error * error * np.asarray(variance, dtype=np.float64))
 
@@ -115,14 +115,14 @@ def impaired_mse(
     noise_w: float,
     synchronisation: Synchronisation = PERFECT,
 ) -> float:
-    """Mean squared error over true channels, phases and shifts, given the estimates.
+    """Return the mean squared error over true channels, phases and shifts, given the estimates.
 
     With ``M_n = A^H E[H_n] B_n``, v_n the variance of the unknown part, and gain c and power q of
     :class:`Synchronisation` ::
 
         sum_n q (||M_n||^2 + v_n tr(A^H A) tr(B_n B_n^H)) - 2 c Re tr(M_n) + L,   plus noise tr(A^H A)
 
-    For a channel that is known, ``Estimate(channels, channels, zeros)``.
+    For a known channel, pass ``ChannelEstimate(channels, channels, zeros)``.
     """
     n_streams = combiner.shape[-1]
     met = combiner.conj().T @ estimate.mean @ precoders

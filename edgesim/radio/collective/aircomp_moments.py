@@ -1,10 +1,10 @@
-r"""Whether the error of an analog sum has a mean over fading at all.
+r"""Existence of the mean error of an analog sum over fading.
 
-An error grows as one over the power gain of some channel in a deep fade. If the chance of a gain below x
-falls as :math:`x^k`, that of an error above t falls as :math:`t^{-k}`, and its mean is finite if and only
-if k > 1. A single Rayleigh entry has k = 1: the integral of :math:`e^{-x}/x` from 0 diverges, and so does
-that of any density that is positive at 0, such as Rice's at any K. A mean over n draws then grows with log
-n for ever, and says more of how many were drawn than of the channel; a median converges.
+The error grows as one over the power gain of some channel in a deep fade. If the probability of a gain
+below x falls as :math:`x^k`, that of an error above t falls as :math:`t^{-k}`, and its mean is finite if
+and only if k > 1. A single Rayleigh entry has k = 1: the integral of :math:`e^{-x}/x` from 0 diverges, and
+so does that of any density that is positive at 0, such as Rice's at any K. A mean over n draws then grows
+with log n without bound and depends on n rather than on the channel; a median converges.
 """
 
 from __future__ import annotations
@@ -19,29 +19,30 @@ from edgesim.radio.collective.errors_by_scheme import InversionName
 __all__ = ["Way", "fade_exponent", "has_mean_error"]
 
 Way = InversionName | Literal["first-order", "sdr", "subspace", "uncoded_fdma"]
-"""How an analog sum is made: a transceiver of sums over the air, or bands of their own."""
+"""Scheme of an analog sum: a transceiver for sums over the air, or separate bands."""
 
 
 def fade_exponent(law: FadingLaw, *, n_receive: int = 1, n_transmit: int = 1, n_streams: int = 1) -> float:
-    """The k by which ``P(s_L^2 < x)`` falls as ``x^k`` for small x; infinite where nothing fades.
+    """Return the exponent k by which ``P(s_L^2 < x)`` falls as ``x^k`` for small x; infinite without fading.
 
-    s_L is the L-th singular value of a matrix of independent entries. Of complex Gaussian ones, of any mean,
-    ``k = (n_receive - L + 1) (n_transmit - L + 1)``: the codimension of the matrices of rank below L, halved
-    (Zheng and Tse 2003, IEEE Transactions on Information Theory 49(5), "Diversity and multiplexing", whose
-    exponent of outage at multiplexing gain L - 1 it is; not re-read). Of one stream and Nakagami's law
-    ``k = m n_receive n_transmit``, for all gains, each of density ``x^(m-1)``, have to be small.
+    s_L is the L-th singular value of a matrix of independent entries. For complex Gaussian entries of any
+    mean, ``k = (n_receive - L + 1) (n_transmit - L + 1)``: the codimension of the matrices of rank below L,
+    halved (Zheng and Tse 2003, IEEE Transactions on Information Theory 49(5), "Diversity and multiplexing",
+    where it is the exponent of outage at multiplexing gain L - 1; not re-read). For one stream and
+    Nakagami's law ``k = m n_receive n_transmit``, because all gains, each of density ``x^(m-1)``, must be
+    small.
 
     Parameters
     ----------
     law
-        Of the power gain of an entry.
+        Distribution of an entry's power gain.
     n_receive, n_transmit, n_streams
-        Antennas at either end, and L.
+        Antennas at each end, and L.
 
     Raises
     ------
     InputError
-        If there are more streams than antennas, or several of Nakagami's law, whose phases are not said.
+        If there are more streams than antennas, or several streams with Nakagami's law, which has no phases.
     """
     if not 1 <= n_streams <= min(n_receive, n_transmit):
         raise InputError(
@@ -52,7 +53,7 @@ def fade_exponent(law: FadingLaw, *, n_receive: int = 1, n_transmit: int = 1, n_
         return math.inf
     if isinstance(law, Nakagami):
         if n_streams > 1:
-            raise InputError("aircomp: the phases of nakagami fading are not known; expected a single stream")
+            raise InputError("aircomp: nakagami fading defines no phases; expected a single stream")
         return law.m * n_receive * n_transmit
     return float((n_receive - n_streams + 1) * (n_transmit - n_streams + 1))
 
@@ -67,27 +68,28 @@ def has_mean_error(
     n_streams: int = 1,
     threshold: float = 0.0,
 ) -> bool:
-    """Whether the mean squared error of a sum, averaged over fading, is finite.
+    """Return whether the mean squared error of a sum, averaged over fading, is finite.
 
-    ``channel-inversion`` pays for the deepest fade of a single antenna: k of one entry. A threshold above 0
-    of ``truncated-inversion`` bounds the noise, and ``least-error`` never loses more than all entries: both
-    have every moment. In bands of their own, and with a common combiner that is chosen for the channels
-    (``first-order``, the best of many draws in ``sdr``), k is that of the L-th singular value: of all
-    combiners drawn uniformly, a positive share is good for all devices at once, so that an optimum is bad
-    only where some channel is. ``subspace`` fixes a combiner by all channels together; beside others a
-    device is then met in L directions that are not its own, and k is that of L x n_transmit.
+    The noise of ``channel-inversion`` is set by the deepest fade of a single antenna: k is that of one
+    entry. A threshold above 0 of ``truncated-inversion`` bounds the noise, and the error of ``least-error``
+    never exceeds the loss of all entries: both have every moment. With separate bands, and with a common
+    combiner that is chosen for the channels (``first-order``, the best of many draws in ``sdr``), k is that
+    of the L-th singular value: of all combiners drawn uniformly, a positive share is good for all devices
+    at once, so an optimum is bad only if some channel is. ``subspace`` determines one combiner from all
+    channels together. With several devices, a device is then received in L directions that are not its own,
+    and k is that of L x n_transmit.
 
     Parameters
     ----------
     law
-        Of the power gain between two antennas; the same for all.
+        Distribution of the power gain between two antennas; the same for all.
     n_devices
-        How many send.
+        Number of senders.
     threshold
-        Of ``truncated-inversion``: small-scale gain below which a device is silent.
+        Of ``truncated-inversion``: small-scale gain below which a device does not send.
 
-    Not modelled: powers that depend on the fading by a budget for computing, and designs that stop at a local
-    optimum far from the best one.
+    Not modelled: powers that depend on the fading through a computing budget, and designs that stop at a
+    local optimum far from the best one.
     """
     if way == "least-error" or (way == "truncated-inversion" and threshold > 0):
         return True

@@ -1,19 +1,19 @@
-"""A band in which a group of terminals and a station sum tensors: on the air, or in parts of their own.
+"""A band in which a group of terminals and a station sum tensors, over the air or in separate parts.
 
-Three schemes share the same antennas and band, and the same power where nothing else limits it:
+Three schemes use the same antennas and band, and the same power unless something else limits it:
 
 * over the air: all terminals at once in the whole band; the channel adds
   (:mod:`edgesim.radio.collective.aircomp`);
-* digital: each terminal has an equal part of the band (OFDMA), sends quantised values with up to as many
-  spatial streams (rank adaptation), and link adaptation and repetitions as its air interface has them;
+* digital: each terminal has an equal part of the band (OFDMA) and sends quantised values over up to as many
+  spatial streams (rank adaptation), with the link adaptation and repetitions of its air interface;
 * uncoded: each terminal has an equal part of the band and sends analog values, whose errors add up.
 
-How wrong analog sums are, :mod:`edgesim.radio.collective.errors_by_scheme` says.
+The errors of analog sums are in :mod:`edgesim.radio.collective.errors_by_scheme`.
 
-The sum comes back to all terminals at once: analog, or digital at the rate of the weakest.
+The sum is broadcast to all terminals: analog, or digital at the rate of the weakest.
 
-Not modelled: other traffic in this band (it is set aside), and noise of an analog broadcast, whose station
-has power to spare.
+Not modelled: other traffic in this band (it is reserved), and noise of an analog broadcast, whose station
+has ample power.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["CollectiveBand", "Member", "band_of", "stream_sinrs"]
 Matrices = NDArray[np.complex128]
 Ratios = NDArray[np.float64]
 
-_STRIDE = 64  # blocks whose matrices are drawn at once
+_STRIDE = 64  # blocks whose matrices are drawn together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +49,13 @@ class Member:
     Attributes
     ----------
     link
-        Its radio link to the station: power, noise figures and large-scale gain. Its small-scale fading is
-        not used: the matrices have their own.
+        Radio link to the station: power, noise figures and large-scale gain. Its small-scale fading is
+        not used: ``matrices`` replaces it.
     matrices
         Small-scale channel between the arrays, mean power 1 per entry: [station antennas, terminal antennas].
     errors
-        What estimates of the scattered part are wrong by: entries of mean 0 and power 1, of the same shape.
-        None where channels are known.
+        Errors of the estimates of the scattered part: entries of mean 0 and power 1, of the same shape.
+        None if channels are known.
     """
 
     link: RadioLink
@@ -63,40 +63,40 @@ class Member:
     errors: RicianMatrices | None = None
 
     def gain(self, at_s: float) -> float:
-        """Large-scale power gain at an instant, antennas' directivity included."""
+        """Return the large-scale power gain at an instant, antenna gains included."""
         return self.link.mean_received_w(at_s, uplink=True) / self.power_w
 
     @property
     def power_w(self) -> float:
-        """Most that the terminal transmits."""
+        """Largest transmit power of the terminal."""
         return dbm_to_w(self.link.terminal.power_dbm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectiveBand:
-    """A band set aside for sums, of one station and its terminals.
+    """A band reserved for the sums of one station and its terminals.
 
     Parameters
     ----------
     station
-        Whose it is.
+        Station that owns the band.
     bandwidth_hz
-        Its width.
+        Width of the band.
     n_streams
         L: values sent in one channel use.
     coherence_s
-        How long a channel stays as it is; then all matrices are drawn anew (block fading).
+        Time for which a channel stays constant; then all matrices are drawn again (block fading).
     members
         Terminals by name.
     lost_share
-        Share of band and time that analog values lose to guard bands, pilots and control. Digital ones have
-        their air interface's.
+        Share of band and time that analog values lose to guard bands, pilots and control. Digital values have
+        the overhead of their air interface.
     csi_error
-        How much of the scattered part an estimate misses, from 0 (nothing) to 1 (all of it):
-        :func:`edgesim.radio.collective.aircomp_impairments.estimated`. Of analog sums; digital ones adapt to
-        the truth.
+        Share of the scattered part that an estimate misses, from 0 (nothing) to 1 (all of it):
+        :func:`edgesim.radio.collective.aircomp_impairments.estimated`. Applies to analog sums; digital ones
+        adapt to the true channel.
     synchronisation
-        How far terminals are from sending in step; of analog sums likewise.
+        Synchronisation errors of the terminals; applies to analog sums.
     """
 
     station: str
@@ -110,14 +110,14 @@ class CollectiveBand:
     _drawn: dict[int, tuple[int, Matrices]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """The last matrices that were drawn, by key: functions of the block, so that nothing depends on it."""
+    """Cache of the last matrices by key, with their block; they are pure functions of the block."""
 
     _ratios: dict[tuple[str, ...], tuple[int, Ratios, Ratios]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """Of digital sums, by group; likewise."""
+    """Cache of the ratios of digital sums by group, likewise."""
     _path_step_s: float = field(default=math.inf, init=False, repr=False, compare=False)
-    """How long path gains stay as they are; infinite where nothing moves."""
+    """Time for which path gains stay constant; infinite if nothing moves."""
 
     def __post_init__(self) -> None:
         steps_s = [member.link.large_scale.step_s for member in self.members.values()]
@@ -128,7 +128,7 @@ class CollectiveBand:
             raise InputError(f"over the air: an overhead of {self.lost_share:g}; expected 0 to below 1")
         for name, member in self.members.items():
             if self.csi_error > 0 and member.errors is None:
-                raise InputError(f"over the air: nothing says how estimates of {name}'s channel are wrong")
+                raise InputError(f"over the air: no estimation errors of {name}'s channel; give 'errors'")
             antennas = min(member.matrices.n_receive, member.matrices.n_transmit)
             if not 1 <= self.n_streams <= antennas:
                 raise InputError(
@@ -137,25 +137,25 @@ class CollectiveBand:
                 )
 
     def block(self, at_s: float) -> int:
-        """Number of the coherence block at an instant."""
+        """Return the number of the coherence block at an instant."""
         return 0 if math.isinf(self.coherence_s) else int(at_s // self.coherence_s)
 
     @property
     def is_constant(self) -> bool:
-        """Whether channels never change."""
+        """Whether the channels never change."""
         return math.isinf(self.coherence_s) and math.isinf(self._path_step_s)
 
     def stretch(self, at_s: float) -> tuple[int, int]:
-        """Number the stretches of time in which neither fading nor path gains change."""
+        """Return numbers that identify an interval in which neither fading nor path gains change."""
         step_s = self._path_step_s
         return self.block(at_s), 0 if math.isinf(step_s) else int(at_s // step_s)
 
     def channels(self, group: Sequence[str], at_s: float) -> Matrices:
-        """Channels from terminals to the station, path gain in them: [n_terminals, n_receive, n_transmit]."""
+        """Return the channels to the station, with path gains: [n_terminals, n_receive, n_transmit]."""
         return self.draw(group, self.block(at_s), at_s)
 
     def draw(self, group: Sequence[str], block: int, at_s: float = 0.0) -> Matrices:
-        """Channels of a numbered block, with path gains of an instant; as :meth:`channels`."""
+        """Return the channels of a numbered block, with the path gains of an instant; as :meth:`channels`."""
         return np.stack(
             [
                 math.sqrt(self.members[name].gain(at_s)) * self._matrix(self.members[name].matrices, block)
@@ -165,11 +165,11 @@ class CollectiveBand:
 
     @property
     def is_perfect(self) -> bool:
-        """Whether channels are known and clocks agree."""
+        """Whether channels are known exactly and devices are synchronised."""
         return self.csi_error == 0 and self.synchronisation == PERFECT
 
     def estimate(self, group: Sequence[str], at_s: float) -> ChannelEstimate:
-        """What is known of the channels at an instant."""
+        """Return the channel estimates at an instant."""
         channels = self.channels(group, at_s)
         if self.csi_error == 0:
             return ChannelEstimate(channels, channels, np.zeros(len(group)))
@@ -189,7 +189,7 @@ class CollectiveBand:
         )
 
     def _matrix(self, matrices: RicianMatrices, block: int) -> Matrices:
-        """A small-scale matrix of a block; those of the blocks around it are drawn with it."""
+        """Return a small-scale matrix of a block; those of the blocks around it are drawn with it."""
         stride, place = divmod(block, _STRIDE)
         known = self._drawn.get(matrices.key)
         if known is None or known[0] != stride:
@@ -199,51 +199,51 @@ class CollectiveBand:
         return drawn
 
     def powers_w(self, group: Sequence[str]) -> NDArray[np.float64]:
-        """Transmit power of terminals."""
+        """Return the transmit powers of terminals."""
         return np.array([self.members[name].power_w for name in group])
 
     @property
     def antennas(self) -> tuple[int, int]:
-        """Of the station and of a terminal."""
+        """Number of antennas of the station and of a terminal."""
         matrices = next(iter(self.members.values())).matrices
         return matrices.n_receive, matrices.n_transmit
 
     @property
     def noise_w(self) -> float:
-        """Noise at each of the station's antennas over the whole band."""
+        """Noise power at each antenna of the station over the whole band."""
         link = next(iter(self.members.values())).link
         return thermal_noise_w(self.bandwidth_hz, link.station.noise_figure_db)
 
-    # --- how long it takes ------------------------------------------------------------------------
+    # --- durations --------------------------------------------------------------------------------
 
     def analog_s(self, n_values: int, n_parts: int = 1) -> float:
-        """Time that analog values take with one of so many equal parts of the band."""
+        """Return the time that analog values take in one of ``n_parts`` equal parts of the band."""
         uses = channel_uses(n_values, self.n_streams)
         return uses * n_parts / (self.bandwidth_hz * (1.0 - self.lost_share))
 
     def digital_uplink_s(self, n_bits: float, group: Sequence[str], at_s: float) -> NDArray[np.float64]:
-        """Time that each terminal takes to deliver so many bits in its part of the band.
+        """Return the time that each terminal takes to deliver ``n_bits`` in its part of the band.
 
-        Infinite where a terminal is out of reach. Repetitions count with their mean.
+        Infinite if a terminal is out of reach. Repetitions count with their mean.
         """
         part_hz = self.bandwidth_hz / len(group)
         airs = [self.members[name].link.air for name in group]
         return _times_s(n_bits, _most_bps(airs, part_hz, self._digital_ratios(group, at_s)[0]))
 
     def digital_broadcast_s(self, n_bits: float, group: Sequence[str], at_s: float) -> float:
-        """Time of telling all terminals so many bits at once, at the rate of the weakest on each stream.
+        """Return the time to send ``n_bits`` to all terminals at once, at the weakest's rate on each stream.
 
-        The station beams its streams into the subspace that the terminals' channels share most; as many, up
-        to L, as deliver most.
+        The station directs its streams into the subspace that the terminals' channels share most. It uses the
+        number of streams, up to L, that delivers most.
         """
         air = self.members[group[0]].link.air
         ratios = self._digital_ratios(group, at_s)[1]
         return float(_times_s(n_bits, _most_bps([air], self.bandwidth_hz, ratios[np.newaxis]))[0])
 
     def _digital_ratios(self, group: Sequence[str], at_s: float) -> tuple[Ratios, Ratios]:
-        """Of the block of an instant: those of :meth:`_all_ratios`.
+        """Return :meth:`_all_ratios` of the block at an instant.
 
-        Where nothing moves, they are worked out for many blocks at once.
+        If nothing moves, the ratios of many blocks are computed together.
         """
         block = self.block(at_s)
         if not math.isinf(self._path_step_s):
@@ -258,7 +258,7 @@ class CollectiveBand:
         return known[1][place], known[2][place]
 
     def _all_ratios(self, group: Sequence[str], channels: Matrices) -> tuple[Ratios, Ratios]:
-        """Signal-to-noise ratios of streams, a row for each number of streams that share the power.
+        """Return the signal-to-noise ratios of streams, a row per number of streams that share the power.
 
         Parameters
         ----------
@@ -266,7 +266,7 @@ class CollectiveBand:
 
         Returns
         -------
-        Up, [n_blocks, n_terminals, L, L], and down to the weakest terminal, [n_blocks, L, L].
+        Uplink, [n_blocks, n_terminals, L, L], and downlink to the weakest terminal, [n_blocks, L, L].
         """
         n_streams, links = self.n_streams, [self.members[name].link for name in group]
         # Streams along singular vectors arrive orthogonal to one another, each with its singular value.
@@ -275,32 +275,32 @@ class CollectiveBand:
         up = snrs[..., np.newaxis, :] / np.arange(1, n_streams + 1)[:, np.newaxis]
         side_by_side = channels.swapaxes(1, 2).reshape(len(channels), channels.shape[2], -1)
         shared = np.linalg.svd(side_by_side, full_matrices=False)[0]
-        told_w = np.array([dbm_to_w(link.station.power_dbm) for link in links])
+        sent_w = np.array([dbm_to_w(link.station.power_dbm) for link in links])
         noise_w = [thermal_noise_w(self.bandwidth_hz, link.terminal.noise_figure_db) for link in links]
         down = np.zeros((len(channels), n_streams, n_streams))
         for n in range(1, n_streams + 1):
-            heard = channels.swapaxes(2, 3) @ shared[:, np.newaxis, :, :n].conj()
-            alike = stream_sinrs(heard, 1.0, 1.0)  # at a power and noise of 1; each terminal's own come after
-            down[:, n - 1, :n] = (alike * (told_w / noise_w)[:, np.newaxis] / n).min(axis=1)
+            received = channels.swapaxes(2, 3) @ shared[:, np.newaxis, :, :n].conj()
+            alike = stream_sinrs(received, 1.0, 1.0)  # at power and noise 1; scaled per terminal below
+            down[:, n - 1, :n] = (alike * (sent_w / noise_w)[:, np.newaxis] / n).min(axis=1)
         return up, down
 
 
 def band_of(bands: Iterable[CollectiveBand], group: Iterable[str]) -> CollectiveBand | None:
-    """The first of some bands that all of a group have; None if there is none."""
+    """Return the first band that contains all members of a group; None if there is none."""
     members = set(group)
     return next((band for band in bands if band.members.keys() >= members), None)
 
 
 def stream_sinrs(channel: Matrices, power_w: float, noise_w: float) -> NDArray[np.float64]:
-    """Signal-to-noise ratios of spatial streams behind a zero-forcing receiver.
+    """Return the signal-to-noise ratios of spatial streams after a zero-forcing receiver.
 
-    ``power / (noise [(H^H H)^-1]_ll)`` (Tse and Viswanath 2005, section 8.3.1: the decorrelator); 0 for all
-    where the channel has fewer independent directions than streams.
+    ``power / (noise [(H^H H)^-1]_ll)`` (Tse and Viswanath 2005, section 8.3.1: the decorrelator). All are 0
+    if the channel has fewer independent directions than streams.
 
     Parameters
     ----------
     channel : [..., n_receive, n_streams]
-        What each stream arrives as.
+        Channel of each stream.
     power_w
         Power of each stream.
     """
@@ -324,17 +324,17 @@ def _delivered_bps(air: AirInterface, sinr: float, bandwidth_hz: float) -> float
 def _most_bps(
     airs: Sequence[AirInterface], bandwidth_hz: float, ratios: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What the number of streams with most capacity delivers; where that is out of reach, the next one's.
+    """Return the rate with the number of streams of most capacity; if it is out of reach, of the next best.
 
     Parameters
     ----------
     airs : [n_links]
     ratios : [n_links, n_streams, n_streams]
-        Signal-to-noise ratios, a row for each number of streams; only so many of a row count.
+        Signal-to-noise ratios, a row for each number of streams; only that many entries of a row count.
 
     Returns
     -------
-    Rates, [n_links]; 0 where no stream is in reach.
+    Rates, [n_links]; 0 if no stream is in reach.
     """
     counted = np.tri(ratios.shape[-1])
     capacities = (np.log2(1.0 + ratios) * counted).sum(axis=2)

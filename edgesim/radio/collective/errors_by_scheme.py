@@ -1,8 +1,8 @@
-"""How wrong a sum of analog values in a band is: over the air, with single antennas, or in parts of the band.
+"""Errors of analog sums in a band: over the air, with single antennas, or in separate parts of the band.
 
-Each is a function of band, terminals, instant and powers, and gives the mean squared error of all streams
-together, for entries of variance 1. Where channels are estimated or clocks differ, so are transceivers
-designed for what is expected of the channel, and the error is that over the true one
+Each function maps band, terminals, instant and powers to the mean squared error of all streams together,
+for entries of variance 1. With estimated channels or synchronisation errors, transceivers are designed for
+the expected channel, and the error is that over the true channel
 (:mod:`edgesim.radio.collective.aircomp_impairments`).
 """
 
@@ -34,18 +34,18 @@ Matrices = NDArray[np.complex128]
 Floats = NDArray[np.float64]
 
 Mse = Callable[[CollectiveBand, Sequence[str], float, Floats], float]
-"""From a band, terminals, an instant and the terminals' powers [W] to the mean squared error."""
+"""Maps a band, terminals, an instant and the terminals' powers [W] to the mean squared error."""
 
 InversionName = Literal["channel-inversion", "truncated-inversion", "least-error"]
-"""Ways of single antennas, as users choose them."""
+"""Single-antenna schemes, by the names that users choose."""
 
 
 class Design(Protocol):
-    """What a transceiver design decides."""
+    """Result of a transceiver design."""
 
     @property
     def combiner(self) -> Matrices:
-        """The station's combiner G of power 1, [n_receive, n_streams]: where the next design may start."""
+        """The station's combiner G of power 1, [n_receive, n_streams]; the next design may start from it."""
         ...
 
     @property
@@ -55,18 +55,18 @@ class Design(Protocol):
 
 
 Designer = Callable[[Matrices, Floats, int, "Matrices | None"], Design]
-"""From channels [n, n_receive, n_transmit], powers [W], streams, and where to start, to a design."""
+"""Maps channels [n, n_receive, n_transmit], powers [W], streams and an initial combiner to a design."""
 
 
 @dataclass(slots=True)
 class Combined:
-    """All terminals at once, behind a combiner that a design finds, starting from the one before."""
+    """All terminals at once, with a designed combiner; each design starts from the previous combiner."""
 
     design: Designer
     _combiner: Matrices | None = field(default=None, init=False)
 
     def __call__(self, band: CollectiveBand, group: Sequence[str], at_s: float, powers_w: Floats) -> float:
-        """Give ``noise alpha`` of the design, or what imperfect knowledge and clocks make of it."""
+        """Return ``noise alpha`` of the design, or its error with imperfect knowledge and synchronisation."""
         known = band.estimate(group, at_s)
         found = self.design(known.mean, powers_w, band.n_streams, self._combiner)
         if not math.isfinite(found.alpha):
@@ -81,7 +81,7 @@ class Combined:
 
 @dataclass(frozen=True, slots=True)
 class Inverted:
-    """All terminals at once, a single antenna at every end, each with a power that undoes its channel.
+    """All terminals at once with a single antenna at every end; each power compensates the channel's gain.
 
     Parameters
     ----------
@@ -89,14 +89,14 @@ class Inverted:
         ``channel-inversion``, ``truncated-inversion``, ``least-error``:
         :mod:`edgesim.radio.collective.aircomp_simple`.
     threshold
-        Of ``truncated-inversion``: small-scale power gain (1 in the mean) below which a terminal is silent.
+        Of ``truncated-inversion``: small-scale power gain (mean 1) below which a terminal does not send.
     """
 
     name: InversionName
     threshold: float = 0.1
 
     def __call__(self, band: CollectiveBand, group: Sequence[str], at_s: float, powers_w: Floats) -> float:
-        """Give the error of the powers that the way chooses; a silent terminal's entry is missing whole."""
+        """Return the error with the powers of the scheme; a silent terminal's entry is missing."""
         known = band.estimate(group, at_s)
         if known.mean.shape[1:] != (1, 1):
             raise InputError(
@@ -104,7 +104,7 @@ class Inverted:
                 f"{known.mean.shape[2]} at a terminal; expected one at either end (antennas: {{station: 1, "
                 "terminal: 1}), or choose first-order, subspace or sdr"
             )
-        # Path loss is part of what a terminal's power is worth, so that the threshold is one of fading.
+        # Path gain is counted with the power, so that the threshold applies to the fading alone.
         path_gains = np.array([band.members[name].gain(at_s) for name in group])
         channels = known.mean[:, 0, 0]
         fading = np.abs(channels) ** 2 / path_gains
@@ -125,8 +125,8 @@ class Inverted:
 
 
 def uncoded_mse(band: CollectiveBand, group: Sequence[str], at_s: float, powers_w: Floats) -> float:
-    """Each terminal in its own part of the band: the errors of all add up."""
-    noise_w = band.noise_w / len(group)  # a part of the band has a part of the noise
+    """Return the error with each terminal in its own part of the band; the errors of all terminals add up."""
+    noise_w = band.noise_w / len(group)  # each part of the band has its share of the noise
     known = band.estimate(group, at_s)
     if band.is_perfect:
         return uncoded_fdma_mse(known.mean, powers_w, noise_w, band.n_streams)
@@ -138,7 +138,7 @@ def uncoded_mse(band: CollectiveBand, group: Sequence[str], at_s: float, powers_
 def _alone_mse(
     known: ChannelEstimate, number: int, power_w: float, noise_w: float, band: CollectiveBand
 ) -> float:
-    """One terminal along its strongest directions, with the powers of :func:`uncoded_fdma_mse`."""
+    """Return the error of one terminal on its strongest directions, powers as :func:`uncoded_fdma_mse`."""
     left, singular, right = np.linalg.svd(known.mean[number], full_matrices=False)
     n_streams = band.n_streams
     inverse = 1.0 / singular[:n_streams]

@@ -1,4 +1,4 @@
-"""Sums over a group of terminals in a band set aside for them: how long each takes, and how wrong it is."""
+"""Sums of a group in a reserved radio band: their duration and error."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ __all__ = ["AirScheme", "AirSum", "OverTheAir", "Scaling"]
 AirScheme = Literal["aircomp", "digital", "uncoded_fdma"]
 
 Scaling = Literal["parts", "sum"]
-"""To what analog values are scaled before they are sent: ``parts`` gives every terminal's part variance 1, by
-one number for the group's size; ``sum`` the whole sum, by one number whatever the size, so that n parts
-arrive with an n-th of it each and the error counts n times as much."""
+"""Scaling of analog values before they are sent. ``parts``: every terminal's part has variance 1, by one
+factor for the group's size. ``sum``: the whole sum has variance 1, by one factor for any size, so that each
+of n parts has an n-th of it and the error counts n times as much."""
 
 
 class AirSum(NamedTuple):
-    """One sum over the group."""
+    """Duration and error of one sum over the group."""
 
     uplink_s: tuple[float, ...]
     """Time for which each terminal sends."""
     broadcast_s: float
-    """Time of telling all the result."""
+    """Time to send the result to all."""
     error_variance: float
     """Mean squared error over the variance of the sum, for independent parts of equal variance."""
 
     @property
     def seconds(self) -> float:
-        """From the first bit up to the last bit down."""
+        """Time from the first bit of the uplink to the last bit of the broadcast."""
         return max(self.uplink_s) + self.broadcast_s
 
 
 class OverTheAir:
-    """How one group sums in one band, by one scheme.
+    """Sums of one group in one band, by one scheme.
 
-    What is asked of it is asked in the order of time, by one strategy: designs of a coherence block start
-    from the block before. Everything else is a function of the instant. Channels are those of the coherence
-    block in which a sum begins, to its end.
+    Calls must be in the order of time and by one strategy, because the design of a coherence block starts
+    from that of the block before. Everything else is a function of the instant. A sum uses the channels of
+    the coherence block in which it begins, to its end.
 
     Parameters
     ----------
@@ -53,25 +53,24 @@ class OverTheAir:
     group
         Terminals that take part.
     scheme
-        ``aircomp``: all at once on the air. ``digital``: values of so many bits, each terminal in its own
+        ``aircomp``: all at once over the air. ``digital``: quantised values, each terminal in its own
         part of the band. ``uncoded_fdma``: analog values, each terminal in its own part.
     value_bytes
-        Of ``digital``: bytes that one value is quantised to, with its share of scales.
+        Of ``digital``: bytes of one quantised value, with its share of the scales.
     mse
-        Of ``aircomp``: how transceivers are found, and their error.
+        Of ``aircomp``: transceiver design, and its error.
     token_values
-        Entries of one token's vector, for which budgets are.
+        Entries of one token's vector, to which budgets refer.
     budget_j
-        Of the analog schemes: most that a terminal may spend on computing and sending of one token's part;
-        what is left after computing limits its power. None: its radio alone limits it.
+        Of the analog schemes: energy that a terminal may spend on computing and sending one token's part.
+        What remains after computing limits its transmit power. None: only its radio limits the power.
     energy_j
-        Of the analog schemes: most energy that a terminal may send one token's part with, however long that
-        takes.
+        Of the analog schemes: energy that a terminal may spend on sending one token's part, for any duration.
     scaling
         Of the analog schemes.
 
-    Not modelled: noise of the broadcast, and of ``digital`` what quantisation does to values (a table of
-    measured answers tells), losses (repetitions count with their mean).
+    Not modelled: noise of the broadcast; for ``digital`` the effect of quantisation on values (which a
+    table of measured answers gives) and losses (repetitions count with their mean).
     """
 
     def __init__(
@@ -95,14 +94,14 @@ class OverTheAir:
         self._kept: tuple[tuple[int, int], dict[tuple[float, ...], AirSum]] = ((-1, -1), {})
 
     def sum(self, n_values: int, at_s: float, spent_j: Sequence[float] = ()) -> AirSum:
-        """Sum a tensor that begins at an instant.
+        """Return duration and error of a tensor's sum that begins at an instant.
 
         Parameters
         ----------
         n_values
             Entries of the tensor.
         spent_j
-            What each terminal has spent on computing its part of it; used with a budget only.
+            Energy that each terminal has spent on computing its part; used only with a budget.
         """
         stretch, kept = self._kept
         now = self._band.stretch(at_s)

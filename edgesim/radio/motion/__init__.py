@@ -1,1 +1,1 @@
-"""Where terminals are, which cell serves them, what is down when; and recordings of these."""
+"""Motion over time: positions of terminals, serving cells, outages, and recordings of these."""

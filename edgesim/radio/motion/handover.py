@@ -1,13 +1,14 @@
-"""Which cell serves a terminal, and when it changes: event A3 of 3GPP, as a pure function of time.
+"""Serving cell of a terminal and its handovers: event A3 of 3GPP, as a pure function of time.
 
-The terminal measures the power it receives from every cell once a period. A neighbour that is better than the
-serving cell by an offset and a hysteresis in every measurement of a time to trigger takes over (TS 38.331,
-clause 5.5.4.4; not re-read in the printed standard). Then nothing is sent or received for the interruption.
+The terminal measures the power received from every cell once a period. A neighbour that is better than the
+serving cell by an offset and a hysteresis, in every measurement of a time to trigger, becomes the serving
+cell (TS 38.331, clause 5.5.4.4; not re-read in the printed standard). After that, nothing is sent or
+received for the interruption.
 
-The powers are large-scale ones, without fast fading, which the physical layer's averaging takes out.
+The powers are large-scale powers, without fast fading, which the physical layer averages out.
 
-Not modelled: measurement errors, the time that reports and commands take (part of the interruption),
-commands that are lost, radio link failure and re-establishment, load balancing, conditional handover.
+Not modelled: measurement errors, the time of reports and commands (part of the interruption), lost commands,
+radio link failure and re-establishment, load balancing, conditional handover.
 """
 
 from __future__ import annotations
@@ -26,29 +27,30 @@ from edgesim.errors import InputError
 __all__ = ["A3", "Handover", "Measure", "ServingCell", "handovers"]
 
 Measure = Callable[[str, NDArray[np.float64]], NDArray[np.float64]]
-"""Power that the terminal receives from a cell at some instants [dBm], without fast fading; pure."""
+"""Returns the power received from a cell at given instants [dBm], without fast fading; pure."""
 
-_N_AT_ONCE = 256  # measurements evaluated together
+_N_AT_ONCE = 256  # measurements per evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class A3:
-    """The rule of event A3: a neighbour becomes better than the serving cell by an offset.
+    """Parameters of event A3: a neighbour becomes better than the serving cell by an offset.
 
     Parameters
     ----------
     hysteresis_db, offset_db
-        By how much together the neighbour must be better [dB]; 3 dB and 0 dB.
+        Margin by which the neighbour must be better, the sum of both [dB]; 3 dB and 0 dB.
     time_to_trigger_s
-        For how long [s]; 160 ms, one of the values that TS 38.331 allows.
+        Time for which it must be better [s]; 160 ms, one of the values that TS 38.331 allows.
     interruption_s
-        How long nothing is sent or received after the decision [s]; 40 ms, between the 30 ms and 50 ms usual.
+        Time after the decision without transmission or reception [s]; 40 ms, between the usual 30 ms and 50
+        ms.
     period_s
         Time between measurements [s]; 40 ms.
     filter_coefficient
         k of the layer-3 filter F = (1 - a) F + a M with a = 1 / 2^(k / 4), on decibels (TS 38.331, clause
-        5.5.3.2); the standard means it for measurements every 200 ms, and for others a is adapted to keep the
-        filter's time constant. 0: unfiltered.
+        5.5.3.2). The standard defines it for measurements every 200 ms; for other periods a is adapted to
+        keep the filter's time constant. 0: unfiltered.
     """
 
     hysteresis_db: float = 3.0
@@ -73,29 +75,29 @@ class A3:
 
     @property
     def margin_db(self) -> float:
-        """By how much a neighbour must be better [dB]."""
+        """Margin by which a neighbour must be better [dB]."""
         return self.hysteresis_db + self.offset_db
 
     @property
     def n_to_trigger(self) -> int:
-        """Periods for which it must be, after the measurement that is the first."""
-        # A time to trigger of 160 ms is four periods of 40 ms, whatever their quotient rounds to.
+        """Periods for which a neighbour must stay better, after its first better measurement."""
+        # The tolerance makes 160 ms four periods of 40 ms despite rounding of the quotient.
         return math.ceil(self.time_to_trigger_s / self.period_s - 1e-9)
 
     @property
     def n_interrupted(self) -> int:
-        """Measurements left out after a handover, for they fall within the interruption."""
+        """Measurements skipped after a handover because they fall within the interruption."""
         return max(0, math.ceil(self.interruption_s / self.period_s - 1e-9) - 1)
 
     @property
     def weight(self) -> float:
-        """The filter's a, for this period."""
+        """The filter's a, adapted to this period."""
         at_200_ms = 0.5 ** (self.filter_coefficient / 4)
         return 1.0 - (1.0 - at_200_ms) ** (self.period_s / 0.2) if self.filter_coefficient else 1.0
 
 
 class Handover(NamedTuple):
-    """A change of the serving cell: from its instant on the new one serves, after the interruption."""
+    """A change of the serving cell at ``at_s``; the new cell serves after the interruption."""
 
     at_s: float
     source: str
@@ -104,18 +106,18 @@ class Handover(NamedTuple):
 
     @property
     def ends_at_s(self) -> float:
-        """When the new cell begins to serve [s]."""
+        """Instant at which the new cell begins to serve [s]."""
         return self.at_s + self.interruption_s
 
 
 class _Watch:
-    """A terminal's measurements, evaluated stretch by stretch, and the handovers they lead to."""
+    """A terminal's measurements, evaluated chunk by chunk, and the resulting handovers."""
 
     def __init__(self, measure: Measure, cells: Sequence[str], rule: A3) -> None:
         self._measure, self._cells, self._rule = measure, cells, rule
         self._n_measured = 0
         self._filtered: NDArray[np.float64] | None = None
-        self._n_better = [0] * len(cells)  # measurements in a row in which each was better by the margin
+        self._n_better = [0] * len(cells)  # consecutive measurements in which each was better by the margin
         self._n_skip = 0
         self._serving = 0
         self.first = ""  # the cell that serves at time zero
@@ -124,12 +126,12 @@ class _Watch:
 
     @property
     def known_until_s(self) -> float:
-        """Instant before which every handover is found [s]."""
+        """Instant before which all handovers have been found [s]."""
         return self._n_measured * self._rule.period_s
 
     def go_on(self) -> None:
-        """Evaluate the next stretch."""
-        # As multiples of the period, so that instants are the same however far anybody asks at once.
+        """Evaluate the next chunk."""
+        # Multiples of the period, so that instants do not depend on how far callers ask at once.
         times_s = np.arange(self._n_measured, self._n_measured + _N_AT_ONCE, dtype=float)
         times_s *= self._rule.period_s
         measured: list[NDArray[np.float64]] = [self._measure(cell, times_s) for cell in self._cells]
@@ -179,19 +181,19 @@ class _Watch:
 
 
 def handovers(measure: Measure, cells: Sequence[str], rule: A3, until_s: float) -> tuple[Handover, ...]:
-    """Find a terminal's handovers from time zero up to an instant.
+    """Return a terminal's handovers from time zero to an instant.
 
-    At time zero the strongest cell serves (the first of equals). Of several cells that trigger the event
-    together, the strongest takes over. Measurements during an interruption are left out.
+    At time zero the strongest cell serves (the first of equal ones). If several cells trigger the event
+    simultaneously, the strongest becomes the serving cell. Measurements during an interruption are skipped.
 
     Parameters
     ----------
     measure
-        Powers received, over instants.
+        Received power over instants.
     cells
-        Those the terminal may attach to.
+        Cells to which the terminal may attach.
     until_s
-        The last instant that counts [s].
+        Last instant to include [s].
     """
     serving = ServingCell(measure, cells, rule)
     found = []
@@ -203,19 +205,19 @@ def handovers(measure: Measure, cells: Sequence[str], rule: A3, until_s: float) 
 
 
 class ServingCell:
-    """The cell that serves a terminal at any instant; pure in time, worked out as far as anybody has asked.
+    """The serving cell of a terminal over time; pure, and evaluated as far as requested.
 
     Parameters
     ----------
     measure
-        Powers received, over instants.
+        Received power over instants.
     cells
-        Those the terminal may attach to.
+        Cells to which the terminal may attach.
     rule
-        When it changes them; None: the strongest at time zero serves for good.
+        Rule of handovers; None: the strongest cell at time zero serves permanently.
     moves
-        Whether anything changes over time. Where terminal and cells stay, the strongest cell at time zero
-        serves for good, and nothing need be measured after that.
+        Whether anything changes over time. If terminal and cells stay, the strongest cell at time zero serves
+        permanently, without further measurements.
     """
 
     def __init__(
@@ -238,21 +240,21 @@ class ServingCell:
 
     @property
     def is_constant(self) -> bool:
-        """Whether one cell serves for good."""
+        """Whether one cell serves permanently."""
         return self._watch is None
 
     def cell(self, at_s: float) -> str:
-        """The serving cell; from the instant of a handover on, the new one."""
+        """Return the serving cell at an instant; from the instant of a handover on, the new one."""
         last = self._last(at_s)
         return self._first if last is None else last.target
 
     def ready_s(self, at_s: float) -> float:
-        """First instant from this one on that lies in no interruption [s]."""
+        """Return the first instant, not before the given one, outside all interruptions [s]."""
         last = self._last(at_s)
         return at_s if last is None else max(at_s, last.ends_at_s)
 
     def next_handover(self, after_s: float, until_s: float) -> Handover | None:
-        """The first handover after one instant and up to another [s]; None if there is none."""
+        """Return the first handover after ``after_s`` and up to ``until_s`` [s]; None if there is none."""
         if self._watch is None:
             return None
         number = bisect_right(self._instants_s, after_s)

@@ -1,10 +1,10 @@
-"""Where a terminal is at any instant: tracks as pure functions of (key, time).
+"""Mobility models: the position of a terminal over time, as a pure function of (key, time).
 
-A track is asked in any order and as often as one likes, and always gives the same answer: whatever a strategy
-does, its devices walk the same ways. Legs and steps are drawn by number from the key, as far as anybody has
-asked, and kept.
+A track may be evaluated in any order and repeatedly, and always returns the same values: devices move
+identically under every strategy. Legs and steps are drawn by number from the key, as far as requested, and
+cached.
 
-Not modelled: streets, walls and other people; height, for every track lies in the plane; acceleration.
+Not modelled: streets, walls and other people; height (every track lies in the plane); acceleration.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ Place = tuple[float, float]
 """Coordinates in the plane [m]."""
 
 
-_N_DRAWS = 8  # numbers set aside for each leg of a way
+_N_DRAWS = 8  # random numbers reserved for each leg
 
 
 class Track(Protocol):
-    """Where something is at an instant, and how fast it goes; pure."""
+    """Position and speed of a device over time; pure."""
 
     @property
     def moves(self) -> bool:
-        """Whether it is ever anywhere else than at time zero."""
+        """Whether the position ever differs from that at time zero."""
         ...
 
     def position(self, at_s: float) -> Place:
-        """Coordinates at an instant [m]."""
+        """Return the coordinates at an instant [m]."""
         ...
 
     def speed(self, at_s: float) -> float:
-        """Speed at an instant [m/s]."""
+        """Return the speed at an instant [m/s]."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """An upright rectangle of the plane [m] that tracks stay within."""
+    """An axis-aligned rectangle of the plane [m] that contains a track."""
 
     min_x_m: float
     min_y_m: float
@@ -59,11 +59,11 @@ class Area:
         if not all(math.isfinite(side) and side >= 0 for side in sides) or not any(sides):
             raise InputError(
                 f"area: found {self.min_x_m:g} m, {self.min_y_m:g} m to {self.max_x_m:g} m, "
-                f"{self.max_y_m:g} m; expected its lower left corner first and some room between the two"
+                f"{self.max_y_m:g} m; expected its lower left corner first and an area between the two"
             )
 
     def at(self, across: float, up: float) -> Place:
-        """The point at two fractions of the sides."""
+        """Return the point at two fractions of the sides."""
         return (
             self.min_x_m + across * (self.max_x_m - self.min_x_m),
             self.min_y_m + up * (self.max_y_m - self.min_y_m),
@@ -72,26 +72,26 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Static:
-    """A terminal that stays where it is."""
+    """A terminal at rest."""
 
     place_m: Place
 
     @property
     def moves(self) -> bool:
-        """It does not."""
+        """False."""
         return False
 
     def position(self, at_s: float) -> Place:
-        """Its place."""
+        """Return the constant place."""
         return self.place_m
 
     def speed(self, at_s: float) -> float:
-        """None."""
+        """Return 0."""
         return 0.0
 
 
 class _Leg(NamedTuple):
-    """A straight way at one speed, then a rest."""
+    """A straight leg at one speed, then a pause."""
 
     leaves_at_s: float
     arrives_at_s: float
@@ -102,24 +102,24 @@ class _Leg(NamedTuple):
 
 @dataclass(frozen=True)
 class RandomWaypoint:
-    """Straight ways to points drawn uniformly from an area, each at a speed of its own, with rests between.
+    """Straight legs to points drawn uniformly from an area, each at its own speed, with pauses between them.
 
-    The model of Johnson and Maltz 1996, in its steady state from time zero on (Navidi and Camp 2004): a
+    The model of Johnson and Maltz 1996, in its steady state from time zero on (Navidi and Camp 2004). A
     start drawn uniformly would be followed by a decay of the mean speed and by a drift towards the middle,
-    and a least speed of 0 lets the mean speed decay for ever (Yoon, Liu and Noble 2003). Without rests the
-    mean speed over time is (v_max - v_min) / ln(v_max / v_min), less than the mean of the drawn speeds, for
-    slow ways last longer.
+    and with a least speed of 0 the mean speed would decay indefinitely (Yoon, Liu and Noble 2003). Without
+    pauses the mean speed over time is (v_max - v_min) / ln(v_max / v_min), less than the mean of the drawn
+    speeds, because slow legs last longer.
 
     Parameters
     ----------
     key
-        Of :func:`edgesim.rng.key_of`, as from (seed, replication, device's name, "track").
+        From :func:`edgesim.rng.key_of`, for instance of (seed, replication, device's name, "track").
     area
-        Where the points lie.
+        Area that contains the points.
     speeds_m_per_s
-        Least and greatest speed [m/s], the least above 0; a way's speed is uniform between them.
+        Lowest and highest speed [m/s], the lowest above 0; a leg's speed is uniform between them.
     pauses_s
-        Shortest and longest rest [s]; a rest is uniform between them.
+        Shortest and longest pause [s]; a pause is uniform between them.
     """
 
     key: int
@@ -133,8 +133,8 @@ class RandomWaypoint:
         slowest, fastest = self.speeds_m_per_s
         if not 0.0 < slowest <= fastest < math.inf:
             raise InputError(
-                f"random waypoint: found speeds from {slowest:g} to {fastest:g} m/s; expected a least speed "
-                "above 0 and a greatest not below it (with a least speed of 0 the mean speed decays for ever)"
+                f"random waypoint: found speeds from {slowest:g} to {fastest:g} m/s; expected a lowest speed "
+                "above 0 and a highest not below it (with a lowest of 0 the mean speed decays indefinitely)"
             )
         shortest, longest = self.pauses_s
         if not 0.0 <= shortest <= longest < math.inf:
@@ -146,16 +146,16 @@ class RandomWaypoint:
 
     @property
     def moves(self) -> bool:
-        """It does."""
+        """True."""
         return True
 
     @property
     def mean_speed_m_per_s(self) -> float:
-        """Mean speed over the time between rests [m/s]."""
+        """Mean speed over the time between pauses [m/s]."""
         return _log_mean(*self.speeds_m_per_s)
 
     def position(self, at_s: float) -> Place:
-        """Coordinates at an instant [m]."""
+        """Return the coordinates at an instant [m]."""
         leg = self._leg(at_s)
         if at_s >= leg.arrives_at_s:
             return leg.target
@@ -164,7 +164,7 @@ class RandomWaypoint:
         return (x_m + done * (to_x_m - x_m), y_m + done * (to_y_m - y_m))
 
     def speed(self, at_s: float) -> float:
-        """Speed at an instant [m/s]; 0 during a rest."""
+        """Return the speed at an instant [m/s]; 0 during a pause."""
         leg = self._leg(at_s)
         return leg.speed_m_per_s if at_s < leg.arrives_at_s else 0.0
 
@@ -177,7 +177,7 @@ class RandomWaypoint:
         return keyed_uniform(self.key, _N_DRAWS * number + what)
 
     def _begin(self) -> None:
-        """Draw the first leg as one in the midst of which time zero falls (Navidi and Camp 2004)."""
+        """Draw the first leg as the one in progress at time zero (Navidi and Camp 2004)."""
         slowest, fastest = self.speeds_m_per_s
         mean_pause_s = sum(self.pauses_s) / 2
         mean_way_s = mean_distance_m(self.area) / self.mean_speed_m_per_s
@@ -187,7 +187,7 @@ class RandomWaypoint:
             self._add(_Leg(0.0, 0.0, here, here, slowest), left_s)
             return
         origin, target = self._long_way()
-        # Ways are met in proportion to their duration: a speed's density is that of its reciprocal.
+        # A random instant hits legs in proportion to their duration: a speed's density is that of 1 / speed.
         speed = slowest * (fastest / slowest) ** self._uniform(0, 5)
         done = self._uniform(0, 6)
         way_s = math.dist(origin, target) / speed
@@ -195,7 +195,7 @@ class RandomWaypoint:
         self._add(_Leg(-done * way_s, (1 - done) * way_s, origin, target, speed), pause_s)
 
     def _long_way(self) -> tuple[Place, Place]:
-        """Two points of the area with a density in proportion to their distance, by rejection."""
+        """Draw two points of the area with a density in proportion to their distance, by rejection."""
         key, number = key_of(self.key, "start"), 0
         corners = ((self.area.min_x_m, self.area.min_y_m), (self.area.max_x_m, self.area.max_y_m))
         diagonal_m = math.dist(*corners)
@@ -226,24 +226,24 @@ class RandomWaypoint:
 
 @dataclass(frozen=True)
 class GaussMarkov:
-    """A velocity with a memory: each of its components is a first-order autoregression.
+    """Gauss-Markov mobility: each component of the velocity is a first-order autoregression.
 
     v(n+1) = a v(n) + (1 - a) v_mean + sqrt(1 - a²) s w(n), w standard normal, every step; between steps the
-    velocity stays (Liang and Haas 1999; the survey of Camp, Boleng and Davies 2002 draws speed and direction
-    instead of components). It starts in its steady state, uniform over the area. At the edge the way is
-    reflected, which changes directions and no speed.
+    velocity is constant (Liang and Haas 1999; the survey of Camp, Boleng and Davies 2002 draws speed and
+    direction instead of components). The process starts in its steady state, uniform over the area. Tracks
+    are reflected at the edges, which changes the direction but not the speed.
 
     Parameters
     ----------
     key
-        Of :func:`edgesim.rng.key_of`, as from (seed, replication, device's name, "track").
+        From :func:`edgesim.rng.key_of`, for instance of (seed, replication, device's name, "track").
     area
-        Where it stays.
+        Area that contains the track.
     mean_speed_m_per_s
         Mean speed around the drift [m/s]: that of two normal components of standard deviation
-        ``mean_speed / sqrt(pi / 2)``, so that speeds are Rayleigh distributed where there is no drift.
+        ``mean_speed / sqrt(pi / 2)``, so that speeds are Rayleigh distributed if there is no drift.
     alpha
-        a: 0 forgets a velocity after a step, 1 keeps it for ever.
+        a: at 0 a velocity lasts one step, at 1 indefinitely.
     step_s
         Time between changes [s].
     drift_m_per_s
@@ -258,7 +258,7 @@ class GaussMarkov:
     drift_m_per_s: tuple[float, float] = (0.0, 0.0)
     _steps: list[tuple[float, float, float, float]] = field(
         default_factory=list, init=False, repr=False, compare=False
-    )  # coordinates before reflection and velocity, at each step's beginning
+    )  # coordinates before reflection, and velocity, at the beginning of each step
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.mean_speed_m_per_s < math.inf:
@@ -276,11 +276,11 @@ class GaussMarkov:
 
     @property
     def moves(self) -> bool:
-        """Whether it has any speed."""
+        """Whether the terminal has any speed."""
         return self.mean_speed_m_per_s > 0 or any(self.drift_m_per_s)
 
     def position(self, at_s: float) -> Place:
-        """Coordinates at an instant [m]."""
+        """Return the coordinates at an instant [m]."""
         number, since_s = self._step(at_s)
         x_m, y_m, across, up = self._steps[number]
         return (
@@ -289,7 +289,7 @@ class GaussMarkov:
         )
 
     def speed(self, at_s: float) -> float:
-        """Speed at an instant [m/s]."""
+        """Return the speed at an instant [m/s]."""
         return math.hypot(*self._steps[self._step(at_s)[0]][2:])
 
     def _step(self, at_s: float) -> tuple[int, float]:
@@ -314,9 +314,9 @@ class GaussMarkov:
 
 
 def mean_distance_m(area: Area) -> float:
-    """Mean distance of two points drawn uniformly from a rectangle [m] (Ghosh 1951)."""
+    """Return the mean distance of two points drawn uniformly from a rectangle [m] (Ghosh 1951)."""
     a_m, b_m = sorted((area.max_x_m - area.min_x_m, area.max_y_m - area.min_y_m), reverse=True)
-    if b_m < 1e-6 * a_m:  # a line, as far as floating point can tell
+    if b_m < 1e-6 * a_m:  # a line, within floating-point precision
         return a_m / 3
     d_m = math.hypot(a_m, b_m)
     powers = a_m**3 / b_m**2 + b_m**3 / a_m**2 + d_m * (3 - a_m**2 / b_m**2 - b_m**2 / a_m**2)
@@ -325,19 +325,19 @@ def mean_distance_m(area: Area) -> float:
 
 
 def _log_mean(low: float, high: float) -> float:
-    """The logarithmic mean: that of speeds over time, where each way's is uniform."""
+    """Return the logarithmic mean: the mean speed over time, if the speeds of legs are uniform."""
     return low if high <= low * (1 + 1e-9) else (high - low) / math.log(high / low)
 
 
 def _residual(shortest: float, longest: float, which: float, part: float) -> float:
-    """What is left at a random instant of a duration that is uniform between two lengths."""
-    # Durations are met in proportion to their length, and each at a uniform point of it.
+    """Return what remains, at a random instant, of a duration that is uniform between two lengths."""
+    # A random instant hits durations in proportion to their length, each at a uniform point.
     square = shortest**2 + (longest**2 - shortest**2) * which
     return math.sqrt(square) * part
 
 
 def _reflected(at_m: float, low_m: float, high_m: float) -> float:
-    """Where a straight way ends that is thrown back at either edge."""
+    """Return the end of a straight path that is reflected at both edges."""
     side_m = high_m - low_m
     if side_m == 0.0:
         return low_m

@@ -1,8 +1,8 @@
-"""When something is down: scheduled windows and random alternations, as pure functions of (key, time).
+"""Outages: scheduled windows and random alternations of up and down, as pure functions of (key, time).
 
-A device that breaks and is mended, one that joins and leaves (churn), and a link that comes and goes are all
-one alternation of times up and times down. It is drawn by number from its key, so that every strategy meets
-the same failures at the same instants, however much it has asked of whom.
+A device that fails and is repaired, one that joins and leaves (churn), and an intermittent link are all
+one alternation of up times and down times. It is drawn by number from its key, so that every strategy has
+the same failures at the same instants, in whatever order they are evaluated.
 
 Windows are half open: down from their beginning, up again at their end.
 """
@@ -25,33 +25,33 @@ __all__ = ["AnyOutages", "Outages", "RandomOutages", "ScheduledOutages", "weibul
 
 
 class Outages(Protocol):
-    """When something is down; pure."""
+    """Up and down times of a device or link; pure."""
 
     @property
     def changes_per_s(self) -> float:
-        """Failures and repairs, in the long run [1/s]; 0 where they come to an end."""
+        """Failures and repairs per second in the long run [1/s]; 0 if they end."""
         ...
 
     def down(self, at_s: float) -> bool:
-        """Whether it is down at an instant."""
+        """Return whether it is down at an instant."""
         ...
 
     def next_down(self, at_s: float) -> float:
-        """First instant from this one on at which it is down [s]; infinite if there is none."""
+        """Return the first instant, not before the given one, at which it is down [s]; infinite if none."""
         ...
 
     def next_up(self, at_s: float) -> float:
-        """First instant from this one on at which it is up [s]; infinite if there is none."""
+        """Return the first instant, not before the given one, at which it is up [s]; infinite if none."""
         ...
 
 
 class ScheduledOutages:
-    """Windows known beforehand, such as maintenance; or a device that joins late, or leaves for good.
+    """Outages at given times: maintenance, a device that joins late, or one that leaves permanently.
 
     Parameters
     ----------
     windows_s
-        Beginning and end of each [s]; an infinite end is for good. They may touch and overlap.
+        Beginning and end of each outage [s]; an infinite end is permanent. Windows may touch and overlap.
     """
 
     def __init__(self, windows_s: Iterable[tuple[float, float]]) -> None:
@@ -70,25 +70,25 @@ class ScheduledOutages:
 
     @property
     def changes_per_s(self) -> float:
-        """None in the long run."""
+        """0, because the number of windows is finite."""
         return 0.0
 
     @property
     def windows_s(self) -> tuple[tuple[float, float], ...]:
-        """The windows, in order, those that touched made one."""
+        """The windows in order, with touching ones merged."""
         return tuple(zip(self._edges_s[::2], self._edges_s[1::2], strict=True))
 
     def down(self, at_s: float) -> bool:
-        """Whether an instant lies in a window."""
+        """Return whether an instant lies in a window."""
         return bisect_right(self._edges_s, at_s) % 2 == 1
 
     def next_down(self, at_s: float) -> float:
-        """The instant itself in a window, else the next window's beginning [s]."""
+        """Return the given instant if it lies in a window, else the beginning of the next window [s]."""
         number = bisect_right(self._edges_s, at_s)
         return at_s if number % 2 else self._edge(number)
 
     def next_up(self, at_s: float) -> float:
-        """The instant itself outside all windows, else the window's end [s]."""
+        """Return the given instant if it lies outside all windows, else the end of its window [s]."""
         number = bisect_right(self._edges_s, at_s)
         return self._edge(number) if number % 2 else at_s
 
@@ -101,29 +101,30 @@ class ScheduledOutages:
 
 @dataclass(frozen=True)
 class RandomOutages:
-    """Times up and times down in turn, each independent: an alternating renewal process.
+    """Alternating, independent up and down times: an alternating renewal process.
 
-    Times are Weibull distributed with the means given; a shape of 1 makes them exponential, one above 1 makes
-    failures come with age, one below 1 with youth. The share of time up is mtbf / (mtbf + mttr), whatever the
-    shapes (Barlow and Proschan 1975, alternating renewal processes), and from time zero on, for the process
-    starts in its steady state: up with that probability, and in the midst of a time.
+    Times are Weibull distributed with the given means. A shape of 1 makes them exponential; with one above
+    1 failures become more likely with age, with one below 1 less. The share of time up is mtbf / (mtbf +
+    mttr) for all shapes (Barlow and Proschan 1975, alternating renewal processes). It holds from time zero
+    on, because the process starts in its steady state: up with that probability, and within a period in
+    progress.
 
-    Churn is the same with other words: ``mtbf_s`` is the mean stay, ``mttr_s`` the mean absence. With
-    exponential times of both, the devices of a fleet come as a Poisson process does and stay for exponential
+    The same process describes churn: ``mtbf_s`` is the mean stay, ``mttr_s`` the mean absence. With
+    exponential times of both, the devices of a fleet arrive as a Poisson process and stay for exponential
     times.
 
     Parameters
     ----------
     key
-        Of :func:`edgesim.rng.key_of`, as from (seed, replication, device's name, "outages").
+        From :func:`edgesim.rng.key_of`, for instance of (seed, replication, device's name, "outages").
     mtbf_s
         Mean time between the end of an outage and the next failure [s].
     mttr_s
         Mean time to repair [s].
     up_shape, down_shape
-        Weibull shapes of the two.
+        Weibull shapes of the two times.
     starts_up
-        Whether it starts up and as new, at time zero, in the place of the steady state.
+        Whether it starts up and as new at time zero, instead of in the steady state.
     """
 
     key: int
@@ -144,30 +145,30 @@ class RandomOutages:
 
     @property
     def changes_per_s(self) -> float:
-        """Failures and repairs, in the long run [1/s]."""
+        """Failures and repairs per second in the long run [1/s]."""
         return 2.0 / (self.mtbf_s + self.mttr_s)
 
     @property
     def availability(self) -> float:
-        """Share of time that it is up, in the long run."""
+        """Share of time up in the long run."""
         return self.mtbf_s / (self.mtbf_s + self.mttr_s)
 
     def down(self, at_s: float) -> bool:
-        """Whether it is down at an instant."""
+        """Return whether it is down at an instant."""
         return self._number(at_s) % 2 == 1
 
     def next_down(self, at_s: float) -> float:
-        """The instant itself where it is down, else that of the next failure [s]."""
+        """Return the given instant if it is down then, else the instant of the next failure [s]."""
         number = self._number(at_s)
         return at_s if number % 2 else self._edges_s[number]
 
     def next_up(self, at_s: float) -> float:
-        """The instant itself where it is up, else the end of the repair [s]."""
+        """Return the given instant if it is up then, else the end of the repair [s]."""
         number = self._number(at_s)
         return self._edges_s[number] if number % 2 else at_s
 
     def _number(self, at_s: float) -> int:
-        """Edges up to an instant: even while it is up. At least one more edge is known after it."""
+        """Return the number of edges up to an instant, even while up; at least one later edge is drawn."""
         while not self._edges_s or self._edges_s[-1] <= at_s:
             self._go_on()
         return bisect_right(self._edges_s, at_s)
@@ -185,18 +186,18 @@ class RandomOutages:
             if which < self.availability:
                 lasts_s[0] = part * _met(self.mtbf_s, self.up_shape, length)
             else:
-                lasts_s[0] = 0.0  # the failure lies in the past, its repair ahead
+                lasts_s[0] = 0.0  # the failure lies before time zero, its repair after
                 lasts_s[1] = part * _met(self.mttr_s, self.down_shape, length)
         self._edges_s.extend((since_s + np.cumsum(lasts_s)).tolist())
 
 
 class AnyOutages:
-    """Down whenever any of several is: a device with a schedule and a life expectancy.
+    """Union of several outages: down while any of them is, such as a schedule and random failures.
 
     Parameters
     ----------
     outages
-        What takes it down.
+        Outages to combine.
     """
 
     def __init__(self, outages: Iterable[Outages]) -> None:
@@ -204,19 +205,19 @@ class AnyOutages:
 
     @property
     def changes_per_s(self) -> float:
-        """Failures and repairs of all, in the long run [1/s]."""
+        """Sum of all failures and repairs per second in the long run [1/s]."""
         return sum(one.changes_per_s for one in self._outages)
 
     def down(self, at_s: float) -> bool:
-        """Whether any is down."""
+        """Return whether any is down at an instant."""
         return any(one.down(at_s) for one in self._outages)
 
     def next_down(self, at_s: float) -> float:
-        """First instant from this one on at which any is down [s]."""
+        """Return the first instant, not before the given one, at which any is down [s]."""
         return min((one.next_down(at_s) for one in self._outages), default=math.inf)
 
     def next_up(self, at_s: float) -> float:
-        """First instant from this one on at which all are up [s]."""
+        """Return the first instant, not before the given one, at which all are up [s]."""
         while not math.isinf(at_s):
             later_s = max((one.next_up(at_s) for one in self._outages), default=at_s)
             if later_s == at_s:
@@ -229,19 +230,19 @@ class AnyOutages:
 
 
 def weibull_mean(scale: float, shape: float) -> float:
-    """Mean of a Weibull distribution: scale Γ(1 + 1 / shape)."""
+    """Return the mean of a Weibull distribution: scale Γ(1 + 1 / shape)."""
     return scale * math.gamma(1.0 + 1.0 / shape)
 
 
 def _weibull(mean: float, shape: float, uniforms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weibull draws of a given mean, by inversion."""
+    """Return Weibull draws of a given mean, by inversion."""
     scale = mean / weibull_mean(1.0, shape)
     draws: NDArray[np.float64] = scale * (-np.log(uniforms)) ** (1.0 / shape)
     return draws
 
 
 def _met(mean: float, shape: float, uniform: float) -> float:
-    """A draw of the duration in which a random instant falls: Weibull, weighted by its length."""
+    """Draw the duration that contains a random instant: Weibull, weighted by its length."""
     # With x = scale g^(1/shape), a density in proportion to x^shape exp(-x^shape) is that of a gamma variate
     # g of shape 1 + 1/shape.
     from scipy.special import gammaincinv  # a quarter of a second to import; not every run has outages

@@ -1,13 +1,14 @@
 """Files of recorded rates: Mahimahi's lists and CSV, recognised by their contents.
 
-Mahimahi's lists delivery opportunities (Netravali et al. 2015, USENIX ATC): a line is a whole number of
-milliseconds at which one packet of 1500 bytes can be delivered; the list repeats from its last instant on.
+Mahimahi's lists contain delivery opportunities (Netravali et al. 2015, USENIX ATC). A line is a whole
+number of milliseconds at which one packet of 1500 bytes can be delivered; the list repeats from its last
+instant on.
 
-CSV has a column ``t`` [s] (or ``t_ms``) and one of rates, each of which holds from its instant to the next.
-A column of rates says its unit: ``rate_bps``, ``rate_kbps``, ``rate_mbps``, ``rate_gbps`` or ``rate
-[Mbit/s]``, or the scenario does. Published recordings have one that is called ``rate`` alone in any of
-these: where its mean would be that of a link in bit/s, it is taken for that, and remarked upon; else it is
-refused. Where the two ways differ there are two, ``up_mbps`` and ``down_mbps``.
+CSV has a column ``t`` [s] (or ``t_ms``) and one of rates, each of which is valid from its instant to the
+next. The name of the rate column states its unit (``rate_bps``, ``rate_kbps``, ``rate_mbps``, ``rate_gbps``
+or ``rate [Mbit/s]``), or the scenario does. Published recordings also have a column called only ``rate``,
+in any of these units: if its mean is plausible for a link in bit/s, it is read as bit/s, with a note;
+otherwise it is refused. If the two directions differ, there are two columns, ``up_mbps`` and ``down_mbps``.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ NAMES_WITH_UNIT = "rate_bps, rate_kbps, rate_mbps or rate_gbps"
 LEAST_LENGTH_S = 1e-6
 
 LEAST_UNNAMED_BPS = 1e5
-"""Least mean of rates without a unit that are taken for bit/s. Published ones in Mbit/s stay far below, those
-in kbit/s stay below up to 100 Mbit/s; what carries a model's hidden states in bit/s is above."""
+"""Least mean of rates without a unit that are read as bit/s. Published ones in Mbit/s are far below, those
+in kbit/s are below up to 100 Mbit/s; rates in bit/s that can carry a model's hidden states are above."""
 
 _SUFFIXES = {"bps": "bps", "kbps": "kbps", "mbps": "Mbps", "gbps": "Gbps", "tbps": "Tbps"}
 _COLUMN = re.compile(
@@ -44,7 +45,7 @@ _TIMES = {"t": 1.0, "t_s": 1.0, "t_ms": 1e-3}
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of rates: how it is called, which way it is of, and bit/s per unit where it says that."""
+    """A column of rates: its name, its direction, and bit/s per unit if the name states a unit."""
 
     name: str
     what: str
@@ -52,23 +53,23 @@ class _Column:
 
 
 def read_rates(path: Path, *, unit: str | None = None) -> tuple[RecordedRate, RecordedRate]:
-    """Read the recorded rates of a link's two ways: up, then down; the same object where the file has one.
+    """Read the recorded rates of a link: up, then down; the same object twice if the file has one.
 
     Parameters
     ----------
     unit
-        Unit of a CSV file's rates where its columns do not name it, such as ``Mbit/s``.
+        Unit of a CSV file's rates if its columns do not state it, such as ``Mbit/s``.
 
     Raises
     ------
     RecordingError
-        With the line that is wrong.
+        With the number of the wrong line.
     """
     start = start_of(path)
     if start.isascii() and start.isdigit():
         if unit is not None:
             raise RecordingError(
-                f"{path}: is Mahimahi's list, whose lines are milliseconds; leave 'unit' out"
+                f"{path}: is a Mahimahi list, whose lines are milliseconds; leave 'unit' out"
             )
         rate = read_mahimahi(path)
         return rate, rate
@@ -78,12 +79,12 @@ def read_rates(path: Path, *, unit: str | None = None) -> tuple[RecordedRate, Re
 
 
 def read_mahimahi(path: Path) -> RecordedRate:
-    """Read a list of delivery opportunities, one millisecond a line, in order.
+    """Read a list of delivery opportunities, one per line, in milliseconds and in order.
 
     Raises
     ------
     RecordingError
-        With the line that is wrong.
+        With the number of the wrong line.
     """
     last_ms = 0
     times_s = []
@@ -108,13 +109,13 @@ def read_mahimahi(path: Path) -> RecordedRate:
 def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate, RecordedRate]:
     """Read rates over time: a header such as ``t,rate_mbps``, then instants and rates.
 
-    The last line's instant is the end of the recording, and its rate is not used; the first line's is time
-    zero.
+    The first line's instant becomes time zero. The last line's instant is the end of the recording, and its
+    rate is not used.
 
     Raises
     ------
     RecordingError
-        With the line that is wrong.
+        With the number of the wrong line.
     """
     header = header_of(path)
     time = _time_column(path, header)
@@ -138,22 +139,22 @@ def read_rate_csv(path: Path, *, unit: str | None = None) -> tuple[RecordedRate,
     for column, rates in zip(named, rates_bps, strict=True):
         is_guessed = column.unit_bps is None and unit is None
         if is_guessed and any(other.unit_bps is not None for other in named):
-            refuse(path, 1, f"the column {column.name!r} does not say its unit, as the other does")
+            refuse(path, 1, f"the column {column.name!r} does not state its unit, as the other does")
         rate = _sound(path, RecordedRate.of_rates(times_s, rates, is_guessed=is_guessed))
         if is_guessed and rate.mean_bps < LEAST_UNNAMED_BPS:
             refuse(
                 path,
                 1,
-                f"the column {column.name!r} does not say its unit, and in bit/s its mean would be "
-                f"{rate.mean_bps:.3g}; call it {_with_units(column.what)}, or give 'unit: Mbit/s' (whichever "
-                "it is) beside 'file'",
+                f"the column {column.name!r} does not state its unit, and in bit/s its mean would be "
+                f"{rate.mean_bps:.3g}; rename it {_with_units(column.what)}, or give its unit beside 'file', "
+                "such as 'unit: Mbit/s'",
             )
         made.append(rate)
     return made[0], made[-1]
 
 
 def _sound(path: Path, rate: RecordedRate) -> RecordedRate:
-    """Refuse what no arithmetic could follow; what is merely unusual is remarked upon."""
+    """Refuse a recording whose length or mean rate is out of range."""
     if not LEAST_LENGTH_S <= rate.length_s <= LONGEST_RUN_S:
         raise RecordingError(
             f"{path}: lasts {rate.length_s:g} s; expected {LEAST_LENGTH_S:g} to {LONGEST_RUN_S:g} s: "
@@ -180,7 +181,7 @@ def _time_column(path: Path, header: Sequence[str]) -> str:
 
 
 def _rate_columns(path: Path, header: Sequence[str]) -> list[_Column]:
-    """The column of rates, or those of the two ways, up first."""
+    """Return the column of rates, or those of the two directions, up first."""
     columns: dict[str, _Column] = {}
     for name in header:
         column = _column(path, name)
@@ -201,39 +202,39 @@ def _rate_columns(path: Path, header: Sequence[str]) -> list[_Column]:
     refuse(
         path,
         1,
-        f"no column of rates in the header {_shown(header)}; expected one, called {NAMES_WITH_UNIT} by its "
-        "unit, or one for each way, such as up_mbps and down_mbps",
+        f"no column of rates in the header {_shown(header)}; expected one, named {NAMES_WITH_UNIT} by its "
+        "unit, or one for each direction, such as up_mbps and down_mbps",
     )
 
 
 def _column(path: Path, name: str) -> _Column | None:
-    """What a column's name says, if it is one of rates."""
+    """Parse a column's name; None if it is not a column of rates."""
     found = _COLUMN.fullmatch(name.strip())
     if found is None:
         unit_bps = _parsed(name)
         return None if unit_bps is None else _Column(name, "rate", unit_bps)
     unit = found["unit"] or found["braced"]
     if found["suffix"] is not None:
-        if found["suffix"].endswith("Bps"):  # not MBPS, which shouts
+        if found["suffix"].endswith("Bps"):  # but not MBPS, which is in capitals throughout
             refuse(
                 path,
                 1,
                 f"the column {name!r} seems to be in bytes per second; give bits per second, 8 times as "
-                f"many, and call it {NAMES_WITH_UNIT}",
+                f"many, and name it {NAMES_WITH_UNIT}",
             )
         unit = _SUFFIXES[found["suffix"].casefold()]
     unit_bps = None if unit is None else _parsed(unit)
     if unit is not None and unit_bps is None:
-        refuse(path, 1, f"the column {name!r} has no unit of a data rate; call it {NAMES_WITH_UNIT}")
+        refuse(path, 1, f"the column {name!r} has no unit of a data rate; name it {NAMES_WITH_UNIT}")
     return _Column(name, found["what"].casefold(), unit_bps)
 
 
 def _unit_bps(path: Path, column: _Column, unit: str | None) -> float:
-    """Bit/s per unit of a column, which its name says or the scenario; 1 where neither does."""
-    told_bps = None if unit is None else _parsed(unit)
-    if column.unit_bps is not None and told_bps is not None and column.unit_bps != told_bps:
+    """Return bit/s per unit of a column, from its name or the scenario; 1 if neither states a unit."""
+    given_bps = None if unit is None else _parsed(unit)
+    if column.unit_bps is not None and given_bps is not None and column.unit_bps != given_bps:
         refuse(path, 1, f"the column {column.name!r} contradicts 'unit: {unit}'; leave 'unit' out")
-    return column.unit_bps or told_bps or 1.0
+    return column.unit_bps or given_bps or 1.0
 
 
 def _with_units(what: str) -> str:
@@ -241,7 +242,7 @@ def _with_units(what: str) -> str:
 
 
 def _parsed(unit: str) -> float | None:
-    """Bit/s per unit; None if it is not one of a data rate."""
+    """Return bit/s per unit; None if it is not a unit of data rates."""
     try:
         return parse(f"1 {unit.strip()}", DATA_RATE)
     except UnitError:

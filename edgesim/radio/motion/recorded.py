@@ -1,8 +1,8 @@
-"""Recorded channels: a rate as it was measured over time, and when a transfer over it ends, exactly.
+"""Recorded channels: a rate measured over time, and the exact end of a transfer over it.
 
-A recording is kept as the bits delivered up to each instant. A transfer of so many bits, begun at a point of
-that curve, ends where the curve has risen by so much: no steps of time, whatever the rate does on the way.
-First come, first served is then one addition too, on the axis of bits::
+A recording is stored as the bits delivered up to each instant. A transfer that begins at a point of that
+curve ends where the curve has risen by its size, without time steps, however the rate varies in between.
+First come, first served is then one addition on the axis of bits::
 
     first = max(recorded.delivered_bits(now_s), free_bits)
     free_bits = first + size_bits
@@ -27,23 +27,23 @@ from edgesim.units import bits
 __all__ = ["PACKET_BYTES", "RecordedRate"]
 
 PACKET_BYTES = 1500
-"""Bytes of one of Mahimahi's delivery opportunities."""
+"""Bytes of one Mahimahi delivery opportunity."""
 
 
 class RecordedRate:
-    """Bits delivered over time, as recorded; after its end it begins anew.
+    """Recorded bits delivered over time; the recording repeats after its end.
 
     Parameters
     ----------
     times_s
         Instants [s], from 0 on, in order; the last one is the length of the recording.
     total_bits
-        Bits delivered up to each instant, that instant included; they start at 0 or, where something is
-        delivered at once, above, and never fall.
+        Bits delivered up to and including each instant; non-decreasing. They start at 0, or above if bits are
+        delivered at time zero.
     is_stepwise
-        Whether all of a difference is delivered at its instant (packets), or evenly on the way to it (rates).
+        Whether each difference is delivered at its instant (packets), or evenly on the way to it (rates).
     is_guessed
-        Whether nothing said that its rates are in bit/s.
+        Whether bit/s was assumed because no unit was given.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class RecordedRate:
         self.length_bits = self._bits[-1]
         if self.length_s <= 0 or self.length_bits <= 0:
             raise RecordingError(
-                f"recorded rate: {self.length_bits:g} bits in {self.length_s:g} s; expected some in some time"
+                f"recorded rate: {self.length_bits:g} bits in {self.length_s:g} s; expected both above 0"
             )
 
     @classmethod
     def of_rates(
         cls, times_s: Sequence[float], rates_bps: Sequence[float], *, is_guessed: bool = False
     ) -> RecordedRate:
-        """Make one from rates, each of which holds from its instant to the next; the last is the end."""
+        """Create a recording from rates, each valid from its instant to the next; the last one is the end."""
         lasts_s = np.diff(np.asarray(times_s, dtype=float))
         total_bits = np.concatenate([[0.0], np.cumsum(lasts_s * np.asarray(rates_bps[:-1], dtype=float))])
         instants_s = [t - times_s[0] for t in times_s]
@@ -77,7 +77,7 @@ class RecordedRate:
 
     @classmethod
     def of_packets(cls, times_s: Sequence[float], packet_bytes: int = PACKET_BYTES) -> RecordedRate:
-        """Make one from the instants of deliveries of one packet each."""
+        """Create a recording from the delivery instants of single packets."""
         instants, counts = np.unique(np.asarray(times_s, dtype=float), return_counts=True)
         return cls(instants.tolist(), (np.cumsum(counts) * bits(packet_bytes)).tolist(), is_stepwise=True)
 
@@ -87,7 +87,7 @@ class RecordedRate:
         return self.length_bits / self.length_s
 
     def rate_bps(self, at_s: float) -> float:
-        """Rate at an instant [bit/s]; of packets, that of the second to come."""
+        """Return the rate at an instant [bit/s]; for packets, the mean over the following second."""
         if self._is_stepwise:
             return self.delivered_bits(at_s + 1.0) - self.delivered_bits(at_s)
         number = bisect_right(self._times_s, at_s % self.length_s)
@@ -95,7 +95,7 @@ class RecordedRate:
         return rise / (self._times_s[number] - self._times_s[number - 1])
 
     def delivered_bits(self, at_s: float) -> float:
-        """Bits delivered from time zero up to an instant, what is delivered just then included."""
+        """Return the bits delivered from time zero up to and including an instant."""
         n_rounds = math.floor(at_s / self.length_s)
         into_s = at_s - n_rounds * self.length_s
         number = bisect_right(self._times_s, into_s)
@@ -103,11 +103,11 @@ class RecordedRate:
         if not self._is_stepwise and number < len(self._times_s):
             from_s, to_s = self._times_s[number - 1], self._times_s[number]
             before += (into_s - from_s) / (to_s - from_s) * (self._bits[number] - before)
-        # The list repeats from its last instant on, so that instant's packets belong to the round that ends.
+        # The list repeats from its last instant on, so that instant's packets belong to the round before it.
         return n_rounds * self.length_bits + before
 
     def instant_s(self, total_bits: float) -> float:
-        """First instant at which so many bits have been delivered since time zero [s]."""
+        """Return the first instant at which ``total_bits`` have been delivered since time zero [s]."""
         if total_bits <= 0.0:
             return 0.0
         n_rounds = math.ceil(total_bits / self.length_bits) - 1
@@ -121,7 +121,7 @@ class RecordedRate:
         return since_s + from_s + done * (to_s - from_s)
 
     def finish_s(self, start_s: float, size_bits: float) -> float:
-        """When a transfer ends that begins at an instant on an idle link [s]."""
+        """Return when a transfer ends that begins at an instant on an idle link [s]."""
         if size_bits <= 0.0:
             return start_s
         return max(start_s, self.instant_s(self.delivered_bits(start_s) + size_bits))

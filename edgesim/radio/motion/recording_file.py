@@ -1,4 +1,4 @@
-"""How a file of recorded tracks or rates is opened, read row by row, and refused with its line."""
+"""Reading of files of recorded tracks or rates row by row, with errors that state the line."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["header_of", "number_in", "opened", "refuse", "rows_of", "start_of"]
 
 
 def refuse(path: Path, line: int, sentence: str) -> NoReturn:
-    """Say what is wrong with which line."""
+    """Raise a RecordingError that states the line and what is wrong with it."""
     raise RecordingError(f"{path}, line {line}: {sentence}")
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[TextIO]:
-    """Open a recording as text, unpacked where its contents are gzip's, whatever it is called.
+    """Open a recording as text; gzip is recognised by its contents and decompressed.
 
     Raises
     ------
     RecordingError
-        If it cannot be read, or is no text.
+        If it cannot be read, or is not text.
     """
     try:
         with opened_text(path) as text:
@@ -40,12 +40,12 @@ def opened(path: Path) -> Iterator[TextIO]:
 
 
 def start_of(path: Path) -> str:
-    """The first line that has anything on it, as far as it shows the format; empty of an empty file.
+    """Return the first line that is not blank, up to a length that shows the format; empty for an empty file.
 
     Raises
     ------
     RecordingError
-        As of :func:`opened`.
+        As :func:`opened`.
     """
     with opened(path) as text:
         refuse_trap(path)
@@ -56,18 +56,18 @@ _START_CHARS = 1 << 20
 
 
 def header_of(path: Path) -> list[str]:
-    """Names of the columns of a CSV file."""
+    """Return the column names of a CSV file."""
     with opened(path) as text:
         return list(read_rows(text).header)
 
 
 def rows_of(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield the rows of a CSV file that has at least these columns, each with its line.
+    """Yield the rows of a CSV file that has at least these columns, each with its line number.
 
     Raises
     ------
     RecordingError
-        If a column is missing, or a row is cut short.
+        If a column is missing, or a row is incomplete.
     """
     with opened(path) as text:
         found = read_rows(text)
@@ -80,7 +80,7 @@ def rows_of(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[s
 
 
 def number_in(path: Path, line: int, row: Mapping[str, str], column: str) -> float:
-    """A finite number from one column of a row."""
+    """Return a finite number from one column of a row."""
     try:
         number = float(row[column])
     except ValueError:

@@ -1,10 +1,10 @@
 """Files of recorded tracks, recognised by their contents: CSV, and SUMO's floating car data.
 
-CSV has the columns ``t`` [s], ``id``, ``x`` and ``y`` [m]; units may stand in their names (``t_ms``,
+CSV has the columns ``t`` [s], ``id``, ``x`` and ``y`` [m]; column names may include units (``t_ms``,
 ``x_km``). Floating car data (FCD) is what the traffic simulator SUMO writes with ``--fcd-output``: an XML
-document of ``timestep`` elements with a ``time``, and within each a ``vehicle`` (``person``, ``container``)
-with ``id``, ``x`` and ``y``. Coordinates are metres in the plane; degrees of longitude and latitude
-(``--fcd-output.geo``) are refused.
+document of ``timestep`` elements with a ``time``, each of which contains ``vehicle`` (``person``,
+``container``) elements with ``id``, ``x`` and ``y``. Coordinates are metres in the plane; degrees of
+longitude and latitude (``--fcd-output.geo``) are refused.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ _TIMES = {"t": 1.0, "t_s": 1.0, "t_ms": 1e-3}
 _PLACES = {"": 1.0, "_m": 1.0, "_km": 1e3}
 _DEGREES = frozenset({"lon", "lat", "longitude", "latitude", "lng"})
 
-# A degree is some 1.1e5 m (or 6e4 m along a circle of latitude at 57°): what drives by its own speedometer a
-# thousand times as far as its coordinates tell is not in metres, and no error of measurement is so large.
+# A degree is about 1.1e5 m (or 6e4 m along a circle of latitude at 57°). If the speeds imply a thousand
+# times the distance between coordinates, these are not metres; no measurement error is that large.
 _SPEEDOMETER_RATIO = 1e3
 _LEAST_WAY_M = 10.0
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What a file of tracks tells.
+    """Contents of a file of tracks.
 
     Attributes
     ----------
     points
-        By id: instants [s], rising, and coordinates [m], in the file's order.
+        By id: rising instants [s] and coordinates [m], in the file's order.
     steps_s
-        All instants of the recording [s], in order, those at which nothing was there included; None where the
-        format does not name them.
+        All instants of the recording [s], in order, including those without any point; None if the format
+        does not list them.
     """
 
     points: Mapping[str, Sequence[tuple[float, float, float]]]
@@ -59,12 +59,12 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read every track of a file.
+    """Read all tracks of a file.
 
     Raises
     ------
     RecordingError
-        With the line that is wrong.
+        With the number of the wrong line.
     """
     start = start_of(path)
     if start[:1] in ("{", "["):
@@ -83,7 +83,7 @@ def _csv(path: Path) -> Recording:
 
 
 def _columns(path: Path, header: Sequence[str]) -> list[tuple[str, float]]:
-    """The columns of instants and coordinates, each with seconds or metres per unit."""
+    """Return the columns of instants and coordinates, each with its factor to seconds or metres."""
     degrees = [name for name in header if name.casefold() in _DEGREES]
     if degrees:
         refuse(
@@ -109,8 +109,8 @@ def _columns(path: Path, header: Sequence[str]) -> list[tuple[str, float]]:
 def _sumo(path: Path) -> Recording:
     """Read SUMO's floating car data.
 
-    Documents that declare a type or entities are refused, so that none can make a small file expand into a
-    large one; the document is read in pieces and not kept.
+    Documents that declare a type or entities are refused, so that a small file cannot expand into a
+    large one. The document is parsed in chunks and not stored.
     """
     points: _Points = defaultdict(list)
     steps_s: list[float] = []
@@ -150,19 +150,19 @@ def _sumo(path: Path) -> Recording:
             while chunk := text.read(_CHUNK_CHARS):
                 parser.Parse(chunk, False)
                 n_bytes += len(chunk.encode())
-                # Characters between tags are passed over at once; what waits is a tag that has not ended.
+                # The parser consumes characters between tags at once; only an unfinished tag is buffered.
                 if n_bytes - parser.CurrentByteIndex > _MOST_TAG_BYTES:
                     refuse(path, parser.CurrentLineNumber, f"a tag of more than {_MOST_TAG_BYTES} bytes")
             parser.Parse("", True)
     except expat.ExpatError as error:
-        refuse(path, error.lineno, f"no XML: {expat.ErrorString(error.code)}")
+        refuse(path, error.lineno, f"not XML: {expat.ErrorString(error.code)}")
     found = _all(points, path)
     _refuse_degrees(path, found, driven_m_by_id)
     return Recording(found, steps_s)
 
 
 def _refuse_degrees(path: Path, points: _Points, driven_m_by_id: Mapping[str, float]) -> None:
-    """Refuse coordinates that vehicles' own speeds contradict."""
+    """Refuse coordinates that contradict the vehicles' recorded speeds."""
     driven_m = sum(driven_m_by_id.values())
     if any(abs(x_m) > 180 or abs(y_m) > 90 for track in points.values() for _, x_m, y_m in track):
         return
@@ -172,7 +172,7 @@ def _refuse_degrees(path: Path, points: _Points, driven_m_by_id: Mapping[str, fl
     if driven_m > _LEAST_WAY_M and 0.0 < moved_m * _SPEEDOMETER_RATIO < driven_m:
         raise RecordingError(
             f"{path}: by their speeds its vehicles drive {driven_m:.3g} m, by their coordinates "
-            f"{moved_m:.3g}: these are degrees; expected metres: write the file without --fcd-output.geo"
+            f"{moved_m:.3g} m: these are degrees; expected metres: write the file without --fcd-output.geo"
         )
 
 

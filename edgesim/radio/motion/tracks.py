@@ -1,8 +1,8 @@
-"""Recorded tracks: where terminals were and when they were there.
+"""Recorded tracks: positions of terminals over time, and the times at which they are present.
 
-A track is recorded from its first point to its last. What it belongs to is absent before and after, and in
-gaps: a vehicle that has not entered the area yet, or has left it, asks nothing and answers nothing. A file
-whose points all have one instant is a list of places, at which things stay.
+A track is recorded from its first point to its last. Its terminal is absent before and after, and in gaps: a
+vehicle that has not entered the area yet, or has left it, sends no requests and serves none. A file
+whose points all have one instant is a list of fixed places.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from edgesim.units import LONGEST_RUN_S
 __all__ = ["USUAL_STEPS", "RecordedTrack", "read_tracks"]
 
 USUAL_STEPS = 10.0
-"""Usual (median) steps of a track that may pass between two of its points; more are a gap. Recorders miss a
-few samples in a row, and ten are an absence."""
+"""Longest time between two points of a track, in usual (median) steps; a longer one is a gap. Recorders
+miss a few samples in a row; ten mean an absence."""
 
 
 class RecordedTrack:
-    """A track through recorded points: straight and even between two, at rest before and after them all.
+    """A track through recorded points: linear between points, at rest before the first and after the last.
 
     Parameters
     ----------
     points
-        Instants [s], rising, and coordinates [m].
+        Rising instants [s] and coordinates [m].
     starts_at_s
-        Which instant of the recording is time zero.
+        Instant of the recording that becomes time zero.
     gaps
-        Numbers of the points after which it is away until the next.
+        Numbers of the points after which the terminal is absent until the next point.
     is_always_there
-        Whether it is there before its first point and after its last, too, and in all gaps.
+        Whether the terminal is also present before its first point, after its last, and in all gaps.
 
     Attributes
     ----------
     absences
-        When it is away, counted from time zero on.
+        Times of absence, counted from time zero.
     """
 
     def __init__(
@@ -74,21 +74,21 @@ class RecordedTrack:
 
     @property
     def moves(self) -> bool:
-        """Whether two of its points differ."""
+        """Whether any two points differ."""
         return len(set(self._places_m)) > 1
 
     @property
     def ends_at_s(self) -> float:
-        """When the last point is reached [s]."""
+        """Instant of the last point [s]."""
         return self._times_s[-1]
 
     @property
     def usual_step_s(self) -> float:
-        """Median time from a point to the next; 0 of a single point [s]."""
+        """Median time from a point to the next [s]; 0 for a single point."""
         return median(b - a for a, b in pairwise(self._times_s)) if len(self._times_s) > 1 else 0.0
 
     def position(self, at_s: float) -> Place:
-        """Coordinates at an instant [m]."""
+        """Return the coordinates at an instant [m]."""
         number = bisect_right(self._times_s, at_s)
         if number == 0:
             return self._places_m[0]
@@ -100,7 +100,7 @@ class RecordedTrack:
         return (x_m + done * (to_x_m - x_m), y_m + done * (to_y_m - y_m))
 
     def speed(self, at_s: float) -> float:
-        """Speed at an instant [m/s]; 0 before the first point and after the last."""
+        """Return the speed at an instant [m/s]; 0 before the first point and after the last."""
         number = bisect_right(self._times_s, at_s)
         if not 0 < number < len(self._times_s):
             return 0.0
@@ -115,25 +115,25 @@ def read_tracks(
     is_always_there: bool = False,
     longest_step_s: float | None = None,
 ) -> Mapping[str, RecordedTrack]:
-    """Read every track of a file, by id, in the file's order.
+    """Read all tracks of a file, by id, in the file's order.
 
     Parameters
     ----------
     path
         See :mod:`edgesim.radio.motion.track_files`.
     starts_at_s
-        Which instant of the recording is time zero.
+        Instant of the recording that becomes time zero.
     is_always_there
-        Whether things rest at their first and last points outside the recorded time, and count as there in
-        gaps.
+        Whether terminals rest at their first and last points outside the recorded time, and count as
+        present in gaps.
     longest_step_s
-        Longest time between two points over which a way is joined; by default :data:`USUAL_STEPS` usual steps
-        of the track, and in floating car data, which name every step, no step without it.
+        Longest time between two points that are connected. By default :data:`USUAL_STEPS` usual steps
+        of the track; in floating car data, which list every step, a missing step is a gap, too.
 
     Raises
     ------
     RecordingError
-        With the line that is wrong.
+        With the number of the wrong line.
     """
     recording = _read_once(path, _stamp(path))
     first_s = min(points[0][0] for points in recording.points.values())
@@ -141,7 +141,7 @@ def read_tracks(
     if first_s - starts_at_s > LONGEST_RUN_S or last_s - first_s > LONGEST_RUN_S:
         raise RecordingError(
             f"{path}: its instants go from {first_s:g} to {last_s:g} s, time zero is at {starts_at_s:g} s; "
-            f"a run lasts {LONGEST_RUN_S:g} s: say which instant is time zero with 'starts_at', such as "
+            f"a run lasts {LONGEST_RUN_S:g} s: state which instant is time zero with 'starts_at', such as "
             f"'{first_s:.10g} s', or correct the row that is far from the others"
         )
     is_list_of_places = len({at_s for points in recording.points.values() for at_s, _, _ in points}) == 1
@@ -157,25 +157,25 @@ def read_tracks(
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """When a file was changed, and its size; None where there is none."""
+    """Return a file's modification time and size; None if it does not exist."""
     try:
         found = path.stat()
-    except (OSError, ValueError):  # not there, or no name of a file: which is said where it is read
+    except (OSError, ValueError):  # missing, or not a file name: reported when the file is read
         return None
     return found.st_mtime_ns, found.st_size
 
 
 @lru_cache(maxsize=2)
 def _read_once(path: Path, stamp: tuple[int, int] | None) -> Recording:
-    """Read a file that is asked for in every replication, and by each check of a scenario."""
-    del stamp  # makes a changed file another
+    """Read a file once for all replications and checks of a scenario."""
+    del stamp  # part of the cache key: a changed file is read again
     return read_recording(path)
 
 
 def _gaps(
     points: Sequence[tuple[float, float, float]], recording: Recording, longest_step_s: float | None
 ) -> list[int]:
-    """Numbers of the points after which a track breaks off."""
+    """Return the numbers of the points after which a track is interrupted."""
     times_s = [at_s for at_s, _, _ in points]
     steps_s = [later_s - at_s for at_s, later_s in pairwise(times_s)]
     if not steps_s:

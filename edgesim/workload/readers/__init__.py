@@ -1,4 +1,4 @@
-"""Readers of recorded requests: the public traces' formats, told apart by their contents."""
+"""Readers of recorded requests, for the formats of public traces, which are recognised by their contents."""
 
 from __future__ import annotations
 

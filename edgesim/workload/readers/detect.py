@@ -1,4 +1,4 @@
-"""Which format a file has: its contents tell, or a scenario does by name, never the file's name."""
+"""Detection of a trace file's format by its contents, never by its file name; a scenario may also name it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ def _check(format: Format) -> None:
         if name == "recognises" and function is None:
             continue
         if not callable(function):
-            raise InputError(f"'{name}' is {function!r}, which cannot be called; write a function")
+            raise InputError(f"'{name}' is {function!r}, which cannot be called; expected a function")
         try:
             signature(function).bind(*given)
         except (TypeError, ValueError):
-            raise InputError(f"'{name}' does not take ({', '.join(given)}); write it so") from None
+            raise InputError(
+                f"'{name}' does not take ({', '.join(given)}); give it these parameters"
+            ) from None
 
 
 READERS: EntryPointGroup[Format] = EntryPointGroup(
@@ -44,27 +46,27 @@ READERS: EntryPointGroup[Format] = EntryPointGroup(
     home="edgesim.workload.readers.formats",
     joint="-",
 )
-"""Readers arrive through this group of entry points, and edgesim's own beside them."""
+"""Entry point group of readers, and the package of edgesim's own readers."""
 
 
 def named_format(name: str) -> Format:
-    """Return the format of a name.
+    """Return the format with a given name.
 
     Raises
     ------
     WorkloadError
-        If none has that name; the message names the nearest.
+        If there is none; the message names the most similar.
     """
     return plugins.load(READERS, name)
 
 
 def detect(path: Path) -> Format:
-    """Tell a file's format by its header, or by its first object: the most particular that fits.
+    """Detect a file's format by its header or first object; of several that match, the most specific.
 
     Raises
     ------
     WorkloadError
-        If it cannot be read, or is in no format that is known.
+        If the file cannot be read, or its format is unknown.
     """
     line, head = head_of(path)
     known = plugins.discover_all(READERS)
@@ -75,10 +77,8 @@ def detect(path: Path) -> Format:
             continue
         try:
             fit = int(format.recognises(head))
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # an author's function may fail in any way; others still count
+        except (Exception, SystemExit) as error:
+            # A plug-in's function may fail in any way; the other formats are still tried.
             broken[name] = f"reader {name!r} fails on the file's beginning: {type(error).__name__}: {error}"
             continue
         if fit > best[0]:
@@ -87,7 +87,7 @@ def detect(path: Path) -> Format:
 
 
 def head_of(path: Path) -> tuple[int, Head]:
-    """Read how a file begins, and the line on which it does.
+    """Read the beginning of a file, and the number of its first line that is not blank.
 
     Raises
     ------
@@ -110,12 +110,12 @@ def head_of(path: Path) -> tuple[int, Head]:
 
 
 def read(path: Path, format: Format, length: TextLength) -> Iterator[Record]:
-    """Yield a file's records in its order, in constant memory.
+    """Yield a file's records in order, in constant memory.
 
     Raises
     ------
     WorkloadError
-        At the first line that is not as it should be.
+        At the first invalid line.
     """
     with opened(path) as text:
         yield from format.records(path, text, length)

@@ -12,14 +12,14 @@ from edgesim.workload.readers.record import Further, Record, TextLength, refuse
 __all__ = ["dialogue_records", "first_item"]
 
 CHUNK_CHARS = 1 << 16
-MAX_ITEM_CHARS = 1 << 24  # the longest conversation of the public files has about a million
+MAX_ITEM_CHARS = 1 << 24  # the longest conversation of the public files has about a million characters
 
 _ASKING = frozenset({"human", "user", "system"})
 _ANSWERING = frozenset({"gpt", "chatgpt", "assistant", "bing", "bard", "model"})
 
 
 def _items(path: Path, text: TextIO) -> Iterator[tuple[int, Any]]:
-    """Read a JSON list item by item, in constant memory; each with the line on which it begins."""
+    """Read a JSON list item by item, in constant memory, each with the number of its first line."""
     decoder, window = json.JSONDecoder(), _Window(path, text)
     window.skip_blank()
     if not window.take("["):
@@ -34,16 +34,16 @@ def _items(path: Path, text: TextIO) -> Iterator[tuple[int, Any]]:
         if window.take("]"):
             return
         if not window.take(","):
-            refuse(path, window.line, "no JSON list: expected ',' or ']' after an item; is the file whole?")
+            refuse(path, window.line, "not JSON: expected ',' or ']' after an item; is the file complete?")
 
 
 def first_item(path: Path, text: TextIO) -> Any:
-    """Read the first item of a JSON list; None if there is none."""
+    """Return the first item of a JSON list; None if there is none."""
     return next((item for _, item in _items(path, text)), None)
 
 
 class _Window:
-    """The part of a file that is being looked at."""
+    """The buffered part of a file, with the parser's position."""
 
     def __init__(self, path: Path, text: TextIO) -> None:
         self._path, self._file = path, text
@@ -69,13 +69,13 @@ class _Window:
             try:
                 value, end = decoder.raw_decode(self._text, self._at)
             except RecursionError:
-                refuse(self._path, self.line, "no JSON: nested too deeply")
+                refuse(self._path, self.line, "not JSON: nested too deeply")
             except json.JSONDecodeError as error:
-                # It may be whole in what follows. How much is read at once doubles: this stays linear.
+                # The item may be incomplete. Reading doubles each time, so that the total stays linear.
                 too_long = len(self._text) - self._at > MAX_ITEM_CHARS
                 if too_long or not self._more(size):
                     line = self.line + self._text.count("\n", self._at, error.pos)
-                    refuse(self._path, line, f"no JSON: {error.msg}; is the file whole?")
+                    refuse(self._path, line, f"not JSON: {error.msg}; is the file complete?")
                 size *= 2
             else:
                 self._step(end - self._at)
@@ -92,7 +92,7 @@ class _Window:
 
 
 def dialogue_records(path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
-    """Yield a record for every conversation: a list of ``from`` and ``value``."""
+    """Yield a record for every conversation, which is a list of ``from`` and ``value``."""
     for line, item in _items(path, text):
         said = item.get("conversations") if isinstance(item, dict) else None
         if not isinstance(said, list):
@@ -105,14 +105,14 @@ def dialogue_records(path: Path, text: TextIO, length: TextLength) -> Iterator[R
 
 
 def _rounds(path: Path, line: int, said: list[Any], length: TextLength) -> Iterator[tuple[int, int]]:
-    """Lengths of each question, with whatever else was said before its answer, and of the answer."""
+    """Yield the lengths of each question, including other messages before its answer, and of the answer."""
     asked: list[str] = []
     for one in said:
         match one:
             case {"from": str(speaker), "value": str(value)} if speaker in _ASKING:
                 asked.append(value)
             case {"from": str(speaker), "value": str(value)} if speaker in _ANSWERING:
-                if asked:  # else the conversation's beginning is missing
+                if asked:  # otherwise the beginning of the conversation is missing
                     yield sum(map(length, asked)), length(value)
                 asked = []
             case _:

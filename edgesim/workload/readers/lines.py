@@ -1,4 +1,4 @@
-"""Formats of one JSON object a line, by the keys of the first: a line is a request, or a session."""
+"""Formats with one JSON object per line, a request or a session; recognised by the first object's keys."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edgesim.workload.readers.record import Format, Record, TextLength, has_keys
 
 __all__ = ["MAX_LINE_CHARS", "KeyedValueError", "count", "line_format", "number", "read_object"]
 
-MAX_LINE_CHARS = 1 << 24  # a request that carries its tokens' ids has some hundred kilobytes
+MAX_LINE_CHARS = 1 << 24  # a request with its token ids has some hundred kilobytes
 
 
 class KeyedValueError(ValueError):
-    """A value is missing or wrong; the message says which."""
+    """A value is missing or invalid; the message states which."""
 
 
 def line_format(
@@ -29,31 +29,31 @@ def line_format(
     remark: str = "",
     has_sessions: bool = False,
 ) -> Format:
-    """Make the format of a file of objects.
+    """Create the format of a file of objects.
 
     Parameters
     ----------
     keys
-        Those of the first object by which the format is known.
+        Keys of the first object by which the format is recognised.
     read
-        Makes a record of a line's number and its object; a value that is wrong raises KeyedValueError.
+        Returns the record for a line number and its object; raises KeyedValueError for an invalid value.
     time_unit
-        What messages call the unit of the instants; None where there are none.
+        Unit of the instants, as shown in messages; None if there are no instants.
     """
     records = partial(_records, read)
     return Format(name, time_unit, ", ".join(keys), remark, records, has_sessions, has_keys(*keys))
 
 
 def read_object(path: Path, line: int, text: str) -> Mapping[str, Any]:
-    """Read one line's object; anything else is refused."""
+    """Parse the object on a line; anything else is refused."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        refuse(path, line, f"no JSON: {error.msg}; expected one object a line")
+        refuse(path, line, f"not JSON: {error.msg}; expected one object per line")
     except (ValueError, RecursionError) as error:
-        # Python reads no whole number of more than some thousand digits.
+        # Python refuses integers of more than some thousand digits.
         sentence = "nested too deeply" if isinstance(error, RecursionError) else "a number too long to read"
-        refuse(path, line, f"no JSON: {sentence}; expected one object a line")
+        refuse(path, line, f"not JSON: {sentence}; expected one object per line")
     if not isinstance(value, dict):
         refuse(path, line, f"found {str(value)[:40]!r}, expected a JSON object such as {{...}}")
     return value
@@ -62,7 +62,7 @@ def read_object(path: Path, line: int, text: str) -> Mapping[str, Any]:
 def _records(
     read: Callable[[int, Mapping[str, Any]], Record], path: Path, text: TextIO, length: TextLength
 ) -> Iterator[Record]:
-    del length  # there is no text in these files
+    del length  # these files contain no text
     for at, line in enumerate(lines_of(text, MAX_LINE_CHARS), 1):
         if not line.strip():
             continue
@@ -74,7 +74,7 @@ def _records(
 
 
 def number(found: Mapping[str, Any], key: str) -> float:
-    """Read the number of a key, or raise KeyedValueError."""
+    """Return the number at a key, or raise KeyedValueError."""
     value = found.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise KeyedValueError(f"'{key}': found {_shown(found, key)}, expected a number")
@@ -85,7 +85,7 @@ def number(found: Mapping[str, Any], key: str) -> float:
 
 
 def count(found: Mapping[str, Any], key: str) -> int:
-    """Read the whole number of tokens of a key, or raise KeyedValueError."""
+    """Return the whole number of tokens at a key, or raise KeyedValueError."""
     try:
         value = found.get(key)
         return whole(None if isinstance(value, str) else value)

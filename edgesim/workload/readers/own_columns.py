@@ -1,4 +1,4 @@
-"""Tables of requests whose columns a scenario names itself."""
+"""Tables of requests whose columns are named in the scenario."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _DATES = "date and time; zero is the first row's"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which column of a table says what; names are compared without regard to case and outer blanks.
+    """Columns of a table by their meaning; names are compared without regard to case and surrounding blanks.
 
     Attributes
     ----------
     at
-        Instants: numbers, or dates and times; None where a law says when requests arrive.
+        Instants: numbers, or dates and times; None if an arrival process gives the arrivals.
     prompt, output
         Tokens of the prompt and of the answer.
     source
-        Ids of the devices that requests come from; None where they are drawn.
+        Ids of the devices that requests come from; None if these are drawn.
     unit
-        Of instants that are numbers.
+        Unit of instants that are numbers.
     """
 
     prompt: str
@@ -46,17 +46,17 @@ class Columns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that are named."""
+        """All columns that are named."""
         return tuple(name for name in (self.at, self.prompt, self.output, self.source) if name is not None)
 
 
 def own_format(path: Path, columns: Columns) -> Format:
-    """Make the format of a table with these columns.
+    """Create the format of a table with these columns.
 
     Raises
     ------
     WorkloadError
-        If the file cannot be read, or lacks one of them.
+        If the file cannot be read, or lacks one of the columns.
     """
     time_unit: str | None = None
     with opened(path) as text:
@@ -80,7 +80,7 @@ def own_format(path: Path, columns: Columns) -> Format:
 
 
 def _records(columns: Columns, path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
-    del length  # there is no text in these files
+    del length  # these files contain no text
     found = read_rows(text)
     prompt, output, at, source = (
         None if name is None else _column(path, name, found.header, found.names)

@@ -1,7 +1,7 @@
-"""What every reader is and yields, and how a file is opened and refused.
+"""Interface of readers and their records, and functions that open and refuse files.
 
 A reader is a :class:`Format`, an object that a package offers through the entry point group
-``edgesim.readers``; edgesim's own stand in :mod:`edgesim.workload.readers.formats`, a file each.
+``edgesim.readers``; edgesim's own readers are in :mod:`edgesim.workload.readers.formats`, one file each.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ __all__ = [
 MOST_TOKENS = 1_000_000_000  # of a prompt or an answer: beyond any context
 
 TextLength = Callable[[str], int]
-"""How many tokens a text has, for files that hold text."""
+"""Returns the number of tokens of a text, for files that contain text."""
 
 
 class Further(NamedTuple):
-    """A later turn of a recorded conversation; its pause is None where the file does not tell it."""
+    """A later turn of a recorded conversation; its pause is None if the file does not contain it."""
 
     pause_s: float | None
     n_prompt_tokens: int
@@ -46,20 +46,20 @@ class Further(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One request of a file, or the first of a conversation.
+    """One request of a file, or the first turn of a conversation.
 
     Attributes
     ----------
     line
-        Where it stands, from 1.
+        Line number, from 1.
     at_s
-        Instant on the file's clock [s]; None where the file has no instants.
+        Instant on the file's clock [s]; None if the file has no instants.
     n_prompt_tokens, n_output_tokens
-        As recorded; zero where nothing was asked or answered.
+        Lengths as recorded; zero if there was no prompt or no answer.
     further
-        The turns that follow it in its conversation.
+        Turns that follow in the same conversation.
     source
-        The device that it came from; None where the file does not tell it.
+        Device that sent the request; None if the file does not contain it.
     """
 
     line: int
@@ -71,16 +71,16 @@ class Record(NamedTuple):
 
 
 class Head(NamedTuple):
-    """How a file begins: what a format is known by.
+    """Beginning of a file, by which its format is recognised.
 
     Attributes
     ----------
     kind
-        ``"lines"`` where the first line begins an object of JSON, ``"list"`` where it begins a list, else
+        ``"lines"`` if the first line begins a JSON object, ``"list"`` if it begins a JSON list, else
         ``"table"``.
     names
-        Of a table the names of its columns, without regard to case and outer blanks; of lines the keys of the
-        first object, of a list those of its first item.
+        Of a table its column names, in lower case and without surrounding blanks; of lines the keys of the
+        first object; of a list those of its first item.
     line
         The first line that is not blank.
     """
@@ -95,12 +95,12 @@ def _fit(kind: str, names: frozenset[str], head: Head) -> int:
 
 
 def has_columns(*names: str) -> Callable[[Head], int]:
-    """Recognise tables that have these columns; the more there are, the more particular the format."""
+    """Recognise tables that have these columns; the more columns, the more specific the format."""
     return partial(_fit, "table", frozenset(name.casefold() for name in names))
 
 
 def has_keys(*names: str) -> Callable[[Head], int]:
-    """Recognise files of one JSON object a line, of which the first has these keys."""
+    """Recognise files of one JSON object per line, the first of which has these keys."""
     return partial(_fit, "lines", frozenset(names))
 
 
@@ -111,27 +111,27 @@ def has_item_keys(*names: str) -> Callable[[Head], int]:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format of recorded requests. It travels between processes: its functions stand in a module.
+    """A format of recorded requests. It is sent to other processes, so its functions must be module-level.
 
     Attributes
     ----------
     name
-        What messages and notes call it.
+        Name in messages and notes.
     time_unit
-        The unit of its instants; None where it has none, so that a law of arrivals is needed.
+        Unit of its instants; None if it has none, so that an arrival process is required.
     looks_like
-        What its header, or its first object, must contain; for messages.
+        Required contents of its header or first object, for messages.
     remark
-        What a reader of the results must know about it.
+        What a reader of the results must know about the format.
     has_sessions
-        Whether later turns wait for the answers before them, after pauses that the file tells.
+        Whether later turns wait for the answers before them, after pauses that the file contains.
     records
-        Yields the records of an opened file, called with its path (for messages), the file, and how tokens
-        of a text are counted.
+        Yields the records of an opened file. Its arguments are the path (for messages), the file, and a
+        function that counts the tokens of a text.
     recognises
-        Says of a file's beginning whether it is of this format: 0 if not, else how particular what it goes by
-        is (:func:`has_columns`, :func:`has_keys`, :func:`has_item_keys`). Of several that fit the
-        most particular is taken. None: only by its name.
+        Returns, for a file's beginning, 0 if it is not of this format, else how specific the match is
+        (:func:`has_columns`, :func:`has_keys`, :func:`has_item_keys`). Of several matching formats the
+        most specific is chosen. None: the format is chosen only by its name.
     """
 
     name: str
@@ -144,20 +144,20 @@ class Format:
 
 
 def refuse(path: Path, line: int | None, sentence: str) -> NoReturn:
-    """Refuse a file with where, what was found, what was expected and what to do."""
+    """Raise a WorkloadError that states where, what was found, what was expected and what to do."""
     raise WorkloadError(f"{path}:{line}: {sentence}" if line is not None else f"{path}: {sentence}")
 
 
 def whole(value: object) -> int:
-    """Read a count, from text or from JSON; pandas writes whole numbers as '12.0' where some are missing.
+    """Return a count from text or JSON; accepts '12.0', as pandas writes integers in columns with gaps.
 
     Raises
     ------
     ValueError
-        If it is not a whole number, or more tokens than any model reads.
+        If it is not a whole number, or more tokens than any model can process.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(value)  # noqa: TRY004 -- one kind of error for whatever is wrong with the value
+        raise ValueError(value)  # noqa: TRY004 -- one exception type for every invalid value
     try:
         count = int(value) if isinstance(value, str) else _exactly(value)
     except ValueError:
@@ -169,7 +169,7 @@ def whole(value: object) -> int:
 
 @contextmanager
 def opened(path: Path) -> Iterator[TextIO]:
-    """Open a text file, compressed by gzip or not (its first bytes tell); what cannot be read is refused."""
+    """Open a text file, gzip-compressed or not (recognised by its first bytes); refuse an unreadable one."""
     try:
         with opened_text(path) as text:
             yield text

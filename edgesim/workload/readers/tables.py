@@ -1,4 +1,4 @@
-"""Formats of CSV, by their columns: a row is a request."""
+"""Formats of CSV tables, recognised by their columns; a row is a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgesim.workload.readers.record import Format, Record, TextLength, has_colu
 __all__ = ["DATES", "Clock", "calendar", "table_format"]
 
 Clock = Callable[[str], float]
-"""Reads an instant's text; the result is in seconds on the file's clock."""
+"""Converts the text of an instant to seconds on the file's clock."""
 
 _CALENDAR = re.compile(
     r"(\d{4}-\d\d-\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):?(\d\d))?", re.ASCII
@@ -27,7 +27,7 @@ _CALENDAR = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The columns of one CSV format; names are compared without regard to case and outer blanks."""
+    """Columns of a CSV format; names are compared without regard to case and surrounding blanks."""
 
     prompt: str
     output: str
@@ -38,7 +38,7 @@ class _Table:
 
 
 def _finite(text: str) -> float:
-    """Read a number, which no program should take for an instant if it is none."""
+    """Return a number; refuse NaN and infinity, which are no instants."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
@@ -46,10 +46,10 @@ def _finite(text: str) -> float:
 
 
 def calendar() -> Clock:
-    """Make a clock of dates and times whose zero is the first instant that it reads.
+    """Return a clock for dates and times whose zero is the first instant that it reads.
 
-    Fractions have up to nine digits (the 2023 files have seven, more than datetime holds); the arithmetic is
-    in whole nanoseconds.
+    Fractions of a second have up to nine digits (the 2023 files have seven, more than datetime supports); the
+    arithmetic is in whole nanoseconds.
     """
     day, day_ns, first_ns = "", 0, None
 
@@ -91,18 +91,18 @@ def table_format(
     must_be_one: str | None = None,
     remark: str = "",
 ) -> Format:
-    """Make the format of a table whose rows are requests.
+    """Create the format of a table whose rows are requests.
 
     Parameters
     ----------
     prompt, output
         Columns of the tokens of prompt and answer.
     time, time_unit, clock
-        Column of the instants, their unit, and what makes a reader of them; without a clock they are seconds.
+        Column of the instants, their unit, and a function that creates their clock; None: they are seconds.
     also
-        Further columns by which the format is known.
+        Additional columns by which the format is recognised.
     must_be_one
-        A column that says for how many requests a row stands; more than 1 is refused.
+        Column with the number of requests that a row represents; more than 1 is refused.
     """
     columns = (*((time,) if time else ()), *also, prompt, output)
     table = _Table(prompt, output, time, time_unit, clock or _seconds, must_be_one)
@@ -121,11 +121,11 @@ def _seconds() -> Clock:
 
 
 DATES = "date and time; zero is the first row's"
-"""The unit of instants that :func:`calendar` reads."""
+"""Unit of the instants that :func:`calendar` reads."""
 
 
 def _records(table: _Table, path: Path, text: TextIO, length: TextLength) -> Iterator[Record]:
-    del length  # there is no text in these files
+    del length  # these files contain no text
     found = read_rows(text)
     header = found.names
     prompt, output = (_column(path, column, header) for column in (table.prompt, table.output))
@@ -142,7 +142,7 @@ def _records(table: _Table, path: Path, text: TextIO, length: TextLength) -> Ite
             raise
         if n_alike != 1:
             refuse(
-                path, line, f"column '{table.must_be_one}': found {n_alike}, expected 1: one request a row"
+                path, line, f"column '{table.must_be_one}': found {n_alike}, expected 1: one request per row"
             )
         yield record
 
@@ -155,7 +155,7 @@ def _column(path: Path, name: str, header: Sequence[str]) -> int:
 
 
 def _explain(table: _Table, path: Path, line: int, row: dict[str, str]) -> None:
-    """Refuse a row, naming the cell that is wrong."""
+    """Refuse a row with a message that names the invalid cell."""
     count = (whole, "a whole number of tokens")
     readers: dict[str | None, tuple[Callable[[str], object], str]] = {
         table.time: (table.clock(), f"an instant ({table.time_unit})"),

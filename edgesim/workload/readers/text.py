@@ -1,4 +1,4 @@
-"""How many tokens a text has: by a tokenizer, or by an estimate that says so."""
+"""Token counts of texts: by a tokenizer, or estimated from the number of characters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHARS_PER_TOKEN = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Estimated:
-    """So many characters count as one token; what is left over counts as one more."""
+    """Token count estimated at a fixed number of characters per token, rounded up."""
 
     chars_per_token: float = CHARS_PER_TOKEN
 
@@ -33,7 +33,7 @@ class Estimated:
             )
 
     def __call__(self, text: str) -> int:
-        """Estimate a text's tokens."""
+        """Return the estimated number of tokens of a text."""
         return math.ceil(len(text) / self.chars_per_token)
 
     def __str__(self) -> str:
@@ -42,29 +42,29 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Tokenized:
-    """A tokenizer counts, without special tokens and without any chat template.
+    """Token count of a tokenizer, without special tokens and without a chat template.
 
     Parameters
     ----------
     path
-        A ``tokenizer.json``, as Hugging Face models have one.
+        A ``tokenizer.json``, as included in Hugging Face models.
     """
 
     path: Path
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer  # installed with transformers; only files of text need it
+        from tokenizers import Tokenizer  # installed with transformers; needed only for files of text
 
         try:
             return Tokenizer.from_file(str(self.path))
-        except Exception as error:  # the library raises bare Exceptions for whatever is wrong with the file
+        except Exception as error:  # the library raises bare Exceptions for any problem with the file
             raise WorkloadError(
                 f"{self.path}: no tokenizer: {error}; expected a tokenizer.json of a Hugging Face model"
             ) from None
 
     def __call__(self, text: str) -> int:
-        """Count a text's tokens."""
+        """Return the number of tokens of a text."""
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def __str__(self) -> str:

@@ -105,7 +105,7 @@ def test_a_row_far_from_the_others_is_refused_unless_the_window_ends_before_it(t
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("c,3,5,6,x", ":5: a request from 'c', which is no source; known are a, b"),
+        ("c,3,5,6,x", ":5: a request from 'c', which is not a source; known are a, b"),
         ("a,soon,5,6,x", ":5: column 'When': found 'soon', expected an instant like the first row's"),
         ("a,nan,5,6,x", ":5: column 'When': found 'nan'"),
         ("a,3,many,6,x", ":5: column 'in': found 'many', expected a whole number of tokens"),
@@ -192,7 +192,7 @@ class TestNothingIsUnbounded:
                 arrivals=Deterministic(rate_hz), prompt_tokens=one, output_tokens=one, sources=("a",), **ends
             )
 
-        with pytest.raises(InputError, match="requests are to be expected"):
+        with pytest.raises(InputError, match="requests are expected on average"):
             make(1e9, horizon_s=86_400.0)
         with pytest.raises(InputError, match=re.escape(f"expected {LONGEST_RUN_S:g} s at most")):
             list(make(1e-9, n_requests=5).requests(Streams(1)))

@@ -206,9 +206,9 @@ def test_recorded_sessions_keep_their_pauses_and_lengths(tmp_path: Path) -> None
 
 
 def test_a_file_and_a_law_of_arrivals_must_fit(burst: Make, chats: Make) -> None:
-    with pytest.raises(InputError, match="has instants of its own"):
+    with pytest.raises(InputError, match="has its own instants"):
         burst(arrivals=Deterministic(1.0))
-    with pytest.raises(InputError, match="lengths and no instants; give a law of 'arrivals'"):
+    with pytest.raises(InputError, match="lengths and no instants; give an 'arrivals' law"):
         chats(arrivals=None)
     with pytest.raises(InputError, match="no instants; leave out the window"):
         chats(selection=Selection(from_s=1.0))

@@ -1,1 +1,1 @@
-"""Path loss by environment: a file per kind of place."""
+"""Path loss models, one file per type of environment."""

@@ -1,4 +1,4 @@
-"""What every environment tells of a link, and arithmetic that takes a float or an array alike."""
+"""Interface of propagation environments, and arithmetic for floats and arrays alike."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ IsLos = bool | NDArray[np.bool_]
 
 
 class Validity(NamedTuple):
-    """Where a model holds; beyond, its formulas still give numbers, but nobody vouches for them."""
+    """Range of validity of a model; outside it the formulas give values that have not been validated."""
 
     longest_m: float = math.inf
     """Longest distance between the ends."""
     carriers_hz: tuple[float, float] = (0.0, math.inf)
     """Lowest and highest carrier frequency."""
     terminal_heights_m: tuple[float, float] = (0.0, math.inf)
-    """Lowest and highest antenna of a terminal."""
+    """Lowest and highest antenna height of a terminal."""
 
 
 class PathLoss(Protocol):
-    """An environment: how the mean loss, the line of sight and the shadowing depend on where the ends are."""
+    """A propagation environment: path loss, line of sight and shadowing as functions of the geometry."""
 
     VALID: ClassVar[Validity]
 
@@ -45,7 +45,7 @@ class PathLoss(Protocol):
         terminal_height_m: float,
         is_los: IsLos,
     ) -> FloatLike:
-        """Median path loss, without shadowing and antenna gains.
+        """Return the median path loss, without shadowing and antenna gains.
 
         Parameters
         ----------
@@ -54,32 +54,32 @@ class PathLoss(Protocol):
         carrier_hz
             Carrier frequency.
         station_height_m, terminal_height_m
-            Heights of the antennas over the ground.
+            Heights of the antennas above ground.
         is_los
-            Whether the ends are in line of sight; an array only with distances as an array.
+            Whether the ends are in line of sight; an array only if the distances are an array.
         """
         ...
 
     def los_probability(
         self, distance_2d_m: FloatLike, *, station_height_m: float, terminal_height_m: float
     ) -> FloatLike:
-        """Probability that ends at this distance are in line of sight."""
+        """Return the probability that ends at this distance are in line of sight."""
         ...
 
     def shadowing_db(self, is_los: bool, *, indoor: bool = False) -> float:
-        """Standard deviation of shadowing; ``indoor``: of a terminal in a building, seen from outside."""
+        """Return the standard deviation of shadowing; ``indoor``: terminal inside, station outside."""
         ...
 
     def correlation_m(self, is_los: bool, *, indoor: bool = False) -> float:
-        """Distance over which shadowing decorrelates to 1/e."""
+        """Return the distance over which shadowing decorrelates to 1/e."""
         ...
 
     def rician_k_db(self, is_los: bool) -> tuple[float, float] | None:
-        """Mean and standard deviation of the Rician K-factor over links, in dB; None: no direct path."""
+        """Return mean and deviation of the Rician K-factor over links in dB; None: no direct path."""
         ...
 
 
-# A float goes through math (a tenth of numpy's time), an array through numpy.
+# Floats use math, which takes a tenth of numpy's time; arrays use numpy.
 
 
 def distance_3d(distance_2d_m: FloatLike, height_m: float) -> FloatLike:

@@ -1,14 +1,14 @@
-"""Path loss, probability of line of sight, and the parameters of shadowing, by environment.
+"""Propagation environments by name: path loss, line-of-sight probability and shadowing parameters.
 
 The 3GPP models are those of TR 38.901: path loss and shadowing's standard deviation from table 7.4.1-1,
 line of sight from table 7.4.2-1, correlation distances and K-factors from table 7.5-6, the correlation
-distance of the line-of-sight state from table 7.6.3.1-2. The standard deviations hold at every frequency.
+distance of the line-of-sight state from table 7.6.3.1-2. The standard deviations apply at every frequency.
 The single value that the report allows below 6 GHz, for continuity with older models (7 dB in the urban
-ones), is not used: it would spread links in line of sight by 3 dB more.
+ones), is not used: it would raise the deviation of links in line of sight by 3 dB.
 
-Distances are horizontal ("2D"); the models add the difference in height. One shorter than a model's
-shortest counts as that; beyond the longest (``VALID``) the formula is continued. A value may be a float or an
-array.
+Distances are horizontal ("2D"); the models add the difference in height. A distance below a model's
+shortest counts as the shortest; beyond the longest (``VALID``) the formula is extrapolated. A value may be
+a float or an array.
 
 Not modelled: rural environments; environment heights other than 1 m in the urban macro cell (the report
 draws one at random for terminals above 13 m).
@@ -45,4 +45,4 @@ PATH_LOSSES: Mapping[str, Callable[..., PathLoss]] = MappingProxyType(
         "3gpp-inf": IndoorFactory,
     }
 )
-"""The environments by the names that scenarios call them."""
+"""Environments by their names in scenarios."""

@@ -33,7 +33,7 @@ class IndoorOffice:
     Parameters
     ----------
     variant
-        ``mixed``: offices and corridors; ``open``: an open floor, with more lines of sight.
+        ``mixed``: offices and corridors; ``open``: an open floor, with a higher line-of-sight probability.
     """
 
     variant: str = "mixed"
@@ -76,7 +76,7 @@ class IndoorOffice:
         return choose(distance_2d_m < 6.5, near, far)
 
     def shadowing_db(self, is_los: bool, *, indoor: bool = False) -> float:
-        del indoor  # both ends are
+        del indoor  # both ends are inside
         return 3.0 if is_los else 8.03
 
     def correlation_m(self, is_los: bool, *, indoor: bool = False) -> float:
@@ -91,7 +91,7 @@ class IndoorOffice:
 class IndoorFactory:
     """TR 38.901 InF: a factory hall, 1 to 600 m.
 
-    The defaults of the clutter are those of the report's calibration (table 7.8-7).
+    The clutter's defaults are those of the report's calibration (table 7.8-7).
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class IndoorFactory:
     clutter_size_m
         Typical size of machines: 10 m if sparse, 2 m if dense.
     clutter_height_m
-        Effective height of machines: 2 m if sparse, 6 m if dense. Matters to high stations only.
+        Effective height of machines: 2 m if sparse, 6 m if dense. Used for high stations only.
     """
 
     variant: str = "sl"
@@ -174,13 +174,13 @@ class IndoorFactory:
                     f"above the clutter ({height_m:g} m) and the terminal ({terminal_height_m:g} m), as "
                     f"variant '{self.variant}' has it: raise it, or choose '{self.variant[0]}l'"
                 )
-            if terminal_height_m >= height_m:  # the ray between them nowhere meets the clutter
+            if terminal_height_m >= height_m:  # the ray between the antennas passes above the clutter
                 return distance_2d_m * 0.0 + 1.0
             decay_m *= (station_height_m - terminal_height_m) / (height_m - terminal_height_m)
         return exp(-distance_2d_m / decay_m)
 
     def shadowing_db(self, is_los: bool, *, indoor: bool = False) -> float:
-        # In line of sight public implementations have 4.0 or 4.3; Sionna's has 4.3, from release 19.
+        # In line of sight public implementations use 4.0 or 4.3; Sionna uses 4.3, from release 19.
         del indoor
         return 4.3 if is_los else {"sl": 5.7, "dl": 7.2, "sh": 5.9, "dh": 4.0}[self.variant]
 

@@ -1,4 +1,4 @@
-"""Path loss without named obstacles: free space, and a power law of the distance."""
+"""Path loss without explicit obstacles: free space, and a power law of the distance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["FreeSpace", "LogDistance"]
 
 
 class _Open:
-    """What the models without obstacles share: always in line of sight, no K-factor of their own."""
+    """Base of models without obstacles: always in line of sight, no K-factor."""
 
     __slots__ = ()
     VALID: ClassVar[Validity] = Validity()
@@ -69,13 +69,13 @@ class LogDistance(_Open):
     exponent
         2 in free space, 2.7 to 3.5 in towns, 1.6 to 1.8 in line of sight indoors, 4 to 6 behind walls.
     reference_m
-        Distance from which the loss is counted, and the shortest one.
+        Reference distance of the loss, and the shortest distance.
     reference_loss_db
-        Loss at that distance; free space's if not given.
+        Loss at that distance; None: free-space loss.
     sigma_db
         Standard deviation of shadowing; 0 for none.
     shadowing_m
-        Correlation distance of shadowing: by default that of TR 38.901's UMi in line of sight.
+        Correlation distance of shadowing; the default is that of TR 38.901's UMi in line of sight.
     """
 
     exponent: float

@@ -1,8 +1,8 @@
-"""Outdoor to indoor: what a wall and the room behind it add to the path loss of an urban cell.
+"""Outdoor to indoor: loss of a building's wall and interior, added to the path loss of an urban cell.
 
 TR 38.901, section 7.4.3: the wall (table 7.4.3-2 with the materials of table 7.4.3-1, or the fixed 20 dB
-that table 7.4.3-3 has below 6 GHz), half a decibel per metre inside, and a random part per terminal.
-Shadowing then has the columns O2I of table 7.5-6: ``indoor=True`` in a propagation model's methods.
+of table 7.4.3-3 below 6 GHz), half a decibel per metre inside, and a random part per terminal.
+Shadowing then uses the O2I columns of table 7.5-6: ``indoor=True`` in a propagation model's methods.
 
 Not modelled: car penetration, floors, and angles of incidence.
 """
@@ -22,14 +22,14 @@ from edgesim.rng import keyed_normals
 __all__ = ["Facade"]
 
 INDOOR_DB_PER_M = 0.5
-# Loss in dB at f GHz is the first number plus the second times f. Infrared-reflecting glass is that of
+# Loss in dB at f GHz: the first number plus the second times f. Infrared-reflecting glass has the values of
 # releases 14 to 18; release 19 has 25.4 + 0.11 f (as read in a public implementation).
 MATERIALS_DB = {"glass": (2.0, 0.2), "irr-glass": (23.0, 0.3), "concrete": (5.0, 4.0)}
 
 
 @dataclass(frozen=True, slots=True)
 class Facade:
-    """A building's outer wall, through which an indoor terminal is served.
+    """Outer wall of a building, between an indoor terminal and its station.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ class Facade:
 
     @property
     def sigma_db(self) -> float:
-        """Standard deviation of the random part; one draw holds for a terminal and all its stations."""
+        """Standard deviation of the random part; a terminal has one draw for all its stations."""
         return {"simple": 0.0, "low-loss": 4.4, "high-loss": 6.5}[self.kind]
 
     def wall_db(self, carrier_hz: float) -> float:
-        """Median loss of the wall."""
+        """Return the median loss of the wall."""
         if self.kind == "simple":
             return 20.0
         glass, share = ("glass", 0.3) if self.kind == "low-loss" else ("irr-glass", 0.7)
@@ -62,16 +62,16 @@ class Facade:
         return 5.0 - 10.0 * math.log10(passed)
 
     def loss_db(self, depth_m: float, *, carrier_hz: float, key: int | None = None) -> float:
-        """Loss that a terminal inside adds to the path loss.
+        """Return the loss that is added to the path loss of a terminal inside the building.
 
         Parameters
         ----------
         depth_m
-            Horizontal distance from the wall, of at least 0; the report draws it up to 25 m.
+            Horizontal distance from the wall, at least 0; the report draws it up to 25 m.
         carrier_hz
             Carrier frequency.
         key
-            Which terminal this is, for its random part; without it, the median.
+            Key of the terminal, for its random part; None: the median.
         """
         median_db = self.wall_db(carrier_hz) + INDOOR_DB_PER_M * depth_m
         if key is None:

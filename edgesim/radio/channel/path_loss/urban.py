@@ -133,5 +133,5 @@ class UrbanMacro:
 
 
 def _break_point(station_height_m: float, terminal_height_m: float, carrier_hz: float) -> float:
-    """Distance beyond which the ground's reflection counts; note 1 of table 7.4.1-1, with its c = 3e8 m/s."""
+    """Return the break point distance of ground reflection; table 7.4.1-1, note 1, with its c = 3e8 m/s."""
     return 4.0 * (station_height_m - 1.0) * (terminal_height_m - 1.0) * carrier_hz / 3.0e8

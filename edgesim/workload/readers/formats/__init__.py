@@ -1,1 +1,1 @@
-"""Public formats of recorded requests, a file each; its name is the format's in scenarios."""
+"""Public formats of recorded requests, one file each; the file's name is the format's name in scenarios."""

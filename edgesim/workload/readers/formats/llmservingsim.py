@@ -1,4 +1,4 @@
-"""Lone requests of LLMServingSim 2.0's data sets."""
+"""Single requests of LLMServingSim 2.0's data sets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["LLMSERVINGSIM", "lone_request"]
 
 
 def lone_request(line: int, found: Mapping[str, Any]) -> Record:
-    """Make the record of a line that is no session."""
+    """Return the record of a line that is not a session."""
     if "sub_requests" in found:
-        raise KeyedValueError("a session, in a file that begins with a lone request; put a session first")
+        raise KeyedValueError("a session, in a file that begins with a single request; put a session first")
     at_s = number(found, "arrival_time_ns") / 1e9
     return Record(line, at_s, count(found, "input_toks"), count(found, "output_toks"))
 

@@ -295,7 +295,7 @@ def test_the_least_error_is_what_a_search_over_amplitudes_finds(noise_w: float) 
 
 def test_nobody_heard_leaves_the_whole_sum_as_error() -> None:
     assert least_error_inversion(np.zeros(3), np.ones(3), NOISE_W).mse == 3.0
-    with pytest.raises(InputError, match="one each"):
+    with pytest.raises(InputError, match="one of each"):
         channel_inversion(GAINS, BUDGETS_W[:2], NOISE_W)
     with pytest.raises(InputError, match="negative"):
         channel_inversion(-GAINS, BUDGETS_W, NOISE_W)

@@ -146,8 +146,8 @@ def test_a_static_terminal_stays() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RandomWaypoint(1, SQUARE, (0.0, 2.0)), "least speed above 0"),
-        (lambda: RandomWaypoint(1, SQUARE, (3.0, 2.0)), "greatest not below it"),
+        (lambda: RandomWaypoint(1, SQUARE, (0.0, 2.0)), "lowest speed above 0"),
+        (lambda: RandomWaypoint(1, SQUARE, (3.0, 2.0)), "highest not below it"),
         (lambda: RandomWaypoint(1, SQUARE, (1.0, 2.0), (5.0, 1.0)), "the shorter first"),
         (lambda: GaussMarkov(1, SQUARE, 1.0, alpha=1.5), "from 0 to 1"),
         (lambda: GaussMarkov(1, SQUARE, 1.0, step_s=0.0), "above 0"),

@@ -165,15 +165,15 @@ PENSIEVE = "t,rate\n0,5.2\n1,6.1\n2,1\n"
         (
             PENSIEVE,
             None,
-            "line 1: the column 'rate' does not say its unit, and in bit/s its mean would be 5.65; call it "
-            "rate_bps, rate_kbps, rate_mbps",
+            "line 1: the column 'rate' does not state its unit, and in bit/s its mean would be 5.65; rename "
+            "it rate_bps, rate_kbps, rate_mbps",
         ),
         (
             "t,up,down\n0,1,2\n1,1,2\n",
             None,
-            "does not say its unit, and in bit/s its mean would be 1; call it up_",
+            "does not state its unit, and in bit/s its mean would be 1; rename it up_",
         ),
-        ("t,up_mbps,down\n0,1,2\n1,1,2\n", None, "the column 'down' does not say its unit"),
+        ("t,up_mbps,down\n0,1,2\n1,1,2\n", None, "the column 'down' does not state its unit"),
         ("t,rate_mbps\n0,1\n1,1\n", "kbit/s", "the column 'rate_mbps' contradicts 'unit: kbit/s'"),
         ("t,rate [MB/s]\n0,1\n1,1\n", None, "has no unit of a data rate"),
         ("t,rate []\n0,1\n1,1\n", None, "has no unit of a data rate"),
@@ -182,7 +182,7 @@ PENSIEVE = "t,rate\n0,5.2\n1,6.1\n2,1\n"
         ("t,up_mbps\n0,1\n1,1\n", None, "no column of rates in the header"),
         ("t,speed\n0,1\n1,1\n", None, "no column of rates in the header 't,speed'"),
         ("t,t_ms,rate_bps\n0,1,1\n", None, "two columns of instants"),
-        ("3\n5\n", "Mbit/s", "is Mahimahi's list, whose lines are milliseconds; leave 'unit' out"),
+        ("3\n5\n", "Mbit/s", "is a Mahimahi list, whose lines are milliseconds; leave 'unit' out"),
         ("0.5\t3.2\n1.0\t2.2\n", None, "no column of instants in the header"),
         (
             '{"t": [0]}',

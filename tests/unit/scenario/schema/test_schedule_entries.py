@@ -121,7 +121,7 @@ def test_the_rate_of_arrivals(changed: Parse) -> None:
             "{poisson: 1 Hz}",
             "{steps: [{from: 0 s, rate: 1 Hz}, {from: 5 s, rate: 0 Hz}]}",
             "small.yaml:13:14: $.workload.arrivals.steps: arrivals steps: rates [Hz] are 1 from 0 s, 0 from "
-            "5 s; expected 0 or more, and the last, which holds for ever, above 0: correct it, or end the "
+            "5 s; expected 0 or more, and the last, which has no end, above 0: correct it, or end the "
             "run before it with 'horizon'",
         ),
         (

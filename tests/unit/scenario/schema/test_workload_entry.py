@@ -169,8 +169,8 @@ MISTAKES = {
     ),
     "{trace: {file: azure.csv, clip: cut}}": ".clip: expected 'clip', 'drop' or 'error', got 'cut'",
     "{trace: azur.csv}": "azur.csv: cannot be read: No such file or directory",
-    "{trace: {file: azure.csv}, arrivals: {poisson: 1 Hz}}": "has instants of its own (date and time",
-    "{trace: {file: chats.json}}": "lengths and no instants; give a law of 'arrivals' beside 'trace'",
+    "{trace: {file: azure.csv}, arrivals: {poisson: 1 Hz}}": "has its own instants (date and time",
+    "{trace: {file: chats.json}}": "lengths and no instants; give an 'arrivals' law beside 'trace'",
     "{arrivals: {diurnal: {mean: 1 Hz, swing: 2, peak: 1 h}}, prompt_tokens: 1, output_tokens: 1}": (
         "$.workload.arrivals.diurnal.swing: this should be less than or equal to 1, got 2"
     ),
