@@ -1,4 +1,4 @@
-"""How a device serves several requests at once, as a scenario says it."""
+"""Scenario section of serving disciplines."""
 
 from __future__ import annotations
 
@@ -30,43 +30,46 @@ class FifoEntry(Section):
     """One pass at a time, first come, first served."""
 
     queue_limit: QueueLimit | None = None
-    """Requests that may wait for their first pass; one more fails."""
+    """Most requests that can wait for their first pass; further ones fail."""
     patience_s: PositiveSeconds | None = Field(default=None, alias="patience")
-    """How long a request waits for its first pass before it fails."""
+    """Longest time that a request waits for its first pass before it fails."""
 
     def limits(self) -> dict[str, Any]:
-        """Limits to the queue, as every discipline with a queue takes them."""
+        """Return the queue limits as keyword arguments of a discipline."""
         return {"queue_limit": self.queue_limit, "patience_s": self.patience_s}
 
 
 class StaticEntry(FifoEntry):
-    """Closed batches: nobody joins until the last of a batch has ended."""
+    """Static batching: no request joins a batch until its last request has ended."""
 
     max_batch: BatchSize = 8
-    """Requests in a batch."""
+    """Maximum number of requests in a batch."""
     max_wait_s: Seconds = Field(default=0.0, alias="max_wait")
-    """How long the first one waits for company."""
+    """Longest time that the first request waits for others to join the batch."""
 
 
 class ContinuousEntry(FifoEntry):
-    """One iteration after another over whoever is there, prompts in chunks."""
+    """Continuous batching: iterations over all admitted requests, with chunked prefill."""
 
     max_batch: BatchSize = 16
-    """Requests that are served at once; each keeps its place until it ends."""
+    """Maximum number of requests served at once; each occupies its place until it ends."""
     max_tokens: TokenBudget = 512
-    """Tokens in an iteration, decode steps and prompt chunks together."""
+    """Maximum number of tokens in an iteration, decode steps and prompt chunks together."""
     cache: Literal["grow", "reserve"] = "grow"
-    """`grow`: KV caches take room token by token, and the last request is preempted where there is none left;
-    `reserve`: room for a request's whole length at once."""
+    """`grow`: KV caches occupy memory token by token, and the last request is preempted when none is left;
+    `reserve`: memory for a request's whole length is reserved at once."""
 
 
 class BatchedEntry(FifoEntry):
-    """Like passes that wait when the device is free are one pass; at a stage of a pipeline, too."""
+    """Dynamic batching: passes of one kind that wait when the device becomes free are merged into one.
+
+    This also applies to the stages of a pipeline.
+    """
 
     max_batch: BatchSize = 8
-    """Passes in one."""
+    """Maximum number of passes merged into one."""
     max_wait_s: Seconds = Field(default=0.0, alias="max_wait")
-    """How long an idle device waits for company after the first has come."""
+    """Longest time that an idle device waits for further passes after the first has arrived."""
 
 
 class Plain(Section):
@@ -74,20 +77,21 @@ class Plain(Section):
 
 
 class ServingChoice(Choice):
-    """One discipline; ``fifo`` and ``processor-sharing`` may be written as words."""
+    """One serving discipline; a discipline with default options can be written as a single word."""
 
     example: ClassVar[str] = "processor-sharing or {continuous: {max_batch: 16}}"
 
     fifo: FifoEntry | None = None
     """One pass at a time, first come, first served."""
     processor_sharing: Plain | None = Field(default=None, alias="processor-sharing")
-    """All passes at once, each at an equal share of the speed."""
+    """All passes at once, each with an equal share of the speed."""
     static: StaticEntry | None = None
-    """Closed batches."""
+    """Static batching: a batch is served until its last request has ended."""
     continuous: ContinuousEntry | None = None
-    """Iteration-level batching with chunked prefill."""
+    """Continuous (iteration-level) batching with chunked prefill."""
     batched: BatchedEntry | None = Field(default=None, exclude_if=is_not_given)
-    """Whatever meets at the device is one pass, and goes on request by request."""
+    """Dynamic batching: passes that wait together are merged into one, and requests continue
+    independently."""
 
     @model_validator(mode="before")
     @classmethod
@@ -98,12 +102,12 @@ class ServingChoice(Choice):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the single word, too."""
+        """Return a schema that also accepts the single word."""
         words: dict[str, Any] = {"enum": ["fifo", "processor-sharing", "static", "continuous", "batched"]}
         return {"anyOf": [words, handler(core_schema)]}
 
     def value(self) -> ServingDiscipline | None:
-        """Return the discipline as the engine knows it; None is first come, first served, without limits."""
+        """Return the discipline for the engine; None means first come, first served, without limits."""
         if self.processor_sharing is not None:
             return ProcessorSharing()
         if self.static is not None:
