@@ -22,14 +22,14 @@ __all__ = ["Lesson", "Prepared", "Ran", "Trainer"]
 
 
 @dataclass(eq=False)
-class _Made:
+class _Cache:
     """Cache of values derived from a study's parts."""
 
     timings: dict[str, Timing] | None = None
     world: World | None = None  # of the replication requested last
 
-    def __reduce__(self) -> tuple[type[_Made], tuple[()]]:
-        return _Made, ()
+    def __reduce__(self) -> tuple[type[_Cache], tuple[()]]:
+        return _Cache, ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,7 +58,7 @@ class Prepared(Study):
     placements: Mapping[str, Placement] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     policies: Mapping[str, Path] = field(default_factory=dict)
-    _made: _Made = field(default_factory=_Made, init=False, repr=False)
+    _made: _Cache = field(default_factory=_Cache, init=False, repr=False)
 
     STANDS_FOR: ClassVar[tuple[str, ...]] = (*Study.STANDS_FOR, "profile", "profiles")
 

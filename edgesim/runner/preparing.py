@@ -210,7 +210,7 @@ def _check_noise(study: Study, profiles: Profiles) -> None:
 
 
 def _has_arrivals(study: Study, from_s: float) -> bool:
-    """Whether anything arrives between an instant and the horizon."""
+    """Whether any request arrives between an instant and the horizon."""
     scenario, law = study.scenario, study.workload
     streams = Streams(scenario.seed)
     until_s = math.inf if scenario.horizon_s is None else scenario.horizon_s
@@ -220,7 +220,7 @@ def _has_arrivals(study: Study, from_s: float) -> bool:
 
 
 def _placements(prepared: Prepared, labels: Iterable[str]) -> dict[str, Placement]:
-    """What strategies decide, each of it known to run."""
+    """Return the placements of strategies, each checked for execution."""
     world = prepared.planned()
     fleet = Fleet.of(world, prepared.longest)
     placements = {}

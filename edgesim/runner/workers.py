@@ -352,7 +352,7 @@ def leave_with_parent() -> None:
 
 
 def packed(value: object) -> bytes:
-    """Pickle a study and what belongs to it for other processes; ``pickle.loads`` restores it.
+    """Pickle a study or a task for other processes; ``pickle.loads`` restores it.
 
     Raises
     ------

@@ -77,7 +77,7 @@ def own_profiles(
         If none of the profiles named for a kind is of the scenario's model, or if several are that were
         measured with different threads or devices.
     """
-    stamped = list(_stamped(scenario, model, base))
+    stamped = list(_with_kind(scenario, model, base))
     found: dict[str, Profile] = {}
     for name, kind in kinds.items():
         if kind.profile:
@@ -140,7 +140,9 @@ def _one_of(scenario: Scenario, name: str, fitting: Mapping[str, Profile], cover
     return ranked[-1][1]
 
 
-def _stamped(scenario: Scenario, model: Architecture, base: Profile | None) -> Iterator[tuple[str, Profile]]:
+def _with_kind(
+    scenario: Scenario, model: Architecture, base: Profile | None
+) -> Iterator[tuple[str, Profile]]:
     """Yield the profiles of the model that state the kind on which they were measured."""
     candidates = [("profile", base)] if base is not None else []
     for text in scenario.profiles:

@@ -34,7 +34,7 @@ def air_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
         yield from _range_problems(legs, figures, layout)
     yield from _cell_problems(layout)
     yield from _roaming_problems(layout)
-    yield from _apart_problems(layout)
+    yield from _handover_path_problems(layout)
     for index, device in enumerate(scenario.topology.devices):
         if device.mobility is not None:
             ids = layout.members(device.id)
@@ -180,7 +180,7 @@ def _cell_problems(layout: Layout) -> Iterator[Problem]:
             )
 
 
-def _apart_problems(layout: Layout) -> Iterator[Problem]:
+def _handover_path_problems(layout: Layout) -> Iterator[Problem]:
     """Yield problems of stations between which a terminal can change, but no path exists for its messages."""
     n_stations = Counter(leg.terminal for leg in layout.air)
     fixed = [(leg.terminal, leg.station) for leg in layout.air if n_stations[leg.terminal] == 1]

@@ -15,7 +15,7 @@ __all__ = ["QualityEntry"]
 
 
 class QualityEntry(Section):
-    """Measured answers that give the effect of noise, losses and early exits; or a model's name alone.
+    """Measured answers that give the effect of noise, losses and early exits, or only a model's name.
 
     Answers are measured with real forward passes (`edgesim quality MODEL`) and only looked up in a run. The
     measured model may differ from `model`, whose times are simulated; results name it.

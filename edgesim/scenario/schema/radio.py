@@ -83,7 +83,7 @@ class TransceiverOverrides(Section):
 
 
 class RadioEntry(Section):
-    """A radio of the catalogue (`edgesim list radios`) and its overrides; or the radio's name alone."""
+    """A radio of the catalogue (`edgesim list radios`) and overrides of its figures, or only its name."""
 
     use: str
     """Name of the radio."""
@@ -155,7 +155,7 @@ class FacadeEntry(Section):
 
 
 class PropagationEntry(Section):
-    """Path loss, line of sight and shadowing; or the model's name alone."""
+    """Propagation: path loss, line of sight and shadowing; or only the name of the model."""
 
     model: str
     """Path-loss model: free-space, log-distance, 3gpp-umi, 3gpp-uma, 3gpp-inh or 3gpp-inf."""
@@ -289,7 +289,7 @@ class LawChoice(Choice):
 
 
 class FadingEntry(Section):
-    """Small-scale fading; or its law alone."""
+    """Small-scale fading, or only its law."""
 
     law: LawChoice = LawChoice.model_validate("environment")
     """Distribution of the gains."""

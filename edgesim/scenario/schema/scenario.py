@@ -176,7 +176,7 @@ class StrategyEntry(Section):
         return dict(self.__pydantic_extra__ or {})
 
 
-class _Made:
+class _Cache:
     """Cache of values derived from a scenario, keyed by the function that made them.
 
     It is no part of the scenario's value: all instances compare equal, and copies and pickles start empty.
@@ -186,13 +186,13 @@ class _Made:
         self.values: dict[object, object] = {}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Made)
+        return isinstance(other, _Cache)
 
     def __hash__(self) -> int:
         return 0
 
-    def __reduce__(self) -> tuple[type[_Made], tuple[()]]:
-        return _Made, ()
+    def __reduce__(self) -> tuple[type[_Cache], tuple[()]]:
+        return _Cache, ()
 
 
 class Scenario(Section):
@@ -251,7 +251,7 @@ class Scenario(Section):
     """Strategies to compare; differences are computed relative to the first."""
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
-    _made: _Made = PrivateAttr(default_factory=_Made)
+    _made: _Cache = PrivateAttr(default_factory=_Cache)
 
     def once(self, make: Callable[[Self], Value]) -> Value:
         """Return ``make(self)``, computed at the first call and cached."""
@@ -272,7 +272,7 @@ class Scenario(Section):
     def __copy__(self) -> Self:
         """Copy the scenario without its cached values, since the copy may be changed."""
         copied = super().__copy__()
-        copied._made = _Made()
+        copied._made = _Cache()
         return copied
 
     def model_post_init(self, context: object) -> None:

@@ -28,4 +28,4 @@ def read_text(file: Traversable, name: str) -> str:
     except OSError as error:
         raise ScenarioError(f"{name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ScenarioError(f"{name}: not YAML: byte {error.start} is no UTF-8 text") from None
+        raise ScenarioError(f"{name}: not YAML: byte {error.start} is not UTF-8 text") from None

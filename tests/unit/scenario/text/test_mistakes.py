@@ -323,7 +323,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     picture = tmp_path / "picture.yaml"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
     for path, message in {
-        picture: "not YAML: byte 0 is no UTF-8 text",
+        picture: "not YAML: byte 0 is not UTF-8 text",
         tmp_path: "a folder; expected a scenario file",
         tmp_path
         / "smart_cty.yaml": "no such file, and no shipped scenario of that name; did you mean 'smart_city'?",

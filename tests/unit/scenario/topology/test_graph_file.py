@@ -296,7 +296,7 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
             b'<graphml><graph><node id="a"/></graph><graph><node id="b"/></graph></graphml>',
             "a second or nested graph",
         ),
-        (b"\x89PNG\r\n", "byte 0 is no UTF-8 text"),
+        (b"\x89PNG\r\n", "byte 0 is not UTF-8 text"),
     ],
     ids=str,
 )
