@@ -54,7 +54,7 @@ MISTAKES = {
     "missing key": (
         "wired: {rate: 100 Mbit/s, latency: 2 ms}",
         "wired: {latency: 2 ms}",
-        "small.yaml:11:7: $.topology.links[0].wired: 'rate' is missing (rate each way)",
+        "small.yaml:11:7: $.topology.links[0].wired: 'rate' is missing (rate per direction)",
     ),
     "unknown strategy": (
         "use: pipeline",
