@@ -101,7 +101,7 @@ def shared_out(
 
 @contextmanager
 def _ending_later() -> Iterator[None]:
-    """Defer SIGINT and SIGTERM until all workers are registered and have set up their signal handlers."""
+    """Defer SIGINT and SIGTERM until all workers are registered; each unblocks them when it is ready."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

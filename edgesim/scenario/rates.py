@@ -29,7 +29,7 @@ ASSUMED_PROMPT, ASSUMED_OUTPUT = 16, 128
 
 
 class RateEntry(Section):
-    """One published rate, batch 1."""
+    """One published rate, at batch size 1."""
 
     device: str
     """A device kind of the catalogue."""

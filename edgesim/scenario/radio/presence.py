@@ -91,7 +91,7 @@ class PresentDemand:
         return self.drawn.conversations(streams)
 
     def extent(self, streams: Streams) -> Extent:
-        """Return the number of requests and their largest lengths; upper bounds where absences matter."""
+        """Return the number of requests and their largest lengths, disregarding absences for lengths."""
         whole = self.drawn.extent(streams)
         if self.is_closed:
             return whole

@@ -51,7 +51,7 @@ def reach_m(link: RadioLink) -> float | None:
 
 
 class _Steady:
-    """No fading."""
+    """Fading process with constant gain 1."""
 
     def gain(self, at_s: float) -> float:
         return 1.0

@@ -61,7 +61,7 @@ class ContinuousEntry(FifoEntry):
 
 
 class BatchedEntry(FifoEntry):
-    """Dynamic batching: passes of one kind that wait when the device becomes free are merged into one.
+    """Dynamic batching: passes of the same type that wait when the device becomes free are merged.
 
     This also applies to the stages of a pipeline.
     """
