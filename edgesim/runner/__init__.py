@@ -1,4 +1,4 @@
-"""From a scenario to a trace: everything that can fail is tried before time zero, then the clock starts."""
+"""Running of scenarios: preparation with all checks before time zero, then simulation to a trace."""
 
 from __future__ import annotations
 

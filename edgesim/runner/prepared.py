@@ -1,4 +1,4 @@
-"""A study with profiles and placements: what is simulated, exactly as it stands."""
+"""A prepared study, with profiles and placements, as it is simulated."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ __all__ = ["Lesson", "Prepared", "Ran", "Trainer"]
 
 
 @dataclass(eq=False)
-class _Made:
-    """What follows from the parts of a study, made when it is first asked for."""
+class _Cache:
+    """Cache of values derived from a study's parts."""
 
     timings: dict[str, Timing] | None = None
-    world: World | None = None  # of the replication that was asked for last
+    world: World | None = None  # of the replication requested last
 
-    def __reduce__(self) -> tuple[type[_Made], tuple[()]]:
-        return _Made, ()
+    def __reduce__(self) -> tuple[type[_Cache], tuple[()]]:
+        return _Cache, ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Prepared(Study):
-    """A study that is known to run: profile at hand, every strategy placed on the fleet.
+    """A study that is ready to run: its profiles are available, and every strategy is placed on the fleet.
 
-    ``dataclasses.replace`` changes any part of it, and :func:`edgesim.runner.run` simulates what it then
-    says; what was changed stands in ``run.json`` as ``edited``.
+    ``dataclasses.replace`` changes any part, and :func:`edgesim.runner.run` simulates the changed study;
+    ``run.json`` lists changed parts as ``edited``.
 
     Parameters
     ----------
     profiles
-        Measured compute: what devices are scaled from, and what was measured on them.
+        Measured compute times: the profile from which devices are scaled, and profiles measured on devices.
     longest
-        How many requests there are in a replication, and how long they get.
+        Largest number and lengths of the requests in a replication.
     placements
-        What each strategy decided, by label.
+        Placement of each strategy, by label.
     remarks
-        What is no mistake, and yet should not pass in silence.
+        Remarks on the valid scenario, for the user.
     policies
-        Files of the policies that strategies were given because they had to be trained, by label.
+        Files of the policies of strategies that need training, by label.
     """
 
     profiles: Profiles
@@ -58,26 +58,26 @@ class Prepared(Study):
     placements: Mapping[str, Placement] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     policies: Mapping[str, Path] = field(default_factory=dict)
-    _made: _Made = field(default_factory=_Made, init=False, repr=False)
+    _made: _Cache = field(default_factory=_Cache, init=False, repr=False)
 
     STANDS_FOR: ClassVar[tuple[str, ...]] = (*Study.STANDS_FOR, "profile", "profiles")
 
     @property
     def profile(self) -> Profile | None:
-        """What devices are scaled from; None where the scenario asks for formulas, or nothing is scaled."""
+        """Profile from which devices are scaled; None with analytic times, or if nothing is scaled."""
         return self.profiles.base
 
     @property
     def timings(self) -> Mapping[str, Timing]:
-        """How long the model takes on each device kind in use."""
+        """Timing of the model on each device kind in use."""
         if self._made.timings is None:
             self._made.timings = timings(self, self.profiles)
         return self._made.timings
 
     def under(self, index: int, of: int) -> Prepared:
-        """The same where kinds with a runtime have one of so many sets of fitted parameters.
+        """Return a copy in which kinds with a runtime use set `index` of `of` sets of fitted parameters.
 
-        What strategies decided stays as it was decided by the centre of the set, which is all that they know.
+        Placements are unchanged: strategies decide by the centre of the fitted parameters.
         """
         changed = replace(self)
         changed._made.timings = timings(self, self.profiles, draw=(index, of))
@@ -85,22 +85,22 @@ class Prepared(Study):
 
     @property
     def answers(self) -> Quality:
-        """The measured answers that its placements look up."""
+        """Measured answers that the placements use."""
         return self.quality.needed_by(
             [rule for placed in self.placements.values() for rule in placed.exit_rules]
         )
 
     def planned(self) -> World:
-        """The world of the first replication, with all that planners may look at."""
+        """Return the world of the first replication, with all that planners can use."""
         made = self._made
         if made.world is None or made.world.replication != 0:
             made.world = build_world(self, 0, self.timings)
         return made.world
 
     def world(self, replication: int) -> World:
-        """The world of a replication, as its strategies meet it; the last one is kept for the next strategy.
+        """Return the world of a replication; the last one is cached for the next strategy.
 
-        What its channels have worked out for one strategy, they have for the next.
+        The channels' cached values are thus shared by all strategies.
         """
         made = self._made
         if made.world is None or made.world.replication != replication:
@@ -115,7 +115,7 @@ class Prepared(Study):
         placements: Mapping[str, Placement] | None = None,
         policies: Mapping[str, Path] | None = None,
     ) -> Prepared:
-        """The same with other strategies, placements or policies: neither timings nor world hang on them."""
+        """Return a copy with other strategies, placements or policies, keeping cached timings and world."""
         changed = replace(
             self,
             strategies=self.strategies if strategies is None else strategies,
@@ -125,29 +125,29 @@ class Prepared(Study):
         return changed._knowing(self)
 
     def marked(self, *names: str) -> Self:
-        """As a study does."""
+        """Return a copy that records parts, as :meth:`Study.marked` does, and keeps cached values."""
         return super().marked(*names)._knowing(self)
 
     def _knowing(self, same: Prepared) -> Self:
-        """Take over what was made of parts that are the same here."""
+        """Take over the cached values of a study whose parts are the same."""
         self._made.timings, self._made.world = same._made.timings, same._made.world
         return self
 
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What a strategy is trained on.
+    """The training of one strategy's policy.
 
     Attributes
     ----------
     prepared
-        The study with this strategy alone, and with training's own seed, horizon and replications.
+        Study with only this strategy, and with the seed, horizon and replications of training.
     label
-        The strategy's.
+        Label of the strategy.
     training
-        What is to be learned.
+        Decisions to learn, with training parameters.
     digest
-        Of all that the policy depends on; goes into its record as ``trained_on``.
+        Digest of everything that the policy depends on, stored in its record as ``trained_on``.
     """
 
     prepared: Prepared
@@ -157,12 +157,12 @@ class Lesson:
 
 
 Trainer = Callable[[Lesson], Policy]
-"""What trains: it is handed in, for runs of finished policies need nothing that trains."""
+"""Function that trains a policy; it is passed in, as runs of finished policies need no training code."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """One strategy's one replication is done."""
+    """Progress report: one replication of one strategy is finished."""
 
     strategy: str
     replication: int

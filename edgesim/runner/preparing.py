@@ -1,4 +1,4 @@
-"""Everything that can fail is tried before time zero: profiles, placements, policies."""
+"""Preparation of a study before time zero: profiles, placements, policies, and all checks."""
 
 from __future__ import annotations
 
@@ -41,36 +41,36 @@ def prepare(
     force: bool = False,
     covering: Extent | None = None,
 ) -> Prepared:
-    """Get the profile, let every strategy place the model, and train those that have to be.
+    """Get the profiles, place the model by every strategy, and train strategies that need it.
 
     Parameters
     ----------
     scenario
-        A scenario, or a study of one (:func:`edgesim.resolve`) in which parts may have been replaced.
+        Scenario, or resolved study (:func:`edgesim.resolve`) in which parts may have been replaced.
     only
-        Labels of the strategies to take; all if empty.
+        Labels of the strategies to prepare; all if empty.
     measure
-        Whether to measure a profile that is not at hand; if not, strategies are placed by the ceilings of
-        the device kinds, which is good enough to look at but not to run.
+        Whether to measure a profile that is not available; if not, strategies are placed by the ceilings of
+        the device kinds, which is enough for inspection but not for a run.
     refresh
-        Whether to measure even though a profile is kept.
+        Whether to measure even if a cached profile exists.
     measuring
-        Called with the progress where the profile has to be measured first.
+        Called with the progress if the profile has to be measured.
     trainer
-        Trains the strategies that have to be and for which no policy is kept or shipped; without one these
-        stay as they are, good enough to look at and to train but not to run.
+        Trains strategies that need a policy and have none stored or shipped; without a trainer they remain
+        untrained, which is enough for inspection and training but not for a run.
     finds_policies
-        Whether to look for policies at all.
+        Whether to search for policies.
     force
-        Whether to take a profile even if it misses its own held-out points by more than 100 %.
+        Whether to use a profile even if its errors at its own validation points exceed 100 %.
     covering
-        Requests of other studies that a profile which has to be measured should cover as well, so that all
-        are charged with the same one.
+        Requests of other studies that a newly measured profile should also cover, so that all use the same
+        profile.
 
     Raises
     ------
     InputError
-        For all that can be known to be wrong before time zero.
+        For every mistake that can be detected before time zero.
     """
     study = resolve(scenario)
     study.check_edits()
@@ -109,43 +109,43 @@ def prepare(
 
 
 def lesson(prepared: Prepared, label: str) -> Lesson:
-    """Return what a prepared study's strategy is trained on, whether it has to be or not.
+    """Return the training lesson of a prepared study's strategy, whether or not it needs training.
 
     Raises
     ------
     InputError
-        If no strategy has that label, or it has no decision to train.
+        If no strategy has that label, or the strategy has no decision to train.
     """
     _chosen(prepared.strategies, (label,))
     return _lesson(prepared, label, prepared.profiles)
 
 
 def check_trained(prepared: Prepared) -> None:
-    """Refuse to run a strategy that has to be trained first."""
+    """Refuse to run a strategy that has not been trained."""
     for label, strategy in prepared.strategies.items():
         if strategy.needs_training:
             raise StrategyError(
-                f"{_at(prepared, label)}strategy {label!r} has to be trained first, and no policy "
-                "of exactly this is kept or shipped; 'edgesim run' trains it on first use, 'edgesim train' "
-                "into a file; in Python, prepare(..., trainer=edgesim.gym.teaching.trainer())"
+                f"{_at(prepared, label)}strategy {label!r} needs training, and no policy trained for exactly "
+                "this study is stored or shipped; 'edgesim run' trains it on first use, 'edgesim train' "
+                "into a file; in Python, use prepare(..., trainer=edgesim.gym.teaching.trainer())"
             )
 
 
 def check_edited(prepared: Prepared) -> None:
-    """Refuse, before time zero, what a change of parts has broken; what was not changed is known to be sound.
+    """Check the replaced parts of a study before time zero; unchanged parts were checked already.
 
     Raises
     ------
     InputError
-        As of a scenario that said so from the beginning.
+        As :func:`prepare` raises for a scenario with the same mistakes.
     """
     if not prepared.edited:
         return
     prepared.check_edits()
     if set(prepared.strategies) != set(prepared.placements):
         raise PlacementError(
-            f"there are strategies {', '.join(prepared.strategies)}, and placements of "
-            f"{', '.join(prepared.placements) or 'none'}; prepare the study anew, which places them"
+            f"there are strategies {', '.join(prepared.strategies)}, but placements of "
+            f"{', '.join(prepared.placements) or 'none'}; prepare the study again, which places them"
         )
     _check_arrivals(prepared)
     longest = extent(prepared)
@@ -160,14 +160,14 @@ def check_edited(prepared: Prepared) -> None:
 
 
 def _at(study: Study, label: str) -> str:
-    """Where in the scenario's file a strategy stands."""
+    """Return the position of a strategy in the scenario's file, as a prefix of messages."""
     labels = list(contenders(study.scenario))
     at = ("strategies", labels.index(label)) if label in labels else ("strategies",)
     return f"{study.scenario.place(at)}: "
 
 
 def _with_strategies(study: Study, only: Sequence[str]) -> Study:
-    """The same with some of its strategies alone, which is no change of what they are."""
+    """Return the study with some of its strategies only, which does not count as an edit."""
     chosen = replace(study, strategies=_chosen(study.strategies, only))
     return chosen if "strategies" in study.edited else chosen.marked("strategies")
 
@@ -175,18 +175,18 @@ def _with_strategies(study: Study, only: Sequence[str]) -> Study:
 def _chosen(strategies: Mapping[str, Strategy], only: Sequence[str]) -> Mapping[str, Strategy]:
     unknown = [label for label in only if label not in strategies]
     if unknown:
-        raise ScenarioError(f"no strategy is labelled {unknown[0]!r}; there are {', '.join(strategies)}")
+        raise ScenarioError(f"no strategy has the label {unknown[0]!r}; there are {', '.join(strategies)}")
     return {label: strategy for label, strategy in strategies.items() if not only or label in only}
 
 
 def _check_arrivals(study: Study) -> None:
-    """Refuse a study in which nothing is asked, or nothing that counts."""
+    """Refuse a study without requests, or without requests after the warm-up."""
     scenario, law = study.scenario, study.workload
     with drawing(scenario):
-        asks = _has_arrivals(study, 0.0)
+        arrives = _has_arrivals(study, 0.0)
         counts = not scenario.warmup_s or _has_arrivals(study, scenario.warmup_s)
-    # Of sources that are all absent, a remark says it.
-    if not asks and not isinstance(law, PresentDemand):
+    # If all sources are absent, a remark reports it.
+    if not arrives and not isinstance(law, PresentDemand):
         raise ScenarioError(
             f"{scenario.place(('workload',))}: no request arrives before the horizon; "
             "lengthen it or raise the rate"
@@ -194,24 +194,23 @@ def _check_arrivals(study: Study) -> None:
     if not counts:
         raise ScenarioError(
             f"{scenario.place(('warmup',))}: no request arrives after the first "
-            f"{scenario.warmup_s:g} s, so nothing would be left to report; shorten it, or let more arrive"
+            f"{scenario.warmup_s:g} s, so no request would count; shorten 'warmup', or let more arrive"
         )
 
 
 def _check_noise(study: Study, profiles: Profiles) -> None:
-    """Refuse a profile whose times say next to nothing."""
+    """Refuse a profile whose errors are too large to be useful."""
     for profile in filter(None, (profiles.base, *profiles.own.values())):
         if profile.is_useless:
             raise ProfileError(
-                f"{study.scenario.place(('profile',))}: {profile} misses held-out points by up to "
-                f"{profile.held_out_error.p95:.0%}, "
-                "so that times charged by it would say nothing; measure again while the machine is idle "
-                "(--refresh), or write reference or analytic, or take it all the same (--force)"
+                f"{study.scenario.place(('profile',))}: {profile} misses its validation points by up to "
+                f"{profile.held_out_error.p95:.0%}, so its times are meaningless; measure again while the "
+                "machine is idle (--refresh), write 'reference' or 'analytic', or use it anyway (--force)"
             )
 
 
 def _has_arrivals(study: Study, from_s: float) -> bool:
-    """Whether anything arrives between an instant and the horizon."""
+    """Whether any request arrives between an instant and the horizon."""
     scenario, law = study.scenario, study.workload
     streams = Streams(scenario.seed)
     until_s = math.inf if scenario.horizon_s is None else scenario.horizon_s
@@ -221,7 +220,7 @@ def _has_arrivals(study: Study, from_s: float) -> bool:
 
 
 def _placements(prepared: Prepared, labels: Iterable[str]) -> dict[str, Placement]:
-    """What strategies decide, each of it known to run."""
+    """Return the placements of strategies, each checked for execution."""
     world = prepared.planned()
     fleet = Fleet.of(world, prepared.longest)
     placements = {}
@@ -235,7 +234,7 @@ def _placements(prepared: Prepared, labels: Iterable[str]) -> dict[str, Placemen
 
 
 def _check_placement(placement: Placement, world: World, fleet: Fleet) -> None:
-    """What a run would refuse at time zero is refused here, so that it is found by a check, too."""
+    """Refuse placements that a run would refuse at time zero, so that `edgesim check` also reports them."""
     check_memory(placement, world.model, fleet)
     check_stages(world.model, world.devices, placement.holdings)
     rehearsal = Cluster(world, Clock(), placement.holdings, shards=placement.shards)
@@ -259,15 +258,15 @@ def _lesson(study: Study, label: str, profiles: Profiles) -> Lesson:
     training = strategy.training(placement, world.model, Fleet.of(world, prepared.longest))
     if training is None:
         raise StrategyError(
-            f"{_at(study, label)}strategy {label!r} has no decision that can be trained; expected one "
-            "that says so in Strategy.training"
+            f"{_at(study, label)}strategy {label!r} has no decision that can be trained; expected a "
+            "strategy whose method 'training' returns one"
         )
     digest = training_digest(replace(own, quality=prepared.answers), strategy, training, profiles)
     return Lesson(prepared, label, training, digest)
 
 
 def _policy_of(lesson: Lesson, trainer: Trainer | None) -> Path | None:
-    """The file of a strategy's policy: kept, shipped, or trained now."""
+    """Return the file of a strategy's policy: stored, shipped, or newly trained."""
     found = find_policy(lesson.digest)
     if found is not None or trainer is None:
         return found

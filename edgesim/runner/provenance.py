@@ -1,4 +1,4 @@
-"""What a trace says of the run that wrote it."""
+"""Provenance of a trace: facts and inputs of the run that wrote it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["facts", "profile_files", "save_inputs", "versions"]
 
 
 def facts(prepared: Prepared) -> dict[str, object]:
-    """What ``run.json`` records of the run, whatever its end."""
+    """Return the facts that ``run.json`` records of a run, except its status."""
     scenario, profiles = prepared.scenario, prepared.profiles
     world = prepared.world(0)
     base, own_files = profile_files(profiles)
@@ -97,13 +97,13 @@ def facts(prepared: Prepared) -> dict[str, object]:
 
 
 def profile_files(profiles: Profiles) -> tuple[str | None, dict[str, str]]:
-    """Which files of a trace hold the profiles that it was charged with; kinds may share one."""
+    """Return the names of a trace's profile files: the base's, and by kind; kinds can share one."""
     own = {name: OWN_PROFILE_FILE.format(own.digest[:16]) for name, own in profiles.own.items()}
     return None if profiles.base is None else PROFILE_FILE, own
 
 
 def save_inputs(prepared: Prepared, folder: Path) -> None:
-    """Write what a run is charged with and what it replays beside its trace."""
+    """Write the profiles and measured answers of a run into its trace folder."""
     base, own_files = profile_files(prepared.profiles)
     if base is not None and prepared.profiles.base is not None:
         prepared.profiles.base.save(folder / base)
@@ -113,7 +113,7 @@ def save_inputs(prepared: Prepared, folder: Path) -> None:
 
 
 def _runtime_facts(prepared: Prepared) -> dict[str, object]:
-    """What kinds with a runtime reach of their peaks; nothing where there is none."""
+    """Return the shares of peaks of kinds with a runtime; empty if there are none."""
     charged = {name: one for name, one in prepared.timings.items() if isinstance(one, RuntimeTiming)}
     reached = {
         name: {
@@ -129,7 +129,7 @@ def _runtime_facts(prepared: Prepared) -> dict[str, object]:
 
 
 def _policy_facts(prepared: Prepared) -> dict[str, object]:
-    """Policies that strategies were given, and on what these were trained; or nothing."""
+    """Return the policies of strategies and their training digests; empty if there are none."""
     stated = {
         label: {
             "file": file.name,
@@ -142,7 +142,7 @@ def _policy_facts(prepared: Prepared) -> dict[str, object]:
 
 
 def _service_facts(world: World) -> dict[str, object]:
-    """Devices whose service times are drawn, whose speed is not 1, that take time to start; or nothing."""
+    """Return devices with random service times, with a speed, or with a start-up time; empty if none."""
     drawn = {id_: str(device.service) for id_, device in world.devices.items() if device.service is not None}
     paced = {id_: str(device.speed) for id_, device in world.devices.items() if device.speed is not None}
     starting = {id_: device.start_up_s for id_, device in world.devices.items() if device.start_up_s}
@@ -151,13 +151,13 @@ def _service_facts(world: World) -> dict[str, object]:
 
 
 def _may_fail(world: World) -> list[str]:
-    """Devices that may be down at some time: by schedule, at random, or when a battery is empty."""
+    """Return the devices that can fail: scheduled, at random, or with an empty battery."""
     failing = set() if world.faults is None else set(world.faults.devices)
     return sorted(failing | {id_ for id_, device in world.devices.items() if device.battery is not None})
 
 
 def _file_facts(scenario: Scenario) -> dict[str, str] | None:
-    """Name and digest of the file that describes the topology; None where there is none."""
+    """Return name and digest of the topology's graph file; None if there is none."""
     file = scenario.topology.file
     if file is None:
         return None
@@ -165,18 +165,18 @@ def _file_facts(scenario: Scenario) -> dict[str, str] | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that results hang on, as far as they are installed."""
+    """Return the versions of the installed packages that affect results."""
     found = {}
     for package in ("edgesim", "simpy", "numpy", "networkx", "pyarrow", "pydantic", "torch", "transformers"):
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # torch may be absent where a profile is at hand
+        except PackageNotFoundError:  # torch is not needed if a profile is available
             continue
     return found
 
 
 def _git_revision() -> dict[str, object] | None:
-    """Revision of edgesim's own checkout; None where it runs from an installed package."""
+    """Return the revision of edgesim's checkout; None for an installed package."""
     here = Path(__file__).parent.parent
     if not (here / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""Going on with a run that did not come to its end: what is whole stays, if all else is as it was."""
+"""Resuming of an unfinished run: complete parts are kept if nothing else has changed."""
 
 from __future__ import annotations
 
@@ -13,37 +13,41 @@ from edgesim.trace.writer import TraceFolder
 
 __all__ = ["check_unchanged", "differences", "whole_runs"]
 
-# What may differ between two parts of one run: where and when they ran, and how they ended.
+# Facts that can differ between two parts of one run: where and when they ran, and how they ended.
 _LEFT_OUT = ("schema_version", "status", "simulating_took_s", "machine")
-_DIGESTED = ("scenario", "profile", "model")  # beside their digests these say where they come from
+_DIGESTED = (
+    "scenario",
+    "profile",
+    "model",
+)  # compared by digest only, as their other facts give their origin
 _N_SHOWN = 3
 
 
 def whole_runs(
     folder: TraceFolder, now: Mapping[str, object], asked: Collection[tuple[str, int]]
 ) -> set[tuple[str, int]]:
-    """Clear the folder of an earlier run of what is not whole; strategy and replication of what is.
+    """Remove incomplete runs from an earlier trace; return strategy and replication of the complete ones.
 
     Parameters
     ----------
     folder
-        Held, so that no other process writes there.
+        Locked folder of the trace, so that no other process writes there.
     now
-        What ``run.json`` would say of the run that is asked for.
+        Facts of the requested run, as written to ``run.json``.
     asked
-        Strategy and replication of every run that belongs to it.
+        Strategy and replication of every run of the study.
 
     Raises
     ------
     TraceError
-        If there is no trace, or one of something else: it says what differs.
+        If there is no trace, or one of another study; the message names the differences.
     """
     check_unchanged(folder.path, Trace(folder.path).run, now)
     return folder.keep_whole(asked)
 
 
 def check_unchanged(path: Path, before: Mapping[str, object], now: Mapping[str, object]) -> None:
-    """Refuse to go on with a run of something else.
+    """Refuse to resume a run of another study.
 
     Raises
     ------
@@ -54,13 +58,13 @@ def check_unchanged(path: Path, before: Mapping[str, object], now: Mapping[str, 
     if found:
         more = f" and {len(found) - _N_SHOWN} more" if len(found) > _N_SHOWN else ""
         raise TraceError(
-            f"{path}: cannot be resumed, for what is asked is not what was begun: "
-            f"{'; '.join(found[:_N_SHOWN])}{more}; restore that, or run it anew into another folder"
+            f"{path}: cannot be resumed, as this study differs from the one that was started: "
+            f"{'; '.join(found[:_N_SHOWN])}{more}; restore it, or run into another folder"
         )
 
 
 def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """What two runs' facts say differently, one sentence for each."""
+    """Return the differences between the facts of two runs, one message for each."""
     one, other = _comparable(before), _comparable(json.loads(json.dumps(now)))
     return list(_differ("", one, other))
 
@@ -81,7 +85,7 @@ def _differ(where: str, one: Any, other: Any) -> Iterator[str]:
         for name in dict.fromkeys([*one, *other]):
             yield from _differ(f"{where}.{name}" if where else str(name), one.get(name), other.get(name))
     elif one != other:
-        yield f"{where} was {_shown(one)}, and is {_shown(other)}"
+        yield f"{where} was {_shown(one)}, and is now {_shown(other)}"
 
 
 def _shown(value: object) -> str:

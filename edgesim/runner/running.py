@@ -1,4 +1,4 @@
-"""The run: every strategy in every replication, in this process or in several."""
+"""Simulation of every strategy in every replication, in this process or in several."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ def run(
 ) -> Trace:
     """Simulate every strategy in every replication, and write the trace.
 
-    What is simulated is what `prepared` says, also where parts of it were replaced.
+    Replaced parts of `prepared` are simulated as they are.
 
     Parameters
     ----------
     out
-        The trace's folder; it is made once nothing can be refused any more.
+        Folder of the trace; it is created after all checks have passed.
     jobs
-        Processes to share the work; the trace is the same to the byte for any number.
+        Number of processes; the trace is identical to the byte for any number.
     replace
-        Whether an earlier trace in `out` may be overwritten.
+        Whether to overwrite an earlier trace in `out`.
     resume
-        Whether to go on with a run in `out` that did not come to its end: what is whole stays, the rest is
-        simulated, and the data files are those of a run that nothing had disturbed.
+        Whether to continue an unfinished run in `out`: complete parts are kept, the rest is simulated, and
+        the data files are the same as those of an uninterrupted run.
     on_progress
-        Called after each replication, in the order in which they end; also for those that are whole already.
+        Called after each replication, in the order in which they end; also for those already complete.
     counters_s
-        How often to sample what is counted over time [s], into the table ``counters``; None: there is none.
+        Sampling interval of the table ``counters`` [s]; None: no such table.
 
     Raises
     ------
     InputError
-        If the folder cannot be used, or `resume` finds there what was begun of something else.
+        If the folder cannot be used, or `resume` finds a run of another study there.
     Exception
-        Whatever a strategy raises. ``run.json`` then says ``failed`` and why, or ``stopped`` after an
-        interrupt; what was finished stays.
+        Any exception of a strategy. The status in ``run.json`` is then ``failed`` with the reason, or
+        ``stopped`` after an interrupt; finished parts are kept.
     """
     if jobs < 1:
         raise InputError(f"jobs: expected at least 1 process, got {jobs}")
@@ -69,16 +69,16 @@ def run(
     check_edited(prepared)
     check_trained(prepared)
     if resume and replace:
-        raise InputError("'resume' keeps what is there, and 'replace' removes it; give one of them")
+        raise InputError("'resume' keeps an earlier trace, and 'replace' removes it; give only one of them")
     about, whole = facts(prepared), set[tuple[str, int]]()
     if counters_s is not None:
         about["counters"] = {"every_s": counters_s}
-    asked = list(product(prepared.strategies, range(prepared.scenario.replications)))
+    wanted = list(product(prepared.strategies, range(prepared.scenario.replications)))
     folder = TraceFolder.resumed(Path(out)) if resume else TraceFolder(Path(out), replace=replace)
     report = on_progress or _report_nothing
     with folder.held():
         if resume:
-            whole = whole_runs(folder, about, asked)
+            whole = whole_runs(folder, about, wanted)
         try:
             folder.write_run({**about, "status": "running"})
             save_inputs(prepared, folder.path)
@@ -102,7 +102,7 @@ def _report_nothing(ran: Ran) -> None:
 
 
 def _status(error: BaseException) -> str:
-    """How a run ended that did not come to its end."""
+    """Return the status of a run that an exception ended."""
     if not isinstance(error, Exception):
         return "stopped"
     where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()) if note.startswith(RUN_NOTE))
@@ -110,7 +110,7 @@ def _status(error: BaseException) -> str:
 
 
 def free_folder(parent: Path, name: str) -> Path:
-    """Find the first of ``name``, ``name-2``, ``name-3``, ... that is not there yet."""
+    """Return the first folder of ``name``, ``name-2``, ``name-3``, ... that does not exist."""
     number = 1
     while (folder := parent / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1
@@ -118,7 +118,7 @@ def free_folder(parent: Path, name: str) -> Path:
 
 
 def unfinished_folder(parent: Path, name: str) -> Path:
-    """Find the newest of the folders that :func:`free_folder` names whose run did not come to its end.
+    """Return the newest folder with an unfinished run among the names of :func:`free_folder`.
 
     Raises
     ------
@@ -133,9 +133,7 @@ def unfinished_folder(parent: Path, name: str) -> Path:
     traces = [Trace(folder) for folder in numbered]
     left = [trace.path for trace in traces if not trace.is_complete]
     if not left:
-        raise TraceError(
-            f"{parent / name}: no run is unfinished there, so there is none to resume; name its folder"
-        )
+        raise TraceError(f"{parent / name}: no unfinished run to resume; name the folder of one")
     return max(left, key=lambda folder: (folder / RUN_FILE).stat().st_mtime)
 
 

@@ -1,4 +1,4 @@
-"""How often a run samples what it counts over time."""
+"""Sampling interval of a run's counters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check_interval", "interval_s"]
 
 
 def interval_s(where: str, text: str) -> float:
-    """A time between samples [s], from text such as ``0.1 s``; InputError says where it is wrong."""
+    """Parse a sampling interval [s] such as ``0.1 s``; `where` names its origin in an InputError."""
     try:
         found = parse(text, TIME)
     except UnitError as error:
@@ -21,7 +21,7 @@ def interval_s(where: str, text: str) -> float:
 
 
 def check_interval(where: str, every_s: float) -> None:
-    """Raise InputError unless that is a time after which a sample can be taken."""
+    """Raise InputError unless the sampling interval is positive and finite."""
     if not 0.0 < every_s < math.inf:
         raise InputError(
             f"{where}: expected a time above 0 between samples, such as '0.1 s', got {every_s:g} s"

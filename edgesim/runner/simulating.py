@@ -1,4 +1,4 @@
-"""One strategy's one replication: from a study to the parts of a trace."""
+"""Simulation of one replication of one strategy, written as parts of a trace."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from edgesim.trace.writer import TraceFolder
 
 __all__ = ["RUN_NOTE", "simulate_run", "simulated"]
 
-RUN_NOTE = "strategy"  # how the note begins that says which run an error ended
-_COLLECTED_EVERY = 16  # replications of a strategy; one holds on to some 0.7 MB, a collection takes 0.1 s
+RUN_NOTE = "strategy"  # prefix of the note that names the run in which an error occurred
+_COLLECTED_EVERY = 16  # replications of a strategy; each keeps about 0.7 MB, a collection takes 0.1 s
 
 
 def simulated(
     prepared: Prepared, out: Path, label: str, replication: int, counters_s: float | None = None
 ) -> Ran:
-    """Simulate it, and write its parts; what is counted over time is sampled so often, if it is given."""
+    """Simulate one replication of a strategy and write its parts, with counters if `counters_s` is given."""
     began_s = time.perf_counter()
     parts = TraceFolder.reopen(out).parts(label, replication)
     simulate_run(prepared, label, replication, parts.write, counters_s)
@@ -36,12 +36,12 @@ def simulate_run(
     write: Callable[[str, pa.Table], None],
     counters_s: float | None = None,
 ) -> None:
-    """Simulate it, and hand each part of its tables to `write`, with the table's name.
+    """Simulate one replication of a strategy, and call `write` with table name and part for each part.
 
     Raises
     ------
     Exception
-        Whatever the strategy raises, with a note of which run it ended.
+        Any exception of the strategy, with a note that names the run.
     """
     placement = prepared.placements[label]
     world = prepared.world(replication)
@@ -52,4 +52,4 @@ def simulate_run(
         error.add_note(f"{RUN_NOTE} {label!r}, replication {replication}")
         raise
     if replication % _COLLECTED_EVERY == _COLLECTED_EVERY - 1:
-        gc.collect()  # a run's parts refer to one another; left to itself, the collector lets many pile up
+        gc.collect()  # a run's objects form reference cycles, many of which would otherwise accumulate

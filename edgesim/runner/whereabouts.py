@@ -1,4 +1,4 @@
-"""Where things are, and how far cells reach: what a trace says so that a map can be drawn from it alone."""
+"""Positions, tracks and cells of a run, recorded in its trace for drawing maps."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from edgesim.world.world import World
 
 __all__ = ["whereabouts"]
 
-_N_INSTANTS = 61  # of a track, from time zero to the end of the run
-_MOST_TRACKS = 200  # more lines on a map show nothing
-_ALL_S = 600.0  # of a run whose end is not known
+_N_INSTANTS = 61  # sampled instants of a track, from time zero to the end of the run
+_MOST_TRACKS = 200  # more lines on a map are not readable
+_ALL_S = 600.0  # length of the tracks if the end of the run is unknown
 
 
 def whereabouts(nodes: Iterable[Node], world: World) -> dict[str, object]:
-    """Return places, tracks and cells for ``run.json``; nothing of what there is none of.
+    """Return positions, tracks and cells for ``run.json``; empty parts are left out.
 
     ``places_m``
-        Coordinates [m] by device and switch at time zero, where they are known.
+        Coordinates [m] at time zero by device and switch, if known.
     ``tracks``
-        Of the first replication's terminals that move: instants [s] and coordinates [m].
+        Instants [s] and coordinates [m] of the moving ends of radio links, in the first replication.
     ``cells``
-        By name, the station's id, the width of the band and the reach
-        (:func:`~edgesim.scenario.radio.reach.reach_m`), of the first link of each.
+        Per cell, the station's id, and the bandwidth and range
+        (:func:`~edgesim.scenario.radio.reach.reach_m`) of its first link.
     """
     places_m = {node.id: list(node.place_m) for node in nodes if node.place_m is not None}
     tracks: dict[str, object] = {}
@@ -51,6 +51,6 @@ def whereabouts(nodes: Iterable[Node], world: World) -> dict[str, object]:
 
 
 def _sampled(track: Track, until_s: float) -> list[list[float]]:
-    """Instants and coordinates, evenly spaced; corners between two of them are cut."""
+    """Sample a track at evenly spaced instants; turns between two samples are lost."""
     instants_s = [until_s * step / (_N_INSTANTS - 1) for step in range(_N_INSTANTS)]
     return [[at_s, *track.position(at_s)] for at_s in instants_s]

@@ -1,4 +1,4 @@
-"""Worker processes that share the runs of a study, each a replication at a time."""
+"""Worker processes that simulate the runs of a study in parallel."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ from edgesim.runner.simulating import simulated
 
 __all__ = ["end_process", "leave_with_parent", "packed", "process_context", "shared_out"]
 
-_ENDS_WITHIN_S = 2.0  # a worker that was asked to end, before it is killed
+_ENDS_WITHIN_S = 2.0  # time for a worker to end before it is killed
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _MAPPED = Path("/proc/self/maps")
 _THREADS = Path("/proc/self/task")
-_COUNTS_OF_BLAS = tuple(
+_BLAS_THREAD_COUNTS = tuple(
     f"{prefix}openblas_get_num_threads{suffix}" for prefix in ("", "scipy_") for suffix in ("", "64_", "_64_")
 )
-_OUTLIVING = frozenset(
+_FORK_SAFE = frozenset(
     (
         *("_cvxcore", "_ruamel_yaml", "charset_normalizer", "clarabel", "cvxpy", "highspy", "markupsafe"),
         *("numpy", "osqp", "pandas", "psutil", "pyarrow", "pydantic_core", "qdldl", "safetensors", "scipy"),
         "scs",
     )
 )
-"""Packages that start no threads by being imported, or, as OpenBLAS (numpy, scipy, scs) and Arrow's memory
-pool, some with handlers of forks. Whether a solver (Clarabel, HiGHS) has started more is counted."""
+"""Packages that start no threads on import, or only threads with fork handlers, such as OpenBLAS (numpy,
+scipy, scs) and Arrow's memory pool. Threads that a solver (Clarabel, HiGHS) has started later are counted."""
 _HIGHS = (("highspy", "Highs"), ("scipy.optimize._highspy._core", "_Highs"))
-"""Modules and classes of the copies of HiGHS, which keeps threads after a solve and has no such handler."""
+"""Modules and classes of the copies of HiGHS, which keeps threads after a solve and has no fork handler."""
 
 
 class _Task(NamedTuple):
-    """What a worker works on: the study, the trace's folder, and how often to count, if at all [s]."""
+    """A worker's task: the study, the trace's folder, and the sampling interval of counters [s], if any."""
 
     prepared: Prepared
     out: Path
@@ -68,12 +68,12 @@ def shared_out(
     jobs: int,
     counters_s: float | None = None,
 ) -> Iterator[Ran]:
-    """Simulate runs of a study in worker processes, and report each as it ends.
+    """Simulate runs of a study in worker processes, and yield a report of each as it ends.
 
-    Workers are forked from this process where that is safe: what is imported and worked out already is then
-    there at once. Elsewhere the study travels once to each. A worker takes a replication and keeps its world
-    until all of its strategies are done; one that finds no replication left helps with one that is under
-    way, whose world it then builds for itself. The bytes of a trace depend on none of it.
+    Workers are forked from this process if that is safe, and then share its imports and cached values.
+    Otherwise the study is sent once to each. A worker takes a replication and keeps its world until all of
+    its strategies are done; if no replication is left, it takes strategies of one in progress, whose world it
+    builds itself. The bytes of a trace do not depend on any of this.
     """
     task = _Task(prepared, out, counters_s)
     waiting = _Waiting(left)
@@ -94,14 +94,14 @@ def shared_out(
                 worker = workers[ready]  # type: ignore[index]
                 yield worker.done()
                 worker.take(waiting)
-    finally:  # also on an error and on Ctrl-C: what has not begun is not begun
+    finally:  # also on an error and on Ctrl-C: runs that have not started are dropped
         for worker in workers.values():
             worker.end()
 
 
 @contextmanager
 def _ending_later() -> Iterator[None]:
-    """Let what would end this process wait until it knows all of its workers, and they what it means."""
+    """Defer SIGINT and SIGTERM until all workers are registered; each unblocks them when it is ready."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -110,14 +110,14 @@ def _ending_later() -> Iterator[None]:
         yield
     except OSError as error:
         raise EdgesimError(
-            f"jobs: no further process can be started ({error.strerror or error}); ask for fewer"
+            f"jobs: no further process can be started ({error.strerror or error}); use fewer jobs"
         ) from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Waiting:
-    """The runs that have not begun, replication by replication."""
+    """Queue of the runs that have not started, by replication."""
 
     def __init__(self, left: Sequence[tuple[str, int]]) -> None:
         self._labels: dict[int, list[str]] = {}
@@ -126,7 +126,7 @@ class _Waiting:
         self._begun: set[int] = set()
 
     def next(self, replication: int | None) -> tuple[str, int] | None:
-        """The next run for a worker that has the world of a replication at hand; None where none is left."""
+        """Return the next run for a worker that has the world of `replication`; None if none is left."""
         if replication is None or not self._labels[replication]:
             fresh = [
                 number for number, labels in self._labels.items() if labels and number not in self._begun
@@ -140,7 +140,7 @@ class _Waiting:
 
 @dataclass
 class _Worker:
-    """A worker process, from its parent's side."""
+    """Parent-side handle of a worker process."""
 
     process: BaseProcess
     connection: Connection
@@ -148,14 +148,14 @@ class _Worker:
     replication: int | None = None
 
     def take(self, waiting: _Waiting) -> None:
-        """Begin the next run, if there is one."""
+        """Start the next run, if there is one."""
         self.at = waiting.next(self.replication)
         if self.at is not None:
             self.replication = self.at[1]
             self.connection.send(self.at)
 
     def done(self) -> Ran:
-        """What it has done; what went wrong there goes wrong here."""
+        """Return the worker's report; an exception in the worker is raised here."""
         assert self.at is not None
         label, replication = self.at
         try:
@@ -163,9 +163,9 @@ class _Worker:
         except (EOFError, ConnectionError):
             self.process.join(_ENDS_WITHIN_S)
             raise WorkerLostError(
-                f"the process that simulated {label!r}, replication {replication}, ended in the middle of it "
-                f"(exit code {self.process.exitcode}): it was killed, or ran out of memory; what was "
-                "finished is kept: go on with 'resume', with fewer jobs if memory is short"
+                f"the process that simulated {label!r}, replication {replication}, ended before it finished "
+                f"(exit code {self.process.exitcode}): it was killed, or ran out of memory; finished runs "
+                "are kept: continue with 'resume', with fewer jobs if memory is short"
             ) from None
         if isinstance(answer, BaseException):
             raise answer from None if isinstance(answer, InputError) else _RemoteError(where)
@@ -173,12 +173,12 @@ class _Worker:
         return answer
 
     def end(self) -> None:
-        """Let it go: at once if it is idle, by force if it is at work."""
+        """End the worker: normally if it is idle, by termination if it is running."""
         end_process(self.process, self.connection, is_at_work=self.at is not None)
 
 
 def end_process(process: BaseProcess, connection: Connection, *, is_at_work: bool) -> None:
-    """Let a worker end: by itself if it is idle, by force if it is at work or takes too long."""
+    """End a worker: normally if it is idle; terminate it if it is running, kill it if it takes too long."""
     connection.close()
     if is_at_work:
         process.terminate()
@@ -189,71 +189,71 @@ def end_process(process: BaseProcess, connection: Connection, *, is_at_work: boo
 
 
 class _RemoteError(Exception):
-    """The traceback of what went wrong in a worker, as text."""
+    """Traceback of an exception in a worker, as text."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
 
 
 def _can_fork() -> bool:
-    """Whether a fork of this process would find nothing half done.
+    """Whether this process can be forked safely.
 
-    Threads do not survive a fork, and what they hold stays locked: none of Python's may be running, no
-    library be loaded whose own threads wait for work, as those of torch, OpenMP, TBB or polars do, and no
-    native thread be there but those with handlers of forks.
+    Threads do not survive a fork, and their locks stay locked. So no other Python thread may be running, no
+    library with waiting worker threads (torch, OpenMP, TBB, polars) may be loaded, and no native threads may
+    exist except those with fork handlers.
     """
     if sys.platform != "linux" or active_count() > 1 or current_thread() is not main_thread():
         return False
     if not _MAPPED.is_file():
         return False
     libraries = _libraries(_MAPPED.read_text(errors="replace"))
-    return all(map(_outlives_forks, libraries)) and _native_threads() <= 1 + sum(map(_of_blas, libraries))
+    return all(map(_is_fork_safe, libraries)) and _native_threads() <= 1 + sum(map(_blas_threads, libraries))
 
 
 def _native_threads() -> int:
-    """Threads of this process, without that of Arrow's memory pool."""
+    """Return the number of threads of this process, without that of Arrow's memory pool."""
     names = [(task / "comm").read_text().strip() for task in _THREADS.iterdir()]
     return sum(name != "jemalloc_bg_thd" for name in names)
 
 
-def _of_blas(library: str) -> int:
-    """How many threads a library has started, if it is an OpenBLAS; it ends and starts them around a fork."""
+def _blas_threads(library: str) -> int:
+    """Return the number of a library's threads if it is an OpenBLAS, which restarts them around a fork."""
     if "openblas" not in library:
         return 0
     loaded = ctypes.CDLL(library)
-    for name in _COUNTS_OF_BLAS:
+    for name in _BLAS_THREAD_COUNTS:
         if hasattr(loaded, name):
             return max(0, int(getattr(loaded, name)()) - 1)
     return 0
 
 
 def _end_threads_of_highs() -> None:
-    """Let HiGHS start its threads anew where it next solves: a forked child would wait for lost ones."""
+    """Reset HiGHS's scheduler, so that it restarts its threads; a forked child would wait for lost ones."""
     for module, name in _HIGHS:
         solver = getattr(sys.modules.get(module), name, None)
         if solver is not None and hasattr(
             solver, "resetGlobalScheduler"
-        ):  # older ones are counted like any other library
+        ):  # threads of older versions are counted like those of any library
             solver.resetGlobalScheduler(True)
 
 
 def _libraries(maps: str) -> set[str]:
-    """Paths of the shared libraries that a process has loaded, from the text of its ``maps`` (proc(5))."""
+    """Return the paths of a process's loaded shared libraries, from the text of its ``maps`` (proc(5))."""
     last = (line.split(maxsplit=5)[5:] for line in maps.splitlines())
     return {path for path in chain.from_iterable(last) if re.search(r"\.so(\.|$)", path)}
 
 
-def _outlives_forks(library: str) -> bool:
-    """Whether a library is known to have no threads, or to see to them in a fork."""
+def _is_fork_safe(library: str) -> bool:
+    """Whether a library is known to have no threads, or to handle them in a fork."""
     package = re.search(r"/(?:site|dist)-packages/([^/.]+)", library)
     if package is not None:
-        return package[1] in _OUTLIVING
+        return package[1] in _FORK_SAFE
     of_system = library.startswith(("/lib", "/usr/lib", "/usr/local/lib", sys.base_prefix, sys.prefix))
     return of_system and re.search(r"lib[a-z]*omp|tbb|cuda", library.rpartition("/")[2]) is None
 
 
 def _forking(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
-    """How a worker is forked from this process, which has the study at hand."""
+    """Return a function that forks a worker from this process, which inherits the study."""
     context = get_context("fork")
 
     def start(of_others: tuple[Connection, ...]) -> _Worker:
@@ -261,7 +261,7 @@ def _forking(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
         process = context.Process(
             target=_forked, args=(its, (own, *of_others), os.getpid(), task), daemon=True
         )
-        with warnings.catch_warnings():  # Python 3.12 counts the threads of numpy and Arrow, too
+        with warnings.catch_warnings():  # Python 3.12 also warns about the threads of numpy and Arrow
             warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
             process.start()
         its.close()
@@ -271,11 +271,11 @@ def _forking(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
 
 
 def _served(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
-    """How a worker is made that shares nothing with this process: it is handed the study in bytes."""
+    """Return a function that starts a worker without shared memory and sends it the pickled study."""
     study, context = packed(task), process_context()
 
     def start(of_others: tuple[Connection, ...]) -> _Worker:
-        del of_others  # it inherits none of them
+        del of_others  # not inherited
         own, its = context.Pipe()
         process = context.Process(target=_handed, args=(its,), daemon=True)
         process.start()
@@ -287,9 +287,9 @@ def _served(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
 
 
 def process_context(module: str = __name__) -> Any:
-    """How processes are made that share nothing: by a server without threads, else from nothing.
+    """Return a context for processes without shared memory: a fork server if available, else spawn.
 
-    The server loads `module` once for all of them.
+    The server imports `module` once for all of them.
     """
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
@@ -299,21 +299,21 @@ def process_context(module: str = __name__) -> Any:
 
 
 def _forked(connection: Connection, of_parent: Iterable[Connection], parent: int, task: _Task) -> None:
-    """The life of a worker that has inherited the study."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))  # it ends with its parent
+    """Run a worker that has inherited the study."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))  # end with the parent
     if os.getppid() != parent:
         os._exit(1)
-    for inherited in of_parent:  # else no worker would see its parent's end
+    for inherited in of_parent:  # else no worker would detect its parent's end
         inherited.close()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's own ways of ending are not a worker's
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's signal handlers are not for workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     _work(connection, lambda: task)
 
 
 def _handed(connection: Connection) -> None:
-    """The life of a worker that gets the study in bytes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes of a terminal; the parent decides
+    """Run a worker that receives the pickled study."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent to all processes of a terminal; the parent handles it
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     leave_with_parent()
@@ -321,8 +321,8 @@ def _handed(connection: Connection) -> None:
 
 
 def _work(connection: Connection, task: Callable[[], _Task]) -> None:
-    """A worker's life: the study first, then run after run until its parent has no more."""
-    with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # its parent is gone
+    """Get the study, then simulate runs until the parent closes the connection."""
+    with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the parent has ended
         prepared, out, counters_s = task()
         while True:
             label, replication = connection.recv()
@@ -334,17 +334,17 @@ def _answer(
 ) -> tuple[object, str]:
     try:
         return simulated(prepared, out, label, replication, counters_s), ""
-    except Exception as error:  # it is raised where the run was asked for
+    except Exception as error:  # raised again in the parent
         where = traceback.format_exc()
         try:
             pickle.loads(pickle.dumps(error))
-        except Exception:  # an author's own exception may not travel
+        except Exception:  # a user-defined exception may not be picklable
             return EdgesimError(f"{type(error).__name__}: {error}"), where
         return error, where
 
 
 def leave_with_parent() -> None:
-    """Let a worker end when its parent is killed, instead of working on in vain."""
+    """End this worker when its parent is killed."""
     parent = parent_process()
     if parent is not None:
         watch = Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True)
@@ -352,26 +352,26 @@ def leave_with_parent() -> None:
 
 
 def packed(value: object) -> bytes:
-    """A study, with whatever goes along, as it travels between processes; ``pickle.loads`` unpacks it.
+    """Pickle a study or a task for other processes; ``pickle.loads`` restores it.
 
     Raises
     ------
     InputError
-        If a part of it cannot travel.
+        If a part of it cannot be pickled.
     """
     stream = io.BytesIO()
     try:
         _Pickler(stream, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise InputError(
-            f"jobs: a part of this study cannot be handed to other processes ({error}); run it in this one, "
-            "or define its classes in a module"
+            f"jobs: a part of this study cannot be sent to other processes ({error}); use one job, or define "
+            "its classes in a module"
         ) from error
     return stream.getvalue()
 
 
 class _Pickler(pickle.Pickler):
-    """Knows read-only mappings, and models whose type is a parameter, which pickle by itself does not."""
+    """Pickler that also supports read-only mappings and parametrised generic models."""
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, MappingProxyType):

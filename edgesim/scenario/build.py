@@ -1,4 +1,4 @@
-"""From a scenario to a study of it, and from that to the world of one replication."""
+"""Resolution of a scenario to a study, and construction of the world of one replication."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ __all__ = ["build_world", "drawing", "extent", "kinds_used", "resolve", "workloa
 
 
 def resolve(scenario: Scenario | Study) -> Study:
-    """Return what a scenario's words stand for; a study is what it is.
+    """Resolve a scenario to a study; a study is returned unchanged.
 
-    What was laid out and read when the scenario was checked is taken from there: nothing is done twice.
+    Results of checking the scenario (layout, model, requests) are reused.
 
     Raises
     ------
     ScenarioError
-        If the scenario has mistakes; one that was loaded from a file has few left: the measured answers
-        that it asks for may not be there.
+        If the scenario has mistakes. A scenario loaded from a file was already checked, but the measured
+        answers that it requests may be missing.
     """
     if isinstance(scenario, Study):
         return scenario
@@ -56,16 +56,16 @@ def resolve(scenario: Scenario | Study) -> Study:
 
 
 def build_world(study: Study | Scenario, replication: int, timings: Mapping[str, Timing]) -> World:
-    """Make the world that every strategy meets in one replication.
+    """Return the world of one replication, the same for every strategy.
 
     Parameters
     ----------
     study
-        What is simulated; a scenario is resolved first.
+        Study to simulate; a scenario is resolved first.
     replication
-        Which of its independent repetitions.
+        Index of the replication.
     timings
-        How long the model takes on each device kind in use, by the names in ``study.kinds``.
+        Timing of the model on each device kind in use, by the names in ``study.kinds``.
 
     Raises
     ------
@@ -119,10 +119,10 @@ def build_world(study: Study | Scenario, replication: int, timings: Mapping[str,
 
 
 def kinds_used(scenario: Scenario) -> dict[str, DeviceKind]:
-    """Return the device kinds of the scenario's devices by name: those that need a timing.
+    """Return the device kinds in use by timing name.
 
-    Devices whose entry names profiles, a runtime or a power mode of their own are a kind by themselves
-    here; see :func:`edgesim.scenario.devices.timing_name`.
+    Devices whose entry has its own profiles, runtime or power mode form a separate kind here; see
+    :func:`edgesim.scenario.devices.timing_name`.
     """
     known, layout = known_kinds(scenario), _sound(scenario).layout
     used: dict[str, DeviceKind] = {}
@@ -133,7 +133,7 @@ def kinds_used(scenario: Scenario) -> dict[str, DeviceKind]:
 
 
 def _own_kind(kind: DeviceKind, entry: DeviceEntry | None) -> DeviceKind:
-    """Return the kind with what an entry has of its own in its place."""
+    """Return the kind with the profiles, runtime and power mode of an entry."""
     if entry is None:
         return kind
     own = {"profile": entry.profile or None, "runtime": entry.runtime, "power_mode": entry.power_mode}
@@ -142,19 +142,20 @@ def _own_kind(kind: DeviceKind, entry: DeviceEntry | None) -> DeviceKind:
 
 
 def workload(scenario: Scenario) -> Demand:
-    """Return the scenario's requests, of whatever kind; it is made once."""
+    """Return the scenario's demand; the result is cached."""
     return scenario.once(_workload)
 
 
 def extent(study: Study | Scenario) -> Extent:
-    """Return how many requests a replication has and how long they get, at most over all replications.
+    """Return the largest number and lengths of requests over all replications.
 
-    The requests are really drawn, so this is what a profile must cover, however long a law's tail may be.
+    The requests are actually drawn, so a profile must cover these lengths even if a distribution's tail is
+    unbounded.
 
     Raises
     ------
     ScenarioError
-        If a request is longer than the model's context, or asks an encoder for more than its one answer.
+        If a request is longer than the model's context, or requests more than one output token of an encoder.
     """
     study = resolve(study)
     scenario, law, model = study.scenario, study.workload, study.model
@@ -171,7 +172,7 @@ def extent(study: Study | Scenario) -> Extent:
         n_padded = largest.n_prompt_tokens + largest.n_output_tokens
         if model.is_causal and n_padded > model.max_context:
             refused = (
-                f"under 'static' serving a prompt padded to {largest.n_prompt_tokens} tokens may have an "
+                f"with 'static' serving a prompt padded to {largest.n_prompt_tokens} tokens can have an "
                 f"answer of {largest.n_output_tokens}, together more than the context of {model.name}, "
                 f"{model.max_context}"
             )
@@ -182,7 +183,7 @@ def extent(study: Study | Scenario) -> Extent:
 
 @contextmanager
 def drawing(scenario: Scenario) -> Iterator[None]:
-    """Say where in the scenario the workload stands that cannot be drawn; a trace names its own file."""
+    """Add the scenario's position to errors of drawing the workload; errors of a trace name its file."""
     try:
         yield
     except InputError as error:
@@ -193,7 +194,7 @@ def drawing(scenario: Scenario) -> Iterator[None]:
 
 
 def _sound(scenario: Scenario) -> Examined:
-    """What the scenario stands for, of one without mistakes."""
+    """Return the examined scenario, or raise ProblemsError if it has mistakes."""
     found = examine(scenario)
     if found.problems:
         raise ProblemsError(found.problems)
@@ -201,7 +202,7 @@ def _sound(scenario: Scenario) -> Examined:
 
 
 def _tracks(scenario: Scenario, layout: Layout, replication: int) -> dict[str, Track]:
-    """Where devices are in a replication."""
+    """Return the positions of devices over time in a replication."""
     return tracks(layout, seed=scenario.seed, replication=replication, folder=scenario.origin.folder)
 
 
@@ -217,10 +218,10 @@ def _workload(scenario: Scenario) -> Demand:
 
 
 def _shorter(scenario: Scenario) -> str:
-    """Say how requests get shorter."""
+    """Return advice on how to shorten requests."""
     if scenario.workload.trace is not None:
         return (
-            "give the trace 'max_prompt' and 'max_output', and say in 'clip' what happens to longer requests"
+            "give the trace 'max_prompt' and 'max_output', and set 'clip' to shorten or drop longer requests"
         )
     if scenario.workload.sessions is not None:
         return "give the lengths a 'max', or the sessions 'max_history'"

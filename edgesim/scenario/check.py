@@ -1,4 +1,4 @@
-"""What one field alone cannot show: references between the parts of a scenario, and to the outside."""
+"""Checks across the parts of a scenario: references between them, and to files and catalogues."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """What a scenario's words stand for, and every mistake that the schema alone cannot see.
+    """A scenario's resolved references, and the mistakes that the schema alone cannot detect.
 
     Attributes
     ----------
     model, workload
-        What was read, or why it could not be.
+        Model and requests, or the error why they could not be read.
     strategies
-        By label; those that can be made.
+        Valid strategies by label.
     problems
-        In no particular order. Without any, all the others are whole.
+        Mistakes, in no particular order. If there are none, all other attributes are complete.
     """
 
     layout: Layout
@@ -65,7 +65,7 @@ class Examined:
 
 
 def examine(scenario: Scenario) -> Examined:
-    """Lay the topology out, read the model, find strategies and requests once."""
+    """Lay out the topology, and resolve model, strategies and requests; the result is cached."""
     return scenario.once(_examine)
 
 
@@ -82,7 +82,7 @@ def _examine(scenario: Scenario) -> Examined:
     if not scenario.strategies:
         problems.append(Problem(("strategies",), "no strategies; list at least one, such as {use: local}"))
     problems += mistaken
-    # A topology with mistakes is incomplete: what it seems to cut off may be joined by the link that failed.
+    # Reachability is checked only without other problems: a rejected link would seem to disconnect devices.
     if not problems:
         problems += _reach_problems(scenario, layout)
     return Examined(layout, model, workload, strategies, tuple(problems))
@@ -96,7 +96,7 @@ def _or_error(make: Callable[[], Value]) -> Value | InputError:
 
 
 def _demand(scenario: Scenario, layout: Layout) -> Demand:
-    """The requests as their law has them; where sources are mistaken, from anywhere."""
+    """Return the scenario's requests; if `sources` are invalid, with a placeholder source."""
     return demand(
         scenario.workload,
         sources=sources(scenario, layout) or ("anywhere",),
@@ -107,18 +107,18 @@ def _demand(scenario: Scenario, layout: Layout) -> Demand:
 
 
 def known_kinds(scenario: Scenario) -> Mapping[str, DeviceKind]:
-    """Device kinds that a scenario may name: the catalogue's, and its own before them."""
+    """Return the device kinds that a scenario can name: its own, then the catalogue's."""
     return ChainMap(dict(scenario.kinds), cast("dict[str, DeviceKind]", catalogue.device_kinds()))
 
 
 def sources(scenario: Scenario, layout: Layout) -> tuple[str, ...]:
-    """Return the ids of the devices that requests come from."""
+    """Return the ids of the devices that generate requests."""
     named = [id_ for name in scenario.workload.sources for id_ in layout.members(name)]
     return tuple(dict.fromkeys(named)) or layout.first_group()
 
 
 def weights(scenario: Scenario, layout: Layout) -> tuple[float, ...]:
-    """How often requests come from each source, relative to the others; empty where all are alike."""
+    """Return the relative frequency of requests from each source; empty if all are equal."""
     given = scenario.workload.weights
     if not given:
         return ()
@@ -127,12 +127,12 @@ def weights(scenario: Scenario, layout: Layout) -> tuple[float, ...]:
 
 
 def architecture(scenario: Scenario) -> Architecture:
-    """Return the scenario's model: one of the catalogue, or a config on this machine; it is read once.
+    """Return the scenario's model, from the catalogue or a config on this machine; the result is cached.
 
     Raises
     ------
     InputError
-        If it is neither, or of a family that edgesim does not read.
+        If there is no such model, or its family is not supported.
     """
     model = examine(scenario).model
     if isinstance(model, InputError):
@@ -141,43 +141,43 @@ def architecture(scenario: Scenario) -> Architecture:
 
 
 def _architecture(scenario: Scenario) -> Architecture:
-    asked = scenario.model
+    entry = scenario.model
     model = named_architecture(
-        asked.architecture,
-        dtype=asked.dtype,
+        entry.architecture,
+        dtype=entry.dtype,
         folder=scenario.origin.folder,
-        reads_quantisation=asked.stored_bytes is None,
+        reads_quantisation=entry.stored_bytes is None,
     )
-    model = replace(model, keeps_cache=asked.kv_cache)
-    return model if asked.stored_bytes is None else model.quantised(asked.stored_bytes)
+    model = replace(model, keeps_cache=entry.kv_cache)
+    return model if entry.stored_bytes is None else model.quantised(entry.stored_bytes)
 
 
 def quantisation_remark(scenario: Scenario) -> str | None:
-    """Say how the model's weights are stored where its own config speaks of that; None where it does not."""
-    asked = scenario.model
-    name, folder, size = asked.architecture, scenario.origin.folder, asked.stored_bytes
+    """Return a remark on how weights are stored if the model's config defines it; else None."""
+    entry = scenario.model
+    name, folder, size = entry.architecture, scenario.origin.folder, entry.stored_bytes
     try:
-        own = named_architecture(name, dtype=asked.dtype, folder=folder)
-    except InputError:  # the scenario says how weights are stored, or it would have been refused
-        return f"model {name}: its quantization_config is not read; {size:g} bytes per weight count, as asked"
+        own = named_architecture(name, dtype=entry.dtype, folder=folder)
+    except InputError:  # the scenario gives the size of weights, else it would have been refused
+        return f"model {name}: its quantization_config is ignored; {size:g} bytes per weight are used"
     if not isinstance(own.storage, Packed):
         return None
-    n_gb, said = own.weight_bytes(own.whole) / 1e9, f"{own.storage.name}, as its config says"
+    n_gb, stored_as = own.weight_bytes(own.whole) / 1e9, f"{own.storage.name}, as its config says"
     if size is None:
-        return f"model {own.name}: {n_gb:.2f} GB of weights in {said}; its times are not measured ones"
+        return f"model {own.name}: {n_gb:.2f} GB of weights in {stored_as}; its times are not measured"
     counted_gb = own.quantised(size).weight_bytes(own.whole) / 1e9
     return (
-        f"model {own.name}: {size:g} bytes per weight count, as the scenario says, {counted_gb:.2f} GB of "
-        f"weights, and not {n_gb:.2f} GB in {said}"
+        f"model {own.name}: {size:g} bytes per weight, as the scenario says: {counted_gb:.2f} GB of weights "
+        f"instead of {n_gb:.2f} GB in {stored_as}"
     )
 
 
 def plain_architecture(name: str, *, dtype: str) -> tuple[Architecture, bool]:
-    """Read a model as it is measured, with plain weights; and whether its config packs them."""
+    """Return a model with plain weights, as it is measured, and whether its config quantises them."""
     plain = named_architecture(name, dtype=dtype, reads_quantisation=False)
     try:
         return plain, named_architecture(name, dtype=dtype) != plain
-    except InputError:  # a quantisation that is not read is one all the same
+    except InputError:  # an unsupported quantisation is still a quantisation
         return plain, True
 
 
@@ -186,18 +186,18 @@ def named_architecture(
 ) -> Architecture:
     """Read a model by its name in the catalogue, by its path relative to `folder`, or from the Hub.
 
-    The Hugging Face Hub is asked only where the name looks like ``organisation/model`` and nothing on this
-    machine matches.
+    The Hugging Face Hub is queried only if the name looks like ``organisation/model`` and matches nothing on
+    this machine.
 
     Parameters
     ----------
     reads_quantisation
-        Whether weights are stored as its config's `quantization_config` says; else in the number format.
+        Whether to apply the config's `quantization_config`; otherwise weights are in the number format.
 
     Raises
     ------
     InputError
-        If there is no such model, or it is of a family that edgesim does not read.
+        If there is no such model, or its family is not supported.
     """
     models = catalogue.models()
     if name in models:
@@ -231,7 +231,7 @@ def _model_problems(scenario: Scenario, model: Architecture | InputError) -> Ite
 
 def _encoder_problems(model: Architecture, prompt: int | None, answer: int | None) -> Iterator[Problem]:
     if not model.keeps_cache:
-        yield Problem(("model", "kv_cache"), f"{model.name} is an encoder and has none anyway; leave it out")
+        yield Problem(("model", "kv_cache"), f"{model.name} is an encoder and has no KV cache; leave it out")
     if answer is not None and answer > 1:
         yield Problem(
             ("workload", "output_tokens"),
@@ -240,7 +240,8 @@ def _encoder_problems(model: Architecture, prompt: int | None, answer: int | Non
     if prompt is not None and prompt > model.max_context:
         yield Problem(
             ("workload", "prompt_tokens"),
-            f"a text of {prompt} tokens exceeds the {model.max_context} that {model.name} reads; shorten it",
+            f"a prompt of {prompt} tokens exceeds the context of {model.name}, {model.max_context} tokens; "
+            "shorten it",
         )
 
 
@@ -275,19 +276,21 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             yield Problem((*path[:-1], "runtime"), str(error))
             continue
         if kind.runtime is not None:
-            continue  # charged by shares of its peaks
+            continue  # its times are computed from shares of its peaks
         if kind.power_mode is not None:
             yield Problem(
                 (*path[:-1], "power_mode"),
-                f"a power mode changes the peaks of '{name}', which only a 'runtime' reaches shares of; "
+                f"a power mode changes the peaks of '{name}', which are used only with a 'runtime'; "
                 "add one (edgesim list runtimes)",
             )
             continue
         if kind.profile or _names_its_own(scenario, path):
-            continue  # charged as measured, so that ceilings do not matter
+            continue  # its times are used as measured, so its ceilings do not matter
         if kind.is_profiled_host and scenario.profile.use == "analytic":
             yield Problem(
-                path, f"'{name}' computes as a measured host does, and profile: analytic measures none"
+                path,
+                f"'{name}' takes its times from a measured host, and 'profile: analytic' measures none; "
+                "choose another profile or kind",
             )
         elif not kind.is_profiled_host and kind.ceilings(dtype) is None:
             yield Problem(
@@ -296,7 +299,7 @@ def _kind_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
 
 
 def _with_own(scenario: Scenario, path: Path, kind: DeviceKind) -> DeviceKind:
-    """Return the kind under the runtime and in the power mode of the entry that names it at a place."""
+    """Return the kind with the runtime and power mode of the device entry at a path."""
     if path[:2] != ("topology", "devices") or not isinstance(path[2], int):
         return kind
     entry = scenario.topology.devices[path[2]]
@@ -305,13 +308,13 @@ def _with_own(scenario: Scenario, path: Path, kind: DeviceKind) -> DeviceKind:
 
 
 def _names_its_own(scenario: Scenario, path: Path) -> bool:
-    """Whether the entry whose kind stands at a place names profiles of its own."""
+    """Whether the device entry at a path names its own profiles."""
     index = path[2] if path[:2] == ("topology", "devices") else None
     return isinstance(index, int) and bool(scenario.topology.devices[index].profile)
 
 
 def _workload_problems(scenario: Scenario, made: Demand | InputError) -> Iterator[Problem]:
-    """Find out why the workload cannot be made; its sources are checked elsewhere."""
+    """Yield the reason why the workload is invalid; its sources are checked separately."""
     if isinstance(made, WorkloadError):
         yield Problem(("workload", "trace", "file"), str(made))
     elif isinstance(made, InputError):
@@ -326,14 +329,14 @@ def _source_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
         if not members and layout.device_ids and not layout.problems:
             yield Problem(path, layout.unknown(name))
         elif members and not layout.nodes[members[0]].kind:
-            yield Problem(path, f"'{name}' is a switch; requests come from devices")
-    asking = set(sources(scenario, layout))
+            yield Problem(path, f"'{name}' is a switch, which generates no requests; name a device")
+    generating = set(sources(scenario, layout))
     for name in scenario.workload.weights:
         at, members = ("workload", "weights", name), layout.members(name)
         if not members and layout.device_ids and not layout.problems:
             yield Problem(at, layout.unknown(name))
-        elif members and not asking & set(members):
-            yield Problem(at, f"no requests come from '{name}'; weigh those that are in 'sources', or add it")
+        elif members and not generating & set(members):
+            yield Problem(at, f"'{name}' is not in 'sources'; add it there, or leave its weight out")
 
 
 def _reach_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""The strategies that a scenario compares, under the labels by which results name them."""
+"""The strategies that a scenario compares, by their labels in results."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ _EXPECTATION = re.compile(r"expected (?P<expected>.*), got (?P<got>.*)", re.DOTA
 def contenders(scenario: Scenario) -> Mapping[str, Strategy]:
     """Return the scenario's strategies by label, in its order.
 
-    A label not given is the strategy's name; several of one name are told apart by the values of the
-    options in which they differ: ``pipeline-even``, ``pipeline-latency``. Labels name trace folders.
+    The default label is the strategy's name; several strategies of one name are distinguished by the values
+    of the options in which they differ: ``pipeline-even``, ``pipeline-latency``. Trace folders are named
+    after the labels.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def contenders(scenario: Scenario) -> Mapping[str, Strategy]:
 
 
 def contenders_or_problems(scenario: Scenario) -> tuple[Mapping[str, Strategy], list[Problem]]:
-    """Return the strategies by label, and what is wrong with those that cannot be made."""
+    """Return the valid strategies by label, and the problems of the others."""
     strategies: dict[int, Strategy] = {}
     problems: list[Problem] = []
     for index, entry in enumerate(scenario.strategies):
@@ -70,7 +71,7 @@ def _make(entry: StrategyEntry, path: Path) -> Strategy | list[Problem]:
 
 
 def _one_per_option(problems: Sequence[Problem], depth: int) -> Iterator[Problem]:
-    """Join what the alternatives of one option expected; pydantic reports every alternative by itself."""
+    """Join the messages for the alternatives of one option, which pydantic reports separately."""
     by_option: dict[Path, list[str]] = {}
     for problem in problems:
         by_option.setdefault(problem.path[:depth], []).append(problem.message)
@@ -94,7 +95,7 @@ def _default_label(entries: Sequence[StrategyEntry], strategies: Mapping[int, St
 
 
 def _label_part(option: str, value: object) -> str:
-    """How a value appears in a label; text speaks for itself, a number needs its option's name."""
+    """Return a value's part of a label; a number is prefixed with its option's name, text is not."""
     if value is None or value in ((), ""):
         return ""
     if isinstance(value, bool):
@@ -108,9 +109,11 @@ def _label_part(option: str, value: object) -> str:
 
 def _label_problems(label: str, seen: set[str], path: Path) -> Iterator[Problem]:
     if not _LABEL.fullmatch(label):
-        expected = "letters, digits and . _ + -, a letter or digit first, 80 at most, since folders bear it"
+        expected = (
+            "at most 80 letters, digits and . _ + -, starting with a letter or digit (it names a folder)"
+        )
         yield Problem((*path, "label"), f"expected a label of {expected}; got '{label}'")
     elif label.casefold() in seen:
         yield Problem(
-            path, f"a strategy before this one is called '{label}' already; give this one a 'label'"
+            path, f"an earlier strategy already has the label '{label}'; give this one another 'label'"
         )

@@ -1,4 +1,4 @@
-"""What the devices of a scenario will ask of a profile: lengths, and how many sequences at once."""
+"""Token lengths and batch sizes that a profile must cover for a scenario."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["Coverage", "disciplines", "pads", "recomputes"]
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The longest and the largest passes that occur.
+    """The longest sequences and largest batches that occur in a scenario.
 
     Attributes
     ----------
     max_new
-        Longest prefill: of a prompt, or of all tokens of a preempted request.
+        Longest prefill: a prompt, or all tokens of a preempted request.
     max_context
         Longest context of a decode step.
     batch
-        Most sequences in a decode step.
+        Largest number of sequences in a decode step.
     prefill_batch
-        Most prompts in one pass: static batching and devices that join what waits have more than one.
+        Largest number of prompts in one pass; above one with static and dynamic batching.
     """
 
     max_new: int
@@ -39,15 +39,15 @@ class Coverage:
 
     @classmethod
     def of(cls, longest: Extent, served: Iterable[ServingDiscipline | None], *, recomputed: bool) -> Self:
-        """Tell what disciplines ask for.
+        """Return the coverage that the disciplines need.
 
         Parameters
         ----------
         served
-            The disciplines of the devices in question.
+            Disciplines of the devices concerned.
         recomputed
-            Whether any device of the scenario drops caches: the tokens of a preempted request then pass all
-            devices anew.
+            Whether any device of the scenario drops caches; the tokens of a preempted request then pass
+            through all devices again.
         """
         served = tuple(served)
         return cls(
@@ -61,13 +61,13 @@ class Coverage:
         )
 
     def check(self, timing: Timing) -> None:
-        """Raise a ProfileError unless a timing can charge all of it."""
+        """Raise a ProfileError unless a timing covers all lengths and batch sizes."""
         timing.check(max_new=self.max_new, max_context=self.max_context, batch=self.prefill_batch)
         if self.batch > self.prefill_batch:
             timing.check(max_new=0, max_context=self.max_context, batch=self.batch)
 
     def grid(self, model: Architecture, shards: tuple[int, ...] = (1,)) -> Grid:
-        """Return what has to be measured; prompts in batches only where prompts are served so."""
+        """Return the grid of points to measure; batches of prompts only if a discipline forms them."""
         return Grid.covering(
             self.max_new,
             self.max_context + 1,
@@ -78,7 +78,7 @@ class Coverage:
 
 
 def disciplines(layout: Layout) -> tuple[ServingDiscipline | None, ...]:
-    """The disciplines of a layout's devices, one for each entry of the topology; None: the default."""
+    """Return the disciplines of a layout's devices, one per topology entry; None means the default."""
     entries = {id(node.entry): node.entry for node in layout.nodes.values() if node.kind}
     return tuple(
         None if entry is None or entry.serving is None else entry.serving.value()
@@ -87,17 +87,17 @@ def disciplines(layout: Layout) -> tuple[ServingDiscipline | None, ...]:
 
 
 def recomputes(serving: ServingDiscipline | None) -> bool:
-    """Whether a preempted request may have to compute all its tokens in one pass."""
+    """Whether a preempted request may have to recompute all its tokens in one pass."""
     return serving is not None and serving.grows_caches
 
 
 def pads(serving: ServingDiscipline | None) -> bool:
-    """Whether prompts are padded to one another's length."""
+    """Whether the prompts of a batch are padded to equal length."""
     return serving is not None and serving.is_in_lockstep and serving.most_prompts_at_once > 1
 
 
 def _longest_context(longest: Extent, served: Iterable[ServingDiscipline | None]) -> int:
-    """Tokens in the cache at the last decode step; in a static batch the longest prompt pads all answers."""
+    """Return the tokens in the cache at the last decode step; static batches pad prompts to the longest."""
     if any(map(pads, served)):
         return longest.n_prompt_tokens + longest.n_output_tokens - 1
     return longest.n_tokens - 1
@@ -108,5 +108,5 @@ def _largest_batch(serving: ServingDiscipline | None) -> int:
 
 
 def _up_to(largest: int) -> tuple[int, ...]:
-    """Batch sizes to measure: powers of two up to the largest, and that."""
+    """Return the batch sizes to measure: powers of two up to the largest, and the largest."""
     return (*(1 << k for k in range((largest - 1).bit_length())), largest)

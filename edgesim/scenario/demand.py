@@ -1,4 +1,4 @@
-"""From a scenario's ``workload`` to the requests of a replication."""
+"""Conversion of a scenario's ``workload`` section to the demand of a study."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def demand(
     folder: Path,
     weights: tuple[float, ...] = (),
 ) -> Demand:
-    """Make the workload that a scenario describes.
+    """Return the workload that a scenario describes.
 
     Parameters
     ----------
     sources
-        Devices that requests come from.
+        Devices that generate requests.
     weights
-        How often from each of them, relative to the others; all alike if empty.
+        Relative frequency of requests from each source; all equal if empty.
     horizon_s
-        When a replication ends.
+        End of a replication [s]; None if it ends with the workload.
     folder
-        Where relative paths begin.
+        Folder in which relative paths start.
 
     Raises
     ------
     InputError
-        If a file cannot be read, or what is asked of it does not fit its format.
+        If a file cannot be read, or the options do not fit its format.
     """
     if entry.trace is not None:
         return _replay(entry, entry.trace, sources, horizon_s, folder, weights)

@@ -1,4 +1,4 @@
-"""From a node of the topology and its kind to a device of the world."""
+"""Conversion of a topology node and its device kind to a device of the world."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["device", "switch", "timing_name"]
 
 
 def timing_name(node: Node) -> str:
-    """Under which name a device's timing is asked for: its kind's, or with times of its own, one apart."""
+    """Return the name of a device's timing: its kind, with the group appended if it has own times."""
     entry = node.entry
     own = entry is not None and (entry.profile or entry.runtime is not None or entry.power_mode is not None)
     return f"{node.kind} ({node.group})" if own else node.kind
 
 
 def device(node: Node, kind: DeviceKind, timing: Timing, *, forwards: bool) -> Device:
-    """Make a device: its kind's figures, and its entry's own in their place."""
+    """Return a device with its kind's figures, overridden by its entry's."""
     made = Device(
         id=node.id,
         group=node.group,
@@ -43,14 +43,14 @@ def device(node: Node, kind: DeviceKind, timing: Timing, *, forwards: bool) -> D
 
 
 def _power(kind: DeviceKind) -> Power:
-    """Return what it draws, in its power mode."""
+    """Return a kind's power draw in its power mode."""
     active_w = kind.mode(kind.description).active_w
     power = kind.power_values()
     return power if active_w is None else replace(power, active_w=active_w)
 
 
 def _endpoint(kind: DeviceKind) -> Endpoint:
-    """Return what messages cost it, under its engine where that says so."""
+    """Return a kind's message costs, overridden by its engine's if given."""
     endpoint, found = kind.endpoint_values(), runtime_of(kind)
     if found is None:
         return endpoint
@@ -63,7 +63,7 @@ def _endpoint(kind: DeviceKind) -> Endpoint:
 
 
 def _overridden(device: Device, entry: DeviceEntry) -> Device:
-    """Put the entry's own figures in the place of its kind's."""
+    """Return the device with the figures of its entry instead of its kind's."""
     power = {} if entry.power is None else entry.power.model_dump(exclude_none=True)
     endpoint = {} if entry.endpoint is None else entry.endpoint.model_dump(exclude_none=True)
     if entry.endpoint is not None and entry.endpoint.tcp is not None:
@@ -84,7 +84,7 @@ def _overridden(device: Device, entry: DeviceEntry) -> Device:
 
 
 def switch(node: Node) -> Device:
-    """Make a node that passes messages on and computes nothing."""
+    """Return a node that forwards messages and computes nothing."""
     return Device(
         id=node.id, group=node.group, kind="switch", memory_bytes=0, timing=None, place_m=node.place_m
     )

@@ -1,4 +1,4 @@
-"""A scenario as it takes effect: every default filled in, as a file that stands for the same study."""
+"""The effective scenario: all defaults filled in, as an equivalent scenario file."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ __all__ = ["effective", "effective_text"]
 
 
 def effective(scenario: Scenario) -> dict[str, Any]:
-    """Return what a scenario comes to, as ordinary mappings, lists, text with units and numbers.
+    """Return a scenario with all defaults, as plain mappings, lists, numbers and text with units.
 
-    Overrides are in it, contents of included files too, defaults are filled in, those of the strategies'
-    options among them, and every strategy has the label that results call it by. Left out is what is not
-    given and has no default (a horizon, a battery). Files and kinds of the catalogue stay names.
+    Overrides, contents of included files and defaults, also of the strategies' options, are filled in, and
+    every strategy has its label in results. Keys that are not given and have no default (a horizon, a
+    battery) are left out. Files and kinds of the catalogue are given by name.
     """
-    told = _dump(scenario)
-    if "profiles" not in scenario.model_fields_set:  # named, the folder would have to be there
-        del told["profiles"]
-    for entry, link in zip(scenario.topology.links, told["topology"]["links"], strict=True):
-        for key in () if entry.radio is None else _says_nothing(entry.radio):
+    values = _dump(scenario)
+    if "profiles" not in scenario.model_fields_set:  # if the folder were named, it would have to exist
+        del values["profiles"]
+    for entry, link in zip(scenario.topology.links, values["topology"]["links"], strict=True):
+        for key in () if entry.radio is None else _unused_defaults(entry.radio):
             del link["radio"][key]
-    told["strategies"] = [
+    values["strategies"] = [
         {"use": entry.use, "label": label} | _dump(strategy)
         for entry, (label, strategy) in zip(scenario.strategies, contenders(scenario).items(), strict=True)
     ]
-    return told
+    return values
 
 
 def effective_text(scenario: Scenario) -> str:
-    """Write :func:`effective` as YAML that :func:`edgesim.scenario.load.parse` takes for the same study.
+    """Return :func:`effective` as YAML, from which :func:`edgesim.scenario.load.parse` makes the same study.
 
-    Relative paths in it start where the scenario's own do.
+    Relative paths in it start in the same folder as the scenario's own.
     """
     yaml = YAML(typ="rt")
     yaml.width = 110
@@ -51,8 +51,8 @@ def effective_text(scenario: Scenario) -> str:
     return stream.getvalue()
 
 
-def _says_nothing(radio: RadioEntry) -> Iterator[str]:
-    """Which settings of other ways to share the air are at defaults, and would be refused if written."""
+def _unused_defaults(radio: RadioEntry) -> Iterator[str]:
+    """Yield settings of other medium-access schemes at their defaults, which would be refused if written."""
     access = radio.access or radio_kind(radio.use).access
     for key, of in (("contention", "dcf"), ("fairness_window", "proportional-fair")):
         if key not in radio.model_fields_set and access != of:
@@ -60,12 +60,14 @@ def _says_nothing(radio: RadioEntry) -> Iterator[str]:
 
 
 def _dump(value: Any) -> dict[str, Any]:
-    told: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_none=True, context=AS_WRITTEN)
-    return told
+    values: dict[str, Any] = value.model_dump(
+        mode="json", by_alias=True, exclude_none=True, context=AS_WRITTEN
+    )
+    return values
 
 
 def _laid_out(value: Any) -> Any:
-    """Lay out mappings line by line; lists of plain values, and short mappings of such, in one line."""
+    """Write mappings line by line; lists of plain values, and short mappings of them, on one line."""
     if isinstance(value, Mapping):
         block = CommentedMap((key, _laid_out(each)) for key, each in value.items())
         if not block or (

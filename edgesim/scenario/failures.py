@@ -1,4 +1,4 @@
-"""From what a scenario says of failures to when each device and link of a replication is down."""
+"""Outages of devices and links in a replication, from a scenario's failure entries."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def faults(
     *,
     replication: int,
 ) -> Faults | None:
-    """Return when devices and links are down in a replication; None where nothing ever is.
+    """Return the outages of devices and links in a replication; None if nothing can fail.
 
-    Each device and link fails by itself, in the same way under every strategy.
+    Devices and links fail independently, and at the same instants under every strategy.
 
     Parameters
     ----------
     away
-        When devices are absent: see :func:`edgesim.scenario.radio.presence.absences`.
+        Absences of devices: see :func:`edgesim.scenario.radio.presence.absences`.
     """
     if not scenario.faults and not away:
         return None
@@ -45,7 +45,7 @@ def faults(
 
 
 def fault_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
-    """Find names of devices and links that do not exist."""
+    """Yield a problem for every device or link name that does not exist."""
     for index, entry in enumerate(scenario.faults):
         path: Path = ("faults", index)
         for end, name in enumerate(entry.link or ()):
@@ -55,7 +55,8 @@ def fault_problems(scenario: Scenario, layout: Layout) -> Iterator[Problem]:
             yield Problem((*path, "device"), layout.unknown(entry.device))
         elif entry.link is not None and all(map(layout.members, entry.link)) and not _links(entry, layout):
             yield Problem(
-                (*path, "link"), f"no link joins '{entry.link[0]}' and '{entry.link[1]}'; name the two ends"
+                (*path, "link"),
+                f"no link between '{entry.link[0]}' and '{entry.link[1]}'; name the two ends of a link",
             )
 
 
@@ -65,7 +66,7 @@ def _devices(entry: FaultEntry, layout: Layout) -> tuple[str, ...]:
 
 
 def _links(entry: FaultEntry, layout: Layout) -> list[str]:
-    """Names of the links between two groups, as traces call them."""
+    """Return the names of the links between two groups, as used in traces."""
     assert entry.link is not None
     one, other = (set(layout.members(name)) for name in entry.link)
     ends = [link.between for link in layout.links] + [(air.terminal, air.station) for air in layout.air]
@@ -74,5 +75,5 @@ def _links(entry: FaultEntry, layout: Layout) -> list[str]:
     ]
 
 
-def _joined(told: Mapping[str, list[Outages]]) -> dict[str, Outages]:
-    return {name: each[0] if len(each) == 1 else AnyOutages(each) for name, each in told.items()}
+def _joined(outages: Mapping[str, list[Outages]]) -> dict[str, Outages]:
+    return {name: each[0] if len(each) == 1 else AnyOutages(each) for name, each in outages.items()}

@@ -1,12 +1,12 @@
-"""Kinds, devices, switches and links that a scenario takes from other files: ``include: lab.yaml``.
+"""Inclusion of kinds, devices, switches and links from other files: ``include: lab.yaml``.
 
-An included file is YAML, read as carefully as a scenario, with some of the keys ``kinds`` (as a scenario's),
-``devices``, ``switches`` and ``links`` (as in ``topology``), and ``include`` for more. Its entries come after
-the scenario's own, file by file, so indices of these stay as they are. A file that is reached by two ways
-counts once.
+An included file is YAML, with the same restrictions as a scenario, and some of the keys ``kinds`` (as in a
+scenario), ``devices``, ``switches`` and ``links`` (as in ``topology``), and ``include`` for further files.
+Its entries are appended to the scenario's own, file by file, so that indices of the latter do not change. A
+file that is included twice counts once.
 
-Paths start at the folder of the file in which they stand: those in ``include``, and those of recordings,
-tracks and profiles, too.
+Paths are relative to the folder of the file that contains them: those in ``include``, and also those of
+recordings, tracks and profiles.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOST_FILES = 100
 
 @dataclass
 class _Found:
-    """What included files hold: each entry with where it stands, and names and digests of the files."""
+    """Contents of included files: entries with their positions, and names and digests of the files."""
 
     kinds: list[tuple[str, Any, Document]] = field(default_factory=list)
     entries: dict[str, list[tuple[Any, Document, int]]] = field(default_factory=dict)
@@ -46,32 +46,32 @@ class _Found:
 
 
 def sets_includes(override: str) -> bool:
-    """Whether an override says which files are included; such are applied before the files are read."""
+    """Whether an override sets ``include``; such overrides are applied before files are read."""
     return re.match(r"\s*include\s*([.=\[]|$)", override) is not None
 
 
 def expand(document: Document, folder: FilePath) -> tuple[tuple[str, str], ...]:
-    """Put what a scenario includes into its document, and take the key ``include`` out of it.
+    """Insert the contents of included files into a document, and remove its key ``include``.
 
     Parameters
     ----------
     folder
-        Where the document's relative paths start.
+        Folder in which the document's relative paths start.
 
     Returns
     -------
-    Names of the files, from `folder`, each with its SHA-256; none if nothing is included.
+    Names of the files, relative to `folder`, each with its SHA-256; none if nothing is included.
 
     Raises
     ------
     ScenarioError
-        Naming file and line, if a file cannot be read, holds something else, or includes itself, or if two
+        Naming file and line, if a file cannot be read, contains something else, or includes itself, or if two
         define the same kind.
     """
     if "include" not in document.root:
         return ()
     found = _Found()
-    # The text of a scenario may come from anywhere; a file that it includes may not include the scenario's.
+    # The scenario's own file may not be included, even if the text was not read from it.
     own = absolute(user_path(folder, FilePath(document.name).name))
     _collect(document, folder, folder, (own,), found)
     del document.root["include"]
@@ -93,7 +93,7 @@ def _collect(
         if path in found.files:
             continue
         if len(found.files) >= MOST_FILES:
-            raise document.error([Problem(at, f"more than {MOST_FILES} included files; put them together")])
+            raise document.error([Problem(at, f"more than {MOST_FILES} included files; merge some of them")])
         if not is_there(file) or not file.is_file():
             raise document.error([Problem(at, f"no file '{name}' to include (looked for {file})")])
         shown_name = _from(root, path)
@@ -116,14 +116,14 @@ def _names(document: Document) -> Iterator[tuple[str, Path]]:
 
 
 def _take(included: Document, prefix: FilePath, folder: FilePath, found: _Found) -> None:
-    """Take an included file's own entries."""
+    """Add an included file's own entries to those found."""
     content = included.plain()
     for key, value in content.items():
         if key not in _KEYS:
             message = f"unknown key '{key}' in an included file; {suggest(key, _KEYS)}"
             raise included.error([Problem((key,), message)])
-        wanted, word = (dict, "a mapping") if key == "kinds" else (list, "a list")
-        if key != "include" and value is not None and not isinstance(value, wanted):
+        expected, word = (dict, "a mapping") if key == "kinds" else (list, "a list")
+        if key != "include" and value is not None and not isinstance(value, expected):
             raise included.error([Problem((key,), f"expected {word}, got {shown(value)}")])
     for name, kind in (content.get("kinds") or {}).items():
         found.kinds.append((name, _moved(kind, prefix, folder), included))
@@ -134,7 +134,7 @@ def _take(included: Document, prefix: FilePath, folder: FilePath, found: _Found)
 
 
 def _graft(document: Document, found: _Found) -> None:
-    """Put all entries where they belong in the scenario."""
+    """Insert all entries into the scenario's document."""
     root = document.root
     kinds = root.setdefault("kinds", CommentedMap()) if found.kinds else None
     if kinds is None and found.kinds:  # `kinds:` without a value
@@ -145,7 +145,7 @@ def _graft(document: Document, found: _Found) -> None:
         if name in kinds:
             where = document.place(("kinds", name))
             raise source.error(
-                [Problem(("kinds", name), f"kind '{name}' is defined in {where} already; rename one of them")]
+                [Problem(("kinds", name), f"kind '{name}' is already defined in {where}; rename one of them")]
             )
         kinds[name] = commented(kind)
         document.grafted(("kinds", name), source, ("kinds", name))
@@ -166,14 +166,15 @@ def _graft(document: Document, found: _Found) -> None:
 
 
 def _moved(value: Any, prefix: FilePath, folder: FilePath, key: str = "") -> Any:
-    """Let the paths of an included file's entries start at the scenario's folder.
+    """Make the paths in an included file's entries relative to the scenario's folder.
 
     Parameters
     ----------
     prefix
-        The included file's folder, from the scenario's.
+        The included file's folder, relative to the scenario's.
     folder
-        The same as it is opened from here; names of profiles are paths where there is such a file.
+        The included file's folder as opened from the working directory; a profile's name is a path if there
+        is such a file.
     """
     if isinstance(value, dict):
         return {
@@ -191,7 +192,7 @@ def _moved(value: Any, prefix: FilePath, folder: FilePath, key: str = "") -> Any
 
 
 def _from(root: FilePath, path: FilePath) -> str:
-    """Write a path as from the scenario's folder, with slashes on any system."""
+    """Return a path relative to the scenario's folder, with forward slashes on any system."""
     try:
         return FilePath(os.path.relpath(path, root)).as_posix()
     except ValueError:  # on another drive

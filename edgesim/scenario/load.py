@@ -1,4 +1,4 @@
-"""From a file to a checked scenario."""
+"""Loading of scenario files: reading, overrides, includes, validation and checks."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def load(path_or_name: str | PathLike[str], overrides: Iterable[str] = ()) -> Sc
     Parameters
     ----------
     path_or_name
-        A file, or the name of a shipped scenario (``smart_city``) where there is no such file.
+        A file, or the name of a shipped scenario (``smart_city``) if there is no such file.
     overrides
-        Changes to it, such as ``topology.devices.camera.count=4``.
+        Overrides of single values, such as ``topology.devices.camera.count=4``.
 
     Raises
     ------
     ScenarioError
-        Listing all mistakes, one a line: where (file, line, column, path), what was found, what was
+        Listing all mistakes, one per line: position (file, line, column, path), what was found, what was
         expected, and what to do.
     """
     file, name, folder = _find(Path(path_or_name))
@@ -50,11 +50,13 @@ def parse(
 ) -> Scenario:
     """Read and check a scenario's text, called `name` in messages; relative paths start at `folder`.
 
-    What it includes from other files becomes part of the text that is kept (:attr:`Origin.text`).
+    Contents of included files become part of the stored text (:attr:`Origin.text`).
     """
     document = Document.parse(text, name)
     folder = folder or Path()
-    overrides = sorted(overrides, key=lambda override: not sets_includes(override))  # these come first
+    overrides = sorted(
+        overrides, key=lambda override: not sets_includes(override)
+    )  # overrides of 'include' are applied first
     for override in filter(sets_includes, overrides):
         apply(document, override)
     included = expand(document, folder)
@@ -79,7 +81,7 @@ def parse(
 
 
 def _find(path: Path) -> tuple[Traversable, str, Path]:
-    """Find the file, what to call it, and where relative paths in it start."""
+    """Return the file, its name in messages, and the folder in which its relative paths start."""
     if not is_there(path):
         pass
     elif path.is_file():

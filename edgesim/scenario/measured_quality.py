@@ -1,4 +1,4 @@
-"""From a scenario to the measured answers that its runs look up."""
+"""Measured answers of a scenario, which its runs look up."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ __all__ = ["Quality", "find_quality"]
 
 @dataclass(frozen=True)
 class Quality:
-    """Measured answers of a scenario; None for what it does not ask for.
+    """Measured answers of a scenario; parts that it does not request are None.
 
     Attributes
     ----------
     table
         Answers under impairments.
     exits
-        What exits said, as they were measured: after blocks of the measured model.
+        Exit records as measured, after blocks of the measured model.
     paths
-        Where tokens left with propagated caches, likewise.
+        Exit paths of tokens with propagated caches, after blocks of the measured model.
     """
 
     table: QualityTable | None = None
@@ -45,12 +45,12 @@ class Quality:
     paths: PropagatedPaths | None = None
 
     def exits_of(self, n_blocks: int) -> ExitRecords | None:
-        """Return the exits at the same depths of a model of so many blocks.
+        """Return the exit records at the same relative depths of a model with `n_blocks` blocks.
 
         Raises
         ------
         ScenarioError
-            If the model has too few blocks for so many exits.
+            If the model has too few blocks for the exits.
         """
         try:
             return None if self.exits is None else self.exits.stretched(n_blocks)
@@ -58,17 +58,17 @@ class Quality:
             raise ScenarioError(f"$.quality: {error}, or leave 'quality' out") from error
 
     def paths_of(self, n_blocks: int) -> PropagatedPaths | None:
-        """Return the paths with exits where :meth:`exits_of` has them."""
+        """Return the exit paths with exits at the depths of :meth:`exits_of`."""
         return None if self.paths is None else self.paths.stretched(n_blocks)
 
     def needed_by(self, rules: Iterable[tuple[ExitRule, CacheFill]]) -> Quality:
-        """Leave out the paths, of a megabyte or two, unless some rule is for propagated caches."""
+        """Return a copy without the exit paths (one or two megabytes) unless some rule propagates caches."""
         if any(caches is CacheFill.PROPAGATE for _, caches in rules):
             return self
         return replace(self, paths=None)
 
     def facts(self) -> dict[str, Any] | None:
-        """Tell where the answers come from, for the record of a run; None if there are none."""
+        """Return the provenance of the answers, for ``run.json``; None if there are none."""
         if self.table is None and self.exits is None:
             return None
         return {
@@ -78,7 +78,7 @@ class Quality:
         }
 
     def save(self, folder: Path) -> None:
-        """Write them into the folder of a trace."""
+        """Write the answers into the folder of a trace."""
         if self.table is not None:
             self.table.save(folder / QUALITY_FILE)
         if self.exits is not None:
@@ -88,7 +88,7 @@ class Quality:
 
     @classmethod
     def load(cls, folder: Path) -> Quality:
-        """Read what :meth:`save` wrote."""
+        """Read the answers that :meth:`save` wrote."""
         table, exits, paths = (folder / name for name in (QUALITY_FILE, EXITS_FILE, PATHS_FILE))
         return cls(
             QualityTable.load(table) if table.is_file() else None,
@@ -98,12 +98,14 @@ class Quality:
 
 
 def find_quality(scenario: Scenario) -> Quality:
-    """Find the answers that a scenario asks for: shipped, kept, or in files of its own. Nothing is measured.
+    """Return the answers that a scenario requests: shipped, cached, or from its own files.
+
+    Nothing is measured.
 
     Raises
     ------
     InputError
-        If they were never measured (the message says how to), or a file cannot be read.
+        If the answers were never measured (the message says how to measure them), or a file cannot be read.
     """
     entry = scenario.quality
     if entry is None:
@@ -124,7 +126,7 @@ def _found(entry: QualityEntry, folder: Path) -> Quality:
             of_text = "" if entry.text == "bundled" else f" --text {text}"
             raise InputError(
                 f"answers of '{entry.model}' have not been measured; run "
-                f"`edgesim quality {model}{of_text}` once, which keeps them"
+                f"`edgesim quality {model}{of_text}` once, which stores them"
             )
         quality = Quality(kept.table, kept.exits, _kept_paths(model, text, kept.exits))
     if entry.table is not None:
@@ -134,14 +136,14 @@ def _found(entry: QualityEntry, folder: Path) -> Quality:
     if entry.paths is not None:
         paths = PropagatedPaths.load(_file(entry.paths, folder))
         if quality.exits is None:
-            raise InputError("'paths' are of exits; give 'exits' of the same model and text, or a 'model'")
+            raise InputError("'paths' needs 'exits' of the same model and text; give them, or a 'model'")
         paths.check_fits(quality.exits)
         quality = replace(quality, paths=paths)
     return quality
 
 
 def _kept_paths(model: str, text: str, exits: ExitRecords) -> PropagatedPaths | None:
-    """What was measured of the same tokens with propagated caches; None where nothing was."""
+    """Return the exit paths measured on the same tokens with propagated caches; None if there are none."""
     kept = _kept_generation(model, text)
     if kept is None or kept.paths.n_tokens != exits.n_tokens:
         return None
@@ -150,7 +152,7 @@ def _kept_paths(model: str, text: str, exits: ExitRecords) -> PropagatedPaths | 
 
 
 def _here(name: str, folder: Path) -> str:
-    """A path is meant from the scenario's folder; anything else is a name, and 'bundled' always."""
+    """Resolve a name as a path from the scenario's folder if that exists and it is not 'bundled'."""
     path = _file(name, folder)
     return str(path) if name != BUNDLED and is_there(path) else name
 
@@ -161,11 +163,11 @@ def _file(name: str, folder: Path) -> Path:
 
 @cache
 def _kept(model: str, text: str) -> MeasuredAnswers | None:
-    """Read them once a process: worlds are built for every replication."""
+    """Read stored answers once per process, as worlds are built for every replication."""
     return kept_answers(model, text)
 
 
 @cache
 def _kept_generation(model: str, text: str) -> MeasuredGeneration | None:
-    """Likewise."""
+    """Read a stored generation once per process."""
     return kept_generation(model, text)

@@ -1,4 +1,4 @@
-"""A file of measured rates, from which a device is calibrated, and the device kind that comes out."""
+"""File of measured rates for calibrating a device, and the resulting device kind as YAML."""
 
 from __future__ import annotations
 
@@ -36,40 +36,41 @@ __all__ = [
 
 SECONDS_PER_TOKEN = MappingProxyType({"ms/token": 1e-3, "s/token": 1.0})
 TOKENS_PER_SECOND = ("tokens/s", "tok/s", "t/s")
-LEAST_TOKEN_S, MOST_TOKEN_S = 1e-9, 1e6  # of a token: far beyond any device, either way
+LEAST_TOKEN_S, MOST_TOKEN_S = 1e-9, 1e6  # time per token; far beyond any device in both directions
 UNITS = (*TOKENS_PER_SECOND, *SECONDS_PER_TOKEN)
-NUMBERS = ("bytes_per_weight", "n_prompt", "n_output", "value", "nodes")  # columns of a CSV that are no text
+NUMBERS = ("bytes_per_weight", "n_prompt", "n_output", "value", "nodes")  # numeric columns of a CSV file
 
 
 class MeasurementEntry(Section):
-    """One measured rate of a whole model on one device, batch 1."""
+    """One measured rate of a whole model on one device, at batch size 1."""
 
     model: str
-    """A model of the catalogue (`edgesim list models`), or the path of a local Hugging Face folder or config
+    """Model of the catalogue (`edgesim list models`), or path of a local Hugging Face folder or config
     file."""
     value: Annotated[float, Field(gt=0)]
-    """The measured number."""
+    """Measured number, in `unit`."""
     unit: str
-    """What it is: tokens/s, ms/token or s/token."""
+    """Unit of the value: tokens/s, ms/token or s/token."""
     n_prompt: Count = 1
-    """Tokens of the prompt."""
+    """Number of prompt tokens."""
     n_output: Count = 1
-    """Tokens of the answer; the step in its middle stands for all."""
+    """Number of answer tokens; the middle decode step represents all."""
     phase: Literal["decode", "prefill"] = "decode"
-    """What was timed: generating (`decode`) or reading the prompt (`prefill`)."""
+    """Timed phase: generation (`decode`) or prompt processing (`prefill`)."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    """Number format of weights, activations and cache."""
+    """Number format of weights, activations and KV cache."""
     bytes_per_weight: Annotated[float, Field(gt=0)] | None = None
-    """Size of a stored weight where it is quantised, such as 0.5625 for Q40; the rest keeps `dtype`."""
+    """Bytes of a quantised weight, such as 0.5625 for Q40; activations and cache keep `dtype`."""
     nodes: Count = 1
-    """Devices that took part; a calibration takes one only, for messages would hide in its ceilings."""
+    """Number of devices that took part; calibration accepts only 1, as messages would distort the
+    ceilings."""
 
     def measurement(self, folder: FilePath) -> Measurement:
-        """Return it as the fit takes it."""
+        """Return the measurement for the fit."""
         if self.nodes != 1:
             raise InputError(
-                f"{self.nodes} nodes: messages between them are part of this time; expected 1: leave the "
-                "row out"
+                f"'nodes' is {self.nodes}, so that messages between nodes are part of the time; expected 1: "
+                "leave the row out"
             )
         if self.unit in SECONDS_PER_TOKEN:
             per_token_s = self.value * SECONDS_PER_TOKEN[self.unit]
@@ -98,7 +99,7 @@ class MeasurementEntry(Section):
 
 
 def _quantity(dimension: Dimension) -> Callable[[str], str]:
-    """Make what checks a quantity, and leaves it as it is written."""
+    """Return a validator that checks a quantity and keeps its text."""
 
     def check(text: str) -> str:
         try:
@@ -116,35 +117,35 @@ _Power = Annotated[str, AfterValidator(_quantity(POWER))]
 
 
 class PowerTexts(Section):
-    """Power draw by state; active, tx and rx come on top of idle."""
+    """Power draw by state, as text; `active`, `tx` and `rx` are added to `idle`."""
 
     idle: _Power
-    """The whole device, switched on and waiting."""
+    """Power of the whole device, switched on and idle."""
     active: _Power
-    """What computing adds."""
+    """Additional power while computing."""
     tx: _Power
-    """What sending adds."""
+    """Additional power while sending."""
     rx: _Power
-    """What receiving adds."""
+    """Additional power while receiving."""
 
 
 class MeasurementFile(Section):
-    """Measured rates of one device."""
+    """A file of measured rates of one device."""
 
     device: Name = "calibrated"
-    """Name of the device kind that comes out."""
+    """Name of the resulting device kind."""
     source: str = ""
-    """Where the measurements are from."""
+    """Source of the measurements."""
     memory: Annotated[str, AfterValidator(_quantity(DATA_SIZE))] | None = None
-    """Memory of the device, such as 8 GiB; no measured rate tells it, nor what follows."""
+    """Memory of the device, such as 8 GiB; like the following keys it cannot be fitted from rates."""
     process_memory: Annotated[str, AfterValidator(_quantity(DATA_SIZE))] | None = None
-    """What operating system and runtime occupy of it."""
+    """Memory occupied by operating system and runtime."""
     power: PowerTexts | None = None
     """Power draw by state."""
     message_overhead: Annotated[str, AfterValidator(_quantity(TIME))] | None = None
-    """What a message costs it at its own end."""
+    """Overhead of a message at the device's own end."""
     measurements: Annotated[tuple[MeasurementEntry, ...], Field(min_length=1)]
-    """The rows."""
+    """Measured rates, one per row."""
 
 
 def read_measurements(file: FilePath) -> tuple[MeasurementFile, list[Measurement]]:
@@ -163,15 +164,14 @@ def read_measurements(file: FilePath) -> tuple[MeasurementFile, list[Measurement
     )
     if len({row.dtype for row in read.measurements}) > 1:
         raise InputError(
-            f"{file}: rows of {' and '.join(sorted({row.dtype for row in read.measurements}))}; a device "
-            "computes "
-            "each number format at another rate: calibrate one at a time"
+            f"{file}: rows with {' and '.join(sorted({row.dtype for row in read.measurements}))}; expected "
+            "one number format, as a device computes each at another rate: calibrate them one at a time"
         )
     return read, rows
 
 
 class _Places:
-    """Where a row's mistake stands."""
+    """Positions of mistakes in a YAML or CSV file."""
 
     def __init__(self, file: FilePath, document: Document | None, lines: tuple[int, ...] = ()) -> None:
         self._file, self._document, self._lines = file, document, lines
@@ -194,23 +194,23 @@ def _from_csv(text: str, file: FilePath) -> tuple[dict[str, Any], _Places]:
     try:
         found = read_rows(StringIO(text, newline=""))
         for column in (*NUMBERS, "model", "unit", "phase", "dtype"):
-            named(column, found.names)  # each once
-        told = list(found.rows)
+            named(column, found.names)  # each column at most once
+        lines = list(found.rows)
     except CsvError as error:
         raise InputError(f"{file}:{error.line}: {error}; correct the row") from None
     except UnreadableFileError as error:
         raise InputError(f"{file}: {error}; expected a CSV file of measured rates") from None
-    if not told:
-        raise InputError(f"{file}: no row; expected one for each measured rate")
+    if not lines:
+        raise InputError(f"{file}: no rows; expected one for each measured rate")
     rows = []
-    for _, line in told:
+    for _, line in lines:
         cells = {key: value.strip() for key, value in zip(found.names, line, strict=True) if value.strip()}
         rows.append({key: _number(value) if key in NUMBERS else value for key, value in cells.items()})
-    return {"measurements": rows}, _Places(file, None, lines=tuple(line for line, _ in told))
+    return {"measurements": rows}, _Places(file, None, lines=tuple(line for line, _ in lines))
 
 
 def _number(text: str) -> int | float | str:
-    """Read a cell's number; what is none goes on as it is, for validation to refuse with its place."""
+    """Parse a cell as a number; return other text unchanged, for validation to refuse."""
     for read in (int, float):
         try:
             return read(text)
@@ -220,9 +220,9 @@ def _number(text: str) -> int | float | str:
 
 
 def kind_snippet(read: MeasurementFile, fit: Calibration) -> str:
-    """Write the fitted device as an entry of a scenario's ``kinds``; what nothing tells is to be filled in.
+    """Return the fitted device as YAML of a scenario's ``kinds``, with placeholders for unknown values.
 
-    ``FILL IN`` stands there, which no scenario reads as a quantity: a placeholder cannot be simulated.
+    The placeholder is ``FILL IN``, which no scenario accepts as a quantity, so that it cannot be simulated.
     """
     dtype = read.measurements[0].dtype
     came = f" ({read.source})" if read.source else ""
@@ -231,7 +231,7 @@ def kind_snippet(read: MeasurementFile, fit: Calibration) -> str:
     if fit.flop_per_s is None:
         compute = f"{fit.flop_per_s_at_least / 1e9:.4g} GFLOP/s"
         compute_source = (
-            "Not fitted, for no row is a prefill: the rate that decoding needs, at least; give --compute"
+            "Not fitted, as no row is a prefill: lower bound from the decoding rates; give --compute"
         )
     else:
         compute = f"{fit.flop_per_s.value / 1e9:.4g} GFLOP/s"
@@ -262,13 +262,13 @@ def kind_snippet(read: MeasurementFile, fit: Calibration) -> str:
 
 
 def to_fill_in(read: MeasurementFile) -> list[str]:
-    """List what neither a rate nor the file tells; scenarios refuse the kind until it is filled in."""
+    """List the keys that neither rates nor the file give, and that a scenario needs."""
     keys = ("memory", "process_memory", "power", "message_overhead")
     return [key for key in keys if getattr(read, key) is None]
 
 
 def _given(text: str | None) -> str:
-    """What the file says, or what no scenario takes for a quantity."""
+    """Return the text from the file, or the placeholder."""
     return "FILL IN" if text is None else text.strip()
 
 
@@ -280,4 +280,4 @@ def _source(estimate: FittedParameter, scale: float, unit: str, rows: str) -> st
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text)  # JSON's texts are YAML's, and no character of theirs acts on a terminal
+    return json.dumps(text)  # JSON strings are valid YAML, and contain no terminal control characters

@@ -1,4 +1,4 @@
-"""Files that a scenario names beside its trace of requests and its graph: recordings and tracks."""
+"""Digests of the files that a scenario names, except its request trace and graph: recordings and tracks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from edgesim.scenario.schema.scenario import Scenario
 __all__ = ["FILE_KEYS", "WAYS", "named_files"]
 
 FILE_KEYS = ("file", "path", "tokenizer")
-"""Keys under which a world names files, one each or one each way."""
+"""Keys whose values are file names, one each or one per direction."""
 
 WAYS = ("up", "down")
 
 
 def named_files(scenario: Scenario) -> dict[str, str]:
-    """Names and SHA-256 of included files, and of those of recorded rates and tracks, as they stand."""
+    """Return the names and current SHA-256 of included files, and of files of recorded rates and tracks."""
     topology = scenario.topology.model_dump(mode="json", exclude={"file"})
     found: dict[str, str] = dict(scenario.origin.included)
     for name in dict.fromkeys(_names(topology)):

@@ -1,4 +1,4 @@
-"""Which profile each device kind is charged with: one measured on the kind itself wins over scaling."""
+"""Selection of the profile of each device kind; one measured on the kind takes precedence over scaling."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from edgesim.scenario.text.problems import Path, Problem
 __all__ = ["named_problems", "own_profiles", "saved_profile"]
 
 Covers = Callable[[str, Profile], bool]
-"""Whether a profile covers what the devices charged with it are asked for."""
+"""Whether a profile covers the lengths and batches of the devices of a timing name."""
 
 
 def saved_profile(scenario: Scenario, model: Architecture) -> Profile | None:
-    """Read the profile that ``profile`` names: a file's or a shipped one; None where it names none.
+    """Return the profile that ``profile`` names, from a file or shipped; None if it names none.
 
     Raises
     ------
     ProfileError
-        If it is of another model, or there is none.
+        If there is no such profile, or it is of another model.
     """
     use = scenario.profile.use
     if use in ("auto", "analytic"):
@@ -38,14 +38,14 @@ def saved_profile(scenario: Scenario, model: Architecture) -> Profile | None:
             have = sorted({f"{row.model} in {row.dtype}" for row in shipped_profiles().values()})
             raise ProfileError(
                 f"{where}: no shipped profile of {model.name} in {model.dtype}; there are profiles of "
-                f"{', '.join(have) or 'nothing'}. Write auto to measure this machine"
+                f"{', '.join(have) or 'nothing'}. Write 'auto' to measure this machine"
             )
         return load_shipped(shipped[0].name)
     profile = _load(scenario, use)
     if profile.architecture.digest != model.plain.digest:
         raise ProfileError(
-            f"{where}: {use} is {profile}; the scenario's model is {model.name} in {model.dtype}. Name a "
-            "profile of this model, or write auto"
+            f"{where}: {use} is {profile}, but the scenario's model is {model.name} in {model.dtype}. Name a "
+            "profile of this model, or write 'auto'"
         )
     return profile
 
@@ -57,38 +57,38 @@ def own_profiles(
     base: Profile | None,
     covers: Covers,
 ) -> dict[str, Profile]:
-    """Find the profiles that were measured on the scenario's devices themselves.
+    """Return the profiles that were measured on the scenario's device kinds themselves.
 
-    Those that a device entry or a device kind names come first, then those that say themselves what kind they
-    were measured on: in `profiles`, or as `profile`.
+    Profiles named by a device entry or a device kind take precedence over those in `profiles` or `profile`
+    that state the kind on which they were measured.
 
     Parameters
     ----------
     kinds
-        The kinds in use, under the names by which their timings are asked for.
+        Device kinds in use, by timing name.
     base
-        The profile from which other kinds are scaled, where one is at hand.
+        Profile from which other kinds are scaled, if available.
     covers
-        Tells, where several fit, which are long enough.
+        Whether a profile covers a kind's lengths; used to choose between several.
 
     Raises
     ------
     ProfileError
-        If none of those that are named for a kind is of the scenario's model, or if several are that were
-        measured in different ways.
+        If none of the profiles named for a kind is of the scenario's model, or if several are that were
+        measured with different threads or devices.
     """
-    stamped = list(_stamped(scenario, model, base))
+    stamped = list(_with_kind(scenario, model, base))
     found: dict[str, Profile] = {}
     for name, kind in kinds.items():
         if kind.profile:
             read = {text: _load(scenario, text) for text in kind.profile}
             fitting = {text: p for text, p in read.items() if _is_of(p, model)}
             if not fitting:
-                held = "; ".join(f"{text} is {profile}" for text, profile in read.items())
+                listed = "; ".join(f"{text} is {profile}" for text, profile in read.items())
                 raise ProfileError(
                     f"{scenario.origin.name}: none of the profiles of '{name}' is of {model.name} in "
-                    f"{model.dtype}: {held}. Measure one there (edgesim profile {model.name} --dtype "
-                    f"{model.dtype} -o FILE), or take 'profile' out to have the kind scaled"
+                    f"{model.dtype}: {listed}. Measure one there (edgesim profile {model.name} --dtype "
+                    f"{model.dtype} -o FILE), or leave 'profile' out to scale the kind's times"
                 )
         else:
             fitting = {text: p for text, p in stamped if p.kind == name}
@@ -98,7 +98,7 @@ def own_profiles(
 
 
 def named_problems(scenario: Scenario) -> Iterator[Problem]:
-    """Find the names of profiles that stand for nothing."""
+    """Yield a problem for every named profile that does not exist."""
     named: list[tuple[Path, str]] = []
     if scenario.profile.is_named:
         named.append((("profile",), scenario.profile.use))
@@ -117,7 +117,7 @@ def named_problems(scenario: Scenario) -> Iterator[Problem]:
         if not (
             (is_there(at) and (at.is_file() or (folder_may_be and at.is_dir()))) or text in shipped_profiles()
         ):
-            words = ", or write auto, reference or analytic" * (path == ("profile",))
+            words = ", or write 'auto', 'reference' or 'analytic'" * (path == ("profile",))
             yield Problem(
                 path,
                 f"no profile file {'or folder ' * folder_may_be}'{text}'; measure one (edgesim profile MODEL "
@@ -126,22 +126,24 @@ def named_problems(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _one_of(scenario: Scenario, name: str, fitting: Mapping[str, Profile], covers: Covers) -> Profile:
-    """Take the latest; among those that are long enough, if any is."""
+    """Return the latest profile, among those that cover the kind's lengths if any does."""
     ways = {(profile.device, profile.threads) for profile in fitting.values()}
     if len(ways) > 1:
-        held = "; ".join(
+        listed = "; ".join(
             f"{text} with {p.threads} threads on {p.device}" for text, p in sorted(fitting.items())
         )
         raise ProfileError(
             f"{scenario.origin.name}: '{name}' has several profiles of this model, measured in different "
-            f"ways: {held}. Name the one that counts in the kind's or the device's 'profile'"
+            f"ways: {listed}. Name the one to use in the kind's or the device's 'profile'"
         )
     ranked = sorted(fitting.items(), key=lambda it: (covers(name, it[1]), it[1].measured_at, it[0]))
     return ranked[-1][1]
 
 
-def _stamped(scenario: Scenario, model: Architecture, base: Profile | None) -> Iterator[tuple[str, Profile]]:
-    """Yield the profiles of the model that say what kind they were measured on."""
+def _with_kind(
+    scenario: Scenario, model: Architecture, base: Profile | None
+) -> Iterator[tuple[str, Profile]]:
+    """Yield the profiles of the model that state the kind on which they were measured."""
     candidates = [("profile", base)] if base is not None else []
     for text in scenario.profiles:
         folder = _path(scenario, text)
@@ -160,7 +162,7 @@ def _is_of(profile: Profile, model: Architecture) -> bool:
 
 
 def _load(scenario: Scenario, text: str) -> Profile:
-    """Read a file, or a shipped profile where there is no such file."""
+    """Read a profile from a file, or a shipped one if there is no such file."""
     path = _path(scenario, text)
     return load_shipped(text) if not is_there(path) and text in shipped_profiles() else Profile.load(path)
 

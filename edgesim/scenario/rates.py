@@ -1,4 +1,4 @@
-"""Published rates of one request on one device: the rows that shares of peaks are fitted to."""
+"""Published token rates of one request on one device, to which shares of peaks are fitted."""
 
 from __future__ import annotations
 
@@ -25,57 +25,57 @@ from edgesim.scenario.text.section import Section, known_keys
 __all__ = ["RateEntry", "published_rates", "read_rates"]
 
 ASSUMED_PROMPT, ASSUMED_OUTPUT = 16, 128
-"""Lengths where a source states none: short, as most demonstrations are."""
+"""Lengths assumed if a source states none: short, as in most demonstrations."""
 
 
 class RateEntry(Section):
-    """One published rate, batch 1."""
+    """One published rate, at batch size 1."""
 
     device: str
     """A device kind of the catalogue."""
     power_mode: str | None = None
-    """The mode it ran in, where that is not the kind's."""
+    """Power mode of the device, if it differs from the kind's."""
     model: str
-    """A model of the catalogue, of the same shape."""
+    """Model of the catalogue with the same shape."""
     label: str
-    """What the source calls the model and its weights."""
+    """Name of the model and its weights in the source."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float16"
-    """Number format of activations and cache, and of weights that are not quantised."""
+    """Number format of activations and cache, and of unquantised weights."""
     bytes_per_weight: Annotated[float, Field(gt=0, le=4)] | None = None
-    """Bytes that a step reads per weight, where weights are quantised."""
+    """Bytes read per weight in a step, if weights are quantised."""
     runtime: str
-    """An engine of the catalogue."""
+    """Inference engine of the catalogue."""
     value: Annotated[float, Field(gt=0)]
-    """The published number."""
+    """Published number, in `unit`."""
     unit: Literal["tokens/s", "ms/token", "ms/request"]
-    """Of decoding, or of a prompt with all of its answer."""
+    """Unit of the value: of decoding (per token), or of prompt and whole answer (per request)."""
     n_prompt: Count = ASSUMED_PROMPT
     """Tokens of the prompt."""
     n_output: Count = ASSUMED_OUTPUT
     """Tokens of the answer."""
     lengths: Literal["stated", "assumed"] = "stated"
-    """Whether the source states the lengths."""
+    """Whether the source states the lengths, or they are assumed."""
     source: str
-    """Where it is published."""
+    """Publication of the rate."""
 
     @model_validator(mode="after")
     def _lengths(self) -> RateEntry:
         given = {"n_prompt", "n_output"} <= self.model_fields_set
         if given == (self.lengths == "assumed"):
-            refuse("give 'n_prompt' and 'n_output', or say 'lengths: assumed'")
+            refuse("expected either 'n_prompt' and 'n_output', or 'lengths: assumed'")
         return self
 
     @property
     def seconds(self) -> float:
-        """Of a token, or of the request."""
+        """Time per token, or of the request [s]."""
         return 1 / self.value if self.unit == "tokens/s" else self.value / 1e3
 
     def in_unit(self, seconds: float) -> float:
-        """Return a predicted time as the source would state it."""
+        """Convert a predicted time to the source's unit."""
         return 1 / seconds if self.unit == "tokens/s" else 1e3 * seconds
 
     def rate(self) -> Rate:
-        """Return it as the fit takes it."""
+        """Return the rate for the fit."""
         kind = catalogue.device_kind(self.device).model_copy(update={"power_mode": self.power_mode})
         peaks = kind.peak_values(self.device)
         model = catalogue.model(self.model).architecture(self.dtype)
@@ -83,7 +83,7 @@ class RateEntry(Section):
         if self.bytes_per_weight is not None:
             model = model.quantised(self.bytes_per_weight)
         whole = self.unit == "ms/request"
-        # The step in the middle of an answer stands for all: times are linear in the context.
+        # The middle step of an answer represents all, as times are linear in the context.
         n_context = self.n_prompt + max(0, self.n_output - 2) // 2
         terms = Terms.of(
             model,
@@ -115,15 +115,15 @@ def read_rates(file: Path) -> tuple[RateEntry, ...]:
 
 
 class _RateFile(Section):
-    """A file of rates."""
+    """A file of published rates."""
 
     rates: Annotated[tuple[RateEntry, ...], Field(min_length=1)]
-    """The rows."""
+    """Published rates, one per row."""
 
 
 @cache
 def published_rates() -> tuple[RateEntry, ...]:
-    """Return all rows that come with edgesim."""
+    """Return all rates shipped with edgesim."""
     text = files("edgesim.data").joinpath("published_rates.yaml").read_text(encoding="utf-8")
     rows: list[Mapping[str, Any]] = YAML(typ="safe", pure=True).load(text)
     return tuple(RateEntry.model_validate(row) for row in rows)

@@ -1,4 +1,4 @@
-"""What is no mistake of a scenario, and yet should not pass in silence."""
+"""Remarks on valid scenarios: suspicious link rates, absent devices and requests that are left out."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ from edgesim.world.link import Link, Way
 __all__ = ["FASTEST_BPS", "SLOWEST_BPS", "remarks"]
 
 SLOWEST_BPS = 1e3
-"""Links with a lower mean rate are remarked upon. LoRaWAN's slowest data rate is below (0.25 kbit/s, LoRaWAN
-Regional Parameters RP002), but nothing that carries a model's hidden states, of kilobytes per token."""
+"""Mean link rate below which a remark is made. LoRaWAN's slowest data rate is below it (0.25 kbit/s, LoRaWAN
+Regional Parameters RP002), but no link that carries a model's hidden states, of kilobytes per token."""
 FASTEST_BPS = 1e12
-"""Links with a higher mean rate are remarked upon: no Ethernet is faster than 800 Gbit/s (IEEE
-802.3df-2024)."""
+"""Mean link rate above which a remark is made; no Ethernet is faster than 800 Gbit/s (IEEE 802.3df-2024)."""
 
-_MOST_CHANGES = 6  # of the number present, that one line lists
+_MOST_CHANGES = 6  # most changes of the number present that one remark lists
 
 
 def remarks(study: Study) -> tuple[str, ...]:
-    """Return what `edgesim check` and `edgesim run` say of a sound scenario."""
+    """Return the remarks of `edgesim check` and `edgesim run` on a valid scenario."""
     scenario, layout, law = study.scenario, study.layout, study.workload
     where = tracks(layout, seed=scenario.seed, replication=0, folder=scenario.origin.folder)
     away = absences(where, scenario.horizon_s)
@@ -37,7 +36,7 @@ def remarks(study: Study) -> tuple[str, ...]:
 
 
 def _of_rates(links: tuple[Link, ...]) -> Iterator[str]:
-    """Rates that no link has, as from a unit that was mistaken; alike ones once."""
+    """Yield remarks on implausible rates, as from a wrong unit; equal rates are grouped."""
     found: dict[str, list[str]] = {}
     taken: dict[str, list[str]] = {}
     for link in links:
@@ -51,13 +50,13 @@ def _of_rates(links: tuple[Link, ...]) -> Iterator[str]:
                 taken.setdefault(f"{mean_bps:.3g}", []).append(f"'{sender}' to '{peer}'")
     for mean, ways in taken.items():
         yield (
-            f"the recording of the link from {_first_of(ways)} does not say the unit of its rates, "
-            f"which were taken for bit/s (not bytes), {mean} on average; say 'unit: Mbit/s' if they are not"
+            f"the recording of the link from {_first_of(ways)} does not give the unit of its rates, "
+            f"which were read as bit/s (not bytes), {mean} on average; write 'unit: Mbit/s' if that is wrong"
         )
     for what, ways in found.items():
         yield (
             f"the link from {_first_of(ways)} {what.replace('recorded', 'was recorded')}; links have "
-            f"{SLOWEST_BPS / 1e3:g} kbit/s to {FASTEST_BPS / 1e12:g} Tbit/s: is its unit right?"
+            f"{SLOWEST_BPS / 1e3:g} kbit/s to {FASTEST_BPS / 1e12:g} Tbit/s; check its unit"
         )
 
 
@@ -72,7 +71,7 @@ def _mean_bps(way: Way) -> float:
 
 
 def _of_presence(scenario: Scenario, layout: Layout, away: Mapping[str, ScheduledOutages]) -> Iterator[str]:
-    """When how many devices of each group are there, where they come and go."""
+    """Yield a remark on the number of present devices over time, for every group in which it changes."""
     groups: dict[str, list[str]] = {}
     for id_ in away:
         groups.setdefault(layout.nodes[id_].group, []).append(id_)
@@ -82,15 +81,15 @@ def _of_presence(scenario: Scenario, layout: Layout, away: Mapping[str, Schedule
         if changes != [(0.0, n_devices)]:
             yield (
                 f"{group}: of {n_devices} device{'s' * (n_devices != 1)}, present by the recorded tracks: "
-                f"{_course(changes)}; absent ones are down and ask nothing (mobility: {{track: {{outside: "
-                "parked}} keeps them)"
+                f"{_course(changes)}; absent ones are down and generate no requests (mobility: {{track: "
+                "{outside: parked}} keeps them)"
             )
 
 
 def _changes(
     away: list[ScheduledOutages], n_devices: int, horizon_s: float | None
 ) -> list[tuple[float, int]]:
-    """Instants at which the number present changes, and what it is from then on; the first is time zero."""
+    """Return the number of present devices from each instant at which it changes, starting at time zero."""
     steps: dict[float, int] = {0.0: 0}
     for outages in away:
         for left_s, back_s in outages.windows_s:
@@ -120,9 +119,9 @@ def _course(changes: list[tuple[float, int]]) -> str:
 
 
 def _of_requests(scenario: Scenario, law: Demand) -> Iterator[str]:
-    """Requests that are not asked."""
-    if isinstance(law, PresentDemand) and (n_not_asked := law.n_not_asked(Streams(scenario.seed, 0))):
+    """Yield a remark on requests that are left out because their source is absent."""
+    if isinstance(law, PresentDemand) and (n_left_out := law.n_not_asked(Streams(scenario.seed, 0))):
         yield (
-            f"workload: {n_not_asked} requests of replication 0 fall into the absence of their source and "
-            "are not asked"
+            f"workload: {n_left_out} requests of replication 0 fall into an absence of their source and "
+            "are left out"
         )

@@ -1,4 +1,4 @@
-"""From a kind with a runtime to what its devices are charged: shares of peaks, central or drawn."""
+"""Timing of device kinds with a runtime, from shares of peaks: the fitted centre, or a drawn set."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from edgesim.scenario.schema.runtimes import RuntimeEntry
 
 __all__ = ["board_of", "holds_a_set", "runtime_of", "runtime_timing", "use_of"]
 
-_QUANTISED_BYTES = 1.1  # of a weight: up to 8 bits with their share of a scale
-_SEED = 20_250_707  # of effects that no published rate has: the same in every run
+_QUANTISED_BYTES = 1.1  # largest size of a quantised weight: 8 bits and its share of a scale
+_SEED = 20_250_707  # seed of effects without published rates, the same in every run
 
 
 def use_of(name: str, runtime: RuntimeEntry, peaks: Peaks, bytes_per_weight: float) -> Use:
-    """Return an engine at work on a device, by what the fit knows it as."""
+    """Return the engine and device as input of the fit."""
     return Use(
         peaks,
         runtime.fitted_as or name,
@@ -36,12 +36,12 @@ def use_of(name: str, runtime: RuntimeEntry, peaks: Peaks, bytes_per_weight: flo
 
 
 def runtime_of(kind: DeviceKind) -> tuple[str, RuntimeEntry] | None:
-    """Return a kind's engine with its name; None without one.
+    """Return the name and entry of a kind's engine; None without one.
 
     Raises
     ------
     ScenarioError
-        If the catalogue has none of that name.
+        If the catalogue has no engine of that name.
     """
     match kind.runtime:
         case None:
@@ -53,28 +53,28 @@ def runtime_of(kind: DeviceKind) -> tuple[str, RuntimeEntry] | None:
 
 
 def board_of(timing_name: str) -> str:
-    """Return the kind's own name, of the name under which a timing is asked for."""
+    """Return the kind's name from a timing name."""
     return timing_name.partition(" (")[0]
 
 
 def holds_a_set(kinds: Mapping[str, DeviceKind]) -> bool:
-    """Whether any kind is charged by fitted parameters, which have an uncertainty of their own."""
+    """Whether any kind takes its times from fitted parameters, which have their own uncertainty."""
     return any(kind.runtime is not None for kind in kinds.values())
 
 
 def runtime_timing(
     model: Architecture, name: str, kind: DeviceKind, *, folder: FilePath, draw: tuple[int, int] | None = None
 ) -> RuntimeTiming:
-    """Charge a kind by the shares that its engine reaches.
+    """Return a kind's timing from the shares of peaks that its engine reaches.
 
     Parameters
     ----------
     name
-        Under which the timing is asked for.
+        Timing name of the kind.
     folder
-        Where relative paths start.
+        Folder in which relative paths start.
     draw
-        Which of how many sets of parameters, evenly spaced over those fitted; None: their centre.
+        Index and number of parameter sets, evenly spaced over the fitted ones; None selects their centre.
     """
     found = runtime_of(kind)
     assert found is not None
@@ -112,6 +112,6 @@ def runtime_timing(
 
 
 def _drawn(fitted: Posterior, index: int, of: int) -> Posterior:
-    """One of so many draws, evenly spaced."""
+    """Return one of `of` draws, evenly spaced over the fitted ones."""
     at = round((index + 0.5) / of * len(fitted.draws) - 0.5)
     return Posterior(fitted.names, fitted.draws[[min(at, len(fitted.draws) - 1)]])

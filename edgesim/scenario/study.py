@@ -1,4 +1,4 @@
-"""A scenario resolved: what its words stand for, as values; what is in it is what runs."""
+"""A resolved scenario: its references replaced by the values that are simulated."""
 
 from __future__ import annotations
 
@@ -20,28 +20,27 @@ __all__ = ["Study"]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Study:
-    """A scenario resolved once: its parts as values, each of which counts as it stands here.
+    """A resolved scenario, with its parts as values that can be replaced.
 
-    ``dataclasses.replace`` changes any part, and what is changed is what is prepared and run. What has no
-    part of its own here (seed, replications, faults, memory, retry, objectives, warm-up) is taken from
-    `scenario`.
+    ``dataclasses.replace`` changes any part; the changed part is what is prepared and run. Settings without a
+    part here (seed, replications, faults, memory, retry, objectives, warm-up) are taken from `scenario`.
 
     Parameters
     ----------
     scenario
-        What was resolved.
+        Scenario that was resolved.
     layout
         Devices, switches and links.
     model
         The model that is served.
     kinds
-        The device kinds in use, by the names under which their timings are asked for.
+        Device kinds in use, by timing name.
     workload
-        Its requests, of whatever kind, and where they come from.
+        Requests and their sources.
     strategies
-        What competes, by label.
+        Strategies to compare, by label.
     quality
-        Measured answers that it asks for.
+        Measured answers, if the scenario uses them.
     """
 
     scenario: Scenario
@@ -63,30 +62,30 @@ class Study:
         "horizon_s",
         "cooldown_s",
     )
-    """What of the scenario was resolved into parts of this, and is not looked at again."""
+    """Scenario fields that were resolved into parts of the study, and are not read again."""
 
     def marked(self, *names: str) -> Self:
-        """Remember parts as they are, so that a change of one can be seen; all of them if none is named."""
+        """Return a copy that records the named parts (all if none is named), to detect later changes."""
         values = _values(self)
         kept = {name: values[name] for name in names or values if name != "_resolved"}
         return type(self)(**(values | {"_resolved": {**self._resolved, **kept}}))
 
     def parts(self) -> dict[str, Any]:
-        """Its parts by name, as they make a study."""
+        """Return the parts by name, as constructor arguments."""
         return {each.name: getattr(self, each.name) for each in fields(Study)}
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Ids of the devices that requests come from."""
+        """Ids of the devices that generate requests."""
         return self.workload.sources
 
     @property
     def edited(self) -> tuple[str, ...]:
-        """Names of the parts that are not those that were resolved, or prepared, any more."""
+        """Names of the parts that were replaced since they were resolved or prepared."""
         return tuple(name for name, value in self._resolved.items() if getattr(self, name) is not value)
 
     def check_edits(self) -> None:
-        """Refuse another scenario in whose parts this study's were not resolved.
+        """Refuse a replaced scenario whose parts differ from those that this study was resolved from.
 
         Raises
         ------
@@ -97,14 +96,16 @@ class Study:
         if before is None or before is self.scenario:
             return
         assert isinstance(before, Scenario)
-        drawn = ("seed",) if self.scenario.topology.generate is not None else ()  # its graph is
+        drawn = (
+            ("seed",) if self.scenario.topology.generate is not None else ()
+        )  # its graph depends on the seed
         names = (*self.STANDS_FOR, *drawn)
         differ = [name for name in names if getattr(before, name) != getattr(self.scenario, name)]
         if differ:
             raise ScenarioError(
-                f"{self.scenario.origin.name}: the scenario was replaced after it was resolved, and says "
-                f"something else of {', '.join(name.removesuffix('_s') for name in differ)}; resolve and "
-                "prepare it anew, or replace the part itself"
+                f"{self.scenario.origin.name}: the scenario was replaced after it was resolved, and differs "
+                f"in {', '.join(name.removesuffix('_s') for name in differ)}; resolve and prepare it "
+                "again, or replace the part of the study itself"
             )
 
 

@@ -1,4 +1,4 @@
-"""How long the model takes on each device kind: measured there, scaled from elsewhere, or by formulas."""
+"""Timings of the model on each device kind: measured on it, scaled from another machine, or analytic."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from edgesim.world.discipline import ServingDiscipline
 __all__ = ["Measuring", "Profiles", "check_coverage", "corrections", "find_profiles", "timings"]
 
 _UNMEASURED_HOST = Ceilings(flop_per_s=1e11, bytes_per_s=1e10, overhead_s=1e-4)
-"""A laptop's order of magnitude, by which `check` places a model on a host that has not been measured."""
+"""Ceilings of a laptop's order of magnitude, with which `check` places a model on an unmeasured host."""
 
 Measuring = Callable[[float, float, str], None]
-"""Progress of measuring: seconds done, seconds in all, and what is being measured."""
+"""Progress callback of measuring: seconds elapsed, total seconds, and what is being measured."""
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """What a scenario is charged with.
+    """The profiles from which a scenario's times are computed.
 
     Attributes
     ----------
     base
-        Measured here, or named in `profile`: what kinds are scaled from. None where nothing has to be, or
-        where the scenario asks for formulas.
+        Profile measured on this machine, or named in `profile`, from which kinds are scaled. None if nothing
+        is scaled, or the scenario uses analytic times.
     own
-        Measured on a kind itself, by the name under which its timing is asked for.
+        Profiles measured on the kinds themselves, by timing name.
     """
 
     base: Profile | None = None
@@ -63,31 +63,34 @@ def find_profiles(
     force: bool = False,
     measuring: Measuring | None = None,
 ) -> Profiles:
-    """Get all profiles that a study needs; this machine is measured only if a kind has none of its own.
+    """Return all profiles that a study needs; this machine is measured only if some kind has no own profile.
 
     Parameters
     ----------
     longest
-        How long its requests get.
+        Largest lengths of its requests.
     shards
-        Whether tensor shards of the blocks are charged, too: some are then measured besides the whole.
+        Whether tensor shards of the blocks are also needed; some are then measured in addition to whole
+        blocks.
     measure
-        Whether to measure what is not at hand.
+        Whether to measure a profile that is not available.
     refresh
-        Whether to measure even though a profile is kept.
+        Whether to measure even if a cached profile exists.
     force
-        Whether to take one that says next to nothing.
+        Whether to use a profile whose errors are too large to be useful.
     measuring
         Called with the progress.
 
     Raises
     ------
     ProfileError
-        If a profile that is named is of another model.
+        If a named profile is of another model.
     """
     study = resolve(study)
     scenario, model = study.scenario, study.model
-    kinds = {name: kind for name, kind in study.kinds.items() if kind.runtime is None}  # others need none
+    kinds = {
+        name: kind for name, kind in study.kinds.items() if kind.runtime is None
+    }  # kinds with a runtime need none
     needed = _coverages(study.layout, longest, keeps_cache=model.keeps_cache)
     base = saved_profile(scenario, model)
 
@@ -127,12 +130,13 @@ def find_profiles(
 def timings(
     study: Study | Scenario, profiles: Profiles, *, draw: tuple[int, int] | None = None
 ) -> dict[str, Timing]:
-    """How long the model takes on each device kind that is in use.
+    """Return the model's timing on each device kind in use.
 
     Parameters
     ----------
     draw
-        Of kinds with a `runtime`: which of how many sets of fitted parameters; None: their centre.
+        For kinds with a `runtime`: index and number of the sets of fitted parameters; None selects their
+        centre.
     """
     study = resolve(study)
     folder = study.scenario.origin.folder
@@ -145,7 +149,7 @@ def timings(
 
 
 def corrections(charged: Mapping[str, Timing]) -> dict[str, Mapping[Component, Correction]]:
-    """Say of each kind with scaled times what had to change so that none falls, where anything had to."""
+    """Return the corrections that made scaled times monotone, for kinds that needed any."""
     found = {name: timing.corrections for name, timing in charged.items() if isinstance(timing, ScaledTiming)}
     return {name: parts for name, parts in found.items() if any(part.n_changed for part in parts.values())}
 
@@ -156,17 +160,17 @@ def check_coverage(
     longest: Extent,
     charged: Mapping[str, Timing] | None = None,
 ) -> None:
-    """Make sure that everything that can occur can be charged.
+    """Check that timings cover every pass that can occur.
 
     Parameters
     ----------
     charged
-        Its :func:`timings`, where they are at hand.
+        Timings of the study, if already made with :func:`timings`.
 
     Raises
     ------
     ProfileError
-        If a request may be longer, or a batch larger, than was measured.
+        If a request can be longer, or a batch larger, than was measured.
     """
     study = resolve(study)
     charged = timings(study, profiles) if charged is None else charged
@@ -176,14 +180,16 @@ def check_coverage(
             needed.check(charged[name])
         except ProfileError as error:
             where = study.scenario.place(("profile",))
-            raise ProfileError(f"{where}: device kind '{name}' is charged with {source}: {error}") from None
+            raise ProfileError(
+                f"{where}: device kind '{name}' takes its times from {source}: {error}"
+            ) from None
 
 
 def _timing(model: Architecture, kind: DeviceKind, base: Profile | None, own: Profile | None) -> Timing:
-    """Charge a kind with its own profile, or with the base scaled to it.
+    """Return a kind's timing: from its own profile, or from the base profile scaled to it.
 
-    Weights that are quantised were not measured, so that even the machine's own profile is scaled: by the
-    bytes that are read, at the machine's own ceilings.
+    Quantised weights are not measured, so even the machine's own profile is then scaled: by the bytes read,
+    at the machine's own ceilings.
     """
     ceilings = kind.ceilings(model.dtype)
     source = base if own is None else own
@@ -197,13 +203,13 @@ def _timing(model: Architecture, kind: DeviceKind, base: Profile | None, own: Pr
 
 
 def _equal_shards(layout: Layout, model: Architecture) -> tuple[int, ...]:
-    """Into how many parts blocks are cut to measure one: powers of two, up to a part for each device."""
+    """Return the numbers of shards to measure: powers of two, up to the number of devices."""
     n_devices = sum(bool(node.kind) for node in layout.nodes.values())
     return tuple(n for n in model.possible_shards() if n <= n_devices and n.bit_count() == 1)
 
 
 def _coverages(layout: Layout, longest: Extent, *, keeps_cache: bool = True) -> dict[str, Coverage]:
-    """What is asked of each kind's timing."""
+    """Return the coverage that each kind's timing needs."""
     served: defaultdict[str, dict[int, ServingDiscipline | None]] = defaultdict(dict)
     for node in layout.nodes.values():
         if node.kind and id(node.entry) not in served[timing_name(node)]:

@@ -1,10 +1,10 @@
-"""Policies that are trained before time zero: of what scenario, under which digest, and where they are kept.
+"""Policies trained before time zero: their training study, digest and storage.
 
-A policy is kept beside measured profiles, named by a digest of all that it depends on: the world, the
-requests, the model and what it is charged with, measured answers, the strategy's options that have a part in
-it, how it was learned, and the contents of files that these name. The scenario's name, seed, replications,
-horizon and other strategies have no part in it, so none in the training either: it goes over episodes of its
-own.
+A policy is stored beside measured profiles, under a digest of everything that it depends on: the world, the
+requests, the model and its profiles, measured answers, the strategy's options that affect training, the
+training parameters, and the contents of the files that these name. The scenario's name, seed, replications,
+horizon and other strategies are not part of the digest and do not affect training, which uses its own
+episodes.
 """
 
 from __future__ import annotations
@@ -49,26 +49,26 @@ __all__ = [
 ]
 
 RECIPE = 2
-"""Version of how policies are trained; raised where the same training leads to another policy."""
+"""Version of the training procedure; increased when the same training gives another policy."""
 
-_N_ARRIVALS = 200  # of an episode: many more than are under way at once
+_N_ARRIVALS = 200  # requests of an episode: many more than are in flight at once
 
 _WORLD = ("topology", "kinds", "workload", "memory", "faults", "retry")
 
 
 def training_study(study: Study, label: str) -> Study:
-    """Return what a policy is trained in: this study with seed, horizon and replications of training.
+    """Return the study in which a policy is trained, with training's seed, horizon and replications.
 
-    An episode is as long as 200 requests take to arrive; of closed workloads, and of those that arrive by
-    what happens, as long as the scenario, and then its horizon is part of the digest.
+    An episode lasts until 200 requests have arrived; for closed workloads and others whose arrivals depend on
+    the run, it is as long as the scenario, whose horizon is then part of the digest.
 
-    Not modelled: what a world has in store for later than that.
+    Not modelled: changes of the world after the end of an episode.
     """
     scenario, strategy = study.scenario, study.strategies[label]
     labels = list(contenders(scenario))
     if label in labels:
         entry = scenario.strategies[labels.index(label)].model_copy(update={"label": label})
-    else:  # of a study whose strategies were replaced
+    else:  # the study's strategies were replaced
         entry = StrategyEntry(use=type(strategy).__name__, label=label)
     plain = {"seed": 0, "replications": 1, "warmup_s": 0.0, "cooldown_s": None, "strategies": (entry,)}
     own = scenario.model_copy(update=plain)
@@ -78,25 +78,25 @@ def training_study(study: Study, label: str) -> Study:
         instants_s = [request.arrived_at_s for request in first.requests(Streams(0))]
         if instants_s:
             own = own.model_copy(update={"horizon_s": _rounded_up(max(instants_s[-1], 1e-3))})
-    # A graph that is drawn is drawn by the seed, and training's seed is another.
+    # A random graph depends on the seed, and training uses another seed.
     layout = study.layout if scenario.topology.generate is None else resolve(own).layout
     law = _until(law, own.limit_s)
     return replace(study, scenario=own, layout=layout, strategies={label: strategy}, workload=law)
 
 
 def training_digest(lesson: Study, strategy: Strategy, training: Training, profiles: Profiles) -> str:
-    """SHA-256 of all that determines a policy.
+    """Return the SHA-256 of everything that determines a policy.
 
     Parameters
     ----------
     lesson
-        Of :func:`training_study`.
+        Training study, made by :func:`training_study`.
     """
     scenario = lesson.scenario
     values = scenario.model_dump(mode="json", by_alias=True)
     runtimes = [kind.runtime for kind in lesson.kinds.values()]
     runtimes += [device.runtime for device in scenario.topology.devices]
-    # Peaks of datasheets are charged under a runtime only.
+    # Datasheet peaks affect times only with a runtime.
     unused = {"peaks", "power_modes"} if runtimes.count(None) == len(runtimes) else None
     kinds = {
         name: kind.model_dump(mode="json", by_alias=True, exclude=unused)
@@ -121,14 +121,14 @@ def training_digest(lesson: Study, strategy: Strategy, training: Training, profi
 
 
 def policy_path(digest: str) -> Path:
-    """Name the file under which a policy is kept."""
+    """Return the path at which a policy is stored."""
     return cache_folder().parent / "policies" / f"{digest[:32]}.safetensors"
 
 
 def find_policy(digest: str) -> Path | None:
-    """Find a policy that was trained on exactly this: kept, or shipped.
+    """Return the file of the policy with this digest, stored or shipped; None if there is none.
 
-    A kept file that cannot be read, or is of something else, counts as none.
+    A stored file that cannot be read, or has another digest, is ignored.
     """
     path = policy_path(digest)
     if path.is_file():
@@ -141,10 +141,10 @@ def find_policy(digest: str) -> Path | None:
 
 
 def keep_policy(policy: Policy) -> Path:
-    """Keep a policy for later runs, under the digest in its record; returns its file.
+    """Store a policy for later runs, under the digest in its record, and return its path.
 
-    Where the cache cannot be written that costs a warning, not the policy: it is in a folder for temporary
-    files then, and no later run finds it.
+    If the cache cannot be written, the policy is written to a temporary folder with a warning; later runs do
+    not find it there.
     """
     path = policy_path(policy.record.trained_on)
     try:
@@ -153,15 +153,15 @@ def keep_policy(policy: Policy) -> Path:
         path = Path(tempfile.mkdtemp(prefix="edgesim-policy-")) / path.name
         write_policy(policy, path)
         warnings.warn(
-            f"{error}; the policy is in {path} instead, and will be trained again; name another folder in "
-            f"{CACHE_VARIABLE}, or save it with 'edgesim train -o FILE'",
+            f"{error}; the policy was written to {path} instead, and later runs will train it again; set "
+            f"{CACHE_VARIABLE} to another folder, or save it with 'edgesim train -o FILE'",
             stacklevel=2,
         )
     return path
 
 
 def write_policy(policy: Policy, path: Path) -> None:
-    """Write a policy under a temporary name first: a file of its own name is whole.
+    """Write a policy to a file atomically, under a temporary name first.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def write_policy(policy: Policy, path: Path) -> None:
 
 
 def _until(law: Demand, limit_s: float | None) -> Demand:
-    """The same requests, up to another instant."""
+    """Return the same demand with another horizon."""
     if isinstance(law, PresentDemand):
         return replace(law, drawn=_until(law.drawn, limit_s))
     if isinstance(law, Bounded) and law.horizon_s != limit_s:
@@ -190,25 +190,26 @@ def _until(law: Demand, limit_s: float | None) -> Demand:
 
 
 def _rounded_up(value_s: float) -> float:
-    """To two digits: no episode hangs on the last bits of a drawn instant."""
+    """Round up to two digits, so that no episode depends on the last bits of a drawn instant."""
     unit = 10.0 ** (floor(log10(value_s)) - 1)
     return ceil(value_s / unit) * unit
 
 
 def _options(lesson: Scenario, strategy: Strategy) -> Any:
-    """Options that have a part in what is learned, and the contents of files that they name.
+    """Return the options that affect training, with digests of the files that they name.
 
-    A file is what is declared as a path, and a text with an ending, which no name of a scenario has.
+    A value is a file name if it is declared as a path, or is text with a suffix, which no name of a scenario
+    has.
     """
     beside = set(strategy.options_beside_training)
     with_one, with_other = (strategy.with_policy(Path(name)) for name in ("one", "other"))
-    shown = _common(*(each.model_dump(mode="json", exclude=beside) for each in (with_one, with_other)))
+    common = _common(*(each.model_dump(mode="json", exclude=beside) for each in (with_one, with_other)))
     paths = set(_paths(strategy.model_dump(exclude=beside)))
 
     def is_file(_: str, text: str) -> bool:
         return text in paths or Path(text).suffix != ""
 
-    return _with_contents(shown, is_file, Path(), lesson.origin.folder)
+    return _with_contents(common, is_file, Path(), lesson.origin.folder)
 
 
 def _names_a_file(key: str, _: str) -> bool:
@@ -216,7 +217,7 @@ def _names_a_file(key: str, _: str) -> bool:
 
 
 def _with_contents(value: Any, is_file: Callable[[str, str], bool], *folders: Path, key: str = "") -> Any:
-    """The same with digests of files in the place of their names, of which `is_file` says which these are."""
+    """Return a value with file names, as determined by `is_file`, replaced by digests of the files."""
     if isinstance(value, Mapping):
         return {
             name: _with_contents(each, is_file, *folders, key=key if name in WAYS else name)
@@ -233,14 +234,14 @@ def _with_contents(value: Any, is_file: Callable[[str, str], bool], *folders: Pa
 
 
 def _common(one: Any, other: Any) -> Any:
-    """What two values agree in; None where they do not."""
+    """Return the parts in which two values agree, with None for the others."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return {name: _common(each, other.get(name)) for name, each in one.items()}
     return one if one == other else None
 
 
 def _paths(value: Any) -> Iterator[str]:
-    """What is a path in options."""
+    """Yield all paths contained in options."""
     if isinstance(value, Path):
         yield str(value)
     for each in _parts(value):

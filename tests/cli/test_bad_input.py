@@ -62,7 +62,7 @@ CASES = {
     "no end": (("  requests: 5\n", ""), ["bad.yaml", "never end", "horizon"]),
     "a warm-up that leaves nothing": (
         ("profile: analytic", "profile: analytic\nwarmup: 1 h"),
-        ["$.warmup", "3600 s", "shorten it"],
+        ["$.warmup", "3600 s", "shorten 'warmup'"],
     ),
     "a request longer than the context": (
         ("prompt_tokens: 8", "prompt_tokens: 2000"),

@@ -120,7 +120,7 @@ def test_names_of_all_listings_are_listed(edgesim: Edgesim) -> None:
 
 
 def test_words_of_scenarios_are_listed_with_what_they_mean(edgesim: Edgesim) -> None:
-    assert "Rate of a Poisson process." in edgesim("list", "arrivals").out
+    assert "A Poisson process with a constant rate." in edgesim("list", "arrivals").out
     assert "3gpp-umi" in edgesim("list", "path-loss").out
     assert "The chain of least latency" in edgesim("list", "partitions").out
     assert "round-robin" in edgesim("list", "keywords").out

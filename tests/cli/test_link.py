@@ -73,7 +73,7 @@ def test_a_figure_is_drawn_where_it_was_asked_for(edgesim, file: Path, tmp_path:
         (("--between", "usr-0", "cell"), "did you mean 'user-0'"),
         (
             ("--between", "user-0", "user-1"),
-            "no radio link joins 'user-0' and 'user-1'; there are user-0 cell",
+            "no radio link between 'user-0' and 'user-1'; there are user-0 cell",
         ),
         (("--until", "5"), "--until: expected a duration"),
         (("--from", "2 s", "--until", "1 s"), "got 2 s, 1 s"),

@@ -109,7 +109,7 @@ def test_a_decode_step_saves_the_time_of_the_bytes_that_it_need_not_read(
 def test_the_scenarios_own_weights_win_and_it_is_said(edgesim, written: Write) -> None:
     said = edgesim("check", written(GPTQ), "--set", "model.weights=q40")
     assert said.status == 0, said.err
-    assert "0.5625 bytes per weight count, as the scenario says, 3.79 GB of weights, and not" in said.out
+    assert "0.5625 bytes per weight, as the scenario says: 3.79 GB of weights instead of" in said.out
 
 
 def test_what_is_not_read_is_refused_where_the_model_stands(edgesim, written: Write) -> None:
@@ -121,7 +121,7 @@ def test_what_is_not_read_is_refused_where_the_model_stands(edgesim, written: Wr
     assert "'weights:'" in said.err
     said = edgesim("check", file, "--set", "model.weights=int4")
     assert said.status == 0, said.err
-    assert "its quantization_config is not read; 0.519531 bytes per weight count, as asked" in said.out
+    assert "its quantization_config is ignored; 0.519531 bytes per weight are used" in said.out
 
 
 @pytest.mark.measured

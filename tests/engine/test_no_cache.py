@@ -138,5 +138,5 @@ def test_a_scenario_says_it() -> None:
     kept = architecture(parse(SCENARIO.replace(", kv_cache: false", "")))
     assert read.digest != kept.digest
     assert read.plain.digest == kept.plain.digest
-    with pytest.raises(InputError, match=r"model\.kv_cache: bert-base is an encoder and has none"):
+    with pytest.raises(InputError, match=r"model\.kv_cache: bert-base is an encoder and has no KV cache"):
         parse(SCENARIO.replace("gpt2", "bert-base").replace("output_tokens: 2", "output_tokens: 1"))

@@ -101,5 +101,5 @@ def test_paths_of_ones_own_are_of_the_same_text_as_the_exits(tmp_path: Path) -> 
         runner.prepare(load("first_steps", [*QUICK[:-1], f"quality={{model: bundled, paths: '{file}'}}"]))
     table = tmp_path / "losses.csv"
     table.write_text("nmse,perplexity\n0,10\n0.1,20\n")
-    with pytest.raises(ScenarioError, match="'paths' are of exits"):
+    with pytest.raises(ScenarioError, match="'paths' needs 'exits'"):
         runner.prepare(load("first_steps", [*QUICK[:-1], f"quality={{table: '{table}', paths: '{file}'}}"]))

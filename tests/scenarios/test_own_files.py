@@ -182,12 +182,12 @@ def test_check_and_run_tell_who_is_there_when(
     (tmp_path / "own.yaml").write_text(tracked("run.xml", count=2))
     expected = (
         "car: of 2 devices, present by the recorded tracks: 0 at 0 s, 1 from 10 s, 2 from 15 s, 1 from 20 s, "
-        "0 from 30 s; absent ones are down and ask nothing"
+        "0 from 30 s; absent ones are down and generate no requests"
     )
     status, out, _ = said(monkeypatch, capsys, "check", tmp_path / "own.yaml")
     assert status == 0
     assert expected in out
-    assert "requests of replication 0 fall into the absence of their source and are not asked" in out
+    assert "requests of replication 0 fall into an absence of their source and are left out" in out
     status, _, err = said(monkeypatch, capsys, "run", tmp_path / "own.yaml", "--out", tmp_path / "trace")
     assert status == 0
     assert expected in err
@@ -196,7 +196,7 @@ def test_check_and_run_tell_who_is_there_when(
 def test_a_source_that_is_never_there_asks_nothing_and_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "run.xml").write_text(sumo(veh=range(10, 21)))
     prepared = runner.prepare(scenario(tracked("run.xml", more=", starts_at: 30 s"), tmp_path))
-    assert any("40 requests of replication 0 fall into the absence" in remark for remark in prepared.remarks)
+    assert any("40 requests of replication 0 fall into an absence" in remark for remark in prepared.remarks)
     trace = runner.run(prepared, tmp_path / "trace")
     assert trace.check() == []
     assert len(trace.requests("local", 0)) == 0
@@ -230,7 +230,7 @@ def test_tracks_go_to_the_devices_of_their_names(tmp_path: Path, form: str) -> N
 
     assert places(tracked("ways", count=2)) == {"car-0": (500.0, 0.0), "car-1": (0.0, 0.0)}
     with pytest.raises(
-        ScenarioError, match="has a track called 'car-0', as the device, and none called 'car-2'"
+        ScenarioError, match="has a track 'car-0', named like the device, but none named 'car-2'"
     ):
         places(tracked("ways", count=3))
     assert places(tracked("ways")) == {"car": (0.0, 0.0)}  # of no name: in the file's order
@@ -268,11 +268,11 @@ def test_a_rate_without_unit_is_refused_and_one_with_the_wrong_unit_remarked(
         assert status == 0
         assert (
             "the link from 'car' to 'box' was recorded with a mean of 5.65 bit/s; links have 1 kbit/s to "
-            "1 Tbit/s: is its unit right?"
+            "1 Tbit/s; check its unit"
         ) in (out if command == "check" else err)
     (tmp_path / "bare.csv").write_text("t,rate_mbps\n0,5.2\n1,6.1\n2,1\n")
     _, out, _ = said(monkeypatch, capsys, "check", tmp_path / "own.yaml")
-    assert "is its unit right" not in out
+    assert "check its unit" not in out
 
 
 def test_two_ways_of_a_recording_and_of_a_cable(tmp_path: Path) -> None:
@@ -315,6 +315,6 @@ def test_the_same_pair_twice_is_refused_with_the_form_that_says_it(tmp_path: Pat
     - {between: [box, car], wired: {rate: 5 Mbit/s}}"""
     with pytest.raises(
         ScenarioError,
-        match=r"links\[1\]: 'box' and 'car' are linked already.*\{up: 5 Mbit/s, down: 50 Mbit/s\}.* to 'box'",
+        match=r"links\[1\]: 'box' and 'car' are already linked.*\{up: 5 Mbit/s, down: 50 Mbit/s\}.* to 'box'",
     ):
         scenario(text_of(twice), tmp_path)

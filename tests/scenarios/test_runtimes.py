@@ -79,7 +79,7 @@ def test_no_profile_is_measured_where_every_device_has_a_runtime(monkeypatch: py
     [
         ("runtime: llama.cpp", "runtime: llama.cp", "no runtime 'llama.cp'; did you mean 'llama.cpp'"),
         ("power_mode: super", "power_mode: supper", "no power mode 'supper'; did you mean 'super'"),
-        ("runtime: mlc, power_mode: super", "power_mode: super", "which only a 'runtime' reaches shares of"),
+        ("runtime: mlc, power_mode: super", "power_mode: super", "which are used only with a 'runtime'"),
         (
             "kind: jetson-orin-nano, runtime: mlc, power_mode: super",
             "kind: profiled-host, runtime: mlc",

@@ -1,7 +1,7 @@
-"""Kinds of devices and radios, models and engines by name, every figure with its source.
+"""Catalogue of device kinds, radios, models and inference engines, with the source of every figure.
 
-They come with edgesim, and with packages that offer a :class:`~edgesim.scenario.catalogue.sources.Catalogue`
-through the entry point group ``edgesim.catalogues``.
+Entries are shipped with edgesim, and by packages that provide a
+:class:`~edgesim.scenario.catalogue.sources.Catalogue` through the entry-point group ``edgesim.catalogues``.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ __all__ = [
 
 
 class ModelKind(Section):
-    """A model by its published dimensions, as a Hugging Face config states them."""
+    """A model, described by its published dimensions in the form of a Hugging Face config."""
 
     name: str
-    """How scenarios call it."""
+    """Name of the model in scenarios."""
     description: str
-    """What it is, in a line."""
+    """One-line description."""
     source: str
-    """Where the dimensions are published, or how they were derived."""
+    """Publication of the dimensions, or how they were derived."""
     estimate: bool = False
-    """Whether some dimension is derived and not published."""
+    """Whether some dimension is derived instead of published."""
     config: Mapping[str, Any] = Field(repr=False)
-    """What its `config.json` says, as far as shape goes."""
+    """The parts of its `config.json` that determine the shape."""
 
     def architecture(self, dtype: str) -> Architecture:
-        """Read the config for a number format."""
+        """Return the architecture in a number format."""
         return Architecture.from_config(self.config, name=self.name, dtype=dtype)
 
 
 KINDS: Mapping[Part, type[Section]] = MappingProxyType(
     {"devices": DeviceKind, "models": ModelKind, "radios": RadioKind, "runtimes": RuntimeEntry}
 )
-"""What the entries of each part of a catalogue are."""
+"""Section class of the entries of each part of a catalogue."""
 
 
 @cache
@@ -80,32 +80,32 @@ def radio_kinds() -> Entries[RadioKind]:
 
 @cache
 def runtimes() -> Entries[RuntimeEntry]:
-    """Return all engines by name."""
+    """Return all inference engines by name."""
     return Entries("runtimes", RuntimeEntry, installed())
 
 
 def runtime(name: str) -> RuntimeEntry:
-    """Return one engine; an unknown name is an error that names the nearest."""
+    """Return one engine by name; the error for an unknown name suggests the nearest."""
     return runtimes().named(name)
 
 
 def radio_kind(name: str) -> RadioKind:
-    """Return one radio; an unknown name is an error that names the nearest."""
+    """Return one radio by name; the error for an unknown name suggests the nearest."""
     known = radio_kinds()
     if name not in known and name.lower().startswith(("lora", "sigfox")):
         raise ScenarioError(
-            f"no radio '{name}': low-power wide-area radios are left out on purpose. At LoRa's 0.3 to 50 "
+            f"no radio '{name}': low-power wide-area radios are deliberately left out. At LoRa's 0.3 to 50 "
             "kbit/s and 1 % duty cycle in Europe, one token's hidden state of 4 kB takes from a minute to "
-            "three hours; send text over such a link as {wired: {rate: ..., latency: ...}} if you must"
+            "three hours; to send text over such a link, give it as {wired: {rate: ..., latency: ...}}"
         )
     return known.named(name)
 
 
 def device_kind(name: str) -> DeviceKind:
-    """Return one device kind; an unknown name is an error that names the nearest."""
+    """Return one device kind by name; the error for an unknown name suggests the nearest."""
     return device_kinds().named(name)
 
 
 def model(name: str) -> ModelKind:
-    """Return one model; an unknown name is an error that names the nearest."""
+    """Return one model by name; the error for an unknown name suggests the nearest."""
     return models().named(name)

@@ -1,4 +1,4 @@
-"""Where catalogues come from: files of packages, through one group of entry points; read entry by entry."""
+"""Catalogues from installed packages, found through an entry-point group and read entry by entry."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _NOUNS: Mapping[Part, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Files of a package with kinds of devices and radios, models and runtimes, as edgesim's own have them.
+    """Catalogue files of a package: device kinds, models, radios and runtimes, in edgesim's format.
 
-    Each is a mapping from names to entries; a name begins its line. Every figure of an entry states its
-    ``source``, or that it is an ``estimate`` and how it came about.
+    Each file is a mapping from names to entries, with names at the start of a line. Every figure of an entry
+    gives its ``source``, or is marked as an ``estimate`` with its derivation.
 
     Parameters
     ----------
     package
-        The package in whose folder the files are.
+        Package whose folder contains the files.
     devices, models, radios, runtimes
-        Names of the files; empty where there is none.
+        Names of the files; empty if there is none.
     """
 
     package: str
@@ -55,7 +55,7 @@ class Catalogue:
     runtimes: str = ""
 
     def texts(self, part: Part) -> Mapping[str, str]:
-        """Text of each entry of a part, by its name."""
+        """Return the text of each entry of a part, by name."""
         file: str = getattr(self, part)
         if not file:
             return {}
@@ -73,13 +73,13 @@ def _check(catalogue: Catalogue) -> None:
         file: str = getattr(catalogue, part)
         try:
             there = not file or files(catalogue.package).joinpath(file).is_file()
-        except (Exception, SystemExit) as error:  # the package is imported for that
+        except (Exception, SystemExit) as error:  # importing the package can raise anything
             raise InputError(
-                f"no package {catalogue.package!r} ({error}); name the one with the files"
+                f"no package {catalogue.package!r} ({error}); name the package with the files"
             ) from None
         if not there:
             raise InputError(
-                f"'{part}' is {file!r}, and there is no such file in the folder of {catalogue.package}; "
+                f"'{part}' is {file!r}, but there is no such file in the folder of {catalogue.package}; "
                 "is it part of the installed package?"
             )
 
@@ -95,13 +95,13 @@ CATALOGUES: EntryPointGroup[Catalogue] = EntryPointGroup(
     is_object=True,
     home="edgesim.scenario.catalogue.shipped",
 )
-"""Catalogues arrive through this group of entry points, and edgesim's own beside them."""
+"""Entry-point group of catalogues, built-in and installed."""
 
 
 class Entries(Mapping[str, Entry]):
-    """The entries of one part of all catalogues by name, each read when it is asked for: few of them are.
+    """Entries of one part of all catalogues by name, each parsed when it is first accessed.
 
-    A name that two catalogues have is a mistake where it is asked for, and nowhere else.
+    A name that occurs in two catalogues raises an error only when it is accessed.
     """
 
     def __init__(self, part: Part, kind: type[Entry], found: Mapping[str, Catalogue | InputError]) -> None:
@@ -114,7 +114,7 @@ class Entries(Mapping[str, Entry]):
                 continue
             try:
                 texts = catalogue.texts(part)
-            except (Exception, SystemExit) as error:  # its files may be anything
+            except (Exception, SystemExit) as error:  # reading its files can raise anything
                 self.broken.append(f"catalogue {name!r} cannot be read: {type(error).__name__}: {error}")
                 continue
             for entry, text in texts.items():
@@ -127,8 +127,8 @@ class Entries(Mapping[str, Entry]):
         Raises
         ------
         ScenarioError
-            If none has that name (the message names the nearest, and catalogues that cannot be loaded), two
-            catalogues have it, or it is not as it should be.
+            If no catalogue has that name (the message suggests the nearest, and lists catalogues that cannot
+            be loaded), two catalogues have it, or the entry is invalid.
         """
         if name not in self:
             failed = "".join(f"; {sentence}" for sentence in self.broken)
@@ -138,7 +138,7 @@ class Entries(Mapping[str, Entry]):
         return self[name]
 
     def source(self, name: str) -> str:
-        """Return the catalogues that an entry is from."""
+        """Return the names of the catalogues that contain an entry."""
         return ", ".join(self._texts[name])
 
     def __getitem__(self, name: str) -> Entry:
@@ -162,7 +162,7 @@ class Entries(Mapping[str, Entry]):
         except ValidationError as error:
             problem, *_ = from_validation(error, known_keys(self._kind))
             reason = f"{path_text(problem.path)}: {problem.message}"
-        except Exception as error:  # of YAML's parser, which fails in many ways
+        except Exception as error:  # YAML's parser raises many kinds of errors
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ScenarioError(f"catalogue {catalogue!r}, {noun} '{name}': {reason}; correct it in its package")
 
@@ -177,13 +177,13 @@ class Entries(Mapping[str, Entry]):
 
 
 def installed() -> Mapping[str, Catalogue | InputError]:
-    """Return every catalogue, edgesim's own first; in the place of one that cannot be loaded stands why."""
+    """Return every catalogue, edgesim's own first, or the error of one that cannot be loaded."""
     found = plugins.discover_all(CATALOGUES)
     return {name: found[name] for name in plugins.own_names(CATALOGUES)} | found
 
 
 def listed(entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry | InputError]]:
-    """Yield every entry by name; in the place of one that cannot be read stands why."""
+    """Yield every entry by name, or the error of one that cannot be read."""
     for name in entries:
         try:
             yield name, entries[name]

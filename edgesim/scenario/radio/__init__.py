@@ -1,1 +1,1 @@
-"""From what a scenario says of radios and movement to channels and cells."""
+"""Conversion of a scenario's radio and mobility sections to channels and cells."""

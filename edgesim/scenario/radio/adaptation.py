@@ -1,4 +1,4 @@
-"""From what a scenario says of a radio to the link adaptation that the radio layer knows."""
+"""Link adaptation, duplex, resource grid and medium access of a scenario's radio, for the radio layer."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _STANDARDS: Mapping[str, str] = MappingProxyType({"nr": "a radio of 5G NR", "wif
 
 
 def adaptation(radio: RadioEntry, figures: RadioFigures) -> Adapting:
-    """Make the link adaptation of a radio, with a scenario's own settings.
+    """Return the link adaptation of a radio, with a scenario's overrides.
 
     Raises
     ------
     InputError
-        If the standard has no such carrier or channel, or a setting belongs to another standard.
+        If the standard does not support the carrier or channel, or a setting belongs to another standard.
     """
     chosen = None if radio.adaptation is None else radio.adaptation.chosen
     if chosen is None:
@@ -46,15 +46,15 @@ def adaptation(radio: RadioEntry, figures: RadioFigures) -> Adapting:
     elif chosen.only_for and chosen.only_for != figures.air:
         assert radio.adaptation is not None
         raise InputError(
-            f"'adaptation: {radio.adaptation.name}' says nothing to {radio.use}, "
+            f"'adaptation: {radio.adaptation.name}' does not apply to {radio.use}, "
             f"{_STANDARDS.get(figures.air, f'whose link-rate model is {figures.air}')}; leave it out"
         )
     made = chosen.interface(figures)
     if radio.max_attempts is not None:
         if not isinstance(made, Nr):
             raise InputError(
-                "'max_attempts' is HARQ's, which only 5G NR has; give 'arq_limit', how often a block is "
-                "sent anew"
+                "'max_attempts' applies to HARQ, which only 5G NR has; give 'arq_limit', the number of "
+                "retransmissions of a block"
             )
         made = replace(made, n_attempts=radio.max_attempts)
     changes: dict[str, Any] = {}
@@ -65,12 +65,15 @@ def adaptation(radio: RadioEntry, figures: RadioFigures) -> Adapting:
     for name in changes:
         if not (is_dataclass(made) and name in (field.name for field in fields(made))):
             word = "arq_limit" if name == "arq" else name
-            raise InputError(f"'{word}' says nothing to {radio.use}, whose link-rate model has no such field")
-    return replace(made, **changes) if changes else made  # type: ignore[type-var]  # made sure above
+            raise InputError(
+                f"'{word}' does not apply to {radio.use}, whose link-rate model has no such field; "
+                "leave it out"
+            )
+    return replace(made, **changes) if changes else made  # type: ignore[type-var]  # checked above
 
 
 def _of_standard(air: str) -> LinkRate:
-    """The model that a radio's catalogue entry names, with its defaults."""
+    """Return the link-rate model that a radio's catalogue entry names, with default options."""
     kind = plugins.load(LINK_RATES, air)
     try:
         return kind()
@@ -80,23 +83,23 @@ def _of_standard(air: str) -> LinkRate:
         ) from None
 
 
-def _asked(radio: RadioEntry, kind: type[Model]) -> Model | None:
-    """The settings of a scenario's own, if they are of this model."""
+def _given(radio: RadioEntry, kind: type[Model]) -> Model | None:
+    """Return the scenario's adaptation settings if they are for this model; else None."""
     chosen = None if radio.adaptation is None else radio.adaptation.chosen
     return chosen if isinstance(chosen, kind) else None
 
 
 def medium_access(radio: RadioEntry, figures: RadioFigures) -> WifiMac:
-    """Make the medium access of a Wi-Fi radio, with a scenario's own settings; of others, the defaults.
+    """Return the medium access of a Wi-Fi radio, with a scenario's overrides; for other radios the defaults.
 
     Raises
     ------
     InputError
-        If the standard has no such frames or aggregates.
+        If the standard does not support the frames or aggregates.
     """
     if figures.generation is None:
         return WifiMac()
-    entry = _asked(radio, WifiEntry) or WifiEntry()
+    entry = _given(radio, WifiEntry) or WifiEntry()
     contention = radio.contention
     return WifiMac(
         ppdu=PpduFormat(
@@ -111,7 +114,7 @@ def medium_access(radio: RadioEntry, figures: RadioFigures) -> WifiMac:
 
 
 def duplex_of(figures: RadioFigures) -> Duplex:
-    """How a radio divides its time between the two ways."""
+    """Return how a radio divides time between the two directions."""
     if figures.duplex == "tdd":
         assert figures.tdd is not None
         assert figures.subcarrier_spacing_hz is not None
@@ -120,19 +123,21 @@ def duplex_of(figures: RadioFigures) -> Duplex:
 
 
 def resource_grid(radio: RadioEntry, figures: RadioFigures) -> ResourceGrid | None:
-    """Return the slots and resource blocks that a radio's grants are made of; None of one that has none.
+    """Return the resource grid from which a radio's grants are made; None if it has none.
 
-    Wi-Fi has none, nor has a radio that adapts by `shannon`: an ideal that sends in any part of a band.
+    Wi-Fi has none, and neither has a radio with `shannon` adaptation, an ideal that can use any part of a
+    band.
 
     Raises
     ------
     InputError
-        If 5G has no such period of scheduling requests, or a pattern no slot for data one way.
+        If the period of scheduling requests is not a whole number of slots, or the TDD pattern has no slot
+        for data in one direction.
     """
     made = adaptation(radio, figures)
     if not isinstance(made, Nr):
         return None
-    entry = _asked(radio, NrEntry) or NrEntry()
+    entry = _given(radio, NrEntry) or NrEntry()
     period_s = 0.0 if entry.scheduling_request_s == "none" else entry.scheduling_request_s
     n_slots = period_s / made.slot_s
     if abs(n_slots - round(n_slots)) > 1e-6:

@@ -1,4 +1,4 @@
-"""The air of one replication: where devices are, and the channel of every radio link."""
+"""Radio environment of one replication: positions of devices, channels and cells."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from edgesim.world.roaming import Roaming
 
 __all__ = ["Air", "tracks"]
 
-LEAST_BPS = 1.0  # what planners are told of a link that is out of reach on average
+LEAST_BPS = 1.0  # nominal rate given to planners for a link that is out of range on average
 
 
 def tracks(layout: Layout, *, seed: int, replication: int, folder: FilePath) -> dict[str, Track]:
-    """Return where every device and switch with a place is over time, by id.
+    """Return the position over time of every device and switch that has one, by id.
 
     Raises
     ------
@@ -72,16 +72,16 @@ def tracks(layout: Layout, *, seed: int, replication: int, folder: FilePath) -> 
 class Air:
     """The radio links of one replication.
 
-    Every channel is a function of (seed, replication, link, time): the same under every strategy. Shadowing
-    and line of sight belong to a station, so that terminals side by side stand in the same shadow; fading
-    belongs to a pair.
+    Every channel is a function of (seed, replication, link, time), and thus the same under every strategy.
+    Shadowing and line of sight are drawn per station, so that nearby terminals have the same shadowing;
+    fading is drawn per pair.
 
     Parameters
     ----------
     layout
         The scenario's topology.
     where
-        Where its devices are: see :func:`tracks`.
+        Positions of its devices over time: see :func:`tracks`.
     """
 
     def __init__(self, layout: Layout, where: Mapping[str, Track], *, seed: int, replication: int) -> None:
@@ -92,19 +92,19 @@ class Air:
         self._channels: dict[tuple[str, str], RadioLink] = {}
 
     def figures(self, leg: AirLink) -> RadioFigures:
-        """The numbers of a link's radio."""
+        """Return the figures of a link's radio."""
         assert leg.entry.radio is not None
         return radio_kind(leg.entry.radio.use).figures(leg.entry.radio)
 
     def link(self, leg: AirLink) -> RadioLink:
-        """Make a link's channel."""
+        """Return a link's channel."""
         figures, entry = self.figures(leg), leg.entry
         propagation = self._propagation(entry)
         large = self._large_scale(leg, figures, propagation)
         fades = FadingEntry() if entry.fading is None else entry.fading
         down = self._fading(leg, figures, fades, large, propagation.value(), "fading")
         up = None
-        if figures.duplex == "fdd":  # two carriers fade each for itself
+        if figures.duplex == "fdd":  # two carriers fade independently
             up = self._fading(leg, figures, fades, large, propagation.value(), "uplink fading")
         return RadioLink(
             large,
@@ -120,7 +120,7 @@ class Air:
         )
 
     def _estimation(self, leg: AirLink, fading: Fading, purpose: str) -> ImperfectCsi | None:
-        """What the transmitter knows of a direction's fading; None: all of it."""
+        """Return the transmitter's channel state information for a direction; None if perfect."""
         csi = leg.entry.csi
         if csi is None:
             return None
@@ -128,7 +128,7 @@ class Air:
         return ImperfectCsi(fading, key, error=csi.error, delay_s=csi.delay_s, period_s=csi.period_s)
 
     def _offset_db(self, leg: AirLink, figures: RadioFigures, fades: FadingEntry) -> float:
-        """Where the outer loop has settled: 0 where the transmitter knows all."""
+        """Return the settled offset of the outer-loop link adaptation [dB]; 0 with perfect CSI."""
         csi = leg.entry.csi
         if csi is None:
             return 0.0
@@ -141,18 +141,18 @@ class Air:
         return self._offsets_db[known]
 
     def links(self) -> tuple[Link, ...]:
-        """The links of the world; each knows its channel, and the cell that it belongs to."""
+        """Return the world's radio links, with their channels and cells."""
         return tuple(self._world_link(leg) for leg in self._layout.air)
 
     def media(self) -> dict[str, Medium]:
-        """The cells of the world: one per station and radio, whatever entries name it."""
+        """Return the world's cells, one per station and radio, by name."""
         cells: dict[str, AirLink] = {}
         for leg in self._layout.air:
             cells.setdefault(self._cell(leg), leg)
         return {name: self._medium(name, leg) for name, leg in cells.items()}
 
     def bands(self) -> dict[str, CollectiveBand]:
-        """The bands that are set aside for sums, by station; the first entry of a station says how wide."""
+        """Return the bands reserved for sums, by station; their width is that of a station's first entry."""
         legs: dict[str, list[AirLink]] = {}
         for leg in self._layout.air:
             if leg.entry.over_the_air is not None:
@@ -160,18 +160,18 @@ class Air:
         return {station: self._band(station, own) for station, own in legs.items()}
 
     def roaming(self) -> dict[str, Roaming]:
-        """Terminals with links to several stations, and the one that serves them."""
+        """Return the roaming of terminals with links to several stations, by terminal."""
         legs: dict[str, list[AirLink]] = {}
         for leg in self._layout.air:
             legs.setdefault(leg.terminal, []).append(leg)
         return {terminal: self._roams(own) for terminal, own in legs.items() if len(own) > 1}
 
     def propagation(self, leg: AirLink) -> str:
-        """Name of a link's propagation model."""
+        """Return the name of a link's propagation model."""
         return self._propagation(leg.entry).model
 
     def neighbours(self, leg: AirLink) -> tuple[RadioLink, ...]:
-        """Channels between a terminal and the other stations of its band; none unless they interfere."""
+        """Return the channels between a terminal and the other interfering stations of its band."""
         carrier_hz = self.figures(leg).carrier_hz
         found: dict[str, RadioLink] = {}
         for other in self._layout.air if leg.entry.interference else ():
@@ -181,11 +181,11 @@ class Air:
         return tuple(found.values())
 
     def medium(self, leg: AirLink) -> Medium:
-        """The cell that a link belongs to."""
+        """Return a link's cell."""
         return self._medium(self._cell(leg), leg)
 
     def mac(self, leg: AirLink) -> WifiMac:
-        """How a link's frames get on the air, where that is Wi-Fi's."""
+        """Return a link's Wi-Fi medium access; defaults for other radios."""
         assert leg.entry.radio is not None
         return medium_access(leg.entry.radio, self.figures(leg))
 
@@ -243,7 +243,7 @@ class Air:
         ):
             raise InputError(
                 f"links of {station!r} disagree on 'over_the_air', or on their radio's bandwidth; expected "
-                "one band for each station: say the same in all of its entries, but for 'rician_k'"
+                "one band for each station: write the same in all of its entries, except for 'rician_k'"
             )
         fades = FadingEntry() if legs[0].entry.fading is None else legs[0].entry.fading
         speed_m_per_s = max(self._fades_at_m_per_s(leg, fades) for leg in legs)
@@ -374,7 +374,7 @@ class Air:
         return process(los if large.at(0.0).is_los else nlos)
 
     def _law_in_sight(self, leg: AirLink, environment: PathLoss) -> FadingLaw:
-        """The environment's law in line of sight, its K-factor drawn per link."""
+        """Return the environment's fading law in line of sight, with a K-factor drawn per link."""
         spread = environment.rician_k_db(True)
         if spread is None:
             return Rayleigh()
@@ -383,20 +383,20 @@ class Air:
         return Rician(mean_db + sigma_db * float(keyed_normals(key, np.arange(1))[0]))
 
     def _fades_at_m_per_s(self, leg: AirLink, entry: FadingEntry) -> float:
-        """The speed that sets a link's Doppler spread: the fastest of its ends and its surroundings."""
+        """Return the speed for a link's Doppler spread: the highest of its ends and surroundings."""
         ends = (self._speed_m_per_s(leg.terminal), self._speed_m_per_s(leg.station))
         return max(entry.speed_m_per_s, *ends)
 
     def _speed_m_per_s(self, id_: str) -> float:
-        """A device's typical speed."""
+        """Return a device's typical speed."""
         track, entry = self._where[id_], self._layout.nodes[id_].entry
         if not track.moves:
             return 0.0
-        told = None if entry is None or entry.mobility is None else entry.mobility.speed_m_per_s
-        return track.speed(0.0) if told is None else told
+        given = None if entry is None or entry.mobility is None else entry.mobility.speed_m_per_s
+        return track.speed(0.0) if given is None else given
 
     def _interface(self, entry: LinkEntry, figures: RadioFigures) -> Adapting:
-        """The link adaptation of an entry's radios: one for all of them, since it keeps tables."""
+        """Return the link adaptation of an entry's radios; they share one, as it caches tables."""
         known = self._interfaces.get(id(entry))
         if known is None:
             assert entry.radio is not None

@@ -1,4 +1,4 @@
-"""A scenario's radio links for somebody who wants to look at them, without a run."""
+"""Inspection of a scenario's radio links without a run."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["Inspected", "radio_links"]
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A radio link, and the cell that it belongs to.
+    """A radio link and its cell.
 
     Attributes
     ----------
     terminal, station
         Ids of its ends.
     mac
-        How its frames get on the air, where that is Wi-Fi's.
+        Wi-Fi medium access of the link; defaults for other radios.
     propagation
         Name of its propagation model.
     neighbours
-        Channels between the terminal and the other stations of the band, where cells interfere.
+        Channels between the terminal and the other stations of the band, if cells interfere.
     serving
-        Which station serves the terminal, where it has links to several.
+        Serving cell of the terminal over time, if it has links to several stations.
     """
 
     terminal: str
@@ -52,14 +52,14 @@ def radio_links(
     Raises
     ------
     ScenarioError
-        If there is none, or none between the two.
+        If there is no radio link, or none between the two.
     """
     folder = scenario.origin.folder
     layout = lay_out(scenario.topology, seed=scenario.seed, folder=folder)
     if not layout.air:
         raise ScenarioError(
-            f"{scenario.origin.name}: no radio links; a link entry with 'radio: nr-n78' in the place of "
-            "'wired' makes some (edgesim list radios)"
+            f"{scenario.origin.name}: no radio links; add a link entry with 'radio: nr-n78' instead of "
+            "'wired' (edgesim list radios)"
         )
     legs = layout.air
     if between is not None:
@@ -77,7 +77,7 @@ def radio_links(
         if not legs:
             shown = ", ".join(f"{leg.terminal} {leg.station}" for leg in layout.air[:4])
             raise ScenarioError(
-                f"--between: no radio link joins '{between[0]}' and '{between[1]}'; there are {shown}"
+                f"--between: no radio link between '{between[0]}' and '{between[1]}'; there are {shown}"
                 + ", ..." * (len(layout.air) > 4)
             )
     where = tracks(layout, seed=scenario.seed, replication=replication, folder=folder)

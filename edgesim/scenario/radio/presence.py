@@ -1,4 +1,4 @@
-"""Devices that come and go as their recorded tracks do, and the requests that are not asked meanwhile."""
+"""Absences of devices outside their recorded tracks, and demand without requests during absences."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["PresentDemand", "absences"]
 
 
 def absences(where: Mapping[str, Track], horizon_s: float | None) -> dict[str, ScheduledOutages]:
-    """When devices are away, of those that are not always there.
+    """Return the absences of devices that are not present all the time.
 
-    A track that ends with the scenario's horizon, to within one of its usual steps, was recorded up to there
-    and not until its device left: in the cooldown the device stays where it was.
+    If a track ends at the scenario's horizon, to within one of its usual steps, the recording is taken to end
+    there and the device to stay: in the cooldown it keeps its last position.
     """
     found = {}
     for id_, track in where.items():
@@ -38,19 +38,20 @@ def absences(where: Mapping[str, Track], horizon_s: float | None) -> dict[str, S
 
 @dataclass(frozen=True)
 class PresentDemand:
-    """A workload whose sources are away at times: what would arise at one meanwhile is not asked.
+    """A workload without the requests that would arrive while their source is absent.
 
-    Of an open workload, requests that fall into an absence are left out, the same under every strategy. Of a
-    closed one nothing is left out: there a user waits until the device is back (and leaves with it for good).
+    In an open workload, requests during an absence are left out, the same under every strategy. In a closed
+    one none is left out: a user waits until the device is back, or stops if it never returns.
 
     Parameters
     ----------
     drawn
-        The workload as its law has it.
+        Workload before absences are applied.
     away
-        When sources are away, by id.
+        Absences of sources, by id.
     horizon_s
-        Up to when requests count that are not asked; those of a cooldown do not. None: all do.
+        Instant up to which left-out requests are counted, so that those of a cooldown are not; None counts
+        all.
     """
 
     drawn: Demand
@@ -59,7 +60,7 @@ class PresentDemand:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Devices that requests come from."""
+        """Devices that generate requests."""
         return self.drawn.sources
 
     @property
@@ -78,7 +79,7 @@ class PresentDemand:
         return self.drawn.typical
 
     def requests(self, streams: Streams) -> Iterator[Request]:
-        """Yield the requests whose source is there when they arise, numbered anew."""
+        """Yield the requests whose source is present at their arrival, renumbered."""
         number = 0
         for request in self.drawn.requests(streams):
             if not self._is_away(request):
@@ -86,23 +87,23 @@ class PresentDemand:
                 number += 1
 
     def conversations(self, streams: Streams) -> Iterator[Conversation]:
-        """Yield the conversations of a closed workload; the run keeps users from asking while away."""
+        """Yield the conversations of a closed workload; the engine delays users' requests during absences."""
         return self.drawn.conversations(streams)
 
     def extent(self, streams: Streams) -> Extent:
-        """Tell how many requests there are, and how long they get; at most, for absent sources ask none."""
+        """Return the number of requests and their largest lengths, disregarding absences for lengths."""
         whole = self.drawn.extent(streams)
         if self.is_closed:
             return whole
         return whole._replace(n_requests=sum(1 for _ in self.requests(streams)))
 
     def notes(self, streams: Streams) -> Mapping[str, object]:
-        """Tell the law's notes, and how many requests were not asked."""
+        """Return the workload's notes, with the number of requests that were left out."""
         notes = dict(self.drawn.notes(streams))
         return notes if self.is_closed else {**notes, "n_not_asked": self.n_not_asked(streams)}
 
     def n_not_asked(self, streams: Streams) -> int:
-        """Requests that fall into an absence of their source before the horizon; none if closed."""
+        """Return the number of requests before the horizon that fall into an absence of their source."""
         until_s = math.inf if self.horizon_s is None else self.horizon_s
         return sum(
             self._is_away(request)

@@ -1,4 +1,4 @@
-"""How far a cell reaches, in the median: for maps, not for runs."""
+"""Median range of a cell, for maps; runs do not use it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from edgesim.radio.radio_link import RadioLink
 __all__ = ["reach_m"]
 
 _NEAREST_M, _FARTHEST_M = 1.0, 100e3
-_N_COARSE = 51  # tenths of a decade: reach is lost once, as loss grows with distance
-_N_HALVINGS = 12  # of a tenth of a decade: 0.006 %
+_N_COARSE = 51  # tenths of a decade; one crossing, as path loss increases with distance
+_N_HALVINGS = 12  # halvings of a tenth of a decade: a precision of 0.006 %
 
 
 def reach_m(link: RadioLink) -> float | None:
-    """Distance up to which both directions of such a link carry anything, in the median.
+    """Return the largest distance at which both directions of a link have a positive rate, in the median.
 
-    The terminal is moved away from its station: path loss by the link's environment, heights and walls, line
-    of sight where it is more likely than not, neither shadowing nor fading nor interference, the whole band.
+    The terminal is moved away from its station, with the path loss of the link's environment, heights and
+    walls, line of sight if its probability is above one half, and the whole band, but without shadowing,
+    fading and interference.
 
     Returns
     -------
     float or None
-        In metres. None where even 100 km are in reach, as under Shannon's formula, which has no least rate.
+        Range in metres. None if even 100 km are in range, as with Shannon's formula, which has no minimum
+        rate.
     """
     distances_m = [
         _NEAREST_M * (_FARTHEST_M / _NEAREST_M) ** (step / (_N_COARSE - 1)) for step in range(_N_COARSE)
@@ -49,7 +51,7 @@ def reach_m(link: RadioLink) -> float | None:
 
 
 class _Steady:
-    """No fading."""
+    """Fading process with constant gain 1."""
 
     def gain(self, at_s: float) -> float:
         return 1.0

@@ -1,1 +1,1 @@
-"""What a scenario may contain: a file per part."""
+"""Schema of scenario files: one module per section."""

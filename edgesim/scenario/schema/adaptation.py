@@ -1,4 +1,4 @@
-"""How a radio link adapts to its channel, where a scenario does not leave it to the radio's standard."""
+"""Scenario section of link adaptation, for radios that do not use their standard's default."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["AdaptationChoice"]
 
 
 class AdaptationChoice(OpenChoice[LinkRate]):
-    """From ratios to rates and errors: by the radio's standard with settings of its own, or by Shannon."""
+    """Link adaptation (SINR to rates and errors): settings of the radio's own standard, or Shannon."""
 
     group: ClassVar[EntryPointGroup[type[LinkRate]]] = LINK_RATES
     order: ClassVar[tuple[str, ...]] = ("shannon", "nr", "wifi")
@@ -31,7 +31,7 @@ class AdaptationChoice(OpenChoice[LinkRate]):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the word of a model all of whose options have defaults, too."""
+        """Return a schema that also accepts the name alone of a model whose options all have defaults."""
         choice = super().__get_pydantic_json_schema__(core_schema, handler)
         alternatives = handler.resolve_ref_schema(choice)["properties"]
         words = [name for name, one in alternatives.items() if not one.get("required")]

@@ -1,7 +1,7 @@
-"""What an arrival process is: options in a scenario, and the law that they make.
+"""Base class and entry-point group of arrival processes.
 
-A process arrives through the entry point group ``edgesim.arrivals``; edgesim's own stand in
-:mod:`edgesim.scenario.schema.arrivals`, a file each.
+Processes are loaded through the entry-point group ``edgesim.arrivals``; the built-in ones are in
+:mod:`edgesim.scenario.schema.arrivals`, one module each.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ __all__ = ["ARRIVALS", "ArrivalProcess"]
 
 
 class ArrivalProcess(Alternative):
-    """When requests arrive, all sources taken together; a subclass declares its options as fields.
+    """Base class of arrival processes, for all sources together; a subclass declares its options as fields.
 
-    It is the law itself, by ``rate_hz`` (a field or a property: arrivals per second in the long run) and
-    :meth:`instants`, or makes one in :meth:`law`. The first line of the docstring says in ``edgesim list
-    arrivals`` what it is.
+    A subclass either is the arrival law itself, with ``rate_hz`` (a field or a property: arrivals per second
+    in the long run) and :meth:`instants`, or returns one from :meth:`law`. ``edgesim list arrivals`` shows
+    the first line of the subclass's docstring.
     """
 
     def law(self) -> Arrivals:
-        """Return the law; by default the process itself."""
+        """Return the arrival law; by default the process itself."""
         return cast("Arrivals", self)
 
     def instants(self, rng: np.random.Generator) -> Iterator[float]:
-        """Yield instants in seconds since time zero, never decreasing, without end.
+        """Yield arrival instants [s since time zero], non-decreasing and unbounded in number.
 
-        They follow from what is drawn from ``rng`` alone: the same generator gives the same instants.
+        The instants depend on the draws from ``rng`` alone: the same generator state gives the same instants.
         """
         raise NotImplementedError
 
@@ -54,7 +54,7 @@ def _check(kind: type[ArrivalProcess]) -> None:
     plugins.require_methods(kind, ArrivalProcess, {"instants": "rng"})
     if "rate_hz" not in kind.model_fields and not hasattr(kind, "rate_hz"):
         raise InputError(
-            f"class {kind.__qualname__} has no rate_hz; write a field or a property of that name: arrivals "
+            f"class {kind.__qualname__} has no rate_hz; define a field or a property of that name: arrivals "
             "per second in the long run"
         )
 
@@ -69,4 +69,4 @@ ARRIVALS: EntryPointGroup[type[ArrivalProcess]] = EntryPointGroup(
     _check,
     home="edgesim.scenario.schema.arrivals",
 )
-"""Arrival processes arrive through this group of entry points, and edgesim's own beside them."""
+"""Entry-point group of the arrival processes, built-in and installed."""

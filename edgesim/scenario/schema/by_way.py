@@ -1,4 +1,4 @@
-"""Values of a link that may differ by direction: one for both ways, or ``{up: ..., down: ...}``."""
+"""Link values that may differ by direction: one for both, or ``{up: ..., down: ...}``."""
 
 from __future__ import annotations
 
@@ -39,73 +39,73 @@ class ByWay(Generic[Value]):
 
     @property
     def is_one(self) -> bool:
-        """Whether both ways have the same."""
+        """Whether both directions have the same value."""
         return self.up == self.down
 
     def __iter__(self) -> Iterator[Value]:
-        """Up, then down."""
+        """Yield the up value, then the down value."""
         return iter((self.up, self.down))
 
     def map(self, change: Callable[[Value], Other]) -> ByWay[Other]:
-        """Change both."""
+        """Apply a function to both values."""
         return ByWay(change(self.up), change(self.down))
 
 
 def ways(value: Value | ByWay[Value]) -> ByWay[Value]:
-    """The values of the two ways, of which one that stands alone is both's."""
+    """Return the values of the two directions; a single value applies to both."""
     return value if isinstance(value, ByWay) else ByWay(value, value)
 
 
 def refuse_ways_outside(data: object, example: str) -> None:
-    """Refuse `up` and `down` beside the values to which they belong; for validators of sections."""
+    """Refuse `up` and `down` as keys of a section instead of inside its values; used in validators."""
     found = [key for key in UP_AND_DOWN if isinstance(data, Mapping) and key in data]
     if found:
-        refuse(f"'{found[0]}' belongs to a value, such as '{example}' ({_UP_IS})")
+        refuse(f"'{found[0]}' belongs inside a value, such as '{example}' ({_UP_IS})")
 
 
 class Reader(Protocol):
-    """How a single value is read, and described to an editor."""
+    """Reader of a single value, with its serialisation and JSON Schema."""
 
     def read(self, data: Any) -> Any:
-        """Read it, or refuse it."""
+        """Read a value; refuse an invalid one."""
 
     def written(self, value: Any) -> object:
-        """Write it as it stands in a file."""
+        """Return a value as it is written in a file."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Describe it."""
+        """Return the JSON Schema of the value."""
 
 
 class FileName:
-    """Reads the name of a file."""
+    """Reader of a file name."""
 
     def read(self, text: object) -> str:
-        """Take it as it is."""
+        """Return the name unchanged; refuse anything but non-empty text."""
         if not isinstance(text, str) or not text:
             refuse(f"expected the path of a file, got {text!r}")
         return text
 
     def written(self, value: object) -> object:
-        """Write it as it is."""
+        """Return the name unchanged."""
         return value
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Describe the name to an editor."""
+        """Return the JSON Schema of a file name."""
         return {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class EachWay:
-    """How a field is read whose value may be one for both ways, or a mapping of two.
+    """Reader of a field with one value for both directions, or a mapping of two.
 
     Parameters
     ----------
     one
-        How a single value is read.
+        Reader of a single value.
     """
 
     one: Reader
@@ -133,11 +133,11 @@ class EachWay:
             return self.one.read(data)
         except PydanticCustomError as error:
             refuse(where + error.message())
-        except ValueError as error:  # of a unit
+        except ValueError as error:  # from parsing a unit
             refuse(f"{where}{error}")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic call :meth:`read`."""
+        """Return a pydantic schema that calls :meth:`read`."""
         return core_schema.no_info_plain_validator_function(
             self.read,
             serialization=core_schema.plain_serializer_function_ser_schema(self._serialised, info_arg=True),
@@ -146,12 +146,12 @@ class EachWay:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Describe both forms to an editor."""
+        """Return the JSON Schema of both forms."""
         one = self.one.__get_pydantic_json_schema__(core_schema, handler)
         two = {
             "title": "UpDown",
             "type": "object",
-            "description": f"One for each way: {_UP_IS}.",
+            "description": f"One value for each direction: {_UP_IS}.",
             "properties": dict.fromkeys(UP_AND_DOWN, one),
             "required": list(UP_AND_DOWN),
             "additionalProperties": False,

@@ -1,4 +1,4 @@
-"""How a Wi-Fi radio's frames get on the air, as a scenario says it."""
+"""Scenario section of Wi-Fi channel access: EDCA parameters and frame aggregation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Window = Annotated[int, Field(strict=True, ge=0, le=32767)]
 
 
 class AggregationEntry(Section):
-    """What goes together on the air; `false` sends every frame by itself."""
+    """Frame aggregation (A-MPDU) limits; `false` sends every frame separately."""
 
     frames: Annotated[int, Field(strict=True, ge=1, le=256)] = 64
-    """Most frames: 64, or up to 256 with 802.11ax."""
+    """Maximum number of frames: 64, or up to 256 with 802.11ax."""
     duration_s: PositiveSeconds | None = Field(default=None, alias="duration")
-    """Longest transmission; the standard's 5.484 ms if not given. The category's TXOP limits it, too."""
+    """Longest transmission; by default the standard's 5.484 ms. The category's TXOP also limits it."""
     size_bytes: PositiveBytes | None = Field(default=None, alias="size")
-    """Longest aggregate with all headers; the generation's if not given."""
+    """Largest aggregate, headers included; by default the generation's."""
 
     @model_validator(mode="before")
     @classmethod
@@ -42,34 +42,34 @@ class AggregationEntry(Section):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the single word, too."""
+        """Return a schema that also accepts true and false."""
         return {"anyOf": [{"type": "boolean"}, handler(core_schema)]}
 
     def value(self) -> Aggregation:
-        """Return the limits."""
+        """Return the limits for the MAC."""
         longest_s = LONGEST_PPDU_S if self.duration_s is None else self.duration_s
         return Aggregation(most_frames=self.frames, longest_s=longest_s, most_bytes=self.size_bytes)
 
 
 class ContentionEntry(Section):
-    """802.11's EDCA, where it differs from the defaults."""
+    """EDCA parameters of IEEE 802.11 that differ from the defaults."""
 
     category: AccessCategory = "best-effort"
-    """Access category, by the standard's table of defaults."""
+    """Access category, with the standard's default parameters."""
     aifsn: Annotated[int, Field(strict=True, ge=1, le=15)] | None = None
-    """Slots of idle air after SIFS, in the place of the category's."""
+    """Arbitration interframe space: idle slots after SIFS, instead of the category's."""
     cw_min: Window | None = None
-    """First contention window in slots, in the place of the category's."""
+    """Initial contention window in slots, instead of the category's."""
     cw_max: Window | None = None
-    """Last contention window in slots, in the place of the category's."""
+    """Largest contention window in slots, instead of the category's."""
     txop_s: Seconds | None = Field(default=None, alias="txop")
-    """Longest exchange, in the place of the category's; 0 s is one frame at a time."""
+    """Longest exchange (TXOP limit), instead of the category's; 0 s is one frame at a time."""
     aggregation: AggregationEntry = AggregationEntry()
-    """What goes together: `{frames: 256, duration: 2 ms, size: 64 kB}`, or `false`."""
+    """Frame aggregation: `{frames: 256, duration: 2 ms, size: 64 kB}`, or `false`."""
     rts_from_bytes: Bytes | None = Field(default=None, alias="rts_from")
-    """RTS and CTS come before transmissions of so many bytes and more; `rts_cts: true` is all of them."""
+    """Smallest transmission that is preceded by RTS and CTS; `rts_cts: true` applies them to all."""
     transport_acks: bool = False
-    """Whether receivers acknowledge every second segment on the air, as TCP does."""
+    """Whether receivers send an acknowledgement over the air for every second segment, as TCP does."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> ContentionEntry:
@@ -77,7 +77,7 @@ class ContentionEntry(Section):
         return self
 
     def edca(self) -> Edca:
-        """Return the access category's parameters."""
+        """Return the access category's parameters with the given ones applied."""
         known = ACCESS_CATEGORIES[self.category]
         return Edca(
             aifsn=known.aifsn if self.aifsn is None else self.aifsn,

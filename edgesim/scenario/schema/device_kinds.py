@@ -1,4 +1,4 @@
-"""What a kind of device can do, every figure with its source."""
+"""Schema of device kinds: figures with their sources."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ Positive = Annotated[float, Field(gt=0, le=100)]
 
 
 class Figure(Section, Generic[Q]):
-    """A number and where it comes from; the plain number is short for one without a source."""
+    """A quantity and its source; a plain quantity is short for one without a source."""
 
     value: Q
     """The quantity, with its unit."""
     source: str = ""
-    """A datasheet, a paper, or how the figure was derived."""
+    """Source of the value: a datasheet, a paper, or how it was derived."""
     estimate: bool = False
-    """Whether it is derived or estimated and not stated by the source."""
+    """Whether the value is derived or estimated instead of stated by the source."""
 
     @model_validator(mode="before")
     @classmethod
@@ -65,170 +65,167 @@ class Figure(Section, Generic[Q]):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the plain number, too."""
+        """Return a schema that also accepts the plain quantity."""
         mapping = handler(core_schema)
         plain: dict[str, Any] = handler.resolve_ref_schema(mapping)["properties"]["value"]
         return {"anyOf": [plain, mapping]}
 
 
 class ComputeFigures(Section):
-    """Achievable compute rate by number format: what a large matrix product reaches, not the peak."""
+    """Achievable compute rate by number format: that of a large matrix product, not the peak."""
 
     float32: Figure[FlopPerSecond] | None = None
-    """With 32-bit numbers."""
+    """Rate with 32-bit numbers."""
     float16: Figure[FlopPerSecond] | None = None
-    """With IEEE half precision."""
+    """Rate with IEEE half precision."""
     bfloat16: Figure[FlopPerSecond] | None = None
-    """With bfloat16."""
+    """Rate with bfloat16."""
 
 
 class PowerFigures(Section):
-    """Power draw by state; active, tx and rx come on top of idle."""
+    """Power draw by state; `active`, `tx` and `rx` are added to `idle`."""
 
     idle_w: Figure[Watts] = Field(alias="idle")
-    """The whole device, switched on and waiting."""
+    """Power of the whole device, switched on and idle."""
     active_w: Figure[Watts] = Field(alias="active")
-    """What computing adds."""
+    """Additional power while computing."""
     tx_w: Figure[Watts] = Field(alias="tx")
-    """What sending adds."""
+    """Additional power while sending."""
     rx_w: Figure[Watts] = Field(alias="rx")
-    """What receiving adds."""
+    """Additional power while receiving."""
     radio_idle_w: Figure[Watts] | None = Field(default=None, alias="radio_idle")
-    """What a radio adds that is ready, where `idle` does not have it in."""
+    """Additional power of a radio that is ready, where `idle` does not include it."""
 
 
 class EndpointFigures(Section):
-    """What a message costs a device at its own end."""
+    """Cost of a message at a device's own end."""
 
     overhead_s: Figure[Seconds] = Field(alias="overhead")
-    """Fixed cost of one message: serialisation, system calls, copies. It occupies a messaging station beside
-    the processor, or the processor (`on_compute`): messages wait for one another."""
+    """Fixed cost of one message: serialisation, system calls, copies. It occupies a messaging station
+    separate from the processor, or the processor itself (`on_compute`); messages queue for it."""
     latency_s: Figure[Seconds] | None = Field(default=None, alias="latency", exclude_if=is_not_given)
-    """What only delays a message besides, and occupies nothing: waking up, interrupts held back. None if not
-    given: then all of the cost is in `overhead`."""
+    """Additional delay of a message that occupies nothing: waking up, deferred interrupts. By default none:
+    all of the cost is in `overhead`."""
     staging_bytes_per_s: Figure[BytesPerSecond] | None = Field(default=None, alias="staging")
-    """Rate of copying a message between network and accelerator memory; without one, copies cost nothing."""
+    """Rate of copying a message between network and accelerator memory; by default copies take no time."""
     on_compute: bool = False
     """Whether messages occupy the processor that computes (single-threaded runtimes)."""
     tcp: TcpEntry | None = Field(default=None, exclude_if=is_not_given)
-    """Small segments and acknowledgements that wait; none do if not given."""
+    """TCP delays: small segments and delayed acknowledgements; none by default."""
 
 
 class PeakFigures(Section):
-    """What datasheets promise: what a `runtime` reaches its shares of."""
+    """Peak rates from datasheets, of which a `runtime` reaches certain shares."""
 
     processor: Literal["cpu", "gpu"]
-    """What the model computes on: processor cores, or a GPU."""
+    """Processor on which the model computes: CPU cores or a GPU."""
     bytes_per_s: Figure[BytesPerSecond] = Field(alias="memory_bandwidth")
-    """Of the memory."""
+    """Peak memory bandwidth."""
     vector_flop_per_s: Figure[FlopPerSecond] = Field(alias="vector")
-    """Of float32 multiply-adds on vector units (a GPU's ordinary cores), at which weights are touched."""
+    """Peak rate of float32 multiply-adds on vector units (a GPU's ordinary cores), the rate of touching
+    weights."""
     matrix_flop_per_s: Figure[FlopPerSecond] = Field(alias="matrix")
-    """Of dense products of matrices in half precision, at which prompts are read."""
+    """Peak rate of dense half-precision matrix products, the rate of prompt processing (prefill)."""
     eager_call_s: Figure[Seconds] = Field(alias="eager_call")
-    """What an interpreter takes to dispatch and launch one block (eager PyTorch)."""
+    """Time that an interpreter takes to dispatch and launch one block (eager PyTorch)."""
 
 
 class PowerMode(Section):
-    """What another power mode of the device changes, relative to its `peaks`."""
+    """Another power mode of a device, relative to its `peaks`."""
 
     memory: Positive = 1.0
-    """Peak of the memory."""
+    """Factor on the peak memory bandwidth."""
     compute: Positive = 1.0
-    """Peaks of vectors and matrices: the ratio of the clocks."""
+    """Factor on the vector and matrix peaks: the ratio of the clocks."""
     host: Positive = 1.0
-    """Speed of the host's processor, on which dispatching takes its time."""
+    """Factor on the speed of the host's processor, which dispatches calls."""
     active_w: Watts | None = Field(default=None, alias="active")
-    """What computing adds to the power drawn; as the kind's if not given."""
+    """Additional power while computing; by default the kind's."""
     source: str = ""
-    """Where the figures come from."""
+    """Source of the figures."""
 
 
 class DeviceKind(Section):
-    """A kind of device: memory, ceilings of computing, power, and the cost of messages.
+    """A kind of device: memory, compute ceilings, power, and message costs.
 
-    A kind without ``memory_bandwidth``, ``compute`` and ``overhead_per_call`` computes exactly as the machine
-    on which the profile was measured: its own, if it names one in ``profile``.
+    A kind without ``memory_bandwidth``, ``compute`` and ``overhead_per_call`` computes exactly like the
+    machine on which the profile was measured; that is its own profile if ``profile`` names one.
 
-    Not modelled: clock governors, memory shared with a display; throttling is a device's `speed`.
+    Not modelled: clock governors, memory shared with a display. Throttling is modelled by a device's `speed`.
     """
 
     description: str = ""
-    """What it is, in a line."""
+    """One-line description."""
     memory_bytes: Figure[PositiveBytes] = Field(alias="memory")
-    """Memory that weights, KV caches and processes share."""
+    """Memory shared by weights, KV caches and processes."""
     process_bytes: Figure[Bytes] = Field(alias="process_memory")
-    """What operating system and runtime occupy of it before any weight is loaded."""
+    """Memory occupied by operating system and runtime before any weight is loaded."""
     load_copies: Figure[Copies] | None = None
-    """Copies of its weights that the device holds at the peak of loading them; 1 if not given. A loader that
-    reads a checkpoint and then fills the model from it holds two where CPU and GPU share one memory."""
+    """Copies of its weights in the device's memory at the peak of loading them; 1 by default. A loader that
+    reads a checkpoint and then fills the model from it keeps two where CPU and GPU share one memory."""
     bytes_per_s: Figure[BytesPerSecond] | None = Field(default=None, alias="memory_bandwidth")
-    """Achievable rate of streaming weights from memory."""
+    """Achievable memory bandwidth when streaming weights."""
     compute: ComputeFigures | None = None
     """Achievable compute rates."""
     overhead_s: Figure[Seconds] | None = Field(default=None, alias="overhead_per_call")
     """Fixed cost of calling one component of the model: dispatch and kernel launches."""
     peaks: PeakFigures | None = Field(default=None, exclude_if=is_not_given)
-    """Peaks of datasheets, for devices with a `runtime`."""
+    """Peak rates from datasheets, for devices with a `runtime`."""
     power_modes: dict[str, PowerMode] = Field(default_factory=dict, exclude_if=is_not_given)
-    """Other modes than the one that `peaks` are of, by name."""
+    """Power modes other than that of `peaks`, by name."""
     power_mode: str | None = Field(default=None, exclude_if=is_not_given)
-    """The one of `power_modes` that it runs in; the one that `peaks` are of if not given."""
+    """Active power mode, one of `power_modes`; by default that of `peaks`."""
     runtime: RuntimeChoice | None = Field(default=None, exclude_if=is_not_given)
-    """The engine that runs on it (`edgesim list runtimes`), by whose shares of `peaks` it is charged,
-    instead of by `memory_bandwidth`, `compute` and `overhead_per_call` or a profile."""
+    """Inference engine of the device (`edgesim list runtimes`). Times are then computed from the engine's
+    shares of `peaks`, instead of from `memory_bandwidth`, `compute` and `overhead_per_call` or a profile."""
     start_up_s: Figure[Seconds] | None = Field(default=None, alias="start_up", exclude_if=is_not_given)
-    """What the first pass takes besides: starting CUDA, compiling kernels, making caches at their full
-    length. Once in a replication; nothing if not given."""
+    """Additional time of the first pass in a replication: starting CUDA, compiling kernels, allocating
+    full-length caches. None by default."""
     profile: Names = ()
-    """Profiles measured on such a device, as files or by the names of shipped ones; that of the scenario's
-    model is charged as measured."""
+    """Profiles measured on such a device: files, or names of shipped ones. The times of the profile of the
+    scenario's model are used as measured."""
     service: ServiceChoice | None = None
-    """How the times of its passes vary about what profile or ceilings say, which are then their means; not at
-    all if not given."""
+    """Law of the service times of its passes, whose means come from the profile or the ceilings; constant by
+    default."""
     lateness: LatenessEntry | None = Field(default=None, exclude_if=is_not_given)
-    """How much later than its computing takes it is ready for a sum over a group; never if not given."""
+    """Lateness at a sum over a group, in addition to the computing time; none by default."""
     power: PowerFigures
     """Power draw by state."""
     endpoint: EndpointFigures
-    """Cost of messages."""
+    """Message costs at the device's own end."""
 
     @model_validator(mode="after")
     def _ceilings_together(self) -> DeviceKind:
         n_given = sum(part is not None for part in (self.bytes_per_s, self.compute, self.overhead_s))
         if n_given not in (0, 3):
-            refuse(
-                "memory_bandwidth, compute and overhead_per_call go together: give all three or none of them"
-            )
+            refuse("memory_bandwidth, compute and overhead_per_call belong together; give all three or none")
         return self
 
     def mode(self, board: str) -> PowerMode:
-        """Return what its power mode changes.
+        """Return the active power mode.
 
         Raises
         ------
         InputError
-            If the kind does not know the mode.
+            If the kind has no such mode.
         """
         if self.power_mode is None:
             return PowerMode()
         if self.power_mode not in self.power_modes:
-            known = suggest(self.power_mode, self.power_modes) if self.power_modes else "it states none"
+            known = suggest(self.power_mode, self.power_modes) if self.power_modes else "it has none"
             raise InputError(f"device kind '{board}' has no power mode '{self.power_mode}'; {known}")
         return self.power_modes[self.power_mode]
 
     def peak_values(self, board: str) -> Peaks:
-        """Return the peaks in its power mode, as the law of runtimes takes them.
+        """Return the peaks in the active power mode, as input of the runtime law.
 
         Raises
         ------
         InputError
-            If the kind states no peaks, or does not know the mode.
+            If the kind has no peaks or no such mode.
         """
         if self.peaks is None:
-            raise InputError(
-                f"device kind '{board}' states no 'peaks', of which a 'runtime' reaches its shares"
-            )
+            raise InputError(f"device kind '{board}' has no 'peaks', which a device with a 'runtime' needs")
         at = self.mode(board)
         return Peaks(
             board=board,
@@ -241,13 +238,13 @@ class DeviceKind(Section):
 
     @property
     def is_profiled_host(self) -> bool:
-        """Whether it computes exactly as the machine on which the profile was measured."""
+        """Whether the device computes exactly like the machine on which the profile was measured."""
         return self.compute is None
 
     def ceilings(self, dtype: str) -> Ceilings | None:
-        """Compute and memory ceilings for a number format.
+        """Return the compute and memory ceilings for a number format.
 
-        None where there are none: for the profiled host itself, and for a format without a figure.
+        None for the profiled host itself, and for a format without a figure.
         """
         rate: Figure[float] | None = getattr(self.compute, dtype, None)
         if rate is None or self.bytes_per_s is None or self.overhead_s is None:
@@ -257,7 +254,7 @@ class DeviceKind(Section):
         )
 
     def power_values(self) -> Power:
-        """Power draw as the engine takes it."""
+        """Return the power draw for the engine."""
         power = self.power
         return Power(
             idle_w=power.idle_w.value,
@@ -268,7 +265,7 @@ class DeviceKind(Section):
         )
 
     def endpoint_values(self) -> Endpoint:
-        """Cost of messages as the engine takes it."""
+        """Return the message costs for the engine."""
         staging, latency_s = self.endpoint.staging_bytes_per_s, self.endpoint.latency_s
         return Endpoint(
             overhead_s=self.endpoint.overhead_s.value,

@@ -1,4 +1,4 @@
-"""What goes wrong, and what happens then, as a scenario says it."""
+"""Scenario sections of failures, retries and batteries."""
 
 from __future__ import annotations
 
@@ -15,81 +15,81 @@ from edgesim.world.faults import Retry
 __all__ = ["BatteryEntry", "FaultEntry", "RetryEntry"]
 
 Shape = Annotated[float, Field(ge=0.1, le=100)]
-LEAST_CYCLE_S = 1e-3  # of failing and being repaired: shorter ones are noise of a link, not faults
+LEAST_CYCLE_S = 1e-3  # shorter cycles of failure and repair are link noise, not faults
 
 
 class FaultEntry(Section):
-    """When a device, a group of devices, or a link is down: at random, at set times, or both."""
+    """Failures of a device, a group of devices, or a link: random, scheduled, or both."""
 
     device: str | None = None
-    """A device or a group; each of a group fails by itself."""
+    """Device or group that fails; the devices of a group fail independently."""
     link: tuple[str, str] | None = None
-    """The two ends of a link; groups stand for all links between them."""
+    """Ends of the link that fails; groups select all links between them."""
     mtbf_s: PositiveSeconds | None = Field(default=None, alias="mtbf")
     """Mean time from a repair to the next failure."""
     mttr_s: PositiveSeconds | None = Field(default=None, alias="mttr")
     """Mean time to repair."""
     up_shape: Shape = 1.0
-    """Weibull shape of the time up; 1 is exponential."""
+    """Weibull shape of the up time; 1 is exponential."""
     down_shape: Shape = 1.0
-    """Weibull shape of the time down."""
+    """Weibull shape of the down time; 1 is exponential."""
     starts_up: bool = False
-    """Whether it is up and as new at time zero, instead of in its steady state."""
+    """Whether the device or link is up and as new at time zero, instead of in its steady state."""
     down_s: tuple[tuple[Seconds, Seconds], ...] = Field(default=(), alias="down")
-    """Set times: [[10 s, 15 s], [1 min, 2 min]]."""
+    """Scheduled down times: [[10 s, 15 s], [1 min, 2 min]]."""
 
     @model_validator(mode="after")
     def _whole(self) -> FaultEntry:
         if (self.device is None) == (self.link is None):
-            refuse("expected either 'device' or 'link', to say what fails")
+            refuse("expected either 'device' or 'link', naming what fails")
         if (self.mtbf_s is None) != (self.mttr_s is None):
-            refuse("'mtbf' and 'mttr' go together")
+            refuse("'mtbf' and 'mttr' belong together; give both or neither")
         if self.mtbf_s is not None and self.mtbf_s + (self.mttr_s or 0.0) < LEAST_CYCLE_S:
             refuse(
-                f"it fails every {self.mtbf_s + (self.mttr_s or 0.0):g} s; expected {LEAST_CYCLE_S:g} s or "
-                "more from one failure to the next"
+                f"'mtbf' and 'mttr' add up to {self.mtbf_s + (self.mttr_s or 0.0):g} s; expected "
+                f"{LEAST_CYCLE_S:g} s or more from one failure to the next"
             )
         if self.mtbf_s is None and not self.down_s:
-            refuse("expected 'mtbf' and 'mttr', or set times in 'down', to say when it fails")
+            refuse("expected 'mtbf' and 'mttr' (random failures), or scheduled times in 'down'")
         for start_s, end_s in self.down_s:
             if not start_s < end_s:
-                refuse(f"'down' from {start_s:g} s to {end_s:g} s; expected the earlier instant first")
+                refuse(f"'down' from {start_s:g} s to {end_s:g} s; expected the start before the end")
         return self
 
     def outages(self, key: int) -> Outages:
-        """Return when one of what the entry names is down."""
-        told: list[Outages] = []
+        """Return the outages of one device or link that the entry names."""
+        given: list[Outages] = []
         if self.mtbf_s is not None and self.mttr_s is not None:
             shapes = (self.up_shape, self.down_shape)
-            told.append(RandomOutages(key, self.mtbf_s, self.mttr_s, *shapes, self.starts_up))
+            given.append(RandomOutages(key, self.mtbf_s, self.mttr_s, *shapes, self.starts_up))
         if self.down_s:
-            told.append(ScheduledOutages(self.down_s))
-        return told[0] if len(told) == 1 else AnyOutages(told)
+            given.append(ScheduledOutages(self.down_s))
+        return given[0] if len(given) == 1 else AnyOutages(given)
 
 
 class RetryEntry(Section):
-    """How often a request is served again whose work was lost to a failure."""
+    """Retries of a request whose work was lost in a failure."""
 
     limit: Annotated[int, Field(strict=True, ge=0, le=1000)]
-    """Attempts after the first."""
+    """Maximum number of attempts after the first."""
     backoff_s: Seconds = Field(default=1.0, alias="backoff")
-    """Wait before the first of them."""
+    """Waiting time before the first retry."""
     growth: Annotated[float, Field(ge=1, le=1000)] = 1.0
-    """Factor by which each further wait is longer; 2 doubles it."""
+    """Factor on the waiting time from one retry to the next; 2 doubles it."""
 
     def value(self) -> Retry:
-        """Return it as the engine knows it."""
+        """Return the value for the engine."""
         return Retry(limit=self.limit, backoff_s=self.backoff_s, growth=self.growth)
 
 
 class BatteryEntry(Section):
-    """What a device runs on; when it is empty, the device is down for good."""
+    """Battery of a device; when it is empty, the device is down permanently."""
 
     capacity_j: Joules = Field(alias="capacity")
     """Energy of the full battery, such as 10 Wh."""
     charge: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of it that is there at time zero."""
+    """Charge at time zero as a share of the capacity."""
 
     def value(self) -> Battery:
-        """Return it as the engine knows it."""
+        """Return the value for the engine."""
         return Battery(capacity_j=self.capacity_j, charge=self.charge)

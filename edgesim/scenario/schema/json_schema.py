@@ -1,4 +1,4 @@
-"""The scenario schema for editors: completion and checking while one types."""
+"""JSON Schema of scenario files, for completion and validation in editors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def json_schema(strategies: Mapping[str, type[BaseModel]] | None = None) -> dict
     Parameters
     ----------
     strategies
-        Installed strategies by name (``edgesim.strategy.discover()``); their options then become part of
-        the schema. Without them any option is accepted.
+        Installed strategies by name (``edgesim.strategy.discover()``), whose options become part of the
+        schema. Without them any option is accepted.
     """
     schema = Scenario.model_json_schema(by_alias=True)
     if strategies:
@@ -36,7 +36,7 @@ def json_schema(strategies: Mapping[str, type[BaseModel]] | None = None) -> dict
 
 
 def _strategy(name: str, model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
-    """One way of filling in an entry of ``strategies``; closed, so that a mistyped option shows."""
+    """Return the schema of an entry of ``strategies`` for one strategy; unknown options are not allowed."""
     options = model.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     definitions.update(options.pop("$defs", {}))
     label = definitions["StrategyEntry"]["properties"]["label"]

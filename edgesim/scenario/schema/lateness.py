@@ -1,4 +1,4 @@
-"""How late a device is at sums over a group, as a scenario says it."""
+"""Scenario section of a device's lateness at sums over a group."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ Values = Annotated[tuple[Seconds, ...], Field(min_length=1, max_length=100_000)]
 
 
 class LatenessEntry(Section):
-    """A law of lateness: ``{law: lognormal, median: 0.2 ms, spread: 1.5}``, drawn anew for every sum.
+    """A law of lateness, ``{law: lognormal, median: 0.2 ms, spread: 1.5}``, drawn for every sum.
 
-    A group waits for the latest of its members, computing and lateness together. A device that computes by
-    itself is never late.
+    A group waits for the member whose computing time plus lateness ends last. A device that computes alone
+    has no lateness.
     """
 
     law: Literal["none", "exponential", "gamma", "lognormal", "empirical"]
-    """Its family; `none` where the kind has a law and this device has none. `fit_lateness` chooses one for
-    measured repeats."""
+    """Family of the law; `none` if the kind has a law and this device has none. `fit_lateness` selects a
+    family for measured repeats."""
     mean_s: PositiveSeconds | None = Field(default=None, alias="mean")
-    """Its mean."""
+    """Mean of the law."""
     median_s: PositiveSeconds | None = Field(default=None, alias="median")
-    """Instead of the mean: its median."""
+    """Median of the law, instead of the mean."""
     spread: Spread | None = None
-    """Of gamma and lognormal: standard deviation over mean. That of the exponential law is 1."""
+    """Of gamma and lognormal: standard deviation divided by the mean (1 for the exponential law)."""
     values: Values | None = None
-    """Of empirical: measured times, each as likely as any other."""
+    """Of empirical: measured times, all equally likely."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -54,12 +54,12 @@ class LatenessEntry(Section):
         is_placed = self.mean_s is not None or self.median_s is not None
         given = (is_placed, self.spread is not None, self.values is not None)
         if given != wanted[:3] or (is_placed and not has_place):
-            refuse(f"a law '{self.law}' of lateness takes {wanted[3]}")
+            refuse(f"law '{self.law}' of lateness: expected {wanted[3]}")
         made(self.value)
         return self
 
     def value(self) -> Lateness | None:
-        """Return the law as the engine knows it; None: never late."""
+        """Return the law for the engine; None means no lateness."""
         if self.law == "none":
             return None
         if self.law == "empirical":

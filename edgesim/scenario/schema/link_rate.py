@@ -1,8 +1,8 @@
-"""What a link-rate model is: options in a scenario, and the way from ratios to rates that they make.
+"""Base class and entry-point group of link-rate models, which map SINR to rates and errors.
 
-A model arrives through the entry point group ``edgesim.link_rates``; edgesim's own stand in
-:mod:`edgesim.scenario.schema.link_rates`, a file each. A radio of a catalogue names the one of its standard
-(``air: nr``), and a scenario may take another (``adaptation: shannon``).
+Models are loaded through the entry-point group ``edgesim.link_rates``; the built-in ones are in
+:mod:`edgesim.scenario.schema.link_rates`, one module each. A radio of a catalogue names the model of its
+standard (``air: nr``); a scenario can select another (``adaptation: shannon``).
 """
 
 from __future__ import annotations
@@ -19,46 +19,47 @@ __all__ = ["LINK_RATES", "Carrier", "LinkRate"]
 
 
 class Carrier(Protocol):
-    """What a radio is, as far as its rates depend on it."""
+    """The properties of a radio on which its rates depend."""
 
     @property
     def carrier_hz(self) -> float:
-        """Carrier frequency."""
+        """Carrier frequency [Hz]."""
         ...
 
     @property
     def bandwidth_hz(self) -> float:
-        """Width of the band."""
+        """Bandwidth [Hz]."""
         ...
 
     @property
     def subcarrier_spacing_hz(self) -> float | None:
-        """Of 5G NR: distance of subcarriers."""
+        """Subcarrier spacing [Hz] of 5G NR; None for other radios."""
         ...
 
     @property
     def generation(self) -> Literal["n", "ac", "ax"] | None:
-        """Of Wi-Fi: n, ac or ax."""
+        """Generation of Wi-Fi: n, ac or ax; None for other radios."""
         ...
 
 
 class LinkRate(Alternative):
-    """From a link's ratio to its rate and errors; a subclass declares its options as fields.
+    """Base class of link-rate models (SINR to rate and errors); a subclass declares its options as fields.
 
-    Options of a model that radios of a catalogue name have defaults. The first line of the docstring says in
-    ``edgesim list adaptation`` what it is.
+    All options of a model that a catalogue's radios name must have defaults. ``edgesim list adaptation``
+    shows the first line of the subclass's docstring.
     """
 
     only_for: ClassVar[str] = ""
-    """The model that a radio's catalogue entry must name (its ``air``); empty: any radio may take this."""
+    """Value of ``air`` that a radio's catalogue entry must have to use this model; empty: any radio can use
+    it."""
 
     def interface(self, carrier: Carrier) -> Adapting:
-        """Make the air interface of a radio: a frozen value that can be compared and travels to processes.
+        """Return the air interface of a radio: a frozen value that can be compared and pickled.
 
         Raises
         ------
         InputError
-            If there is no such carrier.
+            If the model does not support the carrier.
         """
         raise NotImplementedError
 
@@ -77,4 +78,4 @@ LINK_RATES: EntryPointGroup[type[LinkRate]] = EntryPointGroup(
     _check,
     home="edgesim.scenario.schema.link_rates",
 )
-"""Link-rate models arrive through this group of entry points, and edgesim's own beside them."""
+"""Entry-point group of the link-rate models, built-in and installed."""

@@ -1,4 +1,4 @@
-"""How devices move, as a scenario says it."""
+"""Scenario section of device mobility."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from edgesim.scenario.text.section import Choice, Section
 __all__ = ["AreaEntry", "GaussMarkovEntry", "MobilityChoice", "RandomWaypointEntry", "TrackEntry"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
-LEAST_STEP_S = 1e-3  # between two changes of a way: each is one of the steps by which it is followed
+LEAST_STEP_S = 1e-3  # least time between two changes of velocity: each is one step of the simulated track
 
 
 class AreaEntry(Section):
-    """An upright rectangle of the plane."""
+    """An axis-parallel rectangle in the plane."""
 
     corner_m: tuple[Metres, Metres] = Field(default=(0.0, 0.0), alias="corner")
-    """Its lower left corner."""
+    """Lower left corner."""
     size_m: tuple[Metres, Metres] = Field(alias="size")
-    """Its width and height; one of them may be 0, which leaves a line."""
+    """Width and height; one of them may be 0, which gives a line."""
 
     @model_validator(mode="after")
     def _has_room(self) -> AreaEntry:
@@ -37,21 +37,21 @@ class AreaEntry(Section):
         return self
 
     def value(self) -> Area:
-        """Return the area as mobility models know it."""
+        """Return the area for the mobility models."""
         (x_m, y_m), (width_m, height_m) = self.corner_m, self.size_m
         return Area(x_m, y_m, x_m + width_m, y_m + height_m)
 
 
 class RandomWaypointEntry(Section):
-    """Straight ways to random points, in the steady state from time zero on."""
+    """Random-waypoint model, in its steady state from time zero on."""
 
     area: AreaEntry
-    """Where the points lie."""
+    """Area of the waypoints."""
     speed_m_per_s: tuple[PositiveMetresPerSecond, PositiveMetresPerSecond] = Field(alias="speed")
-    """Least and greatest speed, such as [1 m/s, 2 m/s]; with a least speed of 0 the mean speed
-    would decay for ever."""
+    """Lowest and highest speed, such as [1 m/s, 2 m/s]; with a lowest speed of 0 the mean speed would decay
+    indefinitely."""
     pause_s: tuple[Seconds, Seconds] = Field(default=(0.0, 0.0), alias="pause")
-    """Shortest and longest rest between two ways."""
+    """Shortest and longest pause at a waypoint."""
 
     @model_validator(mode="after")
     def _in_order(self) -> RandomWaypointEntry:
@@ -63,72 +63,73 @@ class RandomWaypointEntry(Section):
     def _ways_can_be_counted(self) -> Self:
         way_s = max(self.area.size_m) / max(self.speed_m_per_s) if max(self.speed_m_per_s) > 0 else 0.0
         if 0.0 < way_s + max(self.pause_s) < LEAST_STEP_S:
-            refuse(f"it crosses its area in {way_s:g} s; expected {LEAST_STEP_S:g} s or more: slow it down")
+            refuse(f"it crosses its area in {way_s:g} s; expected {LEAST_STEP_S:g} s or more; reduce 'speed'")
         return self
 
 
 class GaussMarkovEntry(Section):
-    """A velocity that remembers itself from step to step."""
+    """Gauss-Markov model: a velocity that is correlated from step to step."""
 
     area: AreaEntry
-    """Where it stays; at the edge the way is reflected."""
+    """Area of the movement, with reflection at its edges."""
     speed_m_per_s: MetresPerSecond = Field(alias="speed")
     """Mean speed."""
     memory: Share = 0.75
-    """0 forgets a velocity after a step, 1 keeps it for ever."""
+    """Correlation of the velocity from step to step: 0 is none, 1 keeps the velocity indefinitely."""
     step_s: PositiveSeconds = Field(default=1.0, alias="step")
     """Time between changes of the velocity."""
 
     @model_validator(mode="after")
     def _steps_can_be_counted(self) -> Self:
         if self.step_s < LEAST_STEP_S:
-            refuse(f"a step of {self.step_s:g} s; expected {LEAST_STEP_S:g} s or more: nothing turns sooner")
+            refuse(f"'step' is {self.step_s:g} s; expected {LEAST_STEP_S:g} s or more")
         return self
 
 
 class TrackEntry(Section):
-    """A recorded way: CSV with columns t, id, x, y (seconds, metres), or SUMO's floating car data (XML).
+    """A recorded track: CSV with columns t, id, x, y (seconds, metres), or SUMO's floating car data (XML).
 
-    The contents tell the format. Tracks that are called as the devices go to those devices, in whatever order
-    the file has them; where none is, devices take the tracks in the order of the file. Outside its recorded
-    time, and in gaps, a device is absent: it is down as by a failure, and no requests arise there.
+    The format is detected from the contents. Tracks named like the devices are assigned to these devices, in
+    any order; if no track is, devices are assigned the tracks in the order of the file. Outside its recorded
+    time, and in gaps, a device is absent: it is down as in a failure, and generates no requests.
     """
 
     file: str
-    """Path, from the folder of the scenario."""
+    """Path, relative to the scenario's folder."""
     id: str | None = None
-    """Which track of the file; for a single device."""
+    """Name of the track in the file, for a single device."""
     starts_at_s: Seconds = Field(default=0.0, alias="starts_at")
-    """Which instant of the recording is time zero."""
+    """Instant of the recording that is time zero."""
     outside: Literal["absent", "parked"] = "absent"
-    """Before the first point of a track, after its last and in gaps: `absent` (down), or `parked` there."""
+    """State before the first point of a track, after its last and in gaps: `absent` (down), or `parked` at
+    its position."""
     gap_s: PositiveSeconds | None = Field(default=None, alias="gap")
-    """Longest time between two points over which the way is joined; longer ones are gaps. By default 10 usual
-    (median) steps of the track, and in floating car data any timestep of the file without it."""
+    """Longest time between two points that is interpolated; longer ones are gaps. By default 10 median time
+    steps of the track; in floating car data, any timestep of the file without the device is a gap."""
 
 
 class MobilityChoice(Choice):
-    """One way of moving."""
+    """One mobility model."""
 
     example: ClassVar[str] = "{random-waypoint: {area: {size: [200 m, 100 m]}, speed: [1 m/s, 2 m/s]}}"
 
     random_waypoint: RandomWaypointEntry | None = Field(default=None, alias="random-waypoint")
-    """Straight ways to random points."""
+    """Random-waypoint model."""
     gauss_markov: GaussMarkovEntry | None = Field(default=None, alias="gauss-markov")
-    """A velocity that remembers itself."""
+    """Gauss-Markov model."""
     track: TrackEntry | None = None
-    """A recorded way."""
+    """Recorded tracks."""
 
     @property
     def speed_m_per_s(self) -> float | None:
-        """A typical speed; None where only the recording tells."""
+        """Typical speed [m/s]; None for a recording."""
         if self.random_waypoint is not None:
             return sum(self.random_waypoint.speed_m_per_s) / 2
         return None if self.gauss_markov is None else self.gauss_markov.speed_m_per_s
 
     @property
     def area(self) -> tuple[float, float, float, float] | None:
-        """Left, low, right and high edge of where it stays [m]; None where only the recording tells."""
+        """Left, lower, right and upper edge of the area of movement [m]; None for a recording."""
         entry = self.random_waypoint or self.gauss_markov
         if entry is None:
             return None
@@ -144,12 +145,13 @@ class MobilityChoice(Choice):
         folder: Path,
         others: Collection[str] = (),
     ) -> dict[str, Track]:
-        """Make the track of every device of a group.
+        """Return the track of every device of a group.
 
         Parameters
         ----------
         others
-            All names of devices; a recorded track that is called as one of another group is left to it.
+            Names of all devices; a recorded track named like a device of another group is left to that
+            device.
 
         Raises
         ------
@@ -180,26 +182,29 @@ class MobilityChoice(Choice):
         if self.track.id is not None and self.track.id not in found:
             shown = ", ".join(list(found)[:5])
             raise RecordingError(
-                f"{path}: no track '{self.track.id}'; it holds {shown}{', ...' * (len(found) > 5)}"
+                f"{path}: no track '{self.track.id}'; it has {shown}{', ...' * (len(found) > 5)}"
             )
-        names = _dealt_out(path, ids, list(found), others) if self.track.id is None else [self.track.id]
+        names = _assigned(path, ids, list(found), others) if self.track.id is None else [self.track.id]
         if len(names) < len(ids):
             raise RecordingError(
                 f"{path}: {len(names)} track{'s' * (len(names) != 1)} for {len(ids)} devices; "
-                "give each its own, or make the group smaller"
+                "add tracks, or reduce the group's 'count'"
             )
         return {id_: found[name] for id_, name in zip(ids, names, strict=False)}
 
 
-def _dealt_out(path: Path, ids: Sequence[str], found: Sequence[str], others: Collection[str]) -> list[str]:
-    """Which tracks go to the devices: those of their names, else those of no device's name, in order."""
+def _assigned(path: Path, ids: Sequence[str], found: Sequence[str], others: Collection[str]) -> list[str]:
+    """Return the names of the tracks assigned to the devices.
+
+    These are the devices' own names, or else the tracks named like no device, in the order of the file.
+    """
     missing = [id_ for id_ in ids if id_ not in found]
     if not missing:
         return list(ids)
     if len(missing) < len(ids):
         named = next(id_ for id_ in ids if id_ in found)
         raise RecordingError(
-            f"{path}: has a track called '{named}', as the device, and none called '{missing[0]}'; name "
-            "tracks after all devices of a group, or after none, which deals them out in the file's order"
+            f"{path}: has a track '{named}', named like the device, but none named '{missing[0]}'; name "
+            "tracks after all devices of a group, or after none to assign them in the order of the file"
         )
     return [name for name in found if name not in others]

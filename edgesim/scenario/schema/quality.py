@@ -1,4 +1,4 @@
-"""On which model and text a scenario's answers were measured, as it says it."""
+"""Scenario section of answer quality: the measurements that answers are looked up in."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ __all__ = ["QualityEntry"]
 
 
 class QualityEntry(Section):
-    """Whose answers tell what noise, losses and early exits do; a model's name alone will do.
+    """Measured answers that give the effect of noise, losses and early exits, or only a model's name.
 
     Answers are measured with real forward passes (`edgesim quality MODEL`) and only looked up in a run. The
-    model may be another one than `model`, whose time is simulated: results say which.
+    measured model may differ from `model`, whose times are simulated; results name it.
     """
 
     model: str | None = None
-    """`bundled`, the small trained model that comes with edgesim; a folder in the Hugging Face format; or a
-    model's name on the Hugging Face Hub."""
+    """Measured model: `bundled`, the small trained model shipped with edgesim; a folder in the Hugging Face
+    format; or a model's name on the Hugging Face Hub."""
     text: str = "bundled"
-    """Text that answers were measured on: `bundled`, the held-out part of Python's own documentation, or a
-    file."""
+    """Text on which answers were measured: `bundled`, the part of Python's own documentation that is not
+    trained on, or a file."""
     table: str | None = None
-    """A table of one's own in the model's place: CSV or Parquet (docs/how-to/measure-answers.md)."""
+    """Your own table instead of a model: CSV or Parquet (docs/how-to/measure-answers.md)."""
     exits: str | None = None
-    """Exit records of one's own, as `edgesim quality MODEL -o FOLDER` writes them."""
+    """Your own exit records, as written by `edgesim quality MODEL -o FOLDER`."""
     tune_on: Literal["all", "first-half"] = "all"
-    """On which exit records strategies tune thresholds before time zero. `first-half`: on the first half of
-    the text, and requests replay answers from the second, which shares no token with it."""
+    """Exit records on which strategies tune thresholds before time zero. `first-half`: tune on the first half
+    of the text and replay requests' answers from the second, which shares no token with it."""
 
     paths: str | None = None
-    """Answers with propagated caches (`exit_paths.parquet`), as `edgesim quality MODEL --generation -o
-    FOLDER` writes them beside the exit records of the same model and text."""
+    """Answers with propagated caches (`exit_paths.parquet`), as written by `edgesim quality MODEL
+    --generation -o FOLDER` beside the exit records of the same model and text."""
 
     @model_validator(mode="before")
     @classmethod
@@ -47,12 +47,12 @@ class QualityEntry(Section):
     @model_validator(mode="after")
     def _says_something(self) -> QualityEntry:
         if self.model is None and self.table is None and self.exits is None:
-            refuse("expected a 'model' such as bundled, a 'table' of one's own, or 'exits'")
+            refuse("expected a 'model' such as bundled, your own 'table', or 'exits'")
         return self
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the model's name alone, too."""
+        """Return a schema that also accepts the model's name alone."""
         return {"anyOf": [{"type": "string", "examples": ["bundled"]}, handler(core_schema)]}

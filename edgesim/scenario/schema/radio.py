@@ -1,4 +1,4 @@
-"""What a radio link is made of, as a scenario says it."""
+"""Scenario sections of radio links: radio, propagation, fading, CSI, interference and handover."""
 
 from __future__ import annotations
 
@@ -56,65 +56,68 @@ ACCESSES: tuple[Access, ...] = (
 
 def _slots(text: str) -> str:
     if not text or set(text) - set("DUS"):
-        refuse(f"expected slots D (down), U (up) and S (special), such as DDDSU, got {text!r}")
+        refuse(
+            f"expected a pattern of the slots D (down), U (up) and S (special), such as DDDSU, got {text!r}"
+        )
     return text
 
 
 SlotPattern = Annotated[str, AfterValidator(_slots), Field(json_schema_extra={"pattern": "^[DUS]+$"})]
-"""Slots of a time-division duplex."""
+"""Slot pattern of time-division duplex, such as DDDSU."""
 
 _CLUTTER = ("clutter_density", "clutter_size_m", "clutter_height_m")
 _POWER_LAW = ("exponent", "reference_m", "reference_loss_db", "sigma_db")
 
 
 class TransceiverOverrides(Section):
-    """One end's radio, where it differs from the catalogue's."""
+    """Figures of one end's radio that differ from the catalogue's."""
 
     power_dbm: DecibelsMilliwatt | None = Field(default=None, alias="power")
-    """Transmit power over the whole band."""
+    """Transmit power over the whole bandwidth."""
     gain_dbi: DecibelsIsotropic | None = Field(default=None, alias="gain")
-    """Antenna gain, the same in all directions."""
+    """Antenna gain, equal in all directions."""
     noise_figure_db: NonNegativeDecibels | None = Field(default=None, alias="noise_figure")
-    """What the receiver adds to thermal noise."""
+    """Noise figure of the receiver, added to thermal noise."""
     height_m: PositiveMetres | None = Field(default=None, alias="height")
-    """Height of the antenna."""
+    """Antenna height."""
 
 
 class RadioEntry(Section):
-    """A radio of the catalogue (`edgesim list radios`), and what differs from it; its name alone will do."""
+    """A radio of the catalogue (`edgesim list radios`) and overrides of its figures, or only its name."""
 
     use: str
     """Name of the radio."""
     carrier_hz: Hertz | None = Field(default=None, alias="carrier")
     """Carrier frequency."""
     bandwidth_hz: Hertz | None = Field(default=None, alias="bandwidth")
-    """Width of the band."""
+    """Bandwidth."""
     latency_s: Seconds | None = Field(default=None, alias="latency")
-    """Fixed delay of a message each way, after its time on the air: decoding, stacks, the core network."""
+    """Fixed delay of a message in each direction, added to its time on the air: decoding, protocol stacks,
+    the core network."""
     access: Access | None = None
-    """How the transfers of one cell share the band."""
+    """Medium access: how the transfers of one cell share the band."""
     tdd: SlotPattern | None = None
-    """Slots of a time-division duplex: D down, U up, S special (guard)."""
+    """Slot pattern of time-division duplex: D down, U up, S special (guard)."""
     rts_cts: bool = False
-    """Of Wi-Fi: whether RTS and CTS come before each transmission, so that they alone collide."""
+    """Wi-Fi only: whether RTS and CTS precede each transmission, so that only they can collide."""
     contention: ContentionEntry = ContentionEntry()
-    """Of Wi-Fi: access category, aggregation, RTS and CTS by length, acknowledgements of the transport."""
+    """Wi-Fi only: access category, aggregation, RTS/CTS threshold, and transport-layer acknowledgements."""
     fairness_window: Annotated[int, Field(strict=True, ge=1)] = 100
-    """Under `access: proportional-fair`: slots over which rates are averaged."""
+    """With `access: proportional-fair`: number of slots over which rates are averaged."""
     patience_s: PositiveSeconds = Field(default=10.0, alias="patience")
-    """How long a message waits while its link is out of reach; then it is lost."""
+    """Longest time that a message waits while its link is out of range; then it is lost."""
     max_attempts: Annotated[int, Field(strict=True, ge=1, le=16)] | None = None
-    """Transmissions of a block before it is left to ARQ."""
+    """Most HARQ transmissions of a block before ARQ takes over."""
     arq_limit: Annotated[int, Field(strict=True, ge=0, le=100)] | None = None
-    """How often ARQ sends a block anew, or Wi-Fi a frame; after that the message is lost."""
+    """Most ARQ retransmissions of a block, or of a Wi-Fi frame; after the last the message is lost."""
     adaptation: AdaptationChoice | None = None
-    """Schemes, rates and errors: `shannon`, or settings of the radio's own standard."""
+    """Link adaptation (schemes, rates and errors): `shannon`, or settings of the radio's own standard."""
     target_bler: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Block error rate that link adaptation aims at in a block's first attempt."""
+    """Target block error rate of link adaptation for a block's first attempt."""
     terminal: TransceiverOverrides = TransceiverOverrides()
-    """The radios of the first group in `between`."""
+    """Radio figures of the first group in `between`."""
     station: TransceiverOverrides = TransceiverOverrides()
-    """The radios of the second group."""
+    """Radio figures of the second group in `between`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -125,56 +128,60 @@ class RadioEntry(Section):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the name alone, too."""
+        """Return a schema that also accepts the name alone."""
         return {"anyOf": [{"type": "string", "examples": ["nr-n78", "wifi6"]}, handler(core_schema)]}
 
 
 class FacadeEntry(Section):
-    """The outer wall that terminals are behind."""
+    """Building facade between the stations and indoor terminals."""
 
     wall: Literal["simple", "low-loss", "high-loss"] = "low-loss"
-    """`simple`: 20 dB, below 6 GHz; `low-loss`: plain glass and concrete; `high-loss`: coated glass."""
+    """Penetration loss: `simple`, 20 dB, below 6 GHz; `low-loss`, plain glass and concrete; `high-loss`,
+    coated glass."""
     depth_m: Metres = Field(default=0.0, alias="depth")
-    """Distance from the wall."""
+    """Indoor distance from the wall."""
 
     @model_validator(mode="after")
     def _inside(self) -> FacadeEntry:
         if self.depth_m < 0:
-            refuse(f"'depth' is the distance behind the wall; expected 0 m or more, got {self.depth_m:g} m")
+            refuse(
+                f"'depth' is the indoor distance from the wall; expected 0 m or more, got {self.depth_m:g} m"
+            )
         return self
 
     def value(self) -> Facade:
-        """Return the wall."""
+        """Return the facade for the path-loss model."""
         return Facade(self.wall)
 
 
 class PropagationEntry(Section):
-    """How a signal fades with distance; the model's name alone will do."""
+    """Propagation: path loss, line of sight and shadowing; or only the name of the model."""
 
     model: str
-    """free-space, log-distance, 3gpp-umi, 3gpp-uma, 3gpp-inh or 3gpp-inf."""
+    """Path-loss model: free-space, log-distance, 3gpp-umi, 3gpp-uma, 3gpp-inh or 3gpp-inf."""
     variant: str | None = None
-    """Of 3gpp-inh: mixed or open; of 3gpp-inf: sl, dl, sh or dh."""
+    """Variant of 3gpp-inh (mixed or open) or of 3gpp-inf (sl, dl, sh or dh)."""
     clutter_density: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Of 3gpp-inf: share of the floor that machines cover; 0.2 if sparse, 0.6 if dense."""
+    """Of 3gpp-inf: share of the floor covered by clutter (machines); by default 0.2 if sparse, 0.6 if
+    dense."""
     clutter_size_m: PositiveMetres | None = Field(default=None, alias="clutter_size")
-    """Of 3gpp-inf: their width; 10 m if sparse, 2 m if dense."""
+    """Of 3gpp-inf: clutter width; by default 10 m if sparse, 2 m if dense."""
     clutter_height_m: PositiveMetres | None = Field(default=None, alias="clutter_height")
-    """Of 3gpp-inf with high stations: their height; 2 m if sparse, 6 m if dense."""
+    """Of 3gpp-inf with high stations: clutter height; by default 2 m if sparse, 6 m if dense."""
     exponent: Annotated[float, Field(gt=0)] | None = None
-    """Of log-distance: 2 is free space, 2.7 to 3.5 a town."""
+    """Of log-distance: path-loss exponent; 2 in free space, 2.7 to 3.5 in a town."""
     reference_m: PositiveMetres | None = Field(default=None, alias="reference")
-    """Of log-distance: the distance from which loss is counted."""
+    """Of log-distance: reference distance."""
     reference_loss_db: Decibels | None = Field(default=None, alias="reference_loss")
-    """Of log-distance: the loss there; free space's if not given."""
+    """Of log-distance: path loss at the reference distance; by default free space's."""
     sigma_db: NonNegativeDecibels | None = Field(default=None, alias="sigma")
     """Of log-distance: standard deviation of shadowing."""
     los: Literal["auto", "always", "never"] = "auto"
-    """Line of sight: by the model's probability, always, or never."""
+    """Line of sight: by the model's probability (`auto`), always, or never."""
     shadowing: bool = True
-    """Whether there is any."""
+    """Whether shadowing is simulated."""
     indoor: FacadeEntry | None = None
-    """What terminals are behind; none if they stand outside."""
+    """Facade of the building in which the terminals are; by default they are outdoors."""
 
     @model_validator(mode="before")
     @classmethod
@@ -186,7 +193,8 @@ class PropagationEntry(Section):
         made(self.value)
         if self.indoor is not None and self.model in ("3gpp-inh", "3gpp-inf"):
             refuse(
-                f"'indoor' is a wall between station and terminal, and stations of {self.model} are inside"
+                f"'indoor' is a wall between station and terminal, but stations of {self.model} are indoors; "
+                "leave it out"
             )
         return self
 
@@ -194,11 +202,11 @@ class PropagationEntry(Section):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the name alone, too."""
+        """Return a schema that also accepts the name alone."""
         return {"anyOf": [{"enum": list(PATH_LOSSES)}, handler(core_schema)]}
 
     def value(self) -> PathLoss:
-        """Return the model."""
+        """Return the path-loss model."""
         if self.model not in PATH_LOSSES:
             refuse(f"no propagation model '{self.model}'; {suggest(self.model, PATH_LOSSES)}")
         given = {
@@ -214,46 +222,47 @@ class PropagationEntry(Section):
         stray = sorted(set(given) - takes.get(self.model, set()))
         if stray:
             word = stray[0].removesuffix("_m").removesuffix("_db")
-            refuse(f"'{word}' says nothing to {self.model}; leave it out")
+            refuse(f"'{word}' is no parameter of {self.model}; leave it out")
         if self.model == "log-distance" and self.exponent is None:
             refuse("log-distance needs an 'exponent': 2 in free space, 2.7 to 3.5 in towns")
         return PATH_LOSSES[self.model](**given)
 
 
 class RicianEntry(Section):
-    """A direct path and scattered ones."""
+    """Rician fading: a direct path and scattered ones."""
 
     k_db: Decibels = Field(alias="k")
-    """Power of the direct path over all the others."""
+    """K-factor: power of the direct path over that of all scattered paths."""
 
 
 class NakagamiEntry(Section):
-    """Nakagami's m-distribution."""
+    """Nakagami-m fading."""
 
     m: Annotated[float, Field(ge=0.5)]
-    """1 is Rayleigh, larger is milder."""
+    """Shape parameter m; 1 is Rayleigh, larger values are milder."""
 
 
 class LawChoice(Choice):
-    """How small-scale gains are distributed."""
+    """Distribution of small-scale fading gains."""
 
     example: ClassVar[str] = "rayleigh or {rician: {k: 9 dB}}"
 
     none: dict[str, Any] | None = None
     """No small-scale fading."""
     environment: dict[str, Any] | None = None
-    """Rician in line of sight, with a K-factor drawn per link from the propagation model, else Rayleigh."""
+    """Rician in line of sight, with a K-factor drawn per link from the propagation model; otherwise
+    Rayleigh."""
     rayleigh: dict[str, Any] | None = None
-    """Scattered paths alone."""
+    """Rayleigh fading: scattered paths only."""
     rician: RicianEntry | None = None
-    """A direct path and scattered ones."""
+    """Rician fading: a direct path and scattered ones."""
     nakagami: NakagamiEntry | None = None
-    """Nakagami's m-distribution."""
+    """Nakagami-m fading."""
 
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, data: object) -> object:
-        """Read `rayleigh`, and `{rayleigh}`, which is a key without a value to YAML."""
+        """Accept the word `rayleigh`, and `{rayleigh}`, which YAML reads as a key without a value."""
         if isinstance(data, str):
             return {data: {}}
         if isinstance(data, dict):
@@ -265,11 +274,11 @@ class LawChoice(Choice):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the single word, too."""
+        """Return a schema that also accepts the single word."""
         return {"anyOf": [{"enum": ["none", "environment", "rayleigh"]}, handler(core_schema)]}
 
     def law(self) -> FadingLaw | None:
-        """Return the law; None leaves it to the environment."""
+        """Return the fading law; None means that the environment's is used."""
         if self.none is not None:
             return NoFading()
         if self.rayleigh is not None:
@@ -280,15 +289,16 @@ class LawChoice(Choice):
 
 
 class FadingEntry(Section):
-    """Small-scale fading; its law alone will do."""
+    """Small-scale fading, or only its law."""
 
     law: LawChoice = LawChoice.model_validate("environment")
-    """How gains are distributed."""
+    """Distribution of the gains."""
     speed_m_per_s: MetresPerSecond = Field(default=1.0, alias="speed")
-    """How fast the surroundings of a link at rest move (people, cars, leaves); a terminal that moves faster
-    counts with its own speed."""
+    """Speed of the surroundings of a link at rest (people, cars, leaves); for a terminal that moves faster,
+    its own speed is used."""
     process: Literal["jakes", "block"] = "jakes"
-    """`jakes`: as Clarke's model has it; `block`: constant for a coherence time, then drawn anew."""
+    """Correlation in time: `jakes`, Clarke's model; `block`, constant for a coherence time, then drawn
+    again."""
 
     @model_validator(mode="before")
     @classmethod
@@ -297,7 +307,7 @@ class FadingEntry(Section):
             return {"law": data}
         if not isinstance(data, dict) or "law" in data:
             return data
-        # {rician: {k: 9 dB}, speed: 3 m/s}: the law stands beside the rest.
+        # {rician: {k: 9 dB}, speed: 3 m/s}: the law's key is on the same level as the other keys.
         law = {key: value for key, value in data.items() if key in LawChoice.model_fields}
         return {key: value for key, value in data.items() if key not in law} | ({"law": law} if law else {})
 
@@ -305,7 +315,7 @@ class FadingEntry(Section):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the law alone, too."""
+        """Return a schema that also accepts the law alone, or its key beside the other keys."""
         whole = handler(core_schema)
         laws = {"rician": RicianEntry.model_json_schema(), "nakagami": NakagamiEntry.model_json_schema()}
         beside = {k: v for k, v in handler.resolve_ref_schema(whole)["properties"].items() if k != "law"}
@@ -315,42 +325,42 @@ class FadingEntry(Section):
 
 
 class CsiEntry(Section):
-    """What the transmitter knows of the fading when it chooses a scheme; all of it, if nothing is said."""
+    """Channel state information with which the transmitter selects a scheme; perfect by default."""
 
     error: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Weight of the estimation error: 0 is perfect, 0.3 moderate."""
+    """Weight of the estimation error: 0 is perfect, 0.3 is moderate."""
     delay_s: Seconds = Field(default=0.0, alias="delay")
-    """Age of the estimate when it comes into force."""
+    """Age of an estimate when it is first used."""
     period_s: PositiveSeconds | None = Field(default=None, alias="period")
-    """Time between estimates; whenever the channel changes if not given."""
+    """Time between estimates; by default a new one whenever the channel changes."""
 
 
 class InterferenceEntry(Section):
-    """How much cells of one channel disturb one another."""
+    """Interference between the cells of one channel."""
 
     load: Annotated[float, Field(ge=0, le=1)] | None = None
-    """For which share of the time each cell disturbs the others, whoever sends: 1 is the full buffer of
-    link-level studies. While it is active if not given."""
+    """Share of the time during which each cell interferes with the others, regardless of its transmissions; 1
+    is the full buffer of link-level studies. By default a cell interferes while it is active."""
 
 
 class HandoverEntry(Section):
-    """When a terminal changes cells (event A3), and what becomes of messages on the air."""
+    """Handover rule (event A3), and its effect on messages in flight."""
 
     hysteresis_db: NonNegativeDecibels = Field(default=3.0, alias="hysteresis")
-    """By how much a neighbour must be better."""
+    """Hysteresis: margin by which a neighbour cell must be better."""
     time_to_trigger_s: Seconds = Field(default=0.16, alias="time_to_trigger")
-    """For how long it must be."""
+    """Time for which the neighbour cell must be better by this margin."""
     interruption_s: Seconds = Field(default=0.04, alias="interruption")
-    """How long nothing is sent or received after the decision."""
+    """Interruption after the decision, in which nothing is sent or received."""
     period_s: PositiveSeconds = Field(default=0.04, alias="period")
     """Time between measurements."""
     filter_coefficient: Annotated[float, Field(ge=0, le=19)] = 0.0
-    """k of the layer-3 filter; 0 leaves measurements as they are."""
+    """Coefficient k of the layer-3 filter; 0 leaves measurements unfiltered."""
     in_flight: Literal["keep", "lose"] = "keep"
-    """`keep`: what is left of a message goes over the new cell; `lose`: the message is lost."""
+    """Messages in flight: `keep` sends the rest of a message over the new cell; `lose` loses the message."""
 
     def rule(self) -> A3:
-        """Return the rule as the radio layer knows it."""
+        """Return the rule for the radio layer."""
         return A3(
             hysteresis_db=self.hysteresis_db,
             time_to_trigger_s=self.time_to_trigger_s,

@@ -1,4 +1,4 @@
-"""What a radio of the catalogue is, every figure with its source."""
+"""Schema of the catalogue's radios: figures with their sources."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ __all__ = ["RadioFigures", "RadioKind", "TransceiverFigures"]
 
 
 class TransceiverFigures(Section):
-    """One end's radio."""
+    """Figures of one end's radio."""
 
     power_dbm: Figure[DecibelsMilliwatt] = Field(alias="power")
-    """Transmit power over the whole band."""
+    """Transmit power over the whole bandwidth."""
     gain_dbi: Figure[DecibelsIsotropic] = Field(alias="gain")
-    """Antenna gain, the same in all directions."""
+    """Antenna gain, equal in all directions."""
     noise_figure_db: Figure[NonNegativeDecibels] = Field(alias="noise_figure")
-    """What the receiver adds to thermal noise."""
+    """Noise figure of the receiver, added to thermal noise."""
     height_m: Figure[PositiveMetres] = Field(alias="height")
-    """Height of the antenna."""
+    """Antenna height."""
 
     def value(self, other: TransceiverOverrides) -> tuple[Transceiver, float]:
-        """Return the radio with a scenario's own figures in it, and its height [m]."""
+        """Return the transceiver with a scenario's overrides applied, and its antenna height [m]."""
         figures = {
             name: getattr(self, name).value if getattr(other, name) is None else getattr(other, name)
             for name in ("power_dbm", "gain_dbi", "noise_figure_db", "height_m")
@@ -55,49 +55,50 @@ class TransceiverFigures(Section):
 
 
 class RadioKind(Section):
-    """A radio: its band, its two ends, and how its cells share the air."""
+    """A radio: its band, its two ends, and its medium access."""
 
     description: str
-    """What it is, in a line."""
+    """One-line description."""
     air: Annotated[str, EntryName(LINK_RATES)]
-    """Link-rate model: 5G NR's or 802.11's, or another by its name (`edgesim list adaptation`)."""
+    """Name of the link-rate model: `nr`, `wifi`, or another (`edgesim list adaptation`)."""
     generation: Literal["n", "ac", "ax"] | None = None
-    """Of Wi-Fi: 802.11n, ac or ax."""
+    """Wi-Fi only: 802.11n, ac or ax."""
     carrier_hz: Figure[Hertz] = Field(alias="carrier")
     """Carrier frequency."""
     bandwidth_hz: Figure[Hertz] = Field(alias="bandwidth")
-    """Width of the band."""
+    """Bandwidth."""
     subcarrier_spacing_hz: Figure[Hertz] | None = Field(default=None, alias="subcarrier_spacing")
-    """Of NR: distance of subcarriers, which sets the slot."""
+    """NR only: subcarrier spacing, which determines the slot duration."""
     duplex: Literal["tdd", "fdd", "half"]
-    """Both ways in turns by a pattern, in two bands, or whoever comes first."""
+    """Duplex: `tdd`, directions alternate by a slot pattern; `fdd`, two bands; `half`, first come, first
+    served."""
     tdd: Figure[SlotPattern] | None = None
-    """Of tdd: slots down (D), up (U) and special (S)."""
+    """TDD only: slot pattern of down (D), up (U) and special (S) slots."""
     access: Access
-    """How the transfers of one cell share the band."""
+    """Medium access: how the transfers of one cell share the band."""
     latency_s: Figure[Seconds] = Field(alias="latency")
-    """Fixed delay of a message each way."""
+    """Fixed delay of a message in each direction."""
     propagation: PropagationEntry
-    """Where a link does not say otherwise."""
+    """Default propagation model of links with this radio."""
     terminal: TransceiverFigures
-    """The radio of users."""
+    """Figures of the terminals' radio."""
     station: TransceiverFigures
-    """The radio of the cell."""
+    """Figures of the stations' radio."""
 
     @model_validator(mode="after")
     def _complete(self) -> RadioKind:
         if (self.air == "nr") != (self.subcarrier_spacing_hz is not None):
-            refuse("'subcarrier_spacing' belongs to air: nr, and to that alone")
+            refuse("'subcarrier_spacing' is required with 'air: nr', and not allowed otherwise")
         if (self.air == "wifi") != (self.generation is not None):
-            refuse("'generation' belongs to air: wifi, and to that alone")
+            refuse("'generation' is required with 'air: wifi', and not allowed otherwise")
         if (self.duplex == "tdd") != (self.tdd is not None):
-            refuse("a pattern 'tdd' belongs to duplex: tdd, and to that alone")
+            refuse("a slot pattern 'tdd' is required with 'duplex: tdd', and not allowed otherwise")
         if self.duplex == "tdd" and self.air != "nr":
-            refuse("'duplex: tdd' goes by the slots of air: nr; choose fdd or half")
+            refuse("'duplex: tdd' needs the slots of 'air: nr'; choose fdd or half")
         return self
 
     def figures(self, entry: RadioEntry) -> RadioFigures:
-        """Return plain numbers, a scenario's own in the place of the catalogue's."""
+        """Return the radio's figures as plain numbers, with a scenario's overrides applied."""
         terminal, terminal_height_m = self.terminal.value(entry.terminal)
         station, station_height_m = self.station.value(entry.station)
         return RadioFigures(
@@ -121,7 +122,7 @@ class RadioKind(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioFigures:
-    """A radio's numbers, whoever gave them."""
+    """Figures of a radio as plain numbers, from the catalogue or a scenario's overrides."""
 
     air: str
     generation: Literal["n", "ac", "ax"] | None

@@ -1,4 +1,4 @@
-"""What runs a model on a device: an engine of the catalogue, or one that a scenario describes."""
+"""Schema of inference engines (runtimes), in the catalogue or in a scenario."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ Rate = Annotated[float, Field(gt=0, le=16)]
 
 
 class RuntimeEntry(Section):
-    """An engine: what it reaches of a device's peaks, and what calls, messages and starting cost.
+    """An inference engine: its shares of a device's peaks, and its costs of calls and messages.
 
     A share that is not given is fitted to published rates, with its uncertainty
-    (:mod:`edgesim.model.efficiency`); one that is given counts as known.
+    (:mod:`edgesim.model.efficiency`); a given share has no uncertainty.
     """
 
     description: str = ""
-    """What it is, in a line."""
+    """One-line description."""
     fitted_as: str | None = None
-    """The engine of the catalogue whose published rates speak for it; none: what is known of engines in
+    """Engine of the catalogue whose fit to published rates is used; by default the fit for engines in
     general."""
     eager: bool = False
-    """Whether an interpreter calls operation by operation; on a GPU these calls hide behind longer work."""
+    """Whether an interpreter calls the operations one by one; on a GPU these calls overlap with longer
+    work."""
     memory: Share | None = None
-    """Share of the memory's peak."""
+    """Share of the peak memory bandwidth."""
     vector: Rate | None = None
-    """Weights touched, as a share of the vector units' float32 peak; above 1 by half-precision or integer
-    arithmetic."""
+    """Rate of touching weights as a share of the vector units' float32 peak; above 1 with half-precision or
+    integer arithmetic."""
     matrix: Share | None = None
-    """Share of the matrix peak when reading prompts."""
+    """Share of the matrix peak during prefill."""
     overhead_s: Seconds | None = Field(default=None, alias="overhead_per_call")
-    """Cost of calling one block, embedding or head."""
+    """Overhead of calling one block, embedding or head."""
     message_overhead_s: Seconds | None = Field(default=None, alias="message_overhead")
-    """Cost of one message at its own end, in the place of the kind's `endpoint.overhead`."""
+    """Overhead of one message at its own end, instead of the kind's `endpoint.overhead`."""
     on_compute: bool | None = None
-    """Whether its messages occupy the processor that computes, in the place of the kind's."""
+    """Whether messages occupy the processor that computes, instead of the kind's `endpoint.on_compute`."""
     parameters: str | None = None
-    """A file of fitted parameters (`edgesim calibrate --parameters`); those that come with edgesim if not
-    given."""
+    """File of fitted parameters (`edgesim calibrate --parameters`); by default those shipped with edgesim."""
     source: str = ""
-    """Where the figures come from."""
+    """Source of the figures."""
 
 
 RuntimeChoice = str | RuntimeEntry

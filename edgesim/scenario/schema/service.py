@@ -1,4 +1,4 @@
-"""How a device's service times vary, as a scenario says it."""
+"""Scenario section of service-time variability."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Plainly(Section):
 
 
 class GammaShape(Section):
-    """A gamma law: any variation, more or less than the exponential's."""
+    """A gamma law: any coefficient of variation, below or above the exponential's."""
 
     cv: PositiveNumber | None = None
-    """Coefficient of variation: standard deviation over mean."""
+    """Coefficient of variation: standard deviation divided by the mean."""
     shape: PositiveNumber | None = None
-    """Instead of cv: the shape, which is one over its square."""
+    """Shape parameter, instead of `cv`: 1 / cv²."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -45,53 +45,54 @@ class GammaShape(Section):
         return self
 
     def law(self) -> GammaService:
-        """Make the law."""
+        """Return the service law."""
         return GammaService(self.shape) if self.cv is None else GammaService.from_cv(self.cv)  # type: ignore[arg-type]
 
 
 class ErlangLaw(Section):
-    """The sum of so many exponential stages: less variation than one."""
+    """An Erlang law, the sum of exponential stages: less variation than a single one."""
 
     stages: Stages
-    """How many; the coefficient of variation is one over their square root."""
+    """Number of stages k; the coefficient of variation is 1 / √k."""
 
 
 class Varied(Section):
     """A law with any coefficient of variation."""
 
     cv: PositiveNumber
-    """Coefficient of variation: standard deviation over mean."""
+    """Coefficient of variation: standard deviation divided by the mean."""
 
 
 class Moderate(Section):
-    """A law with more variation than the exponential's."""
+    """A law with a coefficient of variation above the exponential's, which is 1."""
 
     cv: Annotated[float, Field(gt=1)]
-    """Coefficient of variation: standard deviation over mean, more than 1."""
+    """Coefficient of variation: standard deviation divided by the mean, above 1."""
 
 
 class ServiceChoice(Choice):
-    """One law, of mean 1; ``constant`` and ``exponential`` may be written as words."""
+    """One service-time law of mean 1; ``constant`` and ``exponential`` can be written as single words."""
 
     example: ClassVar[str] = "exponential or {gamma: {cv: 0.5}}"
 
     constant: Plainly | None = None
-    """No variation: every pass takes the time that the profile says."""
+    """No variation: every pass takes the time given by the profile."""
     exponential: Plainly | None = None
-    """Coefficient of variation 1, without memory."""
+    """Exponential: coefficient of variation 1, memoryless."""
     gamma: GammaShape | None = None
-    """Any coefficient of variation."""
+    """Gamma: any coefficient of variation."""
     erlang: ErlangLaw | None = None
-    """A sum of exponential stages."""
+    """Erlang: a sum of exponential stages."""
     lognormal: Varied | None = None
-    """Any coefficient of variation, with a longer tail than gamma's."""
+    """Lognormal: any coefficient of variation, with a longer tail than the gamma law."""
     hyperexponential: Moderate | None = None
-    """Mostly short and at times long: two exponential laws that each bring in half of the mean."""
+    """Mixture of two exponential laws, mostly short and occasionally long; each contributes half of the
+    mean."""
 
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, data: object) -> object:
-        """Read `exponential`, and `{exponential}`, which is a key without a value to YAML."""
+        """Accept the word `exponential`, and `{exponential}`, which YAML reads as a key without a value."""
         if isinstance(data, str):
             return {data: {}}
         if isinstance(data, dict):
@@ -105,12 +106,12 @@ class ServiceChoice(Choice):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the single word, too."""
+        """Return a schema that also accepts the single word."""
         words: dict[str, Any] = {"enum": ["constant", "exponential"]}
         return {"anyOf": [words, handler(core_schema)]}
 
     def value(self) -> ServiceLaw | None:
-        """Return the law as the engine knows it; None is constant."""
+        """Return the law for the engine; None means constant."""
         if self.exponential is not None:
             return Exponential()
         if self.gamma is not None:

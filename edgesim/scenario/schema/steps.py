@@ -1,4 +1,4 @@
-"""What changes on a schedule, as a scenario says it: speeds of devices, rates of wires and of arrivals."""
+"""Scenario sections of step schedules: device speeds, rates of wires and arrival rates."""
 
 from __future__ import annotations
 
@@ -31,23 +31,24 @@ __all__ = [
 ]
 
 CONSTANT = Quantity(DATA_RATE)
-NOT_EMPTY: JsonDict = {"minItems": 1}  # for editors; an empty list is refused where its steps are made
+NOT_EMPTY: JsonDict = {"minItems": 1}  # for editors; validation rejects an empty list in `steps`
 
 
 class SpeedStep(Section):
-    """How fast a device computes from an instant on."""
+    """Speed factor of a device from an instant on."""
 
     from_s: Seconds = Field(alias="from")
-    """Since time zero. Before the first one the factor is 1."""
+    """Start of the step since time zero; before the first step the factor is 1."""
     factor: Annotated[float, Field(gt=0)]
-    """Passes that begin from then on take the time of the profile divided by this: at 0.5 twice as long."""
+    """Speed factor: passes that start from then on take the profile's time divided by it; at 0.5 twice as
+    long."""
 
 
 class SpeedEntry(Section):
-    """How fast a device computes, relative to its profile; a plain number holds from 0 s on."""
+    """Speed of a device relative to its profile; a plain number applies from 0 s on."""
 
     schedule: tuple[SpeedStep, ...] = Field(json_schema_extra=NOT_EMPTY)
-    """From when on which factor holds, in order."""
+    """Steps of the speed factor, ordered by time."""
 
     @model_validator(mode="before")
     @classmethod
@@ -61,7 +62,7 @@ class SpeedEntry(Section):
         return self
 
     def value(self) -> Steps:
-        """The factor as a function of time."""
+        """Return the factor as a function of time."""
         changes = [(step.from_s, step.factor) for step in self.schedule]
         return steps(changes if not changes or changes[0][0] == 0.0 else [(0.0, 1.0), *changes])
 
@@ -69,33 +70,34 @@ class SpeedEntry(Section):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow a plain number, too."""
+        """Return a schema that also accepts a plain number."""
         return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, handler(core_schema)]}
 
 
 class ArrivalStep(Section):
-    """How often requests arrive from an instant on."""
+    """Arrival rate from an instant on."""
 
     from_s: Seconds = Field(alias="from")
-    """Since time zero; the first is 0 s."""
+    """Start of the step since time zero; 0 s for the first."""
     rate_hz: Annotated[float, Quantity(FREQUENCY, "zero or more")] = Field(alias="rate")
-    """Arrivals per second, all sources together; the last is above 0."""
+    """Arrivals per second, all sources together; above 0 in the last step."""
 
 
 class RateStep(Section):
-    """A wire's rate from an instant on."""
+    """Rate of a wire from an instant on."""
 
     from_s: Seconds = Field(alias="from")
-    """Since time zero; the first is 0 s."""
+    """Start of the step since time zero; 0 s for the first."""
     rate_bps: BitsPerSecond = Field(alias="rate")
-    """Of transmissions that begin from then on; one that is under way keeps the rate with which it began."""
+    """Rate of transmissions that start from then on; a transmission in progress keeps the rate at which it
+    started."""
 
 
 class RateSchedule(Section):
-    """A rate that changes at stated instants."""
+    """A rate that changes at given instants."""
 
     schedule: tuple[RateStep, ...] = Field(json_schema_extra=NOT_EMPTY)
-    """From when on which rate holds, in order."""
+    """Steps of the rate, ordered by time."""
 
     @model_validator(mode="after")
     def _in_order(self) -> RateSchedule:
@@ -103,25 +105,25 @@ class RateSchedule(Section):
         return self
 
     def value(self) -> Steps:
-        """The rate [bit/s] as a function of time."""
+        """Return the rate [bit/s] as a function of time."""
         return steps([(step.from_s, step.rate_bps) for step in self.schedule])
 
 
 def steps(changes: list[tuple[float, float]]) -> Steps:
-    """Put instants and values together.
+    """Make a step function from pairs of instant and value.
 
     Raises
     ------
     InputError
-        If there are none, the first is not at 0 s, or one is not later than the one before it.
+        If there are no steps, the first is not at 0 s, or the instants do not increase.
     """
     if not changes:
-        raise InputError("expected at least one step, got none; say from when on which value holds")
+        raise InputError("expected at least one step, got none; give a list of instants and values")
     return Steps(tuple(at_s for at_s, _ in changes), tuple(value for _, value in changes))
 
 
 class ChangingRate:
-    """Reads a rate that is constant, or changes on a schedule."""
+    """Reader of a rate that is constant or follows a schedule."""
 
     def read(self, data: object) -> Any:
         """Read ``20 Mbit/s`` as a number [bit/s], ``{schedule: [...]}`` as :class:`Steps`."""
@@ -129,12 +131,12 @@ class ChangingRate:
             return CONSTANT.read(data)
         try:
             return RateSchedule.model_validate(data).value()
-        except ValidationError as error:  # of a section inside a value: its places become words
+        except ValidationError as error:  # of a section inside a value: its paths become part of the message
             lines = explain_all(error, known_keys(RateSchedule))
             refuse("; ".join(_in_words(line) for line in lines))
 
     def written(self, value: object) -> object:
-        """Write a rate, or its schedule, as :meth:`read` takes it."""
+        """Write a rate or its schedule in the form that :meth:`read` accepts."""
         if not isinstance(value, Steps):
             return CONSTANT.written(value)
         changes = zip(value.at_s, value.values, strict=True)
@@ -147,16 +149,16 @@ class ChangingRate:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Describe both forms to an editor."""
+        """Return the JSON Schema of both forms."""
         constant = CONSTANT.__get_pydantic_json_schema__(core_schema, handler)
         return {"anyOf": [constant, handler(RateSchedule.__pydantic_core_schema__)]}
 
 
 class RateWays(EachWay):
-    """How the rates of wires are read: one for both ways or a mapping of two, each of which may change."""
+    """Reader of wire rates: one for both directions or a mapping of two, each constant or on a schedule."""
 
     def read(self, data: object) -> Any:
-        """Read a rate, a schedule of rates, or ``{up: ..., down: ...}`` of either."""
+        """Read a rate, a schedule of rates, or ``{up: ..., down: ...}`` with either of them."""
         return self.one.read(data) if _is_schedule(data) else super().read(data)
 
 

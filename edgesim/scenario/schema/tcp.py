@@ -1,4 +1,4 @@
-"""What a scenario says of a device's TCP."""
+"""Scenario section of a device's TCP options."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ Flag = Annotated[bool, Field(strict=True)]
 
 
 class TcpEntry(Section):
-    """Small writes and acknowledgements that wait: {nagle: true, delayed_ack: 40 ms}, as sockets come.
+    """TCP delays of small writes and acknowledgements; sockets default to {nagle: true, delayed_ack: 40 ms}.
 
-    A second small write waits for the acknowledgement of the first, and that one for data to ride on, or a
-    timer: a program that writes a header and then a body loses it with every message. All messages between
-    two devices share one connection.
+    A second small write waits for the acknowledgement of the first, and the acknowledgement waits for data to
+    piggyback on, or for a timer: a program that writes a header and then a body loses this time with every
+    message. All messages between two devices share one connection.
     """
 
     nagle: Flag = False
-    """Whether what fills no segment waits until all before it is acknowledged (RFC 896); else TCP_NODELAY."""
+    """Nagle's algorithm (RFC 896): data that fills no segment waits until all earlier data is acknowledged;
+    else TCP_NODELAY."""
     delayed_ack_s: Seconds = Field(default=0.0, alias="delayed_ack")
-    """How long acknowledgements of what this device receives wait, less than 0.5 s (RFC 1122, 4.2.3.2); 40 ms
+    """Delay of acknowledgements of data that this device receives, less than 0.5 s (RFC 1122, 4.2.3.2); 40 ms
     on Linux."""
     mss_bytes: PositiveBytes = Field(default=1460, alias="segment")
-    """A full segment: 1460 bytes over Ethernet."""
+    """Maximum segment size: 1460 bytes over Ethernet."""
     header_bytes: Bytes = Field(default=0, alias="header")
-    """What is written by itself before every message, such as its length."""
+    """Size of a header that is written separately before every message, such as its length."""
 
     @model_validator(mode="after")
     def _makes_a_stack(self) -> TcpEntry:
@@ -39,7 +40,7 @@ class TcpEntry(Section):
         return self
 
     def value(self) -> Tcp:
-        """The options as the engine takes them."""
+        """Return the options for the engine."""
         return Tcp(
             nagle=self.nagle,
             delayed_ack_s=self.delayed_ack_s,

@@ -1,4 +1,4 @@
-"""What a scenario's ``workload`` may contain."""
+"""Schema of a scenario's ``workload``."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ ReaderName = Annotated[str, EntryName(READERS)]
 PositiveNumber = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-_ID_BYTES = 4  # of a token: a 32-bit number
+_ID_BYTES = 4  # size of a token id: a 32-bit number
 
 
 class Law(Section):
-    """The parameters of a law; what they do not allow is found when they are read."""
+    """Base class of distribution sections; invalid parameters are rejected during validation."""
 
     def law(self) -> Lengths:
-        """Make the law."""
+        """Return the distribution."""
         raise NotImplementedError
 
     @model_validator(mode="after")
@@ -59,7 +59,7 @@ class Law(Section):
 
 
 class ArrivalsChoice(OpenChoice[ArrivalProcess]):
-    """When requests arrive, all sources together."""
+    """Arrival process of the requests of all sources together."""
 
     group: ClassVar[EntryPointGroup[type[ArrivalProcess]]] = ARRIVALS
     order: ClassVar[tuple[str, ...]] = (
@@ -74,12 +74,12 @@ class ArrivalsChoice(OpenChoice[ArrivalProcess]):
     example: ClassVar[str] = "{poisson: 0.4 Hz}"
 
     def law(self) -> Arrivals:
-        """Make the law of arrivals."""
+        """Return the arrival law."""
         return self.chosen.law()
 
 
 class UniformLaw(Law):
-    """Every length from min to max is equally likely."""
+    """Uniform distribution of the integer lengths from min to max."""
 
     min: Count
     """Shortest length in tokens."""
@@ -87,38 +87,38 @@ class UniformLaw(Law):
     """Longest length in tokens."""
 
     def law(self) -> Lengths:
-        """Make the law of lengths."""
+        """Return the length distribution."""
         return Uniform(self.min, self.max)
 
 
 class LognormalLaw(Law):
-    """Lengths whose logarithm is normal; draws are rounded, and clipped to min and max."""
+    """Lognormal distribution of lengths; draws are rounded, and clipped to min and max."""
 
     median: PositiveNumber
     """Median length in tokens."""
     sigma: Annotated[float, Field(ge=0)]
     """Standard deviation of the natural logarithm."""
     min: Count = 1
-    """Shorter draws become this long."""
+    """Minimum length; shorter draws are raised to it."""
     max: Count | None = None
-    """Longer draws become this long; without it the tail is left whole."""
+    """Maximum length; longer draws are cut to it. Unlimited by default."""
 
     def law(self) -> Lengths:
-        """Make the law of lengths."""
+        """Return the length distribution."""
         return Lognormal(self.median, self.sigma, self.min, self.max)
 
 
 class LengthsChoice(Choice):
-    """How many tokens; a plain whole number is short for ``{fixed: n}``."""
+    """Distribution of a number of tokens; a plain whole number is short for ``{fixed: n}``."""
 
     example: ClassVar[str] = "32 or {lognormal: {median: 64, sigma: 0.6}}"
 
     fixed: Count | None = None
-    """Always so many."""
+    """Constant number."""
     uniform: UniformLaw | None = None
-    """Evenly between two lengths."""
+    """Uniform between two lengths."""
     lognormal: LognormalLaw | None = None
-    """Many short ones and a long tail."""
+    """Lognormal: many short lengths and a long tail."""
 
     @model_validator(mode="before")
     @classmethod
@@ -126,7 +126,7 @@ class LengthsChoice(Choice):
         return {"fixed": data} if isinstance(data, int | float) else data
 
     def law(self) -> Lengths:
-        """Make the law of lengths."""
+        """Return the length distribution."""
         for entry in (self.uniform, self.lognormal):
             if entry is not None:
                 return entry.law()
@@ -137,7 +137,7 @@ class LengthsChoice(Choice):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow a plain number, too."""
+        """Return a schema that also accepts a plain number."""
         return {
             "anyOf": [
                 {"type": "integer", "minimum": 1},
@@ -147,14 +147,14 @@ class LengthsChoice(Choice):
 
 
 class ThinkChoice(Choice):
-    """How long a user thinks before asking again; a plain duration is short for ``{fixed: 5 s}``."""
+    """Distribution of a user's think time; a plain duration is short for ``{fixed: 5 s}``."""
 
     example: ClassVar[str] = "5 s or {exponential: 20 s}"
 
     fixed_s: Seconds | None = Field(default=None, alias="fixed")
-    """Always so long."""
+    """Constant think time."""
     exponential_s: PositiveSeconds | None = Field(default=None, alias="exponential")
-    """Exponential with this mean."""
+    """Mean of an exponential think time."""
 
     @model_validator(mode="before")
     @classmethod
@@ -162,7 +162,7 @@ class ThinkChoice(Choice):
         return {"fixed": data} if isinstance(data, str | int | float) else data
 
     def law(self) -> Think:
-        """Make the law of think times."""
+        """Return the think-time distribution."""
         if self.exponential_s is not None:
             return ExponentialThink(self.exponential_s)
         assert self.fixed_s is not None, "a choice has exactly one key"
@@ -172,7 +172,7 @@ class ThinkChoice(Choice):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow a plain duration, too."""
+        """Return a schema that also accepts a plain duration."""
         return {
             "anyOf": [
                 {"type": "string", "examples": ["5 s"]},
@@ -182,91 +182,92 @@ class ThinkChoice(Choice):
 
 
 class UsersEntry(Section):
-    """A closed loop: each user asks, waits for the answer's end, thinks, and asks again."""
+    """A closed loop: each user sends a request, waits for the end of its answer, thinks, and repeats."""
 
     count: Count
-    """How many users there are: requests in flight at most."""
+    """Number of users, which is also the maximum number of requests in flight."""
     think: ThinkChoice | None = None
-    """Time from an answer's end to the user's next request; by default none."""
+    """Time from an answer's end to the user's next request; zero by default."""
     stagger_s: Seconds = Field(default=0.0, alias="stagger")
-    """Time between the starts of one user and the next; by default all ask at time zero."""
+    """Time between the starts of consecutive users; by default all start at time zero."""
 
 
 class SessionsEntry(Section):
-    """Several turns per arrival, each prompt with the history of the turns before it."""
+    """Sessions of several turns per arrival; each prompt includes the history of the turns before it."""
 
     turns: LengthsChoice
-    """How many turns a session has."""
+    """Number of turns of a session."""
     think: ThinkChoice
     """Time from an answer's end to the next turn."""
     max_history: Annotated[int, Field(strict=True, ge=0)] | None = None
-    """Most tokens of history in a prompt; the oldest are left out, and counted in run.json."""
+    """Most tokens of history in a prompt; the oldest are dropped, and counted in run.json."""
 
 
 class Window(Section):
-    """Which part of a trace is replayed, on its own clock and before any scaling."""
+    """Part of a trace to replay, on the trace's clock and before any scaling."""
 
     from_s: Seconds = Field(default=0.0, alias="from")
-    """Where it begins; this becomes time zero."""
+    """Start of the part; it becomes time zero."""
     length_s: PositiveSeconds | None = Field(default=None, alias="length")
-    """How long it lasts; by default to the end of the file."""
+    """Length of the part; by default it ends with the file."""
 
 
 class ColumnsEntry(Section):
-    """Which columns of a CSV file say what; case does not matter."""
+    """Names of the columns of a CSV file, not case-sensitive."""
 
     prompt: str
-    """Column of the prompts' tokens."""
+    """Column with the number of prompt tokens."""
     output: str
-    """Column of the answers' tokens."""
+    """Column with the number of answer tokens."""
     at: str | None = None
-    """Column of the instants: numbers, or dates and times; without it, `arrivals` says when requests come."""
+    """Column with the arrival instants: numbers, or dates and times; without it, `arrivals` gives them."""
     source: str | None = None
-    """Column of the devices' ids, each one of `sources`; without it, sources are drawn."""
+    """Column with the id of the source device, one of `sources`; without it, sources are drawn."""
     unit: Literal["s", "ms", "us", "ns"] = "s"
-    """Of instants that are numbers."""
+    """Unit of instants that are numbers."""
 
     def columns(self) -> Columns:
-        """Return them as the reader takes them."""
+        """Return the columns for the reader."""
         return Columns(prompt=self.prompt, output=self.output, at=self.at, source=self.source, unit=self.unit)
 
 
 class TraceEntry(Section):
-    """Requests as they were recorded; a path alone is short for ``{file: ...}``.
+    """A trace of recorded requests; a path alone is short for ``{file: ...}``.
 
-    Read are Azure's traces of 2023, 2024 and 2025, BurstGPT's, Vidur's and Splitwise's (CSV), Mooncake's and
-    LLMServingSim's (JSON lines), and ShareGPT's (JSON), compressed by gzip or not. The contents tell which.
-    Any other CSV is read by its `columns`, any other format by an installed reader.
+    Supported formats: the traces of Azure (2023, 2024 and 2025), BurstGPT, Vidur and Splitwise (CSV), of
+    Mooncake and LLMServingSim (JSON lines), and of ShareGPT (JSON), with or without gzip. The format is
+    detected from the contents. Any other CSV is read with `columns`, any other format by an installed reader.
     """
 
     file: str
-    """Path of the file, from the folder of the scenario."""
+    """Path of the file, relative to the scenario's folder."""
     format: ReaderName | None = Field(default=None, exclude_if=is_not_given)
-    """Which reader reads it (`edgesim list readers`); without it, its contents tell."""
+    """Name of the reader (`edgesim list readers`); by default the format is detected from the contents."""
     columns: ColumnsEntry | None = None
-    """For a CSV file of your own: what its columns are called."""
+    """For your own CSV file: the names of its columns."""
     rebase: bool = False
-    """Whether the first request comes at 0 s of the trace's clock, as where instants count from 1970."""
+    """Whether to shift the trace's clock so that the first request arrives at 0 s, as for instants counted
+    from 1970."""
     window: Window = Window()
-    """Which part is replayed."""
+    """Part of the trace to replay."""
     time_scale: PositiveNumber | None = None
-    """By which intervals are multiplied: 2 replays half as fast."""
+    """Factor on the interarrival times; 2 replays half as fast."""
     rate_scale: PositiveNumber | None = None
-    """Instead of time_scale: by which the rate is multiplied: 2 replays twice as fast."""
+    """Factor on the arrival rate, instead of `time_scale`; 2 replays twice as fast."""
     max_prompt: Count | None = None
-    """Most tokens of a prompt."""
+    """Maximum number of prompt tokens."""
     max_output: Count | None = None
-    """Most tokens of an answer."""
+    """Maximum number of answer tokens."""
     clip: Literal["clip", "drop", "error"] = "error"
-    """What happens to longer requests: `clip` shortens them, `drop` leaves them out (both are counted in
-    run.json), `error` refuses the file."""
+    """Handling of longer requests: `clip` shortens them, `drop` leaves them out (both are counted in
+    run.json), `error` rejects the file."""
     tokenizer: str | None = None
-    """For files of text: path of a tokenizer.json that counts tokens."""
+    """For files of text: path of a tokenizer.json with which tokens are counted."""
     chars_per_token: PositiveNumber | None = None
-    """For files of text, instead of a tokenizer: how many characters count as a token; by default 4, an
+    """For files of text, instead of a tokenizer: number of characters per token; by default 4, an
     estimate."""
     think: ThinkChoice | None = None
-    """For ShareGPT: time from an answer's end to the next turn; without it first turns alone are replayed."""
+    """For ShareGPT: time from an answer's end to the next turn; without it only first turns are replayed."""
 
     @model_validator(mode="before")
     @classmethod
@@ -286,7 +287,7 @@ class TraceEntry(Section):
         return self
 
     def selection(self) -> Selection:
-        """Say what of the file is replayed."""
+        """Return which requests of the file are replayed, and how they are scaled."""
         scale = 1.0 / self.rate_scale if self.rate_scale is not None else self.time_scale or 1.0
         return Selection(
             is_rebased=self.rebase,
@@ -302,64 +303,68 @@ class TraceEntry(Section):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow a path alone, too."""
+        """Return a schema that also accepts a path alone."""
         return {"anyOf": [{"type": "string", "examples": ["conversations.csv"]}, handler(core_schema)]}
 
 
 class WorkloadEntry(Section):
-    """Who asks, when, and how much: by laws, by users who wait for answers, or as recorded."""
+    """Requests: their sources, arrivals and lengths, by distributions, a closed loop of users, or a trace."""
 
     sources: Names = ()
-    """Groups or devices that requests come from; by default the first entry of the topology."""
+    """Groups or devices that generate requests; by default the first entry of the topology."""
     weights: dict[str, PositiveNumber] = Field(default_factory=dict)
-    """How often requests come from one device, or each of a group, relative to the others; 1 where not given.
-    A device's own weight goes before its group's."""
+    """Relative frequency of requests from one device, or from each device of a group; 1 by default. A
+    device's own weight takes precedence over its group's."""
     arrivals: ArrivalsChoice | None = None
-    """When requests (with `sessions`: sessions) arrive."""
+    """Arrival process of requests (with `sessions`: of sessions)."""
     users: UsersEntry | None = None
-    """Instead of arrivals: a fixed number of users who wait for their answers."""
+    """Closed loop of a fixed number of users, instead of `arrivals`."""
     trace: TraceEntry | None = None
-    """Instead of arrivals and lengths: requests as recorded; a file without instants needs arrivals, too."""
+    """Recorded requests, instead of `arrivals` and lengths; a file without instants also needs `arrivals`."""
     sessions: SessionsEntry | None = None
-    """Makes every arrival a session of several turns."""
+    """Sessions: every arrival starts a session of several turns."""
     prompt_tokens: LengthsChoice | None = None
     """Lengths of prompts (with `sessions`: of a turn's new part)."""
     output_tokens: LengthsChoice | None = None
-    """Lengths of answers; every request runs to its length."""
+    """Lengths of answers; every request generates its full length."""
     requests: Annotated[int, Field(strict=True, ge=1, le=MOST_REQUESTS)] | None = None
-    """No more than so many requests in one replication."""
+    """Maximum number of requests in one replication."""
     prompt_bytes_per_token: Count = _ID_BYTES
-    """Size of a prompt token on the wire; the default is a 32-bit token id."""
+    """Bytes of a prompt token in a message; by default a 32-bit token id."""
     answer_bytes_per_token: Count | None = None
-    """Size of an answer's token on the wire; else that of a prompt's token, but 4 (an id) at most."""
+    """Bytes of an answer token in a message; by default those of a prompt token, but at most 4 (a token
+    id)."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         given = [name for name in ("arrivals", "users", "trace") if getattr(self, name) is not None]
         if not given:
-            refuse("'arrivals' is missing (when requests arrive); or give 'users', or a 'trace'")
+            refuse("'arrivals' is missing (the arrival process); give it, or 'users', or a 'trace'")
         if len(given) > 1 and given != ["arrivals", "trace"]:
             refuse(f"expected one of arrivals, users and trace, got {' and '.join(given)}")
         if self.sessions is not None and given != ["arrivals"]:
-            refuse(f"'sessions' begin by a law of 'arrivals', got {' and '.join(given)}")
+            refuse(f"'sessions' need an arrival process in 'arrivals', got {' and '.join(given)}")
         if self.weights and self.users is not None:
-            refuse("'users' are dealt out to the sources in turn; leave out 'weights', or give 'arrivals'")
+            refuse(
+                "'users' are assigned to the sources in turn, without 'weights'; leave 'weights' out, or "
+                "give 'arrivals' instead of 'users'"
+            )
         lengths = {"prompt_tokens": "lengths of prompts", "output_tokens": "lengths of answers"}
         for name, about in lengths.items():
             if self.trace is None and getattr(self, name) is None:
                 refuse(f"'{name}' is missing ({about})")
             if self.trace is not None and getattr(self, name) is not None:
-                refuse(f"lengths come from the trace; leave out '{name}'")
+                refuse(f"lengths are taken from the trace; leave out '{name}'")
         return self
 
     @property
     def id_bytes(self) -> int:
-        """Size of an answer's token on the wire: as given, or an id's."""
+        """Bytes of an answer token in a message: as given, or those of a token id."""
         if self.answer_bytes_per_token is not None:
             return self.answer_bytes_per_token
         return min(self.prompt_bytes_per_token, _ID_BYTES)
 
     @property
     def is_finite(self) -> bool:
-        """Whether it ends by itself: with a number of requests, or with a file."""
+        """Whether the workload ends without a horizon: after `requests`, or with a trace."""
         return self.requests is not None or self.trace is not None

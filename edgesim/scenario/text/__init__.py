@@ -1,1 +1,1 @@
-"""A scenario as text: documents with places, overrides, and mistakes in plain words."""
+"""Scenario text: YAML documents with positions, overrides, and readable error messages."""

@@ -1,7 +1,8 @@
-"""The texts below the fields of a section, read from its source when they are asked for.
+"""Docstrings of the fields of a section, read from its source on demand.
 
-pydantic can do so by itself (``use_attribute_docstrings``), as it makes a class: for a hundred sections that
-is a fifth of what it takes to run a small scenario, and only messages and the exported schema want them.
+pydantic can also read them (``use_attribute_docstrings``), but does so when a class is created: for a hundred
+sections that takes a fifth of the time of running a small scenario, and only messages and the exported schema
+need them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["add_descriptions", "descriptions", "own_descriptions"]
 
 @cache
 def descriptions(model: type[BaseModel]) -> Mapping[str, str]:
-    """Say what each field means, by its name in Python; what has no text is left out."""
+    """Return the description of each field by its Python name; fields without one are left out."""
     found: dict[str, str] = {}
     for kind in reversed(model.__mro__):
         if issubclass(kind, BaseModel) and kind is not BaseModel:
@@ -33,20 +34,20 @@ def descriptions(model: type[BaseModel]) -> Mapping[str, str]:
 
 
 def add_descriptions(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Write them into a model's JSON Schema, whose properties go by their names in YAML."""
-    told, properties = descriptions(model), schema.get("properties", {})
+    """Add the descriptions to a model's JSON Schema, whose properties have the YAML names."""
+    texts, properties = descriptions(model), schema.get("properties", {})
     for name, field in model.model_fields.items():
         key = field.alias or name
-        if name in told and key in properties:
-            properties[key].setdefault("description", told[name])
+        if name in texts and key in properties:
+            properties[key].setdefault("description", texts[name])
 
 
 @cache
 def own_descriptions(kind: type) -> dict[str, str]:
-    """Texts below the fields of one class, without those of its bases."""
+    """Return the field docstrings of one class, without those of its bases."""
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    except (OSError, TypeError, SyntaxError):  # a class without a file, as of a session
+    except (OSError, TypeError, SyntaxError):  # a class defined in an interactive session
         return {}
     assert isinstance(body, ast.ClassDef)
     found = {}

@@ -1,4 +1,4 @@
-"""A YAML document that remembers where everything stands, so that a mistake can be shown in place."""
+"""YAML documents that keep line and column of every value, for error messages."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = ["MAX_SIZE_BYTES", "Document", "commented", "read_value"]
 
 MAX_SIZE_BYTES = 1_000_000
 MAX_DEPTH = 40
-MAX_TOKENS = 150_000  # some five for a key and its value
-MAX_NODES = 50_000  # far above any scenario; aliases of aliases grow exponentially and meet it at once
+MAX_TOKENS = 150_000  # about five for a key and its value
+MAX_NODES = 50_000  # far above any scenario; nested aliases grow exponentially and reach it at once
 
 _OPENING = (
     BlockMappingStartToken,
@@ -37,31 +37,31 @@ _OPENING = (
     FlowSequenceStartToken,
 )
 _NO_BREAKS = {0x85: " ", 0x2028: " ", 0x2029: " "}
-"""Characters that break lines in YAML 1.1, as ruamel has it, and no longer in 1.2."""
-_STUMBLES = (AttributeError, TypeError, ValueError, LookupError, AssertionError, RecursionError)
-"""What ruamel raises, besides its own errors, of a document that it was not made for."""
+"""Characters that are line breaks in YAML 1.1, as in ruamel, but not in YAML 1.2."""
+_PARSER_FAILURES = (AttributeError, TypeError, ValueError, LookupError, AssertionError, RecursionError)
+"""Exceptions other than its own that ruamel raises for unusual documents."""
 _CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 
 
 class Document:
-    """The YAML text of a scenario, changeable by overrides, with comments and positions kept.
+    """The YAML document of a scenario, with comments and positions; overrides can change it.
 
-    YAML 1.2 is read, so `NO` is text and `1e-3` a number. Tags, duplicate keys, several documents in one
-    file, and nesting or aliasing beyond any sensible measure are refused.
+    The format is YAML 1.2, so `NO` is text and `1e-3` a number. Tags, duplicate keys, several documents in
+    one file, and excessive nesting or aliasing are refused.
 
     Parameters
     ----------
     name
-        How the file is called in messages.
+        Name of the file in messages.
     root
-        The mapping at its top.
+        Mapping at the root of the document.
     """
 
     def __init__(self, name: str, root: CommentedMap) -> None:
         self.name = name
         self.root = root
         self._overrides: dict[Path, str] = {}
-        self._grafts: dict[Path, tuple[Document, Path]] = {}
+        self._imported: dict[Path, tuple[Document, Path]] = {}
 
     @classmethod
     def parse(
@@ -75,7 +75,7 @@ class Document:
         Raises
         ------
         ScenarioError
-            If it is not YAML, or no mapping.
+            If it is not YAML, or not a mapping.
         """
         root = _read(text, name)
         if not isinstance(root, CommentedMap):
@@ -95,44 +95,44 @@ class Document:
         return _Plain(self).mapping(self.root, ())
 
     def replaced(self, path: Path, override: str) -> None:
-        """Remember that an override, and not the file, says what stands at a path."""
+        """Record that the value at a path comes from an override, not from the file."""
         self._overrides[path] = override
-        self._grafts = {at: origin for at, origin in self._grafts.items() if at[: len(path)] != path}
+        self._imported = {at: origin for at, origin in self._imported.items() if at[: len(path)] != path}
 
     def grafted(self, path: Path, source: Document, at: Path) -> None:
-        """Remember that what stands at a path comes from another document, from the place `at` in it."""
-        self._grafts[path] = (source, at)
+        """Record that the value at a path comes from the path `at` of another document."""
+        self._imported[path] = (source, at)
 
     def place(self, path: Path) -> str:
-        """Where a path stands: ``street.yaml:12:7: $.topology.links[0]``, or the override that set it."""
+        """Return the position of a path, ``street.yaml:12:7: $.links[0]``, or the override that set it."""
         path = path[: len(self._nodes(path))]
         for length in range(len(path), 0, -1):
             if path[:length] in self._overrides:
                 return f"--set {self._overrides[path[:length]]}: {path_text(path)}"
-            if path[:length] in self._grafts:
-                source, at = self._grafts[path[:length]]
+            if path[:length] in self._imported:
+                source, at = self._imported[path[:length]]
                 return source.place((*at, *path[length:]))
         line, column = self.position(path)
         return f"{self.name}:{line}:{column}: {path_text(path)}"
 
     def position(self, path: Path) -> tuple[int, int]:
-        """Line and column, from 1, of the deepest part of a path that the file contains."""
+        """Return line and column, from 1, of the deepest part of a path that the file contains."""
         line, column = 0, 0
         for step, container in zip(path, self._nodes(path), strict=False):
-            # Keys that come in by a merge (<<) stand elsewhere; the mapping that merges them is near enough.
+            # Keys merged with << have no position of their own; the mapping that merges them is used.
             if step in (container.lc.data or {}):
                 line, column = container.lc.data[step][:2]
         return line + 1, column + 1
 
     def error(self, problems: Iterable[Problem]) -> ProblemsError:
-        """Make the error that lists problems in the order of the file."""
+        """Return an error that lists the problems in the order of the file."""
         ordered = sorted(problems, key=lambda problem: self.position(problem.path))
         return ProblemsError(ordered, [self.place(problem.path) for problem in ordered])
 
     def _nodes(self, path: Path) -> list[CommentedMap | CommentedSeq]:
-        """Mappings and lists along a path, one per step, as far as the document goes.
+        """Return the mappings and lists along a path, one per step, as far as the document contains them.
 
-        Shorthands make validated paths longer than what was written, and a missing key is no step either.
+        Validated paths can be longer than the document because of shorthands and missing keys.
         """
         node: Any = self.root
         nodes = []
@@ -145,12 +145,12 @@ class Document:
 
 
 def read_value(text: str, name: str) -> Any:
-    """Read the YAML of one value, such as the right-hand side of an override."""
+    """Parse the YAML of one value, such as the right-hand side of an override."""
     return _read(text, name)
 
 
 def commented(value: Any) -> Any:
-    """Turn ordinary mappings and lists into nodes of a document."""
+    """Convert plain mappings and lists to document nodes."""
     if isinstance(value, dict):
         return CommentedMap((key, commented(each)) for key, each in value.items())
     if isinstance(value, list):
@@ -159,7 +159,7 @@ def commented(value: Any) -> Any:
 
 
 class _Plain:
-    """Turns round-trip nodes into ordinary values, counting so that no alias bomb goes off."""
+    """Converter from round-trip nodes to plain values, with a node limit against nested aliases."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -176,13 +176,17 @@ class _Plain:
         self._n_nodes += 1
         if self._n_nodes > MAX_NODES or len(path) > MAX_DEPTH:
             raise self._document.error(
-                [Problem(path[:MAX_DEPTH], "aliases make this document endless or far too large")]
+                [
+                    Problem(
+                        path[:MAX_DEPTH], "aliases make this document endless or far too large; remove them"
+                    )
+                ]
             )
         if isinstance(node, CommentedMap):
             return self.mapping(node, path)
         if isinstance(node, CommentedSeq):
             return [self.value(child, (*path, index)) for index, child in enumerate(node)]
-        # ruamel keeps the spelling of numbers and text in subclasses.
+        # ruamel returns subclasses of numbers and text that keep their spelling.
         for plain in (bool, int, float, str):
             if isinstance(node, plain):
                 return plain(node)
@@ -197,13 +201,13 @@ def _has(node: CommentedMap | CommentedSeq, step: str | int) -> bool:
 
 def _yaml() -> YAML:
     yaml = YAML(typ="rt")
-    yaml.width = MAX_SIZE_BYTES  # never fold a line
+    yaml.width = MAX_SIZE_BYTES  # never wrap a line
     return yaml
 
 
 def _read(text: str, name: str) -> Any:
     if len(text) > MAX_SIZE_BYTES:
-        raise ScenarioError(f"{name}: larger than {MAX_SIZE_BYTES // 1000} kB, which no scenario is")
+        raise ScenarioError(f"{name}: larger than {MAX_SIZE_BYTES // 1000} kB, the limit; shorten it")
     text = text.translate(_NO_BREAKS)
     try:
         _refuse_tags_and_depth(text, name)
@@ -215,10 +219,10 @@ def _read(text: str, name: str) -> Any:
         raise ScenarioError(f"{where}: not YAML: {sentence}") from None
     except YAMLError as error:
         raise ScenarioError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
-    except _STUMBLES as error:  # such as a merge of a mapping into itself
+    except _PARSER_FAILURES as error:  # such as a merge of a mapping into itself
         raise ScenarioError(
-            f"{name}: not YAML that can be read ({type(error).__name__}); look for aliases (*name) and "
-            "merges (<<) that lead to themselves"
+            f"{name}: this YAML cannot be read ({type(error).__name__}); look for aliases (*name) and "
+            "merges (<<) that refer to themselves"
         ) from None
 
 
@@ -227,13 +231,13 @@ def _refuse_tags_and_depth(text: str, name: str) -> None:
     for number, token in enumerate(_yaml().scan(text)):
         if number > MAX_TOKENS:
             raise ScenarioError(
-                f"{name}:{token.start_mark.line + 1}: more keys and values than any scenario has; keep long "
-                "lists in files of their own (graphs, tracks, traces)"
+                f"{name}:{token.start_mark.line + 1}: too many keys and values for a scenario; keep long "
+                "lists in separate files (graphs, tracks, traces)"
             )
         depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
         if isinstance(token, TagToken) or depth > MAX_DEPTH:
             mark = token.start_mark
-            sentence = "tags (!...) are not part of a scenario; write the plain value"
+            sentence = "tags (!...) are not allowed in a scenario; write the plain value"
             if depth > MAX_DEPTH:
-                sentence = f"nested more than {MAX_DEPTH} levels deep, which no scenario is"
+                sentence = f"nested more than {MAX_DEPTH} levels deep; expected at most {MAX_DEPTH}"
             raise ScenarioError(f"{name}:{mark.line + 1}:{mark.column + 1}: {sentence}")

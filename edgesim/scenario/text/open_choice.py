@@ -1,4 +1,4 @@
-"""A choice among the entries of a group: edgesim's own, such as ``{poisson: 0.4 Hz}``, and anybody's."""
+"""A choice among the entries of an entry-point group, built-in or installed: ``{poisson: 0.4 Hz}``."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Entry = TypeVar("Entry", bound="Alternative")
 
 
 class Alternative(Section):
-    """What stands under a name in a choice: the options of an entry of its group."""
+    """The options of one entry of a group, given under the entry's name in a choice."""
 
     short: ClassVar[str] = ""
-    """The key that a value without keys is short for: ``{poisson: 1 Hz}`` for ``{poisson: {rate: 1 Hz}}``."""
+    """Key of a value written without keys: ``{poisson: 1 Hz}`` is short for ``{poisson: {rate: 1 Hz}}``."""
 
     @model_validator(mode="before")
     @classmethod
@@ -56,7 +56,7 @@ class Alternative(Section):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Allow the short form, too."""
+        """Return a schema that also accepts the short form."""
         schema = handler(core_schema)
         if not cls.short:
             return schema
@@ -64,19 +64,19 @@ class Alternative(Section):
 
 
 class OpenChoice(Section, Generic[Entry]):
-    """A mapping of which exactly one key is given, the name of an entry of a group; its options under it.
+    """A mapping with exactly one key, the name of an entry of a group, and that entry's options.
 
-    The entry's object is the attribute of that name, and :attr:`chosen`.
+    The entry's object is the attribute of that name, and also :attr:`chosen`.
     """
 
     model_config = ConfigDict(extra="allow")
 
     group: ClassVar[EntryPointGroup[Any]]
-    """The alternatives: :class:`Alternative` classes, or entries that :meth:`alternative` reads."""
+    """Group whose entries can be chosen: subclasses of :class:`Alternative`, or what :meth:`alternative` reads."""
     order: ClassVar[tuple[str, ...]] = ()
-    """Names that messages and listings name first."""
+    """Names that come first in messages and listings."""
     example: ClassVar[str]
-    """One choice as it is written, for messages."""
+    """Example of a choice, for messages."""
 
     @classmethod
     def alternative(cls, entry: Any) -> type[Alternative]:
@@ -86,18 +86,18 @@ class OpenChoice(Section, Generic[Entry]):
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Name every alternative, loading none."""
+        """Return the names of all alternatives without loading them."""
         known = plugins.names(cls.group)
         return (*(name for name in cls.order if name in known), *(n for n in known if n not in cls.order))
 
     @property
     def name(self) -> str:
-        """The alternative that is given."""
+        """Name of the chosen alternative."""
         return next(iter(self.__pydantic_extra__ or {}))
 
     @property
     def chosen(self) -> Entry:
-        """Its options."""
+        """Options of the chosen alternative."""
         return cast("Entry", next(iter((self.__pydantic_extra__ or {}).values())))
 
     @model_validator(mode="before")
@@ -107,9 +107,9 @@ class OpenChoice(Section, Generic[Entry]):
             return data
         known = cls.names()
         given = list(data) if isinstance(data, Mapping) else []
-        strangers = [key for key in given if key not in known]
-        if strangers:
-            cls._fail([((str(strangers[0]),), cls._about(str(strangers[0])))])
+        unknown = [key for key in given if key not in known]
+        if unknown:
+            cls._fail([((str(unknown[0]),), cls._about(str(unknown[0])))])
         if len(given) != 1:
             got = " and ".join(map(str, given)) or "none of them"
             refuse(f"expected exactly one of {', '.join(known)}, such as {cls.example}, got {got}")
@@ -128,7 +128,7 @@ class OpenChoice(Section, Generic[Entry]):
         except ValidationError as error:
             cls._fail(
                 [
-                    ((name, *_less_short(kind, value, line.path)), line.message)
+                    ((name, *_without_short(kind, value, line.path)), line.message)
                     for line in explain_all(error, known_keys(kind))
                 ]
             )
@@ -157,7 +157,7 @@ class OpenChoice(Section, Generic[Entry]):
 
     @model_serializer(mode="wrap")
     def _with_the_others(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
-        """Tell edgesim's own alternatives that are not given, too, as every choice of a scenario does."""
+        """Serialise the built-in alternatives that are not given as None, like every choice of a scenario."""
         values = handler(self)
         if info.exclude_none:
             return values
@@ -167,7 +167,7 @@ class OpenChoice(Section, Generic[Entry]):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """List the alternatives that are known as the schema is made."""
+        """Return a schema of the alternatives that are installed when it is made."""
         schema = handler(core_schema)
         known = plugins.discover_all(cls.group)
         properties = {}
@@ -183,7 +183,9 @@ class OpenChoice(Section, Generic[Entry]):
         return schema
 
 
-def _less_short(kind: type[Alternative], value: object, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Where a mistake stands in what is written, which has no key for the short form."""
+def _without_short(
+    kind: type[Alternative], value: object, path: tuple[str | int, ...]
+) -> tuple[str | int, ...]:
+    """Return the path of a mistake in the document, which has no key for the short form."""
     is_short = kind.short and not isinstance(value, Mapping)
     return path[1:] if is_short and path[:1] == (kind.short,) else path

@@ -22,15 +22,15 @@ _NAMING_KEYS = ("id", "label", "use")
 def apply(document: Document, override: str) -> None:
     """Set one value in a document.
 
-    The path has keys and, for entries of a list, an index (``strategies[1].partition`` or
-    ``strategies.1.partition``) or the entry's id, label or strategy (``topology.devices.camera.count``).
-    The value is YAML. Keys that the file does not have yet are added; whether the schema knows them is
-    checked afterwards, with everything else.
+    The path consists of keys and, for entries of a list, an index (``strategies[1].partition`` or
+    ``strategies.1.partition``) or the entry's id, label or strategy (``topology.devices.camera.count``). The
+    value is YAML. Keys that the file does not have are added; whether they are valid is checked later, with
+    the rest of the scenario.
 
     Raises
     ------
     ScenarioError
-        If the text is no override, or a step of its path leads nowhere.
+        If the text is not an override, or a step of its path does not exist.
     """
     left, equals, right = override.partition("=")
     where = f"--set {override}"
@@ -44,7 +44,7 @@ def apply(document: Document, override: str) -> None:
         key = _resolve(node, step, path, where)
         if isinstance(node, CommentedMap) and key not in node:
             node[key] = CommentedMap()
-        # A copy: through an anchor the same node may stand in other places, which are to stay as they are.
+        # A copy: because of anchors the same node may occur elsewhere, where it must not change.
         node[key] = deepcopy(node[key])
         node, path = node[key], (*path, key)
     last = _resolve(node, steps[-1], path, where)
@@ -53,12 +53,12 @@ def apply(document: Document, override: str) -> None:
 
 
 def value_at(document: Document, path: str) -> Any:
-    """Return what stands in a document under a path as :func:`apply` takes them.
+    """Return the value at a path, written as for :func:`apply`.
 
     Raises
     ------
     ScenarioError
-        If the text is no path, or nothing stands there.
+        If the text is not a path, or there is no value at it.
     """
     node, gone = document.root, ()  # type: Any, Path
     for step in _steps(path, path):
@@ -76,19 +76,19 @@ def _steps(text: str, where: str) -> list[str]:
         position = match.end()
     if not steps or position != len(text):
         raise ScenarioError(
-            f"{where}: '{text}' is no path; expected one such as topology.devices.camera.count"
+            f"{where}: '{text}' is not a path; expected one such as topology.devices.camera.count"
         )
     return steps
 
 
 def _resolve(node: Any, step: str, path: Path, where: str) -> str | int:
-    """Find the key or the index that a step means in this node."""
+    """Return the key or the index that a step refers to in this node."""
     if isinstance(node, CommentedMap):
         return step
     if isinstance(node, CommentedSeq):
         return _index(node, step, path, where)
     raise ScenarioError(
-        f"{where}: {path_text(path)} is {shown(node)} and has no '{step}' in it; "
+        f"{where}: {path_text(path)} is {shown(node)} and has no '{step}'; "
         f"set {path_text(path)[2:]} as a whole"
     )
 

@@ -1,4 +1,4 @@
-"""The scenarios that come with edgesim, wherever it is installed."""
+"""Scenario files shipped with edgesim."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["packaged_scenarios"]
 def packaged_scenarios() -> dict[str, Traversable]:
     """Return the shipped scenario files by name (``smart_city``).
 
-    A wheel carries them inside the package; in a checkout they stand beside it.
+    In a wheel they are inside the package; in a checkout they are in a folder beside it.
     """
     package = files("edgesim")
     for folder in (package / "data" / "scenarios", package / ".." / "scenarios"):

@@ -1,4 +1,4 @@
-"""What is wrong with a scenario: places and sentences."""
+"""Mistakes in a scenario: their positions and messages."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ _EXPECTED = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: where in the document, and what was found, expected and to do about it."""
+    """One mistake: its path in the document, and a message with what was found, expected and what to do."""
 
     path: Path
     message: str
 
 
 class ProblemsError(ScenarioError):
-    """A scenario has mistakes, one line each.
+    """Error that lists the mistakes of a scenario, one per line.
 
     Parameters
     ----------
     problems
         The mistakes, in the order in which to list them.
     places
-        Where the mistakes stand in a file, one for each; by default their paths.
+        Positions of the mistakes in a file, one for each; by default their paths.
     """
 
     def __init__(self, problems: Sequence[Problem], places: Iterable[str] = ()) -> None:
@@ -73,7 +73,7 @@ class ProblemsError(ScenarioError):
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[type[ProblemsError], tuple[object, ...]]:
-        """Travel between processes; an exception's own way keeps the message only."""
+        """Pickle problems and places; by default only an exception's message would be kept."""
         return type(self), (self.problems, self.places)
 
 
@@ -83,20 +83,20 @@ def path_text(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """What was found, short enough for one line."""
+    """Return a value's repr, shortened to one line."""
     text = repr(value)
     return text if len(text) <= N_SHOWN else f"{text[:N_SHOWN]}..."
 
 
 def explain(line: ErrorDetails, keys: Mapping[str, str]) -> Problem:
-    """Turn one line of a pydantic report into a sentence in this project's words.
+    """Convert one line of a pydantic report to a problem with a readable message.
 
     Parameters
     ----------
     line
         The line; its location is relative to the model that reported it.
     keys
-        The keys that the model knows, each with its description.
+        Keys of the model, with their descriptions.
     """
     path, found, context = line["loc"], line["input"], line.get("ctx", {})
     match line["type"]:
@@ -122,12 +122,12 @@ def explain(line: ErrorDetails, keys: Mapping[str, str]) -> Problem:
 
 
 def from_validation(error: ValidationError, keys: Mapping[str, str], at: Path = ()) -> list[Problem]:
-    """Turn a pydantic report into problems whose paths start at ``at``."""
+    """Convert a pydantic report to problems whose paths start at ``at``."""
     return [Problem((*at, *problem.path), problem.message) for problem in explain_all(error, keys)]
 
 
 def explain_all(error: ValidationError, keys: Mapping[str, str]) -> list[Problem]:
-    """Explain every line of a report; a mistyped key is one mistake, not also the lack of the right one."""
+    """Convert every line of a report; a mistyped key is not also reported as the missing right key."""
     lines = error.errors(include_url=False)
     mistyped = {
         (*line["loc"][:-1], nearest(line["loc"][-1], keys))

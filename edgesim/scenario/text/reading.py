@@ -1,4 +1,4 @@
-"""The text of a file that a user wrote, read within a bound."""
+"""Reading of YAML text from a user's file, with a size limit."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def read_text(file: Traversable, name: str) -> str:
     Raises
     ------
     ScenarioError
-        If it cannot be read, is larger than any scenario, or is no UTF-8.
+        If the file cannot be read, is larger than the limit for scenarios, or is not UTF-8.
     """
     try:
-        # One byte more than allowed shows a file that is too large without reading all of it.
+        # Reading one byte more than allowed detects a file that is too large.
         with file.open("rb") as stream:
             data = stream.read(MAX_SIZE_BYTES + 1)
         if len(data) > MAX_SIZE_BYTES:
-            raise ScenarioError(f"{name}: larger than {MAX_SIZE_BYTES // 1000} kB, which no scenario is")
+            raise ScenarioError(f"{name}: larger than {MAX_SIZE_BYTES // 1000} kB, the limit; shorten it")
         return data.decode("utf-8-sig")
     except OSError as error:
         raise ScenarioError(f"{name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ScenarioError(f"{name}: not YAML: byte {error.start} is no UTF-8 text") from None
+        raise ScenarioError(f"{name}: not YAML: byte {error.start} is not UTF-8 text") from None

@@ -1,4 +1,4 @@
-"""A user's own file of rows: read, validated, and taken row by row, every mistake with its place."""
+"""Reading of a user's file of rows: validation and conversion with the position of every mistake."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Taken = TypeVar("Taken")
 
 
 def file_text(file: Path, expected: str) -> str:
-    """Read a file's text.
+    """Return a file's text.
 
     Raises
     ------
     InputError
-        If it cannot be read; `expected` says what to give instead.
+        If the file cannot be read; `expected` names the file to give instead.
     """
     try:
         return text_of(read_bounded(file, MAX_SIZE_BYTES))
@@ -41,19 +41,19 @@ def validated(
     known: Mapping[str, str],
     place: Callable[[Problem], str],
 ) -> Read:
-    """Make a section of what a file holds.
+    """Validate a file's content as a section.
 
     Parameters
     ----------
     known
-        Keys that a misspelt one may have meant, with what they are.
+        Valid keys with their descriptions, to suggest for a misspelt key.
     place
-        Says where in the file a problem stands.
+        Returns the position of a problem in the file.
 
     Raises
     ------
     ProblemsError
-        Listing all mistakes with their places.
+        Listing all mistakes with their positions.
     """
     try:
         return kind.model_validate(content)
@@ -65,12 +65,12 @@ def validated(
 def each_row(
     name: str, rows: Sequence[Row], take: Callable[[Row], Taken], place: Callable[[Problem], str]
 ) -> list[Taken]:
-    """Take a list's rows one by one, as `name` is called in the file.
+    """Return ``take(row)`` for each row of the list that is called `name` in the file.
 
     Raises
     ------
     ProblemsError
-        Listing the places of all rows for which `take` raises an InputError.
+        Listing the positions of all rows for which `take` raises an InputError.
     """
     taken, problems = [], []
     for index, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""The base of every part of a scenario: frozen, strict about keys, and plainly spoken."""
+"""Base classes of scenario sections: frozen, strict about keys, with readable error messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 
 
 def made(make: Callable[[], Value]) -> Value:
-    """Make a domain value inside a validator; what it refuses becomes a mistake of the scenario."""
+    """Return ``make()`` inside a validator; an InputError becomes a validation error of the scenario."""
     try:
         return make()
     except InputError as error:
@@ -34,16 +34,16 @@ def made(make: Callable[[], Value]) -> Value:
 
 
 def known_keys(model: type[BaseModel]) -> dict[str, str]:
-    """Keys that a model accepts, as written in YAML, each with its description."""
-    told = descriptions(model)
-    return {field.alias or name: told.get(name, "") for name, field in model.model_fields.items()}
+    """Return the keys that a model accepts, as written in YAML, with their descriptions."""
+    texts = descriptions(model)
+    return {field.alias or name: texts.get(name, "") for name, field in model.model_fields.items()}
 
 
 class Section(BaseModel):
     """A mapping in a scenario file.
 
-    Its Python names carry units (``latency_s``), its YAML names do not (``latency``); the texts below
-    the fields become descriptions in the exported JSON Schema.
+    Python names include units (``latency_s``), YAML names do not (``latency``); the docstrings of the fields
+    become descriptions in the exported JSON Schema.
     """
 
     model_config = ConfigDict(
@@ -53,7 +53,7 @@ class Section(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _speak_plainly(cls, data: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Replace pydantic's messages; the section in which a mistake stands knows its keys."""
+        """Replace pydantic's messages by this project's, using the section's keys and descriptions."""
         try:
             return handler(data)
         except ValidationError as error:
@@ -70,19 +70,19 @@ class Section(BaseModel):
 
 
 class Choice(Section):
-    """A mapping of which exactly one key is given: ``{poisson: 0.4 Hz}`` or ``{gamma: {...}}``."""
+    """A mapping with exactly one of several keys: ``{poisson: 0.4 Hz}`` or ``{gamma: {...}}``."""
 
     example: ClassVar[str]
-    """One choice as it is written, for messages."""
+    """Example of a choice, for messages."""
 
     @model_validator(mode="before")
     @classmethod
     def _exactly_one(cls, data: object) -> object:
-        # Unknown keys are left to the field-by-field validation, which names the nearest known one.
+        # Unknown keys are left to the field-by-field validation, which suggests the nearest known key.
         known = [field.alias or name for name, field in cls.model_fields.items()]
         given = [key for key in data if key in known] if isinstance(data, Mapping) else [None]
-        strangers = isinstance(data, Mapping) and any(key not in known for key in data)
-        if len(given) != 1 and not strangers:
+        has_unknown = isinstance(data, Mapping) and any(key not in known for key in data)
+        if len(given) != 1 and not has_unknown:
             got = " and ".join(map(str, given)) or "none of them"
             refuse(f"expected exactly one of {', '.join(known)}, such as {cls.example}, got {got}")
         if len(given) == 1 and isinstance(data, Mapping) and data[given[0]] is None:
@@ -93,7 +93,7 @@ class Choice(Section):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say in the exported schema, too, that one key is wanted."""
+        """Return a schema that requires exactly one key."""
         schema = handler(core_schema)
         handler.resolve_ref_schema(schema).update(minProperties=1, maxProperties=1)
         return schema

@@ -1,1 +1,1 @@
-"""From a scenario's topology, or a graph file, to nodes and links."""
+"""Conversion of a scenario's topology, including graph files, to nodes and links."""

@@ -1,4 +1,4 @@
-"""Which devices of two groups a link entry connects."""
+"""Selection of the pairs of devices that a link entry connects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Point", "pairs"]
 
 Point = tuple[float, float]
 
-MOST_LINKS = 200_000  # of one entry, each of which is built for every replication
+MOST_LINKS = 200_000  # most links of one entry, each of which is built for every replication
 
 
 def pairs(
@@ -21,27 +21,25 @@ def pairs(
     second: Sequence[str],
     places_m: dict[str, Point],
 ) -> list[tuple[str, str]]:
-    """Return the pairs of ids that get a link; the rules are described at ``LinkEntry``.
+    """Return the pairs of ids that get a link; for the rules see ``LinkEntry``.
 
     Raises
     ------
     ValueError
-        With a finished sentence, if the rule cannot be applied to these groups.
+        With a message for the user, if the rule cannot be applied to these groups.
     """
     within = list(first) == list(second)
     if rule == "all" and len(first) * len(second) > MOST_LINKS:
         raise ValueError(
-            f"'connect: all' makes {len(first) * len(second):,} links of these groups; expected "
-            f"{MOST_LINKS:,} at most: give them a switch, or another 'connect'"
+            f"'connect: all' makes {len(first) * len(second):,} links between these groups; expected at most "
+            f"{MOST_LINKS:,}: connect them over a switch, or use another 'connect'"
         )
     match rule:
         case "all":
             return list(combinations(first, 2)) if within else list(product(first, second))
         case "ring":
             if not within:
-                raise ValueError(
-                    "'connect: ring' goes round one group; name the same group twice in 'between'"
-                )
+                raise ValueError("'connect: ring' connects one group; name the same group twice in 'between'")
             return _ring(first)
         case _ if within:
             raise ValueError(f"'connect: {rule}' needs two groups; within one use 'all' or 'ring'")
@@ -58,7 +56,7 @@ def pairs(
 
 
 def _ring(group: Sequence[str]) -> list[tuple[str, str]]:
-    if len(group) < 3:  # going back over the only link there is would make a second one
+    if len(group) < 3:  # with two devices the closing link would duplicate the only one
         return list(combinations(group, 2))
     return [(a, group[(index + 1) % len(group)]) for index, a in enumerate(group)]
 
@@ -66,8 +64,8 @@ def _ring(group: Sequence[str]) -> list[tuple[str, str]]:
 def _nearest(
     first: Sequence[str], second: Sequence[str], places_m: dict[str, Point]
 ) -> list[tuple[str, str]]:
-    homeless = [device for device in (*first, *second) if device not in places_m]
-    if homeless:
-        raise ValueError(f"'connect: nearest' needs a 'place' for every device; '{homeless[0]}' has none")
-    # min() keeps the first of equals, so a tie goes to the lower index.
+    unplaced = [device for device in (*first, *second) if device not in places_m]
+    if unplaced:
+        raise ValueError(f"'connect: nearest' needs a 'place' for every device; '{unplaced[0]}' has none")
+    # min() returns the first of equal distances, so a tie goes to the lower index.
     return [(a, min(second, key=lambda b: math.dist(places_m[a], places_m[b]))) for a in first]

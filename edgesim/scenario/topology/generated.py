@@ -1,4 +1,4 @@
-"""Graphs by networkx's generators, called by name from a scenario."""
+"""Graphs made by networkx's generators, selected by name in a scenario."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["generate_edges", "generators"]
 
 _REFUSALS = (nx.NetworkXException, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 _NEVER_OPTIONS = frozenset({"create_using", "backend", "backend_kwargs"})
-"""Parameters of networkx's own, which no scenario sets."""
+"""Parameters of networkx's interface that a scenario cannot set."""
 
 
 def generators() -> dict[str, Callable[..., Any]]:
-    """Return networkx's graph generators that are called with plain options only."""
+    """Return networkx's graph generators that take plain options only, by name."""
     public = {name: getattr(nx, name) for name in dir(nx) if not name.startswith("_")}
     return {
         name: function
@@ -31,22 +31,22 @@ def generators() -> dict[str, Callable[..., Any]]:
 
 
 def generate_edges(graph: str, options: dict[str, Any], seed: int) -> tuple[int, list[tuple[int, int]]]:
-    """Make a graph and return its number of nodes and its edges, nodes numbered in the generator's order.
+    """Generate a graph and return its number of nodes and its edges, numbered in the generator's order.
 
     Parameters
     ----------
     graph
         Name of a generator, such as ``grid_2d_graph``.
     options
-        Its parameters.
+        Parameters of the generator.
     seed
-        Seed for a generator that takes one and is not given its own.
+        Seed for a generator with a parameter `seed`, unless the options give one.
 
     Raises
     ------
     ValueError
-        With a finished sentence, if there is no such generator, if it does not take these options,
-        or if what it makes is no simple undirected graph.
+        With a message for the user, if there is no such generator, if it does not accept these options, or if
+        the result is not a simple undirected graph.
     """
     known = generators()
     if graph not in known:
@@ -67,7 +67,7 @@ def generate_edges(graph: str, options: dict[str, Any], seed: int) -> tuple[int,
     if missing:
         raise ValueError(f"{graph} needs {', '.join(missing)} beside 'graph'")
     for name, value in options.items():
-        # Numbers given as text would be taken apart: "abc" is three nodes to a generator.
+        # Generators would iterate over numbers given as text: "abc" is three nodes.
         if isinstance(value, str) and name in ("n", "m", "k", "h", "r", "d"):
             raise ValueError(f"{graph}: {name} is {value!r}; expected a number")
     given = options.get("seed")
@@ -83,7 +83,7 @@ def _call(graph: str, function: Callable[..., Any], options: dict[str, Any]) -> 
     try:
         return function(**options)
     except _REFUSALS as error:
-        # The generators check their parameters in many ways, and everything here came from the user.
+        # Generators raise many kinds of errors for bad parameters, and all parameters are the user's.
         raise ValueError(f"{graph} refuses these options: {error}") from error
 
 

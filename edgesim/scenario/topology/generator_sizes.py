@@ -1,4 +1,4 @@
-"""How large a generated graph gets, from its options, before it is made: some grow beyond any memory."""
+"""Estimates of the size of a generated graph from its options, to refuse graphs that exceed memory."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 __all__ = ["MOST_COUNTED", "refuse_too_large"]
 
-MOST_COUNTED = 100_000  # of whatever a generator counts: larger graphs are files
-_MOST_EDGES = 2_000_000  # or pairs of nodes that are looked at one by one
+MOST_COUNTED = 100_000  # highest value of any count option; larger graphs must be files
+_MOST_EDGES = 2_000_000  # or pairs of nodes that a generator examines one by one
 
 Size = Callable[[Mapping[str, Any]], float]
 
 
 def _power(base: float | str, exponent: str) -> Size:
-    """So many as a base, or an option, to the power of an option."""
+    """Return the size function ``base ** exponent``, where the base can be a number or an option's name."""
 
     def size(options: Mapping[str, Any]) -> float:
         of = options[base] if isinstance(base, str) else base
@@ -29,7 +29,7 @@ def _power(base: float | str, exponent: str) -> Size:
 
 
 def _pairs(*names: str, times: str | None = None) -> Size:
-    """As many as pairs among so many nodes: the sum of some options, once or so many times."""
+    """Return the size function n²/2 of the sum n of some options, multiplied by the option `times`."""
 
     def size(options: Mapping[str, Any]) -> float:
         n = sum(float(options[name]) for name in names)
@@ -73,7 +73,7 @@ _SIZES: Mapping[str, Size] = MappingProxyType(
         "windmill_graph": _pairs("k", times="n"),
     }
 )
-"""Edges, or pairs that are looked at, where these are more than the product of a generator's options."""
+"""Number of edges, or of pairs examined, of generators for which it can exceed the product of the options."""
 
 
 def refuse_too_large(graph: str, options: Mapping[str, Any]) -> None:
@@ -82,7 +82,7 @@ def refuse_too_large(graph: str, options: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        With a finished sentence.
+        With a message for the user.
     """
     counts = {name: _counts(value) for name, value in options.items() if name != "seed"}
     for name, values in counts.items():
@@ -92,24 +92,24 @@ def refuse_too_large(graph: str, options: Mapping[str, Any]) -> None:
     try:
         n_edges = _SIZES[graph](options) if graph in _SIZES else 0.0
     except (KeyError, TypeError, ValueError, OverflowError):
-        n_edges = 0.0  # of options that the generator will not take
+        n_edges = 0.0  # options that the generator will reject
     if graph not in _SIZES:
         lone = [value for name, values in counts.items() if name != "tries" for value in values if value > 1]
         n_edges = float(math.prod(lone[:8])) if _is_product(options) else float(sum(lone))
     if n_edges > _MOST_EDGES:
         raise ValueError(
-            f"{graph}: with these options it would have, or look at, some {n_edges:.2g} edges; expected "
-            f"{_MOST_EDGES:,} at most: make it smaller, or give a file"
+            f"{graph}: with these options it would create or examine about {n_edges:.2g} edges; expected "
+            f"at most {_MOST_EDGES:,}: make it smaller, or give a file"
         )
 
 
 def _is_product(options: Mapping[str, Any]) -> bool:
-    """Whether sizes multiply, as a grid's do; listed degrees, or parts, add up."""
+    """Whether sizes multiply, as those of a grid; listed degrees, or parts, add up."""
     return "dim" in options or not any(isinstance(value, list | tuple) for value in options.values())
 
 
 def _counts(value: object) -> list[int]:
-    """Whole numbers among what an option says, a list's included."""
+    """Return the whole numbers in an option's value, including those in lists."""
     if isinstance(value, list | tuple):
         return [one for item in value for one in _counts(item)]
     return [value] if isinstance(value, int) and not isinstance(value, bool) else []

@@ -1,4 +1,4 @@
-"""From the edges of a file to links: which edges are the two ways of one, and what parallel ones become."""
+"""Conversion of a graph file's edges to links: pairing of directions and merging of parallel edges."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["edges_of"]
 _Way = tuple[float, float]
 """Rate [bit/s] and latency [s] of one direction."""
 
-_PARALLEL = "say what becomes of them with 'parallel: first', 'fastest' or 'sum' beside 'path'"
+_PARALLEL = "choose how to merge them with 'parallel: first', 'fastest' or 'sum' beside 'path'"
 
 
 def edges_of(graph: Graph, file: GraphFile) -> list[tuple[str, str, Wired]]:
-    """Return the links between nodes: the two ends, and what it is made of, up from the first to the second.
+    """Return the links between nodes: two ends and a wired section, up from the first end to the second.
 
     Raises
     ------
     ValueError
-        With a finished sentence: an edge that is mistaken, several between two nodes where the scenario does
-        not say what becomes of them, or one of a directed graph that has no way back.
+        With a message for the user: an invalid edge, parallel edges that the scenario does not merge, or an
+        edge of a directed graph without its opposite.
     """
     edges_of_pair: dict[frozenset[str], list[tuple[str, str, Wired]]] = {}
     for a, b, attributes in graph.edges:
@@ -34,19 +34,19 @@ def edges_of(graph: Graph, file: GraphFile) -> list[tuple[str, str, Wired]]:
 
 
 def _directed(edges: Sequence[tuple[str, str, Wired]], rule: Parallel) -> tuple[str, str, Wired]:
-    """The link of a directed graph whose ways are the edges there and back."""
+    """Return the link of two nodes of a directed graph, whose directions are the edges there and back."""
     a, b, _ = edges[0]
     there, back = ([_up(wired) for c, _, wired in edges if c == end] for end in (a, b))
     if not back:
         raise ValueError(
-            f"the directed edge from '{a}' to '{b}' has none back; links carry both ways: add the edge from "
-            f"'{b}' to '{a}', or write an undirected graph (G.to_undirected())"
+            f"the directed edge from '{a}' to '{b}' has no opposite; links have two directions: add the edge "
+            f"from '{b}' to '{a}', or write an undirected graph (G.to_undirected())"
         )
     return a, b, _wired(_joined(there, rule, (a, b)), _joined(back, rule, (b, a)))
 
 
 def _undirected(edges: Sequence[tuple[str, str, Wired]], rule: Parallel) -> tuple[str, str, Wired]:
-    """The link of an undirected graph; an edge that is there in both directions alike counts once."""
+    """Return the link of two nodes of an undirected graph; equal edges in both directions count once."""
     a, b, _ = edges[0]
     there, back = ([_ways(wired) for c, _, wired in edges if c == end] for end in (a, b))
     if not back or sorted(there) == sorted(back):
@@ -59,20 +59,20 @@ def _undirected(edges: Sequence[tuple[str, str, Wired]], rule: Parallel) -> tupl
 
 
 def _joined(ways: Sequence[_Way], rule: Parallel, ends: tuple[str, str]) -> _Way:
-    """What several edges become in one direction."""
+    """Merge parallel edges in one direction."""
     if len(ways) == 1:
         return ways[0]
     match rule:
         case "refuse":
             raise ValueError(
-                f"'{ends[0]}' and '{ends[1]}' have {len(ways)} edges; a pair of nodes has one link: "
+                f"'{ends[0]}' and '{ends[1]}' have {len(ways)} edges; a pair of nodes can have one link: "
                 f"{_PARALLEL}"
             )
         case "first":
             return ways[0]
         case "fastest":
             return max(ways, key=lambda way: (way[0], -way[1]))
-        case "sum":  # a message is spread over all, and is there when its last part is
+        case "sum":  # a message is split over all edges, and arrives with its last part
             return sum(rate_bps for rate_bps, _ in ways), max(latency_s for _, latency_s in ways)
 
 
@@ -87,5 +87,5 @@ def _up(wired: Wired) -> _Way:
 
 
 def _wired(up: _Way, down: _Way) -> Wired:
-    # Numbers in SI already; the schema's own reading starts from text.
+    # The numbers are in SI units already, while the schema's readers expect text.
     return Wired.model_construct(rate_bps=ByWay(up[0], down[0]), latency_s=ByWay(up[1], down[1]))

@@ -1,7 +1,7 @@
-"""Graphs from files as networkx writes them: GraphML, GML and node-link JSON, told apart by their contents.
+"""Reading of graph files in networkx's formats, GraphML, GML and node-link JSON, detected by contents.
 
-Files are data from anywhere, so reading them must be safe: a GraphML file with a document type or an entity
-declaration is refused before networkx sees it, sizes are bounded, and nothing in a file is evaluated.
+Files are untrusted: a GraphML file with a document type or an entity declaration is refused before networkx
+reads it, sizes are limited, and nothing in a file is evaluated.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ import networkx as nx
 
 __all__ = ["Graph", "read_graph"]
 
-MAX_SIZE_BYTES = 32_000_000  # some hundred thousand nodes
+MAX_SIZE_BYTES = 32_000_000  # about a hundred thousand nodes
 _GML_TOKEN = re.compile(r'"[^"]*"|#[^\n]*|\bgraph\s*\[|\bdirected\s+[01]\b|[\[\]]')
 EXPECTED = "expected a graph as networkx writes it: GraphML, GML or node-link JSON"
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph as its file tells it: names, attributes, order.
+    """A graph as read from its file: names, attributes, order.
 
     Attributes
     ----------
     nodes
-        Name and attributes of each.
+        Name and attributes of each node.
     edges
-        Source, target and attributes of each, in the file's order and direction, parallel ones included.
+        Source, target and attributes of each edge, in the file's order and direction, including parallel
+        edges.
     is_directed
-        Whether an edge holds in its direction alone.
+        Whether edges have one direction only.
     """
 
     nodes: tuple[tuple[str, Mapping[str, Any]], ...]
@@ -45,13 +46,13 @@ class Graph:
 
 
 def read_graph(path: Path) -> Graph:
-    """Read a graph.
+    """Read a graph file.
 
     Raises
     ------
     ValueError
-        With a finished sentence, if the file cannot be read or is in none of the formats, or if the graph has
-        an edge from a node to itself or to none, or no node at all.
+        With a message for the user, if the file cannot be read or has none of the formats, or if the graph
+        has no nodes, or an edge from a node to itself or to an unknown node.
     """
     try:
         with path.open("rb") as file:
@@ -59,10 +60,12 @@ def read_graph(path: Path) -> Graph:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}; {EXPECTED}") from None
     if len(data) > MAX_SIZE_BYTES:
-        raise ValueError(f"{path} is larger than {MAX_SIZE_BYTES // 1_000_000} MB, which no topology is")
+        raise ValueError(
+            f"{path} is larger than {MAX_SIZE_BYTES // 1_000_000} MB, the limit; use a smaller graph"
+        )
     graph = _parsed(path, data)
     if not graph.nodes:
-        raise ValueError(f"{path} has no node; {EXPECTED}")
+        raise ValueError(f"{path} has no nodes; {EXPECTED}")
     _require_sound(path, graph)
     return graph
 
@@ -76,9 +79,9 @@ def _parsed(path: Path, data: bytes) -> Graph:
             return _node_link(path, json.loads(data))
         return _gml(path, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: byte {error.start} is no UTF-8 text; {EXPECTED}") from None
+        raise ValueError(f"{path}: byte {error.start} is not UTF-8 text; {EXPECTED}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: no JSON: {error.msg}; {EXPECTED}") from None
+        raise ValueError(f"{path}:{error.lineno}: not JSON: {error.msg}; {EXPECTED}") from None
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply; {EXPECTED}") from None
     except LookupError as error:
@@ -90,9 +93,9 @@ def _graphml(path: Path, data: bytes) -> Graph:
     try:
         found = nx.read_graphml(io.BytesIO(data), force_multigraph=True)
     except (nx.NetworkXException, ParseError, ValueError, KeyError, TypeError, AttributeError) as error:
-        # networkx checks little of what it reads, and everything here came from the file.
-        raise ValueError(f"{path}: no GraphML: {error}; {EXPECTED}") from None
-    # networkx forgets in which direction an undirected edge was written; of parallel ones it keeps the order.
+        # networkx hardly validates its input, so these errors are due to the file.
+        raise ValueError(f"{path}: not GraphML: {error}; {EXPECTED}") from None
+    # networkx loses the direction of undirected edges in the file, but keeps the order of parallel ones.
     waiting: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for a, b in dict.fromkeys(written):
         parallel = found.get_edge_data(a, b) or {}
@@ -102,7 +105,8 @@ def _graphml(path: Path, data: bytes) -> Graph:
     n_kept = found.number_of_edges()
     if n_kept != len(written):
         raise ValueError(
-            f"{path}: {len(written) - n_kept} of {len(written)} edges have another's id; give each its own"
+            f"{path}: {len(written) - n_kept} of {len(written)} edges have the id of another edge; give "
+            "each its own"
         )
     return Graph(_nodes(found), tuple((a, b, waiting[a, b].pop(0)) for a, b in written), found.is_directed())
 
@@ -112,10 +116,10 @@ def _nodes(found: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
 
 
 def _look_over(path: Path, data: bytes) -> list[tuple[str, str]]:
-    """Refuse what networkx would let pass; return the edges as they are written, from source to target.
+    """Refuse invalid GraphML that networkx accepts; return the edges in the file, from source to target.
 
-    A document type, since entities declared in it may grow without bound, or name other files; nodes without
-    an id or told twice; edges that end at no node, for which networkx makes one.
+    Refused are a document type, since its entities can grow without limit or name other files; nodes without
+    an id or with a repeated one; and edges to an unknown node, which networkx would create.
     """
     parser = expat.ParserCreate()
     nodes: set[str] = set()
@@ -127,7 +131,7 @@ def _look_over(path: Path, data: bytes) -> list[tuple[str, str]]:
         return ValueError(f"{path}:{parser.CurrentLineNumber}: {sentence}")
 
     def declared(*_: object) -> None:
-        raise here("a document type or entity declaration, which no graph needs; remove it")
+        raise here("a document type or entity declaration is not allowed; remove it")
 
     def begun(tag: str, attributes: dict[str, str]) -> None:
         match tag.rpartition(":")[2]:
@@ -135,13 +139,13 @@ def _look_over(path: Path, data: bytes) -> list[tuple[str, str]]:
                 if "id" not in attributes:
                     raise here("a node without an 'id'; give it one")
                 if attributes["id"] in nodes:
-                    raise here(f"node '{attributes['id']}' is told twice; give each a name of its own")
+                    raise here(f"node '{attributes['id']}' is defined twice; give each its own name")
                 nodes.add(attributes["id"])
             case "graph":
                 nonlocal n_graphs
                 n_graphs += 1
                 if n_graphs > 1:
-                    raise here("a second or nested graph, which would be left out; keep one")
+                    raise here("a second or nested graph, which would be ignored; keep one")
             case "edge":
                 for key in ("source", "target"):
                     if key not in attributes:
@@ -156,30 +160,30 @@ def _look_over(path: Path, data: bytes) -> list[tuple[str, str]]:
         parser.Parse(data, True)
     except expat.ExpatError as error:
         raise ValueError(
-            f"{path}:{error.lineno}: no XML: {expat.ErrorString(error.code)}; {EXPECTED}"
+            f"{path}:{error.lineno}: not XML: {expat.ErrorString(error.code)}; {EXPECTED}"
         ) from None
     for end, line in ends.items():
         if end not in nodes:
-            raise ValueError(f"{path}:{line}: an edge ends at no node '{end}'; add it")
+            raise ValueError(f"{path}:{line}: an edge ends at '{end}', which is not a node; add it")
     return edges
 
 
 def _gml(path: Path, text: str) -> Graph:
     if "graph" not in text:
-        raise ValueError(f"{path} is no graph; {EXPECTED}")
+        raise ValueError(f"{path} is not a graph; {EXPECTED}")
     begins_at, is_directed = _gml_header(text)
-    # Read as a directed multigraph, whatever it is: so networkx keeps parallel edges and their directions.
+    # Any graph is read as a directed multigraph, so that networkx keeps parallel edges and their directions.
     whole = f"{text[:begins_at]} directed 1 multigraph 1 {text[begins_at:]}"
     try:
         found = nx.parse_gml(whole.splitlines())
     except (nx.NetworkXException, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: no GML: {error}; {EXPECTED}") from None
+        raise ValueError(f"{path}: not GML: {error}; {EXPECTED}") from None
     edges = tuple((str(a), str(b), attributes) for a, b, attributes in found.edges(data=True))
     return Graph(_nodes(found), edges, is_directed)
 
 
 def _gml_header(text: str) -> tuple[int, bool]:
-    """Where the contents of the graph begin, and whether it says that it is directed."""
+    """Return the offset at which the graph's contents begin, and whether it is marked as directed."""
     depth, begins_at, is_directed = 0, 0, False
     for found in _GML_TOKEN.finditer(text):
         token = found[0]
@@ -195,9 +199,9 @@ def _gml_header(text: str) -> tuple[int, bool]:
 
 
 def _node_link(path: Path, data: Any) -> Graph:
-    """Read what ``networkx.node_link_data`` returns; older versions call edges links."""
-    told = data if isinstance(data, dict) else {}
-    nodes, edges = told.get("nodes"), told.get("edges", told.get("links"))
+    """Read the output of ``networkx.node_link_data``; older versions call edges links."""
+    content = data if isinstance(data, dict) else {}
+    nodes, edges = content.get("nodes"), content.get("edges", content.get("links"))
     if not (_is_list_of_objects(nodes) and _is_list_of_objects(edges)):
         raise ValueError(f"{path}: no lists 'nodes' and 'edges' (or 'links') of objects; {EXPECTED}")
     return Graph(
@@ -229,11 +233,13 @@ def _require_sound(path: Path, graph: Graph) -> None:
     known: set[str] = set()
     for name, _ in graph.nodes:
         if name in known:
-            raise ValueError(f"{path}: node '{name}' is told twice; give each a name of its own")
+            raise ValueError(f"{path}: node '{name}' is defined twice; give each its own name")
         known.add(name)
     for a, b, _ in graph.edges:
         for end in (a, b):
             if end not in known:
-                raise ValueError(f"{path}: the edge between '{a}' and '{b}' ends at no node '{end}'; add it")
+                raise ValueError(
+                    f"{path}: the edge between '{a}' and '{b}' ends at '{end}', which is not a node; add it"
+                )
         if a == b:
             raise ValueError(f"{path}: node '{a}' has an edge to itself; remove it")

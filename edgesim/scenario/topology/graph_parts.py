@@ -1,4 +1,4 @@
-"""What the attributes of a file's nodes and edges say: devices, places, rates and latencies."""
+"""Attributes of a graph file's nodes and edges: device kinds, positions, rates and latencies."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ SWITCH = "switch"
 
 _NODE_KEYS = ("kind", "group", "place", "x_m", "y_m")
 _EDGE_KEYS = ("rate", "rate_bps", "latency", "latency_s")
-_NEAR = 0.8  # a mistyped key comes as near as this; 'name', 'label', 'weight' and the like do not
+_NEAR = (
+    0.8  # similarity above which a key counts as mistyped; 'name', 'label', 'weight' and the like are below
+)
 
 
 @dataclass(frozen=True, slots=True)
 class NodePart:
-    """What a node's attributes say, defaults filled in."""
+    """Attributes of a node, with defaults filled in."""
 
     id: str
     group: str
@@ -35,16 +37,16 @@ class NodePart:
 
 
 def node_of(name: str, attributes: Mapping[str, Any], file: GraphFile) -> NodePart:
-    """Read one node.
+    """Convert one node of a file.
 
-    Its attributes: ``kind``, a device kind or `switch`; ``group``, by default the file's (of a switch: its
-    own name); and where it stands, as a ``place`` with units (``"20 m, 5 m"``, or a list of two) or as the
-    numbers ``x_m`` and ``y_m``. Others are not read.
+    Attributes: ``kind``, a device kind or `switch`; ``group``, by default the file's (for a switch, its own
+    name); and the position, as a ``place`` with units (``"20 m, 5 m"``, or a list of two) or as the numbers
+    ``x_m`` and ``y_m``. Others are ignored.
 
     Raises
     ------
     ValueError
-        With a finished sentence that names the node.
+        With a message for the user that names the node.
     """
     where = f"node '{name}'"
     _refuse_mistyped(where, attributes, _NODE_KEYS)
@@ -60,22 +62,22 @@ def node_of(name: str, attributes: Mapping[str, Any], file: GraphFile) -> NodePa
     for what, text in (("name", id_), ("group", group)):
         if not re.fullmatch(NAME, text):
             raise ValueError(
-                f"{where}: its {what} is {text!r}; expected letters, digits, '-' and '_' that start with a "
+                f"{where}: its {what} is {text!r}; expected letters, digits, '-' and '_', starting with a "
                 "letter: rename it"
             )
     return NodePart(id_, group, kind, _place(where, attributes))
 
 
 def edge_of(a: str, b: str, attributes: Mapping[str, Any], file: GraphFile) -> Wired:
-    """Read one edge.
+    """Convert one edge of a file.
 
-    Its attributes: ``rate`` and ``latency`` with their units (``"1 Gbit/s"``, ``"0.3 ms"``), or the numbers
-    ``rate_bps`` and ``latency_s``; of an undirected graph they hold both ways. Others are not read.
+    Attributes: ``rate`` and ``latency`` with units (``"1 Gbit/s"``, ``"0.3 ms"``), or the numbers
+    ``rate_bps`` and ``latency_s``; in an undirected graph they apply to both directions. Others are ignored.
 
     Raises
     ------
     ValueError
-        With a finished sentence that names the edge.
+        With a message for the user that names the edge.
     """
     where = f"the edge between '{a}' and '{b}'"
     _refuse_mistyped(where, attributes, _EDGE_KEYS)
@@ -83,8 +85,8 @@ def edge_of(a: str, b: str, attributes: Mapping[str, Any], file: GraphFile) -> W
     own_rate_bps = _quantity(where, attributes, "rate", "rate_bps", DATA_RATE)
     own_latency_s = _quantity(where, attributes, "latency", "latency_s", TIME)
     if default is None and (own_rate_bps is None or own_latency_s is None):
-        lacking = "'rate'" if own_rate_bps is None else "'latency'"
-        raise ValueError(f"{where} has no {lacking}; give it one, or give 'wired' beside 'path' for all")
+        missing = "'rate'" if own_rate_bps is None else "'latency'"
+        raise ValueError(f"{where} has no {missing}; give it one, or give 'wired' beside 'path' for all")
     rate_bps = default.constant_bps() if default is not None and own_rate_bps is None else own_rate_bps
     latency_s = default.latency_s if default is not None and own_latency_s is None else own_latency_s
     assert rate_bps is not None, "the schema lets a file's edges have constant rates only"
@@ -95,7 +97,7 @@ def edge_of(a: str, b: str, attributes: Mapping[str, Any], file: GraphFile) -> W
             f"{where} has a rate of {least_bps:g} bit/s and a latency of {least_s:g} s; expected a rate "
             "above 0 and a latency of 0 or more"
         )
-    # Its numbers are SI already; the schema's own reading starts from text.
+    # The numbers are in SI units already, while the schema's readers expect text.
     up_bps, down_bps = ways(rate_bps)
     return Wired.model_construct(rate_bps=ByWay(up_bps, down_bps), latency_s=latency_s)
 
@@ -126,7 +128,7 @@ def _quantity(
     try:
         return parse(attributes[key], dimension)
     except UnitError as error:
-        raise ValueError(f"{where}: its '{key}': {error}, or call the number '{si_key}'") from None
+        raise ValueError(f"{where}: its '{key}': {error}, or give a number as '{si_key}'") from None
 
 
 def _place(where: str, attributes: Mapping[str, Any]) -> Point | None:
@@ -136,7 +138,7 @@ def _place(where: str, attributes: Mapping[str, Any]) -> Point | None:
         if not found:
             return None
         if len(found) == 1:
-            raise ValueError(f"{where} has '{found[0]}' alone; a place needs 'x_m' and 'y_m'")
+            raise ValueError(f"{where} has only '{found[0]}'; a position needs 'x_m' and 'y_m'")
         return (
             _number(where, "x_m", attributes["x_m"], DISTANCE, is_place=True),
             _number(where, "y_m", attributes["y_m"], DISTANCE, is_place=True),
@@ -153,8 +155,8 @@ def _place(where: str, attributes: Mapping[str, Any]) -> Point | None:
 
 
 def _number(where: str, key: str, value: object, dimension: Dimension, *, is_place: bool = False) -> float:
-    """A number in its dimension's range; how near to the origin a place is does not matter."""
-    # networkx writes whole numbers beyond 32 bits to GML as text.
+    """Return a number within its dimension's range; a coordinate can also be arbitrarily close to 0."""
+    # networkx writes whole numbers beyond 32 bits as text in GML.
     is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan  # type: ignore[arg-type]

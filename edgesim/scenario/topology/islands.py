@@ -1,4 +1,4 @@
-"""Which nodes of a graph hang together."""
+"""Connected components of a graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["islands"]
 
 
 def islands(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Number the connected components of an undirected graph, and tell of every node in which it is."""
+    """Return the number of the connected component of every node of an undirected graph."""
     neighbours: dict[str, list[str]] = {node: [] for node in nodes}
     for a, b in edges:
         neighbours[a].append(b)

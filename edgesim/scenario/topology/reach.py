@@ -1,4 +1,4 @@
-"""Which nodes can send each other messages, where only some pass on those of others."""
+"""Reachability of nodes when only some nodes forward messages."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["Reach"]
 
 
 class Reach:
-    """Which nodes a way joins whose inner nodes all forward.
+    """Reachability over paths whose intermediate nodes all forward.
 
     Parameters
     ----------
     nodes
         Ids of all nodes.
     edges
-        Pairs of ids that a link joins.
+        Pairs of ids connected by a link.
     forwarding
-        Nodes through which messages between others may go.
+        Nodes that forward messages between others.
     """
 
     def __init__(
@@ -36,5 +36,5 @@ class Reach:
         }
 
     def joins(self, a: str, b: str) -> bool:
-        """Whether one can send to the other."""
+        """Return whether `a` and `b` can send messages to each other."""
         return b in self._near[a] or not self._zones[a].isdisjoint(self._zones[b])

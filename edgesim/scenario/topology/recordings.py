@@ -1,4 +1,4 @@
-"""From what a scenario says of a recorded link to the rates of its two ways."""
+"""Rates of the two directions of a recorded link."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["recorded_rates"]
 
 
 def recorded_rates(entry: RecordedEntry, folder: Path) -> ByWay[RecordedRate]:
-    """Read the rates of a recorded link's two ways.
+    """Return the recorded rates of a link's two directions.
 
     Raises
     ------
     RecordingError
-        If a file cannot be read, or says both ways where it is asked for one.
+        If a file cannot be read, or contains both directions where one is expected.
     """
     paths = ways(entry.file).map(lambda file: user_path(folder, file))
     if paths.is_one:
@@ -29,6 +29,8 @@ def recorded_rates(entry: RecordedEntry, folder: Path) -> ByWay[RecordedRate]:
     for path in paths:
         up, down = read_rates(path, unit=entry.unit)
         if up is not down:
-            raise RecordingError(f"{path}: has a rate for each way; name it alone, as 'file: {path.name}'")
+            raise RecordingError(
+                f"{path}: has rates for both directions; name it alone, as 'file: {path.name}'"
+            )
         found.append(up)
     return ByWay(*found)

@@ -1,4 +1,4 @@
-"""From a scenario's topology to nodes and links: groups spelled out, references resolved, paths checked."""
+"""Layout of a scenario's topology: groups expanded to nodes, references resolved, links and paths made."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ __all__ = ["AirLink", "Layout", "Node", "lay_out"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One node of the topology, before it is known how fast it computes.
+    """One node of the topology, without its device kind's figures.
 
     Attributes
     ----------
     id, group
-        Its name, and the name of the entry that made it.
+        Name of the node, and of the entry that defines it.
     kind
         Name of its device kind; empty for a switch.
     entry
-        The entry that made it, whose figures replace the kind's; None for switches and generated nodes.
+        Entry that defines the node, whose figures replace the kind's; None for switches and generated nodes.
     place_m
-        Coordinates, where given.
+        Coordinates, if given.
     path
-        Where in the scenario it comes from.
+        Path of its definition in the scenario.
     forwards
-        Whether messages between others may go through it; None: if it is a station of radio links.
+        Whether it forwards messages between others; None means only if it is a station of radio links.
     """
 
     id: str
@@ -68,16 +68,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AirLink:
-    """A radio link, before a replication has drawn its channel.
+    """A radio link without its channel, which is drawn per replication.
 
     Attributes
     ----------
     terminal, station
         Ids of its ends.
     entry
-        What the scenario says of it.
+        Link entry of the scenario.
     path
-        Where in the scenario it comes from.
+        Path of its definition in the scenario.
     """
 
     terminal: str
@@ -88,7 +88,7 @@ class AirLink:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """All nodes and links of a scenario; the mistakes that were met are listed, and left out."""
+    """All valid nodes and links of a scenario, and the problems of the others."""
 
     nodes: Mapping[str, Node]
     links: tuple[Link, ...]
@@ -97,17 +97,17 @@ class Layout:
     _groups: Mapping[str, tuple[str, ...]] = field(repr=False)
 
     def members(self, reference: str) -> tuple[str, ...]:
-        """Ids that a group's or a node's name stands for; empty if there is no such name."""
+        """Return the node ids of a group or of a single node; empty if there is no such name."""
         return self._groups.get(reference) or ((reference,) if reference in self.nodes else ())
 
     def unknown(self, reference: str) -> str:
-        """Say that a name is unknown, and which one is nearest."""
+        """Return a message that a name is unknown, with the nearest known name."""
         return (
             f"no device, group or switch '{reference}'; {suggest(reference, {**self._groups, **self.nodes})}"
         )
 
     def first_group(self) -> tuple[str, ...]:
-        """The devices of the first entry of the topology."""
+        """Return the devices of the first device entry of the topology."""
         return next((ids for ids in self._groups.values() if self.nodes[ids[0]].kind), ())
 
     @property
@@ -117,7 +117,7 @@ class Layout:
 
     @property
     def forwarding(self) -> frozenset[str]:
-        """Ids of the nodes through which messages between others may go."""
+        """Ids of the nodes that forward messages between others."""
         stations = {leg.station for leg in self.air}
         return frozenset(
             id_
@@ -126,26 +126,26 @@ class Layout:
         )
 
     def cut_off(self, sources: Sequence[str]) -> tuple[str, str] | None:
-        """A source and a device that no path joins, whoever forwards; None if there is no such pair."""
+        """Return a source and a device that no links connect, even if all nodes forward, or None."""
         edges = (*(link.between for link in self.links), *((leg.terminal, leg.station) for leg in self.air))
         island = islands(self.nodes, edges)
-        for source in sources[:1]:  # the others are devices, and so among those that it must reach
+        for source in sources[:1]:  # the other sources are devices, which the first must reach anyway
             apart = (device for device in self.device_ids if island[device] != island[source])
             return next(((source, device) for device in apart), None)
         return None
 
 
 def lay_out(topology: Topology, *, seed: int, folder: FilePath | None = None) -> Layout:
-    """Spell a topology out.
+    """Expand a topology to nodes and links.
 
-    The seed serves graph generators that draw; all replications share the result. Where the topology names a
-    file, its contents count, too; a relative path begins at `folder`.
+    The seed is used by random graph generators; all replications share the result. If the topology names a
+    graph file, its contents are included; a relative path starts at `folder`.
     """
     return _Draft(seed, folder or FilePath()).finish(topology)
 
 
 class _Draft:
-    """A layout in the making."""
+    """Builder of a layout."""
 
     def __init__(self, seed: int, folder: FilePath) -> None:
         self._seed = seed
@@ -175,8 +175,8 @@ class _Draft:
             self._add_link(a, b, _cable(wired), (*root, "file"))
         for index, link in enumerate(topology.links):
             self._add_links(link, (*root, "links", index))
-        for index, shaped in enumerate(topology.paths):
-            self._add_paths(shaped, (*root, "paths", index))
+        for index, own_path in enumerate(topology.paths):
+            self._add_paths(own_path, (*root, "paths", index))
         return self._layout()
 
     def _layout(self) -> Layout:
@@ -190,7 +190,9 @@ class _Draft:
 
     def _add_devices(self, entry: DeviceEntry, path: Path) -> None:
         if entry.place is not None and entry.place.at_m is not None and (entry.count or 1) > 1:
-            self._refuse((*path, "place", "at"), f"{entry.count} devices cannot all stand here; use 'grid'")
+            self._refuse(
+                (*path, "place", "at"), f"{entry.count} devices cannot share one position; use 'grid'"
+            )
         ids = [entry.id] if entry.count is None else [f"{entry.id}-{index}" for index in range(entry.count)]
         nodes = [
             Node(
@@ -209,7 +211,7 @@ class _Draft:
     def _add_generated(self, generate: Generate | None, path: Path) -> list[tuple[str, str, Wired]]:
         if generate is None:
             return []
-        # networkx takes a third of a second to import, and most topologies are neither drawn nor files.
+        # networkx takes a third of a second to import, and most topologies are neither generated nor files.
         from edgesim.scenario.topology.generated import generate_edges
 
         try:
@@ -218,7 +220,7 @@ class _Draft:
             self._refuse(path, str(error))
             return []
         if n_nodes == 0:
-            self._refuse(path, f"{generate.graph} makes no node with these options")
+            self._refuse(path, f"{generate.graph} makes no nodes with these options; change them")
             return []
         kinds = generate.kinds or ("",)
         nodes = [
@@ -262,7 +264,9 @@ class _Draft:
             groups.setdefault(part.group, []).append(node)
         for group, nodes in groups.items():
             if len({bool(node.kind) for node in nodes}) > 1:
-                self._refuse(path, f"group '{group}' has devices and switches in it; give switches another")
+                self._refuse(
+                    path, f"group '{group}' contains devices and switches; give the switches another"
+                )
             self._add_group(group, nodes)
         return [(a, b, wired) for a, b, wired in edges if a in self._nodes and b in self._nodes]
 
@@ -273,7 +277,7 @@ class _Draft:
             path: Path = nodes[0].path
             self._refuse(
                 path if path[-1] == "file" else (*path, "id"),
-                f"'{(taken or [name])[0]}' is already another's name; choose one",
+                f"the name '{(taken or [name])[0]}' is already used; choose another",
             )
             return
         self._nodes.update({node.id: node for node in nodes})
@@ -307,7 +311,7 @@ class _Draft:
                 self._add_link(a, b, made_of, path)
 
     def _add_paths(self, entry: PathEntry, path: Path) -> None:
-        """Give every pair of two groups a path; one that an earlier entry gave it is replaced."""
+        """Add a path between every pair of two groups, replacing paths of earlier entries."""
         sides = []
         for index, reference in enumerate(entry.between):
             ids = self._ends_of_paths(reference, (*path, "between", index))
@@ -326,12 +330,13 @@ class _Draft:
             if ends in self._links or ends in self._air:
                 self._refuse(
                     path,
-                    f"'{a}' and '{b}' are linked already, and what they send each other takes that link; "
-                    "give the link this rate, or leave it out",
+                    f"'{a}' and '{b}' are already linked, and their messages take that link; give the link "
+                    "this rate, or leave the path out",
                 )
             elif moves is not None:
                 self._refuse(
-                    path, f"'{moves}' changes cells, over whichever of which its messages go; it has no path"
+                    path,
+                    f"'{moves}' changes cells, and its messages take its serving cell; leave its path out",
                 )
             self._own_paths[ends] = Link(
                 between=(a, b),
@@ -342,20 +347,20 @@ class _Draft:
             )
 
     def _ends_of_paths(self, reference: str, path: Path) -> tuple[str, ...] | None:
-        """Devices that a name stands for: a group's, a single one, those of a kind, or all; None if none."""
+        """Return the devices of a group, a kind, or 'all', or a single one; None if the name is invalid."""
         layout = self._layout()
         ids = layout.members(reference)
         if not ids:
             ids = tuple(id_ for id_ in layout.device_ids if reference in ("all", self._nodes[id_].kind))
         if not ids:
-            self._refuse(path, f"{layout.unknown(reference)}; a device kind will do, or 'all'")
+            self._refuse(path, f"{layout.unknown(reference)}; or name a device kind, or 'all'")
         elif not self._nodes[ids[0]].kind:
-            self._refuse(path, f"'{reference}' is a switch; a path of its own joins two devices")
+            self._refuse(path, f"'{reference}' is a switch; a path connects two devices")
             return None
         return ids or None
 
     def _recorded(self, entry: RecordedEntry | None, path: Path) -> tuple[Way, Way] | None:
-        """Read recorded rates; what is wrong with a file becomes a problem."""
+        """Return the directions of a recorded link; an invalid file becomes a problem."""
         assert entry is not None
         try:
             rates = recorded_rates(entry, self._folder)
@@ -365,15 +370,15 @@ class _Draft:
         return _both_ways(rates, entry.latency_s)
 
     def _add_air(self, terminal: str, station: str, entry: LinkEntry, path: Path) -> None:
-        """Add a radio link; both its ends need a place."""
+        """Add a radio link; both ends need a position."""
         assert entry.radio is not None
         for id_ in (terminal, station):
             node = self._nodes[id_]
             if node.place_m is None and (node.entry is None or node.entry.mobility is None):
                 self._refuse(
                     (*path, "between"),
-                    f"a radio link needs to know where its ends are, and '{id_}' has no 'place' (nor a "
-                    "'mobility'); give it one, such as {at: [20 m, 5 m]}",
+                    f"a radio link needs the positions of its ends, and '{id_}' has no 'place' and no "
+                    "'mobility'; give it a place, such as {at: [20 m, 5 m]}",
                 )
                 return
         try:
@@ -400,16 +405,16 @@ class _Draft:
         if len(ends) == 2 and ends not in self._links and ends not in self._air:
             return True
         if len(ends) == 1:
-            self._refuse(path, f"'{a}' would link to itself; a link needs two ends")
+            self._refuse(path, f"'{a}' would be linked to itself; a link needs two ends")
             return False
         known = self._links.get(ends)
         hint = ""
         if known is not None:
             hint = (
-                ": where the two ways differ, give both in one entry, such as 'wired: {rate: {up: 5 Mbit/s, "
+                ": if the directions differ, give both in one entry, such as 'wired: {rate: {up: 5 Mbit/s, "
                 f"down: 50 Mbit/s}}}}' (up is from '{known.between[0]}' to '{known.between[1]}')"
             )
-        self._refuse(path, f"'{a}' and '{b}' are linked already; a pair of devices has one link{hint}")
+        self._refuse(path, f"'{a}' and '{b}' are already linked; a pair of devices can have one link{hint}")
         return False
 
     def _refuse(self, path: Path, sentence: str) -> None:
@@ -425,14 +430,14 @@ def _cable(wired: Wired) -> tuple[Way, Way]:
 def _both_ways(
     rates: Iterable[float | Steps | RecordedRate], latency_s: float | ByWay[float]
 ) -> tuple[Way, Way]:
-    """The ways up and down that have these rates."""
+    """Return the up and down directions with these rates."""
     waits: ByWay[float] = ways(latency_s)
     up, down = (Way(rate_bps=rate, latency_s=own_s) for rate, own_s in zip(rates, waits, strict=True))
     return up, down
 
 
 def _places(place: Place | None, n_devices: int) -> list[Point | None]:
-    """Coordinates of so many devices, a grid filled row by row."""
+    """Return the coordinates of `n_devices` devices; a grid is filled row by row."""
     if place is None:
         return [None] * n_devices
     if place.at_m is not None or place.grid_m is None:

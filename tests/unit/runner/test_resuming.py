@@ -129,7 +129,7 @@ def test_another_scenario_is_not_resumed(
         run(prepared, tmp_path / "trace", on_progress=stopping(1, KeyboardInterrupt()))
     before = digests(tmp_path)
     other = prepare(load("first_steps", [*QUICK, override]))
-    with pytest.raises(TraceError, match="what is asked is not what was begun") as caught:
+    with pytest.raises(TraceError, match="this study differs from the one that was started") as caught:
         run(other, tmp_path / "trace", resume=True)
     assert what in str(caught.value)
     assert digests(tmp_path) == before

@@ -125,7 +125,7 @@ def test_edited_kinds_layouts_and_models_count_as_if_the_scenario_said_so(tmp_pa
 
 def test_edited_strategies_are_placed_and_run(prepared: Prepared, tmp_path: Path) -> None:
     strategies = {"mine": Local()}
-    with pytest.raises(PlacementError, match="strategies mine, and placements of local, offload, pipeline"):
+    with pytest.raises(PlacementError, match="strategies mine, but placements of local, offload, pipeline"):
         run(replace(prepared, strategies=strategies), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     trace = run(prepare(replace(prepared, strategies=strategies)), tmp_path / "out")
@@ -143,11 +143,11 @@ def test_what_an_edit_breaks_is_refused_before_time_zero(prepared: Prepared, tmp
     for edited, error, message in (
         (replace(measured, workload=replace(law, prompt_tokens=Fixed(900))), ProfileError, "charged with"),
         (replace(prepared, workload=replace(law, prompt_tokens=Fixed(10**7))), ScenarioError, "context"),
-        (replace(prepared, scenario=longer), ScenarioError, "says something else of horizon"),
+        (replace(prepared, scenario=longer), ScenarioError, "differs in horizon"),
         (
             replace(prepared, scenario=load("first_steps", [*QUICK, "model.architecture=gpt2"])),
             ScenarioError,
-            "says something else of model",
+            "differs in model",
         ),
     ):
         with pytest.raises(error, match=message):

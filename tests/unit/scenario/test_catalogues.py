@@ -100,7 +100,7 @@ def test_the_checker_wants_files_entries_and_sources(package: Path) -> None:
     check_catalogue(lab(package, "our-board"))
     with pytest.raises(AssertionError, match=r"devices: our-board\.memory states no source"):
         check_catalogue(lab(package, "our-board", source=""))
-    with pytest.raises(AssertionError, match=r"'radios' is 'radios\.yaml', and there is no such file"):
+    with pytest.raises(AssertionError, match=r"'radios' is 'radios\.yaml', but there is no such file"):
         check_catalogue(Catalogue("somebodys_lab", radios="radios.yaml"))
     with pytest.raises(AssertionError, match="no package 'nobodys_lab'"):
         check_catalogue(Catalogue("nobodys_lab", radios="radios.yaml"))

@@ -164,11 +164,11 @@ def test_of_an_override_in_the_place_of_all_links_no_included_file_is_blamed(fol
         ("main.yaml", MAIN.replace("lab/lab.yaml", "lab/none.yaml"), "$.include: no file 'lab/none"),
         ("main.yaml", MAIN.replace("lab/lab.yaml", "lab"), "$.include: no file 'lab' to include"),
         ("main.yaml", MAIN.replace("lab/lab.yaml", "[lab/lab.yaml, 7]"), "yaml:3:25: $.include[1]: expected"),
-        ("main.yaml", MAIN + KIND, "lab.yaml:2:3: $.kinds.slow-board: kind 'slow-board' is defined in"),
+        ("main.yaml", MAIN + KIND, "lab.yaml:2:3: $.kinds.slow-board: kind 'slow-board' is already"),
         ("lab/lab.yaml", LAB.replace("devices:", "device:"), "lab.yaml:11:1: $.device: unknown key 'device'"),
         ("lab/lab.yaml", "kinds: [a]", "lab.yaml:1:1: $.kinds: expected a mapping, got ['a']"),
         ("lab/lab.yaml", "- a", "lab.yaml:1:1: expected a mapping with some of kinds, devices"),
-        ("lab/lab.yaml", "kinds: !!python/object {}", "lab.yaml:1:8: tags (!...) are not part"),
+        ("lab/lab.yaml", "kinds: !!python/object {}", "lab.yaml:1:8: tags (!...) are not allowed"),
         ("lab/lab.yaml", "kinds: {", "lab.yaml:1:9: not YAML"),
         ("lab/lab.yaml", "include: lab.yaml", "'lab.yaml' includes 'lab.yaml': a file cannot include itself"),
         ("lab/lab.yaml", "include: ../main.yaml", "'main.yaml' includes 'lab.yaml' includes 'main.yaml'"),
@@ -182,7 +182,7 @@ def test_what_is_wrong_is_said_with_file_and_line(folder: Path, file: str, text:
 
 
 def test_a_dict_cannot_include() -> None:
-    with pytest.raises(ValueError, match="'include' is resolved where"):
+    with pytest.raises(ValueError, match="'include' is resolved only when"):
         Scenario.model_validate({**_plain(), "include": "lab.yaml"})
 
 

@@ -95,7 +95,11 @@ def test_a_csv_file_may_be_written_by_a_spreadsheet_of_any_country(tmp_path: Pat
         (PI_5.replace("llama-3-8b", "lama-3-8b"), "a.yaml", r"a.yaml:9:.*lama-3-8b"),
         (PI_5.replace("435", "-1"), "a.yaml", r"a.yaml:8:\d+: .*value"),
         (PI_5.replace("value: 435", "valu: 435"), "a.yaml", r"unknown key 'valu'; did you mean 'value'"),
-        (CSV.replace("0.5625, 1\nllama-3", "0.5625, 2\nllama-3"), "a.csv", r"a.csv:2: 2 nodes: messages"),
+        (
+            CSV.replace("0.5625, 1\nllama-3", "0.5625, 2\nllama-3"),
+            "a.csv",
+            r"a.csv:2: 'nodes' is 2",
+        ),
         (CSV.replace("435", "many"), "a.csv", r"a.csv:2: value: expected a number, got 'many'"),
         (CSV + "gpt2, 3\n", "a.csv", r"a.csv:5: found 2 cells, expected 7 as in the header"),
         ("device: x\n", "a.yaml", "'measurements' is missing"),

@@ -180,7 +180,7 @@ def test_one_that_is_too_short_is_an_error_that_says_what_it_holds(read: Read, t
     MEASURED.stamped(PI).save(tmp_path / "pi.parquet")
     with pytest.raises(
         ProfileError,
-        match=r"device kind 'raspberry-pi-5' is charged with a profile of gpt2 in float32, measured on "
+        match=r"device kind 'raspberry-pi-5' takes its times from a profile of gpt2 in float32, measured on "
         r"raspberry-pi-5 \(a processor, 2 threads\): .* new tokens = 100, but it was measured from 1 to 64",
     ):
         charged(read("profiles=pi.parquet", "workload.prompt_tokens=100"))

@@ -48,8 +48,8 @@ def test_rates_that_no_link_has(changed: Parse, link: str, expected: list[str], 
 def test_a_unit_that_was_guessed_is_said(changed: Parse, tmp_path: Path) -> None:
     (tmp_path / "rate.csv").write_text("t,rate\n0,1000000\n1,2000000\n2,0\n")
     (remark,) = said(changed(OLD, f"recorded: {{file: {tmp_path}/rate.csv}}"))
-    assert "'phone-0' to 'box' (and 1 more) does not say the unit of its rates" in remark
-    assert "taken for bit/s (not bytes), 1.5e+06 on average" in remark
+    assert "'phone-0' to 'box' (and 1 more) does not give the unit of its rates" in remark
+    assert "read as bit/s (not bytes), 1.5e+06 on average" in remark
     assert said(changed(OLD, f"recorded: {{file: {tmp_path}/rate.csv, unit: bit/s}}")) == ()
 
 

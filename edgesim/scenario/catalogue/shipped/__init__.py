@@ -1,1 +1,1 @@
-"""Catalogues that come with edgesim, a module each."""
+"""Catalogues shipped with edgesim, one module each."""

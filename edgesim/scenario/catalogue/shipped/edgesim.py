@@ -1,4 +1,4 @@
-"""The catalogue that comes with edgesim."""
+"""The catalogue shipped with edgesim."""
 
 from __future__ import annotations
 

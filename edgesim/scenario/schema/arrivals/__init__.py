@@ -1,1 +1,1 @@
-"""Arrival processes, a file each; its name is the process's in scenarios."""
+"""Built-in arrival processes, one module each, named as in scenarios."""

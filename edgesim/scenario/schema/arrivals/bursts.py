@@ -1,4 +1,4 @@
-"""Bursts of arrivals."""
+"""Arrival process of regular bursts."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class BurstsProcess(ArrivalProcess):
     """Time between requests inside a burst."""
 
     def law(self) -> Arrivals:
-        """Make the law of arrivals."""
+        """Return the arrival law."""
         return Bursts(self.requests, self.every_s, self.spacing_s)

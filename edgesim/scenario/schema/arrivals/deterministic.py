@@ -1,4 +1,4 @@
-"""Arrivals on a clock."""
+"""Arrival process with evenly spaced arrivals."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class DeterministicProcess(ArrivalProcess):
     rate_hz: Hertz | None = Field(default=None, alias="rate")
     """Arrivals per second, all sources together."""
     every_s: PositiveSeconds | None = Field(default=None, alias="every")
-    """Instead of a rate: the time between arrivals."""
+    """Time between arrivals, instead of a rate."""
 
     def law(self) -> Arrivals:
-        """Make the law of arrivals."""
+        """Return the arrival law."""
         if self.every_s is not None and self.rate_hz is None:
             return Deterministic(1 / self.every_s)
         if self.rate_hz is not None and self.every_s is None:

@@ -1,4 +1,4 @@
-"""A rate that follows the time of day."""
+"""Arrival process with a rate that follows the time of day."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class DiurnalProcess(ArrivalProcess):
-    """A Poisson process whose rate swings round its mean like a cosine, once a day."""
+    """A Poisson process whose rate follows a cosine around its mean, with a period of a day."""
 
     mean_hz: Hertz = Field(alias="mean")
     """Arrivals per second, averaged over a period, all sources together."""
     swing: Share
-    """How far the rate swings, as a share of its mean: at 1 it falls to zero once a period."""
+    """Amplitude of the rate as a share of its mean; at 1 the rate falls to zero once a period."""
     peak_s: Seconds = Field(alias="peak")
     """Time of day at which the rate is highest, such as 14 h."""
     start_s: Seconds = Field(default=0.0, alias="start")
-    """Time of day at time zero."""
+    """Time of day at simulation time zero."""
     period_s: PositiveSeconds = Field(default=DAY_S, alias="period")
     """Time from peak to peak; by default a day."""
 
     def law(self) -> Arrivals:
-        """Make the law of arrivals."""
+        """Return the arrival law."""
         return Diurnal(
             mean_hz=self.mean_hz,
             swing=self.swing,

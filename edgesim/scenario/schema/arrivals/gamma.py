@@ -1,4 +1,4 @@
-"""Gamma gaps between arrivals."""
+"""Arrival process with gamma-distributed interarrival times."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PositiveNumber = Annotated[float, Field(gt=0)]
 
 
 class GammaProcess(ArrivalProcess):
-    """Independent gamma gaps: burstier than Poisson, or more regular, at the same rate."""
+    """Gamma-distributed interarrival times: burstier or more regular than Poisson at the same rate."""
 
     rate_hz: Hertz = Field(alias="rate")
     """Arrivals per second, all sources together."""
     burstiness: PositiveNumber | None = None
-    """Shape of the gamma law: 1 is Poisson, below 1 arrivals clump."""
+    """Shape of the gamma law: 1 is Poisson; below 1 arrivals are clustered."""
     cv: PositiveNumber | None = None
-    """Instead of burstiness: the coefficient of variation of the gaps."""
+    """Coefficient of variation of the interarrival times, instead of `burstiness`."""
 
     def law(self) -> Arrivals:
-        """Make the law of arrivals."""
+        """Return the arrival law."""
         if self.cv is not None and self.burstiness is None:
             return Gamma.from_cv(self.rate_hz, self.cv)
         if self.burstiness is not None and self.cv is None:

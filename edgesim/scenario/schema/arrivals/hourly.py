@@ -1,4 +1,4 @@
-"""A rate for every hour."""
+"""Arrival process with a rate for every hour."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ HertzOrNone = Annotated[float, Quantity(FREQUENCY, "zero or more")]
 
 
 class HourlyProcess(ArrivalProcess):
-    """A Poisson process whose rate is stated for every hour, and constant within it."""
+    """A Poisson process with a constant rate in each hour."""
 
     rates_hz: tuple[HertzOrNone, ...] = Field(alias="rates", min_length=1)
-    """Arrivals per second, hour by hour; after the last hour comes the first."""
+    """Arrivals per second, hour by hour, all sources together; the table repeats after its last hour."""
     start_s: Seconds = Field(default=0.0, alias="start")
-    """Where in the table time zero lies, such as 8 h."""
+    """Position of time zero in the table, such as 8 h."""
 
     def law(self) -> Arrivals:
-        """Make the law of arrivals."""
+        """Return the arrival law."""
         return Hourly(rates_hz=self.rates_hz, start_s=self.start_s)

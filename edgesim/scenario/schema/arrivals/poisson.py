@@ -1,4 +1,4 @@
-"""Arrivals of a Poisson process."""
+"""Poisson arrival process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["PoissonProcess"]
 
 
 class PoissonProcess(ArrivalProcess):
-    """Rate of a Poisson process."""
+    """A Poisson process with a constant rate."""
 
     short: ClassVar[str] = "rate"
 
@@ -22,5 +22,5 @@ class PoissonProcess(ArrivalProcess):
     """Arrivals per second, all sources together."""
 
     def law(self) -> Arrivals:
-        """Make the law of arrivals."""
+        """Return the arrival law."""
         return Poisson(self.rate_hz)

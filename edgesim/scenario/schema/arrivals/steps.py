@@ -1,4 +1,4 @@
-"""A rate that changes at stated instants."""
+"""Arrival process with a stepwise rate."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["StepsProcess"]
 
 
 class StepsProcess(ArrivalProcess):
-    """Poisson, with a rate that changes at stated instants."""
+    """A Poisson process whose rate changes at given instants."""
 
     short: ClassVar[str] = "steps"
 
     steps: tuple[ArrivalStep, ...] = Field(json_schema_extra=NOT_EMPTY)
-    """From when on which rate holds, in order."""
+    """Steps of the rate, ordered by time."""
 
     def law(self) -> Arrivals:
-        """Make the law of arrivals."""
+        """Return the arrival law."""
         return Stepwise(in_order([(step.from_s, step.rate_hz) for step in self.steps]))

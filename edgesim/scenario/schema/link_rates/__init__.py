@@ -1,1 +1,1 @@
-"""Link-rate models, a file each; its name is the model's in scenarios and catalogues."""
+"""Built-in link-rate models, one module each, named as in scenarios and catalogues."""

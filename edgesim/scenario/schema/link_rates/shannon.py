@@ -1,4 +1,4 @@
-"""Capacity with a gap."""
+"""Link-rate model after Shannon: capacity with a gap."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ __all__ = ["ShannonEntry"]
 
 
 class ShannonEntry(LinkRate):
-    """Capacity with a gap: an ideal adaptation without a table of schemes."""
+    """Shannon capacity with a gap: ideal link adaptation without a table of schemes."""
 
     gap_db: NonNegativeDecibels = Field(default=0.0, alias="gap")
-    """By how much a better ratio is needed than capacity says; 0 dB is the bound."""
+    """SINR gap to the Shannon bound; at 0 dB the bound is reached."""
     cap: Annotated[float, Field(gt=0)] | None = None
-    """Highest efficiency in bit/s/Hz; none if not given."""
+    """Highest spectral efficiency in bit/s/Hz; unlimited by default."""
     attenuation: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Factor on the logarithm; TR 36.942's truncated form is {attenuation: 0.6, cap: 4.4, floor: -10 dB}."""
+    """Factor on the logarithm of the capacity; TR 36.942's truncated form is {attenuation: 0.6, cap: 4.4,
+    floor: -10 dB}."""
     floor_db: Decibels | None = Field(default=None, alias="floor")
-    """Ratio below which nothing is sent."""
+    """SINR below which nothing is sent."""
 
     def interface(self, carrier: Carrier) -> Shannon:
-        """Make the air interface, the same for any carrier."""
+        """Return the air interface; it does not depend on the carrier."""
         return Shannon(
             gap_db=self.gap_db,
             cap=math.inf if self.cap is None else self.cap,

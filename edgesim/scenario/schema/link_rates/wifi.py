@@ -1,4 +1,4 @@
-"""Rates and frame errors of 802.11."""
+"""Link-rate model of IEEE 802.11: rates and frame errors."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ Streams = Annotated[int, Field(strict=True, ge=1, le=8)]
 
 
 class WifiEntry(LinkRate):
-    """802.11's rates and frame errors, where they differ from the defaults."""
+    """IEEE 802.11's rates and frame error rates."""
 
     only_for: ClassVar[str] = "wifi"
 
     streams: Streams = 1
-    """Spatial streams, each at the ratio of the link."""
+    """Number of spatial streams, each with the link's SINR."""
     guard_s: PositiveSeconds | None = Field(default=None, alias="guard")
-    """Guard interval; the generation's shortest if not given."""
+    """Guard interval; by default the generation's shortest."""
     curve: Literal["sensitivity", "nist"] = "sensitivity"
-    """Frame errors: by the standard's minimum sensitivities, or the NIST model as it stands."""
+    """Frame error rates: `sensitivity`, by the standard's minimum sensitivities; `nist`, the
+    unmodified NIST model."""
     frame_bytes: Annotated[int, Field(strict=True, ge=1, le=LONGEST_FRAME_BYTES)] = 1500
-    """Bytes of a message that a MAC frame carries, headers not counted: what is repeated together."""
+    """Message bytes in one MAC frame, headers excluded; a frame is retransmitted as a whole."""
 
     @property
     def rounded_guard_s(self) -> float | None:
-        """To a nanosecond: 0.8 us in text and in the standard's table are the same number then."""
+        """Guard interval rounded to a nanosecond; 0.8 us as parsed then equals the standard's value."""
         return None if self.guard_s is None else round(self.guard_s, 9)
 
     def interface(self, carrier: Carrier) -> Wifi:
-        """Make the air interface of a channel of its generation."""
+        """Return the 802.11 air interface for a carrier, which must have a generation."""
         if carrier.generation is None:
-            raise InputError("Wi-Fi has a 'generation', and this radio states none")
+            raise InputError("Wi-Fi needs a 'generation', and this radio has none")
         return Wifi(
             carrier.generation,
             carrier.bandwidth_hz,

@@ -103,7 +103,7 @@ def test_settings_that_a_model_has_no_field_for_are_refused(monkeypatch: pytest.
     assert adaptation(radio, figures) == replace(Shannon(), target_bler=0.2)
     assert radio.adaptation is not None
     monkeypatch.setattr(type(radio.adaptation.chosen), "interface", lambda self, carrier: NoTarget())
-    with pytest.raises(InputError, match="'target_bler' says nothing to nr-n78"):
+    with pytest.raises(InputError, match="'target_bler' does not apply to nr-n78"):
         adaptation(radio, figures)
 
 

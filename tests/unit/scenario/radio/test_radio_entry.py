@@ -445,14 +445,14 @@ MISTAKES = {
         ["air.yaml:10:", "'user-0' has no 'place'"],
     ),
     "unknown radio": (("nr-n78", "nr-n87"), ["air.yaml:10:", "no radio 'nr-n87'", "did you mean 'nr-n78'"]),
-    "LoRa": (("nr-n78", "lora-eu868"), ["left out on purpose", "1 % duty cycle"]),
+    "LoRa": (("nr-n78", "lora-eu868"), ["deliberately left out", "1 % duty cycle"]),
     "unknown model": (
         ("radio: nr-n78", "radio: nr-n78, propagation: 3gpp-umo"),
         ["air.yaml:10:", "no propagation model '3gpp-umo'", "3gpp-um"],
     ),
     "stray parameter": (
         ("radio: nr-n78", "radio: nr-n78, propagation: {model: 3gpp-umi, exponent: 3}"),
-        ["air.yaml:10:", "'exponent' says nothing to 3gpp-umi"],
+        ["air.yaml:10:", "'exponent' is no parameter of 3gpp-umi"],
     ),
     "no exponent": (("radio: nr-n78", "radio: nr-n78, propagation: log-distance"), ["needs an 'exponent'"]),
     "power without unit": (
@@ -469,7 +469,7 @@ MISTAKES = {
     ),
     "fading of a cable": (
         ("radio: nr-n78", "wired: {rate: 1 Gbit/s}, fading: rayleigh"),
-        ["'fading' belongs to radio links; this one is wired"],
+        ["'fading' applies to radio links, and this link is wired"],
     ),
     "no such channel": (
         ("radio: nr-n78", "radio: {use: nr-n78, bandwidth: 37 MHz}"),
@@ -477,11 +477,11 @@ MISTAKES = {
     ),
     "HARQ of Wi-Fi": (
         ("radio: nr-n78", "radio: {use: wifi5, max_attempts: 2}"),
-        ["air.yaml:10:", "'max_attempts' is HARQ's", "'arq_limit'"],
+        ["air.yaml:10:", "'max_attempts' applies to HARQ", "'arq_limit'"],
     ),
     "Wi-Fi's contention for NR": (
         ("radio: nr-n78", "radio: {use: nr-n78, contention: {category: voice}}"),
-        ["air.yaml:10:", "'contention' says nothing to nr-n78"],
+        ["air.yaml:10:", "'contention' does not apply to nr-n78"],
     ),
     "long aggregates of 802.11ac": (
         ("radio: nr-n78", "radio: {use: wifi5, contention: {aggregation: {frames: 128}}}"),
@@ -497,7 +497,7 @@ MISTAKES = {
     ),
     "Wi-Fi's settings for NR": (
         ("radio: nr-n78", "radio: {use: nr-n78, adaptation: {wifi: {streams: 2}}}"),
-        ["air.yaml:10:", "'adaptation: wifi' says nothing to nr-n78"],
+        ["air.yaml:10:", "'adaptation: wifi' does not apply to nr-n78"],
     ),
     "a guard interval that there is not": (
         ("radio: nr-n78", "radio: {use: wifi5, adaptation: {wifi: {guard: 0.7 us}}}"),
@@ -513,11 +513,11 @@ MISTAKES = {
     ),
     "contention of NR": (
         ("radio: nr-n78", "radio: {use: nr-n78, access: dcf}"),
-        ["air.yaml:10:", "'access: dcf' is not how nr-n78 shares the air"],
+        ["air.yaml:10:", "'access: dcf' does not apply to nr-n78"],
     ),
     "a scheduler of Wi-Fi": (
         ("radio: nr-n78", "radio: {use: wifi6, access: equal}"),
-        ["air.yaml:10:", "'access: equal' is not how wifi6 shares the air", "'dcf'"],
+        ["air.yaml:10:", "'access: equal' does not apply to wifi6", "'dcf'"],
     ),
     "a pattern of other letters": (
         ("radio: nr-n78", "radio: {use: nr-n78, tdd: DXU}"),
@@ -541,7 +541,7 @@ MISTAKES = {
     ),
     "a pattern of two bands": (
         ("radio: nr-n78", "radio: {use: nr-n1, tdd: DDDSU}"),
-        ["air.yaml:10:", "'tdd' says nothing to nr-n1"],
+        ["air.yaml:10:", "'tdd' does not apply to nr-n1"],
     ),
     "a pattern without uplink": (
         ("radio: nr-n78", "radio: {use: nr-n78, tdd: DDDD}"),
@@ -549,15 +549,15 @@ MISTAKES = {
     ),
     "a window that nobody looks at": (
         ("radio: nr-n78", "radio: {use: nr-n78, fairness_window: 50}"),
-        ["air.yaml:10:", "'fairness_window' belongs to 'access: proportional-fair'"],
+        ["air.yaml:10:", "'fairness_window' applies only with 'access: proportional-fair'"],
     ),
     "a weight that nobody looks at": (
         ("radio: nr-n78", "radio: nr-n78, weight: 2"),
-        ["air.yaml:10:", "'weight' belongs to 'access: weighted'"],
+        ["air.yaml:10:", "'weight' applies only with 'access: weighted'"],
     ),
     "too far": (
         (USERS, "{id: user, kind: raspberry-pi-5, count: 2, place: {grid: 1 m, corner: [6 km, 0 m]}}"),
-        ["air.yaml:10:", "'user-0' is never nearer", "5.96 km", "3gpp-umi holds up to 5 km", "and 1 more"],
+        ["air.yaml:10:", "'user-0' is never nearer", "5.96 km", "3gpp-umi is valid up to 5 km", "and 1 more"],
     ),
     "moving too far away": (
         (
@@ -569,7 +569,7 @@ MISTAKES = {
     ),
     "too low": (
         ("radio: nr-n78", "radio: wifi6, propagation: 3gpp-umi"),
-        ["air.yaml:10:", "1 m high", "3gpp-umi holds from 1.5 to 22.5 m", "height: 1.5 m"],
+        ["air.yaml:10:", "1 m high", "3gpp-umi is valid from 1.5 to 22.5 m", "height: 1.5 m"],
     ),
     "clutter above the station": (
         ("radio: nr-n78", "radio: wifi6, propagation: {model: 3gpp-inf, variant: dh}"),
@@ -577,7 +577,7 @@ MISTAKES = {
     ),
     "a carrier that nobody has measured": (
         ("radio: nr-n78", "radio: {use: nr-n78, carrier: 140 MHz}"),
-        ["air.yaml:10:", "0.14 GHz", "3gpp-umi holds from 0.5 to 100 GHz"],
+        ["air.yaml:10:", "0.14 GHz", "3gpp-umi is valid from 0.5 to 100 GHz"],
     ),
     "one cell of two minds": (
         (
@@ -589,14 +589,14 @@ MISTAKES = {
     ),
     "a handover to nowhere": (
         ("radio: nr-n78", "radio: nr-n78, handover: {}"),
-        ["air.yaml:10:", "'user-0' has a link to one station alone, 'cell'", "'connect: all'"],
+        ["air.yaml:10:", "'user-0' has a link to only one station, 'cell'", "'connect: all'"],
     ),
     "cells that are not joined": (
         (
             f"{USERS}\n    - {{id: cell, kind: rtx-3090, place: {{at: [40 m, 25 m]}}}}",
             f"{USERS}\n    - {{id: cell, kind: rtx-3090, count: 2, place: {{grid: 40 m}}}}",
         ),
-        ["air.yaml:10:", "'user-0' may change from 'cell-0' to 'cell-1', and no path", "link the two"],
+        ["air.yaml:10:", "'user-0' can change from 'cell-0' to 'cell-1', but no path", "link the two"],
     ),
     "two rules of handover": (
         (
@@ -604,7 +604,7 @@ MISTAKES = {
             "{between: [user-0, cell], radio: nr-n78, handover: {}}\n    - {between: [user-0, user-1], "
             "radio: nr-n78, handover: {hysteresis: 1 dB}}",
         ),
-        ["air.yaml:11:", "'user-0' has one rule of handover", "links[0]"],
+        ["air.yaml:11:", "'user-0' can have only one handover rule", "links[0]"],
     ),
     "unknown fading": (
         ("radio: nr-n78", "radio: nr-n78, fading: raleigh"),
@@ -636,11 +636,11 @@ MISTAKES = {
     ),
     "half a failure": (
         ("strategies:", "faults: [{device: user, mtbf: 1 h}]\nstrategies:"),
-        ["'mtbf' and 'mttr' go together"],
+        ["'mtbf' and 'mttr' belong together"],
     ),
     "no such link": (
         ("strategies:", "faults: [{link: [user, user], down: [[1 s, 2 s]]}]\nstrategies:"),
-        ["no link joins 'user' and 'user'"],
+        ["no link between 'user' and 'user'"],
     ),
 }
 

@@ -110,15 +110,15 @@ def test_a_mistake_gives_one_line(changed: Parse, rate: str, message: str) -> No
     [
         (
             "wired: {up: {rate: 5 Mbit/s}, down: {rate: 50 Mbit/s}}",
-            "wired: 'up' belongs to a value, such as 'rate:",
+            "wired: 'up' belongs inside a value, such as 'rate:",
         ),
         (
             "wired: {rate: 5 Mbit/s, down: 50 Mbit/s}",
-            "wired: 'down' belongs to a value, such as 'rate: {up: 5",
+            "wired: 'down' belongs inside a value, such as 'rate: {up: 5",
         ),
         (
             "recorded: {up: a.csv, down: b.csv}",
-            "recorded: 'up' belongs to a value, such as 'file: {up: lte.up",
+            "recorded: 'up' belongs inside a value, such as 'file: {up: lte.up",
         ),
     ],
 )
@@ -146,7 +146,7 @@ def test_recordings_take_a_unit(changed: Parse, unit: str, tmp_path: Path) -> No
         ("{file: a.csv, unit: fast}", "expected the unit of a data rate in 'unit'"),
         ("{file: 5}", "expected the path of a file, got 5"),
         ("{file: {up: a.csv, down: 5}}", "in 'down': expected the path of a file, got 5"),
-        ("{file: {up: a.csv, down: both.csv}}", "both.csv: has a rate for each way; name it alone"),
+        ("{file: {up: a.csv, down: both.csv}}", "both.csv: has rates for both directions; name it alone"),
     ],
 )
 def test_a_mistaken_recording_gives_one_line(

@@ -132,8 +132,8 @@ def test_the_rate_of_arrivals(changed: Parse) -> None:
         (
             "  prompt_tokens: 16",
             "  weights: {box: 2}\n  prompt_tokens: 16",
-            "small.yaml:14:13: $.workload.weights.box: no requests come from 'box'; weigh those that are in "
-            "'sources', or add it",
+            "small.yaml:14:13: $.workload.weights.box: 'box' is not in 'sources'; add it there, or "
+            "leave its weight out",
         ),
         (
             "  prompt_tokens: 16",
@@ -155,7 +155,7 @@ def test_a_mistake_gives_one_clear_line(changed: Parse, old: str, new: str, mess
 
 
 def test_users_are_dealt_out_and_not_weighed(changed: Parse) -> None:
-    with pytest.raises(ScenarioError, match="dealt out to the sources in turn; leave out 'weights'"):
+    with pytest.raises(ScenarioError, match="assigned to the sources in turn, without 'weights'"):
         changed("arrivals: {poisson: 1 Hz}", "users: {count: 3}\n  weights: {phone-0: 2}")
 
 
@@ -185,7 +185,7 @@ def test_sessions_and_traces_have_weights_too(minimal: str, tmp_path) -> None:
 
 def test_rates_of_a_files_edges_are_constant(minimal: str) -> None:
     text = f"topology:\n  file: {{path: x.graphml, kind: phone, wired: {{rate: {SCHEDULE}}}}}"
-    with pytest.raises(ScenarioError, match=r"file: a rate on a schedule belongs to an entry of 'links'"):
+    with pytest.raises(ScenarioError, match=r"file: rates of a graph file's edges must be constant"):
         parse(minimal.replace("topology:", text))
 
 

@@ -149,15 +149,15 @@ def test_a_trace_of_text_takes_its_instants_from_a_law(written: Parse) -> None:
 
 
 MISTAKES = {
-    f"{{{LENGTHS}}}": "'arrivals' is missing (when requests arrive); or give 'users', or a 'trace'",
+    f"{{{LENGTHS}}}": "'arrivals' is missing (the arrival process); give it, or 'users', or a 'trace'",
     "{arrivals: {poisson: 1 Hz}, output_tokens: 3}": "'prompt_tokens' is missing (lengths of prompts)",
     f"{{users: {{count: 2}}, arrivals: {{poisson: 1 Hz}}, {LENGTHS}}}": (
         "$.workload: expected one of arrivals, users and trace, got arrivals and users"
     ),
     f"{{users: {{count: 2}}, sessions: {{turns: 2, think: 1 s}}, {LENGTHS}}}": (
-        "$.workload: 'sessions' begin by a law of 'arrivals', got users"
+        "$.workload: 'sessions' need an arrival process in 'arrivals', got users"
     ),
-    "{trace: azure.csv, prompt_tokens: 3}": "lengths come from the trace; leave out 'prompt_tokens'",
+    "{trace: azure.csv, prompt_tokens: 3}": "lengths are taken from the trace; leave out 'prompt_tokens'",
     "{users: {count: 2}, prompt_tokens: {lognormal: {median: 9, sigma: 1}}, output_tokens: 3}": (
         "$.workload: workload users: lengths without a 'max' and without a number of requests"
     ),

@@ -54,7 +54,7 @@ MISTAKES = {
     "missing key": (
         "wired: {rate: 100 Mbit/s, latency: 2 ms}",
         "wired: {latency: 2 ms}",
-        "small.yaml:11:7: $.topology.links[0].wired: 'rate' is missing (rate each way)",
+        "small.yaml:11:7: $.topology.links[0].wired: 'rate' is missing (rate per direction)",
     ),
     "unknown strategy": (
         "use: pipeline",
@@ -118,7 +118,7 @@ MISTAKES = {
         "profile: measured.parquet\nmodel:",
         "small.yaml:3:1: $.profile: no profile file 'measured.parquet'; measure one (edgesim "
         "profile MODEL -o "
-        "FILE), name a shipped one (edgesim list profiles), or write auto, reference or analytic",
+        "FILE), name a shipped one (edgesim list profiles), or write 'auto', 'reference' or 'analytic'",
     ),
     "two laws of arrivals": (
         "{poisson: 1 Hz}",
@@ -152,18 +152,19 @@ MISTAKES = {
     "no end": (
         "horizon: 10 s\n",
         "",
-        "small.yaml:1:1: $: this would never end: give 'horizon', such as '10 min', or 'workload.requests'",
+        "small.yaml:1:1: $: a replication would never end; give 'horizon', such as '10 min', "
+        "or 'workload.requests'",
     ),
     "only warm-up": (
         "horizon: 10 s",
         "horizon: 10 s\nwarmup: 1 min",
-        "small.yaml:1:1: $: the warmup (60 s) leaves nothing of the horizon (10 s)",
+        "small.yaml:1:1: $: 'warmup' is 60 s; expected less than 'horizon', 10 s: no request would count",
     ),
     "the same strategy twice": (
         "{use: pipeline, partition: even}",
         "{use: local}",
-        "small.yaml:18:5: $.strategies[1]: a strategy before this one is called 'local' already; "
-        "give this one a 'label'",
+        "small.yaml:18:5: $.strategies[1]: an earlier strategy already has the label 'local'; "
+        "give this one another 'label'",
     ),
     "a label that is no folder name": (
         "{use: local}",
@@ -173,18 +174,18 @@ MISTAKES = {
     "two devices of one name": (
         "    - id: box",
         "    - {id: phone-1, kind: raspberry-pi-5}\n    - id: box",
-        "small.yaml:7:8: $.topology.devices[1].id: 'phone-1' is already another's name; choose one",
+        "small.yaml:7:8: $.topology.devices[1].id: the name 'phone-1' is already used; choose another",
     ),
     "a pair linked twice": (
         "workload:",
         "    - {between: [box, phone-0], wired: {rate: 1 Gbit/s}}\nworkload:",
-        "small.yaml:12:7: $.topology.links[1]: 'box' and 'phone-0' are linked already; a pair of "
-        "devices has one link",
+        "small.yaml:12:7: $.topology.links[1]: 'box' and 'phone-0' are already linked; a pair of "
+        "devices can have one link",
     ),
     "a source that is a switch": (
         "workload:",
         "  switches: [{id: hub}]\nworkload:\n  sources: hub",
-        "small.yaml:14:3: $.workload.sources: 'hub' is a switch; requests come from devices",
+        "small.yaml:14:3: $.workload.sources: 'hub' is a switch, which generates no requests; name a device",
     ),
     "an unknown source": (
         "workload:",
@@ -194,14 +195,14 @@ MISTAKES = {
     "how to measure where nothing is measured": (
         "model:",
         "profile: {use: analytic, threads: 2}\nmodel:",
-        "small.yaml:3:1: $.profile: 'threads' and 'budget' say how to measure, "
+        "small.yaml:3:1: $.profile: 'threads' and 'budget' are options of measuring, "
         "but 'use: analytic' measures nothing",
     ),
     "half of the ceilings": (
         "model:",
         "kinds: {x: {memory: 1 GB, process_memory: 0 B, memory_bandwidth: 1 GB/s, "
         "power: {idle: 0 W, active: 0 W, tx: 0 W, rx: 0 W}, endpoint: {overhead: 0 s}}}\nmodel:",
-        "small.yaml:3:9: $.kinds.x: memory_bandwidth, compute and overhead_per_call go together",
+        "small.yaml:3:9: $.kinds.x: memory_bandwidth, compute and overhead_per_call belong together",
     ),
     "NO is text": (
         "count: 2",
@@ -216,7 +217,7 @@ MISTAKES = {
     "tag": (
         "name: small",
         "name: !!python/name:os.system x",
-        "small.yaml:1:7: tags (!...) are not part of a scenario; write the plain value",
+        "small.yaml:1:7: tags (!...) are not allowed in a scenario; write the plain value",
     ),
     "number as key": (
         "horizon: 10 s",
@@ -258,7 +259,7 @@ def test_a_mistake_gives_one_clear_line(changed: Parse, old: str, new: str, mess
             "got nothing",
         ),
         ("[" * 1000, "x.yaml:1:41: nested more than 40 levels deep"),
-        ("name: " + "x" * 1_000_001, "x.yaml: larger than 1000 kB, which no scenario is"),
+        ("name: " + "x" * 1_000_001, "x.yaml: larger than 1000 kB, the limit; shorten it"),
     ],
 )
 def test_what_is_no_scenario_at_all_is_refused_with_its_place(text: str, message: str) -> None:
@@ -283,14 +284,14 @@ def test_an_empty_topology_is_refused(minimal: str) -> None:
 
 def test_a_cooldown_needs_a_horizon(minimal: str) -> None:
     text = minimal.replace("horizon:", "cooldown:").replace("workload:", "workload:\n  requests: 5")
-    with pytest.raises(ScenarioError, match="a 'cooldown' without a 'horizon'"):
+    with pytest.raises(ScenarioError, match="'cooldown' without 'horizon'"):
         parse(text, name="s.yaml")
 
 
 def test_the_profiled_host_needs_a_profile(changed: Parse) -> None:
     scenario = changed("jetson-orin-nano", "profiled-host")
     with pytest.raises(
-        ScenarioError, match="'profiled-host' computes as a measured host does, and profile: analytic"
+        ScenarioError, match="'profiled-host' takes its times from a measured host, and 'profile: analytic"
     ):
         parse(scenario.origin.text, overrides=["profile=analytic"])
 
@@ -322,7 +323,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     picture = tmp_path / "picture.yaml"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
     for path, message in {
-        picture: "not YAML: byte 0 is no UTF-8 text",
+        picture: "not YAML: byte 0 is not UTF-8 text",
         tmp_path: "a folder; expected a scenario file",
         tmp_path
         / "smart_cty.yaml": "no such file, and no shipped scenario of that name; did you mean 'smart_city'?",

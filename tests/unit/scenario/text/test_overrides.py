@@ -71,7 +71,7 @@ def test_an_override_sets_a_value(
         ),
         (
             "workload.prompt_tokens.fixed=3",
-            "--set workload.prompt_tokens.fixed=3: $.workload.prompt_tokens is 16 and has no 'fixed' in it; "
+            "--set workload.prompt_tokens.fixed=3: $.workload.prompt_tokens is 16 and has no 'fixed'; "
             "set workload.prompt_tokens as a whole",
         ),
         (
@@ -83,7 +83,7 @@ def test_an_override_sets_a_value(
         ("horizon=", "--set horizon=: expected path=value"),
         ("a..b=1", "--set a..b=1: 'a..b' is no path"),
         ("horizon=[1", "--set horizon=[1:1:3: not YAML"),
-        ("name=!!python/name:os.system x", "tags (!...) are not part of a scenario"),
+        ("name=!!python/name:os.system x", "tags (!...) are not allowed in a scenario"),
     ],
 )
 def test_an_override_that_fails_says_that_it_is_the_override(

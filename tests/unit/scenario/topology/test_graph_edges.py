@@ -127,7 +127,7 @@ def test_parallel_edges_are_what_the_scenario_says(
     edges = [edge(*ends, *values) for ends, values in zip(written, facts, strict=True)]
     text = write(edges, directed=False)
     (problem,) = laid_out(tmp_path / "net", text).problems
-    assert "'a' and 'b' have 3 edges; a pair of nodes has one link: say what becomes of them with" in (
+    assert "'a' and 'b' have 3 edges; a pair of nodes can have one link: choose how to merge them with" in (
         problem.message
     )
     assert "parallel: first" in problem.message

@@ -172,7 +172,7 @@ MISTAKES: dict[str, tuple[nx.Graph[Any], str]] = {
         "node 'a b': its name is 'a b'; expected letters",
     ),
     "a group with a dot": (changed({"group": "x.y"}), "node 'a': its group is 'x.y'; expected letters"),
-    "a group called as a node": (changed({"group": "b"}), "'b' is already another's name"),
+    "a group called as a node": (changed({"group": "b"}), "the name 'b' is already used"),
     "a group of both": (
         nx.compose(changed({"group": "g"}), nx.Graph([("b", "c", {"rate": "1 bit/s", "latency": "1 s"})])),
         "node 'c' has no 'kind'",
@@ -187,14 +187,14 @@ MISTAKES: dict[str, tuple[nx.Graph[Any], str]] = {
     ),
     "a place of one": (changed({"place": "1 m"}), "node 'a': its 'place' is '1 m'; expected two distances"),
     "a place without units": (changed({"place": "1, 2"}), "node 'a': its 'place': expected a distance"),
-    "half a place": (changed({"x_m": 1.0}), "node 'a' has 'x_m' alone; a place needs"),
+    "half a place": (changed({"x_m": 1.0}), "node 'a' has only 'x_m'; a position needs"),
     "two places": (changed({"x_m": 1.0, "place": "1 m, 2 m"}), "node 'a' has both 'place' and"),
     "no rate": (changed(edge={"rate": None}), "the edge between 'a' and 'b' has no 'rate'; give it one"),
     "no latency": (changed(edge={"latency": None}), "the edge between 'a' and 'b' has no 'latency'"),
     "a rate without unit": (
         changed(edge={"rate": 100}),
         "the edge between 'a' and 'b': its 'rate': expected a data rate such as '100 Mbit/s', got 100; write "
-        "the unit, for instance '100 bit/s', or call the number 'rate_bps'",
+        "the unit, for instance '100 bit/s', or give a number as 'rate_bps'",
     ),
     "bytes for bits": (
         changed(edge={"rate": "8 MB/s"}),
@@ -214,13 +214,13 @@ MISTAKES: dict[str, tuple[nx.Graph[Any], str]] = {
     "an edge to itself": (nx.Graph([("a", "a")]), "node 'a' has an edge to itself"),
     "one way only": (
         changed().to_directed(as_view=True).edge_subgraph([("a", "b")]),
-        "the directed edge from 'a' to 'b' has none back; links carry both ways: add",
+        "the directed edge from 'a' to 'b' has no opposite; links have two directions: add",
     ),
     "several edges": (
         nx.compose(
             nx.MultiGraph(changed()), nx.MultiGraph([("a", "b", 1, {"rate": "2 bit/s", "latency": "1 s"})])
         ),
-        "'a' and 'b' have 2 edges; a pair of nodes has one link: say what becomes of them",
+        "'a' and 'b' have 2 edges; a pair of nodes can have one link: choose how to merge them",
     ),
     "empty": (nx.Graph(), "has no node"),
 }
@@ -245,7 +245,7 @@ def test_a_group_holds_devices_or_switches(tmp_path: Path) -> None:
     graph = changed({"group": "g"})
     graph.add_node("s", kind="switch", group="g")
     write_node_link(graph, tmp_path / "net")
-    assert refusal(tmp_path / "net") == "group 'g' has devices and switches in it; give switches another"
+    assert refusal(tmp_path / "net") == "group 'g' contains devices and switches; give the switches another"
 
 
 GRAPHML = '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">{}</graphml>'
@@ -259,12 +259,12 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
         (f"<?xml version='1.0'?>\n{BOMB}{GRAPHML}".encode(), ":2: a document type or entity declaration"),
         (f"{BOMB}{GRAPHML}".encode("utf-16"), ":1: a document type or entity declaration"),
         (b'<!DOCTYPE x SYSTEM "file:///etc/passwd"><x/>', ":1: a document type or entity declaration"),
-        (b"<graphml><graph>", ":1: no XML: no element found"),
-        (GRAPHML.format("").encode(), "no GraphML: "),
+        (b"<graphml><graph>", ":1: not XML: no element found"),
+        (GRAPHML.format("").encode(), "not GraphML: "),
         (INSIDE.format("<node/>").encode(), ":1: a node without an 'id'"),
         (
             INSIDE.format('<node id="a"/>\n<node id="a"/>').encode(),
-            ":2: node 'a' is told twice",
+            ":2: node 'a' is defined twice",
         ),
         (
             INSIDE.format('<node id="a"/>\n<edge target="a"/>').encode(),
@@ -272,31 +272,31 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
         ),
         (
             INSIDE.format('<edge source="a" target="b"/>\n<node id="a"/>').encode(),
-            ":1: an edge ends at no node 'b'",
+            ":1: an edge ends at 'b', which is not a node",
         ),
-        (b"<html/>", "no GraphML: "),
-        (b'{"nodes": [', ":1: no JSON: "),
+        (b"<html/>", "not GraphML: "),
+        (b'{"nodes": [', ":1: not JSON: "),
         (b'{"nodes": []}', "no lists 'nodes' and 'edges' (or 'links') of objects"),
         (b'{"nodes": [1], "edges": []}', "no lists 'nodes' and 'edges' (or 'links') of objects"),
         (b'{"nodes": [{"name": "a"}], "edges": []}', "expected a name or a number as its 'id'"),
         (b'{"nodes": [{"id": true}], "edges": []}', "expected a name or a number as its 'id'"),
-        (b'{"nodes": [{"id": "a"}, {"id": "a"}], "edges": []}', "node 'a' is told twice"),
+        (b'{"nodes": [{"id": "a"}, {"id": "a"}], "edges": []}', "node 'a' is defined twice"),
         (
             b'{"nodes": [{"id": "a"}], "edges": [{"source": "a", "target": "b"}]}',
-            "the edge between 'a' and 'b' ends at no node 'b'",
+            "the edge between 'a' and 'b' ends at 'b', which is not a node",
         ),
         (b"[" * 100_000, "is nested too deeply"),
-        (b"graph [ node [ id 0 ] ]", "no GML: node #0 has no 'label' attribute"),
+        (b"graph [ node [ id 0 ] ]", "not GML: node #0 has no 'label' attribute"),
         (b"graph [ " * 100_000, "nested too deeply"),
-        (b"graph [ node [ id zero", "no GML: "),
-        (b"", "is no graph"),
-        (b"a picture", "is no graph"),
+        (b"graph [ node [ id zero", "not GML: "),
+        (b"", "is not a graph"),
+        (b"a picture", "is not a graph"),
         (b'<?xml version="1.0" encoding="foo"?><graphml/>', "foo"),
         (
             b'<graphml><graph><node id="a"/></graph><graph><node id="b"/></graph></graphml>',
             "a second or nested graph",
         ),
-        (b"\x89PNG\r\n", "byte 0 is no UTF-8 text"),
+        (b"\x89PNG\r\n", "byte 0 is not UTF-8 text"),
     ],
     ids=str,
 )
@@ -341,9 +341,9 @@ def test_devices_and_links_stand_beside_a_file(minimal: str, tmp_path: Path) -> 
     layout = lay_out(scenario.topology, seed=0, folder=tmp_path)
     assert layout.first_group() == ("phone-0", "phone-1")
     assert len(layout.links) == 5
-    with pytest.raises(ScenarioError, match=re.escape("'cam-a' is already another's name")):
+    with pytest.raises(ScenarioError, match=re.escape("the name 'cam-a' is already used")):
         in_scenario(minimal, tmp_path, "net.graphml", "topology.devices=[{id: cam-a, kind: raspberry-pi-5}]")
-    with pytest.raises(ScenarioError, match=r"'hub' and 'box' are linked already|'box' and 'hub' are linked"):
+    with pytest.raises(ScenarioError, match=r"'hub' and 'box' are already|'box' and 'hub' are already"):
         in_scenario(
             minimal,
             tmp_path,

@@ -76,7 +76,7 @@ def test_mistakes(paths: str, where: str, why: str) -> None:
 
 def test_a_pair_that_is_linked_already_is_refused() -> None:
     linked = TEXT.replace("- {between: [cloud, hub]", "- {between: [cloud, source]")
-    with pytest.raises(InputError, match=r"paths\[0\].*'source' and 'cloud' are linked already"):
+    with pytest.raises(InputError, match=r"paths\[0\].*'source' and 'cloud' are already linked"):
         parse(linked.replace("PATHS", "[{between: [source, cloud], rate: 1 Mbit/s}]"))
 
 

@@ -88,12 +88,12 @@ def test_connection_rules(connect: str, n_a: int, n_b: int | None, expected: lis
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"between": ["a", "b"], "connect": "ring"}, "'connect: ring' goes round one group"),
+        ({"between": ["a", "b"], "connect": "ring"}, "'connect: ring' connects one group"),
         ({"between": ["a", "a"], "connect": "nearest"}, "'connect: nearest' needs two groups"),
         ({"between": ["a", "b"], "connect": "nearest"}, "needs a 'place' for every device; 'a-0' has none"),
         ({"between": ["a", "b"], "connect": "one-to-one"}, "needs groups of equal size, got 2 and 1"),
         ({"between": ["b", "b"]}, "'b' is a single device; a link needs two ends"),
-        ({"between": ["a", "a-0"]}, "'a-0' would link to itself"),
+        ({"between": ["a", "a-0"]}, "'a-0' would be linked to itself"),
     ],
 )
 def test_rules_that_do_not_apply_are_refused(entry: dict[str, object], message: str) -> None:
@@ -106,7 +106,8 @@ def test_rules_that_do_not_apply_are_refused(entry: dict[str, object], message: 
 def test_one_point_is_no_place_for_several_devices() -> None:
     place = {"at": ["1 m", "2 m"]}
     assert (
-        "cannot all stand here" in problems(devices=[{"id": "a", "kind": PI, "count": 2, "place": place}])[0]
+        "cannot share one position"
+        in problems(devices=[{"id": "a", "kind": PI, "count": 2, "place": place}])[0]
     )
 
 
