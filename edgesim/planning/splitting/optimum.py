@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """Values of the optimal policy, which observes the table and the steps left.
+    """Values of the optimal policy, which depends on the table and the number of steps left.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A fitted reward surrogate as plain numbers: an ensemble of small networks, run without its training code."""
+"""Fitted reward surrogate as plain numbers: an ensemble of small networks, run without its training code."""
 
 from __future__ import annotations
 
