@@ -74,7 +74,7 @@ def flow_of(network: OffloadingNetwork, plan: Floats) -> Flow:
 
 
 def plan_of_flow(network: OffloadingNetwork, link_per_s: Floats, otherwise: Floats | None = None) -> Floats:
-    """Return the plan of given link rates; a node without tasks has the row of `otherwise` (default: even)."""
+    """Return the plan of link rates; nodes without tasks have the row of `otherwise` (default: even)."""
     link_per_s = np.maximum(link_per_s, 0.0)
     out = np.bincount(network.tail, link_per_s, network.n_nodes)[network.tail]
     idle = out <= 1e-12 * network.total_per_s

@@ -85,10 +85,10 @@ def test_a_token_counts_at_the_mean_loss_over_all_positions():
     assert losses.level(4) == pytest.approx(0.2)
 
 
-def test_what_all_blocks_compute_anew_is_forgotten():
+def test_losses_are_cleared_once_all_blocks_have_recomputed():
     losses = Losses("erasure")
     losses.crossed(4, 8, 0.5)
-    losses.made_anew()
+    losses.recomputed()
     losses.kept(1)
     assert losses.level(4) == 0.0
     losses.crossed(4, 1, 1.0)
