@@ -108,8 +108,8 @@ class RlSplit(Strategy):
     )
     lost: Literal["elements", "packets"] = Field(
         "elements",
-        description="What is missing of hidden states where radio blocks are lost: elements "
-        "(interleaved over all radio blocks) or packets (runs of 64 elements)",
+        description="What is missing of hidden states where transport blocks are lost: elements "
+        "(interleaved over all transport blocks) or packets (runs of 64 elements)",
     )
     threshold: float = Field(0.1, ge=0, le=1, description="Largest loss of the first split, by `threshold`")
     utility: Weights = Field(Weights(), description="Weights of the utility of greedy, oracle and bandit")
