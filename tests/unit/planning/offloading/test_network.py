@@ -49,7 +49,7 @@ def test_queues_of_links_are_those_that_are_named() -> None:
         (NODES, TIMES, [1.5], "expected 0 to 1"),
         ([*NODES[:3], OffloadingNode("z", 2, 0.0)], TIMES, [0.5], "service times above 0"),
         ([*NODES[:3], OffloadingNode("z", 3, 0.3)], {("d", "a"): 1.0}, [0.5, 0.5], "every one from 0"),
-        ([*NODES, OffloadingNode("a", 1, 0.3)], TIMES, [0.5], "a name of its own"),
+        ([*NODES, OffloadingNode("a", 1, 0.3)], TIMES, [0.5], "its own name"),
         ([NODES[0], OffloadingNode("d", 0), *NODES[2:]], TIMES, [0.5], "no task arrives"),
         (NODES, {**TIMES, ("d", "a"): -1.0}, [0.5], "at least 0"),
         ([], {}, [], "at least two stages"),
