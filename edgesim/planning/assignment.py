@@ -109,7 +109,7 @@ class GroupBudgets:
         return share_limits(self.n_devices, power, *own)
 
     def left(self, shares: Floats) -> Floats:
-        """Return the energy left for transmitting in one channel use: [n_devices]."""
+        """Return the budget left for transmitting in one channel use: [n_devices]."""
         left = power_left(self.budgets, self.energies, shares, self.n_parameters)
         if self.peaks is not None:
             left = np.minimum(left, self.peaks)

@@ -108,7 +108,7 @@ def _check(kind: type[Partition]) -> None:
     try:
         kind()
     except Exception as error:
-        raise InputError(f"class {kind.__qualname__} cannot be made without arguments: {error}") from None
+        raise InputError(f"class {kind.__qualname__} cannot be created without arguments: {error}") from None
 
 
 _COUNTS = (int, np.int64, np.int32)  # not bool

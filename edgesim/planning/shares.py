@@ -96,6 +96,6 @@ def compute_proportional(speeds: Sequence[float], at_most: Floats) -> Floats:
     if rates.shape != at_most.shape or not np.all(rates >= 0) or not 0 < rates.sum() < np.inf:
         raise InputError(
             f"shares: speeds {', '.join(f'{rate:g}' for rate in rates)} for {len(at_most)} devices; expected "
-            "one per device, none below 0, and one above"
+            "one per device, none below 0, and at least one above 0"
         )
     return nearest_shares(rates / rates.sum(), at_most)

@@ -73,7 +73,7 @@ def first_order(
         if start.shape != begin.shape:
             raise InputError(
                 f"transceiver: a start of shape {start.shape}; expected {begin.shape}, the station's "
-                "antennas by streams: start without one"
+                "antennas by streams: omit it"
             )
         if alpha_star(start, channels, budgets).alpha < alpha_star(begin, channels, budgets).alpha:
             begin = start

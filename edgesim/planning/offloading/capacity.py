@@ -13,7 +13,7 @@ from edgesim.planning.offloading.network import OffloadingNetwork
 
 __all__ = ["balance", "entering", "largest_scale"]
 
-sp: Any = _sparse  # its stubs follow few of its operations
+sp: Any = _sparse  # its type stubs cover few of its operations
 
 
 def entering(network: OffloadingNetwork) -> Any:
@@ -48,7 +48,7 @@ def largest_scale(network: OffloadingNetwork) -> float:
     loads = sp.diags_array(network.service_s) @ sp.hstack([entering(network), arriving])
     occupied = network.has_queue & (network.transfer_s > 0)
     upper = np.where(occupied, 1 / np.where(occupied, network.transfer_s, 1.0), np.inf)
-    program: Any = linprog  # its stubs know no sparse matrices
+    program: Any = linprog  # its type stubs do not cover sparse matrices
     found = program(
         np.append(np.zeros(n), -1.0),
         A_ub=sp.csr_matrix(loads)[network.stage > 0],

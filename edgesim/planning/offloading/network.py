@@ -149,7 +149,9 @@ class OffloadingNetwork:
         place = {node.name: number for number, node in enumerate(ordered)}
         for pair in transfer_s:
             if not set(pair) <= place.keys():
-                raise InputError(f"offloading: link {pair} joins nodes that are not given; name them first")
+                raise InputError(
+                    f"offloading: link {pair} joins nodes that are not given; add them to the nodes"
+                )
         pairs = sorted(transfer_s, key=lambda pair: (place[pair[0]], place[pair[1]]))
         queues = None
         if link_scv is not None:
@@ -184,7 +186,9 @@ class OffloadingNetwork:
         if not np.all((self.continues >= 0) & (self.continues <= 1)) or self.continues[0] != 1:
             raise InputError("offloading: continuation shares out of range; expected 0 to 1, 1 at stage 0")
         if np.any(self.stage[self.head] != self.stage[self.tail] + 1) or np.any(np.diff(self.tail) < 0):
-            raise InputError("offloading: a link must lead from a node to one of the next stage")
+            raise InputError(
+                "offloading: a link skips or reverses stages; expected each to lead to the next stage"
+            )
         lonely = np.flatnonzero((self.n_hops == 0) & (self.stage < self.n_stages - 1))
         if len(lonely):
             raise InputError(
@@ -192,7 +196,7 @@ class OffloadingNetwork:
                 "give it a link"
             )
         if np.any(self.service_s[self.stage > 0] <= 0) or np.any(self.service_s[self.stage == 0] != 0):
-            raise InputError("offloading: expected service times above 0 of servers, and none of end devices")
+            raise InputError("offloading: expected service times above 0 at servers, and of 0 at end devices")
         for array in (self.arrivals_per_s, self.scv, self.transfer_s):
             if not np.all(np.isfinite(array) & (array >= 0)):
                 raise InputError("offloading: expected rates, variances and times of at least 0, all finite")

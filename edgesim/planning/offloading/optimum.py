@@ -67,7 +67,7 @@ def optimal_plan(network: OffloadingNetwork) -> Optimum:
     if flow is None or not np.isfinite(mean_delay_s(flow)):
         raise InputError(
             f"offloading: no stable plan was found; arrivals may grow {largest_scale(network):.4g} times "
-            "before the network is full; lower them or add servers"
+            "before the network is full; reduce them or add servers"
         )
     return Optimum(plan, flow, mean_delay_s(flow))
 

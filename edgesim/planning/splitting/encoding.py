@@ -70,7 +70,9 @@ class Encoding:
         if min(self.knots) < 0:
             raise InputError(f"encoding: {min(self.knots)} knots; expected 0 or more")
         if self.places and len(self.places) != len(self.knots):
-            raise InputError(f"encoding: places for {len(self.places)} of {len(self.knots)} observations")
+            raise InputError(
+                f"encoding: places for {len(self.places)} observations; expected {len(self.knots)}"
+            )
         for which, each in enumerate(self.places):
             ends = [low[which], high[which]]
             if each and not (
@@ -83,7 +85,7 @@ class Encoding:
                     f"places, from {ends[0]:g} to {ends[1]:g}"
                 )
         if self.is_crossed and (len(self.knots) < 2 or min(self.knots[:2]) <= SCALED):
-            raise InputError(f"encoding: {self.knots} knots; expected two or more of the two to be crossed")
+            raise InputError(f"encoding: {self.knots} knots; expected two or more for each crossed one")
 
     @property
     def n_seen(self) -> int:

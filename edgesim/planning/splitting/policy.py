@@ -112,7 +112,9 @@ class Policy:
             )
         names = self.record.observations
         if names and len(names) != self.encoding.n_seen:
-            raise InputError(f"policy: {len(names)} names for {self.encoding.n_seen} observations")
+            raise InputError(
+                f"policy: {len(names)} names for {self.encoding.n_seen} observations; expected one each"
+            )
 
     @property
     def n_seen(self) -> int:
@@ -249,7 +251,7 @@ def _assembled(settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]])
     n_layers = (len(tensors) - 2) // 2
     names = {"low", "high"} | {f"layer.{place}.{part}" for place in range(n_layers) for part in _PARTS}
     if set(tensors) != names:
-        raise InputError(f"it holds {', '.join(sorted(tensors)) or 'no numbers'}")
+        raise InputError(f"it contains {', '.join(sorted(tensors)) or 'no numbers'}")
     return Policy(
         encoding=Encoding(
             tensors["low"],
@@ -270,7 +272,7 @@ def _assembled(settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]])
 def _record(content: Any) -> PolicyRecord:
     """Build a record from the unchecked content of a file."""
     if not isinstance(content, dict):
-        raise InputError(f"a record that is {type(content).__name__}, and no mapping")
+        raise InputError(f"the record is {type(content).__name__}; expected a mapping")
     expected = {field.name: getattr(_PLAIN, field.name) for field in fields(PolicyRecord)}
     if content.keys() != expected.keys():
         raise InputError(f"a record of {', '.join(map(str, content))}; expected {', '.join(expected)}")

@@ -110,13 +110,13 @@ class SplitProblem:
                 "from 0 up to the most"
             )
         if not self.start_splits or not set(self.start_splits) <= set(range(moves.first, moves.last + 1)):
-            raise InputError(f"split problem: starts at splits {self.start_splits}; expected some of its own")
+            raise InputError(f"split problem: starts at splits {self.start_splits}; expected its own")
         if self.n_steps < 1:
             raise InputError(f"split problem: {self.n_steps} steps; expected 1 or more")
         if self.is_relative_to_start and (table.relative >= 1).any():
             raise InputError(
-                "split problem: values of 1 and more are no relative perplexities, which a reward relative "
-                "to the start requires; use the surrogate variant"
+                "split problem: values of 1 and more are not relative perplexities, which a reward "
+                "relative to the start requires; use the surrogate variant"
             )
 
     @property

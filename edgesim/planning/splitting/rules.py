@@ -78,7 +78,9 @@ def fit_thresholds(problem: SplitProblem, n_thresholds: int = 1, n_losses: int =
         Number of evenly spaced losses between which a threshold may lie.
     """
     if n_thresholds < 0 or n_losses <= n_thresholds:
-        raise InputError(f"thresholds: {n_thresholds} among {n_losses} losses; expected fewer than losses")
+        raise InputError(
+            f"thresholds: {n_thresholds} among {n_losses} losses; expected fewer thresholds than losses"
+        )
     low, high = problem.start_loss
     losses = low + (high - low) * (np.arange(n_losses) + 0.5) / n_losses
     splits = np.arange(problem.moves.first, problem.moves.last + 1)

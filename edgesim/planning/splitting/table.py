@@ -59,7 +59,7 @@ class SplitTable:
                 f"{relative.shape}; expected a value for each loss and split"
             )
         if not (np.diff(loss) > 0).all() or not 0 <= loss[0] <= loss[-1] <= 1:
-            raise InputError(f"split table: losses {loss.tolist()}; expected increasing ones from 0 to 1")
+            raise InputError(f"split table: losses {loss.tolist()}; expected increasing values from 0 to 1")
         if not (np.diff(splits) > 0).all() or (splits % 1 != 0).any() or splits[0] < 0:
             raise InputError(f"split table: splits {splits.tolist()}; expected increasing numbers of blocks")
         if not np.isfinite(relative).all():

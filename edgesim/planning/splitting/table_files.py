@@ -117,7 +117,7 @@ def _read(path: Path) -> pd.DataFrame:
     except ValueError as error:
         raise InputError(f"{path}: no table can be read: {error}; expected CSV or Parquet") from None
     if rows.columns.has_duplicates:
-        raise InputError(f"{path}: two columns have one name; leave one out")
+        raise InputError(f"{path}: two columns have the same name; remove one")
     rows[_PLACE] = places
     if rows.empty:
         raise InputError(f"{path}: the table has no rows; expected one for every loss and split")

@@ -43,7 +43,7 @@ def test_queues_of_links_are_those_that_are_named() -> None:
     ("nodes", "times", "shares", "said"),
     [
         (NODES, {**TIMES, ("d", "q"): 1.0}, [0.5], "joins nodes that are not given"),
-        (NODES, {**TIMES, ("d", "z"): 1.0}, [0.5], "one of the next stage"),
+        (NODES, {**TIMES, ("d", "z"): 1.0}, [0.5], "to the next stage"),
         (NODES, {("d", "a"): 1.0, ("a", "z"): 1.0}, [0.5], "b reaches no node of stage 2"),
         (NODES, TIMES, [0.5, 0.5], "expected 1"),
         (NODES, TIMES, [1.5], "expected 0 to 1"),

@@ -48,12 +48,12 @@ def changed(file: Path, tensors=None, told=None, record=None) -> Path:
         ({"layer.0.bias": np.full(3, np.inf)}, "not finite"),
         ({"layer.0.weight": np.zeros((3, 5))}, "shape"),
         ({"layer.0.bias": np.zeros(2)}, "shape"),
-        ({"layer.0.bias": None}, "it holds"),
-        ({"layer.7.weight": np.zeros((3, 2))}, "it holds"),
+        ({"layer.0.bias": None}, "it contains"),
+        ({"layer.7.weight": np.zeros((3, 2))}, "it contains"),
         ({"low": np.full(2, np.nan)}, "finite"),
         ({"low": np.ones(2)}, "increasing"),
         ({"low": np.zeros(3)}, "low ends"),
-        ({"low": None, "high": None}, "it holds"),
+        ({"low": None, "high": None}, "it contains"),
     ],
 )
 def test_numbers_that_are_wrong(file: Path, tensors, message: str) -> None:

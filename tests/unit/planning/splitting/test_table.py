@@ -67,8 +67,8 @@ def test_tables_of_equal_numbers_have_equal_digests() -> None:
     ("loss", "splits", "relative", "match"),
     [
         ([0.1, 0.2], [1, 2], [[1.0, 2.0]], "a value for each"),
-        ([0.2, 0.1], [1, 2], np.zeros((2, 2)), "increasing ones from 0 to 1"),
-        ([0.1, 1.2], [1, 2], np.zeros((2, 2)), "increasing ones from 0 to 1"),
+        ([0.2, 0.1], [1, 2], np.zeros((2, 2)), "increasing values from 0 to 1"),
+        ([0.1, 1.2], [1, 2], np.zeros((2, 2)), "increasing values from 0 to 1"),
         ([0.1, 0.2], [1.5, 2], np.zeros((2, 2)), "increasing numbers of blocks"),
         ([0.1, 0.2], [2, 2], np.zeros((2, 2)), "increasing numbers of blocks"),
         ([0.1, 0.2], [1, 2], [[0.0, 1.0], [math.nan, 0.0]], "nan at loss 0.2 and split 1"),
