@@ -123,7 +123,7 @@ def test_rivals_meet_the_same_numbers() -> None:
         ({"cuts": [1]}, "expected 2, one between any two stages"),
         ({"cuts": [1, 3]}, "after block 3 of 3"),
         ({"stages": [["s1"], ["s3"]]}, "reaches no server of stage 2 over a direct link"),
-        ({"thresholds": 0.5}, "no answers were measured"),
+        ({"thresholds": 0.5}, "no measured answers"),
         ({"stages": [["nx"]]}, "nx"),
     ],
 )
