@@ -76,7 +76,7 @@ def test_numbers_that_are_wrong(file: Path, tensors, message: str) -> None:
         ({"knots": [10**12, 1]}, "shape"),
         ({"activation": "gelu"}, "tanh or relu"),
         ({"scores": 3}, "logits or returns"),
-        ({"record": 5}, "no mapping"),
+        ({"record": 5}, "expected a mapping"),
         ({"record": {}}, "expected algorithm"),
     ],
 )
