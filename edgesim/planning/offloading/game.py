@@ -1,11 +1,11 @@
 """NGTO: every offloader minimises the mean delay of its own tasks, until none gains by changing its row.
 
 The non-cooperative game that the name of the paper's baseline suggests; its exact rules were not available.
-Every node that sends on is a player. Its row divides the tasks that it receives. It minimises their mean
-delay from there to their answers, with all other rows given: it counts how much its own tasks lengthen the
-queues that they meet, but not the delay they add to other players' tasks. A player with few tasks takes the
-shortest path, as in Wardrop's equilibrium; one that sends all tasks would plan as DTO-EE does. The difference
-is the price of anarchy.
+Every node that sends on is a player. Its row divides the tasks that it receives. It minimises the mean delay
+of these tasks from there to their answers, with all other rows given: it counts how much its own tasks
+lengthen the queues that they meet, but not the delay they add to other players' tasks. A player with few
+tasks takes the shortest path, as in Wardrop's equilibrium; one that sends all tasks would plan as DTO-EE
+does. The difference is the price of anarchy.
 
 ::
 

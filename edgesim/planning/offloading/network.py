@@ -72,7 +72,7 @@ class OffloadingNode:
         Rate of the tasks that arrive at this node from outside.
     scv
         Squared coefficient of variation of the service time: 1 exponential (M/M/1), 0 constant (M/D/1). An
-        equally shared processor (PS) has the mean delay of 1 for any service-time distribution.
+        equally shared processor (PS) has the mean delay of scv = 1 for any service-time distribution.
     """
 
     name: str
