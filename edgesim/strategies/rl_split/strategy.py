@@ -59,8 +59,8 @@ class RlSplit(Strategy):
     """A user device runs the first p blocks, the edge the rest; p follows the channel, the load, the battery.
 
     Chen et al. 2024 (arXiv 2406.02616). Hidden states cross the uplink unacknowledged (RLC's unacknowledged
-    mode): elements that the radio's attempts do not deliver are missing and read as zeros. Their impairment
-    is that measured for such erasures after the block where the model is split. Prompts, token ids and caches
+    mode): parts that the radio's attempts do not deliver are missing and read as zeros. The impairment is
+    that measured for such erasures after the block where the model is split. Prompts, token ids and caches
     are acknowledged. With p = 0 all blocks run at the edge and nothing is lost; with p = all blocks nothing
     is sent.
 
